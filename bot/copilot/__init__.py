@@ -1,0 +1,1 @@
+"""The Copilot runtime: sessions that remember and answer."""

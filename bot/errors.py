@@ -1,0 +1,100 @@
+"""Every error of Threadpilot's own, and what each tells the people in the thread.
+
+    BotError
+    ├── SettingsError          the environment or .env is wrong; ends the program with status 2
+    ├── StoreError             the database cannot be used just now
+    │   ├── DataFolderInUse    another process holds the data folder
+    │   └── SchemaTooNew       the database was written by a newer Threadpilot
+    ├── AgentError             the model or the runtime could not answer
+    └── SlackError             Slack refused or could not be reached
+
+Foreign exceptions become one of these where they enter (`bot.slack`, `bot.copilot`, `bot.store`),
+the original kept as `__cause__`. `str(error)` is for operators; `error.sentence` is for people in
+Slack and never holds exception text, URLs, tokens or paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class BotError(Exception):
+    """Something went wrong that Threadpilot knows how to name."""
+
+    sentence = "Sorry, something went wrong on my side. Please ask again in a moment."
+
+
+class SettingsError(BotError):
+    """The settings do not fit; `faults` lists everything that is wrong, each with its remedy."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+class StoreError(BotError):
+    """The database cannot be used just now."""
+
+    sentence = (
+        "Sorry, I can't reach my memory just now. Please ask again in a few minutes; "
+        "if it goes on, tell the person who runs me."
+    )
+
+
+class DataFolderInUse(StoreError):
+    """Another process holds the data folder: one process per database."""
+
+
+class SchemaTooNew(StoreError):
+    """The database was written by a newer Threadpilot; upgrade, or restore a backup."""
+
+
+class AgentFault(StrEnum):
+    """Why the model or the runtime did not answer."""
+
+    ACCESS = "access"
+    RATE_LIMIT = "rate_limit"
+    UNREACHABLE = "unreachable"
+    MODEL = "model"
+    TOO_LONG = "too_long"
+    SILENT = "silent"
+    RUNTIME = "runtime"
+    EMPTY = "empty"
+    BUSY = "busy"
+
+
+AGENT_SENTENCES: dict[AgentFault, str] = {
+    AgentFault.ACCESS: (
+        "I'm not allowed to use the model just now. "
+        "Please tell the person who runs me: its key or access needs a look."
+    ),
+    AgentFault.RATE_LIMIT: "The model is taking too many questions just now. "
+    "Please ask again in a minute.",
+    AgentFault.UNREACHABLE: "I can't reach the model just now. Please ask again in a few minutes.",
+    AgentFault.MODEL: "The model ran into a problem with this question. Please ask again.",
+    AgentFault.TOO_LONG: "This thread has grown too long for the model. "
+    "Please go on in a new thread.",
+    AgentFault.SILENT: "The model went silent, so I stopped waiting. Please ask again.",
+    AgentFault.RUNTIME: "My engine stopped while I was answering and is starting again. "
+    "Please ask again.",
+    AgentFault.EMPTY: "The model gave an empty answer. Please ask again, or put it another way.",
+    AgentFault.BUSY: "I'm working on too many threads at once. Please ask again in a minute.",
+}
+
+
+class AgentError(BotError):
+    """The model or the runtime could not answer; `fault` says which kind of trouble it was."""
+
+    def __init__(self, fault: AgentFault, detail: str) -> None:
+        self.fault = fault
+        self.sentence = AGENT_SENTENCES[fault]
+        super().__init__(f"{fault}: {detail}")
+
+
+class SlackError(BotError):
+    """Slack refused a call or could not be reached; `code` is Slack's own error code."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.code = code
+        super().__init__(f"{code}: {detail}" if detail else code)

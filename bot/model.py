@@ -1,0 +1,213 @@
+"""The frozen facts that the parts of Threadpilot hand to one another.
+
+Foreign payloads are turned into these at the doors (`bot.slack`, `bot.copilot`, `bot.store`);
+behind the doors nobody sees a raw Slack or SDK payload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadKey:
+    """Which Slack thread: the one address that every outgoing call and every session hangs on.
+
+    `root_ts` is Slack's `thread_ts`, or the message's own `ts` where it starts a thread.
+    """
+
+    team: str
+    channel: str
+    root_ts: str
+
+    def session_id(self, generation: int = 0) -> str:
+        """The runtime's id of this thread's session; `generation` counts the resets.
+
+        The runtime takes `[A-Za-z0-9_-]{1,250}` only (measured, CLI 1.0.102).
+        """
+        name = f"slack-{self.team}-{self.channel}-{self.root_ts.replace('.', '-')}"
+        return name if generation == 0 else f"{name}-{generation}"
+
+    def __str__(self) -> str:
+        return f"{self.team}/{self.channel}/{self.root_ts}"
+
+
+class Trigger(StrEnum):
+    """Why a message may be the bot's business."""
+
+    MENTION = "mention"
+    """The bot is mentioned."""
+    DIRECT = "direct"
+    """Written in a direct message with the bot."""
+    FOLLOW_UP = "follow_up"
+    """Written without a mention in a thread; the bot's business while the thread is two-party."""
+    ASIDE = "aside"
+    """Written in a thread to somebody else: never answered, but its author takes part."""
+    COMMAND = "command"
+    """Asked by a slash command, a shortcut or a modal; the bot posted the thread's root itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a person wrote, as the bot understood it at the door."""
+
+    event_id: str
+    """Slack's id of the event: the same in every redelivery."""
+    thread: ThreadKey
+    ts: str
+    """Slack's id of the message in its channel, sortable as a number; unique per channel."""
+    user: str
+    user_team: str
+    """The workspace of the person, which in a shared channel is not `thread.team`."""
+    text: str
+    """Plain readable text: entities unescaped, the bot's own mention taken out, edges stripped."""
+    trigger: Trigger
+    external: bool = False
+    """Whether the person belongs to another workspace (Slack Connect)."""
+    direct: bool = False
+    """Whether the channel is a direct message with the bot."""
+
+    @property
+    def starts_thread(self) -> bool:
+        return self.ts == self.thread.root_ts
+
+
+class TurnState(StrEnum):
+    """Where a turn stands: waiting → running → one of the others, which are final."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    """The answer is in the thread."""
+    STOPPED = "stopped"
+    """A person stopped it; what had been shown stays."""
+    FAILED = "failed"
+    """It could not be answered; the thread has a sentence saying why."""
+    LOST = "lost"
+    """A restart found it half-way with no answer on record; the thread has a sentence."""
+    REFUSED = "refused"
+    """Not one to answer (empty, too long, an outsider); the thread has a sentence."""
+    WITHDRAWN = "withdrawn"
+    """The person deleted the message before its turn came, or it turned out to be for others."""
+
+    @property
+    def final(self) -> bool:
+        return self not in (TurnState.WAITING, TurnState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One accepted message on its way to its one visible outcome."""
+
+    id: int
+    message: Message
+    state: TurnState
+    epoch: int
+    """Raised by each claim; a write with an older epoch changes nothing."""
+    waited: bool = False
+    """Whether the person was shown that the message waits."""
+    answer: str | None = None
+    """The whole answer, once it is on record; None before."""
+    outcome: TurnState | None = None
+    """The final state that goes with `answer`; None before."""
+
+
+class Acceptance(StrEnum):
+    """What became of a message at the inbox's door."""
+
+    SCHEDULED = "scheduled"
+    """It is recorded as a turn."""
+    REPEATED = "repeated"
+    """It had been recorded before: Slack delivers twice, and redelivers."""
+    OVERHEARD = "overheard"
+    """It is recorded, but is people talking to people."""
+    FULL = "full"
+    """It is recorded as refused: too many messages wait already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The inbox's answer to a message."""
+
+    acceptance: Acceptance
+    turn: Turn | None = None
+    """Present for SCHEDULED and FULL."""
+    ahead: int = 0
+    """How many turns of the same thread are open before this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """What the database knows of a thread."""
+
+    key: ThreadKey
+    generation: int
+    """How often the thread was given a fresh session."""
+    people: frozenset[str]
+    """Slack user ids of those who take part, the bot not counted."""
+    people_known: bool
+    """False while people may have written before the bot was first called into the thread."""
+
+
+class Delivery(StrEnum):
+    """How an answer reaches its audience."""
+
+    STREAM = "stream"
+    """A native Slack stream: live, but only for its one recipient."""
+    EDITS = "edits"
+    """A posted message that is edited at a pace: the same for everybody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One Slack message of a reply; long answers have several, counted from 0."""
+
+    number: int
+    ts: str
+    delivery: Delivery
+    closed: bool = False
+    """Whether its stream has been stopped (an edited part is always closed)."""
+
+
+# What a session says while it answers ----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextAdded:
+    """The model said more."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextTakenBack:
+    """The model call failed half-way and is tried again: what it said since the last
+    `TextSettled` does not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSettled:
+    """One message of the model is complete; `text` is what it said, all of it.
+
+    There may be several to one prompt: one per model call.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensUsed:
+    """One model call's cost. Several to one prompt are to be added up."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerStopped:
+    """The answer ended because somebody stopped it. Always the last event when it comes."""
+
+
+AgentEvent = TextAdded | TextTakenBack | TextSettled | TokensUsed | AnswerStopped

@@ -1,0 +1,1 @@
+"""Slack: what people say comes in, what the model says goes out."""

@@ -1,0 +1,1 @@
+"""The database: what has been accepted, and how far each turn got."""

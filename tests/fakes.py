@@ -1,0 +1,57 @@
+"""The stand-ins of the tests that are not servers: a clock that is moved by hand.
+
+Slack is stood in for by the sandbox (`bot.sandbox`), the model by `tests.scripted_model`; nothing
+else of the world is, and nothing of the bot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+
+
+class HandClock:
+    """`bot.ports.Clock` that stands still until `advance` moves it."""
+
+    def __init__(self, now: float = 1_790_000_000.0) -> None:
+        self._now = now
+        self._elapsed = 0.0
+        self._order = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        return self._now + self._elapsed
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        woken = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._order), woken))
+        await woken
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock; those whose sleep ends on the way wake in order, each at its time."""
+        until = self._elapsed + seconds
+        await _settle()
+        while self._sleepers and self._sleepers[0][0] <= until:
+            self._elapsed, _, woken = heapq.heappop(self._sleepers)
+            if not woken.done():
+                woken.set_result(None)
+            await _settle()
+        self._elapsed = until
+
+    @property
+    def sleeping(self) -> int:
+        """How many sleeps are under way."""
+        return sum(not woken.done() for _, _, woken in self._sleepers)
+
+
+async def _settle() -> None:
+    """Give what has just been woken the turns of the loop that it needs to go to sleep again."""
+    for _ in range(20):
+        await asyncio.sleep(0)
