@@ -1,4 +1,4 @@
-"""The real time. Everything that waits or measures takes a `Clock` by hand, so tests can move it."""
+"""The real time. What waits or measures takes a `Clock` by hand, so that tests can move it."""
 
 from __future__ import annotations
 
