@@ -6,7 +6,7 @@ look. Implementations raise `BotError`s only; cancellation passes through everyt
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -140,7 +140,7 @@ class AgentSession(Protocol):
         """False once the runtime behind it has gone; it must then be opened anew."""
         ...
 
-    def ask(self, prompt: str) -> AsyncIterator[AgentEvent]:
+    def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """Send a prompt and follow the answer to its end.
 
         Ends normally when the session is idle again, with `AnswerStopped` last when stopped.
