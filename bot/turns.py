@@ -155,7 +155,7 @@ class Turns:
             return NO_QUESTION
         if len(message.text) > self._max_message_chars:
             return TOO_LONG.format(length=len(message.text), limit=self._max_message_chars)
-        if _only_emoji(message.text):
+        if only_emoji(message.text):
             return ONLY_EMOJI
         return ""
 
@@ -256,7 +256,7 @@ def _note_after_restart(outcome: TurnState) -> str:
 _EMOJI_NAME = re.compile(r":[a-z0-9_+'-]+(?:::skin-tone-[2-6])?:", re.IGNORECASE)
 
 
-def _only_emoji(text: str) -> bool:
+def only_emoji(text: str) -> bool:
     """Whether there is nothing but emoji, as `:names:` or as characters, in a message."""
     rest, names = _EMOJI_NAME.subn("", text)
     drawn = [character for character in rest if not character.isspace()]

@@ -1,0 +1,113 @@
+"""Settings: complete, or every fault at once, and never a secret in sight."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from bot.config import SETTINGS, Settings, load_settings
+from bot.errors import SettingsError
+
+SANDBOX = {
+    "SLACK_BOT_TOKEN": "xoxb-sandbox",
+    "SLACK_APP_TOKEN": "xapp-sandbox",
+    "SLACK_API_URL": "http://127.0.0.1:8787/api/",
+    "MODEL_BASE_URL": "http://127.0.0.1:9000/v1",
+}
+
+
+def faults_of(**env: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({**SANDBOX, **env})
+    return str(caught.value)
+
+
+def test_two_tokens_a_model_and_a_workspace_are_a_whole_bot() -> None:
+    settings = Settings.from_env(SANDBOX)
+    assert settings.slack_mode == "socket"
+    assert settings.http_host == "127.0.0.1"
+    assert settings.model == ""
+    assert settings.data_dir == Path("data").absolute()
+
+
+def test_every_setting_of_the_table_is_a_field_and_the_other_way_round() -> None:
+    assert [setting.name.lower() for setting in SETTINGS] != []
+    assert {setting.name.lower() for setting in SETTINGS} == {f.name for f in fields(Settings)}
+
+
+def test_all_faults_are_listed_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env({"HTTP_PORT": "http", "SLACK_MODE": "pigeon"})
+    names = [fault.split()[0].rstrip(":") for fault in caught.value.faults]
+    assert names == [
+        "SLACK_MODE",
+        "HTTP_PORT",
+        "SLACK_BOT_TOKEN",
+        "SLACK_APP_TOKEN",
+        "GITHUB_TOKEN",
+    ]
+
+
+def test_http_mode_needs_the_signing_secret_and_no_app_token() -> None:
+    env = {**SANDBOX, "SLACK_MODE": "http", "SLACK_APP_TOKEN": ""}
+    with pytest.raises(SettingsError, match="SLACK_SIGNING_SECRET is not set"):
+        Settings.from_env(env)
+    settings = Settings.from_env({**env, "SLACK_SIGNING_SECRET": "shh-sign"})
+    assert settings.slack_mode == "http"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SLACK_BOT_TOKEN", "xapp-swapped", "begins with xoxb-"),
+        ("SLACK_APP_TOKEN", "xoxb-swapped", "begins with xapp-"),
+        ("SLACK_API_URL", "http://slack.example/api", "https://"),
+        ("SLACK_API_URL", "slack.com", "https://"),
+        ("MODEL_BASE_URL", "ftp://models", "https:// or http://"),
+        ("HTTP_PORT", "0", "from 1 to 65535"),
+        ("HTTP_PORT", "70000", "from 1 to 65535"),
+        ("MAX_TURNS", "-1", "whole number"),
+        ("MAX_TURNS", "two", "whole number"),
+        ("MAX_MESSAGE_CHARS", "50000", "to 40000"),
+        ("SILENCE_SECONDS", "nan", "number of seconds"),
+        ("SILENCE_SECONDS", "1e9", "number of seconds"),
+        ("ADMIN_USERS", "alice", "Slack user ids"),
+        ("COPILOT_CLI_PATH", "/no/such/copilot", "no such file"),
+        ("LOG_LEVEL", "LOUD", "choose one of"),
+        ("DATA_DIR", __file__, "a folder"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_remedy(name: str, value: str, words: str) -> None:
+    told = faults_of(**{name: value})
+    assert told.startswith(name)
+    assert words in told
+
+
+def test_a_secret_is_neither_in_a_fault_nor_in_the_repr() -> None:
+    assert "canary" not in faults_of(SLACK_BOT_TOKEN="wrong-canary")
+    settings = Settings.from_env({**SANDBOX, "MODEL_API_KEY": "canary", "GITHUB_TOKEN": "canary2"})
+    assert "canary" not in repr(settings)
+    assert {"canary", "canary2", "xoxb-sandbox", "xapp-sandbox"} == settings.secrets
+
+
+def test_admins_are_a_list_with_commas() -> None:
+    assert Settings.from_env({**SANDBOX, "ADMIN_USERS": " UALICE, W0BOB ,"}).admin_users == {
+        "UALICE",
+        "W0BOB",
+    }
+
+
+def test_the_environment_overrules_the_env_file(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("SLACK_BOT_TOKEN=xoxb-file\nMAX_TURNS=7\nGITHUB_TOKEN='gho_x'\n")
+    settings = load_settings({**SANDBOX, "MAX_TURNS": "9"}, dotenv)
+    assert settings.slack_bot_token == "xoxb-sandbox"
+    assert settings.max_turns == 9
+    assert settings.github_token == "gho_x"
+
+
+def test_the_api_address_gets_its_last_slash() -> None:
+    settings = Settings.from_env({**SANDBOX, "SLACK_API_URL": "http://localhost:1/api"})
+    assert settings.slack_api_url == "http://localhost:1/api/"

@@ -1,0 +1,17 @@
+"""Turns: what counts as a message without words. (Turns themselves run in the scenarios.)"""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.turns import only_emoji
+
+
+@pytest.mark.parametrize("text", [":tada:", ":+1::skin-tone-3: :wave:", "🎉", "👩‍💻 👍🏽", "❤️"])
+def test_emoji_alone_are_no_question(text: str) -> None:
+    assert only_emoji(text)
+
+
+@pytest.mark.parametrize("text", ["?", "a :tada:", "10:30:15", "1 + 1", "…", "好", "™ what?", ""])
+def test_words_signs_and_figures_are_something_to_answer(text: str) -> None:
+    assert not only_emoji(text)
