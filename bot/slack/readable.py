@@ -1,0 +1,87 @@
+"""Slack's markup, turned into what a person reads: the words that reach the model.
+
+Slack sends what people type with `&`, `<` and `>` as entities, and its own tokens (mentions,
+channels, links) between bare angle brackets. Entities are turned back last, so that a typed
+`<!channel>` stays the text that it was and never becomes a token.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TOKEN = re.compile(r"<([^<>\s][^<>]*)>")
+_GROUP_PINGS = frozenset({"here", "channel", "everyone"})
+
+
+def readable(text: str) -> str:
+    """Slack's markup as plain text, edges stripped; always encodable as UTF-8."""
+    plain = unescaped(_TOKEN.sub(lambda token: _word(token.group(1)), text))
+    return storable(plain).strip()
+
+
+def storable(text: str) -> str:
+    """`text` without what no database or model takes: half surrogate pairs and NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
+def unescaped(text: str) -> str:
+    """Slack's three entities turned back; `&amp;` last, so that nothing is turned back twice."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def escaped(text: str) -> str:
+    """`text` as inert Slack markup: with its angle brackets as entities nothing in it can ping."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def mentions(text: str, user: str) -> bool:
+    """Whether the markup mentions this user."""
+    return re.search(_mention(user), text) is not None
+
+
+def addresses_somebody(text: str) -> bool:
+    """Whether the markup begins by addressing people: one person, a group, or everybody."""
+    return re.match(r"\s*<(?:@|!subteam\^|!(?:here|channel|everyone)\b)", text) is not None
+
+
+def without_mention(text: str, user: str, name: str) -> str:
+    """The markup without the user's mention at either edge; those inside become `@name`.
+
+    A comma or colon after a leading mention ("@bot, what is …") goes with it.
+    """
+    mention = _mention(user)
+    text = re.sub(rf"\A(?:\s*{mention}\s*[,:]?)+", "", text).rstrip()
+    # One at a time and anchored by the mention: a pattern that begins with blanks would take
+    # quadratic time on a long run of them.
+    while last := re.search(rf"{mention}\Z", text):
+        text = text[: last.start()].rstrip()
+    return re.sub(mention, lambda _: f"@{name}", text)
+
+
+def _mention(user: str) -> str:
+    return rf"<@{re.escape(user)}(?:\|[^<>]*)?>"
+
+
+def _word(token: str) -> str:
+    """What a person sees in the place of one `<token>`."""
+    target, _, label = token.partition("|")
+    kind, name = target[0], target[1:]
+    if kind in "@#":
+        return kind + (label.removeprefix(kind) or name)
+    if kind == "!":
+        return _special(name, label)
+    shown_alone = not label or target in (label, f"mailto:{label}", f"tel:{label}")
+    # Slack turns a typed `example.com` into `<http://example.com|example.com>` by itself.
+    typed_bare = target.removesuffix("/") in (f"http://{label}", f"https://{label}")
+    if shown_alone or typed_bare:
+        return label or target
+    return f"{label} ({target})"
+
+
+def _special(name: str, label: str) -> str:
+    """`!here`, `!subteam^S1|@ops`, `!date^…|yesterday` and their like."""
+    if name in _GROUP_PINGS:
+        return f"@{name}"
+    if name.startswith("subteam^"):
+        return "@" + (label.removeprefix("@") or name.removeprefix("subteam^"))
+    return label or name

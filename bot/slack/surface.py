@@ -1,0 +1,65 @@
+"""Everything that Threadpilot shows and listens for in Slack, by name, in one place.
+
+`manifest.yml` declares this to Slack, the gateway registers it, `threadpilot doctor` checks it;
+tests hold them all equal to these tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+BOT_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "app_mention": "somebody mentions the bot",
+        "message.channels": "follow-ups, edits and deletions in public channels",
+        "message.groups": "the same in private channels",
+        "message.im": "direct messages with the bot",
+        "message.mpim": "group direct messages that the bot is in",
+        "app_home_opened": "somebody opens the Home or Messages tab",
+        "agent_session_stopped": "somebody presses Stop",
+    }
+)
+"""The manifest's name of every event that is listened for, with why."""
+
+SCOPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "app_mentions:read": "hear mentions",
+        "assistant:write": "be an agent: suggested prompts",
+        "channels:history": "hear and read the threads of public channels it is in",
+        "chat:write": "answer, stream, show the status and the Stop button",
+        "commands": "the slash command and the message shortcut",
+        "groups:history": "hear and read the threads of private channels it is in",
+        "im:history": "hear direct messages",
+        "mpim:history": "hear group direct messages that it is in",
+        "reactions:write": "mark a message that waits its turn",
+    }
+)
+"""Every permission that the bot token needs, with what for."""
+
+COMMAND: Final = "/copilot"
+"""The slash command: a new thread from anywhere in a channel."""
+
+ASK_ABOUT_MESSAGE: Final = "ask_about_message"
+"""The message shortcut's callback id."""
+
+ASK_BUTTON: Final = "ask_question"
+"""The action id of the help card's button."""
+
+ASK_MODAL: Final = "ask_question_modal"
+"""The callback id of the modal that asks a question in a channel."""
+
+ABOUT_MODAL: Final = "ask_about_message_modal"
+"""The callback id of the modal that asks about a message."""
+
+QUESTION_BLOCK: Final = "question"
+"""The block id of both modals' input."""
+
+QUESTION_INPUT: Final = "question_text"
+"""The action id of both modals' input."""
+
+
+def event_types() -> frozenset[str]:
+    """The `type` that the events of the table carry: `message.im` and its like are `message`."""
+    return frozenset(name.partition(".")[0] for name in BOT_EVENTS)
