@@ -25,7 +25,7 @@ class Background:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None] | None:
-        """Run `work` and keep hold of it until it ends; None (and a log line) when too much runs."""
+        """Run `work` and keep hold of it until it ends; None (and a log line) if too much runs."""
         if len(self._tasks) >= self._limit:
             work.close()
             log.error("too much is going on (%d pieces of work): left out: %s", self._limit, name)

@@ -1,0 +1,61 @@
+"""Buttons, modals and the message shortcut: what happens when people use them.
+
+Each method gives the sentence that the person is told, empty when what they see is enough.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import SlackError
+from bot.slack import surface, words
+from bot.slack.asking import Asking, Question
+from bot.slack.blocks import Block, about_modal, question_modal
+from bot.slack.border import called
+from bot.slack.events import Identity
+from bot.slack.interactions import Chosen, Place, Pressed, Sent
+
+log = logging.getLogger(__name__)
+
+_OVER = frozenset({"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"})
+
+
+class Actions:
+    """What buttons, modals and shortcuts do."""
+
+    def __init__(self, client: AsyncWebClient, us: Identity, asking: Asking) -> None:
+        self._client = client
+        self._us = us
+        self._asking = asking
+
+    async def press(self, pressed: Pressed) -> str:
+        """A button was pressed: ours, or one from an earlier time."""
+        if pressed.person.team != self._us.team:
+            return words.OUTSIDER
+        if pressed.action != surface.ASK_BUTTON or not pressed.channel:
+            return words.OLD_BUTTON
+        return await self._open(pressed.trigger, question_modal(Place(channel=pressed.channel)))
+
+    async def choose(self, chosen: Chosen) -> str:
+        """The shortcut was chosen on a message: ask what to do with it."""
+        if chosen.person.team != self._us.team:
+            return words.OUTSIDER
+        if not chosen.place.quoted:
+            return words.ABOUT_EMPTY
+        return await self._open(chosen.trigger, about_modal(chosen.place))
+
+    async def send(self, sent: Sent, late: Callable[[str], Awaitable[None]]) -> str:
+        """A modal was sent off: ask its question."""
+        question = Question(key=sent.view, person=sent.person, place=sent.place, text=sent.question)
+        return await self._asking.ask(question, late)
+
+    async def _open(self, trigger: str, view: Block) -> str:
+        try:
+            await called(self._client.views_open(trigger_id=trigger, view=view))
+        except SlackError as error:
+            log.warning("a modal could not be opened: %s", error)
+            return words.TOO_SLOW if error.code in _OVER else error.sentence
+        return ""

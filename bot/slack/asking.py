@@ -1,0 +1,182 @@
+"""A question asked by command, button or shortcut: it is put into the channel, then answered.
+
+The question stands in the thread for everybody to read, posted by the bot in the asker's name;
+from there on it is a message like any other. Whatever goes wrong, the asker gets one sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import SlackError
+from bot.model import Accepted, Message, ThreadKey, Trigger
+from bot.slack import words
+from bot.slack.background import Background
+from bot.slack.blocks import MAX_QUESTION, question_message
+from bot.slack.border import called
+from bot.slack.events import Identity
+from bot.slack.interactions import Person, Place
+
+log = logging.getLogger(__name__)
+
+_PROMPT_SECONDS: Final = 2.0
+"""How long Slack is kept waiting for the outcome; it gives up after 3 s."""
+
+_REMEMBERED: Final = 1_000
+
+_NOT_HERE = frozenset({"not_in_channel", "channel_not_found"})
+_READ_ONLY = frozenset(
+    {
+        "is_archived",
+        "restricted_action",
+        "restricted_action_read_only_channel",
+        "restricted_action_thread_locked",
+        "restricted_action_thread_only_channel",
+        "restricted_action_non_threadable_channel",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What somebody asks, and where. `key` is Slack's id of the asking, the same if repeated."""
+
+    key: str
+    person: Person
+    place: Place
+    text: str
+
+
+class Asking:
+    """Puts questions into channels and into the inbox."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        us: Identity,
+        on_message: Callable[[Message], Awaitable[Accepted]],
+        background: Background,
+    ) -> None:
+        self._client = client
+        self._us = us
+        self._on_message = on_message
+        self._background = background
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def refusal(self, person: Person, text: str) -> str:
+        """The sentence why this is not to be asked, or empty."""
+        if person.team != self._us.team:
+            return words.OUTSIDER
+        if not text:
+            return words.NO_QUESTION
+        if len(text) > MAX_QUESTION:
+            return words.TOO_LONG.format(length=len(text), limit=MAX_QUESTION)
+        return ""
+
+    async def ask(self, question: Question, late: Callable[[str], Awaitable[None]]) -> str:
+        """Ask, and answer within 2 s: empty, or the sentence why not.
+
+        What comes out later than that is told through `late`. The same question sent twice (a
+        double click) is asked once.
+        """
+        refusal = self.refusal(question.person, question.text)
+        if refusal or self._repeated(question.key):
+            return refusal
+        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def work() -> None:
+            sentence = await self._put(question)
+            if sentence:
+                self._seen.pop(question.key, None)  # the same modal may be sent again
+            if not outcome.done():
+                outcome.set_result(sentence)
+            elif sentence:
+                await late(sentence)
+
+        if self._background.start("asking a question", work()) is None:
+            return words.BUSY
+        try:
+            return await asyncio.wait_for(outcome, _PROMPT_SECONDS)
+        except TimeoutError:
+            return ""
+
+    async def _put(self, question: Question) -> str:
+        """Post the question and hand it to the inbox. Empty, or the sentence why not."""
+        place = question.place
+        try:
+            posted = await self._post(
+                question_message(question.person.user, question.text, place.quoted),
+                place.channel,
+                place.root_ts,
+            )
+        except SlackError as error:
+            log.warning("a question could not be posted: %s", error)
+            return self._why(error)
+        thread = ThreadKey(
+            team=self._us.team, channel=place.channel, root_ts=place.root_ts or posted
+        )
+        message = Message(
+            event_id=f"command-{question.key}",
+            thread=thread,
+            ts=posted,
+            user=question.person.user,
+            user_team=question.person.team,
+            text=_prompt(question),
+            trigger=Trigger.COMMAND,
+            direct=place.channel.startswith("D"),
+        )
+        try:
+            await self._on_message(message)
+        except Exception:
+            log.exception("a posted question could not be recorded: thread %s", thread)
+            await self._post(words.NOT_TAKEN, place.channel, thread.root_ts)
+        return ""
+
+    async def _post(self, text: str, channel: str, root_ts: str) -> str:
+        """Post in the bot's name, nothing in it live; the message's `ts`. Raises `SlackError`."""
+        answer = await called(
+            self._client.chat_postMessage(
+                channel=channel,
+                text=text,
+                thread_ts=root_ts or None,
+                parse="none",
+                link_names=False,
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        )
+        ts = answer.get("ts")
+        if not isinstance(ts, str):
+            raise SlackError("no_ts", "chat.postMessage answered without a ts")
+        return ts
+
+    def _why(self, error: SlackError) -> str:
+        if error.code in _NOT_HERE:
+            return words.NOT_HERE.format(name=self._us.name)
+        return words.READ_ONLY if error.code in _READ_ONLY else error.sentence
+
+    def _repeated(self, key: str) -> bool:
+        if key in self._seen:
+            return True
+        self._seen[key] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+        return False
+
+
+def _prompt(question: Question) -> str:
+    """The question as the model gets it; a quoted message goes along as data on one line."""
+    place = question.place
+    if not place.quoted:
+        return question.text
+    data = {"author": place.author, "text": place.quoted, "complete": not place.clipped}
+    quoted = json.dumps(data, ensure_ascii=False)
+    return words.ABOUT_A_MESSAGE.format(question=question.text, quoted=quoted)

@@ -1,0 +1,144 @@
+"""What the bot's cards, modals and pages look like: Block Kit, built from words.
+
+Whatever comes from people is escaped or plain text here, and clipped to Slack's limits
+(docs.slack.dev/reference/block-kit: section 3,000 characters, modal's note 3,000).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from bot.slack import surface, words
+from bot.slack.interactions import Place
+from bot.slack.readable import escaped
+
+Block = dict[str, object]
+
+MAX_QUESTION: Final = 3_000
+"""The most that a modal's input takes; the slash command takes the same."""
+
+_SECTION: Final = 3_000
+_EXCERPT: Final = 120
+
+
+def help_card(name: str) -> list[Block]:
+    """What `/copilot` and `/copilot help` show, to the asker alone."""
+    button: Block = {
+        "type": "button",
+        "action_id": surface.ASK_BUTTON,
+        "text": _plain(words.ASK_BUTTON),
+        "style": "primary",
+    }
+    return [
+        _header(words.HELP_TITLE),
+        _section(_help(name)),
+        {"type": "actions", "block_id": "help_actions", "elements": [button]},
+    ]
+
+
+def question_modal(place: Place) -> Block:
+    """The modal in which a question for a channel is written."""
+    return _modal(
+        surface.ASK_MODAL,
+        words.MODAL_TITLE,
+        place,
+        [_question(words.QUESTION_LABEL, words.QUESTION_HINT)],
+    )
+
+
+def about_modal(place: Place) -> Block:
+    """The modal that asks what to do with a message; the message goes with it."""
+    note = f"{words.ABOUT_QUOTED}\n{_quoted(place.quoted, 1_500)}"
+    blocks = [_section(note), _question(words.ABOUT_LABEL, words.ABOUT_HINT)]
+    if place.clipped:
+        clipped = words.ABOUT_CLIPPED.format(limit=len(place.quoted))
+        blocks.insert(1, {"type": "context", "elements": [_mrkdwn(clipped)]})
+    return _modal(surface.ABOUT_MODAL, words.ABOUT_TITLE, place, blocks)
+
+
+def home_page(name: str, state: Sequence[str] = ()) -> Block:
+    """The Home tab; `state` is what the bot is doing just now, for those who run it."""
+    blocks = [
+        _header(words.HOME_HELLO.format(name=words.NAME)),
+        _section(words.HOME_WHAT),
+        {"type": "divider"},
+        _header(words.HOME_HOW_TITLE),
+        _section(_help(name)),
+        _header(words.HOME_MEMORY_TITLE),
+        _section(words.HOME_MEMORY),
+    ]
+    if state:
+        told = "\n".join(f"• {escaped(line)}" for line in state)
+        blocks += [{"type": "divider"}, _header(words.HOME_STATE_TITLE), _section(told)]
+    return {"type": "home", "blocks": blocks}
+
+
+def question_message(asker: str, question: str, about: str = "") -> str:
+    """The message by which a question stands in the channel: the question itself cannot ping.
+
+    `asker` is a user id; `about` is the message that the question is about, if it is.
+    """
+    asked = "\n".join(f"> {line}" for line in escaped(question).splitlines())
+    if not about:
+        return words.ASKED.format(asker=f"<@{asker}>", question=asked)
+    first = " ".join(about.split())
+    excerpt = escaped(first if len(first) <= _EXCERPT else first[:_EXCERPT] + "…")
+    return words.ASKED_ABOUT.format(asker=f"<@{asker}>", excerpt=excerpt, question=asked)
+
+
+def _help(name: str) -> str:
+    return words.HELP.format(
+        name=escaped(name), command=surface.COMMAND, shortcut=words.ABOUT_SHORTCUT
+    ).replace("<question>", escaped("<question>"))
+
+
+def _question(label: str, hint: str) -> Block:
+    return {
+        "type": "input",
+        "block_id": surface.QUESTION_BLOCK,
+        "label": _plain(label),
+        "hint": _plain(hint),
+        "element": {
+            "type": "plain_text_input",
+            "action_id": surface.QUESTION_INPUT,
+            "multiline": True,
+            "min_length": 1,
+            "max_length": MAX_QUESTION,
+            "focus_on_load": True,
+        },
+    }
+
+
+def _modal(callback_id: str, title: str, place: Place, blocks: list[Block]) -> Block:
+    return {
+        "type": "modal",
+        "callback_id": callback_id,
+        "title": _plain(title),
+        "submit": _plain(words.MODAL_SEND),
+        "close": _plain(words.MODAL_CANCEL),
+        "private_metadata": place.note(),
+        "blocks": blocks,
+    }
+
+
+def _quoted(text: str, limit: int) -> str:
+    shown = text if len(text) <= limit else text[:limit] + "…"
+    quoted = "\n".join(f"> {line}" for line in escaped(shown).splitlines())
+    return quoted if len(quoted) <= _SECTION - 100 else quoted[: _SECTION - 100] + "…"
+
+
+def _header(text: str) -> Block:
+    return {"type": "header", "text": _plain(text)}
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": _mrkdwn(text[:_SECTION])}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text}
+
+
+def _mrkdwn(text: str) -> Block:
+    return {"type": "mrkdwn", "text": text}

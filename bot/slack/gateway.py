@@ -1,0 +1,120 @@
+"""The bot's ear: opens the door that Slack comes in by, and gives what comes in to the story.
+
+`async with gateway.listening():` begins when Slack is heard and stops the intake first when it
+ends, before what was begun is given a little time to finish.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import SlackError
+from bot.slack.actions import Actions
+from bot.slack.asking import Asking
+from bot.slack.background import Background
+from bot.slack.border import called
+from bot.slack.commands import Commands
+from bot.slack.events import Identity
+from bot.slack.home import Home
+from bot.slack.intake import Callbacks, Intake
+
+log = logging.getLogger(__name__)
+
+_REFUSED = frozenset(
+    {
+        "invalid_auth",
+        "not_authed",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "not_allowed_token_type",
+    }
+)
+
+
+class Door(Protocol):
+    """A way in: Socket Mode or signed HTTP."""
+
+    def open(self, intake: Intake) -> AbstractAsyncContextManager[None]:
+        """Bring everything that Slack says to `intake`, from when this is entered until it is
+        left. Raises `SlackError` or `SettingsError` when the door does not open."""
+        ...
+
+
+async def who_are_we(client: AsyncWebClient) -> Identity:
+    """Who the bot is, by Slack's `auth.test`. Raises `SlackError`, with the remedy in its text."""
+    try:
+        answer = await called(client.auth_test())
+    except SlackError as error:
+        if error.code in _REFUSED:
+            remedy = (
+                "Slack does not accept the bot's token (SLACK_BOT_TOKEN). Copy the Bot User OAuth "
+                "Token, which begins with xoxb-, from OAuth & Permissions of your Slack app."
+            )
+            raise SlackError(error.code, remedy) from error
+        raise
+    found = [answer.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
+    match found:
+        case [str(team), str(user), str(bot), str(name)]:
+            return Identity(team=team, user=user, bot=bot, name=name)
+    raise SlackError(
+        "not_a_bot_token",
+        "SLACK_BOT_TOKEN is not a bot's: it has to be the Bot User OAuth Token (xoxb-).",
+    )
+
+
+class SlackGateway:
+    """Hears Slack."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        door: Door,
+        callbacks: Callbacks,
+        *,
+        admins: frozenset[str] = frozenset(),
+        state: Callable[[], Awaitable[Sequence[str]]] | None = None,
+    ) -> None:
+        """`client` has the bot's token and Slack's address. `admins` see on the Home tab what
+        `state` tells, line by line."""
+        self._client = client
+        self._door = door
+        self._callbacks = callbacks
+        self._admins = admins
+        self._state = state
+        self._us: Identity | None = None
+
+    async def identity(self) -> Identity:
+        """Who the bot is; asked once. Raises `SlackError`."""
+        if self._us is None:
+            self._us = await who_are_we(self._client)
+        return self._us
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Entered when the bot hears Slack. Raises `SlackError` or `SettingsError`."""
+        us = await self.identity()
+        background = Background()
+        try:
+            async with self._door.open(self._intake(us, background)):
+                log.info("listening as @%s in workspace %s", us.name, us.team)
+                yield
+        finally:
+            await background.close()
+
+    def _intake(self, us: Identity, background: Background) -> Intake:
+        asking = Asking(self._client, us, self._callbacks.on_message, background)
+        return Intake(
+            self._client,
+            us,
+            self._callbacks,
+            background,
+            Commands(us, asking),
+            Actions(self._client, us, asking),
+            Home(self._client, us, self._admins, self._state),
+        )

@@ -1,0 +1,294 @@
+"""What becomes of everything that Slack says, whichever door it came through.
+
+A message is written to the inbox **before** Slack is told that it arrived: if it cannot be
+written, Slack is not told, and delivers it again. Everything else is acknowledged and done
+afterwards, each piece of work on its own.
+
+Bolt does the dispatching. It acknowledges events before their listeners run, which is why the
+inbox is written in a global middleware: that runs first, and may answer otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.model import Accepted, Message
+from bot.slack import surface, words
+from bot.slack.actions import Actions
+from bot.slack.asides import post_aside, tell_aside
+from bot.slack.background import Background
+from bot.slack.commands import Commands
+from bot.slack.events import (
+    Deleted,
+    Edited,
+    Fact,
+    HomeOpened,
+    Identity,
+    Ignored,
+    Stopped,
+    read_event,
+)
+from bot.slack.home import Home
+from bot.slack.interactions import read_choice, read_command, read_press, read_submission
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, object]
+
+_AT_ONCE: Final = 1_000
+"""How many deliveries may be under way; Slack delivers at most about 8 a second (30,000/h)."""
+
+_FACT: Final = "threadpilot_fact"
+_ANYTHING: Final = re.compile(".*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks:
+    """Who is told what people say and do."""
+
+    on_message: Callable[[Message], Awaitable[Accepted]]
+    """Has the message on disk when it returns; whatever it raises, Slack delivers again."""
+    on_edited: Callable[[Edited], Awaitable[None]]
+    on_deleted: Callable[[Deleted], Awaitable[None]]
+    on_stopped: Callable[[Stopped], Awaitable[None]]
+
+
+class Intake:
+    """Takes what the doors bring and answers as Slack expects it."""
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        us: Identity,
+        callbacks: Callbacks,
+        background: Background,
+        commands: Commands,
+        actions: Actions,
+        home: Home,
+        record_seconds: float = 10.0,
+    ) -> None:
+        """`record_seconds` is how long writing a message to the inbox may take."""
+        self._client = client
+        self._us = us
+        self._callbacks = callbacks
+        self._background = background
+        self._commands = commands
+        self._actions = actions
+        self._home = home
+        self._record_seconds = record_seconds
+        self._under_way = 0
+        self.app = self._bolt()
+
+    async def deliver(self, body: Json, headers: Mapping[str, str] | None = None) -> BoltResponse:
+        """Take one delivery, whose sender has been checked. Only a 200 means that it is taken.
+
+        Never raises: a payload that makes no sense is acknowledged, as Slack would only repeat it.
+        """
+        if self._under_way >= _AT_ONCE:
+            log.error("%d deliveries are under way; one is left for Slack to repeat", _AT_ONCE)
+            return BoltResponse(status=503, body="")
+        self._under_way += 1
+        try:
+            return await self._dispatch(body, headers)
+        finally:
+            self._under_way -= 1
+
+    async def _dispatch(self, body: Json, headers: Mapping[str, str] | None) -> BoltResponse:
+        try:
+            # The doors have read and checked the body, so Bolt is given it as Socket Mode would.
+            # (Its own reading of forms loses every command that contains the word "payload".)
+            request = AsyncBoltRequest(mode="socket_mode", body=body, headers=dict(headers or {}))
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError, RecursionError):
+            log.warning("a delivery makes no sense and is left alone: %s", _kind(body))
+            return BoltResponse(status=200, body="")
+        answer = await self.app.async_dispatch(request)
+        if answer.status == 404:  # Bolt's word for "nobody registered for this"
+            log.info("nothing to do for a delivery: %s", _kind(body))
+            return BoltResponse(status=200, body="")
+        return answer
+
+    # What Bolt knows --------------------------------------------------------------------------
+
+    def _bolt(self) -> AsyncApp:
+        quiet = logging.getLogger("bot.slack.bolt")
+        # What Bolt warns of is how it was set up (it reads SLACK_* variables that are not for it)
+        # and unmatched deliveries, which are logged above.
+        quiet.setLevel(logging.ERROR)
+        app = AsyncApp(
+            name="threadpilot",
+            logger=quiet,
+            client=self._client,
+            # The answer of auth.test, asked once at the start: with a token alone Bolt asks on
+            # the first event, and acknowledges that event if Slack does not answer.
+            authorize=self._authorize,
+            signing_secret="",
+            request_verification_enabled=False,
+            ssl_check_enabled=False,
+            ignoring_self_events_enabled=False,  # bot.slack.events decides it, in one place
+            attaching_function_token_enabled=False,
+            attaching_conversation_kwargs_enabled=False,
+        )
+        app.middleware(self._record)
+        works: dict[str, Callable[..., Awaitable[None]]] = {
+            "app_mention": self._recorded,
+            "message": self._message_changed,
+            "app_home_opened": self._home_opened,
+            "agent_session_stopped": self._stopped,
+        }
+        for event_type, work in works.items():
+            app.event(event_type)(work)
+        app.event(_ANYTHING)(self._recorded)
+        app.command(surface.COMMAND)(self._commanded)
+        app.command(_ANYTHING)(self._unknown_command)
+        app.shortcut(surface.ASK_ABOUT_MESSAGE)(self._chosen)
+        app.action(_ANYTHING)(self._pressed)
+        for modal in (surface.ASK_MODAL, surface.ABOUT_MODAL):
+            app.view(modal)(self._sent)
+        app.view(_ANYTHING)(self._unknown_modal)
+        return app
+
+    async def _authorize(self) -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=self._us.team,
+            bot_user_id=self._us.user,
+            bot_id=self._us.bot,
+            bot_token=self._client.token,
+        )
+
+    # Events -----------------------------------------------------------------------------------
+
+    async def _record(
+        self,
+        body: Json,
+        context: AsyncBoltContext,
+        next: Callable[[], Awaitable[None]],  # noqa: A002 - the name by which Bolt hands it in
+    ) -> BoltResponse | None:
+        """Before anything is acknowledged: a message goes into the inbox."""
+        if body.get("type") == "event_callback":
+            fact = read_event(body, self._us)
+            if isinstance(fact, Ignored):
+                log.debug("ignored: %s", fact.reason)
+                return BoltResponse(status=200, body="")
+            if isinstance(fact, Message) and not await self._on_disk(fact):
+                return BoltResponse(status=503, body="")
+            context[_FACT] = fact
+        await next()
+        return None
+
+    async def _on_disk(self, message: Message) -> bool:
+        try:
+            async with asyncio.timeout(self._record_seconds):
+                await self._callbacks.on_message(message)
+        except Exception:
+            log.exception("a message could not be recorded; Slack will bring it again")
+            return False
+        return True
+
+    async def _recorded(self) -> None:
+        """All that there was to do has been done before it was acknowledged."""
+
+    async def _message_changed(self, context: AsyncBoltContext) -> None:
+        match _fact(context):
+            case Edited() as edited:
+                self._background.start("an edit", self._callbacks_on(edited))
+            case Deleted() as deleted:
+                self._background.start("a deletion", self._callbacks_on(deleted))
+
+    async def _callbacks_on(self, change: Edited | Deleted | Stopped) -> None:
+        match change:
+            case Edited():
+                await self._callbacks.on_edited(change)
+            case Deleted():
+                await self._callbacks.on_deleted(change)
+            case Stopped():
+                await self._callbacks.on_stopped(change)
+
+    async def _stopped(self, context: AsyncBoltContext) -> None:
+        match _fact(context):
+            case Stopped() as stopped:
+                self._background.start("a stop", self._callbacks_on(stopped))
+
+    async def _home_opened(self, context: AsyncBoltContext) -> None:
+        match _fact(context):
+            case HomeOpened() as opened:
+                self._background.start("showing the home tab", self._home.opened(opened))
+
+    # Commands, buttons, modals ----------------------------------------------------------------
+
+    async def _commanded(self, ack: AsyncAck, body: Json) -> None:
+        given = read_command(body)
+        if given is None:
+            await ack(words.WENT_WRONG)
+            return
+        aside = await self._commands.run(given, tell_aside(given.answer_url))
+        if aside.text:
+            await ack(text=aside.text, blocks=aside.blocks or None)
+        else:
+            await ack()
+
+    async def _unknown_command(self, ack: AsyncAck) -> None:
+        await ack(words.UNKNOWN_COMMAND)
+
+    async def _pressed(self, ack: AsyncAck, body: Json) -> None:
+        await ack()
+        pressed = read_press(body)
+        if pressed is not None:
+            work = self._answered(self._actions.press(pressed), pressed.answer_url)
+            self._background.start("a button", work)
+
+    async def _chosen(self, ack: AsyncAck, body: Json) -> None:
+        await ack()
+        chosen = read_choice(body)
+        if chosen is not None:
+            work = self._answered(self._actions.choose(chosen), chosen.answer_url)
+            self._background.start("a shortcut", work)
+
+    async def _answered(self, work: Awaitable[str], answer_url: str) -> None:
+        """Do what was asked for and tell the person alone what came of it, if anything did."""
+        sentence = await work
+        if sentence:
+            await tell_aside(answer_url)(sentence)
+
+    async def _sent(self, ack: AsyncAck, body: Json) -> None:
+        sent = read_submission(body)
+        if sent is None:
+            await ack(response_action="errors", errors=_error(words.WENT_WRONG))
+            return
+
+        async def late(sentence: str) -> None:
+            await post_aside(self._client, sent.place.channel, sent.person.user, sentence)
+
+        sentence = await self._actions.send(sent, late)
+        if sentence:
+            await ack(response_action="errors", errors=_error(sentence))
+        else:
+            await ack()
+
+    async def _unknown_modal(self, ack: AsyncAck) -> None:
+        await ack()
+
+
+def _error(sentence: str) -> dict[str, str]:
+    return {surface.QUESTION_BLOCK: sentence}
+
+
+def _fact(context: AsyncBoltContext) -> Fact | None:
+    found: Fact | None = context.get(_FACT)
+    return found
+
+
+def _kind(body: Json) -> str:
+    """What kind of delivery it is, for the log: never what it says."""
+    kind = body.get("type", body.get("command"))
+    return repr(kind[:60]) if isinstance(kind, str) else "unknown"

@@ -1,0 +1,205 @@
+"""What people press, choose, send and command in Slack, turned into facts.
+
+Pure, like `bot.slack.events`: a payload goes in, one frozen fact comes out, or None for what
+makes no sense. Shapes: docs.slack.dev/reference/interaction-payloads and /interactivity.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeGuard
+
+from bot.slack import surface
+from bot.slack.readable import readable, storable
+
+Json = Mapping[str, object]
+
+QUOTED_CHARS: Final = 2_000
+"""How much of a message a modal carries along."""
+
+_NOTE_CHARS: Final = 3_000  # Slack's limit for a view's private_metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who did it, and of which workspace they are."""
+
+    user: str
+    team: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a question is to be put; kept in the modal while the person writes.
+
+    `root_ts` is the thread to answer in, empty for a thread of its own. `quoted` is the message
+    that the question is about, `author` who wrote it; `clipped` when it was longer.
+    """
+
+    channel: str
+    root_ts: str = ""
+    quoted: str = ""
+    author: str = ""
+    clipped: bool = False
+
+    def note(self) -> str:
+        """The place as the text that a modal carries, at most 3,000 characters."""
+        quoted, clipped = self.quoted[:QUOTED_CHARS], self.clipped
+        while len(note := self._as_json(quoted, clipped)) > _NOTE_CHARS:
+            quoted, clipped = quoted[: len(quoted) * 3 // 4], True
+        return note
+
+    def _as_json(self, quoted: str, clipped: bool) -> str:
+        parts = [self.channel, self.root_ts, quoted, self.author, clipped]
+        return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_note(cls, note: object) -> Place | None:
+        """The place of a modal that comes back, or None when it is not of this kind."""
+        if not isinstance(note, str) or len(note) > _NOTE_CHARS:
+            return None
+        try:
+            parts: object = json.loads(note)
+        except (ValueError, RecursionError):
+            return None
+        match parts:
+            case [str(channel), str(root), str(quoted), str(author), bool(clipped)] if (
+                _CHANNEL.fullmatch(channel) and (not root or _TS.fullmatch(root))
+            ):
+                return cls(
+                    channel=channel, root_ts=root, quoted=quoted, author=author, clipped=clipped
+                )
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commanded:
+    """Somebody used the slash command."""
+
+    person: Person
+    channel: str
+    text: str
+    trigger: str
+    answer_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """Somebody pressed a button; `channel` is empty on the Home tab and in modals."""
+
+    person: Person
+    action: str
+    channel: str
+    trigger: str
+    answer_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Somebody chose a shortcut on a message."""
+
+    person: Person
+    place: Place
+    trigger: str
+    answer_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Somebody sent off a modal; `view` is Slack's id of the modal, the same for a double click."""
+
+    person: Person
+    view: str
+    place: Place
+    question: str
+
+
+_CHANNEL = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
+_TS = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}", re.ASCII)
+
+
+def read_command(body: Json) -> Commanded | None:
+    user, team = _text(body, "user_id"), _text(body, "team_id")
+    channel, trigger = _text(body, "channel_id"), _text(body, "trigger_id")
+    if not (user and team and trigger and _CHANNEL.fullmatch(channel)):
+        return None
+    return Commanded(
+        person=Person(user=user, team=team),
+        channel=channel,
+        text=readable(_text(body, "text")),
+        trigger=trigger,
+        answer_url=_text(body, "response_url"),
+    )
+
+
+def read_press(body: Json) -> Pressed | None:
+    person, actions = _person(body), body.get("actions")
+    if person is None or not isinstance(actions, list) or not actions:
+        return None
+    action, container = _inside(actions[0]), _inside(body.get("container"))
+    channel = _text(_inside(body.get("channel")), "id") or _text(container, "channel_id")
+    return Pressed(
+        person=person,
+        action=_text(action, "action_id"),
+        channel=channel,
+        trigger=_text(body, "trigger_id"),
+        answer_url=_text(body, "response_url"),
+    )
+
+
+def read_choice(body: Json) -> Chosen | None:
+    person, message = _person(body), _inside(body.get("message"))
+    channel = _text(_inside(body.get("channel")), "id")
+    ts = _text(message, "ts") or _text(body, "message_ts")
+    root = _text(message, "thread_ts") or ts
+    if person is None or not (_CHANNEL.fullmatch(channel) and _TS.fullmatch(root)):
+        return None
+    text = readable(_text(message, "text"))
+    place = Place(
+        channel=channel,
+        root_ts=root,
+        quoted=text[:QUOTED_CHARS],
+        author=_text(message, "user"),
+        clipped=len(text) > QUOTED_CHARS,
+    )
+    return Chosen(
+        person=person,
+        place=Place.from_note(place.note()) or place,
+        trigger=_text(body, "trigger_id"),
+        answer_url=_text(body, "response_url"),
+    )
+
+
+def read_submission(body: Json) -> Sent | None:
+    person, view = _person(body), _inside(body.get("view"))
+    place, view_id = Place.from_note(view.get("private_metadata")), _text(view, "id")
+    if person is None or place is None or not view_id:
+        return None
+    values = _inside(_inside(view.get("state")).get("values"))
+    answer = _inside(_inside(values.get(surface.QUESTION_BLOCK)).get(surface.QUESTION_INPUT))
+    question = storable(_text(answer, "value")).strip()
+    return Sent(person=person, view=view_id, place=place, question=question)
+
+
+def _person(body: Json) -> Person | None:
+    """The acting person. `user.team_id` is their own workspace; `team` the one they act in."""
+    user = _inside(body.get("user"))
+    team = _text(user, "team_id") or _text(_inside(body.get("team")), "id")
+    name = _text(user, "id")
+    return Person(user=name, team=team) if name and team else None
+
+
+def _inside(value: object) -> Json:
+    return value if _is_object(value) else {}
+
+
+def _is_object(value: object) -> TypeGuard[Json]:
+    return isinstance(value, dict)
+
+
+def _text(body: Json, name: str) -> str:
+    value = body.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,183 @@
+"""The way in by signed HTTP: Slack calls the bot, and proves with a signature that it is Slack.
+
+`POST /slack/events` takes events, commands and interactions; `GET /healthz` says that the process
+lives, `GET /readyz` that it can do its work. Statuses: 200 taken, 400 not something Slack sends,
+401 not signed by Slack, 405 wrong method, 408 too slow, 413 too large, 503 not taken: Slack, please
+repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from slack_bolt.response import BoltResponse
+
+from bot.errors import SettingsError
+from bot.ports import Clock
+from bot.slack.intake import Intake
+
+log = logging.getLogger(__name__)
+
+MAX_BODY: Final = 4 << 20
+"""Bytes. A button's payload carries the whole message that it stands in, so 1 MiB is too little."""
+
+_FRESH_SECONDS: Final = 300  # docs.slack.dev/authentication/verifying-requests-from-slack
+_BODY_SECONDS: Final = 10.0
+_READY_SECONDS: Final = 5.0
+
+Json = dict[str, object]
+
+
+class NotSlacks(ValueError):
+    """The body is nothing that Slack sends."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SignedHttp:
+    """The door: `bot.slack.gateway.Door` over HTTP."""
+
+    signing_secret: str = field(repr=False)
+    clock: Clock
+    ready: Callable[[], Awaitable[bool]]
+    host: str = "127.0.0.1"
+    port: int = 3000
+    """Where it listens; with 0 the system chooses, and this is the chosen one once open."""
+
+    def __post_init__(self) -> None:
+        if not self.signing_secret.strip():
+            raise SettingsError(
+                ["SLACK_SIGNING_SECRET is empty: copy it from Basic Information of your Slack app."]
+            )
+
+    @asynccontextmanager
+    async def open(self, intake: Intake) -> AsyncIterator[None]:
+        """Serve while entered. Raises `SettingsError` when the address cannot be had."""
+        runner = web.AppRunner(self._site(intake), access_log=None, shutdown_timeout=5.0)
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, self.host, self.port).start()
+            except OSError as error:
+                fault = (
+                    f"Cannot listen on {self.host}:{self.port} ({error.strerror or 'refused'}): "
+                    "choose another HTTP_PORT or HTTP_HOST, or end the program that has it."
+                )
+                raise SettingsError([fault]) from error
+            self.port = int(runner.addresses[0][1])
+            yield
+        finally:
+            await runner.cleanup()
+
+    def _site(self, intake: Intake) -> web.Application:
+        async def said(request: web.Request) -> web.Response:
+            return await self._said(intake, request)
+
+        site = web.Application(client_max_size=MAX_BODY)
+        site.router.add_post("/slack/events", said)
+        site.router.add_get("/healthz", _alive)
+        site.router.add_get("/readyz", self._readiness)
+        return site
+
+    async def _said(self, intake: Intake, request: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                raw = await request.read()  # 413 by itself when it is too large
+        except TimeoutError:
+            return web.Response(status=408)
+        if not signed_by_slack(self.signing_secret, request.headers, raw, self.clock.now()):
+            log.warning("a request that Slack did not sign was turned away")
+            return web.Response(status=401)
+        try:
+            body = read_body(raw, request.content_type)
+        except NotSlacks as fault:
+            log.warning("a signed request makes no sense: %s", fault)
+            return web.Response(status=400)
+        retries = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower().startswith("x-slack-retry-") and value
+        }
+        return _as_http(await intake.deliver(body, retries))
+
+    async def _readiness(self, _: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                ready = await self.ready()
+        except Exception:
+            log.exception("the check for readiness failed")
+            ready = False
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+
+async def _alive(_: web.Request) -> web.Response:
+    return web.json_response({"alive": True})
+
+
+def signed_by_slack(secret: str, headers: Mapping[str, str], raw: bytes, now: float) -> bool:
+    """Whether Slack signed exactly this body, within the last 5 minutes."""
+    stamp = headers.get("X-Slack-Request-Timestamp", "")
+    if not re.fullmatch(r"[0-9]{1,12}", stamp, re.ASCII) or abs(now - int(stamp)) > _FRESH_SECONDS:
+        return False
+    base = b"v0:" + stamp.encode() + b":" + raw
+    right = "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
+    given = headers.get("X-Slack-Signature", "")
+    return hmac.compare_digest(right.encode(), given.encode("utf-8", "replace"))
+
+
+def read_body(raw: bytes, content_type: str) -> Json:
+    """The payload of an event (JSON), a command (a form) or an interaction (JSON in a form).
+
+    Raises `NotSlacks` for everything else.
+    """
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise NotSlacks("not UTF-8") from error
+    if content_type == "application/json":
+        body = _object(text)
+        if body.get("type") == "event_callback" and not isinstance(body.get("event"), dict):
+            raise NotSlacks("an event without an event")
+        if not isinstance(body.get("type"), str):
+            raise NotSlacks("JSON without a type")
+        return body
+    if content_type != "application/x-www-form-urlencoded":
+        raise NotSlacks("neither JSON nor a form")
+    try:
+        form = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+    except ValueError as error:
+        raise NotSlacks("too many fields") from error
+    if "payload" in form and "command" not in form:
+        return _object(form["payload"])
+    if "command" in form or "ssl_check" in form:
+        return {**form}
+    raise NotSlacks("a form without a command or payload")
+
+
+def _object(text: str) -> Json:
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NotSlacks("not JSON") from error
+    if not isinstance(value, dict):
+        raise NotSlacks("JSON, but not an object")
+    return value
+
+
+def _as_http(answer: BoltResponse) -> web.Response:
+    is_json = answer.body.startswith("{")
+    return web.Response(
+        status=answer.status,
+        text=answer.body,
+        content_type="application/json" if is_json else "text/plain",
+    )
