@@ -1,1 +1,1 @@
-"""The Copilot runtime: sessions that remember and answer."""
+"""The Copilot runtime: the one place that knows the SDK. `CopilotAgent` is the way in."""

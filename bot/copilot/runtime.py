@@ -1,0 +1,191 @@
+"""One run of the Copilot runtime process: started, watched, ended. Once gone it stays gone.
+
+The SDK's calls can wait for ever when the process dies or freezes (measured with 1.0.25): every
+call goes through `Runtime.call`, which bounds it, and a watch looks after the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from copilot import CopilotClient, RuntimeConnection
+
+from bot.copilot.install import Folders, environment, find_runtime, make_folders
+from bot.copilot.options import RuntimeOptions
+from bot.errors import AgentError, AgentFault
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+START_SECONDS = 40.0
+"""A first start unpacks 235 MB: 2.3 s measured, much more on a slow disk."""
+CALL_SECONDS = 15.0
+"""Calls answer within milliseconds, a busy machine's within a second or two."""
+STOP_SECONDS = 5.0
+KILL_SECONDS = 8.0
+LOOK_SECONDS = 0.5
+"""How often the process is looked at: a death is noticed within this time."""
+PING_EVERY = 10
+"""Looks between two pings, which find a process that is there but frozen."""
+PING_SECONDS = 10.0
+
+# In a session of its own, the runtime does not get the terminal's Ctrl-C: running turns may finish.
+_OWN_SESSION = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+class Runtime:
+    """A started runtime. `Runtime.start` makes one."""
+
+    def __init__(self, client: CopilotClient, options: RuntimeOptions) -> None:
+        self.client = client
+        self.gone = False
+        """Whether the process has ended or was given up."""
+        self._options = options
+        self._process = _process_of(client)
+        self._listeners: set[Callable[[str], None]] = set()
+        self._watch = asyncio.create_task(self._watch_process())
+
+    @classmethod
+    async def start(cls, options: RuntimeOptions, model: str) -> Runtime:
+        """Start the process and wait until it answers. Raises `AgentError`; bounded to 40 s and
+        8 s for clearing away what did not start."""
+        binary = await asyncio.to_thread(find_runtime, options.cli_path)
+        folders = await asyncio.to_thread(make_folders, options.data_dir)
+        # The SDK logs a traceback for every refused call; what matters is logged by us.
+        logging.getLogger("copilot").setLevel(logging.CRITICAL)
+        client = _client(options, folders, model, str(binary))
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await client.start()
+        except BaseException as error:
+            await asyncio.shield(_kill(client))
+            if not isinstance(error, Exception):
+                raise
+            detail = options.without_secrets(error) or f"no answer within {START_SECONDS:g} s"
+            raise AgentError(
+                AgentFault.RUNTIME, f"the Copilot runtime did not start: {detail}"
+            ) from error
+        log.info("the Copilot runtime runs")
+        return cls(client, options)
+
+    def when_gone(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Be told why the runtime went; at once when it has. Returns what takes that back."""
+        if self.gone:
+            listener("it has gone")
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    async def call(self, what: str, rpc: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
+        """The answer of one SDK call. Raises `AgentError` (RUNTIME) for every trouble."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await rpc
+        except TimeoutError as error:
+            raise AgentError(
+                AgentFault.RUNTIME, f"{what}: the runtime did not answer within {seconds:g} s"
+            ) from error
+        except Exception as error:
+            raise AgentError(
+                AgentFault.RUNTIME, f"{what}: {self._options.without_secrets(error)}"
+            ) from error
+
+    async def stop(self) -> None:
+        """End the process: asked first, then killed. Bounded; raises nothing."""
+        if self.gone:
+            await self.clear_away()
+            return
+        self._went("it was stopped")
+        self._watch.cancel()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.client.stop()
+        except Exception as error:  # what is left is killed, whatever the reason
+            log.debug("the runtime did not stop by itself: %r", error)
+            await _kill(self.client)
+        _close_pipes(self._process)
+
+    async def clear_away(self) -> None:
+        """Wait until nothing is left of a runtime that has gone. Bounded; raises nothing."""
+        await asyncio.wait([self._watch])
+
+    def _went(self, reason: str) -> None:
+        if self.gone:
+            return
+        self.gone = True
+        for listener in tuple(self._listeners):
+            listener(reason)
+
+    async def _watch_process(self) -> None:
+        reason = await self._reason_to_give_up()
+        log.error("the Copilot runtime is gone: %s", reason)
+        self._went(reason)
+        await _kill(self.client)
+
+    async def _reason_to_give_up(self) -> str:
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            looks += 1
+            if self._process.poll() is not None:
+                return f"it ended with status {self._process.returncode}"
+            if looks % PING_EVERY == 0:
+                try:
+                    await self.call("ping", self.client.ping(), PING_SECONDS)
+                except AgentError as error:
+                    return f"it does not answer ({error})"
+
+
+def _client(options: RuntimeOptions, folders: Folders, model: str, binary: str) -> CopilotClient:
+    if sys.platform == "win32":
+        connection = RuntimeConnection.for_stdio(path=binary)
+    else:
+        connection = RuntimeConnection.for_stdio(
+            path=sys.executable, args=["-I", "-S", "-c", _OWN_SESSION, binary]
+        )
+    return CopilotClient(
+        connection=connection,
+        base_directory=str(folders.state),
+        working_directory=str(folders.work),
+        # Nothing of a developer's machine: no tools, skills, plugins, git or telemetry by default.
+        mode="empty",
+        env=environment(options, folders, model, os.environ),
+        github_token=None if options.base_url else options.github_token or None,
+        use_logged_in_user=False,
+        # Its log files are never rotated.
+        log_level="none",
+    )
+
+
+def _process_of(client: CopilotClient) -> subprocess.Popen[bytes]:
+    """The runtime's process, which the SDK does not offer: to see at once when it dies, and to
+    close its pipes, which the SDK leaves open."""
+    process = client._cli_process  # noqa: SLF001 (see above)
+    if process is None:
+        raise AgentError(AgentFault.RUNTIME, "the Copilot runtime has no process")
+    return process
+
+
+async def _kill(client: CopilotClient) -> None:
+    process = client._cli_process  # noqa: SLF001 (as in `_process_of`)
+    try:
+        async with asyncio.timeout(KILL_SECONDS):
+            await client.force_stop()
+    except Exception as error:  # there is nothing more to be done about it
+        log.warning("the runtime could not be killed: %r", error)
+    if process is not None:
+        _close_pipes(process)
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

@@ -1,0 +1,47 @@
+"""The real runtime behind a scripted model, one of each for a whole module.
+
+Starting the runtime takes most of a second, so that the tests of a module share it, each with
+session ids of its own. Tests that kill or freeze a runtime start one for themselves.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from bot.copilot.agent import CopilotAgent
+from bot.copilot.options import RuntimeOptions
+from tests.scripted_model import ScriptedModel
+
+_ids = itertools.count(1)
+
+
+@pytest.fixture
+def session_id() -> str:
+    """A session id that no other test uses."""
+    return f"slack-T1-C1-{next(_ids)}-000100"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model() -> AsyncIterator[ScriptedModel]:
+    """The module's model server."""
+    async with ScriptedModel() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def options(model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> RuntimeOptions:
+    """The module's options: a data folder of its own and the scripted model."""
+    return RuntimeOptions(
+        data_dir=tmp_path_factory.mktemp("data"), base_url=model.url, api_key="sk-very-secret"
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def agent(options: RuntimeOptions) -> AsyncIterator[CopilotAgent]:
+    """The module's agent, for the tests that leave the runtime alone."""
+    async with CopilotAgent(options) as shared:
+        yield shared
