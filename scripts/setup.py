@@ -161,14 +161,7 @@ def install_packages() -> None:
     fault = NOT_INSTALLED.format(what="The Python packages") + AGAIN
     # By environment, so that it binds what builds the project as well; newer pips read the second.
     pins = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
-    pip: list[str | Path] = [
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "-qq"]
     with STAMPS.completing("packages", wanted):
         say("Installing the Python packages of constraints.txt …")
         run([*pip, "--editable", f"{ROOT}[dev]", *DEMO_PACKAGES], fault, pins)
@@ -222,6 +215,7 @@ def unpack_runtime() -> None:
         "The Copilot runtime does not start on this machine; the lines above say why.",
         {"COPILOT_CACHE_HOME": str(RUNTIME_CACHE), "COPILOT_AUTO_UPDATE": "false"},
         within=120,
+        show=False,
     )
 
 

@@ -36,13 +36,16 @@ def run(
     fault: str,
     environment: Mapping[str, str] | None = None,
     within: float = INSTALL_SECONDS,
+    show: bool = True,
 ) -> None:
-    """Run a command that shows its own output; raises `Fault` with `fault` when it fails."""
+    """Run a command; what it writes is shown, or else its errors only. Raises `Fault` with
+    `fault` when it fails."""
     try:
         done = subprocess.run(  # noqa: S603 - the commands are those of the steps
             [str(word) for word in command],
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
+            stdout=None if show else subprocess.DEVNULL,
             timeout=within,
             check=False,
         )
