@@ -1,0 +1,87 @@
+"""Who the gateway tells in these tests: somebody who writes down what he hears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import StoreError
+from bot.model import Acceptance, Accepted, Message
+from bot.slack.actions import Actions
+from bot.slack.asking import Asking
+from bot.slack.background import Background
+from bot.slack.commands import Commands
+from bot.slack.events import Deleted, Edited, Identity, Stopped
+from bot.slack.home import Home
+from bot.slack.intake import Callbacks, Intake
+
+US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
+
+
+class Ears:
+    """Keeps what is heard; `failing` makes the next so many messages impossible to record."""
+
+    def __init__(self) -> None:
+        self.heard: list[Message | Edited | Deleted | Stopped] = []
+        self.failing = 0
+        self.attempts = 0
+        self.released = asyncio.Event()
+        self.released.set()
+        self._changed = asyncio.Condition()
+
+    @property
+    def messages(self) -> list[Message]:
+        return [fact for fact in self.heard if isinstance(fact, Message)]
+
+    @property
+    def callbacks(self) -> Callbacks:
+        return Callbacks(
+            on_message=self._on_message,
+            on_edited=self._hear,
+            on_deleted=self._hear,
+            on_stopped=self._hear,
+        )
+
+    async def until(self, holds: Callable[[Ears], bool], seconds: float = 10.0) -> None:
+        """Wait until what has been heard is enough; fails after `seconds`."""
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(lambda: holds(self))
+
+    async def _on_message(self, message: Message) -> Accepted:
+        self.attempts += 1
+        await self.released.wait()
+        if self.failing:
+            self.failing -= 1
+            await self._tell()
+            raise StoreError("the disk is full")
+        seen = {(known.thread.channel, known.ts) for known in self.messages}
+        if (message.thread.channel, message.ts) in seen:
+            return Accepted(acceptance=Acceptance.REPEATED)
+        await self._hear(message)
+        return Accepted(acceptance=Acceptance.OVERHEARD)
+
+    async def _hear(self, fact: Message | Edited | Deleted | Stopped) -> None:
+        self.heard.append(fact)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0) -> Intake:
+    """An intake that has no Slack to call: for what needs none."""
+    client = AsyncWebClient(token="xoxb-sandbox", base_url="http://127.0.0.1:9/api/", timeout=2)
+    asking = Asking(client, US, ears.callbacks.on_message, background)
+    return Intake(
+        client,
+        US,
+        ears.callbacks,
+        background,
+        Commands(US, asking),
+        Actions(client, US, asking),
+        Home(client, US, frozenset(), None),
+        record_seconds,
+    )
