@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def text_of(events: list[AgentEvent]) -> str:
             case TextSettled(text=text):
                 answer.settle(text)
     return answer.text
+
+
+async def until(reached: Callable[[], bool], within: float = ANSWER_SECONDS) -> None:
+    """Wait for a fact that comes with no event. Raises TimeoutError."""
+    async with asyncio.timeout(within):
+        while not reached():  # noqa: ASYNC110 (as it says)
+            await asyncio.sleep(0.02)
 
 
 def runtimes_of(data_dir: Path) -> list[int]:

@@ -1,0 +1,189 @@
+"""When the runtime itself dies, freezes or cannot start: noticed, told, and started anew."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot.copilot import runtime, session
+from bot.copilot.agent import CopilotAgent
+from bot.copilot.options import RuntimeOptions
+from bot.errors import AgentError, AgentFault
+from tests.copilot.asking import answer_of, environment_of, runtimes_of, until
+from tests.scripted_model import Answer, ScriptedModel
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def own_options(options: RuntimeOptions, tmp_path: Path) -> RuntimeOptions:
+    """Options with a data folder of the test's own."""
+    return replace(options, data_dir=tmp_path)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_agent(own_options: RuntimeOptions) -> AsyncIterator[CopilotAgent]:
+    """An agent whose runtime may be killed."""
+    async with CopilotAgent(own_options) as agent:
+        yield agent
+
+
+async def test_a_killed_runtime_is_noticed_and_started_anew(
+    own_agent: CopilotAgent, own_options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    """Every running answer ends within 2 s, and the next `open` has the memory."""
+    model.when("first", lambda request: request.prompts[0])
+    model.when("hang", Answer(chunks=["a", "b"], hold_after=1))
+    kept, other = await own_agent.open("kept"), await own_agent.open("other")
+    await answer_of(kept, "keep this")
+    held = model.holds
+    asking = [
+        asyncio.create_task(answer_of(kept, "hang on")),
+        asyncio.create_task(answer_of(other, "hang on")),
+    ]
+    await model.reached(held + 2)
+    [pid] = runtimes_of(own_options.data_dir)
+    killed = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    ends = await asyncio.gather(*asking, return_exceptions=True)
+    assert time.monotonic() - killed < 2
+    assert [end.fault for end in ends if isinstance(end, AgentError)] == [AgentFault.RUNTIME] * 2
+    assert not kept.alive
+    with pytest.raises(AgentError):
+        await answer_of(kept, "hello?")
+    again, too = await asyncio.gather(own_agent.open("kept"), own_agent.open("other"))
+    assert await answer_of(again, "what was first?") == "keep this"
+    assert too.alive
+    assert len(runtimes_of(own_options.data_dir)) == 1, "two openers start one runtime"
+
+
+async def test_a_runtime_that_dies_idle_is_noticed_too(
+    own_agent: CopilotAgent, own_options: RuntimeOptions
+) -> None:
+    """Its sessions are not alive; stopping and closing them is harmless."""
+    live = await own_agent.open("idle")
+    [pid] = runtimes_of(own_options.data_dir)
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not live.alive, within=2)
+    await live.stop()
+    await live.close()
+    assert await answer_of(await own_agent.open("idle"), "back?") == "You said: back?"
+
+
+async def test_a_frozen_runtime_keeps_nobody_waiting(
+    own_agent: CopilotAgent,
+    own_options: RuntimeOptions,
+    model: ScriptedModel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stop and leaving are bounded, and a ping finds out that the runtime has to be killed."""
+    monkeypatch.setattr(runtime, "PING_EVERY", 1)
+    monkeypatch.setattr(runtime, "PING_SECONDS", 2.0)
+    monkeypatch.setattr(session, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(session, "REST_SECONDS", 0.5)
+    model.when("freeze", Answer(chunks=["a", "b"], hold_after=1))
+    live = await own_agent.open("frozen")
+    [pid] = runtimes_of(own_options.data_dir)
+    async with asyncio.timeout(10), aclosing(live.ask("freeze")) as events:
+        await anext(events)
+        os.kill(pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        await live.stop()
+        [end] = [event async for event in events]
+        assert type(end).__name__ == "AnswerStopped"
+    assert time.monotonic() - begun < 5
+    assert not live.alive, "nobody knows what this session does"
+    await until(lambda: not runtimes_of(own_options.data_dir))
+    assert await answer_of(await own_agent.open("frozen"), "thawed?") == "You said: thawed?"
+
+
+async def test_the_runtime_sees_no_token_and_keeps_to_its_folder(
+    own_agent: CopilotAgent,
+    own_options: RuntimeOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its environment has nothing of Slack's nor of anybody's, and what it writes is private."""
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-not-for-you")
+    monkeypatch.setenv("SLACK_SIGNING_SECRET", "not-for-you")
+    monkeypatch.setenv("DATABASE_URL", "not-for-you")
+    monkeypatch.setenv("GITHUB_TOKEN", "ghp_not_for_you")
+    await answer_of(await own_agent.open("private"), "hello")
+    [pid] = runtimes_of(own_options.data_dir)
+    env = environment_of(pid)
+    assert not [value for value in env.values() if "not" in value and "for" in value]
+    assert not [name for name in env if "SLACK" in name or "TOKEN" in name or "KEY" in name[-3:]]
+    assert Path(env["HOME"]).is_relative_to(own_options.data_dir)
+    assert own_options.api_key not in " ".join(env.values())
+    assert os.getsid(pid) != os.getsid(0), "a Ctrl-C for the bot is not one for the runtime"
+    for folder in (own_options.data_dir / "copilot").iterdir():
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    written = [p for p in own_options.data_dir.rglob("*") if p.is_file()]
+    assert written
+    assert not [p for p in written if own_options.api_key.encode() in p.read_bytes()]
+
+
+async def test_leaving_the_agent_ends_the_runtime(
+    own_options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    """Also in the middle of an answer; afterwards nothing opens."""
+    model.when("leave", Answer(chunks=["a", "b"], hold_after=1))
+    async with CopilotAgent(own_options) as agent:
+        live = await agent.open("leaving")
+        held = model.holds
+        asking = asyncio.create_task(answer_of(live, "leave"))
+        await model.reached(held + 1)
+    assert runtimes_of(own_options.data_dir) == []
+    with pytest.raises(AgentError) as caught:
+        await asking
+    assert caught.value.fault is AgentFault.RUNTIME
+    with pytest.raises(AgentError):
+        await agent.open("late")
+
+
+@pytest.mark.parametrize("content", ["#!/bin/sh\nexit 3\n", "\0no program\n"])
+async def test_a_runtime_that_does_not_start_is_told(
+    own_options: RuntimeOptions, tmp_path: Path, content: str
+) -> None:
+    """It ends at once, or is no program at all."""
+    broken = tmp_path / "broken"
+    broken.write_text(content)
+    broken.chmod(0o700)
+    async with CopilotAgent(replace(own_options, cli_path=broken)) as agent:
+        with pytest.raises(AgentError, match="did not start") as caught:
+            await agent.open("never")
+    assert caught.value.fault is AgentFault.RUNTIME
+
+
+async def test_a_runtime_that_never_answers_is_killed(
+    own_options: RuntimeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start is bounded, and nothing of it is left."""
+    monkeypatch.setattr(runtime, "START_SECONDS", 0.5)
+    mute = tmp_path / "mute"
+    mute.write_text("#!/bin/sh\nexec sleep 100\n")
+    mute.chmod(0o700)
+    async with CopilotAgent(replace(own_options, cli_path=mute)) as agent:
+        with pytest.raises(AgentError, match=r"no answer within 0\.5 s"):
+            await agent.start()
+    assert runtimes_of(own_options.data_dir) == []
+
+
+async def test_a_data_folder_that_cannot_be_written_is_told(
+    own_options: RuntimeOptions, tmp_path: Path
+) -> None:
+    """Instead of a runtime that hangs, as it does without a home."""
+    (tmp_path / "file").write_text("")
+    wrong = replace(own_options, data_dir=tmp_path / "file")
+    async with CopilotAgent(wrong) as agent:
+        with pytest.raises(AgentError, match="cannot be made"):
+            await agent.open("never")
