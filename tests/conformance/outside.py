@@ -1,0 +1,124 @@
+"""The sandbox as somebody outside of the project meets it: plain HTTP, plain JSON, and waiting.
+
+Knows only what the design fixes (addresses, tokens, ids, method names), so that a test which
+passes by this client is a promise kept to any other client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import aiohttp
+
+from bot.sandbox.server import running_sandbox
+
+# What comes over the wire is whatever the other side sent; the tests say what they expect of it.
+Json = dict[str, Any]
+
+BOT = "xoxb-sandbox"
+APP = "xapp-sandbox"
+SIGNING_SECRET = "sandbox-signing-secret"
+ALICE, BOB, CAROL, EVE = "xoxp-alice", "xoxp-bob", "xoxp-carol", "xoxp-eve"
+TEAM = "T0SANDBOX"
+GENERAL, DEV, SECRET = "C0GENERAL", "C0DEV", "C0SECRET"
+
+T = TypeVar("T")
+
+PATIENCE = 10.0  # seconds; nothing on loopback needs a tenth of it
+
+
+class Outside:
+    """An HTTP client at the sandbox's door, for people, apps and operators alike."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.http = http
+
+    async def call(self, method: str, token: str | None, **arguments: object) -> Json:
+        """One Web API call with a JSON body; the answer, whether ok or not."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        async with self.http.post(
+            f"{self.url}/api/{method}", json=arguments, headers=headers
+        ) as answer:
+            body = await answer.json()
+        assert isinstance(body, dict)
+        return body
+
+    async def do(self, method: str, token: str, **arguments: object) -> Json:
+        """One Web API call that must succeed."""
+        body = await self.call(method, token, **arguments)
+        assert body["ok"] is True, f"{method} answered {body}"
+        return body
+
+    async def refused(self, method: str, token: str | None, **arguments: object) -> str:
+        """One Web API call that must fail; the error's code."""
+        body = await self.call(method, token, **arguments)
+        assert body["ok"] is False, f"{method} was expected to fail and answered {body}"
+        return str(body["error"])
+
+    async def control(self, name: str, body: Json | None = None, **query: str) -> Any:
+        """Read one of the /sandbox/ addresses, or write it if there is a body."""
+        address = f"{self.url}/sandbox/{name}"
+        request = (
+            self.http.get(address, params=query)
+            if body is None
+            else self.http.post(address, json=body)
+        )
+        async with request as answer:
+            text = await answer.text()
+            assert answer.status == 200, f"/sandbox/{name} answered {answer.status}: {text}"
+            return await answer.json()
+
+    async def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock."""
+        await self.control("clock", {"advance": seconds})
+
+    async def calls(self, method: str) -> list[Json]:
+        """The app's calls of one Web API method, oldest first."""
+        listed = await self.control("calls", method=method)
+        calls = listed["calls"] if isinstance(listed, dict) else listed
+        return [call for call in calls if call["method"] == method]
+
+    async def ephemeral(self, user: str) -> list[Json]:
+        """What only this person may see, newest last."""
+        listed = await self.control("ephemeral", user=user)
+        return list(listed["messages"] if isinstance(listed, dict) else listed)
+
+    async def say(self, token: str, channel: str, text: str, **more: object) -> str:
+        """Post a message; its ts."""
+        said = await self.do("chat.postMessage", token, channel=channel, text=text, **more)
+        return str(said["ts"])
+
+    async def replies(self, channel: str, ts: str, token: str = ALICE) -> list[Json]:
+        """The messages of a thread, its root first."""
+        body = await self.do("conversations.replies", token, channel=channel, ts=ts)
+        return list(body["messages"])
+
+    async def messages(self, channel: str, token: str = ALICE) -> list[Json]:
+        """The channel's messages, newest first."""
+        body = await self.do("conversations.history", token, channel=channel)
+        return list(body["messages"])
+
+
+async def eventually(
+    look: Callable[[], Awaitable[T]], why: str, patience: float = PATIENCE
+) -> T:
+    """Look until there is something to see; it is returned."""
+    until = time.monotonic() + patience
+    while True:
+        seen = await look()
+        if seen:
+            return seen
+        assert time.monotonic() < until, f"after {patience:.0f} s still not so: {why}"
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def sandbox_from_outside() -> AsyncIterator[Outside]:
+    """A fresh sandbox on a port of its own, and a client at its door."""
+    async with running_sandbox() as sandbox, aiohttp.ClientSession() as http:
+        yield Outside(sandbox.url, http)
