@@ -104,11 +104,8 @@ class Intake:
             self._under_way -= 1
 
     async def _dispatch(self, body: Json, headers: Mapping[str, str] | None) -> BoltResponse:
-        try:
-            # The doors have read and checked the body, so Bolt is given it as Socket Mode would.
-            # (Its own reading of forms loses every command that contains the word "payload".)
-            request = AsyncBoltRequest(mode="socket_mode", body=body, headers=dict(headers or {}))
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError, RecursionError):
+        request = _request(body, headers)
+        if request is None:
             log.warning("a delivery makes no sense and is left alone: %s", _kind(body))
             return BoltResponse(status=200, body="")
         answer = await self.app.async_dispatch(request)
@@ -130,7 +127,7 @@ class Intake:
             client=self._client,
             # The answer of auth.test, asked once at the start: with a token alone Bolt asks on
             # the first event, and acknowledges that event if Slack does not answer.
-            authorize=self._authorize,
+            authorize=_authorizing(self._us, self._client.token),
             signing_secret="",
             request_verification_enabled=False,
             ssl_check_enabled=False,
@@ -156,15 +153,6 @@ class Intake:
             app.view(modal)(self._sent)
         app.view(_ANYTHING)(self._unknown_modal)
         return app
-
-    async def _authorize(self) -> AuthorizeResult:
-        return AuthorizeResult(
-            enterprise_id=None,
-            team_id=self._us.team,
-            bot_user_id=self._us.user,
-            bot_id=self._us.bot,
-            bot_token=self._client.token,
-        )
 
     # Events -----------------------------------------------------------------------------------
 
@@ -277,6 +265,33 @@ class Intake:
 
     async def _unknown_modal(self, ack: AsyncAck) -> None:
         await ack()
+
+
+def _request(body: Json, headers: Mapping[str, str] | None) -> AsyncBoltRequest | None:
+    """The delivery as Bolt takes it, or None for shapes that Bolt would stumble over."""
+    if body.get("type") == "block_actions" and read_press(body) is None:
+        return None
+    try:
+        # The doors have read and checked the body, so Bolt is given it as Socket Mode would.
+        # (Its own reading of forms loses every command that contains the word "payload".)
+        return AsyncBoltRequest(mode="socket_mode", body=body, headers=dict(headers or {}))
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, RecursionError):
+        return None
+
+
+def _authorizing(us: Identity, token: str | None) -> Callable[[], Awaitable[AuthorizeResult]]:
+    """Bolt's authorization with what is known already. (It cannot call a method for this.)"""
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=us.team,
+            bot_user_id=us.user,
+            bot_id=us.bot,
+            bot_token=token,
+        )
+
+    return authorize
 
 
 def _error(sentence: str) -> dict[str, str]:
