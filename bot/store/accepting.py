@@ -1,0 +1,111 @@
+"""How a message is recorded: once, and as a waiting turn where it is the bot's business."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import aiosqlite
+
+from bot.errors import StoreError
+from bot.model import Acceptance, Accepted, Message, Trigger, Turn, TurnState
+from bot.store import threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much the database takes on."""
+
+    per_user: int
+    """Turns of one person that run at once."""
+    thread_queue: int
+    """Waiting turns of one thread."""
+    whole_queue: int
+    """Waiting turns in all."""
+
+
+# Without a conflict target: a repeat by either key is a repeat.
+_HEAR = """
+    INSERT INTO events (event_id, team, channel, ts, root_ts, user, heard)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO NOTHING RETURNING 1
+"""
+_OPEN = """
+    SELECT
+        (SELECT count(*) FROM turns WHERE state = 'waiting'),
+        (SELECT count(*) FROM turns WHERE thread = :thread AND state = 'waiting'),
+        (SELECT count(*) FROM turns WHERE thread = :thread AND state = 'waiting'
+                                      AND position < :position)
+        + (SELECT count(*) FROM turns WHERE thread = :thread AND state = 'running')
+"""
+_TURN = """
+    INSERT INTO turns (thread, event_id, ts, position, user, user_team, text, trigger,
+                       external, direct, state, accepted, ended)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    RETURNING id
+"""
+
+
+async def accept(
+    database: aiosqlite.Connection, message: Message, now: float, bounds: Bounds
+) -> Accepted:
+    """Record a message; what `bot.ports.InboxStore.accept` promises, inside one transaction."""
+    key = message.thread
+    position = _position(message.ts)
+    heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, message.user, now)
+    if not list(await database.execute_fetchall(_HEAR, heard)):
+        return Accepted(acceptance=Acceptance.REPEATED)
+    thread = await threads.thread_id(database, key)
+    unasked = message.trigger in (Trigger.FOLLOW_UP, Trigger.ASIDE)
+    if thread is None and unasked:
+        return Accepted(acceptance=Acceptance.OVERHEARD)
+    if thread is None:
+        thread = await threads.make_known(database, message, now)
+    await threads.join(database, thread, {message.user})
+    if message.trigger is Trigger.ASIDE:
+        return Accepted(acceptance=Acceptance.OVERHEARD)
+    if unasked and await threads.people_in(database, thread) != {message.user}:
+        return Accepted(acceptance=Acceptance.OVERHEARD)
+    return await _schedule(database, message, thread, position, now, bounds)
+
+
+async def _schedule(
+    database: aiosqlite.Connection,
+    message: Message,
+    thread: int,
+    position: int,
+    now: float,
+    bounds: Bounds,
+) -> Accepted:
+    counted = await database.execute_fetchall(_OPEN, {"thread": thread, "position": position})
+    ((in_all, in_thread, ahead),) = counted
+    full = in_all >= bounds.whole_queue or in_thread >= bounds.thread_queue
+    state = TurnState.REFUSED if full else TurnState.WAITING
+    values = (
+        *(thread, message.event_id, message.ts, position, message.user, message.user_team),
+        *(storable(message.text), message.trigger, message.external, message.direct),
+        *(state, now, now if full else None),
+    )
+    ((number,),) = await database.execute_fetchall(_TURN, values)
+    return Accepted(
+        acceptance=Acceptance.FULL if full else Acceptance.SCHEDULED,
+        turn=Turn(id=number, message=message, state=state, epoch=0),
+        ahead=0 if full else ahead,
+    )
+
+
+def storable(text: str) -> str:
+    """Text as the database takes it: half characters (lone surrogates, which JSON can carry and
+    UTF-8 cannot) become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+_TS = re.compile(r"([0-9]{1,12})\.([0-9]{6})", re.ASCII)
+
+
+def _position(ts: str) -> int:
+    """A Slack `ts` (seconds, a dot, six digits) as a number that orders a thread's messages."""
+    shape = _TS.fullmatch(ts)
+    if shape is None:
+        raise StoreError(f"not the ts of a Slack message: {ts!r}")
+    return int(shape[1]) * 1_000_000 + int(shape[2])

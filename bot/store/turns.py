@@ -1,0 +1,195 @@
+"""What is said to the database about turns once they are accepted.
+
+Every write of a running turn names the epoch of the claim that it comes from, so that a process
+that was frozen meanwhile cannot end what another has taken over.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+import aiosqlite
+
+from bot.errors import StoreError
+from bot.model import Message, ThreadKey, Trigger, Turn, TurnState
+from bot.store.accepting import storable
+
+_TURN = """
+    SELECT n.id, n.event_id, h.team, h.channel, h.root_ts, n.ts, n.user, n.user_team, n.text,
+           n.trigger, n.external, n.direct, n.state, n.epoch, n.waited, n.answer, n.outcome
+    FROM turns n JOIN threads h ON h.id = n.thread
+"""
+
+# The oldest waiting turn that is the first of its thread, of a thread where nothing runs, of a
+# person who may have one more running.
+CLAIM = """
+    UPDATE turns
+    SET state = 'running', epoch = epoch + 1, started = :now, prompted = NULL
+    WHERE id = (
+        SELECT n.id FROM turns n INDEXED BY turns_waiting
+        WHERE n.state = 'waiting'
+          AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.thread = n.thread AND r.state = 'running')
+          AND NOT EXISTS (SELECT 1 FROM turns e WHERE e.thread = n.thread AND e.state = 'waiting'
+                                                  AND e.position < n.position)
+          AND (SELECT count(*) FROM turns u WHERE u.user = n.user AND u.state = 'running')
+              < :per_user
+        ORDER BY n.id LIMIT 1
+    )
+    RETURNING id
+"""
+_BEGIN = """
+    UPDATE turns SET prompted = :now
+    WHERE id = :id AND epoch = :epoch AND state = 'running'
+      AND NOT EXISTS (SELECT 1 FROM turns e WHERE e.thread = turns.thread
+                      AND e.state = 'waiting' AND e.position < turns.position)
+    RETURNING id
+"""
+# An answer on record belonged to the asking that is given up with it.
+_HAND_BACK = """
+    UPDATE turns SET state = 'waiting', answer = NULL, outcome = NULL
+    WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
+"""
+_RECORD = """
+    UPDATE turns SET answer = :answer, outcome = :outcome
+    WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
+"""
+_FINISH = """
+    UPDATE turns SET state = :state, ended = :now
+    WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
+"""
+_SHOW_WAITING = """
+    UPDATE turns SET waited = 1 WHERE id = :id AND state = 'waiting' RETURNING id
+"""
+_REWORD = "UPDATE turns SET text = :text WHERE id = :id AND state = 'waiting' RETURNING id"
+_WITHDRAW = """
+    UPDATE turns SET state = 'withdrawn', ended = :now
+    WHERE id = :id AND state = 'waiting' RETURNING id
+"""
+RECOVER = "UPDATE turns SET epoch = epoch + 1, started = ? WHERE state = 'running'"
+RUNNING = f"{_TURN} WHERE n.state = 'running' ORDER BY n.id"
+FIND = f"""
+    {_TURN} JOIN events e ON e.team = h.team AND e.channel = h.channel AND e.root_ts = h.root_ts
+                         AND e.ts = n.ts
+    WHERE e.team = ? AND e.channel = ? AND e.ts = ?
+"""
+RUNNING_IN = f"""
+    {_TURN} WHERE n.state = 'running' AND h.team = ? AND h.channel = ? AND h.root_ts = ?
+"""
+
+
+async def claim(database: aiosqlite.Connection, now: float, per_user: int) -> Turn | None:
+    """Take the next turn that may run."""
+    claimed = await database.execute_fetchall(CLAIM, {"now": now, "per_user": per_user})
+    for (number,) in claimed:
+        return await _first(database, f"{_TURN} WHERE n.id = ?", (number,))
+    return None
+
+
+async def begin(database: aiosqlite.Connection, turn: Turn, now: float) -> bool:
+    """Note that the prompt is about to be sent, or give way to an earlier message."""
+    if await _changed(database, _BEGIN, {**_mine(turn), "now": now}):
+        return True
+    await hand_back(database, turn)
+    return False
+
+
+async def hand_back(database: aiosqlite.Connection, turn: Turn) -> bool:
+    """Make a running turn wait again."""
+    return await _changed(database, _HAND_BACK, _mine(turn))
+
+
+async def record_answer(
+    database: aiosqlite.Connection, turn: Turn, outcome: TurnState, answer: str
+) -> bool:
+    """Store the answer and the state that goes with it."""
+    values = {**_mine(turn), "outcome": _final(outcome), "answer": storable(answer)}
+    return await _changed(database, _RECORD, values)
+
+
+async def finish(database: aiosqlite.Connection, turn: Turn, state: TurnState, now: float) -> bool:
+    """End a running turn."""
+    return await _changed(database, _FINISH, {**_mine(turn), "state": _final(state), "now": now})
+
+
+async def recover(database: aiosqlite.Connection, now: float) -> Sequence[Turn]:
+    """Claim anew what a process that is gone had claimed."""
+    await database.execute_fetchall(RECOVER, (now,))
+    return tuple(_turn(row) for row in await database.execute_fetchall(RUNNING))
+
+
+async def find(database: aiosqlite.Connection, team: str, channel: str, ts: str) -> Turn | None:
+    """The turn of a message."""
+    return await _first(database, FIND, (team, channel, ts))
+
+
+async def running(database: aiosqlite.Connection, key: ThreadKey) -> Turn | None:
+    """The running turn of a thread."""
+    return await _first(database, RUNNING_IN, (key.team, key.channel, key.root_ts))
+
+
+async def show_waiting(database: aiosqlite.Connection, turn: Turn) -> bool:
+    """Note that a waiting turn is shown as waiting."""
+    return await _changed(database, _SHOW_WAITING, {"id": turn.id})
+
+
+async def reword(database: aiosqlite.Connection, turn: Turn, text: str) -> bool:
+    """Replace a waiting turn's text."""
+    return await _changed(database, _REWORD, {"id": turn.id, "text": storable(text)})
+
+
+async def withdraw(database: aiosqlite.Connection, turn: Turn, now: float) -> bool:
+    """End a waiting turn."""
+    return await _changed(database, _WITHDRAW, {"id": turn.id, "now": now})
+
+
+def _mine(turn: Turn) -> dict[str, object]:
+    return {"id": turn.id, "epoch": turn.epoch}
+
+
+def _final(state: TurnState) -> TurnState:
+    if not state.final:
+        raise StoreError(f"a turn cannot end as {state}")
+    return state
+
+
+async def _changed(
+    database: aiosqlite.Connection, statement: str, values: Mapping[str, object]
+) -> bool:
+    # The driver takes names from a mapping, though its annotation knows sequences only.
+    rows = await database.execute_fetchall(statement, values)
+    return bool(list(rows))
+
+
+async def _first(
+    database: aiosqlite.Connection, query: str, values: tuple[object, ...]
+) -> Turn | None:
+    for row in await database.execute_fetchall(query, values):
+        return _turn(row)
+    return None
+
+
+def _turn(row: sqlite3.Row) -> Turn:
+    """A row of `_TURN` as a fact. Raises `ValueError` for a state that this version knows not."""
+    number, event_id, team, channel, root_ts, ts, user, user_team, text, *rest = row
+    trigger, external, direct, state, epoch, waited, answer, outcome = rest
+    message = Message(
+        event_id=event_id,
+        thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
+        ts=ts,
+        user=user,
+        user_team=user_team,
+        text=text,
+        trigger=Trigger(trigger),
+        external=bool(external),
+        direct=bool(direct),
+    )
+    return Turn(
+        id=number,
+        message=message,
+        state=TurnState(state),
+        epoch=epoch,
+        waited=bool(waited),
+        answer=answer,
+        outcome=None if outcome is None else TurnState(outcome),
+    )

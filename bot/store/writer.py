@@ -1,0 +1,138 @@
+"""The one writer of the database: whatever wants to be written while a commit is under way goes
+into the next one, together.
+
+A commit waits for the disk. One commit per message holds 810 messages a second on a slow disk, one
+commit for all that wait holds many thousands (measured); and nobody is told that something is
+recorded before the commit that holds it has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import aiosqlite
+
+from bot.errors import StoreError
+
+T = TypeVar("T")
+
+Write = Callable[[aiosqlite.Connection], Awaitable[T]]
+"""Statements that belong together. They may be undone, so they touch nothing but the database."""
+
+MAX_WAITING = 20_000
+MAX_TOGETHER = 200
+"""Writes per commit: enough to make the wait for the disk cheap, few enough to stay quick."""
+
+
+class _Job(Generic[T]):
+    """A write, and the one who waits for it."""
+
+    def __init__(self, write: Write[T]) -> None:
+        self._write = write
+        self._result: T | None = None
+        self._error: Exception | None = None
+        self.told: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, database: aiosqlite.Connection) -> None:
+        """Do the write under a savepoint: when it fails, its neighbours in the commit stay.
+
+        Raises only when the whole transaction is gone.
+        """
+        await database.execute("SAVEPOINT one")
+        try:
+            self._result = await self._write(database)
+        except Exception as error:
+            # A full disk or a failing one makes SQLite undo the whole transaction by itself.
+            if not database.in_transaction:
+                raise
+            await database.execute("ROLLBACK TO one")
+            self._error = error
+        await database.execute("RELEASE one")
+
+    def tell(self) -> None:
+        """The commit is on disk."""
+        if self._error is not None:
+            self.fail(self._error)
+        elif not self.told.done():
+            self.told.set_result(self._result)
+
+    def fail(self, error: Exception) -> None:
+        if not self.told.done():
+            self.told.set_exception(store_error(error))
+
+
+class Writer:
+    """Runs writes in the order in which they come, many to a commit."""
+
+    def __init__(self, database: aiosqlite.Connection, *, max_waiting: int = MAX_WAITING) -> None:
+        self._database = database
+        self._waiting: asyncio.Queue[_Job[object] | None] = asyncio.Queue(max_waiting)
+        self._closed = False
+        self._task = asyncio.create_task(self._run(), name="database writer")
+
+    async def do(self, write: Write[T]) -> T:
+        """Run a write; on disk when this returns. Raises `StoreError`, and then nothing of it is.
+
+        Cancelled while it waits for its turn it is left out; later than that it is done.
+        """
+        if self._closed:
+            raise StoreError("the database is closed")
+        job = _Job(write)
+        try:
+            self._waiting.put_nowait(job)  # type: ignore[arg-type]  # a job's type is its caller's
+        except asyncio.QueueFull as error:
+            raise StoreError(f"{self._waiting.maxsize} writes wait for the disk already") from error
+        return await job.told  # type: ignore[return-value]  # None only where T is None
+
+    async def close(self) -> None:
+        """Write what waits, then end."""
+        if not self._closed:
+            self._closed = True
+            await self._waiting.put(None)
+        await self._task
+
+    async def _run(self) -> None:
+        open_ = True
+        while open_:
+            batch: list[_Job[object]] = []
+            job = await self._waiting.get()
+            while job is not None:
+                if not job.told.done():
+                    batch.append(job)
+                if len(batch) == MAX_TOGETHER or self._waiting.empty():
+                    break
+                job = self._waiting.get_nowait()
+            open_ = job is not None
+            if batch:
+                await self._commit(batch)
+
+    async def _commit(self, batch: Sequence[_Job[object]]) -> None:
+        try:
+            await self._database.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                await job.run(self._database)
+            await self._database.execute("COMMIT")
+        except Exception as error:  # whatever it is, all who wait are told
+            await self._undo()
+            for job in batch:
+                job.fail(error)
+            return
+        for job in batch:
+            job.tell()
+
+    async def _undo(self) -> None:
+        """Leave no transaction open, whatever state the failure left behind."""
+        with contextlib.suppress(Exception):  # the failure that led here is the one to tell
+            await self._database.rollback()
+
+
+def store_error(error: Exception) -> StoreError:
+    """What the driver (or a row nobody expected) said, as Threadpilot's own error."""
+    if isinstance(error, StoreError):
+        return error
+    wrapped = StoreError(f"the database failed: {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
