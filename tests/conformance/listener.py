@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import parse_qs
@@ -46,7 +46,7 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[Delivery] = []
         self.url = ""
-        self.answer = web.Response
+        self.answer: Callable[[], web.Response] = web.Response
         self._changed = asyncio.Condition()
 
     async def take(self, request: web.Request) -> web.Response:
@@ -79,17 +79,16 @@ class Listener:
 
 
 @asynccontextmanager
-async def request_url() -> AsyncIterator[Listener]:
-    """A listening app on a loopback port of its own."""
+async def request_url(port: int = 0) -> AsyncIterator[Listener]:
+    """A listening app on a loopback port, its own unless one is asked for."""
     listener = Listener()
     application = web.Application()
     application.router.add_post("/slack/events", listener.take)
     runner = web.AppRunner(application)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
-    port = runner.addresses[0][1]
-    listener.url = f"http://127.0.0.1:{port}/slack/events"
+    listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
     try:
         yield listener
     finally:

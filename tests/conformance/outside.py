@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import aiohttp
-
 from bot.sandbox.server import running_sandbox
 
 # What comes over the wire is whatever the other side sent; the tests say what they expect of it.
@@ -60,6 +59,10 @@ class Outside:
         assert body["ok"] is False, f"{method} was expected to fail and answered {body}"
         return str(body["error"])
 
+    async def id_of(self, token: str) -> str:
+        """The user id of who has this token."""
+        return str((await self.do("auth.test", token))["user_id"])
+
     async def control(self, name: str, body: Json | None = None, **query: str) -> Any:
         """Read one of the /sandbox/ addresses, or write it if there is a body."""
         address = f"{self.url}/sandbox/{name}"
@@ -104,9 +107,7 @@ class Outside:
         return list(body["messages"])
 
 
-async def eventually(
-    look: Callable[[], Awaitable[T]], why: str, patience: float = PATIENCE
-) -> T:
+async def eventually(look: Callable[[], Awaitable[T]], why: str, patience: float = PATIENCE) -> T:
     """Look until there is something to see; it is returned."""
     until = time.monotonic() + patience
     while True:

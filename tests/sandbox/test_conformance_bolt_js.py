@@ -164,9 +164,7 @@ async def test_a_form_with_a_fault_says_so_under_the_field(stage: Stage) -> None
     await stage.command("/form", "")
     view = await stage.modal()
     assert view["title"]["text"] == "Echo"
-    refused = await stage.outside.call(
-        "views.submit", ALICE, view_id=view["id"], state=typed("hi")
-    )
+    refused = await stage.outside.call("views.submit", ALICE, view_id=view["id"], state=typed("hi"))
     assert refused["response_action"] == "errors"
     assert refused["errors"] == {"words": "Please write at least 3 letters."}
     await stage.outside.do("views.submit", ALICE, view_id=view["id"], state=typed("good day"))

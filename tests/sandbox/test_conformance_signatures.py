@@ -67,9 +67,7 @@ async def test_a_slash_command_is_a_signed_form(outside: Outside, listener: List
 
 async def test_a_shortcut_is_a_signed_payload(outside: Outside, listener: Listener) -> None:
     ts = await outside.say(ALICE, GENERAL, "look at this")
-    await outside.do(
-        "shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts
-    )
+    await outside.do("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
     payloads = [one for one in listener.heard if b"payload=" in one.raw]
     assert len(payloads) == 1
     assert accepted(payloads[0])

@@ -1,4 +1,4 @@
-"""Slack's own Python SDK finds in the sandbox what it finds in Slack: its Web API."""
+"""Slack's own Python SDK finds in the sandbox what it finds in Slack: who is who, and where."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
-from slack_sdk.models.messages.chunk import MarkdownTextChunk, TaskUpdateChunk
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.conformance.outside import (
@@ -23,17 +22,13 @@ from tests.conformance.outside import (
     Outside,
     sandbox_from_outside,
 )
+from tests.conformance.sdk import client_for, code_of
 
 
 @pytest.fixture
 async def outside() -> AsyncIterator[Outside]:
     async with sandbox_from_outside() as outside:
         yield outside
-
-
-def client_for(outside: Outside, token: str | None = BOT) -> AsyncWebClient:
-    """The SDK's client as an app would make it, with no retries hidden in it."""
-    return AsyncWebClient(token=token, base_url=f"{outside.url}/api/", retry_handlers=[])
 
 
 @pytest.fixture
@@ -44,13 +39,6 @@ def slack(outside: Outside) -> AsyncWebClient:
 @pytest.fixture
 def alice(outside: Outside) -> AsyncWebClient:
     return client_for(outside, ALICE)
-
-
-async def code_of(call: object) -> str:
-    """The error code with which a call is refused."""
-    with pytest.raises(SlackApiError) as refused:
-        await call  # type: ignore[misc]  # whatever the SDK's method returned to be awaited
-    return str(refused.value.response["error"])
 
 
 # Who one is
@@ -167,9 +155,7 @@ async def test_a_root_counts_its_replies(slack: AsyncWebClient, alice: AsyncWebC
     )
 
 
-async def test_channels_and_people_are_described(
-    slack: AsyncWebClient, alice: AsyncWebClient
-) -> None:
+async def test_channels_and_people_are_described(slack: AsyncWebClient) -> None:
     info = (await slack.conversations_info(channel=DEV))["channel"]
     assert info["id"] == DEV
     assert info["name"] == "dev"
@@ -213,118 +199,23 @@ async def test_the_app_cannot_write_where_it_is_not(slack: AsyncWebClient) -> No
     }
 
 
-# Messages
-
-
-async def test_a_message_is_posted_changed_and_deleted(slack: AsyncWebClient) -> None:
-    posted = await slack.chat_postMessage(channel=GENERAL, text="first")
-    assert posted["channel"] == GENERAL
-    assert posted["message"]["text"] == "first"
-    assert posted["message"]["bot_id"].startswith("B")
-    assert posted["message"]["app_id"].startswith("A")
-    changed = await slack.chat_update(channel=GENERAL, ts=posted["ts"], text="second")
-    assert (changed["ts"], changed["text"]) == (posted["ts"], "second")
-    link = await slack.chat_getPermalink(channel=GENERAL, message_ts=posted["ts"])
-    assert posted["ts"].replace(".", "") in link["permalink"]
-    await slack.chat_delete(channel=GENERAL, ts=posted["ts"])
-    assert (await slack.conversations_history(channel=GENERAL))["messages"] == []
-    assert await code_of(slack.chat_delete(channel=GENERAL, ts=posted["ts"])) == "message_not_found"
-
-
-async def test_nobody_changes_the_words_of_another(
-    slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
-) -> None:
-    hers = (await alice.chat_postMessage(channel=GENERAL, text="mine"))["ts"]
-    assert await code_of(slack.chat_update(channel=GENERAL, ts=hers, text="yours")) == (
-        "cant_update_message"
-    )
-    assert await code_of(slack.chat_delete(channel=GENERAL, ts=hers)) == "cant_delete_message"
-    bob = client_for(outside, BOB)
-    assert await code_of(bob.chat_update(channel=GENERAL, ts=hers, text="no")) == (
-        "cant_update_message"
-    )
-
-
-async def test_the_limits_of_a_message_are_slacks(slack: AsyncWebClient) -> None:
-    post = slack.chat_postMessage
-    long = await post(channel=GENERAL, text="x" * 40_001)
-    assert len(long["message"]["text"]) <= 40_100
-    assert "message_truncated" in str(long.data)
-    divider = {"type": "divider"}
-    assert await code_of(post(channel=GENERAL, text="")) == "no_text"
-    assert await code_of(post(channel=GENERAL, text="t", blocks=[divider] * 51)) in {
-        "invalid_blocks",
-        "msg_blocks_too_many",
-    }
-    assert await code_of(post(channel=GENERAL, markdown_text="a", text="b")) == (
-        "markdown_text_conflict"
-    )
-    assert await code_of(post(channel=GENERAL, markdown_text="x" * 12_001)) == "msg_too_long"
-    section = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3_001}}
-    assert await code_of(post(channel=GENERAL, text="t", blocks=[section])) == "invalid_blocks"
-    ts = (await post(channel=GENERAL, text="short"))["ts"]
-    assert await code_of(slack.chat_update(channel=GENERAL, ts=ts, text="x" * 4_001)) == (
-        "msg_too_long"
-    )
-    await slack.chat_update(channel=GENERAL, ts=ts, text="x" * 4_000)
-
-
-async def test_metadata_is_shown_to_who_asks_for_it(slack: AsyncWebClient) -> None:
-    metadata = {"event_type": "turn", "event_payload": {"id": "7"}}
-    ts = (await slack.chat_postMessage(channel=GENERAL, text="marked", metadata=metadata))["ts"]
-    plain = await slack.conversations_replies(channel=GENERAL, ts=ts)
-    full = await slack.conversations_replies(channel=GENERAL, ts=ts, include_all_metadata=True)
-    assert "event_payload" not in plain["messages"][0].get("metadata", {})
-    assert full["messages"][0]["metadata"] == metadata
-
-
-async def test_an_ephemeral_message_is_for_one_person_and_leaves_no_trace(
-    slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
-) -> None:
-    me = (await alice.auth_test())["user_id"]
-    posted = await slack.chat_postEphemeral(channel=GENERAL, user=me, text="psst")
-    assert posted["message_ts"]
-    assert [message["text"] for message in await outside.ephemeral(me)] == ["psst"]
-    assert (await slack.conversations_history(channel=GENERAL))["messages"] == []
-    refused = slack.chat_update(channel=GENERAL, ts=posted["message_ts"], text="louder")
-    assert await code_of(refused) in {"message_not_found", "cant_update_message"}
-
-
-async def test_reactions_are_added_once_and_taken_back(
-    slack: AsyncWebClient, alice: AsyncWebClient
-) -> None:
-    ts = (await alice.chat_postMessage(channel=GENERAL, text="look"))["ts"]
-    await slack.reactions_add(channel=GENERAL, timestamp=ts, name="eyes")
-    assert await code_of(slack.reactions_add(channel=GENERAL, timestamp=ts, name="eyes")) == (
-        "already_reacted"
-    )
-    seen = (await slack.reactions_get(channel=GENERAL, timestamp=ts))["message"]["reactions"]
-    assert [(one["name"], one["count"]) for one in seen] == [("eyes", 1)]
-    await slack.reactions_remove(channel=GENERAL, timestamp=ts, name="eyes")
-    assert await code_of(slack.reactions_remove(channel=GENERAL, timestamp=ts, name="eyes")) == (
-        "no_reaction"
-    )
-
-
-async def test_a_file_is_uploaded_and_fetched_with_a_token(
-    slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
-) -> None:
-    """The SDK's three-step upload ends in a message with the file, private to the workspace."""
-    done = await alice.files_upload_v2(
-        channel=GENERAL, filename="notes.txt", content="line one\n", initial_comment="see here"
-    )
-    file_id = done["files"][0]["id"]
-    described = (await slack.files_info(file=file_id))["file"]
-    assert described["name"] == "notes.txt"
-    message = (await slack.conversations_history(channel=GENERAL))["messages"][0]
-    assert message["text"] == "see here"
-    assert [file["id"] for file in message["files"]] == [file_id]
-    address = described["url_private_download"]
-    authorised = {"Authorization": f"Bearer {BOT}"}
-    async with outside.http.get(address, headers=authorised) as answer:
-        assert await answer.text() == "line one\n"
-    async with outside.http.get(address, allow_redirects=False) as answer:
-        assert "line one" not in await answer.text()
+async def test_arguments_may_come_as_a_form_or_as_json(outside: Outside) -> None:
+    """Slack takes both, and blocks as a JSON string inside a form."""
+    headers = {"Authorization": f"Bearer {BOT}"}
+    form = {"channel": GENERAL, "text": "t", "blocks": '[{"type":"divider"}]'}
+    address = f"{outside.url}/api/chat.postMessage"
+    async with outside.http.post(address, data=form, headers=headers) as answer:
+        posted = await answer.json()
+    assert posted["ok"] is True, posted
+    assert posted["message"]["blocks"][0]["type"] == "divider"
+    multipart = aiohttp.FormData(default_to_multipart=True)
+    for name, value in {"channel": GENERAL, "text": "by parts", "token": BOT}.items():
+        multipart.add_field(name, value)
+    async with outside.http.post(address, data=multipart) as answer:
+        posted = await answer.json()
+    assert posted["ok"] is True, posted
+    async with outside.http.get(f"{outside.url}/api/auth.test", params={"token": BOT}) as answer:
+        assert (await answer.json())["ok"] is True
 
 
 # Limits of pace
@@ -348,174 +239,13 @@ async def test_the_sdk_waits_as_long_as_it_is_told(outside: Outside) -> None:
 
 async def test_too_many_calls_are_slowed_down(slack: AsyncWebClient) -> None:
     """apps.connections.open is Tier 1: a burst of it meets 429 with Retry-After."""
-    with pytest.raises(SlackApiError) as refused:
+
+    async def burst() -> None:
         for _ in range(30):
             await slack.apps_connections_open(app_token=APP)
+
+    with pytest.raises(SlackApiError) as refused:
+        await burst()
     assert refused.value.response["error"] in {"ratelimited", "rate_limited"}
     assert refused.value.response.status_code == 429
     assert int(refused.value.response.headers["Retry-After"]) >= 1
-
-
-# Streams
-
-
-async def test_the_sdks_stream_helper_writes_one_message(
-    slack: AsyncWebClient, alice: AsyncWebClient
-) -> None:
-    me = await alice.auth_test()
-    root = (await alice.chat_postMessage(channel=GENERAL, text="go on"))["ts"]
-    stream = await slack.chat_stream(
-        channel=GENERAL,
-        thread_ts=root,
-        recipient_user_id=me["user_id"],
-        recipient_team_id=me["team_id"],
-        buffer_size=1,
-        task_display_mode="timeline",
-    )
-    await stream.append(markdown_text="**bold** ")
-    await stream.append(
-        chunks=[TaskUpdateChunk(id="t1", title="Reading", status="in_progress")],
-        markdown_text="and ",
-    )
-    growing = (await slack.conversations_replies(channel=GENERAL, ts=root))["messages"]
-    assert [message["text"] for message in growing[1:]] == ["**bold** and "]
-    await stream.append(chunks=[TaskUpdateChunk(id="t1", title="Reading", status="complete")])
-    await stream.stop(
-        markdown_text="done",
-        blocks=[{"type": "divider"}],
-        metadata={"event_type": "turn", "event_payload": {"id": "1"}},
-    )
-    settled = (await slack.conversations_replies(channel=GENERAL, ts=root))["messages"]
-    assert [message["text"] for message in settled[1:]] == ["**bold** and done"]
-    assert settled[1]["ts"] == stream.ts
-
-
-async def test_a_short_stream_that_is_only_stopped_is_a_message(
-    slack: AsyncWebClient, alice: AsyncWebClient
-) -> None:
-    """The helper then starts with nothing to show and stops with all of the text."""
-    me = await alice.auth_test()
-    root = (await alice.chat_postMessage(channel=GENERAL, text="go on"))["ts"]
-    stream = await slack.chat_stream(
-        channel=GENERAL,
-        thread_ts=root,
-        recipient_user_id=me["user_id"],
-        recipient_team_id=me["team_id"],
-    )
-    await stream.append(markdown_text="short")
-    await stream.stop()
-    shown = (await slack.conversations_replies(channel=GENERAL, ts=root))["messages"]
-    assert [message["text"] for message in shown[1:]] == ["short"]
-
-
-async def test_the_rules_of_streams_are_slacks(
-    slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
-) -> None:
-    me = await alice.auth_test()
-    root = (await alice.chat_postMessage(channel=GENERAL, text="go on"))["ts"]
-    whom = {"recipient_user_id": me["user_id"], "recipient_team_id": me["team_id"]}
-    start, append, stop = slack.chat_startStream, slack.chat_appendStream, slack.chat_stopStream
-    assert await code_of(
-        start(channel=GENERAL, thread_ts=root, recipient_team_id=TEAM, markdown_text="a")
-    ) == ("missing_recipient_user_id")
-    assert await code_of(
-        start(channel=GENERAL, thread_ts=root, recipient_user_id=me["user_id"], markdown_text="a")
-    ) == ("missing_recipient_team_id")
-    ts = (await start(channel=GENERAL, thread_ts=root, markdown_text="a", **whom))["ts"]
-    chunk = MarkdownTextChunk(text="b")
-    assert await code_of(append(channel=GENERAL, ts=ts, markdown_text="")) == (
-        "markdown_text_or_chunks_required"
-    )
-    both = append(channel=GENERAL, ts=ts, markdown_text="b", chunks=[chunk])
-    assert await code_of(both) == "cannot_provide_both_markdown_text_and_chunks"
-    mixed = append(channel=GENERAL, ts=ts, markdown_text="", chunks=[chunk])
-    assert await code_of(mixed) == "streaming_mode_mismatch"
-    assert await code_of(slack.chat_update(channel=GENERAL, ts=ts, text="b")) == (
-        "streaming_state_conflict"
-    )
-    theirs = client_for(outside, ALICE).chat_appendStream(
-        channel=GENERAL, ts=ts, markdown_text="b"
-    )
-    assert await code_of(theirs) in {"message_not_owned_by_app", "not_allowed_token_type"}
-    await stop(channel=GENERAL, ts=ts)
-    late = append(channel=GENERAL, ts=ts, markdown_text="b")
-    assert await code_of(late) == "message_not_in_streaming_state"
-    assert await code_of(stop(channel=GENERAL, ts=ts)) == "message_not_in_streaming_state"
-    nowhere = append(channel=GENERAL, ts="1.000001", markdown_text="b")
-    assert await code_of(nowhere) in {"message_not_found", "message_not_in_streaming_state"}
-
-
-async def test_invalid_chunks_are_refused(slack: AsyncWebClient, alice: AsyncWebClient) -> None:
-    me = await alice.auth_test()
-    root = (await alice.chat_postMessage(channel=GENERAL, text="go on"))["ts"]
-    refused = slack.chat_startStream(
-        channel=GENERAL,
-        thread_ts=root,
-        recipient_user_id=me["user_id"],
-        recipient_team_id=TEAM,
-        chunks=[{"type": "song"}],
-    )
-    assert await code_of(refused) == "invalid_chunks"
-
-
-# Agents and views
-
-
-async def test_an_agents_session_is_named_and_its_status_set(
-    slack: AsyncWebClient, alice: AsyncWebClient
-) -> None:
-    root = (await alice.chat_postMessage(channel=GENERAL, text="go on"))["ts"]
-    await slack.agents_sessions_setStatus(channel_id=GENERAL, thread_ts=root, status="processing")
-    await slack.agents_sessions_rename(channel_id=GENERAL, thread_ts=root, title="On going on")
-    await slack.agents_sessions_setStatus(channel_id=GENERAL, thread_ts=root, status="active")
-    wrong = slack.agents_sessions_setStatus(channel_id=GENERAL, thread_ts=root, status="singing")
-    assert await code_of(wrong) == "invalid_status"
-    rootless = slack.agents_sessions_setStatus(channel_id=GENERAL, status="active")
-    assert await code_of(rootless) == "thread_ts_required"
-    await slack.assistant_threads_setStatus(
-        channel_id=GENERAL, thread_ts=root, status="is thinking...", loading_messages=["Hm"]
-    )
-    await slack.assistant_threads_setTitle(channel_id=GENERAL, thread_ts=root, title="A title")
-
-
-async def test_a_home_tab_is_published_and_guarded_by_its_hash(
-    slack: AsyncWebClient, alice: AsyncWebClient
-) -> None:
-    me = (await alice.auth_test())["user_id"]
-    view = {"type": "home", "blocks": [{"type": "divider"}]}
-    first = (await slack.views_publish(user_id=me, view=view))["view"]
-    assert first["type"] == "home"
-    assert first["id"].startswith("V")
-    await slack.views_publish(user_id=me, view=view, hash=first["hash"])
-    assert await code_of(slack.views_publish(user_id=me, view=view, hash=first["hash"])) == (
-        "hash_conflict"
-    )
-
-
-async def test_a_trigger_that_nobody_pulled_opens_nothing(slack: AsyncWebClient) -> None:
-    view = {
-        "type": "modal",
-        "title": {"type": "plain_text", "text": "A form"},
-        "blocks": [{"type": "divider"}],
-    }
-    refused = await code_of(slack.views_open(trigger_id="1.2.3", view=view))
-    assert refused in {"invalid_trigger_id", "trigger_expired", "invalid_arguments"}
-
-
-async def test_arguments_may_come_as_a_form_or_as_json(outside: Outside) -> None:
-    """Slack takes both, and blocks as a JSON string inside a form."""
-    headers = {"Authorization": f"Bearer {BOT}"}
-    form = {"channel": GENERAL, "text": "t", "blocks": '[{"type":"divider"}]'}
-    address = f"{outside.url}/api/chat.postMessage"
-    async with outside.http.post(address, data=form, headers=headers) as answer:
-        posted = await answer.json()
-    assert posted["ok"] is True, posted
-    assert posted["message"]["blocks"][0]["type"] == "divider"
-    multipart = aiohttp.FormData(default_to_multipart=True)
-    for name, value in {"channel": GENERAL, "text": "by parts", "token": BOT}.items():
-        multipart.add_field(name, value)
-    async with outside.http.post(address, data=multipart) as answer:
-        posted = await answer.json()
-    assert posted["ok"] is True, posted
-    async with outside.http.get(f"{outside.url}/api/auth.test", params={"token": BOT}) as answer:
-        assert (await answer.json())["ok"] is True

@@ -1,0 +1,1 @@
+"""The sandbox, tested by itself and by clients that are not ours."""

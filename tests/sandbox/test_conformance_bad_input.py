@@ -1,0 +1,66 @@
+"""Nonsense at the Web API's door is refused in Slack's manner, and nothing breaks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.conformance.outside import (
+    BOT,
+    GENERAL,
+    Json,
+    Outside,
+    sandbox_from_outside,
+)
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    async with sandbox_from_outside() as outside:
+        yield outside
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b'"text"', b"null"])
+async def test_a_body_that_is_no_json_object_is_refused_in_json(
+    outside: Outside, body: bytes
+) -> None:
+    headers = {"Authorization": f"Bearer {BOT}", "Content-Type": "application/json; charset=utf-8"}
+    address = f"{outside.url}/api/chat.postMessage"
+    async with outside.http.post(address, data=body, headers=headers) as answer:
+        assert answer.status == 200
+        assert (await answer.json())["ok"] is False
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"channel": GENERAL},
+        {"channel": "C0NOWHERE", "text": "x"},
+        {"channel": 7, "text": "x"},
+        {"channel": GENERAL, "text": "x", "blocks": "not json"},
+        {"channel": GENERAL, "text": "x", "blocks": {"type": "divider"}},
+        {"channel": GENERAL, "text": "x", "blocks": [7]},
+        {"channel": GENERAL, "text": "x", "blocks": [{"type": "nonsense"}]},
+        {"channel": GENERAL, "text": "x", "metadata": "no"},
+    ],
+)
+async def test_senseless_arguments_are_refused_by_a_code(outside: Outside, arguments: Json) -> None:
+    code = await outside.refused("chat.postMessage", BOT, **arguments)
+    assert code.replace("_", "").isalpha()
+    assert await outside.messages(GENERAL) == []
+
+
+async def test_an_unknown_address_is_not_found(outside: Outside) -> None:
+    for path in ("/sandbox/nothing", "/nothing", "/page/../server.py", "/page/%2e%2e/server.py"):
+        async with outside.http.get(f"{outside.url}{path}") as answer:
+            assert answer.status == 404
+
+
+async def test_a_huge_request_is_refused_and_the_sandbox_lives(outside: Outside) -> None:
+    with contextlib.suppress(aiohttp.ClientError):
+        await outside.call("chat.postMessage", BOT, channel=GENERAL, text="x" * 30_000_000)
+    assert (await outside.call("auth.test", BOT))["ok"] is True

@@ -1,0 +1,317 @@
+"""Events reach the app as Slack delivers them: by Socket Mode or signed HTTP, again if unheard.
+
+The waiting times (3 s for an acknowledgement, retries after 0, 60 and 300 s) go by the sandbox's
+clock, which these tests move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.conformance.listener import Delivery, Listener, request_url
+from tests.conformance.outside import (
+    ALICE,
+    APP,
+    GENERAL,
+    Json,
+    Outside,
+    eventually,
+    sandbox_from_outside,
+)
+from tests.conformance.socket_mode import socket_mode
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    async with sandbox_from_outside() as outside:
+        yield outside
+
+
+@pytest.fixture
+async def listener(outside: Outside) -> AsyncIterator[Listener]:
+    async with request_url() as listener:
+        await outside.control("app", {"request_url": listener.url})
+        yield listener
+
+
+async def heard_after(outside: Outside, listener: Listener, times: int) -> list[Delivery]:
+    """Wait, with the clock going on second by second, until this many messages have come."""
+
+    async def look() -> bool:
+        if len(listener.events("message")) < times:
+            await outside.advance(1)
+        return len(listener.events("message")) >= times
+
+    await eventually(look, f"the message comes {times} times")
+    return listener.events("message")
+
+
+# Socket Mode
+
+
+async def test_hello_says_how_many_are_connected(outside: Outside) -> None:
+    async with socket_mode(outside) as first, socket_mode(outside) as second:
+        assert first.hello["num_connections"] == 1
+        assert second.hello["num_connections"] == 2
+        assert first.hello["connection_info"]["app_id"].startswith("A")
+        assert "debug_info" in first.hello
+
+
+async def test_a_ticket_is_good_for_one_connection(outside: Outside) -> None:
+    async with socket_mode(outside) as socket:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await outside.http.ws_connect(socket.ticket)
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await outside.http.ws_connect(socket.ticket)
+
+
+async def test_a_made_up_ticket_opens_nothing(outside: Outside) -> None:
+    ticket = (await outside.do("apps.connections.open", APP))["url"]
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await outside.http.ws_connect(ticket[:-3] + "xyz")
+
+
+async def test_an_envelope_is_of_the_kind_that_it_says(outside: Outside) -> None:
+    async with socket_mode(outside) as socket:
+        await outside.say(ALICE, GENERAL, "hello")
+        frame = await socket.frame()
+        assert frame["type"] == "events_api"
+        assert frame["accepts_response_payload"] is False
+        assert frame["envelope_id"]
+        assert frame["retry_attempt"] == 0
+        assert frame["payload"]["event"]["text"] == "hello"
+
+
+async def test_of_two_connections_one_gets_the_event(outside: Outside) -> None:
+    async with socket_mode(outside) as first, socket_mode(outside) as second:
+        await outside.say(ALICE, GENERAL, "who hears me?")
+        heard = await asyncio.gather(first.quiet(), second.quiet())
+        assert sorted(len(frames) for frames in heard) == [0, 1]
+
+
+async def test_what_is_not_acknowledged_comes_three_times_more(outside: Outside) -> None:
+    """At once, after a minute and after five: with the same event_id and a growing number."""
+    async with socket_mode(outside) as socket:
+        await outside.say(ALICE, GENERAL, "hello?")
+        frames = [await socket.event("message", ack=False)]
+        for wait in (3.1, 64, 304):
+            await outside.advance(wait)
+            frames.append(await socket.event("message", ack=False))
+        assert [frame["retry_attempt"] for frame in frames] == [0, 1, 2, 3]
+        assert frames[1]["retry_reason"] == "timeout"
+        assert len({frame["payload"]["event_id"] for frame in frames}) == 1
+        assert len({frame["payload"]["event"]["ts"] for frame in frames}) == 1
+        await outside.advance(3600)
+        assert await socket.quiet() == []
+
+
+async def test_what_is_acknowledged_comes_once(outside: Outside) -> None:
+    async with socket_mode(outside) as socket:
+        await outside.say(ALICE, GENERAL, "hello!")
+        await socket.event("message")
+        await outside.advance(3600)
+        assert await socket.quiet() == []
+
+
+async def test_what_was_said_while_nobody_listened_comes_by_a_retry(outside: Outside) -> None:
+    ts = await outside.say(ALICE, GENERAL, "is the app up?")
+    async with socket_mode(outside) as socket:
+        await outside.advance(65)
+        frame = await socket.event("message")
+        assert frame["payload"]["event"]["ts"] == ts
+        assert frame["retry_attempt"] >= 1
+
+
+async def test_an_event_lost_with_its_connection_comes_by_another(outside: Outside) -> None:
+    async with socket_mode(outside) as socket:
+        await outside.say(ALICE, GENERAL, "hello?")
+        first = await socket.event("message", ack=False)
+    async with socket_mode(outside) as socket:
+        await outside.advance(3.1)
+        second = await socket.event("message")
+    assert first["payload"]["event_id"] == second["payload"]["event_id"]
+
+
+@pytest.mark.parametrize("nonsense", ["", "{", "[]", "7", '{"envelope_id": 7}', '{"x": "y"}'])
+async def test_nonsense_on_the_socket_breaks_nothing(outside: Outside, nonsense: str) -> None:
+    async with socket_mode(outside) as socket:
+        await socket.send(nonsense)
+        await outside.say(ALICE, GENERAL, "still there?")
+        assert (await socket.event("message"))["payload"]["event"]["text"] == "still there?"
+
+
+async def test_an_unanswered_command_times_out_for_the_person_and_is_not_repeated(
+    outside: Outside,
+) -> None:
+    async with socket_mode(outside) as socket:
+        asked = asyncio.create_task(
+            outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+        )
+        await socket.frame()
+        await outside.advance(3.1)
+        assert (await asked)["error"] == "operation_timeout"
+        await outside.advance(3600)
+        assert await socket.quiet() == []
+
+
+async def test_a_command_without_any_app_fails_for_the_person(outside: Outside) -> None:
+    asked = asyncio.create_task(
+        outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    )
+
+    async def look() -> bool:
+        await outside.advance(3.1)
+        return asked.done()
+
+    await eventually(look, "the command fails")
+    assert (await asked)["ok"] is False
+
+
+# Signed HTTP
+
+
+async def test_http_events_have_their_headers(outside: Outside, listener: Listener) -> None:
+    await outside.say(ALICE, GENERAL, "hello")
+    (first,) = await listener.hears("message")
+    assert first.headers["content-type"].startswith("application/json")
+    assert first.headers["x-slack-signature"].startswith("v0=")
+    assert first.headers["x-slack-request-timestamp"].isdigit()
+    assert "x-slack-retry-num" not in first.headers
+    assert first.body["type"] == "event_callback"
+    await outside.advance(3600)
+    assert len(listener.events("message")) == 1
+
+
+async def test_a_failing_app_is_asked_again_three_times(
+    outside: Outside, listener: Listener
+) -> None:
+    listener.answer = lambda: web.Response(status=500)
+    await outside.say(ALICE, GENERAL, "hello?")
+    await heard_after(outside, listener, 2)
+    await outside.advance(61)
+    await heard_after(outside, listener, 3)
+    await outside.advance(301)
+    told = await heard_after(outside, listener, 4)
+    retries = [one.headers.get("x-slack-retry-num") for one in told]
+    assert retries == [None, "1", "2", "3"]
+    assert {one.headers.get("x-slack-retry-reason") for one in told[1:]} == {"http_error"}
+    assert len({one.body["event_id"] for one in told}) == 1
+    await outside.advance(3600)
+    assert len(listener.events("message")) == 4
+
+
+async def test_the_second_retry_waits_a_minute(outside: Outside, listener: Listener) -> None:
+    listener.answer = lambda: web.Response(status=500)
+    await outside.say(ALICE, GENERAL, "hello?")
+    await listener.hears("message", times=2)
+    await outside.advance(50)
+    await asyncio.sleep(0.2)
+    assert len(listener.events("message")) == 2
+    await outside.advance(20)
+    await listener.hears("message", times=3)
+
+
+async def test_an_app_that_asks_for_no_retry_gets_none(
+    outside: Outside, listener: Listener
+) -> None:
+    listener.answer = lambda: web.Response(status=500, headers={"X-Slack-No-Retry": "1"})
+    await outside.say(ALICE, GENERAL, "hello?")
+    await listener.hears("message")
+    await outside.advance(3600)
+    await asyncio.sleep(0.2)
+    assert len(listener.events("message")) == 1
+
+
+async def test_an_app_that_recovers_is_not_asked_further(
+    outside: Outside, listener: Listener
+) -> None:
+    answers = [web.Response(status=503), web.Response()]
+    listener.answer = lambda: answers.pop(0)
+    await outside.say(ALICE, GENERAL, "hello?")
+    told = await listener.hears("message", times=2)
+    assert [one.headers.get("x-slack-retry-num") for one in told] == [None, "1"]
+    await outside.advance(3600)
+    await asyncio.sleep(0.2)
+    assert len(listener.events("message")) == 2
+
+
+async def test_an_app_that_is_down_is_asked_again(outside: Outside) -> None:
+    """Refused connections are a reason of their own."""
+    async with request_url() as listener:
+        await outside.control("app", {"request_url": listener.url})
+        down = listener.url
+    await outside.say(ALICE, GENERAL, "hello?")
+    port = int(down.split(":")[2].split("/")[0])
+    await asyncio.sleep(0.3)
+    async with request_url(port) as listener:
+        await outside.advance(65)
+        (again,) = await listener.hears("message")
+        assert again.headers["x-slack-retry-reason"] == "connection_failed"
+
+
+async def test_http_answers_to_commands_are_shown(outside: Outside, listener: Listener) -> None:
+    """JSON and plain text both, as Slack takes them; `in_channel` is for everyone."""
+    alice = await outside.id_of(ALICE)
+    answers: list[web.Response] = [
+        web.json_response({"text": "as JSON"}),
+        web.Response(text="as text"),
+        web.json_response({"text": "for all", "response_type": "in_channel"}),
+        web.Response(),
+    ]
+    listener.answer = lambda: answers.pop(0)
+    for _ in range(4):
+        await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    assert [one["text"] for one in await outside.ephemeral(alice)] == ["as JSON", "as text"]
+    assert [one["text"] for one in await outside.messages(GENERAL)] == ["for all"]
+
+
+async def test_a_command_that_fails_over_http_fails_for_the_person(
+    outside: Outside, listener: Listener
+) -> None:
+    listener.answer = lambda: web.Response(status=404)
+    body = await outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    assert body["ok"] is False
+
+
+async def test_a_url_that_does_not_answer_the_challenge_is_refused(outside: Outside) -> None:
+    async with outside.http.post(
+        f"{outside.url}/sandbox/app", json={"request_url": f"{outside.url}/nothing"}
+    ) as answer:
+        text = await answer.text()
+        assert answer.status >= 400 or '"ok": false' in text
+
+
+# response_url
+
+
+async def test_a_response_url_is_good_for_five_answers(
+    outside: Outside, listener: Listener
+) -> None:
+    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    address = listener.heard[-1].body["response_url"]
+    statuses = [await answered(outside, address, {"text": f"{n}"}) for n in range(6)]
+    assert [status < 300 for status in statuses] == [True] * 5 + [False]
+    seen = await outside.ephemeral(await outside.id_of(ALICE))
+    assert [one["text"] for one in seen] == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_response_url_is_good_for_half_an_hour(
+    outside: Outside, listener: Listener
+) -> None:
+    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    address = listener.heard[-1].body["response_url"]
+    await outside.advance(29 * 60)
+    assert await answered(outside, address, {"text": "in time"}) < 300
+    await outside.advance(2 * 60)
+    assert await answered(outside, address, {"text": "late"}) >= 400
+
+
+async def answered(outside: Outside, address: str, message: Json) -> int:
+    """Answer by a response_url; the HTTP status."""
+    async with outside.http.post(address, json=message) as answer:
+        return answer.status
