@@ -100,11 +100,13 @@ class SlackGateway:
         """Entered when the bot hears Slack. Raises `SlackError` or `SettingsError`."""
         us = await self.identity()
         background = Background()
+        intake = self._intake(us, background)
         try:
-            async with self._door.open(self._intake(us, background)):
+            async with self._door.open(intake):
                 log.info("listening as @%s in workspace %s", us.name, us.team)
                 yield
         finally:
+            await intake.drain()
             await background.close()
 
     def _intake(self, us: Identity, background: Background) -> Intake:

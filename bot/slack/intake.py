@@ -14,6 +14,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -87,6 +88,8 @@ class Intake:
         self._home = home
         self._record_seconds = record_seconds
         self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.app = self._bolt()
 
     async def deliver(self, body: Json, headers: Mapping[str, str] | None = None) -> BoltResponse:
@@ -98,10 +101,19 @@ class Intake:
             log.error("%d deliveries are under way; one is left for Slack to repeat", _AT_ONCE)
             return BoltResponse(status=503, body="")
         self._under_way += 1
+        self._idle.clear()
         try:
             return await self._dispatch(body, headers)
         finally:
             self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def drain(self, seconds: float = 5.0) -> None:
+        """Wait until no delivery is under way; call when the door is closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     async def _dispatch(self, body: Json, headers: Mapping[str, str] | None) -> BoltResponse:
         request = _request(body, headers)

@@ -1,8 +1,9 @@
 """The way in by Socket Mode: the bot connects to Slack, so nothing needs to reach the bot.
 
-The SDK's client reconnects by itself, with three gaps that are closed here: it would try a refused
-token for ever, it would knock with a used-up ticket for ever (a ticket is good for one connection),
-and it never says that another program is taking this bot's events.
+The SDK's client reconnects by itself, with gaps that are closed here: it would try a refused token
+for ever, it would knock with a used-up ticket for ever (a ticket is good for one connection), it
+waits minutes for a server that says nothing, and it never tells that another program is taking
+this bot's events.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,8 +30,13 @@ from bot.slack.intake import Intake
 
 log = logging.getLogger(__name__)
 
+_ASK_SECONDS: Final = 20
 _CONNECT_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 5.0
+
+_NEW_TICKET_AFTER: Final = 2
+_REPLACE_AFTER: Final = 6
+"""After how many tries in a row that found the line down."""
 
 _REFUSED = frozenset(
     {
@@ -50,64 +56,66 @@ _REFUSED = frozenset(
 class SocketMode:
     """The door: `bot.slack.gateway.Door` over a WebSocket."""
 
-    client: AsyncWebClient
-    """Any client with Slack's address; the app-level token is used in place of its own."""
     app_token: str = field(repr=False)
     clock: Clock
+    api_url: str = "https://slack.com/api/"
     ping_seconds: float = 10.0
     """How often the line is tried: a dead one is noticed in about twice this time."""
 
     @asynccontextmanager
     async def open(self, intake: Intake) -> AsyncIterator[None]:
         """Connected while entered. Raises `SlackError`: with the remedy when the token is bad."""
-        first_address = await self._address()
-        line = _Line(intake, self)
-        line.client.wss_uri = first_address
-        watching = asyncio.create_task(line.watch(), name="watching the line to Slack")
+        # A client of its own: the shared one's session would wait minutes for an answer.
+        client = AsyncWebClient(base_url=self.api_url, timeout=_ASK_SECONDS, retry_handlers=[])
+        address = await _address(client, self.app_token)
+        keeper = _Keeper(self, intake, client)
+        keeper.line.client.wss_uri = address
+        watching: asyncio.Task[None] | None = None
         try:
-            await line.connect()
+            await keeper.line.connect()
+            watching = asyncio.create_task(keeper.watch(), name="watching the line to Slack")
             yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            await line.close()
+            if watching is not None:
+                watching.cancel()
+                await asyncio.wait({watching}, timeout=_CLOSE_SECONDS)
+            await keeper.line.close()
 
-    async def _address(self) -> str:
-        """Where to connect, which also shows whether the token is good."""
-        try:
-            answer = await called(self.client.apps_connections_open(app_token=self.app_token))
-        except SlackError as error:
-            if error.code in _REFUSED:
-                remedy = (
-                    "Slack does not accept the app-level token (SLACK_APP_TOKEN). Make one with "
-                    "the scope connections:write under Basic Information of your Slack app; it "
-                    "begins with xapp-. Socket Mode has to be switched on as well."
-                )
-                raise SlackError(error.code, remedy) from error
-            raise
-        address = answer.get("url")
-        if not isinstance(address, str):
-            raise SlackError("no_address", "apps.connections.open answered without an address")
-        return address
+
+async def _address(client: AsyncWebClient, app_token: str) -> str:
+    """Where to connect, which also shows whether the token is good."""
+    try:
+        answer = await called(client.apps_connections_open(app_token=app_token))
+    except SlackError as error:
+        if error.code in _REFUSED:
+            remedy = (
+                "Slack does not accept the app-level token (SLACK_APP_TOKEN). Make one with the "
+                "scope connections:write under Basic Information of your Slack app; it begins "
+                "with xapp-. Socket Mode has to be switched on as well."
+            )
+            raise SlackError(error.code, remedy) from error
+        raise
+    address = answer.get("url")
+    if not isinstance(address, str):
+        raise SlackError("no_address", "apps.connections.open answered without an address")
+    return address
 
 
 class _Line(AsyncSocketModeHandler):
-    """One line to Slack, mended whenever it breaks."""
+    """One line to Slack. The SDK mends it when it breaks, as far as it knows how."""
 
     client: SocketModeClient
 
-    def __init__(self, intake: Intake, door: SocketMode) -> None:
+    def __init__(self, door: SocketMode, intake: Intake, client: AsyncWebClient) -> None:
         super().__init__(
             intake.app,
             door.app_token,
             logger=log,
-            web_client=door.client,
+            web_client=client,
             ping_interval=door.ping_seconds,
         )
         self._intake = intake
         self._clock = door.clock
-        self._ping_seconds = door.ping_seconds
         self._heard = asyncio.Event()
         self.client.message_listeners.append(self._hello)
 
@@ -134,18 +142,6 @@ class _Line(AsyncSocketModeHandler):
         except Exception:
             log.exception("the line to Slack did not close in order")
 
-    async def watch(self) -> None:
-        """See to it that a line that stays down is given a new ticket."""
-        down = False
-        while True:
-            await self._clock.sleep(self._ping_seconds)
-            was_down, down = down, not await self.client.is_connected()
-            if down and was_down:
-                # The SDK would use the same ticket again and again, and it is good for one
-                # connection only; without one it asks for a new one.
-                log.warning("the line to Slack is down; asking for a new ticket")
-                self.client.wss_uri = None
-
     async def _hello(
         self, client: AsyncBaseSocketModeClient, message: dict[str, object], raw: str | None
     ) -> None:
@@ -159,3 +155,37 @@ class _Line(AsyncSocketModeHandler):
                 lines,
             )
         self._heard.set()
+
+
+class _Keeper:
+    """Keeps a line up: gives it a new ticket, and in the end replaces it."""
+
+    def __init__(self, door: SocketMode, intake: Intake, client: AsyncWebClient) -> None:
+        self._door = door
+        self._intake = intake
+        self._client = client
+        self.line = _Line(door, intake, client)
+
+    async def watch(self) -> None:
+        """Try the line for ever. What goes wrong is logged, and tried again."""
+        down = 0
+        while True:
+            await self._door.clock.sleep(self._door.ping_seconds)
+            down = 0 if await self.line.client.is_connected() else down + 1
+            if down >= _REPLACE_AFTER:
+                await self._replace()
+                down = 0
+            elif down >= _NEW_TICKET_AFTER:
+                # The SDK would use the same ticket again and again, and it is good for one
+                # connection only; without one it asks for a new one.
+                log.warning("the line to Slack is down; asking for a new ticket")
+                self.line.client.wss_uri = None
+
+    async def _replace(self) -> None:
+        log.warning("the line to Slack stays down; starting anew")
+        await self.line.close()
+        self.line = _Line(self._door, self._intake, self._client)
+        try:
+            await self.line.connect()
+        except SlackError as error:
+            log.warning("still no line to Slack: %s", error)

@@ -1,0 +1,183 @@
+"""Cards, modals and pages keep to Slack's limits, and nothing in them is live but what we mean."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.slack import surface, words
+from bot.slack.blocks import (
+    MAX_QUESTION,
+    about_modal,
+    help_card,
+    home_page,
+    question_message,
+    question_modal,
+)
+from bot.slack.interactions import (
+    QUOTED_CHARS,
+    Place,
+    read_choice,
+    read_command,
+    read_press,
+    read_submission,
+)
+
+LIVE = re.compile(r"<[@!#]|<https?:")
+PLACE = Place(channel="C0GENERAL", root_ts="1.2", quoted="hello", author="UBOB")
+
+people_write = st.text(
+    alphabet=st.one_of(
+        st.sampled_from(list('<>&!@#|"\\\n\u2028 ')),
+        st.characters(codec="utf-8", exclude_characters="\0"),
+    ),
+    max_size=3_000,
+)
+
+
+def texts(block: object) -> Iterator[dict[str, object]]:
+    """Every text object inside."""
+    if isinstance(block, dict):
+        if block.get("type") in ("plain_text", "mrkdwn"):
+            yield block
+        for inner in block.values():
+            yield from texts(inner)
+    elif isinstance(block, list):
+        for inner in block:
+            yield from texts(inner)
+
+
+def longest(block: object) -> int:
+    return max(len(str(text["text"])) for text in texts(block))
+
+
+def test_the_help_card_says_what_the_bot_can_do_and_has_the_button() -> None:
+    card = help_card("threadpilot")
+    told = json.dumps(card)
+    assert "@threadpilot" in told
+    assert surface.COMMAND in told
+    assert words.ABOUT_SHORTCUT in told
+    assert surface.ASK_BUTTON in told
+    assert not any(LIVE.search(str(text["text"])) for text in texts(card))
+
+
+def test_titles_and_buttons_keep_to_slacks_lengths() -> None:
+    """Modal titles and buttons 24, prompts at most 4, shortcut names 24, headers 150."""
+    assert max(len(text) for text in (words.MODAL_TITLE, words.ABOUT_TITLE)) <= 24
+    assert max(len(text) for text in (words.MODAL_SEND, words.MODAL_CANCEL)) <= 24
+    assert len(words.ABOUT_SHORTCUT) <= 24
+    assert len(words.PROMPTS) <= 4
+    assert len(words.ASK_BUTTON) <= 75
+    assert max(len(words.HELP_TITLE), len(words.HOME_HELLO)) <= 150
+
+
+@given(people_write)
+def test_a_quoted_message_is_inert_and_fits_in_the_modal(text: str) -> None:
+    place = Place(channel="C0GENERAL", root_ts="1.2", quoted=text[:QUOTED_CHARS], author="UBOB")
+    modal = about_modal(place)
+    assert longest(modal) <= 3_000
+    assert len(str(modal["private_metadata"])) <= 3_000
+    assert not any(LIVE.search(str(one["text"])) for one in texts(modal))
+
+
+@given(people_write, st.booleans())
+def test_a_place_comes_back_from_the_modal_as_it_went_in(text: str, clipped: bool) -> None:
+    place = Place(
+        channel="C0GENERAL",
+        root_ts="1.2",
+        quoted=text[:QUOTED_CHARS],
+        author="UBOB",
+        clipped=clipped,
+    )
+    back = Place.from_note(place.note())
+    assert back is not None
+    assert place.quoted.startswith(back.quoted)
+    assert back == place or back.clipped
+
+
+@given(st.one_of(st.none(), st.integers(), st.text(), st.just("[" * 2_900)))
+def test_a_note_that_is_not_ours_is_no_place(note: object) -> None:
+    assert Place.from_note(note) is None
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["../etc", "", "", "", False],
+        ["C0GENERAL", "soon", "", "", False],
+        ["C0GENERAL", "", "", "", 0],
+        ["C0GENERAL"],
+    ],
+)
+def test_a_note_with_an_impossible_place_is_no_place(parts: list[object]) -> None:
+    assert Place.from_note(json.dumps(parts)) is None
+
+
+@given(people_write, people_write)
+def test_a_question_in_the_channel_pings_nobody_but_names_the_asker(
+    question: str, about: str
+) -> None:
+    shown = question_message("UALICE", question, about)
+    assert shown.startswith("<@UALICE> asks")
+    assert LIVE.findall(shown) == ["<@"]
+    shown = question_message("UALICE", "a\n<!channel>")
+    assert shown == "<@UALICE> asks:\n> a\n> &lt;!channel&gt;"
+
+
+def test_the_home_page_shows_its_state_only_when_there_is_some() -> None:
+    assert words.HOME_STATE_TITLE not in json.dumps(home_page("threadpilot"))
+    page = home_page("threadpilot", ["3 turns <!here>"])
+    assert words.HOME_STATE_TITLE in json.dumps(page)
+    assert not any(LIVE.search(str(text["text"])) for text in texts(page))
+    assert page["type"] == "home"
+
+
+def test_modals_have_one_input_with_slacks_limit() -> None:
+    for modal in (question_modal(PLACE), about_modal(PLACE)):
+        blocks = modal["blocks"]
+        assert isinstance(blocks, list)
+        inputs = [block for block in blocks if block["type"] == "input"]
+        assert [block["block_id"] for block in inputs] == [surface.QUESTION_BLOCK]
+        assert inputs[0]["element"]["max_length"] == MAX_QUESTION <= 3_000
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["user", "id", "team", "team_id", "actions", "view", "message", "ts", "channel"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["user", "actions", "view", "message", "channel"]), JSON))
+def test_whatever_json_an_interaction_is_reading_it_is_no_error(body: dict[str, object]) -> None:
+    for read in (read_command, read_press, read_choice, read_submission):
+        fact = read(body)
+        assert fact is None or fact.person.user
+
+
+def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:
+    chosen = read_choice(
+        {
+            "user": {"id": "UALICE", "team_id": "T0SANDBOX"},
+            "channel": {"id": "C0GENERAL"},
+            "message": {"ts": "1.2", "text": "x" * 10_000, "user": "UBOB"},
+            "trigger_id": "1.2.3",
+        }
+    )
+    assert chosen is not None
+    assert chosen.place.clipped
+    assert "It is long" in json.dumps(about_modal(chosen.place))
