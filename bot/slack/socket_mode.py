@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from bot.slack.border import called
 from bot.slack.intake import Intake
 
 log = logging.getLogger(__name__)
+sdk_log = logging.getLogger(f"{__name__}.sdk")
 
 _ASK_SECONDS: Final = 20
 _CONNECT_SECONDS: Final = 30.0
@@ -50,6 +52,18 @@ _REFUSED = frozenset(
         "no_permission",
     }
 )
+
+
+class _WithoutTickets(logging.Filter):
+    """Keeps the SDK's log to one line each, without addresses: a ticket in them is a key."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = re.sub(r"wss?://[^\s'\"]+", "(address)", record.getMessage())
+        record.args, record.exc_info, record.exc_text = (), None, None
+        return True
+
+
+sdk_log.addFilter(_WithoutTickets())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +124,7 @@ class _Line(AsyncSocketModeHandler):
         super().__init__(
             intake.app,
             door.app_token,
-            logger=log,
+            logger=sdk_log,
             web_client=client,
             ping_interval=door.ping_seconds,
         )
