@@ -70,7 +70,7 @@ class Socket:
 
     async def quiet(self, seconds: float = 0.3) -> list[Json]:
         """All events that come until none has come for a while; each is acknowledged."""
-        frames = []
+        frames: list[Json] = []
         while True:
             try:
                 frame = await self.frame(seconds)

@@ -102,7 +102,7 @@ async def await_ended(handler: AsyncSocketModeHandler) -> None:
     """Close the connection and wait for the tasks which the SDK only cancels."""
     client = handler.client
     tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
-    await handler.close_async()
+    await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt types it not
     for task in tasks:
         if task is not None:
             with contextlib.suppress(asyncio.CancelledError):
@@ -114,7 +114,7 @@ async def outside() -> AsyncIterator[Outside]:
     async with sandbox_from_outside() as outside:
         app = an_app(AsyncWebClient(token=BOT, base_url=f"{outside.url}/api/"))
         handler = AsyncSocketModeHandler(app, APP)
-        await handler.connect_async()
+        await handler.connect_async()  # type: ignore[no-untyped-call]  # the same
         try:
             yield outside
         finally:

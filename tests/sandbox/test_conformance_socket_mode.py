@@ -80,12 +80,12 @@ async def client(outside: Outside, heard: Heard) -> AsyncIterator[SocketModeClie
         ping_interval=0.2,
     )
     client.socket_mode_request_listeners.append(heard.take)
-    await client.connect()
+    await client.connect()  # type: ignore[no-untyped-call]  # the SDK types it not
     try:
         yield client
     finally:
         tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
-        await client.close()
+        await client.close()  # type: ignore[no-untyped-call]  # the same
         # The SDK cancels its tasks and leaves; a clean end waits for them as well.
         for task in tasks:
             if task is not None:
