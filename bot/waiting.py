@@ -1,0 +1,112 @@
+"""How people see that their message waits: a mark on it, taken back when its turn comes.
+
+Marks are set beside the turns, never in their way. What is done about one message is done in
+order, so that a mark never outlives the wait it stands for; how much goes on at once is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from bot.errors import BotError
+from bot.model import Message, Turn
+from bot.ports import Store, Workspace
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Calls to Slack at once: marks are many and not urgent, answers shall not queue behind them."""
+MAX_PENDING = 2_000
+"""Things left to do; beyond it a mark is left out, which loses nobody's answer."""
+CALL_SECONDS = 60.0
+UNMARK = "unmark"
+
+
+class WaitingSigns:
+    """Marks on messages, and sentences for their authors alone, in background tasks."""
+
+    def __init__(self, store: Store, workspace: Workspace) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._last: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    @property
+    def pending(self) -> int:
+        """How much is left to do."""
+        return len(self._tasks)
+
+    def show(self, turn: Turn) -> None:
+        """Show that the message waits, if it still does when its mark's turn comes."""
+
+        async def mark() -> None:
+            if await self._store.show_waiting(turn):
+                await self._workspace.mark_waiting(turn.message)
+
+        self._do(turn.message, "mark", mark)
+
+    def take_back(self, turn: Turn) -> None:
+        """Take the mark back, if there is one or one is on its way."""
+
+        async def unmark() -> None:
+            await self._workspace.unmark_waiting(turn.message)
+
+        if turn.waited or _lane(turn.message) in self._last:
+            self._do(turn.message, UNMARK, unmark)
+
+    def whisper(self, message: Message, sentence: str) -> None:
+        """Tell the author alone."""
+
+        async def tell() -> None:
+            await self._workspace.whisper(message, sentence)
+
+        self._do(message, "whisper", tell)
+
+    async def close(self, seconds: float) -> None:
+        """Let what is under way end within `seconds`, then give it up."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
+        for task in late:
+            log.warning("given up at the end: %s", task.get_name())
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=seconds)
+
+    def _do(self, message: Message, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something about a message, after what is being done about it already."""
+        lane = _lane(message)
+        # What was marked must be unmarked, and there are no more of these than of marks.
+        if len(self._tasks) >= MAX_PENDING and what != UNMARK:
+            log.error("too much is to be shown beside the turns; left out: %s %s", what, lane)
+            return
+        before = self._last.get(lane)
+        task = asyncio.create_task(self._in_order(before, work), name=f"{what} {lane}")
+        self._last[lane] = task
+        self._tasks.add(task)
+        task.add_done_callback(lambda ended: self._ended(lane, ended))
+
+    async def _in_order(
+        self, before: asyncio.Task[None] | None, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        try:
+            async with self._slots, asyncio.timeout(CALL_SECONDS):
+                await work()
+        except (BotError, TimeoutError) as error:
+            log.warning("a message could not be marked or its author told: %s", error)
+        except Exception:
+            log.exception("a message could not be marked or its author told")
+
+    def _ended(self, lane: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._last.get(lane) is task:
+            del self._last[lane]
+
+
+def _lane(message: Message) -> str:
+    return f"{message.thread.team}/{message.thread.channel}/{message.ts}"
