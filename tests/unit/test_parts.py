@@ -1,0 +1,202 @@
+"""Long answers come in parts that each fit a message, with the text and the code fences whole."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.slack.fences import open_fence
+from bot.slack.parts import PART_LIMIT, PartText, Splitter
+from bot.slack.reply_text import ReplyText
+
+SMALL = 600
+
+lines = st.one_of(
+    st.sampled_from(
+        (
+            *("", "```", "```python", "~~~~", "~~~", "````md", "  ```js title=x", "- ```", "text"),
+            *("A sentence. " * 12, "word " * 40, "x" * 300, "😀" * 50, "e\u0301" * 90, "`" * 130),
+            *("    ```", "foo ```bar", "1. ```sh", "| a | b |", "```a`b", "x" * 280 + "@here"),
+        )
+    ),
+    st.text(max_size=60),
+)
+answers = st.lists(lines, max_size=40).map("\n".join)
+
+
+def split(text: str, limit: int = SMALL) -> list[PartText]:
+    splitter = Splitter(limit)
+    splitter.feed(text)
+    splitter.end()
+    return splitter.parts
+
+
+@st.composite
+def fed(draw: st.DrawFn) -> list[str]:
+    text = draw(answers)
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=30)))
+    return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+
+
+@given(text=answers)
+def test_parts_fit_are_balanced_and_say_the_text(text: str) -> None:
+    parts = split(text)
+    assert "".join(part.body for part in parts) == text
+    for part in parts:
+        assert len(part.closed) <= SMALL
+        assert open_fence(part.closed) is None
+        assert part.final
+
+
+@given(pieces=fed())
+def test_however_the_text_comes_the_parts_are_the_same(pieces: list[str]) -> None:
+    splitter = Splitter(SMALL)
+    for piece in pieces:
+        splitter.feed(piece)
+    splitter.end()
+    assert splitter.parts == split("".join(pieces))
+
+
+@given(pieces=fed())
+def test_what_a_part_says_it_goes_on_saying(pieces: list[str]) -> None:
+    """A stream's text cannot be taken back: each look at a part begins with the look before."""
+    splitter = Splitter(SMALL)
+    seen: list[str] = []
+    for piece in [*pieces, None]:
+        if piece is None:
+            splitter.end()
+        else:
+            splitter.feed(piece)
+        now = [part.closed if part.final else part.text for part in splitter.parts]
+        assert all(after.startswith(before) for before, after in zip(seen, now, strict=False))
+        assert len(now) >= len(seen)
+        seen = now
+
+
+@given(pieces=fed(), every=st.integers(1, 5))
+def test_parts_ended_early_still_say_the_text(pieces: list[str], every: int) -> None:
+    splitter = Splitter(SMALL)
+    for count, piece in enumerate(pieces):
+        splitter.feed(piece)
+        if count % every == 0 and splitter.parts:
+            ended = splitter.parts[-1]
+            shown = len(ended.text)
+            splitter.cut(shown)
+            assert ended.final
+            assert len(ended.text) == shown
+    splitter.end()
+    assert "".join(part.body for part in splitter.parts) == "".join(pieces)
+    assert all(len(part.closed) <= SMALL for part in splitter.parts)
+    assert all(open_fence(part.closed) is None for part in splitter.parts)
+
+
+def test_the_cut_falls_between_paragraphs() -> None:
+    first, second = "One. " * 75, "Two. " * 60
+    parts = split(f"{first}\n\n{second}")
+    assert [part.body for part in parts] == [f"{first}\n\n", second]
+
+
+@pytest.mark.parametrize("gap", ["\n", ". ", " "])
+def test_without_paragraphs_the_cut_falls_at_the_end_of_a_line_a_sentence_or_a_word(
+    gap: str,
+) -> None:
+    parts = split(gap.join(["somewords" * 4] * 40))
+    assert len(parts) > 1
+    assert all(part.body.endswith(gap) for part in parts[:-1])
+
+
+def test_a_text_without_any_place_is_cut_all_the_same_but_not_within_a_character() -> None:
+    parts = split("e\u0301" * 2_000)
+    assert len(parts) > 1
+    assert all(part.body.startswith("e") for part in parts)
+
+
+def test_a_mail_address_does_not_become_a_ping_at_the_head_of_a_part() -> None:
+    reply = ReplyText(SMALL)
+    for size in range(400, 470):
+        reply.finish("x" * size + "@here.example" + "y" * 300, "")
+        assert not any(part.body.startswith("@here") for part in reply.parts)
+        reply = ReplyText(SMALL)
+
+
+def test_an_open_fence_is_closed_and_opened_again_with_its_language() -> None:
+    code = "".join(f"print({number})\n" for number in range(140))
+    parts = split(f"Look:\n````python title=x\n{code}````\nDone.")
+    assert len(parts) > 2
+    assert all(part.opener == "````python title=x\n" for part in parts[1:])
+    assert all(part.closed.endswith("\n````") for part in parts[:-1])
+    assert parts[-1].closed.endswith("````\nDone.")
+
+
+def test_a_fence_within_a_list_keeps_its_indentation() -> None:
+    code = "".join(f"  print({number})\n" for number in range(80))
+    parts = split(f"- ```py\n{code}  ```")
+    assert parts[1].opener == "  ```py\n"
+    assert parts[0].closed.endswith("\n  ```")
+
+
+def test_an_answer_that_ends_in_an_open_fence_is_closed() -> None:
+    assert split("```js\nlet a")[0].closed == "```js\nlet a\n```"
+
+
+def test_an_early_cut_takes_the_best_place_that_has_not_been_shown() -> None:
+    splitter = Splitter()
+    splitter.feed("Shown text. A whole sentence. And half of ano")
+    splitter.cut(shown=len("Shown text. A"))
+    splitter.feed("ther one.")
+    assert [part.body for part in splitter.parts] == [
+        "Shown text. A whole sentence. ",
+        "And half of another one.",
+    ]
+
+
+def test_a_limit_without_room_for_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="600"):
+        Splitter(599)
+
+
+def test_five_megabytes_are_split_quickly_enough_to_be_read() -> None:
+    text = "Ein Satz mit Wörtern. " * 230_000
+    parts = split(text, PART_LIMIT)
+    assert "".join(part.body for part in parts) == text
+    assert max(len(part.closed) for part in parts) <= PART_LIMIT
+
+
+# The text of a reply ----------------------------------------------------------------------------
+
+
+def test_a_note_stands_apart_at_the_end() -> None:
+    reply = ReplyText()
+    reply.append("Half an ans")
+    reply.finish("Half an answer", "Stopped.")
+    assert [part.closed for part in reply.parts] == ["Half an answer\n\n_Stopped._"]
+
+
+def test_a_note_without_an_answer_is_a_message_of_its_own() -> None:
+    reply = ReplyText()
+    reply.finish("", "Ask <!channel>\nagain.")
+    assert [part.closed for part in reply.parts] == ["_Ask <\u2060!channel> again._"]
+
+
+def test_text_taken_back_makes_room_for_the_text_that_counts() -> None:
+    reply = ReplyText()
+    reply.append("First try")
+    reply.replace("")
+    reply.append("Second try")
+    reply.finish("Second try", "")
+    assert [part.closed for part in reply.parts] == ["Second try"]
+
+
+@given(pieces=fed(), note=st.sampled_from(["", "Stopped."]))
+def test_the_end_says_the_whole_answer_whatever_was_said_on_the_way(
+    pieces: list[str], note: str
+) -> None:
+    reply = ReplyText(SMALL)
+    for piece in pieces:
+        reply.append(piece)
+    whole = "".join(pieces)
+    reply.finish(whole, note)
+    straight = ReplyText(SMALL)
+    straight.finish(whole, note)
+    assert list(reply.parts) == list(straight.parts)
