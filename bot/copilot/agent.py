@@ -7,11 +7,12 @@ import logging
 import re
 from types import TracebackType
 from typing import Literal, Self, TypedDict
+from weakref import WeakValueDictionary
 
 from copilot import CopilotSession, ProviderConfig
 from copilot.session import SystemMessageReplaceConfig
 
-from bot.copilot.models import choose_model
+from bot.copilot.models import FALLBACK_MODEL, choose_model
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.permissions import refuse_all
 from bot.copilot.runtime import Runtime
@@ -27,6 +28,10 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
 """What the runtime takes (measured); for an empty one the SDK would invent an id of its own."""
 _NO_SUCH_SESSION = "Session not found"
 """All errors have one code (-32603); only these words tell that there is no such session."""
+_NOT_SIGNED_IN = "Authentication failed"
+"""With GitHub's models, opening a session signs in first."""
+_NO_NETWORK = "network fetch failed"
+"""Part of the message when signing in failed because GitHub could not be reached."""
 
 
 class _Shared(TypedDict, total=False):
@@ -45,7 +50,8 @@ class CopilotAgent:
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
         self._runtime: Runtime | None = None
-        self._model = options.model
+        self._model = ""
+        self._live: WeakValueDictionary[str, LiveSession] = WeakValueDictionary()
         self._one_start = asyncio.Lock()
         self._closed = False
 
@@ -76,12 +82,14 @@ class CopilotAgent:
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 runtime = await self._running()
+                await self._let_go_of(session_id)
                 session = await self._resume_or_create(runtime, session_id)
         except TimeoutError as error:
             raise AgentError(
                 AgentFault.RUNTIME, f"session {session_id} did not open within {OPEN_SECONDS:g} s"
             ) from error
-        return LiveSession(session, runtime, self._options)
+        live = self._live[session_id] = LiveSession(session, runtime, self._options)
+        return live
 
     async def _running(self) -> Runtime:
         """The runtime, started anew when it has gone; one start at a time."""
@@ -91,10 +99,19 @@ class CopilotAgent:
             if self._runtime is not None and self._runtime.gone:
                 gone, self._runtime = self._runtime, None
                 await gone.clear_away()
-            if self._runtime is None:
+            if self._model in ("", FALLBACK_MODEL):
+                # The model server may have come up since it was asked last.
                 self._model = await choose_model(self._options)
+            if self._runtime is None:
                 self._runtime = await Runtime.start(self._options, self._model)
             return self._runtime
+
+    async def _let_go_of(self, session_id: str) -> None:
+        """Close the session if it was opened before: its events go to the newest handle only, and
+        whoever still had the old one would wait in vain."""
+        older = self._live.pop(session_id, None)
+        if older is not None:
+            await older.close()
 
     async def _resume_or_create(self, runtime: Runtime, session_id: str) -> CopilotSession:
         """Resume first: creating over a session on disk would lose its memory without a word."""
@@ -107,7 +124,11 @@ class CopilotAgent:
                 ),
             )
         except AgentError as error:
-            if _NO_SUCH_SESSION not in str(error.__cause__):
+            reason = str(error.__cause__)
+            if _NOT_SIGNED_IN in reason:
+                fault = AgentFault.UNREACHABLE if _NO_NETWORK in reason else AgentFault.ACCESS
+                raise AgentError(fault, "GitHub did not let us sign in") from error
+            if _NO_SUCH_SESSION not in reason:
                 raise
             log.info("session %s is new", session_id)
             return await runtime.call(

@@ -48,6 +48,11 @@ class Answering:
         """Whether the reader will get nothing more than what waits."""
         return self._ended
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait to be read."""
+        return len(self._waiting)
+
     async def next(self) -> AgentEvent | None:
         """The next event; None at the end. Raises the `AgentError` that the answer ended with."""
         while not self._waiting:

@@ -106,8 +106,9 @@ class Reading:
         known = _FAULT_OF_TYPE.get(error.error_type)
         if known is not None:
             return known
-        if error.status_code is not None:
-            return fault_of_status(error.status_code)
+        status = error.status_code or (failure.status_code if failure is not None else None)
+        if status is not None:
+            return fault_of_status(status)
         if failure is not None and failure.failure_kind is ModelCallFailureKind.TRANSPORT:
             return AgentFault.UNREACHABLE
         if failure is None and self._answered:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 
@@ -12,6 +14,8 @@ from bot.errors import AgentError, AgentFault
 log = logging.getLogger(__name__)
 
 LIST_SECONDS = 5.0
+ASK_SECONDS = 60.0
+"""A local model may have to be loaded first."""
 FALLBACK_MODEL = "default"
 """What servers with a single model take, whatever they call it."""
 
@@ -31,23 +35,59 @@ async def choose_model(options: RuntimeOptions) -> str:
     return listed[0] if listed else FALLBACK_MODEL
 
 
+class Refused(AgentError):
+    """The model server answered with an HTTP error; `status` is which."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(fault_of_status(status), f"the model server answers HTTP {status}")
+
+
 async def list_models(options: RuntimeOptions) -> tuple[str, ...]:
-    """The names of `GET <base_url>/models`. Raises `AgentError`; bounded to 5 s."""
+    """The names of `GET <base_url>/models`. Raises `AgentError`, `Refused` among them; bounded to
+    5 s."""
+    async with _server(options, LIST_SECONDS) as http, http.get("models") as answer:
+        if answer.status != 200:
+            raise Refused(answer.status)
+        return _names(await answer.json(content_type=None))
+
+
+async def ask_once(options: RuntimeOptions, model: str) -> None:
+    """Have the model server answer one short question, without the runtime. Raises `AgentError`,
+    `Refused` among them; bounded to 60 s."""
+    question = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Say hello."}],
+        "max_tokens": 5,
+        "stream": False,
+    }
+    async with (
+        _server(options, ASK_SECONDS) as http,
+        http.post("chat/completions", json=question) as answer,
+    ):
+        if answer.status != 200:
+            raise Refused(answer.status)
+        await answer.json(content_type=None)
+
+
+@asynccontextmanager
+async def _server(options: RuntimeOptions, seconds: float) -> AsyncIterator[aiohttp.ClientSession]:
+    """The model server, every trouble with it made an `AgentError`."""
     headers = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
-    url = f"{options.base_url.rstrip('/')}/models"
-    limit = aiohttp.ClientTimeout(total=LIST_SECONDS)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=limit, headers=headers, trust_env=True) as http,
-            http.get(url) as answer,
-        ):
-            if answer.status != 200:
-                raise AgentError(fault_of_status(answer.status), f"HTTP {answer.status}")
-            return _names(await answer.json(content_type=None))
+        async with aiohttp.ClientSession(
+            base_url=f"{options.base_url.rstrip('/')}/",
+            timeout=aiohttp.ClientTimeout(total=seconds),
+            headers=headers,
+            trust_env=True,
+        ) as http:
+            yield http
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise AgentError(AgentFault.UNREACHABLE, type(error).__name__) from error
+        raise AgentError(
+            AgentFault.UNREACHABLE, f"the model server cannot be reached ({type(error).__name__})"
+        ) from error
     except ValueError as error:
-        raise AgentError(AgentFault.MODEL, "the list of models is not JSON") from error
+        raise AgentError(AgentFault.MODEL, "the model server does not answer in JSON") from error
 
 
 def fault_of_status(status: int) -> AgentFault:

@@ -47,20 +47,31 @@ async def until(reached: Callable[[], bool], within: float = ANSWER_SECONDS) -> 
             await asyncio.sleep(0.02)
 
 
-def runtimes_of(data_dir: Path) -> list[int]:
-    """The process ids of this process's runtimes that work on a data folder."""
-    own = str(os.getpid())
+def runtimes_of(data_dir: Path, parent: int | None = None) -> list[int]:
+    """The process ids of the runtimes that a process (this one) has working on a data folder."""
     found = []
-    for process in Path("/proc").iterdir():
+    for process in Path("/proc").glob("[0-9]*"):
+        pid = int(process.name)
         try:
-            parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
-            if parent == own and str(data_dir) in environment_of(int(process.name)).get(
-                "COPILOT_HOME", ""
-            ):
-                found.append(int(process.name))
-        except (OSError, ValueError, IndexError):
-            continue  # not a process, or one that ended meanwhile
+            belongs = _stat(pid)[1] == str(parent or os.getpid())
+            if belongs and str(data_dir) in environment_of(pid).get("COPILOT_HOME", ""):
+                found.append(pid)
+        except OSError:
+            continue  # it ended meanwhile
     return found
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and no mere zombie."""
+    try:
+        return _stat(pid)[0] != "Z"
+    except OSError:
+        return False
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent and so on of a process: what /proc/<pid>/stat has after the name."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
 
 
 def environment_of(pid: int) -> dict[str, str]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import stat
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -19,8 +20,24 @@ from bot.copilot import runtime, session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
-from tests.copilot.asking import answer_of, environment_of, runtimes_of, until
-from tests.scripted_model import Answer, ScriptedModel
+from tests.copilot.asking import answer_of, environment_of, runs, runtimes_of, until
+from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
+
+_OPEN_AND_WAIT = """
+import asyncio, sys
+from pathlib import Path
+from bot.copilot.agent import CopilotAgent
+from bot.copilot.options import RuntimeOptions
+
+async def main():
+    options = RuntimeOptions(data_dir=Path(sys.argv[1]), base_url=sys.argv[2])
+    async with CopilotAgent(options) as agent:
+        await agent.open("orphan")
+        print("open", flush=True)
+        await asyncio.sleep(100)
+
+asyncio.run(main())
+"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -148,6 +165,42 @@ async def test_leaving_the_agent_ends_the_runtime(
     assert caught.value.fault is AgentFault.RUNTIME
     with pytest.raises(AgentError):
         await agent.open("late")
+
+
+async def test_a_bot_that_is_killed_leaves_no_runtime_behind(
+    own_options: RuntimeOptions,
+) -> None:
+    """The runtime notices that nobody is there any more."""
+    bot = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _OPEN_AND_WAIT,
+        str(own_options.data_dir),
+        own_options.base_url,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert bot.stdout is not None
+    async with asyncio.timeout(30):
+        assert await bot.stdout.readline() == b"open\n"
+    [pid] = runtimes_of(own_options.data_dir, parent=bot.pid)
+    bot.kill()
+    await bot.wait()
+    await until(lambda: not runs(pid), within=10)
+
+
+async def test_the_model_is_found_out_when_its_server_comes_up_later(
+    own_options: RuntimeOptions,
+) -> None:
+    """Until then any name does; nobody has to restart the bot."""
+    async with ScriptedModel() as early:
+        port = int(early.url.split(":")[2].split("/")[0])
+    options = replace(own_options, base_url=early.url)
+    async with CopilotAgent(options) as agent:
+        before = await agent.open("early")
+        async with ScriptedModel(port) as late:
+            await answer_of(before, "which model?")
+            await answer_of(await agent.open("late"), "and now?")
+    assert [request.model for request in late.requests] == ["default", MODEL_NAME]
 
 
 @pytest.mark.parametrize("content", ["#!/bin/sh\nexit 3\n", "\0no program\n"])

@@ -82,10 +82,15 @@ async def test_a_session_remembers_after_everything_was_restarted(
 async def test_opening_a_live_session_again_keeps_its_memory(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """Nobody closed it: it is still not created over."""
-    await answer_of(await agent.open(session_id), "remember the milk")
-    await answer_of(await agent.open(session_id), "anything else?")
+    """Nobody closed it: it is still not created over, and the older handle says that it is out."""
+    older = await agent.open(session_id)
+    await answer_of(older, "remember the milk")
+    newer = await agent.open(session_id)
+    assert (older.alive, newer.alive) == (False, True)
+    await answer_of(newer, "anything else?")
     assert model.requests[-1].prompts == ("remember the milk", "anything else?")
+    with pytest.raises(AgentError):
+        await answer_of(older, "and me?")
 
 
 async def test_two_sessions_do_not_mix(agent: CopilotAgent, model: ScriptedModel) -> None:

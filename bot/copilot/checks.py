@@ -1,0 +1,129 @@
+"""Does the runtime start, and does the model answer? For `threadpilot doctor`.
+
+Each check gives one sentence for the person who runs the bot: what was found or how to mend it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from bot.copilot.install import RUNTIME_VERSION
+from bot.copilot.models import FALLBACK_MODEL, Refused, ask_once, list_models
+from bot.copilot.options import RuntimeOptions
+from bot.copilot.runtime import Runtime
+from bot.errors import AgentError, AgentFault
+
+RUNTIME_STARTS = "The Copilot runtime {version} starts (in {seconds:.1f} s)."
+RUNTIME_DIFFERS = (
+    "The Copilot runtime starts, but is version {version}, and {expected} is what Threadpilot was "
+    "made with: run `make setup`, or leave out COPILOT_CLI_PATH."
+)
+RUNTIME_FAULT = "The Copilot runtime cannot be used: {detail}."
+MODEL_ANSWERS = "The model server answers; the model is {model}."
+MODEL_UNREACHABLE = (
+    "Nothing usable answers at MODEL_BASE_URL: start the model server, or correct the address "
+    "({detail})."
+)
+MODEL_KEY_REFUSED = (
+    "The model server refuses the key (HTTP {status}): look at MODEL_API_KEY and its rights."
+)
+MODEL_REFUSES = (
+    "The model server answers HTTP {status} to a short question to the model {model}: look at "
+    "MODEL, and at whether MODEL_BASE_URL ends where the API begins (mostly in /v1)."
+)
+GITHUB_ANSWERS = "GitHub accepts GITHUB_TOKEN; the model is {model}."
+GITHUB_DEFAULT = "your plan's default"
+GITHUB_REFUSES = (
+    "GitHub did not accept GITHUB_TOKEN for Copilot, or could not be reached: make a token of a "
+    "person with a Copilot plan (a fine-grained one needs the permission “Copilot Requests”), and "
+    "look at the network and the proxy."
+)
+GITHUB_UNREACHABLE = (
+    "GitHub accepted GITHUB_TOKEN but did not tell its models: look at the network and the proxy, "
+    "and at whether the plan has Copilot ({detail})."
+)
+GITHUB_NO_SUCH_MODEL = "Your Copilot plan has no model {model}: choose one of {models} for MODEL."
+
+_MOST_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What a check found."""
+
+    ok: bool
+    sentence: str
+
+
+async def check_runtime(options: RuntimeOptions) -> Check:
+    """Start the runtime once, and look at its version."""
+    begun = time.monotonic()
+    try:
+        runtime = await Runtime.start(options, options.model or FALLBACK_MODEL)
+        try:
+            seconds = time.monotonic() - begun
+            status = await runtime.call("status", runtime.client.get_status())
+        finally:
+            await runtime.stop()
+    except AgentError as error:
+        return Check(ok=False, sentence=RUNTIME_FAULT.format(detail=_detail(error)))
+    if status.version != RUNTIME_VERSION:
+        differs = RUNTIME_DIFFERS.format(version=status.version, expected=RUNTIME_VERSION)
+        return Check(ok=False, sentence=differs)
+    return Check(ok=True, sentence=RUNTIME_STARTS.format(version=status.version, seconds=seconds))
+
+
+async def check_model(options: RuntimeOptions) -> Check:
+    """Ask the model server, or GitHub, whether there is a model to talk to."""
+    return await (_check_server(options) if options.base_url else _check_github(options))
+
+
+async def _check_server(options: RuntimeOptions) -> Check:
+    """A listed model is taken at its word; one that is not, or no list, gets a short question."""
+    model = options.model
+    try:
+        try:
+            listed = await list_models(options)
+        except Refused as refused:
+            if refused.status not in (404, 405, 501):
+                raise
+            listed = ()
+        model = model or next(iter(listed), FALLBACK_MODEL)
+        if model not in listed:
+            await ask_once(options, model)
+    except Refused as refused:
+        if refused.status in (401, 403):
+            return Check(ok=False, sentence=MODEL_KEY_REFUSED.format(status=refused.status))
+        sentence = MODEL_REFUSES.format(status=refused.status, model=model or FALLBACK_MODEL)
+        return Check(ok=False, sentence=sentence)
+    except AgentError as error:
+        return Check(ok=False, sentence=MODEL_UNREACHABLE.format(detail=_detail(error)))
+    return Check(ok=True, sentence=MODEL_ANSWERS.format(model=model))
+
+
+async def _check_github(options: RuntimeOptions) -> Check:
+    """The runtime knows how to talk to GitHub: it is asked who it is and what it may use."""
+    try:
+        runtime = await Runtime.start(options, options.model)
+        try:
+            client = runtime.client
+            auth = await runtime.call("sign-in", client.get_auth_status())
+            if not auth.isAuthenticated:
+                return Check(ok=False, sentence=GITHUB_REFUSES)
+            listed = [m.id for m in await runtime.call("list of models", client.list_models())]
+        finally:
+            await runtime.stop()
+    except AgentError as error:
+        return Check(ok=False, sentence=GITHUB_UNREACHABLE.format(detail=_detail(error)))
+    if options.model and listed and options.model not in listed:
+        names = ", ".join(listed[:_MOST_NAMES])
+        sentence = GITHUB_NO_SUCH_MODEL.format(model=options.model, models=names)
+        return Check(ok=False, sentence=sentence)
+    return Check(ok=True, sentence=GITHUB_ANSWERS.format(model=options.model or GITHUB_DEFAULT))
+
+
+def _detail(error: AgentError) -> str:
+    """An error's own words, without the name of its fault before them."""
+    detail = str(error).removeprefix(f"{error.fault}: ")
+    return detail.rstrip(".") if error.fault is not AgentFault.MODEL else "not an answer in JSON"

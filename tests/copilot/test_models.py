@@ -1,0 +1,163 @@
+"""Which model is used, and what the doctor says of the model server and the runtime."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from bot.copilot.checks import check_model, check_runtime
+from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
+from bot.copilot.options import RuntimeOptions
+from bot.errors import AgentError, AgentFault
+from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
+
+SECRET = "sk-do-not-show"
+
+
+@asynccontextmanager
+async def model_server(
+    *, status: int = 200, listed: str = "{}", asked: int = 404
+) -> AsyncIterator[RuntimeOptions]:
+    """The options for a server that answers `GET /models` and questions in a fixed way."""
+
+    async def list_them(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=listed, content_type="application/json")
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=asked, text="{}", content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/v1/models", list_them)
+    app.router.add_post("/v1/chat/completions", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1/"
+        yield RuntimeOptions(data_dir=Path("unused"), base_url=url, api_key=SECRET)
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_configured_model_is_used() -> None:
+    """Nobody is asked for it."""
+    options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1", model="m")
+    assert await choose_model(options) == "m"
+    assert await choose_model(replace(options, base_url="", model="")) == "", "the plan's default"
+
+
+async def test_otherwise_the_servers_first_model_is_used() -> None:
+    """As it lists them."""
+    async with model_server(listed='{"data": [{"id": "big"}, {"id": "small"}]}') as options:
+        assert await list_models(options) == ("big", "small")
+        assert await choose_model(options) == "big"
+
+
+@pytest.mark.parametrize(
+    ("status", "listed"),
+    [
+        (404, "{}"),
+        (500, "{}"),
+        (200, "<html>"),
+        (200, "[]"),
+        (200, '{"data": 3}'),
+        (200, '{"data": [3, {"id": 4}, {"id": ""}, {}]}'),
+    ],
+)
+async def test_a_server_without_a_usable_list_gets_the_fallback(status: int, listed: str) -> None:
+    """Servers with one model take any name."""
+    async with model_server(status=status, listed=listed) as options:
+        assert await choose_model(options) == FALLBACK_MODEL
+
+
+async def test_a_server_that_is_not_there_gets_the_fallback() -> None:
+    """It may come up later; the bot starts all the same."""
+    options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1")
+    assert await choose_model(options) == FALLBACK_MODEL
+    with pytest.raises(AgentError) as caught:
+        await list_models(options)
+    assert caught.value.fault is AgentFault.UNREACHABLE
+
+
+async def test_the_doctor_finds_a_model_that_answers() -> None:
+    """Listed, or not listed but answering."""
+    async with ScriptedModel() as model:
+        options = RuntimeOptions(data_dir=Path("unused"), base_url=model.url)
+        check = await check_model(options)
+        assert check.ok
+        assert MODEL_NAME in check.sentence
+        assert model.requests == [], "a listed model needs no question"
+        unlisted = await check_model(replace(options, model="an-alias"))
+        assert unlisted.ok
+        assert model.requests[-1].model == "an-alias"
+        model.default = Answer(fault=404)
+        refused = await check_model(replace(options, model="no-such"))
+        assert not refused.ok
+        assert "no-such" in refused.sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "listed", "asked", "remedy"),
+    [
+        (401, "{}", 401, "MODEL_API_KEY"),
+        (403, "{}", 403, "MODEL_API_KEY"),
+        (404, "{}", 404, "/v1"),
+        (500, "{}", 200, "HTTP 500"),
+        (200, "<html>", 200, "MODEL_BASE_URL"),
+    ],
+)
+async def test_the_doctor_says_what_is_wrong_with_the_model_server(
+    status: int, listed: str, asked: int, remedy: str
+) -> None:
+    """One sentence with the setting to look at, no secret."""
+    async with model_server(status=status, listed=listed, asked=asked) as options:
+        check = await check_model(options)
+    assert not check.ok
+    assert remedy in check.sentence
+    assert SECRET not in check.sentence
+
+
+async def test_the_doctor_says_that_nobody_is_there() -> None:
+    """The commonest fault of all."""
+    options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1")
+    check = await check_model(options)
+    assert not check.ok
+    assert "start the model server" in check.sentence
+
+
+async def test_the_doctor_starts_the_runtime(tmp_path: Path) -> None:
+    """And tells its version."""
+    options = RuntimeOptions(data_dir=tmp_path, base_url="http://127.0.0.1:9/v1", model="m")
+    check = await check_runtime(options)
+    assert check.ok, check.sentence
+    assert re.search(r"1\.0\.102 starts", check.sentence)
+
+
+async def test_the_doctor_says_why_the_runtime_does_not_start(tmp_path: Path) -> None:
+    """With the remedy."""
+    options = RuntimeOptions(
+        data_dir=tmp_path, cli_path=tmp_path / "nowhere", base_url="http://127.0.0.1:9/v1"
+    )
+    check = await check_runtime(options)
+    assert not check.ok
+    assert "make setup" in check.sentence
+
+
+async def test_github_out_of_reach_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a proxy that is not there, so that the test stays on this machine."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    options = RuntimeOptions(data_dir=tmp_path, github_token="ghp_" + "0" * 36)
+    check = await check_model(options)
+    assert not check.ok
+    assert "GITHUB_TOKEN" in check.sentence
+    assert "ghp_" not in check.sentence
