@@ -1,0 +1,6 @@
+"""What every adapter of a port must keep, whatever it is built on."""
+
+import pytest
+
+# The promises stand in modules that are no test files themselves; their asserts shall speak too.
+pytest.register_assert_rewrite("tests.contracts.store")
