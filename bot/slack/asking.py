@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _PROMPT_SECONDS: Final = 2.0
 """How long Slack is kept waiting for the outcome; it gives up after 3 s."""
 
+_RECORD_SECONDS: Final = 10.0
 _REMEMBERED: Final = 1_000
 
 _NOT_HERE = frozenset({"not_in_channel", "channel_not_found"})
@@ -102,6 +103,7 @@ class Asking:
                 await late(sentence)
 
         if self._background.start("asking a question", work()) is None:
+            self._seen.pop(question.key, None)
             return words.BUSY
         try:
             return await asyncio.wait_for(outcome, _PROMPT_SECONDS)
@@ -134,7 +136,8 @@ class Asking:
             direct=place.channel.startswith("D"),
         )
         try:
-            await self._on_message(message)
+            async with asyncio.timeout(_RECORD_SECONDS):
+                await self._on_message(message)
         except Exception:
             log.exception("a posted question could not be recorded: thread %s", thread)
             await self._post(words.NOT_TAKEN, place.channel, thread.root_ts)

@@ -19,6 +19,7 @@ from bot.slack.asking import Asking
 from bot.slack.background import Background
 from bot.slack.border import called
 from bot.slack.commands import Commands
+from bot.slack.controls import Controls
 from bot.slack.events import Identity
 from bot.slack.home import Home
 from bot.slack.intake import Callbacks, Intake
@@ -116,7 +117,11 @@ class SlackGateway:
             us,
             self._callbacks,
             background,
-            Commands(us, asking),
-            Actions(self._client, us, asking),
+            Controls(
+                self._client,
+                background,
+                Commands(us, asking),
+                Actions(self._client, us, asking),
+            ),
             Home(self._client, us, self._admins, self._state),
         )

@@ -18,17 +18,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext, AsyncBoltRequest
+from slack_bolt.async_app import AsyncApp, AsyncBoltContext, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.model import Accepted, Message
-from bot.slack import surface, words
-from bot.slack.actions import Actions
-from bot.slack.asides import post_aside, tell_aside
 from bot.slack.background import Background
-from bot.slack.commands import Commands
+from bot.slack.controls import Controls
 from bot.slack.events import (
     Deleted,
     Edited,
@@ -40,7 +37,7 @@ from bot.slack.events import (
     read_event,
 )
 from bot.slack.home import Home
-from bot.slack.interactions import read_choice, read_command, read_press, read_submission
+from bot.slack.interactions import read_press
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +70,7 @@ class Intake:
         us: Identity,
         callbacks: Callbacks,
         background: Background,
-        commands: Commands,
-        actions: Actions,
+        controls: Controls,
         home: Home,
         record_seconds: float = 10.0,
     ) -> None:
@@ -83,8 +79,7 @@ class Intake:
         self._us = us
         self._callbacks = callbacks
         self._background = background
-        self._commands = commands
-        self._actions = actions
+        self._controls = controls
         self._home = home
         self._record_seconds = record_seconds
         self._under_way = 0
@@ -157,13 +152,7 @@ class Intake:
         for event_type, work in works.items():
             app.event(event_type)(work)
         app.event(_ANYTHING)(self._recorded)
-        app.command(surface.COMMAND)(self._commanded)
-        app.command(_ANYTHING)(self._unknown_command)
-        app.shortcut(surface.ASK_ABOUT_MESSAGE)(self._chosen)
-        app.action(_ANYTHING)(self._pressed)
-        for modal in (surface.ASK_MODAL, surface.ABOUT_MODAL):
-            app.view(modal)(self._sent)
-        app.view(_ANYTHING)(self._unknown_modal)
+        self._controls.register(app)
         return app
 
     # Events -----------------------------------------------------------------------------------
@@ -224,60 +213,6 @@ class Intake:
             case HomeOpened() as opened:
                 self._background.start("showing the home tab", self._home.opened(opened))
 
-    # Commands, buttons, modals ----------------------------------------------------------------
-
-    async def _commanded(self, ack: AsyncAck, body: Json) -> None:
-        given = read_command(body)
-        if given is None:
-            await ack(words.WENT_WRONG)
-            return
-        aside = await self._commands.run(given, tell_aside(given.answer_url))
-        if aside.text:
-            await ack(text=aside.text, blocks=aside.blocks or None)
-        else:
-            await ack()
-
-    async def _unknown_command(self, ack: AsyncAck) -> None:
-        await ack(words.UNKNOWN_COMMAND)
-
-    async def _pressed(self, ack: AsyncAck, body: Json) -> None:
-        await ack()
-        pressed = read_press(body)
-        if pressed is not None:
-            work = self._answered(self._actions.press(pressed), pressed.answer_url)
-            self._background.start("a button", work)
-
-    async def _chosen(self, ack: AsyncAck, body: Json) -> None:
-        await ack()
-        chosen = read_choice(body)
-        if chosen is not None:
-            work = self._answered(self._actions.choose(chosen), chosen.answer_url)
-            self._background.start("a shortcut", work)
-
-    async def _answered(self, work: Awaitable[str], answer_url: str) -> None:
-        """Do what was asked for and tell the person alone what came of it, if anything did."""
-        sentence = await work
-        if sentence:
-            await tell_aside(answer_url)(sentence)
-
-    async def _sent(self, ack: AsyncAck, body: Json) -> None:
-        sent = read_submission(body)
-        if sent is None:
-            await ack(response_action="errors", errors=_error(words.WENT_WRONG))
-            return
-
-        async def late(sentence: str) -> None:
-            await post_aside(self._client, sent.place.channel, sent.person.user, sentence)
-
-        sentence = await self._actions.send(sent, late)
-        if sentence:
-            await ack(response_action="errors", errors=_error(sentence))
-        else:
-            await ack()
-
-    async def _unknown_modal(self, ack: AsyncAck) -> None:
-        await ack()
-
 
 def _request(body: Json, headers: Mapping[str, str] | None) -> AsyncBoltRequest | None:
     """The delivery as Bolt takes it, or None for shapes that Bolt would stumble over."""
@@ -304,10 +239,6 @@ def _authorizing(us: Identity, token: str | None) -> Callable[[], Awaitable[Auth
         )
 
     return authorize
-
-
-def _error(sentence: str) -> dict[str, str]:
-    return {surface.QUESTION_BLOCK: sentence}
 
 
 def _fact(context: AsyncBoltContext) -> Fact | None:

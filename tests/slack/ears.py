@@ -13,6 +13,7 @@ from bot.slack.actions import Actions
 from bot.slack.asking import Asking
 from bot.slack.background import Background
 from bot.slack.commands import Commands
+from bot.slack.controls import Controls
 from bot.slack.events import Deleted, Edited, Identity, Stopped
 from bot.slack.home import Home
 from bot.slack.intake import Callbacks, Intake
@@ -80,8 +81,7 @@ def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0)
         US,
         ears.callbacks,
         background,
-        Commands(US, asking),
-        Actions(client, US, asking),
+        Controls(client, background, Commands(US, asking), Actions(client, US, asking)),
         Home(client, US, frozenset(), None),
         record_seconds,
     )

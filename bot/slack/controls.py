@@ -1,0 +1,103 @@
+"""Commands, buttons, the shortcut and modals, as Bolt hands them in: read, acknowledged, done.
+
+Whatever people press or send is acknowledged, also what nobody knows any more, and each gets what
+they did or a sentence about it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable
+from typing import Final
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack import surface, words
+from bot.slack.actions import Actions
+from bot.slack.asides import post_aside, tell_aside
+from bot.slack.background import Background
+from bot.slack.commands import Commands
+from bot.slack.interactions import read_choice, read_command, read_press, read_submission
+
+Json = dict[str, object]
+
+_ANYTHING: Final = re.compile(".*", re.DOTALL)
+
+
+class Controls:
+    """Bolt's listeners for everything that people operate."""
+
+    def __init__(
+        self, client: AsyncWebClient, background: Background, commands: Commands, actions: Actions
+    ) -> None:
+        self._client = client
+        self._background = background
+        self._commands = commands
+        self._actions = actions
+
+    def register(self, app: AsyncApp) -> None:
+        """Make them known to Bolt; of each kind, the one that takes anything comes last."""
+        app.command(surface.COMMAND)(self._commanded)
+        app.command(_ANYTHING)(self._unknown_command)
+        app.shortcut(surface.ASK_ABOUT_MESSAGE)(self._chosen)
+        app.action(_ANYTHING)(self._pressed)
+        for modal in (surface.ASK_MODAL, surface.ABOUT_MODAL):
+            app.view(modal)(self._sent)
+        app.view(_ANYTHING)(self._unknown_modal)
+
+    async def _commanded(self, ack: AsyncAck, body: Json) -> None:
+        given = read_command(body)
+        if given is None:
+            await ack(words.WENT_WRONG)
+            return
+        aside = await self._commands.run(given, tell_aside(given.answer_url))
+        if aside.text:
+            await ack(text=aside.text, blocks=aside.blocks or None)
+        else:
+            await ack()
+
+    async def _unknown_command(self, ack: AsyncAck) -> None:
+        await ack(words.UNKNOWN_COMMAND)
+
+    async def _pressed(self, ack: AsyncAck, body: Json) -> None:
+        await ack()
+        pressed = read_press(body)
+        if pressed is not None:
+            work = self._answered(self._actions.press(pressed), pressed.answer_url)
+            self._background.start("a button", work)
+
+    async def _chosen(self, ack: AsyncAck, body: Json) -> None:
+        await ack()
+        chosen = read_choice(body)
+        if chosen is not None:
+            work = self._answered(self._actions.choose(chosen), chosen.answer_url)
+            self._background.start("a shortcut", work)
+
+    async def _answered(self, work: Awaitable[str], answer_url: str) -> None:
+        """Do what was asked for and tell the person alone what came of it, if anything did."""
+        sentence = await work
+        if sentence:
+            await tell_aside(answer_url)(sentence)
+
+    async def _sent(self, ack: AsyncAck, body: Json) -> None:
+        sent = read_submission(body)
+        if sent is None:
+            await ack(response_action="errors", errors=_error(words.WENT_WRONG))
+            return
+
+        async def late(sentence: str) -> None:
+            await post_aside(self._client, sent.place.channel, sent.person.user, sentence)
+
+        sentence = await self._actions.send(sent, late)
+        if sentence:
+            await ack(response_action="errors", errors=_error(sentence))
+        else:
+            await ack()
+
+    async def _unknown_modal(self, ack: AsyncAck) -> None:
+        await ack()
+
+
+def _error(sentence: str) -> dict[str, str]:
+    return {surface.QUESTION_BLOCK: sentence}
