@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from copilot._cli_download import ensure_runtime_wrapper, get_cached_cli_path
-
 from bot.copilot.options import RuntimeOptions
+from bot.copilot.sdk import downloaded_runtime
 from bot.errors import AgentError, AgentFault
 
 RUNTIME_VERSION = "1.0.102"
@@ -52,9 +51,9 @@ def find_runtime(explicit: Path | None, prefix: str = sys.prefix) -> Path:
         return _checked(explicit)
     for path in _installed(Path(prefix)):
         return _checked(path)
-    if get_cached_cli_path() is not None:
-        # The download is complete, so that this only names its binary and fetches nothing.
-        return _checked(Path(ensure_runtime_wrapper()))
+    downloaded = downloaded_runtime()
+    if downloaded is not None:
+        return _checked(downloaded)
     raise AgentError(AgentFault.RUNTIME, f"the Copilot runtime is not installed: {REMEDY}")
 
 

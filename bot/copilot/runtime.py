@@ -7,18 +7,17 @@ call goes through `Runtime.call`, which bounds it, and a watch looks after the p
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from copilot import CopilotClient, RuntimeConnection
+from copilot import CopilotClient, CopilotSession, RuntimeConnection
 
 from bot.copilot.install import Folders, environment, find_runtime, make_folders
 from bot.copilot.options import RuntimeOptions
+from bot.copilot.sdk import Process, close_pipes, forget, process_of
 from bot.errors import AgentError, AgentFault
 
 log = logging.getLogger(__name__)
@@ -44,12 +43,12 @@ _OWN_SESSION = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])
 class Runtime:
     """A started runtime. `Runtime.start` makes one."""
 
-    def __init__(self, client: CopilotClient, options: RuntimeOptions) -> None:
+    def __init__(self, client: CopilotClient, process: Process, options: RuntimeOptions) -> None:
         self.client = client
         self.gone = False
         """Whether the process has ended or was given up."""
         self._options = options
-        self._process = _process_of(client)
+        self._process = process
         self._listeners: set[Callable[[str], None]] = set()
         self._watch = asyncio.create_task(self._watch_process())
 
@@ -73,8 +72,11 @@ class Runtime:
             raise AgentError(
                 AgentFault.RUNTIME, f"the Copilot runtime did not start: {detail}"
             ) from error
+        process = process_of(client)
+        if process is None:
+            raise AgentError(AgentFault.RUNTIME, "the Copilot runtime has no process")
         log.info("the Copilot runtime runs")
-        return cls(client, options)
+        return cls(client, process, options)
 
     def when_gone(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Be told why the runtime went; at once when it has. Returns what takes that back."""
@@ -97,6 +99,11 @@ class Runtime:
                 AgentFault.RUNTIME, f"{what}: {self._options.without_secrets(error)}"
             ) from error
 
+    async def detach(self, session: CopilotSession, seconds: float) -> None:
+        """Let go of a session; a running answer ends with it. Raises `AgentError`."""
+        await self.call("detach", session.disconnect(), seconds)
+        forget(self.client, session)
+
     async def stop(self) -> None:
         """End the process: asked first, then killed. Bounded; raises nothing."""
         if self.gone:
@@ -110,7 +117,7 @@ class Runtime:
         except Exception as error:  # what is left is killed, whatever the reason
             log.debug("the runtime did not stop by itself: %r", error)
             await _kill(self.client)
-        _close_pipes(self._process)
+        close_pipes(self._process)
 
     async def clear_away(self) -> None:
         """Wait until nothing is left of a runtime that has gone. Bounded; raises nothing."""
@@ -164,28 +171,12 @@ def _client(options: RuntimeOptions, folders: Folders, model: str, binary: str) 
     )
 
 
-def _process_of(client: CopilotClient) -> subprocess.Popen[bytes]:
-    """The runtime's process, which the SDK does not offer: to see at once when it dies, and to
-    close its pipes, which the SDK leaves open."""
-    process = client._cli_process  # noqa: SLF001 (see above)
-    if process is None:
-        raise AgentError(AgentFault.RUNTIME, "the Copilot runtime has no process")
-    return process
-
-
 async def _kill(client: CopilotClient) -> None:
-    process = client._cli_process  # noqa: SLF001 (as in `_process_of`)
+    process = process_of(client)
     try:
         async with asyncio.timeout(KILL_SECONDS):
             await client.force_stop()
     except Exception as error:  # there is nothing more to be done about it
         log.warning("the runtime could not be killed: %r", error)
     if process is not None:
-        _close_pipes(process)
-
-
-def _close_pipes(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
+        close_pipes(process)

@@ -133,6 +133,6 @@ class LiveSession:
         if self._runtime.gone:
             return
         try:
-            await self._runtime.call("detach", self._session.disconnect(), DETACH_SECONDS)
+            await self._runtime.detach(self._session, DETACH_SECONDS)
         except AgentError as error:
             log.warning("session %s could not be closed in good order: %s", self.id, error)

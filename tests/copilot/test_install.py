@@ -46,7 +46,7 @@ def test_another_machines_runtime_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would not run."""
-    monkeypatch.setattr(install, "get_cached_cli_path", lambda: None)
+    monkeypatch.setattr(install, "downloaded_runtime", lambda: None)
     binary_in(tmp_path / "lib/node_modules/@github/copilot-other-x64")
     with pytest.raises(AgentError, match="make setup"):
         find_runtime(None, str(tmp_path))
@@ -77,7 +77,7 @@ def test_the_downloaded_runtime_is_the_last_resort(
 
 def test_a_missing_runtime_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not installed at all, or not where COPILOT_CLI_PATH says."""
-    monkeypatch.setattr(install, "get_cached_cli_path", lambda: None)
+    monkeypatch.setattr(install, "downloaded_runtime", lambda: None)
     for explicit in (None, tmp_path / "nowhere", tmp_path):
         with pytest.raises(AgentError, match="make setup") as caught:
             find_runtime(explicit, str(tmp_path))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import aclosing
 
 import pytest
+from copilot import CopilotSession
 
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
@@ -91,6 +93,24 @@ async def test_opening_a_live_session_again_keeps_its_memory(
     assert model.requests[-1].prompts == ("remember the milk", "anything else?")
     with pytest.raises(AgentError):
         await answer_of(older, "and me?")
+
+
+async def test_closed_sessions_leave_nothing_in_memory(agent: CopilotAgent) -> None:
+    """The bot runs for months and sees thousands of threads."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(isinstance(thing, CopilotSession) for thing in gc.get_objects())
+
+    async def brief(name: str) -> None:
+        session = await agent.open(name)
+        await answer_of(session, "hello")
+        await session.close()
+
+    before = kept()
+    for number in range(5):
+        await brief(f"brief-{number}")
+    assert kept() <= before
 
 
 async def test_two_sessions_do_not_mix(agent: CopilotAgent, model: ScriptedModel) -> None:

@@ -1,0 +1,45 @@
+"""What github-copilot-sdk 1.0.25 does not offer and a bot that runs for months needs.
+
+The only place that reaches into the SDK; look at it again whenever the SDK's version is raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from pathlib import Path
+
+from copilot import CopilotClient, CopilotSession
+from copilot._cli_download import ensure_runtime_wrapper, get_cached_cli_path
+
+Process = subprocess.Popen[bytes]
+
+
+def downloaded_runtime() -> Path | None:
+    """The binary that `python -m copilot download-runtime` has fetched; None when it has not.
+    Fetches nothing."""
+    if get_cached_cli_path() is None:
+        return None
+    # The download is complete, so that this only tells its name.
+    return Path(ensure_runtime_wrapper())
+
+
+def process_of(client: CopilotClient) -> Process | None:
+    """The runtime's process: to see at once when it dies, for nobody is told."""
+    return client._cli_process  # noqa: SLF001 (see the module's docstring)
+
+
+def close_pipes(process: Process) -> None:
+    """Close an ended process's pipes, which the SDK leaves open."""
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def forget(client: CopilotClient, session: CopilotSession) -> None:
+    """Let the client forget a session that is disconnected; it would keep 12 KB of each for ever
+    (measured)."""
+    with client._sessions_lock:  # noqa: SLF001 (see the module's docstring)
+        if client._sessions.get(session.session_id) is session:  # noqa: SLF001
+            del client._sessions[session.session_id]  # noqa: SLF001
