@@ -1,0 +1,166 @@
+"""The data folder: private, one process's, and clear words when it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from bot.errors import DataFolderInUse, SchemaTooNew, StoreError
+from bot.ports import Store
+from bot.store import open_store
+from bot.store.schema import MIGRATIONS, Migration, migrate
+from bot.store.turns import CLAIM, FIND, RECOVER, RUNNING, RUNNING_IN
+from tests.contracts.messages import said
+from tests.fakes import HandClock
+
+
+def opened(folder: Path) -> AbstractAsyncContextManager[Store]:
+    return open_store(folder, clock=HandClock(), per_user=2)
+
+
+def connections_left_open() -> list[threading.Thread]:
+    """The driver's threads that do not end: each would hang the exit of the program."""
+    threads = [t for t in threading.enumerate() if "_connection_worker_thread" in t.name]
+    for thread in threads:
+        thread.join(timeout=5.0)
+    return [thread for thread in threads if thread.is_alive()]
+
+
+async def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "data"
+    async with opened(folder) as store:
+        await store.accept(said(1))
+        rights = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {"threadpilot.db", "threadpilot.db-wal", "threadpilot.lock"} <= set(rights)
+    assert set(rights.values()) == {0o600}
+
+
+async def test_a_second_one_is_told_who_holds_it(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        with pytest.raises(DataFolderInUse, match=f"process {os.getpid()}"):
+            async with opened(tmp_path):
+                pytest.fail("two at once")
+    async with opened(tmp_path) as store:
+        assert await store.claim() is None
+
+
+async def test_a_lock_file_left_lying_there_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / "threadpilot.lock").write_text("4711\n")
+    async with opened(tmp_path) as store:
+        assert await store.claim() is None
+
+
+async def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        pass
+    newer = MIGRATIONS[-1].number + 1
+    with sqlite3.connect(tmp_path / "threadpilot.db") as database:
+        database.execute(f"PRAGMA user_version = {newer}")
+    database.close()
+    with pytest.raises(SchemaTooNew, match=f"schema {newer}"):
+        async with opened(tmp_path):
+            pytest.fail("opened")
+    assert connections_left_open() == []
+
+
+async def test_what_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "threadpilot.db").write_text("Dear diary, " * 200)
+    with pytest.raises(StoreError) as raised:
+        async with opened(tmp_path):
+            pytest.fail("opened")
+    assert isinstance(raised.value.__cause__, sqlite3.DatabaseError)
+    assert (tmp_path / "threadpilot.db").read_text().startswith("Dear diary")
+    assert connections_left_open() == []
+
+
+async def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(StoreError, match="DATA_DIR"):
+        async with opened(tmp_path / "data"):
+            pytest.fail("opened")
+
+
+async def test_a_database_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "threadpilot.db").mkdir()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        async with opened(tmp_path):
+            pytest.fail("opened")
+
+
+_AS_NOBODY = """
+import asyncio, os, sys
+from pathlib import Path
+from bot.clock import SystemClock
+from bot.errors import StoreError
+from bot.store import open_store
+if os.geteuid() == 0:  # whom no rights of a folder hold back
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+async def main():
+    try:
+        async with open_store(Path(sys.argv[1]), clock=SystemClock(), per_user=1):
+            print("opened")
+    except StoreError as error:
+        print(error)
+asyncio.run(main())
+"""
+
+
+def test_a_folder_that_may_not_be_written_gets_clear_words() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        ended = subprocess.run(
+            [sys.executable, "-c", _AS_NOBODY, folder],
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+    assert "DATA_DIR must be a folder that the bot's own account may write to" in ended.stdout
+
+
+async def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:
+    broken = Migration(
+        number=2, purpose="for this test", statements=("CREATE TABLE notes (note)", "NO SQL")
+    )
+    sound = Migration(number=2, purpose="for this test", statements=("CREATE TABLE notes (note)",))
+    async with aiosqlite.connect(tmp_path / "old.db", isolation_level=None) as database:
+        with pytest.raises(sqlite3.OperationalError):
+            await migrate(database, (*MIGRATIONS, broken))
+        ((version,),) = await database.execute_fetchall("PRAGMA user_version")
+        assert version == 1
+        await migrate(database, (*MIGRATIONS, sound))
+        await migrate(database, (*MIGRATIONS, sound))
+        ((version,),) = await database.execute_fetchall("PRAGMA user_version")
+        assert version == 2
+        assert list(await database.execute_fetchall("SELECT * FROM notes")) == []
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [step.number for step in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+    assert all(step.purpose for step in MIGRATIONS)
+
+
+@pytest.mark.parametrize("statement", [CLAIM, RECOVER, RUNNING, FIND, RUNNING_IN])
+async def test_old_turns_are_never_read_through(tmp_path: Path, statement: str) -> None:
+    """With a million old turns on record, what happens at every message reads the open ones only:
+    every table is searched, or walked along one of the partial indexes."""
+    async with aiosqlite.connect(tmp_path / "plan.db", isolation_level=None) as database:
+        await migrate(database)
+        values: object = (
+            {"now": 0.0, "per_user": 2} if ":now" in statement else ("",) * (statement.count("?"))
+        )
+        rows = await database.execute_fetchall(f"EXPLAIN QUERY PLAN {statement}", values)
+        steps = [str(row[3]) for row in rows]
+    walks = [step for step in steps if step.startswith("SCAN") and "INDEX turns_" not in step]
+    assert steps
+    assert walks == []

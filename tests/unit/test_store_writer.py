@@ -1,0 +1,139 @@
+"""The one writer: many writes to a commit, each its own success or failure."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from bot.errors import StoreError
+from bot.store.writer import Write, Writer
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    async with aiosqlite.connect(tmp_path / "words.db", isolation_level=None) as database:
+        await database.execute("PRAGMA foreign_keys = ON")
+        await database.execute("CREATE TABLE words (word TEXT UNIQUE)")
+        await database.execute("CREATE TABLE echoes (word TEXT REFERENCES words (word))")
+        yield database
+
+
+@pytest.fixture
+async def writer(database: aiosqlite.Connection) -> AsyncIterator[Writer]:
+    writer = Writer(database)
+    yield writer
+    await writer.close()
+
+
+def add(*words: str) -> Write[str]:
+    async def write(database: aiosqlite.Connection) -> str:
+        for word in words:
+            await database.execute("INSERT INTO words VALUES (?)", (word,))
+        return " ".join(words)
+
+    return write
+
+
+async def echo_nothing(database: aiosqlite.Connection) -> None:
+    """A write whose fault shows only when it is committed."""
+    await database.execute("PRAGMA defer_foreign_keys = ON")
+    await database.execute("INSERT INTO echoes VALUES ('never said')")
+
+
+async def words(database: aiosqlite.Connection) -> list[str]:
+    return [row[0] for row in await database.execute_fetchall("SELECT word FROM words ORDER BY 1")]
+
+
+async def test_what_comes_together_goes_in_one_commit(
+    database: aiosqlite.Connection, writer: Writer
+) -> None:
+    said: list[str] = []
+    await database.set_trace_callback(said.append)
+    answers = await asyncio.gather(*(writer.do(add(f"{n:02}")) for n in range(20)))
+    await database.set_trace_callback(None)  # type: ignore[arg-type]  # the way to end it
+    assert answers == [f"{n:02}" for n in range(20)]
+    assert said.count("COMMIT") == 1
+
+
+async def test_a_failing_write_leaves_its_neighbours_alone(
+    database: aiosqlite.Connection, writer: Writer
+) -> None:
+    first, failed, last = await asyncio.gather(
+        writer.do(add("marsupilami")),
+        writer.do(add("houba", "marsupilami")),
+        writer.do(add("palombia")),
+        return_exceptions=True,
+    )
+    assert (first, last) == ("marsupilami", "palombia")
+    assert isinstance(failed, StoreError)
+    assert isinstance(failed.__cause__, sqlite3.IntegrityError)
+    assert await words(database) == ["marsupilami", "palombia"]
+
+
+async def test_a_failing_commit_fails_all_that_it_holds(
+    database: aiosqlite.Connection, writer: Writer
+) -> None:
+    outcomes = await asyncio.gather(
+        writer.do(add("marsupilami")), writer.do(echo_nothing), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [StoreError, StoreError]
+    assert await words(database) == []
+    assert await writer.do(add("houba")) == "houba"
+    assert await words(database) == ["houba"]
+
+
+async def test_a_full_disk_fails_the_commit_and_passes(
+    database: aiosqlite.Connection, writer: Writer
+) -> None:
+    """SQLite undoes the whole transaction by itself then: nobody may be told that it is kept."""
+    ((pages,),) = await database.execute_fetchall("PRAGMA page_count")
+    await database.execute_fetchall(f"PRAGMA max_page_count = {pages}")
+    outcomes = await asyncio.gather(
+        writer.do(add("marsupilami")), writer.do(add("h" * 100_000)), return_exceptions=True
+    )
+    kept = await words(database)
+    for word, outcome in zip(["marsupilami", "h" * 100_000], outcomes, strict=True):
+        assert (word in kept) == (outcome == word)
+    assert isinstance(outcomes[1], StoreError)
+    await database.execute_fetchall("PRAGMA max_page_count = 100000")
+    assert await writer.do(add("h" * 100_000)) == "h" * 100_000
+
+
+async def test_more_than_may_wait_is_refused(database: aiosqlite.Connection) -> None:
+    writer = Writer(database, max_waiting=2)
+    outcomes = await asyncio.gather(
+        *(writer.do(add(word)) for word in ("a", "b", "c")), return_exceptions=True
+    )
+    assert outcomes[:2] == ["a", "b"]
+    assert isinstance(outcomes[2], StoreError)
+    await writer.close()
+
+
+async def test_what_nobody_waits_for_any_more_is_left_out(
+    database: aiosqlite.Connection, writer: Writer
+) -> None:
+    given_up = asyncio.create_task(writer.do(add("marsupilami")))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await writer.do(add("houba"))
+    assert given_up.cancelled()
+    assert await words(database) == ["houba"]
+
+
+async def test_closing_writes_what_waits_and_takes_nothing_more(
+    database: aiosqlite.Connection,
+) -> None:
+    writer = Writer(database)
+    late = asyncio.create_task(writer.do(add("marsupilami")))
+    await asyncio.sleep(0)
+    await writer.close()
+    await writer.close()
+    assert await late == "marsupilami"
+    with pytest.raises(StoreError):
+        await writer.do(add("houba"))
+    assert await words(database) == ["marsupilami"]
