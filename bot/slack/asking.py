@@ -27,7 +27,7 @@ from bot.slack.interactions import Person, Place
 
 log = logging.getLogger(__name__)
 
-_PROMPT_SECONDS: Final = 2.0
+_PROMPT_SECONDS: Final = 1.5
 """How long Slack is kept waiting for the outcome; it gives up after 3 s."""
 
 _RECORD_SECONDS: Final = 10.0
@@ -83,7 +83,7 @@ class Asking:
         return ""
 
     async def ask(self, question: Question, late: Callable[[str], Awaitable[None]]) -> str:
-        """Ask, and answer within 2 s: empty, or the sentence why not.
+        """Ask, and answer within 1.5 s: empty, or the sentence why not.
 
         What comes out later than that is told through `late`. The same question sent twice (a
         double click) is asked once.

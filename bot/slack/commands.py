@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from bot.errors import SlackError
 from bot.slack import surface, words
 from bot.slack.asking import Asking, Question
 from bot.slack.blocks import Block, help_card
 from bot.slack.events import Identity
-from bot.slack.interactions import Commanded, Place
+from bot.slack.interactions import Commanded, Person, Place
+from bot.slack.people import People
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,24 +28,27 @@ class Aside:
 class Commands:
     """What the slash command does."""
 
-    def __init__(self, us: Identity, asking: Asking) -> None:
+    def __init__(self, us: Identity, people: People, asking: Asking) -> None:
         self._us = us
+        self._people = people
         self._asking = asking
 
     async def run(self, given: Commanded, late: Callable[[str], Awaitable[None]]) -> Aside:
         """Do it, and say what the person is shown; `late` tells them what comes out later."""
+        try:
+            team = await self._people.team_of(given.user)
+        except SlackError as error:
+            log.warning("who used the command could not be looked up: %s", error)
+            return Aside(text=error.sentence)
+        if team != self._us.team:
+            return Aside(text=words.OUTSIDER)
         if given.text.casefold() in ("", "help"):
-            return self._help(given)
+            short = words.HELP_SHORT.format(name=self._us.name, command=surface.COMMAND)
+            return Aside(text=short, blocks=help_card(self._us.name))
         question = Question(
             key=given.trigger,
-            person=given.person,
+            person=Person(user=given.user, team=team),
             place=Place(channel=given.channel),
             text=given.text,
         )
         return Aside(text=await self._asking.ask(question, late))
-
-    def _help(self, given: Commanded) -> Aside:
-        if given.person.team != self._us.team:
-            return Aside(text=words.OUTSIDER)
-        short = words.HELP_SHORT.format(name=self._us.name, command=surface.COMMAND)
-        return Aside(text=short, blocks=help_card(self._us.name))

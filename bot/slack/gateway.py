@@ -23,6 +23,7 @@ from bot.slack.controls import Controls
 from bot.slack.events import Identity
 from bot.slack.home import Home
 from bot.slack.intake import Callbacks, Intake
+from bot.slack.people import People
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class SlackGateway:
             Controls(
                 self._client,
                 background,
-                Commands(us, asking),
+                Commands(us, People(self._client), asking),
                 Actions(self._client, us, asking),
             ),
             Home(self._client, us, self._admins, self._state),

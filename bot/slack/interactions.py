@@ -77,9 +77,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commanded:
-    """Somebody used the slash command."""
+    """Somebody used the slash command. (Slack tells where they did, not where they belong.)"""
 
-    person: Person
+    user: str
     channel: str
     text: str
     trigger: str
@@ -122,12 +122,12 @@ _TS = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}", re.ASCII)
 
 
 def read_command(body: Json) -> Commanded | None:
-    user, team = _text(body, "user_id"), _text(body, "team_id")
-    channel, trigger = _text(body, "channel_id"), _text(body, "trigger_id")
-    if not (user and team and trigger and _CHANNEL.fullmatch(channel)):
+    user, trigger = _text(body, "user_id"), _text(body, "trigger_id")
+    channel = _text(body, "channel_id")
+    if not (user and trigger and _CHANNEL.fullmatch(channel)):
         return None
     return Commanded(
-        person=Person(user=user, team=team),
+        user=user,
         channel=channel,
         text=readable(_text(body, "text")),
         trigger=trigger,

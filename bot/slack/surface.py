@@ -34,6 +34,7 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
         "im:history": "hear direct messages",
         "mpim:history": "hear group direct messages that it is in",
         "reactions:write": "mark a message that waits its turn",
+        "users:read": "tell people of other workspaces apart when they use the slash command",
     }
 )
 """Every permission that the bot token needs, with what for."""

@@ -17,6 +17,7 @@ from bot.slack.controls import Controls
 from bot.slack.events import Deleted, Edited, Identity, Stopped
 from bot.slack.home import Home
 from bot.slack.intake import Callbacks, Intake
+from bot.slack.people import People
 
 US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
 
@@ -81,7 +82,12 @@ def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0)
         US,
         ears.callbacks,
         background,
-        Controls(client, background, Commands(US, asking), Actions(client, US, asking)),
+        Controls(
+            client,
+            background,
+            Commands(US, People(client), asking),
+            Actions(client, US, asking),
+        ),
         Home(client, US, frozenset(), None),
         record_seconds,
     )

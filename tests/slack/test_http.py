@@ -313,23 +313,6 @@ async def test_an_edit_a_deletion_and_a_stop_are_told_after_they_were_taken(slac
     assert [type(fact) for fact in slack.ears.heard] == [Edited, Deleted, Stopped]
 
 
-async def test_a_command_with_the_word_payload_in_it_is_understood(slack: Slack) -> None:
-    """Bolt's own reading of forms takes any body with this word for an interaction."""
-    command = {
-        "command": "/copilot",
-        "text": "help",
-        "user_id": "UALICE",
-        "team_id": "T0SANDBOX",
-        "channel_id": "C0GENERAL",
-        "channel_name": "payload",
-        "trigger_id": "1.2",
-        "response_url": "",
-    }
-    status, text = await slack.post(urlencode(command).encode(), FORM)
-    assert status == 200
-    assert "Ask a question" in text
-
-
 @pytest.mark.parametrize(
     "body",
     [

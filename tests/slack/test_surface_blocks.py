@@ -164,9 +164,10 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["user", "actions", "view", "message", "channel"]), JSON))
 def test_whatever_json_an_interaction_is_reading_it_is_no_error(body: dict[str, object]) -> None:
-    for read in (read_command, read_press, read_choice, read_submission):
+    for read in (read_press, read_choice, read_submission):
         fact = read(body)
         assert fact is None or fact.person.user
+    assert read_command(body) is None
 
 
 def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:
