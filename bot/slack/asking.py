@@ -34,6 +34,7 @@ _RECORD_SECONDS: Final = 10.0
 _REMEMBERED: Final = 1_000
 
 _NOT_HERE = frozenset({"not_in_channel", "channel_not_found"})
+_TOO_MANY = frozenset({"ratelimited", "rate_limited"})
 _READ_ONLY = frozenset(
     {
         "is_archived",
@@ -164,7 +165,9 @@ class Asking:
     def _why(self, error: SlackError) -> str:
         if error.code in _NOT_HERE:
             return words.NOT_HERE.format(name=self._us.name)
-        return words.READ_ONLY if error.code in _READ_ONLY else error.sentence
+        if error.code in _READ_ONLY:
+            return words.READ_ONLY
+        return words.BUSY if error.code in _TOO_MANY else error.sentence
 
     def _repeated(self, key: str) -> bool:
         if key in self._seen:
