@@ -1,0 +1,274 @@
+"""The messages that a reply consists of in Slack: begun, grown, edited, found again.
+
+Slack marks nothing as already said. So every message of a reply carries its turn and part number
+as metadata, and a call that posts is never repeated while it may have been done: the thread is
+read first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.errors import BotError
+from bot.model import Delivery, Part, ThreadKey, Turn
+from bot.ports import Clock
+from bot.slack.calls import CallError, Calls
+
+log = logging.getLogger(__name__)
+
+NotePart = Callable[[Turn, Part], Awaitable[None]]
+"""Keeps where a part of a turn's reply stands: `Store.note_part`."""
+
+EVENT_TYPE: Final = "threadpilot_turn"
+"""The metadata's name on every message of a reply."""
+
+_STREAM_PATIENCE: Final = 20.0
+"""Seconds that a stream waits out a rate limit: it has about 300 s to live."""
+_PAGE: Final = 200
+_MAX_PAGES: Final = 5
+_OVER: Final = frozenset({"message_not_in_streaming_state", "stopped_by_user"})
+
+
+@dataclass(slots=True)
+class Shown:
+    """One message of a reply, as far as is known."""
+
+    number: int
+    ts: str
+    delivery: Delivery
+    sent: str | None
+    """What it says for certain; None while that is not certain."""
+    live: bool = False
+    """Whether it is a stream that has not been stopped."""
+    started: float = 0.0
+    """When its stream was started, on the clock's `monotonic`."""
+
+
+class Client:
+    """A workspace's client with what replies need to know of the bot itself."""
+
+    def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
+        self.web = web
+        self.calls = calls
+        self._bot_id: str | None = None
+
+    async def bot_id(self) -> str:
+        """The id under which the bot's own messages appear; asked once."""
+        if self._bot_id is None:
+            answer = await self.calls(self.web.auth_test)
+            self._bot_id = str(answer.get("bot_id", ""))
+        return self._bot_id
+
+    async def replies(
+        self, thread: ThreadKey, *, oldest: str | None = None
+    ) -> AsyncIterator[Mapping[str, object]]:
+        """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`."""
+        cursor: str | None = None
+        for _ in range(_MAX_PAGES):
+            page = await self.calls(
+                self.web.conversations_replies,
+                channel=thread.channel,
+                ts=thread.root_ts,
+                oldest=oldest,
+                include_all_metadata=True,
+                limit=_PAGE,
+                cursor=cursor,
+            )
+            found = page.get("messages")
+            for message in found if isinstance(found, list) else ():
+                if isinstance(message, dict):
+                    yield message
+            rest = page.get("response_metadata")
+            cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
+            if not cursor:
+                return
+
+
+class Messages:
+    """What can be done with the messages of one turn's reply. Everything raises `CallError`."""
+
+    def __init__(self, turn: Turn, client: Client, clock: Clock, note_part: NotePart) -> None:
+        self._turn = turn
+        self._client = client
+        self._clock = clock
+        self._note_part = note_part
+        self._known: set[str] = set()
+        self._unsure = False
+
+    async def start(self, number: int, text: str) -> Shown:
+        """Begin a native stream, live for the person who asked."""
+        message, started = self._turn.message, self._clock.monotonic()
+        try:
+            answer = await self._client.calls(
+                self._client.web.chat_startStream,
+                patience=0.0,
+                channel=message.thread.channel,
+                thread_ts=message.thread.root_ts,
+                recipient_user_id=message.user,
+                recipient_team_id=message.user_team,
+                chunks=_chunks(text),
+            )
+            ts = _ts(answer)
+        except CallError as error:
+            self._unsure = error.maybe_done
+            raise
+        shown = Shown(number, ts, Delivery.STREAM, text, live=True, started=started)
+        await self.note(shown)
+        return shown
+
+    async def append(self, shown: Shown, more: str) -> None:
+        """Let a live stream say more."""
+        await self._client.calls(
+            self._client.web.chat_appendStream,
+            patience=_STREAM_PATIENCE,
+            channel=self._turn.message.thread.channel,
+            ts=shown.ts,
+            chunks=_chunks(more),
+        )
+        shown.sent = (shown.sent or "") + more
+
+    async def stop(self, shown: Shown, more: str = "") -> None:
+        """End a live stream, with the last of its text."""
+        await self._client.calls(
+            self._client.web.chat_stopStream,
+            patience=_STREAM_PATIENCE,
+            channel=self._turn.message.thread.channel,
+            ts=shown.ts,
+            chunks=_chunks(more) if more else None,
+            metadata=self._metadata(shown.number),
+        )
+        shown.sent = None if shown.sent is None else shown.sent + more
+        shown.live = False
+        await self.note(shown)
+
+    async def end(self, shown: Shown) -> None:
+        """See to it that a stream whose text is not certain has ended; the text is to be edited."""
+        try:
+            await self.stop(shown)
+        except CallError as error:
+            if error.code not in _OVER:
+                log.warning("a stream could not be stopped: %s", error)
+        shown.live, shown.sent = False, None
+
+    async def post(self, number: int, text: str) -> Shown:
+        """Say it in a message of its own; or find that it has been said, with `sent` None."""
+        if self._unsure:
+            missed = await self.missed()
+            self._unsure = False
+            if missed:
+                log.info("a message had been posted though its call failed")
+                shown = Shown(number, missed[0], Delivery.EDITS, None)
+                await self.note(shown)
+                return shown
+        try:
+            answer = await self._client.calls(
+                self._client.web.chat_postMessage,
+                channel=self._turn.message.thread.channel,
+                thread_ts=self._turn.message.thread.root_ts,
+                markdown_text=text,
+                metadata=self._metadata(number),
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+            ts = _ts(answer)
+        except CallError as error:
+            self._unsure = error.maybe_done
+            raise
+        shown = Shown(number, ts, Delivery.EDITS, text)
+        await self.note(shown)
+        return shown
+
+    async def edit(self, shown: Shown, text: str) -> None:
+        """Make a message that is not a live stream say `text`."""
+        try:
+            await self._update(shown, text)
+        except CallError as error:
+            if error.code != "streaming_state_conflict":
+                raise
+            await self.stop(shown)
+            await self._update(shown, text)
+        shown.sent = text
+
+    async def delete(self, shown: Shown) -> None:
+        """Take a message away; fine when it has gone already."""
+        try:
+            await self._client.calls(
+                self._client.web.chat_delete,
+                channel=self._turn.message.thread.channel,
+                ts=shown.ts,
+            )
+        except CallError as error:
+            if error.code != "message_not_found":
+                raise
+
+    async def missed(self) -> Sequence[str]:
+        """The `ts` of each message of this reply that Slack has and nobody noted, oldest first.
+
+        A stream has no metadata before it is stopped: of the bot's own messages in the thread,
+        one without is taken for this turn's, the only turn that writes there now.
+        """
+        me = await self._client.bot_id()
+        asked = self._turn.message
+        found: list[str] = []
+        async for message in self._client.replies(asked.thread, oldest=asked.ts):
+            ts = message.get("ts")
+            mine = isinstance(ts, str) and bool(me) and message.get("bot_id") == me
+            if not isinstance(ts, str) or not mine or ts in self._known or ts == asked.ts:
+                continue
+            if order(ts) > order(asked.ts) and self._may_be_ours(message):
+                found.append(ts)
+        return sorted(found, key=order)
+
+    async def note(self, shown: Shown) -> None:
+        """Keep where a message stands; a restart then takes it over."""
+        self._known.add(shown.ts)
+        part = Part(
+            number=shown.number, ts=shown.ts, delivery=shown.delivery, closed=not shown.live
+        )
+        try:
+            await self._note_part(self._turn, part)
+        except BotError as error:
+            log.warning("a part of the reply could not be noted: %s", error)
+
+    async def _update(self, shown: Shown, text: str) -> None:
+        await self._client.calls(
+            self._client.web.chat_update,
+            channel=self._turn.message.thread.channel,
+            ts=shown.ts,
+            markdown_text=text,
+            metadata=self._metadata(shown.number),
+        )
+
+    def _may_be_ours(self, message: Mapping[str, object]) -> bool:
+        metadata = message.get("metadata")
+        if not isinstance(metadata, dict) or metadata.get("event_type") != EVENT_TYPE:
+            return not metadata
+        payload = metadata.get("event_payload")
+        return isinstance(payload, dict) and payload.get("turn") == self._turn.id
+
+    def _metadata(self, number: int) -> dict[str, object]:
+        payload = {"turn": self._turn.id, "part": number}
+        return {"event_type": EVENT_TYPE, "event_payload": payload}
+
+
+def order(ts: str) -> tuple[int, str]:
+    """A `ts` as something that sorts: seconds, then their fraction."""
+    seconds, _, fraction = ts.partition(".")
+    return (int(seconds) if seconds.isdecimal() else 0, fraction)
+
+
+def _chunks(text: str) -> list[dict[str, object]]:
+    # Always chunks: Slack takes either these or markdown_text over a stream's life, not both.
+    return [{"type": "markdown_text", "text": text}]
+
+
+def _ts(answer: Mapping[str, object]) -> str:
+    ts = answer.get("ts")
+    if not isinstance(ts, str):
+        raise CallError("not_json", "the answer names no message", maybe_done=True)
+    return ts

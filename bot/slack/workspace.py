@@ -1,0 +1,126 @@
+"""What the story asks of Slack, where it posts: `bot.ports.Workspace`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.model import Message, Part, ThreadKey, Turn
+from bot.ports import Clock, Reply
+from bot.slack.calls import CallError, Calls, Method
+from bot.slack.markdown import defanged
+from bot.slack.messages import Client, Messages, NotePart
+from bot.slack.pace import Pace
+from bot.slack.replies import SlackReply, delivery_for
+from bot.slack.status import Statuses
+
+log = logging.getLogger(__name__)
+
+WAITING: Final = "hourglass_flowing_sand"
+"""The reaction on a message that waits its turn."""
+
+_PEOPLE_SECONDS: Final = 10.0
+_ASIDE_SECONDS: Final = 10.0
+_WRITTEN_BY_A_PERSON: Final = frozenset({"", "file_share", "thread_broadcast", "me_message"})
+
+
+class SlackWorkspace:
+    """One workspace. The client repeats nothing on its own: `bot.slack.calls.make_client`."""
+
+    def __init__(self, client: AsyncWebClient, clock: Clock, note_part: NotePart) -> None:
+        """`note_part` is `Store.note_part`."""
+        self._calls = Calls(clock)
+        self._client = Client(client, self._calls)
+        self._clock = clock
+        self._note_part = note_part
+        self._pace = Pace(clock)
+        self._statuses = Statuses(client, self._calls, clock)
+
+    @asynccontextmanager
+    async def reply_to(
+        self, turn: Turn, people: frozenset[str], earlier: Sequence[Part] = ()
+    ) -> AsyncIterator[Reply]:
+        """`Workspace.reply_to`."""
+        delivery, why = delivery_for(turn.message, people)
+        log.info("delivery=%s: %s", delivery, why)
+        showing = self._statuses.show(turn.message.thread)
+        reply = SlackReply(
+            Messages(turn, self._client, self._clock, self._note_part),
+            delivery,
+            self._pace,
+            self._clock,
+            showing,
+            earlier=earlier,
+            resumed=turn.epoch > 1,
+        )
+        try:
+            yield reply
+        finally:
+            try:
+                await reply.close()
+            finally:
+                await showing.end()
+
+    async def people_in(self, thread: ThreadKey) -> frozenset[str]:
+        """`Workspace.people_in`. Raises `SlackError`.
+
+        Slack gives a thread's messages oldest first; the root names who replied last, too.
+        """
+        try:
+            async with asyncio.timeout(_PEOPLE_SECONDS):
+                messages = [message async for message in self._client.replies(thread)]
+        except TimeoutError as error:
+            raise CallError("timeout", f"none within {_PEOPLE_SECONDS:.0f} s") from error
+        return frozenset(str(m["user"]) for m in messages if _by_a_person(m))
+
+    async def mark_waiting(self, message: Message) -> None:
+        """`Workspace.mark_waiting`."""
+        await self._aside(
+            self._client.web.reactions_add,
+            fine="already_reacted",
+            channel=message.thread.channel,
+            timestamp=message.ts,
+            name=WAITING,
+        )
+
+    async def unmark_waiting(self, message: Message) -> None:
+        """`Workspace.unmark_waiting`."""
+        await self._aside(
+            self._client.web.reactions_remove,
+            fine="no_reaction",
+            channel=message.thread.channel,
+            timestamp=message.ts,
+            name=WAITING,
+        )
+
+    async def whisper(self, message: Message, sentence: str) -> None:
+        """`Workspace.whisper`."""
+        await self._aside(
+            self._client.web.chat_postEphemeral,
+            fine="",
+            channel=message.thread.channel,
+            user=message.user,
+            thread_ts=message.thread.root_ts,
+            markdown_text=defanged(sentence),
+        )
+
+    async def _aside(self, method: Method, *, fine: str, **arguments: object) -> None:
+        """A call that nothing depends on: whatever goes wrong is logged."""
+        try:
+            await self._calls(method, patience=5.0, seconds=_ASIDE_SECONDS, **arguments)
+        except CallError as error:
+            if error.code != fine:
+                log.warning("beside the answer: %s", error)
+
+
+def _by_a_person(message: Mapping[str, object]) -> bool:
+    return (
+        isinstance(message.get("user"), str)
+        and not message.get("bot_id")
+        and message.get("subtype", "") in _WRITTEN_BY_A_PERSON
+    )
