@@ -1,0 +1,162 @@
+/**
+ * The page of the sandbox: a small chat program on the sandbox's own Web API and feed.
+ *
+ * One person's state comes from one feed; the panes show it, at most once per frame.
+ */
+
+import { Api } from "./api.js";
+import { ChannelPane } from "./channel.js";
+import { Desk } from "./desk.js";
+import { el, fill } from "./dom.js";
+import { Feed } from "./feed.js";
+import { HomePane } from "./home.js";
+import { Inspector } from "./inspector.js";
+import { closeMenu, iconButton } from "./menu.js";
+import { Modal } from "./modal.js";
+import { Notices } from "./notices.js";
+import { currentPlace, go } from "./place.js";
+import { Sidebar } from "./sidebar.js";
+import { State, inChannelList, threadKey } from "./state.js";
+import { ThreadPane } from "./thread.js";
+import { APP_TITLE, OPEN_MENU } from "./words.js";
+
+/** The whole page. */
+class App {
+  constructor() {
+    this.notices = new Notices();
+    this.sidebar = new Sidebar(() => this.drawer(false));
+    this.inspector = new Inspector();
+    this.modal = new Modal();
+    this.main = el("main", { class: "main" });
+    this.aside = el("aside", { class: "thread", hidden: true });
+    this.panes = el("div", { class: "panes" }, this.sidebar.host, el("div", { class: "scrim", on: { click: () => this.drawer(false) } }), this.main, this.aside);
+    document.body.append(
+      this.notices.host,
+      iconButton("menu", OPEN_MENU, () => this.drawer(true), { class: "icon-button drawer-button" }),
+      this.panes, this.inspector.host, this.notices.toast, this.modal.dialog,
+    );
+    window.addEventListener("hashchange", () => this.moved());
+    this.moved();
+  }
+
+  /** Open or close the channel drawer of narrow windows. */
+  drawer(open) {
+    this.panes.classList.toggle("drawer-open", open);
+  }
+
+  /** The address changed: another person, channel or thread. */
+  moved() {
+    closeMenu();
+    if (this.desk?.state.userId !== currentPlace().user) this.become(currentPlace().user);
+    this.render();
+  }
+
+  /** Be somebody: a fresh view of the workspace from that person's feed. */
+  become(user) {
+    this.feed?.close();
+    this.closePanes();
+    const state = new State(user);
+    this.desk = null;
+    this.state = state;
+    state.listen((name, data) => this.changed(name, data));
+    this.feed = new Feed(user, (name, data) => state.apply(name, data), (link) => state.setLink(link));
+  }
+
+  changed(name, data) {
+    if (name === "snapshot") this.begin();
+    if (this.desk) this.notice(name, data);
+    this.schedule();
+  }
+
+  /** After a snapshot everything is read anew: events may have been missed. */
+  begin() {
+    const { state } = this;
+    this.desk ??= new Desk(state, new Api(state.me.token), (sentence) => this.notices.tell(sentence));
+    this.closePanes();
+    if (!state.channels.has(currentPlace().channel) && currentPlace().channel !== "home") {
+      go({ channel: firstChannel(state) });
+    }
+  }
+
+  /** What new events mean for where one looks. */
+  notice(name, { channel, message, thread_ts: thread, status, session }) {
+    const here = currentPlace();
+    if (name === "channel_joined" && here.channel && !this.state.channels.has(here.channel) && here.channel !== "home") {
+      go({ channel: firstChannel(this.state) });
+    }
+    if (name === "message" && channel !== here.channel && inChannelList(message) && message.user !== this.state.userId) {
+      this.state.unread.add(channel);
+    }
+    const answered = name === "message" && message.bot_id ? message.thread_ts : null;
+    const begun = name === "status" && (status || session === "processing") ? thread : null;
+    this.follow(channel, answered ?? begun);
+  }
+
+  /** The app took up a thread that one began just now: open it, the focus stays where it is. */
+  follow(channel, thread) {
+    if (!thread || !this.desk.person.awaiting.delete(threadKey(channel, thread))) return;
+    if (currentPlace().channel === channel) this.desk.openThread(thread, { focus: false });
+  }
+
+  schedule() {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    requestAnimationFrame(() => {
+      this.scheduled = false;
+      this.render();
+    });
+  }
+
+  render() {
+    this.notices.render(this.state);
+    if (!this.desk || !this.state.me) return;
+    const place = currentPlace();
+    this.state.unread.delete(place.channel);
+    this.sidebar.render(this.desk, place);
+    this.showMain(place);
+    this.showThread(place);
+    this.modal.render(this.desk);
+    this.inspector.render(this.state.calls);
+    document.title = `${place.channel === "home" ? this.state.app.name : this.state.titleOf(place.channel)} · ${APP_TITLE}`;
+  }
+
+  showMain({ channel }) {
+    if (channel !== "home" && !this.state.channels.has(channel)) return;
+    if (this.mainFor !== channel) {
+      this.mainPane?.close();
+      this.mainPane = channel === "home" ? new HomePane(this.desk) : new ChannelPane(this.desk, channel);
+      this.mainFor = channel;
+      fill(this.main, this.mainPane.host);
+    }
+    this.mainPane.render();
+  }
+
+  showThread({ channel, thread }) {
+    const wanted = thread && this.state.channels.has(channel) ? threadKey(channel, thread) : null;
+    if (this.threadFor !== wanted) {
+      this.threadPane?.close();
+      this.threadPane = wanted ? new ThreadPane(this.desk, { channel, thread }) : null;
+      this.threadFor = wanted;
+      this.aside.hidden = !wanted;
+      this.panes.classList.toggle("thread-open", Boolean(wanted));
+      fill(this.aside, this.threadPane?.host);
+    }
+    this.threadPane?.render();
+    if (this.threadPane && this.desk.focusThread) this.threadPane.focus();
+    this.desk.focusThread = false;
+  }
+
+  closePanes() {
+    this.mainPane?.close();
+    this.threadPane?.close();
+    Object.assign(this, { mainPane: null, threadPane: null, mainFor: null, threadFor: undefined });
+  }
+}
+
+/** #general, or whatever there is. */
+function firstChannel(state) {
+  const channels = [...state.channels.values()];
+  return (channels.find(({ name }) => name === "general") ?? channels[0])?.id ?? "home";
+}
+
+new App();
