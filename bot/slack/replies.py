@@ -124,9 +124,9 @@ class SlackReply:
             self._writer.cancel()
             await asyncio.wait({self._writer}, timeout=_CANCEL_SECONDS)
             self._pace.leave()
-        if self._writer.done() and not self._writer.cancelled():
-            if error := self._writer.exception():
-                log.warning("the reply could not be shown whole: %s", error)
+        ended = self._writer.done() and not self._writer.cancelled()
+        if ended and (error := self._writer.exception()):
+            log.warning("the reply could not be shown whole: %s", error)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 for shown in self._shown.values():
