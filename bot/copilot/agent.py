@@ -73,6 +73,7 @@ class CopilotAgent:
 
     async def start(self) -> None:
         """Start the runtime now instead of with the first session. Raises `AgentError`."""
+        await self._learn_model()
         await self._running()
 
     async def open(self, session_id: str) -> LiveSession:
@@ -81,6 +82,7 @@ class CopilotAgent:
             raise AgentError(AgentFault.RUNTIME, f"{session_id!r} is no session id")
         try:
             async with asyncio.timeout(OPEN_SECONDS):
+                await self._learn_model()
                 runtime = await self._running()
                 await self._let_go_of(session_id)
                 session = await self._resume_or_create(runtime, session_id)
@@ -91,6 +93,12 @@ class CopilotAgent:
         live = self._live[session_id] = LiveSession(session, runtime, self._options)
         return live
 
+    async def _learn_model(self) -> None:
+        """Ask for the model's name until there is one: its server may come up after the bot.
+        Outside the lock, so that a server that hangs holds up nobody for longer than 5 s."""
+        if self._model in ("", FALLBACK_MODEL):
+            self._model = await choose_model(self._options)
+
     async def _running(self) -> Runtime:
         """The runtime, started anew when it has gone; one start at a time."""
         async with self._one_start:
@@ -99,9 +107,6 @@ class CopilotAgent:
             if self._runtime is not None and self._runtime.gone:
                 gone, self._runtime = self._runtime, None
                 await gone.clear_away()
-            if self._model in ("", FALLBACK_MODEL):
-                # The model server may have come up since it was asked last.
-                self._model = await choose_model(self._options)
             if self._runtime is None:
                 self._runtime = await Runtime.start(self._options, self._model)
             return self._runtime

@@ -49,6 +49,7 @@ class LiveSession:
         return self._open and not self._runtime.gone
 
     async def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
+        """`bot.ports.AgentSession.ask`."""
         async with self._one_prompt:
             if self._settling is not None:
                 await asyncio.shield(self._settling)
@@ -67,6 +68,7 @@ class LiveSession:
                 await self._conclude(answering, listening)
 
     async def stop(self) -> None:
+        """`bot.ports.AgentSession.stop`."""
         answering = self._answering
         if answering is None or answering.ended:
             return
@@ -82,6 +84,8 @@ class LiveSession:
             answering.stopped()
 
     async def close(self) -> None:
+        """`bot.ports.AgentSession.close`: bounded to 1.5 s. What is being answered ends as an
+        error for its reader."""
         if not self._open:
             return
         answering = self._answering
@@ -123,7 +127,7 @@ class LiveSession:
                 await self._session.abort()
                 await answering.over.wait()
         except Exception as error:  # whatever it was: the session must not be used again
-            if not self._runtime.gone:
+            if self.alive:
                 log.warning("session %s does not come to rest: %r", self.id, error)
             await self._detach()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from bot.copilot.agent import CopilotAgent
 from bot.copilot.checks import check_model, check_runtime
 from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
 from bot.copilot.options import RuntimeOptions
@@ -85,6 +87,27 @@ async def test_a_server_that_is_not_there_gets_the_fallback() -> None:
     assert caught.value.fault is AgentFault.UNREACHABLE
 
 
+async def test_a_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and says nothing."""
+    monkeypatch.setattr("bot.copilot.models.LIST_SECONDS", 0.1)
+    hang_up = asyncio.Event()
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await hang_up.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    options = RuntimeOptions(data_dir=Path("unused"), base_url=f"http://127.0.0.1:{port}/v1")
+    try:
+        async with asyncio.timeout(5):
+            assert await choose_model(options) == FALLBACK_MODEL
+    finally:
+        hang_up.set()
+        server.close()
+        await server.wait_closed()
+
+
 async def test_the_doctor_finds_a_model_that_answers() -> None:
     """Listed, or not listed but answering."""
     async with ScriptedModel() as model:
@@ -149,10 +172,23 @@ async def test_the_doctor_says_why_the_runtime_does_not_start(tmp_path: Path) ->
     assert "make setup" in check.sentence
 
 
+async def test_the_doctor_notices_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK and the runtime are made for each other."""
+    monkeypatch.setattr("bot.copilot.checks.RUNTIME_VERSION", "9.9.9")
+    options = RuntimeOptions(data_dir=tmp_path, base_url="http://127.0.0.1:9/v1", model="m")
+    check = await check_runtime(options)
+    assert not check.ok
+    assert "1.0.102" in check.sentence
+    assert "9.9.9" in check.sentence
+
+
 async def test_github_out_of_reach_is_told_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind a proxy that is not there, so that the test stays on this machine."""
+    """To the doctor and to the thread; behind a proxy that is not there, so that the test stays
+    on this machine."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -161,3 +197,7 @@ async def test_github_out_of_reach_is_told_as_such(
     assert not check.ok
     assert "GITHUB_TOKEN" in check.sentence
     assert "ghp_" not in check.sentence
+    async with CopilotAgent(options) as agent:
+        with pytest.raises(AgentError) as caught:
+            await agent.open("anything")
+    assert caught.value.fault is AgentFault.UNREACHABLE

@@ -231,6 +231,22 @@ async def test_a_runtime_that_never_answers_is_killed(
     assert runtimes_of(own_options.data_dir) == []
 
 
+async def test_opening_is_bounded(
+    own_options: RuntimeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of its steps are slow; and the next one may try again."""
+    monkeypatch.setattr("bot.copilot.agent.OPEN_SECONDS", 0.5)
+    mute = tmp_path / "mute"
+    mute.write_text("#!/bin/sh\nexec sleep 100\n")
+    mute.chmod(0o700)
+    async with CopilotAgent(replace(own_options, cli_path=mute)) as agent:
+        for _ in range(2):
+            with pytest.raises(AgentError, match="did not open") as caught:
+                await agent.open("never")
+            assert caught.value.fault is AgentFault.RUNTIME
+    assert runtimes_of(own_options.data_dir) == []
+
+
 async def test_a_data_folder_that_cannot_be_written_is_told(
     own_options: RuntimeOptions, tmp_path: Path
 ) -> None:
