@@ -1,0 +1,131 @@
+"""Are the tokens good, and may the bot do what it has to? For `threadpilot doctor`.
+
+Each check gives one sentence for the person who runs the bot: what was found or how to mend it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bot.errors import SlackError
+from bot.slack.border import called
+from bot.slack.surface import BOT_EVENTS, SCOPES
+
+ASK_SECONDS: Final = 10.0
+
+BOT_GOOD: Final = "The bot token is @{user}'s in the workspace {team}."
+APP_GOOD: Final = "The app-level token may connect by Socket Mode."
+APP_NOT_NEEDED: Final = (
+    "SLACK_MODE=http needs no app-level token. Whether SLACK_SIGNING_SECRET is right shows when "
+    "Slack calls: the request URL under Event Subscriptions must say Verified."
+)
+NOT_A_BOT: Final = (
+    "SLACK_BOT_TOKEN is not a bot's. Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
+    "Permissions."
+)
+UNREACHABLE: Final = (
+    "Slack cannot be reached ({why}). Look at the network, the proxy and SLACK_API_URL."
+)
+SLOW_DOWN: Final = "Slack asks to wait before {name} is checked again. Try in a minute."
+BOT_REFUSED: Final = (
+    "Slack refuses SLACK_BOT_TOKEN ({code}). Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
+    "Permissions; if it was revoked, install the app to the workspace again first."
+)
+APP_REFUSED: Final = (
+    "Slack refuses SLACK_APP_TOKEN ({code}). Make one with the scope connections:write under Basic "
+    "Information → App-Level Tokens, and see that Socket Mode is switched on."
+)
+SCOPES_GOOD: Final = "The bot token has all {count} scopes that the bot uses."
+SCOPES_MORE: Final = " It has more than that, which manifest.yml does not ask for: {names}."
+SCOPES_MISSING: Final = (
+    "The bot token lacks {names}. Paste manifest.yml under App Manifest, save, then reinstall the "
+    "app to the workspace (Install App), and copy the token anew."
+)
+SCOPES_UNKNOWN: Final = (
+    "Slack does not tell which scopes the bot token has. Under OAuth & Permissions must stand: "
+    "{names}."
+)
+EVENTS_UNKNOWN: Final = (
+    "Which events Slack sends cannot be seen from a token. Under Event Subscriptions → Subscribe "
+    "to bot events must stand: {names}. Pasting manifest.yml under App Manifest sets them."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What a check found."""
+
+    ok: bool | None
+    """None where it cannot be known from here; the sentence then says where to look."""
+    sentence: str
+
+
+async def check_bot_token(token: str, api_url: str) -> tuple[Check, Check]:
+    """Whose the bot token is, and whether it has the scopes. Bounded to 10 s."""
+    headers: dict[str, str] = {}
+
+    async def auth_test() -> AsyncSlackResponse:
+        answer = await _client(token, api_url).auth_test()
+        headers.update({name.lower(): value for name, value in answer.headers.items()})
+        return answer
+
+    try:
+        who = await called(auth_test(), ASK_SECONDS)
+    except SlackError as error:
+        return _refused(error, BOT_REFUSED, "SLACK_BOT_TOKEN"), _scopes_unknown()
+    scopes = _check_scopes(headers.get("x-oauth-scopes"))
+    if not who.get("bot_id"):
+        return Check(ok=False, sentence=NOT_A_BOT), scopes
+    good = BOT_GOOD.format(user=who.get("user"), team=who.get("team"))
+    return Check(ok=True, sentence=good), scopes
+
+
+async def check_app_token(token: str, api_url: str) -> Check:
+    """Whether a Socket Mode connection would be given; none is made. Bounded to 10 s."""
+    asked = _client(token, api_url).apps_connections_open(app_token=token)
+    try:
+        await called(asked, ASK_SECONDS)
+    except SlackError as error:
+        return _refused(error, APP_REFUSED, "SLACK_APP_TOKEN")
+    return Check(ok=True, sentence=APP_GOOD)
+
+
+def check_events() -> Check:
+    """What has to be subscribed to, since it cannot be asked for."""
+    return Check(ok=None, sentence=EVENTS_UNKNOWN.format(names=", ".join(sorted(BOT_EVENTS))))
+
+
+def _client(token: str, api_url: str) -> AsyncWebClient:
+    return AsyncWebClient(
+        token=token, base_url=api_url, timeout=int(ASK_SECONDS), retry_handlers=[]
+    )
+
+
+def _check_scopes(granted: str | None) -> Check:
+    """`granted` is what Slack names in the header `x-oauth-scopes` of every answer."""
+    if granted is None:
+        return _scopes_unknown()
+    names = {name.strip() for name in granted.split(",") if name.strip()}
+    missing = [f"{name} ({why})" for name, why in SCOPES.items() if name not in names]
+    if missing:
+        return Check(ok=False, sentence=SCOPES_MISSING.format(names=", ".join(missing)))
+    sentence = SCOPES_GOOD.format(count=len(SCOPES))
+    if more := sorted(names - SCOPES.keys()):
+        sentence += SCOPES_MORE.format(names=", ".join(more))
+    return Check(ok=True, sentence=sentence)
+
+
+def _scopes_unknown() -> Check:
+    return Check(ok=None, sentence=SCOPES_UNKNOWN.format(names=", ".join(SCOPES)))
+
+
+def _refused(error: SlackError, sentence: str, name: str) -> Check:
+    if error.code in ("ratelimited", "rate_limited", "http_429"):
+        return Check(ok=None, sentence=SLOW_DOWN.format(name=name))
+    if error.code in ("timeout", "unreachable") or error.code.startswith("http_"):
+        return Check(ok=False, sentence=UNREACHABLE.format(why=error))
+    return Check(ok=False, sentence=sentence.format(code=error.code))

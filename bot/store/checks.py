@@ -1,0 +1,142 @@
+"""Is the data folder fit, and the database whole? For `threadpilot doctor`.
+
+Only looks: makes nothing, changes nothing, and does not mind a bot that is running.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bot.store.folder import DATABASE, LOCK
+from bot.store.schema import MIGRATIONS
+
+LOOK_SECONDS: Final = 20.0
+"""How long the database is read through; a very large one is not read to its end."""
+LITTLE_SPACE: Final = 200 * 1024 * 1024
+"""Bytes: below it, SQLite and the sessions soon have no room to write."""
+
+NEW: Final = "There is no database yet; the bot makes one in {folder} when it starts."
+GOOD: Final = "The database is whole (schema {schema}{size}), {free} free on its disk{held}."
+HELD: Final = "; a bot is using it just now"
+OLDER: Final = ", which the next start brings up to {newest}"
+NOT_WRITABLE: Final = (
+    "The bot's account may not write to {folder}. Give the folder to it (chown), or choose another "
+    "as DATA_DIR."
+)
+OPEN_TO_OTHERS: Final = (
+    "Others on this machine can read {name} in {folder}, where what people wrote is kept. "
+    "Mend it with: chmod {mode} on it."
+)
+NO_SPACE: Final = "Only {free} are free on the disk of {folder}. Make room, or move DATA_DIR."
+TOO_NEW: Final = (
+    "The database has schema {schema}, and this Threadpilot knows schemas up to {newest}. Run the "
+    "newer version, or restore a backup from before the upgrade."
+)
+DAMAGED: Final = (
+    "The database is damaged ({why}). Stop the bot, keep a copy of {folder}, and restore a backup; "
+    "without one, `sqlite3 {name} .recover` saves what can be read."
+)
+UNREADABLE: Final = "The database cannot be read ({why}). Look at the folder {folder} and its disk."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What a check found."""
+
+    ok: bool
+    sentence: str
+
+
+def check_database(folder: Path) -> Check:
+    """All that can be seen of the data folder without opening the bot. Blocks, bounded to about
+    20 s."""
+    if fault := _fault_of_folder(folder):
+        return Check(ok=False, sentence=fault)
+    file = folder / DATABASE
+    if not file.exists() or file.stat().st_size == 0:
+        return Check(ok=True, sentence=NEW.format(folder=folder))
+    try:
+        schema, trouble = _read_through(file)
+    except sqlite3.DatabaseError as error:
+        text = (
+            DAMAGED if "malformed" in str(error) or "not a database" in str(error) else UNREADABLE
+        )
+        return Check(ok=False, sentence=text.format(why=error, folder=folder, name=DATABASE))
+    newest = MIGRATIONS[-1].number
+    if schema > newest:
+        return Check(ok=False, sentence=TOO_NEW.format(schema=schema, newest=newest))
+    if trouble:
+        sentence = DAMAGED.format(why=trouble, folder=folder, name=DATABASE)
+        return Check(ok=False, sentence=sentence)
+    sentence = GOOD.format(
+        schema=schema,
+        size=OLDER.format(newest=newest) if schema < newest else "",
+        free=_size(_free(folder)),
+        held=HELD if _held(folder) else "",
+    )
+    return Check(ok=True, sentence=sentence)
+
+
+def _fault_of_folder(folder: Path) -> str | None:
+    """What is wrong with the folder, or with where it would be made."""
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return NOT_WRITABLE.format(folder=existing)
+    if _free(existing) < LITTLE_SPACE:
+        return NO_SPACE.format(folder=existing, free=_size(_free(existing)))
+    if existing != folder:
+        return None
+    for path, mode in ((folder / DATABASE, "600"), (folder / "copilot", "700")):
+        # Inside a folder that only its owner may enter, nobody else can read anything.
+        if path.exists() and path.stat().st_mode & folder.stat().st_mode & 0o044:
+            return OPEN_TO_OTHERS.format(name=path.name, folder=folder, mode=mode)
+    return None
+
+
+def _read_through(file: Path) -> tuple[int, str | None]:
+    """The database's schema, and the first thing that is wrong with it."""
+    until = time.monotonic() + LOOK_SECONDS
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=5)) as database:
+        (schema,) = database.execute("PRAGMA user_version").fetchone()
+        database.set_progress_handler(lambda: time.monotonic() > until, 100_000)
+        try:
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+            return schema, None
+    return schema, None if found == "ok" else " ".join(str(found).split())
+
+
+def _held(folder: Path) -> bool:
+    """Whether a running bot holds the folder."""
+    try:
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "KB", "MB"):
+        if count < 1024:
+            return f"{count} {unit}"
+        count //= 1024
+    return f"{count} GB"
