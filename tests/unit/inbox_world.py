@@ -1,0 +1,164 @@
+"""An inbox on a real database, with a Slack that takes notes and a handler that does as it is told.
+
+The handler and Slack are the two ends of the inbox: what is tested is all that lies between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from pathlib import Path
+
+from bot.errors import AgentError, AgentFault
+from bot.inbox import Inbox
+from bot.model import Message, Part, ThreadKey, Turn, TurnState
+from bot.ports import Reply, Store
+from bot.store import open_store
+from tests.fakes import HandClock
+
+ACCEPT, CLAIM, END = "INSERT", "UPDATE OF epoch", "UPDATE OF ended"
+
+
+class Slack:
+    """Takes down what is shown beside the turns: (what, ts)."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, str]] = []
+        self.marking = 0
+        self.marks_may_go = asyncio.Event()
+        self.marks_may_go.set()
+
+    async def mark_waiting(self, message: Message) -> None:
+        self.marking += 1
+        await self.marks_may_go.wait()
+        self.shown.append(("mark", message.ts))
+
+    async def unmark_waiting(self, message: Message) -> None:
+        self.shown.append(("unmark", message.ts))
+
+    async def whisper(self, message: Message, sentence: str) -> None:
+        self.shown.append((sentence, message.ts))
+
+    def reply_to(
+        self,
+        turn: Turn,  # noqa: ARG002 # the port's
+        people: frozenset[str],  # noqa: ARG002 # the port's
+        earlier: Sequence[Part] = (),  # noqa: ARG002 # the port's
+    ) -> AbstractAsyncContextManager[Reply]:
+        raise AssertionError("replies are the handler's business")
+
+    async def people_in(self, thread: ThreadKey) -> frozenset[str]:  # noqa: ARG002 # the port's
+        raise AssertionError("who takes part is the handler's business")
+
+
+class Handler:
+    """Does with a turn what its message says; "hold" waits until it is let go."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.taken: list[Turn] = []
+        self.settled: list[Turn] = []
+        self.let_go = asyncio.Event()
+        self.recorded = asyncio.Event()
+        self.running = 0
+        self.most_running = 0
+
+    async def take(self, turn: Turn) -> None:
+        self.taken.append(turn)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await self._do(turn, turn.message.text)
+        finally:
+            self.running -= 1
+
+    async def _do(self, turn: Turn, what: str) -> None:
+        if "hold" in what:
+            await self.let_go.wait()
+        if "give way" in what and not await self._store.begin(turn):
+            return
+        if "record" in what:
+            await self._store.record_answer(turn, TurnState.DONE, "Python is a language.")
+            self.recorded.set()
+        if "hang" in what:
+            await asyncio.Event().wait()
+        if "fall" in what:
+            raise RuntimeError("the handler fell")
+        if "no model" in what:
+            raise AgentError(AgentFault.RATE_LIMIT, "429")
+        if "leave open" not in what:
+            await self._store.finish(turn, TurnState.DONE)
+
+    async def settle(self, turn: Turn) -> None:
+        self.settled.append(turn)
+        if "never settle" in turn.message.text:
+            await asyncio.Event().wait()
+        if "cannot settle" in turn.message.text:
+            raise RuntimeError("the handler fell again")
+        await self._store.finish(turn, turn.outcome or TurnState.LOST)
+
+
+class World:
+    """Everything around one inbox."""
+
+    def __init__(
+        self, store: Store, clock: HandClock, folder: Path, max_turns: int, drain_seconds: float
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.slack = Slack()
+        self.handler = Handler(store)
+        self.inbox = Inbox(
+            store,
+            clock,
+            self.slack,
+            self.handler,
+            max_turns=max_turns,
+            drain_seconds=drain_seconds,
+        )
+        self._file = folder / "threadpilot.db"
+
+    async def state(self, message: Message) -> TurnState | None:
+        turn = await self.store.find(message.thread.team, message.thread.channel, message.ts)
+        return None if turn is None else turn.state
+
+    async def ended(self, message: Message) -> TurnState:
+        """The state that a message ends in."""
+        async with asyncio.timeout(20):
+            while True:
+                state = await self.state(message)
+                if state is not None and state.final:
+                    return state
+                await asyncio.sleep(0.002)
+
+    def spoil(self, doing: str) -> None:
+        """Make the database refuse to do something: ACCEPT, CLAIM or END."""
+        self._execute(
+            f"CREATE TRIGGER trouble BEFORE {doing} ON turns BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+
+    def mend(self) -> None:
+        self._execute("DROP TRIGGER trouble")
+
+    def _execute(self, statement: str) -> None:
+        with closing(sqlite3.connect(self._file, isolation_level=None)) as database:
+            database.execute(statement)
+
+
+@asynccontextmanager
+async def world_in(
+    folder: Path, *, max_turns: int = 4, thread_queue: int = 9, drain_seconds: float = 20.0
+) -> AsyncIterator[World]:
+    """A world on the database in a folder; the same again when it is entered again."""
+    clock = HandClock()
+    async with open_store(folder, clock=clock, per_user=2, thread_queue=thread_queue) as store:
+        yield World(store, clock, folder, max_turns, drain_seconds)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition, with a bound."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 # what is waited for has no event to it
+            await asyncio.sleep(0.002)
