@@ -5,7 +5,6 @@ import { Composer } from "./composer.js";
 import { el, fill, icon } from "./dom.js";
 import { MessageList } from "./list.js";
 import { threadKey } from "./state.js";
-import { StatusLine } from "./status.js";
 import * as words from "./words.js";
 
 /** One channel, as one person has it open. */
@@ -19,11 +18,10 @@ export class ChannelPane {
     this.channel = channel;
     this.title = desk.state.titleOf(channel);
     this.list = new MessageList(desk, { channel, inThread: false, label: this.title });
-    this.status = new StatusLine(() => desk.person.stop(channel, null));
     this.composer = new Composer(desk, { channel, thread: null, label: words.WRITE_TO(this.title) });
     this.head = el("header", { class: "pane-head" });
     this.host = el("section", { class: "pane", "aria-label": this.title },
-      this.head, this.list.host, this.status.host, this.composer.host);
+      this.head, this.list.host, this.composer.host);
     fill(this.list.top, this.beginning());
   }
 
@@ -32,7 +30,6 @@ export class ChannelPane {
     person.readChannel(this.channel);
     fill(this.head, this.heading());
     this.list.render(state.channelList(this.channel), (message) => state.status(this.channel, message.ts));
-    this.status.show(state.status(this.channel, null), state);
     this.composer.suggest(state.prompts.get(threadKey(this.channel, null)) ?? null);
     this.older();
   }
@@ -60,7 +57,7 @@ export class ChannelPane {
     const channel = state.channels.get(this.channel);
     const [title, hint] = channel?.is_im
       ? [words.EMPTY_DIRECT(this.title), words.EMPTY_DIRECT_HINT]
-      : [words.EMPTY_CHANNEL(channel?.name ?? ""), words.EMPTY_CHANNEL_HINT(state.app.name)];
+      : [words.EMPTY_CHANNEL(channel?.name ?? ""), words.EMPTY_CHANNEL_HINT(state.users.get(state.app.user_id)?.name ?? "")];
     this.more = el("button", { type: "button", class: "button", hidden: true, text: words.EARLIER, on: { click: () => this.desk.person.readOlder(this.channel) } });
     this.intro = el("div", { class: "beginning" }, el("h2", { text: title }), el("p", { text: hint }));
     return [this.more, this.intro];
@@ -74,6 +71,5 @@ export class ChannelPane {
 
   close() {
     this.list.close();
-    this.status.close();
   }
 }

@@ -106,7 +106,7 @@ function feedback(spec, { send }) {
     send(button_.value);
   });
   return el("span", { class: "feedback", data: { action: spec.action_id ?? "" } },
-    one(spec.positive_button, "up", HELPFUL), one(spec.negative_button, "down", NOT_HELPFUL));
+    one(spec.positive_button, "thumb-up", HELPFUL), one(spec.negative_button, "thumb-down", NOT_HELPFUL));
 }
 
 function iconOnly(spec, { send }) {

@@ -37,7 +37,7 @@ export function codeBlock(text, language, dialect, names) {
     button.title = COPIED;
     button.replaceChildren(icon("check"));
   });
-  return el("div", { class: "code" },
+  return el("div", { class: language ? "code" : "code code-bare" },
     el("div", { class: "code-head" }, el("span", { class: "code-language", text: language }), button),
     el("pre", { tabindex: "0" }, el("code", {}, code(text, dialect, names))));
 }

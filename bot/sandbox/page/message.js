@@ -2,7 +2,7 @@
 
 import { avatar } from "./avatar.js";
 import { renderBlocks } from "./blocks.js";
-import { el, fill, icon } from "./dom.js";
+import { append, el, fill, icon } from "./dom.js";
 import { emoji } from "./emoji.js";
 import { renderMrkdwn, renderPlain } from "./render.js";
 import { statusWords } from "./status.js";
@@ -10,7 +10,8 @@ import { clockTime, fullTime } from "./times.js";
 import { toolbar } from "./toolbar.js";
 import * as words from "./words.js";
 
-const TRAILING = ["P", "UL", "OL", "LI", "BLOCKQUOTE", "DIV", "H1", "H2", "H3", "H4", "PRE", "CODE"];
+const TEXT_ENDS_IN = ["P", "UL", "OL", "LI", "BLOCKQUOTE", "DIV", "H1", "H2", "H3", "H4"];
+const CARET_GOES_IN = [...TEXT_ENDS_IN, "PRE", "CODE"];
 
 /**
  * @param {object} message Slack's message object, or an ephemeral one
@@ -33,7 +34,7 @@ export function messageRow(message, view) {
   });
   const content = el("div", { class: "message-content" });
   fill(content, body(message, view));
-  row.append(
+  append(row, [
     el("div", { class: "message-gutter" }, grouped ? time(message) : avatar(author)),
     el("div", { class: "message-main" },
       message.ephemeral && el("div", { class: "only-you" }, icon("eye"), words.ONLY_YOU),
@@ -42,7 +43,7 @@ export function messageRow(message, view) {
       reactions(message, view),
       !view.inThread && threadFooter(message, view)),
     !message.ephemeral && message.subtype !== "tombstone" && toolbar(message, view, { row, content }),
-  );
+  ]);
   return row;
 }
 
@@ -83,10 +84,10 @@ function body(message, view) {
   for (const attachment of message.attachments ?? []) shown.append(attached(attachment, message, view));
   for (const file of message.files ?? []) shown.append(el("div", { class: "file" }, icon("copy"), renderPlain(file.name ?? "")));
   const state = message.streaming?.state;
-  if (state === "streaming") lastOf(shown).append(el("span", { class: "caret", "aria-hidden": "true" }));
+  if (state === "streaming") lastOf(shown, CARET_GOES_IN).append(el("span", { class: "caret", "aria-hidden": "true" }));
   if (state === "stopped_by_user") shown.append(el("p", { class: "muted stopped", text: words.STOPPED_BY_USER }));
   if (state === "expired" && !message.edited) shown.append(el("p", { class: "muted", text: words.STREAM_EXPIRED }));
-  if (message.edited && !message.bot_id) lastOf(shown).append(el("span", { class: "edited", title: fullTime(message.edited.ts), text: ` ${words.EDITED}` }));
+  if (message.edited && !message.bot_id) lastOf(shown, TEXT_ENDS_IN).append(el("span", { class: "edited", title: fullTime(message.edited.ts), text: ` ${words.EDITED}` }));
   return shown;
 }
 
@@ -105,10 +106,10 @@ function attached(attachment, message, view) {
       : renderMrkdwn(attachment.text ?? attachment.fallback ?? "", names));
 }
 
-/** The innermost block that the text ends in: where a caret belongs. */
-function lastOf(node) {
+/** The innermost of these elements that the text ends in. */
+function lastOf(node, tags) {
   const last = node.lastElementChild;
-  return last && TRAILING.includes(last.tagName) ? lastOf(last) : node;
+  return last && tags.includes(last.tagName) ? lastOf(last, tags) : node;
 }
 
 function reactions(message, { desk, channel }) {

@@ -48,20 +48,10 @@ export class Modal {
   async submit(event) {
     event.preventDefault();
     if (!this.submitButton || this.submitButton.disabled) return;
-    if (this.missing()) return;
     this.submitButton.disabled = true;
     const errors = await this.desk.person.submit(this.view, this.form.values());
     if (this.submitButton) this.submitButton.disabled = false;
     if (errors) this.showErrors(errors);
-  }
-
-  /** Required inputs that are empty are told before the app is asked, as Slack does. */
-  missing() {
-    const values = this.form.values();
-    const empty = (this.view.blocks ?? []).filter((block) => block.type === "input" && !block.optional
-      && isEmpty(values[block.block_id]?.[block.element?.action_id]));
-    this.showErrors(Object.fromEntries(empty.map((block) => [block.block_id, words.REQUIRED])));
-    return empty.length > 0;
   }
 
   showErrors(errors) {
@@ -75,10 +65,4 @@ export class Modal {
   async dismiss() {
     if (this.view) await this.desk.person.dismiss(this.view);
   }
-}
-
-function isEmpty(value) {
-  if (!value) return false;
-  return Object.entries(value).every(([name, held]) =>
-    name === "type" || held === null || held === "" || (Array.isArray(held) && held.length === 0));
 }

@@ -88,7 +88,7 @@ export class Person {
   }
 
   dismiss(view) {
-    return this.attempt("views.close", { view_id: view.id });
+    return this.attempt("views.submit", { view_id: view.id, close: true });
   }
 
   /** Read a channel's newest messages, once per connection. */

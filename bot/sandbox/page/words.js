@@ -44,7 +44,6 @@ export const WAITING_FOR_PERSON = "is waiting for somebody";
 export const JUMP = "Newest messages";
 export const EARLIER = "Show earlier messages";
 export const UNREAD = "new messages";
-export const REQUIRED = "Please fill this in.";
 export const CHOOSE = "Choose…";
 export const UNKNOWN_BLOCK = (type) => `A “${type}” block, which this page does not draw.`;
 export const IMAGE_LINK = (title) => `Image: ${title}`;
@@ -71,12 +70,13 @@ export const INSPECTOR_EMPTY = "Nothing yet. Every Web API call that the app mak
 export const INSPECTOR_COUNT = (count) => (count === 1 ? "1 call" : `${count} calls`);
 
 const ERRORS = {
-  not_supported_in_threads: "Slash commands can't be used in threads. Try it in the channel.",
-  command_not_in_thread: "Slash commands can't be used in threads. Try it in the channel.",
-  thread_not_supported: "Slash commands can't be used in threads. Try it in the channel.",
+  command_not_supported_in_threads: "Slash commands can't be used in threads. Try it in the channel.",
+  invalid_command: "That is not a command that any app here knows.",
+  session_not_processing: "There is nothing to stop any more.",
+  action_not_found: "The app has changed this message meanwhile.",
+  view_not_found: "This window is closed already.",
   operation_timeout: "The app did not answer within three seconds.",
   dispatch_failed: "No app is listening just now.",
-  unknown_command: "That is not a command that any app here knows.",
   no_text: "There is nothing to send yet.",
   msg_too_long: "That is too long for one message.",
   not_in_channel: "You are not in this channel.",

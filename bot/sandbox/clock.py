@@ -1,0 +1,75 @@
+"""The sandbox's time: the machine's, which `/sandbox/clock` can move forward.
+
+Moving it wakes whoever sleeps, so that what Slack does after minutes can be seen at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class BaseClock(Protocol):
+    """The time underneath; tests hand in one of their own."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class MachineClock:
+    """The machine's time."""
+
+    def now(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class SandboxClock:
+    """A base clock plus what it was moved by."""
+
+    def __init__(self, base: BaseClock | None = None) -> None:
+        self._base = base or MachineClock()
+        self._moved_by = 0.0
+        self._moved = asyncio.Event()
+
+    def now(self) -> float:
+        """Seconds since the epoch, as the sandbox sees it."""
+        return self._base.now() + self._moved_by
+
+    def advance(self, seconds: float) -> None:
+        """Move forward; never back. ValueError for less than 0."""
+        if seconds < 0:
+            raise ValueError("The clock only goes forward.")
+        self._moved_by += seconds
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Until the sandbox's time is that much later, by waiting or by being moved."""
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            moved = asyncio.ensure_future(self._moved.wait())
+            slept = asyncio.ensure_future(self._base.sleep(left))
+            try:
+                await asyncio.wait({moved, slept}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                moved.cancel()
+                slept.cancel()
+                await asyncio.gather(moved, slept, return_exceptions=True)
+
+
+async def within(clock: SandboxClock, seconds: float, wanted: asyncio.Future[None]) -> bool:
+    """Whether `wanted` is done before the sandbox's clock has gone on by `seconds`."""
+    late = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({wanted, late}, return_when=asyncio.FIRST_COMPLETED)
+        return wanted.done()
+    finally:
+        late.cancel()
+        await asyncio.gather(late, return_exceptions=True)

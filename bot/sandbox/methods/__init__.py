@@ -1,0 +1,78 @@
+"""The Web API's methods by name: what each does, who may call it, and which scope it needs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.sandbox.methods import (
+    agents,
+    apps,
+    chat,
+    conversations,
+    files,
+    people,
+    reactions,
+    streams,
+    users,
+    views,
+)
+from bot.sandbox.methods.asked import Method
+
+METHODS: Final[dict[str, Method]] = (
+    agents.METHODS
+    | apps.METHODS
+    | chat.METHODS
+    | conversations.METHODS
+    | files.METHODS
+    | people.METHODS
+    | reactions.METHODS
+    | streams.METHODS
+    | users.METHODS
+    | views.METHODS
+)
+
+OF_PEOPLE: Final = frozenset(people.METHODS)
+"""Only people have hands."""
+
+OF_THE_APP: Final = frozenset(
+    {"chat.postEphemeral", *agents.METHODS, *streams.METHODS, *views.METHODS}
+)
+"""Only the app's bot may call these."""
+
+SCOPES: Final[dict[str, tuple[str, ...]]] = (
+    dict.fromkeys(agents.METHODS, ("chat:write", "assistant:write"))
+    | dict.fromkeys(streams.METHODS, ("chat:write",))
+    | dict.fromkeys(
+        ("chat.postMessage", "chat.postEphemeral", "chat.update", "chat.delete"), ("chat:write",)
+    )
+    | dict.fromkeys(
+        ("conversations.history", "conversations.replies"),
+        ("channels:history", "groups:history", "im:history", "mpim:history"),
+    )
+    | dict.fromkeys(
+        (
+            "conversations.info",
+            "conversations.list",
+            "conversations.members",
+            "users.conversations",
+        ),
+        ("channels:read", "groups:read", "im:read", "mpim:read"),
+    )
+    | {
+        "bots.info": ("users:read",),
+        "conversations.invite": ("channels:manage", "groups:write"),
+        "conversations.join": ("channels:join",),
+        "conversations.open": ("im:write",),
+        "files.completeUploadExternal": ("files:write",),
+        "files.delete": ("files:write",),
+        "files.getUploadURLExternal": ("files:write",),
+        "files.info": ("files:read",),
+        "reactions.add": ("reactions:write",),
+        "reactions.get": ("reactions:read",),
+        "reactions.remove": ("reactions:write",),
+        "team.info": ("team:read",),
+        "users.info": ("users:read",),
+        "users.list": ("users:read",),
+    }
+)
+"""One of these must be granted (docs.slack.dev/reference/methods)."""

@@ -1,0 +1,29 @@
+"""users.info and users.list."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.sandbox.facts import Json
+from bot.sandbox.methods.asked import Asked, Method, page
+from bot.sandbox.rendering import user_json
+from bot.sandbox.slack import Slack
+
+
+async def info(slack: Slack, asked: Asked) -> Json:
+    """One person, or the bot."""
+    return {"user": user_json(slack.workspace.user(asked.arguments.required("user")))}
+
+
+async def everybody(slack: Slack, asked: Asked) -> Json:
+    """Everybody, page by page."""
+    users = [user_json(user) for user in slack.workspace.users.values()]
+    members, cursor = page(users, asked, 200, 1_000)
+    return {
+        "members": members,
+        "cache_ts": int(slack.clock.now()),
+        "response_metadata": {"next_cursor": cursor},
+    }
+
+
+METHODS: Final[dict[str, Method]] = {"users.info": info, "users.list": everybody}
