@@ -1,0 +1,226 @@
+"""`make setup`: what it finds half-made or missing is mended, or explained with a way out.
+
+The real `scripts/setup.py` runs in a copy of its own; nothing is fetched from anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from copilot._cli_version import CLI_VERSION
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 60
+# Whatever tried to use the network would fail at once, and loudly.
+NO_NETWORK = {
+    "PIP_INDEX_URL": "http://127.0.0.1:9/",
+    "PIP_NO_INDEX": "1",
+    "PIP_FIND_LINKS": "",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "npm_config_registry": "http://127.0.0.1:9/",
+    "npm_config_fetch_retries": "0",
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A checkout with what the set-up reads, and no `.venv`."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    for name in ("pyproject.toml", "constraints.txt", "README.md"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PATH, with nothing in it but what a test puts there."""
+    return tmp_path_factory.mktemp("path")
+
+
+def set_up(
+    copy: Path, *arguments: str, path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **NO_NETWORK}
+    if path is not None:
+        environment["PATH"] = str(path)
+    return subprocess.run(
+        [sys.executable, copy / "scripts" / "setup.py", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def make_venv(copy: Path, *options: str) -> Path:
+    venv = copy / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", *options, venv], timeout=SECONDS, check=True)
+    return venv
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The set-up as a module, to ask it for what it asks for."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    spec = importlib.util.spec_from_file_location("setup_script", ROOT / "scripts" / "setup.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.modules.pop("steps", None)
+
+
+def complete(copy: Path, script: ModuleType) -> None:
+    """Leave what a complete set-up leaves, as far as the set-up looks."""
+    venv = make_venv(copy, "--without-pip")
+    site = next((venv / "lib").glob("python3*")) / "site-packages"
+    # pip need not be a real one: nothing is to be installed, and if so, it has no network.
+    (site / "pip").mkdir()
+    pip = "import sys; sys.exit('install' in sys.argv)"
+    (site / "pip" / "__main__.py").write_text(pip, encoding="utf-8")
+    (venv / "bin" / "threadpilot").write_text(f"#!{venv}/bin/python\n", encoding="utf-8")
+    (venv / "lib" / "node_modules" / "@github").mkdir(parents=True)
+    stamps = venv / "share" / "threadpilot" / "stamps"
+    stamps.mkdir(parents=True)
+    pins = (copy / "constraints.txt").read_text(encoding="utf-8")
+    (stamps / "packages").write_text(
+        script.digest(pins, script.project_tables(), venv), encoding="ascii"
+    )
+    (stamps / "runtime").write_text(script.digest(script.COPILOT_CLI, venv), encoding="ascii")
+
+
+def test_a_second_run_does_nothing_and_needs_no_network(copy: Path, script: ModuleType) -> None:
+    complete(copy, script)
+    done = set_up(copy)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Threadpilot is installed.\n"
+
+
+def test_other_pins_are_installed_anew(copy: Path, script: ModuleType) -> None:
+    """Without a network that fails, with a sentence and a way out; and is not taken for done."""
+    complete(copy, script)
+    with (copy / "constraints.txt").open("a", encoding="utf-8") as pins:
+        pins.write("threadpilot-has-no-such-dependency==1.0\n")
+    done = set_up(copy)
+    assert done.returncode == 1
+    assert "Installing the Python packages" in done.stdout
+    assert set_up(copy).returncode == 1, "an installation that failed counts as done"
+
+
+def test_tool_settings_do_not_call_for_another_installation(copy: Path, script: ModuleType) -> None:
+    complete(copy, script)
+    with (copy / "pyproject.toml").open("a", encoding="utf-8") as project:
+        project.write("\n[tool.some-linter]\nline-length = 80\n")
+    assert set_up(copy).returncode == 0
+
+
+def test_without_a_network_the_first_run_says_what_could_not_be_installed(copy: Path) -> None:
+    done = set_up(copy)
+    assert done.returncode == 1
+    assert "The Python packages could not be installed" in done.stderr
+    assert "Is the network there?" in done.stderr
+    assert "`make setup` again" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_venv_whose_python_is_gone_is_made_anew(copy: Path) -> None:
+    venv = make_venv(copy, "--without-pip")
+    for link in (venv / "bin").glob("python*"):
+        link.unlink()
+    (venv / "bin" / "python").symlink_to("/nowhere/python3")
+    done = set_up(copy)
+    assert ".venv cannot be used (its Python does not run): making it anew" in done.stdout
+    assert (venv / "bin" / "python").exists()
+
+
+def test_a_venv_that_was_interrupted_before_its_first_file_is_made_anew(copy: Path) -> None:
+    (copy / ".venv" / "bin").mkdir(parents=True)
+    (copy / ".venv" / "lib").mkdir()
+    done = set_up(copy)
+    assert "making it anew" in done.stdout
+    assert (copy / ".venv" / "pyvenv.cfg").exists()
+
+
+def test_a_venv_without_pip_gets_it_back(copy: Path) -> None:
+    venv = make_venv(copy, "--without-pip")
+    kept = venv / "kept"
+    kept.touch()
+    done = set_up(copy)
+    assert "putting it back" in done.stdout
+    assert kept.exists(), "it was made anew although it could be mended"
+    assert (
+        subprocess.run([venv / "bin" / "python", "-m", "pip", "--version"], check=False).returncode
+        == 0
+    )
+
+
+def test_a_venv_that_was_moved_here_is_made_anew(copy: Path) -> None:
+    """The commands in it would still start the Python of the folder where it was made."""
+    venv = make_venv(copy, "--without-pip")
+    (venv / "bin" / "threadpilot").write_text("#!/elsewhere/.venv/bin/python\n", encoding="utf-8")
+    assert "it was made in another folder" in set_up(copy).stdout
+
+
+def test_a_folder_that_is_no_venv_is_left_alone(copy: Path) -> None:
+    diary = copy / ".venv" / "diary.txt"
+    diary.parent.mkdir()
+    diary.write_text("dear diary", encoding="utf-8")
+    done = set_up(copy)
+    assert done.returncode == 1
+    assert "is not a virtual environment" in done.stderr
+    assert "Move it away" in done.stderr
+    assert diary.read_text(encoding="utf-8") == "dear diary"
+
+
+def test_a_missing_npm_is_explained_with_two_ways_out(
+    copy: Path, path: Path, script: ModuleType
+) -> None:
+    complete(copy, script)
+    (copy / ".venv" / "share" / "threadpilot" / "stamps" / "runtime").unlink()
+    done = set_up(copy, path=path)
+    assert done.returncode == 1
+    assert "npm is missing" in done.stderr
+    assert "apt-get install npm" in done.stderr
+    assert "-m copilot download-runtime" in done.stderr
+
+
+def test_missing_browser_and_no_way_to_install_it_is_explained(
+    copy: Path, path: Path, script: ModuleType
+) -> None:
+    complete(copy, script)
+    done = set_up(copy, "--tests", path=path)
+    assert done.returncode == 1
+    assert "apt-get install chromium chromium-driver" in done.stderr
+
+
+@pytest.mark.parametrize("old", [(3, 7, 3), (3, 10, 14)])
+def test_a_python_that_is_too_old_is_told_so(script: ModuleType, old: tuple[int, int, int]) -> None:
+    with pytest.raises(script.Fault, match=r"needs Python 3\.11 or newer.*PYTHON="):
+        script.check_python(old)
+
+
+def test_the_python_that_runs_these_tests_is_new_enough(script: ModuleType) -> None:
+    assert script.check_python(sys.version_info[:3]) is None
+
+
+def test_the_runtime_is_the_one_that_the_sdk_was_made_for(script: ModuleType) -> None:
+    assert script.COPILOT_CLI.removeprefix("@github/copilot@") == CLI_VERSION
+
+
+def test_make_lists_every_target_with_what_it_does() -> None:
+    listed = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for target in ("setup", "setup-tests", "demo", "run", "doctor", "test", "check", "clean"):
+        assert f"make {target} " in listed
