@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 _TOKEN = re.compile(r"<([^<>\s][^<>]*)>")
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _GROUP_PINGS = frozenset({"here", "channel", "everyone"})
 
 
@@ -70,6 +71,8 @@ def _word(token: str) -> str:
         return kind + (label.removeprefix(kind) or name)
     if kind == "!":
         return _special(name, label)
+    if not _ADDRESS.match(target):  # nothing of Slack's: somebody's own `<angle brackets>`
+        return f"<{token}>"
     shown_alone = not label or target in (label, f"mailto:{label}", f"tel:{label}")
     # Slack turns a typed `example.com` into `<http://example.com|example.com>` by itself.
     typed_bare = target.removesuffix("/") in (f"http://{label}", f"https://{label}")

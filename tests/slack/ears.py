@@ -60,6 +60,7 @@ class Ears:
             raise StoreError("the disk is full")
         seen = {(known.thread.channel, known.ts) for known in self.messages}
         if (message.thread.channel, message.ts) in seen:
+            await self._tell()
             return Accepted(acceptance=Acceptance.REPEATED)
         await self._hear(message)
         return Accepted(acceptance=Acceptance.OVERHEARD)

@@ -235,7 +235,7 @@ def test_a_person_whose_workspace_is_not_told_is_at_home() -> None:
         ("<@U0PILOT> is &lt;!channel&gt; a ping?", "is <!channel> a ping?"),
         ("<@U0PILOT> &amp;lt; is an entity", "&lt; is an entity"),
         ("<@U0PILOT> a &lt; b &amp;&amp; c &gt; d", "a < b && c > d"),
-        ("<@U0PILOT> is a<b and <> and < x> text?", "is a<b and <> and < x> text?"),
+        ("<@U0PILOT> is a<b and <> and < x> <y> text?", "is a<b and <> and < x> <y> text?"),
         ("<@U0PILOT> half \ud83d of a pair \0", "half ? of a pair"),
         ("<@U0PILOT>   two\nlines \n", "two\nlines"),
     ],
