@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -61,6 +62,9 @@ async def test_an_unknown_address_is_not_found(outside: Outside) -> None:
 
 
 async def test_a_huge_request_is_refused_and_the_sandbox_lives(outside: Outside) -> None:
+    form = aiohttp.FormData({"channel": GENERAL, "token": BOT}, default_to_multipart=True)
+    form.add_field("text", io.BytesIO(b"x" * 30_000_000))
     with contextlib.suppress(aiohttp.ClientError):
-        await outside.call("chat.postMessage", BOT, channel=GENERAL, text="x" * 30_000_000)
+        async with outside.http.post(f"{outside.url}/api/chat.postMessage", data=form) as answer:
+            assert answer.status >= 400 or (await answer.json())["ok"] is False
     assert (await outside.call("auth.test", BOT))["ok"] is True

@@ -7,7 +7,7 @@ clock, which these tests move.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 import pytest
@@ -73,7 +73,7 @@ async def test_a_ticket_is_good_for_one_connection(outside: Outside) -> None:
 async def test_a_made_up_ticket_opens_nothing(outside: Outside) -> None:
     ticket = (await outside.do("apps.connections.open", APP))["url"]
     with pytest.raises(aiohttp.WSServerHandshakeError):
-        await outside.http.ws_connect(ticket[:-3] + "xyz")
+        await outside.http.ws_connect(ticket.replace("ticket=", "ticket=x"))
 
 
 async def test_an_envelope_is_of_the_kind_that_it_says(outside: Outside) -> None:
@@ -132,7 +132,7 @@ async def test_an_event_lost_with_its_connection_comes_by_another(outside: Outsi
         await outside.say(ALICE, GENERAL, "hello?")
         first = await socket.event("message", ack=False)
     async with socket_mode(outside) as socket:
-        await outside.advance(3.1)
+        await outside.advance(65)
         second = await socket.event("message")
     assert first["payload"]["event_id"] == second["payload"]["event_id"]
 
@@ -257,14 +257,14 @@ async def test_an_app_that_is_down_is_asked_again(outside: Outside) -> None:
 async def test_http_answers_to_commands_are_shown(outside: Outside, listener: Listener) -> None:
     """JSON and plain text both, as Slack takes them; `in_channel` is for everyone."""
     alice = await outside.id_of(ALICE)
-    answers: list[web.Response] = [
-        web.json_response({"text": "as JSON"}),
-        web.Response(text="as text"),
-        web.json_response({"text": "for all", "response_type": "in_channel"}),
-        web.Response(),
+    answers: list[Callable[[], web.Response]] = [
+        lambda: web.json_response({"text": "as JSON"}),
+        lambda: web.Response(text="as text"),
+        lambda: web.json_response({"text": "for all", "response_type": "in_channel"}),
+        web.Response,
     ]
-    listener.answer = lambda: answers.pop(0)
-    for _ in range(4):
+    for answer in answers:
+        listener.answer = answer
         await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     assert [one["text"] for one in await outside.ephemeral(alice)] == ["as JSON", "as text"]
     assert [one["text"] for one in await outside.messages(GENERAL)] == ["for all"]
@@ -276,6 +276,19 @@ async def test_a_command_that_fails_over_http_fails_for_the_person(
     listener.answer = lambda: web.Response(status=404)
     body = await outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     assert body["ok"] is False
+
+
+async def test_an_app_with_a_request_url_has_no_socket_mode(
+    outside: Outside, listener: Listener
+) -> None:
+    """One way or the other, as in an app's settings at Slack; taking the URL out goes back."""
+    assert listener.heard, "the URL was verified"
+    assert (await outside.call("apps.connections.open", APP))["ok"] is False
+    await outside.control("app", {"request_url": None})
+    async with socket_mode(outside) as socket:
+        await outside.say(ALICE, GENERAL, "hello")
+        await socket.event("message")
+    assert listener.events("message") == []
 
 
 async def test_a_url_that_does_not_answer_the_challenge_is_refused(outside: Outside) -> None:

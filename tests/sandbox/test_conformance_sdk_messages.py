@@ -63,13 +63,13 @@ async def test_nobody_changes_the_words_of_another(
     )
 
 
-async def test_the_limits_of_a_message_are_slacks(slack: AsyncWebClient) -> None:
+async def test_the_limits_of_a_message_are_slacks(slack: AsyncWebClient, outside: Outside) -> None:
     post = slack.chat_postMessage
     long = await post(channel=GENERAL, text="x" * 40_001)
     assert len(long["message"]["text"]) <= 40_100
     assert "message_truncated" in str(long.data)
     divider = {"type": "divider"}
-    assert await code_of(post(channel=GENERAL, text="")) == "no_text"
+    assert await outside.refused("chat.postMessage", BOT, channel=GENERAL, text="") == "no_text"
     assert await code_of(post(channel=GENERAL, text="t", blocks=[divider] * 51)) in {
         "invalid_blocks",
         "msg_blocks_too_many",
