@@ -23,7 +23,7 @@ from bot import local_model
 from bot.config import SETTINGS
 from bot.programs import READY_SECONDS, Program, ProgramFault, running
 from bot.sandbox.facts import APP_TOKEN, BOT_TOKEN
-from bot.sandbox.server import running_sandbox
+from bot.sandbox.server import SandboxError, running_sandbox
 
 PORT: Final = 8787
 DATA_DIR: Final = Path("data/demo")
@@ -107,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         model = choose_model(os.environ, chosen.gguf)
         return asyncio.run(_until_asked(chosen.port, model, chosen.data))
-    except (DemoFault, ProgramFault) as fault:
+    except (DemoFault, ProgramFault, SandboxError) as fault:
         print(f"\n{fault}", file=sys.stderr)
         return 1
 
@@ -138,17 +138,12 @@ def choose_model(env: Mapping[str, str], gguf: Path | None) -> Model:
 async def demo(port: int, model: Model, data: Path, env: Mapping[str, str]) -> AsyncIterator[Demo]:
     """Everything up and ready; leaving ends it in the opposite order. Port 0 takes any free one.
 
-    Raises `DemoFault` or `ProgramFault`, each with what to do about it.
+    Raises `DemoFault`, `SandboxError` or `ProgramFault`, each with what to do about it.
     """
     _check_free(port)
     data = _folder(data)
     async with AsyncExitStack() as opened:
-        try:
-            sandbox = await opened.enter_async_context(
-                running_sandbox(port=port, notice=model.notice)
-            )
-        except OSError as error:
-            raise DemoFault(_port_in_use(port)) from error
+        sandbox = await opened.enter_async_context(running_sandbox(port, notice=model.notice))
         programs = []
         settings = _settings(env, sandbox.api_url, data)
         if model.gguf is not None:
@@ -264,11 +259,8 @@ def _check_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise DemoFault(_port_in_use(port)) from error
-
-
-def _port_in_use(port: int) -> str:
-    return PORT_IN_USE.format(port=port, other=port + 1 if port < 65_535 else PORT)
+            other = port + 1 if port < 65_535 else PORT
+            raise DemoFault(PORT_IN_USE.format(port=port, other=other)) from error
 
 
 def _port(given: str) -> int:
