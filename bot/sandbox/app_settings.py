@@ -96,10 +96,10 @@ def changed(settings: AppSettings, wanted: Mapping[str, object]) -> AppSettings:
     """The settings with what was sent put in. BadSetting for what makes no sense."""
     for name, value in wanted.items():
         match name, value:
-            case (("request_url" | "interactivity_url"), None | ""):
-                settings = replace(settings, **{name: None})
-            case (("request_url" | "interactivity_url"), str()):
-                settings = replace(settings, **{name: _loopback_url(name, value)})
+            case "request_url", None | str():
+                settings = replace(settings, request_url=_loopback_url(name, value))
+            case "interactivity_url", None | str():
+                settings = replace(settings, interactivity_url=_loopback_url(name, value))
             case "subscriptions", None:
                 settings = replace(settings, subscriptions=None)
             case "subscriptions", list() if _are_strings(value):
@@ -108,8 +108,10 @@ def changed(settings: AppSettings, wanted: Mapping[str, object]) -> AppSettings:
                 settings = replace(settings, scopes=EVERY_SCOPE)
             case "scopes", list() if _are_strings(value):
                 settings = replace(settings, scopes=tuple(value))
-            case (("limits" | "agent_sessions"), bool()):
-                settings = replace(settings, **{name: value})
+            case "limits", bool():
+                settings = replace(settings, limits=value)
+            case "agent_sessions", bool():
+                settings = replace(settings, agent_sessions=value)
             case "description", str():
                 settings = replace(settings, description=value)
             case "commands", list():
@@ -134,8 +136,10 @@ def _named(name: str, value: list[object], key: str) -> tuple[Json, ...]:
     return tuple(kept)
 
 
-def _loopback_url(name: str, url: str) -> str:
-    """The sandbox talks to this machine only."""
+def _loopback_url(name: str, url: str | None) -> str | None:
+    """The sandbox talks to this machine only; nothing is None."""
+    if not url:
+        return None
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

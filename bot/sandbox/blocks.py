@@ -30,10 +30,7 @@ def checked(blocks: Sequence[Json], most: int = MAX_MESSAGE_BLOCKS) -> tuple[Jso
     whole: list[Json] = []
     for place, block in enumerate(blocks):
         try:
-            _check_block(block, most == MAX_VIEW_BLOCKS)
-            block_id = _text_of(block, "block_id", 0, _ID_CHARS) or _id_for(place, seen)
-            if block_id in seen:
-                raise _Wrong(f"block_id {block_id} already exists")
+            block_id = _checked_id(block, place, seen, in_view=most == MAX_VIEW_BLOCKS)
         except _Wrong as wrong:
             raise _refused(f"{wrong} [json-pointer:/blocks/{place}]") from None
         seen.add(block_id)
@@ -42,6 +39,15 @@ def checked(blocks: Sequence[Json], most: int = MAX_MESSAGE_BLOCKS) -> tuple[Jso
     if written > MARKDOWN_CHARS:
         raise _refused("markdown blocks are too long together [json-pointer:/blocks]")
     return tuple(whole)
+
+
+def _checked_id(block: Json, place: int, seen: set[str], *, in_view: bool) -> str:
+    """A sound block's id, made up if it has none."""
+    _check_block(block, in_view)
+    block_id = _text_of(block, "block_id", 0, _ID_CHARS) or _id_for(place, seen)
+    if block_id in seen:
+        raise _Wrong(f"block_id {block_id} already exists")
+    return block_id
 
 
 def _refused(why: str) -> Refused:
@@ -144,6 +150,8 @@ def _divider(block: Json) -> None:
     del block
 
 
+_UNSEEN: Final = ("alert", "card", "carousel", "container", "file", "plan", "task_card", "video")
+
 _CHECKS: Final[dict[str, Callable[[Json], None]]] = {
     "section": _section,
     "header": _header,
@@ -156,9 +164,8 @@ _CHECKS: Final[dict[str, Callable[[Json], None]]] = {
     "markdown": _markdown,
     "table": _table,
     "rich_text": _rich_text,
-} | dict.fromkeys(
-    ("alert", "card", "carousel", "container", "file", "plan", "task_card", "video"), _anything
-)
+    **dict.fromkeys(_UNSEEN, _anything),
+}
 
 _BUTTON_TYPES: Final = frozenset({"button", "workflow_button"})
 _OPTION_TYPES: Final = frozenset({"overflow", "checkboxes", "radio_buttons"})

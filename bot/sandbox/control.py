@@ -62,7 +62,7 @@ class Control:
         fault = self._slack.faults.add(await _body(request))
         shown = fault.as_json()
         if fault.method == SOCKET:
-            await self._slack.sockets.trouble(fault)
+            self._slack.sockets.trouble(fault)
         return web.json_response({"ok": True, "fault": shown})
 
     async def clear_faults(self, request: web.Request) -> web.Response:
@@ -88,7 +88,7 @@ class Control:
         return web.json_response({"ok": True, "now": self._slack.clock.now()})
 
     async def reset(self, request: web.Request) -> web.Response:
-        """Empty the workspace; the app's settings and connections stay."""
+        """Empty everything; connections stay."""
         del request
         await self._slack.reset()
         return web.json_response({"ok": True})

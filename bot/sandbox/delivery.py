@@ -21,6 +21,8 @@ from bot.sandbox.socket_mode import SocketMode
 
 RETRY_AFTER_SECONDS: Final = (0.0, 60.0, 300.0)
 """Counted from the first failure."""
+HELD_SECONDS: Final = 1.0
+"""How long an event waits for the next one to overtake it."""
 MAX_OPEN: Final = 5_000
 """Deliveries under way; beyond that events are lost, as they are when Slack limits them."""
 
@@ -50,6 +52,7 @@ class Delivery:
         """Send an event, now or after the next one, once or twice, as the faults say."""
         if self._held is None and self._faults.meet(EVENTS, ("reorder",)):
             self._held = payload
+            self._start(self._release(payload))
             return
         held, self._held = self._held, None
         twice = self._faults.meet(EVENTS, ("duplicate",))
@@ -59,6 +62,13 @@ class Delivery:
             self._start(self._deliver(payload, unheard=False))
         if held is not None:
             self._start(self._deliver(held, unheard=False))
+
+    async def _release(self, payload: Json) -> None:
+        """What is held back for the next event comes late, but it comes."""
+        await asyncio.sleep(HELD_SECONDS)
+        if self._held is payload:
+            self._held = None
+            await self._deliver(payload, unheard=False)
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
         if len(self._open) >= MAX_OPEN:

@@ -72,9 +72,11 @@ class Events:
             case Reacted():
                 self._reacted(change)
             case StatusSet(status, str(previous)):
-                title = {"title": status.title, "previous_title": previous, "team_id": TEAM_ID}
-                place = {"channel": status.channel, "thread_ts": status.thread_ts}
-                self._send("agent_session_title_changed", place | title, status.channel)
+                title: Json = {"title": status.title, "previous_title": previous}
+                title |= {"channel": status.channel, "thread_ts": status.thread_ts}
+                self._send(
+                    "agent_session_title_changed", title | {"team_id": TEAM_ID}, status.channel
+                )
             case StopPressed(channel, thread_ts, user, streams):
                 stopped: Json = {"channel": channel, "user": user, "thread_ts": thread_ts}
                 stopped["streaming_message_ts"] = list(streams)

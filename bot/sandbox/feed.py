@@ -2,10 +2,10 @@
 
 `GET /sandbox/feed?user=<id>` (a person's id such as UALICE; 400 otherwise). Each event has a name
 (`event:`) and one line of JSON (`data:`). A client that falls too far behind is cut off and
-connects again. Nobody is told of channels that they are not a member of.
+connects again. Nobody is told of channels that they are not in.
 
 On connect there is one `snapshot`; history is read by `conversations.history` and
-`conversations.replies` with the person's token. A MESSAGE is the same object that these answer with.
+`conversations.replies` with the person's token. A MESSAGE is what these answer with.
 
     snapshot         {"me": USER, "team": {"id", "name"}, "users": [USER], "notice": str,
                       "channels": [{"id", "name", "is_private", "topic", "members": [id]}],
@@ -20,7 +20,7 @@ On connect there is one `snapshot`; history is read by `conversations.history` a
                      USER = {"id", "name", "real_name", "token" ("" for bots), "team_id", "is_bot",
                              "is_admin", "is_stranger"}
     message          {"channel", "message": MESSAGE}             a new one, also in a thread
-    message_changed  {"channel", "message": MESSAGE}             also a root whose reply_count changed
+    message_changed  {"channel", "message": MESSAGE}             also a root with a new reply_count
     message_deleted  {"channel", "ts", "thread_ts" or null}
     stream           {"channel", "ts", "thread_ts", "state", "delta", "message": MESSAGE}
                      state: "streaming", "stopped", "stopped_by_user" or "expired"; delta: the text
@@ -37,7 +37,7 @@ On connect there is one `snapshot`; history is read by `conversations.history` a
     reaction         {"channel", "ts", "name", "user", "added": bool, "message": MESSAGE}
     ephemeral        {"channel", "ts", "thread_ts" or null, "text", "blocks": [...], "user",
                       "deleted": bool}                           same ts again: replaced
-    view_opened      {"view": VIEW}    VIEW is Slack's view object: id, type, title, blocks, state, ...
+    view_opened      {"view": VIEW}    VIEW is Slack's view object: id, type, title, blocks, ...
     view_updated     {"view": VIEW}
     view_closed      {"view_id": id}   the view below it on the stack is shown again
     home             {"view": VIEW}

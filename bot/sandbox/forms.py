@@ -13,6 +13,9 @@ from bot.sandbox.facts import Json, Refused
 
 REQUIRED: Final = "Please complete this required field."
 
+_STATELESS: Final = frozenset(
+    {"button", "workflow_button", "icon_button", "feedback_buttons", "image", "overflow"}
+)
 _VALUE_KEYS: Final = {
     "datepicker": "selected_date",
     "timepicker": "selected_time",
@@ -91,7 +94,7 @@ def filled_in(blocks: Sequence[Json], given: Mapping[str, object]) -> Json:
     values: dict[str, Json] = {}
     for block_id, element in block_kit.elements_of(blocks):
         action_id = str(element.get("action_id", ""))
-        if element["type"] in ("button", "workflow_button", "icon_button", "image"):
+        if element["type"] in _STATELESS:
             continue
         block = inside.get(block_id, {})
         if not isinstance(block, dict):
@@ -99,13 +102,13 @@ def filled_in(blocks: Sequence[Json], given: Mapping[str, object]) -> Json:
         values.setdefault(block_id, {})[action_id] = _state_of(element, block.get(action_id))
     if unknown := set(inside) - set(values):
         raise Refused("invalid_state", unknown_blocks=sorted(str(one) for one in unknown))
-    return {"values": values}
+    return {"values": {**values}}
 
 
 def _state_of(element: Json, given: object) -> Json:
     kind = str(element["type"])
     if isinstance(given, dict) and ("type" in given or "value" in given or len(given) == 1):
-        state: Json = {"type": kind} | given
+        state: Json = {**given, "type": kind}
         wanted = "selected_option" if kind in _ONE_OPTION else _VALUE_KEYS.get(kind, "value")
         if wanted != "value" and wanted not in state and "value" in state:
             return chosen(element, state["value"])
@@ -127,10 +130,10 @@ def _state_of(element: Json, given: object) -> Json:
     return {"type": kind, key: element.get(key.replace("selected_", "initial_"))}
 
 
-def left_empty(blocks: Sequence[Json], state: Json) -> dict[str, str]:
+def left_empty(blocks: Sequence[Json], state: Json) -> Json:
     """Which required inputs are empty, with what Slack's client says under them."""
     values = state["values"]
-    errors: dict[str, str] = {}
+    errors: Json = {}
     for block in blocks:
         if block.get("type") != "input" or block.get("optional") is True:
             continue

@@ -24,8 +24,8 @@ from bot.sandbox.facts import (
     Refused,
     User,
 )
-from bot.sandbox.rendering import message_json
 from bot.sandbox.receipts import Kind, Receipt
+from bot.sandbox.rendering import message_json
 from bot.sandbox.slack import Slack
 from bot.sandbox.socket_mode import NO_CONNECTION
 from bot.sandbox.triggers import ResponseUrl

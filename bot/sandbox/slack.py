@@ -39,10 +39,11 @@ class Slack:
         self.events = Events(self.workspace, lambda: self.settings, self.delivery.event)
 
     async def reset(self) -> None:
-        """Empty the workspace and forget faults, calls and what is under way.
+        """Everything as it was at the start: messages, members, faults, calls, the app's settings.
 
-        The app stays connected, and stays set up as its owner set it up.
+        Connections of the app stay open.
         """
+        self.settings = AppSettings()
         self.faults.clear()
         await self.delivery.forget()
         self.tiers.clear()

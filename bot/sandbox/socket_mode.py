@@ -11,6 +11,7 @@ import contextlib
 import json
 import secrets
 import uuid
+from collections.abc import Coroutine
 from typing import Final
 
 from aiohttp import WSMsgType, web
@@ -25,6 +26,8 @@ MAX_TICKETS: Final = 100
 TICKET_SECONDS: Final = 30.0
 CONNECTION_SECONDS: Final = 3_600
 PING_SECONDS: Final = 5.0
+WARNED_SECONDS: Final = 10.0
+"""How long a connection stays after Slack's warning (docs.slack.dev: using Socket Mode)."""
 CLOSE_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 5.0
 MAX_FRAME: Final = 4 << 20
@@ -76,6 +79,7 @@ class SocketMode:
         self._acks: dict[str, object] = {}
         self._heard: dict[str, asyncio.Future[None]] = {}
         self._dropping = 0
+        self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def connections(self) -> int:
@@ -200,7 +204,12 @@ class SocketMode:
         self._turn += 1
         return self._connections[self._turn % len(self._connections)]
 
-    async def trouble(self, fault: Fault) -> None:
+    def _start(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def trouble(self, fault: Fault) -> None:
         """A socket fault that was just set; `refuse` is met by those who come."""
         now = list(self._connections)
         if fault.kind == "refuse" or not self._faults.meet(SOCKET, (fault.kind,)):
@@ -216,7 +225,7 @@ class SocketMode:
                     connection.silent = True
             case _:
                 for connection in now:
-                    await self._disconnect(connection, fault.error)
+                    self._start(self._disconnect(connection, fault.error))
         while fault.times > 0 and self._faults.meet(SOCKET, (fault.kind,)):
             continue
 
@@ -227,6 +236,9 @@ class SocketMode:
         )
         if reason != "warning":
             await self._end(connection)
+            return
+        await self._clock.sleep(WARNED_SECONDS)
+        await self._end(connection)
 
     async def _end(self, connection: Connection) -> None:
         self._forget(connection)
@@ -246,4 +258,8 @@ class SocketMode:
 
     async def close(self) -> None:
         """End every connection."""
+        ending = list(self._ending)
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
         await asyncio.gather(*(self._end(one) for one in list(self._connections)))

@@ -101,8 +101,6 @@ class WebApi:
         try:
             if method == API_TEST:
                 return _Answer(_api_test(values))
-            if method not in METHODS:
-                raise Refused("unknown_method")
             user = self._authenticated(method, token)
             if user.is_bot:
                 if wait := self._wait_for(method, values):
@@ -116,6 +114,8 @@ class WebApi:
 
     def _authenticated(self, method: str, token: str) -> User:
         """Whose token it is, if that may call this method."""
+        if method not in METHODS:
+            raise Refused("unknown_method")
         if not token:
             raise Refused("not_authed")
         if token == APP_TOKEN:

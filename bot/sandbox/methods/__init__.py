@@ -39,40 +39,32 @@ OF_THE_APP: Final = frozenset(
 )
 """Only the app's bot may call these."""
 
-SCOPES: Final[dict[str, tuple[str, ...]]] = (
-    dict.fromkeys(agents.METHODS, ("chat:write", "assistant:write"))
-    | dict.fromkeys(streams.METHODS, ("chat:write",))
-    | dict.fromkeys(
-        ("chat.postMessage", "chat.postEphemeral", "chat.update", "chat.delete"), ("chat:write",)
-    )
-    | dict.fromkeys(
-        ("conversations.history", "conversations.replies"),
-        ("channels:history", "groups:history", "im:history", "mpim:history"),
-    )
-    | dict.fromkeys(
-        (
-            "conversations.info",
-            "conversations.list",
-            "conversations.members",
-            "users.conversations",
-        ),
-        ("channels:read", "groups:read", "im:read", "mpim:read"),
-    )
-    | {
-        "bots.info": ("users:read",),
-        "conversations.invite": ("channels:manage", "groups:write"),
-        "conversations.join": ("channels:join",),
-        "conversations.open": ("im:write",),
-        "files.completeUploadExternal": ("files:write",),
-        "files.delete": ("files:write",),
-        "files.getUploadURLExternal": ("files:write",),
-        "files.info": ("files:read",),
-        "reactions.add": ("reactions:write",),
-        "reactions.get": ("reactions:read",),
-        "reactions.remove": ("reactions:write",),
-        "team.info": ("team:read",),
-        "users.info": ("users:read",),
-        "users.list": ("users:read",),
-    }
-)
-"""One of these must be granted (docs.slack.dev/reference/methods)."""
+_HISTORY: Final = ("channels:history", "groups:history", "im:history", "mpim:history")
+_READ: Final = ("channels:read", "groups:read", "im:read", "mpim:read")
+
+SCOPES: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(agents.METHODS, ("chat:write", "assistant:write")),
+    **dict.fromkeys((*chat.METHODS, *streams.METHODS), ("chat:write",)),
+    "bots.info": ("users:read",),
+    "chat.getPermalink": (),
+    "conversations.history": _HISTORY,
+    "conversations.info": _READ,
+    "conversations.invite": ("channels:manage", "groups:write"),
+    "conversations.join": ("channels:join",),
+    "conversations.list": _READ,
+    "conversations.members": _READ,
+    "conversations.open": ("im:write",),
+    "conversations.replies": _HISTORY,
+    "files.completeUploadExternal": ("files:write",),
+    "files.delete": ("files:write",),
+    "files.getUploadURLExternal": ("files:write",),
+    "files.info": ("files:read",),
+    "reactions.add": ("reactions:write",),
+    "reactions.get": ("reactions:read",),
+    "reactions.remove": ("reactions:write",),
+    "team.info": ("team:read",),
+    "users.conversations": _READ,
+    "users.info": ("users:read",),
+    "users.list": ("users:read",),
+}
+"""One of these must be granted (docs.slack.dev/reference/methods); none for the others."""

@@ -11,19 +11,20 @@ from bot.sandbox.rendering import channel_json, message_json
 from bot.sandbox.slack import Slack
 from bot.sandbox.workspace import common_channels
 
-_TYPES: Final = {
-    "public_channel": lambda channel: not channel.is_im and not channel.is_private,
-    "private_channel": lambda channel: not channel.is_im and channel.is_private,
-    "im": lambda channel: channel.is_im,
-    "mpim": lambda _: False,
-}
+_TYPES: Final = ("public_channel", "private_channel", "im", "mpim")
+
+
+def _type_of(channel: Channel) -> str:
+    if channel.is_im:
+        return "im"
+    return "private_channel" if channel.is_private else "public_channel"
 
 
 def _of_types(channels: list[Channel], asked: Asked) -> list[Channel]:
     types = asked.arguments.names("types") or ["public_channel"]
     if not set(types) <= set(_TYPES):
         raise Refused("invalid_types")
-    return [channel for channel in channels if any(_TYPES[kind](channel) for kind in types)]
+    return [channel for channel in channels if _type_of(channel) in types]
 
 
 async def listed(slack: Slack, asked: Asked) -> Json:

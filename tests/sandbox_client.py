@@ -1,0 +1,294 @@
+"""The people's side of scenario tests: what alice, bob, carol and eve do in the sandbox, and see.
+
+Only HTTP, only the sandbox's public contract: nothing here reaches into the sandbox's insides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+
+Json = dict[str, Any]
+"""What came over the wire; a test says what it expects of it."""
+
+T = TypeVar("T")
+
+BOT_TOKEN = "xoxb-sandbox"
+APP_TOKEN = "xapp-sandbox"
+SIGNING_SECRET = "sandbox-signing-secret"
+BOT_USER = "U0PILOT"
+GENERAL, DEV, SECRET = "C0GENERAL", "C0DEV", "C0SECRET"
+PEOPLE = {"alice": "UALICE", "bob": "UBOB", "carol": "UCAROL", "eve": "UEVE"}
+
+POLL_SECONDS = 0.02
+
+
+class Refusal(AssertionError):
+    """A call that should have worked was refused; `code` is Slack's error."""
+
+    def __init__(self, method: str, answer: Json) -> None:
+        self.code = str(answer.get("error"))
+        super().__init__(f"{method} was answered {answer}")
+
+
+class SandboxClient:
+    """Everything that people and operators do; `async with` closes its connections.
+
+    A person is named as in the workspace: "alice", "bob", "carol", "eve".
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self.url = base_url.rstrip("/")
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """For calls that have no name here."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession()
+        return self._http
+
+    # Calls
+
+    async def ask(self, token: str, method: str, **arguments: object) -> Json:
+        """A Web API call; the answer, ok or not."""
+        given = {name: value for name, value in arguments.items() if value is not None}
+        headers = {"Authorization": f"Bearer {token}"}
+        address = f"{self.url}/api/{method}"
+        async with self.http.post(address, json=given, headers=headers) as answer:
+            body: Json = await answer.json()
+            return body
+
+    async def call(self, person: str, method: str, **arguments: object) -> Json:
+        """A Web API call by a person. Refusal where the answer is not ok."""
+        answer = await self.ask(f"xoxp-{person}", method, **arguments)
+        if answer.get("ok") is not True:
+            raise Refusal(method, answer)
+        return answer
+
+    async def as_app(self, method: str, **arguments: object) -> Json:
+        """A Web API call with the bot's token. Refusal where the answer is not ok."""
+        answer = await self.ask(BOT_TOKEN, method, **arguments)
+        if answer.get("ok") is not True:
+            raise Refusal(method, answer)
+        return answer
+
+    # What people do
+
+    async def say(self, person: str, channel: str, text: str, thread_ts: str | None = None) -> str:
+        """Type a message (`@threadpilot` mentions the bot); its ts."""
+        said = await self.call(
+            person, "chat.postMessage", channel=channel, text=text, thread_ts=thread_ts
+        )
+        return str(said["ts"])
+
+    async def edit(self, person: str, channel: str, ts: str, text: str) -> None:
+        await self.call(person, "chat.update", channel=channel, ts=ts, text=text)
+
+    async def delete(self, person: str, channel: str, ts: str) -> None:
+        await self.call(person, "chat.delete", channel=channel, ts=ts)
+
+    async def react(self, person: str, channel: str, ts: str, name: str) -> None:
+        await self.call(person, "reactions.add", channel=channel, timestamp=ts, name=name)
+
+    async def dm(self, person: str) -> str:
+        """The id of the direct message of this person with the bot."""
+        opened = await self.call(person, "conversations.open", users=BOT_USER)
+        return str(opened["channel"]["id"])
+
+    async def stop(self, person: str, channel: str, thread_ts: str) -> Json:
+        """Press the native Stop button. Refusal while it is not there."""
+        return await self.call(person, "agents.sessions.stop", channel=channel, thread_ts=thread_ts)
+
+    async def press(
+        self,
+        person: str,
+        channel: str,
+        message_ts: str,
+        action_id: str,
+        *,
+        block_id: str | None = None,
+        value: object = None,
+    ) -> Json:
+        """Press a button or choose in a menu; returns when the app has acknowledged."""
+        return await self.call(
+            person,
+            "blocks.actions",
+            channel=channel,
+            message_ts=message_ts,
+            action_id=action_id,
+            block_id=block_id,
+            value=value,
+        )
+
+    async def submit(self, person: str, view_id: str, values: Json) -> Json:
+        """Send a modal's form: `{block_id: {action_id: value}}`.
+
+        The answer's `response_action` is `errors` where the form was not taken.
+        """
+        return await self.call(person, "views.submit", view_id=view_id, state={"values": values})
+
+    async def close_view(self, person: str, view_id: str) -> None:
+        """Close a modal without sending it."""
+        await self.call(person, "views.submit", view_id=view_id, close=True)
+
+    async def command(self, person: str, channel: str, command: str, text: str = "") -> Json:
+        """Type a slash command; returns when the app has acknowledged."""
+        return await self.call(person, "chat.command", channel=channel, command=command, text=text)
+
+    async def shortcut(self, person: str, callback_id: str, channel: str, message_ts: str) -> Json:
+        """Choose a message shortcut; returns when the app has acknowledged."""
+        return await self.call(
+            person, "shortcuts.run", callback_id=callback_id, channel=channel, message_ts=message_ts
+        )
+
+    async def home(self, person: str, tab: str = "home") -> Json | None:
+        """Open the app's Home tab; the view that stands there now, if any."""
+        opened = await self.call(person, "apps.home.open", tab=tab)
+        view: Json | None = opened["view"]
+        return view
+
+    async def modal(self, timeout: float = 10.0) -> Json:
+        """The modal that the app opened last, as soon as there is one."""
+
+        async def opened() -> Json | None:
+            calls = [call for call in await self.calls("views.open") if call["answer"]["ok"]]
+            return calls[-1]["answer"]["view"] if calls else None
+
+        return await self.wait_for(opened, timeout=timeout, why="the app opens a modal")
+
+    # What people see
+
+    async def replies(self, channel: str, thread_ts: str, person: str = "alice") -> list[Json]:
+        """All messages of a thread, its root first."""
+        messages: list[Json] = []
+        cursor: str | None = None
+        while True:
+            page = await self.call(
+                person, "conversations.replies", channel=channel, ts=thread_ts, cursor=cursor
+            )
+            messages += page["messages"]
+            cursor = page.get("response_metadata", {}).get("next_cursor") or None
+            if cursor is None:
+                return messages
+
+    async def history(self, channel: str, person: str = "alice") -> list[Json]:
+        """The newest messages of a channel, newest first."""
+        page = await self.call(person, "conversations.history", channel=channel, limit=1_000)
+        messages: list[Json] = page["messages"]
+        return messages
+
+    async def bot_messages(self, channel: str, thread_ts: str, person: str = "alice") -> list[Json]:
+        """The bot's messages of a thread, oldest first."""
+        said = await self.replies(channel, thread_ts, person)
+        return [message for message in said if message.get("bot_id") and message["ts"] != thread_ts]
+
+    async def bot_texts(self, channel: str, thread_ts: str, person: str = "alice") -> list[str]:
+        """What the bot's messages of a thread show, oldest first."""
+        return [m["text"] for m in await self.bot_messages(channel, thread_ts, person)]
+
+    async def until_answered(
+        self,
+        channel: str,
+        thread_ts: str,
+        n: int = 1,
+        *,
+        person: str = "alice",
+        timeout: float = 20.0,
+    ) -> list[str]:
+        """The bot's texts as soon as `n` of its messages in the thread no longer stream."""
+
+        async def answered() -> list[str] | None:
+            said = await self.bot_messages(channel, thread_ts, person)
+            settled = [m for m in said if m.get("streaming", {}).get("state") != "streaming"]
+            return [m["text"] for m in said] if len(settled) >= n else None
+
+        return await self.wait_for(answered, timeout=timeout, why=f"{n} answers in {thread_ts}")
+
+    async def wait_for(
+        self,
+        look: Callable[[], Awaitable[T | None]],
+        timeout: float = 10.0,
+        why: str = "what was waited for",
+    ) -> T:
+        """Look again and again until there is something to see. AssertionError when it is late."""
+        until = time.monotonic() + timeout
+        while True:
+            seen = await look()
+            if seen:
+                return seen
+            assert time.monotonic() < until, f"Not so after {timeout:.0f} s: {why}"
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def ephemeral(self, user: str) -> list[Json]:
+        """What only this person sees, newest last; by name or by id."""
+        return self._list(await self._control("GET", "ephemeral", user=PEOPLE.get(user, user)))
+
+    # What operators do
+
+    async def calls(self, method: str | None = None) -> list[Json]:
+        """The app's Web API calls, oldest first."""
+        if method is None:
+            return self._list(await self._control("GET", "calls"))
+        return self._list(await self._control("GET", "calls", method=method))
+
+    async def fault(self, method: str, kind: str, times: int = 1, **more: object) -> None:
+        """Set a fault: of a method, of the `socket`, or of the `events`."""
+        wanted = {"method": method, "kind": kind, "times": times} | more
+        await self._control("POST", "faults", wanted)
+
+    async def faults(self) -> list[Json]:
+        """The faults that are still to come."""
+        return self._list(await self._control("GET", "faults"))
+
+    async def clear_faults(self) -> None:
+        await self._control("DELETE", "faults")
+
+    async def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock."""
+        await self._control("POST", "clock", {"advance": seconds})
+
+    async def app(self, **settings: object) -> Json:
+        """Change the app's settings at Slack, and read them."""
+        changed = await self._control("POST", "app", dict(settings))
+        assert isinstance(changed, dict)
+        return changed
+
+    async def reset(self) -> None:
+        await self._control("POST", "reset", {})
+
+    async def _control(
+        self, verb: str, name: str, body: Json | None = None, **query: str
+    ) -> object:
+        address = f"{self.url}/sandbox/{name}"
+        async with self.http.request(verb, address, json=body, params=query) as answer:
+            text = await answer.text()
+            assert answer.status == 200, f"/sandbox/{name} answered {answer.status}: {text}"
+            read: object = await answer.json()
+            return read
+
+    @staticmethod
+    def _list(value: object) -> list[Json]:
+        assert isinstance(value, list)
+        return value
