@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from dataclasses import dataclass
-
-import aiosqlite
 
 from bot.errors import StoreError
 from bot.model import Acceptance, Accepted, Message, Trigger, Turn, TurnState
 from bot.store import threads
+from bot.store.database import rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,38 +46,36 @@ _TURN = """
 """
 
 
-async def accept(
-    database: aiosqlite.Connection, message: Message, now: float, bounds: Bounds
-) -> Accepted:
+def accept(database: sqlite3.Connection, message: Message, now: float, bounds: Bounds) -> Accepted:
     """Record a message; what `bot.ports.InboxStore.accept` promises, inside one transaction."""
     key = message.thread
     position = _position(message.ts)
     heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, message.user, now)
-    if not list(await database.execute_fetchall(_HEAR, heard)):
+    if not rows(database, _HEAR, heard):
         return Accepted(acceptance=Acceptance.REPEATED)
-    thread = await threads.thread_id(database, key)
+    thread = threads.thread_id(database, key)
     unasked = message.trigger in (Trigger.FOLLOW_UP, Trigger.ASIDE)
     if thread is None and unasked:
         return Accepted(acceptance=Acceptance.OVERHEARD)
     if thread is None:
-        thread = await threads.make_known(database, message, now)
-    await threads.join(database, thread, {message.user})
+        thread = threads.make_known(database, message, now)
+    threads.join(database, thread, {message.user})
     if message.trigger is Trigger.ASIDE:
         return Accepted(acceptance=Acceptance.OVERHEARD)
-    if unasked and await threads.people_in(database, thread) != {message.user}:
+    if unasked and threads.people_in(database, thread) != {message.user}:
         return Accepted(acceptance=Acceptance.OVERHEARD)
-    return await _schedule(database, message, thread, position, now, bounds)
+    return _schedule(database, message, thread, position, now, bounds)
 
 
-async def _schedule(
-    database: aiosqlite.Connection,
+def _schedule(
+    database: sqlite3.Connection,
     message: Message,
     thread: int,
     position: int,
     now: float,
     bounds: Bounds,
 ) -> Accepted:
-    counted = await database.execute_fetchall(_OPEN, {"thread": thread, "position": position})
+    counted = rows(database, _OPEN, {"thread": thread, "position": position})
     ((in_all, in_thread, ahead),) = counted
     full = in_all >= bounds.whole_queue or in_thread >= bounds.thread_queue
     state = TurnState.REFUSED if full else TurnState.WAITING
@@ -86,7 +84,7 @@ async def _schedule(
         *(storable(message.text), message.trigger, message.external, message.direct),
         *(state, now, now if full else None),
     )
-    ((number,),) = await database.execute_fetchall(_TURN, values)
+    ((number,),) = rows(database, _TURN, values)
     return Accepted(
         acceptance=Acceptance.FULL if full else Acceptance.SCHEDULED,
         turn=Turn(id=number, message=message, state=state, epoch=0),

@@ -12,11 +12,11 @@ A migration that has once been released is never changed; what comes later gets 
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 
-import aiosqlite
-
 from bot.errors import SchemaTooNew
+from bot.store.database import rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,15 +114,13 @@ _FIRST = Migration(
 MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
 
 
-async def migrate(
-    database: aiosqlite.Connection, migrations: tuple[Migration, ...] = MIGRATIONS
-) -> None:
+def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
     """Bring a database up to date, one transaction per step, so that a step happens whole or not.
 
     Raises `SchemaTooNew`, and what the driver raises.
     """
-    (row,) = await database.execute_fetchall("PRAGMA user_version")
-    present, newest = int(row[0]), migrations[-1].number
+    ((present,),) = rows(database, "PRAGMA user_version")
+    newest = migrations[-1].number
     if present > newest:
         raise SchemaTooNew(
             f"the database has schema {present}, this Threadpilot knows schemas up to {newest}: "
@@ -130,17 +128,17 @@ async def migrate(
         )
     for migration in migrations:
         if migration.number > present:
-            await _apply(database, migration)
+            _apply(database, migration)
 
 
-async def _apply(database: aiosqlite.Connection, migration: Migration) -> None:
-    await database.execute("BEGIN IMMEDIATE")
+def _apply(database: sqlite3.Connection, migration: Migration) -> None:
+    database.execute("BEGIN IMMEDIATE")
     try:
         for statement in migration.statements:
-            await database.execute(statement)
+            database.execute(statement)
         # A pragma takes no parameters; the number is ours, and rolls back with the rest.
-        await database.execute(f"PRAGMA user_version = {migration.number:d}")
-        await database.execute("COMMIT")
+        database.execute(f"PRAGMA user_version = {migration.number:d}")
+        database.execute("COMMIT")
     except BaseException:
-        await database.rollback()
+        database.rollback()
         raise

@@ -7,27 +7,24 @@ acknowledged messages along).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-
-import aiosqlite
 
 from bot.errors import StoreError
 from bot.model import Accepted, Message, Part, Thread, ThreadKey, Turn, TurnState
 from bot.ports import Clock
 from bot.store import accepting, threads, turns
 from bot.store.accepting import Bounds
+from bot.store.database import Database, connected, rows
 from bot.store.folder import held_folder
 from bot.store.schema import migrate
 from bot.store.writer import Writer, store_error
 
 T = TypeVar("T")
-
-BUSY_SECONDS = 5.0
-"""How long a statement waits for an operator's tool that has the database locked."""
 
 
 @asynccontextmanager
@@ -49,11 +46,10 @@ async def open_store(
     async with AsyncExitStack() as opened:
         file = opened.enter_context(held_folder(data_dir))
         try:
-            # A connection left open would hang the exit: the stack closes them whatever fails.
-            writing = await opened.enter_async_context(_connected(file))
-            await migrate(writing)
-            reading = await opened.enter_async_context(_connected(file))
-            await reading.execute_fetchall("PRAGMA query_only = ON")
+            writing = await opened.enter_async_context(connected(file))
+            await writing.run(migrate)
+            reading = await opened.enter_async_context(connected(file))
+            await reading.run(partial(rows, statement="PRAGMA query_only = ON"))
         except StoreError:
             raise
         except Exception as error:
@@ -63,25 +59,10 @@ async def open_store(
         yield SqliteStore(writer, reading, clock, bounds)
 
 
-@asynccontextmanager
-async def _connected(file: Path) -> AsyncIterator[aiosqlite.Connection]:
-    # Transactions are begun by hand (isolation_level=None): the driver would begin them deferred,
-    # and one that turns from reading to writing fails at once, whatever the timeout.
-    async with aiosqlite.connect(file, timeout=BUSY_SECONDS, isolation_level=None) as database:
-        ((mode,),) = await database.execute_fetchall("PRAGMA journal_mode = WAL")
-        if mode != "wal":
-            raise StoreError(f"the file system of {file} does not take SQLite's WAL mode")
-        await database.execute_fetchall("PRAGMA synchronous = FULL")
-        await database.execute_fetchall("PRAGMA foreign_keys = ON")
-        yield database
-
-
 class SqliteStore:
     """The whole database; its promises stand in `bot.ports`."""
 
-    def __init__(
-        self, writer: Writer, reading: aiosqlite.Connection, clock: Clock, bounds: Bounds
-    ) -> None:
+    def __init__(self, writer: Writer, reading: Database, clock: Clock, bounds: Bounds) -> None:
         self._writer = writer
         self._reading = reading
         self._clock = clock
@@ -146,8 +127,8 @@ class SqliteStore:
     async def parts(self, turn: Turn) -> Sequence[Part]:
         return await self._read(partial(threads.read_parts, turn=turn))
 
-    async def _read(self, query: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
+    async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await query(self._reading)
+            return await self._reading.run(query)
         except Exception as error:
             raise store_error(error) from error

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterable, Sequence
-
-import aiosqlite
 
 from bot.errors import StoreError
 from bot.model import Delivery, Message, Part, Thread, ThreadKey, Trigger, Turn
+from bot.store.database import rows
 
 log = logging.getLogger(__name__)
 
@@ -40,75 +40,70 @@ _NOTE_PART = """
 _PARTS = "SELECT number, ts, delivery, closed FROM parts WHERE turn = ? ORDER BY number"
 
 
-async def thread_id(database: aiosqlite.Connection, key: ThreadKey) -> int | None:
+def thread_id(database: sqlite3.Connection, key: ThreadKey) -> int | None:
     """The database's own number of a known thread."""
-    rows = list(await database.execute_fetchall(ID, _address(key)))
-    return int(rows[0][0]) if rows else None
+    found = rows(database, ID, _address(key))
+    return int(found[0][0]) if found else None
 
 
-async def make_known(database: aiosqlite.Connection, message: Message, now: float) -> int:
+def make_known(database: sqlite3.Connection, message: Message, now: float) -> int:
     """Record the thread of its first turn; the message itself is among the events already."""
     known = message.direct or message.trigger is Trigger.COMMAND
     if message.starts_thread:
         # Slack may deliver an answer to a message before the message: then somebody wrote
         # already, and who it was is found out as for a thread that is joined in its middle.
-        earlier = await database.execute_fetchall(
-            _HEARD_BEFORE, (*_address(message.thread), message.event_id)
-        )
+        earlier = rows(database, _HEARD_BEFORE, (*_address(message.thread), message.event_id))
         known = known or not list(earlier)
     values = (*_address(message.thread), known, now)
-    ((number,),) = await database.execute_fetchall(_MAKE, values)
+    ((number,),) = rows(database, _MAKE, values)
     return int(number)
 
 
-async def join(database: aiosqlite.Connection, thread: int, people: Iterable[str]) -> None:
+def join(database: sqlite3.Connection, thread: int, people: Iterable[str]) -> None:
     """Make people part of a thread."""
     for user in sorted(people):
-        await database.execute_fetchall(_JOIN, (thread, user))
+        rows(database, _JOIN, (thread, user))
 
 
-async def people_in(database: aiosqlite.Connection, thread: int) -> frozenset[str]:
+def people_in(database: sqlite3.Connection, thread: int) -> frozenset[str]:
     """Those who take part in a thread."""
-    return frozenset(row[0] for row in await database.execute_fetchall(_PEOPLE, (thread,)))
+    return frozenset(row[0] for row in rows(database, _PEOPLE, (thread,)))
 
 
-async def read_thread(database: aiosqlite.Connection, key: ThreadKey) -> Thread | None:
+def read_thread(database: sqlite3.Connection, key: ThreadKey) -> Thread | None:
     """A known thread."""
-    rows = list(await database.execute_fetchall(_THREAD, _address(key)))
-    if not rows:
+    found = rows(database, _THREAD, _address(key))
+    if not found:
         return None
     return Thread(
         key=key,
-        generation=rows[0][0],
-        people=frozenset(row[2] for row in rows if row[2] is not None),
-        people_known=bool(rows[0][1]),
+        generation=found[0][0],
+        people=frozenset(row[2] for row in found if row[2] is not None),
+        people_known=bool(found[0][1]),
     )
 
 
-async def note_people(
-    database: aiosqlite.Connection, key: ThreadKey, people: frozenset[str]
-) -> None:
+def note_people(database: sqlite3.Connection, key: ThreadKey, people: frozenset[str]) -> None:
     """Add people to a thread whose earlier messages have been looked at."""
-    thread = await thread_id(database, key)
+    thread = thread_id(database, key)
     if thread is None:
         raise StoreError(f"thread {key} is not on record")
-    await join(database, thread, people)
-    await database.execute_fetchall("UPDATE threads SET people_known = 1 WHERE id = ?", (thread,))
+    join(database, thread, people)
+    rows(database, "UPDATE threads SET people_known = 1 WHERE id = ?", (thread,))
 
 
-async def note_part(database: aiosqlite.Connection, turn: Turn, part: Part) -> None:
+def note_part(database: sqlite3.Connection, turn: Turn, part: Part) -> None:
     """Keep where a part of a reply stands."""
     values = (part.number, part.ts, part.delivery, part.closed, turn.id, turn.epoch)
-    if not list(await database.execute_fetchall(_NOTE_PART, values)):
+    if not rows(database, _NOTE_PART, values):
         log.warning("part %d of turn %d is not kept: the turn was taken over", part.number, turn.id)
 
 
-async def read_parts(database: aiosqlite.Connection, turn: Turn) -> Sequence[Part]:
+def read_parts(database: sqlite3.Connection, turn: Turn) -> Sequence[Part]:
     """The kept parts of a turn's reply, by number."""
-    rows = await database.execute_fetchall(_PARTS, (turn.id,))
     return tuple(
         Part(number=number, ts=ts, delivery=Delivery(delivery), closed=bool(closed))
-        for number, ts, delivery, closed in rows
+        for number, ts, delivery, closed in rows(database, _PARTS, (turn.id,))
     )
 
 

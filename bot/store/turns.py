@@ -9,11 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-import aiosqlite
-
 from bot.errors import StoreError
 from bot.model import Message, ThreadKey, Trigger, Turn, TurnState
 from bot.store.accepting import storable
+from bot.store.database import rows
 
 _TURN = """
     SELECT n.id, n.event_id, h.team, h.channel, h.root_ts, n.ts, n.user, n.user_team, n.text,
@@ -79,69 +78,69 @@ RUNNING_IN = f"""
 """
 
 
-async def claim(database: aiosqlite.Connection, now: float, per_user: int) -> Turn | None:
+def claim(database: sqlite3.Connection, now: float, per_user: int) -> Turn | None:
     """Take the next turn that may run."""
-    claimed = await database.execute_fetchall(CLAIM, {"now": now, "per_user": per_user})
+    claimed = rows(database, CLAIM, {"now": now, "per_user": per_user})
     for (number,) in claimed:
-        return await _first(database, f"{_TURN} WHERE n.id = ?", (number,))
+        return _first(database, f"{_TURN} WHERE n.id = ?", (number,))
     return None
 
 
-async def begin(database: aiosqlite.Connection, turn: Turn, now: float) -> bool:
+def begin(database: sqlite3.Connection, turn: Turn, now: float) -> bool:
     """Note that the prompt is about to be sent, or give way to an earlier message."""
-    if await _changed(database, _BEGIN, {**_mine(turn), "now": now}):
+    if _changed(database, _BEGIN, {**_mine(turn), "now": now}):
         return True
-    await hand_back(database, turn)
+    hand_back(database, turn)
     return False
 
 
-async def hand_back(database: aiosqlite.Connection, turn: Turn) -> bool:
+def hand_back(database: sqlite3.Connection, turn: Turn) -> bool:
     """Make a running turn wait again."""
-    return await _changed(database, _HAND_BACK, _mine(turn))
+    return _changed(database, _HAND_BACK, _mine(turn))
 
 
-async def record_answer(
-    database: aiosqlite.Connection, turn: Turn, outcome: TurnState, answer: str
+def record_answer(
+    database: sqlite3.Connection, turn: Turn, outcome: TurnState, answer: str
 ) -> bool:
     """Store the answer and the state that goes with it."""
     values = {**_mine(turn), "outcome": _final(outcome), "answer": storable(answer)}
-    return await _changed(database, _RECORD, values)
+    return _changed(database, _RECORD, values)
 
 
-async def finish(database: aiosqlite.Connection, turn: Turn, state: TurnState, now: float) -> bool:
+def finish(database: sqlite3.Connection, turn: Turn, state: TurnState, now: float) -> bool:
     """End a running turn."""
-    return await _changed(database, _FINISH, {**_mine(turn), "state": _final(state), "now": now})
+    return _changed(database, _FINISH, {**_mine(turn), "state": _final(state), "now": now})
 
 
-async def recover(database: aiosqlite.Connection, now: float) -> Sequence[Turn]:
+def recover(database: sqlite3.Connection, now: float) -> Sequence[Turn]:
     """Claim anew what a process that is gone had claimed."""
-    await database.execute_fetchall(RECOVER, (now,))
-    return tuple(_turn(row) for row in await database.execute_fetchall(RUNNING))
+    rows(database, RECOVER, (now,))
+    return tuple(_turn(row) for row in rows(database, RUNNING))
 
 
-async def find(database: aiosqlite.Connection, team: str, channel: str, ts: str) -> Turn | None:
+def find(database: sqlite3.Connection, team: str, channel: str, ts: str) -> Turn | None:
     """The turn of a message."""
-    return await _first(database, FIND, (team, channel, ts))
+    return _first(database, FIND, (team, channel, ts))
 
 
-async def running(database: aiosqlite.Connection, key: ThreadKey) -> Turn | None:
+def running(database: sqlite3.Connection, key: ThreadKey) -> Turn | None:
     """The running turn of a thread."""
-    return await _first(database, RUNNING_IN, (key.team, key.channel, key.root_ts))
+    return _first(database, RUNNING_IN, (key.team, key.channel, key.root_ts))
 
 
-async def show_waiting(database: aiosqlite.Connection, turn: Turn) -> bool:
+def show_waiting(database: sqlite3.Connection, turn: Turn) -> bool:
     """Note that a waiting turn is shown as waiting."""
-    return await _changed(database, _SHOW_WAITING, {"id": turn.id})
+    return _changed(database, _SHOW_WAITING, {"id": turn.id})
 
 
-async def reword(database: aiosqlite.Connection, turn: Turn, text: str) -> bool:
+def reword(database: sqlite3.Connection, turn: Turn, text: str) -> bool:
     """Replace a waiting turn's text."""
-    return await _changed(database, _REWORD, {"id": turn.id, "text": storable(text)})
+    return _changed(database, _REWORD, {"id": turn.id, "text": storable(text)})
 
 
-async def withdraw(database: aiosqlite.Connection, turn: Turn, now: float) -> bool:
+def withdraw(database: sqlite3.Connection, turn: Turn, now: float) -> bool:
     """End a waiting turn."""
-    return await _changed(database, _WITHDRAW, {"id": turn.id, "now": now})
+    return _changed(database, _WITHDRAW, {"id": turn.id, "now": now})
 
 
 def _mine(turn: Turn) -> dict[str, object]:
@@ -154,18 +153,12 @@ def _final(state: TurnState) -> TurnState:
     return state
 
 
-async def _changed(
-    database: aiosqlite.Connection, statement: str, values: Mapping[str, object]
-) -> bool:
-    # The driver takes names from a mapping, though its annotation knows sequences only.
-    rows = await database.execute_fetchall(statement, values)
-    return bool(list(rows))
+def _changed(database: sqlite3.Connection, statement: str, values: Mapping[str, object]) -> bool:
+    return bool(rows(database, statement, values))
 
 
-async def _first(
-    database: aiosqlite.Connection, query: str, values: tuple[object, ...]
-) -> Turn | None:
-    for row in await database.execute_fetchall(query, values):
+def _first(database: sqlite3.Connection, query: str, values: tuple[object, ...]) -> Turn | None:
+    for row in rows(database, query, values):
         return _turn(row)
     return None
 

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
-import aiosqlite
-
 from bot.errors import StoreError
+from bot.store.database import Database
 
 T = TypeVar("T")
 
-Write = Callable[[aiosqlite.Connection], Awaitable[T]]
+Write = Callable[[sqlite3.Connection], T]
 """Statements that belong together. They may be undone, so they touch nothing but the database."""
 
 MAX_WAITING = 20_000
@@ -36,21 +37,21 @@ class _Job(Generic[T]):
         self._error: Exception | None = None
         self.told: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
 
-    async def run(self, database: aiosqlite.Connection) -> None:
+    def run(self, database: sqlite3.Connection) -> None:
         """Do the write under a savepoint: when it fails, its neighbours in the commit stay.
 
-        Raises only when the whole transaction is gone.
+        On the database's thread. Raises only when the whole transaction is gone.
         """
-        await database.execute("SAVEPOINT one")
+        database.execute("SAVEPOINT one")
         try:
-            self._result = await self._write(database)
+            self._result = self._write(database)
         except Exception as error:
             # A full disk or a failing one makes SQLite undo the whole transaction by itself.
             if not database.in_transaction:
                 raise
-            await database.execute("ROLLBACK TO one")
+            database.execute("ROLLBACK TO one")
             self._error = error
-        await database.execute("RELEASE one")
+        database.execute("RELEASE one")
 
     def tell(self) -> None:
         """The commit is on disk."""
@@ -67,7 +68,7 @@ class _Job(Generic[T]):
 class Writer:
     """Runs writes in the order in which they come, many to a commit."""
 
-    def __init__(self, database: aiosqlite.Connection, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, database: Database, *, max_waiting: int = MAX_WAITING) -> None:
         self._database = database
         self._waiting: asyncio.Queue[_Job[object] | None] = asyncio.Queue(max_waiting)
         self._closed = False
@@ -111,22 +112,27 @@ class Writer:
 
     async def _commit(self, batch: Sequence[_Job[object]]) -> None:
         try:
-            await self._database.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                await job.run(self._database)
-            await self._database.execute("COMMIT")
+            await self._database.run(partial(_commit, batch))
         except Exception as error:  # whatever it is, all who wait are told
-            await self._undo()
             for job in batch:
                 job.fail(error)
             return
         for job in batch:
             job.tell()
 
-    async def _undo(self) -> None:
-        """Leave no transaction open, whatever state the failure left behind."""
-        with contextlib.suppress(Exception):  # the failure that led here is the one to tell
-            await self._database.rollback()
+
+def _commit(batch: Sequence[_Job[object]], database: sqlite3.Connection) -> None:
+    """Do all writes of a batch in one transaction; on disk when this returns."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for job in batch:
+            job.run(database)
+        database.execute("COMMIT")
+    except BaseException:
+        # Leave no transaction open, and let no trouble on the way hide the first.
+        with contextlib.suppress(sqlite3.Error):
+            database.rollback()
+        raise
 
 
 def store_error(error: Exception) -> StoreError:

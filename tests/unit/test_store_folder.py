@@ -9,10 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from bot.errors import DataFolderInUse, SchemaTooNew, StoreError
@@ -65,9 +64,8 @@ async def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     async with opened(tmp_path):
         pass
     newer = MIGRATIONS[-1].number + 1
-    with sqlite3.connect(tmp_path / "threadpilot.db") as database:
+    with closing(sqlite3.connect(tmp_path / "threadpilot.db")) as database:
         database.execute(f"PRAGMA user_version = {newer}")
-    database.close()
     with pytest.raises(SchemaTooNew, match=f"schema {newer}"):
         async with opened(tmp_path):
             pytest.fail("opened")
@@ -128,21 +126,19 @@ def test_a_folder_that_may_not_be_written_gets_clear_words() -> None:
     assert "DATA_DIR must be a folder that the bot's own account may write to" in ended.stdout
 
 
-async def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:
+def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:
     broken = Migration(
         number=2, purpose="for this test", statements=("CREATE TABLE notes (note)", "NO SQL")
     )
     sound = Migration(number=2, purpose="for this test", statements=("CREATE TABLE notes (note)",))
-    async with aiosqlite.connect(tmp_path / "old.db", isolation_level=None) as database:
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as database:
         with pytest.raises(sqlite3.OperationalError):
-            await migrate(database, (*MIGRATIONS, broken))
-        ((version,),) = await database.execute_fetchall("PRAGMA user_version")
-        assert version == 1
-        await migrate(database, (*MIGRATIONS, sound))
-        await migrate(database, (*MIGRATIONS, sound))
-        ((version,),) = await database.execute_fetchall("PRAGMA user_version")
-        assert version == 2
-        assert list(await database.execute_fetchall("SELECT * FROM notes")) == []
+            migrate(database, (*MIGRATIONS, broken))
+        assert database.execute("PRAGMA user_version").fetchall() == [(1,)]
+        migrate(database, (*MIGRATIONS, sound))
+        migrate(database, (*MIGRATIONS, sound))
+        assert database.execute("PRAGMA user_version").fetchall() == [(2,)]
+        assert database.execute("SELECT * FROM notes").fetchall() == []
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
@@ -151,16 +147,15 @@ def test_migrations_are_numbered_without_a_gap() -> None:
 
 
 @pytest.mark.parametrize("statement", [CLAIM, RECOVER, RUNNING, FIND, RUNNING_IN])
-async def test_old_turns_are_never_read_through(tmp_path: Path, statement: str) -> None:
+def test_old_turns_are_never_read_through(tmp_path: Path, statement: str) -> None:
     """With a million old turns on record, what happens at every message reads the open ones only:
     every table is searched, or walked along one of the partial indexes."""
-    async with aiosqlite.connect(tmp_path / "plan.db", isolation_level=None) as database:
-        await migrate(database)
-        values: object = (
-            {"now": 0.0, "per_user": 2} if ":now" in statement else ("",) * (statement.count("?"))
-        )
-        rows = await database.execute_fetchall(f"EXPLAIN QUERY PLAN {statement}", values)
-        steps = [str(row[3]) for row in rows]
-    walks = [step for step in steps if step.startswith("SCAN") and "INDEX turns_" not in step]
+    values: dict[str, float] | tuple[str, ...] = ("",) * statement.count("?")
+    if ":now" in statement:
+        values = {"now": 0.0, "per_user": 2}
+    with closing(sqlite3.connect(tmp_path / "plan.db", isolation_level=None)) as database:
+        migrate(database)
+        plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+    steps = [str(row[3]) for row in plan]
     assert steps
-    assert walks == []
+    assert [s for s in steps if s.startswith("SCAN") and "INDEX turns_" not in s] == []

@@ -7,51 +7,48 @@ import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiosqlite
 import pytest
 
 from bot.errors import StoreError
+from bot.store.database import Database, connected
 from bot.store.writer import Write, Writer
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    async with aiosqlite.connect(tmp_path / "words.db", isolation_level=None) as database:
-        await database.execute("PRAGMA foreign_keys = ON")
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with connected(tmp_path / "words.db") as database:
         await database.execute("CREATE TABLE words (word TEXT UNIQUE)")
         await database.execute("CREATE TABLE echoes (word TEXT REFERENCES words (word))")
         yield database
 
 
 @pytest.fixture
-async def writer(database: aiosqlite.Connection) -> AsyncIterator[Writer]:
+async def writer(database: Database) -> AsyncIterator[Writer]:
     writer = Writer(database)
     yield writer
     await writer.close()
 
 
 def add(*words: str) -> Write[str]:
-    async def write(database: aiosqlite.Connection) -> str:
+    def write(database: sqlite3.Connection) -> str:
         for word in words:
-            await database.execute("INSERT INTO words VALUES (?)", (word,))
+            database.execute("INSERT INTO words VALUES (?)", (word,))
         return " ".join(words)
 
     return write
 
 
-async def echo_nothing(database: aiosqlite.Connection) -> None:
+def echo_nothing(database: sqlite3.Connection) -> None:
     """A write whose fault shows only when it is committed."""
-    await database.execute("PRAGMA defer_foreign_keys = ON")
-    await database.execute("INSERT INTO echoes VALUES ('never said')")
+    database.execute("PRAGMA defer_foreign_keys = ON")
+    database.execute("INSERT INTO echoes VALUES ('never said')")
 
 
-async def words(database: aiosqlite.Connection) -> list[str]:
+async def words(database: Database) -> list[str]:
     return [row[0] for row in await database.execute_fetchall("SELECT word FROM words ORDER BY 1")]
 
 
-async def test_what_comes_together_goes_in_one_commit(
-    database: aiosqlite.Connection, writer: Writer
-) -> None:
+async def test_what_comes_together_goes_in_one_commit(database: Database, writer: Writer) -> None:
     said: list[str] = []
     await database.set_trace_callback(said.append)
     answers = await asyncio.gather(*(writer.do(add(f"{n:02}")) for n in range(20)))
@@ -61,7 +58,7 @@ async def test_what_comes_together_goes_in_one_commit(
 
 
 async def test_a_failing_write_leaves_its_neighbours_alone(
-    database: aiosqlite.Connection, writer: Writer
+    database: Database, writer: Writer
 ) -> None:
     first, failed, last = await asyncio.gather(
         writer.do(add("marsupilami")),
@@ -75,9 +72,7 @@ async def test_a_failing_write_leaves_its_neighbours_alone(
     assert await words(database) == ["marsupilami", "palombia"]
 
 
-async def test_a_failing_commit_fails_all_that_it_holds(
-    database: aiosqlite.Connection, writer: Writer
-) -> None:
+async def test_a_failing_commit_fails_all_that_it_holds(database: Database, writer: Writer) -> None:
     outcomes = await asyncio.gather(
         writer.do(add("marsupilami")), writer.do(echo_nothing), return_exceptions=True
     )
@@ -87,9 +82,7 @@ async def test_a_failing_commit_fails_all_that_it_holds(
     assert await words(database) == ["houba"]
 
 
-async def test_a_full_disk_fails_the_commit_and_passes(
-    database: aiosqlite.Connection, writer: Writer
-) -> None:
+async def test_a_full_disk_fails_the_commit_and_passes(database: Database, writer: Writer) -> None:
     """SQLite undoes the whole transaction by itself then: nobody may be told that it is kept."""
     ((pages,),) = await database.execute_fetchall("PRAGMA page_count")
     await database.execute_fetchall(f"PRAGMA max_page_count = {pages}")
@@ -104,7 +97,7 @@ async def test_a_full_disk_fails_the_commit_and_passes(
     assert await writer.do(add("h" * 100_000)) == "h" * 100_000
 
 
-async def test_more_than_may_wait_is_refused(database: aiosqlite.Connection) -> None:
+async def test_more_than_may_wait_is_refused(database: Database) -> None:
     writer = Writer(database, max_waiting=2)
     outcomes = await asyncio.gather(
         *(writer.do(add(word)) for word in ("a", "b", "c")), return_exceptions=True
@@ -115,7 +108,7 @@ async def test_more_than_may_wait_is_refused(database: aiosqlite.Connection) -> 
 
 
 async def test_what_nobody_waits_for_any_more_is_left_out(
-    database: aiosqlite.Connection, writer: Writer
+    database: Database, writer: Writer
 ) -> None:
     given_up = asyncio.create_task(writer.do(add("marsupilami")))
     await asyncio.sleep(0)
@@ -126,7 +119,7 @@ async def test_what_nobody_waits_for_any_more_is_left_out(
 
 
 async def test_closing_writes_what_waits_and_takes_nothing_more(
-    database: aiosqlite.Connection,
+    database: Database,
 ) -> None:
     writer = Writer(database)
     late = asyncio.create_task(writer.do(add("marsupilami")))
