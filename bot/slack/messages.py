@@ -47,6 +47,8 @@ class Shown:
     """Whether it is a stream that has not been stopped."""
     started: float = 0.0
     """When its stream was started, on the clock's `monotonic`."""
+    noted_closed: bool = False
+    """Whether it is on record as a message that needs no closing."""
 
 
 class Client:
@@ -153,6 +155,9 @@ class Messages:
         except CallError as error:
             if error.code not in _OVER:
                 log.warning("a stream could not be stopped: %s", error)
+            elif not shown.noted_closed:
+                shown.live = False
+                await self.note(shown)
         shown.live, shown.sent = False, None
 
     async def post(self, number: int, text: str) -> Shown:
@@ -193,6 +198,8 @@ class Messages:
             await self.stop(shown)
             await self._update(shown, text)
         shown.sent = text
+        if not shown.noted_closed:
+            await self.note(shown)
 
     async def delete(self, shown: Shown) -> None:
         """Take a message away; fine when it has gone already."""
@@ -234,6 +241,8 @@ class Messages:
             await self._note_part(self._turn, part)
         except BotError as error:
             log.warning("a part of the reply could not be noted: %s", error)
+        else:
+            shown.noted_closed = part.closed
 
     async def _update(self, shown: Shown, text: str) -> None:
         await self._client.calls(

@@ -1,0 +1,122 @@
+"""Replies of the bot in a real sandbox over real HTTP, without a model: the test says the words."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import aiohttp
+
+from bot.model import Message, Part, ThreadKey, Trigger, Turn, TurnState
+from bot.ports import Clock
+from bot.slack.calls import make_client
+from bot.slack.workspace import SlackWorkspace
+from tests.conformance.outside import ALICE, BOT, GENERAL, TEAM, Json, Outside, sandbox_from_outside
+
+ALICE_ID = "UALICE"
+ONE = frozenset({ALICE_ID})
+SEVERAL = frozenset({ALICE_ID, "UBOB"})
+
+_ids = itertools.count(1)
+
+
+class QuickClock:
+    """`bot.ports.Clock` on which a second is a fiftieth: pauses end soon, in their order."""
+
+    speed = 50.0
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.speed)
+
+
+@dataclass
+class Replying:
+    """What a test has in hand."""
+
+    outside: Outside
+    session: aiohttp.ClientSession
+    clock: Clock
+    noted: dict[int, dict[int, Part]] = field(default_factory=dict)
+    """The parts as a store would have them: by turn and number."""
+    workspace: SlackWorkspace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """The bot as it comes back: it knows only what was noted."""
+        client = make_client(BOT, f"{self.outside.url}/api/", self.session)
+        self.workspace = SlackWorkspace(client, self.clock, self._note_part)
+
+    async def _note_part(self, turn: Turn, part: Part) -> None:
+        self.noted.setdefault(turn.id, {})[part.number] = part
+
+    def parts(self, turn: Turn) -> Sequence[Part]:
+        return sorted(self.noted.get(turn.id, {}).values(), key=lambda part: part.number)
+
+    async def asked(self, channel: str = GENERAL, token: str = ALICE) -> Turn:
+        """A person's question, as a turn that runs."""
+        ts = await self.outside.say(token, channel, "a question")
+        message = Message(
+            event_id=f"Ev{next(_ids)}",
+            thread=ThreadKey(team=TEAM, channel=channel, root_ts=ts),
+            ts=ts,
+            user=ALICE_ID,
+            user_team=TEAM,
+            text="a question",
+            trigger=Trigger.MENTION,
+        )
+        return Turn(id=next(_ids), message=message, state=TurnState.RUNNING, epoch=1)
+
+    async def fault(self, method: str, kind: str, times: int = 1, **more: object) -> None:
+        await self.outside.control(
+            "faults", {"method": method, "kind": kind, "times": times, **more}
+        )
+
+    async def no_faults(self) -> None:
+        """Slack is well again."""
+        async with self.outside.http.delete(f"{self.outside.url}/sandbox/faults") as answer:
+            assert answer.status == 200
+
+    async def messages(self, turn: Turn) -> list[Json]:
+        """The bot's messages in the turn's thread, oldest first."""
+        thread = turn.message.thread
+        said = await self.outside.do(
+            "conversations.replies",
+            ALICE,
+            channel=thread.channel,
+            ts=thread.root_ts,
+            include_all_metadata=True,
+            limit=1000,
+        )
+        return [message for message in said["messages"] if message.get("bot_id")]
+
+    async def texts(self, turn: Turn) -> list[str]:
+        return [str(message["text"]) for message in await self.messages(turn)]
+
+    async def methods(self) -> list[str]:
+        """The app's calls in their order, by method."""
+        listed = await self.outside.control("calls")
+        return [str(call["method"]) for call in listed]
+
+
+def again(turn: Turn) -> Turn:
+    """The turn as a restart claims it."""
+    return replace(turn, epoch=turn.epoch + 1)
+
+
+@asynccontextmanager
+async def replying(clock: Clock | None = None) -> AsyncIterator[Replying]:
+    """A fresh sandbox and a bot that can reply in it."""
+    async with sandbox_from_outside() as outside, aiohttp.ClientSession() as session:
+        yield Replying(outside, session, clock or QuickClock())

@@ -1,0 +1,285 @@
+"""Whatever fails on the way to Slack, the thread shows the answer: whole, and once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.errors import SlackError
+from bot.model import Turn
+from tests.conformance.outside import ALICE, GENERAL, eventually
+from tests.slack.replying import ONE, SEVERAL, Replying, again, replying
+
+WORDS = ["One ", "two ", "three ", "four."]
+WHOLE = "".join(WORDS)
+
+STREAM_CALLS = ["chat.startStream", "chat.appendStream", "chat.stopStream"]
+POST_CALLS = ["chat.postMessage", "chat.update"]
+BREAKING = ["drop_before", "drop_after", "500", "garbage", "429"]
+
+
+@pytest.fixture
+async def bot() -> AsyncIterator[Replying]:
+    async with replying() as bot:
+        yield bot
+
+
+async def say_it(bot: Replying, people: frozenset[str]) -> list[str]:
+    """An answer in pieces, each with time to go out; what the thread shows after it."""
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, people) as reply:
+        for word in WORDS:
+            reply.append(word)
+            await asyncio.sleep(0.04)
+        await reply.finish(WHOLE)
+        shown = await bot.texts(turn)
+    assert all(part.closed for part in bot.parts(turn))
+    return shown
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("feature_disabled", "unknown_method", "not_authorized", "missing_recipient_user_id"),
+        *("missing_recipient_team_id", "invalid_chunks", "internal_error", "ratelimited"),
+    ],
+)
+async def test_where_streaming_is_refused_the_answer_comes_by_edits(
+    bot: Replying, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await bot.fault("chat.startStream", "error", error=code, times=5)
+    assert await say_it(bot, ONE) == [WHOLE]
+    assert len(await bot.outside.calls("chat.startStream")) == 1
+    assert "delivery=edits" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["chat.appendStream", "chat.stopStream"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("message_not_in_streaming_state", "streaming_state_conflict", "streaming_mode_mismatch"),
+        *("msg_too_long", "unknown_method", "not_authorized", "invalid_chunks", "fatal_error"),
+        "stopped_by_user",
+    ],
+)
+async def test_a_stream_that_breaks_is_completed_by_edits(
+    bot: Replying, method: str, code: str
+) -> None:
+    await bot.fault(method, "error", error=code)
+    assert await say_it(bot, ONE) == [WHOLE]
+
+
+@pytest.mark.parametrize("kind", BREAKING)
+@pytest.mark.parametrize("method", STREAM_CALLS)
+async def test_a_broken_call_of_a_stream_neither_loses_nor_doubles_anything(
+    bot: Replying, method: str, kind: str
+) -> None:
+    await bot.fault(method, kind)
+    assert await say_it(bot, ONE) == [WHOLE]
+
+
+@pytest.mark.parametrize("kind", BREAKING)
+@pytest.mark.parametrize("method", POST_CALLS)
+async def test_a_broken_call_of_a_post_neither_loses_nor_doubles_anything(
+    bot: Replying, method: str, kind: str
+) -> None:
+    await bot.fault(method, kind, times=2)
+    assert await say_it(bot, SEVERAL) == [WHOLE]
+
+
+async def test_a_post_is_not_repeated_while_nobody_can_tell_whether_it_was_done(
+    bot: Replying,
+) -> None:
+    await bot.fault("chat.postMessage", "drop_after")
+    await bot.fault("conversations.replies", "500", times=2)
+    assert await say_it(bot, SEVERAL) == [WHOLE]
+    assert len(await bot.outside.calls("chat.postMessage")) == 1
+
+
+async def test_a_stream_of_unknown_outcome_is_found_and_completed(bot: Replying) -> None:
+    await bot.fault("chat.startStream", "drop_after")
+    assert await say_it(bot, ONE) == [WHOLE]
+    assert await bot.outside.calls("chat.postMessage") == []
+
+
+async def test_one_bad_moment_of_everything_is_survived(bot: Replying) -> None:
+    for kind in ("drop_before", "500", "429"):
+        await bot.fault("*", kind, times=2)
+    assert await say_it(bot, ONE) == [WHOLE]
+
+
+async def test_a_long_wait_for_slack_keeps_the_order(bot: Replying) -> None:
+    await bot.fault("chat.appendStream", "429", retry_after=3)
+    assert await say_it(bot, ONE) == [WHOLE]
+    assert "chat.update" not in await bot.methods()
+
+
+async def test_a_message_that_somebody_deleted_is_posted_anew(bot: Replying) -> None:
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+        reply.append("One ")
+        (message,) = await eventually(lambda: bot.messages(turn), "the message is there")
+        await bot.outside.do("chat.delete", ALICE, channel=GENERAL, ts=message["ts"])
+        await reply.finish(WHOLE)
+    assert await bot.texts(turn) == [WHOLE]
+
+
+async def test_what_a_person_stopped_stays_and_is_not_posted_again(bot: Replying) -> None:
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        reply.append("One ")
+        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await bot.outside.do(
+            "agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=turn.message.ts
+        )
+        reply.append("two ")
+        await eventually(lambda: bot.outside.calls("chat.appendStream"), "the stream is tried")
+        reply.append("three ")
+        await asyncio.sleep(0.1)
+        assert await bot.texts(turn) == ["One "]
+        await reply.finish("One two ", "Stopped.")
+    assert await bot.texts(turn) == ["One two \n\n_Stopped._"]
+    assert await bot.outside.calls("chat.postMessage") == []
+
+
+@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
+async def test_slack_refusing_everything_is_said_to_the_turn(
+    bot: Replying, people: frozenset[str]
+) -> None:
+    for method in ("chat.startStream", "chat.postMessage"):
+        await bot.fault(method, "error", error="is_archived", times=1_000)
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, people) as reply:
+        reply.append("One ")
+        with pytest.raises(SlackError, match="is_archived"):
+            await reply.finish(WHOLE)
+    assert await bot.texts(turn) == []
+
+
+async def test_slack_out_of_reach_is_said_to_the_turn(bot: Replying) -> None:
+    await bot.fault("*", "drop_before", times=10_000)
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        reply.append("One ")
+        with pytest.raises(SlackError, match="unreachable"):
+            await reply.finish(WHOLE)
+
+
+async def test_more_streams_than_slack_allows_in_a_minute_become_edits(bot: Replying) -> None:
+    for _ in range(20):
+        turn = await bot.asked()
+        async with bot.workspace.reply_to(turn, ONE) as reply:
+            reply.append("One ")
+            await eventually(lambda turn=turn: bot.texts(turn), "it is there")  # type: ignore[misc]  # a default binds the loop's turn
+            await reply.finish(WHOLE)
+        assert await bot.texts(turn) == [WHOLE]
+    refused = [c for c in await bot.outside.calls("chat.startStream") if c["status"] == 429]
+    assert refused == []
+    assert len(await bot.outside.calls("chat.startStream")) < 20
+
+
+# After a restart --------------------------------------------------------------------------------
+
+
+async def die_with(
+    bot: Replying, turn: Turn, people: frozenset[str], text: str, messages: int = 1
+) -> None:
+    """Put out a reply's messages and then die: the network is cut before anything is closed."""
+    entered = bot.workspace.reply_to(turn, people)
+    reply = await entered.__aenter__()
+    reply.append(text)
+
+    async def out() -> bool:
+        return len(await bot.messages(turn)) == messages
+
+    await eventually(out, "the messages are out")
+    await bot.fault("*", "drop_before", times=10_000)
+    await entered.__aexit__(None, None, None)
+    await bot.no_faults()
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "unnoted"])
+@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
+async def test_a_reply_cut_short_is_taken_over_and_stands_in_the_thread_once(
+    bot: Replying, people: frozenset[str], noted: bool
+) -> None:
+    """The process dies with a message out, before or after it had noted it."""
+    turn = await bot.asked()
+    await die_with(bot, turn, people, "Half an answ")
+    parts = bot.parts(turn) if noted else ()
+    bot.restart()
+    async with bot.workspace.reply_to(again(turn), people, parts) as reply:
+        await reply.finish("Half an answer, and the rest.")
+    assert await bot.texts(turn) == ["Half an answer, and the rest."]
+
+
+async def test_messages_that_the_answer_no_longer_needs_are_taken_away(bot: Replying) -> None:
+    turn = await bot.asked()
+    await die_with(bot, turn, ONE, "word " * 4_000, messages=2)
+    parts = bot.parts(turn)
+    bot.restart()
+    async with bot.workspace.reply_to(again(turn), ONE, parts) as reply:
+        await reply.finish("", "The answer is lost.")
+    assert await bot.texts(turn) == ["_The answer is lost._"]
+
+
+async def test_a_turn_asked_again_after_a_restart_answers_over_what_stands_there(
+    bot: Replying,
+) -> None:
+    turn = await bot.asked()
+    await die_with(bot, turn, ONE, "Half an answ")
+    parts = bot.parts(turn)
+    bot.restart()
+    async with bot.workspace.reply_to(again(turn), ONE, parts) as reply:
+        for word in WORDS:
+            reply.append(word)
+            await asyncio.sleep(0.04)
+        await reply.finish(WHOLE)
+    assert await bot.texts(turn) == [WHOLE]
+
+
+async def test_the_reply_of_another_turn_in_the_thread_is_left_alone(bot: Replying) -> None:
+    first = await bot.asked()
+    async with bot.workspace.reply_to(first, ONE) as reply:
+        reply.append("The first")
+        await eventually(lambda: bot.texts(first), "the stream is there")
+        await reply.finish("The first answer.")
+    ts = await bot.outside.say(ALICE, GENERAL, "and?", thread_ts=first.message.ts)
+    asked = replace(first.message, ts=ts, event_id="EvSecond")
+    second = replace(first, id=first.id + 1_000, message=asked, epoch=2)
+    async with bot.workspace.reply_to(second, ONE) as reply:
+        await reply.finish("The second answer.")
+    assert await bot.texts(first) == ["The first answer.", "The second answer."]
+
+
+kinds = st.sampled_from(["drop_before", "drop_after", "500", "garbage", "429"])
+methods = st.sampled_from([*STREAM_CALLS, *POST_CALLS, "conversations.replies", "auth.test", "*"])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    faults=st.lists(st.tuples(methods, kinds), max_size=4),
+    people=st.sampled_from([ONE, SEVERAL]),
+    long=st.booleans(),
+)
+async def test_the_answer_stands_there_once_whatever_fails(
+    faults: list[tuple[str, str]], people: frozenset[str], long: bool
+) -> None:
+    words = [f"{number} " * (800 if long else 1) for number in range(6)]
+    async with replying() as bot:
+        for method, kind in faults:
+            await bot.fault(method, kind)
+        turn = await bot.asked()
+        async with bot.workspace.reply_to(turn, people) as reply:
+            for word in words:
+                reply.append(word)
+                await asyncio.sleep(0.02)
+            await reply.finish("".join(words))
+        shown = await bot.texts(turn)
+    assert "".join(shown) == "".join(words)
