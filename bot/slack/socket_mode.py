@@ -83,17 +83,15 @@ class SocketMode:
         client = AsyncWebClient(base_url=self.api_url, timeout=_ASK_SECONDS, retry_handlers=[])
         address = await _address(client, self.app_token)
         keeper = _Keeper(self, intake, client)
-        keeper.line.client.wss_uri = address
-        watching: asyncio.Task[None] | None = None
+        keeper.begin(address)
+        watching = asyncio.create_task(keeper.watch(), name="watching the line to Slack")
         try:
-            await keeper.line.connect()
-            watching = asyncio.create_task(keeper.watch(), name="watching the line to Slack")
+            await keeper.wait()
             yield
         finally:
-            if watching is not None:
-                watching.cancel()
-                await asyncio.wait({watching}, timeout=_CLOSE_SECONDS)
-            await keeper.line.close()
+            watching.cancel()
+            await asyncio.wait({watching}, timeout=_CLOSE_SECONDS)
+            await keeper.close()
 
 
 async def _address(client: AsyncWebClient, app_token: str) -> str:
@@ -120,7 +118,10 @@ class _Line(AsyncSocketModeHandler):
 
     client: SocketModeClient
 
-    def __init__(self, door: SocketMode, intake: Intake, client: AsyncWebClient) -> None:
+    def __init__(
+        self, door: SocketMode, intake: Intake, client: AsyncWebClient, heard: asyncio.Event
+    ) -> None:
+        """`heard` is set when Slack has said hello."""
         super().__init__(
             intake.app,
             door.app_token,
@@ -130,7 +131,7 @@ class _Line(AsyncSocketModeHandler):
         )
         self._intake = intake
         self._clock = door.clock
-        self._heard = asyncio.Event()
+        self._heard = heard
         self.client.message_listeners.append(self._hello)
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
@@ -140,13 +141,11 @@ class _Line(AsyncSocketModeHandler):
         await send_async_response(client, req, answer, self._clock.now())
 
     async def connect(self) -> None:
-        """Return when Slack has said hello. Raises `SlackError` after 30 s without it."""
+        """Connect, however often it takes; returns early when the line is closed."""
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                await self.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it none
-                await self._heard.wait()
-        except TimeoutError as error:
-            raise SlackError("unreachable", "Slack's Socket Mode does not answer") from error
+            await self.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it none
+        except Exception:
+            log.exception("connecting to Slack failed")
 
     async def close(self) -> None:
         """Hang up; bounded, and never raises for the line's sake."""
@@ -178,28 +177,42 @@ class _Keeper:
         self._door = door
         self._intake = intake
         self._client = client
-        self.line = _Line(door, intake, client)
+        self._heard = asyncio.Event()
+
+    def begin(self, address: str | None = None) -> None:
+        """Start a line; without an address it asks for one."""
+        self._line = _Line(self._door, self._intake, self._client, self._heard)
+        self._line.client.wss_uri = address
+        # On its own, so that the watch can help it while it is at it.
+        self._connecting = asyncio.create_task(self._line.connect(), name="connecting to Slack")
+
+    async def wait(self) -> None:
+        """Return when Slack has said hello. Raises `SlackError` after 30 s without it."""
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._heard.wait()
+        except TimeoutError as error:
+            raise SlackError("unreachable", "Slack's Socket Mode does not answer") from error
 
     async def watch(self) -> None:
         """Try the line for ever. What goes wrong is logged, and tried again."""
         down = 0
         while True:
             await self._door.clock.sleep(self._door.ping_seconds)
-            down = 0 if await self.line.client.is_connected() else down + 1
+            down = 0 if await self._line.client.is_connected() else down + 1
             if down >= _REPLACE_AFTER:
-                await self._replace()
+                log.warning("the line to Slack stays down; starting anew")
+                await self.close()
+                self.begin()
                 down = 0
             elif down >= _NEW_TICKET_AFTER:
                 # The SDK would use the same ticket again and again, and it is good for one
                 # connection only; without one it asks for a new one.
                 log.warning("the line to Slack is down; asking for a new ticket")
-                self.line.client.wss_uri = None
+                self._line.client.wss_uri = None
 
-    async def _replace(self) -> None:
-        log.warning("the line to Slack stays down; starting anew")
-        await self.line.close()
-        self.line = _Line(self._door, self._intake, self._client)
-        try:
-            await self.line.connect()
-        except SlackError as error:
-            log.warning("still no line to Slack: %s", error)
+    async def close(self) -> None:
+        """Give up the line; bounded."""
+        self._connecting.cancel()
+        await asyncio.wait({self._connecting}, timeout=_CLOSE_SECONDS)
+        await self._line.close()

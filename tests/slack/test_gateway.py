@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -199,6 +200,64 @@ async def test_a_ticket_that_is_refused_is_not_tried_for_ever(socket_bot: Hearin
 
     await eventually(heard_again, "a line is up again")
     assert len(await outside.calls("apps.connections.open")) >= before + 4
+
+
+async def test_a_line_that_stays_down_is_replaced(
+    socket_bot: Hearing, caplog: pytest.LogCaptureFixture
+) -> None:
+    outside = socket_bot.outside
+    await outside.control("faults", {"socket": "refuse", "times": 1_000})
+    await outside.control("faults", {"socket": "drop"})
+
+    async def replaced() -> bool:
+        return "starting anew" in caplog.text
+
+    await eventually(replaced, "the line is given up")
+    async with outside.http.delete(f"{outside.url}/sandbox/faults") as cleared:
+        assert cleared.status == 200
+
+    async def heard_again() -> bool:
+        await outside.say(ALICE, GENERAL, "@threadpilot still there?")
+        return bool(socket_bot.ears.messages)
+
+    await eventually(heard_again, "a line is up again", patience=20)
+    assert "ticket=" not in caplog.text
+
+
+async def test_slack_asking_for_a_new_line_is_obeyed(socket_bot: Hearing) -> None:
+    outside = socket_bot.outside
+    before = len(await outside.calls("apps.connections.open"))
+    await outside.control("faults", {"socket": "disconnect"})
+
+    async def renewed() -> bool:
+        return len(await outside.calls("apps.connections.open")) > before
+
+    await eventually(renewed, "a new line is asked for")
+    await outside.say(ALICE, GENERAL, "@threadpilot still there?")
+    assert [one.text for one in await heard(socket_bot, 1)] == ["still there?"]
+
+
+async def test_another_program_on_the_same_token_is_warned_of(
+    socket_bot: Hearing, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each event goes to one of them only: a bot that is sometimes silent."""
+    async with hearing(socket_bot.outside):
+        assert "2 programs listen with this SLACK_APP_TOKEN" in caplog.text
+
+
+async def test_leaving_ends_everything_that_was_begun(outside: Outside) -> None:
+    before = asyncio.all_tasks()
+    for way in ("socket", "http"):
+        async with hearing(outside, way) as bot:
+            await outside.say(ALICE, GENERAL, "@threadpilot hello")
+            await heard(bot, 1)
+        await outside.control("app", {"request_url": None})
+
+    async def ended() -> bool:
+        tasks = [repr(task) for task in asyncio.all_tasks() - before]
+        return not any("bot/slack/" in task or "slack_sdk" in task for task in tasks)
+
+    await eventually(ended, "no task is left behind")
 
 
 async def test_a_refused_app_token_is_one_clear_error(outside: Outside) -> None:
