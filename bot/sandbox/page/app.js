@@ -29,10 +29,12 @@ class App {
     this.modal = new Modal();
     this.main = el("main", { class: "main" });
     this.aside = el("aside", { class: "thread", hidden: true });
-    this.panes = el("div", { class: "panes" }, this.sidebar.host, el("div", { class: "scrim", on: { click: () => this.drawer(false) } }), this.main, this.aside);
+    this.panes = el("div", { class: "panes" },
+      this.sidebar.host, el("div", { class: "scrim", on: { click: () => this.drawer(false) } }),
+      this.main, iconButton("menu", OPEN_MENU, () => this.drawer(true), { class: "icon-button drawer-button" }),
+      this.aside);
     document.body.append(
       this.notices.host,
-      iconButton("menu", OPEN_MENU, () => this.drawer(true), { class: "icon-button drawer-button" }),
       this.panes, this.inspector.host, this.notices.toast, this.modal.dialog,
     );
     window.addEventListener("hashchange", () => this.moved());
@@ -79,7 +81,7 @@ class App {
   }
 
   /** What new events mean for where one looks. */
-  notice(name, { channel, message, thread_ts: thread, status, session }) {
+  notice(name, { channel, message }) {
     const here = currentPlace();
     if (name === "channel_joined" && here.channel && !this.state.channels.has(here.channel) && here.channel !== "home") {
       go({ channel: firstChannel(this.state) });
@@ -87,14 +89,15 @@ class App {
     if (name === "message" && channel !== here.channel && inChannelList(message) && message.user !== this.state.userId) {
       this.state.unread.add(channel);
     }
-    const answered = name === "message" && message.bot_id ? message.thread_ts : null;
-    const begun = name === "status" && (status || session === "processing") ? thread : null;
-    this.follow(channel, answered ?? begun);
+    this.follow();
   }
 
-  /** The app took up a thread that one began just now: open it, the focus stays where it is. */
-  follow(channel, thread) {
-    if (!thread || !this.desk.person.awaiting.delete(threadKey(channel, thread))) return;
+  /** When the app takes up what one wrote last, its thread opens; the focus stays where it is. */
+  follow() {
+    const { person } = this.desk;
+    if (!person.awaiting || !this.state.isTakenUp(person.awaiting.channel, person.awaiting.thread)) return;
+    const { channel, thread } = person.awaiting;
+    person.awaiting = null;
     if (currentPlace().channel === channel) this.desk.openThread(thread, { focus: false });
   }
 

@@ -10,8 +10,8 @@ import { clockTime, fullTime } from "./times.js";
 import { toolbar } from "./toolbar.js";
 import * as words from "./words.js";
 
-const TEXT_ENDS_IN = ["P", "UL", "OL", "LI", "BLOCKQUOTE", "DIV", "H1", "H2", "H3", "H4"];
-const CARET_GOES_IN = [...TEXT_ENDS_IN, "PRE", "CODE"];
+const TEXT_ENDS_IN = "p, ul, ol, li, blockquote, h1, h2, h3, h4, h5, h6, .prose, .blocks";
+const CARET_GOES_IN = `${TEXT_ENDS_IN}, .code, pre, pre > code`;
 
 /**
  * @param {object} message Slack's message object, or an ephemeral one
@@ -107,9 +107,9 @@ function attached(attachment, message, view) {
 }
 
 /** The innermost of these elements that the text ends in. */
-function lastOf(node, tags) {
+function lastOf(node, selector) {
   const last = node.lastElementChild;
-  return last && tags.includes(last.tagName) ? lastOf(last, tags) : node;
+  return last?.matches(selector) ? lastOf(last, selector) : node;
 }
 
 function reactions(message, { desk, channel }) {

@@ -21,8 +21,8 @@ export class Person {
     this.state = state;
     this.api = api;
     this.tell = tell;
-    /** Threads that this person began here and that nobody has answered yet. */
-    this.awaiting = new Set();
+    /** What this person wrote here last in a channel, until the app takes it up. */
+    this.awaiting = null;
   }
 
   /** Do it; null when it was refused, which the person has then been told. */
@@ -40,7 +40,11 @@ export class Person {
   async say(channel, thread, text) {
     if (/^\/[a-z]/i.test(text)) return this.command(channel, thread, text);
     const answer = await this.attempt("chat.postMessage", { channel, thread_ts: thread, text });
-    if (answer && !thread) this.awaiting.add(threadKey(channel, answer.ts));
+    if (answer && !thread) {
+      this.awaiting = { channel, thread: answer.ts };
+      // The app may have been quicker than the answer to the call.
+      this.state.changed("said");
+    }
     return answer !== null;
   }
 

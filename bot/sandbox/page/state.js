@@ -121,6 +121,13 @@ export class State {
     return this.statuses.get(threadKey(channel, threadTs)) ?? null;
   }
 
+  /** Whether the app has begun to answer in a thread. */
+  isTakenUp(channel, threadTs) {
+    const status = this.status(channel, threadTs);
+    return Boolean(status?.status) || status?.session === "processing"
+      || this.threadList(channel, threadTs).some((message) => message.bot_id && isReply(message));
+  }
+
   /** Who is behind an id, for mentions. */
   get names() {
     return {

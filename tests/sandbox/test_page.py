@@ -1,0 +1,362 @@
+"""The sandbox's page in a real browser: what somebody at the keyboard does, and sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from tests.browser import chromium, console_errors
+from tests.sandbox.page_stage import NOTICE, Stage, stage_in_its_own_thread
+from tests.sandbox_client import DEV, GENERAL
+
+WITHIN: Final = 15.0
+"""Seconds in which what should be seen is seen, on a slow machine."""
+
+
+class Page:
+    """The page as one person uses it."""
+
+    def __init__(self, driver: Chrome, stage: Stage) -> None:
+        self.driver = driver
+        self.stage = stage
+
+    def open(self, person: str = "UALICE", channel: str = GENERAL) -> Page:
+        """Come to the page as somebody, and wait until it is there."""
+        self.driver.get("about:blank")
+        self.driver.get(f"{self.stage.url}/#/{person}/{channel}")
+        self.sees(".sidebar .entry.here", "")
+        return self
+
+    def until(self, look: Callable[[], WebElement | bool | None], what: str) -> WebElement | bool:
+        """Wait until something is so."""
+        unsettled = [StaleElementReferenceException, ElementNotInteractableException]
+        wait = WebDriverWait(self.driver, WITHIN, 0.05, ignored_exceptions=unsettled)
+        return wait.until(lambda _: look(), f"not seen: {what}")
+
+    def sees(self, css: str, text: str) -> WebElement:
+        """Wait until an element that is shown has this text in it."""
+
+        def look() -> WebElement | None:
+            for element in self.driver.find_elements(By.CSS_SELECTOR, css):
+                if element.is_displayed() and text in element.text:
+                    return element
+            return None
+
+        found = self.until(look, f"{text!r} in {css}")
+        assert isinstance(found, WebElement)
+        return found
+
+    def sees_no(self, css: str) -> None:
+        """Wait until no such element is shown."""
+        self.until(
+            lambda: not any(
+                one.is_displayed() for one in self.driver.find_elements(By.CSS_SELECTOR, css)
+            ),
+            f"{css} gone",
+        )
+
+    def press(self, css: str, text: str = "") -> None:
+        """Click on what is there, as soon as it is there."""
+
+        def click() -> bool:
+            self.sees(css, text).click()
+            return True
+
+        self.until(click, f"{css} to press")
+
+    def write(self, text: str, where: str = ".main") -> None:
+        """Type into a composer and send it."""
+        field = self.sees(f"{where} .composer-field", "")
+        field.send_keys(text)
+        field.send_keys(Keys.ESCAPE, Keys.ENTER)
+
+    def menu_of(self, text: str) -> None:
+        """Open the menu of the message that has this text."""
+        message = self.sees(".message", text)
+        ActionChains(self.driver).move_to_element(message).perform()
+        more = ".message-tools [aria-haspopup=menu]:last-child"
+        message.find_element(By.CSS_SELECTOR, more).click()
+        self.sees(".menu", "")
+
+    def tells(self) -> str:
+        """All the text of the page."""
+        return self.driver.find_element(By.TAG_NAME, "body").text
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Chrome]:
+    with chromium() as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(driver: Chrome) -> Iterator[Page]:
+    with stage_in_its_own_thread() as stage:
+        console_errors(driver)
+        page = Page(driver, stage)
+        yield page.open()
+        assert console_errors(driver) == []
+        driver.get("about:blank")
+
+
+def test_a_mention_is_completed_and_its_answer_streams_into_the_thread(page: Page) -> None:
+    field = page.sees(".main .composer-field", "")
+    field.send_keys("@thr")
+    page.sees(".offer.chosen", "@threadpilot")
+    field.send_keys(Keys.TAB, "stream please", Keys.ENTER)
+
+    page.sees(".main .message .chip-user", "@threadpilot")
+    page.sees(".thread .status-line", "threadpilot is thinking…")
+    page.sees(".thread .stop-button", "Stop")
+    page.stage.go_on()
+    page.sees(".thread .message.streaming strong", "first")
+    page.sees(".thread .caret", "")
+    assert "second" not in page.tells()
+    page.stage.go_on()
+    page.sees(".thread .message code", "second")
+    page.stage.go_on()
+    page.sees_no(".thread .streaming, .thread .caret")
+    page.sees_no(".thread .status-line")
+    assert page.sees(".thread .message-body", "The first").text == (
+        "The first words and the second ones."
+    )
+    page.sees(".main .thread-link", "1 reply")
+
+
+def test_stop_ends_the_stream_and_what_was_shown_stays(page: Page) -> None:
+    page.write("@threadpilot stream")
+    page.sees(".thread .status-line", "is thinking…")
+    page.stage.go_on()
+    page.sees(".thread .streaming", "The first words")
+    page.press(".thread .stop-button")
+    page.sees(".thread .message", "Stopped")
+    page.sees_no(".thread .status-line")
+    page.sees_no(".thread .streaming")
+    page.sees(".thread .message-body", "The first words")
+
+
+def test_a_task_card_says_how_far_the_task_is(page: Page) -> None:
+    page.write("@threadpilot tasks")
+    page.sees(".thread .task-in_progress", "Read the docs")
+    page.stage.go_on()
+    card = page.sees(".thread .task-complete", "Read the docs")
+    card.find_element(By.TAG_NAME, "summary").click()
+    page.sees(".thread .task-complete", "Found 3 pages")
+    page.sees(".thread .message", "That is it.")
+
+
+def test_a_button_asks_first_where_the_app_wishes_so_and_then_tells_the_app(page: Page) -> None:
+    page.write("@threadpilot buttons")
+    page.press(".thread .button", "Press me")
+    page.press("dialog .button", "No")
+    page.sees_no("dialog")
+    page.press(".thread .button", "Press me")
+    page.sees("dialog", "It cannot be undone.")
+    page.press("dialog .button", "Yes, press")
+    page.sees(".thread .message", "Pressed with 7 by @alice")
+
+
+def test_a_choice_is_told_to_the_app(page: Page) -> None:
+    page.write("@threadpilot buttons")
+    Select(page.sees(".thread select", "")).select_by_visible_text("Large")
+    page.sees(".thread .message", "Chosen: large")
+
+
+def test_a_command_opens_a_form_that_shows_what_is_wrong_and_is_then_sent(page: Page) -> None:
+    field = page.sees(".main .composer-field", "")
+    field.send_keys("/fo")
+    page.sees(".offer.chosen", "Opens a form")
+    field.send_keys(Keys.TAB, Keys.ENTER)
+
+    page.sees("dialog h2", "A form")
+    words = page.sees("dialog input[type=text]", "")
+    page.press("dialog .button", "Send it")
+    page.sees("dialog .field-error", "Please complete this required field.")
+    words.send_keys("ab")
+    page.press("dialog .choice", "Large")
+    page.press("dialog .button", "Send it")
+    page.sees("dialog .field-error", "Write at least 3 letters.")
+    words.send_keys("cd", Keys.ENTER)
+    page.sees_no("dialog")
+    page.sees(".main .message", "@alice sent abcd, large")
+
+
+@pytest.mark.parametrize("way", ["button", "escape"])
+def test_a_form_can_be_left(page: Page, way: str) -> None:
+    page.write("/form")
+    page.sees("dialog h2", "A form")
+    if way == "button":
+        page.press("dialog .button", "Never mind")
+    else:
+        page.sees("dialog input[type=text]", "").send_keys(Keys.ESCAPE)
+    page.sees_no("dialog")
+
+
+def test_a_command_in_a_thread_is_refused_as_slack_does_and_is_not_lost(page: Page) -> None:
+    page.write("Hello")
+    page.sees(".main .message", "Hello").click()
+    ActionChains(page.driver).move_to_element(page.sees(".main .message", "Hello")).perform()
+    page.press(".main .message-tools [aria-label='Reply in thread']")
+    page.write("/form", ".thread")
+    page.sees(".toast", "can't be used in threads")
+    page.until(
+        lambda: page.sees(".thread .composer-field", "").get_attribute("value") == "/form",
+        "the command back in the composer",
+    )
+
+
+def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(page: Page) -> None:
+    page.write("@threadpilot whisper")
+    page.sees(".main .message.ephemeral .only-you", "Only visible to you")
+    page.sees(".main .message.ephemeral", "A secret between us")
+    page.press(".person", "bob")
+    page.sees(".person.chosen", "bob")
+    page.sees(".main .message", "whisper")
+    assert "A secret between us" not in page.tells()
+
+
+def test_a_message_shortcut_reaches_the_app(page: Page) -> None:
+    page.write("Look here")
+    page.menu_of("Look here")
+    page.press(".menu-item", "Look at this")
+    page.sees(".main .message.ephemeral", "You looked at: Look here")
+
+
+def test_what_the_app_writes_is_text_and_a_ping_is_loud(page: Page) -> None:
+    page.write("@threadpilot hostile")
+    body = page.sees(".thread .message-body", "<script>window.hacked = 1</script>")
+    assert "<img src=x onerror='window.hacked = 1'>" in body.text
+    assert body.find_elements(By.CSS_SELECTOR, "script, img, a") == []
+    assert "pings everyone" in body.find_element(By.CSS_SELECTOR, ".chip-ping").text
+    assert body.find_element(By.CSS_SELECTOR, ".chip-user").text == "@bob"
+    assert page.driver.execute_script("return window.hacked") is None
+
+
+def test_ones_own_message_can_be_edited_and_deleted(page: Page) -> None:
+    page.write("Frist")
+    page.menu_of("Frist")
+    page.press(".menu-item", "Edit message")
+    field = page.sees(".edit-field", "")
+    field.clear()
+    field.send_keys("First", Keys.ENTER)
+    page.sees(".main .message", "First (edited)")
+    page.menu_of("First")
+    page.press(".menu-item", "Delete message")
+    page.press("dialog .button", "Delete message")
+    page.sees_no(".main .message")
+
+
+def test_somebody_elses_message_offers_no_edit(page: Page) -> None:
+    page.stage.run(page.stage.client.say("bob", GENERAL, "Bob was here"))
+    page.menu_of("Bob was here")
+    assert "Edit" not in page.sees(".menu", "").text
+
+
+def test_a_reaction_is_added_counted_and_taken_back(page: Page) -> None:
+    ts = page.stage.run(page.stage.client.say("bob", GENERAL, "React to this"))
+    page.stage.run(page.stage.client.react("bob", GENERAL, ts, "tada"))
+    page.press(".reaction", "1")
+    page.sees(".reaction.mine", "2")
+    page.press(".reaction.mine")
+    page.sees(".reaction:not(.mine)", "1")
+    ActionChains(page.driver).move_to_element(page.sees(".message", "React")).perform()
+    page.press(".message-tools [aria-label='Add a reaction']")
+    page.press(".picker-item[title=':heart:']")
+    page.sees(".reaction.mine[title*=':heart:']", "1")
+
+
+def test_the_home_tab_is_published_when_it_is_opened(page: Page) -> None:
+    page.press(".entry", "Home")
+    page.sees(".home strong", "at home")
+
+
+def test_a_direct_message_with_the_app_begins_from_the_sidebar(page: Page) -> None:
+    page.press(".entry[data-goes=direct]")
+    page.sees(".main .pane-head", "App")
+    page.write("Are you there?")
+    page.sees(".main .message", "Are you there?")
+
+
+def test_another_person_has_another_view(page: Page) -> None:
+    page.write("From alice")
+    page.press(".person", "eve")
+    page.sees(".main .message", "From alice")
+    page.write("From outside")
+    message = page.sees(".main .message", "From outside")
+    assert "other workspace" in message.text
+
+
+def test_news_in_another_channel_is_marked(page: Page) -> None:
+    page.stage.run(page.stage.client.say("bob", DEV, "Over here"))
+    page.press(".entry.unread", "dev")
+    page.sees(".main .message", "Over here")
+    page.sees_no(".entry.unread")
+
+
+def test_the_notice_is_plain_text_and_can_be_put_away(page: Page) -> None:
+    assert page.sees(".notice", "only for a test").text == NOTICE
+    page.press(".notice button")
+    page.sees_no(".notice")
+
+
+def test_a_cut_line_is_told_and_mended_and_nothing_is_missed(page: Page) -> None:
+    page.write("Before")
+    page.sees(".main .message", "Before")
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd(
+        "Network.emulateNetworkConditions",
+        {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
+    page.driver.execute_script("location.reload()") if False else None
+    page.stage.run(page.stage.client.reset())
+    page.sees(".cut", "Reconnecting")
+    page.driver.execute_cdp_cmd(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
+    page.stage.run(page.stage.client.say("bob", GENERAL, "While you were away"))
+    page.sees_no(".cut")
+    page.sees(".main .message", "While you were away")
+    page.sees_no(".main .message[aria-label^=Alice]")
+
+
+def test_the_inspector_lists_the_apps_calls_with_what_was_refused(page: Page) -> None:
+    page.press(".inspector > summary")
+    page.stage.run(page.stage.client.fault("chat.postEphemeral", "error", error="fatal_error"))
+    page.write("@threadpilot whisper")
+    page.sees(".call-refused", "fatal_error")
+    page.sees(".call-refused .call-method", "chat.postEphemeral")
+
+
+def test_the_page_can_be_used_by_keyboard_alone(page: Page) -> None:
+    page.write("One")
+    page.sees(".main .message", "One")
+    page.write("Two")
+    page.sees(".main .message", "Two")
+    listed = page.sees(".main .list", "")
+    listed.send_keys(Keys.ARROW_UP)
+    focused = page.driver.switch_to.active_element
+    assert "Two" in focused.text
+    focused.send_keys(Keys.TAB)
+    assert page.driver.switch_to.active_element.get_attribute("aria-label") == "Add a reaction"
+    page.driver.switch_to.active_element.send_keys(Keys.TAB, Keys.ENTER)
+    thread = page.sees(".thread .composer-field", "")
+    page.until(lambda: page.driver.switch_to.active_element == thread, "focus in the thread")
+    thread.send_keys(Keys.ESCAPE)
+    page.sees_no(".thread")
+
+
+def test_an_address_that_makes_no_sense_leads_to_a_channel(page: Page) -> None:
+    page.driver.get("about:blank")
+    page.driver.get(f"{page.stage.url}/#/<script>/NOWHERE/../x")
+    page.sees(".main h1", "general")
