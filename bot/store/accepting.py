@@ -32,7 +32,7 @@ _HEAR = """
 """
 _OPEN = """
     SELECT
-        (SELECT count(*) FROM turns WHERE state = 'waiting'),
+        (SELECT waiting FROM queue),
         (SELECT count(*) FROM turns WHERE thread = :thread AND state = 'waiting'),
         (SELECT count(*) FROM turns WHERE thread = :thread AND state = 'waiting'
                                       AND position < :position)

@@ -4,6 +4,7 @@
     threads        the threads that have had a turn, and how often each got a fresh session
     thread_people  who takes part in them
     turns          the accepted messages on their way to their one visible outcome
+    queue          how many turns wait in all
     parts          where the Slack messages of each reply stand
 
 Each migration has a number, is one transaction, and leaves its number in `PRAGMA user_version`.
@@ -98,6 +99,25 @@ _FIRST = Migration(
         "CREATE INDEX turns_running_of_user ON turns (user) WHERE state = 'running'",
         # Unique: the database itself would refuse a second running turn of a thread.
         "CREATE UNIQUE INDEX turns_running ON turns (thread) WHERE state = 'running'",
+        # How many turns wait in all: counted anew at each message, a long queue would slow down
+        # the very burst that made it long.
+        "CREATE TABLE queue (waiting INTEGER NOT NULL) STRICT",
+        "INSERT INTO queue VALUES (0)",
+        """
+        CREATE TRIGGER queue_longer AFTER INSERT ON turns WHEN new.state = 'waiting'
+        BEGIN UPDATE queue SET waiting = waiting + 1; END
+        """,
+        """
+        CREATE TRIGGER queue_moved AFTER UPDATE OF state ON turns
+        BEGIN
+            UPDATE queue
+            SET waiting = waiting + (new.state = 'waiting') - (old.state = 'waiting');
+        END
+        """,
+        """
+        CREATE TRIGGER queue_shorter AFTER DELETE ON turns WHEN old.state = 'waiting'
+        BEGIN UPDATE queue SET waiting = waiting - 1; END
+        """,
         """
         CREATE TABLE parts (
             turn INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,

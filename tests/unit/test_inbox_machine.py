@@ -218,6 +218,7 @@ class InboxMachine(RuleBasedStateMachine):
             ends = database.execute(
                 "SELECT ts, count(*) FROM ends JOIN turns ON id = turn GROUP BY ts"
             ).fetchall()
+            assert database.execute("SELECT waiting FROM queue").fetchall() == [(0,)]
         assert dict(ends) == dict.fromkeys(self.accepted, 1)
 
     async def _close(self) -> None:

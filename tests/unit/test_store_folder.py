@@ -159,3 +159,20 @@ def test_old_turns_are_never_read_through(tmp_path: Path, statement: str) -> Non
     steps = [str(row[3]) for row in plan]
     assert steps
     assert [s for s in steps if s.startswith("SCAN") and "INDEX turns_" not in s] == []
+
+
+async def test_the_queue_is_counted_right(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for second in range(5):
+            await store.accept(said(second))
+        turn = await store.claim()
+        assert turn is not None
+        await store.hand_back(turn)
+        await store.claim()
+        waiting = await store.find("T0SANDBOX", "C0GENERAL", said(4).ts)
+        assert waiting is not None
+        await store.withdraw(waiting)
+    with closing(sqlite3.connect(tmp_path / "threadpilot.db")) as database:
+        assert database.execute("SELECT waiting FROM queue").fetchall() == [(3,)]
+        database.execute("DELETE FROM turns WHERE state = 'waiting'")
+        assert database.execute("SELECT waiting FROM queue").fetchall() == [(0,)]
