@@ -144,3 +144,38 @@ async def test_a_lost_connection_is_made_anew(
     message = await heard.until("events_api", "message")
     assert message.payload["event"]["text"] == "are you back?"
     assert len(await outside.calls("apps.connections.open")) == 2
+
+
+async def test_a_half_open_connection_is_noticed_and_replaced(
+    outside: Outside, heard: Heard, client: SocketModeClient
+) -> None:
+    """Nothing comes and nothing is closed: the client misses its pong and connects anew."""
+    before = await client.session_id()
+    await outside.control("faults", {"socket": "half-open", "times": 1})
+
+    async def look() -> bool:
+        return await client.session_id() != before and await client.is_connected()
+
+    await eventually(look, "the client is connected again")
+    await outside.say(ALICE, GENERAL, "are you back?")
+    message = await heard.until("events_api", "message")
+    assert message.payload["event"]["text"] == "are you back?"
+
+
+async def test_what_was_unheard_on_a_lost_connection_is_heard_on_the_next(
+    outside: Outside, heard: Heard, client: SocketModeClient
+) -> None:
+    """No event is lost with a connection: it is redelivered, with the same event_id."""
+    await outside.control("faults", {"socket": "half-open", "times": 1})
+    await outside.say(ALICE, GENERAL, "into the void")
+    before = await client.session_id()
+
+    async def look() -> bool:
+        return await client.session_id() != before and await client.is_connected()
+
+    await eventually(look, "the client is connected again")
+    await outside.advance(65)
+    message = await heard.until("events_api", "message")
+    assert message.payload["event"]["text"] == "into the void"
+    assert message.retry_attempt is not None
+    assert message.retry_attempt >= 1
