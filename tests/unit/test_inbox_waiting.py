@@ -1,0 +1,89 @@
+"""What is shown beside the turns: in order per message, bounded, and nobody else's trouble."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot import waiting
+from bot.errors import SlackError
+from bot.model import Message, Turn
+from bot.waiting import WaitingSigns
+from tests.contracts.messages import said, ts_at
+from tests.unit.inbox_world import Slack, World, until, world_in
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with world_in(tmp_path) as world:
+        yield world
+
+
+async def a_waiting_turn(world: World, second: float = 1) -> Turn:
+    accepted = await world.store.accept(said(second))
+    assert accepted.turn is not None
+    return accepted.turn
+
+
+async def test_what_no_longer_waits_is_not_marked(world: World) -> None:
+    turn = await a_waiting_turn(world)
+    await world.store.claim()
+    signs = WaitingSigns(world.store, world.slack)
+    signs.show(turn)
+    await signs.close(5)
+    assert world.slack.shown == []
+
+
+async def test_what_was_never_marked_needs_no_unmarking(world: World) -> None:
+    signs = WaitingSigns(world.store, world.slack)
+    signs.take_back(await a_waiting_turn(world))
+    assert signs.pending == 0
+
+
+class BrokenSlack(Slack):
+    async def mark_waiting(self, message: Message) -> None:
+        raise SlackError("internal_error") if message.ts == ts_at(1) else RuntimeError("a fault")
+
+
+async def test_trouble_with_one_mark_stops_nothing(world: World) -> None:
+    slack = BrokenSlack()
+    signs = WaitingSigns(world.store, slack)
+    for second in (1, 2):
+        turn = await a_waiting_turn(world, second)
+        signs.show(turn)
+        signs.take_back(turn)
+    await signs.close(5)
+    assert sorted(slack.shown) == [("unmark", ts_at(1)), ("unmark", ts_at(2))]
+
+
+async def test_too_many_at_once_are_left_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MAX_PENDING", 2)
+    world.slack.marks_may_go.clear()
+    signs = WaitingSigns(world.store, world.slack)
+    turns = [await a_waiting_turn(world, second) for second in (1, 2, 3)]
+    for turn in turns:
+        signs.show(turn)
+    assert signs.pending == 2
+    signs.take_back(turns[0])
+    await until(lambda: world.slack.marking == 2)
+    world.slack.marks_may_go.set()
+    await signs.close(5)
+    assert sorted(world.slack.shown) == [
+        ("mark", ts_at(1)),
+        ("mark", ts_at(2)),
+        ("unmark", ts_at(1)),
+    ]
+
+
+async def test_a_slack_that_hangs_is_given_up_at_the_end(world: World) -> None:
+    world.slack.marks_may_go.clear()
+    signs = WaitingSigns(world.store, world.slack)
+    signs.show(await a_waiting_turn(world))
+    await until(lambda: world.slack.marking == 1)
+    async with asyncio.timeout(10):
+        await signs.close(0.01)
+    assert signs.pending == 0
+    assert world.slack.shown == []
