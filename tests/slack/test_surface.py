@@ -145,6 +145,78 @@ async def test_slack_that_fails_while_the_question_is_posted_gets_a_sentence(
     assert bot.ears.heard == []
 
 
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("restricted_action", words.READ_ONLY),
+        ("is_archived", words.READ_ONLY),
+        ("ratelimited", words.BUSY),
+        ("something_new", words.WENT_WRONG),
+    ],
+)
+async def test_each_refusal_of_slack_has_its_sentence(
+    bot: Hearing, code: str, sentence: str
+) -> None:
+    fault = {"method": "chat.postMessage", "times": 1, "kind": "error", "error": code}
+    await bot.outside.control("faults", fault)
+    await command(bot, "what is Python?")
+    (seen,) = await told(bot.outside)
+    assert seen["text"] == sentence
+
+
+@pytest.mark.parametrize("kind", ["429", "garbage", "drop_before", "drop_after"])
+async def test_trouble_on_the_way_to_slack_gets_a_sentence_too(bot: Hearing, kind: str) -> None:
+    await bot.outside.control("faults", {"method": "chat.postMessage", "times": 1, "kind": kind})
+    await command(bot, "what is Python?")
+    (seen,) = await told(bot.outside)
+    assert seen["text"] in (words.WENT_WRONG, words.BUSY)
+    assert bot.ears.heard == []
+
+
+async def test_what_comes_out_late_is_told_late(bot: Hearing) -> None:
+    """Slack waits 3 s for the acknowledgement; a slow channel must not cost the answer."""
+    fault = {"method": "chat.postMessage", "times": 1, "kind": "slow", "seconds": 2}
+    await bot.outside.control("faults", fault)
+    await command(bot, "what is Python?", channel=SECRET)
+    (seen,) = await told(bot.outside)
+    assert seen["text"] == words.NOT_HERE.format(name="threadpilot")
+
+
+async def test_a_question_that_is_posted_late_is_still_asked(bot: Hearing) -> None:
+    fault = {"method": "chat.postMessage", "times": 1, "kind": "slow", "seconds": 2}
+    await bot.outside.control("faults", fault)
+    view = view_id(await ask_by_button(bot))
+    await bot.outside.do("views.submit", ALICE, view_id=view, state=filled("slow?"))
+    assert (await heard(bot)).text == "slow?"
+
+
+async def test_somebody_who_cannot_be_looked_up_gets_a_sentence(bot: Hearing) -> None:
+    """Closed rather than open: it might be a person of another workspace."""
+    await bot.outside.control("faults", {"method": "users.info", "times": 1, "kind": "500"})
+    await command(bot, "what is Python?")
+    (seen,) = await told(bot.outside)
+    assert seen["text"] == words.WENT_WRONG
+    await command(bot, "what is Python?")
+    assert (await heard(bot)).text == "what is Python?"
+
+
+async def test_people_are_looked_up_once(bot: Hearing) -> None:
+    for _ in range(3):
+        await command(bot, "help")
+    assert len(await bot.outside.calls("users.info")) == 1
+
+
+async def test_the_messages_tab_has_suggestions(bot: Hearing) -> None:
+    await bot.outside.do("apps.home.open", ALICE, tab="messages")
+
+    async def suggested() -> list[Json]:
+        return await bot.outside.calls("assistant.threads.setSuggestedPrompts")
+
+    (call,) = await eventually(suggested, "prompts are suggested")
+    assert call["answer"]["ok"] is True
+    assert words.PROMPTS[0][0] in json.dumps(call["arguments"])
+
+
 async def ask_by_button(bot: Hearing, channel: str = GENERAL) -> Json:
     """Press the help card's button; the modal that opens."""
     await command(bot, "help", channel=channel)
