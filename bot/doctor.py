@@ -139,13 +139,15 @@ async def _single(name: str, check: Awaitable[Check]) -> list[Finding]:
     return await _bounded(name, one())
 
 
-async def _bounded(name: str, checks: Awaitable[list[Finding]]) -> list[Finding]:
+async def _bounded(
+    name: str, checks: Awaitable[list[Finding]], seconds: float = CHECK_SECONDS
+) -> list[Finding]:
     """The findings, or one that says why there are none: no check can keep the others back."""
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(seconds):
             return await checks
     except TimeoutError:
-        sentence = TOO_SLOW.format(seconds=CHECK_SECONDS)
+        sentence = TOO_SLOW.format(seconds=seconds)
     except Exception as error:
         sentence = CRASHED.format(why=type(error).__name__)
     return [Finding(name=name, ok=False, sentence=sentence)]

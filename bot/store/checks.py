@@ -55,10 +55,10 @@ class Check:
     sentence: str
 
 
-def check_database(folder: Path) -> Check:
-    """All that can be seen of the data folder without opening the bot. Blocks, bounded to about
-    20 s."""
-    if fault := _fault_of_folder(folder):
+def check_database(folder: Path, space: int = LITTLE_SPACE) -> Check:
+    """All that can be seen of the data folder without starting the bot; `space` is how many bytes
+    have to be free. Blocks, bounded to about 20 s."""
+    if fault := _fault_of_folder(folder, space):
         return Check(ok=False, sentence=fault)
     file = folder / DATABASE
     if not file.exists() or file.stat().st_size == 0:
@@ -85,14 +85,14 @@ def check_database(folder: Path) -> Check:
     return Check(ok=True, sentence=sentence)
 
 
-def _fault_of_folder(folder: Path) -> str | None:
+def _fault_of_folder(folder: Path, space: int) -> str | None:
     """What is wrong with the folder, or with where it would be made."""
     existing = folder
     while not existing.exists():
         existing = existing.parent
     if not os.access(existing, os.W_OK | os.X_OK):
         return NOT_WRITABLE.format(folder=existing)
-    if _free(existing) < LITTLE_SPACE:
+    if _free(existing) < space:
         return NO_SPACE.format(folder=existing, free=_size(_free(existing)))
     if existing != folder:
         return None
