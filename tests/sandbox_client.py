@@ -173,8 +173,9 @@ class SandboxClient:
         """The modal that the app opened last, as soon as there is one."""
 
         async def opened() -> Json | None:
-            calls = [call for call in await self.calls("views.open") if call["answer"]["ok"]]
-            return calls[-1]["answer"]["view"] if calls else None
+            calls = [call for call in await self.calls("views.open") if call["status"] == 200]
+            answers = [call["answer"] for call in calls if call["answer"]["ok"]]
+            return answers[-1]["view"] if answers else None
 
         return await self.wait_for(opened, timeout=timeout, why="the app opens a modal")
 

@@ -28,11 +28,14 @@ class Arguments:
         return self.values.get(name) not in (None, "", [], {})
 
     def text(self, name: str, default: str = "") -> str:
-        """A string; numbers are taken as they read. Refused with `invalid_arguments`."""
+        """A string that UTF-8 can hold; numbers are taken as they read.
+
+        Refused with `invalid_arguments`.
+        """
         value = self.values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise invalid(name, "must be a string")
-        return str(value)
+        return str(value).encode(errors="replace").decode()
 
     def required(self, name: str) -> str:
         """A string that must be there."""
@@ -140,7 +143,7 @@ async def read(request: web.Request) -> Json:
     if kind in ("application/x-www-form-urlencoded", "application/octet-stream", "text/plain"):
         try:
             return values | dict(await request.post())
-        except ValueError:
+        except (ValueError, LookupError):
             raise Refused("invalid_form_data") from None
     raise Refused("invalid_post_type")
 
@@ -163,6 +166,6 @@ async def _read_parts(request: web.Request) -> Json:
                 raise Refused("invalid_form_data")
             content = bytes(await part.read(decode=True))
             values[part.name] = content.decode()
-    except (ValueError, AssertionError):
+    except (ValueError, LookupError, AssertionError):
         raise Refused("invalid_form_data") from None
     return values

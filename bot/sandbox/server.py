@@ -44,13 +44,19 @@ class Sandbox:
 @web.middleware
 async def _only_from_here(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A page of another site, open in the same browser, must not get at the sandbox."""
-    host = urlsplit(f"//{request.host}").hostname or ""
     origin = request.headers.get("Origin")
-    if not is_loopback(host):
+    if not is_loopback(_hostname(request.host)):
         return web.Response(status=403, text=FOREIGN)
     if origin not in (None, f"http://{request.host}"):
         return web.Response(status=403, text=FOREIGN)
     return await handler(request)
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def application(slack: Slack, feed: Feed) -> web.Application:

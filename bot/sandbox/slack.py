@@ -9,6 +9,7 @@ from bot.sandbox.events import Events
 from bot.sandbox.faults import Faults
 from bot.sandbox.http_events import HttpEvents
 from bot.sandbox.journal import Journal
+from bot.sandbox.later import Later
 from bot.sandbox.socket_mode import SocketMode
 from bot.sandbox.streams import Streams
 from bot.sandbox.tiers import Tiers
@@ -27,6 +28,7 @@ class Slack:
         self.faults = Faults()
         self.journal = Journal()
         self.tiers = Tiers(self.clock)
+        self.later = Later(self.clock)
         self.workspace = Workspace(self.clock)
         self.streams = Streams(self.workspace)
         self.views = Views(self.workspace)
@@ -46,6 +48,7 @@ class Slack:
         self.settings = AppSettings()
         self.faults.clear()
         await self.delivery.forget()
+        await self.later.forget()
         self.tiers.clear()
         self.triggers.forget()
         self.views.forget()
@@ -55,6 +58,7 @@ class Slack:
     async def close(self) -> None:
         """End everything that is under way."""
         await self.delivery.forget()
+        await self.later.forget()
         await self.streams.close()
         await self.sockets.close()
         await self.http.close()

@@ -252,10 +252,6 @@ class SocketMode:
             self._connections.remove(connection)
         connection.lost()
 
-    def forget_tickets(self) -> None:
-        """Tickets of before are worth nothing."""
-        self._tickets.clear()
-
     async def close(self) -> None:
         """End every connection."""
         ending = list(self._ending)

@@ -18,6 +18,7 @@ SPECIAL_POST: Final = 60
 SPECIAL: Final = 600
 
 BURST_TIER_1: Final = 10
+MAX_BUCKETS: Final = 10_000
 
 PER_MINUTE: Final[dict[str, int]] = (
     dict.fromkeys(("apps.connections.open",), TIER_1)
@@ -91,6 +92,8 @@ class Tiers:
         burst = float(max(per_minute, BURST_TIER_1))
         key = (method, channel if method in _PER_CHANNEL else "")
         now = self._clock.now()
+        if len(self._buckets) >= MAX_BUCKETS:
+            self._buckets.clear()
         left, since = self._buckets.get(key, (burst, now))
         left = min(burst, left + (now - since) * per_minute / 60)
         if left >= 1:

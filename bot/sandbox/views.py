@@ -6,6 +6,7 @@ docs.slack.dev/surfaces/modals: three on a stack, 100 blocks, private_metadata o
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from bot.sandbox.workspace import Workspace
 MAX_STACK: Final = 3
 MAX_TITLE: Final = 24
 MAX_METADATA: Final = 3_000
-REQUIRED: Final = "Please complete this required field."
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class Views:
         self._numbers = itertools.count(1)
         self._open: dict[str, _Open] = {}
         self.homes: dict[str, Json] = {}
+        self._awaited: dict[str, list[asyncio.Future[None]]] = {}
 
     def forget(self) -> None:
         """No views are open."""
@@ -98,7 +99,17 @@ class Views:
             made = self._again(before, shown)
         self.homes[user] = made
         self._workspace.tell(ViewShown("home", user, made))
+        for published in self._awaited.pop(user, []):
+            if not published.done():
+                published.set_result(None)
         return made
+
+    def next_home(self, user: str) -> asyncio.Future[None]:
+        """Done when the app publishes this person's Home tab the next time."""
+        published: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = [one for one in self._awaited.get(user, []) if not one.done()]
+        self._awaited[user] = [*waiting, published]
+        return published
 
     def find(self, view_id: str, user: str) -> Json:
         """A person's open modal, or their Home tab. Refused with `not_found`."""

@@ -138,6 +138,10 @@ class Workspace:
             raise Refused("channel_not_found")
         return channel
 
+    def channel_named(self, name: str) -> str:
+        """The id of the channel with this name, or what is no id of any."""
+        return next((c.id for c in self.channels.values() if name and c.name == name), "")
+
     def joined_channel(self, channel_id: str, user_id: str) -> Channel:
         """As `visible_channel`; refused with `not_in_channel` for those who are not in it."""
         channel = self.visible_channel(channel_id, user_id)
@@ -302,6 +306,13 @@ class Workspace:
         self.statuses[status.channel, status.thread_ts] = status
         renamed = before is not None and before.session is not None and before.title != status.title
         self.tell(StatusSet(status, before.title if before and renamed else None))
+
+    def tell_if_gone(self, channel: str, thread_ts: str) -> None:
+        """Tell that a free text is too old by now, unless it was set anew."""
+        kept = self.statuses.get((channel, thread_ts))
+        status = self.status(channel, thread_ts)
+        if kept is not None and kept != status:
+            self.set_status(status)
 
     def _clear_status_text(self, channel: str, thread_ts: str) -> None:
         status = self.status(channel, thread_ts)

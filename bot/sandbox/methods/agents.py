@@ -85,6 +85,9 @@ async def set_line(slack: Slack, asked: Asked) -> Json:
             until=slack.clock.now() + STATUS_SECONDS if text else None,
         )
     )
+    if text:
+        workspace = slack.workspace
+        slack.later.after(STATUS_SECONDS, lambda: workspace.tell_if_gone(channel.id, thread_ts))
     return {}
 
 

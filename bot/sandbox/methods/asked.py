@@ -30,9 +30,11 @@ Method = Callable[[Slack, Asked], Awaitable[Json]]
 def channel_of(slack: Slack, asked: Asked, name: str = "channel") -> Channel:
     """The channel that is meant, which the caller is in.
 
-    A user's id stands for the direct message with them, as at Slack.
+    A user's id stands for the direct message with them, and #name for a channel, as at Slack.
     """
     channel_id = asked.arguments.required(name)
+    if channel_id.startswith("#"):
+        channel_id = slack.workspace.channel_named(channel_id[1:])
     if channel_id in slack.workspace.users:
         return slack.workspace.open_im(asked.user.id, channel_id)[0]
     return slack.workspace.joined_channel(channel_id, asked.user.id)

@@ -34,7 +34,7 @@ class Content:
     warnings: tuple[str, ...] = ()
 
 
-def read_content(slack: Slack, asked: Asked, *, may_lack: bool = False) -> Content:
+def read_content(slack: Slack, asked: Asked) -> Content:
     """The content of a call. Refused by Slack's limits; `no_text` where there is none."""
     arguments = asked.arguments
     text, markdown = arguments.text("text"), arguments.text("markdown_text")
@@ -48,7 +48,7 @@ def read_content(slack: Slack, asked: Asked, *, may_lack: bool = False) -> Conte
         if len(markdown) > MAX_MARKDOWN:
             raise Refused("msg_too_long")
         text, blocks = markdown, [{"type": "markdown", "text": markdown}]
-    if not (text or blocks or attachments or may_lack):
+    if not (text or blocks or attachments):
         raise Refused("no_text")
     if not asked.by_app:
         text = as_typed(text, slack.workspace.user_ids())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Final
 
@@ -12,6 +13,8 @@ from bot.sandbox.facts import BOT_USER_ID, Channel, Json, Refused
 from bot.sandbox.methods.asked import Asked, Method, channel_of, message_of
 from bot.sandbox.slack import Slack
 
+FIRST_HOME_SECONDS: Final = 3.0
+HOME_SECONDS: Final = 0.5
 TABS: Final = ("home", "messages")
 _COMMAND: Final = re.compile(r"/[a-z0-9_-]{1,31}")
 
@@ -87,15 +90,23 @@ async def stop(slack: Slack, asked: Asked) -> Json:
 
 
 async def home_open(slack: Slack, asked: Asked) -> Json:
-    """Open the app's Home tab, or its Messages tab; the view is what stands there now."""
+    """Open the app's Home tab, or its Messages tab.
+
+    Apps publish their Home tab when it is opened: the view is the one that is there a moment later.
+    """
     tab = asked.arguments.text("tab", "home")
     if tab not in TABS:
         raise Refused("invalid_arguments")
     channel = _with_app(slack, asked)
-    view = slack.views.homes.get(asked.user.id)
-    shown = view if tab == "home" else None
+    before = slack.views.homes.get(asked.user.id)
+    published = slack.views.next_home(asked.user.id)
+    shown = before if tab == "home" else None
     slack.workspace.tell(HomeOpened(asked.user.id, channel.id, tab, shown))
-    return {"channel": channel.id, "view": view}
+    if tab == "home":
+        patience = FIRST_HOME_SECONDS if before is None else HOME_SECONDS
+        await asyncio.wait({published}, timeout=patience)
+    published.cancel()
+    return {"channel": channel.id, "view": slack.views.homes.get(asked.user.id)}
 
 
 def _with_app(slack: Slack, asked: Asked) -> Channel:
