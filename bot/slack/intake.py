@@ -24,6 +24,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.model import Accepted, Message
+from bot.slack import surface
 from bot.slack.background import Background
 from bot.slack.controls import Controls
 from bot.slack.events import (
@@ -149,8 +150,8 @@ class Intake:
             "app_home_opened": self._home_opened,
             "agent_session_stopped": self._stopped,
         }
-        for event_type, work in works.items():
-            app.event(event_type)(work)
+        for event_type in sorted(surface.event_types()):
+            app.event(event_type)(works[event_type])
         app.event(_ANYTHING)(self._recorded)
         self._controls.register(app)
         return app

@@ -87,7 +87,6 @@ HOME_MEMORY: Final = (
     "A new thread starts with a clean slate."
 )
 HOME_STATE_TITLE: Final = "Just now"
-HOME_SHORT: Final = "How to use me and what I remember"
 
 PROMPTS_TITLE: Final = "What can I do for you?"
 PROMPTS: Final[tuple[tuple[str, str], ...]] = (
