@@ -27,6 +27,10 @@ class Arguments:
         """Whether it was given and is not empty."""
         return self.values.get(name) not in (None, "", [], {})
 
+    def gives(self, name: str) -> bool:
+        """Whether it was given at all, be it empty."""
+        return name in self.values
+
     def text(self, name: str, default: str = "") -> str:
         """A string that UTF-8 can hold; numbers are taken as they read.
 

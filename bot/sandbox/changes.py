@@ -46,7 +46,7 @@ class StatusSet:
 
     status: ThreadStatus
     previous_title: str | None = None
-    """The old title where the session was renamed."""
+    """The old title where the session was renamed, which only the app does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from bot.sandbox.facts import (
     Channel,
     Json,
     Message,
+    ThreadStatus,
 )
 from bot.sandbox.rendering import is_shared, message_json
 from bot.sandbox.text import mentions
@@ -72,11 +73,7 @@ class Events:
             case Reacted():
                 self._reacted(change)
             case StatusSet(status, str(previous)):
-                title: Json = {"title": status.title, "previous_title": previous}
-                title |= {"channel": status.channel, "thread_ts": status.thread_ts}
-                self._send(
-                    "agent_session_title_changed", title | {"team_id": TEAM_ID}, status.channel
-                )
+                self._renamed(status, previous)
             case StopPressed(channel, thread_ts, user, streams):
                 stopped: Json = {"channel": channel, "user": user, "thread_ts": thread_ts}
                 stopped["streaming_message_ts"] = list(streams)
@@ -144,6 +141,17 @@ class Events:
         self._send(
             "message", {"subtype": subtype, "ts": ts, "event_ts": ts} | place | told, channel.id
         )
+
+    def _renamed(self, status: ThreadStatus, previous: str) -> None:
+        told: Json = {
+            "channel": status.channel,
+            "user": BOT_USER_ID,
+            "team_id": TEAM_ID,
+            "thread_ts": status.thread_ts,
+            "title": status.title,
+            "previous_title": previous,
+        }
+        self._send("agent_session_title_changed", told, status.channel)
 
     def _reacted(self, change: Reacted) -> None:
         message = change.message

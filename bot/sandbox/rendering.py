@@ -6,6 +6,8 @@ except `streaming`, which the sandbox's page reads.
 
 from __future__ import annotations
 
+from typing import Final
+
 from bot.sandbox.facts import (
     APP_ID,
     BOT_ID,
@@ -16,9 +18,18 @@ from bot.sandbox.facts import (
     File,
     Json,
     Message,
+    StreamState,
     User,
 )
 from bot.sandbox.workspace import Workspace
+
+_STREAMING_STATES: Final[dict[str, str]] = {
+    StreamState.STREAMING: "in_progress",
+    StreamState.STOPPED: "completed",
+    StreamState.STOPPED_BY_USER: "completed",
+    StreamState.EXPIRED: "errored",
+}
+"""Slack's own words (@slack/types 3.2.0, GenericMessageEvent)."""
 
 
 def user_json(user: User) -> Json:
@@ -148,6 +159,7 @@ def message_json(workspace: Workspace, message: Message, *, metadata: bool = Fal
         files = [workspace.files[one] for one in message.files if one in workspace.files]
         shown["files"] = [file_json(file, workspace.url) for file in files]
     if message.stream_state:
+        shown["streaming_state"] = _STREAMING_STATES[message.stream_state]
         shown["streaming"] = {
             "state": message.stream_state,
             "task_display_mode": message.task_display_mode or "timeline",

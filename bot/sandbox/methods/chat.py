@@ -142,7 +142,7 @@ async def update(slack: Slack, asked: Asked) -> Json:
         text=content.text if content.text or content.blocks is None else message.text,
         blocks=blocks,
         attachments=message.attachments if content.attachments is None else content.attachments,
-        metadata=content.metadata or message.metadata,
+        metadata=content.metadata if asked.arguments.gives("metadata") else message.metadata,
         edited_by=asked.user.id,
         edited_ts=slack.workspace.next_ts(),
         stream_state=StreamState.STOPPED if message.stream_state else None,

@@ -1,0 +1,89 @@
+"""Blocks that Slack would refuse are refused, and what it takes is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.sandbox import blocks as block_kit
+from bot.sandbox.facts import Json, Refused
+
+
+def text(words: str, kind: str = "mrkdwn") -> Json:
+    return {"type": kind, "text": words}
+
+
+def button(**more: object) -> Json:
+    return {"type": "button", "action_id": "a", "text": text("Go", "plain_text")} | more
+
+
+SOUND: list[Json] = [
+    {"type": "section", "text": text("x" * 3_000)},
+    {"type": "section", "fields": [text("x")] * 10, "accessory": button()},
+    {"type": "header", "text": text("x" * 150, "plain_text")},
+    {"type": "actions", "elements": [button()] * 25},
+    {"type": "context", "elements": [text("x")] * 10},
+    {"type": "markdown", "text": "x" * 12_000},
+    {"type": "image", "image_url": "https://example.com/a.png", "alt_text": "a"},
+    {"type": "table", "rows": [[{"type": "raw_text", "text": "a"}]]},
+    {"type": "rich_text", "elements": []},
+    {"type": "task_card", "task_id": "1", "title": "Reading"},
+    {"type": "divider"},
+]
+
+BROKEN: list[Json] = [
+    {},
+    {"type": 7},
+    {"type": "song"},
+    {"type": "section"},
+    {"type": "section", "text": text("")},
+    {"type": "section", "text": text("x" * 3_001)},
+    {"type": "section", "text": "words"},
+    {"type": "section", "fields": [text("x")] * 11},
+    {"type": "section", "fields": [text("x" * 2_001)]},
+    {"type": "section", "text": text("x"), "accessory": {"type": "song"}},
+    {"type": "header", "text": text("x" * 151, "plain_text")},
+    {"type": "header", "text": text("x", "mrkdwn")},
+    {"type": "actions", "elements": []},
+    {"type": "actions", "elements": [button()] * 26},
+    {"type": "actions", "elements": ["button"]},
+    {"type": "actions", "elements": [button(text=text("x" * 76, "plain_text"))]},
+    {"type": "actions", "elements": [button(value="x" * 2_001)]},
+    {"type": "actions", "elements": [button(style="loud")]},
+    {"type": "actions", "elements": [button(action_id="x" * 256)]},
+    {"type": "actions", "elements": [{"type": "overflow", "options": []}]},
+    {"type": "context", "elements": [text("x")] * 11},
+    {"type": "context_actions", "elements": [button()]},
+    {"type": "markdown", "text": "x" * 12_001},
+    {"type": "image", "image_url": "https://example.com/a.png"},
+    {"type": "image", "alt_text": "a"},
+    {"type": "input", "label": text("x", "plain_text")},
+    {"type": "table", "rows": []},
+    {"type": "table", "rows": [[{}] * 21]},
+    {"type": "rich_text"},
+    {"type": "card"},
+    {"type": "divider", "block_id": "x" * 256},
+]
+
+
+@pytest.mark.parametrize("block", SOUND, ids=lambda block: str(block["type"]))
+def test_a_sound_block_is_taken_and_given_an_id(block: Json) -> None:
+    (taken,) = block_kit.checked([block])
+    assert taken["block_id"]
+    assert taken | {"block_id": None} == block | {"block_id": None}
+
+
+@pytest.mark.parametrize("block", BROKEN, ids=str)
+def test_a_broken_block_is_refused(block: Json) -> None:
+    with pytest.raises(Refused) as refused:
+        block_kit.checked([block])
+    assert refused.value.code == "invalid_blocks"
+
+
+def test_blocks_are_refused_for_what_they_are_together() -> None:
+    """Too many, two with one id, or more Markdown in all than one message takes."""
+    halves: list[Json] = [{"type": "markdown", "text": "x" * 7_000}] * 2
+    twins: list[Json] = [{"type": "divider", "block_id": "same"}] * 2
+    many: list[Json] = [{"type": "divider"}] * 51
+    for together in (many, twins, halves):
+        with pytest.raises(Refused):
+            block_kit.checked(together)
