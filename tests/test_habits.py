@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 MOST_LINES = 400
-# At the beginning of a path only: a folder called work inside another is nobody's machine.
-_OF_ONE_MACHINE = r"(?<![\w./}~])/(ho" + r"me/[a-z]|Users/[a-z]|ro" + r"ot/|wo" + r"rk/)"
+# At the beginning of a path only; "me" is nobody, made up by a test.
+_OF_ONE_MACHINE = r"(?<![\w./}~])/(ho" + r"me/(?!me\b)[a-z]|Users/[a-z]|ro" + r"ot/|wo" + r"rk/)"
 
 
 def committed() -> list[Path]:
