@@ -109,6 +109,9 @@ class Events:
         author = self._workspace.users.get(message.user)
         if author is not None and author.is_stranger:
             event |= {"user_team": author.team_id, "source_team": author.team_id}
+        root = self._workspace.find(channel.id, message.root)
+        if message.subtype == "thread_broadcast" and root is not None:
+            event["root"] = message_json(self._workspace, root)
         return event
 
     def _changed(self, before: Message, after: Message) -> None:
