@@ -79,7 +79,7 @@ def console_errors(driver: Chrome) -> list[str]:
 
     What the network refused is left out: a cut connection is a case of its own.
     """
-    entries = driver.get_log("browser")
+    entries = driver.get_log("browser")  # type: ignore[no-untyped-call]  # Selenium types it not
     return [
         str(entry["message"])
         for entry in entries

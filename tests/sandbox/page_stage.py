@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Any, Final, TypeVar
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -93,7 +97,7 @@ class TestApp:
             json={"channel_id": event["channel"], "thread_ts": event["ts"], "status": status},
         )
 
-    async def _start(self, event: Json, **content: object) -> str:
+    async def _start(self, event: Json, **content: Any) -> str:
         answer = await self.client.chat_startStream(
             channel=event["channel"],
             thread_ts=event["ts"],
@@ -299,29 +303,38 @@ async def _ended(handler: AsyncSocketModeHandler) -> None:
 
 
 @contextmanager
-def stage_in_its_own_thread() -> Iterator[Stage]:
-    """The stage, ended on leaving; what went wrong in its thread is raised here."""
-    ready: Future[Stage] = Future()
-    leave: Future[Callable[[], None]] = Future()
+def in_its_own_thread(scene: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+    """Something asynchronous, entered and left in a thread and loop of its own.
+
+    What goes wrong while it is entered or left is raised here.
+    """
+    ready: Future[T] = Future()
+    leaving: Future[Callable[[], object]] = Future()
 
     async def play() -> None:
-        done = asyncio.Event()
+        left = asyncio.Event()
         loop = asyncio.get_running_loop()
-        leave.set_result(lambda: loop.call_soon_threadsafe(done.set) and None)
-        try:
-            async with _stage() as stage:
-                ready.set_result(stage)
-                await done.wait()
-        except BaseException as error:
-            if ready.done():
-                raise
-            ready.set_exception(error)
+        leaving.set_result(lambda: loop.call_soon_threadsafe(left.set))
+        async with scene() as value:
+            ready.set_result(value)
+            await left.wait()
 
-    thread = threading.Thread(target=lambda: asyncio.run(play()), name="stage")
-    thread.start()
-    try:
-        yield ready.result(PATIENCE)
-    finally:
-        leave.result(PATIENCE)()
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), "the stage did not end"
+    with ThreadPoolExecutor(1, thread_name_prefix="stage") as pool:
+        playing = pool.submit(lambda: asyncio.run(play()))
+        playing.add_done_callback(lambda done: _pass_on(done, ready))
+        try:
+            yield ready.result(PATIENCE)
+        finally:
+            leaving.result(PATIENCE)()
+            playing.result(PATIENCE)
+
+
+def _pass_on(done: Future[None], ready: Future[T]) -> None:
+    """Who waits for the beginning hears of an end that came before it."""
+    if not ready.done():
+        ready.set_exception(done.exception() or RuntimeError("it ended before it began"))
+
+
+def stage_in_its_own_thread() -> AbstractContextManager[Stage]:
+    """The sandbox with the app in it."""
+    return in_its_own_thread(_stage)

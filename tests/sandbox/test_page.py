@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 import pytest
 from selenium.common.exceptions import (
@@ -18,6 +18,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from tests.browser import chromium, console_errors
 from tests.sandbox.page_stage import NOTICE, Stage, stage_in_its_own_thread
 from tests.sandbox_client import DEV, GENERAL
+
+T = TypeVar("T")
 
 WITHIN: Final = 15.0
 """Seconds in which what should be seen is seen, on a slow machine."""
@@ -37,11 +39,13 @@ class Page:
         self.sees(".sidebar .entry.here", "")
         return self
 
-    def until(self, look: Callable[[], WebElement | bool | None], what: str) -> WebElement | bool:
-        """Wait until something is so."""
+    def until(self, look: Callable[[], T | None], what: str) -> T:
+        """Wait until there is something to find, and return it."""
         unsettled = [StaleElementReferenceException, ElementNotInteractableException]
         wait = WebDriverWait(self.driver, WITHIN, 0.05, ignored_exceptions=unsettled)
-        return wait.until(lambda _: look(), f"not seen: {what}")
+        found: T | None = wait.until(lambda _: look(), f"not seen: {what}")
+        assert found is not None
+        return found
 
     def sees(self, css: str, text: str) -> WebElement:
         """Wait until an element that is shown has this text in it."""
@@ -52,15 +56,15 @@ class Page:
                     return element
             return None
 
-        found = self.until(look, f"{text!r} in {css}")
-        assert isinstance(found, WebElement)
-        return found
+        return self.until(look, f"{text!r} in {css}")
 
     def sees_no(self, css: str) -> None:
         """Wait until no such element is shown."""
         self.until(
-            lambda: not any(
-                one.is_displayed() for one in self.driver.find_elements(By.CSS_SELECTOR, css)
+            lambda: (
+                not any(
+                    one.is_displayed() for one in self.driver.find_elements(By.CSS_SELECTOR, css)
+                )
             ),
             f"{css} gone",
         )
@@ -317,7 +321,6 @@ def test_a_cut_line_is_told_and_mended_and_nothing_is_missed(page: Page) -> None
         "Network.emulateNetworkConditions",
         {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
     )
-    page.driver.execute_script("location.reload()") if False else None
     page.stage.run(page.stage.client.reset())
     page.sees(".cut", "Reconnecting")
     page.driver.execute_cdp_cmd(

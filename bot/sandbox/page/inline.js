@@ -21,6 +21,7 @@ export const NO_NAMES = { user: () => null, channel: () => null };
 
 const MAX_DEPTH = 16;
 const MAX_LABEL = 1000;
+const MAX_RUN = 3;
 const SPECIAL = /[\\`*_~<&:@h[!\n]/g;
 const ENTITY = /<([@#!][^<>|\n]{1,300}|(?:https?:\/\/|mailto:)[^<>|\s]{1,3000})(?:\|([^<>\n]{0,1000}))?>/y;
 const BARE_URL = /https?:\/\/[^\s<>"`]{1,3000}/y;
@@ -205,6 +206,8 @@ class Scan {
       }
     }
     const runs = this.ticks.get(length);
+    // None of this length where a backslash has taken the run's first tick.
+    if (!runs) return -1;
     while (runs.next < runs.places.length && runs.places[runs.next] < from) runs.next += 1;
     return runs.places[runs.next] ?? -1;
   }
@@ -256,6 +259,8 @@ class Scan {
     const before = this.text[this.at - 1] ?? " ";
     const after = this.text[this.at + run] ?? " ";
     this.at += run;
+    // A long row of stars is a row of stars: each pair would nest one deeper.
+    if (run > MAX_RUN) return this.put(char.repeat(run));
     const { opens, closes } = flanks(before, after, char, this.dialect);
     let left = run;
     if (closes) left = this.close(char, left);

@@ -31,15 +31,16 @@ export function markdown(text, names = NO_NAMES) {
 
 /** A block of code with its language and a button to copy it. */
 export function codeBlock(text, language, dialect, names) {
+  const shown = el("code", {}, code(text, dialect, names));
   const button = el("button", { type: "button", class: "code-copy", title: COPY, "aria-label": COPY }, icon("copy"));
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(shown.textContent);
     button.title = COPIED;
     button.replaceChildren(icon("check"));
   });
   return el("div", { class: language ? "code" : "code code-bare" },
     el("div", { class: "code-head" }, el("span", { class: "code-language", text: language }), button),
-    el("pre", { tabindex: "0" }, el("code", {}, code(text, dialect, names))));
+    el("pre", { tabindex: "0" }, shown));
 }
 
 function blocks(lines, names, depth) {

@@ -38,16 +38,13 @@ export function renderMarkdown(text, names = NO_NAMES) {
 export function renderMrkdwn(text, names = NO_NAMES) {
   const body = el("div", { class: "prose" });
   const pieces = String(text).replaceAll("\r\n", "\n").split(FENCE);
-  // Fences come in pairs: every second piece is code, unless the last fence has no partner.
-  for (let at = 0; at < pieces.length; at += 1) {
-    const isCode = at % 2 === 1 && (at < pieces.length - 1);
-    if (isCode) body.append(codeBlock(decoded(pieces[at].replace(/^\n|\n$/g, "")), "", "mrkdwn", names));
-    else {
-      const lone = at % 2 === 1 ? FENCE : "";
-      const trimmed = pieces[at].replace(at > 0 && !lone ? /^\n/ : /^(?!)/, "");
-      appendLines(body, lone + (at < pieces.length - 1 ? trimmed.replace(/\n$/, "") : trimmed), names);
-    }
-  }
+  // Fences come in pairs; one without a partner is text.
+  if (pieces.length % 2 === 0) pieces.push(pieces.splice(-2).join(FENCE));
+  pieces.forEach((piece, at) => {
+    const inner = piece.replace(at > 0 ? /^\n/ : "", "").replace(at < pieces.length - 1 ? /\n$/ : "", "");
+    if (at % 2 === 1) body.append(codeBlock(inner, "", "mrkdwn", names));
+    else appendLines(body, inner, names);
+  });
   return body;
 }
 
