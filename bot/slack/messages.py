@@ -18,6 +18,7 @@ from bot.errors import BotError
 from bot.model import Delivery, Part, ThreadKey, Turn
 from bot.ports import Clock
 from bot.slack.calls import CallError, Calls
+from bot.slack.readable import escaped
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,8 @@ class Messages:
         self._note_part = note_part
         self._known: set[str] = set()
         self._unsure = False
+        self.plain = False
+        """Whether Slack would not have the text as Markdown: then it comes as it was typed."""
 
     async def start(self, number: int, text: str) -> Shown:
         """Begin a native stream, live for the person who asked."""
@@ -153,11 +156,11 @@ class Messages:
         try:
             await self.stop(shown)
         except CallError as error:
-            if error.code not in _OVER:
-                log.warning("a stream could not be stopped: %s", error)
-            elif not shown.noted_closed:
+            if error.code in _OVER:
                 shown.live = False
                 await self.note(shown)
+            else:
+                log.warning("a stream could not be stopped: %s", error)
         shown.live, shown.sent = False, None
 
     async def post(self, number: int, text: str) -> Shown:
@@ -175,7 +178,9 @@ class Messages:
                 self._client.web.chat_postMessage,
                 channel=self._turn.message.thread.channel,
                 thread_ts=self._turn.message.thread.root_ts,
-                markdown_text=text,
+                markdown_text=None if self.plain else text,
+                text=escaped(text) if self.plain else None,
+                parse="none" if self.plain else None,
                 metadata=self._metadata(number),
                 unfurl_links=False,
                 unfurl_media=False,
@@ -216,18 +221,21 @@ class Messages:
     async def missed(self) -> Sequence[str]:
         """The `ts` of each message of this reply that Slack has and nobody noted, oldest first.
 
-        A stream has no metadata before it is stopped: of the bot's own messages in the thread,
-        one without is taken for this turn's, the only turn that writes there now.
+        A stream has no metadata before it is stopped. So of the bot's messages without any, those
+        are this reply's that let themselves be stopped as a stream: no other turn has one in the
+        thread now, and what the bot posted there for somebody's question is none.
         """
         me = await self._client.bot_id()
         asked = self._turn.message
         found: list[str] = []
         async for message in self._client.replies(asked.thread, oldest=asked.ts):
             ts = message.get("ts")
-            mine = isinstance(ts, str) and bool(me) and message.get("bot_id") == me
-            if not isinstance(ts, str) or not mine or ts in self._known or ts == asked.ts:
+            if not isinstance(ts, str) or ts in self._known or order(ts) <= order(asked.ts):
                 continue
-            if order(ts) > order(asked.ts) and self._may_be_ours(message):
+            if not me or message.get("bot_id") != me:
+                continue
+            metadata = message.get("metadata")
+            if self._is_ours(metadata) or (not metadata and await self._stopped(ts)):
                 found.append(ts)
         return sorted(found, key=order)
 
@@ -249,16 +257,27 @@ class Messages:
             self._client.web.chat_update,
             channel=self._turn.message.thread.channel,
             ts=shown.ts,
-            markdown_text=text,
+            markdown_text=None if self.plain else text,
+            text=escaped(text) if self.plain else None,
+            parse="none" if self.plain else None,
             metadata=self._metadata(shown.number),
         )
 
-    def _may_be_ours(self, message: Mapping[str, object]) -> bool:
-        metadata = message.get("metadata")
+    def _is_ours(self, metadata: object) -> bool:
         if not isinstance(metadata, dict) or metadata.get("event_type") != EVENT_TYPE:
-            return not metadata
+            return False
         payload = metadata.get("event_payload")
         return isinstance(payload, dict) and payload.get("turn") == self._turn.id
+
+    async def _stopped(self, ts: str) -> bool:
+        """Whether a message was a live stream, which it is not any more."""
+        try:
+            await self.stop(Shown(0, ts, Delivery.STREAM, None, live=True))
+        except CallError as error:
+            if error.passing:
+                raise
+            return False
+        return True
 
     def _metadata(self, number: int) -> dict[str, object]:
         payload = {"turn": self._turn.id, "part": number}

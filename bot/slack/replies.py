@@ -35,6 +35,9 @@ LAST_WAITS: Final = (1.0, 3.0, 9.0)
 """Seconds between the attempts to show the end, while trouble may pass."""
 
 _LONGEST_PAUSE: Final = 30.0
+_DOES_NOT_FIT: Final = frozenset(
+    {"msg_too_long", "msg_blocks_too_many", "invalid_blocks", "invalid_blocks_format", "no_text"}
+)
 _CLOSE_SECONDS: Final = 11.0
 _CANCEL_SECONDS: Final = 2.0
 _STOP_SECONDS: Final = 6.0
@@ -200,6 +203,28 @@ class SlackReply:
 
     async def _show(self) -> bool:
         """Bring the thread up to the answer, part by part; False where the pace said: not yet."""
+        while True:
+            try:
+                return await self._show_parts()
+            except CallError as error:
+                if error.code not in _DOES_NOT_FIT or not self._try_otherwise():
+                    raise
+                log.warning("Slack would not have the text like this: %s", error)
+
+    def _try_otherwise(self) -> bool:
+        """Choose another form for a text that Slack refuses: smaller parts, at last no Markdown.
+
+        What counts as too long or as too much in one message is Slack's to know.
+        """
+        self._settled.clear()
+        if self._text.narrow():
+            return True
+        if self._messages.plain:
+            return False
+        self._messages.plain = True
+        return True
+
+    async def _show_parts(self) -> bool:
         if self._to_take_over:
             await self._take_over()
         await self._end_what_is_too_old()
@@ -252,7 +277,7 @@ class SlackReply:
         wanted = part.closed if part.final else part.text
         if shown.sent is None or not wanted.startswith(shown.sent):
             self._go_on_by_edits("what the stream has shown does not count")
-            await self._messages.end(shown)
+            await self._end(shown)
             return True
         more = wanted[len(shown.sent) :]
         try:
@@ -267,8 +292,14 @@ class SlackReply:
         except CallError as error:
             self._halted = error.code == "stopped_by_user"
             self._go_on_by_edits(f"the stream broke: {error}")
-            await self._messages.end(shown)
+            await self._end(shown)
         return True
+
+    async def _end(self, live: Shown) -> None:
+        """End a stream before its answer has ended."""
+        await self._messages.end(live)
+        if not self._halted and not self._finishing:
+            self._showing.renew()
 
     async def _edit(self, shown: Shown, part: PartText) -> bool:
         """Make a message say what the part says; False where the pace said: not yet."""
@@ -308,7 +339,7 @@ class SlackReply:
         if live.number == len(self._text.parts) - 1:
             self._text.cut(len(live.sent or ""))
         elif live.number >= len(self._text.parts):
-            await self._messages.end(live)
+            await self._end(live)
 
     async def _take_over(self) -> None:
         """Take over what an earlier run of this turn has put out, noted or not, oldest first."""

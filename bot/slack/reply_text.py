@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.slack.markdown import Defanger, defanged, showable
-from bot.slack.parts import PART_LIMIT, PartText, Splitter
+from bot.slack.parts import PART_LIMIT, SMALLEST_LIMIT, PartText, Splitter
 
 
 class ReplyText:
@@ -13,6 +13,7 @@ class ReplyText:
 
     def __init__(self, limit: int = PART_LIMIT) -> None:
         self._limit = limit
+        self._note: str | None = None
         self._begin()
 
     @property
@@ -38,16 +39,32 @@ class ReplyText:
     def finish(self, text: str, note: str) -> None:
         """The model's whole answer is `text`; `note` is the bot's own sentence after it."""
         self.replace(text)
+        self._note = note
+        self._end(note)
+
+    def cut(self, shown: int) -> None:
+        """End the last part here, keeping at least its first `shown` characters."""
+        self._splitter.cut(shown)
+
+    def narrow(self) -> bool:
+        """Put the same text into parts half the size; False where they are as small as can be."""
+        if self._limit // 2 < SMALLEST_LIMIT:
+            return False
+        self._limit //= 2
+        said = "".join(self._said)
+        self._begin()
+        self.append(said)
+        if self._note is not None:
+            self._end(self._note)
+        return True
+
+    def _end(self, note: str) -> None:
         self._splitter.feed(self._defanger.end())
         self._splitter.end()
         if note:
             if not self.parts:
                 self._splitter.parts.append(PartText("", final=True))
             self._splitter.parts[-1].note = _set_apart(note)
-
-    def cut(self, shown: int) -> None:
-        """End the last part here, keeping at least its first `shown` characters."""
-        self._splitter.cut(shown)
 
     def _begin(self) -> None:
         self._said: list[str] = []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.errors import SlackError
 from bot.model import Turn
-from tests.conformance.outside import ALICE, GENERAL, eventually
+from tests.conformance.outside import ALICE, BOT, GENERAL, eventually
 from tests.slack.replying import ONE, SEVERAL, Replying, again, replying
 
 WORDS = ["One ", "two ", "three ", "four."]
@@ -184,6 +184,52 @@ async def test_more_streams_than_slack_allows_in_a_minute_become_edits(bot: Repl
     assert len(await bot.outside.calls("chat.startStream")) < 20
 
 
+@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
+async def test_a_text_that_slack_finds_too_long_comes_in_smaller_messages(
+    bot: Replying, people: frozenset[str]
+) -> None:
+    text = "A sentence of some length. " * 300
+    for method in ("chat.appendStream", "chat.stopStream", "chat.postMessage"):
+        await bot.fault(method, "error", error="msg_too_long")
+    await bot.fault("chat.update", "error", error="msg_too_long")
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, people) as reply:
+        reply.append(text[:200])
+        await asyncio.sleep(0.05)
+        await reply.finish(text)
+    shown = await bot.texts(turn)
+    assert "".join(shown) == text
+    assert len(shown) > 1
+
+
+async def test_a_text_that_slack_will_not_have_as_markdown_comes_as_it_was_typed(
+    bot: Replying,
+) -> None:
+    await bot.fault("chat.postMessage", "error", error="invalid_blocks", times=5)
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+        await reply.finish("| a | b |\n<!here> & there")
+    assert await bot.texts(turn) == ["| a | b |\n&lt;\u2060!here&gt; &amp; there"]
+
+
+async def test_the_thread_shows_work_again_after_a_stream_was_left(bot: Replying) -> None:
+    """A stream that stops sets the session's status to active."""
+    await bot.fault("chat.appendStream", "error", error="msg_too_long")
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        reply.append("One ")
+        await eventually(lambda: bot.texts(turn), "the stream is there")
+        reply.append("two ")
+        await eventually(lambda: bot.outside.calls("chat.update"), "it goes on by edits")
+
+        async def shows_work_again() -> bool:
+            calls = await bot.outside.calls("agents.sessions.setStatus")
+            return [call["arguments"]["status"] for call in calls] == ["processing"] * 2
+
+        await eventually(shows_work_again, "the thread shows work again")
+        await reply.finish("One two.")
+
+
 # After a restart --------------------------------------------------------------------------------
 
 
@@ -256,6 +302,18 @@ async def test_the_reply_of_another_turn_in_the_thread_is_left_alone(bot: Replyi
     async with bot.workspace.reply_to(second, ONE) as reply:
         await reply.finish("The second answer.")
     assert await bot.texts(first) == ["The first answer.", "The second answer."]
+
+
+async def test_what_the_bot_posted_for_somebody_s_question_is_left_alone(bot: Replying) -> None:
+    turn = await bot.asked()
+    question = await bot.outside.do(
+        "chat.postMessage", BOT, channel=GENERAL, thread_ts=turn.message.ts, text="Bob asks: why?"
+    )
+    async with bot.workspace.reply_to(again(turn), ONE) as reply:
+        await reply.finish("An answer.")
+    shown = await bot.messages(turn)
+    assert [message["text"] for message in shown] == ["Bob asks: why?", "An answer."]
+    assert shown[0]["ts"] == question["ts"]
 
 
 kinds = st.sampled_from(["drop_before", "drop_after", "500", "garbage", "429"])
