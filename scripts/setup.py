@@ -10,6 +10,7 @@ stopped. Exit status: 0 done, 1 with a sentence that says what is missing and a 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -183,14 +184,25 @@ def install_runtime() -> None:
     if STAMPS.holds("runtime", wanted) and RUNTIME.exists():
         return
     npm = shutil.which("npm")
-    if npm is None and not found_runtime():
+    there = installed_runtime() or (npm is None and found_runtime() is not None)
+    if npm is None and not there:
         raise Fault(NO_NPM)
-    with STAMPS.completing("runtime", wanted if npm else ""):
-        if npm:
+    with STAMPS.completing("runtime", wanted):
+        if npm and not there:
             say(f"Installing the Copilot runtime {COPILOT_CLI} …")
             fault = NOT_INSTALLED.format(what="The Copilot runtime") + AGAIN
             run([npm, "install", *quiet_npm(), "--global", "--prefix", VENV, COPILOT_CLI], fault)
         unpack_runtime()
+
+
+def installed_runtime() -> bool:
+    """Whether npm has already installed this very version, with a program for this machine."""
+    try:
+        package = json.loads((RUNTIME / "copilot" / "package.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    version = COPILOT_CLI.rpartition("@")[2]
+    return package.get("version") == version and found_runtime() is not None
 
 
 def found_runtime() -> Path | None:
@@ -212,7 +224,8 @@ def unpack_runtime() -> None:
     say("Unpacking the Copilot runtime …")
     run(
         [binary, "--version"],
-        "The Copilot runtime does not start on this machine; the lines above say why.",
+        "The Copilot runtime does not start; the lines above say why. To install it anew: "
+        "`make clean`, then `make setup`.",
         {"COPILOT_CACHE_HOME": str(RUNTIME_CACHE), "COPILOT_AUTO_UPDATE": "false"},
         within=120,
         show=False,
