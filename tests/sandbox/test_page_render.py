@@ -189,8 +189,8 @@ def test_markup_is_shown_as_it_was_written(browser: Chrome) -> None:
 PIECES: Final = (
     "*", "**", "_", "__", "~", "~~", "`", "```", "````", "\n", "\n\n", " ", "    ", "> ", "- ",
     "1. ", "# ", "|", "|---|", "[", "](", ")", "!", "<", ">", "&lt;", "&", "@here", "<!channel>",
-    "<@U0BOB>", "<@U0NOBODY|x>", "<#C0DEV>", "https://a.example", "javascript:", "<script>", "</script>",
-    "onerror=", '"', "'", ":tada:", ":", "\\", "word", "é", "💥", "\u202e", "\x00",
+    "<@U0BOB>", "<@U0NOBODY|x>", "<#C0DEV>", "https://a.example", "javascript:", "<script>",
+    "</script>", "onerror=", '"', "'", ":tada:", ":", "\\", "word", "é", "💥", "\u202e", "\x00",
 )  # fmt: skip
 
 
