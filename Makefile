@@ -30,12 +30,10 @@ doctor: setup ## check tokens, scopes, runtime, model and database
 sandbox: setup ## the Slack workspace on localhost, alone (PORT=)
 	@exec $(BIN)/threadpilot sandbox --port "$(PORT)"
 
-lint: setup ## ruff, mypy and the import contracts
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy scripts
-	$(BIN)/lint-imports
+lint: setup ## ruff, mypy and the import contracts; all of them, also when one finds something
+	@for check in "ruff check ." "ruff format --check ." mypy "mypy scripts" lint-imports; do \
+		echo "== $$check"; $(BIN)/$$check || failed=1; \
+	done; test -z "$$failed"
 
 test: setup-tests ## all tests, with coverage (ARGS= goes to pytest)
 	$(BIN)/pytest --cov --cov-branch --cov-report=term $(ARGS)
