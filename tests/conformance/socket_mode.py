@@ -68,12 +68,15 @@ class Socket:
                 return frame
             await self.ack(frame)
 
-    async def quiet(self, seconds: float = 0.3) -> list[Json]:
-        """All events that come until none has come for a while; each is acknowledged."""
+    async def quiet(self, expected: int = 0, seconds: float = 0.3) -> list[Json]:
+        """The frames that are expected, waited for, and whatever else comes close behind them.
+
+        Each is acknowledged.
+        """
         frames: list[Json] = []
         while True:
             try:
-                frame = await self.frame(seconds)
+                frame = await self.frame(PATIENCE if len(frames) < expected else seconds)
             except TimeoutError:
                 return frames
             await self.ack(frame)

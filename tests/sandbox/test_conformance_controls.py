@@ -137,6 +137,19 @@ async def test_a_fault_comes_as_often_as_set_and_for_its_method_only(outside: Ou
     assert statuses == [500, 500, 200]
 
 
+async def test_faults_are_listed_until_they_have_come_and_can_be_taken_away(
+    outside: Outside,
+) -> None:
+    assert await outside.control("faults") == []
+    await outside.control("faults", {"method": "auth.test", "times": 2, "kind": "500"})
+    (listed,) = await outside.control("faults")
+    assert (listed["method"], listed["kind"], listed["times"]) == ("auth.test", "500", 2)
+    async with outside.http.delete(f"{outside.url}/sandbox/faults") as answer:
+        assert answer.status == 200
+    assert await outside.control("faults") == []
+    assert (await outside.call("auth.test", BOT))["ok"] is True
+
+
 async def test_faults_are_for_the_app_and_not_for_people(outside: Outside) -> None:
     await fault(outside, "500")
     await outside.say(ALICE, GENERAL, "I am no app")
@@ -200,7 +213,7 @@ async def test_a_half_open_socket_is_silent_but_not_closed(
 async def test_an_event_can_come_twice(outside: Outside, socket: Socket) -> None:
     await outside.control("faults", {"events": "duplicate", "times": 1})
     await outside.say(ALICE, GENERAL, "hello")
-    frames = await socket.quiet()
+    frames = await socket.quiet(2)
     assert len(frames) == 2
     assert len({frame["payload"]["event_id"] for frame in frames}) == 1
 
@@ -208,7 +221,7 @@ async def test_an_event_can_come_twice(outside: Outside, socket: Socket) -> None
 async def test_events_can_come_in_another_order(outside: Outside, socket: Socket) -> None:
     await outside.control("faults", {"events": "reorder", "times": 1})
     said = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(2)]
-    heard = [frame["payload"]["event"]["ts"] for frame in await socket.quiet()]
+    heard = [frame["payload"]["event"]["ts"] for frame in await socket.quiet(2)]
     assert sorted(heard) == said
     assert heard != said
 

@@ -38,7 +38,7 @@ async def test_a_mention_arrives_twice_with_one_ts_and_two_event_ids(
 ) -> None:
     bot = await outside.id_of(BOT)
     ts = await outside.say(ALICE, GENERAL, f"<@{bot}> hello")
-    frames = await socket.quiet()
+    frames = await socket.quiet(2)
     events = [frame["payload"]["event"] for frame in frames]
     assert sorted(event["type"] for event in events) == ["app_mention", "message"]
     assert {event["ts"] for event in events} == {ts}
@@ -94,7 +94,7 @@ async def test_a_direct_message_is_no_mention(outside: Outside, socket: Socket) 
     opened = await outside.do("conversations.open", BOB, users=bot)
     channel = opened["channel"]["id"]
     await outside.say(BOB, channel, f"<@{bot}> hello")
-    events = [frame["payload"]["event"] for frame in await socket.quiet()]
+    events = [frame["payload"]["event"] for frame in await socket.quiet(1)]
     assert [event["type"] for event in events] == ["message"]
     assert events[0]["channel_type"] == "im"
     assert events[0]["channel"] == channel

@@ -164,7 +164,7 @@ async def test_only_subscribed_events_are_sent(outside: Outside, socket: Socket)
     await outside.control("app", {"subscriptions": ["app_mention"]})
     await outside.say(ALICE, GENERAL, "not for you")
     await outside.say(ALICE, GENERAL, "@threadpilot for you")
-    kinds = [frame["payload"]["event"]["type"] for frame in await socket.quiet()]
+    kinds = [frame["payload"]["event"]["type"] for frame in await socket.quiet(1)]
     assert kinds == ["app_mention"]
 
 

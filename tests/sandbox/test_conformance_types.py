@@ -92,7 +92,7 @@ async def test_events_have_every_field_that_slack_requires(
     outside: Outside, socket: Socket
 ) -> None:
     await a_busy_thread(outside)
-    heard = [frame["payload"]["event"] for frame in await socket.quiet()]
+    heard = [frame["payload"]["event"] for frame in await socket.quiet(12)]
     lacking = {}
     for file, name, kind, subtype in EVENTS:
         of_kind = [e for e in heard if e["type"] == kind and e.get("subtype") == subtype]
