@@ -229,7 +229,7 @@ class Inbox:
         answer on record, to be shown."""
         try:
             left = await self._still_running(turn)
-            if left is not None and left.answer is None:
+            if left is not None and left.ending is None:
                 await self._store.hand_back(left)
                 log.info("turn is cut short and waits for the next start")
         except StoreError as error:
@@ -246,7 +246,7 @@ class Inbox:
                 left = await self._still_running(turn)
                 if left is None:
                     return
-                if left.answer is None or settled:
+                if left.ending is None or settled:
                     await self._fail(left, error)
                     return
                 settled = True

@@ -97,6 +97,17 @@ class TurnState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a turn ends: what the thread will show in the end, and the state that goes with it."""
+
+    state: TurnState
+    answer: str = ""
+    """The whole of what the model said."""
+    note: str = ""
+    """A sentence of the bot's own, set apart from the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One accepted message on its way to its one visible outcome."""
 
@@ -107,10 +118,10 @@ class Turn:
     """Raised by each claim; a write with an older epoch changes nothing."""
     waited: bool = False
     """Whether the person was shown that the message waits."""
-    answer: str | None = None
-    """The whole answer, once it is on record; None before."""
-    outcome: TurnState | None = None
-    """The final state that goes with `answer`; None before."""
+    prompted: bool = False
+    """Whether its prompt may have been sent under an earlier claim."""
+    ending: Ending | None = None
+    """How it ends, once that is on record."""
 
 
 class Acceptance(StrEnum):

@@ -13,6 +13,7 @@ from typing import Protocol
 from bot.model import (
     Accepted,
     AgentEvent,
+    Ending,
     Message,
     Part,
     Thread,
@@ -74,9 +75,9 @@ class InboxStore(Protocol):
         does."""
         ...
 
-    async def record_answer(self, turn: Turn, outcome: TurnState, answer: str) -> bool:
-        """Store the whole answer and the state that it will end in, before the last of it is
-        posted; False when the epoch is old."""
+    async def record(self, turn: Turn, ending: Ending) -> bool:
+        """Store how the turn ends, before the last of it is posted; False when the epoch is
+        old."""
         ...
 
     async def finish(self, turn: Turn, state: TurnState) -> bool:

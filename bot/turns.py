@@ -15,10 +15,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from bot.answer import Answer
-from bot.errors import AgentError, AgentFault, BotError, SlackError, StoreError
+from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, SlackError, StoreError
 from bot.logs import about
 from bot.model import (
     AnswerStopped,
+    Ending,
     Message,
     TextAdded,
     TextSettled,
@@ -48,16 +49,6 @@ OUTSIDER = (
 )
 STOPPED = "Stopped."
 LOST = "I was restarted while I was working on this, and the answer is lost. Please ask again."
-WENT_WRONG = BotError.sentence
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ending:
-    """How a turn ends: its final state, the whole answer, and a sentence of the bot's own."""
-
-    state: TurnState
-    text: str = ""
-    note: str = ""
 
 
 @dataclass(slots=True)
@@ -99,7 +90,7 @@ class Turns:
                 return
             refusal = self._refusal(turn.message)
             if refusal:
-                await self._tell(turn, thread, _Ending(state=TurnState.REFUSED, note=refusal))
+                await self._tell(turn, thread, Ending(state=TurnState.REFUSED, note=refusal))
             else:
                 await self._answer(turn, thread)
             log.info("turn took %.3f s", self._clock.monotonic() - started)
@@ -107,18 +98,18 @@ class Turns:
     async def settle(self, turn: Turn) -> None:
         """Bring a turn to its end that a restart found running.
 
-        With its answer on record the answer is shown; without, the thread is told, for the
-        runtime may have taken the prompt and nobody knows what became of it.
+        What is on record is shown. A turn that had not come to its prompt waits again. For the
+        others the thread is told: the runtime may have taken the prompt, and nobody knows what
+        became of it.
         """
         with about(turn):
-            thread = await self._thread(turn.message)
-            if turn.answer is None or turn.outcome is None:
-                ending = _Ending(state=TurnState.LOST, note=LOST)
-            else:
-                note = _note_after_restart(turn.outcome)
-                ending = _Ending(state=turn.outcome, text=turn.answer, note=note)
-            log.warning("turn was cut short by a restart; it is settled as %s", ending.state)
-            await self._tell(turn, thread, ending)
+            if turn.ending is None and not turn.prompted:
+                log.info("turn was cut short before its prompt; it waits again")
+                await self._store.hand_back(turn)
+                return
+            ending = turn.ending or Ending(state=TurnState.LOST, note=LOST)
+            log.warning("turn was cut short; it is settled as %s", ending.state)
+            await self._tell(turn, await self._thread(turn.message), ending)
 
     async def stop(self, thread: ThreadKey, by: str) -> None:
         """Stop the thread's running answer, if there is one; what is shown stays."""
@@ -159,10 +150,10 @@ class Turns:
             return ONLY_EMOJI
         return ""
 
-    async def _tell(self, turn: Turn, thread: Thread, ending: _Ending) -> None:
+    async def _tell(self, turn: Turn, thread: Thread, ending: Ending) -> None:
         """End a turn that the model is not asked for."""
         earlier = await self._store.parts(turn)
-        if not await self._store.record_answer(turn, ending.state, ending.text):
+        if not await self._store.record(turn, ending):
             return
         async with self._workspace.reply_to(turn, thread.people, earlier) as reply:
             await self._close(turn, reply, ending)
@@ -176,7 +167,7 @@ class Turns:
                 ending = await self._ask(turn, thread, reply, asking)
                 if ending is None:
                     log.info("turn gives way to an earlier message")
-                elif await self._store.record_answer(turn, ending.state, ending.text):
+                elif await self._store.record(turn, ending):
                     await self._close(turn, reply, ending)
                 else:
                     log.warning("turn was taken over; nothing more is shown from here")
@@ -185,40 +176,39 @@ class Turns:
 
     async def _ask(
         self, turn: Turn, thread: Thread, reply: Reply, asking: _Asking
-    ) -> _Ending | None:
+    ) -> Ending | None:
         """How the model's answer ends; None when an earlier message of the thread came in."""
         answer = Answer()
         try:
             async with self._sessions.held(thread) as session:
                 asking.session = session
                 if asking.stop_wanted:
-                    return _Ending(state=TurnState.STOPPED, note=STOPPED)
+                    return Ending(state=TurnState.STOPPED, note=STOPPED)
                 if not await self._store.begin(turn):
                     return None
                 stopped = await _follow(session, turn.message.text, answer, reply)
         except AgentError as error:
             log.warning("the model did not answer: %s", error, exc_info=error.__cause__)
-            return _Ending(state=TurnState.FAILED, text=answer.text, note=error.sentence)
+            return Ending(state=TurnState.FAILED, answer=answer.text, note=error.sentence)
         finally:
             asking.session = None
         if stopped:
-            return _Ending(state=TurnState.STOPPED, text=answer.text, note=STOPPED)
+            return Ending(state=TurnState.STOPPED, answer=answer.text, note=STOPPED)
         if not answer.text.strip():
-            sentence = AgentError(AgentFault.EMPTY, "no text").sentence
-            return _Ending(state=TurnState.FAILED, note=sentence)
-        return _Ending(state=TurnState.DONE, text=answer.text)
+            return Ending(state=TurnState.FAILED, note=AGENT_SENTENCES[AgentFault.EMPTY])
+        return Ending(state=TurnState.DONE, answer=answer.text)
 
-    async def _close(self, turn: Turn, reply: Reply, ending: _Ending) -> None:
+    async def _close(self, turn: Turn, reply: Reply, ending: Ending) -> None:
         """Show the end and record it, in this order: a restart between the two shows it again
         over what stands there, never beside it."""
         state = ending.state
         try:
-            await reply.finish(ending.text, ending.note)
-        except SlackError as error:
-            log.exception("the thread could not be told how the turn ended", exc_info=error)
+            await reply.finish(ending.answer, ending.note)
+        except SlackError:
+            log.exception("the thread could not be told how the turn ended")
             state = TurnState.FAILED
         await self._store.finish(turn, state)
-        log.info("turn ends: %s, %d characters", state, len(ending.text))
+        log.info("turn ends: %s, %d characters", state, len(ending.answer))
 
 
 async def _follow(session: AgentSession, prompt: str, answer: Answer, reply: Reply) -> bool:
@@ -240,17 +230,6 @@ async def _follow(session: AgentSession, prompt: str, answer: Answer, reply: Rep
                 case AnswerStopped():
                     stopped = True
     return stopped
-
-
-def _note_after_restart(outcome: TurnState) -> str:
-    """The sentence that goes with an answer on record; the exact one was not kept."""
-    match outcome:
-        case TurnState.STOPPED:
-            return STOPPED
-        case TurnState.DONE:
-            return ""
-        case _:
-            return WENT_WRONG
 
 
 _EMOJI_NAME = re.compile(r":[a-z0-9_+'-]+(?:::skin-tone-[2-6])?:", re.IGNORECASE)

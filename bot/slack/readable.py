@@ -48,10 +48,11 @@ def addresses_somebody(text: str) -> bool:
 def without_mention(text: str, user: str, name: str) -> str:
     """The markup without the user's mention at either edge; those inside become `@name`.
 
-    A comma or colon after a leading mention ("@bot, what is …") goes with it.
+    A comma or colon after a leading mention ("@bot, what is …") goes with it, but not one that
+    belongs to what follows ("@bot :tada:").
     """
     mention = _mention(user)
-    text = re.sub(rf"\A(?:\s*{mention}\s*[,:]?)+", "", text).rstrip()
+    text = re.sub(rf"\A(?:\s*{mention}\s*(?:[,:](?=\s|\Z))?)+", "", text).rstrip()
     # One at a time and anchored by the mention: a pattern that begins with blanks would take
     # quadratic time on a long run of them.
     while last := re.search(rf"{mention}\Z", text):

@@ -83,8 +83,9 @@ _FIRST = Migration(
             state TEXT NOT NULL,
             epoch INTEGER NOT NULL DEFAULT 0,
             waited INTEGER NOT NULL DEFAULT 0,
-            answer TEXT,
-            outcome TEXT,
+            outcome TEXT,  -- the state that it ends in, with the answer and the note; on record
+            answer TEXT,   -- before the last of them is posted
+            note TEXT,
             accepted REAL NOT NULL,
             started REAL,   -- its latest claim
             prompted REAL,  -- when the prompt of that claim was about to be sent

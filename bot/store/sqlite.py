@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.errors import StoreError
-from bot.model import Accepted, Message, Part, Thread, ThreadKey, Turn, TurnState
+from bot.model import Accepted, Ending, Message, Part, Thread, ThreadKey, Turn, TurnState
 from bot.ports import Clock
 from bot.store import accepting, threads, turns
 from bot.store.accepting import Bounds
@@ -89,10 +89,8 @@ class SqliteStore:
     async def show_waiting(self, turn: Turn) -> bool:
         return await self._writer.do(partial(turns.show_waiting, turn=turn))
 
-    async def record_answer(self, turn: Turn, outcome: TurnState, answer: str) -> bool:
-        return await self._writer.do(
-            partial(turns.record_answer, turn=turn, outcome=outcome, answer=answer)
-        )
+    async def record(self, turn: Turn, ending: Ending) -> bool:
+        return await self._writer.do(partial(turns.record, turn=turn, ending=ending))
 
     async def finish(self, turn: Turn, state: TurnState) -> bool:
         now = self._clock.now()

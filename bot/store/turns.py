@@ -10,13 +10,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from bot.errors import StoreError
-from bot.model import Message, ThreadKey, Trigger, Turn, TurnState
+from bot.model import Ending, Message, ThreadKey, Trigger, Turn, TurnState
 from bot.store.accepting import storable
 from bot.store.database import rows
 
 _TURN = """
     SELECT n.id, n.event_id, h.team, h.channel, h.root_ts, n.ts, n.user, n.user_team, n.text,
-           n.trigger, n.external, n.direct, n.state, n.epoch, n.waited, n.answer, n.outcome
+           n.trigger, n.external, n.direct, n.state, n.epoch, n.waited, n.prompted,
+           n.outcome, n.answer, n.note
     FROM turns n JOIN threads h ON h.id = n.thread
 """
 
@@ -44,13 +45,13 @@ _BEGIN = """
                       AND e.state = 'waiting' AND e.position < turns.position)
     RETURNING id
 """
-# An answer on record belonged to the asking that is given up with it.
+# An ending on record belonged to the asking that is given up with it.
 _HAND_BACK = """
-    UPDATE turns SET state = 'waiting', answer = NULL, outcome = NULL
+    UPDATE turns SET state = 'waiting', outcome = NULL, answer = NULL, note = NULL
     WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
 """
 _RECORD = """
-    UPDATE turns SET answer = :answer, outcome = :outcome
+    UPDATE turns SET outcome = :outcome, answer = :answer, note = :note
     WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
 """
 _FINISH = """
@@ -99,11 +100,14 @@ def hand_back(database: sqlite3.Connection, turn: Turn) -> bool:
     return _changed(database, _HAND_BACK, _mine(turn))
 
 
-def record_answer(
-    database: sqlite3.Connection, turn: Turn, outcome: TurnState, answer: str
-) -> bool:
-    """Store the answer and the state that goes with it."""
-    values = {**_mine(turn), "outcome": _final(outcome), "answer": storable(answer)}
+def record(database: sqlite3.Connection, turn: Turn, ending: Ending) -> bool:
+    """Store how a running turn ends."""
+    values = {
+        **_mine(turn),
+        "outcome": _final(ending.state),
+        "answer": storable(ending.answer),
+        "note": storable(ending.note),
+    }
     return _changed(database, _RECORD, values)
 
 
@@ -166,7 +170,7 @@ def _first(database: sqlite3.Connection, query: str, values: tuple[object, ...])
 def _turn(row: sqlite3.Row) -> Turn:
     """A row of `_TURN` as a fact. Raises `ValueError` for a state that this version knows not."""
     number, event_id, team, channel, root_ts, ts, user, user_team, text, *rest = row
-    trigger, external, direct, state, epoch, waited, answer, outcome = rest
+    trigger, external, direct, state, epoch, waited, prompted, outcome, answer, note = rest
     message = Message(
         event_id=event_id,
         thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
@@ -178,12 +182,15 @@ def _turn(row: sqlite3.Row) -> Turn:
         external=bool(external),
         direct=bool(direct),
     )
+    ending = None
+    if outcome is not None:
+        ending = Ending(state=TurnState(outcome), answer=answer, note=note)
     return Turn(
         id=number,
         message=message,
         state=TurnState(state),
         epoch=epoch,
         waited=bool(waited),
-        answer=answer,
-        outcome=None if outcome is None else TurnState(outcome),
+        prompted=prompted is not None,
+        ending=ending,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from bot.model import (
     Acceptance,
     Accepted,
     Delivery,
+    Ending,
     Part,
     ThreadKey,
     Trigger,
@@ -287,7 +289,7 @@ class _Running:
         turn = await claimed(store)
         await scheduled(store, 2, root=1)
         assert await store.begin(turn)
-        assert await store.running(turn.message.thread) == turn
+        assert await store.running(turn.message.thread) == replace(turn, prompted=True)
 
     async def test_begin_gives_way_to_an_earlier_message(self, store: Store) -> None:
         await scheduled(store, 5, root=1)
@@ -318,24 +320,28 @@ class _Running:
         with pytest.raises(StoreError):
             await store.finish(turn, state)
         with pytest.raises(StoreError):
-            await store.record_answer(turn, state, "Python is a language.")
+            await store.record(turn, Ending(state=state, answer="Python is a language."))
         assert await store.running(turn.message.thread) == turn
 
     async def test_the_answer_is_on_record_before_the_turn_ends(self, store: Store) -> None:
         await scheduled(store, 1)
         turn = await claimed(store)
-        assert await store.record_answer(turn, TurnState.STOPPED, "Python is 🐍 \ud83d")
+        assert await store.record(
+            turn, Ending(state=TurnState.STOPPED, answer="Python is 🐍 \ud83d", note="So.")
+        )
         running = await store.running(turn.message.thread)
         assert running is not None
-        assert (running.answer, running.outcome) == ("Python is 🐍 ?", TurnState.STOPPED)
+        assert running.ending == Ending(
+            state=TurnState.STOPPED, answer="Python is 🐍 ?", note="So."
+        )
 
     async def test_handed_back_it_waits_and_starts_afresh(self, store: Store) -> None:
         await scheduled(store, 1)
         turn = await claimed(store)
-        await store.record_answer(turn, TurnState.DONE, "half")
+        await store.record(turn, Ending(state=TurnState.DONE, answer="half"))
         assert await store.hand_back(turn)
         again = await claimed(store)
-        assert (again.id, again.epoch, again.answer) == (turn.id, turn.epoch + 1, None)
+        assert (again.id, again.epoch, again.ending) == (turn.id, turn.epoch + 1, None)
 
     async def test_an_old_epoch_changes_nothing(self, store: Store) -> None:
         """What a process that was frozen says when it comes back, its turn taken over."""
@@ -344,7 +350,7 @@ class _Running:
         await store.hand_back(old)
         new = await claimed(store)
         assert not await store.begin(old)
-        assert not await store.record_answer(old, TurnState.DONE, "late")
+        assert not await store.record(old, Ending(state=TurnState.DONE, answer="late"))
         assert not await store.hand_back(old)
         assert not await store.finish(old, TurnState.FAILED)
         await store.note_part(old, Part(number=0, ts=ts_at(9), delivery=Delivery.EDITS))
@@ -357,7 +363,7 @@ class _Running:
         await store.hand_back(old)
         assert not await store.begin(old)
         assert not await store.finish(old, TurnState.DONE)
-        assert not await store.record_answer(old, TurnState.DONE, "late")
+        assert not await store.record(old, Ending(state=TurnState.DONE, answer="late"))
         found = await store.find("T0SANDBOX", "C0GENERAL", ts_at(1))
         assert found is not None
         assert found.state is TurnState.WAITING
@@ -408,10 +414,10 @@ class _Restarting:
         for second in (1, 2, 3):
             await store.accept(said(second, user=f"U{second}"))
         old = [await claimed(store) for _ in range(2)]
-        await store.record_answer(old[0], TurnState.DONE, "Python is a language.")
+        await store.record(old[0], Ending(state=TurnState.DONE, answer="Python is a language."))
         taken = await store.recover()
         assert [(t.id, t.epoch) for t in taken] == [(t.id, t.epoch + 1) for t in old]
-        assert [t.answer for t in taken] == ["Python is a language.", None]
+        assert [t.ending and t.ending.answer for t in taken] == ["Python is a language.", None]
         assert not await store.finish(old[0], TurnState.DONE)
         assert await store.finish(taken[0], TurnState.DONE)
         assert (await claimed(store)).message.user == "U3"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bot.errors import AgentError, AgentFault
 from bot.inbox import Inbox
-from bot.model import Message, Part, ThreadKey, Turn, TurnState
+from bot.model import Ending, Message, Part, ThreadKey, Turn, TurnState
 from bot.ports import Reply, Store
 from bot.store import open_store
 from tests.fakes import HandClock
@@ -80,7 +80,9 @@ class Handler:
         if "give way" in what and not await self._store.begin(turn):
             return
         if "record" in what:
-            await self._store.record_answer(turn, TurnState.DONE, "Python is a language.")
+            await self._store.record(
+                turn, Ending(state=TurnState.DONE, answer="Python is a language.")
+            )
             self.recorded.set()
         if "hang" in what:
             await asyncio.Event().wait()
@@ -97,7 +99,7 @@ class Handler:
             await asyncio.Event().wait()
         if "cannot settle" in turn.message.text:
             raise RuntimeError("the handler fell again")
-        await self._store.finish(turn, turn.outcome or TurnState.LOST)
+        await self._store.finish(turn, turn.ending.state if turn.ending else TurnState.LOST)
 
 
 class World:

@@ -223,7 +223,9 @@ class TestFailing:
         async with world.inbox.running():
             await world.inbox.accept(said(1, text="record, fall"))
             assert await world.ended(said(1)) is TurnState.DONE
-        assert [t.answer for t in world.handler.settled] == ["Python is a language."]
+        assert [t.ending and t.ending.answer for t in world.handler.settled] == [
+            "Python is a language."
+        ]
         assert world.slack.shown == []
 
     async def test_an_answer_that_cannot_be_shown_either_is_told(self, world: World) -> None:
@@ -297,7 +299,9 @@ class TestLeaving:
         async with world_in(tmp_path) as world:
             async with world.inbox.running():
                 assert await world.ended(said(1)) is TurnState.DONE
-            assert [t.answer for t in world.handler.settled] == ["Python is a language."]
+            assert [t.ending and t.ending.answer for t in world.handler.settled] == [
+                "Python is a language."
+            ]
             assert world.handler.taken == []
 
     async def test_settling_cut_short_is_settled_by_the_next_start(self, tmp_path: Path) -> None:

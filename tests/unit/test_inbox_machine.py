@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bot.inbox import Inbox
-from bot.model import Acceptance, Message, Turn, TurnState
+from bot.model import Acceptance, Ending, Message, Turn, TurnState
 from bot.ports import Store
 from bot.store import open_store
 from tests.contracts.messages import said
@@ -67,7 +67,7 @@ class Watched:
         await self._end(turn, TurnState.DONE)
 
     async def settle(self, turn: Turn) -> None:
-        await self._end(turn, turn.outcome or TurnState.LOST)
+        await self._end(turn, turn.ending.state if turn.ending else TurnState.LOST)
 
     async def _end(self, turn: Turn, state: TurnState) -> None:
         thread = str(turn.message.thread)
@@ -81,7 +81,7 @@ class Watched:
             finally:
                 del self.held[thread]
         if how == "record, then fall":
-            await self._store.record_answer(turn, state, "Python is a language.")
+            await self._store.record(turn, Ending(state=state, answer="Python is a language."))
         if how == "leave open":
             return
         if how != "end":

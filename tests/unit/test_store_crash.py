@@ -26,7 +26,7 @@ import asyncio, sys
 from pathlib import Path
 from bot.clock import SystemClock
 from bot.errors import StoreError
-from bot.model import TurnState
+from bot.model import Ending, TurnState
 from bot.store import open_store
 from tests.contracts.messages import said
 folder = Path(sys.argv[1])
@@ -55,7 +55,7 @@ async def main():
         turn = await store.claim()
         say("claimed")
         sys.stdin.readline()
-        say(await store.record_answer(turn, TurnState.DONE, "late"))
+        say(await store.record(turn, Ending(state=TurnState.DONE, answer="late")))
         say(await store.finish(turn, TurnState.DONE))
 asyncio.run(main())
 """
