@@ -1,0 +1,185 @@
+"""The real command, started, asked, killed and started again: nothing waiting is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bot import turns
+from tests.sandbox_client import GENERAL
+from tests.scenarios.conftest import Scene
+from tests.scripted_model import Answer, ScriptedModel
+
+
+@asynccontextmanager
+async def threadpilot(
+    *arguments: str, env: dict[str, str], until: str = "ready"
+) -> AsyncIterator[Process]:
+    """The command as a process of its own, once it has said `until` on standard error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        *arguments,
+        env={"PATH": os.environ["PATH"], "HOME": env["DATA_DIR"], **env},
+        stderr=PIPE,
+    )
+    try:
+        said = await asyncio.wait_for(_read_until(process, until), 30)
+        assert until in said, said
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def _read_until(process: Process, word: str) -> str:
+    assert process.stderr is not None
+    said = ""
+    while word not in said:
+        line = await process.stderr.readline()
+        if not line:
+            break
+        said += line.decode()
+    return said
+
+
+async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await model.reached()
+        await slack.until_shown(GENERAL, ts, "half")
+        second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
+        await slack.until_marked(GENERAL, second)
+        process.kill()
+        await process.wait()
+    model.release()
+    async with threadpilot("run", env=env):
+        await slack.until_shown(GENERAL, ts, "You said: second")
+        await slack.until_answered(GENERAL, ts, n=2)
+        shown = await slack.bot_texts(GENERAL, ts)
+    assert len(shown) == 2
+    assert turns.LOST in shown[0]
+    assert shown[1] == "You said: second"
+    assert await slack.marks(GENERAL, second) == []
+
+
+async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1))
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await model.reached()
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0)
+        model.release()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await slack.bot_texts(GENERAL, ts) == ["half done"]
+
+
+async def test_a_turn_that_does_not_finish_in_time_is_taken_up_at_the_next_start(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    env["SHUTDOWN_SECONDS"] = "0"
+    model.default = Answer("The whole answer.")
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await model.reached()
+        await slack.until_shown(GENERAL, ts, "half")
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    async with threadpilot("run", env=env):
+        await slack.until_shown(GENERAL, ts, "The whole answer.")
+        await slack.until_answered(GENERAL, ts)
+        assert await slack.bot_texts(GENERAL, ts) == ["The whole answer."]
+
+
+async def test_what_was_said_while_the_bot_was_away_is_answered_when_slack_redelivers(
+    env: dict[str, str], slack: Scene
+) -> None:
+    """The bot dies between Slack's delivery and its acknowledgement."""
+    async with threadpilot("run", env=env) as process:
+        process.send_signal(signal.SIGSTOP)
+        ts = await slack.say("alice", GENERAL, "@threadpilot are you there?")
+        process.kill()
+        await process.wait()
+    async with threadpilot("run", env=env):
+        await slack.advance(61)
+        await slack.until_shown(GENERAL, ts, "You said: are you there?")
+        await slack.until_answered(GENERAL, ts)
+        assert len(await slack.bot_texts(GENERAL, ts)) == 1
+
+
+async def run(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        *arguments,
+        env={"PATH": os.environ["PATH"], **env},
+        stderr=PIPE,
+        stdout=PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    return process.returncode or 0, out.decode() + err.decode()
+
+
+async def test_wrong_settings_are_all_told_and_exit_with_2(env: dict[str, str]) -> None:
+    env.update(SLACK_BOT_TOKEN="", MAX_TURNS="many")
+    status, said = await run("run", env=env)
+    assert status == 2
+    assert "SLACK_BOT_TOKEN is not set" in said
+    assert "MAX_TURNS (it is 'many')" in said
+
+
+async def test_a_token_that_slack_does_not_know_is_told_with_the_remedy(
+    env: dict[str, str],
+) -> None:
+    env["SLACK_BOT_TOKEN"] = "xoxb-wrong-canary"
+    status, said = await run("run", env=env)
+    assert status == 1
+    assert "SLACK_BOT_TOKEN" in said
+    assert "canary" not in said
+    assert "Traceback" not in said
+
+
+async def test_an_app_token_that_slack_does_not_know_is_told_with_the_remedy(
+    env: dict[str, str],
+) -> None:
+    env["SLACK_APP_TOKEN"] = "xapp-wrong-canary"
+    status, said = await run("run", env=env)
+    assert status == 1
+    assert "SLACK_APP_TOKEN" in said
+    assert "canary" not in said
+    assert "Traceback" not in said
+
+
+async def test_a_second_bot_on_the_same_data_is_refused(env: dict[str, str]) -> None:
+    async with threadpilot("run", env=env):
+        status, said = await run("run", env=env)
+    assert status == 1
+    assert "data folder" in said.lower()
+    assert "Traceback" not in said
+
+
+async def test_the_command_tells_its_version_and_refuses_what_it_does_not_know() -> None:
+    assert await run("--version", env={}) == (0, "threadpilot 0.1.0\n")
+    status, said = await run("fly", env={})
+    assert status == 2
+    assert "invalid choice" in said
