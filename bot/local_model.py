@@ -115,8 +115,9 @@ class Door:
             return response
 
 
-def start_llama(file: Path, answer_tokens: int) -> str:
-    """Load the file and serve it, in threads of llama.cpp's own; the server's address."""
+def start_llama(file: Path, answer_tokens: int) -> tuple[object, str]:
+    """Load the file and serve it, in threads of llama.cpp's own: the server, which ends when
+    nobody holds it any more, and its address."""
     import xllamacpp  # type: ignore[import-untyped]  # it has no types
 
     parameters = xllamacpp.CommonParams()
@@ -141,12 +142,7 @@ def start_llama(file: Path, answer_tokens: int) -> str:
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     server = xllamacpp.Server(parameters)
-    _KEPT.append(server)
-    return str(server.listening_address)
-
-
-_KEPT: Final[list[object]] = []
-"""llama.cpp's server ends when nobody holds it any more."""
+    return server, str(server.listening_address)
 
 
 async def serve(inner: str, help_to_end: bool, stop: asyncio.Event) -> None:
@@ -186,7 +182,7 @@ def main(argv: Sequence[str]) -> int:
         print(NOT_GGUF.format(name=chosen.file.name), file=sys.stderr)
         return 1
     bundled = bundled_gguf()
-    inner = start_llama(chosen.file, chosen.answer_tokens)
+    _server, inner = start_llama(chosen.file, chosen.answer_tokens)
     asyncio.run(_until_asked(inner, bundled is not None and bundled.samefile(chosen.file)))
     # llama.cpp's threads may be in the middle of an answer: nothing of theirs is worth a wait.
     os._exit(0)

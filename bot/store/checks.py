@@ -24,7 +24,7 @@ LITTLE_SPACE: Final = 200 * 1024 * 1024
 """Bytes: below it, SQLite and the sessions soon have no room to write."""
 
 NEW: Final = "There is no database yet; the bot makes one in {folder} when it starts."
-GOOD: Final = "The database is whole (schema {schema}{size}), {free} free on its disk{held}."
+GOOD: Final = "The database is whole (schema {schema}{older}), {free} free on its disk{held}."
 HELD: Final = "; a bot is using it just now"
 OLDER: Final = ", which the next start brings up to {newest}"
 NOT_WRITABLE: Final = (
@@ -32,8 +32,8 @@ NOT_WRITABLE: Final = (
     "as DATA_DIR."
 )
 OPEN_TO_OTHERS: Final = (
-    "Others on this machine can read {name} in {folder}, where what people wrote is kept. "
-    "Mend it with: chmod {mode} on it."
+    "Others on this machine can read {path}, where what people wrote is kept. Mend it: "
+    "chmod {mode} {path}"
 )
 NO_SPACE: Final = "Only {free} are free on the disk of {folder}. Make room, or move DATA_DIR."
 TOO_NEW: Final = (
@@ -78,7 +78,7 @@ def check_database(folder: Path, space: int = LITTLE_SPACE) -> Check:
         return Check(ok=False, sentence=sentence)
     sentence = GOOD.format(
         schema=schema,
-        size=OLDER.format(newest=newest) if schema < newest else "",
+        older=OLDER.format(newest=newest) if schema < newest else "",
         free=_size(_free(folder)),
         held=HELD if _held(folder) else "",
     )
@@ -99,7 +99,7 @@ def _fault_of_folder(folder: Path, space: int) -> str | None:
     for path, mode in ((folder / DATABASE, "600"), (folder / "copilot", "700")):
         # Inside a folder that only its owner may enter, nobody else can read anything.
         if path.exists() and path.stat().st_mode & folder.stat().st_mode & 0o044:
-            return OPEN_TO_OTHERS.format(name=path.name, folder=folder, mode=mode)
+            return OPEN_TO_OTHERS.format(path=path, mode=mode)
     return None
 
 
