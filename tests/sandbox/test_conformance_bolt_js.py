@@ -195,3 +195,29 @@ async def test_the_home_tab_shows_what_the_app_published(stage: Stage) -> None:
         return blocks[0]["text"]["text"] if blocks else ""
 
     assert await eventually(look, "the Home tab is published") == "The echo app is at home."
+
+
+@pytest.mark.parametrize("stage", ["socket"], indirect=True)
+@pytest.mark.parametrize("reason", ["warning", "refresh_requested"])
+async def test_the_app_comes_back_when_slack_says_good_bye(stage: Stage, reason: str) -> None:
+    """Bolt connects anew by a fresh ticket, after its own pause of five seconds."""
+    await stage.outside.control("faults", {"socket": "disconnect", "reason": reason, "times": 1})
+
+    async def look() -> bool:
+        return len(await stage.outside.calls("apps.connections.open")) >= 2
+
+    await eventually(look, "the app asks for a new ticket", patience=30)
+
+    async def reached() -> bool:
+        arguments = {"channel": GENERAL, "command": "/echo", "text": "there?"}
+        return bool((await stage.outside.call("chat.command", ALICE, **arguments))["ok"])
+
+    await eventually(reached, "a command reaches the app again")
+    ts = await stage.mention("again")
+
+    async def answered() -> list[Json]:
+        answers = (await stage.outside.replies(GENERAL, ts))[1:]
+        return [answer for answer in answers if answer["text"].endswith("(end)")]
+
+    answers = await eventually(answered, "the app answers again")
+    assert [answer["text"] for answer in answers] == ["You said: again (end)"]
