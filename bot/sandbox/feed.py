@@ -81,7 +81,6 @@ from bot.sandbox.journal import Call
 from bot.sandbox.methods.apps import TEAM_NAME
 from bot.sandbox.rendering import message_json, other_side
 from bot.sandbox.slack import Slack
-from bot.sandbox.workspace import common_channels
 
 MAX_WAITING: Final = 2_000
 """Events that a page may be behind before it is cut off."""
@@ -248,7 +247,7 @@ class Feed:
 
     def _snapshot(self, me: User) -> Json:
         workspace = self._slack.workspace
-        mine = common_channels(workspace.channels.values(), me.id)
+        mine = workspace.channels_of(me.id)
         inside = {channel.id for channel in mine}
         now = [workspace.status(*key) for key in workspace.statuses if key[0] in inside]
         home = self._slack.views.homes.get(me.id)

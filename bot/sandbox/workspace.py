@@ -6,10 +6,11 @@ feed) in the order in which it happened. Everything is in memory and bounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from bot.sandbox import founding
 from bot.sandbox.changes import (
     Change,
     Changed,
@@ -24,9 +25,6 @@ from bot.sandbox.changes import (
 )
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.facts import (
-    BOT_NAME,
-    BOT_USER_ID,
-    OUTSIDE_TEAM_ID,
     Channel,
     Ephemeral,
     File,
@@ -45,20 +43,6 @@ MAX_FILES: Final = 200
 STATUS_SECONDS: Final = 120.0
 """How long an assistant status stands (docs.slack.dev: assistant.threads.setStatus)."""
 
-PEOPLE: Final = (
-    User(id="UALICE", name="alice", real_name="Alice", token="xoxp-alice", is_admin=True),  # noqa: S106 - fixed and public
-    User(id="UBOB", name="bob", real_name="Bob", token="xoxp-bob"),  # noqa: S106 - the same
-    User(id="UCAROL", name="carol", real_name="Carol", token="xoxp-carol"),  # noqa: S106 - the same
-    User(
-        id="UEVE",
-        name="eve",
-        real_name="Eve (another company)",
-        token="xoxp-eve",  # noqa: S106 - the same
-        team_id=OUTSIDE_TEAM_ID,
-    ),
-)
-BOT: Final = User(id=BOT_USER_ID, name=BOT_NAME, real_name="Threadpilot", is_bot=True)
-
 
 class Workspace:
     """What is there now."""
@@ -67,26 +51,13 @@ class Workspace:
         self.clock = clock
         self.url = ""
         """The sandbox's own address, for links to files and messages."""
-        self.users: dict[str, User] = {user.id: user for user in (*PEOPLE, BOT)}
+        self.users: dict[str, User] = {user.id: user for user in founding.EVERYBODY}
         self._watchers: list[Callable[[Change], None]] = []
         self._last_micros = 0
-        self._began = int(clock.now())
         self._fill()
 
     def _fill(self) -> None:
-        everybody = frozenset(self.users)
-        insiders = frozenset(user.id for user in PEOPLE if not user.is_stranger)
-        founded = [
-            Channel(id="C0GENERAL", name="general", members=everybody, created=self._began),
-            Channel(id="C0DEV", name="dev", members=everybody, created=self._began),
-            Channel(
-                id="C0SECRET",
-                name="secret",
-                members=insiders,
-                created=self._began,
-                is_private=True,
-            ),
-        ]
+        founded = founding.channels(int(self.clock.now()))
         self.channels: dict[str, Channel] = {channel.id: channel for channel in founded}
         self._messages: dict[str, dict[str, Message]] = {}
         self.ephemerals: dict[str, list[Ephemeral]] = {}
@@ -123,7 +94,7 @@ class Workspace:
 
     def by_token(self, token: str) -> User | None:
         """The person whose token it is."""
-        return next((user for user in PEOPLE if user.token == token), None)
+        return next((user for user in founding.PEOPLE if user.token == token), None)
 
     def user_ids(self) -> dict[str, str]:
         """Lower-case names to ids, for `@name` in what people type."""
@@ -148,6 +119,10 @@ class Workspace:
         if user_id not in channel.members:
             raise Refused("not_in_channel")
         return channel
+
+    def channels_of(self, user_id: str) -> list[Channel]:
+        """The channels and direct messages that this user is in."""
+        return [channel for channel in self.channels.values() if user_id in channel.members]
 
     def open_im(self, one: str, other: str) -> tuple[Channel, bool]:
         """The direct message of two, and whether it was there already."""
@@ -329,8 +304,3 @@ class Workspace:
         self.files[file.id] = file
         while len(self.files) > MAX_FILES:
             del self.files[next(iter(self.files))]
-
-
-def common_channels(channels: Iterable[Channel], user_id: str) -> list[Channel]:
-    """Those that this user is in."""
-    return [channel for channel in channels if user_id in channel.members]

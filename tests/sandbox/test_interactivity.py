@@ -335,6 +335,35 @@ async def test_the_home_tab_is_there_when_the_app_has_published_it(people: Sandb
     assert await people.home("bob", tab="messages") is None
 
 
+async def test_a_button_in_a_view_opens_another_one(people: SandboxClient) -> None:
+    """By its own trigger, on top of the one in which it stands, three at most."""
+    row = form(blocks=MENU, submit=None)
+    async with answering(people) as app:
+        view = await opened(people, app, row)
+        for depth in (2, 3, 4):
+            await people.call("alice", "blocks.actions", view_id=view["id"], action_id="go")
+            payload = app.heard[-1]["payload"]
+            assert payload["container"] == {"type": "view", "view_id": view["id"]}
+            answer = await people.ask(
+                BOT_TOKEN, "views.push", trigger_id=payload["trigger_id"], view=row
+            )
+            if depth == 4:
+                assert answer["error"] == "push_limit_reached"
+            else:
+                view = answer["view"]
+
+
+async def test_a_global_shortcut_is_about_no_message(people: SandboxClient) -> None:
+    async with answering(people) as app:
+        await people.call("alice", "shortcuts.run", callback_id="ask")
+        payload = (await app.envelopes(1))[0]["payload"]
+        refused = await people.ask(
+            "xoxp-alice", "shortcuts.run", callback_id="ask", channel=GENERAL
+        )
+    assert (payload["type"], "message" in payload) == ("shortcut", False)
+    assert refused["error"] == "invalid_arguments"
+
+
 async def test_an_app_has_no_hands(people: SandboxClient) -> None:
     refused = await people.ask(BOT_TOKEN, "chat.command", channel=GENERAL, command="/ask")
     assert refused["error"] == "not_allowed_token_type"

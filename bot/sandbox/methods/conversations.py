@@ -9,7 +9,6 @@ from bot.sandbox.facts import Channel, Json, Message, Refused
 from bot.sandbox.methods.asked import Asked, Method, channel_of, page
 from bot.sandbox.rendering import channel_json, message_json
 from bot.sandbox.slack import Slack
-from bot.sandbox.workspace import common_channels
 
 _TYPES: Final = ("public_channel", "private_channel", "im", "mpim")
 
@@ -40,7 +39,7 @@ async def listed(slack: Slack, asked: Asked) -> Json:
 async def of_user(slack: Slack, asked: Asked) -> Json:
     """users.conversations: the channels that somebody is in and the caller may see."""
     user = slack.workspace.user(asked.arguments.text("user") or asked.user.id)
-    theirs = common_channels(slack.workspace.channels.values(), user.id)
+    theirs = slack.workspace.channels_of(user.id)
     seen = [
         channel
         for channel in theirs

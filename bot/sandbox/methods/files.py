@@ -5,7 +5,6 @@ docs.slack.dev/messaging/working-with-files: ask for an address, send the conten
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +16,6 @@ from bot.sandbox.slack import Slack
 from bot.sandbox.text import as_typed
 
 MAX_BYTES: Final = 10_000_000
-_numbers = itertools.count(1)
 
 
 async def upload_url(slack: Slack, asked: Asked) -> Json:
@@ -29,7 +27,7 @@ async def upload_url(slack: Slack, asked: Asked) -> Json:
         raise Refused("file_upload_size_restricted")
     name = asked.arguments.required("filename")
     file = File(
-        id=f"F0{next(_numbers):08d}",
+        id=f"F0{slack.workspace.next_ts().replace('.', '')}",
         name=name.replace("/", "_"),
         title=name,
         user=asked.user.id,
