@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from bot.errors import StoreError
-from bot.model import Delivery, Message, Part, Thread, ThreadKey, Trigger, Turn
+from bot.model import Delivery, Message, Part, Thread, ThreadKey, Turn
 from bot.store.database import rows
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def thread_id(database: sqlite3.Connection, key: ThreadKey) -> int | None:
 
 def make_known(database: sqlite3.Connection, message: Message, now: float) -> int:
     """Record the thread of its first turn; the message itself is among the events already."""
-    known = message.direct or message.trigger is Trigger.COMMAND
+    known = message.direct
     if message.starts_thread:
         # Slack may deliver an answer to a message before the message: then somebody wrote
         # already, and who it was is found out as for a thread that is joined in its middle.

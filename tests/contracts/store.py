@@ -187,15 +187,22 @@ class _TwoParty:
         started = said(1)
         joined = said(3, root=2)
         direct = said(5, root=4, trigger=Trigger.DIRECT, direct=True)
-        command = said(7, root=6, trigger=Trigger.COMMAND)
+        command = said(6, trigger=Trigger.COMMAND)
+        about_a_message = said(8, root=7, trigger=Trigger.COMMAND)
         known = {}
-        for message in (started, joined, direct, command):
+        for message in (started, joined, direct, command, about_a_message):
             await store.accept(message)
             thread = await store.thread(message.thread)
             assert thread is not None
             assert thread.people == {"U0ALICE"}
             known[message.ts] = thread.people_known
-        assert known == {ts_at(1): True, ts_at(3): False, ts_at(5): True, ts_at(7): True}
+        assert known == {
+            ts_at(1): True,
+            ts_at(3): False,
+            ts_at(5): True,
+            ts_at(6): True,
+            ts_at(8): False,
+        }
 
     async def test_an_answer_heard_before_the_first_message_leaves_it_open(
         self, store: Store
