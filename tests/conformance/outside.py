@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import aiohttp
+
 from bot.sandbox.server import running_sandbox
 
 # What comes over the wire is whatever the other side sent; the tests say what they expect of it.
@@ -82,14 +83,11 @@ class Outside:
 
     async def calls(self, method: str) -> list[Json]:
         """The app's calls of one Web API method, oldest first."""
-        listed = await self.control("calls", method=method)
-        calls = listed["calls"] if isinstance(listed, dict) else listed
-        return [call for call in calls if call["method"] == method]
+        return list(await self.control("calls", method=method))
 
     async def ephemeral(self, user: str) -> list[Json]:
         """What only this person may see, newest last."""
-        listed = await self.control("ephemeral", user=user)
-        return list(listed["messages"] if isinstance(listed, dict) else listed)
+        return list(await self.control("ephemeral", user=user))
 
     async def say(self, token: str, channel: str, text: str, **more: object) -> str:
         """Post a message; its ts."""

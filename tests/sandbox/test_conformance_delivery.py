@@ -19,7 +19,6 @@ from tests.conformance.outside import (
     APP,
     GENERAL,
     PATIENCE,
-    Json,
     Outside,
     eventually,
     sandbox_from_outside,
@@ -320,34 +319,3 @@ async def test_a_url_that_does_not_answer_the_challenge_is_refused(outside: Outs
     ) as answer:
         text = await answer.text()
         assert answer.status >= 400 or '"ok": false' in text
-
-
-# response_url
-
-
-async def test_a_response_url_is_good_for_five_answers(
-    outside: Outside, listener: Listener
-) -> None:
-    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
-    address = listener.heard[-1].body["response_url"]
-    statuses = [await answered(outside, address, {"text": f"{n}"}) for n in range(6)]
-    assert [status < 300 for status in statuses] == [True] * 5 + [False]
-    seen = await outside.ephemeral(await outside.id_of(ALICE))
-    assert [one["text"] for one in seen] == ["0", "1", "2", "3", "4"]
-
-
-async def test_a_response_url_is_good_for_half_an_hour(
-    outside: Outside, listener: Listener
-) -> None:
-    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
-    address = listener.heard[-1].body["response_url"]
-    await outside.advance(29 * 60)
-    assert await answered(outside, address, {"text": "in time"}) < 300
-    await outside.advance(2 * 60)
-    assert await answered(outside, address, {"text": "late"}) >= 400
-
-
-async def answered(outside: Outside, address: str, message: Json) -> int:
-    """Answer by a response_url; the HTTP status."""
-    async with outside.http.post(address, json=message) as answer:
-        return answer.status

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.conformance.listener import Listener, request_url
 from tests.conformance.outside import ALICE, BOB, BOT, GENERAL, Json, Outside, sandbox_from_outside
 from tests.conformance.socket_mode import Socket, socket_mode
 
@@ -126,3 +127,47 @@ async def test_a_made_up_address_answers_nothing(pressed: Pressed) -> None:
     async with pressed.outside.http.post(pressed.address + "x", json={"text": "hi"}) as answer:
         assert 400 <= answer.status < 500
     assert await pressed.for_bob() == []
+
+
+# How often, and how long
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    async with sandbox_from_outside() as outside:
+        yield outside
+
+
+@pytest.fixture
+async def listener(outside: Outside) -> AsyncIterator[Listener]:
+    async with request_url() as listener:
+        await outside.control("app", {"request_url": listener.url})
+        yield listener
+
+
+async def test_a_response_url_is_good_for_five_answers(
+    outside: Outside, listener: Listener
+) -> None:
+    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    address = listener.heard[-1].body["response_url"]
+    statuses = [await answered(outside, address, {"text": f"{n}"}) for n in range(6)]
+    assert [status < 300 for status in statuses] == [True] * 5 + [False]
+    seen = await outside.ephemeral(await outside.id_of(ALICE))
+    assert [one["text"] for one in seen] == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_response_url_is_good_for_half_an_hour(
+    outside: Outside, listener: Listener
+) -> None:
+    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    address = listener.heard[-1].body["response_url"]
+    await outside.advance(29 * 60)
+    assert await answered(outside, address, {"text": "in time"}) < 300
+    await outside.advance(2 * 60)
+    assert await answered(outside, address, {"text": "late"}) >= 400
+
+
+async def answered(outside: Outside, address: str, message: Json) -> int:
+    """Answer by a response_url; the HTTP status."""
+    async with outside.http.post(address, json=message) as answer:
+        return answer.status
