@@ -13,10 +13,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.model import Message, Part, ThreadKey, Turn
 from bot.ports import Clock, Reply
 from bot.slack.calls import CallError, Calls, Method
+from bot.slack.delivery import Delivering, delivery_for
 from bot.slack.markdown import defanged
 from bot.slack.messages import Client, Messages, NotePart
 from bot.slack.pace import Pace
-from bot.slack.replies import SlackReply, delivery_for
+from bot.slack.replies import SlackReply
+from bot.slack.reply_text import ReplyText
 from bot.slack.status import Statuses
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,9 @@ class SlackWorkspace:
         delivery, why = delivery_for(turn.message, people)
         log.info("delivery=%s: %s", delivery, why)
         showing = self._statuses.show(turn.message.thread)
-        reply = SlackReply(
+        text = ReplyText()
+        delivering = Delivering(
+            text,
             Messages(turn, self._client, self._clock, self._note_part),
             delivery,
             self._pace,
@@ -58,6 +62,7 @@ class SlackWorkspace:
             earlier=earlier,
             resumed=turn.epoch > 1,
         )
+        reply = SlackReply(text, delivering, self._pace, self._clock)
         try:
             yield reply
         finally:

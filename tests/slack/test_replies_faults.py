@@ -120,6 +120,29 @@ async def test_a_long_wait_for_slack_keeps_the_order(bot: Replying) -> None:
     assert "chat.update" not in await bot.methods()
 
 
+@pytest.mark.parametrize(
+    ("people", "method"), [(ONE, "chat.appendStream"), (SEVERAL, "chat.update")]
+)
+async def test_what_is_said_while_a_call_is_on_its_way_is_not_lost(
+    bot: Replying, people: frozenset[str], method: str
+) -> None:
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, people) as reply:
+        reply.append("One ")
+        await eventually(lambda: bot.texts(turn), "the message is there")
+        await bot.fault(method, "slow", seconds=0.3)
+        reply.append("two ")
+
+        async def on_its_way() -> bool:
+            async with bot.outside.http.get(f"{bot.outside.url}/sandbox/faults") as answer:
+                return "slow" not in await answer.text()
+
+        await eventually(on_its_way, "the call is on its way")
+        reply.append("three ")
+        await reply.finish(WHOLE)
+    assert await bot.texts(turn) == [WHOLE]
+
+
 async def test_a_message_that_somebody_deleted_is_posted_anew(bot: Replying) -> None:
     turn = await bot.asked()
     async with bot.workspace.reply_to(turn, SEVERAL) as reply:

@@ -1,0 +1,259 @@
+"""Brings a thread up to what its answer says: the ways of delivery, and what follows trouble.
+
+A part of the answer is one message: idle until there is text for it, open while it is a live
+stream, sealed when that has been stopped, and only changed by edits from then on. By streams while
+they work, by edits from the moment that they do not: trouble changes how the text comes, never
+the text.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from bot.model import Delivery, Message, Part
+from bot.ports import Clock
+from bot.slack.calls import CallError
+from bot.slack.messages import Messages, Shown, order
+from bot.slack.pace import Pace
+from bot.slack.parts import PartText
+from bot.slack.reply_text import ReplyText
+from bot.slack.status import Showing
+
+log = logging.getLogger(__name__)
+
+STREAM_AGE: Final = 240.0
+"""Seconds after which a stream is ended and another one begun: Slack ends it after about 300,
+whatever is written to it (slackapi/python-slack-sdk issue 1859)."""
+
+_DOES_NOT_FIT: Final = frozenset(
+    {"msg_too_long", "msg_blocks_too_many", "invalid_blocks", "invalid_blocks_format", "no_text"}
+)
+
+
+def delivery_for(message: Message, people: frozenset[str]) -> tuple[Delivery, str]:
+    """How an answer reaches its audience, and why so: Slack shows a stream live to one person."""
+    everybody = people | {message.user}
+    if message.direct:
+        return Delivery.STREAM, "a direct message"
+    if len(everybody) == 1:
+        return Delivery.STREAM, "one person in the thread"
+    return Delivery.EDITS, f"{len(everybody)} people in the thread"
+
+
+class Delivering:
+    """One reply's messages on their way. One caller at a time."""
+
+    def __init__(
+        self,
+        text: ReplyText,
+        messages: Messages,
+        delivery: Delivery,
+        pace: Pace,
+        clock: Clock,
+        showing: Showing,
+        *,
+        earlier: Sequence[Part] = (),
+        resumed: bool = False,
+    ) -> None:
+        """`resumed`: an earlier run of the turn may have put out `earlier`, and more unnoted."""
+        self._text = text
+        self._messages = messages
+        self.delivery = delivery
+        self._pace = pace
+        self._clock = clock
+        self._showing = showing
+        self._earlier = earlier
+        self._to_take_over = resumed or bool(earlier)
+        self.halted = False
+        """A person pressed Stop: what is shown stays as it is until the end is known."""
+        self._last = False
+        self._shown: dict[int, Shown] = {}
+        self._settled: dict[int, PartText] = {}
+
+    async def bring_up(self, *, last: bool) -> bool:
+        """Bring the thread up to the text; False where that is not to be done yet.
+
+        `last`: the text is whole, and no pace holds it back. Raises `CallError`; what has been
+        done by then is not done again by the next call.
+        """
+        self._last = last
+        while True:
+            try:
+                return await self._show_parts()
+            except CallError as error:
+                if error.code not in _DOES_NOT_FIT or not self._try_otherwise():
+                    raise
+                log.warning("Slack would not have the text like this: %s", error)
+
+    def until_too_old(self) -> float | None:
+        """Seconds until a live stream has to be left; None while there is none."""
+        live = self._live()
+        if live is None:
+            return None
+        return max(0.0, live.started + STREAM_AGE - self._clock.monotonic())
+
+    async def end_streams(self) -> None:
+        """End what is live, with the text that it shows."""
+        for shown in self._shown.values():
+            if shown.live:
+                await self._messages.end(shown)
+
+    def _live(self) -> Shown | None:
+        return next((shown for shown in self._shown.values() if shown.live), None)
+
+    def _try_otherwise(self) -> bool:
+        """Choose another form for a text that Slack refuses: smaller parts, at last no Markdown.
+
+        What counts as too long or as too much in one message is Slack's to know.
+        """
+        self._settled.clear()
+        if self._text.narrow():
+            return True
+        if self._messages.plain:
+            return False
+        self._messages.plain = True
+        return True
+
+    async def _show_parts(self) -> bool:
+        if self._to_take_over:
+            await self._take_over()
+        await self._end_what_is_too_old()
+        parts = self._text.parts
+        all_shown = True
+        for number, part in enumerate(parts):
+            if self._settled.get(number) is part and not part.note:
+                continue
+            final = part.final  # before anything is awaited: meanwhile the part may grow
+            if not await self._show_part(number, part):
+                all_shown = False
+            elif final:
+                self._settled[number] = part
+        if parts or self._last:
+            await self._take_away(len(parts))
+        return all_shown
+
+    async def _show_part(self, number: int, part: PartText) -> bool:
+        shown = self._shown.get(number)
+        if part.blank:
+            if shown is not None and part.final:
+                await self._remove(shown)
+            return True
+        if shown is None:
+            shown = await self._begin(number, part)
+        if shown.live and not await self._grow(shown, part):
+            return False
+        if shown.live:
+            return True
+        if self.halted and not self._last:
+            return False
+        return await self._edit(shown, part)
+
+    async def _begin(self, number: int, part: PartText) -> Shown:
+        """The part's message: a stream where that is wanted and to be had, else a post.
+
+        A part that is complete before it was begun needs no stream.
+        """
+        if self.delivery is Delivery.STREAM and not part.final:
+            if not self._pace.may_start():
+                self._go_on_by_edits("too many streams are being started")
+            else:
+                try:
+                    return self._keep(await self._messages.start(number, part.text))
+                except CallError as error:
+                    self._go_on_by_edits(f"Slack refused the stream: {error}")
+        return self._keep(await self._messages.post(number, part.closed))
+
+    async def _grow(self, shown: Shown, part: PartText) -> bool:
+        """Let a live stream say what the part says; False where the pace said: not yet."""
+        wanted = part.closed if part.final else part.text
+        if shown.sent is None or not wanted.startswith(shown.sent):
+            self._go_on_by_edits("what the stream has shown does not count")
+            await self._end(shown)
+            return True
+        more = wanted[len(shown.sent) :]
+        try:
+            if part.final:
+                await self._messages.stop(shown, more)
+                if not self._last:
+                    self._showing.renew()
+            elif more:
+                if not self._pace.may_append():
+                    return False
+                await self._messages.append(shown, more)
+        except CallError as error:
+            self.halted = error.code == "stopped_by_user"
+            self._go_on_by_edits(f"the stream broke: {error}")
+            await self._end(shown)
+        return True
+
+    async def _end(self, live: Shown) -> None:
+        """End a stream before its answer has ended."""
+        await self._messages.end(live)
+        if not self.halted and not self._last:
+            self._showing.renew()
+
+    async def _edit(self, shown: Shown, part: PartText) -> bool:
+        """Make a message say what the part says; False where the pace said: not yet."""
+        if shown.sent == part.closed:
+            return True
+        may_edit = self._pace.may_edit()
+        if not may_edit and not self._last:
+            return False
+        try:
+            await self._messages.edit(shown, part.closed)
+        except CallError as error:
+            if error.code != "message_not_found":
+                raise
+            log.warning("a message of the reply is gone; it is posted anew")
+            del self._shown[shown.number]
+            self._keep(await self._messages.post(shown.number, part.closed))
+        return True
+
+    async def _take_away(self, count: int) -> None:
+        """Delete the messages that the answer, now shorter, has no text for."""
+        for number in sorted(self._shown, reverse=True):
+            if number >= count:
+                await self._remove(self._shown[number])
+
+    async def _remove(self, shown: Shown) -> None:
+        if shown.live:
+            await self._messages.end(shown)
+        await self._messages.delete(shown)
+        del self._shown[shown.number]
+        self._settled.pop(shown.number, None)
+
+    async def _end_what_is_too_old(self) -> None:
+        """End a stream before Slack does; what comes next begins another."""
+        live = self._live()
+        if live is None or self._clock.monotonic() - live.started < STREAM_AGE:
+            return
+        if live.number == len(self._text.parts) - 1:
+            self._text.cut(len(live.sent or ""))
+        elif live.number >= len(self._text.parts):
+            await self._end(live)
+
+    async def _take_over(self) -> None:
+        """Take over what an earlier run of this turn has put out, noted or not, oldest first."""
+        for part in self._earlier:
+            old = Shown(part.number, part.ts, part.delivery, None, live=not part.closed)
+            if old.live:
+                await self._messages.end(old)
+            await self._messages.note(old)
+        missed = await self._messages.missed()
+        found = sorted([*(part.ts for part in self._earlier), *missed], key=order)
+        if found:
+            self._go_on_by_edits("an earlier run of this turn had begun the answer")
+        for number, ts in enumerate(found):
+            await self._messages.note(self._keep(Shown(number, ts, Delivery.EDITS, None)))
+        self._to_take_over = False
+
+    def _keep(self, shown: Shown) -> Shown:
+        self._shown[shown.number] = shown
+        return shown
+
+    def _go_on_by_edits(self, why: str) -> None:
+        if self.delivery is not Delivery.EDITS:
+            self.delivery = Delivery.EDITS
+            log.info("delivery=%s from here: %s", Delivery.EDITS, why)
