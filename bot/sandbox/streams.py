@@ -17,6 +17,8 @@ from bot.sandbox.facts import Json, Message, Refused, StreamState
 from bot.sandbox.workspace import Workspace
 
 LIFE_SECONDS: Final = 300.0
+MAX_KEPT: Final = 10_000
+"""Streams that are remembered, also ended ones; the oldest are forgotten."""
 MAX_CHARS: Final = 12_000
 """Of one call's markdown_text, and of a whole stream's."""
 
@@ -87,6 +89,8 @@ class Streams:
         stream = _Stream(started=self._workspace.clock.now())
         self._take(stream, addition)
         self._streams[key] = stream
+        if len(self._streams) > MAX_KEPT:
+            del self._streams[next(iter(self._streams))]
         posted = replace(
             message,
             text=addition.text,

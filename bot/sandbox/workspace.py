@@ -40,6 +40,7 @@ MAX_MESSAGES: Final = 10_000
 MAX_EPHEMERALS: Final = 500
 """Per person; the oldest are forgotten."""
 MAX_FILES: Final = 200
+MAX_STATUSES: Final = 10_000
 STATUS_SECONDS: Final = 120.0
 """How long an assistant status stands (docs.slack.dev: assistant.threads.setStatus)."""
 
@@ -60,6 +61,7 @@ class Workspace:
         founded = founding.channels(int(self.clock.now()))
         self.channels: dict[str, Channel] = {channel.id: channel for channel in founded}
         self._messages: dict[str, dict[str, Message]] = {}
+        self._threads: dict[tuple[str, str], dict[str, None]] = {}
         self.ephemerals: dict[str, list[Ephemeral]] = {}
         self.statuses: dict[tuple[str, str], ThreadStatus] = {}
         self.prompts: dict[tuple[str, str | None], Prompts] = {}
@@ -165,7 +167,8 @@ class Workspace:
 
     def replies(self, channel_id: str, root_ts: str) -> list[Message]:
         """The replies of a thread, oldest first, without its root."""
-        return [m for m in self.messages(channel_id) if m.thread_ts == root_ts]
+        said = self._messages.get(channel_id, {})
+        return [said[ts] for ts in self._threads.get((channel_id, root_ts), {}) if ts in said]
 
     def find(self, channel_id: str, ts: str) -> Message | None:
         return self._messages.get(channel_id, {}).get(ts)
@@ -192,8 +195,12 @@ class Workspace:
         """Write a message; the free status text of its thread goes, if the app wrote it."""
         said = self._messages.setdefault(message.channel, {})
         said[message.ts] = message
+        if message.thread_ts:
+            self._threads.setdefault((message.channel, message.thread_ts), {})[message.ts] = None
         if len(said) > MAX_MESSAGES:
-            del said[next(iter(said))]
+            oldest = next(iter(said))
+            del said[oldest]
+            self._threads.pop((message.channel, oldest), None)
         self.tell(Posted(message))
         self._root_changed(message)
         if message.from_app:
@@ -225,6 +232,8 @@ class Workspace:
             self.tell(Deleted(message, left))
             return
         del self._messages[message.channel][message.ts]
+        if message.thread_ts:
+            self._threads.get((message.channel, message.thread_ts), {}).pop(message.ts, None)
         self.tell(Deleted(message))
         self._root_changed(message)
 
@@ -279,6 +288,8 @@ class Workspace:
         """Change the line under a thread."""
         before = self.statuses.get((status.channel, status.thread_ts))
         self.statuses[status.channel, status.thread_ts] = status
+        if len(self.statuses) > MAX_STATUSES:
+            del self.statuses[next(iter(self.statuses))]
         renamed = before is not None and before.session is not None and before.title != status.title
         self.tell(StatusSet(status, before.title if before and renamed else None))
 
@@ -297,6 +308,8 @@ class Workspace:
     def suggest(self, prompts: Prompts) -> None:
         """Show suggested questions."""
         self.prompts[prompts.channel, prompts.thread_ts] = prompts
+        if len(self.prompts) > MAX_STATUSES:
+            del self.prompts[next(iter(self.prompts))]
         self.tell(PromptsSet(prompts))
 
     def keep_file(self, file: File) -> None:
