@@ -1,19 +1,60 @@
-"""The one client of Slack's Web API that the whole bot calls through."""
+"""A workspace's client with what replies need to know: who the bot is, and what a thread says."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
-import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack.calls import make_client
+from bot.model import ThreadKey
+from bot.slack.calls import Calls
+
+_PAGE: Final = 200
+_MAX_PAGES: Final = 5
 
 
-@asynccontextmanager
-async def open_client(token: str, base_url: str) -> AsyncIterator[AsyncWebClient]:
-    """A client whose connections are shared by all calls: without a session of its own the SDK
-    opens a new connection for each. `base_url` ends with `/api/`."""
-    async with aiohttp.ClientSession() as session:
-        yield make_client(token, base_url, session)
+class Client:
+    """One workspace's client. Everything raises `CallError`."""
+
+    def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
+        self.web = web
+        self.calls = calls
+        self._bot_id: str | None = None
+
+    async def bot_id(self) -> str:
+        """The id under which the bot's own messages appear; asked once."""
+        if self._bot_id is None:
+            answer = await self.calls(self.web.auth_test)
+            self._bot_id = str(answer.get("bot_id", ""))
+        return self._bot_id
+
+    async def replies(
+        self, thread: ThreadKey, *, oldest: str | None = None
+    ) -> AsyncIterator[Mapping[str, object]]:
+        """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`."""
+        cursor: str | None = None
+        for _ in range(_MAX_PAGES):
+            page = await self.calls(
+                self.web.conversations_replies,
+                channel=thread.channel,
+                ts=thread.root_ts,
+                oldest=oldest,
+                include_all_metadata=True,
+                limit=_PAGE,
+                cursor=cursor,
+            )
+            found = page.get("messages")
+            for message in found if isinstance(found, list) else ():
+                if isinstance(message, dict):
+                    yield message
+            rest = page.get("response_metadata")
+            cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
+            if not cursor:
+                return
+
+
+def order(ts: str) -> tuple[int, str]:
+    """A `ts` as something that sorts: seconds, then their fraction."""
+    seconds, _, fraction = ts.partition(".")
+    return (int(seconds) if seconds.isdecimal() else 0, fraction)

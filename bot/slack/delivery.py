@@ -15,7 +15,8 @@ from typing import Final
 from bot.model import Delivery, Message, Part
 from bot.ports import Clock
 from bot.slack.calls import CallError
-from bot.slack.messages import Messages, Shown, order
+from bot.slack.client import order
+from bot.slack.messages import Messages, Shown
 from bot.slack.pace import Pace
 from bot.slack.parts import PartText
 from bot.slack.reply_text import ReplyText

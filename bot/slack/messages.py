@@ -8,16 +8,15 @@ read first.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.errors import BotError
-from bot.model import Delivery, Part, ThreadKey, Turn
+from bot.model import Delivery, Part, Turn
 from bot.ports import Clock
-from bot.slack.calls import CallError, Calls
+from bot.slack.calls import CallError
+from bot.slack.client import Client, order
 from bot.slack.readable import escaped
 
 log = logging.getLogger(__name__)
@@ -30,8 +29,6 @@ EVENT_TYPE: Final = "threadpilot_turn"
 
 _STREAM_PATIENCE: Final = 20.0
 """Seconds that a stream waits out a rate limit: it has about 300 s to live."""
-_PAGE: Final = 200
-_MAX_PAGES: Final = 5
 _OVER: Final = frozenset({"message_not_in_streaming_state", "stopped_by_user"})
 
 
@@ -50,46 +47,6 @@ class Shown:
     """When its stream was started, on the clock's `monotonic`."""
     noted_closed: bool = False
     """Whether it is on record as a message that needs no closing."""
-
-
-class Client:
-    """A workspace's client with what replies need to know of the bot itself."""
-
-    def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
-        self.web = web
-        self.calls = calls
-        self._bot_id: str | None = None
-
-    async def bot_id(self) -> str:
-        """The id under which the bot's own messages appear; asked once."""
-        if self._bot_id is None:
-            answer = await self.calls(self.web.auth_test)
-            self._bot_id = str(answer.get("bot_id", ""))
-        return self._bot_id
-
-    async def replies(
-        self, thread: ThreadKey, *, oldest: str | None = None
-    ) -> AsyncIterator[Mapping[str, object]]:
-        """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`."""
-        cursor: str | None = None
-        for _ in range(_MAX_PAGES):
-            page = await self.calls(
-                self.web.conversations_replies,
-                channel=thread.channel,
-                ts=thread.root_ts,
-                oldest=oldest,
-                include_all_metadata=True,
-                limit=_PAGE,
-                cursor=cursor,
-            )
-            found = page.get("messages")
-            for message in found if isinstance(found, list) else ():
-                if isinstance(message, dict):
-                    yield message
-            rest = page.get("response_metadata")
-            cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
-            if not cursor:
-                return
 
 
 class Messages:
@@ -282,12 +239,6 @@ class Messages:
     def _metadata(self, number: int) -> dict[str, object]:
         payload = {"turn": self._turn.id, "part": number}
         return {"event_type": EVENT_TYPE, "event_payload": payload}
-
-
-def order(ts: str) -> tuple[int, str]:
-    """A `ts` as something that sorts: seconds, then their fraction."""
-    seconds, _, fraction = ts.partition(".")
-    return (int(seconds) if seconds.isdecimal() else 0, fraction)
 
 
 def _chunks(text: str) -> list[dict[str, object]]:

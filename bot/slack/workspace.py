@@ -13,9 +13,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.model import Message, Part, ThreadKey, Turn
 from bot.ports import Clock, Reply
 from bot.slack.calls import CallError, Calls, Method
+from bot.slack.client import Client
 from bot.slack.delivery import Delivering, delivery_for
 from bot.slack.markdown import defanged
-from bot.slack.messages import Client, Messages, NotePart
+from bot.slack.messages import Messages, NotePart
 from bot.slack.pace import Pace
 from bot.slack.replies import SlackReply
 from bot.slack.reply_text import ReplyText

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.errors import SlackError
 from bot.model import Delivery
 from bot.slack.markdown import defanged, showable
 from tests.conformance.outside import ALICE, GENERAL, eventually
@@ -346,6 +347,13 @@ async def test_who_takes_part_is_read_from_the_thread(bot: Replying) -> None:
     async with bot.workspace.reply_to(turn, SEVERAL) as reply:
         await reply.finish("Both of you.")
     assert await bot.workspace.people_in(thread) == SEVERAL
+
+
+async def test_who_takes_part_is_not_guessed_when_slack_does_not_say(bot: Replying) -> None:
+    turn = await bot.asked()
+    await bot.fault("conversations.replies", "500")
+    with pytest.raises(SlackError):
+        await bot.workspace.people_in(turn.message.thread)
 
 
 async def test_a_message_that_waits_says_so_until_it_does_not(bot: Replying) -> None:

@@ -364,3 +364,32 @@ async def test_the_answer_stands_there_once_whatever_fails(
             await reply.finish("".join(words))
         shown = await bot.texts(turn)
     assert "".join(shown) == "".join(words)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    last=st.sampled_from([*STREAM_CALLS, *POST_CALLS]),
+    after=st.integers(0, 3),
+    people=st.sampled_from([ONE, SEVERAL]),
+)
+async def test_wherever_the_bot_was_killed_the_answer_stands_there_once_after_a_restart(
+    last: str, after: int, people: frozenset[str]
+) -> None:
+    """The bot's last call is done by Slack, and the bot never hears of it."""
+    async with replying() as bot:
+        turn = await bot.asked()
+        entered = bot.workspace.reply_to(turn, people)
+        reply = await entered.__aenter__()
+        for number, word in enumerate(WORDS):
+            if number == after:
+                await bot.fault(last, "drop_after")
+                await bot.fault("*", "drop_before", times=10_000)
+            reply.append(word)
+            await asyncio.sleep(0.03)
+        await entered.__aexit__(None, None, None)
+        await bot.no_faults()
+        bot.restart()
+        async with bot.workspace.reply_to(again(turn), people, bot.parts(turn)) as reply:
+            await reply.finish(WHOLE)
+        shown = await bot.texts(turn)
+    assert shown == [WHOLE]
