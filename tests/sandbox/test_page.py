@@ -120,7 +120,7 @@ def test_a_mention_is_completed_and_its_answer_streams_into_the_thread(page: Pag
     field.send_keys(Keys.TAB, "stream please", Keys.ENTER)
 
     page.sees(".main .message .chip-user", "@threadpilot")
-    page.sees(".thread .status-line", "threadpilot is thinking…")
+    page.sees(".thread .status-line", "Threadpilot is thinking…")
     page.sees(".thread .stop-button", "Stop")
     page.stage.go_on()
     page.sees(".thread .message.streaming strong", "first")

@@ -29,13 +29,23 @@ class App {
     this.modal = new Modal();
     this.main = el("main", { class: "main" });
     this.aside = el("aside", { class: "thread", hidden: true });
-    this.panes = el("div", { class: "panes" },
-      this.sidebar.host, el("div", { class: "scrim", on: { click: () => this.drawer(false) } }),
-      this.main, iconButton("menu", OPEN_MENU, () => this.drawer(true), { class: "icon-button drawer-button" }),
-      this.aside);
+    this.panes = el(
+      "div",
+      { class: "panes" },
+      this.sidebar.host,
+      el("div", { class: "scrim", on: { click: () => this.drawer(false) } }),
+      this.main,
+      iconButton("menu", OPEN_MENU, () => this.drawer(true), {
+        class: "icon-button drawer-button",
+      }),
+      this.aside,
+    );
     document.body.append(
       this.notices.host,
-      this.panes, this.inspector.host, this.notices.toast, this.modal.dialog,
+      this.panes,
+      this.inspector.host,
+      this.notices.toast,
+      this.modal.dialog,
     );
     window.addEventListener("hashchange", () => this.moved());
     this.moved();
@@ -61,7 +71,11 @@ class App {
     this.desk = null;
     this.state = state;
     state.listen((name, data) => this.changed(name, data));
-    this.feed = new Feed(user, (name, data) => state.apply(name, data), (link) => state.setLink(link));
+    this.feed = new Feed(
+      user,
+      (name, data) => state.apply(name, data),
+      (link) => state.setLink(link),
+    );
   }
 
   changed(name, data) {
@@ -73,7 +87,9 @@ class App {
   /** After a snapshot everything is read anew: events may have been missed. */
   begin() {
     const { state } = this;
-    this.desk ??= new Desk(state, new Api(state.me.token), (sentence) => this.notices.tell(sentence));
+    this.desk ??= new Desk(state, new Api(state.me.token), (sentence) =>
+      this.notices.tell(sentence),
+    );
     this.closePanes();
     if (!state.channels.has(currentPlace().channel) && currentPlace().channel !== "home") {
       go({ channel: firstChannel(state) });
@@ -83,10 +99,20 @@ class App {
   /** What new events mean for where one looks. */
   notice(name, { channel, message }) {
     const here = currentPlace();
-    if (name === "channel_joined" && here.channel && !this.state.channels.has(here.channel) && here.channel !== "home") {
+    if (
+      name === "channel_joined" &&
+      here.channel &&
+      !this.state.channels.has(here.channel) &&
+      here.channel !== "home"
+    ) {
       go({ channel: firstChannel(this.state) });
     }
-    if (name === "message" && channel !== here.channel && inChannelList(message) && message.user !== this.state.userId) {
+    if (
+      name === "message" &&
+      channel !== here.channel &&
+      inChannelList(message) &&
+      message.user !== this.state.userId
+    ) {
       this.state.unread.add(channel);
     }
     this.follow();
@@ -95,7 +121,8 @@ class App {
   /** When the app takes up what one wrote last, its thread opens; the focus stays where it is. */
   follow() {
     const { person } = this.desk;
-    if (!person.awaiting || !this.state.isTakenUp(person.awaiting.channel, person.awaiting.thread)) return;
+    if (!person.awaiting || !this.state.isTakenUp(person.awaiting.channel, person.awaiting.thread))
+      return;
     const { channel, thread } = person.awaiting;
     person.awaiting = null;
     if (currentPlace().channel === channel) this.desk.openThread(thread, { focus: false });
@@ -120,16 +147,18 @@ class App {
     this.showThread(place);
     this.modal.render(this.desk);
     this.inspector.render(this.state.calls);
-    document.title = `${place.channel === "home" ? this.state.app.name : this.state.titleOf(place.channel)} · ${APP_TITLE}`;
+    document.title = `${place.channel === "home" ? this.state.appTitle : this.state.titleOf(place.channel)} · ${APP_TITLE}`;
   }
 
   showMain({ channel }) {
     if (channel !== "home" && !this.state.channels.has(channel)) return;
     if (this.mainFor !== channel) {
       this.mainPane?.close();
-      this.mainPane = channel === "home" ? new HomePane(this.desk) : new ChannelPane(this.desk, channel);
+      this.mainPane =
+        channel === "home" ? new HomePane(this.desk) : new ChannelPane(this.desk, channel);
       this.mainFor = channel;
       fill(this.main, this.mainPane.host);
+      if (document.activeElement === document.body) this.mainPane.focus();
     }
     this.mainPane.render();
   }

@@ -18,10 +18,19 @@ export class ChannelPane {
     this.channel = channel;
     this.title = desk.state.titleOf(channel);
     this.list = new MessageList(desk, { channel, inThread: false, label: this.title });
-    this.composer = new Composer(desk, { channel, thread: null, label: words.WRITE_TO(this.title) });
+    this.composer = new Composer(desk, {
+      channel,
+      thread: null,
+      label: words.WRITE_TO(this.title),
+    });
     this.head = el("header", { class: "pane-head" });
-    this.host = el("section", { class: "pane", "aria-label": this.title },
-      this.head, this.list.host, this.composer.host);
+    this.host = el(
+      "section",
+      { class: "pane", "aria-label": this.title },
+      this.head,
+      this.list.host,
+      this.composer.host,
+    );
     fill(this.list.top, this.beginning());
   }
 
@@ -29,7 +38,9 @@ export class ChannelPane {
     const { state, person } = this.desk;
     person.readChannel(this.channel);
     fill(this.head, this.heading());
-    this.list.render(state.channelList(this.channel), (message) => state.status(this.channel, message.ts));
+    this.list.render(state.channelList(this.channel), (message) =>
+      state.status(this.channel, message.ts),
+    );
     this.composer.suggest(state.prompts.get(threadKey(this.channel, null)) ?? null);
     this.older();
   }
@@ -39,15 +50,23 @@ export class ChannelPane {
     const channel = state.channels.get(this.channel);
     if (channel?.is_im) {
       const other = state.users.get(channel.user);
-      return [avatar(other, "avatar-small"), el("h1", { text: this.title }), other?.is_bot && el("span", { class: "badge", text: words.APP_MARK })];
+      return [
+        avatar(other, "avatar-small"),
+        el("h1", { text: this.title }),
+        other?.is_bot && el("span", { class: "badge", text: words.APP_MARK }),
+      ];
     }
     const members = (channel?.members ?? []).map((id) => state.users.get(id)).filter(Boolean);
     return [
       icon(channel?.is_private ? "lock" : "hash"),
       el("h1", { text: channel?.name ?? "" }),
       channel?.topic && el("span", { class: "topic", text: channel.topic }),
-      el("span", { class: "members", title: members.map(({ real_name: name }) => name).join(", ") },
-        members.slice(0, 5).map((user) => avatar(user, "avatar-small")), el("span", { text: members.length })),
+      el(
+        "span",
+        { class: "members", title: members.map(({ real_name: name }) => name).join(", ") },
+        members.slice(0, 5).map((user) => avatar(user, "avatar-small")),
+        el("span", { text: members.length }),
+      ),
     ];
   }
 
@@ -57,9 +76,20 @@ export class ChannelPane {
     const channel = state.channels.get(this.channel);
     const [title, hint] = channel?.is_im
       ? [words.EMPTY_DIRECT(this.title), words.EMPTY_DIRECT_HINT]
-      : [words.EMPTY_CHANNEL(channel?.name ?? ""), words.EMPTY_CHANNEL_HINT(state.users.get(state.app.user_id)?.name ?? "")];
-    this.more = el("button", { type: "button", class: "button", hidden: true, text: words.EARLIER, on: { click: () => this.desk.person.readOlder(this.channel) } });
-    this.intro = el("div", { class: "beginning" }, el("h2", { text: title }), el("p", { text: hint }));
+      : [words.EMPTY_CHANNEL(channel?.name ?? ""), words.EMPTY_CHANNEL_HINT(state.bot?.name ?? "")];
+    this.more = el("button", {
+      type: "button",
+      class: "button",
+      hidden: true,
+      text: words.EARLIER,
+      on: { click: () => this.desk.person.readOlder(this.channel) },
+    });
+    this.intro = el(
+      "div",
+      { class: "beginning" },
+      el("h2", { text: title }),
+      el("p", { text: hint }),
+    );
     return [this.more, this.intro];
   }
 
@@ -67,6 +97,10 @@ export class ChannelPane {
     const more = this.desk.state.more.has(this.channel);
     this.more.hidden = !more;
     this.intro.hidden = more;
+  }
+
+  focus() {
+    this.composer.focus();
   }
 
   close() {

@@ -14,19 +14,27 @@ const COMMAND = /^\/([\w-]*)$/;
  */
 export function offers(before, state) {
   const mention = MENTION.exec(before);
-  if (mention) return people(mention[2].toLowerCase(), before.length - mention[2].length - 1, state);
+  if (mention)
+    return people(mention[2].toLowerCase(), before.length - mention[2].length - 1, state);
   const command = COMMAND.exec(before);
   if (command) return commands(command[1].toLowerCase(), state);
   return [];
 }
 
 function people(begun, from, state) {
-  const fits = ({ name, real_name: real }) => name.toLowerCase().startsWith(begun) || real.toLowerCase().startsWith(begun);
+  const fits = ({ name, real_name: real }) =>
+    name.toLowerCase().startsWith(begun) || real.toLowerCase().startsWith(begun);
   return [...state.users.values()]
     .filter((user) => user.id !== state.me.id && fits(user))
     .sort((one, other) => Number(other.is_bot) - Number(one.is_bot))
     .slice(0, MOST)
-    .map((user) => ({ insert: `@${user.name} `, title: user.real_name, note: `@${user.name}`, from, picture: avatar(user, "avatar-small") }));
+    .map((user) => ({
+      insert: `@${user.name} `,
+      title: user.real_name,
+      note: `@${user.name}`,
+      from,
+      picture: avatar(user, "avatar-small"),
+    }));
 }
 
 function commands(begun, state) {
@@ -34,7 +42,10 @@ function commands(begun, state) {
     .filter(({ command }) => command.slice(1).toLowerCase().startsWith(begun))
     .slice(0, MOST)
     .map(({ command, description, usage_hint: hint }) => ({
-      insert: `${command} `, title: [command, hint].filter(Boolean).join(" "), note: description ?? "", from: 0,
+      insert: `${command} `,
+      title: [command, hint].filter(Boolean).join(" "),
+      note: description ?? "",
+      from: 0,
       picture: el("span", { class: "avatar avatar-small avatar-app" }, icon("terminal")),
     }));
 }
@@ -75,16 +86,27 @@ export class Completion {
   draw() {
     this.host.hidden = this.offers.length === 0;
     this.field.setAttribute("aria-expanded", String(this.offers.length > 0));
-    this.host.replaceChildren(...this.offers.map((offer, at) => {
-      const option = el("div", { class: at === this.at ? "offer chosen" : "offer", role: "option", "aria-selected": String(at === this.at) },
-        offer.picture, el("span", { class: "offer-title", text: offer.title }), el("span", { class: "offer-note", text: offer.note }));
-      // Before the field loses the focus to the press.
-      option.addEventListener("pointerdown", (event) => {
-        event.preventDefault();
-        this.take(offer);
-      });
-      return option;
-    }));
+    this.host.replaceChildren(
+      ...this.offers.map((offer, at) => {
+        const option = el(
+          "div",
+          {
+            class: at === this.at ? "offer chosen" : "offer",
+            role: "option",
+            "aria-selected": String(at === this.at),
+          },
+          offer.picture,
+          el("span", { class: "offer-title", text: offer.title }),
+          el("span", { class: "offer-note", text: offer.note }),
+        );
+        // Before the field loses the focus to the press.
+        option.addEventListener("pointerdown", (event) => {
+          event.preventDefault();
+          this.take(offer);
+        });
+        return option;
+      }),
+    );
   }
 
   /** Whether a key was for the list. */

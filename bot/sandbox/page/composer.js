@@ -17,14 +17,32 @@ export class Composer {
     this.channel = channel;
     this.thread = thread;
     this.draft = `${desk.state.userId}/${channel}/${thread ?? ""}`;
-    this.field = el("textarea", { class: "composer-field", rows: 1, placeholder: label, "aria-label": label, value: drafts.get(this.draft) ?? "" });
-    this.send = el("button", { type: "submit", class: "send", title: SEND, "aria-label": SEND }, icon("send"));
-    this.completion = new Completion(this.field, desk.state, thread ? "offers-thread" : "offers-channel");
+    this.field = el("textarea", {
+      class: "composer-field",
+      rows: 1,
+      placeholder: label,
+      "aria-label": label,
+      value: drafts.get(this.draft) ?? "",
+    });
+    this.send = el(
+      "button",
+      { type: "submit", class: "send", title: SEND, "aria-label": SEND },
+      icon("send"),
+    );
+    this.completion = new Completion(
+      this.field,
+      desk.state,
+      thread ? "offers-thread" : "offers-channel",
+    );
     this.prompts = el("div", { class: "prompts", hidden: true });
-    this.host = el("form", { class: "composer", on: { submit: (event) => this.submit(event) } },
-      this.prompts, this.completion.host,
+    this.host = el(
+      "form",
+      { class: "composer", on: { submit: (event) => this.submit(event) } },
+      this.prompts,
+      this.completion.host,
       el("div", { class: "composer-box" }, this.field, this.send),
-      el("div", { class: "composer-hint", text: SEND_HINT }));
+      el("div", { class: "composer-hint", text: SEND_HINT }),
+    );
     this.field.addEventListener("input", () => this.typed());
     this.field.addEventListener("keydown", (event) => this.key(event));
     this.typed();
@@ -34,7 +52,8 @@ export class Composer {
     drafts.set(this.draft, this.field.value);
     this.send.disabled = !this.field.value.trim();
     this.field.style.height = "auto";
-    if (this.field.scrollHeight) this.field.style.height = `${Math.min(this.field.scrollHeight, 220)}px`;
+    if (this.field.scrollHeight)
+      this.field.style.height = `${Math.min(this.field.scrollHeight, 220)}px`;
   }
 
   key(event) {
@@ -68,10 +87,21 @@ export class Composer {
     this.prompts.hidden = prompts.length === 0;
     this.prompts.replaceChildren(
       ...(suggested?.title ? [el("span", { class: "prompts-title", text: suggested.title })] : []),
-      ...prompts.map((prompt) => el("button", { type: "button", class: "prompt", title: prompt.message, text: prompt.title, on: { click: () => {
-        this.write(prompt.message);
-        this.field.focus();
-      } } })));
+      ...prompts.map((prompt) =>
+        el("button", {
+          type: "button",
+          class: "prompt",
+          title: prompt.message,
+          text: prompt.title,
+          on: {
+            click: () => {
+              this.write(prompt.message);
+              this.field.focus();
+            },
+          },
+        }),
+      ),
+    );
   }
 
   focus() {

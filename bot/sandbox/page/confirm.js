@@ -11,13 +11,24 @@ import { CANCEL } from "./words.js";
  */
 export function ask({ title = "", text, confirm, deny = CANCEL, danger = false }) {
   return new Promise((resolve) => {
-    const yes = el("button", { type: "submit", value: "yes", class: danger ? "button button-danger" : "button button-primary", text: confirm });
+    const yes = el("button", {
+      type: "submit",
+      value: "yes",
+      class: danger ? "button button-danger" : "button button-primary",
+      text: confirm,
+    });
     const no = el("button", { type: "submit", value: "no", class: "button", text: deny });
-    const dialog = el("dialog", { class: "dialog dialog-small", "aria-label": title || confirm },
-      el("form", { method: "dialog" },
+    const dialog = el(
+      "dialog",
+      { class: "dialog dialog-small", "aria-label": title || confirm },
+      el(
+        "form",
+        { method: "dialog" },
         title && el("h2", { text: title }),
         el("div", { class: "dialog-body" }, text),
-        el("div", { class: "dialog-foot" }, no, yes)));
+        el("div", { class: "dialog-foot" }, no, yes),
+      ),
+    );
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes");

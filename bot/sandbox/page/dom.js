@@ -33,7 +33,8 @@ function set(element, name, value) {
   if (name === "class") element.className = String(value);
   else if (name === "text") element.textContent = String(value);
   else if (name === "on") {
-    for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    for (const [event, listener] of Object.entries(value))
+      element.addEventListener(event, listener);
   } else if (name === "data") Object.assign(element.dataset, value);
   else if (["value", "checked", "disabled", "hidden", "open", "selected"].includes(name)) {
     element[name] = value;
@@ -79,8 +80,9 @@ export function link(address, ...label) {
 /** Whether an address is http, https or mailto, and one that the browser understands. */
 export function followable(address) {
   try {
-    return ["http:", "https:", "mailto:"].includes(new URL(address).protocol)
-      && SAFE_LINK.test(address);
+    return (
+      ["http:", "https:", "mailto:"].includes(new URL(address).protocol) && SAFE_LINK.test(address)
+    );
   } catch {
     return false;
   }
@@ -104,8 +106,10 @@ const ICONS = {
   up: "M6 15l6-6 6 6",
   down: "M6 9l6 6 6-6",
   open: "M14 5h5v5M19 5l-8 8M10 6H5v13h13v-5",
-  "thumb-up": "M7 11v9H4v-9zM7 11l4-8c2 0 2.5 1.5 2 3.5L12.3 9H19a1.7 1.7 0 0 1 1.7 2l-1.3 7.5a2 2 0 0 1-2 1.5H7",
-  "thumb-down": "M7 13V4H4v9zM7 13l4 8c2 0 2.5-1.5 2-3.5L12.3 15H19a1.7 1.7 0 0 0 1.7-2l-1.3-7.5a2 2 0 0 0-2-1.5H7",
+  "thumb-up":
+    "M7 11v9H4v-9zM7 11l4-8c2 0 2.5 1.5 2 3.5L12.3 9H19a1.7 1.7 0 0 1 1.7 2l-1.3 7.5a2 2 0 0 1-2 1.5H7",
+  "thumb-down":
+    "M7 13V4H4v9zM7 13l4 8c2 0 2.5-1.5 2-3.5L12.3 15H19a1.7 1.7 0 0 0 1.7-2l-1.3-7.5a2 2 0 0 0-2-1.5H7",
   plane: "M3 11.5 21 4l-6 17-4-7z",
   copy: "M9 9h11v11H9zM5 15V4h11",
   terminal: "M5 7l5 5-5 5M12 18h7",
@@ -115,8 +119,12 @@ const ICONS = {
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   for (const [key, value] of Object.entries({
-    viewBox: "0 0 24 24", class: `icon icon-${name}`, "aria-hidden": "true", focusable: "false",
-  })) svg.setAttribute(key, value);
+    viewBox: "0 0 24 24",
+    class: `icon icon-${name}`,
+    "aria-hidden": "true",
+    focusable: "false",
+  }))
+    svg.setAttribute(key, value);
   const path = document.createElementNS(SVG, "path");
   path.setAttribute("d", ICONS[name]);
   svg.append(path);

@@ -5,9 +5,24 @@
  */
 
 const EVENTS = [
-  "snapshot", "message", "message_changed", "message_deleted", "stream", "status", "prompts",
-  "reaction", "ephemeral", "view_opened", "view_updated", "view_closed", "home", "channel_joined",
-  "app", "call", "clock", "reset",
+  "snapshot",
+  "message",
+  "message_changed",
+  "message_deleted",
+  "stream",
+  "status",
+  "prompts",
+  "reaction",
+  "ephemeral",
+  "view_opened",
+  "view_updated",
+  "view_closed",
+  "home",
+  "channel_joined",
+  "app",
+  "call",
+  "clock",
+  "reset",
 ];
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8_000;

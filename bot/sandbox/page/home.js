@@ -3,7 +3,7 @@
 import { avatar } from "./avatar.js";
 import { renderBlocks } from "./blocks.js";
 import { el, fill } from "./dom.js";
-import { Form } from "./elements.js";
+import { Form } from "./form.js";
 import * as words from "./words.js";
 
 /** The Home tab, as one person has it open. */
@@ -14,11 +14,19 @@ export class HomePane {
     this.view = undefined;
     this.body = el("div", { class: "home-body" });
     const { state } = desk;
-    this.host = el("section", { class: "pane", "aria-label": words.HOME },
-      el("header", { class: "pane-head" }, avatar(state.users.get(state.app.user_id), "avatar-small"),
-        el("h1", { text: state.app.name }), el("span", { class: "badge", text: words.APP_MARK }),
-        el("span", { class: "topic", text: words.HOME })),
-      el("div", { class: "home", tabindex: "0" }, this.body));
+    this.host = el(
+      "section",
+      { class: "pane", "aria-label": words.HOME },
+      el(
+        "header",
+        { class: "pane-head" },
+        avatar(state.bot, "avatar-small"),
+        el("h1", { text: state.appTitle }),
+        el("span", { class: "badge", text: words.APP_MARK }),
+        el("span", { class: "topic", text: words.HOME }),
+      ),
+      el("div", { class: "home", tabindex: "0" }, this.body),
+    );
     this.open();
   }
 
@@ -35,6 +43,8 @@ export class HomePane {
     const press = (action) => this.desk.person.press({ view_id: view.id }, action);
     fill(this.body, renderBlocks(view.blocks, this.desk.blockContext(press, new Form())));
   }
+
+  focus() {}
 
   close() {}
 }

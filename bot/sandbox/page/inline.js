@@ -5,25 +5,16 @@
  * DOM nodes: nothing of the text is ever read as markup.
  */
 
+import { channelChip, emojiSpan, ping, userChip } from "./chips.js";
 import { el, followable, link } from "./dom.js";
 import { emoji } from "./emoji.js";
-import { PINGS_EVERYONE } from "./words.js";
-
-/**
- * Who is behind an id.
- * @typedef {object} Names
- * @property {(id: string) => {name: string, me: boolean} | null} user
- * @property {(id: string) => string | null} channel
- */
-
-/** Names for text without a workspace around it: ids are shown as they are. */
-export const NO_NAMES = { user: () => null, channel: () => null };
 
 const MAX_DEPTH = 16;
 const MAX_LABEL = 1000;
 const MAX_RUN = 3;
 const SPECIAL = /[\\`*_~<&:@h[!\n]/g;
-const ENTITY = /<([@#!][^<>|\n]{1,300}|(?:https?:\/\/|mailto:)[^<>|\s]{1,3000})(?:\|([^<>\n]{0,1000}))?>/y;
+const ENTITY =
+  /<([@#!][^<>|\n]{1,300}|(?:https?:\/\/|mailto:)[^<>|\s]{1,3000})(?:\|([^<>\n]{0,1000}))?>/y;
 const BARE_URL = /https?:\/\/[^\s<>"`]{1,3000}/y;
 const BARE_PING = /@(?:here|channel|everyone)(?!\w)/y;
 const SHORTCODE = /:([a-z0-9_+-]{1,60}):/y;
@@ -34,7 +25,7 @@ const PUNCTUATION = /[\p{P}\p{S}]/u;
 /**
  * @param {string} text
  * @param {"markdown"|"mrkdwn"} dialect standard Markdown, or Slack's own
- * @param {Names} names
+ * @param {import("./chips.js").Names} names
  * @param {{links?: boolean}} [options] `links: false` inside of a link's label
  * @returns {DocumentFragment}
  */
@@ -54,37 +45,15 @@ export function code(text, dialect, names) {
   for (const found of text.matchAll(new RegExp(ENTITY.source, "g"))) {
     const node = found[1].startsWith("!") ? entity(found[1], found[2], names) : null;
     if (!node) continue;
-    shown.append(dialect === "mrkdwn" ? decoded(text.slice(from, found.index)) : text.slice(from, found.index), node);
+    shown.append(
+      dialect === "mrkdwn" ? decoded(text.slice(from, found.index)) : text.slice(from, found.index),
+      node,
+    );
     from = found.index + found[0].length;
   }
   const rest = text.slice(from);
   shown.append(dialect === "mrkdwn" ? decoded(rest) : rest);
   return shown;
-}
-
-/** A loud chip for what would notify everyone on Slack. */
-export function ping(word) {
-  return el("span", { class: "chip chip-ping", title: PINGS_EVERYONE },
-    `@${word}`, el("span", { class: "chip-note", text: PINGS_EVERYONE }));
-}
-
-/** A mention of a person or bot. */
-export function userChip(id, names, label) {
-  const known = names.user(id);
-  const name = known?.name ?? label ?? id;
-  return el("span", { class: known?.me ? "chip chip-user chip-me" : "chip chip-user", data: { user: id } }, `@${name}`);
-}
-
-/** A mention of a channel. */
-export function channelChip(id, names, label) {
-  return el("span", { class: "chip chip-channel", data: { channel: id } }, `#${names.channel(id) ?? label ?? id}`);
-}
-
-/** An emoji by its Slack name. */
-export function emojiSpan(name) {
-  const character = emoji(name);
-  if (!character) return document.createTextNode(`:${name}:`);
-  return el("span", { class: "emoji", role: "img", "aria-label": name.replaceAll("_", " "), title: `:${name}:`, text: character });
 }
 
 /** The node for what stands between `<` and `>`, or null when Slack has no such form. */
@@ -93,7 +62,8 @@ function entity(target, label, names) {
   if (/^#[CGD][A-Z0-9]+$/.test(target)) return channelChip(target.slice(1), names, label);
   if (/^!(channel|here|everyone)$/.test(target)) return ping(target.slice(1));
   if (target.startsWith("!subteam^")) return ping(label?.replace(/^@/, "") || target.slice(9));
-  if (target.startsWith("!date^")) return document.createTextNode(decoded(label ?? target.slice(6)));
+  if (target.startsWith("!date^"))
+    return document.createTextNode(decoded(label ?? target.slice(6)));
   if (followable(decoded(target))) {
     return link(decoded(target), decoded(label || target.replace(/^mailto:/, "")));
   }
@@ -154,7 +124,8 @@ class Scan {
     if ("*_~".includes(char)) return this.delimiter(char);
     if (char === "<") return this.found(this.match(ENTITY), (m) => this.entity(m));
     if (char === "&") return this.found(this.match(CHARACTER), (m) => CHARACTERS[m[1]]);
-    if (char === ":") return this.found(this.match(SHORTCODE), (m) => emoji(m[1]) && emojiSpan(m[1]));
+    if (char === ":")
+      return this.found(this.match(SHORTCODE), (m) => emoji(m[1]) && emojiSpan(m[1]));
     if (char === "@" && !/[\w@/.]/.test(before)) {
       return this.found(this.match(BARE_PING), (m) => ping(m[0].slice(1)));
     }
@@ -248,7 +219,8 @@ class Scan {
   }
 
   target(at) {
-    const pattern = /\(\s{0,5}<?([^\s<>()]{1,3000}(?:\([^\s<>()]{0,300}\)[^\s<>()]{0,1000})?)>?(?:\s{1,5}"[^"\n]{0,300}")?\s{0,5}\)/y;
+    const pattern =
+      /\(\s{0,5}<?([^\s<>()]{1,3000}(?:\([^\s<>()]{0,300}\)[^\s<>()]{0,1000})?)>?(?:\s{1,5}"[^"\n]{0,300}")?\s{0,5}\)/y;
     pattern.lastIndex = at;
     const match = pattern.exec(this.text);
     return match && { address: decoded(match[1]), end: at + match[0].length };
@@ -265,7 +237,8 @@ class Scan {
     let left = run;
     if (closes) left = this.close(char, left);
     if (!left) return;
-    const may = opens && this.frames.length <= MAX_DEPTH && (this.dialect === "markdown" || left === 1);
+    const may =
+      opens && this.frames.length <= MAX_DEPTH && (this.dialect === "markdown" || left === 1);
     if (!may) return this.put(char.repeat(left));
     this.frames.push({ char, count: left, children: [] });
     this.opened[char] += 1;

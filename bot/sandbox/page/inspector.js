@@ -13,9 +13,12 @@ export class Inspector {
     this.count = el("span", { class: "inspector-count" });
     this.rows = el("ol", { class: "calls" });
     this.empty = el("p", { class: "muted", text: INSPECTOR_EMPTY });
-    this.host = el("details", { class: "inspector" },
+    this.host = el(
+      "details",
+      { class: "inspector" },
       el("summary", {}, icon("terminal"), el("span", { text: INSPECTOR }), this.count, icon("up")),
-      el("div", { class: "inspector-body", tabindex: "0" }, this.empty, this.rows));
+      el("div", { class: "inspector-body", tabindex: "0" }, this.empty, this.rows),
+    );
     this.host.addEventListener("toggle", () => this.draw());
   }
 
@@ -45,19 +48,29 @@ function row(call) {
 function make(call) {
   const given = JSON.stringify(call.arguments ?? {}, null, 2);
   const shown = given.length > LONGEST ? `${given.slice(0, LONGEST)}…` : given;
-  return el("li", { class: call.ok ? "call" : "call call-refused" },
-    el("details", {},
-      el("summary", {},
+  return el(
+    "li",
+    { class: call.ok ? "call" : "call call-refused" },
+    el(
+      "details",
+      {},
+      el(
+        "summary",
+        {},
         el("time", { text: clockTime(call.ts) }),
         el("code", { class: "call-method", text: call.method }),
         el("span", { class: "call-answer", text: call.ok ? "ok" : (call.error ?? "error") }),
-        el("span", { class: "call-brief", text: brief(call.arguments) })),
-      el("pre", {}, el("code", { text: shown }))));
+        el("span", { class: "call-brief", text: brief(call.arguments) }),
+      ),
+      el("pre", {}, el("code", { text: shown })),
+    ),
+  );
 }
 
 /** The most telling argument, in one line. */
 function brief(given = {}) {
   const { text, markdown_text: markdown, status, chunks, ts, thread_ts: thread } = given;
-  const told = text ?? markdown ?? status ?? (chunks && JSON.stringify(chunks)) ?? ts ?? thread ?? "";
+  const told =
+    text ?? markdown ?? status ?? (chunks && JSON.stringify(chunks)) ?? ts ?? thread ?? "";
   return String(told).slice(0, 120);
 }

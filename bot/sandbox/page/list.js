@@ -5,6 +5,7 @@
 
 import { el, icon } from "./dom.js";
 import { messageRow } from "./message.js";
+import { statusWords } from "./status.js";
 import { clockTime, dayName, sameDay } from "./times.js";
 import { JUMP } from "./words.js";
 
@@ -23,8 +24,17 @@ export class MessageList {
     this.rows = new Map();
     this.top = el("div", { class: "list-top" });
     this.inner = el("div", { class: "list-inner" }, this.top);
-    this.scroller = el("div", { class: "list", role: "log", "aria-label": place.label, tabindex: "0" }, this.inner);
-    this.jump = el("button", { type: "button", class: "jump", hidden: true, on: { click: () => this.toEnd() } }, icon("down"), JUMP);
+    this.scroller = el(
+      "div",
+      { class: "list", role: "log", "aria-label": place.label, tabindex: "0" },
+      this.inner,
+    );
+    this.jump = el(
+      "button",
+      { type: "button", class: "jump", hidden: true, on: { click: () => this.toEnd() } },
+      icon("down"),
+      JUMP,
+    );
     this.host = el("div", { class: "list-host" }, this.scroller, this.jump);
     this.atEnd = true;
     this.scroller.addEventListener("scroll", () => this.noteScroll());
@@ -59,13 +69,22 @@ export class MessageList {
     const newDay = !previous || !sameDay(previous.ts, message.ts);
     const grouped = !newDay && together(previous, message);
     const status = statusOf(message);
-    return { newDay, grouped, status, me: this.desk.state.me?.id, users: this.desk.state.users.size, doing: status && status.status };
+    return {
+      newDay,
+      grouped,
+      status,
+      me: this.desk.state.me?.id,
+      users: this.desk.state.users.size,
+      doing: statusWords(status, this.desk.state),
+    };
   }
 
   row(key, message, facts) {
     const known = this.rows.get(key);
-    const same = known && known.message === message
-      && Object.keys(facts).every((name) => known.facts[name] === facts[name]);
+    const same =
+      known &&
+      known.message === message &&
+      Object.keys(facts).every((name) => known.facts[name] === facts[name]);
     if (same || known?.host.querySelector(".editing")) return known.host;
     const row = messageRow(message, { desk: this.desk, ...this.place, ...facts });
     const host = known?.host ?? el("div", { class: "row" });
@@ -77,7 +96,11 @@ export class MessageList {
   }
 
   day(message) {
-    return el("div", { class: "day", role: "separator" }, el("span", { text: dayName(message.ts, this.desk.state.now), title: clockTime(message.ts) }));
+    return el(
+      "div",
+      { class: "day", role: "separator" },
+      el("span", { text: dayName(message.ts, this.desk.state.now), title: clockTime(message.ts) }),
+    );
   }
 
   /** Arrow keys go from message to message. */
@@ -115,7 +138,13 @@ export class MessageList {
 }
 
 function together(one, other) {
-  return one.user === other.user && !one.ephemeral && !other.ephemeral && !one.reply_count
-    && one.subtype !== "tombstone" && one.username === other.username
-    && Number(other.ts) - Number(one.ts) < CLOSE_TOGETHER;
+  return (
+    one.user === other.user &&
+    !one.ephemeral &&
+    !other.ephemeral &&
+    !one.reply_count &&
+    one.subtype !== "tombstone" &&
+    one.username === other.username &&
+    Number(other.ts) - Number(one.ts) < CLOSE_TOGETHER
+  );
 }

@@ -5,8 +5,9 @@
  * What is still being streamed is as good as finished: an open fence runs to the end.
  */
 
+import { NO_NAMES } from "./chips.js";
 import { el, icon } from "./dom.js";
-import { code, inline, NO_NAMES } from "./inline.js";
+import { code, inline } from "./inline.js";
 import { COPIED, COPY } from "./words.js";
 
 const MAX_NESTING = 10;
@@ -21,7 +22,7 @@ const TABLE_RULE = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t
 
 /**
  * @param {string} text
- * @param {import("./inline.js").Names} [names]
+ * @param {import("./chips.js").Names} [names]
  * @returns {DocumentFragment}
  */
 export function markdown(text, names = NO_NAMES) {
@@ -32,15 +33,27 @@ export function markdown(text, names = NO_NAMES) {
 /** A block of code with its language and a button to copy it. */
 export function codeBlock(text, language, dialect, names) {
   const shown = el("code", {}, code(text, dialect, names));
-  const button = el("button", { type: "button", class: "code-copy", title: COPY, "aria-label": COPY }, icon("copy"));
+  const button = el(
+    "button",
+    { type: "button", class: "code-copy", title: COPY, "aria-label": COPY },
+    icon("copy"),
+  );
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(shown.textContent);
     button.title = COPIED;
     button.replaceChildren(icon("check"));
   });
-  return el("div", { class: language ? "code" : "code code-bare" },
-    el("div", { class: "code-head" }, el("span", { class: "code-language", text: language }), button),
-    el("pre", { tabindex: "0" }, shown));
+  return el(
+    "div",
+    { class: language ? "code" : "code code-bare" },
+    el(
+      "div",
+      { class: "code-head" },
+      el("span", { class: "code-language", text: language }),
+      button,
+    ),
+    el("pre", { tabindex: "0" }, shown),
+  );
 }
 
 function blocks(lines, names, depth) {
@@ -65,7 +78,10 @@ function block(lines, at, names, depth) {
   if (fence) return fenced(lines, at, fence, names);
   const heading = HEADING.exec(line);
   if (heading) {
-    const title = line.slice(heading[0].length).trim().replace(/(?:^| )#+$/, "");
+    const title = line
+      .slice(heading[0].length)
+      .trim()
+      .replace(/(?:^| )#+$/, "");
     return [el(`h${heading[1].length}`, {}, inline(title, "markdown", names)), at + 1];
   }
   if (RULE.test(line)) return [el("hr"), at + 1];
@@ -152,8 +168,16 @@ function listItem(inner, names, depth) {
   if (first?.tagName === "P") first.replaceWith(...first.childNodes);
   if (!task) return el("li", {}, body);
   const done = task[1] !== " ";
-  return el("li", { class: "task-item" },
-    el("span", { class: done ? "box box-done" : "box", role: "img", "aria-label": done ? "done" : "to do" }), body);
+  return el(
+    "li",
+    { class: "task-item" },
+    el("span", {
+      class: done ? "box box-done" : "box",
+      role: "img",
+      "aria-label": done ? "done" : "to do",
+    }),
+    body,
+  );
 }
 
 function afterBlanks(lines, at) {
@@ -163,23 +187,41 @@ function afterBlanks(lines, at) {
 }
 
 function startsBlock(line) {
-  return ITEM.test(line) || FENCE.test(line) || HEADING.test(line) || QUOTE.test(line) || RULE.test(line);
+  return (
+    ITEM.test(line) || FENCE.test(line) || HEADING.test(line) || QUOTE.test(line) || RULE.test(line)
+  );
 }
 
 function isTable(lines, at) {
   const rule = lines[at + 1] ?? "";
-  return lines[at].includes("|") && rule.includes("-") && rule.length < 2000 && TABLE_RULE.test(rule)
-    && cells(lines[at]).length === cells(rule).length;
+  return (
+    lines[at].includes("|") &&
+    rule.includes("-") &&
+    rule.length < 2000 &&
+    TABLE_RULE.test(rule) &&
+    cells(lines[at]).length === cells(rule).length
+  );
 }
 
 function table(lines, at, names) {
   const aligned = cells(lines[at + 1]).map((cell) =>
-    (cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "right") : "left"));
-  const row = (line, tag) => el("tr", {}, aligned.map((side, column) =>
-    el(tag, { class: `align-${side}` }, inline(cells(line)[column] ?? "", "markdown", names))));
+    cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "right") : "left",
+  );
+  const row = (line, tag) =>
+    el(
+      "tr",
+      {},
+      aligned.map((side, column) =>
+        el(tag, { class: `align-${side}` }, inline(cells(line)[column] ?? "", "markdown", names)),
+      ),
+    );
   const body = [];
   let next = at + 2;
-  while (next < lines.length && lines[next].includes("|") && body.length * aligned.length < MAX_CELLS) {
+  while (
+    next < lines.length &&
+    lines[next].includes("|") &&
+    body.length * aligned.length < MAX_CELLS
+  ) {
     body.push(row(lines[next], "td"));
     next += 1;
   }
@@ -188,15 +230,26 @@ function table(lines, at, names) {
 }
 
 function cells(line) {
-  const inner = line.trim().replace(/^\|/, "").replace(/(?<!\\)\|$/, "");
+  const inner = line
+    .trim()
+    .replace(/^\|/, "")
+    .replace(/(?<!\\)\|$/, "");
   return inner.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
 }
 
 function paragraph(lines, at, names) {
   let next = at + 1;
-  while (next < lines.length && lines[next].trim() && !startsBlock(lines[next]) && !isTable(lines, next)) {
+  while (
+    next < lines.length &&
+    lines[next].trim() &&
+    !startsBlock(lines[next]) &&
+    !isTable(lines, next)
+  ) {
     next += 1;
   }
-  const text = lines.slice(at, next).map((line) => line.trimStart()).join("\n");
+  const text = lines
+    .slice(at, next)
+    .map((line) => line.trimStart())
+    .join("\n");
   return [el("p", {}, inline(text.trimEnd(), "markdown", names)), next];
 }

@@ -18,15 +18,34 @@ export function closeMenu() {
  */
 export function openMenu(anchor, items) {
   const buttons = items.map(({ label, hint, danger, run }) =>
-    el("button", { type: "button", role: "menuitem", class: danger ? "menu-item danger" : "menu-item", on: { click: () => choose(run) } },
-      el("span", { text: label }), hint && el("small", { text: hint })));
+    el(
+      "button",
+      {
+        type: "button",
+        role: "menuitem",
+        class: danger ? "menu-item danger" : "menu-item",
+        on: { click: () => choose(run) },
+      },
+      el("span", { text: label }),
+      hint && el("small", { text: hint }),
+    ),
+  );
   show(anchor, el("div", { class: "menu", role: "menu" }, buttons), buttons);
 }
 
 /** Open the emoji picker; `choose` gets the emoji's Slack name. */
 export function openPicker(anchor, chosen) {
   const buttons = PICKER.map((name) =>
-    el("button", { type: "button", role: "menuitem", class: "picker-item", "aria-label": name.replaceAll("_", " "), title: `:${name}:`, text: emoji(name), on: { click: () => choose(() => chosen(name)) } }));
+    el("button", {
+      type: "button",
+      role: "menuitem",
+      class: "picker-item",
+      "aria-label": name.replaceAll("_", " "),
+      title: `:${name}:`,
+      text: emoji(name),
+      on: { click: () => choose(() => chosen(name)) },
+    }),
+  );
   show(anchor, el("div", { class: "menu picker", role: "menu" }, buttons), buttons);
 }
 
@@ -76,12 +95,24 @@ function beside(menu, anchor) {
   const { width, height } = menu.getBoundingClientRect();
   const left = Math.max(8, Math.min(anchor.right - width, window.innerWidth - width - 8));
   const below = anchor.bottom + 4;
-  const top = below + height < window.innerHeight - 8 ? below : Math.max(8, anchor.top - height - 4);
+  const top =
+    below + height < window.innerHeight - 8 ? below : Math.max(8, anchor.top - height - 4);
   menu.style.left = `${left}px`;
   menu.style.top = `${top}px`;
 }
 
 /** A button with only an icon; `label` is what it is called. */
 export function iconButton(name, label, click, more = {}) {
-  return el("button", { type: "button", class: "icon-button", title: label, "aria-label": label, ...more, on: { click } }, icon(name));
+  return el(
+    "button",
+    {
+      type: "button",
+      class: "icon-button",
+      title: label,
+      "aria-label": label,
+      ...more,
+      on: { click },
+    },
+    icon(name),
+  );
 }

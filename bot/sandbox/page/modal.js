@@ -2,7 +2,7 @@
 
 import { renderBlocks } from "./blocks.js";
 import { el } from "./dom.js";
-import { Form } from "./elements.js";
+import { Form } from "./form.js";
 import { iconButton } from "./menu.js";
 import * as words from "./words.js";
 
@@ -28,7 +28,9 @@ export class Modal {
     if (!view) return this.dialog.close();
     this.draw(view, kept);
     if (!this.dialog.open) this.dialog.showModal();
-    (this.dialog.querySelector("[autofocus]") ?? this.dialog.querySelector(".dialog-body .input"))?.focus();
+    (
+      this.dialog.querySelector("[autofocus]") ?? this.dialog.querySelector(".dialog-body .input")
+    )?.focus();
   }
 
   draw(view, kept) {
@@ -36,13 +38,37 @@ export class Modal {
     const press = (action) => this.desk.person.press({ view_id: view.id }, action);
     const title = view.title?.text ?? "";
     this.dialog.setAttribute("aria-label", title);
-    this.submitButton = view.submit && el("button", { type: "submit", class: "button button-primary", text: view.submit.text });
-    this.dialog.replaceChildren(el("form", { novalidate: true, on: { submit: (event) => this.submit(event) } },
-      el("header", { class: "dialog-head" }, el("h2", { text: title }), iconButton("close", words.CLOSE, () => this.dismiss())),
-      el("div", { class: "dialog-body" }, renderBlocks(view.blocks, this.desk.blockContext(press, this.form))),
-      el("footer", { class: "dialog-foot" },
-        el("button", { type: "button", class: "button", text: view.close?.text ?? words.CANCEL, on: { click: () => this.dismiss() } }),
-        this.submitButton)));
+    this.submitButton =
+      view.submit &&
+      el("button", { type: "submit", class: "button button-primary", text: view.submit.text });
+    this.dialog.replaceChildren(
+      el(
+        "form",
+        { novalidate: true, on: { submit: (event) => this.submit(event) } },
+        el(
+          "header",
+          { class: "dialog-head" },
+          el("h2", { text: title }),
+          iconButton("close", words.CLOSE, () => this.dismiss()),
+        ),
+        el(
+          "div",
+          { class: "dialog-body" },
+          renderBlocks(view.blocks, this.desk.blockContext(press, this.form)),
+        ),
+        el(
+          "footer",
+          { class: "dialog-foot" },
+          el("button", {
+            type: "button",
+            class: "button",
+            text: view.close?.text ?? words.CANCEL,
+            on: { click: () => this.dismiss() },
+          }),
+          this.submitButton,
+        ),
+      ),
+    );
   }
 
   async submit(event) {

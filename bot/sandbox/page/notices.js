@@ -10,8 +10,13 @@ const STAYS = 6_000;
 export class Notices {
   constructor() {
     this.text = el("span");
-    this.notice = el("div", { class: "notice", role: "note", hidden: true }, icon("alert"), this.text,
-      iconButton("close", DISMISS, () => this.dismiss()));
+    this.notice = el(
+      "div",
+      { class: "notice", role: "note", hidden: true },
+      icon("alert"),
+      this.text,
+      iconButton("close", DISMISS, () => this.dismiss()),
+    );
     this.cut = el("div", { class: "cut", role: "status", hidden: true });
     this.host = el("div", { class: "notices" }, this.cut, this.notice);
     this.toast = el("div", { class: "toast", role: "alert", hidden: true });

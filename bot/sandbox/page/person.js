@@ -64,8 +64,14 @@ export class Person {
 
   /** Add a reaction, or take one's own back. */
   react(channel, message, name) {
-    const mine = message.reactions?.some((one) => one.name === name && one.users.includes(this.state.me.id));
-    return this.attempt(mine ? "reactions.remove" : "reactions.add", { channel, timestamp: message.ts, name });
+    const mine = message.reactions?.some(
+      (one) => one.name === name && one.users.includes(this.state.me.id),
+    );
+    return this.attempt(mine ? "reactions.remove" : "reactions.add", {
+      channel,
+      timestamp: message.ts,
+      name,
+    });
   }
 
   stop(channel, thread) {
@@ -98,20 +104,28 @@ export class Person {
   /** Read a channel's newest messages, once per connection. */
   readChannel(channel) {
     return this.read(`${channel}/`, channel, () =>
-      this.api.call("conversations.history", { channel, limit: PAGE }));
+      this.api.call("conversations.history", { channel, limit: PAGE }),
+    );
   }
 
   /** Read what is older than what the page has. */
   async readOlder(channel) {
     const oldest = this.state.channelList(channel).find((message) => !message.ephemeral);
     if (!oldest) return;
-    await this.take(channel, () => this.api.call("conversations.history", { channel, limit: PAGE, latest: oldest.ts }));
+    await this.take(channel, () =>
+      this.api.call("conversations.history", { channel, limit: PAGE, latest: oldest.ts }),
+    );
   }
 
   /** Read a thread, once per connection. */
   readThread(channel, thread) {
-    return this.read(threadKey(channel, thread), channel, (cursor) =>
-      this.api.call("conversations.replies", { channel, ts: thread, limit: PAGE, cursor }), MOST_PAGES);
+    return this.read(
+      threadKey(channel, thread),
+      channel,
+      (cursor) =>
+        this.api.call("conversations.replies", { channel, ts: thread, limit: PAGE, cursor }),
+      MOST_PAGES,
+    );
   }
 
   async read(key, channel, ask, pages = 1) {

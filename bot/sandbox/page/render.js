@@ -6,12 +6,13 @@
  * http, https and mailto.
  */
 
+import { NO_NAMES } from "./chips.js";
 import { el } from "./dom.js";
-import { decoded, inline, NO_NAMES } from "./inline.js";
+import { decoded, inline } from "./inline.js";
 import { codeBlock, markdown } from "./markdown.js";
 
 export { followable } from "./dom.js";
-export { NO_NAMES } from "./inline.js";
+export { NO_NAMES } from "./chips.js";
 
 const FENCE = "```";
 const QUOTE = /^(?:>|&gt;) ?/;
@@ -21,7 +22,7 @@ const QUOTE_REST = /^(?:>>>|&gt;&gt;&gt;) ?/;
  * Standard Markdown, as `markdown` blocks and streams have it.
  *
  * @param {string} text
- * @param {import("./inline.js").Names} [names]
+ * @param {import("./chips.js").Names} [names]
  * @returns {HTMLElement}
  */
 export function renderMarkdown(text, names = NO_NAMES) {
@@ -32,7 +33,7 @@ export function renderMarkdown(text, names = NO_NAMES) {
  * Slack's own mrkdwn, as `text` and sections have it.
  *
  * @param {string} text
- * @param {import("./inline.js").Names} [names]
+ * @param {import("./chips.js").Names} [names]
  * @returns {HTMLElement}
  */
 export function renderMrkdwn(text, names = NO_NAMES) {
@@ -41,7 +42,9 @@ export function renderMrkdwn(text, names = NO_NAMES) {
   // Fences come in pairs; one without a partner is text.
   if (pieces.length % 2 === 0) pieces.push(pieces.splice(-2).join(FENCE));
   pieces.forEach((piece, at) => {
-    const inner = piece.replace(at > 0 ? /^\n/ : "", "").replace(at < pieces.length - 1 ? /\n$/ : "", "");
+    const inner = piece
+      .replace(at > 0 ? /^\n/ : "", "")
+      .replace(at < pieces.length - 1 ? /\n$/ : "", "");
     if (at % 2 === 1) body.append(codeBlock(inner, "", "mrkdwn", names));
     else appendLines(body, inner, names);
   });
@@ -51,6 +54,14 @@ export function renderMrkdwn(text, names = NO_NAMES) {
 /** Plain text: entities decoded, line breaks kept, nothing else. */
 export function renderPlain(text) {
   return el("span", { class: "plain", text: decoded(String(text)) });
+}
+
+/** A text object of Block Kit: plain, or mrkdwn; null for none. */
+export function renderText(object, names = NO_NAMES) {
+  if (!object) return null;
+  return object.type === "mrkdwn"
+    ? renderMrkdwn(object.text ?? "", names)
+    : renderPlain(object.text ?? "");
 }
 
 /** mrkdwn without code blocks: quotes and lines. */
@@ -66,9 +77,20 @@ function appendLines(body, text, names) {
     }
     const quoted = QUOTE.test(lines[at]);
     const from = at;
-    while (at < lines.length && QUOTE.test(lines[at]) === quoted && !QUOTE_REST.test(lines[at])) at += 1;
+    while (at < lines.length && QUOTE.test(lines[at]) === quoted && !QUOTE_REST.test(lines[at]))
+      at += 1;
     const run = lines.slice(from, at);
-    if (quoted) body.append(el("blockquote", {}, linesOf(run.map((line) => line.replace(QUOTE, "")), names)));
+    if (quoted)
+      body.append(
+        el(
+          "blockquote",
+          {},
+          linesOf(
+            run.map((line) => line.replace(QUOTE, "")),
+            names,
+          ),
+        ),
+      );
     else body.append(el("p", {}, linesOf(run, names)));
   }
 }

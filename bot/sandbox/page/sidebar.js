@@ -21,8 +21,13 @@ export class Sidebar {
   render(desk, place) {
     const { state } = desk;
     const facts = JSON.stringify([
-      state.userId, state.team, [...state.users.keys()], [...state.channels.values()], [...state.unread],
-      state.app.name, place.channel,
+      state.userId,
+      state.team,
+      [...state.users.keys()],
+      [...state.channels.values()],
+      [...state.unread],
+      state.appTitle,
+      place.channel,
     ]);
     if (facts === this.shown) return;
     this.shown = facts;
@@ -32,62 +37,120 @@ export class Sidebar {
   }
 
   workspace(state) {
-    return el("div", { class: "workspace" },
+    return el(
+      "div",
+      { class: "workspace" },
       el("span", { class: "workspace-mark" }, icon("plane")),
-      el("span", { class: "workspace-name", text: state.team.name || words.APP_TITLE }));
+      el("span", { class: "workspace-name", text: state.team.name || words.APP_TITLE }),
+    );
   }
 
   people(state) {
-    return el("fieldset", { class: "people" }, el("legend", { text: words.ACTING_AS }),
-      el("div", { class: "people-row" }, state.people.map((user) => this.person(user, state))));
+    return el(
+      "fieldset",
+      { class: "people" },
+      el("legend", { text: words.ACTING_AS }),
+      el(
+        "div",
+        { class: "people-row" },
+        state.people.map((user) => this.person(user, state)),
+      ),
+    );
   }
 
   person(user, state) {
     const note = user.is_admin ? words.ADMIN : user.is_stranger ? words.GUEST : "";
     const mine = user.id === state.userId;
-    return el("label", { class: mine ? "person chosen" : "person", title: [user.real_name, note].filter(Boolean).join(", ") },
-      el("input", { type: "radio", name: "who", value: user.id, checked: mine, data: { goes: user.id }, on: { change: () => go({ user: user.id }) } }),
-      avatar(user), el("span", { class: "person-name", text: user.name }));
+    return el(
+      "label",
+      {
+        class: mine ? "person chosen" : "person",
+        title: [user.real_name, note].filter(Boolean).join(", "),
+      },
+      el("input", {
+        type: "radio",
+        name: "who",
+        value: user.id,
+        checked: mine,
+        data: { goes: user.id },
+        on: { change: () => go({ user: user.id }) },
+      }),
+      avatar(user),
+      el("span", { class: "person-name", text: user.name }),
+    );
   }
 
   places(state, place, desk) {
     const all = [...state.channels.values()];
-    const channels = all.filter((channel) => !channel.is_im).sort((one, other) => order(one) - order(other));
-    const bot = state.users.get(state.app.user_id);
+    const channels = all
+      .filter((channel) => !channel.is_im)
+      .sort((one, other) => order(one) - order(other));
+    const { bot } = state;
     const ims = all.filter((channel) => channel.is_im && channel.user !== bot?.id);
     const direct = all.find((channel) => channel.is_im && channel.user === bot?.id);
-    const entry = (id, picture, label, more = {}) => this.entry({ id, picture, label, place, state, ...more });
+    const entry = (id, picture, label, more = {}) =>
+      this.entry({ id, picture, label, place, state, ...more });
     return [
-      group(words.CHANNELS, channels.map((one) => entry(one.id, icon(one.is_private ? "lock" : "hash"), one.name))),
+      group(
+        words.CHANNELS,
+        channels.map((one) => entry(one.id, icon(one.is_private ? "lock" : "hash"), one.name)),
+      ),
       group(words.DIRECT, [
-        bot && (direct
-          ? entry(direct.id, avatar(bot, "avatar-small"), bot.real_name)
-          : entry("direct", avatar(bot, "avatar-small"), bot.real_name, { open: () => this.direct(desk, bot) })),
-        ...ims.map((one) => entry(one.id, avatar(state.users.get(one.user), "avatar-small"), state.users.get(one.user)?.real_name ?? "")),
+        bot &&
+          (direct
+            ? entry(direct.id, avatar(bot, "avatar-small"), bot.real_name)
+            : entry("direct", avatar(bot, "avatar-small"), bot.real_name, {
+                open: () => this.direct(desk, bot),
+              })),
+        ...ims.map((one) =>
+          entry(
+            one.id,
+            avatar(state.users.get(one.user), "avatar-small"),
+            state.users.get(one.user)?.real_name ?? "",
+          ),
+        ),
       ]),
-      group(words.APPS, [entry("home", icon("home"), `${state.app.name} · ${words.HOME}`)]),
+      group(words.APPS, [entry("home", icon("home"), `${state.appTitle} · ${words.HOME}`)]),
     ];
   }
 
   entry({ id, picture, label, place, state, open }) {
     const here = place.channel === id;
     const unread = state.unread.has(id) && !here;
-    return el("li", {}, el("button", {
-      type: "button", class: ["entry", here && "here", unread && "unread"].filter(Boolean).join(" "),
-      "aria-current": here ? "page" : null, data: { goes: id },
-      on: { click: () => {
-        this.opened();
-        if (open) open();
-        else go({ channel: id });
-      } },
-    }, picture, el("span", { class: "entry-name", text: label }), unread && el("span", { class: "unread-dot", role: "img", "aria-label": words.UNREAD })));
+    return el(
+      "li",
+      {},
+      el(
+        "button",
+        {
+          type: "button",
+          class: ["entry", here && "here", unread && "unread"].filter(Boolean).join(" "),
+          "aria-current": here ? "page" : null,
+          data: { goes: id },
+          on: {
+            click: () => {
+              this.opened();
+              if (open) open();
+              else go({ channel: id });
+            },
+          },
+        },
+        picture,
+        el("span", { class: "entry-name", text: label }),
+        unread && el("span", { class: "unread-dot", role: "img", "aria-label": words.UNREAD }),
+      ),
+    );
   }
 
   async direct(desk, bot) {
-    const answer = await desk.person.attempt("conversations.open", { users: bot.id, return_im: true });
+    const answer = await desk.person.attempt("conversations.open", {
+      users: bot.id,
+      return_im: true,
+    });
     if (!answer) return;
     const { id } = answer.channel;
-    if (!desk.state.channels.has(id)) desk.state.channels.set(id, { id, user: bot.id, is_im: true });
+    if (!desk.state.channels.has(id))
+      desk.state.channels.set(id, { id, user: bot.id, is_im: true });
     go({ channel: id });
   }
 }

@@ -10,8 +10,7 @@ const MOST_CALLS = 300;
 export const threadKey = (channel, threadTs) => `${channel}/${threadTs ?? ""}`;
 
 /** Whether a message stands in a thread and not in the channel itself. */
-export const isReply = (message) =>
-  Boolean(message.thread_ts) && message.thread_ts !== message.ts;
+export const isReply = (message) => Boolean(message.thread_ts) && message.thread_ts !== message.ts;
 
 /** Whether a message also stands in the channel's list. */
 export const inChannelList = (message) =>
@@ -124,8 +123,11 @@ export class State {
   /** Whether the app has begun to answer in a thread. */
   isTakenUp(channel, threadTs) {
     const status = this.status(channel, threadTs);
-    return Boolean(status?.status) || status?.session === "processing"
-      || this.threadList(channel, threadTs).some((message) => message.bot_id && isReply(message));
+    return (
+      Boolean(status?.status) ||
+      status?.session === "processing" ||
+      this.threadList(channel, threadTs).some((message) => message.bot_id && isReply(message))
+    );
   }
 
   /** Who is behind an id, for mentions. */
@@ -137,6 +139,16 @@ export class State {
       },
       channel: (id) => this.channels.get(id)?.name ?? null,
     };
+  }
+
+  /** The app's bot, or undefined before the first snapshot. */
+  get bot() {
+    return this.users.get(this.app.user_id);
+  }
+
+  /** What people call the app. */
+  get appTitle() {
+    return this.bot?.real_name || this.app.name;
   }
 
   /** The people that one can be, in the order that the sandbox gives them. */
@@ -158,10 +170,18 @@ export class State {
 }
 
 const HANDLERS = {
+  __proto__: null,
   snapshot(state, data) {
     const { calls, unread } = state;
     state.forget();
-    Object.assign(state, { calls, unread, me: data.me, team: data.team, app: data.app, notice: data.notice ?? "" });
+    Object.assign(state, {
+      calls,
+      unread,
+      me: data.me,
+      team: data.team,
+      app: data.app,
+      notice: data.notice ?? "",
+    });
     state.clock = { at: data.clock, seen: Date.now() };
     for (const user of data.users) state.users.set(user.id, user);
     for (const channel of data.channels) state.channels.set(channel.id, channel);
@@ -202,7 +222,8 @@ const HANDLERS = {
     state.home = view;
   },
   channel_joined(state, { channel }) {
-    if (channel.is_im || channel.members.includes(state.me.id)) state.channels.set(channel.id, channel);
+    if (channel.is_im || channel.members.includes(state.me.id))
+      state.channels.set(channel.id, channel);
     else state.channels.delete(channel.id);
   },
   app(state, { app }) {

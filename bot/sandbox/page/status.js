@@ -8,7 +8,7 @@ const EACH = 2_500;
 /** What the app is doing by a status, in a few words after its name; "" for nothing. */
 export function statusWords(status, state) {
   const doing = activity(status, state);
-  return doing && `${state.app.name} ${doing}`;
+  return doing && `${state.appTitle} ${doing}`;
 }
 
 function activity(status, state) {
@@ -20,7 +20,9 @@ function activity(status, state) {
 }
 
 function isStreaming({ channel, thread_ts: thread }, state) {
-  return state.threadList(channel, thread).some((message) => message.streaming?.state === "streaming");
+  return state
+    .threadList(channel, thread)
+    .some((message) => message.streaming?.state === "streaming");
 }
 
 /** The line itself; it is kept, and only its words change. */
@@ -28,9 +30,19 @@ export class StatusLine {
   /** @param {() => void} stop */
   constructor(stop) {
     this.words = el("span", { class: "status-words" });
-    this.button = el("button", { type: "button", class: "button stop-button", on: { click: () => this.press(stop) } }, icon("stop"), STOP);
-    this.host = el("div", { class: "status-line", hidden: true, role: "status" },
-      el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), this.words, this.button);
+    this.button = el(
+      "button",
+      { type: "button", class: "button stop-button", on: { click: () => this.press(stop) } },
+      icon("stop"),
+      STOP,
+    );
+    this.host = el(
+      "div",
+      { class: "status-line", hidden: true, role: "status" },
+      el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")),
+      this.words,
+      this.button,
+    );
     this.turn = 0;
     this.timer = setInterval(() => this.next(), EACH);
   }

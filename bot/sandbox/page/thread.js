@@ -23,10 +23,20 @@ export class ThreadPane {
     this.composer = new Composer(desk, { channel, thread, label: words.REPLY });
     this.title = el("h2", { text: words.THREAD });
     this.where = el("span", { class: "topic", text: desk.state.titleOf(channel) });
-    this.host = el("section", { class: "pane", "aria-label": words.THREAD },
-      el("header", { class: "pane-head" }, this.title, this.where,
-        iconButton("close", words.CLOSE_THREAD, () => desk.closeThread())),
-      this.list.host, this.status.host, this.composer.host);
+    this.host = el(
+      "section",
+      { class: "pane", "aria-label": words.THREAD },
+      el(
+        "header",
+        { class: "pane-head" },
+        this.title,
+        this.where,
+        iconButton("close", words.CLOSE_THREAD, () => desk.closeThread()),
+      ),
+      this.list.host,
+      this.status.host,
+      this.composer.host,
+    );
     this.host.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.defaultPrevented) desk.closeThread();
     });

@@ -2,7 +2,11 @@
 
 import { NEW_TODAY, YESTERDAY } from "./words.js";
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  hour12: false,
+});
 const DAY = new Intl.DateTimeFormat("en", { weekday: "long", month: "long", day: "numeric" });
 const FULL = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "medium" });
 

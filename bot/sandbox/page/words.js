@@ -37,7 +37,8 @@ export const ONLY_YOU = "Only visible to you";
 export const DISMISS = "Dismiss";
 export const STOP = "Stop";
 export const STOPPED_BY_USER = "Stopped";
-export const STREAM_EXPIRED = "Slack closed this stream after its five minutes; the app has not put in the whole text yet.";
+export const STREAM_EXPIRED =
+  "Slack closed this stream after its five minutes; the app has not put in the whole text yet.";
 export const ANSWERING = "is answering…";
 export const WORKING = "is working…";
 export const WAITING_FOR_PERSON = "is waiting for somebody";
@@ -51,7 +52,8 @@ export const HELPFUL = "Helpful";
 export const NOT_HELPFUL = "Not helpful";
 
 export const EMPTY_CHANNEL = (name) => `This is the very beginning of #${name}.`;
-export const EMPTY_CHANNEL_HINT = (bot) => `Mention @${bot} and ask something: the answer comes in a thread.`;
+export const EMPTY_CHANNEL_HINT = (bot) =>
+  `Mention @${bot} and ask something: the answer comes in a thread.`;
 export const EMPTY_DIRECT = (name) => `This is your conversation with ${name}.`;
 export const EMPTY_DIRECT_HINT = "Each message that you write here starts a thread of its own.";
 export const NO_HOME = "This app has not published a Home tab yet.";
@@ -59,7 +61,8 @@ export const NO_HOME = "This app has not published a Home tab yet.";
 export const WRITE_TO = (place) => `Message ${place}`;
 export const REPLY = "Reply…";
 export const SEND = "Send";
-export const SEND_HINT = "Enter sends · Shift+Enter starts a new line · @ mentions · / runs a command";
+export const SEND_HINT =
+  "Enter sends · Shift+Enter starts a new line · @ mentions · / runs a command";
 export const REPLIES = (count) => (count === 1 ? "1 reply" : `${count} replies`);
 export const VIEW_THREAD = "View thread";
 export const NEW_TODAY = "Today";
@@ -70,7 +73,9 @@ export const INSPECTOR_EMPTY = "Nothing yet. Every Web API call that the app mak
 export const INSPECTOR_COUNT = (count) => (count === 1 ? "1 call" : `${count} calls`);
 
 const ERRORS = {
-  command_not_supported_in_threads: "Slash commands can't be used in threads. Try it in the channel.",
+  __proto__: null,
+  command_not_supported_in_threads:
+    "Slash commands can't be used in threads. Try it in the channel.",
   invalid_command: "That is not a command that any app here knows.",
   session_not_processing: "There is nothing to stop any more.",
   action_not_found: "The app has changed this message meanwhile.",
@@ -81,6 +86,7 @@ const ERRORS = {
   msg_too_long: "That is too long for one message.",
   not_in_channel: "You are not in this channel.",
   channel_not_found: "That channel is not here (any more).",
+  thread_not_found: "That thread is not here any more.",
   message_not_found: "That message is not here any more.",
   cant_update_message: "Only your own messages can be changed.",
   cant_delete_message: "Only your own messages can be deleted.",
