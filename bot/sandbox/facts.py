@@ -119,7 +119,7 @@ class StreamState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """An uploaded file; `shared` once the upload was completed."""
+    """An uploaded file; without content while it is still awaited."""
 
     id: str
     name: str
@@ -128,8 +128,8 @@ class File:
     created: int
     length: int
     content: bytes = b""
-    shared: bool = False
     channel: str | None = None
+    """Where it was shared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

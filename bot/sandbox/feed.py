@@ -25,7 +25,8 @@ On connect there is one `snapshot`; history is read by `conversations.history` a
     stream           {"channel", "ts", "thread_ts", "state", "delta", "message": MESSAGE}
                      state: "streaming", "stopped", "stopped_by_user" or "expired"; delta: the text
                      that was added; message: all of it so far. A stream begins with `message`.
-                     MESSAGE of a stream has "streaming": {"state", "task_display_mode"} and its
+                     MESSAGE of a stream has Slack's own "streaming_state" ("in_progress",
+                     "completed", "errored"), "streaming": {"state", "task_display_mode"}, and its
                      "blocks" are what is shown: {"type": "markdown", "text"},
                      {"type": "task_card", "task_id", "title", "status", "details"?, "output"?,
                      "sources"?}, {"type": "plan", "title", "tasks": [task_card]}, and any blocks

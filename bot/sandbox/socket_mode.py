@@ -81,11 +81,6 @@ class SocketMode:
         self._dropping = 0
         self._ending: set[asyncio.Task[None]] = set()
 
-    @property
-    def connections(self) -> int:
-        """How many are open."""
-        return len(self._connections)
-
     def ticket(self) -> str:
         """A ticket for one connection. Refused where ten are open."""
         if len(self._connections) >= MAX_CONNECTIONS:

@@ -48,7 +48,7 @@ async def complete(slack: Slack, asked: Asked) -> Json:
         file = slack.workspace.files.get(str(one.get("id")))
         if file is None or file.user != asked.user.id or not file.content:
             raise Refused("file_not_found")
-        files.append(replace(file, title=str(one.get("title") or file.name), shared=True))
+        files.append(replace(file, title=str(one.get("title") or file.name)))
     channels = asked.arguments.names("channels") or asked.arguments.names("channel_id")
     for channel_id in channels[:1]:
         channel = slack.workspace.joined_channel(channel_id, asked.user.id)
