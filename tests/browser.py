@@ -41,16 +41,18 @@ class ChromiumMissingError(RuntimeError):
 
 
 @contextmanager
-def chromium(width: int = 1400, height: int = 900, *, dark: bool = False) -> Iterator[Chrome]:
+def chromium(
+    width: int = 1400, height: int = 900, *, dark: bool = False, binary: Path = CHROMIUM
+) -> Iterator[Chrome]:
     """A fresh Chromium with an empty profile; ended, and its profile removed, on leaving.
 
     Raises `ChromiumMissingError`.
     """
-    if not (CHROMIUM.exists() and CHROMEDRIVER.exists()):
+    if not (binary.exists() and CHROMEDRIVER.exists()):
         raise ChromiumMissingError
     with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
         options = ChromeOptions()
-        options.binary_location = str(CHROMIUM)
+        options.binary_location = str(binary)
         for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

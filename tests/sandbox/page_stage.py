@@ -70,6 +70,8 @@ class TestApp:
         self.app.shortcut("look")(self.look)
         self.app.action("press_me")(self.pressed)
         self.app.action("choose")(self.chose)
+        self.app.action("more")(self.more)
+        self.app.action("thumbs")(self.judged)
         self.app.view("form")(self.sent)
 
     async def step(self) -> None:
@@ -87,6 +89,8 @@ class TestApp:
             ("buttons", self.buttons),
             ("whisper", self.whisper),
             ("hostile", self.hostile),
+            ("showcase", self.showcase),
+            ("prompts", self.prompts),
         ):
             if word in event["text"]:
                 await act(event)
@@ -174,6 +178,22 @@ class TestApp:
             channel=event["channel"], thread_ts=event["ts"], markdown_text=HOSTILE
         )
 
+    async def showcase(self, event: Json) -> None:
+        await self.client.chat_postMessage(
+            channel=event["channel"], thread_ts=event["ts"], text="All", blocks=SHOWCASE
+        )
+
+    async def prompts(self, event: Json) -> None:
+        await self.client.assistant_threads_setSuggestedPrompts(
+            channel_id=event["channel"],
+            thread_ts=event["ts"],
+            title="Ask on:",
+            prompts=[{"title": "An example?", "message": "Show me an example."}],
+        )
+        await self.client.chat_postMessage(
+            channel=event["channel"], thread_ts=event["ts"], text="See below"
+        )
+
     async def home(self, event: Json) -> None:
         if event["tab"] == "home":
             await self.client.views_publish(user_id=event["user"], view=HOME)
@@ -182,6 +202,25 @@ class TestApp:
         await ack()
         view = FORM | {"private_metadata": body["channel_id"]}
         await self.client.views_open(trigger_id=body["trigger_id"], view=view)
+
+    async def more(self, ack: Any, body: Json) -> None:
+        """Change the form while somebody fills it in."""
+        await ack()
+        note = {"type": "section", "text": _plain("More about it")}
+        view = FORM | {
+            "private_metadata": body["view"]["private_metadata"],
+            "blocks": [note, *FORM["blocks"]],
+        }
+        await self.client.views_update(view_id=body["view"]["id"], view=view)
+
+    async def judged(self, ack: Any, body: Json, action: Json) -> None:
+        await ack()
+        await self.client.chat_postEphemeral(
+            channel=body["channel"]["id"],
+            thread_ts=body["message"]["thread_ts"],
+            user=body["user"]["id"],
+            text=f"You said: {action['value']}",
+        )
 
     async def sent(self, ack: Any, view: Json, body: Json) -> None:
         values = view["state"]["values"]
@@ -244,6 +283,48 @@ BUTTONS: Final[list[Json]] = [
     },
 ]
 
+SHOWCASE: Final[list[Json]] = [
+    {"type": "header", "text": _plain("A header with <b>no</b> markup")},
+    {"type": "section", "fields": [_plain("One field"), {"type": "mrkdwn", "text": "*Two*"}]},
+    {"type": "divider"},
+    {"type": "context", "elements": [{"type": "mrkdwn", "text": "In _context_"}]},
+    {"type": "image", "image_url": "https://a.example/x.png", "alt_text": "A chart"},
+    {
+        "type": "rich_text",
+        "elements": [
+            {
+                "type": "rich_text_list",
+                "style": "bullet",
+                "elements": [
+                    {
+                        "type": "rich_text_section",
+                        "elements": [{"type": "text", "text": "rich", "style": {"bold": True}}],
+                    }
+                ],
+            },
+        ],
+    },
+    {
+        "type": "table",
+        "rows": [
+            [{"type": "raw_text", "text": "name"}, {"type": "raw_text", "text": "year"}],
+            [{"type": "raw_text", "text": "Python"}, {"type": "raw_text", "text": "1991"}],
+        ],
+    },
+    {"type": "markdown", "text": "## A heading\n\n- an item"},
+    {
+        "type": "context_actions",
+        "elements": [
+            {
+                "type": "feedback_buttons",
+                "action_id": "thumbs",
+                "positive_button": {"text": _plain("Good"), "value": "good"},
+                "negative_button": {"text": _plain("Bad"), "value": "bad"},
+            }
+        ],
+    },
+]
+
 FORM: Final[Json] = {
     "type": "modal",
     "callback_id": "form",
@@ -262,6 +343,10 @@ FORM: Final[Json] = {
             "block_id": "size",
             "label": _plain("Size"),
             "element": {"type": "radio_buttons", "action_id": "size", "options": SIZES},
+        },
+        {
+            "type": "actions",
+            "elements": [{"type": "button", "action_id": "more", "text": _plain("Tell me more")}],
         },
     ],
 }

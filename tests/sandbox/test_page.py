@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, TypeVar
 
 import pytest
@@ -15,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.browser import chromium, console_errors
+from tests.browser import ChromiumMissingError, chromium, console_errors
 from tests.sandbox.page_stage import NOTICE, Stage, stage_in_its_own_thread
 from tests.sandbox_client import DEV, GENERAL
 
@@ -219,6 +220,51 @@ def test_a_command_in_a_thread_is_refused_as_slack_does_and_is_not_lost(page: Pa
     )
 
 
+def test_what_was_typed_survives_the_apps_change_of_the_form(page: Page) -> None:
+    page.write("/form")
+    page.sees("dialog input[type=text]", "").send_keys("half a sen")
+    page.press("dialog .choice", "Large")
+    page.press("dialog .button", "Tell me more")
+    page.sees("dialog", "More about it")
+    page.sees("dialog input[type=text]", "").send_keys("tence")
+    page.press("dialog .button", "Send it")
+    page.sees(".main .message", "@alice sent half a sentence, large")
+
+
+def test_every_kind_of_block_is_drawn_and_no_picture_is_fetched(page: Page) -> None:
+    page.write("@threadpilot showcase")
+    page.sees(".thread .block-header", "A header with <b>no</b> markup")
+    for selector, text in (
+        (".block-fields strong", "Two"),
+        (".block-context em", "context"),
+        (".block-image a", "Image: A chart"),
+        (".prose li strong", "rich"),
+        (".table-wrap th", "year"),
+        (".table-wrap td", "1991"),
+        (".prose h2", "A heading"),
+    ):
+        page.sees(f".thread {selector}", text)
+    assert page.driver.find_elements(By.TAG_NAME, "img") == []
+    page.press(".thread .feedback [aria-label=Good]")
+    page.sees(".thread .message.ephemeral", "You said: good")
+
+
+def test_suggested_prompts_are_put_into_the_composer_to_be_looked_over(page: Page) -> None:
+    page.write("@threadpilot prompts")
+    page.sees(".thread .prompts", "Ask on:")
+    page.press(".thread .prompt", "An example?")
+    field = page.sees(".thread .composer-field", "")
+    assert field.get_attribute("value") == "Show me an example."
+    field.send_keys(Keys.ENTER)
+    page.sees(".thread .message", "Show me an example.")
+
+
+def test_an_ephemeral_message_can_be_dismissed(page: Page) -> None:
+    page.write("@threadpilot whisper")
+    page.press(".only-you button", "Dismiss")
+    page.sees_no(".message.ephemeral")
+
+
 def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(page: Page) -> None:
     page.write("@threadpilot whisper")
     page.sees(".main .message.ephemeral .only-you", "Only visible to you")
@@ -363,3 +409,9 @@ def test_an_address_that_makes_no_sense_leads_to_a_channel(page: Page) -> None:
     page.driver.get("about:blank")
     page.driver.get(f"{page.stage.url}/#/<script>/NOWHERE/../x")
     page.sees(".main h1", "general")
+
+
+def test_a_machine_without_chromium_is_told_what_to_do(tmp_path: Path) -> None:
+    missing = chromium(binary=tmp_path / "chromium")
+    with pytest.raises(ChromiumMissingError, match="make setup-tests"), missing:
+        pass
