@@ -88,6 +88,7 @@ class Answer:
     `fault`: an HTTP status (`retry_after` seconds and an OpenAI error `code` may go with it), "cut"
     (the connection ends half-way), "garbage" (half-way comes a line that is not JSON), or "silence"
     (not even a status line).
+    `finish`: "length" when it ends at the server's token limit and not at its own end.
     `times`: for so many requests only; None for ever.
     """
 
@@ -98,6 +99,7 @@ class Answer:
     fault: int | Literal["cut", "garbage", "silence"] | None = None
     retry_after: int | None = None
     code: str = ""
+    finish: Literal["stop", "length"] = "stop"
     times: int | None = None
 
     def pieces(self, request: ModelRequest) -> tuple[str, ...]:
@@ -262,7 +264,7 @@ class ScriptedModel:
         if answer.fault == "garbage":
             await response.write(b'data: {"choices": [{"delta"\n\n')
             return
-        await _write(response, _chunk(number, request, {}, finish="stop"))
+        await _write(response, _chunk(number, request, {}, finish=answer.finish))
         await _write(response, _chunk(number, request, None, usage=_usage(request, pieces)))
         await response.write(b"data: [DONE]\n\n")
 

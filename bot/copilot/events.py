@@ -57,12 +57,19 @@ class Reading:
     A prompt that goes well: model call starts, deltas, usage, message, idle. One that does not:
     model call fails, is tried again (retry) or not (error), idle. The error names a type and
     mostly a status, the failed call before it a code.
+
+    A model that is cut short at its token limit is asked to go on, twice at most. Each piece comes
+    with a message id of its own, and only the last one is settled (measured): they are one text.
     """
 
     def __init__(self, clean: Callable[[object], str] = str) -> None:
         self._clean = clean
         self._failure: ModelCallFailureData | None = None
         self._answered = False
+        self._message_id = ""
+        self._earlier = ""  # the pieces before the current one
+        self._piece: list[str] = []
+        self._owed = ""  # of the earlier pieces, what a retry took back with the current one
 
     def read(self, event: SessionEvent) -> AgentEvent | AgentError | Idle | None:
         """What an event means to us; None when nothing. An error is returned, not raised: the
@@ -70,11 +77,13 @@ class Reading:
         if event.agent_id is not None:
             return None  # a sub-agent's; what matters of it is in the main answer
         match event.data:
-            case AssistantMessageDeltaData(delta_content=text):
-                return TextAdded(text=text) if text else None
-            case AssistantMessageData(content=text):
-                return TextSettled(text=text)
+            case AssistantMessageDeltaData(delta_content=text, message_id=message_id):
+                return TextAdded(text=self._more(message_id, text)) if text else None
+            case AssistantMessageData(content=text, message_id=message_id):
+                return TextSettled(text=self._whole(message_id, text))
             case AssistantTurnRetryData():
+                self._piece.clear()
+                self._owed = self._earlier
                 return TextTakenBack()
             case ModelCallStartData():
                 self._failure, self._answered = None, False
@@ -92,6 +101,27 @@ class Reading:
             case SessionIdleData(aborted=aborted):
                 return Idle(stopped=bool(aborted))
         return None
+
+    def _more(self, message_id: str, text: str) -> str:
+        """What a delta adds to what was said."""
+        self._turn_to(message_id)
+        self._piece.append(text)
+        owed, self._owed = self._owed, ""
+        return owed + text
+
+    def _whole(self, message_id: str, text: str) -> str:
+        """The settled text with the pieces that came before it."""
+        self._turn_to(message_id)
+        whole = self._earlier + text
+        self._message_id, self._earlier, self._owed = "", "", ""
+        self._piece.clear()
+        return whole
+
+    def _turn_to(self, message_id: str) -> None:
+        if message_id != self._message_id:
+            self._earlier += "".join(self._piece)
+            self._piece.clear()
+            self._message_id = message_id
 
     def _error(self, error: SessionErrorData) -> AgentError | None:
         if _STORING in error.message:

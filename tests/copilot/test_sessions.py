@@ -45,6 +45,16 @@ async def test_the_answer_comes_while_the_model_is_still_talking(
     assert text_of([first, *rest]) == "first then"
 
 
+async def test_an_answer_cut_at_the_token_limit_goes_on_and_is_one_answer(
+    agent: CopilotAgent, model: ScriptedModel, session_id: str
+) -> None:
+    """The runtime asks on by itself; nothing of the first piece is lost."""
+    model.when("tell me", Answer(chunks=["Once upon ", "a ti"], finish="length"))
+    model.when("continue from where you left off", Answer(chunks=["me. ", "The end."]))
+    events = await events_of(await agent.open(session_id), "tell me")
+    assert text_of(events) == "Once upon a time. The end."
+
+
 async def test_the_tokens_of_an_answer_are_told(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
