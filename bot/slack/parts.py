@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.slack.fences import LONGEST_CLOSER, open_fence, starts_like_fence
+from bot.slack.markdown import WORD_JOINER
 
 PART_LIMIT: Final = 11_000
 """Characters to a part, closer and opener included. Slack takes 12,000 of `markdown_text`
@@ -40,7 +41,7 @@ class PartText:
     opener: str
     """Opens the fence again that the part before had to close; mostly empty."""
     body: str = ""
-    """The answer's own text."""
+    """The answer's own text, its first character kept from pinging."""
     final: bool = False
     """Whether nothing more comes to it."""
     note: str = ""
@@ -85,6 +86,10 @@ class Splitter:
         position = 0
         while position < len(self._held):
             part = self._growing()
+            if part is not self.parts[0] and not part.body and self._held[position] == "@":
+                # What made it harmless (an e-mail address, say) stands in the part before.
+                part.body, position = f"@{WORD_JOINER}", position + 1
+                continue
             room = self._full - len(part.text)
             taken = room - self._zone
             if taken <= 0:
