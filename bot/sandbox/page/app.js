@@ -80,6 +80,7 @@ class App {
 
   changed(name, data) {
     if (name === "snapshot") this.begin();
+    if (name === "reset") go({ thread: null });
     if (this.desk) this.notice(name, data);
     this.schedule();
   }

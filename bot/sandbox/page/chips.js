@@ -1,7 +1,7 @@
 /** The small marks within text: who is mentioned, what would ping everyone, emoji. */
 
 import { el } from "./dom.js";
-import { emoji } from "./emoji.js";
+import { emoji, emojiText } from "./emoji.js";
 import { PINGS_EVERYONE } from "./words.js";
 
 /**
@@ -46,13 +46,14 @@ export function channelChip(id, names, label) {
 
 /** An emoji by its Slack name. */
 export function emojiSpan(name) {
-  const character = emoji(name);
-  if (!character) return document.createTextNode(`:${name}:`);
+  const known = emoji(name) !== null;
+  if (!known) return document.createTextNode(`:${name}:`);
+  const label = name.replaceAll("_", " ");
   return el("span", {
     class: "emoji",
     role: "img",
-    "aria-label": name.replaceAll("_", " "),
+    "aria-label": label,
     title: `:${name}:`,
-    text: character,
+    text: emojiText(name),
   });
 }

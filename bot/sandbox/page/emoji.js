@@ -104,6 +104,31 @@ export const PICKER = [
   "x",
 ];
 
+/**
+ * Whether this machine draws emoji in colour. Where it has no font for them, they would be empty
+ * boxes: their names say more.
+ */
+export const DRAWABLE = isDrawable();
+
+function isDrawable() {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 24;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) return true;
+  context.textBaseline = "top";
+  context.font = "20px sans-serif";
+  context.fillText(KNOWN.tada, 0, 0);
+  const { data } = context.getImageData(0, 0, 24, 24);
+  return data.some(
+    (value, at) => at % 4 === 0 && (value !== data[at + 1] || value !== data[at + 2]),
+  );
+}
+
+/** What is shown for a Slack emoji name: its character, or its name between colons. */
+export function emojiText(name) {
+  return (DRAWABLE && emoji(name)) || `:${name}:`;
+}
+
 /** The character for a Slack emoji name, or null. */
 export function emoji(name) {
   return Object.hasOwn(KNOWN, name) ? KNOWN[name] : null;

@@ -41,6 +41,7 @@ export class MessageList {
     this.scroller.addEventListener("keydown", (event) => this.step(event));
     this.watch = new ResizeObserver(() => this.settle());
     this.watch.observe(this.scroller);
+    this.watch.observe(this.inner);
   }
 
   /** Show these messages, oldest first. `statusOf` gives the status of a message's thread. */

@@ -1,7 +1,7 @@
 /** Small menus that open beside what was pressed: keyboard first, closed by Escape or elsewhere. */
 
 import { el, icon } from "./dom.js";
-import { PICKER, emoji } from "./emoji.js";
+import { DRAWABLE, PICKER, emojiText } from "./emoji.js";
 
 let close = () => {};
 
@@ -42,11 +42,19 @@ export function openPicker(anchor, chosen) {
       class: "picker-item",
       "aria-label": name.replaceAll("_", " "),
       title: `:${name}:`,
-      text: emoji(name),
+      text: emojiText(name),
       on: { click: () => choose(() => chosen(name)) },
     }),
   );
-  show(anchor, el("div", { class: "menu picker", role: "menu" }, buttons), buttons);
+  show(
+    anchor,
+    el(
+      "div",
+      { class: DRAWABLE ? "menu picker" : "menu picker picker-names", role: "menu" },
+      buttons,
+    ),
+    buttons,
+  );
 }
 
 function choose(run) {

@@ -3,7 +3,7 @@
 import { avatar } from "./avatar.js";
 import { renderBlocks } from "./blocks.js";
 import { append, el, fill, icon } from "./dom.js";
-import { emoji } from "./emoji.js";
+import { emojiText } from "./emoji.js";
 import { renderMrkdwn, renderPlain } from "./render.js";
 import { statusWords } from "./status.js";
 import { clockTime, fullTime } from "./times.js";
@@ -170,7 +170,7 @@ function reactions(message, { desk, channel }) {
           "aria-pressed": String(one.users.includes(me)),
           on: { click: () => desk.person.react(channel, message, one.name) },
         },
-        el("span", { class: "emoji", text: emoji(one.name) ?? `:${one.name}:` }),
+        el("span", { class: "emoji", text: emojiText(one.name) }),
         el("span", { text: one.count }),
       );
     }),

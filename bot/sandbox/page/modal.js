@@ -12,6 +12,10 @@ export class Modal {
     this.view = null;
     this.form = null;
     this.dialog = el("dialog", { class: "dialog" });
+    // A browser may close it without asking, on a second Escape.
+    this.dialog.addEventListener("close", () => {
+      if (!this.dialog.open) this.dismiss();
+    });
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.dismiss();

@@ -28,6 +28,7 @@ export class Notices {
     this.text.textContent = state.notice;
     this.notice.hidden = !state.notice || state.notice === this.dismissed;
     this.cut.hidden = state.link === "live";
+    this.cut.classList.toggle("connecting", state.link === "connecting");
     this.cut.textContent = state.link === "cut" ? CUT : CONNECTING;
   }
 
