@@ -21,7 +21,7 @@ from bot.copilot.options import RuntimeOptions
 from bot.inbox import Inbox
 from bot.ports import Clock, Store
 from bot.sessions import Sessions
-from bot.slack.client import open_client
+from bot.slack.calls import open_client
 from bot.slack.events import Deleted, Edited, Stopped
 from bot.slack.gateway import Door, SlackGateway
 from bot.slack.intake import Callbacks

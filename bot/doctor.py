@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from bot.app import runtime_options
 from bot.clock import SystemClock
@@ -24,6 +24,7 @@ from bot.config import Settings, load_settings
 from bot.copilot.checks import check_model, check_runtime
 from bot.copilot.options import RuntimeOptions
 from bot.errors import SettingsError
+from bot.model import Check
 from bot.slack.checks import (
     APP_NOT_NEEDED,
     check_app_token,
@@ -54,15 +55,6 @@ class Finding:
     @property
     def mark(self) -> str:
         return {True: "ok", False: "fault", None: "look"}[self.ok]
-
-
-class Check(Protocol):
-    """What the checks of the runtime, of Slack and of the database have in common."""
-
-    @property
-    def ok(self) -> bool | None: ...
-    @property
-    def sentence(self) -> str: ...
 
 
 def main(argv: Sequence[str]) -> int:

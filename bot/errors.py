@@ -7,6 +7,7 @@
     │   └── SchemaTooNew       the database was written by a newer Threadpilot
     ├── AgentError             the model or the runtime could not answer
     └── SlackError             Slack refused or could not be reached
+        └── CallError          … and whether it may have been done all the same (`bot.slack.calls`)
 
 Foreign exceptions become one of these where they enter (`bot.slack`, `bot.copilot`, `bot.store`),
 the original kept as `__cause__`. `str(error)` is for operators; `error.sentence` is for people in

@@ -181,6 +181,16 @@ class Part:
     """Whether its stream has been stopped (an edited part is always closed)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What `threadpilot doctor` found out about one thing, for the person who runs the bot."""
+
+    ok: bool | None
+    """None: cannot be known from here; the sentence says where to look."""
+    sentence: str
+    """What is well, or what is wrong and how to mend it; no secret in it."""
+
+
 # What a session says while it answers ----------------------------------------------------------
 
 

@@ -212,8 +212,8 @@ class Workspace(Protocol):
         ...
 
     async def people_in(self, thread: ThreadKey) -> frozenset[str]:
-        """Those who have written in the thread (persons only), from Slack; bounded to the newest
-        1,000 messages and 10 s."""
+        """Those who have written in the thread (persons only), from Slack; bounded to the first
+        1,000 messages, for Slack tells the oldest first, and to 10 s."""
         ...
 
     async def mark_waiting(self, message: Message) -> None:

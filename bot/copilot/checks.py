@@ -6,13 +6,13 @@ Each check gives one sentence for the person who runs the bot: what was found or
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from bot.copilot.install import RUNTIME_VERSION
 from bot.copilot.models import FALLBACK_MODEL, Refused, ask_once, list_models
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
 from bot.errors import AgentError, AgentFault
+from bot.model import Check
 
 RUNTIME_STARTS = "The Copilot runtime {version} starts (in {seconds:.1f} s)."
 RUNTIME_DIFFERS = (
@@ -46,14 +46,6 @@ GITHUB_UNREACHABLE = (
 GITHUB_NO_SUCH_MODEL = "Your Copilot plan has no model {model}: choose one of {models} for MODEL."
 
 _MOST_NAMES = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What a check found."""
-
-    ok: bool
-    sentence: str
 
 
 async def check_runtime(options: RuntimeOptions) -> Check:

@@ -14,7 +14,7 @@ from bot.errors import SlackError
 from bot.slack import surface, words
 from bot.slack.asking import Asking, Question
 from bot.slack.blocks import Block, about_modal, question_modal
-from bot.slack.border import called
+from bot.slack.calls import called
 from bot.slack.events import Identity
 from bot.slack.interactions import Chosen, Place, Pressed, Sent
 

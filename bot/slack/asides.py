@@ -11,7 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.errors import SlackError
-from bot.slack.border import called
+from bot.slack.calls import called
 
 
 def tell_aside(answer_url: str) -> Callable[[str], Awaitable[None]]:

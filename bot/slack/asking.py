@@ -21,7 +21,7 @@ from bot.model import Accepted, Message, ThreadKey, Trigger
 from bot.slack import words
 from bot.slack.background import Background
 from bot.slack.blocks import MAX_QUESTION, question_message
-from bot.slack.border import called
+from bot.slack.calls import called
 from bot.slack.events import Identity
 from bot.slack.interactions import Person, Place
 

@@ -1,4 +1,4 @@
-"""The border through which replies reach Slack: every call bounded, every trouble named.
+"""The border through which the bot calls Slack: every call bounded, every trouble named.
 
 The question that decides what comes after trouble is answered here: may it have been done all the
 same? A call whose connection dropped may; a call that Slack refused may not.
@@ -7,7 +7,8 @@ same? A call whose connection dropped may; a call that Slack refused may not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 import aiohttp
@@ -58,6 +59,14 @@ def make_client(token: str, base_url: str, session: aiohttp.ClientSession) -> As
     return AsyncWebClient(token=token, base_url=base_url, session=session, retry_handlers=[])
 
 
+@asynccontextmanager
+async def open_client(token: str, base_url: str) -> AsyncIterator[AsyncWebClient]:
+    """A client with connections of its own, which all calls share: without a session the SDK
+    opens a new one for each call."""
+    async with aiohttp.ClientSession() as session:
+        yield make_client(token, base_url, session)
+
+
 class Calls:
     """Calls methods of a client that repeats nothing on its own."""
 
@@ -80,7 +89,7 @@ class Calls:
         waited = 0.0
         while True:
             try:
-                return await _once(method, seconds, arguments)
+                return await called(method(**arguments), seconds)
             except CallError as error:
                 pause = max(error.retry_after, 0.1)
                 if error.code not in _TOO_MANY or waited + pause > patience:
@@ -89,12 +98,13 @@ class Calls:
             waited += pause
 
 
-async def _once(
-    method: Method, seconds: float, arguments: Mapping[str, object]
+async def called(
+    call: Awaitable[AsyncSlackResponse], seconds: float = CALL_SECONDS
 ) -> Mapping[str, object]:
+    """What Slack answers to one call, tried once. Raises `CallError`."""
     try:
         async with asyncio.timeout(seconds):
-            answer = await method(**arguments)
+            answer = await call
     except SlackApiError as error:
         raise _refusal(error) from error
     except TimeoutError as error:

@@ -5,14 +5,14 @@ Each check gives one sentence for the person who runs the bot: what was found or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.errors import SlackError
-from bot.slack.border import called
+from bot.model import Check
+from bot.slack.calls import called
 from bot.slack.surface import BOT_EVENTS, SCOPES
 
 ASK_SECONDS: Final = 10.0
@@ -53,15 +53,6 @@ EVENTS_UNKNOWN: Final = (
     "Which events Slack sends cannot be seen from a token. Under Event Subscriptions → Subscribe "
     "to bot events must stand: {names}. Pasting manifest.yml under App Manifest sets them."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What a check found."""
-
-    ok: bool | None
-    """None where it cannot be known from here; the sentence then says where to look."""
-    sentence: str
 
 
 async def check_bot_token(token: str, api_url: str) -> tuple[Check, Check]:

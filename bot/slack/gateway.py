@@ -17,7 +17,7 @@ from bot.errors import SlackError
 from bot.slack.actions import Actions
 from bot.slack.asking import Asking
 from bot.slack.background import Background
-from bot.slack.border import called
+from bot.slack.calls import called
 from bot.slack.commands import Commands
 from bot.slack.controls import Controls
 from bot.slack.events import Identity

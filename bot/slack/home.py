@@ -8,7 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import words
 from bot.slack.blocks import home_page
-from bot.slack.border import called
+from bot.slack.calls import called
 from bot.slack.events import HomeOpened, Identity
 
 

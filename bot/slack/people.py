@@ -11,7 +11,7 @@ from typing import Final
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
-from bot.slack.border import called
+from bot.slack.calls import called
 
 _KNOWN: Final = 1_000
 _SECONDS: Final = 1.0  # a command has to be acknowledged within 3 s

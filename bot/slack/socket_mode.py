@@ -26,7 +26,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
 from bot.ports import Clock
-from bot.slack.border import called
+from bot.slack.calls import called
 from bot.slack.intake import Intake
 
 log = logging.getLogger(__name__)

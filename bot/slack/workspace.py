@@ -73,10 +73,7 @@ class SlackWorkspace:
                 await showing.end()
 
     async def people_in(self, thread: ThreadKey) -> frozenset[str]:
-        """`Workspace.people_in`. Raises `SlackError`.
-
-        Slack gives a thread's messages oldest first; the root names who replied last, too.
-        """
+        """`Workspace.people_in`. Raises `SlackError`."""
         try:
             async with asyncio.timeout(_PEOPLE_SECONDS):
                 messages = [message async for message in self._client.replies(thread)]

@@ -11,10 +11,10 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bot.model import Check
 from bot.store.folder import DATABASE, LOCK
 from bot.store.schema import MIGRATIONS
 
@@ -45,14 +45,6 @@ DAMAGED: Final = (
     "without one, `sqlite3 {name} .recover` saves what can be read."
 )
 UNREADABLE: Final = "The database cannot be read ({why}). Look at the folder {folder} and its disk."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What a check found."""
-
-    ok: bool
-    sentence: str
 
 
 def check_database(folder: Path, space: int = LITTLE_SPACE) -> Check:

@@ -38,7 +38,7 @@ async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_ov
     model.default = Answer(f"Here you are:\n\n```python\n{code}\n```\n\nThat is all.")
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot write it")
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.until_shown(GENERAL, ts, "That is all.")
     shown = await slack.bot_texts(GENERAL, ts)
     assert len(shown) >= 2
     for part in shown:

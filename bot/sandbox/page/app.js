@@ -14,7 +14,7 @@ import { Inspector } from "./inspector.js";
 import { closeMenu, iconButton } from "./menu.js";
 import { Modal } from "./modal.js";
 import { Notices } from "./notices.js";
-import { currentPlace, go } from "./place.js";
+import { FIRST_PERSON, currentPlace, go } from "./place.js";
 import { Sidebar } from "./sidebar.js";
 import { State, inChannelList, threadKey } from "./state.js";
 import { ThreadPane } from "./thread.js";
@@ -81,8 +81,15 @@ class App {
   changed(name, data) {
     if (name === "snapshot") this.begin();
     if (name === "reset") go({ thread: null });
+    if (name === "link") this.doubt();
     if (this.desk) this.notice(name, data);
     this.schedule();
+  }
+
+  /** An address can name somebody who is not here: the sandbox then gives no feed at all. */
+  doubt() {
+    const { link, me, userId } = this.state;
+    if (link === "cut" && !me && userId !== FIRST_PERSON) go({ user: FIRST_PERSON });
   }
 
   /** After a snapshot everything is read anew: events may have been missed. */
@@ -148,7 +155,9 @@ class App {
     this.showThread(place);
     this.modal.render(this.desk);
     this.inspector.render(this.state.calls);
-    document.title = `${place.channel === "home" ? this.state.appTitle : this.state.titleOf(place.channel)} · ${APP_TITLE}`;
+    const title =
+      place.channel === "home" ? this.state.appTitle : this.state.titleOf(place.channel);
+    document.title = `${title} · ${APP_TITLE}`;
   }
 
   showMain({ channel }) {

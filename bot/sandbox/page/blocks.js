@@ -5,7 +5,7 @@ import { element } from "./elements.js";
 import { renderMarkdown, renderPlain, renderText } from "./render.js";
 import { richText } from "./richtext.js";
 import { plan, taskCard } from "./tasks.js";
-import { IMAGE_LINK, UNKNOWN_BLOCK } from "./words.js";
+import { IMAGE_LINK, OPTIONAL, UNKNOWN_BLOCK } from "./words.js";
 
 /**
  * @param {object[]} blocks
@@ -113,12 +113,7 @@ function input(block, context, id) {
   return el(
     "div",
     { class: "field", data: { block: id } },
-    el(
-      "span",
-      { class: "field-label" },
-      label,
-      block.optional && el("small", { text: " (optional)" }),
-    ),
+    el("span", { class: "field-label" }, label, block.optional && el("small", { text: OPTIONAL })),
     element(block.element ?? {}, id, context, { label, dispatch: Boolean(block.dispatch_action) }),
     error,
     block.hint && el("small", { class: "field-hint" }, renderPlain(block.hint.text)),

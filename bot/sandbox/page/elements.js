@@ -15,7 +15,7 @@ import { openMenu, iconButton } from "./menu.js";
 import { choiceList, select } from "./choices.js";
 import { momentInput, textInput } from "./inputs.js";
 import { renderPlain, renderText } from "./render.js";
-import { HELPFUL, MORE_ACTIONS, NOT_HELPFUL } from "./words.js";
+import { HELPFUL, MORE_ACTIONS, NOT_HELPFUL, OK } from "./words.js";
 
 /**
  * The control for an element, or null for a kind that the page does not know.
@@ -39,7 +39,7 @@ async function pressed(spec, block, context, value) {
     !(await ask({
       title: spec.confirm.title?.text,
       text: renderText(spec.confirm.text, context.names),
-      confirm: spec.confirm.confirm?.text ?? "OK",
+      confirm: spec.confirm.confirm?.text ?? OK,
       deny: spec.confirm.deny?.text,
       danger: spec.confirm.style === "danger",
     }))

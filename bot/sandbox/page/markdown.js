@@ -8,7 +8,7 @@
 import { NO_NAMES } from "./chips.js";
 import { el, icon } from "./dom.js";
 import { code, inline } from "./inline.js";
-import { COPIED, COPY } from "./words.js";
+import { COPIED, COPY, TASK_DONE, TO_DO } from "./words.js";
 
 const MAX_NESTING = 10;
 const MAX_CELLS = 5000;
@@ -174,7 +174,7 @@ function listItem(inner, names, depth) {
     el("span", {
       class: done ? "box box-done" : "box",
       role: "img",
-      "aria-label": done ? "done" : "to do",
+      "aria-label": done ? TASK_DONE : TO_DO,
     }),
     body,
   );

@@ -42,7 +42,7 @@ export function messageRow(message, view) {
       "div",
       { class: "message-main" },
       message.ephemeral && onlyYou(message, desk),
-      !grouped && header(message, author, state),
+      !grouped && header(message, author),
       content,
       reactions(message, view),
       !view.inThread && threadFooter(message, view),
@@ -90,14 +90,13 @@ function time(message) {
   });
 }
 
-function header(message, author, state) {
+function header(message, author) {
   return el(
     "div",
     { class: "message-head" },
     el("span", { class: "message-author", text: authorName(message, author) }),
     author?.is_bot && el("span", { class: "badge", text: words.APP_MARK }),
     author?.is_stranger && el("span", { class: "badge badge-guest", text: words.GUEST }),
-    author?.id === state.me?.id && el("span", { class: "badge badge-you", text: words.YOU }),
     time(message),
   );
 }
@@ -165,8 +164,8 @@ function reactions(message, { desk, channel }) {
         {
           type: "button",
           class: one.users.includes(me) ? "reaction mine" : "reaction",
-          title: `${who} reacted with :${one.name}:`,
-          "aria-label": `${one.name.replaceAll("_", " ")}, ${one.count}, by ${who}`,
+          title: words.REACTED(who, one.name),
+          "aria-label": words.REACTION(one.name.replaceAll("_", " "), one.count, who),
           "aria-pressed": String(one.users.includes(me)),
           on: { click: () => desk.person.react(channel, message, one.name) },
         },

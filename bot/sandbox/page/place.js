@@ -3,7 +3,8 @@
  * it: `#/UALICE/C0GENERAL/1790000000.000100`, with `home` in place of a channel for the Home tab.
  */
 
-const FIRST_PERSON = "UALICE";
+/** Whom one is before one has chosen. */
+export const FIRST_PERSON = "UALICE";
 const ID = /^[A-Z0-9]{2,40}$/;
 const TS = /^\d{1,12}\.\d{1,9}$/;
 

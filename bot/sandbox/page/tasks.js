@@ -3,12 +3,13 @@
 import { el, icon, link } from "./dom.js";
 import { renderMarkdown } from "./render.js";
 import { richText } from "./richtext.js";
+import { TASK_DONE, TASK_FAILED, TASK_RUNS, TASK_WAITS } from "./words.js";
 
 const STATES = {
-  pending: ["circle", "waiting"],
-  in_progress: ["circle", "in progress"],
-  complete: ["check", "done"],
-  error: ["alert", "failed"],
+  pending: ["circle", TASK_WAITS],
+  in_progress: ["circle", TASK_RUNS],
+  complete: ["check", TASK_DONE],
+  error: ["alert", TASK_FAILED],
 };
 
 /** One task with its state, and what it found where there is something. */
