@@ -405,10 +405,19 @@ def test_the_page_can_be_used_by_keyboard_alone(page: Page) -> None:
     page.sees_no(".thread")
 
 
-def test_an_address_that_makes_no_sense_leads_to_a_channel(page: Page) -> None:
+@pytest.mark.parametrize("address", ["<script>/NOWHERE/../x", "UALICE/C0NOWHERE/1.2", "UBOB/../"])
+def test_an_address_that_makes_no_sense_leads_to_a_channel(page: Page, address: str) -> None:
     page.driver.get("about:blank")
-    page.driver.get(f"{page.stage.url}/#/<script>/NOWHERE/../x")
+    page.driver.get(f"{page.stage.url}/#/{address}")
     page.sees(".main h1", "general")
+
+
+def test_an_address_of_nobody_leads_to_somebody(page: Page) -> None:
+    page.driver.get("about:blank")
+    page.driver.get(f"{page.stage.url}/#/UNOBODY/{DEV}")
+    page.sees(".person.chosen", "alice")
+    page.sees(".main h1", "dev")
+    console_errors(page.driver)  # the refused feed is one of them
 
 
 def test_a_machine_without_chromium_is_told_what_to_do(tmp_path: Path) -> None:
