@@ -19,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import aiohttp
+
 from bot import local_model
 from bot.config import SETTINGS
 from bot.programs import READY_SECONDS, Program, ProgramFault, running
 from bot.sandbox.facts import APP_TOKEN, BOT_TOKEN
-from bot.sandbox.server import SandboxError, running_sandbox
+from bot.sandbox.server import Sandbox, SandboxError, running_sandbox
+from bot.slack import words
+from bot.slack.surface import ASK_ABOUT_MESSAGE, BOT_EVENTS, COMMAND, SCOPES
 
 PORT: Final = 8787
 DATA_DIR: Final = Path("data/demo")
@@ -144,6 +148,7 @@ async def demo(port: int, model: Model, data: Path, env: Mapping[str, str]) -> A
     data = _folder(data)
     async with AsyncExitStack() as opened:
         sandbox = await opened.enter_async_context(running_sandbox(port, notice=model.notice))
+        await _install_app(sandbox)
         programs = []
         settings = _settings(env, sandbox.api_url, data)
         if model.gguf is not None:
@@ -156,6 +161,28 @@ async def demo(port: int, model: Model, data: Path, env: Mapping[str, str]) -> A
         print(STARTING_BOT, flush=True)
         programs.append(await _start_bot(opened, {**_plain(env), **settings}, data))
         yield Demo(url=f"{sandbox.url}/", programs=tuple(programs))
+
+
+async def _install_app(sandbox: Sandbox) -> None:
+    """Tell the workspace what the app asks for, as its manifest would: the page offers its commands
+    and shortcuts, and it gets no more permissions and events than in a real one."""
+    app = {
+        "scopes": [*SCOPES],
+        "subscriptions": [*BOT_EVENTS],
+        "commands": [
+            {
+                "command": COMMAND,
+                "description": "Ask a question in a thread of its own",
+                "usage_hint": "[question, or help]",
+            }
+        ],
+        "shortcuts": [{"callback_id": ASK_ABOUT_MESSAGE, "name": words.ABOUT_SHORTCUT}],
+    }
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{sandbox.url}/sandbox/app", json=app) as answer,
+    ):
+        answer.raise_for_status()
 
 
 async def _until_asked(port: int, model: Model, data: Path) -> int:

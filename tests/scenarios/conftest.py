@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bot.app import Bot, running
 from bot.config import Settings
@@ -15,6 +16,19 @@ from bot.ports import Clock
 from bot.sandbox.server import Sandbox, running_sandbox
 from tests.sandbox_client import SIGNING_SECRET, SandboxClient
 from tests.scripted_model import ScriptedModel
+
+MANIFEST = Path(__file__).parents[2] / "manifest.yml"
+
+
+def the_app_of(manifest: Path) -> dict[str, object]:
+    """What a manifest asks Slack for, as the sandbox takes it."""
+    asked = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    return {
+        "scopes": asked["oauth_config"]["scopes"]["bot"],
+        "subscriptions": asked["settings"]["event_subscriptions"]["bot_events"],
+        "commands": asked["features"]["slash_commands"],
+        "shortcuts": asked["features"]["shortcuts"],
+    }
 
 
 class Scene(SandboxClient):
@@ -67,7 +81,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def slack(sandbox: Sandbox) -> AsyncIterator[Scene]:
+    """The app is installed as the manifest says: the scenarios get by with what it asks for."""
     async with Scene(sandbox.url) as slack:
+        await slack.app(**the_app_of(MANIFEST))
         yield slack
 
 
