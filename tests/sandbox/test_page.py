@@ -2,100 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeVar
 
 import pytest
-from selenium.common.exceptions import (
-    ElementNotInteractableException,
-    StaleElementReferenceException,
-)
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from tests.browser import ChromiumMissingError, chromium, console_errors
 from tests.sandbox.page_stage import NOTICE, Stage, stage_in_its_own_thread
 from tests.sandbox_client import DEV, GENERAL
-
-T = TypeVar("T")
-
-WITHIN: Final = 15.0
-"""Seconds in which what should be seen is seen, on a slow machine."""
+from tests.sandbox_page import Page
 
 
-class Page:
-    """The page as one person uses it."""
+class AppsPage(Page):
+    """The page, with the app on the other side of it."""
 
     def __init__(self, driver: Chrome, stage: Stage) -> None:
-        self.driver = driver
+        super().__init__(driver, stage.url)
         self.stage = stage
-
-    def open(self, person: str = "UALICE", channel: str = GENERAL) -> Page:
-        """Come to the page as somebody, and wait until it is there."""
-        self.driver.get("about:blank")
-        self.driver.get(f"{self.stage.url}/#/{person}/{channel}")
-        self.sees(".sidebar .entry.here", "")
-        return self
-
-    def until(self, look: Callable[[], T | None], what: str) -> T:
-        """Wait until there is something to find, and return it."""
-        unsettled = [StaleElementReferenceException, ElementNotInteractableException]
-        wait = WebDriverWait(self.driver, WITHIN, 0.05, ignored_exceptions=unsettled)
-        found: T | None = wait.until(lambda _: look(), f"not seen: {what}")
-        assert found is not None
-        return found
-
-    def sees(self, css: str, text: str) -> WebElement:
-        """Wait until an element that is shown has this text in it."""
-
-        def look() -> WebElement | None:
-            for element in self.driver.find_elements(By.CSS_SELECTOR, css):
-                if element.is_displayed() and text in element.text:
-                    return element
-            return None
-
-        return self.until(look, f"{text!r} in {css}")
-
-    def sees_no(self, css: str) -> None:
-        """Wait until no such element is shown."""
-        self.until(
-            lambda: (
-                not any(
-                    one.is_displayed() for one in self.driver.find_elements(By.CSS_SELECTOR, css)
-                )
-            ),
-            f"{css} gone",
-        )
-
-    def press(self, css: str, text: str = "") -> None:
-        """Click on what is there, as soon as it is there."""
-
-        def click() -> bool:
-            self.sees(css, text).click()
-            return True
-
-        self.until(click, f"{css} to press")
-
-    def write(self, text: str, where: str = ".main") -> None:
-        """Type into a composer and send it."""
-        field = self.sees(f"{where} .composer-field", "")
-        field.send_keys(text)
-        field.send_keys(Keys.ESCAPE, Keys.ENTER)
-
-    def menu_of(self, text: str) -> None:
-        """Open the menu of the message that has this text."""
-        message = self.sees(".message", text)
-        ActionChains(self.driver).move_to_element(message).perform()
-        more = ".message-tools [aria-haspopup=menu]:last-child"
-        message.find_element(By.CSS_SELECTOR, more).click()
-        self.sees(".menu", "")
-
-    def tells(self) -> str:
-        """All the text of the page."""
-        return self.driver.find_element(By.TAG_NAME, "body").text
 
 
 @pytest.fixture(scope="module")
@@ -105,16 +31,16 @@ def driver() -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def page(driver: Chrome) -> Iterator[Page]:
+def page(driver: Chrome) -> Iterator[AppsPage]:
     with stage_in_its_own_thread() as stage:
         console_errors(driver)
-        page = Page(driver, stage)
+        page = AppsPage(driver, stage)
         yield page.open()
         assert console_errors(driver) == []
         driver.get("about:blank")
 
 
-def test_a_mention_is_completed_and_its_answer_streams_into_the_thread(page: Page) -> None:
+def test_a_mention_is_completed_and_its_answer_streams_into_the_thread(page: AppsPage) -> None:
     field = page.sees(".main .composer-field", "")
     field.send_keys("@thr")
     page.sees(".offer.chosen", "@threadpilot")
@@ -138,7 +64,7 @@ def test_a_mention_is_completed_and_its_answer_streams_into_the_thread(page: Pag
     page.sees(".main .thread-link", "1 reply")
 
 
-def test_stop_ends_the_stream_and_what_was_shown_stays(page: Page) -> None:
+def test_stop_ends_the_stream_and_what_was_shown_stays(page: AppsPage) -> None:
     page.write("@threadpilot stream")
     page.sees(".thread .status-line", "is thinking…")
     page.stage.go_on()
@@ -150,7 +76,7 @@ def test_stop_ends_the_stream_and_what_was_shown_stays(page: Page) -> None:
     page.sees(".thread .message-body", "The first words")
 
 
-def test_a_task_card_says_how_far_the_task_is(page: Page) -> None:
+def test_a_task_card_says_how_far_the_task_is(page: AppsPage) -> None:
     page.write("@threadpilot tasks")
     page.sees(".thread .task-in_progress", "Read the docs")
     page.stage.go_on()
@@ -160,7 +86,7 @@ def test_a_task_card_says_how_far_the_task_is(page: Page) -> None:
     page.sees(".thread .message", "That is it.")
 
 
-def test_a_button_asks_first_where_the_app_wishes_so_and_then_tells_the_app(page: Page) -> None:
+def test_a_button_asks_first_where_the_app_wishes_so_and_then_tells_the_app(page: AppsPage) -> None:
     page.write("@threadpilot buttons")
     page.press(".thread .button", "Press me")
     page.press("dialog .button", "No")
@@ -171,13 +97,13 @@ def test_a_button_asks_first_where_the_app_wishes_so_and_then_tells_the_app(page
     page.sees(".thread .message", "Pressed with 7 by @alice")
 
 
-def test_a_choice_is_told_to_the_app(page: Page) -> None:
+def test_a_choice_is_told_to_the_app(page: AppsPage) -> None:
     page.write("@threadpilot buttons")
     Select(page.sees(".thread select", "")).select_by_visible_text("Large")
     page.sees(".thread .message", "Chosen: large")
 
 
-def test_a_command_opens_a_form_that_shows_what_is_wrong_and_is_then_sent(page: Page) -> None:
+def test_a_command_opens_a_form_that_shows_what_is_wrong_and_is_then_sent(page: AppsPage) -> None:
     field = page.sees(".main .composer-field", "")
     field.send_keys("/fo")
     page.sees(".offer.chosen", "Opens a form")
@@ -197,7 +123,7 @@ def test_a_command_opens_a_form_that_shows_what_is_wrong_and_is_then_sent(page: 
 
 
 @pytest.mark.parametrize("way", ["button", "escape"])
-def test_a_form_can_be_left(page: Page, way: str) -> None:
+def test_a_form_can_be_left(page: AppsPage, way: str) -> None:
     page.write("/form")
     page.sees("dialog h2", "A form")
     if way == "button":
@@ -207,7 +133,7 @@ def test_a_form_can_be_left(page: Page, way: str) -> None:
     page.sees_no("dialog")
 
 
-def test_a_command_in_a_thread_is_refused_as_slack_does_and_is_not_lost(page: Page) -> None:
+def test_a_command_in_a_thread_is_refused_as_slack_does_and_is_not_lost(page: AppsPage) -> None:
     page.write("Hello")
     page.sees(".main .message", "Hello").click()
     ActionChains(page.driver).move_to_element(page.sees(".main .message", "Hello")).perform()
@@ -220,7 +146,7 @@ def test_a_command_in_a_thread_is_refused_as_slack_does_and_is_not_lost(page: Pa
     )
 
 
-def test_what_was_typed_survives_the_apps_change_of_the_form(page: Page) -> None:
+def test_what_was_typed_survives_the_apps_change_of_the_form(page: AppsPage) -> None:
     page.write("/form")
     page.sees("dialog input[type=text]", "").send_keys("half a sen")
     page.press("dialog .choice", "Large")
@@ -231,7 +157,7 @@ def test_what_was_typed_survives_the_apps_change_of_the_form(page: Page) -> None
     page.sees(".main .message", "@alice sent half a sentence, large")
 
 
-def test_every_kind_of_block_is_drawn_and_no_picture_is_fetched(page: Page) -> None:
+def test_every_kind_of_block_is_drawn_and_no_picture_is_fetched(page: AppsPage) -> None:
     page.write("@threadpilot showcase")
     page.sees(".thread .block-header", "A header with <b>no</b> markup")
     for selector, text in (
@@ -249,7 +175,7 @@ def test_every_kind_of_block_is_drawn_and_no_picture_is_fetched(page: Page) -> N
     page.sees(".thread .message.ephemeral", "You said: good")
 
 
-def test_suggested_prompts_are_put_into_the_composer_to_be_looked_over(page: Page) -> None:
+def test_suggested_prompts_are_put_into_the_composer_to_be_looked_over(page: AppsPage) -> None:
     page.write("@threadpilot prompts")
     page.sees(".thread .prompts", "Ask on:")
     page.press(".thread .prompt", "An example?")
@@ -259,13 +185,15 @@ def test_suggested_prompts_are_put_into_the_composer_to_be_looked_over(page: Pag
     page.sees(".thread .message", "Show me an example.")
 
 
-def test_an_ephemeral_message_can_be_dismissed(page: Page) -> None:
+def test_an_ephemeral_message_can_be_dismissed(page: AppsPage) -> None:
     page.write("@threadpilot whisper")
     page.press(".only-you button", "Dismiss")
     page.sees_no(".message.ephemeral")
 
 
-def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(page: Page) -> None:
+def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(
+    page: AppsPage,
+) -> None:
     page.write("@threadpilot whisper")
     page.sees(".main .message.ephemeral .only-you", "Only visible to you")
     page.sees(".main .message.ephemeral", "A secret between us")
@@ -275,14 +203,14 @@ def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(pag
     assert "A secret between us" not in page.tells()
 
 
-def test_a_message_shortcut_reaches_the_app(page: Page) -> None:
+def test_a_message_shortcut_reaches_the_app(page: AppsPage) -> None:
     page.write("Look here")
     page.menu_of("Look here")
     page.press(".menu-item", "Look at this")
     page.sees(".main .message.ephemeral", "You looked at: Look here")
 
 
-def test_what_the_app_writes_is_text_and_a_ping_is_loud(page: Page) -> None:
+def test_what_the_app_writes_is_text_and_a_ping_is_loud(page: AppsPage) -> None:
     page.write("@threadpilot hostile")
     body = page.sees(".thread .message-body", "<script>window.hacked = 1</script>")
     assert "<img src=x onerror='window.hacked = 1'>" in body.text
@@ -292,7 +220,7 @@ def test_what_the_app_writes_is_text_and_a_ping_is_loud(page: Page) -> None:
     assert page.driver.execute_script("return window.hacked") is None
 
 
-def test_ones_own_message_can_be_edited_and_deleted(page: Page) -> None:
+def test_ones_own_message_can_be_edited_and_deleted(page: AppsPage) -> None:
     page.write("Frist")
     page.menu_of("Frist")
     page.press(".menu-item", "Edit message")
@@ -306,13 +234,13 @@ def test_ones_own_message_can_be_edited_and_deleted(page: Page) -> None:
     page.sees_no(".main .message")
 
 
-def test_somebody_elses_message_offers_no_edit(page: Page) -> None:
+def test_somebody_elses_message_offers_no_edit(page: AppsPage) -> None:
     page.stage.run(page.stage.client.say("bob", GENERAL, "Bob was here"))
     page.menu_of("Bob was here")
     assert "Edit" not in page.sees(".menu", "").text
 
 
-def test_a_reaction_is_added_counted_and_taken_back(page: Page) -> None:
+def test_a_reaction_is_added_counted_and_taken_back(page: AppsPage) -> None:
     ts = page.stage.run(page.stage.client.say("bob", GENERAL, "React to this"))
     page.stage.run(page.stage.client.react("bob", GENERAL, ts, "tada"))
     page.press(".reaction", "1")
@@ -325,19 +253,19 @@ def test_a_reaction_is_added_counted_and_taken_back(page: Page) -> None:
     page.sees(".reaction.mine[title*=':heart:']", "1")
 
 
-def test_the_home_tab_is_published_when_it_is_opened(page: Page) -> None:
+def test_the_home_tab_is_published_when_it_is_opened(page: AppsPage) -> None:
     page.press(".entry", "Home")
     page.sees(".home strong", "at home")
 
 
-def test_a_direct_message_with_the_app_begins_from_the_sidebar(page: Page) -> None:
+def test_a_direct_message_with_the_app_begins_from_the_sidebar(page: AppsPage) -> None:
     page.press(".entry[data-goes=direct]")
     page.sees(".main .pane-head", "App")
     page.write("Are you there?")
     page.sees(".main .message", "Are you there?")
 
 
-def test_another_person_has_another_view(page: Page) -> None:
+def test_another_person_has_another_view(page: AppsPage) -> None:
     page.write("From alice")
     page.press(".person", "eve")
     page.sees(".main .message", "From alice")
@@ -346,20 +274,20 @@ def test_another_person_has_another_view(page: Page) -> None:
     assert "other workspace" in message.text
 
 
-def test_news_in_another_channel_is_marked(page: Page) -> None:
+def test_news_in_another_channel_is_marked(page: AppsPage) -> None:
     page.stage.run(page.stage.client.say("bob", DEV, "Over here"))
     page.press(".entry.unread", "dev")
     page.sees(".main .message", "Over here")
     page.sees_no(".entry.unread")
 
 
-def test_the_notice_is_plain_text_and_can_be_put_away(page: Page) -> None:
+def test_the_notice_is_plain_text_and_can_be_put_away(page: AppsPage) -> None:
     assert page.sees(".notice", "only for a test").text == NOTICE
     page.press(".notice button")
     page.sees_no(".notice")
 
 
-def test_a_cut_line_is_told_and_mended_and_nothing_is_missed(page: Page) -> None:
+def test_a_cut_line_is_told_and_mended_and_nothing_is_missed(page: AppsPage) -> None:
     page.write("Before")
     page.sees(".main .message", "Before")
     page.driver.execute_cdp_cmd("Network.enable", {})
@@ -379,7 +307,7 @@ def test_a_cut_line_is_told_and_mended_and_nothing_is_missed(page: Page) -> None
     page.sees_no(".main .message[aria-label^=Alice]")
 
 
-def test_the_inspector_lists_the_apps_calls_with_what_was_refused(page: Page) -> None:
+def test_the_inspector_lists_the_apps_calls_with_what_was_refused(page: AppsPage) -> None:
     page.press(".inspector > summary")
     page.stage.run(page.stage.client.fault("chat.postEphemeral", "error", error="fatal_error"))
     page.write("@threadpilot whisper")
@@ -387,7 +315,7 @@ def test_the_inspector_lists_the_apps_calls_with_what_was_refused(page: Page) ->
     page.sees(".call-refused .call-method", "chat.postEphemeral")
 
 
-def test_the_page_can_be_used_by_keyboard_alone(page: Page) -> None:
+def test_the_page_can_be_used_by_keyboard_alone(page: AppsPage) -> None:
     page.write("One")
     page.sees(".main .message", "One")
     page.write("Two")
@@ -406,13 +334,13 @@ def test_the_page_can_be_used_by_keyboard_alone(page: Page) -> None:
 
 
 @pytest.mark.parametrize("address", ["<script>/NOWHERE/../x", "UALICE/C0NOWHERE/1.2", "UBOB/../"])
-def test_an_address_that_makes_no_sense_leads_to_a_channel(page: Page, address: str) -> None:
+def test_an_address_that_makes_no_sense_leads_to_a_channel(page: AppsPage, address: str) -> None:
     page.driver.get("about:blank")
     page.driver.get(f"{page.stage.url}/#/{address}")
     page.sees(".main h1", "general")
 
 
-def test_an_address_of_nobody_leads_to_somebody(page: Page) -> None:
+def test_an_address_of_nobody_leads_to_somebody(page: AppsPage) -> None:
     page.driver.get("about:blank")
     page.driver.get(f"{page.stage.url}/#/UNOBODY/{DEV}")
     page.sees(".person.chosen", "alice")

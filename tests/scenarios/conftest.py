@@ -93,17 +93,22 @@ async def model() -> AsyncIterator[ScriptedModel]:
         yield model
 
 
-@pytest.fixture
-def env(sandbox: Sandbox, model: ScriptedModel, tmp_path: Path) -> dict[str, str]:
-    """The environment of a whole bot; a test may change it before the bot starts."""
+def environment(sandbox: Sandbox, model: ScriptedModel, data_dir: Path) -> dict[str, str]:
+    """What it takes to be a whole bot."""
     return {
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
         "SLACK_APP_TOKEN": "xapp-sandbox",
         "SLACK_API_URL": sandbox.api_url,
         "MODEL_BASE_URL": model.url,
-        "DATA_DIR": str(tmp_path / "data"),
+        "DATA_DIR": str(data_dir),
         "SHUTDOWN_SECONDS": "5",
     }
+
+
+@pytest.fixture
+def env(sandbox: Sandbox, model: ScriptedModel, tmp_path: Path) -> dict[str, str]:
+    """The environment of the test's bot; the test may change it before the bot starts."""
+    return environment(sandbox, model, tmp_path / "data")
 
 
 class Bots:

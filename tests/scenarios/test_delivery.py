@@ -79,7 +79,7 @@ async def test_a_stream_is_left_for_a_new_message_before_slack_ends_it(
     model.release()
     await slack.wait_for(lambda: moving_on(clock, slack, ts))
     assert [text.strip() for text in await slack.bot_texts(GENERAL, ts)] == ["Before.", "After."]
-    assert all([call["answer"]["ok"] for call in await slack.calls("chat.stopStream")])
+    assert all(call["answer"]["ok"] for call in await slack.calls("chat.stopStream"))
 
 
 async def moving_on(clock: HandClock, slack: Scene, ts: str) -> bool:
