@@ -75,9 +75,9 @@ class Page:
 
         self.until(click, f"{css} to press")
 
-    def write(self, text: str, where: str = ".main") -> None:
-        """Type into a composer and send it."""
-        field = self.sees(f"{where} .composer-field", "")
+    def write(self, text: str) -> None:
+        """Type into the channel's composer and send it."""
+        field = self.sees(".main .composer-field", "")
         field.send_keys(text)
         field.send_keys(Keys.ESCAPE, Keys.ENTER)
 

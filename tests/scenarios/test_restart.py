@@ -26,7 +26,7 @@ async def threadpilot(
         "-m",
         "bot",
         *arguments,
-        env={"PATH": os.environ["PATH"], "HOME": env["DATA_DIR"], **env},
+        env={**os.environ, **env},
         stderr=PIPE,
     )
     try:
@@ -127,7 +127,7 @@ async def run(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
         "-m",
         "bot",
         *arguments,
-        env={"PATH": os.environ["PATH"], **env},
+        env={**os.environ, **env},
         stderr=PIPE,
         stdout=PIPE,
     )
