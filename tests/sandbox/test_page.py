@@ -138,7 +138,7 @@ def test_a_command_in_a_thread_is_refused_as_slack_does_and_is_not_lost(page: Ap
     page.sees(".main .message", "Hello").click()
     ActionChains(page.driver).move_to_element(page.sees(".main .message", "Hello")).perform()
     page.press(".main .message-tools [aria-label='Reply in thread']")
-    page.write("/form", ".thread")
+    page.reply("/form")
     page.sees(".toast", "can't be used in threads")
     page.until(
         lambda: page.sees(".thread .composer-field", "").get_attribute("value") == "/form",
