@@ -41,7 +41,7 @@ test: setup-tests ## all tests, with coverage (ARGS= goes to pytest)
 check: lint test ## all that a change has to pass
 
 screenshots: setup-tests ## make the README's pictures anew
-	$(BIN)/python scripts/screenshot.py
+	$(BIN)/python -m scripts.pictures
 
 clean: ## remove .venv and all caches; data stays
 	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

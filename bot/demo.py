@@ -66,7 +66,7 @@ MODEL_ALONE: Final = (
 _BETTER: Final = (
     "For a better one, stop the demo and start it again with GITHUB_TOKEN set (your Copilot plan's "
     "models), or MODEL_BASE_URL, MODEL_API_KEY and MODEL (any OpenAI-compatible server), or with "
-    "`make demo GGUF=your-model.gguf`."
+    "make demo GGUF=your-model.gguf."
 )
 TINY_NOTICE: Final = (
     "Everything here runs on this machine. The model is tiny (SmolLM2, 135 million parameters): "
