@@ -37,14 +37,13 @@ def run() -> int:
     """`threadpilot run`: the bot, until it is asked to stop."""
     try:
         settings = load_settings()
+        start_logging(settings.log_level, settings.secrets)
+        asyncio.run(app.serve(settings))
     except SettingsError as error:
         print("threadpilot cannot start, because of its settings:", file=sys.stderr)
         for fault in error.faults:
             print(f"  {fault}", file=sys.stderr)
         return 2
-    start_logging(settings.log_level, settings.secrets)
-    try:
-        asyncio.run(app.serve(settings))
     except BotError as error:
         print(f"threadpilot stops: {error}", file=sys.stderr)
         return 1

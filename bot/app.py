@@ -11,7 +11,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from bot.clock import SystemClock
@@ -61,7 +61,12 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         opened.push_async_callback(sessions.close)
         workspace = SlackWorkspace(client, clock, note_part=store.note_part)
         turns = Turns(
-            store, sessions, workspace, clock, max_message_chars=settings.max_message_chars
+            store,
+            sessions,
+            workspace,
+            clock,
+            max_message_chars=settings.max_message_chars,
+            turn_seconds=settings.turn_seconds,
         )
         inbox = Inbox(
             store,
@@ -87,19 +92,30 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 
 async def serve(settings: Settings) -> None:
-    """Run the bot until SIGTERM or Ctrl-C. Raises `BotError` when it cannot start."""
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    """Run the bot until SIGTERM or Ctrl-C; while it is still starting, they end it at once.
+
+    Raises `BotError` when it cannot start.
+    """
+    up, asked = asyncio.Event(), asyncio.Event()
+    bot = asyncio.create_task(_until(asked, up, settings))
+
+    def stop() -> None:
+        asked.set()
+        if not up.is_set():
+            bot.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    starting = asyncio.create_task(asked.wait())
-    try:
-        async with running(settings):
-            print(READY, file=sys.stderr, flush=True)
-            await starting
-            log.info("asked to stop: finishing what runs")
-    finally:
-        starting.cancel()
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    with suppress(asyncio.CancelledError):
+        await bot
+
+
+async def _until(asked: asyncio.Event, up: asyncio.Event, settings: Settings) -> None:
+    async with running(settings):
+        up.set()
+        print(READY, file=sys.stderr, flush=True)
+        await asked.wait()
+        log.info("asked to stop: finishing what runs")
 
 
 def runtime_options(settings: Settings, clock: Clock) -> RuntimeOptions:

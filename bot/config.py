@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from bot.errors import SettingsError
+from bot.logs import without_tokens
 
 T = TypeVar("T")
 
@@ -132,6 +133,11 @@ SETTINGS: tuple[Setting, ...] = (
         default="120",
     ),
     Setting(
+        name="TURN_SECONDS",
+        meaning="How long one turn may take in all, however much the model says.",
+        default="1800",
+    ),
+    Setting(
         name="SHUTDOWN_SECONDS",
         meaning="How long running turns may take to finish when the bot is asked to stop.",
         default="20",
@@ -167,6 +173,7 @@ class Settings:
     max_sessions: int
     max_message_chars: int
     silence_seconds: float
+    turn_seconds: float
     shutdown_seconds: float
     log_level: str
 
@@ -206,6 +213,7 @@ class Settings:
             max_sessions=read("MAX_SESSIONS", _whole(1, 1_000)),
             max_message_chars=read("MAX_MESSAGE_CHARS", _whole(1, 40_000)),
             silence_seconds=read("SILENCE_SECONDS", _seconds(1, 3_600)),
+            turn_seconds=read("TURN_SECONDS", _seconds(1, 86_400)),
             shutdown_seconds=read("SHUTDOWN_SECONDS", _seconds(0, 600)),
             log_level=read("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR")),
         )
@@ -236,7 +244,7 @@ class _Reader:
         try:
             return parse(given)
         except ValueError as fault:
-            shown = "" if setting.secret else f" (it is {given!r})"
+            shown = "" if setting.secret else f" (it is {without_tokens(given)!r})"
             self.faults.append(f"{name}{shown}: {fault}")
             self.faulty.add(name)
             return parse(setting.default)
@@ -267,6 +275,11 @@ def _missing(settings: Settings, read: _Reader) -> list[str]:
             bool(settings.slack_signing_secret),
             "SLACK_SIGNING_SECRET",
             "copy the Signing Secret from your app's Basic Information page.",
+        )
+    if settings.max_sessions < settings.max_turns and "MAX_SESSIONS" not in read.faulty:
+        faults.append(
+            f"MAX_SESSIONS (it is {settings.max_sessions}): every running turn holds a session, so "
+            f"give at least MAX_TURNS, which is {settings.max_turns}."
         )
     if not settings.github_token and not {"MODEL_BASE_URL", "GITHUB_TOKEN"} & read.faulty:
         need(

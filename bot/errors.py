@@ -62,6 +62,7 @@ class AgentFault(StrEnum):
     SILENT = "silent"
     RUNTIME = "runtime"
     EMPTY = "empty"
+    ENDLESS = "endless"
     BUSY = "busy"
 
 
@@ -80,6 +81,8 @@ AGENT_SENTENCES: dict[AgentFault, str] = {
     AgentFault.RUNTIME: "My engine stopped while I was answering and is starting again. "
     "Please ask again.",
     AgentFault.EMPTY: "The model gave an empty answer. Please ask again, or put it another way.",
+    AgentFault.ENDLESS: "This took longer than I may spend on one question, so I stopped. "
+    "Please ask for less at once.",
     AgentFault.BUSY: "I'm working on too many threads at once. Please ask again in a minute.",
 }
 
@@ -95,6 +98,9 @@ class AgentError(BotError):
 
 class SlackError(BotError):
     """Slack refused a call or could not be reached; `code` is Slack's own error code."""
+
+    passing = False
+    """Whether the same may succeed later."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         self.code = code

@@ -40,6 +40,10 @@ DELETED_TOO_LATE = (
 
 RETRY_FIRST_SECONDS = 0.1
 RETRY_MOST_SECONDS = 30.0
+SETTLE_SECONDS = 6 * 3600.0
+"""How long an ending on record is tried to be shown, while Slack is in trouble."""
+LOOK_SECONDS = 30.0
+"""How often it is looked for waiting turns that nobody has told of."""
 CANCEL_SECONDS = 45.0
 """How long cancelled turns get to close their replies: Slack may take 30 s, the model 5 s."""
 SIGNS_SECONDS = 5.0
@@ -93,7 +97,11 @@ class Inbox:
 
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
-        accepted = await self._store.accept(message)
+        try:
+            accepted = await self._store.accept(message)
+        finally:
+            # Whoever gives up waiting may have a message on record all the same.
+            self._woken.set()
         log.info("message %s of thread %s: %s", message.ts, message.thread, accepted.acceptance)
         if accepted.acceptance is Acceptance.FULL:
             self._signs.whisper(message, FULL)
@@ -174,7 +182,7 @@ class Inbox:
                 pause = min(2 * pause, RETRY_MOST_SECONDS)
                 continue
             if not moved:
-                await self._woken.wait()
+                await _either(self._woken.wait(), self._clock.sleep(LOOK_SECONDS))
 
     async def _hand_out(self, unsettled: list[Turn]) -> bool:
         """Begin one turn; False when none may begin now, and then all that wait are shown so."""
@@ -222,7 +230,7 @@ class Inbox:
         # Cut short again it stays as it is: the next start finds it as this one did.
         with about(turn):
             error = await _tried(self._handler.settle, turn)
-            await self._see_to_end(turn, error, settled=True)
+            await self._see_to_end(turn, error)
 
     async def _let_wait(self, turn: Turn) -> None:
         """Leave a turn that is cut short to the next start: to be answered afresh or, with its
@@ -235,28 +243,30 @@ class Inbox:
         except StoreError as error:
             log.warning("turn could not be handed back, the next start settles it: %s", error)
 
-    async def _see_to_end(
-        self, turn: Turn, error: Exception | None, *, settled: bool = False
-    ) -> None:
-        """A turn whose handler is through must have ended, or it would block its thread for ever;
-        where it has not, it ends here and its author is told."""
-        pause = RETRY_FIRST_SECONDS
-        while True:
+    async def _see_to_end(self, turn: Turn, error: Exception | None) -> None:
+        """A turn whose handler is through must have ended, or it would block its thread for ever.
+
+        An ending on record is shown, again and again while trouble lasts that may pass. Without
+        one, or after trouble of our own, the turn ends here.
+        """
+        pause, until = RETRY_FIRST_SECONDS, self._clock.monotonic() + SETTLE_SECONDS
+        hopeless = False
+        while not self._closing.is_set():
             try:
                 left = await self._still_running(turn)
                 if left is None:
                     return
-                if left.ending is None or settled:
+                if left.ending is None or hopeless or self._clock.monotonic() >= until:
                     await self._fail(left, error)
                     return
-                settled = True
-                error = await _tried(self._handler.settle, left) or error
+                error = await _tried(self._handler.settle, left)
+                hopeless = not isinstance(error, BotError)
+                if hopeless:
+                    continue
             except StoreError as trouble:
                 log.warning("turn cannot be ended: %s; again in %g s", trouble, pause)
-                await self._pause(pause)
-                if self._closing.is_set():
-                    return
-                pause = min(2 * pause, RETRY_MOST_SECONDS)
+            await self._pause(pause)
+            pause = min(2 * pause, RETRY_MOST_SECONDS)
 
     async def _still_running(self, turn: Turn) -> Turn | None:
         """The turn as it is on record, if it still runs under this claim."""
@@ -271,7 +281,7 @@ class Inbox:
 
     async def _fail(self, turn: Turn, error: Exception | None) -> None:
         log.error("turn was left open by its handler and ends as failed")
-        if await self._store.finish(turn, TurnState.FAILED):
+        if await self._store.finish(turn, TurnState.FAILED) and error is not None:
             sentence = error.sentence if isinstance(error, BotError) else BotError.sentence
             self._signs.whisper(turn.message, sentence)
 

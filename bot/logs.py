@@ -19,6 +19,11 @@ _LINE = "%(asctime)s %(levelname)s %(name)s [%(about)s] %(message)s"
 _TOKENS = re.compile(r"\b(xox[a-z]-|xapp-|gh[pousr]_|github_pat_)[A-Za-z0-9_-]{4,}")
 
 
+def without_tokens(text: str) -> str:
+    """The text with whatever looks like a token taken out."""
+    return _TOKENS.sub("[secret]", text)
+
+
 @contextmanager
 def about(turn: Turn) -> Iterator[None]:
     """Every line logged inside (and in tasks begun inside) names the turn and its thread."""
@@ -41,7 +46,7 @@ class _Line(logging.Formatter):
         text = super().format(record)
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
-        return _TOKENS.sub("[secret]", text)
+        return without_tokens(text)
 
 
 def start_logging(level: str, secrets: Iterable[str]) -> None:

@@ -63,7 +63,8 @@ class InboxStore(Protocol):
 
     async def begin(self, turn: Turn) -> bool:
         """Called right before the prompt is sent. False when a turn of the thread with a lower
-        `ts` came in meanwhile (this turn is then WAITING again) or the epoch is old."""
+        `ts` came in meanwhile: this turn has to be handed back then, as soon as nothing of it
+        is going on any more. False also when the epoch is old."""
         ...
 
     async def hand_back(self, turn: Turn) -> bool:

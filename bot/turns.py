@@ -1,26 +1,29 @@
 """One turn: from a message whose time has come to its one visible outcome.
 
-    hold the thread's session → send the prompt → pass the stream to the reply → put the answer on
-    record → show the last of it → end the turn
+    hold the thread's session → send the prompt → pass the stream to the reply → put the ending on
+    record → show the last of it → close the reply → end the turn
 
-The only place that decides what people are told when a turn does not end in an answer.
+The turn ends last: until then the thread is held, so that its next turn cannot begin while this
+one's reply is still being closed. Once the ending is on record it is shown, now or after any
+trouble; before, the thread is told that there was trouble.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import re
-import unicodedata
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from bot.answer import Answer
-from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, SlackError, StoreError
+from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, BotError, SlackError, StoreError
 from bot.logs import about
 from bot.model import (
     AnswerStopped,
     Ending,
     Message,
+    Part,
     TextAdded,
     TextSettled,
     TextTakenBack,
@@ -32,23 +35,25 @@ from bot.model import (
     TurnState,
 )
 from bot.ports import AgentSession, Clock, Reply, Store, Workspace
+from bot.refusals import refusal
 from bot.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
 # What people are told ---------------------------------------------------------------------------
 
-NO_QUESTION = "You called me, but there is no question in your message. What can I do for you?"
-ONLY_EMOJI = "I can only see emoji in your message. Please ask me in words."
-TOO_LONG = (
-    "Your message has {length:,} characters and I take up to {limit:,}. "
-    "Please shorten it, or send it in pieces."
-)
-OUTSIDER = (
-    "Sorry, I only answer people of this workspace. Please ask one of them to put your question."
-)
 STOPPED = "Stopped."
 LOST = "I was restarted while I was working on this, and the answer is lost. Please ask again."
+FOR_OTHERS = (
+    "Several people write in this thread, so I can't tell whether your message was for me. "
+    "Mention me, and I'll answer."
+)
+
+# ------------------------------------------------------------------------------------------------
+
+RECORD_TRIES = 8
+RECORD_PAUSE_SECONDS = 0.1
+"""Doubled with each try: the database gets about 25 s in all to come back."""
 
 
 @dataclass(slots=True)
@@ -57,6 +62,11 @@ class _Asking:
 
     session: AgentSession | None = None
     stop_wanted: bool = False
+
+    async def stop(self) -> None:
+        self.stop_wanted = True
+        if self.session is not None:
+            await self.session.stop()
 
 
 class Turns:
@@ -70,37 +80,44 @@ class Turns:
         clock: Clock,
         *,
         max_message_chars: int,
+        turn_seconds: float,
     ) -> None:
         self._store = store
         self._sessions = sessions
         self._workspace = workspace
         self._clock = clock
         self._max_message_chars = max_message_chars
+        self._turn_seconds = turn_seconds
         self._asking: dict[ThreadKey, _Asking] = {}
 
     async def take(self, turn: Turn) -> None:
-        """Bring a claimed turn to its end. Raises `StoreError` when the end cannot be recorded."""
+        """Bring a claimed turn to its end.
+
+        Raises `BotError` when the end could not be shown or recorded, though it may be later: the
+        turn is then left as it is, for `settle`.
+        """
         with about(turn):
             started = self._clock.monotonic()
             log.info("turn begins: %s by %s", turn.message.trigger, turn.message.user)
             thread = await self._thread(turn.message)
-            if turn.message.trigger is Trigger.FOLLOW_UP and len(thread.people) > 1:
+            if thread is None:
                 await self._store.finish(turn, TurnState.WITHDRAWN)
-                log.info("turn ends: people talk to each other")
+                await self._workspace.whisper(turn.message, FOR_OTHERS)
+                log.info("turn ends: the message may have been for others")
                 return
-            refusal = self._refusal(turn.message)
-            if refusal:
-                await self._tell(turn, thread, Ending(state=TurnState.REFUSED, note=refusal))
+            sentence = refusal(turn.message, max_chars=self._max_message_chars)
+            if sentence:
+                await self._tell(turn, thread, Ending(state=TurnState.REFUSED, note=sentence))
             else:
                 await self._answer(turn, thread)
             log.info("turn took %.3f s", self._clock.monotonic() - started)
 
     async def settle(self, turn: Turn) -> None:
-        """Bring a turn to its end that a restart found running.
+        """Bring a turn to its end that was cut short, by a restart or by trouble.
 
         What is on record is shown. A turn that had not come to its prompt waits again. For the
         others the thread is told: the runtime may have taken the prompt, and nobody knows what
-        became of it.
+        became of it. Raises `BotError` like `take`.
         """
         with about(turn):
             if turn.ending is None and not turn.prompted:
@@ -109,70 +126,64 @@ class Turns:
                 return
             ending = turn.ending or Ending(state=TurnState.LOST, note=LOST)
             log.warning("turn was cut short; it is settled as %s", ending.state)
-            await self._tell(turn, await self._thread(turn.message), ending)
+            thread = await self._store.thread(turn.message.thread)
+            if thread is None:
+                raise _not_on_record(turn.message)
+            await self._tell(turn, thread, ending)
 
     async def stop(self, thread: ThreadKey, by: str) -> None:
-        """Stop the thread's running answer, if there is one; what is shown stays."""
+        """Stop the thread's running answer, if there is one; what is shown stays. Whoever sees the
+        Stop button may press it."""
         asking = self._asking.get(thread)
         if asking is None:
             log.info("nothing to stop in thread %s for %s", thread, by)
             return
         log.info("%s stops the answer in thread %s", by, thread)
-        asking.stop_wanted = True
-        if asking.session is not None:
-            await asking.session.stop()
+        await asking.stop()
 
-    async def _thread(self, message: Message) -> Thread:
-        """The turn's thread, with everybody in it: asked of Slack once, where the bot was called
-        into the middle of a thread."""
+    async def _thread(self, message: Message) -> Thread | None:
+        """The turn's thread, with everybody in it; None when the message may be for others.
+
+        Who takes part is asked of Slack once, where the bot was called into the middle of a
+        thread. While that is not known, a message without a mention is not taken for its own.
+        """
         thread = await self._store.thread(message.thread)
         if thread is None:
-            raise StoreError(f"thread {message.thread} of an accepted message is not on record")
+            raise _not_on_record(message)
         if thread.people_known:
             return thread
         try:
             people = await self._workspace.people_in(message.thread)
         except SlackError as error:
             log.warning("who takes part in the thread could not be found out: %s", error)
-            return thread
+            return None if message.trigger is Trigger.FOLLOW_UP else thread
         await self._store.note_people(message.thread, people)
-        return await self._store.thread(message.thread) or thread
-
-    def _refusal(self, message: Message) -> str:
-        """The sentence for a message that is not answered; empty when it is."""
-        if message.external:
-            return OUTSIDER
-        if not message.text:
-            return NO_QUESTION
-        if len(message.text) > self._max_message_chars:
-            return TOO_LONG.format(length=len(message.text), limit=self._max_message_chars)
-        if only_emoji(message.text):
-            return ONLY_EMOJI
-        return ""
+        thread = await self._store.thread(message.thread) or thread
+        alone = len(thread.people) <= 1
+        return thread if alone or message.trigger is not Trigger.FOLLOW_UP else None
 
     async def _tell(self, turn: Turn, thread: Thread, ending: Ending) -> None:
         """End a turn that the model is not asked for."""
         earlier = await self._store.parts(turn)
-        if not await self._store.record(turn, ending):
-            return
         async with self._workspace.reply_to(turn, thread.people, earlier) as reply:
-            await self._close(turn, reply, ending)
+            state = await self._show(turn, reply, ending)
+        await self._finish(turn, state)
 
     async def _answer(self, turn: Turn, thread: Thread) -> None:
         """Ask the session, and show what it says while it says it."""
-        earlier = await self._store.parts(turn) if turn.epoch > 1 else ()
+        earlier: Sequence[Part] = await self._store.parts(turn) if turn.epoch > 1 else ()
         asking = self._asking[turn.message.thread] = _Asking()
         try:
             async with self._workspace.reply_to(turn, thread.people, earlier) as reply:
                 ending = await self._ask(turn, thread, reply, asking)
-                if ending is None:
-                    log.info("turn gives way to an earlier message")
-                elif await self._store.record(turn, ending):
-                    await self._close(turn, reply, ending)
-                else:
-                    log.warning("turn was taken over; nothing more is shown from here")
+                state = None if ending is None else await self._show(turn, reply, ending)
         finally:
             del self._asking[turn.message.thread]
+        if ending is None:
+            log.info("turn gives way to an earlier message")
+            await self._store.hand_back(turn)
+        else:
+            await self._finish(turn, state)
 
     async def _ask(
         self, turn: Turn, thread: Thread, reply: Reply, asking: _Asking
@@ -182,14 +193,19 @@ class Turns:
         try:
             async with self._sessions.held(thread) as session:
                 asking.session = session
-                if asking.stop_wanted:
-                    return Ending(state=TurnState.STOPPED, note=STOPPED)
                 if not await self._store.begin(turn):
                     return None
-                stopped = await _follow(session, turn.message.text, answer, reply)
+                if asking.stop_wanted:
+                    return Ending(state=TurnState.STOPPED, note=STOPPED)
+                async with asyncio.timeout(self._turn_seconds):
+                    stopped = await _follow(session, turn.message.text, answer, reply)
         except AgentError as error:
             log.warning("the model did not answer: %s", error, exc_info=error.__cause__)
             return Ending(state=TurnState.FAILED, answer=answer.text, note=error.sentence)
+        except TimeoutError:
+            log.warning("the turn took more than %g s and was ended", self._turn_seconds)
+            note = AGENT_SENTENCES[AgentFault.ENDLESS]
+            return Ending(state=TurnState.FAILED, answer=answer.text, note=note)
         finally:
             asking.session = None
         if stopped:
@@ -198,17 +214,47 @@ class Turns:
             return Ending(state=TurnState.FAILED, note=AGENT_SENTENCES[AgentFault.EMPTY])
         return Ending(state=TurnState.DONE, answer=answer.text)
 
-    async def _close(self, turn: Turn, reply: Reply, ending: Ending) -> None:
-        """Show the end and record it, in this order: a restart between the two shows it again
-        over what stands there, never beside it."""
-        state = ending.state
+    async def _show(self, turn: Turn, reply: Reply, ending: Ending) -> TurnState | None:
+        """Record the ending and show it, in this order: a restart between the two shows it again
+        over what stands there, never beside it.
+
+        The state to end the turn in; None when that is not this claim's to do. Raises `SlackError`
+        when it may be shown later.
+        """
+        try:
+            if not await self._recorded(turn, ending):
+                log.warning("turn was taken over; nothing more is shown from here")
+                return None
+            state: TurnState | None = ending.state
+        except StoreError:
+            log.exception("an ending is shown that could not be put on record")
+            state = None
         try:
             await reply.finish(ending.answer, ending.note)
-        except SlackError:
+        except SlackError as error:
+            if error.passing:
+                raise
             log.exception("the thread could not be told how the turn ended")
-            state = TurnState.FAILED
-        await self._store.finish(turn, state)
-        log.info("turn ends: %s, %d characters", state, len(ending.answer))
+            await self._workspace.whisper(turn.message, BotError.sentence)
+            return state and TurnState.FAILED
+        return state
+
+    async def _recorded(self, turn: Turn, ending: Ending) -> bool:
+        """Put the ending on record. Raises `StoreError` when the database does not come back."""
+        pause = RECORD_PAUSE_SECONDS
+        for _ in range(RECORD_TRIES):
+            try:
+                return await self._store.record(turn, ending)
+            except StoreError as error:
+                log.warning("the ending is not on record yet: %s", error)
+            await self._clock.sleep(pause)
+            pause *= 2
+        return await self._store.record(turn, ending)
+
+    async def _finish(self, turn: Turn, state: TurnState | None) -> None:
+        if state is not None:
+            await self._store.finish(turn, state)
+            log.info("turn ends: %s", state)
 
 
 async def _follow(session: AgentSession, prompt: str, answer: Answer, reply: Reply) -> bool:
@@ -232,12 +278,5 @@ async def _follow(session: AgentSession, prompt: str, answer: Answer, reply: Rep
     return stopped
 
 
-_EMOJI_NAME = re.compile(r":[a-z0-9_+'-]+(?:::skin-tone-[2-6])?:", re.IGNORECASE)
-
-
-def only_emoji(text: str) -> bool:
-    """Whether there is nothing but emoji, as `:names:` or as characters, in a message."""
-    rest, names = _EMOJI_NAME.subn("", text)
-    drawn = [character for character in rest if not character.isspace()]
-    symbols = all(unicodedata.category(c) in ("So", "Sk", "Cf", "Mn", "Me") for c in drawn)
-    return symbols and bool(names or drawn)
+def _not_on_record(message: Message) -> StoreError:
+    return StoreError(f"thread {message.thread} of an accepted message is not on record")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 
 from copilot import CopilotSession
 
@@ -39,6 +39,8 @@ class LiveSession:
         self._one_prompt = asyncio.Lock()
         self._answering: Answering | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._asked = False
+        self._stop_at_once = False  # for a stop that comes before the prompt is on its way
 
     @property
     def id(self) -> str:
@@ -50,27 +52,41 @@ class LiveSession:
 
     async def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """`bot.ports.AgentSession.ask`."""
-        async with self._one_prompt:
-            if self._settling is not None:
-                await asyncio.shield(self._settling)
-            if not self.alive:
-                raise AgentError(AgentFault.RUNTIME, f"session {self.id} is not open any more")
-            answering = self._answering = Answering(self._options)
-            listening = ExitStack()
-            try:
-                self._listen(answering, listening)
-                await self._send(answering, prompt)
-                while (event := await answering.next()) is not None:
+        self._asked = True
+        try:
+            async with self._one_prompt, aclosing(self._answer_to(prompt)) as events:
+                async for event in events:
                     yield event
-            finally:
-                self._answering = None
-                answering.close()
-                await self._conclude(answering, listening)
+        finally:
+            self._asked = self._stop_at_once = False
+
+    async def _answer_to(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
+        """Send the prompt into the session at rest, and leave it at rest again."""
+        if self._settling is not None:
+            await asyncio.shield(self._settling)
+        if not self.alive:
+            raise AgentError(AgentFault.RUNTIME, f"session {self.id} is not open any more")
+        answering = self._answering = Answering(self._options)
+        listening = ExitStack()
+        try:
+            self._listen(answering, listening)
+            await self._send(answering, prompt)
+            if self._stop_at_once:
+                await self.stop()
+            while (event := await answering.next()) is not None:
+                yield event
+        finally:
+            self._answering = None
+            answering.close()
+            await self._conclude(answering, listening)
 
     async def stop(self) -> None:
         """`bot.ports.AgentSession.stop`."""
         answering = self._answering
-        if answering is None or answering.ended:
+        if answering is None:
+            self._stop_at_once = self._asked
+            return
+        if answering.ended:
             return
         try:
             async with asyncio.timeout(STOP_SECONDS):

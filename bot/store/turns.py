@@ -88,11 +88,8 @@ def claim(database: sqlite3.Connection, now: float, per_user: int) -> Turn | Non
 
 
 def begin(database: sqlite3.Connection, turn: Turn, now: float) -> bool:
-    """Note that the prompt is about to be sent, or give way to an earlier message."""
-    if _changed(database, _BEGIN, {**_mine(turn), "now": now}):
-        return True
-    hand_back(database, turn)
-    return False
+    """Note that the prompt is about to be sent, unless an earlier message came in."""
+    return _changed(database, _BEGIN, {**_mine(turn), "now": now})
 
 
 def hand_back(database: sqlite3.Connection, turn: Turn) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot import inbox, turns
+from bot import inbox, refusals
 from bot.errors import AGENT_SENTENCES, AgentFault
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene
@@ -28,13 +28,13 @@ async def and_it_still_works(slack: Scene) -> None:
 
 
 async def test_an_empty_mention(slack: Scene, model: ScriptedModel) -> None:
-    assert turns.NO_QUESTION in await the_answer_to(slack, "alice", "@threadpilot")
+    assert refusals.NO_QUESTION in await the_answer_to(slack, "alice", "@threadpilot")
     assert model.requests == []
     await and_it_still_works(slack)
 
 
 async def test_only_emoji(slack: Scene, model: ScriptedModel) -> None:
-    assert turns.ONLY_EMOJI in await the_answer_to(slack, "alice", "@threadpilot :tada: 🎉")
+    assert refusals.ONLY_EMOJI in await the_answer_to(slack, "alice", "@threadpilot :tada: 🎉")
     assert model.requests == []
 
 
@@ -46,7 +46,7 @@ async def test_a_mention_of_40000_characters(slack: Scene, model: ScriptedModel)
 
 
 async def test_an_external_user(slack: Scene, model: ScriptedModel) -> None:
-    assert turns.OUTSIDER in await the_answer_to(slack, "eve", "@threadpilot let me in")
+    assert refusals.OUTSIDER in await the_answer_to(slack, "eve", "@threadpilot let me in")
     assert model.requests == []
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
 
 from bot import turns
-from tests.sandbox_client import GENERAL
+from tests.sandbox_client import GENERAL, SIGNING_SECRET
 from tests.scenarios.conftest import Scene
 from tests.scripted_model import Answer, ScriptedModel
 
@@ -21,14 +25,7 @@ async def threadpilot(
     *arguments: str, env: dict[str, str], until: str = "ready"
 ) -> AsyncIterator[Process]:
     """The command as a process of its own, once it has said `until` on standard error."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot",
-        *arguments,
-        env={**os.environ, **env},
-        stderr=PIPE,
-    )
+    process = await _start(arguments, env)
     try:
         said = await asyncio.wait_for(_read_until(process, until), 30)
         assert until in said, said
@@ -37,6 +34,13 @@ async def threadpilot(
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+async def _start(arguments: tuple[str, ...], env: dict[str, str]) -> Process:
+    command = (sys.executable, "-m", "bot", *arguments)
+    return await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, **env}, stdout=PIPE, stderr=PIPE
+    )
 
 
 async def _read_until(process: Process, word: str) -> str:
@@ -81,10 +85,31 @@ async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
         await model.reached()
         process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0)
+        assert "asked to stop" in await _read_until(process, "asked to stop")
         model.release()
         assert await asyncio.wait_for(process.wait(), 30) == 0
     assert await slack.bot_texts(GENERAL, ts) == ["half done"]
+
+
+async def test_asked_to_stop_while_it_starts_the_bot_ends_at_once(
+    env: dict[str, str], slack: Scene
+) -> None:
+    await slack.fault("auth.test", "slow", times=1, seconds=25)
+    async with threadpilot("run", env=env, until="") as process:
+        await slack.wait_for(lambda: is_listening(process))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def is_listening(process: Process) -> bool:
+    return takes_sigterm_in_hand(process.pid)
+
+
+def takes_sigterm_in_hand(pid: int) -> bool:
+    """As the kernel tells it: a bit for each signal that the process catches."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 async def test_a_turn_that_does_not_finish_in_time_is_taken_up_at_the_next_start(
@@ -122,15 +147,7 @@ async def test_what_was_said_while_the_bot_was_away_is_answered_when_slack_redel
 
 
 async def run(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot",
-        *arguments,
-        env={**os.environ, **env},
-        stderr=PIPE,
-        stdout=PIPE,
-    )
+    process = await _start(arguments, env)
     try:
         out, err = await asyncio.wait_for(process.communicate(), 60)
     finally:
@@ -148,25 +165,30 @@ async def test_wrong_settings_are_all_told_and_exit_with_2(env: dict[str, str]) 
     assert "MAX_TURNS (it is 'many')" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "token"),
+    [("SLACK_BOT_TOKEN", "xoxb-wrong-canary"), ("SLACK_APP_TOKEN", "xapp-wrong-canary")],
+)
 async def test_a_token_that_slack_does_not_know_is_told_with_the_remedy(
-    env: dict[str, str],
+    env: dict[str, str], name: str, token: str
 ) -> None:
-    env["SLACK_BOT_TOKEN"] = "xoxb-wrong-canary"
+    env[name] = token
     status, said = await run("run", env=env)
     assert status == 1
-    assert "SLACK_BOT_TOKEN" in said
+    assert name in said
     assert "canary" not in said
     assert "Traceback" not in said
 
 
-async def test_an_app_token_that_slack_does_not_know_is_told_with_the_remedy(
-    env: dict[str, str],
-) -> None:
-    env["SLACK_APP_TOKEN"] = "xapp-wrong-canary"
-    status, said = await run("run", env=env)
-    assert status == 1
-    assert "SLACK_APP_TOKEN" in said
-    assert "canary" not in said
+async def test_a_port_in_use_is_told_like_a_wrong_setting(env: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        env.update(SLACK_MODE="http", SLACK_SIGNING_SECRET=SIGNING_SECRET, HTTP_PORT=port)
+        status, said = await run("run", env=env)
+    assert status == 2
+    assert "HTTP_PORT" in said
     assert "Traceback" not in said
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
-from bot.errors import AgentError, AgentFault
+from bot.errors import AgentError, AgentFault, SlackError
 from bot.inbox import Inbox
 from bot.model import Ending, Message, Part, ThreadKey, Turn, TurnState
 from bot.ports import Reply, Store
@@ -62,6 +62,7 @@ class Handler:
         self.settled: list[Turn] = []
         self.let_go = asyncio.Event()
         self.recorded = asyncio.Event()
+        self.slack_is_back = False
         self.running = 0
         self.most_running = 0
 
@@ -78,6 +79,7 @@ class Handler:
         if "hold" in what:
             await self.let_go.wait()
         if "give way" in what and not await self._store.begin(turn):
+            await self._store.hand_back(turn)
             return
         if "record" in what:
             await self._store.record(
@@ -88,6 +90,8 @@ class Handler:
             await asyncio.Event().wait()
         if "fall" in what:
             raise RuntimeError("the handler fell")
+        if "no Slack" in what:
+            raise SlackError("unreachable")
         if "no model" in what:
             raise AgentError(AgentFault.RATE_LIMIT, "429")
         if "leave open" not in what:
@@ -97,6 +101,8 @@ class Handler:
         self.settled.append(turn)
         if "never settle" in turn.message.text:
             await asyncio.Event().wait()
+        if "no Slack either" in turn.message.text and not self.slack_is_back:
+            raise SlackError("unreachable")
         if "cannot settle" in turn.message.text:
             raise RuntimeError("the handler fell again")
         await self._store.finish(turn, turn.ending.state if turn.ending else TurnState.LOST)

@@ -92,6 +92,16 @@ def test_a_secret_is_neither_in_a_fault_nor_in_the_repr() -> None:
     assert {"canary", "canary2", "xoxb-sandbox", "xapp-sandbox"} == settings.secrets
 
 
+def test_a_token_on_the_wrong_line_is_not_shown() -> None:
+    told = faults_of(LOG_LEVEL="xoxb-12345-canary", ADMIN_USERS="ghp_canary1234")
+    assert "canary" not in told
+    assert "[secret]" in told
+
+
+def test_every_running_turn_can_hold_a_session() -> None:
+    assert "give at least MAX_TURNS" in faults_of(MAX_SESSIONS="5", MAX_TURNS="6")
+
+
 def test_admins_are_a_list_with_commas() -> None:
     assert Settings.from_env({**SANDBOX, "ADMIN_USERS": " UALICE, W0BOB ,"}).admin_users == {
         "UALICE",

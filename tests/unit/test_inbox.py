@@ -10,6 +10,7 @@ import pytest
 
 from bot import inbox as words
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
+from bot.inbox import LOOK_SECONDS, SETTLE_SECONDS
 from bot.model import Acceptance, TurnState
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import ACCEPT, CLAIM, END, World, until, world_in
@@ -214,10 +215,52 @@ class TestFailing:
         assert world.slack.shown == [(AGENT_SENTENCES[AgentFault.RATE_LIMIT], ts_at(1))]
 
     async def test_a_turn_left_open_ends(self, world: World) -> None:
+        """Without a word: its handler saw no trouble, so it has told what there is to tell."""
         async with world.inbox.running():
             await world.inbox.accept(said(1, text="leave open"))
             assert await world.ended(said(1)) is TurnState.FAILED
+        assert world.slack.shown == []
+
+    async def test_an_answer_is_tried_to_be_shown_until_the_trouble_passes(
+        self, world: World
+    ) -> None:
+        async with world.inbox.running():
+            await world.inbox.accept(said(1, text="record, no Slack, no Slack either"))
+            for tries in range(1, 12):
+                await until(lambda: len(world.handler.settled) >= tries)  # noqa: B023 # at once
+                await until(lambda: world.clock.sleeping >= 2)
+                await world.clock.advance(30)
+            assert await world.state(said(1)) is TurnState.RUNNING
+            world.handler.slack_is_back = True
+            await world.clock.advance(60)
+            assert await world.ended(said(1)) is TurnState.DONE
+        assert len(world.handler.settled) > 10
+        assert world.slack.shown == []
+
+    async def test_an_answer_that_cannot_be_shown_for_hours_is_given_up(self, world: World) -> None:
+        async with world.inbox.running():
+            await world.inbox.accept(said(1, text="record, no Slack, no Slack either"))
+            await until(lambda: len(world.handler.settled) >= 1)
+            await world.clock.advance(SETTLE_SECONDS + 60)
+            assert await world.ended(said(1)) is TurnState.FAILED
         assert world.slack.shown == [(BotError.sentence, ts_at(1))]
+
+    async def test_a_message_recorded_for_somebody_who_gave_up_waiting_is_handed_out(
+        self, world: World
+    ) -> None:
+        """The commit comes, though whoever waited for it was cut off; Slack delivers again."""
+        async with world.inbox.running():
+            await world.store.accept(said(1))
+            repeated = await world.inbox.accept(said(1))
+            assert repeated.acceptance is Acceptance.REPEATED
+            assert await world.ended(said(1)) is TurnState.DONE
+
+    async def test_a_waiting_turn_that_nobody_told_of_is_found(self, world: World) -> None:
+        async with world.inbox.running():
+            await until(lambda: world.clock.sleeping >= 1)
+            await world.store.accept(said(1))
+            await world.clock.advance(LOOK_SECONDS)
+            assert await world.ended(said(1)) is TurnState.DONE
 
     async def test_an_answer_on_record_is_shown_all_the_same(self, world: World) -> None:
         async with world.inbox.running():
@@ -261,7 +304,7 @@ class TestFailing:
             await until(lambda: world.handler.running == 1)
             world.spoil(END)
             world.handler.let_go.set()
-            await until(lambda: world.clock.sleeping >= 1)
+            await until(lambda: world.clock.sleeping >= 2)
             world.mend()
             await world.clock.advance(60)
             assert await world.ended(said(1)) is TurnState.FAILED

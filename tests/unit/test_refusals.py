@@ -1,10 +1,10 @@
-"""Turns: what counts as a message without words. (Turns themselves run in the scenarios.)"""
+"""Refusals: what counts as a message without words. (The others are told in the scenarios.)"""
 
 from __future__ import annotations
 
 import pytest
 
-from bot.turns import only_emoji
+from bot.refusals import only_emoji
 
 
 @pytest.mark.parametrize("text", [":tada:", ":+1::skin-tone-3: :wave:", "🎉", "👩‍💻 👍🏽", "❤️"])

@@ -1,0 +1,42 @@
+"""Which messages are not answered, and the one sentence that their authors get instead."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from bot.model import Message
+
+NO_QUESTION = "You called me, but there is no question in your message. What can I do for you?"
+ONLY_EMOJI = "I can only see emoji in your message. Please ask me in words."
+TOO_LONG = (
+    "Your message has {length:,} characters and I take up to {limit:,}. "
+    "Please shorten it, or send it in pieces."
+)
+OUTSIDER = (
+    "Sorry, I only answer people of this workspace. Please ask one of them to put your question."
+)
+
+
+def refusal(message: Message, *, max_chars: int) -> str:
+    """The sentence for a message that is not answered; empty when it is."""
+    if message.external:
+        return OUTSIDER
+    if not message.text:
+        return NO_QUESTION
+    if len(message.text) > max_chars:
+        return TOO_LONG.format(length=len(message.text), limit=max_chars)
+    if only_emoji(message.text):
+        return ONLY_EMOJI
+    return ""
+
+
+_EMOJI_NAME = re.compile(r":[a-z0-9_+'-]+(?:::skin-tone-[2-6])?:", re.IGNORECASE)
+
+
+def only_emoji(text: str) -> bool:
+    """Whether there is nothing but emoji, as `:names:` or as characters, in a message."""
+    rest, names = _EMOJI_NAME.subn("", text)
+    drawn = [character for character in rest if not character.isspace()]
+    symbols = all(unicodedata.category(c) in ("So", "Sk", "Cf", "Mn", "Me") for c in drawn)
+    return symbols and bool(names or drawn)

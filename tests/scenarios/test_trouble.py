@@ -1,0 +1,96 @@
+"""Trouble on the way, and people who do things at awkward moments: one outcome all the same."""
+
+from __future__ import annotations
+
+from bot import turns
+from bot.errors import AGENT_SENTENCES, AgentFault
+from tests.sandbox_client import GENERAL
+from tests.scenarios.conftest import Bots, Scene
+from tests.scripted_model import Answer, ScriptedModel
+
+
+async def test_a_waiting_message_is_answered_though_somebody_else_joins_meanwhile(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
+    await bots.start()
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    await model.reached()
+    second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    await slack.until_marked(GENERAL, second)
+    await slack.say("bob", GENERAL, "hm", thread_ts=ts)
+    model.release()
+    await slack.until_shown(GENERAL, ts, "You said: second")
+    await slack.until_unmarked(GENERAL, second)
+
+
+async def test_who_takes_part_cannot_be_found_out_so_the_bot_does_not_butt_in(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    await bots.start()
+    ts = await slack.say("bob", GENERAL, "lunch?")
+    await slack.fault("conversations.replies", "500", times=100)
+    await slack.say("alice", GENERAL, "@threadpilot what is good for lunch?", thread_ts=ts)
+    await slack.until_answered(GENERAL, ts)
+    await slack.say("alice", GENERAL, "shall we go?", thread_ts=ts)
+    assert await slack.until_whispered("alice") == turns.FOR_OTHERS
+    await slack.clear_faults()
+    await slack.say("alice", GENERAL, "@threadpilot thanks", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: thanks")
+    assert [request.prompt for request in model.requests] == [
+        "what is good for lunch?",
+        "thanks",
+    ]
+
+
+async def test_an_answer_outlasts_a_slack_that_takes_nothing_for_a_while(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
+    await bots.start()
+    for method in ("startStream", "appendStream", "stopStream", "postMessage", "update"):
+        await slack.fault(f"chat.{method}", "500", times=10_000)
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    await model.reached()
+    model.release()
+    await slack.wait_for(
+        lambda: has_failed_often(slack), timeout=60, why="the bot has tried to show it many times"
+    )
+    await slack.clear_faults()
+    await slack.until_shown(GENERAL, ts, "one two", timeout=60)
+    assert await slack.bot_texts(GENERAL, ts) == ["one two"]
+    assert await slack.ephemeral("alice") == []
+    assert len(model.requests) == 1
+
+
+async def has_failed_often(slack: Scene) -> bool:
+    return len([call for call in await slack.calls() if call["status"] == 500]) >= 12
+
+
+async def test_stop_works_while_the_answer_before_is_still_being_closed(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    model.when("second", Answer(chunks=["one ", "two ", "three"], hold_after=1))
+    await bots.start()
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    await slack.fault("agents.sessions.setStatus", "slow", times=1, seconds=2)
+    await slack.until_answered(GENERAL, ts)
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    await model.reached()
+    await slack.wait_for(lambda: slack.shows(GENERAL, ts, "one"))
+    await slack.stop("alice", GENERAL, ts)
+    await slack.until_shown(GENERAL, ts, turns.STOPPED)
+    assert not await slack.shows(GENERAL, ts, "three")
+
+
+async def test_an_answer_without_end_is_ended(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    bots.env["TURN_SECONDS"] = "1"
+    model.when("endless", Answer(chunks=["on and "] * 400, chunk_delay=0.05))
+    await bots.start()
+    ts = await slack.say("alice", GENERAL, "@threadpilot endless")
+    await slack.until_shown(GENERAL, ts, AGENT_SENTENCES[AgentFault.ENDLESS])
+    await model.disconnected(1)
+    [shown] = await slack.bot_texts(GENERAL, ts)
+    assert shown.startswith("on and on and ")
