@@ -6,8 +6,31 @@ behind the doors nobody sees a raw Slack or SDK payload.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+TS: Final = re.compile(r"([0-9]{1,12})\.([0-9]{6})", re.ASCII)
+"""The shape of Slack's `ts`: seconds since the epoch, a dot, six digits that keep the messages of a
+channel apart (docs.slack.dev/reference/events/message). Nothing else passes a door."""
+
+
+def ts_position(ts: str) -> int:
+    """Where a message stands among those of its channel, as a number: microseconds.
+
+    Raises `ValueError` for what is no `ts`.
+    """
+    shape = TS.fullmatch(ts)
+    if shape is None:
+        raise ValueError(f"not the ts of a Slack message: {ts!r}")
+    return int(shape[1]) * 1_000_000 + int(shape[2])
+
+
+def storable(text: str) -> str:
+    """`text` without what no database or model takes: NULs go, and half characters (lone
+    surrogates, which JSON can carry and UTF-8 cannot) become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

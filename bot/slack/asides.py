@@ -36,6 +36,14 @@ def tell_aside(answer_url: str) -> Callable[[str], Awaitable[None]]:
     return tell
 
 
-async def post_aside(client: AsyncWebClient, channel: str, user: str, sentence: str) -> None:
-    """An ephemeral post, for where there is no answer address. Raises `SlackError`."""
-    await called(client.chat_postEphemeral(channel=channel, user=user, text=sentence))
+async def post_aside(
+    client: AsyncWebClient, channel: str, user: str, sentence: str, root_ts: str = ""
+) -> None:
+    """An ephemeral post, for where there is no answer address; in a thread when `root_ts` names
+    one that has replies (Slack shows none in a thread that has not begun). Raises `SlackError`.
+    """
+    await called(
+        client.chat_postEphemeral(
+            channel=channel, user=user, text=sentence, thread_ts=root_ts or None
+        )
+    )

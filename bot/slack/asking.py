@@ -2,6 +2,12 @@
 
 The question stands in the thread for everybody to read, posted by the bot in the asker's name;
 from there on it is a message like any other. Whatever goes wrong, the asker gets one sentence.
+
+Slack never repeats a command or a modal, so it is told that one has arrived when the question is
+posted and recorded, as long as that takes no more than 1.5 s: until then a bot that dies leaves
+Slack to tell the asker. What remains: a bot that dies later than that, with the question still on
+its way, loses it without a word, and one that dies between posting and recording leaves a question
+in the channel that nobody answers.
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ from typing import Final
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
-from bot.model import Accepted, Message, ThreadKey, Trigger
+from bot.model import Acceptance, Accepted, Message, ThreadKey, Trigger
 from bot.slack import words
 from bot.slack.background import Background
 from bot.slack.blocks import MAX_QUESTION, question_message
@@ -30,7 +36,13 @@ log = logging.getLogger(__name__)
 _PROMPT_SECONDS: Final = 1.5
 """How long Slack is kept waiting for the outcome; it gives up after 3 s."""
 
-_RECORD_SECONDS: Final = 10.0
+# Together less than what Background lets a piece of work take.
+_POST_SECONDS: Final = 30.0
+_RECORD_SECONDS: Final = 5.0
+_RECORD_TRIES: Final = 2
+_NOT_TAKEN_SECONDS: Final = 10.0
+_LATE_SECONDS: Final = 4.0  # less than what Background waits for those that it has cut off
+
 _REMEMBERED: Final = 1_000
 
 _NOT_HERE = frozenset({"not_in_channel", "channel_not_found"})
@@ -95,13 +107,17 @@ class Asking:
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         async def work() -> None:
-            sentence = await self._put(question)
-            if sentence:
-                self._seen.pop(question.key, None)  # the same modal may be sent again
-            if not outcome.done():
-                outcome.set_result(sentence)
-            elif sentence:
-                await late(sentence)
+            sentence = words.WENT_WRONG
+            try:
+                sentence = await self._put(question)
+            finally:  # also when it is cut off: nobody is left without a word
+                if sentence:
+                    self._seen.pop(question.key, None)  # the same modal may be sent again
+                if not outcome.done():
+                    outcome.set_result(sentence)
+                elif sentence:
+                    async with asyncio.timeout(_LATE_SECONDS):
+                        await late(sentence)
 
         if self._background.start("asking a question", work()) is None:
             self._seen.pop(question.key, None)
@@ -119,6 +135,7 @@ class Asking:
                 question_message(question.person.user, question.text, place.quoted),
                 place.channel,
                 place.root_ts,
+                _POST_SECONDS,
             )
         except SlackError as error:
             log.warning("a question could not be posted: %s", error)
@@ -136,15 +153,45 @@ class Asking:
             trigger=Trigger.COMMAND,
             direct=place.channel.startswith("D"),
         )
+        return await self._record(message)
+
+    async def _record(self, message: Message) -> str:
+        """Hand a posted question to the inbox. Empty, or what to tell the asker alone."""
+        for again in range(_RECORD_TRIES):
+            try:
+                async with asyncio.timeout(_RECORD_SECONDS):
+                    accepted = await self._on_message(message)
+            except Exception:
+                log.exception("a posted question could not be recorded: thread %s", message.thread)
+                continue
+            # At the second try it may be the first that was recorded after all.
+            if accepted.acceptance is Acceptance.REPEATED and not again:
+                await self._take_back(message)
+            return ""
+        return await self._not_taken(message)
+
+    async def _take_back(self, message: Message) -> None:
+        """A modal sent again whose question was asked before a restart: once is enough."""
         try:
-            async with asyncio.timeout(_RECORD_SECONDS):
-                await self._on_message(message)
-        except Exception:
-            log.exception("a posted question could not be recorded: thread %s", thread)
-            await self._post(words.NOT_TAKEN, place.channel, thread.root_ts)
+            await called(
+                self._client.chat_delete(channel=message.thread.channel, ts=message.ts),
+                _NOT_TAKEN_SECONDS,
+            )
+        except SlackError as error:
+            log.warning("a question that stands there twice could not be taken back: %s", error)
+
+    async def _not_taken(self, message: Message) -> str:
+        """Say so under the question; where that cannot be, it is for the asker's eyes. Empty, or
+        what to tell the asker."""
+        thread = message.thread
+        try:
+            await self._post(words.NOT_TAKEN, thread.channel, thread.root_ts, _NOT_TAKEN_SECONDS)
+        except SlackError as error:
+            log.warning("nobody in the thread could be told of it: %s", error)
+            return words.NOT_TAKEN
         return ""
 
-    async def _post(self, text: str, channel: str, root_ts: str) -> str:
+    async def _post(self, text: str, channel: str, root_ts: str, seconds: float) -> str:
         """Post in the bot's name, nothing in it live; the message's `ts`. Raises `SlackError`."""
         answer = await called(
             self._client.chat_postMessage(
@@ -155,7 +202,8 @@ class Asking:
                 link_names=False,
                 unfurl_links=False,
                 unfurl_media=False,
-            )
+            ),
+            seconds,
         )
         ts = answer.get("ts")
         if not isinstance(ts, str):

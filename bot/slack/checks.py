@@ -14,6 +14,7 @@ from bot.errors import SlackError
 from bot.model import Check
 from bot.slack.calls import called
 from bot.slack.surface import BOT_EVENTS, SCOPES
+from bot.slack.tokens import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
 
 ASK_SECONDS: Final = 10.0
 
@@ -23,22 +24,10 @@ APP_NOT_NEEDED: Final = (
     "SLACK_MODE=http needs no app-level token. Whether SLACK_SIGNING_SECRET is right shows when "
     "Slack calls: the request URL under Event Subscriptions must say Verified."
 )
-NOT_A_BOT: Final = (
-    "SLACK_BOT_TOKEN is not a bot's. Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
-    "Permissions."
-)
 UNREACHABLE: Final = (
     "Slack cannot be reached ({why}). Look at the network, the proxy and SLACK_API_URL."
 )
 SLOW_DOWN: Final = "Slack asks to wait before {name} is checked again. Try in a minute."
-BOT_REFUSED: Final = (
-    "Slack refuses SLACK_BOT_TOKEN ({code}). Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
-    "Permissions; if it was revoked, install the app to the workspace again first."
-)
-APP_REFUSED: Final = (
-    "Slack refuses SLACK_APP_TOKEN ({code}). Make one with the scope connections:write under Basic "
-    "Information → App-Level Tokens, and see that Socket Mode is switched on."
-)
 SCOPES_GOOD: Final = "The bot token has all {count} scopes that the bot uses."
 SCOPES_MORE: Final = " It has more than that, which manifest.yml does not ask for: {names}."
 SCOPES_MISSING: Final = (

@@ -18,6 +18,7 @@ from bot.slack.actions import Actions
 from bot.slack.asides import post_aside, tell_aside
 from bot.slack.background import Background
 from bot.slack.commands import Commands
+from bot.slack.events import Identity
 from bot.slack.interactions import read_choice, read_command, read_press, read_submission
 
 Json = dict[str, object]
@@ -29,9 +30,15 @@ class Controls:
     """Bolt's listeners for everything that people operate."""
 
     def __init__(
-        self, client: AsyncWebClient, background: Background, commands: Commands, actions: Actions
+        self,
+        client: AsyncWebClient,
+        us: Identity,
+        background: Background,
+        commands: Commands,
+        actions: Actions,
     ) -> None:
         self._client = client
+        self._us = us
         self._background = background
         self._commands = commands
         self._actions = actions
@@ -47,7 +54,7 @@ class Controls:
         app.view(_ANYTHING)(self._unknown_modal)
 
     async def _commanded(self, ack: AsyncAck, body: Json) -> None:
-        given = read_command(body)
+        given = read_command(body, self._us)
         if given is None:
             await ack(words.WENT_WRONG)
             return
@@ -69,7 +76,7 @@ class Controls:
 
     async def _chosen(self, ack: AsyncAck, body: Json) -> None:
         await ack()
-        chosen = read_choice(body)
+        chosen = read_choice(body, self._us)
         if chosen is not None:
             work = self._answered(self._actions.choose(chosen), chosen.answer_url)
             self._background.start("a shortcut", work)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from bot.model import Message, ThreadKey, Trigger
+from bot.model import TS, Message, ThreadKey, Trigger
 from bot.slack.readable import addresses_somebody, mentions, readable, without_mention
 
 
@@ -35,6 +35,10 @@ class Edited:
     ts: str
     user: str
     text: str
+    root_ts: str = ""
+    """The thread that the message stands in or began; empty when it has none yet."""
+    mentions_us: bool = False
+    """Whether the edit made it a mention: a channel message that did not mention us before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,6 @@ _OURS = Ignored(reason="our own")
 _BOT = Ignored(reason="a bot's")
 
 _ID = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
-_TS = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}", re.ASCII)
 _EVENT_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 Json = Mapping[str, object]
@@ -170,7 +173,20 @@ def _changed(event: Json, team: str, us: Identity) -> Fact:
         return MALFORMED
     if _is_object(before) and before.get("text") == text:
         return Ignored(reason="a change that leaves the words as they were")
-    return Edited(team=team, channel=channel, ts=ts, user=user, text=_words(text, us))
+    return Edited(
+        team=team,
+        channel=channel,
+        ts=ts,
+        user=user,
+        text=_words(text, us),
+        root_ts=_ts(now.get("thread_ts")) or "",
+        mentions_us=(
+            not _is_direct(event, channel)
+            and mentions(text, us.user)
+            and _is_object(before)
+            and not mentions(str(before.get("text") or ""), us.user)
+        ),
+    )
 
 
 def _deleted(event: Json, ts: object, before: object, team: str, us: Identity) -> Fact:
@@ -255,7 +271,7 @@ def _id(value: object) -> str | None:
 
 
 def _ts(value: object) -> str | None:
-    return _matching(_TS, value)
+    return _matching(TS, value)
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str | None:

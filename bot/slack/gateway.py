@@ -24,19 +24,9 @@ from bot.slack.events import Identity
 from bot.slack.home import Home
 from bot.slack.intake import Callbacks, Intake
 from bot.slack.people import People
+from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, REFUSED
 
 log = logging.getLogger(__name__)
-
-_REFUSED = frozenset(
-    {
-        "invalid_auth",
-        "not_authed",
-        "account_inactive",
-        "token_revoked",
-        "token_expired",
-        "not_allowed_token_type",
-    }
-)
 
 
 class Door(Protocol):
@@ -53,21 +43,14 @@ async def who_are_we(client: AsyncWebClient) -> Identity:
     try:
         answer = await called(client.auth_test())
     except SlackError as error:
-        if error.code in _REFUSED:
-            remedy = (
-                "Slack does not accept the bot's token (SLACK_BOT_TOKEN). Copy the Bot User OAuth "
-                "Token, which begins with xoxb-, from OAuth & Permissions of your Slack app."
-            )
-            raise SlackError(error.code, remedy) from error
+        if error.code in REFUSED:
+            raise SlackError(error.code, BOT_REFUSED.format(code=error.code)) from error
         raise
     found = [answer.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
     match found:
         case [str(team), str(user), str(bot), str(name)]:
             return Identity(team=team, user=user, bot=bot, name=name)
-    raise SlackError(
-        "not_a_bot_token",
-        "SLACK_BOT_TOKEN is not a bot's: it has to be the Bot User OAuth Token (xoxb-).",
-    )
+    raise SlackError("not_a_bot_token", NOT_A_BOT)
 
 
 class SlackGateway:
@@ -120,6 +103,7 @@ class SlackGateway:
             background,
             Controls(
                 self._client,
+                us,
                 background,
                 Commands(us, People(self._client), asking),
                 Actions(self._client, us, asking),

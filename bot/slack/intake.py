@@ -27,6 +27,7 @@ from bot.model import Accepted, Message
 from bot.slack import surface
 from bot.slack.background import Background
 from bot.slack.controls import Controls
+from bot.slack.edits import Edits
 from bot.slack.events import (
     Deleted,
     Edited,
@@ -80,6 +81,7 @@ class Intake:
         self._us = us
         self._callbacks = callbacks
         self._background = background
+        self._edits = Edits(client, callbacks.on_edited)
         self._controls = controls
         self._home = home
         self._record_seconds = record_seconds
@@ -179,10 +181,11 @@ class Intake:
     async def _on_disk(self, message: Message) -> bool:
         try:
             async with asyncio.timeout(self._record_seconds):
-                await self._callbacks.on_message(message)
+                accepted = await self._callbacks.on_message(message)
         except Exception:
             log.exception("a message could not be recorded; Slack will bring it again")
             return False
+        self._edits.note(message, accepted)
         return True
 
     async def _recorded(self) -> None:
@@ -198,7 +201,7 @@ class Intake:
     async def _callbacks_on(self, change: Edited | Deleted | Stopped) -> None:
         match change:
             case Edited():
-                await self._callbacks.on_edited(change)
+                await self._edits.changed(change)
             case Deleted():
                 await self._callbacks.on_deleted(change)
             case Stopped():

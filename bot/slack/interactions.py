@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
+from bot.model import TS, storable
 from bot.slack import surface
-from bot.slack.readable import readable, storable
+from bot.slack.events import Identity
+from bot.slack.readable import readable, with_name, without_mention
 
 Json = Mapping[str, object]
 
@@ -67,7 +69,7 @@ class Place:
             return None
         match parts:
             case [str(channel), str(root), str(quoted), str(author), bool(clipped)] if (
-                _CHANNEL.fullmatch(channel) and (not root or _TS.fullmatch(root))
+                _CHANNEL.fullmatch(channel) and (not root or TS.fullmatch(root))
             ):
                 return cls(
                     channel=channel, root_ts=root, quoted=quoted, author=author, clipped=clipped
@@ -118,10 +120,9 @@ class Sent:
 
 
 _CHANNEL = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
-_TS = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}", re.ASCII)
 
 
-def read_command(body: Json) -> Commanded | None:
+def read_command(body: Json, us: Identity) -> Commanded | None:
     user, trigger = _text(body, "user_id"), _text(body, "trigger_id")
     channel = _text(body, "channel_id")
     if not (user and trigger and _CHANNEL.fullmatch(channel)):
@@ -129,7 +130,7 @@ def read_command(body: Json) -> Commanded | None:
     return Commanded(
         user=user,
         channel=channel,
-        text=readable(_text(body, "text")),
+        text=readable(without_mention(_text(body, "text"), us.user, us.name)),
         trigger=trigger,
         answer_url=_text(body, "response_url"),
     )
@@ -150,14 +151,14 @@ def read_press(body: Json) -> Pressed | None:
     )
 
 
-def read_choice(body: Json) -> Chosen | None:
+def read_choice(body: Json, us: Identity) -> Chosen | None:
     person, message = _person(body), _inside(body.get("message"))
     channel = _text(_inside(body.get("channel")), "id")
     ts = _text(message, "ts") or _text(body, "message_ts")
     root = _text(message, "thread_ts") or ts
-    if person is None or not (_CHANNEL.fullmatch(channel) and _TS.fullmatch(root)):
+    if person is None or not (_CHANNEL.fullmatch(channel) and TS.fullmatch(root)):
         return None
-    text = readable(_text(message, "text"))
+    text = readable(with_name(_text(message, "text"), us.user, us.name))
     place = Place(
         channel=channel,
         root_ts=root,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from bot.model import storable
+
 _TOKEN = re.compile(r"<([^<>\s][^<>]*)>")
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _GROUP_PINGS = frozenset({"here", "channel", "everyone"})
@@ -18,11 +20,6 @@ def readable(text: str) -> str:
     """Slack's markup as plain text, edges stripped; always encodable as UTF-8."""
     plain = unescaped(_TOKEN.sub(lambda token: _word(token.group(1)), text))
     return storable(plain).strip()
-
-
-def storable(text: str) -> str:
-    """`text` without what no database or model takes: half surrogate pairs and NUL."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
 
 
 def unescaped(text: str) -> str:
@@ -57,7 +54,12 @@ def without_mention(text: str, user: str, name: str) -> str:
     # quadratic time on a long run of them.
     while last := re.search(rf"{mention}\Z", text):
         text = text[: last.start()].rstrip()
-    return re.sub(mention, lambda _: f"@{name}", text)
+    return with_name(text, user, name)
+
+
+def with_name(text: str, user: str, name: str) -> str:
+    """The markup with the user's mentions as `@name`: Slack's events tell the id alone."""
+    return re.sub(_mention(user), lambda _: f"@{name}", text)
 
 
 def _mention(user: str) -> str:

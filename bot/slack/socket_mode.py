@@ -28,6 +28,7 @@ from bot.errors import SlackError
 from bot.ports import Clock
 from bot.slack.calls import called
 from bot.slack.intake import Intake
+from bot.slack.tokens import APP_REFUSED, REFUSED
 
 log = logging.getLogger(__name__)
 sdk_log = logging.getLogger(f"{__name__}.sdk")
@@ -39,19 +40,6 @@ _CLOSE_SECONDS: Final = 5.0
 _NEW_TICKET_AFTER: Final = 2
 _REPLACE_AFTER: Final = 6
 """After how many tries in a row that found the line down."""
-
-_REFUSED = frozenset(
-    {
-        "invalid_auth",
-        "not_authed",
-        "account_inactive",
-        "token_revoked",
-        "token_expired",
-        "not_allowed_token_type",
-        "missing_scope",
-        "no_permission",
-    }
-)
 
 
 class _WithoutTickets(logging.Filter):
@@ -99,13 +87,8 @@ async def _address(client: AsyncWebClient, app_token: str) -> str:
     try:
         answer = await called(client.apps_connections_open(app_token=app_token))
     except SlackError as error:
-        if error.code in _REFUSED:
-            remedy = (
-                "Slack does not accept the app-level token (SLACK_APP_TOKEN). Make one with the "
-                "scope connections:write under Basic Information of your Slack app; it begins "
-                "with xapp-. Socket Mode has to be switched on as well."
-            )
-            raise SlackError(error.code, remedy) from error
+        if error.code in REFUSED:
+            raise SlackError(error.code, APP_REFUSED.format(code=error.code)) from error
         raise
     address = answer.get("url")
     if not isinstance(address, str):

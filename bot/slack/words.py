@@ -27,6 +27,9 @@ BUSY: Final = "Too many people are asking just now. Please try again in a minute
 NOT_TAKEN: Final = (
     "Sorry, I could not take this question: something went wrong on my side. Please ask again."
 )
+MENTIONED_BY_EDIT: Final = (
+    "I don't pick up mentions that are added by an edit. Please mention me in a new message."
+)
 OLD_BUTTON: Final = "This button is from an earlier time and does nothing any more."
 TOO_SLOW: Final = "That took too long and Slack has closed the door. Please try once more."
 UNKNOWN_COMMAND: Final = "I don't know this command."

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from dataclasses import dataclass
 
 from bot.errors import StoreError
-from bot.model import Acceptance, Accepted, Message, Trigger, Turn, TurnState
+from bot.model import (
+    Acceptance,
+    Accepted,
+    Message,
+    Trigger,
+    Turn,
+    TurnState,
+    ts_position,
+)
+from bot.model import storable as storable  # bot.store.turns takes it from here
 from bot.store import threads
 from bot.store.database import rows
 
@@ -92,18 +100,8 @@ def _schedule(
     )
 
 
-def storable(text: str) -> str:
-    """Text as the database takes it: half characters (lone surrogates, which JSON can carry and
-    UTF-8 cannot) become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-_TS = re.compile(r"([0-9]{1,12})\.([0-9]{6})", re.ASCII)
-
-
 def _position(ts: str) -> int:
-    """A Slack `ts` (seconds, a dot, six digits) as a number that orders a thread's messages."""
-    shape = _TS.fullmatch(ts)
-    if shape is None:
-        raise StoreError(f"not the ts of a Slack message: {ts!r}")
-    return int(shape[1]) * 1_000_000 + int(shape[2])
+    try:
+        return ts_position(ts)
+    except ValueError as error:
+        raise StoreError(str(error)) from error

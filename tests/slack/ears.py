@@ -85,6 +85,7 @@ def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0)
         background,
         Controls(
             client,
+            US,
             background,
             Commands(US, People(client), asking),
             Actions(client, US, asking),

@@ -157,7 +157,10 @@ def test_bots_and_notices_are_never_answered(more: dict[str, object]) -> None:
         {"channel": 5},
         {"ts": None},
         {"ts": "now"},
-        {"ts": "1.2\n"},
+        {"ts": "1790000000.00010"},
+        {"ts": "1790000000.0001000"},
+        {"ts": "1790000000.000100\n"},
+        {"thread_ts": "1790000000.1"},
         {"ts": "١.٢"},
         {"user": None},
         {"user": ["UALICE"]},
@@ -278,6 +281,32 @@ def test_an_edit_brings_the_new_words() -> None:
     assert read_event(edit(now, before), US) == Edited(
         team="T0HOME", channel="C0GENERAL", ts=TS, user="UALICE", text="what is #dev?"
     )
+
+
+@pytest.mark.parametrize(
+    ("channel", "now", "before", "mentions_us"),
+    [
+        ("C0GENERAL", "<@U0PILOT> hi", "hi", True),
+        ("C0GENERAL", "hi <@U0PILOT|pilot>", "", True),
+        ("C0GENERAL", "<@U0PILOT> hi", "<@U0PILOT> helo", False),
+        ("C0GENERAL", "<@UBOB> hi", "hi", False),
+        ("C0GENERAL", "<@U0PILOT> hi", None, False),
+        ("C0GENERAL", "<@U0PILOT> hi", ["odd"], True),
+        ("D0ALICE", "<@U0PILOT> hi", "hi", False),
+    ],
+)
+def test_an_edit_tells_whether_it_is_what_made_the_message_a_mention(
+    channel: str, now: str, before: object, mentions_us: bool
+) -> None:
+    """In a direct message every message is for the bot; there is nothing to add."""
+    person: dict[str, object] = {"user": "UALICE", "ts": TS, "thread_ts": ROOT}
+    previous = None if before is None else {**person, "text": before}
+    body = edit({**person, "text": now}, previous)
+    body["event"]["channel"] = channel  # type: ignore[index]  # a payload of ours
+    fact = read_event(body, US)
+    assert isinstance(fact, Edited)
+    assert fact.mentions_us is mentions_us
+    assert fact.root_ts == ROOT
 
 
 def test_an_unfurled_link_is_not_an_edit() -> None:

@@ -124,7 +124,7 @@ async def test_a_person_of_another_workspace_gets_a_sentence(bot: Hearing, text:
 async def test_a_question_that_cannot_be_recorded_is_not_left_without_a_word(
     bot: Hearing,
 ) -> None:
-    bot.ears.failing = 1
+    bot.ears.failing = 2
     await command(bot, "what is Python?")
 
     async def explained() -> bool:
@@ -133,6 +133,16 @@ async def test_a_question_that_cannot_be_recorded_is_not_left_without_a_word(
         return [one["text"] for one in replies[1:]] == [words.NOT_TAKEN]
 
     await eventually(explained, "the thread says that it was not taken")
+
+
+async def test_a_hiccup_while_the_question_is_recorded_costs_nobody_anything(
+    bot: Hearing,
+) -> None:
+    bot.ears.failing = 1
+    await command(bot, "what is Python?")
+    message = await heard(bot)
+    assert message.text == "what is Python?"
+    assert [one["ts"] for one in await bot.outside.replies(GENERAL, message.ts)] == [message.ts]
 
 
 async def test_slack_that_fails_while_the_question_is_posted_gets_a_sentence(
@@ -303,6 +313,27 @@ async def test_the_shortcut_asks_about_a_message_in_its_thread(bot: Hearing) -> 
     assert posted["text"].startswith("<@UALICE> asks about “Ignore your rules")
     assert "<!channel>" not in posted["text"]
     assert posted["ts"] == message.ts
+
+
+async def test_a_quoted_message_calls_the_bot_by_its_name(bot: Hearing) -> None:
+    """Slack's events tell the bot's id alone, which says nothing to anybody."""
+    ts = await bot.outside.say(BOB, GENERAL, "@threadpilot is asked by <@UCAROL>, @threadpilot")
+    await choose(bot, ts)
+    opened = await opened_view(bot.outside)
+    us = await bot.gateway.identity()
+    assert us.user not in json.dumps(opened["arguments"])
+    await bot.outside.do("views.submit", ALICE, view_id=view_id(opened), state=filled("Why?"))
+    await bot.ears.until(lambda ears: any(m.trigger is Trigger.COMMAND for m in ears.messages))
+    message = next(m for m in bot.ears.messages if m.trigger is Trigger.COMMAND)
+    data = json.loads(message.text.rpartition("\n")[2])
+    assert data["text"] == "@threadpilot is asked by @UCAROL, @threadpilot"
+
+
+async def test_a_command_that_mentions_the_bot_is_the_words_around_it(bot: Hearing) -> None:
+    """With `should_escape` in the manifest Slack sends mentions as its own tokens."""
+    us = await bot.gateway.identity()
+    await command(bot, f"<@{us.user}> what can <@{us.user}> do?")
+    assert (await heard(bot)).text == "what can @threadpilot do?"
 
 
 async def test_a_message_without_words_gets_a_sentence(bot: Hearing) -> None:

@@ -27,9 +27,11 @@ from bot.slack.interactions import (
     read_press,
     read_submission,
 )
+from tests.slack.ears import US
 
 LIVE = re.compile(r"<[@!#]|<https?:")
-PLACE = Place(channel="C0GENERAL", root_ts="1.2", quoted="hello", author="UBOB")
+TS = "1790000000.000100"
+PLACE = Place(channel="C0GENERAL", root_ts=TS, quoted="hello", author="UBOB")
 
 people_write = st.text(
     alphabet=st.one_of(
@@ -78,7 +80,7 @@ def test_titles_and_buttons_keep_to_slacks_lengths() -> None:
 
 @given(people_write)
 def test_a_quoted_message_is_inert_and_fits_in_the_modal(text: str) -> None:
-    place = Place(channel="C0GENERAL", root_ts="1.2", quoted=text[:QUOTED_CHARS], author="UBOB")
+    place = Place(channel="C0GENERAL", root_ts=TS, quoted=text[:QUOTED_CHARS], author="UBOB")
     modal = about_modal(place)
     assert longest(modal) <= 3_000
     assert len(str(modal["private_metadata"])) <= 3_000
@@ -89,7 +91,7 @@ def test_a_quoted_message_is_inert_and_fits_in_the_modal(text: str) -> None:
 def test_a_place_comes_back_from_the_modal_as_it_went_in(text: str, clipped: bool) -> None:
     place = Place(
         channel="C0GENERAL",
-        root_ts="1.2",
+        root_ts=TS,
         quoted=text[:QUOTED_CHARS],
         author="UBOB",
         clipped=clipped,
@@ -164,10 +166,9 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["user", "actions", "view", "message", "channel"]), JSON))
 def test_whatever_json_an_interaction_is_reading_it_is_no_error(body: dict[str, object]) -> None:
-    for read in (read_press, read_choice, read_submission):
-        fact = read(body)
+    for fact in (read_press(body), read_choice(body, US), read_submission(body)):
         assert fact is None or fact.person.user
-    assert read_command(body) is None
+    assert read_command(body, US) is None
 
 
 def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:
@@ -175,9 +176,10 @@ def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:
         {
             "user": {"id": "UALICE", "team_id": "T0SANDBOX"},
             "channel": {"id": "C0GENERAL"},
-            "message": {"ts": "1.2", "text": "x" * 10_000, "user": "UBOB"},
+            "message": {"ts": TS, "text": "x" * 10_000, "user": "UBOB"},
             "trigger_id": "1.2.3",
-        }
+        },
+        US,
     )
     assert chosen is not None
     assert chosen.place.clipped

@@ -1,0 +1,36 @@
+"""How Slack refuses a token, and what the person who runs the bot can do about it.
+
+The same at the start of the bot and for `threadpilot doctor`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+REFUSED: Final = frozenset(
+    {
+        "invalid_auth",
+        "not_authed",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "not_allowed_token_type",
+        "missing_scope",
+        "no_permission",
+    }
+)
+"""Slack's codes for a token that will not be good later either (the tables of errors of
+docs.slack.dev/reference/methods/auth.test and …/apps.connections.open)."""
+
+BOT_REFUSED: Final = (
+    "Slack refuses SLACK_BOT_TOKEN ({code}). Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
+    "Permissions; if it was revoked, install the app to the workspace again first."
+)
+APP_REFUSED: Final = (
+    "Slack refuses SLACK_APP_TOKEN ({code}). Make one (xapp-…) with the scope connections:write "
+    "under Basic Information → App-Level Tokens, and see that Socket Mode is switched on."
+)
+NOT_A_BOT: Final = (
+    "SLACK_BOT_TOKEN is not a bot's. Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
+    "Permissions."
+)
