@@ -105,7 +105,11 @@ def make_venv() -> None:
     if VENV.exists() or VENV.is_symlink():
         remove_venv(trouble)
     if ask([sys.executable, "-c", "import venv, ensurepip"]) is None:
-        raise Fault(NO_VENV_MODULE)
+        if not Path(sys.executable).is_relative_to("/usr/bin"):
+            raise Fault(NO_VENV_MODULE)
+        # Debian's own Python keeps this in a package of its own.
+        say("Installing python3-venv …")
+        install_from_debian(["python3-venv"], NO_VENV_MODULE)
     say("Making .venv …")
     run([sys.executable, "-m", "venv", VENV], NO_VENV_MODULE)
 
@@ -234,26 +238,26 @@ def unpack_runtime() -> None:
 
 def install_chromium() -> None:
     """Debian's own browser and its driver, for the test of the sandbox's page."""
-    if shutil.which("chromium") and shutil.which("chromedriver"):
-        return
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        say("Installing Chromium …")
+        install_from_debian(["chromium", "chromium-driver"], NO_CHROMIUM)
+
+
+def install_from_debian(packages: Sequence[str], otherwise: str) -> None:
+    """Install Debian packages where that can be done without asking; else a `Fault`."""
     apt = shutil.which("apt-get")
     if apt is None:
-        raise Fault(NO_CHROMIUM)
+        raise Fault(otherwise)
     root: list[str | Path] = []
     if os.geteuid() != 0:
         sudo = shutil.which("sudo")
         if sudo is None or ask([sudo, "-n", "true"]) is None:
-            raise Fault(NO_CHROMIUM)
+            raise Fault(otherwise)
         root = [sudo, "-n"]
-    say("Installing Chromium …")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run([*root, apt, "update", "-qq"], NO_CHROMIUM, quiet)
-    wanted = ["chromium", "chromium-driver"]
-    run(
-        [*root, apt, "install", "-qq", "--yes", "--no-install-recommends", *wanted],
-        NO_CHROMIUM,
-        quiet,
-    )
+    run([*root, apt, "update", "-qq"], otherwise, quiet)
+    install = [*root, apt, "install", "-qq", "--yes", "--no-install-recommends"]
+    run([*install, *packages], otherwise, quiet)
 
 
 def install_bolt_js() -> None:
