@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -14,14 +13,7 @@ from tests.conformance.outside import (
     GENERAL,
     Json,
     Outside,
-    sandbox_from_outside,
 )
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b'"text"', b"null"])

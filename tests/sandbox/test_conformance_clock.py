@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -14,22 +10,8 @@ from tests.conformance.outside import (
     GENERAL,
     SECRET,
     Outside,
-    sandbox_from_outside,
 )
-from tests.conformance.socket_mode import Socket, socket_mode
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def socket(outside: Outside) -> AsyncIterator[Socket]:
-    async with socket_mode(outside) as socket:
-        yield socket
-
+from tests.conformance.socket_mode import Socket
 
 # The clock
 

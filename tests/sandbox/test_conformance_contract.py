@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.conformance.outside import (
@@ -18,21 +16,8 @@ from tests.conformance.outside import (
     SECRET,
     TEAM,
     Outside,
-    sandbox_from_outside,
 )
-from tests.conformance.socket_mode import Socket, socket_mode
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def socket(outside: Outside) -> AsyncIterator[Socket]:
-    async with socket_mode(outside) as socket:
-        yield socket
+from tests.conformance.socket_mode import Socket
 
 
 async def test_everybody_has_the_token_of_the_design(outside: Outside) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -16,21 +15,8 @@ from tests.conformance.outside import (
     Json,
     Outside,
     eventually,
-    sandbox_from_outside,
 )
 from tests.conformance.socket_mode import Socket, socket_mode
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def socket(outside: Outside) -> AsyncIterator[Socket]:
-    async with socket_mode(outside) as socket:
-        yield socket
 
 
 async def posts(outside: Outside, text: str = "x") -> tuple[int, str]:

@@ -7,7 +7,7 @@ clock, which these tests move.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -21,22 +21,8 @@ from tests.conformance.outside import (
     PATIENCE,
     Outside,
     eventually,
-    sandbox_from_outside,
 )
 from tests.conformance.socket_mode import socket_mode
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def listener(outside: Outside) -> AsyncIterator[Listener]:
-    async with request_url() as listener:
-        await outside.control("app", {"request_url": listener.url})
-        yield listener
 
 
 async def told_of(outside: Outside, listener: Listener, text: str) -> list[Delivery]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -16,21 +12,8 @@ from tests.conformance.outside import (
     SECRET,
     TEAM,
     Outside,
-    sandbox_from_outside,
 )
-from tests.conformance.socket_mode import Socket, socket_mode
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def socket(outside: Outside) -> AsyncIterator[Socket]:
-    async with socket_mode(outside) as socket:
-        yield socket
+from tests.conformance.socket_mode import Socket
 
 
 async def test_a_mention_arrives_twice_with_one_ts_and_two_event_ids(

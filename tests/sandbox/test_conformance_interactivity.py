@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-
-import pytest
 
 from tests.conformance.outside import (
     ALICE,
@@ -16,21 +13,8 @@ from tests.conformance.outside import (
     TEAM,
     Json,
     Outside,
-    sandbox_from_outside,
 )
-from tests.conformance.socket_mode import Socket, socket_mode
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def socket(outside: Outside) -> AsyncIterator[Socket]:
-    async with socket_mode(outside) as socket:
-        yield socket
+from tests.conformance.socket_mode import Socket
 
 
 async def test_a_slash_command_is_refused_in_a_thread(outside: Outside) -> None:

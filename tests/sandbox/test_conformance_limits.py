@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -20,21 +19,8 @@ from tests.conformance.outside import (
     PATIENCE,
     Json,
     Outside,
-    sandbox_from_outside,
 )
-from tests.conformance.socket_mode import Socket, socket_mode
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def socket(outside: Outside) -> AsyncIterator[Socket]:
-    async with socket_mode(outside) as socket:
-        yield socket
+from tests.conformance.socket_mode import Socket
 
 
 async def begun(outside: Outside, **more: object) -> str:

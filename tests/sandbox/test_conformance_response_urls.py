@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.conformance.listener import Listener, request_url
+from tests.conformance.listener import Listener
 from tests.conformance.outside import ALICE, BOB, BOT, GENERAL, Json, Outside, sandbox_from_outside
 from tests.conformance.socket_mode import Socket, socket_mode
 
@@ -130,19 +130,6 @@ async def test_a_made_up_address_answers_nothing(pressed: Pressed) -> None:
 
 
 # How often, and how long
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def listener(outside: Outside) -> AsyncIterator[Listener]:
-    async with request_url() as listener:
-        await outside.control("app", {"request_url": listener.url})
-        yield listener
 
 
 async def test_a_response_url_is_good_for_five_answers(

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.conformance.outside import (
-    ALICE,
     BOB,
     BOT,
     GENERAL,
     Outside,
-    sandbox_from_outside,
 )
 from tests.conformance.sdk import client_for, code_of
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-def slack(outside: Outside) -> AsyncWebClient:
-    return client_for(outside)
-
-
-@pytest.fixture
-def alice(outside: Outside) -> AsyncWebClient:
-    return client_for(outside, ALICE)
 
 
 async def test_a_message_is_posted_changed_and_deleted(slack: AsyncWebClient) -> None:

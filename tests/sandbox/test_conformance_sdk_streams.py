@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
 from slack_sdk.models.messages.chunk import MarkdownTextChunk, TaskUpdateChunk
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -13,25 +10,8 @@ from tests.conformance.outside import (
     GENERAL,
     TEAM,
     Outside,
-    sandbox_from_outside,
 )
 from tests.conformance.sdk import client_for, code_of
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-def slack(outside: Outside) -> AsyncWebClient:
-    return client_for(outside)
-
-
-@pytest.fixture
-def alice(outside: Outside) -> AsyncWebClient:
-    return client_for(outside, ALICE)
 
 
 async def test_the_sdks_stream_helper_writes_one_message(

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
 from slack_sdk.signature import SignatureVerifier
 
-from tests.conformance.listener import Delivery, Listener, request_url
+from tests.conformance.listener import Delivery, Listener
 from tests.conformance.outside import (
     ALICE,
     GENERAL,
     SIGNING_SECRET,
     Outside,
-    sandbox_from_outside,
 )
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def listener(outside: Outside) -> AsyncIterator[Listener]:
-    async with request_url() as listener:
-        await outside.control("app", {"request_url": listener.url})
-        yield listener
 
 
 def accepted(delivery: Delivery, secret: str = SIGNING_SECRET, body: bytes | None = None) -> bool:

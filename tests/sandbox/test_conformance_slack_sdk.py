@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
@@ -11,7 +9,6 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.conformance.outside import (
-    ALICE,
     APP,
     BOB,
     BOT,
@@ -20,26 +17,8 @@ from tests.conformance.outside import (
     SECRET,
     TEAM,
     Outside,
-    sandbox_from_outside,
 )
 from tests.conformance.sdk import client_for, code_of
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-def slack(outside: Outside) -> AsyncWebClient:
-    return client_for(outside)
-
-
-@pytest.fixture
-def alice(outside: Outside) -> AsyncWebClient:
-    return client_for(outside, ALICE)
-
 
 # Who one is
 

@@ -22,7 +22,6 @@ from tests.conformance.outside import (
     PATIENCE,
     Outside,
     eventually,
-    sandbox_from_outside,
 )
 
 
@@ -59,12 +58,6 @@ class Heard:
             request = await self._changed.wait_for(found)
         assert request is not None
         return request
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
 
 
 @pytest.fixture

@@ -5,10 +5,6 @@ Events have every field that is required; answers have no field that Slack's typ
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -17,10 +13,9 @@ from tests.conformance.outside import (
     SECRET,
     Json,
     Outside,
-    sandbox_from_outside,
 )
 from tests.conformance.slack_types import answer_shape, event_shape
-from tests.conformance.socket_mode import Socket, socket_mode
+from tests.conformance.socket_mode import Socket
 
 # Every answer may carry these: `WebAPICallResult` and the messages of a refused call.
 COMMON = {"ok", "error", "needed", "provided", "response_metadata", "warning"}
@@ -32,18 +27,6 @@ BEYOND_SLACK = {
     "streaming_state",  # declared for the message inside chat.stopStream's answer and for events
     "streaming",  # the page shows who ended a stream and how; Slack's streaming_state is coarser
 }
-
-
-@pytest.fixture
-async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
-        yield outside
-
-
-@pytest.fixture
-async def socket(outside: Outside) -> AsyncIterator[Socket]:
-    async with socket_mode(outside) as socket:
-        yield socket
 
 
 async def a_busy_thread(outside: Outside) -> tuple[str, str]:
