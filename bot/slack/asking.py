@@ -40,8 +40,11 @@ _PROMPT_SECONDS: Final = 1.5
 _POST_SECONDS: Final = 30.0
 _RECORD_SECONDS: Final = 5.0
 _RECORD_TRIES: Final = 2
-_NOT_TAKEN_SECONDS: Final = 10.0
-_LATE_SECONDS: Final = 4.0  # less than what Background waits for those that it has cut off
+_MEND_SECONDS: Final = 5.0
+_LATE_SECONDS: Final = 10.0
+
+_LAST_WORD_SECONDS: Final = 4.0
+"""For one that is cut off at the end: less than Background waits for it to end."""
 
 _REMEMBERED: Final = 1_000
 
@@ -105,27 +108,33 @@ class Asking:
         if refusal or self._repeated(question.key):
             return refusal
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-        async def work() -> None:
-            sentence = words.WENT_WRONG
-            try:
-                sentence = await self._put(question)
-            finally:  # also when it is cut off: nobody is left without a word
-                if sentence:
-                    self._seen.pop(question.key, None)  # the same modal may be sent again
-                if not outcome.done():
-                    outcome.set_result(sentence)
-                elif sentence:
-                    async with asyncio.timeout(_LATE_SECONDS):
-                        await late(sentence)
-
-        if self._background.start("asking a question", work()) is None:
+        work = self._work(question, outcome, late)
+        if self._background.start("asking a question", work) is None:
             self._seen.pop(question.key, None)
             return words.BUSY
         try:
             return await asyncio.wait_for(outcome, _PROMPT_SECONDS)
         except TimeoutError:
             return ""
+
+    async def _work(
+        self,
+        question: Question,
+        outcome: asyncio.Future[str],
+        late: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Ask, and see that the asker hears of it, also when this is cut off."""
+        sentence, patience = words.WENT_WRONG, _LAST_WORD_SECONDS
+        try:
+            sentence, patience = await self._put(question), _LATE_SECONDS
+        finally:
+            if sentence:
+                self._seen.pop(question.key, None)  # the same modal may be sent again
+            if not outcome.done():
+                outcome.set_result(sentence)
+            elif sentence:
+                async with asyncio.timeout(patience):
+                    await late(sentence)
 
     async def _put(self, question: Question) -> str:
         """Post the question and hand it to the inbox. Empty, or the sentence why not."""
@@ -175,7 +184,7 @@ class Asking:
         try:
             await called(
                 self._client.chat_delete(channel=message.thread.channel, ts=message.ts),
-                _NOT_TAKEN_SECONDS,
+                _MEND_SECONDS,
             )
         except SlackError as error:
             log.warning("a question that stands there twice could not be taken back: %s", error)
@@ -185,7 +194,7 @@ class Asking:
         what to tell the asker."""
         thread = message.thread
         try:
-            await self._post(words.NOT_TAKEN, thread.channel, thread.root_ts, _NOT_TAKEN_SECONDS)
+            await self._post(words.NOT_TAKEN, thread.channel, thread.root_ts, _MEND_SECONDS)
         except SlackError as error:
             log.warning("nobody in the thread could be told of it: %s", error)
             return words.NOT_TAKEN

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import StoreError
-from bot.model import Acceptance, Accepted, Message
+from bot.model import Acceptance, Accepted, Message, Turn, TurnState
 from bot.slack.actions import Actions
 from bot.slack.asking import Asking
 from bot.slack.background import Background
@@ -23,11 +23,13 @@ US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot
 
 
 class Ears:
-    """Keeps what is heard; `failing` makes the next so many messages impossible to record."""
+    """Keeps what is heard; `failing` makes the next so many messages impossible to record,
+    `answering` makes a turn of each."""
 
     def __init__(self) -> None:
         self.heard: list[Message | Edited | Deleted | Stopped] = []
         self.failing = 0
+        self.answering = False
         self.attempts = 0
         self.released = asyncio.Event()
         self.released.set()
@@ -63,7 +65,10 @@ class Ears:
             await self._tell()
             return Accepted(acceptance=Acceptance.REPEATED)
         await self._hear(message)
-        return Accepted(acceptance=Acceptance.OVERHEARD)
+        if not self.answering:
+            return Accepted(acceptance=Acceptance.OVERHEARD)
+        turn = Turn(id=self.attempts, message=message, state=TurnState.WAITING, epoch=0)
+        return Accepted(acceptance=Acceptance.SCHEDULED, turn=turn)
 
     async def _hear(self, fact: Message | Edited | Deleted | Stopped) -> None:
         self.heard.append(fact)

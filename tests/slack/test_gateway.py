@@ -12,6 +12,7 @@ from bot.errors import SlackError
 from bot.model import Message, Trigger
 from bot.slack.events import Deleted, Edited, Stopped
 from bot.slack.gateway import SlackGateway
+from bot.slack.tokens import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -267,21 +268,28 @@ async def test_a_refused_app_token_is_one_clear_error(outside: Outside) -> None:
             socket_door(outside, token="xapp-wrong"),
             Ears().callbacks,
         )
-        with pytest.raises(SlackError, match="SLACK_APP_TOKEN") as caught:
+        with pytest.raises(SlackError) as caught:
             async with gateway.listening():
                 pass
+    assert APP_REFUSED.format(code="invalid_auth") in str(caught.value)
     assert "xapp-wrong" not in str(caught.value)
 
 
-@pytest.mark.parametrize("token", ["xoxb-wrong", "xoxp-alice"])
-async def test_a_refused_bot_token_is_one_clear_error(outside: Outside, token: str) -> None:
+@pytest.mark.parametrize(
+    ("token", "remedy"),
+    [("xoxb-wrong", BOT_REFUSED.format(code="invalid_auth")), ("xoxp-alice", NOT_A_BOT)],
+)
+async def test_a_refused_bot_token_is_one_clear_error(
+    outside: Outside, token: str, remedy: str
+) -> None:
     async with aiohttp.ClientSession() as session:
         gateway = SlackGateway(
             web_client(outside, session, token=token), socket_door(outside), Ears().callbacks
         )
-        with pytest.raises(SlackError, match="SLACK_BOT_TOKEN") as caught:
+        with pytest.raises(SlackError) as caught:
             async with gateway.listening():
                 pass
+    assert remedy in str(caught.value)
     assert token not in str(caught.value)
 
 

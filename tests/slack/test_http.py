@@ -127,6 +127,18 @@ async def test_slacks_first_call_to_a_new_address_is_answered(slack: Slack) -> N
     assert status == 401
 
 
+@pytest.mark.parametrize(
+    "ts", ["1790000000.1", "1790000000.0001000", "1790000000", "0x1.000000", ".000001"]
+)
+async def test_an_event_whose_ts_is_not_slacks_is_not_asked_for_again(
+    slack: Slack, ts: str
+) -> None:
+    """What the door lets in, the database takes: else Slack would bring it for ever."""
+    assert await slack.event(mention(ts=ts)) == 200
+    assert await slack.event(mention(thread_ts=ts), "Ev02") == 200
+    assert slack.ears.attempts == 0
+
+
 async def test_a_message_that_cannot_be_recorded_is_not_taken(slack: Slack) -> None:
     """503, and nothing that would keep Slack from bringing it again."""
     slack.ears.failing = 1
@@ -373,9 +385,13 @@ async def test_without_a_signing_secret_the_door_is_not_even_built() -> None:
 async def test_a_taken_port_is_a_fault_with_a_remedy(slack: Slack) -> None:
     port = int(slack.url.rpartition(":")[2])
     door = SignedHttp(signing_secret=SECRET, clock=HandClock(), ready=_yes, port=port)
-    with pytest.raises(SettingsError, match="HTTP_PORT"):
+    with pytest.raises(SettingsError) as caught:
         async with door.open(intake_for(Ears(), Background())):
             pass
+    (fault,) = caught.value.faults
+    assert f"127.0.0.1:{port}" in fault
+    assert "choose another HTTP_PORT" in fault
+    assert "end the program that has it" in fault
 
 
 async def test_the_secret_is_not_in_what_is_printed() -> None:

@@ -1,10 +1,14 @@
-"""The facts: a thread's session ids."""
+"""The facts: a thread's session ids, the shape of a `ts`, text that can be kept."""
 
 from __future__ import annotations
 
 import re
 
-from bot.model import ThreadKey, TurnState
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.model import ThreadKey, TurnState, storable, ts_position
 
 
 def test_a_session_id_is_what_the_runtime_takes() -> None:
@@ -29,3 +33,32 @@ def test_only_waiting_and_running_turns_are_open() -> None:
         TurnState.WAITING,
         TurnState.RUNNING,
     ]
+
+
+@given(
+    st.tuples(st.integers(0, 10**12 - 1), st.integers(0, 999_999)),
+    st.tuples(st.integers(0, 10**12 - 1), st.integers(0, 999_999)),
+)
+def test_messages_stand_in_the_order_of_their_ts(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    positions = [ts_position(f"{seconds}.{after:06}") for seconds, after in (one, other)]
+    assert (positions[0] < positions[1]) == (one < other)
+    assert max(positions) < 2**63, "a database's integer holds it"
+
+
+@pytest.mark.parametrize(
+    "ts", ["", "now", "1", "1.2", "1.0000001", "-1.000000", "1.000000\n", "١.000000", " 1.000000"]
+)
+def test_what_is_no_ts_has_no_place(ts: str) -> None:
+    with pytest.raises(ValueError, match="not the ts of a Slack message"):
+        ts_position(ts)
+
+
+def test_text_is_kept_but_for_what_no_database_takes() -> None:
+    assert storable("half \ud83d, no \0, \U0001f600 and all") == "half ?, no , \U0001f600 and all"
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_ordinary_text_is_kept_as_it_is(text: str) -> None:
+    assert storable(text) == text
