@@ -14,8 +14,8 @@ from bot.app import Bot, running
 from bot.config import Settings
 from bot.ports import Clock
 from bot.sandbox.server import Sandbox, running_sandbox
-from tests.sandbox_client import SIGNING_SECRET, SandboxClient
-from tests.scripted_model import ScriptedModel
+from tests.sandbox_client import GENERAL, SIGNING_SECRET, SandboxClient
+from tests.scripted_model import Answer, ScriptedModel
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yml"
 
@@ -143,6 +143,16 @@ async def bots(env: dict[str, str], slack: Scene) -> AsyncIterator[Bots]:
         yield bots
     finally:
         await bots.close()
+
+
+async def a_busy_thread(bots: Bots, slack: Scene, model: ScriptedModel) -> str:
+    """Alice's thread, in which the bot is in the middle of an answer, "one done", that goes on when
+    the model is released."""
+    model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
+    await bots.start()
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    await model.reached()
+    return ts
 
 
 @pytest.fixture(params=["socket", "http"])

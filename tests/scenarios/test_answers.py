@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.sandbox_client import DEV, GENERAL
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, Scene, a_busy_thread
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 
@@ -94,10 +94,7 @@ async def test_two_threads_at_once_do_not_mix(
 async def test_a_second_message_waits_is_marked_and_answered_in_order(
     bots: Bots, slack: Scene, model: ScriptedModel
 ) -> None:
-    model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
-    await bots.start()
-    ts = await slack.say("alice", GENERAL, "@threadpilot first")
-    await model.reached()
+    ts = await a_busy_thread(bots, slack, model)
     second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
     third = await slack.say("alice", GENERAL, "third", thread_ts=ts)
     await slack.until_marked(GENERAL, third)
@@ -215,10 +212,7 @@ async def test_one_person_has_only_so_many_turns_at_once(
 async def test_an_edit_of_a_waiting_message_counts_and_a_deleted_one_is_dropped(
     bots: Bots, slack: Scene, model: ScriptedModel
 ) -> None:
-    model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
-    await bots.start()
-    ts = await slack.say("alice", GENERAL, "@threadpilot first")
-    await model.reached()
+    ts = await a_busy_thread(bots, slack, model)
     second = await slack.say("alice", GENERAL, "secnod", thread_ts=ts)
     third = await slack.say("alice", GENERAL, "third", thread_ts=ts)
     await slack.until_marked(GENERAL, third)

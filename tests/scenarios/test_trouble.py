@@ -5,17 +5,14 @@ from __future__ import annotations
 from bot import turns
 from bot.errors import AGENT_SENTENCES, AgentFault
 from tests.sandbox_client import GENERAL
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, Scene, a_busy_thread
 from tests.scripted_model import Answer, ScriptedModel
 
 
 async def test_a_waiting_message_is_answered_though_somebody_else_joins_meanwhile(
     bots: Bots, slack: Scene, model: ScriptedModel
 ) -> None:
-    model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
-    await bots.start()
-    ts = await slack.say("alice", GENERAL, "@threadpilot first")
-    await model.reached()
+    ts = await a_busy_thread(bots, slack, model)
     second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await slack.until_marked(GENERAL, second)
     await slack.say("bob", GENERAL, "hm", thread_ts=ts)
