@@ -175,6 +175,17 @@ async def test_a_channel_without_the_bot_stays_unheard(bot: Hearing) -> None:
 # Socket Mode's own trouble ----------------------------------------------------------------------
 
 
+async def heard_again(bot: Hearing) -> None:
+    """Speak until the bot hears it: what is said before the new line is up comes a minute later."""
+
+    async def heard_one() -> bool:
+        await bot.outside.say(ALICE, GENERAL, "@threadpilot still there?")
+        return bool(bot.ears.messages)
+
+    await eventually(heard_one, "a line is up again", patience=20)
+    assert bot.ears.messages[0].text == "still there?"
+
+
 @pytest.mark.parametrize("trouble", ["drop", "half-open"])
 async def test_a_broken_line_is_mended(socket_bot: Hearing, trouble: str) -> None:
     outside = socket_bot.outside
@@ -185,8 +196,7 @@ async def test_a_broken_line_is_mended(socket_bot: Hearing, trouble: str) -> Non
         return len(await outside.calls("apps.connections.open")) > before
 
     await eventually(mended, "a new line is asked for")
-    await outside.say(ALICE, GENERAL, "@threadpilot still there?")
-    assert [one.text for one in await heard(socket_bot, 1)] == ["still there?"]
+    await heard_again(socket_bot)
 
 
 async def test_a_ticket_that_is_refused_is_not_tried_for_ever(socket_bot: Hearing) -> None:
@@ -195,11 +205,7 @@ async def test_a_ticket_that_is_refused_is_not_tried_for_ever(socket_bot: Hearin
     await outside.control("faults", {"socket": "refuse", "times": 3})
     await outside.control("faults", {"socket": "drop"})
 
-    async def heard_again() -> bool:
-        await outside.say(ALICE, GENERAL, "@threadpilot still there?")
-        return bool(socket_bot.ears.messages)
-
-    await eventually(heard_again, "a line is up again")
+    await heard_again(socket_bot)
     assert len(await outside.calls("apps.connections.open")) >= before + 4
 
 
@@ -217,11 +223,7 @@ async def test_a_line_that_stays_down_is_replaced(
     async with outside.http.delete(f"{outside.url}/sandbox/faults") as cleared:
         assert cleared.status == 200
 
-    async def heard_again() -> bool:
-        await outside.say(ALICE, GENERAL, "@threadpilot still there?")
-        return bool(socket_bot.ears.messages)
-
-    await eventually(heard_again, "a line is up again", patience=20)
+    await heard_again(socket_bot)
     assert "ticket=" not in caplog.text
 
 
@@ -234,8 +236,7 @@ async def test_slack_asking_for_a_new_line_is_obeyed(socket_bot: Hearing) -> Non
         return len(await outside.calls("apps.connections.open")) > before
 
     await eventually(renewed, "a new line is asked for")
-    await outside.say(ALICE, GENERAL, "@threadpilot still there?")
-    assert [one.text for one in await heard(socket_bot, 1)] == ["still there?"]
+    await heard_again(socket_bot)
 
 
 async def test_another_program_on_the_same_token_is_warned_of(
