@@ -156,8 +156,8 @@ def _door(settings: Settings, clock: Clock, store: Store) -> Door:
 def _callbacks(bot: Bot) -> Callbacks:
     """Who is told what people say and do."""
 
-    async def edited(fact: Edited) -> None:
-        await bot.inbox.edited(fact.team, fact.channel, fact.ts, fact.text)
+    async def edited(fact: Edited) -> bool:
+        return await bot.inbox.edited(fact.team, fact.channel, fact.ts, fact.text)
 
     async def deleted(fact: Deleted) -> None:
         await bot.inbox.deleted(fact.team, fact.channel, fact.ts)

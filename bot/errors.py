@@ -99,7 +99,7 @@ class AgentError(BotError):
 class SlackError(BotError):
     """Slack refused a call or could not be reached; `code` is Slack's own error code."""
 
-    passing = False
+    passing: bool = False
     """Whether the same may succeed later."""
 
     def __init__(self, code: str, detail: str = "") -> None:

@@ -110,17 +110,21 @@ class Inbox:
             self._woken.set()
         return accepted
 
-    async def edited(self, team: str, channel: str, ts: str, text: str) -> None:
+    async def edited(self, team: str, channel: str, ts: str, text: str) -> bool:
         """A person changed their message; `text` is the new one, readable like `Message.text`.
 
+        Whether the message has a turn, so that its author has been told what comes of the edit.
         Raises `StoreError`.
         """
         turn = await self._store.find(team, channel, ts)
-        if turn is None or turn.state is TurnState.WITHDRAWN or turn.message.text == text:
-            return
+        if turn is None:
+            return False
+        if turn.state is TurnState.WITHDRAWN or turn.message.text == text:
+            return True
         taken = await self._store.reword(turn, text)
         log.info("message %s was edited: %s", ts, "taken" if taken else "too late")
         self._signs.whisper(turn.message, EDIT_TAKEN if taken else EDIT_TOO_LATE)
+        return True
 
     async def deleted(self, team: str, channel: str, ts: str) -> None:
         """A person deleted their message. Raises `StoreError`."""

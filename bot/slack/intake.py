@@ -24,10 +24,10 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.model import Accepted, Message
-from bot.slack import surface
+from bot.slack import surface, words
+from bot.slack.asides import post_aside
 from bot.slack.background import Background
 from bot.slack.controls import Controls
-from bot.slack.edits import Edits
 from bot.slack.events import (
     Deleted,
     Edited,
@@ -58,7 +58,8 @@ class Callbacks:
 
     on_message: Callable[[Message], Awaitable[Accepted]]
     """Has the message on disk when it returns; whatever it raises, Slack delivers again."""
-    on_edited: Callable[[Edited], Awaitable[None]]
+    on_edited: Callable[[Edited], Awaitable[bool]]
+    """Whether the message has a turn, so that its author has been told what comes of the edit."""
     on_deleted: Callable[[Deleted], Awaitable[None]]
     on_stopped: Callable[[Stopped], Awaitable[None]]
 
@@ -81,7 +82,6 @@ class Intake:
         self._us = us
         self._callbacks = callbacks
         self._background = background
-        self._edits = Edits(client, callbacks.on_edited)
         self._controls = controls
         self._home = home
         self._record_seconds = record_seconds
@@ -181,11 +181,10 @@ class Intake:
     async def _on_disk(self, message: Message) -> bool:
         try:
             async with asyncio.timeout(self._record_seconds):
-                accepted = await self._callbacks.on_message(message)
+                await self._callbacks.on_message(message)
         except Exception:
             log.exception("a message could not be recorded; Slack will bring it again")
             return False
-        self._edits.note(message, accepted)
         return True
 
     async def _recorded(self) -> None:
@@ -201,11 +200,23 @@ class Intake:
     async def _callbacks_on(self, change: Edited | Deleted | Stopped) -> None:
         match change:
             case Edited():
-                await self._edits.changed(change)
+                has_turn = await self._callbacks.on_edited(change)
+                if change.mentions_us and not has_turn:
+                    await self._tell_of_late_mention(change)
             case Deleted():
                 await self._callbacks.on_deleted(change)
             case Stopped():
                 await self._callbacks.on_stopped(change)
+
+    async def _tell_of_late_mention(self, edited: Edited) -> None:
+        """An edit that makes a message a mention starts no turn, and nobody else would say so."""
+        await post_aside(
+            self._client,
+            edited.channel,
+            edited.user,
+            words.MENTIONED_BY_EDIT,
+            root_ts=edited.root_ts,
+        )
 
     async def _stopped(self, context: AsyncBoltContext) -> None:
         match _fact(context):

@@ -13,9 +13,9 @@ from bot.model import (
     Trigger,
     Turn,
     TurnState,
+    storable,
     ts_position,
 )
-from bot.model import storable as storable  # bot.store.turns takes it from here
 from bot.store import threads
 from bot.store.database import rows
 

@@ -10,8 +10,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from bot.errors import StoreError
-from bot.model import Ending, Message, ThreadKey, Trigger, Turn, TurnState
-from bot.store.accepting import storable
+from bot.model import Ending, Message, ThreadKey, Trigger, Turn, TurnState, storable
 from bot.store.database import rows
 
 _TURN = """

@@ -31,6 +31,7 @@ class Ears:
         self.failing = 0
         self.answering = False
         self.attempts = 0
+        self._turns: set[tuple[str, str]] = set()
         self.released = asyncio.Event()
         self.released.set()
         self._changed = asyncio.Condition()
@@ -43,7 +44,7 @@ class Ears:
     def callbacks(self) -> Callbacks:
         return Callbacks(
             on_message=self._on_message,
-            on_edited=self._hear,
+            on_edited=self._on_edited,
             on_deleted=self._hear,
             on_stopped=self._hear,
         )
@@ -67,8 +68,13 @@ class Ears:
         await self._hear(message)
         if not self.answering:
             return Accepted(acceptance=Acceptance.OVERHEARD)
+        self._turns.add((message.thread.channel, message.ts))
         turn = Turn(id=self.attempts, message=message, state=TurnState.WAITING, epoch=0)
         return Accepted(acceptance=Acceptance.SCHEDULED, turn=turn)
+
+    async def _on_edited(self, edited: Edited) -> bool:
+        await self._hear(edited)
+        return (edited.channel, edited.ts) in self._turns
 
     async def _hear(self, fact: Message | Edited | Deleted | Stopped) -> None:
         self.heard.append(fact)
