@@ -25,6 +25,9 @@ CALL_SECONDS: Final = 30.0
 PATIENCE: Final = 60.0
 """How long a call waits in all, in seconds, when Slack says that there were too many."""
 
+_MOST_DOUBLED: Final = 4
+"""So often the pause of a second between tries is doubled."""
+
 Method = Callable[..., Awaitable[AsyncSlackResponse]]
 
 # In the body or, for HTTP 429, in place of it (docs.slack.dev/apis/web-api/rate-limits).
@@ -46,11 +49,7 @@ class CallError(SlackError):
         """Whether Slack may have done it all the same."""
         self.retry_after = retry_after
         """Seconds that Slack wants to be left alone."""
-
-    @property
-    def passing(self) -> bool:
-        """Whether the same call may succeed a little later."""
-        return self.maybe_done or self.code in _TOO_MANY or self.code == "unreachable"
+        self.passing = maybe_done or code in _TOO_MANY or code == "unreachable"
 
 
 def make_client(token: str, base_url: str, session: aiohttp.ClientSession) -> AsyncWebClient:
@@ -96,6 +95,30 @@ class Calls:
                     raise
             await self._clock.sleep(pause)
             waited += pause
+
+    async def until_done(
+        self, method: Method, *, within: float, seconds: float, **arguments: object
+    ) -> Mapping[str, object]:
+        """The same for a call that does no harm when it is done twice. Raises `CallError`.
+
+        Waits out whatever may pass: no try is begun later than `within` seconds after the first,
+        and each is bounded to `seconds`.
+        """
+        until, tries = self._clock.monotonic() + within, 0
+        while True:
+            try:
+                return await called(method(**arguments), seconds)
+            except CallError as error:
+                pause = next_try(error, tries)
+                if not error.passing or self._clock.monotonic() + pause > until:
+                    raise
+            tries += 1
+            await self._clock.sleep(pause)
+
+
+def next_try(error: CallError, tries: int) -> float:
+    """Seconds until a call that failed is tried again, after `tries` others that failed too."""
+    return max(error.retry_after, 2.0 ** min(tries, _MOST_DOUBLED))
 
 
 async def called(

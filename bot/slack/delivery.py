@@ -72,6 +72,7 @@ class Delivering:
         self._last = False
         self._shown: dict[int, Shown] = {}
         self._settled: dict[int, PartText] = {}
+        self._outdated: list[Shown] = []
 
     async def bring_up(self, *, last: bool) -> bool:
         """Bring the thread up to the text; False where that is not to be done yet.
@@ -199,21 +200,40 @@ class Delivering:
         """Make a message say what the part says; False where the pace said: not yet."""
         if shown.sent == part.closed:
             return True
-        may_edit = self._pace.may_edit()
-        if not may_edit and not self._last:
-            return False
-        try:
-            await self._messages.edit(shown, part.closed)
-        except CallError as error:
-            if error.code != "message_not_found":
-                raise
-            log.warning("a message of the reply is gone; it is posted anew")
-            del self._shown[shown.number]
-            self._keep(await self._messages.post(shown.number, part.closed))
-        return True
+        if not shown.fixed:
+            may_edit = self._pace.may_edit()
+            if not may_edit and not self._last:
+                return False
+            try:
+                await self._messages.edit(shown, part.closed)
+            except CallError as error:
+                if error.passing or error.code in _DOES_NOT_FIT:
+                    raise
+                log.warning("a message of the reply can not be edited: %s", error)
+                shown.fixed = True
+            else:
+                return True
+        if not part.final and not self._last:
+            return False  # what is posted anew may be as fixed: once, with all that it shall say
+        return await self._edit(await self._post_instead(shown, part), part)
+
+    async def _post_instead(self, fixed: Shown, part: PartText) -> Shown:
+        """Say a part in another message than the one that cannot be edited, and so also what
+        follows it: the thread is read from top to bottom."""
+        shown = self._keep(await self._messages.post(fixed.number, part.closed))
+        self._outdated.append(fixed)
+        for later in self._shown.values():
+            if later.number > shown.number:
+                later.fixed, later.sent = True, None
+                self._settled.pop(later.number, None)
+        return shown
 
     async def _take_away(self, count: int) -> None:
-        """Delete the messages that the answer, now shorter, has no text for."""
+        """Delete the messages that others stand for, and those that the answer, now shorter, has
+        no text for."""
+        while self._outdated:
+            await self._messages.delete(self._outdated[0])
+            del self._outdated[0]
         for number in sorted(self._shown, reverse=True):
             if number >= count:
                 await self._remove(self._shown[number])

@@ -29,6 +29,7 @@ EVENT_TYPE: Final = "threadpilot_turn"
 
 _STREAM_PATIENCE: Final = 20.0
 """Seconds that a stream waits out a rate limit: it has about 300 s to live."""
+_GONE: Final = "message_not_found"
 _OVER: Final = frozenset({"message_not_in_streaming_state", "stopped_by_user"})
 
 
@@ -45,6 +46,8 @@ class Shown:
     """Whether it is a stream that has not been stopped."""
     started: float = 0.0
     """When its stream was started, on the clock's `monotonic`."""
+    fixed: bool = False
+    """Whether it cannot be edited: what it shall say has to be said in another message."""
     noted_closed: bool = False
     """Whether it is on record as a message that needs no closing."""
 
@@ -164,7 +167,7 @@ class Messages:
             await self.note(shown)
 
     async def delete(self, shown: Shown) -> None:
-        """Take a message away; fine when it has gone already."""
+        """Take a message away, if Slack lets the bot; fine when it has gone already."""
         try:
             await self._client.calls(
                 self._client.web.chat_delete,
@@ -172,8 +175,10 @@ class Messages:
                 ts=shown.ts,
             )
         except CallError as error:
-            if error.code != "message_not_found":
+            if error.passing:
                 raise
+            if error.code != _GONE:
+                log.warning("a message that is not needed any more stays: %s", error)
 
     async def missed(self) -> Sequence[str]:
         """The `ts` of each message of this reply that Slack has and nobody noted, oldest first.

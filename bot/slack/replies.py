@@ -13,7 +13,7 @@ from typing import Final
 from bot.errors import SlackError
 from bot.model import Delivery
 from bot.ports import Clock
-from bot.slack.calls import CallError
+from bot.slack.calls import CallError, next_try
 from bot.slack.delivery import Delivering
 from bot.slack.pace import Pace, set_or_past
 from bot.slack.reply_text import ReplyText
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 FLUSH_CHARS: Final = 1_000
 """So much unsent text does not wait for its time."""
 
-LAST_WAITS: Final = (1.0, 3.0, 9.0)
-"""Seconds between the attempts to show the end, while trouble may pass."""
+FINISH_SECONDS: Final = 120.0
+"""So long the end of an answer is tried while trouble may pass; then it is for a later reply."""
 
 _LONGEST_PAUSE: Final = 30.0
 _CLOSE_SECONDS: Final = 11.0
@@ -46,8 +46,13 @@ class SlackReply:
         self._leaving = False
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._over = asyncio.Event()
+        self._at_the_end: CallError | None = None
+        self.whole = False
+        """Whether `finish` has shown the answer: what else stands in the thread nobody knows."""
         pace.join()
         self._writer = asyncio.create_task(self._write(), name="reply")
+        self._writer.add_done_callback(lambda _: self._over.set())
 
     def append(self, text: str) -> None:
         """`Reply.append`."""
@@ -73,7 +78,14 @@ class SlackReply:
             self._finishing = True
             self._news.set()
             self._urgent.set()
-        await asyncio.shield(self._writer)
+        await set_or_past(self._over, self._clock, FINISH_SECONDS)
+        if not self._writer.done():
+            self._writer.cancel()
+            await asyncio.wait({self._writer}, timeout=_CANCEL_SECONDS)
+        if not self._writer.done() or self._writer.cancelled():
+            raise self._at_the_end or CallError("timeout", "the end", maybe_done=True)
+        self._writer.result()
+        self.whole = True
 
     async def close(self) -> None:
         """End the writing and whatever is open. Bounded to 20 s; never raises for Slack's sake."""
@@ -134,15 +146,18 @@ class SlackReply:
         return min(_LONGEST_PAUSE, interval * float(2 ** min(self._trouble, 8)))
 
     async def _show_the_end(self) -> None:
-        """Show the whole answer. Raises `SlackError` when Slack would not have it."""
-        for wait in LAST_WAITS:
+        """Show the whole answer, trying again for as long as `finish` waits while trouble may
+        pass. Raises `CallError` when Slack would not have it."""
+        tries = 0
+        while True:
             try:
                 await self._delivering.bring_up(last=True)
             except CallError as error:
                 if not error.passing:
                     raise
                 log.warning("the end of the answer could not be shown yet: %s", error)
+                self._at_the_end = error
             else:
                 return
-            await self._clock.sleep(wait)
-        await self._delivering.bring_up(last=True)
+            await self._clock.sleep(next_try(self._at_the_end, tries))
+            tries += 1

@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.model import ThreadKey
 from bot.ports import Clock
-from bot.slack.calls import CallError, Calls
+from bot.slack.calls import CallError, Calls, next_try
 from bot.slack.pace import set_or_past
 
 log = logging.getLogger(__name__)
@@ -27,13 +27,14 @@ WORDS_LAST: Final = 90.0
 (docs.slack.dev/reference/methods/assistant.threads.setStatus)."""
 
 _SECONDS: Final = 8.0
-# agents.sessions.setStatus: the workspace or the app has no agent sessions.
-_NO_SESSIONS: Final = frozenset(
-    {
-        *("feature_disabled", "unknown_method", "not_authorized", "missing_scope"),
-        *("not_allowed_token_type", "access_denied", "no_permission"),
-    }
+"""No call waits longer for its answer."""
+_CANCEL_SECONDS: Final = 1.0
+# agents.sessions.setStatus: the workspace, or the app in all of it, has no agent sessions.
+_NONE_ANYWHERE: Final = frozenset(
+    {"feature_disabled", "unknown_method", "missing_scope", "not_allowed_token_type"}
 )
+# What may be said of one channel or thread, and does not tell about the others.
+_NONE_HERE: Final = frozenset({"not_authorized", "access_denied", "no_permission"})
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class _Place:
 
     owner: Showing | None = None
     users: int = 0
+    native: bool = True
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -62,16 +64,24 @@ class Statuses:
         place.owner = showing = Showing(self, thread)
         return showing
 
-    async def put(self, showing: Showing, *, busy: bool) -> bool:
-        """Set the thread's status if it is still the caller's to set; whether by agent session."""
+    async def put(self, showing: Showing, *, busy: bool) -> float | None:
+        """Set the thread's status if it is still the caller's to set.
+
+        Seconds after which it has to be set again; None where it stays. Raises `CallError`.
+        """
         place = self._places[showing.thread]
         async with place.lock:
             if place.owner is not showing:
-                return True
-            if self._native and await self._set_session(showing.thread, busy=busy):
-                return True
+                return None
+            if self._native and place.native:
+                try:
+                    await self._set_session(showing.thread, busy=busy)
+                except CallError as error:
+                    self._do_without(place, error)
+                else:
+                    return None
             await self._set_words(showing.thread, THINKING if busy else "")
-            return False
+            return WORDS_LAST if busy else None
 
     def forget(self, showing: Showing) -> None:
         """The caller sets nothing any more."""
@@ -82,37 +92,36 @@ class Statuses:
         if place.users == 0:
             del self._places[showing.thread]
 
-    async def _set_session(self, thread: ThreadKey, *, busy: bool) -> bool:
-        """False where the words have to do."""
-        try:
-            await self._calls(
-                self._client.agents_sessions_setStatus,
-                patience=0.0,
-                seconds=_SECONDS,
-                channel_id=thread.channel,
-                thread_ts=thread.root_ts,
-                status="processing" if busy else "active",
-            )
-        except CallError as error:
-            if error.code in _NO_SESSIONS:
-                log.warning("no agent sessions here (%s): no Stop button", error)
-                self._native = False
-                return False
-            log.warning("the status could not be set: %s", error)
-        return True
+    def _do_without(self, place: _Place, error: CallError) -> None:
+        """Go on in words, where there are no agent sessions; raise what is other trouble."""
+        if error.code in _NONE_ANYWHERE:
+            log.warning("no agent sessions in this workspace (%s): no Stop button", error)
+            self._native = False
+        elif error.code in _NONE_HERE:
+            log.warning("no agent session in this thread (%s): no Stop button", error)
+            place.native = False
+        else:
+            raise error
+
+    async def _set_session(self, thread: ThreadKey, *, busy: bool) -> None:
+        await self._calls(
+            self._client.agents_sessions_setStatus,
+            patience=0.0,
+            seconds=_SECONDS,
+            channel_id=thread.channel,
+            thread_ts=thread.root_ts,
+            status="processing" if busy else "active",
+        )
 
     async def _set_words(self, thread: ThreadKey, words: str) -> None:
-        try:
-            await self._calls(
-                self._client.assistant_threads_setStatus,
-                patience=0.0,
-                seconds=_SECONDS,
-                channel_id=thread.channel,
-                thread_ts=thread.root_ts,
-                status=words,
-            )
-        except CallError as error:
-            log.warning("the status could not be set: %s", error)
+        await self._calls(
+            self._client.assistant_threads_setStatus,
+            patience=0.0,
+            seconds=_SECONDS,
+            channel_id=thread.channel,
+            thread_ts=thread.root_ts,
+            status=words,
+        )
 
 
 class Showing:
@@ -122,29 +131,48 @@ class Showing:
         self.thread = thread
         self._statuses = statuses
         self._again = asyncio.Event()
-        self._ended = False
+        self._end_by: float | None = None
         self._keeper = asyncio.create_task(self._keep(), name=f"status of {thread}")
 
     def renew(self) -> None:
         """Slack has taken the status back (a stream that stops does that): show it again."""
         self._again.set()
 
-    async def end(self) -> None:
-        """Take the status back. Bounded to about 8 s; never raises for Slack's sake."""
-        self._ended = True
+    async def end(self, within: float) -> None:
+        """Take the status back. Never raises for Slack's sake.
+
+        Waits out what may pass, `within` seconds in all; there is time for one try in any case.
+        """
+        within = max(within, _SECONDS)
+        self._end_by = self._statuses.clock.monotonic() + within
         self._again.set()
         try:
-            await asyncio.wait({self._keeper}, timeout=_SECONDS + 1)
+            await asyncio.wait({self._keeper}, timeout=within)
+            if not self._keeper.done():
+                log.warning("the status was left behind: Slack did not answer in time")
         finally:
             self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await asyncio.wait({self._keeper}, timeout=_CANCEL_SECONDS)
             self._statuses.forget(self)
 
     async def _keep(self) -> None:
+        tries = 0
         while True:
             self._again.clear()
-            ended = self._ended
-            native = await self._statuses.put(self, busy=not ended)
-            if ended:
+            end_by = self._end_by
+            try:
+                pause, tries = await self._statuses.put(self, busy=end_by is None), 0
+            except CallError as error:
+                pause, tries = self._pause_after(error, tries), tries + 1
+            if end_by is not None and pause is None:
                 return
-            await set_or_past(self._again, self._statuses.clock, None if native else WORDS_LAST)
+            await set_or_past(self._again, self._statuses.clock, pause)
+
+    def _pause_after(self, error: CallError, tries: int) -> float | None:
+        """Seconds until the next try; None where there is to be none."""
+        log.warning("the status could not be set: %s", error)
+        pause = next_try(error, tries)
+        too_late = self._end_by is not None and self._statuses.clock.monotonic() + pause > (
+            self._end_by
+        )
+        return pause if error.passing and not too_late else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -29,6 +30,11 @@ WAITING: Final = "hourglass_flowing_sand"
 
 _PEOPLE_SECONDS: Final = 10.0
 _ASIDE_SECONDS: Final = 10.0
+_UNMARK_SECONDS: Final = 45.0
+"""With the last try less than the 60 s that `bot.waiting` gives it."""
+_LEAVE_SECONDS: Final = 28.0
+"""Leaving a reply, in all: with what it takes to cancel less than the 30 s of `bot.ports`."""
+_MAX_LEFT: Final = 1_000
 _WRITTEN_BY_A_PERSON: Final = frozenset({"", "file_share", "thread_broadcast", "me_message"})
 
 
@@ -43,6 +49,9 @@ class SlackWorkspace:
         self._note_part = note_part
         self._pace = Pace(clock)
         self._statuses = Statuses(client, self._calls, clock)
+        self._left: deque[int] = deque(maxlen=_MAX_LEFT)
+        """The turns whose answer stands in the thread in part or not at all, and nobody knows
+        which; their next reply looks at the thread first."""
 
     @asynccontextmanager
     async def reply_to(
@@ -61,16 +70,24 @@ class SlackWorkspace:
             self._clock,
             showing,
             earlier=earlier,
-            resumed=turn.epoch > 1,
+            resumed=turn.epoch > 1 or turn.id in self._left,
         )
         reply = SlackReply(text, delivering, self._pace, self._clock)
         try:
             yield reply
         finally:
+            self._remember(turn, whole=reply.whole)
+            leave_by = self._clock.monotonic() + _LEAVE_SECONDS
             try:
                 await reply.close()
             finally:
-                await showing.end()
+                await showing.end(leave_by - self._clock.monotonic())
+
+    def _remember(self, turn: Turn, *, whole: bool) -> None:
+        if turn.id in self._left:
+            self._left.remove(turn.id)
+        if not whole:
+            self._left.append(turn.id)
 
     async def people_in(self, thread: ThreadKey) -> frozenset[str]:
         """`Workspace.people_in`. Raises `SlackError`."""
@@ -92,14 +109,19 @@ class SlackWorkspace:
         )
 
     async def unmark_waiting(self, message: Message) -> None:
-        """`Workspace.unmark_waiting`."""
-        await self._aside(
-            self._client.web.reactions_remove,
-            fine="no_reaction",
-            channel=message.thread.channel,
-            timestamp=message.ts,
-            name=WAITING,
-        )
+        """`Workspace.unmark_waiting`: a mark that stays tells of a wait that is over."""
+        try:
+            await self._calls.until_done(
+                self._client.web.reactions_remove,
+                within=_UNMARK_SECONDS,
+                seconds=_ASIDE_SECONDS,
+                channel=message.thread.channel,
+                timestamp=message.ts,
+                name=WAITING,
+            )
+        except CallError as error:
+            if error.code != "no_reaction":
+                log.warning("the mark of a wait was left behind: %s", error)
 
     async def whisper(self, message: Message, sentence: str) -> None:
         """`Workspace.whisper`."""

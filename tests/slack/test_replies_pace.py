@@ -159,9 +159,9 @@ async def test_the_status_of_an_older_reply_does_not_undo_a_newer_one_s(bot: Rep
     older = statuses.show(turn.message.thread)
     newer = statuses.show(turn.message.thread)
     await eventually(lambda: bot.outside.calls("agents.sessions.setStatus"), "work is shown")
-    await older.end()
+    await older.end(8.0)
     assert await _statuses(bot) == ["processing"]
-    await newer.end()
+    await newer.end(8.0)
     assert await _statuses(bot) == ["processing", "active"]
 
 
@@ -183,7 +183,7 @@ async def test_words_are_said_again_before_slack_takes_them_away(bot: Replying) 
     await eventually(waits, "the words have been said")
     await clock.advance(100)
     await eventually(lambda: said(2), "the words are said again")
-    await showing.end()
+    await showing.end(8.0)
     calls = await bot.outside.calls("assistant.threads.setStatus")
     assert [call["arguments"]["status"] for call in calls] == ["is thinking…", "is thinking…", ""]
 
