@@ -177,8 +177,8 @@ class Agent(Protocol):
 class Reply(Protocol):
     """A turn's answer as the thread sees it, in one or more messages. One writer: the turn.
 
-    No call waits for Slack longer than 30 s. `append` and `replace` return at once: the text goes
-    out at Slack's pace. Trouble with Slack on the way changes how the text is delivered, never
+    `append` and `replace` return at once: the text goes out at Slack's pace; `finish` waits for
+    Slack for 120 s at most. Trouble with Slack on the way changes how the text is delivered, never
     the text.
     """
 
@@ -192,8 +192,13 @@ class Reply(Protocol):
 
     async def finish(self, text: str, note: str = "") -> None:
         """Show the whole answer `text`, then `note` (a sentence of the bot's own, set apart),
-        and close. When it returns, the thread shows exactly that. Raises `SlackError` when Slack
-        would not have it by any way of delivery."""
+        and close. When it returns, the thread shows exactly that.
+
+        Raises `SlackError`: with `passing` True when Slack could not be had in that time, and then
+        some, all or none of the answer stands in the thread; another `reply_to` of the same turn,
+        with the parts kept, may finish it, and nothing then stands there twice. With `passing`
+        False Slack would not have it by any way of delivery.
+        """
         ...
 
 
@@ -207,7 +212,8 @@ class Workspace(Protocol):
 
         While it is open the thread shows that the bot works (native status with Stop button).
         `earlier` are the parts that a turn cut short had put out: they are taken over, edited and
-        closed, so that nothing stands in the thread twice. Leaving closes whatever is open and
+        closed, so that nothing stands in the thread twice. The same holds for what an unfinished
+        reply of this turn put out unnoted. Leaving closes whatever is open and
         takes the status back; bounded to 30 s, and never raises for Slack's sake.
         """
         ...
@@ -226,5 +232,5 @@ class Workspace(Protocol):
         ...
 
     async def whisper(self, message: Message, sentence: str) -> None:
-        """Tell the author alone (ephemeral, in the thread). Never raises for Slack's sake."""
+        """Tell the author alone, where the message stands. Never raises for Slack's sake."""
         ...

@@ -1,4 +1,4 @@
-"""The stand-ins of the tests that are not servers: a clock that is moved by hand.
+"""The stand-ins of the tests that are not servers: a clock moved by hand, and one that is quick.
 
 Slack is stood in for by the sandbox (`bot.sandbox`), the model by `tests.scripted_model`; nothing
 else of the world is, and nothing of the bot.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import time
 
 
 class HandClock:
@@ -55,3 +56,18 @@ async def _settle() -> None:
     """Give what has just been woken the turns of the loop that it needs to go to sleep again."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+class QuickClock:
+    """`bot.ports.Clock` on which a second is a fiftieth: pauses end soon, in their order."""
+
+    speed = 50.0
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.speed)

@@ -124,13 +124,14 @@ class SlackWorkspace:
                 log.warning("the mark of a wait was left behind: %s", error)
 
     async def whisper(self, message: Message, sentence: str) -> None:
-        """`Workspace.whisper`."""
+        """`Workspace.whisper`. Slack shows it in a thread only once that has an answer, so beside
+        a message that starts one it goes into the channel."""
         await self._aside(
             self._client.web.chat_postEphemeral,
             fine="",
             channel=message.thread.channel,
             user=message.user,
-            thread_ts=message.thread.root_ts,
+            thread_ts=None if message.starts_thread else message.thread.root_ts,
             markdown_text=defanged(sentence),
         )
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from bot import turns
-from bot.errors import AGENT_SENTENCES, AgentFault
+from bot.errors import AGENT_SENTENCES, AgentFault, BotError
+from bot.model import ThreadKey
+from tests.fakes import QuickClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, a_busy_thread
 from tests.scripted_model import Answer, ScriptedModel
@@ -44,7 +49,8 @@ async def test_an_answer_outlasts_a_slack_that_takes_nothing_for_a_while(
     bots: Bots, slack: Scene, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
-    await bots.start()
+    bots.env["SILENCE_SECONDS"] = "3600"
+    await bots.start(QuickClock())
     for method in ("startStream", "appendStream", "stopStream", "postMessage", "update"):
         await slack.fault(f"chat.{method}", "500", times=10_000)
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
@@ -58,6 +64,67 @@ async def test_an_answer_outlasts_a_slack_that_takes_nothing_for_a_while(
     assert await slack.bot_texts(GENERAL, ts) == ["one two"]
     assert await slack.ephemeral("alice") == []
     assert len(model.requests) == 1
+
+
+async def test_an_ending_that_the_database_does_not_take_is_shown_all_the_same(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """And nobody is told to ask again what is answered already."""
+    model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
+    bots.env["SILENCE_SECONDS"] = "3600"
+    await bots.start(QuickClock())
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    await model.reached()
+    refuse_endings(bots.env["DATA_DIR"])
+    model.release()
+    await slack.until_shown(GENERAL, ts, "one two")
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: second")
+    assert await slack.ephemeral("alice") == []
+
+
+def refuse_endings(data_dir: str) -> None:
+    """Make the database take everything but how a turn ends."""
+    with closing(sqlite3.connect(f"{data_dir}/threadpilot.db", isolation_level=None)) as database:
+        database.execute(
+            "CREATE TRIGGER trouble BEFORE UPDATE OF outcome ON turns WHEN NEW.outcome NOT NULL"
+            " BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+
+
+async def test_stop_counts_from_the_first_moment(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """Also while the session is being opened; and the next question is answered as ever."""
+    model.when("first", Answer(chunks=["never shown"], hold_after=0))
+    bot = await bots.start()
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    thread = ThreadKey(team="T0SANDBOX", channel=GENERAL, root_ts=ts)
+
+    async def stopped() -> bool:
+        await bot.turns.stop(thread, "UALICE")
+        return await slack.shows(GENERAL, ts, turns.STOPPED)
+
+    await slack.wait_for(stopped)
+    assert not await slack.shows(GENERAL, ts, "never shown")
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: second")
+
+
+async def test_a_thread_that_slack_lets_nobody_write_in_blocks_nothing(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """What can never be shown ends its turn; its author alone is told."""
+    await bots.start()
+    for method in ("startStream", "postMessage"):
+        await slack.fault(f"chat.{method}", "error", error="is_archived", times=1_000)
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    assert await slack.until_whispered("alice") == BotError.sentence
+    await slack.clear_faults()
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: second")
+    assert await slack.bot_texts(GENERAL, ts) == ["You said: second"]
+    assert len(model.requests) == 2
 
 
 async def has_failed_often(slack: Scene) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,27 +14,13 @@ from bot.ports import Clock
 from bot.slack.calls import make_client
 from bot.slack.workspace import SlackWorkspace
 from tests.conformance.outside import ALICE, BOT, GENERAL, TEAM, Json, Outside, sandbox_from_outside
+from tests.fakes import QuickClock
 
 ALICE_ID = "UALICE"
 ONE = frozenset({ALICE_ID})
 SEVERAL = frozenset({ALICE_ID, "UBOB"})
 
 _ids = itertools.count(1)
-
-
-class QuickClock:
-    """`bot.ports.Clock` on which a second is a fiftieth: pauses end soon, in their order."""
-
-    speed = 50.0
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic() * self.speed
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / self.speed)
 
 
 @dataclass

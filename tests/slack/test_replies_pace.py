@@ -12,8 +12,8 @@ from bot.slack.calls import CallError, Calls, make_client
 from bot.slack.pace import APPENDS_A_MINUTE, EDITS_A_MINUTE, STARTS_A_MINUTE, Pace, set_or_past
 from bot.slack.status import Statuses
 from tests.conformance.outside import BOT, eventually
-from tests.fakes import HandClock
-from tests.slack.replying import QuickClock, Replying, replying
+from tests.fakes import HandClock, QuickClock
+from tests.slack.replying import Replying, replying
 
 
 @pytest.fixture
