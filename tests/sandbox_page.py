@@ -66,14 +66,23 @@ class Page:
             f"{css} gone",
         )
 
-    def press(self, css: str, text: str = "") -> None:
-        """Click on what is there, as soon as it is there."""
+    def do(self, css: str, text: str, act: Callable[[WebElement], object]) -> None:
+        """Do something with what is there, as soon as it is there; again, where the page drew it
+        anew in between."""
 
-        def click() -> bool:
-            self.sees(css, text).click()
+        def done() -> bool:
+            act(self.sees(css, text))
             return True
 
-        self.until(click, f"{css} to press")
+        self.until(done, f"{css} to do something with")
+
+    def press(self, css: str, text: str = "") -> None:
+        """Click on what is there."""
+        self.do(css, text, lambda element: element.click())
+
+    def hover(self, css: str, text: str) -> None:
+        """Put the pointer on what is there."""
+        self.do(css, text, lambda one: ActionChains(self.driver).move_to_element(one).perform())
 
     def write(self, text: str) -> None:
         """Type into the channel's composer and send it."""
@@ -87,10 +96,9 @@ class Page:
 
     def menu_of(self, text: str) -> None:
         """Open the menu of the message that has this text."""
-        message = self.sees(".message", text)
-        ActionChains(self.driver).move_to_element(message).perform()
         more = ".message-tools [aria-haspopup=menu]:last-child"
-        message.find_element(By.CSS_SELECTOR, more).click()
+        self.hover(".message", text)
+        self.do(".message", text, lambda one: one.find_element(By.CSS_SELECTOR, more).click())
         self.sees(".menu", "")
 
     def tells(self) -> str:

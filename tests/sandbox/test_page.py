@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
@@ -80,8 +80,7 @@ def test_a_task_card_says_how_far_the_task_is(page: AppsPage) -> None:
     page.write("@threadpilot tasks")
     page.sees(".thread .task-in_progress", "Read the docs")
     page.stage.go_on()
-    card = page.sees(".thread .task-complete", "Read the docs")
-    card.find_element(By.TAG_NAME, "summary").click()
+    page.press(".thread .task-complete summary", "Read the docs")
     page.sees(".thread .task-complete", "Found 3 pages")
     page.sees(".thread .message", "That is it.")
 
@@ -99,7 +98,7 @@ def test_a_button_asks_first_where_the_app_wishes_so_and_then_tells_the_app(page
 
 def test_a_choice_is_told_to_the_app(page: AppsPage) -> None:
     page.write("@threadpilot buttons")
-    Select(page.sees(".thread select", "")).select_by_visible_text("Large")
+    page.do(".thread select", "", lambda one: Select(one).select_by_visible_text("Large"))
     page.sees(".thread .message", "Chosen: large")
 
 
@@ -135,8 +134,8 @@ def test_a_form_can_be_left(page: AppsPage, way: str) -> None:
 
 def test_a_command_in_a_thread_is_refused_as_slack_does_and_is_not_lost(page: AppsPage) -> None:
     page.write("Hello")
-    page.sees(".main .message", "Hello").click()
-    ActionChains(page.driver).move_to_element(page.sees(".main .message", "Hello")).perform()
+    page.press(".main .message", "Hello")
+    page.hover(".main .message", "Hello")
     page.press(".main .message-tools [aria-label='Reply in thread']")
     page.reply("/form")
     page.sees(".toast", "can't be used in threads")
@@ -247,7 +246,7 @@ def test_a_reaction_is_added_counted_and_taken_back(page: AppsPage) -> None:
     page.sees(".reaction.mine", "2")
     page.press(".reaction.mine")
     page.sees(".reaction:not(.mine)", "1")
-    ActionChains(page.driver).move_to_element(page.sees(".message", "React")).perform()
+    page.hover(".message", "React")
     page.press(".message-tools [aria-label='Add a reaction']")
     page.press(".picker-item[title=':heart:']")
     page.sees(".reaction.mine[title*=':heart:']", "1")
