@@ -46,6 +46,7 @@ def run() -> int:
         return 2
     except BotError as error:
         print(f"threadpilot stops: {error}", file=sys.stderr)
+        print("To find out more, run: threadpilot doctor", file=sys.stderr)
         return 1
     return 0
 

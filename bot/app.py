@@ -92,7 +92,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 
 
 async def serve(settings: Settings) -> None:
-    """Run the bot until SIGTERM or Ctrl-C; while it is still starting, they end it at once.
+    """Run the bot until SIGTERM or Ctrl-C; while it is still starting, they cut that short.
 
     Raises `BotError` when it cannot start.
     """
@@ -100,9 +100,9 @@ async def serve(settings: Settings) -> None:
     bot = asyncio.create_task(_until(asked, up, settings))
 
     def stop() -> None:
-        asked.set()
-        if not up.is_set():
+        if not asked.is_set() and not up.is_set():
             bot.cancel()
+        asked.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
@@ -136,9 +136,9 @@ def _door(settings: Settings, clock: Clock, store: Store) -> Door:
     if settings.slack_mode == "http":
 
         async def ready() -> bool:
-            """Messages can be taken while the database answers; the runtime is started anew by
+            """Messages can be taken while the database takes them; the runtime is started anew by
             the turn that needs it."""
-            await store.find("", "", "")
+            await store.check()
             return True
 
         return SignedHttp(

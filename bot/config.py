@@ -225,7 +225,10 @@ class Settings:
 
 def load_settings(env: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
     """The settings from `.env`, where there is one, overruled by the environment."""
-    written = {name: value for name, value in dotenv_values(dotenv).items() if value is not None}
+    try:
+        written = {name: text for name, text in dotenv_values(dotenv).items() if text is not None}
+    except (OSError, UnicodeError):
+        raise SettingsError([f"{dotenv}: give a readable text file in UTF-8."]) from None
     return Settings.from_env({**written, **(os.environ if env is None else env)})
 
 
@@ -353,8 +356,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _path(given: str) -> Path:
+    try:
+        path = Path(given).expanduser().absolute()
+        path.exists()
+    except (OSError, RuntimeError):
+        raise ValueError("give a path that can be used on this machine.") from None
+    return path
+
+
 def _folder(given: str) -> Path:
-    path = Path(given).expanduser().absolute()
+    path = _path(given)
     if path.exists() and not path.is_dir():
         raise ValueError("give a folder; there is a file of that name.")
     return path
@@ -363,7 +375,7 @@ def _folder(given: str) -> Path:
 def _file(given: str) -> Path | None:
     if not given:
         return None
-    path = Path(given).expanduser().absolute()
+    path = _path(given)
     if not path.is_file():
         raise ValueError("there is no such file; leave it out to use the installed runtime.")
     return path

@@ -40,8 +40,9 @@ DELETED_TOO_LATE = (
 
 RETRY_FIRST_SECONDS = 0.1
 RETRY_MOST_SECONDS = 30.0
-SETTLE_SECONDS = 6 * 3600.0
-"""How long an ending on record is tried to be shown, while Slack is in trouble."""
+SETTLE_SECONDS = 3600.0
+"""How long an ending on record is tried to be shown, while Slack is in trouble. Until then it holds
+its thread and its person's place."""
 LOOK_SECONDS = 30.0
 """How often it is looked for waiting turns that nobody has told of."""
 CANCEL_SECONDS = 45.0

@@ -130,6 +130,10 @@ class ThreadStore(Protocol):
 class Store(InboxStore, ThreadStore, Protocol):
     """The whole database."""
 
+    async def check(self) -> None:
+        """Raise `StoreError` unless a message could be recorded just now."""
+        ...
+
 
 class AgentSession(Protocol):
     """One live session of the runtime. One prompt at a time: the caller sees to it."""

@@ -86,10 +86,10 @@ class Sessions:
         except BaseException:
             await self._forget_opening(session_id)
             raise
-        async with self._changed:
-            self._opening.discard(session_id)
-            self._live[session_id] = _Live(session)
-            self._changed.notify_all()
+        # No await from here on: cancelled at one, the session would be open and nobody's. Nobody
+        # has to be told: the place is taken as before, and the session is held.
+        self._opening.discard(session_id)
+        self._live[session_id] = _Live(session)
         return session
 
     async def _live_or_place(

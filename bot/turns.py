@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.answer import Answer
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, BotError, SlackError, StoreError
@@ -48,9 +48,16 @@ FOR_OTHERS = (
     "Several people write in this thread, so I can't tell whether your message was for me. "
     "Mention me, and I'll answer."
 )
+UNSURE = (
+    "I can't find out just now who takes part in this thread, so I don't know whether your message "
+    "was for me. Mention me, and I'll answer."
+)
 
 # ------------------------------------------------------------------------------------------------
 
+PEOPLE_TRIES = 3
+PEOPLE_PAUSE_SECONDS = 1.0
+"""Doubled with each try."""
 RECORD_TRIES = 8
 RECORD_PAUSE_SECONDS = 0.1
 """Doubled with each try: the database gets about 25 s in all to come back."""
@@ -99,13 +106,15 @@ class Turns:
         with about(turn):
             started = self._clock.monotonic()
             log.info("turn begins: %s by %s", turn.message.trigger, turn.message.user)
-            thread = await self._thread(turn.message)
-            if thread is None:
-                await self._store.finish(turn, TurnState.WITHDRAWN)
-                await self._workspace.whisper(turn.message, FOR_OTHERS)
-                log.info("turn ends: the message may have been for others")
-                return
+            thread = await self._on_record(turn.message)
             sentence = refusal(turn.message, max_chars=self._max_message_chars)
+            if not thread.people_known:
+                thread = await self._with_people(thread)
+                if turn.message.trigger is Trigger.FOLLOW_UP and len(thread.people) > 1:
+                    await self._leave_to_others(turn)
+                    return
+                if turn.message.trigger is Trigger.FOLLOW_UP and not thread.people_known:
+                    sentence = UNSURE
             if sentence:
                 await self._tell(turn, thread, Ending(state=TurnState.REFUSED, note=sentence))
             else:
@@ -126,10 +135,7 @@ class Turns:
                 return
             ending = turn.ending or Ending(state=TurnState.LOST, note=LOST)
             log.warning("turn was cut short; it is settled as %s", ending.state)
-            thread = await self._store.thread(turn.message.thread)
-            if thread is None:
-                raise _not_on_record(turn.message)
-            await self._tell(turn, thread, ending)
+            await self._tell(turn, await self._on_record(turn.message), ending)
 
     async def stop(self, thread: ThreadKey, by: str) -> None:
         """Stop the thread's running answer, if there is one; what is shown stays. Whoever sees the
@@ -141,26 +147,36 @@ class Turns:
         log.info("%s stops the answer in thread %s", by, thread)
         await asking.stop()
 
-    async def _thread(self, message: Message) -> Thread | None:
-        """The turn's thread, with everybody in it; None when the message may be for others.
-
-        Who takes part is asked of Slack once, where the bot was called into the middle of a
-        thread. While that is not known, a message without a mention is not taken for its own.
-        """
+    async def _on_record(self, message: Message) -> Thread:
+        """The thread of an accepted message."""
         thread = await self._store.thread(message.thread)
         if thread is None:
-            raise _not_on_record(message)
-        if thread.people_known:
-            return thread
-        try:
-            people = await self._workspace.people_in(message.thread)
-        except SlackError as error:
-            log.warning("who takes part in the thread could not be found out: %s", error)
-            return None if message.trigger is Trigger.FOLLOW_UP else thread
-        await self._store.note_people(message.thread, people)
-        thread = await self._store.thread(message.thread) or thread
-        alone = len(thread.people) <= 1
-        return thread if alone or message.trigger is not Trigger.FOLLOW_UP else None
+            raise StoreError(f"thread {message.thread} of an accepted message is not on record")
+        return thread
+
+    async def _with_people(self, thread: Thread) -> Thread:
+        """A thread that the bot was called into the middle of, with everybody in it: asked of
+        Slack, and asked again through passing trouble. As it was where that is in vain."""
+        pause = PEOPLE_PAUSE_SECONDS
+        for tries_left in reversed(range(PEOPLE_TRIES)):
+            try:
+                people = await self._workspace.people_in(thread.key)
+            except SlackError as error:
+                log.warning("who takes part in the thread could not be found out: %s", error)
+                if not (error.passing and tries_left):
+                    return thread
+            else:
+                await self._store.note_people(thread.key, people)
+                return replace(thread, people=thread.people | people, people_known=True)
+            await self._clock.sleep(pause)
+            pause *= 2
+        return thread
+
+    async def _leave_to_others(self, turn: Turn) -> None:
+        """End the turn of a message that people may have meant for each other."""
+        await self._workspace.whisper(turn.message, FOR_OTHERS)
+        await self._store.finish(turn, TurnState.WITHDRAWN)
+        log.info("turn ends: the message may have been for others")
 
     async def _tell(self, turn: Turn, thread: Thread, ending: Ending) -> None:
         """End a turn that the model is not asked for."""
@@ -276,7 +292,3 @@ async def _follow(session: AgentSession, prompt: str, answer: Answer, reply: Rep
                 case AnswerStopped():
                     stopped = True
     return stopped
-
-
-def _not_on_record(message: Message) -> StoreError:
-    return StoreError(f"thread {message.thread} of an accepted message is not on record")

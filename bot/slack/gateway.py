@@ -24,7 +24,7 @@ from bot.slack.events import Identity
 from bot.slack.home import Home
 from bot.slack.intake import Callbacks, Intake
 from bot.slack.people import People
-from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, REFUSED
+from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, OUT_OF_REACH, REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ async def who_are_we(client: AsyncWebClient) -> Identity:
     except SlackError as error:
         if error.code in REFUSED:
             raise SlackError(error.code, BOT_REFUSED.format(code=error.code)) from error
-        raise
+        raise SlackError(error.code, OUT_OF_REACH) from error
     found = [answer.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
     match found:
         case [str(team), str(user), str(bot), str(name)]:

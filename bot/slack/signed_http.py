@@ -68,9 +68,10 @@ class SignedHttp:
         try:
             try:
                 await web.TCPSite(runner, self.host, self.port).start()
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
+                why = getattr(error, "strerror", None) or "refused"
                 fault = (
-                    f"Cannot listen on {self.host}:{self.port} ({error.strerror or 'refused'}): "
+                    f"Cannot listen on {self.host}:{self.port} ({why}): "
                     "choose another HTTP_PORT or HTTP_HOST, or end the program that has it."
                 )
                 raise SettingsError([fault]) from error

@@ -28,7 +28,7 @@ from bot.errors import SlackError
 from bot.ports import Clock
 from bot.slack.calls import called
 from bot.slack.intake import Intake
-from bot.slack.tokens import APP_REFUSED, REFUSED
+from bot.slack.tokens import APP_REFUSED, OUT_OF_REACH, REFUSED
 
 log = logging.getLogger(__name__)
 sdk_log = logging.getLogger(f"{__name__}.sdk")
@@ -52,6 +52,7 @@ class _WithoutTickets(logging.Filter):
 
 
 sdk_log.addFilter(_WithoutTickets())
+sdk_log.setLevel(logging.INFO)  # below that the SDK prints every frame: what people write, tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ async def _address(client: AsyncWebClient, app_token: str) -> str:
     except SlackError as error:
         if error.code in REFUSED:
             raise SlackError(error.code, APP_REFUSED.format(code=error.code)) from error
-        raise
+        raise SlackError(error.code, OUT_OF_REACH) from error
     address = answer.get("url")
     if not isinstance(address, str):
         raise SlackError("no_address", "apps.connections.open answered without an address")
@@ -182,17 +183,26 @@ class _Keeper:
         down = 0
         while True:
             await self._door.clock.sleep(self._door.ping_seconds)
-            down = 0 if await self._line.client.is_connected() else down + 1
-            if down >= _REPLACE_AFTER:
-                log.warning("the line to Slack stays down; starting anew")
-                await self.close()
-                self.begin()
-                down = 0
-            elif down >= _NEW_TICKET_AFTER:
-                # The SDK would use the same ticket again and again, and it is good for one
-                # connection only; without one it asks for a new one.
-                log.warning("the line to Slack is down; asking for a new ticket")
-                self._line.client.wss_uri = None
+            try:
+                down = await self._mend(down)
+            except Exception:
+                log.exception("the line to Slack could not be looked after; trying again")
+
+    async def _mend(self, down: int) -> int:
+        """Look at the line once; how often in a row it was down, this time included."""
+        if await self._line.client.is_connected():
+            return 0
+        if down + 1 >= _REPLACE_AFTER:
+            log.warning("the line to Slack stays down; starting anew")
+            await self.close()
+            self.begin()
+            return 0
+        if down + 1 >= _NEW_TICKET_AFTER:
+            # The SDK would use the same ticket again and again, and it is good for one connection
+            # only; without one it asks for a new one.
+            log.warning("the line to Slack is down; asking for a new ticket")
+            self._line.client.wss_uri = None
+        return down + 1
 
     async def close(self) -> None:
         """Give up the line; bounded."""

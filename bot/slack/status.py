@@ -69,7 +69,9 @@ class Statuses:
 
         Seconds after which it has to be set again; None where it stays. Raises `CallError`.
         """
-        place = self._places[showing.thread]
+        place = self._places.get(showing.thread)
+        if place is None:
+            return None
         async with place.lock:
             if place.owner is not showing:
                 return None

@@ -34,3 +34,7 @@ NOT_A_BOT: Final = (
     "SLACK_BOT_TOKEN is not a bot's. Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
     "Permissions."
 )
+OUT_OF_REACH: Final = (
+    "Slack cannot be reached, or does not answer as it should. Look at the network, the proxy and "
+    "SLACK_API_URL; `threadpilot doctor` looks at all of it."
+)

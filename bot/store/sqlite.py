@@ -68,6 +68,9 @@ class SqliteStore:
         self._clock = clock
         self._bounds = bounds
 
+    async def check(self) -> None:
+        await self._writer.do(_nothing)
+
     # Turns
 
     async def accept(self, message: Message) -> Accepted:
@@ -130,3 +133,7 @@ class SqliteStore:
             return await self._reading.run(query)
         except Exception as error:
             raise store_error(error) from error
+
+
+def _nothing(database: sqlite3.Connection) -> None:  # a write that writes nothing
+    """It takes the lock that every write takes."""

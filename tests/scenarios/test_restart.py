@@ -157,6 +157,21 @@ async def run(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
     return process.returncode or 0, out.decode() + err.decode()
 
 
+async def test_what_people_and_the_model_write_is_not_logged_whatever_the_level(
+    env: dict[str, str], slack: Scene
+) -> None:
+    env["LOG_LEVEL"] = "DEBUG"
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot zebrafish")
+        await slack.until_shown(GENERAL, ts, "You said: zebrafish")
+        await slack.command("alice", GENERAL, "/copilot", "walrus")
+        process.send_signal(signal.SIGTERM)
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert b"turn ends" in said
+    for canary in (b"zebrafish", b"walrus", b"xoxb-", b"xapp-", b"verification"):
+        assert canary not in said
+
+
 async def test_wrong_settings_are_all_told_and_exit_with_2(env: dict[str, str]) -> None:
     env.update(SLACK_BOT_TOKEN="", MAX_TURNS="many")
     status, said = await run("run", env=env)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from bot import turns
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError
 from bot.model import ThreadKey
@@ -31,11 +33,11 @@ async def test_who_takes_part_cannot_be_found_out_so_the_bot_does_not_butt_in(
 ) -> None:
     await bots.start()
     ts = await slack.say("bob", GENERAL, "lunch?")
-    await slack.fault("conversations.replies", "500", times=100)
+    await slack.fault("conversations.replies", "error", error="missing_scope", times=100)
     await slack.say("alice", GENERAL, "@threadpilot what is good for lunch?", thread_ts=ts)
     await slack.until_answered(GENERAL, ts)
     await slack.say("alice", GENERAL, "shall we go?", thread_ts=ts)
-    assert await slack.until_whispered("alice") == turns.FOR_OTHERS
+    await slack.until_shown(GENERAL, ts, turns.UNSURE)
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "@threadpilot thanks", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: thanks")
@@ -90,6 +92,25 @@ def refuse_endings(data_dir: str) -> None:
             "CREATE TRIGGER trouble BEFORE UPDATE OF outcome ON turns WHEN NEW.outcome NOT NULL"
             " BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
+
+
+@pytest.mark.parametrize("door", ["http"], indirect=True)
+@pytest.mark.usefixtures("door")
+async def test_not_ready_while_no_message_can_be_taken(bots: Bots, slack: Scene) -> None:
+    await bots.start()
+    address = f"http://127.0.0.1:{bots.env['HTTP_PORT']}"
+
+    async def status(path: str) -> int:
+        async with slack.http.get(address + path) as answer:
+            return answer.status
+
+    assert (await status("/readyz"), await status("/healthz")) == (200, 200)
+    database = sqlite3.connect(f"{bots.env['DATA_DIR']}/threadpilot.db", isolation_level=None)
+    with closing(database):
+        database.execute("BEGIN EXCLUSIVE")
+        assert (await status("/readyz"), await status("/healthz")) == (503, 200)
+        database.execute("ROLLBACK")
+    assert await status("/readyz") == 200
 
 
 async def test_stop_counts_from_the_first_moment(

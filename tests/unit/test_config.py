@@ -77,6 +77,9 @@ def test_http_mode_needs_the_signing_secret_and_no_app_token() -> None:
         ("COPILOT_CLI_PATH", "/no/such/copilot", "no such file"),
         ("LOG_LEVEL", "LOUD", "choose one of"),
         ("DATA_DIR", __file__, "a folder"),
+        ("DATA_DIR", "~nosuchperson/data", "a path that can be used"),
+        ("DATA_DIR", "x" * 300, "a path that can be used"),
+        ("COPILOT_CLI_PATH", "~nosuchperson/copilot", "a path that can be used"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy(name: str, value: str, words: str) -> None:
@@ -116,6 +119,13 @@ def test_the_environment_overrules_the_env_file(tmp_path: Path) -> None:
     assert settings.slack_bot_token == "xoxb-sandbox"
     assert settings.max_turns == 9
     assert settings.github_token == "gho_x"
+
+
+def test_an_env_file_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(b"SLACK_BOT_TOKEN=\xff\xfe")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load_settings(SANDBOX, dotenv)
 
 
 def test_the_api_address_gets_its_last_slash() -> None:
