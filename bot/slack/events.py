@@ -74,13 +74,15 @@ class Ignored:
     """Nothing for the bot; `reason` is for the log."""
 
     reason: str
+    notable: bool = False
+    """Whether an operator would want to see it; what people say to each other is not."""
 
 
 Fact = Message | Edited | Deleted | Stopped | HomeOpened | Ignored
 
-MALFORMED = Ignored(reason="malformed")
+MALFORMED = Ignored(reason="malformed", notable=True)
 _OURS = Ignored(reason="our own")
-_BOT = Ignored(reason="a bot's")
+_BOT = Ignored(reason="a bot's", notable=True)
 
 _ID = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
 _EVENT_ID = re.compile(r"[!-~]{1,200}", re.ASCII)

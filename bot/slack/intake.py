@@ -170,7 +170,7 @@ class Intake:
         if body.get("type") == "event_callback":
             fact = read_event(body, self._us)
             if isinstance(fact, Ignored):
-                log.debug("ignored: %s", fact.reason)
+                log.log(logging.INFO if fact.notable else logging.DEBUG, "ignored: %s", fact.reason)
                 return BoltResponse(status=200, body="")
             if isinstance(fact, Message) and not await self._on_disk(fact):
                 return BoltResponse(status=503, body="")

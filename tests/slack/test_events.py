@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.model import Message, ThreadKey, Trigger
 from bot.slack.events import (
+    MALFORMED,
     Deleted,
     Edited,
     HomeOpened,
@@ -181,7 +182,7 @@ def test_a_message_without_its_channel_time_or_person_is_malformed(
 @pytest.mark.parametrize("event_id", [None, "", 5, "x" * 300, "a b"])
 def test_an_event_without_an_id_cannot_be_told_from_its_repeats(event_id: object) -> None:
     body = payload(message(text="<@U0PILOT> hi"), event_id=event_id)
-    assert read_event(body, US) == Ignored(reason="malformed")
+    assert read_event(body, US) == MALFORMED
 
 
 def test_the_workspace_is_the_one_we_are_installed_in() -> None:
@@ -334,7 +335,7 @@ def test_a_deletion_names_the_message_and_its_author() -> None:
     event["previous_message"] = {"user": "U0PILOT", "bot_id": "B0PILOT"}
     assert isinstance(read_event(payload(event), US), Ignored)
     event["previous_message"] = None
-    assert read_event(payload(event), US) == Ignored(reason="malformed")
+    assert read_event(payload(event), US) == MALFORMED
 
 
 def test_the_tombstone_of_a_message_with_replies_is_its_deletion() -> None:
@@ -347,7 +348,7 @@ def test_the_tombstone_of_a_message_with_replies_is_its_deletion() -> None:
 
 @pytest.mark.parametrize("now", [None, 5, {}, {"user": "UALICE"}, {"user": "UALICE", "ts": 5}])
 def test_an_edit_of_nothing_is_malformed(now: object) -> None:
-    assert read_event(edit(now, {}), US) == Ignored(reason="malformed")
+    assert read_event(edit(now, {}), US) == MALFORMED
 
 
 def test_stop_names_the_thread_and_who_pressed_it() -> None:
@@ -364,7 +365,7 @@ def test_stop_names_the_thread_and_who_pressed_it() -> None:
         thread=thread, user="UALICE", at="1790000002.000000"
     )
     del event["thread_ts"]
-    assert read_event(payload(event), US) == Ignored(reason="malformed")
+    assert read_event(payload(event), US) == MALFORMED
 
 
 @pytest.mark.parametrize("tab", ["home", "messages"])
@@ -372,7 +373,7 @@ def test_opening_the_bots_page_names_the_tab(tab: str) -> None:
     event = {"type": "app_home_opened", "user": "UALICE", "channel": "D0ALICE", "tab": tab}
     opened = HomeOpened(user="UALICE", tab=tab, channel="D0ALICE")
     assert read_event(payload(dict(event)), US) == opened
-    assert read_event(payload({**event, "tab": "about"}), US) == Ignored(reason="malformed")
+    assert read_event(payload({**event, "tab": "about"}), US) == MALFORMED
 
 
 def test_an_unknown_event_is_ignored_by_its_name() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import io
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlencode
@@ -264,6 +265,21 @@ async def test_events_that_are_not_for_us_are_taken_and_left_alone(
     """Slack would only bring them again."""
     assert await slack.event(event) == 200
     assert slack.ears.heard == []
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ({"type": "app_mention", "text": "<@U0PILOT> hi"}, "ignored: malformed"),
+        (mention(bot_id="BOTHER"), "ignored: a bot's"),
+    ],
+)
+async def test_what_is_odd_leaves_a_line_in_the_log(
+    slack: Slack, event: dict[str, object], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="bot"):
+        assert await slack.event(event) == 200
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize(
