@@ -156,7 +156,7 @@ async def test_a_thread_of_two_people_is_answered_only_when_the_bot_is_mentioned
     await slack.say("bob", GENERAL, "I think so too", thread_ts=ts)
     await slack.say("alice", GENERAL, "do you?", thread_ts=ts)
     await slack.say("bob", GENERAL, "@threadpilot two", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.until_shown(GENERAL, ts, "You said: two")
     assert await slack.bot_texts(GENERAL, ts) == ["You said: one", "You said: two"]
 
 
