@@ -108,7 +108,6 @@ class Inbox:
             self._signs.whisper(message, FULL)
         elif accepted.acceptance is Acceptance.SCHEDULED and accepted.turn is not None:
             self._accepted[accepted.turn.id] = accepted.turn
-            self._woken.set()
         return accepted
 
     async def edited(self, team: str, channel: str, ts: str, text: str) -> bool:

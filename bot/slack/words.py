@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bot import refusals
 from bot.errors import BotError
 
 NAME: Final = "Threadpilot"
@@ -11,9 +12,7 @@ NAME: Final = "Threadpilot"
 # One sentence each ------------------------------------------------------------------------------
 
 WENT_WRONG: Final = BotError.sentence
-OUTSIDER: Final = (
-    "Sorry, I only answer people of this workspace. Please ask one of them to put your question."
-)
+OUTSIDER: Final = refusals.OUTSIDER
 NO_QUESTION: Final = "There is no question yet. Please write what you would like to know."
 TOO_LONG: Final = (
     "That is {length:,} characters and I take up to {limit:,} here. Please shorten it, "
