@@ -10,7 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from bot import __version__, app, demo, doctor
+from bot import __version__, demo, doctor, serving, shell
 from bot.config import load_settings
 from bot.errors import BotError, SettingsError
 from bot.logs import start_logging
@@ -19,6 +19,7 @@ from bot.sandbox import __main__ as sandbox
 _OWN_ARGUMENTS = {
     "demo": ("the bot in a Slack workspace on localhost, with a small local model", demo.main),
     "doctor": ("check tokens, scopes, runtime, model and database", doctor.main),
+    "sessions": ("list, reset, delete, clean up and export sessions", shell.main),
     "sandbox": ("the Slack workspace on localhost, alone", sandbox.main),
 }
 
@@ -38,7 +39,7 @@ def run() -> int:
     try:
         settings = load_settings()
         start_logging(settings.log_level, settings.secrets)
-        asyncio.run(app.serve(settings))
+        asyncio.run(serving.serve(settings))
     except SettingsError as error:
         print("threadpilot cannot start, because of its settings:", file=sys.stderr)
         for fault in error.faults:

@@ -6,34 +6,55 @@ sessions, stop the runtime, close the database.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.answering import Answering
+from bot.assembly import Parts, handlers
+from bot.cards import told
+from bot.choosing import Choosing
+from bot.cleanup import Cleanup
 from bot.clock import SystemClock
+from bot.comparing import Comparing
 from bot.config import Settings
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.inbox import Inbox
+from bot.limits import Limits
+from bot.locks import folder_of_sessions
+from bot.orders import words
+from bot.orders.access import Access, Doorkeeping
+from bot.orders.desk import Desk
+from bot.orders.gate import Gate
+from bot.orders.home import HomePage
+from bot.orders.home_workspace import Doing
+from bot.orders.reading import Known
+from bot.orders.verbs import NAMES
 from bot.ports import Clock, Store
+from bot.prewarming import Prewarming
+from bot.quoting import Quoting
+from bot.records import Scope, Topic
+from bot.roles import load_roles
 from bot.sessions import Sessions
+from bot.slack import surface
+from bot.slack.adapters import Adapters, adapters
 from bot.slack.calls import open_client
-from bot.slack.events import Deleted, Edited, Stopped
-from bot.slack.gateway import Door, SlackGateway
+from bot.slack.events import Deleted, Edited, Identity, Stopped
+from bot.slack.gateway import Door, SlackGateway, who_are_we
 from bot.slack.intake import Callbacks
+from bot.slack.orders import OrderCounter
 from bot.slack.signed_http import SignedHttp
 from bot.slack.socket_mode import SocketMode
 from bot.slack.workspace import SlackWorkspace
 from bot.store import open_store
+from bot.tending import Keeping, Tending
 from bot.turns import Turns
 
 log = logging.getLogger(__name__)
-
-READY = "threadpilot is ready: it hears Slack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,79 +64,171 @@ class Bot:
     inbox: Inbox
     turns: Turns
     sessions: Sessions
+    tending: Tending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _World:
+    """What the bot has to do with: its database, its runtime, its workspace."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    client: AsyncWebClient
+    us: Identity
+    agent: CopilotAgent
+    slack: Adapters
+    sessions: Sessions
+    choosing: Choosing
 
 
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Bot]:
     """A whole bot, hearing Slack while inside. Raises `BotError` when a part does not open."""
-    clock = clock or SystemClock()
     async with AsyncExitStack() as opened:
-        store = await opened.enter_async_context(
-            open_store(settings.data_dir, clock=clock, per_user=settings.max_turns_per_user)
+        world = await _open(opened, settings, clock or SystemClock())
+        async with _working(opened, world) as bot:
+            yield bot
+
+
+async def _open(opened: AsyncExitStack, settings: Settings, clock: Clock) -> _World:
+    """Open what the bot has to do with; `opened` closes it. Raises `BotError`."""
+    roles = load_roles(settings.roles_file, taken=frozenset(NAMES))
+    store = await opened.enter_async_context(
+        open_store(settings.data_dir, clock=clock, per_user=settings.max_turns_per_user)
+    )
+    client = await opened.enter_async_context(
+        open_client(settings.slack_bot_token, settings.slack_api_url)
+    )
+    us = await who_are_we(client)
+    agent = await opened.enter_async_context(CopilotAgent(runtime_options(settings, clock)))
+    sessions = Sessions(agent, size=settings.max_sessions, wait_seconds=settings.pool_seconds)
+    opened.push_async_callback(sessions.close)
+    await agent.start()
+    choosing = Choosing(store, agent, roles, model=settings.model, clock=clock)
+    await opened.enter_async_context(choosing.running())
+    return _World(
+        settings=settings,
+        clock=clock,
+        store=store,
+        client=client,
+        us=us,
+        agent=agent,
+        slack=adapters(client, us, clock),
+        sessions=sessions,
+        choosing=choosing,
+    )
+
+
+@asynccontextmanager
+async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
+    """Take messages and orders while inside. Raises `BotError`."""
+    settings, store, clock = world.settings, world.store, world.clock
+    access = Access(world.slack.people, _doorkeeping(settings))
+    limits = Limits(store, clock, per_day=settings.max_turns_per_day)
+    gate = Gate(access, limits)
+    prewarming = Prewarming(store, world.sessions, world.choosing)
+    opened.push_async_callback(prewarming.close)
+    workspace = SlackWorkspace(world.client, clock, note_part=store.note_part)
+    turns = Turns(
+        store,
+        workspace,
+        clock,
+        answering=_answering(world),
+        gate=gate,
+        max_message_chars=settings.max_message_chars,
+    )
+    inbox = Inbox(
+        *(store, clock, workspace, turns),
+        max_turns=settings.max_turns,
+        drain_seconds=settings.shutdown_seconds,
+        on_waiting=prewarming.for_turn,
+    )
+    cleanup = Cleanup(
+        *(store, world.agent, world.sessions, clock),
+        sessions=folder_of_sessions(settings.data_dir),
+    )
+    board = world.slack.board
+    by_verb = handlers(
+        Parts(
+            store=store,
+            agent=world.agent,
+            sessions=world.sessions,
+            choosing=world.choosing,
+            inbox=inbox,
+            turns=turns,
+            access=access,
+            people=world.slack.people,
+            board=board,
+            cleanup=cleanup,
+            limits=limits,
+            clock=clock,
+            command=surface.COMMAND,
         )
-        client = await opened.enter_async_context(
-            open_client(settings.slack_bot_token, settings.slack_api_url)
-        )
-        agent = await opened.enter_async_context(CopilotAgent(runtime_options(settings, clock)))
-        sessions = Sessions(agent, size=settings.max_sessions)
-        opened.push_async_callback(sessions.close)
-        workspace = SlackWorkspace(client, clock, note_part=store.note_part)
-        turns = Turns(
-            store,
-            sessions,
-            workspace,
-            clock,
-            max_message_chars=settings.max_message_chars,
-            turn_seconds=settings.turn_seconds,
-        )
-        inbox = Inbox(
-            store,
-            clock,
-            workspace,
-            turns,
-            max_turns=settings.max_turns,
-            drain_seconds=settings.shutdown_seconds,
-        )
-        bot = Bot(inbox=inbox, turns=turns, sessions=sessions)
-        gateway = SlackGateway(
-            client,
-            _door(settings, clock, store),
-            _callbacks(bot),
-            admins=settings.admin_users,
-            state=lambda: _state(bot),
-        )
-        await gateway.identity()
-        await agent.start()
-        await opened.enter_async_context(inbox.running())
-        await opened.enter_async_context(gateway.listening())
-        yield bot
+    )
+    opened.push_async_callback(by_verb.close)
+    desk = Desk(
+        *(store, access, by_verb.by_verb, limits),
+        ask=inbox.accept,
+        known=lambda: _known(world.choosing),
+        start=lambda order: counter.start(order),
+    )
+    counter = OrderCounter(desk, board, clock)
+    home = HomePage(
+        *(store, access, world.slack.people, world.choosing, world.agent, clock),
+        command=surface.COMMAND,
+        doing=lambda: Doing(
+            running=inbox.busy,
+            live=world.sessions.live,
+            places=settings.max_sessions,
+            paused=inbox.paused,
+        ),
+    )
+    gateway = SlackGateway(
+        world.client,
+        _door(settings, clock, store),
+        _callbacks(desk, inbox, turns, prewarming),
+        people=world.slack.people,
+        board=board,
+        orders=counter,
+        known=lambda: _known(world.choosing),
+        home=home.cards,
+        gate=gate,
+        us=world.us,
+    )
+    tending = Tending(
+        *(store, world.agent, world.sessions, cleanup, board, clock), _keeping(settings)
+    )
+    await _take_up(world, inbox)
+    unfinished = await store.unfinished_orders()
+    await opened.enter_async_context(inbox.running())
+    await opened.enter_async_context(gateway.listening())
+    for order in unfinished:
+        counter.tell_later(order, told(words.RESTARTED.format(verb=order.verb)))
+    await opened.enter_async_context(tending)
+    yield Bot(inbox=inbox, turns=turns, sessions=world.sessions, tending=tending)
 
 
-async def serve(settings: Settings) -> None:
-    """Run the bot until SIGTERM or Ctrl-C; while it is still starting, they cut that short.
-
-    Raises `BotError` when it cannot start.
-    """
-    up, asked = asyncio.Event(), asyncio.Event()
-    bot = asyncio.create_task(_until(asked, up, settings))
-
-    def stop() -> None:
-        if not asked.is_set() and not up.is_set():
-            bot.cancel()
-        asked.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    with suppress(asyncio.CancelledError):
-        await bot
+def _answering(world: _World) -> Answering:
+    store, sessions, choosing = world.store, world.sessions, world.choosing
+    return Answering(
+        *(store, sessions, world.clock),
+        choosing=choosing,
+        quoting=Quoting(store, world.slack.listening, most=world.settings.context_messages),
+        comparing=Comparing(
+            *(store, world.agent, sessions, choosing, world.clock),
+            turn_seconds=world.settings.turn_seconds,
+        ),
+        turn_seconds=world.settings.turn_seconds,
+    )
 
 
-async def _until(asked: asyncio.Event, up: asyncio.Event, settings: Settings) -> None:
-    async with running(settings):
-        up.set()
-        print(READY, file=sys.stderr, flush=True)
-        await asked.wait()
-        log.info("asked to stop: finishing what runs")
+async def _take_up(world: _World, inbox: Inbox) -> None:
+    """Begin as the bot was left: paused, if it was. Raises `StoreError`."""
+    choices = await world.store.choices([(Scope.WORKSPACE, world.us.team)])
+    if any(choice.topic is Topic.PAUSED for choice in choices):
+        log.warning("paused by somebody in charge: messages are taken, and wait")
+        inbox.pause()
 
 
 def runtime_options(settings: Settings, clock: Clock) -> RuntimeOptions:
@@ -153,23 +266,45 @@ def _door(settings: Settings, clock: Clock, store: Store) -> Door:
     )
 
 
-def _callbacks(bot: Bot) -> Callbacks:
+def _callbacks(desk: Desk, inbox: Inbox, turns: Turns, prewarming: Prewarming) -> Callbacks:
     """Who is told what people say and do."""
 
     async def edited(fact: Edited) -> bool:
-        return await bot.inbox.edited(fact.team, fact.channel, fact.ts, fact.text)
+        return await inbox.edited(fact.team, fact.channel, fact.ts, fact.text)
 
     async def deleted(fact: Deleted) -> None:
-        await bot.inbox.deleted(fact.team, fact.channel, fact.ts)
+        await inbox.deleted(fact.team, fact.channel, fact.ts)
 
     async def stopped(fact: Stopped) -> None:
-        await bot.turns.stop(fact.thread, fact.user)
+        await turns.stop(fact.thread, fact.user)
 
     return Callbacks(
-        on_message=bot.inbox.accept, on_edited=edited, on_deleted=deleted, on_stopped=stopped
+        on_message=desk.accept,
+        on_edited=edited,
+        on_deleted=deleted,
+        on_stopped=stopped,
+        on_direct_opened=lambda fact: prewarming.for_direct(fact.user, fact.channel),
     )
 
 
-async def _state(bot: Bot) -> Sequence[str]:
-    """What admins see on the Home tab."""
-    return (f"Turns running: {bot.inbox.busy}", f"Sessions live: {bot.sessions.live}")
+def _known(choosing: Choosing) -> Known:
+    return Known(models=choosing.models, roles=choosing.roles)
+
+
+def _doorkeeping(settings: Settings) -> Doorkeeping:
+    return Doorkeeping(
+        admins=settings.admin_users,
+        workspace_admins=settings.workspace_admins,
+        admin_group=settings.admin_group,
+        guests=settings.allow_guests,
+        external=settings.allow_external,
+    )
+
+
+def _keeping(settings: Settings) -> Keeping:
+    return Keeping(
+        memory_mb=settings.runtime_memory_mb,
+        days=settings.retention_days,
+        sessions=settings.retention_sessions,
+        mb=settings.retention_mb,
+    )

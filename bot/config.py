@@ -1,153 +1,25 @@
 """The settings: what the person who runs the bot may choose, read once from the environment.
 
-`SETTINGS` is the one table of them; the README's table is held equal to it by a test. All faults
-are found in one go (`SettingsError.faults`), each with its remedy, and none repeats a secret.
+`bot.settings` is the one table of them, `bot.parsing` how each is read. All faults are found in
+one go (`SettingsError.faults`), each with its remedy, and none repeats a secret.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from bot import parsing
 from bot.errors import SettingsError
 from bot.logs import without_tokens
+from bot.settings import SETTINGS
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One row of the settings table."""
-
-    name: str
-    meaning: str
-    default: str = ""
-    secret: bool = False
-    needed: str = ""
-    """When it has to be given; empty where it never has to."""
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        name="SLACK_BOT_TOKEN",
-        meaning="The bot's token, from *OAuth & Permissions*; begins with `xoxb-`.",
-        secret=True,
-        needed="always",
-    ),
-    Setting(
-        name="SLACK_APP_TOKEN",
-        meaning="The app-level token with `connections:write`; begins with `xapp-`.",
-        secret=True,
-        needed="with `SLACK_MODE=socket`",
-    ),
-    Setting(
-        name="SLACK_SIGNING_SECRET",
-        meaning="Proves that a request came from Slack; from *Basic Information*.",
-        secret=True,
-        needed="with `SLACK_MODE=http`",
-    ),
-    Setting(
-        name="SLACK_MODE",
-        meaning="`socket`: the bot connects to Slack; `http`: Slack calls the bot.",
-        default="socket",
-    ),
-    Setting(
-        name="SLACK_API_URL",
-        meaning="Where Slack's Web API is; the sandbox's address in the demo and in tests.",
-        default="https://slack.com/api/",
-    ),
-    Setting(
-        name="HTTP_HOST",
-        meaning="The address that `SLACK_MODE=http` listens on; loopback unless told otherwise.",
-        default="127.0.0.1",
-    ),
-    Setting(
-        name="HTTP_PORT",
-        meaning="The port that `SLACK_MODE=http` listens on.",
-        default="3000",
-    ),
-    Setting(
-        name="DATA_DIR",
-        meaning="The folder of the database and of the sessions; made if missing, one bot each.",
-        default="data",
-    ),
-    Setting(
-        name="GITHUB_TOKEN",
-        meaning="A GitHub token with Copilot access: the models of your Copilot plan.",
-        secret=True,
-        needed="without `MODEL_BASE_URL`",
-    ),
-    Setting(
-        name="MODEL_BASE_URL",
-        meaning="An OpenAI-compatible server to use instead of GitHub's models.",
-        needed="without `GITHUB_TOKEN`",
-    ),
-    Setting(
-        name="MODEL_API_KEY",
-        meaning="The key for `MODEL_BASE_URL`, where that server asks for one.",
-        secret=True,
-    ),
-    Setting(
-        name="MODEL",
-        meaning="The model's name; otherwise the server's first model, or your plan's default.",
-    ),
-    Setting(
-        name="COPILOT_CLI_PATH",
-        meaning="The Copilot runtime's binary; otherwise the one that `make setup` installed.",
-    ),
-    Setting(
-        name="ADMIN_USERS",
-        meaning="Slack user ids (`U…`, comma-separated) who see the bot's state on its Home tab.",
-    ),
-    Setting(
-        name="MAX_TURNS",
-        meaning="How many turns run at once, in all; more wait.",
-        default="20",
-    ),
-    Setting(
-        name="MAX_TURNS_PER_USER",
-        meaning="How many turns of one person run at once; more wait.",
-        default="3",
-    ),
-    Setting(
-        name="MAX_SESSIONS",
-        meaning="How many sessions stay live; each costs about 4 MB. Others are resumed on need.",
-        default="50",
-    ),
-    Setting(
-        name="MAX_MESSAGE_CHARS",
-        meaning="The longest message that is taken; a longer one gets a sentence.",
-        default="30000",
-    ),
-    Setting(
-        name="SILENCE_SECONDS",
-        meaning="How long the model may say nothing before the turn is given up.",
-        default="120",
-    ),
-    Setting(
-        name="TURN_SECONDS",
-        meaning="How long one turn may take in all, however much the model says.",
-        default="1800",
-    ),
-    Setting(
-        name="SHUTDOWN_SECONDS",
-        meaning="How long running turns may take to finish when the bot is asked to stop.",
-        default="20",
-    ),
-    Setting(
-        name="LOG_LEVEL",
-        meaning="`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
-        default="INFO",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +40,21 @@ class Settings:
     model: str
     copilot_cli_path: Path | None
     admin_users: frozenset[str]
+    admin_group: str
+    workspace_admins: bool
+    allow_guests: bool
+    allow_external: bool
+    roles_file: Path | None
     max_turns: int
     max_turns_per_user: int
+    max_turns_per_day: int
     max_sessions: int
+    pool_seconds: float
+    runtime_memory_mb: int
+    retention_days: int
+    retention_sessions: int
+    retention_mb: int
+    context_messages: int
     max_message_chars: int
     silence_seconds: float
     turn_seconds: float
@@ -194,28 +78,40 @@ class Settings:
         """Read the settings. Raises `SettingsError` with every fault at once."""
         read = _Reader(env)
         settings = cls(
-            slack_bot_token=read("SLACK_BOT_TOKEN", _token("xoxb-")),
-            slack_app_token=read("SLACK_APP_TOKEN", _token("xapp-")),
+            slack_bot_token=read("SLACK_BOT_TOKEN", parsing.token("xoxb-")),
+            slack_app_token=read("SLACK_APP_TOKEN", parsing.token("xapp-")),
             slack_signing_secret=read("SLACK_SIGNING_SECRET", str),
-            slack_mode=read("SLACK_MODE", _one_of("socket", "http")),
-            slack_api_url=read("SLACK_API_URL", _api_url),
+            slack_mode=read("SLACK_MODE", parsing.one_of("socket", "http")),
+            slack_api_url=read("SLACK_API_URL", parsing.api_url),
             http_host=read("HTTP_HOST", str),
-            http_port=read("HTTP_PORT", _whole(1, 65_535)),
-            data_dir=read("DATA_DIR", _folder),
+            http_port=read("HTTP_PORT", parsing.whole(1, 65_535)),
+            data_dir=read("DATA_DIR", parsing.folder),
             github_token=read("GITHUB_TOKEN", str),
-            model_base_url=read("MODEL_BASE_URL", _url),
+            model_base_url=read("MODEL_BASE_URL", parsing.url),
             model_api_key=read("MODEL_API_KEY", str),
             model=read("MODEL", str),
-            copilot_cli_path=read("COPILOT_CLI_PATH", _file),
-            admin_users=read("ADMIN_USERS", _user_ids),
-            max_turns=read("MAX_TURNS", _whole(1, 1_000)),
-            max_turns_per_user=read("MAX_TURNS_PER_USER", _whole(1, 1_000)),
-            max_sessions=read("MAX_SESSIONS", _whole(1, 1_000)),
-            max_message_chars=read("MAX_MESSAGE_CHARS", _whole(1, 40_000)),
-            silence_seconds=read("SILENCE_SECONDS", _seconds(1, 3_600)),
-            turn_seconds=read("TURN_SECONDS", _seconds(1, 86_400)),
-            shutdown_seconds=read("SHUTDOWN_SECONDS", _seconds(0, 600)),
-            log_level=read("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR")),
+            copilot_cli_path=read("COPILOT_CLI_PATH", parsing.file),
+            admin_users=read("ADMIN_USERS", parsing.user_ids),
+            admin_group=read("ADMIN_GROUP", parsing.group_id),
+            workspace_admins=read("WORKSPACE_ADMINS", parsing.yes),
+            allow_guests=read("ALLOW_GUESTS", parsing.yes),
+            allow_external=read("ALLOW_EXTERNAL", parsing.yes),
+            roles_file=read("ROLES_FILE", parsing.file),
+            max_turns=read("MAX_TURNS", parsing.whole(1, 1_000)),
+            max_turns_per_user=read("MAX_TURNS_PER_USER", parsing.whole(1, 1_000)),
+            max_turns_per_day=read("MAX_TURNS_PER_DAY", parsing.whole(0, 100_000)),
+            max_sessions=read("MAX_SESSIONS", parsing.whole(1, 1_000)),
+            pool_seconds=read("POOL_SECONDS", parsing.seconds(0, 600)),
+            runtime_memory_mb=read("RUNTIME_MEMORY_MB", parsing.whole(0, 1_000_000)),
+            retention_days=read("RETENTION_DAYS", parsing.whole(0, 36_500)),
+            retention_sessions=read("RETENTION_SESSIONS", parsing.whole(0, 10_000_000)),
+            retention_mb=read("RETENTION_MB", parsing.whole(0, 100_000_000)),
+            context_messages=read("CONTEXT_MESSAGES", parsing.whole(0, 500)),
+            max_message_chars=read("MAX_MESSAGE_CHARS", parsing.whole(1, 40_000)),
+            silence_seconds=read("SILENCE_SECONDS", parsing.seconds(1, 3_600)),
+            turn_seconds=read("TURN_SECONDS", parsing.seconds(1, 86_400)),
+            shutdown_seconds=read("SHUTDOWN_SECONDS", parsing.seconds(0, 600)),
+            log_level=read("LOG_LEVEL", parsing.one_of("DEBUG", "INFO", "WARNING", "ERROR")),
         )
         faults = [*read.faults, *_missing(settings, read)]
         if faults:
@@ -292,100 +188,3 @@ def _missing(settings: Settings, read: _Reader) -> list[str]:
             "model server.",
         )
     return faults
-
-
-def _token(prefix: str) -> Callable[[str], str]:
-    def parse(given: str) -> str:
-        if given and not given.startswith(prefix):
-            raise ValueError(f"a token that begins with {prefix} belongs here.")
-        return given
-
-    return parse
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(given: str) -> str:
-        for choice in choices:
-            if given.lower() == choice.lower():
-                return choice
-        raise ValueError(f"choose one of {', '.join(choices)}.")
-
-    return parse
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(given: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", given) or not low <= int(given) <= high:
-            raise ValueError(f"give a whole number from {low} to {high}.")
-        return int(given)
-
-    return parse
-
-
-def _seconds(low: float, high: float) -> Callable[[str], float]:
-    def parse(given: str) -> float:
-        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", given) or not low <= float(given) <= high:
-            raise ValueError(f"give a number of seconds from {low:g} to {high:g}.")
-        return float(given)
-
-    return parse
-
-
-def _url(given: str) -> str:
-    if given:
-        parts = urlsplit(given)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("give an address that begins with https:// or http://.")
-    return given
-
-
-def _api_url(given: str) -> str:
-    parts = urlsplit(_url(given))
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("use https://; plain http:// would show the token to the network.")
-    return given if given.endswith("/") else f"{given}/"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _path(given: str) -> Path:
-    try:
-        path = Path(given).expanduser().absolute()
-        path.exists()
-    except (OSError, RuntimeError):
-        raise ValueError("give a path that can be used on this machine.") from None
-    return path
-
-
-def _folder(given: str) -> Path:
-    path = _path(given)
-    if path.exists() and not path.is_dir():
-        raise ValueError("give a folder; there is a file of that name.")
-    return path
-
-
-def _file(given: str) -> Path | None:
-    if not given:
-        return None
-    path = _path(given)
-    if not path.is_file():
-        raise ValueError("there is no such file; leave it out to use the installed runtime.")
-    return path
-
-
-def _user_ids(given: str) -> frozenset[str]:
-    ids = [part.strip() for part in given.split(",") if part.strip()]
-    wrong = [part for part in ids if not re.fullmatch(r"[UW][A-Z0-9]+", part)]
-    if wrong:
-        raise ValueError(
-            "give Slack user ids such as U024BE7LH (profile → ⋮ → Copy member ID), with commas."
-        )
-    return frozenset(ids)

@@ -22,10 +22,10 @@ from typing import Final
 import aiohttp
 
 from bot import local_model
-from bot.config import SETTINGS
 from bot.programs import READY_SECONDS, Program, ProgramFault, running
 from bot.sandbox.facts import APP_TOKEN, BOT_TOKEN
 from bot.sandbox.server import Sandbox, SandboxError, running_sandbox
+from bot.settings import SETTINGS
 from bot.slack import words
 from bot.slack.surface import ASK_ABOUT_MESSAGE, BOT_EVENTS, COMMAND, SCOPES
 

@@ -5,6 +5,9 @@
     ├── StoreError             the database cannot be used just now
     │   ├── DataFolderInUse    another process holds the data folder
     │   └── SchemaTooNew       the database was written by a newer Threadpilot
+    ├── NotUnderstood          the flags of a cleanup make no sense (`bot.narrowing`)
+    ├── CleanupRuns            one cleanup at a time (`bot.cleanup`)
+    ├── NotDone                an order from the shell could not be carried out (`bot.shell`)
     ├── AgentError             the model or the runtime could not answer
     └── SlackError             Slack refused or could not be reached
         └── CallError          … and whether it may have been done all the same (`bot.slack.calls`)
@@ -64,6 +67,9 @@ class AgentFault(StrEnum):
     EMPTY = "empty"
     ENDLESS = "endless"
     BUSY = "busy"
+    UNSUPPORTED = "unsupported"
+    NO_SESSION = "no_session"
+    MODEL_GONE = "model_gone"
 
 
 AGENT_SENTENCES: dict[AgentFault, str] = {
@@ -84,6 +90,11 @@ AGENT_SENTENCES: dict[AgentFault, str] = {
     AgentFault.ENDLESS: "This took longer than I may spend on one question, so I stopped. "
     "Please ask for less at once.",
     AgentFault.BUSY: "I'm working on too many threads at once. Please ask again in a minute.",
+    AgentFault.UNSUPPORTED: "My engine can't do this. "
+    "The person who runs me can look for an update.",
+    AgentFault.NO_SESSION: "There is nothing in this session yet. Ask me something first.",
+    AgentFault.MODEL_GONE: "The model of this thread can't be used any more. "
+    "Choose another one with `!model`.",
 }
 
 

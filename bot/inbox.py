@@ -16,7 +16,7 @@ from typing import Protocol
 
 from bot.errors import BotError, StoreError
 from bot.logs import about
-from bot.model import Acceptance, Accepted, Message, Turn, TurnState
+from bot.model import Acceptance, Accepted, Message, ThreadKey, Turn, TurnState
 from bot.ports import Clock, Store, Workspace
 from bot.waiting import WaitingSigns
 
@@ -24,11 +24,19 @@ log = logging.getLogger(__name__)
 
 # What people are told ---------------------------------------------------------------------------
 
+PAUSED = (
+    "I'm paused by the people in charge of me. Your message waits, and I'll answer it when I go on."
+)
+DROPPED = "Somebody in this thread dropped the messages that were waiting, yours among them."
 FULL = "Sorry, too many messages are waiting for me just now. Please ask again later."
 EDIT_TAKEN = "I've seen your edit and will answer the new text."
 EDIT_TOO_LATE = (
     "Your edit came after I had begun with your message. Please ask again to get the new text "
     "answered."
+)
+EDIT_OF_ORDER = (
+    "Your edit doesn't change what you had me do. Delete the message while it waits, and write it "
+    "anew."
 )
 DELETED_IN_TIME = "You deleted your message before I got to it, so I won't answer it."
 DELETED_TOO_LATE = (
@@ -74,12 +82,17 @@ class Inbox:
         *,
         max_turns: int,
         drain_seconds: float = 20.0,
+        on_waiting: Callable[[Turn], None] | None = None,
     ) -> None:
+        """`on_waiting` is told of each turn that has to wait for another one to end."""
         self._store = store
         self._clock = clock
         self._handler = handler
         self._max_turns = max_turns
         self._drain_seconds = drain_seconds
+        self._on_waiting = on_waiting
+        self._paused = False
+        self._going_on = asyncio.Event()
         self._signs = WaitingSigns(store, workspace)
         self._accepted: dict[int, Turn] = {}  # not handed out yet, nor shown as waiting
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,6 +103,33 @@ class Inbox:
     def busy(self) -> int:
         """How many turns run."""
         return len(self._tasks)
+
+    @property
+    def paused(self) -> bool:
+        """Whether no new turns are handed out."""
+        return self._paused
+
+    def pause(self) -> None:
+        """Hand out no new turns: messages are taken, and wait. What runs goes on to its end."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """Hand out turns again."""
+        self._paused = False
+        self._going_on.set()
+        self._woken.set()
+
+    async def until_idle(self, seconds: float) -> bool:
+        """Wait until no turn runs, or until it goes on, `seconds` at most; whether none runs."""
+        self._going_on.clear()
+        if self._tasks:
+            waits = (self._nothing_runs(), self._going_on.wait(), self._clock.sleep(seconds))
+            await _either(*waits)
+        return not self._tasks
+
+    async def _nothing_runs(self) -> None:
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
 
     # Messages come in
 
@@ -108,6 +148,8 @@ class Inbox:
             self._signs.whisper(message, FULL)
         elif accepted.acceptance is Acceptance.SCHEDULED and accepted.turn is not None:
             self._accepted[accepted.turn.id] = accepted.turn
+            if self._paused:
+                self._signs.whisper(message, PAUSED)
         return accepted
 
     async def edited(self, team: str, channel: str, ts: str, text: str) -> bool:
@@ -119,6 +161,13 @@ class Inbox:
         turn = await self._store.find(team, channel, ts)
         if turn is None:
             return False
+        wish = turn.message.wish
+        if wish.compare or wish.again:
+            self._signs.whisper(turn.message, EDIT_OF_ORDER)
+            return True
+        if wish.role:
+            # It began with the name of the role that it is for.
+            text = text.partition(":")[2].strip() or text
         if turn.state is TurnState.WITHDRAWN or turn.message.text == text:
             return True
         taken = await self._store.reword(turn, text)
@@ -138,6 +187,21 @@ class Inbox:
             self._signs.take_back(turn)
             self._woken.set()
         self._signs.whisper(turn.message, DELETED_IN_TIME if withdrawn else DELETED_TOO_LATE)
+
+    async def clear(self, thread: ThreadKey, by: str = "") -> int:
+        """Drop the turns of a thread that wait, and tell their authors, each once; `by` did it and
+        is not told. How many there were. Raises `StoreError`."""
+        dropped, told = 0, {by}
+        for turn in await self._store.waiting(thread):
+            if await self._store.withdraw(turn):
+                dropped += 1
+                self._accepted.pop(turn.id, None)
+                self._signs.take_back(turn)
+                if turn.message.user not in told:
+                    told.add(turn.message.user)
+                    self._signs.whisper(turn.message, DROPPED)
+        log.info("%d waiting turns of thread %s were dropped", dropped, thread)
+        return dropped
 
     # Turns go out
 
@@ -195,7 +259,7 @@ class Inbox:
             if unsettled:
                 self._begin(unsettled.pop(0), settle=True)
                 return True
-            turn = await self._store.claim()
+            turn = None if self._paused else await self._store.claim()
             if turn is not None:
                 self._begin(turn, settle=False)
                 return True
@@ -203,6 +267,8 @@ class Inbox:
             waiting = self._accepted.pop(number, None)
             if waiting is not None:
                 self._signs.show(waiting)
+                if self._on_waiting is not None:
+                    self._on_waiting(waiting)
         return False
 
     def _begin(self, turn: Turn, *, settle: bool) -> None:

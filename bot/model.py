@@ -69,6 +69,26 @@ class Trigger(StrEnum):
     """Written in a thread to somebody else: never answered, but its author takes part."""
     COMMAND = "command"
     """Asked by a slash command, a shortcut or a modal; the bot posted the thread's root itself."""
+    BOT = "bot"
+    """Said by another bot in a thread: recorded as heard, and nothing more."""
+    MENU = "menu"
+    """Asked by a button under a reply; there is no message of its own, `ts` is the press's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How a message wants to be answered, where that is not in the usual way."""
+
+    role: str = ""
+    """Which of the thread's sessions is asked; "" is the main one."""
+    model: str = ""
+    """The model for this turn alone."""
+    again: int = 0
+    """The turn that is to be answered anew: its session forgets it and all that came after it."""
+    compare: tuple[str, ...] = ()
+    """The models whose answers are to be compared."""
+    open: bool = False
+    """Whether a comparison shows the models' names at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +110,7 @@ class Message:
     """Whether the person belongs to another workspace (Slack Connect)."""
     direct: bool = False
     """Whether the channel is a direct message with the bot."""
+    wish: Wish = Wish()
 
     @property
     def starts_thread(self) -> bool:
@@ -120,6 +141,20 @@ class TurnState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What asking the model for a turn's answer cost."""
+
+    model: str = ""
+    """The model that answered; "" where that is not known."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    context_tokens: int = 0
+    """What the last call took of the model's context; 0: unknown, like `context_limit`."""
+    context_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How a turn ends: what the thread will show in the end, and the state that goes with it."""
 
@@ -128,6 +163,8 @@ class Ending:
     """The whole of what the model said."""
     note: str = ""
     """A sentence of the bot's own, set apart from the answer."""
+    spent: Spent | None = None
+    """What it cost, where the model was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +195,8 @@ class Acceptance(StrEnum):
     """It is recorded, but is people talking to people."""
     FULL = "full"
     """It is recorded as refused: too many messages wait already."""
+    ORDER = "order"
+    """It is an order to the bot and not a question for the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +215,6 @@ class Thread:
     """What the database knows of a thread."""
 
     key: ThreadKey
-    generation: int
-    """How often the thread was given a fresh session."""
     people: frozenset[str]
     """Slack user ids of those who take part, the bot not counted."""
     people_known: bool
@@ -250,8 +287,25 @@ class TokensUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptTaken:
+    """The prompt is in the session's history; `event` is its id there. Comes once, before text."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextUsed:
+    """How full the model's context is by now, in tokens. The last one counts."""
+
+    tokens: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerStopped:
     """The answer ended because somebody stopped it. Always the last event when it comes."""
 
 
-AgentEvent = TextAdded | TextTakenBack | TextSettled | TokensUsed | AnswerStopped
+AgentEvent = (
+    TextAdded | TextTakenBack | TextSettled | TokensUsed | PromptTaken | ContextUsed | AnswerStopped
+)

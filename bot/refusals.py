@@ -20,8 +20,6 @@ OUTSIDER = (
 
 def refusal(message: Message, *, max_chars: int) -> str:
     """The sentence for a message that is not answered; empty when it is."""
-    if message.external:
-        return OUTSIDER
     if not message.text:
         return NO_QUESTION
     if len(message.text) > max_chars:

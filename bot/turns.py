@@ -10,39 +10,22 @@ trouble; before, the thread is told that there was trouble.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Protocol
 
-from bot.answer import Answer
-from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, BotError, SlackError, StoreError
+from bot.answering import Answering
+from bot.errors import BotError, SlackError, StoreError
 from bot.logs import about
-from bot.model import (
-    AnswerStopped,
-    Ending,
-    Message,
-    Part,
-    TextAdded,
-    TextSettled,
-    TextTakenBack,
-    Thread,
-    ThreadKey,
-    TokensUsed,
-    Trigger,
-    Turn,
-    TurnState,
-)
-from bot.ports import AgentSession, Clock, Reply, Store, Workspace
+from bot.model import Ending, Message, Part, Thread, ThreadKey, Trigger, Turn, TurnState
+from bot.ports import Clock, Reply, Store, Workspace
 from bot.refusals import refusal
-from bot.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
 # What people are told ---------------------------------------------------------------------------
 
-STOPPED = "Stopped."
 LOST = "I was restarted while I was working on this, and the answer is lost. Please ask again."
 FOR_OTHERS = (
     "Several people write in this thread, so I can't tell whether your message was for me. "
@@ -63,17 +46,12 @@ RECORD_PAUSE_SECONDS = 0.1
 """Doubled with each try: the database gets about 25 s in all to come back."""
 
 
-@dataclass(slots=True)
-class _Asking:
-    """A turn that is being answered, for whoever wants to stop it."""
+class Gate(Protocol):
+    """Who is answered at all."""
 
-    session: AgentSession | None = None
-    stop_wanted: bool = False
-
-    async def stop(self) -> None:
-        self.stop_wanted = True
-        if self.session is not None:
-            await self.session.stop()
+    async def refusal(self, message: Message) -> str:
+        """The sentence why its author is not answered; empty when they are. Raises `StoreError`."""
+        ...
 
 
 class Turns:
@@ -82,20 +60,19 @@ class Turns:
     def __init__(
         self,
         store: Store,
-        sessions: Sessions,
         workspace: Workspace,
         clock: Clock,
         *,
+        answering: Answering,
+        gate: Gate,
         max_message_chars: int,
-        turn_seconds: float,
     ) -> None:
         self._store = store
-        self._sessions = sessions
         self._workspace = workspace
         self._clock = clock
+        self._answering = answering
+        self._gate = gate
         self._max_message_chars = max_message_chars
-        self._turn_seconds = turn_seconds
-        self._asking: dict[ThreadKey, _Asking] = {}
 
     async def take(self, turn: Turn) -> None:
         """Bring a claimed turn to its end.
@@ -107,7 +84,7 @@ class Turns:
             started = self._clock.monotonic()
             log.info("turn begins: %s by %s", turn.message.trigger, turn.message.user)
             thread = await self._on_record(turn.message)
-            sentence = refusal(turn.message, max_chars=self._max_message_chars)
+            sentence = await self._refusal(turn.message)
             if not thread.people_known:
                 thread = await self._with_people(thread)
                 if turn.message.trigger is Trigger.FOLLOW_UP and len(thread.people) > 1:
@@ -137,15 +114,18 @@ class Turns:
             log.warning("turn was cut short; it is settled as %s", ending.state)
             await self._tell(turn, await self._on_record(turn.message), ending)
 
-    async def stop(self, thread: ThreadKey, by: str) -> None:
-        """Stop the thread's running answer, if there is one; what is shown stays. Whoever sees the
-        Stop button may press it."""
-        asking = self._asking.get(thread)
-        if asking is None:
-            log.info("nothing to stop in thread %s for %s", thread, by)
-            return
-        log.info("%s stops the answer in thread %s", by, thread)
-        await asking.stop()
+    async def stop(self, thread: ThreadKey, by: str) -> bool:
+        """Stop the thread's running answer; what is shown stays. Whether there was one. Whoever
+        sees the Stop button may press it."""
+        stopped = await self._answering.stop(thread)
+        log.info("%s stops the answer in thread %s: %s", by, thread, stopped)
+        return stopped
+
+    async def _refusal(self, message: Message) -> str:
+        """The sentence why a message is not answered; empty when it is."""
+        return await self._gate.refusal(message) or refusal(
+            message, max_chars=self._max_message_chars
+        )
 
     async def _on_record(self, message: Message) -> Thread:
         """The thread of an accepted message."""
@@ -188,47 +168,15 @@ class Turns:
     async def _answer(self, turn: Turn, thread: Thread) -> None:
         """Ask the session, and show what it says while it says it."""
         earlier: Sequence[Part] = await self._store.parts(turn) if turn.epoch > 1 else ()
-        asking = self._asking[turn.message.thread] = _Asking()
-        try:
+        with self._answering.under_way(turn) as underway:
             async with self._workspace.reply_to(turn, thread.people, earlier) as reply:
-                ending = await self._ask(turn, thread, reply, asking)
+                ending = await self._answering.answer(turn, reply, underway)
                 state = None if ending is None else await self._show(turn, reply, ending)
-        finally:
-            del self._asking[turn.message.thread]
         if ending is None:
             log.info("turn gives way to an earlier message")
             await self._store.hand_back(turn)
         else:
             await self._finish(turn, state)
-
-    async def _ask(
-        self, turn: Turn, thread: Thread, reply: Reply, asking: _Asking
-    ) -> Ending | None:
-        """How the model's answer ends; None when an earlier message of the thread came in."""
-        answer = Answer()
-        try:
-            async with self._sessions.held(thread) as session:
-                asking.session = session
-                if not await self._store.begin(turn):
-                    return None
-                if asking.stop_wanted:
-                    return Ending(state=TurnState.STOPPED, note=STOPPED)
-                async with asyncio.timeout(self._turn_seconds):
-                    stopped = await _follow(session, turn.message.text, answer, reply)
-        except AgentError as error:
-            log.warning("the model did not answer: %s", error, exc_info=error.__cause__)
-            return Ending(state=TurnState.FAILED, answer=answer.text, note=error.sentence)
-        except TimeoutError:
-            log.warning("the turn took more than %g s and was ended", self._turn_seconds)
-            note = AGENT_SENTENCES[AgentFault.ENDLESS]
-            return Ending(state=TurnState.FAILED, answer=answer.text, note=note)
-        finally:
-            asking.session = None
-        if stopped:
-            return Ending(state=TurnState.STOPPED, answer=answer.text, note=STOPPED)
-        if not answer.text.strip():
-            return Ending(state=TurnState.FAILED, note=AGENT_SENTENCES[AgentFault.EMPTY])
-        return Ending(state=TurnState.DONE, answer=answer.text)
 
     async def _show(self, turn: Turn, reply: Reply, ending: Ending) -> TurnState | None:
         """Record the ending and show it, in this order: a restart between the two shows it again
@@ -246,7 +194,7 @@ class Turns:
             log.exception("an ending is shown that could not be put on record")
             state = None
         try:
-            await reply.finish(ending.answer, ending.note)
+            await reply.finish(ending.answer, ending.note, await self._answering.foot(turn, ending))
         except SlackError as error:
             if error.passing:
                 raise
@@ -271,24 +219,3 @@ class Turns:
         if state is not None:
             await self._store.finish(turn, state)
             log.info("turn ends: %s", state)
-
-
-async def _follow(session: AgentSession, prompt: str, answer: Answer, reply: Reply) -> bool:
-    """Pass a session's answer on to the reply as it comes; whether it was stopped."""
-    stopped = False
-    async with aclosing(session.ask(prompt)) as events:
-        async for event in events:
-            match event:
-                case TextAdded(text=text):
-                    reply.append(answer.add(text))
-                case TextTakenBack():
-                    if answer.take_back():
-                        reply.replace(answer.text)
-                case TextSettled(text=text):
-                    if answer.settle(text):
-                        reply.replace(answer.text)
-                case TokensUsed(model=model, input_tokens=taken, output_tokens=given):
-                    log.info("model %s took %d tokens and gave %d", model, taken, given)
-                case AnswerStopped():
-                    stopped = True
-    return stopped

@@ -1,28 +1,232 @@
-"""`make screenshots`: take the README's pictures anew, of the real demo with its small model."""
+"""`make screenshots`: take the README's pictures anew, of the real bot in the sandbox.
+
+The model is scripted (`ANSWERS`), so that the pictures show how the bot works and are alike each
+time; everything else is real.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from bot.demo import choose_model, demo
+from selenium.webdriver import Chrome
 
-THREAD = "docs/thread.png"
-STEPS = ("--say", "@threadpilot what is Python?", "--reply", "What is it good for?")
-LOOK = ("--no-notice", "--size", "1280x760")
+from bot.app import running
+from bot.config import Settings
+from bot.sandbox.clock import MachineClock
+from bot.sandbox.server import running_sandbox
+from tests.browser import ChromiumMissingError, chromium
+from tests.sandbox_client import DEV, GENERAL
+from tests.sandbox_page import Page
+from tests.scenarios.conftest import MANIFEST, Scene, environment, the_app_of
+from tests.scripted_model import Answer, ModelRequest, ScriptedModel
+
+DOCS: Final = Path("docs")
+WIDTH: Final = 1280
+HEIGHT: Final = 800
+HOME_HEIGHT: Final = 1230
+"""All that those in charge have on their Home tab."""
+_HOUR: Final = 3_600.0
+
+# What is said ------------------------------------------------------------------------------------
+
+MODELS: Final = ("gpt-fast", "gpt-deep", "gpt-mini")
+
+HISTORY: Final = (
+    (49.0, "bob", GENERAL, ("Suggest a name for our weekly team lunch.",)),
+    (
+        26.0,
+        "alice",
+        DEV,
+        ("What does HTTP 429 mean for our importer?", "How long should it wait then?"),
+    ),
+    (25.0, "bob", DEV, ("Explain our date format in one sentence.",)),
+    (5.0, "carol", GENERAL, ("Translate “see you tomorrow” into French.",)),
+    (3.0, "alice", GENERAL, ("Draft a friendly reminder about the timesheets.",)),
+    (
+        0.3,
+        "alice",
+        DEV,
+        (
+            "The nightly backup failed with “database is locked”. What does that mean?",
+            "How do I make it wait in Python?",
+        ),
+    ),
+)
+
+"""(hours ago, person, channel, questions of one thread)"""
+
+ANSWERS: Final = {
+    "team lunch": "**Lunch & Learn** if somebody shows something, **The Long Table** if not.",
+    "HTTP 429": (
+        "The server asks you to slow down: *too many requests*. The importer should pause "
+        "and then try the same request again."
+    ),
+    "How long": "As long as the `Retry-After` header says; without one, 1 s, 2 s, 4 s and so on.",
+    "date format": "Year, month, day (`2026-11-24`), so that dates sort like text.",
+    "Translate": "« À demain ! »",
+    "timesheets": (
+        "> Hi all, a small reminder: please fill in your timesheets by Friday noon. Thank you!"
+    ),
+    "database is locked": (
+        "Another process was **writing** to the SQLite file at that moment, and the backup did "
+        "not wait for it. Two things help:\n\n"
+        "1. give the backup a *busy timeout*, so that it waits instead of failing;\n"
+        "2. use `PRAGMA journal_mode=WAL`, so that readers and one writer no longer block "
+        "each other."
+    ),
+    "in Python": (
+        "With the second argument of `connect`:\n\n"
+        "```python\nimport sqlite3\n# wait up to 30 seconds for the lock\n"
+        'db = sqlite3.connect("app.db", timeout=30)\n```'
+    ),
+}
+
+COMPARED: Final = {
+    "gpt-fast": "Sorry, we're busy right now. Please try again in a minute.",
+    "gpt-deep": (
+        "We are getting more visits than we can handle just now. Nothing you entered is lost: "
+        "this page tries again by itself in 30 seconds."
+    ),
+}
 
 
-async def take() -> int:
-    """Start the demo on a free port, ask it something, take the picture; the exit status."""
+# -------------------------------------------------------------------------------------------------
+
+
+def compared(request: ModelRequest) -> str:
+    """What each model says in the comparison."""
+    return COMPARED.get(request.model, "Please try again later.")
+
+
+class LateClock(MachineClock):
+    """The machine's time, some hours late: what is done on it was done a while ago. For the
+    sandbox and for the bot."""
+
+    def __init__(self, late: float) -> None:
+        self.late = late
+
+    def now(self) -> float:
+        return time.time() - self.late
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the pictures are taken."""
+
+    url: str
+    slack: Scene
+    model: ScriptedModel
+    clock: LateClock
+
+
+@asynccontextmanager
+async def stage(data: Path) -> AsyncIterator[Stage]:
+    """The bot in a workspace in which nothing was said yet."""
+    clock = LateClock(50 * _HOUR)
+    async with (
+        running_sandbox(clock=clock) as sandbox,
+        ScriptedModel() as model,
+        Scene(sandbox.url) as slack,
+    ):
+        model.models = list(MODELS)
+        for question, answer in ANSWERS.items():
+            model.when(question, answer)
+        model.when("error page", Answer(compared, chunk_delay=0.08))
+        await slack.app(**the_app_of(MANIFEST))
+        settings = environment(sandbox, model, data) | {"MODEL": MODELS[0]}
+        async with running(Settings.from_env(settings), clock=clock):
+            yield Stage(sandbox.url, slack, model, clock)
+
+
+async def days_pass(on: Stage) -> None:
+    """Threads of the last two days, by several people."""
+    for hours_ago, person, channel, questions in HISTORY:
+        on.clock.late = min(on.clock.late, hours_ago * _HOUR)
+        ts = await on.slack.say(person, channel, f"@threadpilot {questions[0]}")
+        await on.slack.foot_of(channel, ts, "retry")
+        for number, question in enumerate(questions[1:], start=1):
+            await on.slack.say(person, channel, question, thread_ts=ts)
+            await on.slack.foot_of(channel, ts, "retry", number)
+
+
+async def compare(on: Stage) -> str:
+    """A comparison with votes and the names shown; the root of its thread."""
+    question = "compare gpt-fast gpt-deep Write a sentence for our error page when we are too busy."
+    ts = await on.slack.say("bob", GENERAL, f"@threadpilot {question}")
+    [shown] = await on.slack.until_answered(GENERAL, ts)
+    best = "A" if shown.index("We are") < shown.index("Sorry") else "B"
+    other = "B" if best == "A" else "A"
+    for person, label in (("alice", best), ("carol", best), ("bob", other)):
+        n = 0 if label == "A" else 1
+        await on.slack.press_foot(person, GENERAL, await on.slack.foot_of(GENERAL, ts, "vote", n))
+        await on.slack.until_whispered(person)
+    await on.slack.press_foot("bob", GENERAL, await on.slack.foot_of(GENERAL, ts, "reveal"))
+    await on.slack.until_shown(GENERAL, ts, "Which model said what")
+    return ts
+
+
+async def take() -> None:
+    """All pictures, one after the other."""
     with tempfile.TemporaryDirectory() as data:
-        async with demo(0, choose_model({}, None), Path(data), {}) as up:
-            camera = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "scripts.screenshot", up.url, THREAD, *STEPS, *LOOK
-            )
-            return await camera.wait()
+        async with stage(Path(data)) as on:
+            await days_pass(on)
+            on.clock.late = 0
+            thread = (await on.slack.history(DEV))[0]["ts"]
+            comparison = await compare(on)
+            await asyncio.to_thread(photograph, on, thread, comparison)
+
+
+def photograph(on: Stage, thread: str, comparison: str) -> None:
+    """Go and look, as somebody at the page."""
+    with chromium(WIDTH, HEIGHT) as driver:
+        at_thread(driver, on, "UALICE", DEV, thread)
+        snap(driver, DOCS / "thread.png")
+        page = at_thread(driver, on, "UALICE", GENERAL, comparison)
+        page.press(".thread .dismiss")
+        page.sees_no(".thread .ephemeral")
+        page.hover(".pane-head h1", "general")
+        snap(driver, DOCS / "compare.png")
+    with chromium(WIDTH, HOME_HEIGHT) as driver:
+        page = Page(driver, on.url).open("UALICE", "home")
+        page.sees(".home .block-header", "Your sessions")
+        snap(driver, DOCS / "home.png")
+
+
+def at_thread(driver: Chrome, on: Stage, user: str, channel: str, thread: str) -> Page:
+    """The page as somebody with a thread open."""
+    page = Page(driver, on.url).open(user, f"{channel}/{thread}")
+    page.sees(".thread .message", "")
+    return page
+
+
+def snap(driver: Chrome, picture: Path) -> None:
+    """Save what is seen; nothing has the focus."""
+    driver.execute_script("document.activeElement?.blur()")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    if not driver.save_screenshot(str(picture)):
+        raise OSError(f"{picture} cannot be written")
+
+
+def main() -> int:
+    """The exit status."""
+    try:
+        asyncio.run(take())
+    except ChromiumMissingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(take()))
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The stand-ins of the tests that are not servers: a clock moved by hand, and one that is quick.
+"""The stand-ins of the tests that are not servers: clocks moved by hand, put forward, or quick.
 
 Slack is stood in for by the sandbox (`bot.sandbox`), the model by `tests.scripted_model`; nothing
 else of the world is, and nothing of the bot.
@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import itertools
 import time
+from contextlib import suppress
 
 
 class HandClock:
@@ -71,3 +72,33 @@ class QuickClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self.speed)
+
+
+class ForwardClock:
+    """`bot.ports.Clock` that goes as time does and can be put forward: whoever sleeps that long
+    wakes at once."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._moved = asyncio.Event()
+
+    def now(self) -> float:
+        return time.time() + self._ahead
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.monotonic() + seconds
+        await asyncio.sleep(0)
+        while (left := until - self.monotonic()) > 0:
+            moved = self._moved
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await moved.wait()
+
+    def forward(self, seconds: float) -> None:
+        """Put it forward."""
+        self._ahead += seconds
+        self._moved.set()
+        self._moved = asyncio.Event()

@@ -6,6 +6,7 @@ Only HTTP, only the sandbox's public contract: nothing here reaches into the san
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -23,7 +24,13 @@ APP_TOKEN = "xapp-sandbox"
 SIGNING_SECRET = "sandbox-signing-secret"
 BOT_USER = "U0PILOT"
 GENERAL, DEV, SECRET = "C0GENERAL", "C0DEV", "C0SECRET"
-PEOPLE = {"alice": "UALICE", "bob": "UBOB", "carol": "UCAROL", "eve": "UEVE"}
+PEOPLE = {
+    "alice": "UALICE",
+    "bob": "UBOB",
+    "carol": "UCAROL",
+    "eve": "UEVE",
+    "gus": "UGUS",
+}
 
 POLL_SECONDS = 0.02
 
@@ -36,10 +43,36 @@ class Refusal(AssertionError):
         super().__init__(f"{method} was answered {answer}")
 
 
+def shown_text(message: Json) -> str:
+    """What a message shows: its Markdown where it is written in blocks, else its text."""
+    blocks = message.get("blocks") or []
+    written = [block["text"] for block in blocks if block.get("type") == "markdown"]
+    return "\n".join(written) if written else str(message["text"])
+
+
+def ordering(blocks: list[Json], verb: str, words: str | None = None) -> tuple[str, str | None]:
+    """The action id, and the option's value where it is one of several, of what orders `verb`."""
+    for block in blocks:
+        accessory = [block["accessory"]] if "accessory" in block else []
+        for element in [*accessory, *(block.get("elements") or [])]:
+            several = element.get("options")
+            for one in [element] if several is None else several:
+                if _orders(one.get("value"), verb, words):
+                    return element["action_id"], None if several is None else one["value"]
+    raise AssertionError(f"nothing orders {verb!r} with {words!r} in {blocks}")
+
+
+def _orders(value: object, verb: str, words: str | None) -> bool:
+    if not (isinstance(value, str) and value.startswith("{")):
+        return False
+    carried = json.loads(value)
+    return carried.get("v") == verb and words in (None, carried.get("w", ""))
+
+
 class SandboxClient:
     """Everything that people and operators do; `async with` closes its connections.
 
-    A person is named as in the workspace: "alice", "bob", "carol", "eve".
+    A person is named as in the workspace: "alice", "bob", "carol", "eve", "gus".
     """
 
     def __init__(self, base_url: str) -> None:
@@ -142,6 +175,23 @@ class SandboxClient:
             value=value,
         )
 
+    async def order(
+        self, person: str, channel: str, message: Json, verb: str, words: str | None = None
+    ) -> Json:
+        """Press the button, or choose the option, that orders `verb` (with exactly `words`, where
+        they are given) under a message or a whisper; returns when the app has acknowledged."""
+        action, value = ordering(message["blocks"], verb, words)
+        return await self.press(person, channel, message["ts"], action, value=value)
+
+    async def order_at_home(
+        self, person: str, view: Json, verb: str, words: str | None = None
+    ) -> Json:
+        """The same on the Home tab."""
+        action, value = ordering(view["blocks"], verb, words)
+        return await self.call(
+            person, "blocks.actions", view_id=view["id"], action_id=action, value=value
+        )
+
     async def submit(self, person: str, view_id: str, values: Json) -> Json:
         """Send a modal's form: `{block_id: {action_id: value}}`.
 
@@ -207,7 +257,7 @@ class SandboxClient:
 
     async def bot_texts(self, channel: str, thread_ts: str, person: str = "alice") -> list[str]:
         """What the bot's messages of a thread show, oldest first."""
-        return [m["text"] for m in await self.bot_messages(channel, thread_ts, person)]
+        return [shown_text(m) for m in await self.bot_messages(channel, thread_ts, person)]
 
     async def until_answered(
         self,
@@ -223,7 +273,7 @@ class SandboxClient:
         async def answered() -> list[str] | None:
             said = await self.bot_messages(channel, thread_ts, person)
             settled = [m for m in said if m.get("streaming", {}).get("state") != "streaming"]
-            return [m["text"] for m in said] if len(settled) >= n else None
+            return [shown_text(m) for m in said] if len(settled) >= n else None
 
         return await self.wait_for(answered, timeout=timeout, why=f"{n} answers in {thread_ts}")
 

@@ -12,7 +12,7 @@ from selenium.common.exceptions import (
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from tests.sandbox_client import GENERAL
 
@@ -83,6 +83,29 @@ class Page:
     def hover(self, css: str, text: str) -> None:
         """Put the pointer on what is there."""
         self.do(css, text, lambda one: ActionChains(self.driver).move_to_element(one).perform())
+
+    def last(self, css: str, text: str) -> WebElement:
+        """Wait for elements that have this text in them; the last of them."""
+
+        def look() -> WebElement | None:
+            found = self.driver.find_elements(By.CSS_SELECTOR, css)
+            return next((one for one in reversed(found) if text in one.text), None)
+
+        return self.until(look, f"{text!r} in {css}")
+
+    def texts(self, css: str) -> list[str]:
+        """The texts of all such elements."""
+        return [one.text for one in self.driver.find_elements(By.CSS_SELECTOR, css)]
+
+    def choose(self, label: str, option: str) -> None:
+        """Choose an option of the list that is called so."""
+        css = f"select[aria-label='{label}']"
+        self.do(css, "", lambda one: Select(one).select_by_visible_text(option))
+
+    def chosen(self, label: str) -> str:
+        """What stands in the list that is called so."""
+        option = Select(self.sees(f"select[aria-label='{label}']", "")).first_selected_option
+        return option.text
 
     def write(self, text: str) -> None:
         """Type into the channel's composer and send it."""

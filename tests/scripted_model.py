@@ -7,6 +7,7 @@ configuration (`MODEL_BASE_URL`) like any other model server:
         model.when("weather", Answer("Rain."))               # the last user text contains "weather"
         model.when("first", lambda request: request.prompts[0])
         model.when("story", Answer(chunks=["Once ", "upon"], hold_after=1))
+        model.when("notes", Answer(calls=[ToolCall("view", {"path": "notes.md"})], times=1))
         ... let the bot ask at model.url ...
         await model.reached()                                # the story holds after "Once "
         model.release()
@@ -28,7 +29,7 @@ import itertools
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
@@ -39,9 +40,10 @@ WAIT_SECONDS = 30.0
 """No wait in here, of a held answer or of a test, is longer."""
 
 MODEL_NAME = "scripted-1"
-"""The one model that `GET /models` lists."""
+"""The one model that `GET /models` lists, unless a test says more."""
 
-_DATETIME_PREFIX = re.compile(r"^<current_datetime>.*?</current_datetime>\s*", re.DOTALL)
+_ADDED = re.compile(r"^(?:<(current_datetime|tools_changed_notice)>.*?</\1>\s*)+", re.DOTALL)
+"""What the runtime puts before a prompt: the time, and that the model was switched."""
 _MOST_PIECES = 64
 
 
@@ -55,15 +57,16 @@ class ModelRequest:
     stream: bool = True
     tools: int = 0
     """How many tools the model is offered."""
+    tool_names: tuple[str, ...] = ()
+    effort: str = ""
+    """The reasoning effort that it is asked for; "" where none was."""
     key: str = field(default="", repr=False)
     """The API key that came with it."""
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """All user texts, oldest first, without the date that the runtime puts before each."""
-        return tuple(
-            _DATETIME_PREFIX.sub("", text) for role, text in self.messages if role == "user"
-        )
+        """All user texts, oldest first, without what the runtime puts before each."""
+        return tuple(_ADDED.sub("", text) for role, text in self.messages if role == "user")
 
     @property
     def prompt(self) -> str:
@@ -74,6 +77,19 @@ class ModelRequest:
     def system(self) -> str:
         """The system prompt."""
         return "\n".join(text for role, text in self.messages if role == "system")
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What the tools that the model called gave back, oldest first."""
+        return tuple(text for role, text in self.messages if role == "tool")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One tool that the model wants to have run."""
+
+    name: str
+    arguments: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,8 @@ class Answer:
     `fault`: an HTTP status (`retry_after` seconds and an OpenAI error `code` may go with it), "cut"
     (the connection ends half-way), "garbage" (half-way comes a line that is not JSON), or "silence"
     (not even a status line).
+    `calls`: after its text it calls these tools (only where it streams), and is asked on with what
+    they gave; mostly with `times=1`, for the last user text stays the same.
     `finish`: "length" when it ends at the server's token limit and not at its own end.
     `times`: for so many requests only; None for ever.
     """
@@ -99,6 +117,7 @@ class Answer:
     fault: int | Literal["cut", "garbage", "silence"] | None = None
     retry_after: int | None = None
     code: str = ""
+    calls: Sequence[ToolCall] = ()
     finish: Literal["stop", "length"] = "stop"
     times: int | None = None
 
@@ -131,6 +150,8 @@ class ScriptedModel:
         self._changed = asyncio.Condition()
         self._ids = itertools.count(1)
         self.default = Answer(lambda request: f"You said: {request.prompt}")
+        self.models = [MODEL_NAME]
+        """What `GET /models` lists."""
         self.requests: list[ModelRequest] = []
         self.holds = 0
         """How many answers have come to their hold so far."""
@@ -196,7 +217,7 @@ class ScriptedModel:
             self._changed.notify_all()
 
     async def _list_models(self, _: web.Request) -> web.Response:
-        listed = [{"id": MODEL_NAME, "object": "model", "owned_by": "tests"}]
+        listed = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.models]
         return web.json_response({"object": "list", "data": listed})
 
     async def _complete(self, http: web.Request) -> web.StreamResponse:
@@ -264,7 +285,10 @@ class ScriptedModel:
         if answer.fault == "garbage":
             await response.write(b'data: {"choices": [{"delta"\n\n')
             return
-        await _write(response, _chunk(number, request, {}, finish=answer.finish))
+        for place, call in enumerate(answer.calls):
+            await _write(response, _chunk(number, request, _calling(number, place, call)))
+        finish = "tool_calls" if answer.calls else answer.finish
+        await _write(response, _chunk(number, request, {}, finish=finish))
         await _write(response, _chunk(number, request, None, usage=_usage(request, pieces)))
         await response.write(b"data: [DONE]\n\n")
 
@@ -301,6 +325,8 @@ def _read(body: dict[str, object], authorization: str) -> ModelRequest:
         messages=tuple((str(m["role"]), _text(m.get("content"))) for m in messages),
         stream=bool(body.get("stream")),
         tools=len(tools),
+        tool_names=tuple(str(tool["function"]["name"]) for tool in tools),
+        effort=str(body.get("reasoning_effort") or ""),
         key=authorization.removeprefix("Bearer "),
     )
 
@@ -324,7 +350,7 @@ def _usage(request: ModelRequest, pieces: Sequence[str]) -> dict[str, int]:
 def _chunk(
     number: int,
     request: ModelRequest,
-    delta: dict[str, str] | None,
+    delta: Mapping[str, object] | None,
     *,
     finish: str | None = None,
     usage: dict[str, int] | None = None,
@@ -341,6 +367,18 @@ def _chunk(
     if usage is not None:
         chunk["usage"] = usage
     return chunk
+
+
+def _calling(number: int, place: int, call: ToolCall) -> dict[str, object]:
+    """The delta of one tool call, in one piece."""
+    function = {"name": call.name, "arguments": json.dumps(dict(call.arguments))}
+    called = {
+        "index": place,
+        "id": f"call-{number}-{place}",
+        "type": "function",
+        "function": function,
+    }
+    return {"content": None, "tool_calls": [called]}
 
 
 async def _write(response: web.StreamResponse, chunk: dict[str, object]) -> None:

@@ -218,7 +218,7 @@ async def folder(tmp_path: Path) -> Path:
 def test_a_stopped_bots_database_is_whole(folder: Path) -> None:
     found = check_database(folder)
     assert found.ok
-    assert "is whole (schema 1)" in found.sentence
+    assert "is whole (schema 2)" in found.sentence
     assert "using it" not in found.sentence
 
 

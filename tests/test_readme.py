@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bot.config import SETTINGS
 from bot.model import TurnState
+from bot.orders.verbs import VERBS
+from bot.settings import SETTINGS
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -19,6 +20,16 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
+def orders_table() -> str:
+    rows = ["| order | does |", "| --- | --- |"]
+    for verb in VERBS.values():
+        if verb.listed:
+            written = f"{verb.name} {verb.usage}".strip().replace("|", r"\|")
+            also = ", ".join(f"`{alias}`" for alias in verb.aliases)
+            rows.append(f"| `{written}`{f' (also {also})' if also else ''} | {verb.says} |")
+    return "\n".join(rows)
+
+
 def between(begin: str, end: str) -> str:
     found = re.search(f"{re.escape(begin)}[^\n]*\n(.*?){re.escape(end)}", README, re.DOTALL)
     assert found, f"README has no part between {begin} and {end}"
@@ -27,6 +38,10 @@ def between(begin: str, end: str) -> str:
 
 def test_the_settings_table_is_the_one_in_the_code() -> None:
     assert between("<!-- settings:", "<!-- /settings -->") == settings_table()
+
+
+def test_the_table_of_orders_is_the_one_in_the_code() -> None:
+    assert between("<!-- orders:", "<!-- /orders -->") == orders_table()
 
 
 def test_every_state_of_a_turn_is_drawn_and_no_other() -> None:

@@ -5,43 +5,38 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Self, TypedDict
+from typing import Literal, Self
 from weakref import WeakValueDictionary
 
-from copilot import CopilotSession, ProviderConfig
-from copilot.session import SystemMessageReplaceConfig
+from copilot.rpc import SessionsBulkDeleteRequest, SessionsForkRequest
 
-from bot.copilot.models import FALLBACK_MODEL, choose_model
+from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
+from bot.copilot.opening import open_session, sign_in_fault
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.permissions import refuse_all
 from bot.copilot.runtime import Runtime
 from bot.copilot.session import LiveSession
 from bot.errors import AgentError, AgentFault
+from bot.ports import Setup
 
 log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 50.0
 """The port allows 60 s; clearing away a runtime that does not start takes up to 8 s."""
+MODELS_SECONDS = 5.0
+MODELS_REMEMBERED_SECONDS = 60.0
+STORED_SECONDS = 60.0
+"""Every session's folder is looked at: 200 took 0.4 s."""
+DELETED_AT_ONCE = 100
+"""One takes about 18 ms; so many stay well within the time of one call."""
+
+_PLAIN = Setup()
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
 """What the runtime takes (measured); for an empty one the SDK would invent an id of its own."""
-_NO_SUCH_SESSION = "Session not found"
-"""All errors have one code (-32603); only these words tell that there is no such session."""
-_NOT_SIGNED_IN = "Authentication failed"
-"""With GitHub's models, opening a session signs in first."""
-_NO_NETWORK = "network fetch failed"
-"""Part of the message when signing in failed because GitHub could not be reached."""
-
-
-class _Shared(TypedDict, total=False):
-    """What every session is opened with, resumed or created."""
-
-    model: str
-    provider: ProviderConfig
-    streaming: bool
-    available_tools: list[str]
-    system_message: SystemMessageReplaceConfig
+_NOTHING_TO_FORK = re.compile(r"Cannot fork session|Event .* not found in session")
+"""All errors have one code; only these words tell that there is nothing to copy."""
 
 
 class CopilotAgent:
@@ -51,6 +46,8 @@ class CopilotAgent:
         self._options = options
         self._runtime: Runtime | None = None
         self._model = ""
+        self._models: tuple[str, ...] = ()
+        self._models_until = 0.0
         self._live: WeakValueDictionary[str, LiveSession] = WeakValueDictionary()
         self._one_start = asyncio.Lock()
         self._closed = False
@@ -73,25 +70,112 @@ class CopilotAgent:
 
     async def start(self) -> None:
         """Start the runtime now instead of with the first session. Raises `AgentError`."""
-        await self._learn_model()
-        await self._running()
+        await self._ready()
 
-    async def open(self, session_id: str) -> LiveSession:
+    async def open(self, session_id: str, setup: Setup = _PLAIN) -> LiveSession:
         """`bot.ports.Agent.open`."""
         if not _SESSION_ID.fullmatch(session_id):
             raise AgentError(AgentFault.RUNTIME, f"{session_id!r} is no session id")
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                await self._learn_model()
-                runtime = await self._running()
+                runtime = await self._ready()
                 await self._let_go_of(session_id)
-                session = await self._resume_or_create(runtime, session_id)
+                live = await open_session(runtime, self._options, session_id, setup, self._model)
         except TimeoutError as error:
             raise AgentError(
                 AgentFault.RUNTIME, f"session {session_id} did not open within {OPEN_SECONDS:g} s"
             ) from error
-        live = self._live[session_id] = LiveSession(session, runtime, self._options)
+        self._live[session_id] = live
         return live
+
+    async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
+        """`bot.ports.Agent.fork`."""
+        live = self._live.get(session_id)
+        if live is not None and live.blank:
+            # The runtime would copy it while it is live, and not afterwards.
+            raise AgentError(AgentFault.NO_SESSION, f"nothing was asked in {session_id} yet")
+        runtime = await self._ready()
+        request = SessionsForkRequest(
+            session_id=session_id, name=title or None, to_event_id=before or None
+        )
+        try:
+            copy = await runtime.call("fork", runtime.client.rpc.sessions.fork(request))
+        except AgentError as error:
+            if _NOTHING_TO_FORK.search(str(error.__cause__)):
+                raise AgentError(AgentFault.NO_SESSION, str(error)) from error
+            raise
+        log.info("session %s is a copy of %s", copy.session_id, session_id)
+        return copy.session_id
+
+    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+        """`bot.ports.Agent.delete`."""
+        freed = dict.fromkeys(session_ids, 0)
+        stored = [session_id for session_id in freed if _SESSION_ID.fullmatch(session_id)]
+        runtime = await self._ready()
+        for start in range(0, len(stored), DELETED_AT_ONCE):
+            some = stored[start : start + DELETED_AT_ONCE]
+            # The runtime deletes open ones as well, and their handles would wait in vain.
+            await asyncio.gather(*map(self._let_go_of, some))
+            request = SessionsBulkDeleteRequest(session_ids=some)
+            deleted = await runtime.call("delete", runtime.client.rpc.sessions.bulk_delete(request))
+            freed.update(deleted.freed_bytes)
+        return freed
+
+    async def stored(self) -> Mapping[str, int]:
+        """`bot.ports.Agent.stored`."""
+        runtime = await self._ready()
+        sizes = runtime.client.rpc.sessions.get_sizes()
+        return dict((await runtime.call("sizes", sizes, STORED_SECONDS)).sizes)
+
+    async def models(self) -> Sequence[str]:
+        """`bot.ports.Agent.models`."""
+        clock = self._options.clock
+        if self._models and clock.monotonic() < self._models_until:
+            return self._models
+        try:
+            async with asyncio.timeout(MODELS_SECONDS):
+                listed = await self._list_models()
+        except TimeoutError as error:
+            raise AgentError(
+                AgentFault.UNREACHABLE, f"no list of models within {MODELS_SECONDS:g} s"
+            ) from error
+        default = self._model if self._model != FALLBACK_MODEL else ""
+        named = (self._options.model or default, *listed)
+        self._models = tuple(dict.fromkeys(name for name in named if name))
+        self._models_until = clock.monotonic() + MODELS_REMEMBERED_SECONDS
+        return self._models
+
+    async def memory(self) -> int:
+        """`bot.ports.Agent.memory`."""
+        runtime = self._runtime
+        if runtime is None or runtime.gone:
+            return 0
+        return await asyncio.to_thread(runtime.memory)
+
+    async def restart(self) -> None:
+        """`bot.ports.Agent.restart`."""
+        async with self._one_start:
+            old, self._runtime = self._runtime, None
+            if old is not None:
+                # Shielded: half a stop would leave a runtime behind.
+                await asyncio.shield(old.stop())
+        await self._ready()
+
+    async def _list_models(self) -> Sequence[str]:
+        """What the model server offers or, with GitHub's models, the plan."""
+        if self._options.base_url:
+            return await list_models(self._options)
+        runtime = await self._running()
+        try:
+            listed = await runtime.call("list of models", runtime.client.list_models())
+        except AgentError as error:
+            raise sign_in_fault(error) from error
+        return [model.id for model in listed]
+
+    async def _ready(self) -> Runtime:
+        """The runtime, running, and the model known if it can be. Raises `AgentError`."""
+        await self._learn_model()
+        return await self._running()
 
     async def _learn_model(self) -> None:
         """Ask for the model's name until there is one: its server may come up after the bot.
@@ -117,46 +201,3 @@ class CopilotAgent:
         older = self._live.pop(session_id, None)
         if older is not None:
             await older.close()
-
-    async def _resume_or_create(self, runtime: Runtime, session_id: str) -> CopilotSession:
-        """Resume first: creating over a session on disk would lose its memory without a word."""
-        shared = self._shared()
-        try:
-            session = await runtime.call(
-                "resume",
-                runtime.client.resume_session(
-                    session_id, on_permission_request=refuse_all, **shared
-                ),
-            )
-        except AgentError as error:
-            reason = str(error.__cause__)
-            if _NOT_SIGNED_IN in reason:
-                fault = AgentFault.UNREACHABLE if _NO_NETWORK in reason else AgentFault.ACCESS
-                raise AgentError(fault, "GitHub did not let us sign in") from error
-            if _NO_SUCH_SESSION not in reason:
-                raise
-            log.info("session %s is new", session_id)
-            return await runtime.call(
-                "create",
-                runtime.client.create_session(
-                    session_id=session_id, on_permission_request=refuse_all, **shared
-                ),
-            )
-        log.info("session %s is resumed", session_id)
-        return session
-
-    def _shared(self) -> _Shared:
-        """Resuming takes everything anew: the runtime keeps the conversation only."""
-        options = self._options
-        shared = _Shared(
-            streaming=True,
-            available_tools=[],
-            system_message={"mode": "replace", "content": options.instructions},
-        )
-        if self._model:
-            shared["model"] = self._model
-        if options.base_url:
-            shared["provider"] = ProviderConfig(type="openai", base_url=options.base_url)
-            if options.api_key:
-                shared["provider"]["api_key"] = options.api_key
-        return shared

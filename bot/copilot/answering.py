@@ -14,7 +14,14 @@ from copilot.session_events import SessionEvent
 from bot.copilot.events import Idle, Reading
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
-from bot.model import AgentEvent, AnswerStopped, TextAdded, TextSettled, TextTakenBack
+from bot.model import (
+    AgentEvent,
+    AnswerStopped,
+    ContextUsed,
+    TextAdded,
+    TextSettled,
+    TextTakenBack,
+)
 
 LONGEST_ANSWER = 400_000
 """Characters. A small model can go on for ever; 400,000 are more than 30 full Slack messages."""
@@ -113,6 +120,10 @@ class Answering:
             case TextSettled() | TextTakenBack():
                 # What piled up of this message is overruled before anybody has read it.
                 if self._waiting and isinstance(self._waiting[-1], TextAdded):
+                    self._waiting.pop()
+                self._waiting.append(event)
+            case ContextUsed():
+                if self._waiting and isinstance(self._waiting[-1], ContextUsed):
                     self._waiting.pop()
                 self._waiting.append(event)
             case _:

@@ -20,11 +20,21 @@ from copilot.session_events import (
     SessionErrorData,
     SessionEvent,
     SessionIdleData,
+    SessionUsageInfoData,
+    UserMessageData,
 )
 
 from bot.copilot.models import fault_of_status
 from bot.errors import AgentError, AgentFault
-from bot.model import AgentEvent, TextAdded, TextSettled, TextTakenBack, TokensUsed
+from bot.model import (
+    AgentEvent,
+    ContextUsed,
+    PromptTaken,
+    TextAdded,
+    TextSettled,
+    TextTakenBack,
+    TokensUsed,
+)
 
 _TOO_LONG_CODES = frozenset(
     {"context_length_exceeded", "string_above_max_length", "request_too_large"}
@@ -54,7 +64,9 @@ class Idle:
 class Reading:
     """Reads the events of one prompt.
 
-    A prompt that goes well: model call starts, deltas, usage, message, idle. One that does not:
+    A prompt that goes well: user message, context used, model call starts, deltas, usage, message,
+    idle. When the runtime asks on by itself it puts user messages of its own: the first is the
+    prompt. One that does not go well:
     model call fails, is tried again (retry) or not (error), idle. The error names a type and
     mostly a status, the failed call before it a code.
 
@@ -65,6 +77,7 @@ class Reading:
     def __init__(self, clean: Callable[[object], str] = str) -> None:
         self._clean = clean
         self._failure: ModelCallFailureData | None = None
+        self._taken = False
         self._answered = False
         self._message_id = ""
         self._earlier = ""  # the pieces before the current one
@@ -77,6 +90,11 @@ class Reading:
         if event.agent_id is not None:
             return None  # a sub-agent's; what matters of it is in the main answer
         match event.data:
+            case UserMessageData() if not self._taken:
+                self._taken = True
+                return PromptTaken(event=str(event.id))
+            case SessionUsageInfoData(current_tokens=tokens, token_limit=limit):
+                return ContextUsed(tokens=tokens, limit=limit)
             case AssistantMessageDeltaData(delta_content=text, message_id=message_id):
                 return TextAdded(text=self._more(message_id, text)) if text else None
             case AssistantMessageData(content=text, message_id=message_id):

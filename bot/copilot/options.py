@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.clock import SystemClock
-from bot.copilot.instructions import INSTRUCTIONS
+from bot.copilot.instructions import INSTRUCTIONS, READING_INSTRUCTIONS
 from bot.ports import Clock
 
 SILENCE_SECONDS = 120.0
@@ -33,7 +33,9 @@ class RuntimeOptions:
     silence_seconds: float = SILENCE_SECONDS
     """How long a session may show no sign of life while it answers."""
     instructions: str = INSTRUCTIONS
-    """The system prompt."""
+    """The system prompt of sessions without tools."""
+    reading_instructions: str = READING_INSTRUCTIONS
+    """The system prompt of sessions that may read the files of a folder."""
     clock: Clock = field(default_factory=SystemClock)
 
     def without_secrets(self, text: object) -> str:

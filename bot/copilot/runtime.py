@@ -13,11 +13,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import psutil
 from copilot import CopilotClient, CopilotSession, RuntimeConnection
 
 from bot.copilot.install import Folders, environment, find_runtime, make_folders
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.sdk import Process, close_pipes, forget, process_of
+from bot.copilot.sdk import Process, close_pipes, forget, is_missing, process_of
 from bot.errors import AgentError, AgentFault
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,8 @@ class Runtime:
         return lambda: self._listeners.discard(listener)
 
     async def call(self, what: str, rpc: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
-        """The answer of one SDK call. Raises `AgentError` (RUNTIME) for every trouble."""
+        """The answer of one SDK call. Raises `AgentError` for every trouble: UNSUPPORTED when the
+        runtime has no such function, else RUNTIME."""
         try:
             async with asyncio.timeout(seconds):
                 return await rpc
@@ -95,9 +97,18 @@ class Runtime:
                 AgentFault.RUNTIME, f"{what}: the runtime did not answer within {seconds:g} s"
             ) from error
         except Exception as error:
-            raise AgentError(
-                AgentFault.RUNTIME, f"{what}: {self._options.without_secrets(error)}"
-            ) from error
+            fault = AgentFault.UNSUPPORTED if is_missing(error) else AgentFault.RUNTIME
+            raise AgentError(fault, f"{what}: {self._options.without_secrets(error)}") from error
+
+    def memory(self) -> int:
+        """How much memory the process and those that it started take, in bytes; 0 when it has
+        gone. Reads /proc or what there is instead: not for the loop."""
+        try:
+            process = psutil.Process(self._process.pid)
+            family = [process, *process.children(recursive=True)]
+        except psutil.Error:
+            return 0
+        return sum(map(_resident, family))
 
     async def detach(self, session: CopilotSession, seconds: float) -> None:
         """Let go of a session; a running answer ends with it. Raises `AgentError`."""
@@ -148,6 +159,13 @@ class Runtime:
                     await self.call("ping", self.client.ping(), PING_SECONDS)
                 except AgentError as error:
                     return f"it does not answer ({error})"
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # it has ended meanwhile
+        return 0
 
 
 def _client(options: RuntimeOptions, folders: Folders, model: str, binary: str) -> CopilotClient:

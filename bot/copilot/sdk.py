@@ -11,8 +11,12 @@ from pathlib import Path
 
 from copilot import CopilotClient, CopilotSession
 from copilot._cli_download import ensure_runtime_wrapper, get_cached_cli_path
+from copilot._jsonrpc import JsonRpcError
 
 Process = subprocess.Popen[bytes]
+
+_NO_SUCH_METHOD = -32601
+"""JSON-RPC's code; every other refusal of the runtime has -32603 (measured, CLI 1.0.102)."""
 
 
 def downloaded_runtime() -> Path | None:
@@ -22,6 +26,16 @@ def downloaded_runtime() -> Path | None:
         return None
     # The download is complete, so that this only tells its name.
     return Path(ensure_runtime_wrapper())
+
+
+def is_missing(error: BaseException | None) -> bool:
+    """Whether the runtime has no such function: several are experimental and come and go."""
+    return isinstance(error, JsonRpcError) and error.code == _NO_SUCH_METHOD
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether the runtime answered, and said no."""
+    return isinstance(error, JsonRpcError)
 
 
 def process_of(client: CopilotClient) -> Process | None:

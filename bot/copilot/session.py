@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
+from dataclasses import replace
 
 from copilot import CopilotSession
+from copilot.rpc import HistoryTruncateRequest, NameSetRequest
 
 from bot.copilot.answering import Answering
+from bot.copilot.asides import ask_aside
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
+from bot.copilot.switching import settle_model
 from bot.errors import AgentError, AgentFault
-from bot.model import AgentEvent
+from bot.model import AgentEvent, PromptTaken
+from bot.ports import Setup
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +33,31 @@ STOP_SECONDS = 4.5
 REST_SECONDS = 3.0
 DETACH_SECONDS = 1.5
 
+_NO_SUCH_EVENT = re.compile(r"Event .* not found in session")
+"""All errors have one code; only these words tell that the history has no such event."""
+
 
 class LiveSession:
     """A session that the runtime has open."""
 
-    def __init__(self, session: CopilotSession, runtime: Runtime, options: RuntimeOptions) -> None:
+    def __init__(
+        self,
+        session: CopilotSession,
+        runtime: Runtime,
+        options: RuntimeOptions,
+        *,
+        setup: Setup,
+        default_model: str,
+        blank: bool,
+    ) -> None:
+        """`default_model` is what a setup without a model means; `blank` says that the session
+        was made just now."""
         self._session = session
         self._runtime = runtime
         self._options = options
+        self._setup = setup
+        self._default_model = default_model
+        self._blank = blank
         self._open = True
         self._one_prompt = asyncio.Lock()
         self._answering: Answering | None = None
@@ -50,22 +73,31 @@ class LiveSession:
     def alive(self) -> bool:
         return self._open and not self._runtime.gone
 
+    @property
+    def setup(self) -> Setup:
+        """`bot.ports.AgentSession.setup`."""
+        return self._setup
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing was ever asked in it: on disk there is nothing of it yet."""
+        return self._blank
+
     async def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """`bot.ports.AgentSession.ask`."""
         self._asked = True
         try:
             async with self._one_prompt, aclosing(self._answer_to(prompt)) as events:
                 async for event in events:
+                    if isinstance(event, PromptTaken):
+                        self._blank = False
                     yield event
         finally:
             self._asked = self._stop_at_once = False
 
     async def _answer_to(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """Send the prompt into the session at rest, and leave it at rest again."""
-        if self._settling is not None:
-            await asyncio.shield(self._settling)
-        if not self.alive:
-            raise AgentError(AgentFault.RUNTIME, f"session {self.id} is not open any more")
+        await self._at_rest()
         answering = self._answering = Answering(self._options)
         listening = ExitStack()
         try:
@@ -110,6 +142,46 @@ class LiveSession:
         await self._detach()
         if answering is not None:
             answering.over.set()
+
+    async def use(self, model: str, effort: str) -> None:
+        """`bot.ports.AgentSession.use`."""
+        await self._at_rest()
+        await settle_model(self._runtime, self._session, model or self._default_model, effort)
+        self._setup = replace(self._setup, model=model, effort=effort)
+
+    async def forget_from(self, event: str) -> bool:
+        """`bot.ports.AgentSession.forget_from`."""
+        await self._at_rest()
+        request = HistoryTruncateRequest(event_id=event)
+        try:
+            await self._runtime.call("forget", self._session.rpc.history.truncate(request))
+        except AgentError as error:
+            if _NO_SUCH_EVENT.search(str(error.__cause__)):
+                return False
+            raise
+        # A switch of the model is an event of the history, too, and may have been cut with it.
+        await self.use(self._setup.model, self._setup.effort)
+        return True
+
+    async def aside(self, question: str) -> str:
+        """`bot.ports.AgentSession.aside`."""
+        self._make_sure_alive()
+        return await ask_aside(self._runtime, self._session, self._options, question)
+
+    async def rename(self, title: str) -> None:
+        """`bot.ports.AgentSession.rename`."""
+        self._make_sure_alive()
+        await self._runtime.call("rename", self._session.rpc.name.set(NameSetRequest(name=title)))
+
+    async def _at_rest(self) -> None:
+        """Wait until what was asked before has been cleared up. Raises `AgentError`."""
+        if self._settling is not None:
+            await asyncio.shield(self._settling)
+        self._make_sure_alive()
+
+    def _make_sure_alive(self) -> None:
+        if not self.alive:
+            raise AgentError(AgentFault.RUNTIME, f"session {self.id} is not open any more")
 
     def _listen(self, answering: Answering, listening: ExitStack) -> None:
         try:

@@ -35,6 +35,7 @@ EVERY_SCOPE: Final = (
     "reactions:read",
     "reactions:write",
     "team:read",
+    "usergroups:read",
     "users:read",
 )
 

@@ -168,10 +168,16 @@ _CHECKS: Final[dict[str, Callable[[Json], None]]] = {
 }
 
 _BUTTON_TYPES: Final = frozenset({"button", "workflow_button"})
-_OPTION_TYPES: Final = frozenset({"overflow", "checkboxes", "radio_buttons"})
+_MOST_OPTIONS: Final = {
+    "overflow": 5,
+    "checkboxes": 10,
+    "radio_buttons": 10,
+    "static_select": 100,
+    "multi_static_select": 100,
+}
 _ELEMENT_TYPES: Final = (
     _BUTTON_TYPES
-    | _OPTION_TYPES
+    | _MOST_OPTIONS.keys()
     | {
         "channels_select",
         "conversations_select",
@@ -186,12 +192,10 @@ _ELEMENT_TYPES: Final = (
         "multi_channels_select",
         "multi_conversations_select",
         "multi_external_select",
-        "multi_static_select",
         "multi_users_select",
         "number_input",
         "plain_text_input",
         "rich_text_input",
-        "static_select",
         "timepicker",
         "url_text_input",
         "users_select",
@@ -211,11 +215,29 @@ def _element(element: object) -> None:
         _text_of(element, "url", 0, 3_000)
         if element.get("style", "primary") not in ("primary", "danger"):
             raise _Wrong("invalid style")
-    if element["type"] in _OPTION_TYPES:
-        most = 5 if element["type"] == "overflow" else 10
-        options = element.get("options")
-        if not isinstance(options, list) or not 1 <= len(options) <= most:
-            raise _Wrong(f"options must have 1 to {most} items")
+    if element["type"] in _MOST_OPTIONS and "option_groups" not in element:
+        _options(element.get("options"), _MOST_OPTIONS[element["type"]])
+    if "confirm" in element:
+        _confirm(element["confirm"])
+
+
+def _options(options: object, most: int) -> None:
+    if not isinstance(options, list) or not 1 <= len(options) <= most:
+        raise _Wrong(f"options must have 1 to {most} items")
+    for option in options:
+        if not isinstance(option, dict):
+            raise _Wrong("options must be objects")
+        _text_object(option.get("text"), 75)
+        _text_of(option, "value", 0, 150)
+
+
+def _confirm(confirm: object) -> None:
+    if not isinstance(confirm, dict):
+        raise _Wrong("confirm must be an object")
+    _text_object(confirm.get("title"), 100, plain=True)
+    _text_object(confirm.get("text"), 300)
+    _text_object(confirm.get("confirm"), 30, plain=True)
+    _text_object(confirm.get("deny"), 30, plain=True)
 
 
 def _elements(block: Json, most: int) -> list[Json]:

@@ -46,12 +46,24 @@ class User:
     team_id: str = TEAM_ID
     token: str = ""
     is_admin: bool = False
+    is_owner: bool = False
+    is_guest: bool = False
+    """A guest of some channels: sees those alone (Slack: `is_restricted`)."""
     is_bot: bool = False
 
     @property
     def is_stranger(self) -> bool:
         """Whether they belong to another workspace (Slack Connect)."""
         return self.team_id != TEAM_ID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A user group, which can be mentioned as one."""
+
+    id: str
+    handle: str
+    members: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.facts import BOT_NAME, BOT_USER_ID, OUTSIDE_TEAM_ID, Channel, User
+from bot.sandbox.facts import BOT_NAME, BOT_USER_ID, OUTSIDE_TEAM_ID, Channel, Group, User
 
 PEOPLE: Final = (
-    User(id="UALICE", name="alice", real_name="Alice", token="xoxp-alice", is_admin=True),  # noqa: S106 - fixed and public
+    User(
+        id="UALICE",
+        name="alice",
+        real_name="Alice",
+        token="xoxp-alice",  # noqa: S106 - fixed and public
+        is_admin=True,
+        is_owner=True,
+    ),
     User(id="UBOB", name="bob", real_name="Bob", token="xoxp-bob"),  # noqa: S106 - the same
     User(id="UCAROL", name="carol", real_name="Carol", token="xoxp-carol"),  # noqa: S106 - the same
     User(
@@ -17,17 +24,27 @@ PEOPLE: Final = (
         token="xoxp-eve",  # noqa: S106 - the same
         team_id=OUTSIDE_TEAM_ID,
     ),
+    User(
+        id="UGUS",
+        name="gus",
+        real_name="Gus (a guest)",
+        token="xoxp-gus",  # noqa: S106 - the same
+        is_guest=True,
+    ),
 )
 BOT: Final = User(id=BOT_USER_ID, name=BOT_NAME, real_name="Threadpilot", is_bot=True)
 EVERYBODY: Final = (*PEOPLE, BOT)
+GROUPS: Final = (Group(id="S0PILOTS", handle="pilots", members=("UCAROL",)),)
 
 
 def channels(created: int) -> list[Channel]:
-    """#general and #dev with everybody in them; #secret is private, without the app and eve."""
+    """#general with everybody in it, #dev with all but the guest; #secret is private, without the
+    app, eve and the guest."""
     everybody = frozenset(user.id for user in EVERYBODY)
-    insiders = frozenset(user.id for user in PEOPLE if not user.is_stranger)
+    full = frozenset(user.id for user in EVERYBODY if not user.is_guest)
+    insiders = frozenset(user.id for user in PEOPLE if not (user.is_stranger or user.is_guest))
     return [
         Channel(id="C0GENERAL", name="general", members=everybody, created=created),
-        Channel(id="C0DEV", name="dev", members=everybody, created=created),
+        Channel(id="C0DEV", name="dev", members=full, created=created),
         Channel(id="C0SECRET", name="secret", members=insiders, created=created, is_private=True),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 from importlib import resources
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -18,12 +19,24 @@ _KINDS: Final = {".js": "text/javascript", ".css": "text/css", ".html": "text/ht
 
 def routes() -> list[web.RouteDef]:
     """The addresses."""
-    return [web.get("/", _index), web.get("/page/{name}", _file)]
+    return [
+        web.get("/", _index),
+        web.get("/page/{name}", _file),
+        web.get(r"/archives/{channel:[A-Z0-9]+}/p{ts:\d{7,18}}", _message),
+    ]
 
 
 async def _index(request: web.Request) -> web.Response:
     del request
     return _page("index.html")
+
+
+async def _message(request: web.Request) -> web.Response:
+    """A permalink, opened in a window of its own: the page with that thread open."""
+    channel, ts = request.match_info["channel"], request.match_info["ts"]
+    thread = request.query.get("thread_ts", f"{ts[:-6]}.{ts[-6:]}")
+    where = f"/#//{channel}/{quote(thread, safe='.')}"
+    return web.Response(status=302, headers={"Location": where})
 
 
 async def _file(request: web.Request) -> web.Response:

@@ -27,6 +27,7 @@ PER_MINUTE: Final[dict[str, int]] = (
             "chat.startStream",
             "chat.stopStream",
             "conversations.list",
+            "usergroups.users.list",
             "users.list",
             "users.conversations",
         ),

@@ -28,6 +28,7 @@ from bot.sandbox.facts import (
     Channel,
     Ephemeral,
     File,
+    Group,
     Message,
     Prompts,
     Refused,
@@ -107,9 +108,23 @@ class Workspace:
         channel = self.channels.get(channel_id)
         if channel is None:
             raise Refused("channel_not_found")
-        if user_id not in channel.members and (channel.is_im or channel.is_private):
+        if not self.sees(user_id, channel):
             raise Refused("channel_not_found")
         return channel
+
+    def sees(self, user_id: str, channel: Channel) -> bool:
+        """Whether somebody may know of a channel: guests know only of theirs."""
+        if user_id in channel.members:
+            return True
+        guest = user_id in self.users and self.users[user_id].is_guest
+        return not (channel.is_im or channel.is_private or guest)
+
+    def group(self, group_id: str) -> Group:
+        """Refused with `no_such_subteam`."""
+        found = next((group for group in founding.GROUPS if group.id == group_id), None)
+        if found is None:
+            raise Refused("no_such_subteam")
+        return found
 
     def channel_named(self, name: str) -> str:
         """The id of the channel with this name, or what is no id of any."""

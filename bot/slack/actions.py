@@ -13,9 +13,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import SlackError
 from bot.slack import surface, words
 from bot.slack.asking import Asking, Question
-from bot.slack.blocks import Block, about_modal, question_modal
+from bot.slack.blocks import about_modal, question_modal
 from bot.slack.calls import called
-from bot.slack.events import Identity
+from bot.slack.cards import Block
 from bot.slack.interactions import Chosen, Place, Pressed, Sent
 
 log = logging.getLogger(__name__)
@@ -26,23 +26,24 @@ _OVER = frozenset({"expired_trigger_id", "exchanged_trigger_id", "invalid_trigge
 class Actions:
     """What buttons, modals and shortcuts do."""
 
-    def __init__(self, client: AsyncWebClient, us: Identity, asking: Asking) -> None:
+    def __init__(self, client: AsyncWebClient, asking: Asking) -> None:
         self._client = client
-        self._us = us
         self._asking = asking
 
     async def press(self, pressed: Pressed) -> str:
         """A button was pressed: ours, or one from an earlier time."""
-        if pressed.person.team != self._us.team:
-            return words.OUTSIDER
+        closed = await self._asking.closed_to(pressed.person)
+        if closed:
+            return closed
         if pressed.action != surface.ASK_BUTTON or not pressed.channel:
             return words.OLD_BUTTON
         return await self._open(pressed.trigger, question_modal(Place(channel=pressed.channel)))
 
     async def choose(self, chosen: Chosen) -> str:
         """The shortcut was chosen on a message: ask what to do with it."""
-        if chosen.person.team != self._us.team:
-            return words.OUTSIDER
+        closed = await self._asking.closed_to(chosen.person)
+        if closed:
+            return closed
         if not chosen.place.quoted:
             return words.ABOUT_EMPTY
         return await self._open(chosen.trigger, about_modal(chosen.place))

@@ -1,8 +1,8 @@
-"""Sentences that one person alone is shown: by Slack's answer address, or as an ephemeral post."""
+"""What one person alone is shown: by Slack's answer address, or as an ephemeral post."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -12,26 +12,49 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.errors import SlackError
 from bot.slack.calls import called
+from bot.slack.cards import Block
+
+_SECONDS = 10
+
+
+async def answer_aside(
+    answer_url: str,
+    text: str,
+    blocks: Sequence[Block] = (),
+    *,
+    root_ts: str = "",
+    replace: bool = False,
+) -> None:
+    """Answer the person who pressed or commanded something: within 30 minutes, 5 times.
+
+    In the thread of `root_ts`, where it names one; with `replace` in the place of the message that
+    was pressed. Raises `SlackError` when Slack does not take it.
+    """
+    if urlsplit(answer_url).scheme not in ("https", "http"):
+        raise SlackError("no_answer_address", "the person cannot be told")
+    body: dict[str, object] = {
+        "text": text,
+        "response_type": "ephemeral",
+        "replace_original": replace,
+    }
+    if blocks:
+        body["blocks"] = list(blocks)
+    if root_ts and not replace:
+        body["thread_ts"] = root_ts
+    hook = AsyncWebhookClient(url=answer_url, timeout=_SECONDS)
+    try:
+        answer = await hook.send_dict(body)
+    except (SlackClientError, aiohttp.ClientError, OSError, ValueError) as error:
+        raise SlackError("unreachable", type(error).__name__) from error
+    if answer.status_code != 200:
+        raise SlackError(f"http_{answer.status_code}", "the person was not told")
 
 
 def tell_aside(answer_url: str) -> Callable[[str], Awaitable[None]]:
-    """How to tell the person who pressed or commanded something: within 30 minutes, 5 times.
-
-    What comes back raises `SlackError` when Slack does not take the sentence.
-    """
+    """How to tell somebody a sentence by `answer_aside`, with the same bounds and errors."""
 
     async def tell(sentence: str) -> None:
-        if urlsplit(answer_url).scheme not in ("https", "http"):
-            raise SlackError("no_answer_address", "the person cannot be told")
-        hook = AsyncWebhookClient(url=answer_url, timeout=10)
-        try:
-            answer = await hook.send(
-                text=sentence, response_type="ephemeral", replace_original=False
-            )
-        except (SlackClientError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise SlackError("unreachable", type(error).__name__) from error
-        if answer.status_code != 200:
-            raise SlackError(f"http_{answer.status_code}", "the person was not told")
+        await answer_aside(answer_url, sentence)
 
     return tell
 

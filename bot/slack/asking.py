@@ -18,16 +18,16 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import SlackError
+from bot.errors import BotError, SlackError
 from bot.model import Acceptance, Accepted, Message, ThreadKey, Trigger
 from bot.slack import words
 from bot.slack.background import Background
 from bot.slack.blocks import MAX_QUESTION, question_message
-from bot.slack.calls import called
+from bot.slack.calls import bounded, called
 from bot.slack.events import Identity
 from bot.slack.interactions import Person, Place
 
@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 _PROMPT_SECONDS: Final = 1.5
 """How long Slack is kept waiting for the outcome; it gives up after 3 s."""
+
+_GATE_SECONDS: Final = 1.0
+"""For whether somebody is answered at all, before that."""
 
 # Together less than what Background lets a piece of work take.
 _POST_SECONDS: Final = 30.0
@@ -72,6 +75,15 @@ class Question:
     text: str
 
 
+class Gate(Protocol):
+    """Who is answered at all."""
+
+    async def closed_to(self, user: str, *, external: bool) -> str:
+        """The sentence why somebody is not answered; empty when they are. `external`: whether
+        Slack says that they are of another workspace. Raises `StoreError`."""
+        ...
+
+
 class Asking:
     """Puts questions into channels and into the inbox."""
 
@@ -81,30 +93,31 @@ class Asking:
         us: Identity,
         on_message: Callable[[Message], Awaitable[Accepted]],
         background: Background,
+        gate: Gate,
     ) -> None:
         self._client = client
         self._us = us
         self._on_message = on_message
         self._background = background
+        self._gate = gate
         self._seen: OrderedDict[str, None] = OrderedDict()
 
-    def refusal(self, person: Person, text: str) -> str:
-        """The sentence why this is not to be asked, or empty."""
-        if person.team != self._us.team:
-            return words.OUTSIDER
-        if not text:
-            return words.NO_QUESTION
-        if len(text) > MAX_QUESTION:
-            return words.TOO_LONG.format(length=len(text), limit=MAX_QUESTION)
-        return ""
+    async def closed_to(self, person: Person) -> str:
+        """The sentence why somebody is not answered, or empty; within a second."""
+        closed = self._gate.closed_to(person.user, external=person.team != self._us.team)
+        try:
+            return await bounded(closed, _GATE_SECONDS)
+        except BotError as error:
+            log.warning("whether somebody is answered could not be found out: %s", error)
+            return error.sentence
 
     async def ask(self, question: Question, late: Callable[[str], Awaitable[None]]) -> str:
-        """Ask, and answer within 1.5 s: empty, or the sentence why not.
+        """Ask, and answer within 2.5 s: empty, or the sentence why not.
 
         What comes out later than that is told through `late`. The same question sent twice (a
         double click) is asked once.
         """
-        refusal = self.refusal(question.person, question.text)
+        refusal = await self.closed_to(question.person) or _refusal(question.text)
         if refusal or self._repeated(question.key):
             return refusal
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -233,6 +246,15 @@ class Asking:
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         return False
+
+
+def _refusal(text: str) -> str:
+    """The sentence why a text is not to be asked, or empty."""
+    if not text:
+        return words.NO_QUESTION
+    if len(text) > MAX_QUESTION:
+        return words.TOO_LONG.format(length=len(text), limit=MAX_QUESTION)
+    return ""
 
 
 def _prompt(question: Question) -> str:

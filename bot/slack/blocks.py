@@ -1,4 +1,4 @@
-"""What the bot's cards, modals and pages look like: Block Kit, built from words.
+"""What the bot's modals and posted questions look like: Block Kit, built from words.
 
 Whatever comes from people is escaped or plain text here, and clipped to Slack's limits
 (docs.slack.dev/reference/block-kit: section 3,000 characters, modal's note 3,000).
@@ -6,14 +6,12 @@ Whatever comes from people is escaped or plain text here, and clipped to Slack's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from bot.slack import surface, words
+from bot.slack.cards import Block
 from bot.slack.interactions import Place
 from bot.slack.readable import escaped
-
-Block = dict[str, object]
 
 MAX_QUESTION: Final = 3_000
 """The most that a modal's input takes; the slash command takes the same."""
@@ -22,19 +20,15 @@ _SECTION: Final = 3_000
 _EXCERPT: Final = 120
 
 
-def help_card(name: str) -> list[Block]:
-    """What `/copilot` and `/copilot help` show, to the asker alone."""
+def ask_button() -> Block:
+    """The button under the help that opens the modal."""
     button: Block = {
         "type": "button",
         "action_id": surface.ASK_BUTTON,
         "text": _plain(words.ASK_BUTTON),
         "style": "primary",
     }
-    return [
-        _header(words.HELP_TITLE),
-        _section(_help(name)),
-        {"type": "actions", "block_id": "help_actions", "elements": [button]},
-    ]
+    return {"type": "actions", "block_id": surface.HELP_ACTIONS, "elements": [button]}
 
 
 def question_modal(place: Place) -> Block:
@@ -57,23 +51,6 @@ def about_modal(place: Place) -> Block:
     return _modal(surface.ABOUT_MODAL, words.ABOUT_TITLE, place, blocks)
 
 
-def home_page(name: str, state: Sequence[str] = ()) -> Block:
-    """The Home tab; `state` is what the bot is doing just now, for those who run it."""
-    blocks = [
-        _header(words.HOME_HELLO.format(name=words.NAME)),
-        _section(words.HOME_WHAT),
-        {"type": "divider"},
-        _header(words.HOME_HOW_TITLE),
-        _section(_help(name)),
-        _header(words.HOME_MEMORY_TITLE),
-        _section(words.HOME_MEMORY),
-    ]
-    if state:
-        told = "\n".join(f"• {escaped(line)}" for line in state)
-        blocks += [{"type": "divider"}, _header(words.HOME_STATE_TITLE), _section(told)]
-    return {"type": "home", "blocks": blocks}
-
-
 def question_message(asker: str, question: str, about: str = "") -> str:
     """The message by which a question stands in the channel: the question itself cannot ping.
 
@@ -85,12 +62,6 @@ def question_message(asker: str, question: str, about: str = "") -> str:
     first = " ".join(about.split())
     excerpt = escaped(first if len(first) <= _EXCERPT else first[:_EXCERPT] + "…")
     return words.ASKED_ABOUT.format(asker=f"<@{asker}>", excerpt=excerpt, question=asked)
-
-
-def _help(name: str) -> str:
-    return words.HELP.format(
-        name=escaped(name), command=surface.COMMAND, shortcut=words.ABOUT_SHORTCUT
-    ).replace("<question>", escaped("<question>"))
 
 
 def _question(label: str, hint: str) -> Block:
@@ -126,10 +97,6 @@ def _quoted(text: str, limit: int) -> str:
     shown = text if len(text) <= limit else text[:limit] + "…"
     quoted = "\n".join(f"> {line}" for line in escaped(shown).splitlines())
     return quoted if len(quoted) <= _SECTION - 100 else quoted[: _SECTION - 100] + "…"
-
-
-def _header(text: str) -> Block:
-    return {"type": "header", "text": _plain(text)}
 
 
 def _section(text: str) -> Block:

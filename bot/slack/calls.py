@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -27,6 +27,8 @@ PATIENCE: Final = 60.0
 
 _MOST_DOUBLED: Final = 4
 """So often the pause of a second between tries is doubled."""
+
+T = TypeVar("T")
 
 Method = Callable[..., Awaitable[AsyncSlackResponse]]
 
@@ -139,6 +141,15 @@ async def called(
     if not isinstance(answer.data, dict):
         raise CallError("not_json", maybe_done=True)
     return answer.data
+
+
+async def bounded(work: Awaitable[T], seconds: float) -> T:
+    """What comes of `work`. Raises `CallError` when it takes longer than that, beside its own."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError as error:
+        raise CallError("timeout", f"none within {seconds:.0f} s", maybe_done=True) from error
 
 
 def _refusal(error: SlackApiError) -> CallError:

@@ -30,9 +30,10 @@ class Client:
         return self._bot_id
 
     async def replies(
-        self, thread: ThreadKey, *, oldest: str | None = None
+        self, thread: ThreadKey, *, oldest: str | None = None, latest: str | None = None
     ) -> AsyncIterator[Mapping[str, object]]:
-        """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`."""
+        """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`.
+        Those at `oldest` and at `latest` themselves are left out."""
         cursor: str | None = None
         for _ in range(_MAX_PAGES):
             page = await self.calls(
@@ -40,6 +41,7 @@ class Client:
                 channel=thread.channel,
                 ts=thread.root_ts,
                 oldest=oldest,
+                latest=latest,
                 include_all_metadata=True,
                 limit=_PAGE,
                 cursor=cursor,

@@ -1,20 +1,28 @@
-"""`/copilot`: help, or a question that gets a thread of its own in the channel."""
+"""`/copilot`: an order to the bot, or a question that gets a thread of its own in the channel."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot.errors import SlackError
-from bot.slack import surface, words
+from bot.orders import words as order_words
+from bot.orders.reading import Known, read_words
+from bot.ports import People
+from bot.records import Form, Order
+from bot.slack.asides import tell_aside
 from bot.slack.asking import Asking, Question
-from bot.slack.blocks import Block, help_card
+from bot.slack.calls import bounded
+from bot.slack.cards import Block
 from bot.slack.events import Identity
 from bot.slack.interactions import Commanded, Person, Place
-from bot.slack.people import People
+from bot.slack.orders import OrderCounter
 
 log = logging.getLogger(__name__)
+
+_LOOK_UP_SECONDS = 1.0
+"""For who it is: a command has to be acknowledged within 3 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,27 +36,53 @@ class Aside:
 class Commands:
     """What the slash command does."""
 
-    def __init__(self, us: Identity, people: People, asking: Asking) -> None:
+    def __init__(
+        self,
+        us: Identity,
+        people: People,
+        asking: Asking,
+        orders: OrderCounter,
+        known: Callable[[], Known],
+    ) -> None:
+        """`known` tells what orders may name just now."""
         self._us = us
         self._people = people
         self._asking = asking
+        self._orders = orders
+        self._known = known
 
-    async def run(self, given: Commanded, late: Callable[[str], Awaitable[None]]) -> Aside:
-        """Do it, and say what the person is shown; `late` tells them what comes out later."""
+    async def run(self, given: Commanded) -> Aside:
+        """Do it, and say what the person is shown; what comes out later they are told later."""
+        text = given.ordered or "help"
+        said = read_words(text, self._known(), Form.COMMAND)
+        if said is not None:
+            order = Order(
+                key=given.trigger,
+                verb=said.verb,
+                words=said.words,
+                by=given.user,
+                form=Form.COMMAND,
+                team=self._us.team,
+                channel=given.channel,
+            )
+            drawn = await self._orders.command(order, given.answer_url)
+            return Aside(text=drawn.text, blocks=drawn.blocks) if drawn is not None else Aside()
+        elsewhere = read_words(text, self._known(), Form.MESSAGE, commanded=True)
+        if elsewhere is not None:
+            return Aside(text=order_words.ONLY_IN_THREADS.format(verb=elsewhere.verb))
+        return Aside(text=await self._ask(given))
+
+    async def _ask(self, given: Commanded) -> str:
+        """Ask the question. Empty, or the sentence why not."""
         try:
-            team = await self._people.team_of(given.user)
+            person = await bounded(self._people.person(given.user), _LOOK_UP_SECONDS)
         except SlackError as error:
             log.warning("who used the command could not be looked up: %s", error)
-            return Aside(text=error.sentence)
-        if team != self._us.team:
-            return Aside(text=words.OUTSIDER)
-        if given.text.casefold() in ("", "help"):
-            short = words.HELP_SHORT.format(name=self._us.name, command=surface.COMMAND)
-            return Aside(text=short, blocks=help_card(self._us.name))
+            return error.sentence
         question = Question(
             key=given.trigger,
-            person=Person(user=given.user, team=team),
+            person=Person(user=given.user, team=person.team),
             place=Place(channel=given.channel),
             text=given.text,
         )
-        return Aside(text=await self._asking.ask(question, late))
+        return await self._asking.ask(question, tell_aside(given.answer_url))

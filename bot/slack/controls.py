@@ -13,13 +13,24 @@ from typing import Final
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.cards import Card
 from bot.slack import surface, words
 from bot.slack.actions import Actions
-from bot.slack.asides import post_aside, tell_aside
+from bot.slack.asides import answer_aside, post_aside, tell_aside
 from bot.slack.background import Background
 from bot.slack.commands import Commands
 from bot.slack.events import Identity
-from bot.slack.interactions import read_choice, read_command, read_press, read_submission
+from bot.slack.home import Home
+from bot.slack.interactions import (
+    Pressed,
+    orders_something,
+    read_choice,
+    read_command,
+    read_order,
+    read_press,
+    read_submission,
+)
+from bot.slack.orders import OrderCounter
 
 Json = dict[str, object]
 
@@ -36,12 +47,16 @@ class Controls:
         background: Background,
         commands: Commands,
         actions: Actions,
+        orders: OrderCounter,
+        home: Home,
     ) -> None:
         self._client = client
         self._us = us
         self._background = background
         self._commands = commands
         self._actions = actions
+        self._orders = orders
+        self._home = home
 
     def register(self, app: AsyncApp) -> None:
         """Make them known to Bolt; of each kind, the one that takes anything comes last."""
@@ -58,7 +73,7 @@ class Controls:
         if given is None:
             await ack(words.WENT_WRONG)
             return
-        aside = await self._commands.run(given, tell_aside(given.answer_url))
+        aside = await self._commands.run(given)
         if aside.text:
             await ack(text=aside.text, blocks=aside.blocks or None)
         else:
@@ -68,11 +83,30 @@ class Controls:
         await ack(words.UNKNOWN_COMMAND)
 
     async def _pressed(self, ack: AsyncAck, body: Json) -> None:
-        await ack()
         pressed = read_press(body)
+        if pressed is not None and orders_something(pressed):
+            await self._ordered(ack, body, pressed)
+            return
+        await ack()
         if pressed is not None:
             work = self._answered(self._actions.press(pressed), pressed.answer_url)
             self._background.start("a button", work)
+
+    async def _ordered(self, ack: AsyncAck, body: Json, pressed: Pressed) -> None:
+        """On record before it is acknowledged; what comes of it is told when it comes."""
+        order, sentence = read_order(body, self._us), words.OLD_BUTTON
+        if order is not None:
+            sentence = await self._orders.press(order, self._home.publish)
+        await ack()
+        if sentence:
+            self._background.start("a button", self._not_ordered(pressed, sentence))
+
+    async def _not_ordered(self, pressed: Pressed, sentence: str) -> None:
+        """Say why not: where it was pressed, or on top of the Home tab."""
+        if pressed.answer_url:
+            await answer_aside(pressed.answer_url, sentence)
+        else:
+            await self._home.publish(pressed.person.user, Card(text=sentence))
 
     async def _chosen(self, ack: AsyncAck, body: Json) -> None:
         await ack()

@@ -28,9 +28,10 @@ STREAM_AGE: Final = 240.0
 """Seconds after which a stream is ended and another one begun: Slack ends it after about 300,
 whatever is written to it (slackapi/python-slack-sdk issue 1859)."""
 
-_DOES_NOT_FIT: Final = frozenset(
-    {"msg_too_long", "msg_blocks_too_many", "invalid_blocks", "invalid_blocks_format", "no_text"}
+_BLOCKS_REFUSED: Final = frozenset(
+    {"msg_blocks_too_many", "invalid_blocks", "invalid_blocks_format"}
 )
+_DOES_NOT_FIT: Final = _BLOCKS_REFUSED | {"msg_too_long", "no_text"}
 
 
 def delivery_for(message: Message, people: frozenset[str]) -> tuple[Delivery, str]:
@@ -85,7 +86,7 @@ class Delivering:
             try:
                 return await self._show_parts()
             except CallError as error:
-                if error.code not in _DOES_NOT_FIT or not self._try_otherwise():
+                if error.code not in _DOES_NOT_FIT or not self._try_otherwise(error):
                     raise
                 log.warning("Slack would not have the text like this: %s", error)
 
@@ -105,16 +106,20 @@ class Delivering:
     def _live(self) -> Shown | None:
         return next((shown for shown in self._shown.values() if shown.live), None)
 
-    def _try_otherwise(self) -> bool:
-        """Choose another form for a text that Slack refuses: smaller parts, at last no Markdown.
+    def _try_otherwise(self, error: CallError) -> bool:
+        """Choose another form for a text that Slack refuses: without the foot where that may be
+        what it refuses, in smaller parts, at last no Markdown.
 
         What counts as too long or as too much in one message is Slack's to know.
         """
+        if error.code in _BLOCKS_REFUSED and self._text.drop_foot():
+            return True
         self._settled.clear()
         if self._text.narrow():
             return True
         if self._messages.plain:
             return False
+        self._text.drop_foot()
         self._messages.plain = True
         return True
 
@@ -125,7 +130,7 @@ class Delivering:
         parts = self._text.parts
         all_shown = True
         for number, part in enumerate(parts):
-            if self._settled.get(number) is part and not part.note:
+            if self._settled.get(number) is part and not (part.note or part.foot):
                 continue
             final = part.final  # before anything is awaited: meanwhile the part may grow
             if not await self._show_part(number, part):
@@ -165,7 +170,7 @@ class Delivering:
                     return self._keep(await self._messages.start(number, part.text))
                 except CallError as error:
                     self._go_on_by_edits(f"Slack refused the stream: {error}")
-        return self._keep(await self._messages.post(number, part.closed))
+        return self._keep(await self._messages.post(number, part.closed, part.foot))
 
     async def _grow(self, shown: Shown, part: PartText) -> bool:
         """Let a live stream say what the part says; False where the pace said: not yet."""
@@ -177,7 +182,7 @@ class Delivering:
         more = wanted[len(shown.sent) :]
         try:
             if part.final:
-                await self._messages.stop(shown, more)
+                await self._stop(shown, part, more)
                 if not self._last:
                     self._showing.renew()
             elif more:
@@ -190,6 +195,16 @@ class Delivering:
             await self._end(shown)
         return True
 
+    async def _stop(self, shown: Shown, part: PartText, more: str) -> None:
+        """End a stream with the last of its text and the foot, if it is to be had."""
+        try:
+            await self._messages.stop(shown, more, part.foot)
+        except CallError as error:
+            if error.code not in _BLOCKS_REFUSED or not self._text.drop_foot():
+                raise
+            log.warning("Slack would not have what stands under the reply: %s", error)
+            await self._messages.stop(shown, more)
+
     async def _end(self, live: Shown) -> None:
         """End a stream before its answer has ended."""
         await self._messages.end(live)
@@ -198,20 +213,23 @@ class Delivering:
 
     async def _edit(self, shown: Shown, part: PartText) -> bool:
         """Make a message say what the part says; False where the pace said: not yet."""
-        if shown.sent == part.closed:
+        says_it = shown.sent == part.closed
+        if says_it and (shown.fixed or shown.foot == bool(part.foot)):
             return True
         if not shown.fixed:
             may_edit = self._pace.may_edit()
             if not may_edit and not self._last:
                 return False
             try:
-                await self._messages.edit(shown, part.closed)
+                await self._messages.edit(shown, part.closed, part.foot)
             except CallError as error:
                 if error.passing or error.code in _DOES_NOT_FIT:
                     raise
                 log.warning("a message of the reply can not be edited: %s", error)
                 shown.fixed = True
             else:
+                return True
+            if says_it:  # only what stands under it would change: not worth a second message
                 return True
         if not part.final and not self._last:
             return False  # what is posted anew may be as fixed: once, with all that it shall say
@@ -220,7 +238,7 @@ class Delivering:
     async def _post_instead(self, fixed: Shown, part: PartText) -> Shown:
         """Say a part in another message than the one that cannot be edited, and so also what
         follows it: the thread is read from top to bottom."""
-        shown = self._keep(await self._messages.post(fixed.number, part.closed))
+        shown = self._keep(await self._messages.post(fixed.number, part.closed, part.foot))
         self._outdated.append(fixed)
         for later in self._shown.values():
             if later.number > shown.number:

@@ -117,7 +117,10 @@ def _about_a_message(payload: Json, event: Json, team: str, us: Identity) -> Fac
         case "message_deleted":
             return _deleted(event, event.get("deleted_ts"), event.get("previous_message"), team, us)
         case _:
-            return _not_a_person(event, us) or _written(payload, event, team, us)
+            nobody = _not_a_person(event, us)
+            if nobody is _BOT and event.get("thread_ts"):
+                return _said_by_a_bot(payload, event, team)
+            return nobody or _written(payload, event, team, us)
 
 
 def _written(payload: Json, event: Json, team: str, us: Identity) -> Fact:
@@ -145,6 +148,24 @@ def _written(payload: Json, event: Json, team: str, us: Identity) -> Fact:
         trigger=trigger,
         external=user_team != team,
         direct=direct,
+    )
+
+
+def _said_by_a_bot(payload: Json, event: Json, team: str) -> Fact:
+    """Another bot's message in a thread: it is to be known that there is one, no more."""
+    channel, ts = _id(event.get("channel")), _ts(event.get("ts"))
+    root, event_id = _ts(event.get("thread_ts")), _matching(_EVENT_ID, payload.get("event_id"))
+    author = _id(event.get("bot_id")) or _id(event.get("user"))
+    if not (channel and ts and root and event_id and author):
+        return MALFORMED
+    return Message(
+        event_id=event_id,
+        thread=ThreadKey(team=team, channel=channel, root_ts=root),
+        ts=ts,
+        user=author,
+        user_team=team,
+        text="",
+        trigger=Trigger.BOT,
     )
 
 

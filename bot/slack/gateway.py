@@ -7,23 +7,26 @@ ends, before what was begun is given a little time to finish.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
+from bot.orders.reading import Known
+from bot.ports import People
 from bot.slack.actions import Actions
-from bot.slack.asking import Asking
+from bot.slack.asking import Asking, Gate
 from bot.slack.background import Background
+from bot.slack.board import SlackBoard
 from bot.slack.calls import called
 from bot.slack.commands import Commands
 from bot.slack.controls import Controls
 from bot.slack.events import Identity
-from bot.slack.home import Home
+from bot.slack.home import Home, HomeCards
 from bot.slack.intake import Callbacks, Intake
-from bot.slack.people import People
+from bot.slack.orders import OrderCounter
 from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, OUT_OF_REACH, REFUSED
 
 log = logging.getLogger(__name__)
@@ -62,17 +65,27 @@ class SlackGateway:
         door: Door,
         callbacks: Callbacks,
         *,
-        admins: frozenset[str] = frozenset(),
-        state: Callable[[], Awaitable[Sequence[str]]] | None = None,
+        people: People,
+        board: SlackBoard,
+        orders: OrderCounter,
+        known: Callable[[], Known],
+        home: HomeCards,
+        gate: Gate,
+        us: Identity | None = None,
     ) -> None:
-        """`client` has the bot's token and Slack's address. `admins` see on the Home tab what
-        `state` tells, line by line."""
+        """`client` has the bot's token and Slack's address. `orders` is closed when listening
+        ends; `known` tells what orders may name just now, `home` what a Home tab shows,
+        `gate` who is answered at all. `us` is who the bot is, where that has been asked."""
         self._client = client
         self._door = door
         self._callbacks = callbacks
-        self._admins = admins
-        self._state = state
-        self._us: Identity | None = None
+        self._people = people
+        self._board = board
+        self._orders = orders
+        self._known = known
+        self._home = home
+        self._gate = gate
+        self._us = us
 
     async def identity(self) -> Identity:
         """Who the bot is; asked once. Raises `SlackError`."""
@@ -92,21 +105,20 @@ class SlackGateway:
                 yield
         finally:
             await intake.drain()
+            await self._orders.close()
             await background.close()
 
     def _intake(self, us: Identity, background: Background) -> Intake:
-        asking = Asking(self._client, us, self._callbacks.on_message, background)
-        return Intake(
+        on_message = self._callbacks.on_message
+        asking = Asking(self._client, us, on_message, background, self._gate)
+        home = Home(self._client, self._board.links, self._home)
+        controls = Controls(
             self._client,
             us,
-            self._callbacks,
             background,
-            Controls(
-                self._client,
-                us,
-                background,
-                Commands(us, People(self._client), asking),
-                Actions(self._client, us, asking),
-            ),
-            Home(self._client, us, self._admins, self._state),
+            Commands(us, self._people, asking, self._orders, self._known),
+            Actions(self._client, asking),
+            self._orders,
+            home,
         )
+        return Intake(self._client, us, self._callbacks, background, controls, home)

@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.cards import Card
+from bot.errors import BotError
 from bot.slack import words
-from bot.slack.blocks import home_page
 from bot.slack.calls import called
-from bot.slack.events import HomeOpened, Identity
+from bot.slack.cards import draw_home, threads_of
+from bot.slack.events import HomeOpened
+from bot.slack.links import Links
+
+log = logging.getLogger(__name__)
+
+HomeCards = Callable[[str], Awaitable[Sequence[Card]]]
+"""What the Home tab of a user (by id) shows."""
+
+_CARDS_SECONDS: Final = 20.0
 
 
 class Home:
     """Shows the pages to whoever opens them."""
 
-    def __init__(
-        self,
-        client: AsyncWebClient,
-        us: Identity,
-        admins: frozenset[str],
-        state: Callable[[], Awaitable[Sequence[str]]] | None,
-    ) -> None:
-        """`admins` see on the Home tab what `state` tells: one line each."""
+    def __init__(self, client: AsyncWebClient, links: Links, cards: HomeCards) -> None:
         self._client = client
-        self._us = us
-        self._admins = admins
-        self._state = state
+        self._links = links
+        self._cards = cards
 
     async def opened(self, opened: HomeOpened) -> None:
         """Show the tab that was opened. Raises `SlackError`."""
         if opened.tab == "messages":
             await self._suggest(opened.channel)
-            return
-        lines: Sequence[str] = ()
-        if self._state is not None and opened.user in self._admins:
-            lines = await self._state()
-        page = home_page(self._us.name, lines)
-        await called(self._client.views_publish(user_id=opened.user, view=page))
+        else:
+            await self.publish(opened.user)
+
+    async def publish(self, user: str, notice: Card | None = None) -> None:
+        """Show somebody their Home tab as it is now; on top what has just come of an order.
+
+        Raises `SlackError`.
+        """
+        cards = await self._cards_of(user)
+        on_top = [notice] if notice is not None else []
+        links = await self._links.of(threads_of([*on_top, *cards]))
+        page = {"type": "home", "blocks": draw_home(cards, links, on_top)}
+        await called(self._client.views_publish(user_id=user, view=page))
+
+    async def _cards_of(self, user: str) -> Sequence[Card]:
+        """What there is to show; where that cannot be told just now, a sentence."""
+        try:
+            async with asyncio.timeout(_CARDS_SECONDS):
+                return await self._cards(user)
+        except BotError as error:
+            log.warning("the Home tab could not be made: %s", error)
+            return (Card(text=error.sentence),)
+        except Exception:
+            log.exception("the Home tab could not be made")
+            return (Card(text=BotError.sentence),)
 
     async def _suggest(self, channel: str) -> None:
         prompts = [{"title": title, "message": message} for title, message in words.PROMPTS]

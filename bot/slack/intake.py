@@ -62,6 +62,8 @@ class Callbacks:
     """Whether the message has a turn, so that its author has been told what comes of the edit."""
     on_deleted: Callable[[Deleted], Awaitable[None]]
     on_stopped: Callable[[Stopped], Awaitable[None]]
+    on_direct_opened: Callable[[HomeOpened], None] | None = None
+    """Somebody opened their direct messages with the bot; returns at once."""
 
 
 class Intake:
@@ -226,6 +228,8 @@ class Intake:
     async def _home_opened(self, context: AsyncBoltContext) -> None:
         match _fact(context):
             case HomeOpened() as opened:
+                if opened.tab == "messages" and self._callbacks.on_direct_opened is not None:
+                    self._callbacks.on_direct_opened(opened)
                 self._background.start("showing the home tab", self._home.opened(opened))
 
 

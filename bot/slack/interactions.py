@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from bot.model import TS, storable
+from bot.model import TS, ThreadKey, storable
+from bot.records import Form, Order
 from bot.slack import surface
 from bot.slack.events import Identity
-from bot.slack.readable import readable, with_name, without_mention
+from bot.slack.presses import ACTION, Carried, read_value
+from bot.slack.readable import by_id, readable, with_name, without_mention
 
 Json = Mapping[str, object]
 
@@ -84,6 +86,8 @@ class Commanded:
     user: str
     channel: str
     text: str
+    ordered: str
+    """The same with people and channels by their ids: what orders go by."""
     trigger: str
     answer_url: str
 
@@ -97,6 +101,21 @@ class Pressed:
     channel: str
     trigger: str
     answer_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressedOrder:
+    """Somebody pressed or chose something of ours that orders."""
+
+    order: Order
+    answer_url: str
+    """"" on the Home tab."""
+    root_ts: str
+    """The thread in which the pressed message stands; "" where it stands in none."""
+    replaces: bool
+    """Whether what comes of it takes the place of the message, which that person alone sees."""
+    same: tuple[str, ...]
+    """What a second click of a double click has in common with the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +146,12 @@ def read_command(body: Json, us: Identity) -> Commanded | None:
     channel = _text(body, "channel_id")
     if not (user and trigger and _CHANNEL.fullmatch(channel)):
         return None
+    text = without_mention(_text(body, "text"), us.user, us.name)
     return Commanded(
         user=user,
         channel=channel,
-        text=readable(without_mention(_text(body, "text"), us.user, us.name)),
+        text=readable(text),
+        ordered=readable(by_id(text)),
         trigger=trigger,
         answer_url=_text(body, "response_url"),
     )
@@ -149,6 +170,58 @@ def read_press(body: Json) -> Pressed | None:
         trigger=_text(body, "trigger_id"),
         answer_url=_text(body, "response_url"),
     )
+
+
+def orders_something(pressed: Pressed) -> bool:
+    """Whether what was pressed is one of our cards' buttons, menus and lists."""
+    return pressed.action.startswith(ACTION)
+
+
+def read_order(body: Json, us: Identity) -> PressedOrder | None:
+    """The order that a press carries; None where it makes no sense (any more)."""
+    person, actions, trigger = _person(body), body.get("actions"), _text(body, "trigger_id")
+    if person is None or not isinstance(actions, list) or not actions or not trigger:
+        return None
+    action, container = _inside(actions[0]), _inside(body.get("container"))
+    carried = read_value(_text(_inside(action.get("selected_option")) or action, "value"))
+    if carried is None:
+        return None
+    home = container.get("type") == "view"
+    channel = _text(_inside(body.get("channel")), "id") or _text(container, "channel_id")
+    if not home and not _CHANNEL.fullmatch(channel):
+        return None
+    ephemeral = container.get("is_ephemeral") is True
+    root = _text(container, "thread_ts") or _text(_inside(body.get("message")), "thread_ts")
+    ts = _text(container, "message_ts")
+    order = Order(
+        key=trigger,
+        verb=carried.verb,
+        words=carried.words,
+        by=person.user,
+        form=Form.HOME if home else Form.BUTTON,
+        team=us.team,
+        channel="" if home else channel,
+        thread=_thread_of(carried, us, channel, root or ("" if ephemeral else ts)),
+        turn=carried.turn,
+    )
+    where = _text(container, "view_id") if home else ts
+    return PressedOrder(
+        order=order,
+        answer_url=_text(body, "response_url"),
+        root_ts=root if TS.fullmatch(root) else "",
+        replaces=carried.replaces and ephemeral,
+        # The verb, too: the entries of a menu have one action id.
+        same=(person.user, channel, where, _text(action, "action_id"), carried.verb, carried.words),
+    )
+
+
+def _thread_of(carried: Carried, us: Identity, channel: str, root: str) -> ThreadKey | None:
+    """The thread that the press names, else the one in which the pressed message stands."""
+    if carried.root_ts:
+        return ThreadKey(team=us.team, channel=carried.channel, root_ts=carried.root_ts)
+    if channel and TS.fullmatch(root):
+        return ThreadKey(team=us.team, channel=channel, root_ts=root)
+    return None
 
 
 def read_choice(body: Json, us: Identity) -> Chosen | None:

@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.errors import BotError
-from bot.model import Delivery, Part, Turn
+from bot.model import Delivery, Part, Trigger, Turn
 from bot.ports import Clock
-from bot.slack.calls import CallError
+from bot.slack.calls import CALL_SECONDS, PATIENCE, CallError
+from bot.slack.cards import FALLBACK_CHARS
 from bot.slack.client import Client, order
+from bot.slack.inert import clipped
 from bot.slack.readable import escaped
 
 log = logging.getLogger(__name__)
+
+Foot = Sequence[Mapping[str, object]]
+"""The blocks under a message."""
 
 NotePart = Callable[[Turn, Part], Awaitable[None]]
 """Keeps where a part of a turn's reply stands: `Store.note_part`."""
@@ -42,6 +47,8 @@ class Shown:
     delivery: Delivery
     sent: str | None
     """What it says for certain; None while that is not certain."""
+    foot: bool = False
+    """Whether a foot stands under it; as certain as `sent`."""
     live: bool = False
     """Whether it is a stream that has not been stopped."""
     started: float = 0.0
@@ -97,16 +104,18 @@ class Messages:
         )
         shown.sent = (shown.sent or "") + more
 
-    async def stop(self, shown: Shown, more: str = "") -> None:
-        """End a live stream, with the last of its text."""
+    async def stop(self, shown: Shown, more: str = "", foot: Foot = ()) -> None:
+        """End a live stream, with the last of its text and what stands under it."""
         await self._client.calls(
             self._client.web.chat_stopStream,
             patience=_STREAM_PATIENCE,
             channel=self._turn.message.thread.channel,
             ts=shown.ts,
             chunks=_chunks(more) if more else None,
+            blocks=list(foot) or None,
             metadata=self._metadata(shown.number),
         )
+        shown.foot = bool(foot)
         shown.sent = None if shown.sent is None else shown.sent + more
         shown.live = False
         await self.note(shown)
@@ -123,7 +132,7 @@ class Messages:
                 log.warning("a stream could not be stopped: %s", error)
         shown.live, shown.sent = False, None
 
-    async def post(self, number: int, text: str) -> Shown:
+    async def post(self, number: int, text: str, foot: Foot = ()) -> Shown:
         """Say it in a message of its own; or find that it has been said, with `sent` None."""
         if self._unsure:
             missed = await self.missed()
@@ -136,33 +145,33 @@ class Messages:
         try:
             answer = await self._client.calls(
                 self._client.web.chat_postMessage,
+                patience=PATIENCE,
+                seconds=CALL_SECONDS,
                 channel=self._turn.message.thread.channel,
                 thread_ts=self._turn.message.thread.root_ts,
-                markdown_text=None if self.plain else text,
-                text=escaped(text) if self.plain else None,
-                parse="none" if self.plain else None,
                 metadata=self._metadata(number),
                 unfurl_links=False,
                 unfurl_media=False,
+                **self._content(text, foot),
             )
             ts = _ts(answer)
         except CallError as error:
             self._unsure = error.maybe_done
             raise
-        shown = Shown(number, ts, Delivery.EDITS, text)
+        shown = Shown(number, ts, Delivery.EDITS, text, bool(foot))
         await self.note(shown)
         return shown
 
-    async def edit(self, shown: Shown, text: str) -> None:
-        """Make a message that is not a live stream say `text`."""
+    async def edit(self, shown: Shown, text: str, foot: Foot = ()) -> None:
+        """Make a message that is not a live stream say `text`, over `foot` and nothing else."""
         try:
-            await self._update(shown, text)
+            await self._update(shown, text, foot)
         except CallError as error:
             if error.code != "streaming_state_conflict":
                 raise
             await self.stop(shown)
-            await self._update(shown, text)
-        shown.sent = text
+            await self._update(shown, text, foot)
+        shown.sent, shown.foot = text, bool(foot)
         if not shown.noted_closed:
             await self.note(shown)
 
@@ -189,10 +198,12 @@ class Messages:
         """
         me = await self._client.bot_id()
         asked = self._turn.message
+        # A press has no message: its time is the bot's own, which may be ahead of Slack's.
+        since = asked.thread.root_ts if asked.trigger is Trigger.MENU else asked.ts
         found: list[str] = []
-        async for message in self._client.replies(asked.thread, oldest=asked.ts):
+        async for message in self._client.replies(asked.thread, oldest=since):
             ts = message.get("ts")
-            if not isinstance(ts, str) or ts in self._known or order(ts) <= order(asked.ts):
+            if not isinstance(ts, str) or ts in self._known or order(ts) <= order(since):
                 continue
             if not me or message.get("bot_id") != me:
                 continue
@@ -214,16 +225,31 @@ class Messages:
         else:
             shown.noted_closed = part.closed
 
-    async def _update(self, shown: Shown, text: str) -> None:
+    async def _update(self, shown: Shown, text: str, foot: Foot) -> None:
         await self._client.calls(
             self._client.web.chat_update,
+            patience=PATIENCE,
+            seconds=CALL_SECONDS,
             channel=self._turn.message.thread.channel,
             ts=shown.ts,
-            markdown_text=None if self.plain else text,
-            text=escaped(text) if self.plain else None,
-            parse="none" if self.plain else None,
             metadata=self._metadata(shown.number),
+            **self._content(text, foot),
         )
+
+    def _content(self, text: str, foot: Foot) -> dict[str, object]:
+        """The arguments that say `text` over `foot`. Slack takes Markdown beside no other blocks,
+        but as one of them; then the plain text is for notifications, and may be cut short."""
+        if self.plain:
+            return {"text": escaped(text), "parse": "none"}
+        if not foot:
+            return {"markdown_text": text}
+        written = {"type": "markdown", "text": text}
+        return {
+            "blocks": [written, *foot],
+            "text": clipped(text, FALLBACK_CHARS),
+            "parse": "none",
+            "link_names": False,
+        }
 
     def _is_ours(self, metadata: object) -> bool:
         if not isinstance(metadata, dict) or metadata.get("event_type") != EVENT_TYPE:

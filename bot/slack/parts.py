@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,6 +46,8 @@ class PartText:
     """Whether nothing more comes to it."""
     note: str = ""
     """What the bot itself has to say at the end of it."""
+    foot: Sequence[Mapping[str, object]] = ()
+    """The blocks that stand under it."""
 
     @property
     def text(self) -> str:

@@ -1,40 +1,186 @@
-"""Where people are at home: a slash command tells only where it was used.
+"""Who people are and what they can see: `bot.ports.People` in Slack.
 
-Bounded memory: a person's workspace does not change while the bot runs.
+What is remembered is remembered for a short time, for people come and go; what somebody can see is
+asked anew each time.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import SlackError
-from bot.slack.calls import called
+from bot.people import Kind, Person
+from bot.ports import Clock
+from bot.slack.calls import CallError, Calls, bounded
+from bot.slack.events import Identity
 
-_KNOWN: Final = 1_000
-_SECONDS: Final = 1.0  # a command has to be acknowledged within 3 s
+log = logging.getLogger(__name__)
+
+PERSON_SECONDS: Final = 600.0
+GROUP_SECONDS: Final = 60.0
+
+_KNOWN: Final = 2_000
+_GROUPS_KNOWN: Final = 20
+_SECONDS: Final = 10.0
+_PATIENCE: Final = 10.0
+_LOOK_SECONDS: Final = 30.0
+"""For all pages of a channel's members."""
+_PAGE: Final = 1_000
+_MAX_PAGES: Final = 100
+
+_NOT_OURS: Final = frozenset({"channel_not_found", "not_in_channel", "no_permission"})
+"""Channels that the bot itself cannot see."""
+_NO_GROUP: Final = frozenset({"no_such_subteam", "plan_upgrade_required", "missing_scope"})
+"""There is no such group, or the bot may not look: then nobody is in it."""
 
 
-class People:
-    """Whose workspace is whose, as `users.info` tells it."""
+class SlackPeople:
+    """The people of one workspace."""
 
-    def __init__(self, client: AsyncWebClient) -> None:
-        self._client = client
-        self._teams: OrderedDict[str, str] = OrderedDict()
+    def __init__(self, web: AsyncWebClient, calls: Calls, us: Identity, clock: Clock) -> None:
+        self._web = web
+        self._calls = calls
+        self._us = us
+        self._clock = clock
+        self._persons: OrderedDict[str, tuple[float, Person]] = OrderedDict()
+        self._groups: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
 
-    async def team_of(self, user: str) -> str:
-        """The id of the person's own workspace. Raises `SlackError`; waits a second at most."""
-        if user not in self._teams:
-            self._teams[user] = await self._asked(user)
-            if len(self._teams) > _KNOWN:
-                self._teams.popitem(last=False)
-        return self._teams[user]
+    async def person(self, user: str) -> Person:
+        """`People.person`."""
+        known = self._persons.get(user)
+        if known is not None and self._clock.monotonic() - known[0] < PERSON_SECONDS:
+            return known[1]
+        answer = await self._calls(
+            self._web.users_info, patience=_PATIENCE, seconds=_SECONDS, user=user
+        )
+        person = _person(user, answer.get("user"), self._us)
+        self._persons[user] = (self._clock.monotonic(), person)
+        self._persons.move_to_end(user)
+        if len(self._persons) > _KNOWN:
+            self._persons.popitem(last=False)
+        return person
 
-    async def _asked(self, user: str) -> str:
-        answer = await called(self._client.users_info(user=user), _SECONDS)
-        match answer.get("user"):
-            case {"team_id": str(team)}:
-                return team
-        raise SlackError("no_team", "users.info answered without a workspace")
+    async def sees(self, user: str, channel: str) -> bool:
+        """`People.sees`."""
+        try:
+            return await bounded(self._sees(user, channel), _LOOK_SECONDS)
+        except CallError as error:
+            if error.code in _NOT_OURS:
+                return False
+            raise
+
+    async def in_group(self, user: str, group: str) -> bool:
+        """`People.in_group`."""
+        known = self._groups.get(group)
+        if known is None or self._clock.monotonic() - known[0] >= GROUP_SECONDS:
+            known = self._clock.monotonic(), await self._members_of_group(group)
+            self._groups[group] = known
+            if len(self._groups) > _GROUPS_KNOWN:
+                self._groups.popitem(last=False)
+        return user in known[1]
+
+    async def _sees(self, user: str, channel: str) -> bool:
+        answer = await self._calls(
+            self._web.conversations_info, patience=_PATIENCE, seconds=_SECONDS, channel=channel
+        )
+        match answer.get("channel"):
+            case {"is_im": True, "user": str(other)}:
+                return user == other
+            case dict() as place:
+                public = place.get("is_private") is False and not place.get("is_mpim")
+            case _:
+                raise CallError("not_json", "the answer names no channel")
+        if public and (await self.person(user)).kind is Kind.MEMBER:
+            return True
+        async for member in self._members(channel):
+            if member == user:
+                return True
+        return False
+
+    async def _members(self, channel: str) -> AsyncIterator[str]:
+        cursor: str | None = None
+        for _ in range(_MAX_PAGES):
+            page = await self._calls(
+                self._web.conversations_members,
+                patience=_PATIENCE,
+                seconds=_SECONDS,
+                channel=channel,
+                limit=_PAGE,
+                cursor=cursor,
+            )
+            for member in _strings(page.get("members")):
+                yield member
+            rest = page.get("response_metadata")
+            cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
+            if not cursor:
+                return
+        raise CallError("too_many_members", f"more than {_PAGE * _MAX_PAGES:,}")
+
+    async def _members_of_group(self, group: str) -> frozenset[str]:
+        try:
+            answer = await self._calls(
+                self._web.usergroups_users_list,
+                patience=_PATIENCE,
+                seconds=_SECONDS,
+                usergroup=group,
+            )
+        except CallError as error:
+            if error.code not in _NO_GROUP:
+                raise
+            log.warning("nobody is in charge by user group %s: %s", group, error)
+            return frozenset()
+        return frozenset(_strings(answer.get("users")))
+
+
+def _person(user: str, found: object, us: Identity) -> Person:
+    """A person as `users.info` tells it (docs.slack.dev/reference/objects/user-object)."""
+    match found:
+        case {"team_id": str(team)} if isinstance(found, dict):
+            pass
+        case _:
+            raise CallError("no_team", "users.info answered without a workspace")
+    return Person(
+        user=user,
+        team=us.team if _at_home(found, us) else team,
+        name=_name(found) or user,
+        kind=_kind(found, us),
+        workspace_admin=any(
+            found.get(flag) is True for flag in ("is_admin", "is_owner", "is_primary_owner")
+        ),
+    )
+
+
+def _kind(found: Mapping[str, object], us: Identity) -> Kind:
+    if found.get("is_bot") is True or found.get("id") == "USLACKBOT":
+        return Kind.BOT
+    if found.get("is_stranger") is True or not _at_home(found, us):
+        return Kind.EXTERNAL
+    if found.get("is_restricted") is True or found.get("is_ultra_restricted") is True:
+        return Kind.GUEST
+    return Kind.MEMBER
+
+
+def _at_home(found: Mapping[str, object], us: Identity) -> bool:
+    """Whether they belong to our workspace; in an Enterprise organization, among others."""
+    if found.get("team_id") == us.team:
+        return True
+    elsewhere = found.get("enterprise_user")
+    return isinstance(elsewhere, dict) and us.team in _strings(elsewhere.get("teams"))
+
+
+def _name(found: Mapping[str, object]) -> str:
+    """What people call them: the name that they chose to be shown, where they chose one."""
+    profile = found.get("profile")
+    shown = profile.get("display_name") if isinstance(profile, dict) else ""
+    for name in (shown, found.get("real_name"), found.get("name")):
+        if isinstance(name, str) and name.strip():
+            return name.strip()
+    return ""
+
+
+def _strings(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

@@ -12,6 +12,7 @@ import re
 from bot.model import storable
 
 _TOKEN = re.compile(r"<([^<>\s][^<>]*)>")
+_NAMED = re.compile(r"<([@#][A-Z0-9]+)\|[^<>]*>", re.ASCII)
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _GROUP_PINGS = frozenset({"here", "channel", "everyone"})
 
@@ -55,6 +56,12 @@ def without_mention(text: str, user: str, name: str) -> str:
     while last := re.search(rf"{mention}\Z", text):
         text = text[: last.start()].rstrip()
     return with_name(text, user, name)
+
+
+def by_id(text: str) -> str:
+    """The markup with people and channels by their ids, without the names that Slack puts beside
+    them in commands (`<@U1|bob>`): names are no orders' to resolve."""
+    return _NAMED.sub(r"<\1>", text)
 
 
 def with_name(text: str, user: str, name: str) -> str:

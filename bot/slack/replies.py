@@ -10,10 +10,12 @@ import asyncio
 import logging
 from typing import Final
 
+from bot.cards import Foot
 from bot.errors import SlackError
-from bot.model import Delivery
+from bot.model import Delivery, ThreadKey
 from bot.ports import Clock
 from bot.slack.calls import CallError, next_try
+from bot.slack.cards import draw_foot
 from bot.slack.delivery import Delivering
 from bot.slack.pace import Pace, set_or_past
 from bot.slack.reply_text import ReplyText
@@ -35,7 +37,15 @@ _STOP_SECONDS: Final = 6.0
 class SlackReply:
     """One reply. Begins to write when it is made; `close` ends it in every case."""
 
-    def __init__(self, text: ReplyText, delivering: Delivering, pace: Pace, clock: Clock) -> None:
+    def __init__(
+        self,
+        thread: ThreadKey,
+        text: ReplyText,
+        delivering: Delivering,
+        pace: Pace,
+        clock: Clock,
+    ) -> None:
+        self._thread = thread
         self._text = text
         self._delivering = delivering
         self._pace = pace
@@ -71,10 +81,11 @@ class SlackReply:
         self._text.replace(text)
         self._news.set()
 
-    async def finish(self, text: str, note: str = "") -> None:
+    async def finish(self, text: str, note: str = "", foot: Foot | None = None) -> None:
         """`Reply.finish`."""
         if not self._sealed():
-            self._text.finish(text, note)
+            under = draw_foot(foot, self._thread) if foot is not None else ()
+            self._text.finish(text, note, under)
             self._finishing = True
             self._news.set()
             self._urgent.set()

@@ -1,9 +1,10 @@
-"""What a reply has to show: the model's words, made safe, in parts, and the bot's own note."""
+"""What a reply has to show: the model's words, made safe, in parts; the bot's note; the foot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.slack.cards import Block
 from bot.slack.markdown import Defanger, defanged, showable
 from bot.slack.parts import PART_LIMIT, SMALLEST_LIMIT, PartText, Splitter
 
@@ -14,6 +15,7 @@ class ReplyText:
     def __init__(self, limit: int = PART_LIMIT) -> None:
         self._limit = limit
         self._note: str | None = None
+        self._foot: Sequence[Block] = ()
         self._begin()
 
     @property
@@ -36,11 +38,19 @@ class ReplyText:
         self._begin()
         self.append(text)
 
-    def finish(self, text: str, note: str) -> None:
-        """The model's whole answer is `text`; `note` is the bot's own sentence after it."""
+    def finish(self, text: str, note: str, foot: Sequence[Block] = ()) -> None:
+        """The model's whole answer is `text`; `note` is the bot's own sentence after it, `foot`
+        what stands under the last part."""
         self.replace(text)
-        self._note = note
+        self._note, self._foot = note, foot
         self._end(note)
+
+    def drop_foot(self) -> bool:
+        """Do without the foot; False where there is none."""
+        dropped, self._foot = bool(self._foot), ()
+        for part in self.parts:
+            part.foot = ()
+        return dropped
 
     def cut(self, shown: int) -> None:
         """End the last part here, keeping at least its first `shown` characters."""
@@ -65,6 +75,9 @@ class ReplyText:
             if not self.parts:
                 self._splitter.parts.append(PartText("", final=True))
             self._splitter.parts[-1].note = _set_apart(note)
+        last = next((part for part in reversed(self._splitter.parts) if not part.blank), None)
+        if last is not None:
+            last.foot = self._foot
 
     def _begin(self) -> None:
         self._said: list[str] = []

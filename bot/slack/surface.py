@@ -28,13 +28,20 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
         "app_mentions:read": "hear mentions",
         "assistant:write": "be an agent: suggested prompts",
         "channels:history": "hear and read the threads of public channels it is in",
+        "channels:read": "see who is in a public channel before telling somebody of its sessions",
         "chat:write": "answer, stream, show the status and the Stop button",
         "commands": "the slash command and the message shortcut",
+        "files:write": "give somebody the transcript of a session as a file",
         "groups:history": "hear and read the threads of private channels it is in",
+        "groups:read": "the same as channels:read for private channels it is in",
         "im:history": "hear direct messages",
+        "im:read": "the same as channels:read for direct messages with it",
+        "im:write": "open the direct messages with somebody, to give them a file there",
         "mpim:history": "hear group direct messages that it is in",
+        "mpim:read": "the same as channels:read for group direct messages that it is in",
         "reactions:write": "mark a message that waits its turn",
-        "users:read": "tell people of other workspaces apart when they use the slash command",
+        "usergroups:read": "know who is in charge by a user group (ADMIN_GROUP)",
+        "users:read": "names; tell guests, admins and people of other workspaces apart",
     }
 )
 """Every permission that the bot token needs, with what for."""
@@ -47,6 +54,9 @@ ASK_ABOUT_MESSAGE: Final = "ask_about_message"
 
 ASK_BUTTON: Final = "ask_question"
 """The action id of the help card's button."""
+
+HELP_ACTIONS: Final = "help_actions"
+"""The block id of the help card's button."""
 
 ASK_MODAL: Final = "ask_question_modal"
 """The callback id of the modal that asks a question in a channel."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot import refusals
 from bot.errors import BotError
 
 NAME: Final = "Threadpilot"
@@ -12,7 +11,6 @@ NAME: Final = "Threadpilot"
 # One sentence each ------------------------------------------------------------------------------
 
 WENT_WRONG: Final = BotError.sentence
-OUTSIDER: Final = refusals.OUTSIDER
 NO_QUESTION: Final = "There is no question yet. Please write what you would like to know."
 TOO_LONG: Final = (
     "That is {length:,} characters and I take up to {limit:,} here. Please shorten it, "
@@ -45,17 +43,6 @@ ABOUT_A_MESSAGE: Final = (
 
 # The help card ----------------------------------------------------------------------------------
 
-HELP_TITLE: Final = "Every thread is one session with me"
-HELP: Final = (
-    "• Mention `@{name}` in a channel and I answer in the thread.\n"
-    "• Go on in that thread: I remember it. While it is just the two of us, "
-    "no mention is needed.\n"
-    "• Write to me directly: every message starts a thread of its own.\n"
-    "• `{command} <question>` asks from anywhere in a channel that I'm in.\n"
-    "• On any message: *More actions → {shortcut}*.\n"
-    "• Press *Stop* to stop an answer."
-)
-HELP_SHORT: Final = "Mention @{name} in a channel, write to me directly, or use {command}."
 ASK_BUTTON: Final = "Ask a question"
 
 # Modals -----------------------------------------------------------------------------------------
@@ -76,24 +63,20 @@ ABOUT_EMPTY: Final = "There are no words in this message that I could read."
 
 # The agent's own pages --------------------------------------------------------------------------
 
-HOME_HELLO: Final = "Hello, I'm {name}"
-HOME_WHAT: Final = (
-    "I bring GitHub Copilot into Slack: *every thread is one session.* Ask in a thread and I "
-    "answer there, as it is written, for everybody in the thread to read."
-)
-HOME_HOW_TITLE: Final = "How to use me"
-HOME_MEMORY_TITLE: Final = "What I remember"
-HOME_MEMORY: Final = (
-    "I remember what was asked and answered in a thread, also after a restart, and use it in that "
-    "thread only. I hear a channel only after I've been invited to it. "
-    "A new thread starts with a clean slate."
-)
-HOME_STATE_TITLE: Final = "Just now"
-
 PROMPTS_TITLE: Final = "What can I do for you?"
 PROMPTS: Final[tuple[tuple[str, str], ...]] = (
     ("Explain something", "Explain in simple words: "),
     ("Write something", "Help me write a short message about "),
     ("Look over my code", "Please look over this code and tell me what you would change:\n"),
     ("Plan something", "Help me plan, step by step: "),
+)
+
+# Cards and buttons ------------------------------------------------------------------------------
+
+OPEN_THREAD: Final = "Open the thread"
+CHOOSE: Final = "Choose"
+SURE: Final = "Are you sure?"
+NO: Final = "No"
+TOOK_TOO_LONG: Final = (
+    "That takes longer than I may spend on it, so I stopped. Please look how far it got."
 )

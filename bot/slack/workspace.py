@@ -11,7 +11,7 @@ from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.model import Message, Part, ThreadKey, Turn
+from bot.model import Message, Part, ThreadKey, Trigger, Turn
 from bot.ports import Clock, Reply
 from bot.slack.calls import CallError, Calls, Method
 from bot.slack.client import Client
@@ -72,7 +72,7 @@ class SlackWorkspace:
             earlier=earlier,
             resumed=turn.epoch > 1 or turn.id in self._left,
         )
-        reply = SlackReply(text, delivering, self._pace, self._clock)
+        reply = SlackReply(turn.message.thread, text, delivering, self._pace, self._clock)
         try:
             yield reply
         finally:
@@ -99,7 +99,9 @@ class SlackWorkspace:
         return frozenset(str(m["user"]) for m in messages if _by_a_person(m))
 
     async def mark_waiting(self, message: Message) -> None:
-        """`Workspace.mark_waiting`."""
+        """`Workspace.mark_waiting`. Of a press there is no message to mark."""
+        if message.trigger is Trigger.MENU:
+            return
         await self._aside(
             self._client.web.reactions_add,
             fine="already_reacted",
@@ -110,6 +112,8 @@ class SlackWorkspace:
 
     async def unmark_waiting(self, message: Message) -> None:
         """`Workspace.unmark_waiting`: a mark that stays tells of a wait that is over."""
+        if message.trigger is Trigger.MENU:
+            return
         try:
             await self._calls.until_done(
                 self._client.web.reactions_remove,

@@ -16,8 +16,9 @@ from bot.model import (
     storable,
     ts_position,
 )
-from bot.store import threads
+from bot.store import choices, orders, threads
 from bot.store.database import rows
+from bot.store.turn_rows import wish_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,8 @@ _OPEN = """
 """
 _TURN = """
     INSERT INTO turns (thread, event_id, ts, position, user, user_team, text, trigger,
-                       external, direct, state, accepted, ended)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                       external, direct, wish, state, accepted, ended)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     RETURNING id
 """
 
@@ -58,17 +59,24 @@ def accept(database: sqlite3.Connection, message: Message, now: float, bounds: B
     """Record a message; what `bot.ports.InboxStore.accept` promises, inside one transaction."""
     key = message.thread
     position = _position(message.ts)
+    if orders.is_order(database, message):
+        return Accepted(acceptance=Acceptance.REPEATED)
     heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, message.user, now)
     if not rows(database, _HEAR, heard):
         return Accepted(acceptance=Acceptance.REPEATED)
+    if message.trigger is Trigger.BOT:
+        return Accepted(acceptance=Acceptance.OVERHEARD)
     thread = threads.thread_id(database, key)
     unasked = message.trigger in (Trigger.FOLLOW_UP, Trigger.ASIDE)
     if thread is None and unasked:
         return Accepted(acceptance=Acceptance.OVERHEARD)
+    quiet = _keeps_quiet(database, message)
     if thread is None:
+        if quiet:
+            return Accepted(acceptance=Acceptance.OVERHEARD)
         thread = threads.make_known(database, message, now)
     threads.join(database, thread, {message.user})
-    if message.trigger is Trigger.ASIDE:
+    if quiet or message.trigger is Trigger.ASIDE:
         return Accepted(acceptance=Acceptance.OVERHEARD)
     if unasked and threads.people_in(database, thread) != {message.user}:
         return Accepted(acceptance=Acceptance.OVERHEARD)
@@ -90,7 +98,7 @@ def _schedule(
     values = (
         *(thread, message.event_id, message.ts, position, message.user, message.user_team),
         *(storable(message.text), message.trigger, message.external, message.direct),
-        *(state, now, now if full else None),
+        *(wish_text(message.wish), state, now, now if full else None),
     )
     ((number,),) = rows(database, _TURN, values)
     return Accepted(
@@ -98,6 +106,12 @@ def _schedule(
         turn=Turn(id=number, message=message, state=state, epoch=0),
         ahead=0 if full else ahead,
     )
+
+
+def _keeps_quiet(database: sqlite3.Connection, message: Message) -> bool:
+    """Whether the thread is to be left alone with what does not call the bot by name."""
+    called = message.trigger not in (Trigger.FOLLOW_UP, Trigger.DIRECT)
+    return not called and choices.is_quiet(database, message.thread)
 
 
 def _position(ts: str) -> int:

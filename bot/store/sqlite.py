@@ -8,23 +8,21 @@ acknowledged messages along).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from bot.errors import StoreError
-from bot.model import Accepted, Ending, Message, Part, Thread, ThreadKey, Turn, TurnState
 from bot.ports import Clock
-from bot.store import accepting, threads, turns
 from bot.store.accepting import Bounds
-from bot.store.database import Database, connected, rows
+from bot.store.database import connected, rows
 from bot.store.folder import held_folder
+from bot.store.inbox_side import InboxSide
+from bot.store.people_side import PeopleSide
 from bot.store.schema import migrate
+from bot.store.sessions_side import SessionsSide
 from bot.store.writer import Writer, store_error
-
-T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -59,80 +57,11 @@ async def open_store(
         yield SqliteStore(writer, reading, clock, bounds)
 
 
-class SqliteStore:
+class SqliteStore(InboxSide, SessionsSide, PeopleSide):
     """The whole database; its promises stand in `bot.ports`."""
-
-    def __init__(self, writer: Writer, reading: Database, clock: Clock, bounds: Bounds) -> None:
-        self._writer = writer
-        self._reading = reading
-        self._clock = clock
-        self._bounds = bounds
 
     async def check(self) -> None:
         await self._writer.do(_nothing)
-
-    # Turns
-
-    async def accept(self, message: Message) -> Accepted:
-        now = self._clock.now()
-        return await self._writer.do(
-            partial(accepting.accept, message=message, now=now, bounds=self._bounds)
-        )
-
-    async def claim(self) -> Turn | None:
-        now, per_user = self._clock.now(), self._bounds.per_user
-        return await self._writer.do(partial(turns.claim, now=now, per_user=per_user))
-
-    async def begin(self, turn: Turn) -> bool:
-        return await self._writer.do(partial(turns.begin, turn=turn, now=self._clock.now()))
-
-    async def hand_back(self, turn: Turn) -> bool:
-        return await self._writer.do(partial(turns.hand_back, turn=turn))
-
-    async def show_waiting(self, turn: Turn) -> bool:
-        return await self._writer.do(partial(turns.show_waiting, turn=turn))
-
-    async def record(self, turn: Turn, ending: Ending) -> bool:
-        return await self._writer.do(partial(turns.record, turn=turn, ending=ending))
-
-    async def finish(self, turn: Turn, state: TurnState) -> bool:
-        now = self._clock.now()
-        return await self._writer.do(partial(turns.finish, turn=turn, state=state, now=now))
-
-    async def recover(self) -> Sequence[Turn]:
-        return await self._writer.do(partial(turns.recover, now=self._clock.now()))
-
-    async def find(self, team: str, channel: str, ts: str) -> Turn | None:
-        return await self._read(partial(turns.find, team=team, channel=channel, ts=ts))
-
-    async def running(self, thread: ThreadKey) -> Turn | None:
-        return await self._read(partial(turns.running, key=thread))
-
-    async def reword(self, turn: Turn, text: str) -> bool:
-        return await self._writer.do(partial(turns.reword, turn=turn, text=text))
-
-    async def withdraw(self, turn: Turn) -> bool:
-        return await self._writer.do(partial(turns.withdraw, turn=turn, now=self._clock.now()))
-
-    # Threads
-
-    async def thread(self, key: ThreadKey) -> Thread | None:
-        return await self._read(partial(threads.read_thread, key=key))
-
-    async def note_people(self, key: ThreadKey, people: frozenset[str]) -> None:
-        await self._writer.do(partial(threads.note_people, key=key, people=people))
-
-    async def note_part(self, turn: Turn, part: Part) -> None:
-        await self._writer.do(partial(threads.note_part, turn=turn, part=part))
-
-    async def parts(self, turn: Turn) -> Sequence[Part]:
-        return await self._read(partial(threads.read_parts, turn=turn))
-
-    async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return await self._reading.run(query)
-        except Exception as error:
-            raise store_error(error) from error
 
 
 def _nothing(database: sqlite3.Connection) -> None:  # a write that writes nothing

@@ -25,7 +25,7 @@ _HEARD_BEFORE = """
 _JOIN = "INSERT INTO thread_people (thread, user) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _PEOPLE = "SELECT user FROM thread_people WHERE thread = ?"
 _THREAD = """
-    SELECT t.generation, t.people_known, p.user
+    SELECT t.people_known, p.user
     FROM threads t LEFT JOIN thread_people p ON p.thread = t.id
     WHERE t.team = ? AND t.channel = ? AND t.root_ts = ?
 """
@@ -77,17 +77,31 @@ def read_thread(database: sqlite3.Connection, key: ThreadKey) -> Thread | None:
         return None
     return Thread(
         key=key,
-        generation=found[0][0],
-        people=frozenset(row[2] for row in found if row[2] is not None),
-        people_known=bool(found[0][1]),
+        people=frozenset(row[1] for row in found if row[1] is not None),
+        people_known=bool(found[0][0]),
     )
+
+
+def make_thread(
+    database: sqlite3.Connection, key: ThreadKey, people: frozenset[str], now: float
+) -> None:
+    """Make a thread known that the bot began: nobody else can have written in it."""
+    if thread_id(database, key) is None:
+        ((number,),) = rows(database, _MAKE, (*_address(key), True, now))
+        join(database, number, people)
+
+
+def known_thread(database: sqlite3.Connection, key: ThreadKey) -> int:
+    """The database's own number of a thread. Raises `StoreError` for one that is not known."""
+    thread = thread_id(database, key)
+    if thread is None:
+        raise StoreError(f"thread {key} is not on record")
+    return thread
 
 
 def note_people(database: sqlite3.Connection, key: ThreadKey, people: frozenset[str]) -> None:
     """Add people to a thread whose earlier messages have been looked at."""
-    thread = thread_id(database, key)
-    if thread is None:
-        raise StoreError(f"thread {key} is not on record")
+    thread = known_thread(database, key)
     join(database, thread, people)
     rows(database, "UPDATE threads SET people_known = 1 WHERE id = ?", (thread,))
 

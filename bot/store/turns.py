@@ -6,19 +6,15 @@ that was frozen meanwhile cannot end what another has taken over.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
 from bot.errors import StoreError
-from bot.model import Ending, Message, ThreadKey, Trigger, Turn, TurnState, storable
+from bot.model import Ending, Spent, ThreadKey, Turn, TurnState, storable
+from bot.store import costs
 from bot.store.database import rows
-
-_TURN = """
-    SELECT n.id, n.event_id, h.team, h.channel, h.root_ts, n.ts, n.user, n.user_team, n.text,
-           n.trigger, n.external, n.direct, n.state, n.epoch, n.waited, n.prompted,
-           n.outcome, n.answer, n.note
-    FROM turns n JOIN threads h ON h.id = n.thread
-"""
+from bot.store.turn_rows import TURN, read_turn, read_turns, spent_of, spent_values
 
 # The oldest waiting turn that is the first of its thread, of a thread where nothing runs, of a
 # person who may have one more running.
@@ -46,16 +42,29 @@ _BEGIN = """
 """
 # An ending on record belonged to the asking that is given up with it.
 _HAND_BACK = """
-    UPDATE turns SET state = 'waiting', outcome = NULL, answer = NULL, note = NULL
+    UPDATE turns
+    SET state = 'waiting', outcome = NULL, answer = NULL, note = NULL, model = NULL,
+        input_tokens = 0, output_tokens = 0, seconds = 0, context_tokens = 0, context_limit = 0
     WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
 """
 _RECORD = """
-    UPDATE turns SET outcome = :outcome, answer = :answer, note = :note
+    UPDATE turns
+    SET outcome = :outcome, answer = :answer, note = :note, model = :model,
+        input_tokens = :input_tokens, output_tokens = :output_tokens, seconds = :seconds,
+        context_tokens = :context_tokens, context_limit = :context_limit
     WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
 """
 _FINISH = """
     UPDATE turns SET state = :state, ended = :now
-    WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
+    WHERE id = :id AND epoch = :epoch AND state = 'running'
+    RETURNING session, model, input_tokens, output_tokens, seconds, context_tokens,
+              context_limit
+"""
+# An open turn keeps its words: they are still wanted.
+BLANK = """
+    UPDATE turns SET text = '', answer = NULL, note = NULL
+    WHERE id IN (SELECT value FROM json_each(?)) AND state NOT IN ('waiting', 'running')
+      AND NOT EXISTS (SELECT 1 FROM remembered r WHERE r.turn = turns.id)
 """
 _SHOW_WAITING = """
     UPDATE turns SET waited = 1 WHERE id = :id AND state = 'waiting' RETURNING id
@@ -67,14 +76,31 @@ _WITHDRAW = """
 """
 RECOVER = "UPDATE turns SET epoch = epoch + 1, started = ? WHERE state = 'running'"
 # The plus keeps SQLite from walking through all turns for the sake of their order.
-RUNNING = f"{_TURN} WHERE n.state = 'running' ORDER BY +n.id"
+RUNNING = f"{TURN} WHERE n.state = 'running' ORDER BY +n.id"
 FIND = f"""
-    {_TURN} JOIN events e ON e.team = h.team AND e.channel = h.channel AND e.root_ts = h.root_ts
+    {TURN} JOIN events e ON e.team = h.team AND e.channel = h.channel AND e.root_ts = h.root_ts
                          AND e.ts = n.ts
     WHERE e.team = ? AND e.channel = ? AND e.ts = ?
 """
+BY_ID = f"{TURN} WHERE n.id = ?"
 RUNNING_IN = f"""
-    {_TURN} WHERE n.state = 'running' AND h.team = ? AND h.channel = ? AND h.root_ts = ?
+    {TURN} WHERE n.state = 'running' AND h.team = ? AND h.channel = ? AND h.root_ts = ?
+"""
+# By the thread, whose turns are few; the pluses as above.
+ANSWERED_ANEW = f"""
+    {TURN} WHERE n.thread = (SELECT thread FROM turns WHERE id = ?1) AND +n.id > ?1
+             AND json_extract(n.wish, '$.again') = ?1
+    ORDER BY +n.id DESC LIMIT 1
+"""  # noqa: S608  # constants only
+# The longest running first; the plus as above.
+ALL_RUNNING = f"{TURN} WHERE n.state = 'running' ORDER BY +n.started, +n.id LIMIT 100"
+RUNNING_OF = f"""
+    {TURN} WHERE n.state = 'running' AND n.user = ? ORDER BY +n.started, +n.id LIMIT 100
+"""
+WAITING = f"{TURN} WHERE n.state = 'waiting' ORDER BY n.id LIMIT 1000"
+WAITING_IN = f"""
+    {TURN} WHERE n.state = 'waiting' AND h.team = ? AND h.channel = ? AND h.root_ts = ?
+    ORDER BY n.position LIMIT 1000
 """
 
 
@@ -82,7 +108,7 @@ def claim(database: sqlite3.Connection, now: float, per_user: int) -> Turn | Non
     """Take the next turn that may run."""
     claimed = rows(database, CLAIM, {"now": now, "per_user": per_user})
     for (number,) in claimed:
-        return _first(database, f"{_TURN} WHERE n.id = ?", (number,))
+        return turn_by_id(database, number)
     return None
 
 
@@ -98,34 +124,71 @@ def hand_back(database: sqlite3.Connection, turn: Turn) -> bool:
 
 def record(database: sqlite3.Connection, turn: Turn, ending: Ending) -> bool:
     """Store how a running turn ends."""
-    values = {
+    values: dict[str, object] = {
         **_mine(turn),
         "outcome": _final(ending.state),
         "answer": storable(ending.answer),
         "note": storable(ending.note),
+        **spent_values(ending.spent or Spent()),
     }
+    if ending.spent is None:
+        values["model"] = None
     return _changed(database, _RECORD, values)
 
 
 def finish(database: sqlite3.Connection, turn: Turn, state: TurnState, now: float) -> bool:
-    """End a running turn."""
-    return _changed(database, _FINISH, {**_mine(turn), "state": _final(state), "now": now})
+    """End a running turn, and add its cost to its session's sums."""
+    ended = rows(database, _FINISH, {**_mine(turn), "state": _final(state), "now": now})
+    if not ended:
+        return False
+    session, *spent = ended[0]
+    # A comparison asks copies of its session, and each of these pays for itself.
+    free = turn.message.wish.compare or spent[0] is None
+    cost = Spent() if free else spent_of(spent)
+    if session is not None and not costs.add_up(database, session, cost, now):
+        # The session was deleted while it answered: now the words of this turn go, too.
+        rows(database, BLANK, (json.dumps([turn.id]),))
+    return True
 
 
 def recover(database: sqlite3.Connection, now: float) -> Sequence[Turn]:
     """Claim anew what a process that is gone had claimed."""
     rows(database, RECOVER, (now,))
-    return tuple(_turn(row) for row in rows(database, RUNNING))
+    return read_turns(database, RUNNING)
 
 
 def find(database: sqlite3.Connection, team: str, channel: str, ts: str) -> Turn | None:
     """The turn of a message."""
-    return _first(database, FIND, (team, channel, ts))
+    return read_turn(database, FIND, (team, channel, ts))
+
+
+def turn_by_id(database: sqlite3.Connection, number: int) -> Turn | None:
+    """The turn with an id."""
+    return read_turn(database, BY_ID, (number,))
 
 
 def running(database: sqlite3.Connection, key: ThreadKey) -> Turn | None:
     """The running turn of a thread."""
-    return _first(database, RUNNING_IN, (key.team, key.channel, key.root_ts))
+    return read_turn(database, RUNNING_IN, (key.team, key.channel, key.root_ts))
+
+
+def answered_anew(database: sqlite3.Connection, number: int) -> Turn | None:
+    """The newest turn that was made to answer another one anew."""
+    return read_turn(database, ANSWERED_ANEW, (number,))
+
+
+def all_running(database: sqlite3.Connection, user: str) -> Sequence[Turn]:
+    """All running turns, or one person's."""
+    if user:
+        return read_turns(database, RUNNING_OF, (user,))
+    return read_turns(database, ALL_RUNNING)
+
+
+def waiting(database: sqlite3.Connection, key: ThreadKey | None) -> Sequence[Turn]:
+    """The waiting turns of a thread, or of all."""
+    if key is None:
+        return read_turns(database, WAITING)
+    return read_turns(database, WAITING_IN, (key.team, key.channel, key.root_ts))
 
 
 def show_waiting(database: sqlite3.Connection, turn: Turn) -> bool:
@@ -155,38 +218,3 @@ def _final(state: TurnState) -> TurnState:
 
 def _changed(database: sqlite3.Connection, statement: str, values: Mapping[str, object]) -> bool:
     return bool(rows(database, statement, values))
-
-
-def _first(database: sqlite3.Connection, query: str, values: tuple[object, ...]) -> Turn | None:
-    for row in rows(database, query, values):
-        return _turn(row)
-    return None
-
-
-def _turn(row: sqlite3.Row) -> Turn:
-    """A row of `_TURN` as a fact. Raises `ValueError` for a state that this version knows not."""
-    number, event_id, team, channel, root_ts, ts, user, user_team, text, *rest = row
-    trigger, external, direct, state, epoch, waited, prompted, outcome, answer, note = rest
-    message = Message(
-        event_id=event_id,
-        thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
-        ts=ts,
-        user=user,
-        user_team=user_team,
-        text=text,
-        trigger=Trigger(trigger),
-        external=bool(external),
-        direct=bool(direct),
-    )
-    ending = None
-    if outcome is not None:
-        ending = Ending(state=TurnState(outcome), answer=answer, note=note)
-    return Turn(
-        id=number,
-        message=message,
-        state=TurnState(state),
-        epoch=epoch,
-        waited=bool(waited),
-        prompted=prompted is not None,
-        ending=ending,
-    )

@@ -3,4 +3,22 @@
 import pytest
 
 # The promises stand in modules that are no test files themselves; their asserts shall speak too.
-pytest.register_assert_rewrite("tests.contracts.store")
+pytest.register_assert_rewrite(
+    *(
+        f"tests.contracts.{name}"
+        for name in (
+            "accepting",
+            "choices",
+            "comparisons",
+            "dropping",
+            "listing",
+            "orders",
+            "remembering",
+            "sessions",
+            "store",
+            "telling",
+            "usage",
+            "work",
+        )
+    )
+)

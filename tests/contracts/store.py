@@ -1,14 +1,12 @@
 """What a database must promise (`bot.ports.Store`), whatever it is built on.
 
 An adapter joins by a subclass of `StoreContract` with a fixture `opened` that opens the same
-database whenever it is called, with the bounds named here.
+database whenever it is called, on the fixture `clock` and with the bounds that stand in `work`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import pytest
@@ -16,216 +14,29 @@ import pytest
 from bot.errors import StoreError
 from bot.model import (
     Acceptance,
-    Accepted,
     Delivery,
     Ending,
     Part,
+    Spent,
     ThreadKey,
     Trigger,
-    Turn,
     TurnState,
+    Wish,
 )
 from bot.ports import Store
+from tests.contracts.accepting import Accepting, TwoParty
+from tests.contracts.choices import Choosing
+from tests.contracts.comparisons import Comparing
+from tests.contracts.dropping import Dropping
+from tests.contracts.listing import Listing
 from tests.contracts.messages import said, ts_at
-
-PER_USER = 2
-THREAD_QUEUE = 5
-WHOLE_QUEUE = 12
-
-Opened = Callable[[], AbstractAsyncContextManager[Store]]
-
-
-@pytest.fixture
-async def store(opened: Opened) -> AsyncIterator[Store]:
-    async with opened() as store:
-        yield store
-
-
-async def claimed(store: Store) -> Turn:
-    turn = await store.claim()
-    assert turn is not None, "nothing can be claimed"
-    return turn
-
-
-async def scheduled(store: Store, second: float, root: float | None = None) -> Turn:
-    accepted = await store.accept(said(second, root=root))
-    assert accepted.acceptance is Acceptance.SCHEDULED
-    assert accepted.turn is not None
-    return accepted.turn
-
-
-class _Accepting:
-    async def test_a_mention_becomes_a_waiting_turn(self, store: Store) -> None:
-        message = said(1)
-        accepted = await store.accept(message)
-        assert accepted.acceptance is Acceptance.SCHEDULED
-        assert accepted.turn == await store.find("T0SANDBOX", "C0GENERAL", ts_at(1))
-        assert accepted.turn is not None
-        assert accepted.turn.message == message
-        assert (accepted.turn.state, accepted.turn.epoch) == (TurnState.WAITING, 0)
-
-    async def test_the_same_event_again_changes_nothing(self, store: Store) -> None:
-        await store.accept(said(1, event_id="Ev1"))
-        again = await store.accept(said(2, event_id="Ev1"))
-        assert again == Accepted(acceptance=Acceptance.REPEATED)
-        assert await store.find("T0SANDBOX", "C0GENERAL", ts_at(2)) is None
-
-    async def test_the_same_message_by_another_event_changes_nothing(self, store: Store) -> None:
-        """A mention arrives twice: as app_mention and as message, each with its own event id."""
-        first = await store.accept(said(1, event_id="Ev1", text="first"))
-        again = await store.accept(said(1, event_id="Ev2", text="second"))
-        assert again == Accepted(acceptance=Acceptance.REPEATED)
-        assert await store.find("T0SANDBOX", "C0GENERAL", ts_at(1)) == first.turn
-
-    async def test_the_same_ts_in_another_channel_is_another_message(self, store: Store) -> None:
-        await store.accept(said(1))
-        other = await store.accept(said(1, channel="C0DEV"))
-        assert other.acceptance is Acceptance.SCHEDULED
-
-    async def test_many_at_once_are_each_recorded_once(self, store: Store) -> None:
-        messages = [said(i) for i in range(10)]
-        found = await asyncio.gather(*(store.accept(m) for m in messages + messages))
-        assert [a.acceptance for a in found[:10]] == [Acceptance.SCHEDULED] * 10
-        assert [a.acceptance for a in found[10:]] == [Acceptance.REPEATED] * 10
-
-    async def test_a_repeat_after_the_answer_is_still_a_repeat(self, store: Store) -> None:
-        await store.accept(said(1))
-        await store.finish(await claimed(store), TurnState.DONE)
-        assert (await store.accept(said(1))).acceptance is Acceptance.REPEATED
-        assert await store.claim() is None
-
-    async def test_it_says_how_many_of_the_thread_are_ahead(self, store: Store) -> None:
-        await scheduled(store, 1)
-        await claimed(store)
-        await scheduled(store, 3, root=1)
-        assert (await store.accept(said(4, root=1))).ahead == 2
-        assert (await store.accept(said(2, root=1))).ahead == 1
-        assert (await store.accept(said(5))).ahead == 0
-
-    async def test_a_thread_takes_only_so_many_waiting_messages(self, store: Store) -> None:
-        for second in range(THREAD_QUEUE):
-            await scheduled(store, second, root=0)
-        refused = await store.accept(said(50, root=0))
-        assert refused.acceptance is Acceptance.FULL
-        assert refused.turn is not None
-        assert refused.turn.state is TurnState.REFUSED
-        assert await store.find("T0SANDBOX", "C0GENERAL", ts_at(50)) == refused.turn
-        assert (await store.accept(said(50, root=0))).acceptance is Acceptance.REPEATED
-        await claimed(store)
-        assert (await store.accept(said(51, root=0))).acceptance is Acceptance.SCHEDULED
-
-    async def test_all_threads_take_only_so_many_waiting_messages(self, store: Store) -> None:
-        for second in range(WHOLE_QUEUE):
-            await scheduled(store, second)
-        assert (await store.accept(said(50))).acceptance is Acceptance.FULL
-
-    @pytest.mark.parametrize("ts", ["", "yesterday", "1", "-1.000000", "1.0000001", "١.000000"])
-    async def test_what_is_no_ts_is_refused_and_leaves_nothing(self, store: Store, ts: str) -> None:
-        odd = said(1)
-        message = type(odd)(
-            event_id="EvOdd", thread=odd.thread, ts=ts, user=odd.user, user_team=odd.user_team,
-            text=odd.text, trigger=odd.trigger,
-        )  # fmt: skip
-        with pytest.raises(StoreError):
-            await store.accept(message)
-        assert await store.thread(odd.thread) is None
-        assert await store.claim() is None
-
-    async def test_text_that_no_database_takes_is_accepted_all_the_same(self, store: Store) -> None:
-        """JSON can carry half a character, and a NUL."""
-        await store.accept(said(1, text="half \ud83d and \x00 none"))
-        turn = await claimed(store)
-        assert turn.message.text == "half ? and  none"
-
-
-class _TwoParty:
-    async def test_a_follow_up_is_answered_while_one_person_takes_part(self, store: Store) -> None:
-        await scheduled(store, 1)
-        follow_up = said(2, root=1, trigger=Trigger.FOLLOW_UP)
-        assert (await store.accept(follow_up)).acceptance is Acceptance.SCHEDULED
-
-    async def test_in_an_unknown_thread_it_is_overheard(self, store: Store) -> None:
-        follow_up = said(2, root=1, trigger=Trigger.FOLLOW_UP)
-        assert await store.accept(follow_up) == Accepted(acceptance=Acceptance.OVERHEARD)
-        assert (await store.accept(follow_up)).acceptance is Acceptance.REPEATED
-        assert await store.thread(follow_up.thread) is None
-
-    async def test_a_second_person_ends_it_for_both(self, store: Store) -> None:
-        await scheduled(store, 1)
-        bob = said(2, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP)
-        alice = said(3, root=1, trigger=Trigger.FOLLOW_UP)
-        assert (await store.accept(bob)).acceptance is Acceptance.OVERHEARD
-        assert (await store.accept(alice)).acceptance is Acceptance.OVERHEARD
-        assert (await store.accept(said(4, root=1))).acceptance is Acceptance.SCHEDULED
-
-    async def test_one_who_speaks_to_somebody_else_takes_part(self, store: Store) -> None:
-        await scheduled(store, 1)
-        aside = said(2, root=1, user="U0BOB", trigger=Trigger.ASIDE)
-        assert (await store.accept(aside)).acceptance is Acceptance.OVERHEARD
-        follow_up = said(3, root=1, trigger=Trigger.FOLLOW_UP)
-        assert (await store.accept(follow_up)).acceptance is Acceptance.OVERHEARD
-        thread = await store.thread(aside.thread)
-        assert thread is not None
-        assert thread.people == {"U0ALICE", "U0BOB"}
-
-    async def test_a_second_person_by_mention_takes_part(self, store: Store) -> None:
-        await scheduled(store, 1)
-        await store.accept(said(2, root=1, user="U0BOB"))
-        follow_up = said(3, root=1, trigger=Trigger.FOLLOW_UP)
-        assert (await store.accept(follow_up)).acceptance is Acceptance.OVERHEARD
-
-    @pytest.mark.parametrize("trigger", [Trigger.MENTION, Trigger.DIRECT, Trigger.COMMAND])
-    async def test_what_is_meant_for_the_bot_always_makes_a_turn(
-        self, store: Store, trigger: Trigger
-    ) -> None:
-        message = said(2, root=1, trigger=trigger)
-        assert (await store.accept(message)).acceptance is Acceptance.SCHEDULED
-
-    async def test_who_wrote_is_known_where_the_bot_was_there_from_the_start(
-        self, store: Store
-    ) -> None:
-        started = said(1)
-        joined = said(3, root=2)
-        direct = said(5, root=4, trigger=Trigger.DIRECT, direct=True)
-        command = said(6, trigger=Trigger.COMMAND)
-        about_a_message = said(8, root=7, trigger=Trigger.COMMAND)
-        known = {}
-        for message in (started, joined, direct, command, about_a_message):
-            await store.accept(message)
-            thread = await store.thread(message.thread)
-            assert thread is not None
-            assert thread.people == {"U0ALICE"}
-            known[message.ts] = thread.people_known
-        assert known == {
-            ts_at(1): True,
-            ts_at(3): False,
-            ts_at(5): True,
-            ts_at(6): True,
-            ts_at(8): False,
-        }
-
-    async def test_an_answer_heard_before_the_first_message_leaves_it_open(
-        self, store: Store
-    ) -> None:
-        """Slack keeps no order: somebody may have written that was not taken down."""
-        await store.accept(said(2, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP))
-        await store.accept(said(1))
-        thread = await store.thread(said(1).thread)
-        assert thread is not None
-        assert not thread.people_known
-
-    async def test_people_found_out_later_count(self, store: Store) -> None:
-        key = (await scheduled(store, 2, root=1)).message.thread
-        await store.note_people(key, frozenset({"U0BOB", "U0ALICE"}))
-        thread = await store.thread(key)
-        assert thread is not None
-        assert thread.people_known
-        assert thread.people == {"U0ALICE", "U0BOB"}
-        assert thread.generation == 0
-
-    async def test_people_of_an_unknown_thread_are_refused(self, store: Store) -> None:
-        with pytest.raises(StoreError):
-            await store.note_people(said(1).thread, frozenset({"U0BOB"}))
+from tests.contracts.orders import Auditing, Ordering
+from tests.contracts.remembering import Remembering
+from tests.contracts.sessions import Copying, Sessions
+from tests.contracts.telling import Telling
+from tests.contracts.usage import Using
+from tests.contracts.work import PER_USER, Opened, claimed, scheduled
+from tests.fakes import HandClock
 
 
 class _Claiming:
@@ -344,10 +155,31 @@ class _Running:
             state=TurnState.STOPPED, answer="Python is 🐍 ?", note="So."
         )
 
+    async def test_what_it_cost_is_on_record_with_the_answer(self, store: Store) -> None:
+        await scheduled(store, 1)
+        turn = await claimed(store)
+        ending = Ending(
+            state=TurnState.DONE,
+            answer="Python is a language.",
+            spent=Spent(
+                model="gpt",
+                input_tokens=100,
+                output_tokens=20,
+                seconds=1.5,
+                context_tokens=120,
+                context_limit=8_000,
+            ),
+        )
+        assert await store.record(turn, ending)
+        await store.finish(turn, TurnState.DONE)
+        found = await store.turn(turn.id)
+        assert found is not None
+        assert found.ending == ending
+
     async def test_handed_back_it_waits_and_starts_afresh(self, store: Store) -> None:
         await scheduled(store, 1)
         turn = await claimed(store)
-        await store.record(turn, Ending(state=TurnState.DONE, answer="half"))
+        await store.record(turn, Ending(state=TurnState.DONE, answer="half", spent=Spent()))
         assert await store.hand_back(turn)
         again = await claimed(store)
         assert (again.id, again.epoch, again.ending) == (turn.id, turn.epoch + 1, None)
@@ -418,6 +250,55 @@ class _Waiting:
         assert await store.running(turn.message.thread) == running
 
 
+class _Looking:
+    async def test_a_turn_is_found_by_its_number(self, store: Store) -> None:
+        turn = await scheduled(store, 1)
+        assert await store.turn(turn.id) == turn
+        assert await store.turn(turn.id + 1) is None
+
+    async def test_what_was_wished_is_kept(self, store: Store) -> None:
+        wish = Wish(role="review", model="gpt", again=7, compare=("a", "b"), open=True)
+        message = replace(said(1), wish=wish)
+        await store.accept(message)
+        assert (await claimed(store)).message == message
+
+    async def test_running_turns_come_the_longest_running_first(
+        self, store: Store, clock: HandClock
+    ) -> None:
+        for second, user in ((1, "U1"), (2, "U2"), (3, "U1")):
+            await store.accept(said(second, user=user))
+        first = await claimed(store)
+        await store.hand_back(first)
+        turns = []
+        for _ in range(3):
+            turns.append(await claimed(store))
+            await clock.advance(1)
+        assert await store.all_running() == tuple(turns)
+        assert await store.all_running("U1") == tuple(t for t in turns if t.message.user == "U1")
+        assert await store.all_running("U9") == ()
+
+    async def test_waiting_turns_come_in_their_order(self, store: Store) -> None:
+        """Of a thread in the order in which they were written, of all in that of their coming."""
+        for second in (9, 3):
+            await scheduled(store, second, root=1)
+        other = await scheduled(store, 20)
+        key = said(1).thread
+        assert [t.message.ts for t in await store.waiting(key)] == [ts_at(3), ts_at(9)]
+        assert [t.message.ts for t in await store.waiting()] == [ts_at(9), ts_at(3), ts_at(20)]
+        assert await store.waiting(other.message.thread) == (other,)
+
+    async def test_a_thread_that_the_bot_began_is_known(self, store: Store) -> None:
+        key = said(1).thread
+        await store.make_thread(key, frozenset({"U0ALICE"}))
+        await store.make_thread(key, frozenset({"U0BOB"}))
+        thread = await store.thread(key)
+        assert thread is not None
+        assert thread.people == {"U0ALICE"}
+        assert thread.people_known
+        follow_up = said(2, root=1, trigger=Trigger.FOLLOW_UP)
+        assert (await store.accept(follow_up)).acceptance is Acceptance.SCHEDULED
+
+
 class _Restarting:
     async def test_what_ran_is_claimed_anew_oldest_first(self, store: Store) -> None:
         for second in (1, 2, 3):
@@ -466,5 +347,24 @@ class _Restarting:
             await store.thread(said(1).thread)
 
 
-class StoreContract(_Accepting, _TwoParty, _Claiming, _Running, _Waiting, _Restarting):
+class StoreContract(
+    Accepting,
+    TwoParty,
+    _Claiming,
+    _Running,
+    _Waiting,
+    _Looking,
+    _Restarting,
+    Sessions,
+    Copying,
+    Remembering,
+    Telling,
+    Listing,
+    Dropping,
+    Choosing,
+    Using,
+    Comparing,
+    Ordering,
+    Auditing,
+):
     """Every promise."""

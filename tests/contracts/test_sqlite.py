@@ -7,25 +7,19 @@ from pathlib import Path
 import pytest
 
 from bot.store import open_store
-from tests.contracts.store import (
-    PER_USER,
-    THREAD_QUEUE,
-    WHOLE_QUEUE,
-    Opened,
-    StoreContract,
-    store,
-)
+from tests.contracts.store import StoreContract
+from tests.contracts.work import PER_USER, THREAD_QUEUE, WHOLE_QUEUE, Opened, clock, store
 from tests.fakes import HandClock
 
-__all__ = ["store"]
+__all__ = ["clock", "store"]
 
 
 class TestSqlite(StoreContract):
     @pytest.fixture
-    def opened(self, tmp_path: Path) -> Opened:
+    def opened(self, tmp_path: Path, clock: HandClock) -> Opened:
         return lambda: open_store(
             tmp_path / "data",
-            clock=HandClock(),
+            clock=clock,
             per_user=PER_USER,
             thread_queue=THREAD_QUEUE,
             whole_queue=WHOLE_QUEUE,

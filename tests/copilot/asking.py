@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -19,6 +19,14 @@ async def events_of(session: AgentSession, prompt: str) -> list[AgentEvent]:
     """Everything that a session says to a prompt. Raises what `ask` raises."""
     async with asyncio.timeout(ANSWER_SECONDS), aclosing(session.ask(prompt)) as events:
         return [event async for event in events]
+
+
+async def first_text(events: AsyncIterator[AgentEvent]) -> TextAdded:
+    """The first words; what comes before them is skipped."""
+    async for event in events:
+        if isinstance(event, TextAdded):
+            return event
+    raise AssertionError("it said nothing")
 
 
 async def answer_of(session: AgentSession, prompt: str) -> str:

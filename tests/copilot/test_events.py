@@ -24,6 +24,8 @@ from copilot.session_events import (
     SessionEventData,
     SessionEventType,
     SessionIdleData,
+    SessionUsageInfoData,
+    UserMessageData,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +37,8 @@ from bot.errors import AgentError, AgentFault
 from bot.model import (
     AgentEvent,
     AnswerStopped,
+    ContextUsed,
+    PromptTaken,
     TextAdded,
     TextSettled,
     TextTakenBack,
@@ -103,6 +107,12 @@ def idle(*, aborted: bool | None = None) -> SessionEvent:
         (message("hi"), TextSettled(text="hi")),
         (event(AssistantTurnRetryData(turn_id="0")), TextTakenBack()),
         (usage(), TokensUsed(model="m", input_tokens=5, output_tokens=0)),
+        (event(UserMessageData(content="x")), PromptTaken(event=str(UUID(int=1)))),
+        (
+            event(SessionUsageInfoData(current_tokens=7, messages_length=1, token_limit=9)),
+            ContextUsed(tokens=7, limit=9),
+        ),
+        (event(UserMessageData(content="x"), agent="sub"), None),
         (idle(), Idle(stopped=False)),
         (idle(aborted=True), Idle(stopped=True)),
         (event(AssistantReasoningDeltaData(delta_content="hm", reasoning_id="r")), None),
@@ -187,6 +197,17 @@ async def test_text_that_piles_up_is_put_together() -> None:
         TextAdded(text="abc"),
         TokensUsed(model="m", input_tokens=5, output_tokens=0),
     ]
+
+
+async def test_of_what_the_context_holds_only_the_last_counts() -> None:
+    """However often it is told before somebody reads."""
+    answering = Answering(OPTIONS)
+    for tokens in (1, 2, 3):
+        answering.hear(
+            event(SessionUsageInfoData(current_tokens=tokens, messages_length=1, token_limit=9))
+        )
+    answering.hear(idle())
+    assert await read_all(answering) == [ContextUsed(tokens=3, limit=9)]
 
 
 async def test_an_error_comes_after_what_was_said() -> None:

@@ -17,7 +17,7 @@ from bot.copilot.agent import CopilotAgent
 from bot.copilot.answering import LONGEST_ANSWER
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
-from tests.copilot.asking import answer_of
+from tests.copilot.asking import answer_of, first_text
 from tests.fakes import HandClock
 from tests.scripted_model import Answer, ScriptedModel
 
@@ -129,7 +129,7 @@ async def test_a_slow_model_is_not_a_silent_one(
     model.when("slow", Answer(chunks=["a", "b"], hold_after=1))
     session = await patient.open(session_id)
     events = session.ask("slow")
-    assert await anext(events) is not None
+    await first_text(events)
     await clock.advance(100)
     model.release()
     async with asyncio.timeout(10):

@@ -200,4 +200,7 @@ async def test_github_out_of_reach_is_told_as_such(
     async with CopilotAgent(options) as agent:
         with pytest.raises(AgentError) as caught:
             await agent.open("anything")
+        with pytest.raises(AgentError) as listing:
+            await agent.models()
     assert caught.value.fault is AgentFault.UNREACHABLE
+    assert listing.value.fault is AgentFault.ACCESS, "for a list, it does not say why"

@@ -20,7 +20,14 @@ from bot.copilot import runtime, session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
-from tests.copilot.asking import answer_of, environment_of, runs, runtimes_of, until
+from tests.copilot.asking import (
+    answer_of,
+    environment_of,
+    first_text,
+    runs,
+    runtimes_of,
+    until,
+)
 from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
 _OPEN_AND_WAIT = """
@@ -112,7 +119,7 @@ async def test_a_frozen_runtime_keeps_nobody_waiting(
     live = await own_agent.open("frozen")
     [pid] = runtimes_of(own_options.data_dir)
     async with asyncio.timeout(10), aclosing(live.ask("freeze")) as events:
-        await anext(events)
+        await first_text(events)
         os.kill(pid, signal.SIGSTOP)
         begun = time.monotonic()
         await live.stop()

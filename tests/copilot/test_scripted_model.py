@@ -8,7 +8,7 @@ import json
 import aiohttp
 import pytest
 
-from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
+from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel, ToolCall
 
 
 def question(text: str, *, stream: bool = True) -> dict[str, object]:
@@ -64,6 +64,46 @@ async def test_it_streams_like_the_real_thing() -> None:
         ):
             assert (await whole.json())["choices"][0]["message"]["content"] == "a b c"
             assert (await listed.json())["data"][0]["id"] == MODEL_NAME
+
+
+async def test_it_calls_tools_as_scripted() -> None:
+    """After its words; what the tools gave back is in the request that follows."""
+    async with ScriptedModel() as model:
+        model.when("look", Answer("Let me look.", calls=[ToolCall("view", {"path": "a"})], times=1))
+        _, lines = await lines_of(model, question("look"))
+        chunks = [choice for line in lines[:-1] for choice in json.loads(line)["choices"]]
+        assert text_of([json.dumps({"choices": chunks[:1]})]) == "Let me l"
+        called = chunks[-2]["delta"]["tool_calls"][0]["function"]
+        assert (called["name"], json.loads(called["arguments"])) == ("view", {"path": "a"})
+        assert chunks[-1]["finish_reason"] == "tool_calls"
+        asked_on = question("look")
+        messages = [{"role": "user", "content": "look"}, {"role": "tool", "content": "found"}]
+        asked_on["messages"] = messages
+        asked_on["reasoning_effort"] = "low"
+        asked_on["tools"] = [{"type": "function", "function": {"name": "view"}}]
+        await lines_of(model, asked_on)
+        request = model.requests[-1]
+        assert (request.results, request.tool_names, request.effort) == (
+            ("found",),
+            ("view",),
+            "low",
+        )
+
+
+async def test_what_the_runtime_puts_before_a_prompt_is_not_part_of_it() -> None:
+    """The time, and the notice that the model was switched."""
+    async with ScriptedModel() as model:
+        notice = "<tools_changed_notice>\nThe model has been switched.\n</tools_changed_notice>"
+        await lines_of(model, question(f"{notice}\n\nhello"))
+        assert model.requests[-1].prompts == ("hello",)
+
+
+async def test_it_lists_the_models_that_a_test_wants() -> None:
+    """One of them, unless it is told."""
+    async with ScriptedModel() as model, aiohttp.ClientSession() as http:
+        model.models = ["big", "small"]
+        async with http.get(f"{model.url}/models") as listed:
+            assert [each["id"] for each in (await listed.json())["data"]] == ["big", "small"]
 
 
 async def test_it_fails_as_scripted() -> None:

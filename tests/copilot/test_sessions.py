@@ -12,8 +12,17 @@ from copilot import CopilotSession
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
-from bot.model import AnswerStopped, TextAdded, TextSettled, TextTakenBack, TokensUsed
-from tests.copilot.asking import answer_of, events_of, text_of
+from bot.model import (
+    AgentEvent,
+    AnswerStopped,
+    ContextUsed,
+    PromptTaken,
+    TextAdded,
+    TextSettled,
+    TextTakenBack,
+    TokensUsed,
+)
+from tests.copilot.asking import answer_of, events_of, first_text, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,7 +47,7 @@ async def test_the_answer_comes_while_the_model_is_still_talking(
     model.when("slowly", Answer(chunks=["first ", "then"], hold_after=1))
     session = await agent.open(session_id)
     async with asyncio.timeout(20), aclosing(session.ask("slowly")) as events:
-        first = await anext(events)
+        first = await first_text(events)
         assert first == TextAdded(text="first ")
         model.release()
         rest = [event async for event in events]
@@ -64,6 +73,29 @@ async def test_the_tokens_of_an_answer_are_told(
     [used] = [event for event in events if isinstance(event, TokensUsed)]
     assert (used.model, used.output_tokens) == ("scripted-1", 3)
     assert used.input_tokens > 0
+
+
+async def test_that_the_prompt_is_taken_is_told_first(
+    agent: CopilotAgent, model: ScriptedModel, session_id: str
+) -> None:
+    """Once, with an id of its own for each prompt, also when the runtime asks on by itself."""
+    model.when("half", Answer("Once upon a ti", finish="length", times=1))
+    session = await agent.open(session_id)
+    answers = [await events_of(session, prompt) for prompt in ("half", "next")]
+    taken = [event for events in answers for event in events if isinstance(event, PromptTaken)]
+    assert [events[0] for events in answers] == taken
+    assert taken[0].event != taken[1].event
+
+
+async def test_how_full_the_context_is_is_told(agent: CopilotAgent, session_id: str) -> None:
+    """It grows with what is asked."""
+    session = await agent.open(session_id)
+    used = []
+    for prompt in ("hello", "word " * 1000):
+        events = await events_of(session, prompt)
+        used.append([event for event in events if isinstance(event, ContextUsed)][-1])
+    assert 0 < used[0].tokens < used[1].tokens - 500
+    assert used[1].tokens < used[1].limit
 
 
 async def test_a_session_remembers_what_was_said(
@@ -152,7 +184,7 @@ async def test_a_stopped_answer_ends_at_once_and_the_model_is_let_go(
     session = await agent.open(session_id)
     gone = model.disconnects
     async with asyncio.timeout(10), aclosing(session.ask("endless")) as events:
-        heard = [await anext(events)]
+        heard: list[AgentEvent] = [await first_text(events)]
         await session.stop()
         heard += [event async for event in events]
     assert heard == [TextAdded(text="a"), AnswerStopped()]
@@ -192,7 +224,7 @@ async def test_a_reader_that_leaves_ends_the_answer(
     session = await agent.open(session_id)
     gone = model.disconnects
     async with asyncio.timeout(5), aclosing(session.ask("long")) as events:
-        await anext(events)
+        await first_text(events)
     await model.disconnected(gone + 1, within=5)
     assert await answer_of(session, "next") == "You said: next"
 

@@ -70,6 +70,7 @@ class TestApp:
         self.app.shortcut("look")(self.look)
         self.app.action("press_me")(self.pressed)
         self.app.action("choose")(self.chose)
+        self.app.action("pick")(self.picked)
         self.app.action("more")(self.more)
         self.app.action("thumbs")(self.judged)
         self.app.view("form")(self.sent)
@@ -170,8 +171,13 @@ class TestApp:
 
     async def whisper(self, event: Json) -> None:
         await self.client.chat_postEphemeral(
-            channel=event["channel"], user=event["user"], text="A secret between us"
+            channel=event["channel"], user=event["user"], text="A secret", blocks=WHISPERED
         )
+
+    async def picked(self, ack: Any, respond: Any, action: Json) -> None:
+        await ack()
+        picked = {"type": "section", "text": _plain(action["selected_option"]["value"])}
+        await respond(text="Picked", blocks=[picked, WHISPERED[1]], replace_original=True)
 
     async def hostile(self, event: Json) -> None:
         await self.client.chat_postMessage(
@@ -280,6 +286,24 @@ BUTTONS: Final[list[Json]] = [
                 "options": SIZES,
             },
         ],
+    },
+]
+
+WHISPERED: Final[list[Json]] = [
+    {
+        "type": "section",
+        "text": _plain("A secret between us"),
+        "accessory": {
+            "type": "static_select",
+            "action_id": "pick",
+            "placeholder": _plain("Size"),
+            "options": SIZES,
+            "initial_option": SIZES[1],
+        },
+    },
+    {
+        "type": "actions",
+        "elements": [{"type": "overflow", "action_id": "pick", "options": SIZES}],
     },
 ]
 

@@ -16,11 +16,28 @@ def button(**more: object) -> Json:
     return {"type": "button", "action_id": "a", "text": text("Go", "plain_text")} | more
 
 
+def option(**more: object) -> Json:
+    return {"text": text("One", "plain_text"), "value": "1"} | more
+
+
+def select(*options: object, **more: object) -> Json:
+    chooser = {"type": "static_select", "options": list(options)} | more
+    return {"type": "actions", "elements": [chooser]}
+
+
+def confirm(**more: object) -> Json:
+    words = dict.fromkeys(("title", "text", "confirm", "deny"), text("Sure?", "plain_text"))
+    return words | more
+
+
 SOUND: list[Json] = [
     {"type": "section", "text": text("x" * 3_000)},
     {"type": "section", "fields": [text("x")] * 10, "accessory": button()},
     {"type": "header", "text": text("x" * 150, "plain_text")},
     {"type": "actions", "elements": [button()] * 25},
+    {"type": "actions", "elements": [button(confirm=confirm())]},
+    select(*[option(value="x" * 150)] * 100),
+    select(option_groups=[{"label": text("a", "plain_text"), "options": []}]),
     {"type": "context", "elements": [text("x")] * 10},
     {"type": "markdown", "text": "x" * 12_000},
     {"type": "image", "image_url": "https://example.com/a.png", "alt_text": "a"},
@@ -51,6 +68,14 @@ BROKEN: list[Json] = [
     {"type": "actions", "elements": [button(style="loud")]},
     {"type": "actions", "elements": [button(action_id="x" * 256)]},
     {"type": "actions", "elements": [{"type": "overflow", "options": []}]},
+    {"type": "actions", "elements": [button(confirm=confirm(text=text("x" * 301)))]},
+    {"type": "actions", "elements": [button(confirm=confirm(deny=text("x" * 31, "plain_text")))]},
+    {"type": "actions", "elements": [button(confirm="sure?")]},
+    select(),
+    select("one"),
+    select(*[option()] * 101),
+    select(option(value="x" * 151)),
+    select(option(text=text("x" * 76, "plain_text"))),
     {"type": "context", "elements": [text("x")] * 11},
     {"type": "context_actions", "elements": [button()]},
     {"type": "markdown", "text": "x" * 12_001},

@@ -19,6 +19,8 @@ from tests.conformance.outside import (
 )
 from tests.conformance.socket_mode import Socket
 
+GUS = "xoxp-gus"
+
 
 async def test_everybody_has_the_token_of_the_design(outside: Outside) -> None:
     seen = [await outside.do("auth.test", token) for token in (ALICE, BOB, CAROL, BOT)]
@@ -51,15 +53,37 @@ async def test_the_bot_and_everyone_are_in_general_and_dev_and_secret_is_without
 ) -> None:
     bot = await outside.id_of(BOT)
     everyone = {bot} | {await outside.id_of(token) for token in (ALICE, BOB, CAROL, EVE)}
-    for channel in (GENERAL, DEV):
+    guest = await outside.id_of(GUS)
+    for channel, inside in ((GENERAL, everyone | {guest}), (DEV, everyone)):
         members = (await outside.do("conversations.members", ALICE, channel=channel))["members"]
-        assert set(members) == everyone
+        assert set(members) == inside
     members = (await outside.do("conversations.members", ALICE, channel=SECRET))["members"]
     assert bot not in members
     assert await outside.refused("conversations.members", BOT, channel=SECRET) in {
         "channel_not_found",
         "not_in_channel",
     }
+
+
+async def test_gus_is_a_guest_who_knows_of_general_alone(outside: Outside) -> None:
+    guest = (await outside.do("users.info", BOT, user="UGUS"))["user"]
+    assert (guest["team_id"], guest["is_restricted"], guest["is_admin"]) == (TEAM, True, False)
+    seen = (await outside.do("conversations.list", GUS))["channels"]
+    assert [one["id"] for one in seen] == [GENERAL]
+    assert await outside.refused("conversations.info", GUS, channel=DEV) == "channel_not_found"
+    assert await outside.refused("conversations.join", GUS, channel=DEV) == "channel_not_found"
+
+
+async def test_alice_owns_the_workspace_and_nobody_else_does(outside: Outside) -> None:
+    listed = (await outside.do("users.list", BOT))["members"]
+    assert [one["id"] for one in listed if one["is_owner"]] == ["UALICE"]
+
+
+async def test_carol_is_in_the_user_group(outside: Outside) -> None:
+    group = await outside.do("usergroups.users.list", BOT, usergroup="S0PILOTS")
+    assert group["users"] == ["UCAROL"]
+    code = await outside.refused("usergroups.users.list", BOT, usergroup="S0NOBODY")
+    assert code == "no_such_subteam"
 
 
 async def test_a_bot_that_is_invited_to_secret_is_in_it(outside: Outside, socket: Socket) -> None:

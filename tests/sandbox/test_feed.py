@@ -71,7 +71,8 @@ async def test_a_page_begins_with_what_one_sees(people: SandboxClient) -> None:
     assert [one["name"] for one in seen["channels"]] == ["general", "dev"]
     assert seen["ims"] == [{"id": channel, "user": BOT_USER, "is_im": True}]
     assert seen["app"]["shortcuts"][0]["callback_id"] == "ask"
-    assert {"alice", "bob", "carol", "eve", "threadpilot"} == {u["name"] for u in seen["users"]}
+    everybody = {"alice", "bob", "carol", "eve", "gus", "threadpilot"}
+    assert everybody == {u["name"] for u in seen["users"]}
     assert seen["notice"] == ""
 
 

@@ -202,6 +202,19 @@ def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(
     assert "A secret between us" not in page.tells()
 
 
+def test_lists_and_menus_in_an_ephemeral_message_are_used_in_place(page: AppsPage) -> None:
+    page.write("@threadpilot whisper")
+    page.sees(".message.ephemeral", "A secret between us")
+    chosen = page.sees(".message.ephemeral select", "")
+    assert Select(chosen).first_selected_option.text == "Large"
+    Select(chosen).select_by_visible_text("Small")
+    page.sees(".message.ephemeral", "small")
+    page.press(".message.ephemeral [data-action=pick]")
+    page.press(".menu-item", "Large")
+    page.sees(".message.ephemeral", "large")
+    assert len(page.driver.find_elements(By.CSS_SELECTOR, ".message.ephemeral")) == 1
+
+
 def test_a_message_shortcut_reaches_the_app(page: AppsPage) -> None:
     page.write("Look here")
     page.menu_of("Look here")
@@ -351,3 +364,22 @@ def test_a_machine_without_chromium_is_told_what_to_do(tmp_path: Path) -> None:
     missing = chromium(binary=tmp_path / "chromium")
     with pytest.raises(ChromiumMissingError, match="make setup-tests"), missing:
         pass
+
+
+def test_a_link_to_a_message_opens_its_thread_in_the_page(page: AppsPage) -> None:
+    client, run = page.stage.client, page.stage.run
+    ts = run(client.say("bob", GENERAL, "the beginning"))
+    told = run(client.as_app("chat.getPermalink", channel=GENERAL, message_ts=ts))
+    link = str(told["permalink"])
+    elsewhere = link.replace(GENERAL, "C0SECRET")
+    run(client.say("bob", DEV, f"look at {link} and {elsewhere}"))
+    page.open("UEVE", DEV)
+    page.press(".main a", link)
+    page.sees(".thread .message", "the beginning")
+    page.sees(".person.chosen", "eve")
+    page.press(f".entry[data-goes={DEV}]")
+    page.press(".main a", elsewhere)
+    page.sees(".toast", "a channel that you are not in")
+    page.driver.get("about:blank")
+    page.driver.get(link)
+    page.sees(".thread .message", "the beginning")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,9 @@ import yaml
 from bot.app import Bot, running
 from bot.config import Settings
 from bot.ports import Clock
+from bot.quoting import QUESTION
 from bot.sandbox.server import Sandbox, running_sandbox
-from tests.sandbox_client import GENERAL, SIGNING_SECRET, SandboxClient
+from tests.sandbox_client import GENERAL, PEOPLE, SIGNING_SECRET, Json, SandboxClient
 from tests.scripted_model import Answer, ScriptedModel
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yml"
@@ -31,6 +34,72 @@ def the_app_of(manifest: Path) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foot:
+    """A button or an entry of a menu under a message."""
+
+    ts: str
+    verb: str
+    block: str
+    action: str
+    value: str | None
+    """What is chosen, in a menu."""
+    label: str
+
+
+def feet_of(message: Json) -> list[Foot]:
+    """Everything under a message that orders something when it is pressed or chosen."""
+    found = []
+    for block in message.get("blocks", []):
+        for element in [*block.get("elements", []), block.get("accessory") or {}]:
+            several = element.get("options")
+            for one in [element] if several is None else several:
+                value = one.get("value", "")
+                if not value.startswith("{"):
+                    continue
+                found.append(
+                    Foot(
+                        ts=message["ts"],
+                        verb=json.loads(value)["v"],
+                        block=block["block_id"],
+                        action=element["action_id"],
+                        value=None if several is None else value,
+                        label=one["text"]["text"],
+                    )
+                )
+    return found
+
+
+def words_of(shown: Json) -> str:
+    """Everything that can be read on a card or a page, what its buttons are called included."""
+    return "\n".join(_texts(shown.get("blocks") or [])) or str(shown.get("text", ""))
+
+
+def _texts(part: object) -> Iterator[str]:
+    match part:
+        case {"text": str(text)}:
+            yield text
+        case dict():
+            yield from (text for each in part.values() for text in _texts(each))
+        case list():
+            yield from (text for each in part for text in _texts(each))
+
+
+def all_of(message: Json) -> str:
+    """Everything that a message or a view shows, with what its buttons carry."""
+    texts = [str(message.get("text", ""))]
+    waiting: list[object] = [message.get("blocks", [])]
+    while waiting:
+        part = waiting.pop(0)
+        if isinstance(part, dict):
+            waiting[:0] = part.values()
+        elif isinstance(part, list):
+            waiting[:0] = part
+        elif isinstance(part, str):
+            texts.append(part)
+    return "\n".join(texts)
+
+
 class Scene(SandboxClient):
     """The people's side of the workspace, with what scenarios look at again and again."""
 
@@ -45,6 +114,142 @@ class Scene(SandboxClient):
         await self.wait_for(
             lambda: self.shows(channel, thread_ts, text), timeout, f"the thread shows {text!r}"
         )
+
+    async def foot_of(self, channel: str, thread_ts: str, verb: str, n: int = -1) -> Foot:
+        """The button or menu entry of a verb under one of the bot's messages in a thread, the last
+        that has one unless `n` says which."""
+
+        async def found() -> Foot | None:
+            said = await self.bot_messages(channel, thread_ts)
+            feet = [foot for message in said for foot in feet_of(message) if foot.verb == verb]
+            return feet[n] if len(feet) > (n if n >= 0 else 0) else None
+
+        return await self.wait_for(found, why=f"a reply has {verb!r} under it")
+
+    async def press_foot(self, person: str, channel: str, foot: Foot) -> None:
+        """Press such a button."""
+        await self.press(
+            person, channel, foot.ts, foot.action, block_id=foot.block, value=foot.value
+        )
+
+    async def told_for(
+        self, person: str, channel: str, thread_ts: str, words: str, times: int | None = None
+    ) -> str:
+        """Give an order in a thread and wait for what this person alone is told."""
+        before = len(await self.ephemeral(person)) if times is None else times - 1
+        await self.say(person, channel, words, thread_ts=thread_ts)
+        return await self.until_whispered(person, before + 1)
+
+    async def a_thread(self, person: str, *questions: str, channel: str = GENERAL) -> str:
+        """A thread in which somebody asked these questions, and got an answer to each."""
+        ts = await self.say(person, channel, f"@threadpilot {questions[0]}")
+        await self.until_answered(channel, ts, person=person)
+        for number, question in enumerate(questions[1:], start=2):
+            await self.say(person, channel, question, thread_ts=ts)
+            await self.until_answered(channel, ts, n=number, person=person)
+        return ts
+
+    async def files_of(self, person: str) -> list[tuple[str, str]]:
+        """The files in somebody's direct messages with the bot, name and content, oldest first, as
+        that person gets them."""
+        direct = await self.dm(person)
+        found = []
+        for message in reversed(await self.history(direct, person)):
+            for file in message.get("files", []):
+                headers = {"Authorization": f"Bearer xoxp-{person}"}
+                async with self.http.get(file["url_private"], headers=headers) as answer:
+                    assert answer.status == 200
+                    found.append((str(file["name"]), (await answer.read()).decode()))
+        return found
+
+    async def told_by(self, person: str, doing: Awaitable[object]) -> Json:
+        """What this person alone is shown once they have done something: the whole card."""
+        before = len(await self.ephemeral(person))
+        await doing
+        await self.until_whispered(person, before + 1)
+        return (await self.ephemeral(person))[before]
+
+    async def page_of(self, person: str) -> Json:
+        """The Home tab of a person as the bot published it last."""
+        pages: list[Json] = [
+            call["answer"]["view"]
+            for call in await self.calls("views.publish")
+            if call["arguments"]["user_id"] == PEOPLE[person] and (call["answer"] or {}).get("ok")
+        ]
+        return pages[-1] if pages else {}
+
+    async def until_on_page(self, person: str, text: str) -> Json:
+        """Wait until a person's Home tab, as it was published last, shows `text`."""
+
+        async def shown() -> Json | None:
+            page = await self.page_of(person)
+            return page if text in words_of(page) else None
+
+        return await self.wait_for(shown, why=f"the Home tab of {person} shows {text!r}")
+
+    async def card_for(
+        self, person: str, channel: str, words: str, thread_ts: str | None = None
+    ) -> Json:
+        """Give an order, in a thread by message and elsewhere by command, and wait for the card
+        that this person alone is shown."""
+        before = len(await self.ephemeral(person))
+        if thread_ts is None:
+            await self.command(person, channel, "/copilot", words)
+        else:
+            await self.say(person, channel, words, thread_ts=thread_ts)
+        await self.until_whispered(person, before + 1)
+        return (await self.ephemeral(person))[-1]
+
+    async def until_told(self, person: str, text: str, timeout: float = 20.0) -> Json:
+        """Wait until something that this person alone is shown has `text` in it, also a card that
+        took another one's place; that message."""
+
+        async def told() -> Json | None:
+            fitting = [each for each in await self.ephemeral(person) if text in all_of(each)]
+            return fitting[-1] if fitting else None
+
+        return await self.wait_for(told, timeout, f"{person} is told {text!r}")
+
+    async def until_in_direct(self, person: str, text: str, timeout: float = 30.0) -> Json:
+        """Wait until the bot shows `text` in the direct messages with a person; that message."""
+        channel = await self.dm(person)
+
+        async def shown() -> Json | None:
+            fitting = [m for m in await self.history(channel, person) if text in all_of(m)]
+            return fitting[0] if fitting else None
+
+        return await self.wait_for(shown, timeout, f"{person} is shown {text!r} directly")
+
+    async def until_idle(self, bot: Bot) -> None:
+        """Wait until no turn runs: an answer is shown a moment before its turn is on record as
+        done."""
+
+        async def idle() -> bool:
+            return bot.inbox.busy == 0
+
+        await self.wait_for(idle, 20.0, "no turn runs")
+
+    async def until_home_shows(self, person: str, text: str) -> Json:
+        """Wait until a person's Home tab, which has been opened, shows `text`; the view. It is not
+        opened for that: then the bot would draw it anew."""
+
+        async def shown() -> Json | None:
+            drawn = [
+                call["answer"]["view"]
+                for call in await self.calls("views.publish")
+                if call["status"] == 200
+                and call["answer"]["ok"]
+                and call["arguments"]["user_id"] == PEOPLE[person]
+            ]
+            return drawn[-1] if drawn and text in all_of(drawn[-1]) else None
+
+        return await self.wait_for(shown, 20.0, f"{person}'s Home tab shows {text!r}")
+
+    async def asked(self, person: str, text: str, channel: str = GENERAL) -> str:
+        """Ask the bot in a thread of one's own and wait for the answer; the thread."""
+        ts = await self.say(person, channel, f"@threadpilot {text}")
+        await self.until_answered(channel, ts, person=person)
+        return ts
 
     async def marks(self, channel: str, ts: str) -> list[str]:
         """The names of the reactions on a message."""
@@ -87,9 +292,15 @@ async def slack(sandbox: Sandbox) -> AsyncIterator[Scene]:
         yield slack
 
 
+def question_of(prompt: str) -> str:
+    """What was asked, without the earlier messages that came along."""
+    return prompt.rpartition(f"{QUESTION}\n")[2]
+
+
 @pytest.fixture
 async def model() -> AsyncIterator[ScriptedModel]:
     async with ScriptedModel() as model:
+        model.default = Answer(lambda request: f"You said: {question_of(request.prompt)}")
         yield model
 
 
@@ -130,7 +341,8 @@ class Bots:
 
     async def start(self, clock: Clock | None = None) -> Bot:
         """A bot that lives until the test ends."""
-        return await self._stack.enter_async_context(self.running(clock))
+        self.bot = await self._stack.enter_async_context(self.running(clock))
+        return self.bot
 
     async def close(self) -> None:
         await self._stack.aclose()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.sandbox_client import DEV, GENERAL
-from tests.scenarios.conftest import Bots, Scene, a_busy_thread
+from tests.scenarios.conftest import Bots, Scene, a_busy_thread, question_of
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 
@@ -171,7 +171,7 @@ async def test_called_into_the_middle_of_a_thread_the_bot_knows_who_takes_part(
     await slack.say("alice", GENERAL, "shall we go?", thread_ts=ts)
     await slack.say("alice", GENERAL, "@threadpilot thanks", thread_ts=ts)
     await slack.until_answered(GENERAL, ts, n=2)
-    assert [request.prompt for request in model.requests] == [
+    assert [question_of(request.prompt) for request in model.requests] == [
         "what is good for lunch?",
         "thanks",
     ]
@@ -186,7 +186,7 @@ async def test_words_to_somebody_else_are_not_answered(
     await slack.say("alice", GENERAL, "@carol have a look", thread_ts=ts)
     await slack.say("alice", GENERAL, "two", thread_ts=ts)
     await slack.until_answered(GENERAL, ts, n=2)
-    assert [request.prompt for request in model.requests] == ["one", "two"]
+    assert [question_of(request.prompt) for request in model.requests] == ["one", "two"]
 
 
 async def test_one_person_has_only_so_many_turns_at_once(

@@ -8,11 +8,12 @@ from contextlib import closing
 import pytest
 
 from bot import turns
+from bot.comparing import STOPPED
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError
 from bot.model import ThreadKey
 from tests.fakes import QuickClock
 from tests.sandbox_client import GENERAL
-from tests.scenarios.conftest import Bots, Scene, a_busy_thread
+from tests.scenarios.conftest import Bots, Scene, a_busy_thread, question_of
 from tests.scripted_model import Answer, ScriptedModel
 
 
@@ -41,7 +42,7 @@ async def test_who_takes_part_cannot_be_found_out_so_the_bot_does_not_butt_in(
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "@threadpilot thanks", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: thanks")
-    assert [request.prompt for request in model.requests] == [
+    assert [question_of(request.prompt) for request in model.requests] == [
         "what is good for lunch?",
         "thanks",
     ]
@@ -118,13 +119,14 @@ async def test_stop_counts_from_the_first_moment(
 ) -> None:
     """Also while the session is being opened; and the next question is answered as ever."""
     model.when("first", Answer(chunks=["never shown"], hold_after=0))
+    model.when("second", "You said: second")
     bot = await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
     thread = ThreadKey(team="T0SANDBOX", channel=GENERAL, root_ts=ts)
 
     async def stopped() -> bool:
         await bot.turns.stop(thread, "UALICE")
-        return await slack.shows(GENERAL, ts, turns.STOPPED)
+        return await slack.shows(GENERAL, ts, STOPPED)
 
     await slack.wait_for(stopped)
     assert not await slack.shows(GENERAL, ts, "never shown")
@@ -164,7 +166,7 @@ async def test_stop_works_while_the_answer_before_is_still_being_closed(
     await model.reached()
     await slack.wait_for(lambda: slack.shows(GENERAL, ts, "one"))
     await slack.stop("alice", GENERAL, ts)
-    await slack.until_shown(GENERAL, ts, turns.STOPPED)
+    await slack.until_shown(GENERAL, ts, STOPPED)
     assert not await slack.shows(GENERAL, ts, "three")
 
 

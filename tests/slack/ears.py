@@ -7,17 +7,23 @@ from collections.abc import Callable
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.clock import SystemClock
 from bot.errors import StoreError
 from bot.model import Acceptance, Accepted, Message, Turn, TurnState
+from bot.orders import words as order_words
+from bot.orders.access import Access, Doorkeeping
+from bot.ports import People
 from bot.slack.actions import Actions
+from bot.slack.adapters import adapters
 from bot.slack.asking import Asking
 from bot.slack.background import Background
 from bot.slack.commands import Commands
 from bot.slack.controls import Controls
-from bot.slack.events import Deleted, Edited, Identity, Stopped
+from bot.slack.events import Deleted, Edited, HomeOpened, Identity, Stopped
 from bot.slack.home import Home
 from bot.slack.intake import Callbacks, Intake
-from bot.slack.people import People
+from bot.slack.orders import OrderCounter
+from tests.slack.counter import Recorder
 
 US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
 
@@ -28,6 +34,8 @@ class Ears:
 
     def __init__(self) -> None:
         self.heard: list[Message | Edited | Deleted | Stopped] = []
+        self.opened: list[HomeOpened] = []
+        """Whose direct messages with the bot were opened."""
         self.failing = 0
         self.answering = False
         self.attempts = 0
@@ -47,6 +55,7 @@ class Ears:
             on_edited=self._on_edited,
             on_deleted=self._hear,
             on_stopped=self._hear,
+            on_direct_opened=self.opened.append,
         )
 
     async def until(self, holds: Callable[[Ears], bool], seconds: float = 10.0) -> None:
@@ -85,10 +94,26 @@ class Ears:
             self._changed.notify_all()
 
 
+class WithoutLimits:
+    """Answers everybody whom the bot answers where nothing is set, as often as they like."""
+
+    def __init__(self, people: People) -> None:
+        self._access = Access(people, Doorkeeping())
+
+    async def closed_to(self, user: str, *, external: bool) -> str:
+        out = self._access.kept_out(await self._access.person(user), external=external)
+        return "" if out is None else order_words.KEPT_OUT[out]
+
+
 def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0) -> Intake:
     """An intake that has no Slack to call: for what needs none."""
     client = AsyncWebClient(token="xoxb-sandbox", base_url="http://127.0.0.1:9/api/", timeout=2)
-    asking = Asking(client, US, ears.callbacks.on_message, background)
+    desk, clock = Recorder(), SystemClock()
+    slack = adapters(client, US, clock)
+    gate = WithoutLimits(slack.people)
+    asking = Asking(client, US, ears.callbacks.on_message, background, gate)
+    orders = OrderCounter(desk, slack.board, clock)
+    home = Home(client, slack.board.links, desk.home)
     return Intake(
         client,
         US,
@@ -98,9 +123,11 @@ def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0)
             client,
             US,
             background,
-            Commands(US, People(client), asking),
-            Actions(client, US, asking),
+            Commands(US, slack.people, asking, orders, desk.known),
+            Actions(client, asking),
+            orders,
+            home,
         ),
-        Home(client, US, frozenset(), None),
+        home,
         record_seconds,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,11 +10,15 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
-from bot.slack.gateway import SlackGateway
+from bot.ports import Clock
+from bot.slack.adapters import Adapters, adapters
+from bot.slack.gateway import Door, SlackGateway, who_are_we
+from bot.slack.orders import OrderCounter
 from bot.slack.signed_http import SignedHttp
 from bot.slack.socket_mode import SocketMode
 from tests.conformance.outside import APP, BOT, SIGNING_SECRET, Outside
-from tests.slack.ears import Ears
+from tests.slack.counter import Recorder
+from tests.slack.ears import US, Ears, WithoutLimits
 
 PING = 0.2
 """Seconds between two tries of the line; 10 in earnest."""
@@ -27,27 +31,57 @@ class Hearing:
     outside: Outside
     ears: Ears
     gateway: SlackGateway
+    desk: Recorder
+    orders: OrderCounter
+    slack: Adapters
 
 
 @asynccontextmanager
 async def hearing(
-    outside: Outside,
-    way: str = "socket",
-    admins: frozenset[str] = frozenset(),
-    state: Callable[[], Awaitable[Sequence[str]]] | None = None,
+    outside: Outside, way: str = "socket", clock: Clock | None = None
 ) -> AsyncIterator[Hearing]:
     """Listen to the sandbox by `way`: "socket" or "http"."""
-    ears = Ears()
+    ears, desk, clock = Ears(), Recorder(), clock or SystemClock()
     async with aiohttp.ClientSession() as session:
         door = socket_door(outside) if way == "socket" else http_door()
-        gateway = SlackGateway(
-            web_client(outside, session), door, ears.callbacks, admins=admins, state=state
-        )
+        client = web_client(outside, session)
+        slack = adapters(client, await who_are_we(client), clock)
+        orders = OrderCounter(desk, slack.board, clock)
+        gateway = gateway_for(client, door, ears, desk, orders, slack)
         async with gateway.listening():
             if isinstance(door, SignedHttp):
                 address = f"http://127.0.0.1:{door.port}/slack/events"
                 await outside.control("app", {"request_url": address})
-            yield Hearing(outside, ears, gateway)
+            yield Hearing(outside, ears, gateway, desk, orders, slack)
+
+
+def gateway_for(
+    client: AsyncWebClient,
+    door: Door,
+    ears: Ears,
+    desk: Recorder,
+    orders: OrderCounter,
+    slack: Adapters,
+) -> SlackGateway:
+    return SlackGateway(
+        client,
+        door,
+        ears.callbacks,
+        people=slack.people,
+        board=slack.board,
+        orders=orders,
+        known=desk.known,
+        home=desk.home,
+        gate=WithoutLimits(slack.people),
+    )
+
+
+def deaf_gateway(client: AsyncWebClient, door: Door) -> SlackGateway:
+    """A gateway for what goes wrong before anything is heard."""
+    desk, clock = Recorder(), SystemClock()
+    slack = adapters(client, US, clock)
+    orders = OrderCounter(desk, slack.board, clock)
+    return gateway_for(client, door, Ears(), desk, orders, slack)
 
 
 def socket_door(outside: Outside, token: str = APP) -> SocketMode:

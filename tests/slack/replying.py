@@ -15,6 +15,7 @@ from bot.slack.calls import make_client
 from bot.slack.workspace import SlackWorkspace
 from tests.conformance.outside import ALICE, BOT, GENERAL, TEAM, Json, Outside, sandbox_from_outside
 from tests.fakes import QuickClock
+from tests.sandbox_client import shown_text
 
 ALICE_ID = "UALICE"
 ONE = frozenset({ALICE_ID})
@@ -86,7 +87,7 @@ class Replying:
         return [message for message in said["messages"] if message.get("bot_id")]
 
     async def texts(self, turn: Turn) -> list[str]:
-        return [str(message["text"]) for message in await self.messages(turn)]
+        return [shown_text(message) for message in await self.messages(turn)]
 
     async def methods(self) -> list[str]:
         """The app's calls in their order, by method."""

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
 from bot.errors import StoreError
 from bot.model import Accepted, Message
 from bot.slack import words
+from bot.slack.adapters import adapters
 from bot.slack.asking import Asking, Question
 from bot.slack.background import Background
 from bot.slack.gateway import who_are_we
@@ -29,6 +31,7 @@ from tests.conformance.outside import (
     Outside,
     sandbox_from_outside,
 )
+from tests.slack.ears import WithoutLimits
 from tests.slack.hearing import web_client
 
 Record = Callable[[Message], Awaitable[Accepted]]
@@ -65,8 +68,14 @@ async def asking(
     background = Background(seconds=seconds)
     async with aiohttp.ClientSession() as session:
         client = web_client(outside, session)
-        yield Asking(client, await who_are_we(client), record, background), background
+        yield await asking_by(client, record, background), background
         await background.close()
+
+
+async def asking_by(client: AsyncWebClient, record: Record, background: Background) -> Asking:
+    us = await who_are_we(client)
+    gate = WithoutLimits(adapters(client, us, SystemClock()).people)
+    return Asking(client, us, record, background, gate)
 
 
 def question(channel: str = GENERAL, key: str = "V01") -> Question:
@@ -200,6 +209,6 @@ async def test_more_questions_than_fit_are_told_so(outside: Outside) -> None:
     async with aiohttp.ClientSession() as session:
         client = web_client(outside, session)
         full = Background(limit=0)
-        asked = Asking(client, await who_are_we(client), unwanted, full)
+        asked = await asking_by(client, unwanted, full)
         assert await asked.ask(question(), Late().tell) == words.BUSY
     assert await outside.messages(GENERAL, ALICE) == []

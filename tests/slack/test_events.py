@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.model import Message, ThreadKey, Trigger
+from bot.orders.reading import Known, read_message
 from bot.slack.events import (
     MALFORMED,
     Deleted,
@@ -148,6 +149,14 @@ def test_people_also_write_with_files_broadcasts_and_slash_me(subtype: str | Non
 def test_bots_and_notices_are_never_answered(more: dict[str, object]) -> None:
     """Whatever they say, also when they mention us: two bots would talk for ever."""
     assert ignored(text="<@U0PILOT> hi", **more) != "malformed"
+
+
+@pytest.mark.parametrize("more", [{"bot_id": "BOTHER"}, {"subtype": "bot_message"}])
+def test_what_other_bots_say_in_threads_is_known_to_be_there(more: dict[str, object]) -> None:
+    """It may matter for the next question; what they say is not kept, nor ever an order."""
+    fact = understood(text="<@U0PILOT> !stop", thread_ts=ROOT, **more)
+    assert (fact.trigger, fact.text, fact.thread.root_ts) == (Trigger.BOT, "", ROOT)
+    assert read_message(fact, Known()) == fact
 
 
 @pytest.mark.parametrize(

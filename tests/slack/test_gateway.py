@@ -11,7 +11,6 @@ import pytest
 from bot.errors import SlackError
 from bot.model import Message, Trigger
 from bot.slack.events import Deleted, Edited, Stopped
-from bot.slack.gateway import SlackGateway
 from bot.slack.tokens import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
 from tests.conformance.outside import (
     ALICE,
@@ -25,8 +24,7 @@ from tests.conformance.outside import (
     eventually,
     sandbox_from_outside,
 )
-from tests.slack.ears import Ears
-from tests.slack.hearing import Hearing, hearing, socket_door, web_client
+from tests.slack.hearing import Hearing, deaf_gateway, hearing, socket_door, web_client
 
 
 @pytest.fixture
@@ -264,11 +262,8 @@ async def test_leaving_ends_everything_that_was_begun(outside: Outside) -> None:
 
 async def test_a_refused_app_token_is_one_clear_error(outside: Outside) -> None:
     async with aiohttp.ClientSession() as session:
-        gateway = SlackGateway(
-            web_client(outside, session),
-            socket_door(outside, token="xapp-wrong"),
-            Ears().callbacks,
-        )
+        door = socket_door(outside, token="xapp-wrong")
+        gateway = deaf_gateway(web_client(outside, session), door)
         with pytest.raises(SlackError) as caught:
             async with gateway.listening():
                 pass
@@ -284,9 +279,8 @@ async def test_a_refused_bot_token_is_one_clear_error(
     outside: Outside, token: str, remedy: str
 ) -> None:
     async with aiohttp.ClientSession() as session:
-        gateway = SlackGateway(
-            web_client(outside, session, token=token), socket_door(outside), Ears().callbacks
-        )
+        client = web_client(outside, session, token=token)
+        gateway = deaf_gateway(client, socket_door(outside))
         with pytest.raises(SlackError) as caught:
             async with gateway.listening():
                 pass
@@ -297,7 +291,7 @@ async def test_a_refused_bot_token_is_one_clear_error(
 async def test_slack_out_of_reach_is_one_clear_error(unused_tcp_port: int) -> None:
     async with aiohttp.ClientSession() as session:
         nowhere = Outside(f"http://127.0.0.1:{unused_tcp_port}", session)
-        gateway = SlackGateway(web_client(nowhere, session), socket_door(nowhere), Ears().callbacks)
+        gateway = deaf_gateway(web_client(nowhere, session), socket_door(nowhere))
         with pytest.raises(SlackError, match="unreachable"):
             async with gateway.listening():
                 pass

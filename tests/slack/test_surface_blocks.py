@@ -14,8 +14,7 @@ from bot.slack import surface, words
 from bot.slack.blocks import (
     MAX_QUESTION,
     about_modal,
-    help_card,
-    home_page,
+    ask_button,
     question_message,
     question_modal,
 )
@@ -24,6 +23,7 @@ from bot.slack.interactions import (
     Place,
     read_choice,
     read_command,
+    read_order,
     read_press,
     read_submission,
 )
@@ -54,18 +54,23 @@ def texts(block: object) -> Iterator[dict[str, object]]:
             yield from texts(inner)
 
 
+def test_an_order_by_command_names_people_and_channels_by_their_ids() -> None:
+    """With `should_escape` in the manifest Slack sends `<@U…|name>`; a question keeps the names."""
+    body = {"user_id": "UALICE", "channel_id": "C0GENERAL", "trigger_id": "t"}
+    given = read_command(
+        body | {"text": "admin limits <@UBOB|bob> in <#C0DEV|dev> &lt;x|y&gt;"}, US
+    )
+    assert given is not None
+    assert given.ordered == "admin limits @UBOB in #C0DEV <x|y>"
+    assert given.text == "admin limits @bob in #dev <x|y>"
+
+
 def longest(block: object) -> int:
     return max(len(str(text["text"])) for text in texts(block))
 
 
-def test_the_help_card_says_what_the_bot_can_do_and_has_the_button() -> None:
-    card = help_card("threadpilot")
-    told = json.dumps(card)
-    assert "@threadpilot" in told
-    assert surface.COMMAND in told
-    assert words.ABOUT_SHORTCUT in told
-    assert surface.ASK_BUTTON in told
-    assert not any(LIVE.search(str(text["text"])) for text in texts(card))
+def test_the_help_has_a_button_that_asks() -> None:
+    assert surface.ASK_BUTTON in json.dumps(ask_button())
 
 
 def test_titles_and_buttons_keep_to_slacks_lengths() -> None:
@@ -75,7 +80,6 @@ def test_titles_and_buttons_keep_to_slacks_lengths() -> None:
     assert len(words.ABOUT_SHORTCUT) <= 24
     assert len(words.PROMPTS) <= 4
     assert len(words.ASK_BUTTON) <= 75
-    assert max(len(words.HELP_TITLE), len(words.HOME_HELLO)) <= 150
 
 
 @given(people_write)
@@ -131,14 +135,6 @@ def test_a_question_in_the_channel_pings_nobody_but_names_the_asker(
     assert shown == "<@UALICE> asks:\n> a\n> &lt;!channel&gt;"
 
 
-def test_the_home_page_shows_its_state_only_when_there_is_some() -> None:
-    assert words.HOME_STATE_TITLE not in json.dumps(home_page("threadpilot"))
-    page = home_page("threadpilot", ["3 turns <!here>"])
-    assert words.HOME_STATE_TITLE in json.dumps(page)
-    assert not any(LIVE.search(str(text["text"])) for text in texts(page))
-    assert page["type"] == "home"
-
-
 def test_modals_have_one_input_with_slacks_limit() -> None:
     for modal in (question_modal(PLACE), about_modal(PLACE)):
         blocks = modal["blocks"]
@@ -169,6 +165,7 @@ def test_whatever_json_an_interaction_is_reading_it_is_no_error(body: dict[str, 
     for fact in (read_press(body), read_choice(body, US), read_submission(body)):
         assert fact is None or fact.person.user
     assert read_command(body, US) is None
+    assert read_order(body, US) is None
 
 
 def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bot import inbox as words
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
 from bot.inbox import LOOK_SECONDS, SETTLE_SECONDS
-from bot.model import Acceptance, TurnState
+from bot.model import Acceptance, TurnState, Wish
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import ACCEPT, CLAIM, END, World, until, world_in
 
@@ -149,6 +150,24 @@ class TestChangedMinds:
             await world.ended(said(1))
         assert [t.message.text for t in world.handler.taken] == ["What is Rust?"]
         assert world.slack.shown == [(words.EDIT_TAKEN, ts_at(1))]
+
+    async def test_an_edit_of_a_question_to_a_role_is_a_question_to_it(self, world: World) -> None:
+        message = replace(said(1, text="check it"), wish=Wish(role="review"))
+        await world.inbox.accept(message)
+        await world.inbox.edited("T0SANDBOX", "C0GENERAL", ts_at(1), "review: check it twice")
+        async with world.inbox.running():
+            await world.ended(message)
+        assert [t.message.text for t in world.handler.taken] == ["check it twice"]
+
+    @pytest.mark.parametrize("wish", [Wish(compare=("a", "b")), Wish(again=7)])
+    async def test_an_edit_does_not_change_what_was_ordered(self, world: World, wish: Wish) -> None:
+        message = replace(said(1), wish=wish)
+        await world.inbox.accept(message)
+        await world.inbox.edited("T0SANDBOX", "C0GENERAL", ts_at(1), "!compare a b why?")
+        async with world.inbox.running():
+            await world.ended(message)
+        assert [t.message.text for t in world.handler.taken] == [message.text]
+        assert (words.EDIT_OF_ORDER, ts_at(1)) in world.slack.shown
 
     async def test_an_edit_of_what_is_being_answered_is_too_late(self, world: World) -> None:
         async with world.inbox.running():

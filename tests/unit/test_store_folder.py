@@ -17,8 +17,7 @@ import pytest
 from bot.errors import DataFolderInUse, SchemaTooNew, StoreError
 from bot.ports import Store
 from bot.store import open_store
-from bot.store.schema import MIGRATIONS, Migration, migrate
-from bot.store.turns import CLAIM, FIND, RECOVER, RUNNING, RUNNING_IN
+from bot.store.schema import MIGRATIONS
 from tests.contracts.messages import said
 from tests.fakes import HandClock
 
@@ -124,41 +123,6 @@ def test_a_folder_that_may_not_be_written_gets_clear_words() -> None:
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
     assert "DATA_DIR must be a folder that the bot's own account may write to" in ended.stdout
-
-
-def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:
-    broken = Migration(
-        number=2, purpose="for this test", statements=("CREATE TABLE notes (note)", "NO SQL")
-    )
-    sound = Migration(number=2, purpose="for this test", statements=("CREATE TABLE notes (note)",))
-    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as database:
-        with pytest.raises(sqlite3.OperationalError):
-            migrate(database, (*MIGRATIONS, broken))
-        assert database.execute("PRAGMA user_version").fetchall() == [(1,)]
-        migrate(database, (*MIGRATIONS, sound))
-        migrate(database, (*MIGRATIONS, sound))
-        assert database.execute("PRAGMA user_version").fetchall() == [(2,)]
-        assert database.execute("SELECT * FROM notes").fetchall() == []
-
-
-def test_migrations_are_numbered_without_a_gap() -> None:
-    assert [step.number for step in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
-    assert all(step.purpose for step in MIGRATIONS)
-
-
-@pytest.mark.parametrize("statement", [CLAIM, RECOVER, RUNNING, FIND, RUNNING_IN])
-def test_old_turns_are_never_read_through(tmp_path: Path, statement: str) -> None:
-    """With a million old turns on record, what happens at every message reads the open ones only:
-    every table is searched, or walked along one of the partial indexes."""
-    values: dict[str, float] | tuple[str, ...] = ("",) * statement.count("?")
-    if ":now" in statement:
-        values = {"now": 0.0, "per_user": 2}
-    with closing(sqlite3.connect(tmp_path / "plan.db", isolation_level=None)) as database:
-        migrate(database)
-        plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
-    steps = [str(row[3]) for row in plan]
-    assert steps
-    assert [s for s in steps if s.startswith("SCAN") and "INDEX turns_" not in s] == []
 
 
 async def test_the_queue_is_counted_right(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ SCOPES: Final[dict[str, tuple[str, ...]]] = {
     "files.delete": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
     "files.info": ("files:read",),
+    "usergroups.users.list": ("usergroups:read",),
     "reactions.add": ("reactions:write",),
     "reactions.get": ("reactions:read",),
     "reactions.remove": ("reactions:write",),

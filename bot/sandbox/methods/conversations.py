@@ -31,7 +31,7 @@ async def listed(slack: Slack, asked: Asked) -> Json:
     seen = [
         channel
         for channel in slack.workspace.channels.values()
-        if asked.user.id in channel.members or not (channel.is_im or channel.is_private)
+        if slack.workspace.sees(asked.user.id, channel)
     ]
     return _channel_page(slack, asked, seen)
 
@@ -40,11 +40,7 @@ async def of_user(slack: Slack, asked: Asked) -> Json:
     """users.conversations: the channels that somebody is in and the caller may see."""
     user = slack.workspace.user(asked.arguments.text("user") or asked.user.id)
     theirs = slack.workspace.channels_of(user.id)
-    seen = [
-        channel
-        for channel in theirs
-        if asked.user.id in channel.members or not (channel.is_im or channel.is_private)
-    ]
+    seen = [channel for channel in theirs if slack.workspace.sees(asked.user.id, channel)]
     return _channel_page(slack, asked, seen)
 
 

@@ -1,4 +1,4 @@
-"""users.info and users.list."""
+"""users.info, users.list and usergroups.users.list."""
 
 from __future__ import annotations
 
@@ -26,4 +26,14 @@ async def everybody(slack: Slack, asked: Asked) -> Json:
     }
 
 
-METHODS: Final[dict[str, Method]] = {"users.info": info, "users.list": everybody}
+async def of_group(slack: Slack, asked: Asked) -> Json:
+    """usergroups.users.list: who is in a user group."""
+    group = slack.workspace.group(asked.arguments.required("usergroup"))
+    return {"users": list(group.members)}
+
+
+METHODS: Final[dict[str, Method]] = {
+    "usergroups.users.list": of_group,
+    "users.info": info,
+    "users.list": everybody,
+}

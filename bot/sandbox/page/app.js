@@ -14,11 +14,11 @@ import { Inspector } from "./inspector.js";
 import { closeMenu, iconButton } from "./menu.js";
 import { Modal } from "./modal.js";
 import { Notices } from "./notices.js";
-import { FIRST_PERSON, currentPlace, go } from "./place.js";
+import { FIRST_PERSON, currentPlace, go, placeOf } from "./place.js";
 import { Sidebar } from "./sidebar.js";
 import { State, inChannelList, threadKey } from "./state.js";
 import { ThreadPane } from "./thread.js";
-import { APP_TITLE, OPEN_MENU } from "./words.js";
+import { APP_TITLE, NOT_SEEN, OPEN_MENU } from "./words.js";
 
 /** The whole page. */
 class App {
@@ -48,6 +48,7 @@ class App {
       this.modal.dialog,
     );
     window.addEventListener("hashchange", () => this.moved());
+    document.addEventListener("click", (event) => this.followed(event));
     this.moved();
   }
 
@@ -61,6 +62,16 @@ class App {
     closeMenu();
     if (this.desk?.state.userId !== currentPlace().user) this.become(currentPlace().user);
     this.render();
+  }
+
+  /** A link to a message of this workspace is followed in the page, by whoever one is. */
+  followed(event) {
+    const address = event.target.closest?.("a[href]")?.href;
+    const place = address && placeOf(address);
+    if (!place || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if (this.state.channels.has(place.channel)) go(place);
+    else this.notices.tell(NOT_SEEN);
   }
 
   /** Be somebody: a fresh view of the workspace from that person's feed. */

@@ -41,7 +41,11 @@ export class HomePane {
     this.view = view;
     if (!view) return fill(this.body, el("p", { class: "muted", text: words.NO_HOME }));
     const press = (action) => this.desk.person.press({ view_id: view.id }, action);
+    const { action } = this.body.contains(document.activeElement)
+      ? document.activeElement.dataset
+      : {};
     fill(this.body, renderBlocks(view.blocks, this.desk.blockContext(press, new Form())));
+    if (action) this.body.querySelector(`[data-action="${CSS.escape(action)}"]`)?.focus();
   }
 
   focus() {}

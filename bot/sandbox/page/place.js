@@ -6,6 +6,7 @@
 /** Whom one is before one has chosen. */
 export const FIRST_PERSON = "UALICE";
 const ID = /^[A-Z0-9]{2,40}$/;
+const PERMALINK = /^\/archives\/([A-Z0-9]{2,40})\/p(\d{1,12})(\d{6})$/;
 const TS = /^\d{1,12}\.\d{1,9}$/;
 
 /**
@@ -23,6 +24,18 @@ export function currentPlace() {
     channel: ID.test(channel) || channel === "home" ? channel : null,
     thread: TS.test(thread) ? thread : null,
   };
+}
+
+/**
+ * The channel and thread that a permalink of this workspace leads to, or null for any other address.
+ */
+export function placeOf(address) {
+  const { origin, pathname, searchParams } = new URL(address, location.href);
+  const found = origin === location.origin && PERMALINK.exec(pathname);
+  if (!found) return null;
+  const [, channel, seconds, rest] = found;
+  const thread = searchParams.get("thread_ts") ?? `${seconds}.${rest}`;
+  return { channel, thread: TS.test(thread) ? thread : null };
 }
 
 /** Go somewhere; what is not named stays, but another channel has no thread open. */

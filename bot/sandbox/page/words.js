@@ -64,6 +64,7 @@ export const EMPTY_CHANNEL_HINT = (bot) =>
   `Mention @${bot} and ask something: the answer comes in a thread.`;
 export const EMPTY_DIRECT = (name) => `This is your conversation with ${name}.`;
 export const EMPTY_DIRECT_HINT = "Each message that you write here starts a thread of its own.";
+export const NOT_SEEN = "That message is in a channel that you are not in.";
 export const NO_HOME = "This app has not published a Home tab yet.";
 
 export const WRITE_TO = (place) => `Message ${place}`;

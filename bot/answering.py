@@ -1,0 +1,195 @@
+"""How a turn is answered: which session is asked what, with which model, and how that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from bot.answer import Answer
+from bot.asking import Cost, Underway, follow
+from bot.cards import Foot
+from bot.choosing import Choosing
+from bot.comparing import STOPPED, Comparing
+from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, StoreError
+from bot.feet import foot_of
+from bot.model import Ending, ThreadKey, Turn, TurnState
+from bot.ports import AgentSession, Clock, Reply, Store
+from bot.quoting import Quoting
+from bot.records import SessionRecord
+from bot.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+_MOST_MOVES: Final = 3
+"""So often a turn follows what becomes of its session while it waits for it."""
+
+
+class Answering:
+    """Asks the sessions of turns."""
+
+    def __init__(
+        self,
+        store: Store,
+        sessions: Sessions,
+        clock: Clock,
+        *,
+        choosing: Choosing,
+        quoting: Quoting,
+        comparing: Comparing,
+        turn_seconds: float,
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._clock = clock
+        self._choosing = choosing
+        self._quoting = quoting
+        self._comparing = comparing
+        self._turn_seconds = turn_seconds
+        self._underway: dict[ThreadKey, Underway] = {}
+
+    @contextmanager
+    def under_way(self, turn: Turn) -> Iterator[Underway]:
+        """The turn's answer can be stopped while inside."""
+        underway = self._underway[turn.message.thread] = Underway()
+        try:
+            yield underway
+        finally:
+            del self._underway[turn.message.thread]
+
+    async def stop(self, thread: ThreadKey) -> bool:
+        """Stop the thread's running answer, if there is one; whether there was."""
+        underway = self._underway.get(thread)
+        if underway is None:
+            return False
+        await underway.stop()
+        return True
+
+    async def foot(self, turn: Turn, ending: Ending) -> Foot | None:
+        """What can be done with the answer; with a comparison, as it is on record."""
+        if not turn.message.wish.compare:
+            return foot_of(turn, ending.state)
+        try:
+            return await self._comparing.foot(turn)
+        except StoreError as error:
+            log.warning("a comparison is shown without its votes: %s", error)
+            return None
+
+    async def answer(self, turn: Turn, reply: Reply, underway: Underway) -> Ending | None:
+        """Ask for a turn's answer and show it as it grows: how it ends. None when an earlier
+        message of the thread came in, and the turn has to give way. Raises `StoreError`."""
+        record = await self._store.session_for(turn)
+        answer, cost = Answer(), Cost(self._clock)
+        try:
+            if turn.message.wish.compare:
+                return await self._compare(turn, record, underway)
+            async with asyncio.timeout(self._turn_seconds):
+                stopped = await self._ask_session(turn, record, reply, underway, answer, cost)
+        except AgentError as error:
+            log.warning("the model did not answer: %s", error, exc_info=error.__cause__)
+            return Ending(
+                state=TurnState.FAILED,
+                answer=answer.text,
+                note=error.sentence,
+                spent=cost.spent,
+            )
+        except TimeoutError:
+            log.warning("the turn took more than %g s and was ended", self._turn_seconds)
+            note = AGENT_SENTENCES[AgentFault.ENDLESS]
+            return Ending(state=TurnState.FAILED, answer=answer.text, note=note, spent=cost.spent)
+        if stopped is None:
+            return None
+        if stopped:
+            return Ending(
+                state=TurnState.STOPPED, answer=answer.text, note=STOPPED, spent=cost.spent
+            )
+        if not answer.text.strip():
+            note = AGENT_SENTENCES[AgentFault.EMPTY]
+            return Ending(state=TurnState.FAILED, note=note, spent=cost.spent)
+        return Ending(state=TurnState.DONE, answer=answer.text, spent=cost.spent)
+
+    async def _ask_session(
+        self,
+        turn: Turn,
+        record: SessionRecord,
+        reply: Reply,
+        underway: Underway,
+        answer: Answer,
+        cost: Cost,
+    ) -> bool | None:
+        """Ask the thread's session; whether it was stopped. None when the turn has to give way."""
+        for _ in range(_MOST_MOVES):
+            chosen = await self._choosing.chosen(
+                record, record.thread, wish=turn.message.wish.model
+            )
+            log.info("model %r: %s", chosen.setup.model, chosen.rule)
+            async with self._sessions.held(record.id, chosen.setup) as session:
+                held = await self._store.session(record.number)
+                if held is not None and held.thread == turn.message.thread:
+                    return await self._ask_held(turn, held, session, reply, underway, answer, cost)
+            # It was deleted, or taken up in another thread, while the turn waited for it.
+            record = await self._store.session_for(turn)
+        raise AgentError(AgentFault.BUSY, f"session {record.id} does not stay in its thread")
+
+    async def _ask_held(
+        self,
+        turn: Turn,
+        record: SessionRecord,
+        session: AgentSession,
+        reply: Reply,
+        underway: Underway,
+        answer: Answer,
+        cost: Cost,
+    ) -> bool | None:
+        """Ask a session that nobody else has meanwhile."""
+
+        async def taken(event: str) -> None:
+            await self._store.remember(turn, record.number, event)
+
+        again = turn.message.wish.again
+        if session.blank and record.asked:
+            log.warning("the memory of session %s is gone", record.id)
+            record = await self._store.lose(record.number) or record
+        if again:
+            # What is forgotten does not come back: not before it is sure to be asked anew.
+            if not await self._store.begin(turn):
+                return None
+            if underway.stop_wanted:
+                return True
+            record = await self._forgotten(again, record, session)
+        if turn.epoch > 1:
+            record = await self._forgotten(turn.id, record, session)
+        prompt = await self._quoting.prompt(turn, record)
+        with underway.of(session):
+            if not await self._store.begin(turn):
+                return None
+            if underway.stop_wanted:
+                return True
+            return await follow(session, prompt, answer, cost, taken=taken, showing=reply)
+
+    async def _forgotten(
+        self, turn: int, record: SessionRecord, session: AgentSession
+    ) -> SessionRecord:
+        """Cut the session's history to before a turn that is to be asked anew: because somebody
+        wants another answer, or because a restart came between its prompt and its answer. Done
+        again after a restart it changes nothing more: the runtime goes first, then the record."""
+        before = await self._store.recall(record.number, turn)
+        if before is None:
+            return record
+        await session.forget_from(before.event)
+        forgotten = await self._store.forget(record.number, turn)
+        log.info("session %s forgets %d turns to answer one anew", record.id, len(forgotten))
+        return await self._store.session(record.number) or record
+
+    async def _compare(
+        self, turn: Turn, record: SessionRecord, underway: Underway
+    ) -> Ending | None:
+        """Ask copies of the session with several models."""
+        prompt = await self._quoting.prompt(turn, record)
+        if not await self._store.begin(turn):
+            return None
+        if underway.stop_wanted:
+            return Ending(state=TurnState.STOPPED, note=STOPPED)
+        return await self._comparing.compared(turn, record, prompt, underway)

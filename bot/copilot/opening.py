@@ -1,0 +1,119 @@
+"""How a session is opened: resumed with all that the runtime does not keep, or created."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TypedDict
+
+from copilot import CopilotSession, ProviderConfig
+from copilot.session import SystemMessageReplaceConfig
+
+from bot.copilot.options import RuntimeOptions
+from bot.copilot.permissions import Asked, reading_in, refuse_all, tools_of
+from bot.copilot.runtime import Runtime
+from bot.copilot.session import DETACH_SECONDS, LiveSession
+from bot.copilot.switching import settle_model
+from bot.errors import AgentError, AgentFault
+from bot.ports import Setup
+
+log = logging.getLogger(__name__)
+
+_NO_SUCH_SESSION = "Session not found"
+"""All errors have one code (-32603); only these words tell that there is no such session."""
+_NOT_SIGNED_IN = ("Authentication failed", "Not authenticated")
+"""With GitHub's models, opening a session, or listing the models, signs in first."""
+_NO_NETWORK = "network fetch failed"
+"""Part of the message when signing in failed because GitHub could not be reached."""
+
+
+class _Given(TypedDict, total=False):
+    """What a session is opened with, resumed or created."""
+
+    model: str
+    provider: ProviderConfig
+    streaming: bool
+    available_tools: list[str]
+    working_directory: str
+    system_message: SystemMessageReplaceConfig
+    on_permission_request: Asked
+
+
+async def open_session(
+    runtime: Runtime, options: RuntimeOptions, session_id: str, setup: Setup, default_model: str
+) -> LiveSession:
+    """Resume the session or, only when the runtime says that there is none, create it; and make
+    sure of its model. Raises `AgentError`."""
+    given = _given(options, setup, setup.model or default_model)
+    session, new = await _resume_or_create(runtime, session_id, given)
+    try:
+        await settle_model(runtime, session, given.get("model", ""), setup.effort)
+    except BaseException:
+        await _let_go(runtime, session)
+        raise
+    return LiveSession(
+        session, runtime, options, setup=setup, default_model=default_model, blank=new
+    )
+
+
+def sign_in_fault(error: AgentError) -> AgentError:
+    """What a failed call means where it was GitHub that did not let us in; else the error."""
+    reason = str(error.__cause__)
+    if not any(words in reason for words in _NOT_SIGNED_IN):
+        return error
+    fault = AgentFault.UNREACHABLE if _NO_NETWORK in reason else AgentFault.ACCESS
+    return AgentError(fault, "GitHub did not let us sign in")
+
+
+async def _resume_or_create(
+    runtime: Runtime, session_id: str, given: _Given
+) -> tuple[CopilotSession, bool]:
+    """The session, and whether it is new. Resume first: creating over a session on disk would
+    lose its memory without a word."""
+    client = runtime.client
+    try:
+        session = await runtime.call("resume", client.resume_session(session_id, **given))
+    except AgentError as error:
+        told = sign_in_fault(error)
+        if told is not error:
+            raise told from error
+        if _NO_SUCH_SESSION not in str(error.__cause__):
+            raise
+        log.info("session %s is new", session_id)
+        creating = client.create_session(session_id=session_id, **given)
+        return await runtime.call("create", creating), True
+    log.info("session %s is resumed", session_id)
+    return session, False
+
+
+def _given(options: RuntimeOptions, setup: Setup, model: str) -> _Given:
+    """Resuming takes everything anew: the runtime keeps the conversation only."""
+    tools = tools_of(setup)
+    general = options.reading_instructions if tools else options.instructions
+    given = _Given(
+        streaming=True,
+        available_tools=list(tools),
+        system_message={"mode": "replace", "content": _joined(general, setup.instructions)},
+        on_permission_request=reading_in(Path(setup.folder)) if tools else refuse_all,
+    )
+    if tools:
+        given["working_directory"] = setup.folder
+    if model:
+        given["model"] = model
+    if options.base_url:
+        given["provider"] = ProviderConfig(type="openai", base_url=options.base_url)
+        if options.api_key:
+            given["provider"]["api_key"] = options.api_key
+    return given
+
+
+def _joined(general: str, particular: str) -> str:
+    return f"{general}\n{particular.strip()}\n" if particular.strip() else general
+
+
+async def _let_go(runtime: Runtime, session: CopilotSession) -> None:
+    """Leave a session that is not going to be used. Raises nothing but cancellation."""
+    try:
+        await runtime.detach(session, DETACH_SECONDS)
+    except AgentError as error:
+        log.debug("a session that was opened in vain could not be closed: %s", error)

@@ -1,0 +1,176 @@
+"""Orders that take a session back or branch it: go back, fork."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from bot.cards import Card, Line, Outcome, told
+from bot.choosing import Choosing, Rule
+from bot.errors import SlackError
+from bot.model import ThreadKey
+from bot.orders import words_branching as words
+from bot.orders.desk import Asked, Handler
+from bot.orders.telling import blind
+from bot.orders.told import clipped, one_line
+from bot.ports import Agent, Board, Store
+from bot.records import Origin, Remembered, SessionRecord
+from bot.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+_SHOWN_CHARS: Final = 80
+
+
+class Branching:
+    """Carries out `rewind` and `fork`."""
+
+    def __init__(
+        self, store: Store, agent: Agent, sessions: Sessions, choosing: Choosing, board: Board
+    ) -> None:
+        self._store = store
+        self._agent = agent
+        self._sessions = sessions
+        self._choosing = choosing
+        self._board = board
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The verbs that are carried out here."""
+        return {"rewind": self.rewind, "fork": self.fork}
+
+    # Going back
+
+    async def rewind(self, asked: Asked) -> Outcome:
+        """Let a session forget a turn and all that came later, at once."""
+        thread = asked.place
+        if thread is None:
+            return told(words.NOTHING_BEFORE)
+        if await self._store.running(thread) is not None:
+            return told(words.BUSY)
+        found = await self._to_forget(asked, thread)
+        if found is None:
+            return told(words.OTHER_SESSION if asked.order.turn else words.NOTHING_BEFORE)
+        session, turn = found
+        chosen = await self._choosing.chosen(session, thread)
+        async with self._sessions.held(session.id, chosen.setup) as live:
+            await live.forget_from(turn.event)
+            # What is to be forgotten must not come along with the next question.
+            forgotten = await self._store.forget(session.number, turn.turn, told=True)
+        others = len(forgotten) - 1
+        more = words.AND_ONE if others == 1 else words.AND_OTHERS.format(count=others)
+        return told(
+            words.REWOUND.format(
+                name=asked.person.name,
+                question=shown(turn.text),
+                others=more if others > 0 else "",
+            ),
+            public=True,
+        )
+
+    async def _to_forget(
+        self, asked: Asked, thread: ThreadKey
+    ) -> tuple[SessionRecord, Remembered] | None:
+        """The session and the turn to go back before."""
+        number = asked.order.turn
+        if number is None:
+            last = await last_of(self._store, asked.session)
+            return None if asked.session is None or last is None else (asked.session, last)
+        for session in await self._store.currents(thread):
+            turn = await self._store.recall(session.number, number)
+            if turn is not None:
+                return session, turn
+        return None
+
+    # Forking
+
+    async def fork(self, asked: Asked) -> Outcome:
+        """Copy a session into a new thread of the same channel.
+
+        The copy is put on record beside its source first, so that it is never nobody's: what is
+        left of a fork that was cut short is a session that can be resumed or deleted.
+        """
+        source = asked.session
+        if source is None or not source.asked:
+            return told(words.NOTHING_TO_FORK)
+        if blind(source):
+            return told(words.STILL_BLIND)
+        upto, after = await self._fork_point(asked, source)
+        if asked.order.turn is not None and upto is None:
+            return told(words.OTHER_SESSION)
+        copy = await self._copied(asked, source, after)
+        try:
+            thread = await self._begun(asked, source, upto)
+        except SlackError:
+            await self._agent.delete([copy.id])
+            await self._store.drop([copy.number])
+            raise
+        await self._store.make_thread(thread, frozenset({asked.person.user}))
+        await self._store.take_up(copy.number, thread)
+        text = words.FORKED_UPTO if upto is not None else words.FORKED
+        return Outcome(card=Card(text=text, link=thread), public=asked.place is not None)
+
+    async def _copied(
+        self, asked: Asked, source: SessionRecord, after: Remembered | None
+    ) -> SessionRecord:
+        """A copy of the session, up to a turn that it shall not know. Raises `BotError`."""
+        title = words.FORK_TITLE.format(title=source.title or words.UNTITLED)[:200]
+        copy = await self._agent.fork(
+            source.id, before=after.event if after is not None else "", title=title
+        )
+        return await self._store.add_session(
+            source,
+            session_id=copy,
+            origin=Origin.FORK,
+            thread=source.thread,
+            owner=asked.person.user,
+            title=title,
+            model=await self._model_of(source),
+            before_turn=after.turn if after is not None else 0,
+        )
+
+    async def _model_of(self, source: SessionRecord) -> str:
+        """The model chosen for a session or for its thread: the fork goes on with it."""
+        chosen = await self._choosing.chosen(source, source.thread)
+        return chosen.setup.model if chosen.rule in (Rule.SESSION, Rule.THREAD) else ""
+
+    async def _fork_point(
+        self, asked: Asked, source: SessionRecord
+    ) -> tuple[Remembered | None, Remembered | None]:
+        """The last turn that the fork shall know (None for all), and the first that it shall not.
+        What is being answered just now it does not know."""
+        if asked.order.turn is not None:
+            upto = await self._store.recall(source.number, asked.order.turn)
+            if upto is not None:
+                return upto, await self._store.recall_after(source.number, upto.turn)
+        running = await self._store.running(source.thread)
+        if running is None:
+            return None, None
+        return None, await self._store.recall(source.number, running.id)
+
+    async def _begun(
+        self, asked: Asked, source: SessionRecord, upto: Remembered | None
+    ) -> ThreadKey:
+        """The thread for a fork, begun by the bot. Raises `SlackError`."""
+        name = asked.person.name
+        text = words.FORK_ROOT.format(name=name)
+        if upto is not None:
+            text = words.FORK_ROOT_UPTO.format(name=name, question=shown(upto.text))
+        origin = Line(text=words.FORK_ORIGIN, link=source.thread)
+        card = Card(text=text, lines=(origin,), small=words.FORK_HINT)
+        root = await self._board.begin(source.thread.channel, card)
+        return ThreadKey(team=source.thread.team, channel=source.thread.channel, root_ts=root)
+
+
+async def last_of(store: Store, session: SessionRecord | None) -> Remembered | None:
+    """The turn that a session was asked last. Raises `StoreError`."""
+    if session is None:
+        return None
+    total = (await store.remembered(session.number, 0, 1)).total
+    page = await store.remembered(session.number, max(total - 1, 0), 1)
+    return page.turns[0] if page.turns else None
+
+
+def shown(text: str) -> str:
+    """A text as it is named in a sentence: its beginning, on one line."""
+    return clipped(one_line(text), _SHOWN_CHARS)

@@ -1,0 +1,130 @@
+"""The order to answer again: the session forgets its answer and is asked like by a message."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from bot.cards import Card, Outcome, Press, told
+from bot.choosing import Choosing
+from bot.model import Acceptance, Accepted, Message, Trigger, Turn, TurnState, Wish
+from bot.orders import words_branching as words
+from bot.orders.branching import last_of, shown
+from bot.orders.desk import Asked, Handler
+from bot.orders.model_list import enumerated
+from bot.orders.verbs import ANSWERING_FOR
+from bot.ports import Clock, Store
+from bot.records import SessionRecord
+
+_SURE: Final = "--forget"
+"""Said by the button that asks whether later answers may be forgotten."""
+_NEVER_BEGAN: Final = (TurnState.REFUSED, TurnState.WITHDRAWN)
+_MOST: Final = 100
+"""So often one message is followed from an answer to the next."""
+
+
+class Retrying:
+    """Carries out `retry`."""
+
+    def __init__(
+        self,
+        store: Store,
+        choosing: Choosing,
+        clock: Clock,
+        *,
+        ask: Callable[[Message], Awaitable[Accepted]],
+    ) -> None:
+        """`ask` is the inbox's `accept`."""
+        self._store = store
+        self._choosing = choosing
+        self._clock = clock
+        self._ask = ask
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The verb that is carried out here."""
+        return {"retry": self.retry}
+
+    async def retry(self, asked: Asked) -> Outcome:
+        """Answer a turn anew. Later answers are forgotten with it: only its owner may do that, and
+        is asked before."""
+        named = asked.words.removeprefix(_SURE).strip()
+        model = await self._choosing.check_model(named) if named else ""
+        if model is None:
+            return told(self._unknown(named))
+        turn = await self._meant(asked)
+        if isinstance(turn, Outcome):
+            return turn
+        session = await self._store.current(turn.message.thread, turn.message.wish.role)
+        refused = await self._not_remembered(turn, session)
+        if refused is not None:
+            return refused
+        later = await self._store.asked_after(session.number, turn.id) if session else 0
+        if later and not asked.standings & ANSWERING_FOR:
+            return told(words.FORGETS_OTHERS.format(count=later))
+        if later and not asked.words.startswith(_SURE):
+            return _whether(turn, model, later)
+        accepted = await self._ask(self._anew(asked, turn, model))
+        if accepted.acceptance is Acceptance.FULL:
+            return told(words.FULL)
+        return told(words.AGAIN_WITH.format(model=model) if model else words.AGAIN)
+
+    def _unknown(self, name: str) -> str:
+        models = enumerated(self._choosing.offered) or words.NO_MODELS
+        return words.UNKNOWN_MODEL.format(name=shown(name), models=models)
+
+    async def _meant(self, asked: Asked) -> Turn | Outcome:
+        """The turn to answer anew: the one whose button was used, or what became of it since; else
+        the last one."""
+        number = asked.order.turn
+        if number is None:
+            last = await last_of(self._store, asked.session)
+            number = last.turn if last is not None else 0
+        turn = await self._store.turn(number)
+        if turn is None or turn.message.thread != asked.place:
+            return told(words.NOTHING_TO_REPEAT)
+        if turn.message.wish.compare:
+            return told(words.NOT_A_COMPARISON)
+        for _ in range(_MOST):
+            newer = await self._store.answered_anew(turn.id)
+            if newer is None or newer.state in _NEVER_BEGAN:
+                break
+            turn = newer
+        if not turn.state.final:
+            return told(words.AGAIN_ALREADY if turn.message.wish.again else words.NOT_FINISHED)
+        return turn
+
+    async def _not_remembered(self, turn: Turn, session: SessionRecord | None) -> Outcome | None:
+        """Why the thread's session cannot answer a turn anew that it was not asked. One that it
+        has no answer to it can be asked all the same."""
+        if turn.state not in (TurnState.DONE, TurnState.STOPPED):
+            return None
+        if session is None or await self._store.recall(session.number, turn.id) is None:
+            return told(words.OTHER_SESSION)
+        return None
+
+    def _anew(self, asked: Asked, turn: Turn, model: str) -> Message:
+        order, old = asked.order, turn.message
+        return Message(
+            event_id=f"order-{order.key}",
+            thread=old.thread,
+            # A press has no message of its own; its time stands in for one.
+            ts=order.ts or f"{self._clock.now():.6f}",
+            user=order.by,
+            user_team=asked.person.team,
+            text=old.text,
+            trigger=Trigger.MENTION if order.ts else Trigger.MENU,
+            direct=old.direct,
+            wish=Wish(role=old.wish.role, model=model, again=turn.id),
+        )
+
+
+def _whether(turn: Turn, model: str, later: int) -> Outcome:
+    """The question whether later answers may be forgotten."""
+    anyway = Press(
+        label=words.AGAIN_ANYWAY,
+        verb="retry",
+        words=f"{_SURE} {model}".strip(),
+        turn=turn.id,
+        style="danger",
+    )
+    return Outcome(card=Card(text=words.AGAIN_SURE.format(count=later), presses=(anyway,)))

@@ -1,0 +1,97 @@
+"""The order `usage`: turns and tokens of a thread, a person, a channel or a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from bot.cards import Card, Line, Outcome, Press, told
+from bot.orders import words
+from bot.orders import words_threads as say
+from bot.orders.desk import Asked, Handler
+from bot.orders.telling import how_it_goes
+from bot.orders.told import count, many
+from bot.orders.verbs import PERIODS
+from bot.ports import Clock, People, Store
+from bot.records import UsageBy, UsageRow
+
+_DAY_SECONDS: Final = 86_400
+PERIOD_SECONDS: Final[Mapping[str, float]] = {
+    "day": _DAY_SECONDS,
+    "week": 7 * _DAY_SECONDS,
+    "month": 30 * _DAY_SECONDS,
+}
+_MOST_ROWS: Final = 10
+_WORDS: Final = re.compile(rf"({'|'.join(PERIODS)})?(?: *by ({'|'.join(UsageBy)}))?", re.IGNORECASE)
+
+
+class Spending:
+    """Tells what was used; of other people only what those in charge may know."""
+
+    def __init__(self, store: Store, people: People, clock: Clock) -> None:
+        self._store = store
+        self._people = people
+        self._clock = clock
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"usage": self.usage}
+
+    async def usage(self, asked: Asked) -> Outcome:
+        found = _WORDS.fullmatch(asked.words.strip())
+        if found is None:
+            return told(how_it_goes("usage"))
+        usual = UsageBy.PERSON if asked.place is None else UsageBy.THREAD
+        period = (found[1] or "week").casefold()
+        by = UsageBy(found[2].casefold()) if found[2] else usual
+        if by is UsageBy.THREAD and asked.place is None:
+            return told(say.USAGE_NO_THREAD)
+        channel = asked.place.channel if asked.place else asked.order.channel
+        if by is UsageBy.CHANNEL:
+            if not channel:
+                return told(say.USAGE_NO_CHANNEL)
+            if not await self._people.sees(asked.person.user, channel):
+                return told(words.NOT_SEEN)
+        rows = await self._rows(asked, by, period, channel)
+        everybody = by is UsageBy.MODEL and asked.in_charge
+        about = say.USAGE_OF_ALL if everybody else say.USAGE_OF[by]
+        told_period = say.PERIODS[period]
+        return Outcome(
+            card=Card(
+                title=say.USAGE_TITLE.format(period=told_period),
+                text=about.format(period=told_period),
+                lines=tuple(_line(row, by) for row in rows) or (Line(text=say.USAGE_NOTHING),),
+                presses=tuple(
+                    Press(label=say.PERIOD_LABELS[each], verb="usage", words=f"{each} by {by}")
+                    for each in PERIODS
+                    if each != period
+                ),
+            )
+        )
+
+    async def _rows(
+        self, asked: Asked, by: UsageBy, period: str, channel: str
+    ) -> tuple[UsageRow, ...]:
+        since = self._clock.now() - PERIOD_SECONDS[period]
+        theirs = by is UsageBy.PERSON or (by is UsageBy.MODEL and not asked.in_charge)
+        rows = await self._store.usage(
+            by,
+            since,
+            thread=asked.place if by is UsageBy.THREAD else None,
+            user=asked.person.user if theirs else "",
+            channel=channel if by is UsageBy.CHANNEL else "",
+            most=_MOST_ROWS,
+        )
+        return tuple(rows)
+
+
+def _line(row: UsageRow, by: UsageBy) -> Line:
+    name = row.name or say.UNKNOWN_MODEL
+    return Line(
+        text=say.USAGE_NAMES.get(by, name),
+        detail=say.USAGE_ROW.format(
+            turns=many(row.turns, "turn"),
+            input=count(row.input_tokens),
+            output=count(row.output_tokens),
+        ),
+    )

@@ -1,0 +1,75 @@
+"""How numbers, times and long texts are told to people: short, and the same everywhere."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Final
+
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_MARKS: Final = re.compile(r"^[ \t]*(?:(?:```|~~~).*|#{2,6}[ \t]+)", re.MULTILINE)
+_STRONG: Final = re.compile(r"\*\*(\S[^*\n]*)\*\*")
+_AGES: Final = ((365 * _DAY, "y"), (30 * _DAY, "mo"), (_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"))
+_SIZES: Final = ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB"))
+_UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# Characters that turn the direction of what follows them, also outside of the text itself.
+_TURNING: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+
+def age(seconds: float) -> str:
+    """How long ago something was: `3 d ago`."""
+    for length, name in _AGES:
+        if seconds >= length:
+            return f"{int(seconds // length)} {name} ago"
+    return "just now"
+
+
+def size(octets: int) -> str:
+    """How much space something takes: `12 KB`."""
+    for unit, name in _SIZES:
+        if octets >= unit:
+            amount = octets / unit
+            return f"{amount:.1f} {name}" if amount < 10 else f"{amount:,.0f} {name}"
+    return f"{octets} B"
+
+
+def count(number: int) -> str:
+    """`12,345`."""
+    return f"{number:,}"
+
+
+def many(number: int, thing: str) -> str:
+    """A number of things: `1 turn`, `2,000 turns`."""
+    return f"{count(number)} {thing}" if number == 1 else f"{count(number)} {thing}s"
+
+
+def when(moment: float) -> str:
+    """A time on the calendar, in UTC: `24 Nov 2026, 05:29 UTC`."""
+    told = datetime.fromtimestamp(moment, UTC)
+    return f"{told.day} {told:%b %Y, %H:%M} UTC"
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, control characters and whatever turns the writing direction."""
+    seen = "".join(
+        " " if unicodedata.category(character) in _UNSEEN else character
+        for character in text
+        if character not in _TURNING
+    )
+    return " ".join(seen.split())
+
+
+def unmarked(markdown: str) -> str:
+    """A few lines of Markdown without the marks of code blocks, headings and strong words, which
+    would stand there as they are."""
+    return _STRONG.sub(r"\1", _MARKS.sub("", markdown))
+
+
+def clipped(text: str, most: int) -> str:
+    """At most so many characters of a text, with a mark where something was left out."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

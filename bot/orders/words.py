@@ -1,0 +1,32 @@
+"""Every text that people are told in answer to an order, in plain friendly English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from bot import refusals
+from bot.people import Standing
+
+# Why not -----------------------------------------------------------------------------------------
+
+GUEST: Final = (
+    "Sorry, I don't answer guests of this workspace. Please ask somebody who belongs to it."
+)
+KEPT_OUT: Final[Mapping[Standing, str]] = MappingProxyType(
+    {Standing.GUEST: GUEST, Standing.EXTERNAL: refusals.OUTSIDER}
+)
+NO_SUCH_SESSION: Final = "I know no session of that name that you may see. `sessions` lists yours."
+NOT_SEEN: Final = "That belongs to a place that you can't see."
+NOT_YOURS: Final = (
+    "Only the person whose session this is, or somebody in charge of me, can `{verb}` here."
+)
+NOT_TAKING_PART: Final = "Only those who have written in this thread can `{verb}` here."
+ADMINS_ONLY: Final = "Only those who are in charge of me can do that."
+NO_LONGER: Final = "This is from an earlier time and does nothing any more."
+ONLY_IN_THREADS: Final = "That goes in a thread. Write `!{verb}` there."
+RESTARTED: Final = (
+    "I was restarted while I was busy with your `{verb}`. Please look whether it was done, "
+    "and say it again if not."
+)

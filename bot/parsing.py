@@ -1,0 +1,118 @@
+"""How single settings are read: each says what to give instead of what it cannot take."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+def token(prefix: str) -> Callable[[str], str]:
+    def parse(given: str) -> str:
+        if given and not given.startswith(prefix):
+            raise ValueError(f"a token that begins with {prefix} belongs here.")
+        return given
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(given: str) -> str:
+        for choice in choices:
+            if given.lower() == choice.lower():
+                return choice
+        raise ValueError(f"choose one of {', '.join(choices)}.")
+
+    return parse
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(given: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", given) or not low <= int(given) <= high:
+            raise ValueError(f"give a whole number from {low} to {high}.")
+        return int(given)
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse(given: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", given) or not low <= float(given) <= high:
+            raise ValueError(f"give a number of seconds from {low:g} to {high:g}.")
+        return float(given)
+
+    return parse
+
+
+def url(given: str) -> str:
+    if given:
+        parts = urlsplit(given)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give an address that begins with https:// or http://.")
+    return given
+
+
+def api_url(given: str) -> str:
+    parts = urlsplit(url(given))
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("use https://; plain http:// would show the token to the network.")
+    return given if given.endswith("/") else f"{given}/"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def path(given: str) -> Path:
+    try:
+        path = Path(given).expanduser().absolute()
+        path.exists()
+    except (OSError, RuntimeError):
+        raise ValueError("give a path that can be used on this machine.") from None
+    return path
+
+
+def folder(given: str) -> Path:
+    found = path(given)
+    if found.exists() and not found.is_dir():
+        raise ValueError("give a folder; there is a file of that name.")
+    return found
+
+
+def file(given: str) -> Path | None:
+    if not given:
+        return None
+    found = path(given)
+    if not found.is_file():
+        raise ValueError("there is no such file; leave it out for what is there without it.")
+    return found
+
+
+def user_ids(given: str) -> frozenset[str]:
+    ids = [part.strip() for part in given.split(",") if part.strip()]
+    wrong = [part for part in ids if not re.fullmatch(r"[UW][A-Z0-9]+", part)]
+    if wrong:
+        raise ValueError(
+            "give Slack user ids such as U024BE7LH (profile → ⋮ → Copy member ID), with commas."
+        )
+    return frozenset(ids)
+
+
+def group_id(given: str) -> str:
+    if given and not re.fullmatch(r"S[A-Z0-9]{2,40}", given):
+        raise ValueError("give the id of a Slack user group; it begins with S.")
+    return given
+
+
+def yes(given: str) -> bool:
+    if given.lower() not in ("yes", "no"):
+        raise ValueError("say yes or no.")
+    return given.lower() == "yes"

@@ -1,0 +1,48 @@
+"""Who somebody is to the bot, and what they are to a session: the words of every permission."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How somebody belongs to the workspace."""
+
+    MEMBER = "member"
+    GUEST = "guest"
+    """A member of some channels only (Slack: `is_restricted`, `is_ultra_restricted`)."""
+    EXTERNAL = "external"
+    """Of another workspace (Slack Connect)."""
+    BOT = "bot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody, as Slack knows them."""
+
+    user: str
+    team: str
+    """Their own workspace."""
+    name: str
+    """What people call them; as they typed it, so never to be trusted as markup."""
+    kind: Kind = Kind.MEMBER
+    workspace_admin: bool = False
+    """Whether they are an admin or an owner of the workspace."""
+
+
+class Standing(StrEnum):
+    """What somebody is to a session, or to the bot where no session is meant."""
+
+    ADMIN = "admin"
+    """One of those in charge of the bot."""
+    OWNER = "owner"
+    """Began the session, or the thread where there is no session."""
+    PARTICIPANT = "participant"
+    """Has written in the session's thread."""
+    MEMBER = "member"
+    """Sees the place that the session belongs to."""
+    STRANGER = "stranger"
+    """Does not see that place."""
+    GUEST = "guest"
+    EXTERNAL = "external"

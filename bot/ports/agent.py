@@ -1,0 +1,131 @@
+"""What the story asks of the Copilot runtime.
+
+Several of the runtime's functions behind these verbs are marked experimental; where one is missing
+the verb raises `AgentError` with `AgentFault.UNSUPPORTED`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.model import AgentEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a session is opened with; the runtime keeps only the conversation."""
+
+    model: str = ""
+    """"": the model of the settings, else the server's first, else the plan's default."""
+    effort: str = ""
+    """Reasoning effort (`low`, `medium`, `high`); "" leaves it to the model."""
+    instructions: str = ""
+    """What the model is told besides the general instructions."""
+    tools: tuple[str, ...] = ()
+    """The runtime's tools that it may use; only reading ones are ever let through."""
+    folder: str = ""
+    """The only folder in which those tools may read."""
+
+
+class AgentSession(Protocol):
+    """One live session of the runtime. One prompt at a time: the caller sees to it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def alive(self) -> bool:
+        """False once the runtime behind it has gone; it must then be opened anew."""
+        ...
+
+    @property
+    def blank(self) -> bool:
+        """Whether it knows nothing: it was made when it was opened, and not asked since."""
+        ...
+
+    def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
+        """Send a prompt and follow the answer to its end.
+
+        `PromptTaken` comes first. Ends normally when the session is idle again, with
+        `AnswerStopped` last when stopped.
+        Raises `AgentError` for every other end: among them silence (no event for the configured
+        time: the answer is aborted first) and a runtime that died (noticed within 2 s).
+        A consumer that stops reading must `aclose()` the iterator; that aborts the answer and
+        returns within 5 s whatever the runtime does. Cancellation does the same.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Abort the running answer, if there is one; `ask` then ends with `AnswerStopped`.
+        Returns within 5 s whatever the runtime does. Safe when idle."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the session; its memory stays on disk. Bounded, never raises."""
+        ...
+
+    @property
+    def setup(self) -> Setup:
+        """What it runs with now."""
+        ...
+
+    async def use(self, model: str, effort: str) -> None:
+        """Go on with another model, and make sure that it does. Raises `AgentError`: MODEL_GONE
+        when the runtime stays with another one. Bounded to 15 s. Only at rest."""
+        ...
+
+    async def forget_from(self, event: str) -> bool:
+        """Cut the history: the prompt with this id (`PromptTaken.event`) and all after it. False
+        when the history has no such prompt (any more). Only at rest. Raises `AgentError`."""
+        ...
+
+    async def aside(self, question: str) -> str:
+        """The answer to a side question that knows the history and does not enter it; also while
+        an answer is under way. Raises `AgentError`; bounded like `ask` by silence."""
+        ...
+
+    async def rename(self, title: str) -> None:
+        """Give the session a name in the runtime. Raises `AgentError`."""
+        ...
+
+
+class Agent(Protocol):
+    """The Copilot runtime."""
+
+    async def open(self, session_id: str, setup: Setup = Setup()) -> AgentSession:
+        """Resume the session or, only when the runtime says that there is none, create it.
+
+        Starts the runtime when it is not running. The model is verified after a resume. Raises
+        `AgentError`; bounded to 60 s.
+        """
+        ...
+
+    async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
+        """Copy a session, at rest or not: all of it, or all before the prompt with the id
+        `before`. The copy's id. Raises `AgentError`: NO_SESSION when the runtime has none (it has
+        none before the first prompt)."""
+        ...
+
+    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+        """Delete sessions for good, open ones too; the bytes freed by each. What is not there
+        frees 0. Raises `AgentError`."""
+        ...
+
+    async def stored(self) -> Mapping[str, int]:
+        """All sessions that the runtime has on disk, with their bytes. Raises `AgentError`."""
+        ...
+
+    async def models(self) -> Sequence[str]:
+        """The names of the models that can be chosen, the default one first. Remembered for a
+        minute. Raises `AgentError`; bounded to 5 s."""
+        ...
+
+    async def memory(self) -> int:
+        """How much memory the runtime's process takes, in bytes; 0 while it does not run."""
+        ...
+
+    async def restart(self) -> None:
+        """End the runtime and start it anew; for when no session is held. Raises `AgentError`."""
+        ...

@@ -1,0 +1,141 @@
+"""What the story asks of the database about sessions and what each remembers.
+
+Every write is on disk (committed, fsynced) when its call returns. Everything raises `StoreError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from bot.model import ThreadKey, Turn
+from bot.records import (
+    Origin,
+    Remembered,
+    RememberedPage,
+    SessionFilter,
+    SessionPage,
+    SessionRecord,
+    Told,
+    Totals,
+)
+
+
+class SessionStore(Protocol):
+    """The sessions of threads, and what each remembers."""
+
+    async def session_for(self, turn: Turn) -> SessionRecord:
+        """The current session of a turn's thread for the role that is wished (`Wish.role`); made,
+        with the turn's author as owner and its text as title, where there is none."""
+        ...
+
+    async def current(self, thread: ThreadKey, role: str = "") -> SessionRecord | None:
+        """A thread's current session of a role."""
+        ...
+
+    async def currents(self, thread: ThreadKey) -> Sequence[SessionRecord]:
+        """A thread's current sessions, the main one first, the others by role."""
+        ...
+
+    async def session(self, number: int) -> SessionRecord | None: ...
+
+    async def session_by_id(self, session_id: str) -> SessionRecord | None:
+        """The session with the runtime's id."""
+        ...
+
+    async def sessions(self, wanted: SessionFilter, offset: int, limit: int) -> SessionPage:
+        """Sessions that fit, newest used first. As quick on page 1,000 of a million as on page 1
+        is not promised; as quick with a million sessions as with a thousand is."""
+        ...
+
+    async def totals(self, wanted: SessionFilter) -> Totals:
+        """What the sessions that fit come to."""
+        ...
+
+    async def session_ids(self) -> frozenset[str]:
+        """The runtime's ids of all sessions on record."""
+        ...
+
+    async def begin_anew(
+        self, thread: ThreadKey, role: str, owner: str, *, told: bool = True
+    ) -> SessionRecord:
+        """A fresh current session for a role in a known thread; the one before is set aside. It is
+        taken as told of all that was said up to now; with `told` False, as told of nothing."""
+        ...
+
+    async def take_up(self, number: int, thread: ThreadKey) -> SessionRecord | None:
+        """Make a session the current one of its role in a known thread, to which it belongs from
+        then on; the one before is set aside. None when there is no such session."""
+        ...
+
+    async def add_session(
+        self,
+        source: SessionRecord,
+        *,
+        session_id: str,
+        origin: Origin,
+        thread: ThreadKey,
+        owner: str,
+        title: str = "",
+        model: str = "",
+        before_turn: int = 0,
+        current: bool = False,
+    ) -> SessionRecord:
+        """Put a copy of `source` on record, which the runtime has under `session_id`; "" for one
+        that the runtime does not have yet, and then it is given an id of the thread's. It
+        remembers what `source` does, up to and without `before_turn` where that is given. With
+        `current` it becomes its thread's current one of the role. `thread` is known."""
+        ...
+
+    async def remember(self, turn: Turn, session: int, event: str) -> None:
+        """The runtime took a turn's prompt: the session remembers it from now on, and knows of all
+        that was said in the thread up to the turn's message; where it answers another one anew, up
+        to the message that was asked first. Nothing when the turn's epoch is
+        old."""
+        ...
+
+    async def forget(self, session: int, turn: int, *, told: bool = False) -> Sequence[int]:
+        """Let a session forget a turn and all that it was asked later; what was forgotten. It is
+        again told what was said before the first of them; with `told` it is taken as told of all
+        that was said up to now instead. Nothing where it does not remember the turn."""
+        ...
+
+    async def lose(self, session: int) -> SessionRecord | None:
+        """A session lost all its memory: it remembers no turn, and has been told nothing of what
+        was said in its thread. As it is then."""
+        ...
+
+    async def remembered(self, session: int, offset: int, limit: int) -> RememberedPage:
+        """What a session remembers, oldest first."""
+        ...
+
+    async def recall(self, session: int, turn: int) -> Remembered | None:
+        """One turn that a session remembers."""
+        ...
+
+    async def asked_after(self, session: int, turn: int) -> int:
+        """How many turns that a session remembers it was asked after this one."""
+        ...
+
+    async def told_otherwise(self, session: SessionRecord) -> Told:
+        """What of its thread a session need not be told as something that was said."""
+        ...
+
+    async def recall_after(self, session: int, turn: int) -> Remembered | None:
+        """The turn that a session was asked next after another one."""
+        ...
+
+    async def retitle(self, session: int, title: str) -> None: ...
+
+    async def choose_model(self, session: int, model: str, effort: str) -> None:
+        """Choose a session's model and effort; "" for neither."""
+        ...
+
+    async def note_sizes(self, sizes: Mapping[str, int]) -> None:
+        """Keep how many bytes sessions take, by the runtime's ids."""
+        ...
+
+    async def drop(self, sessions: Sequence[int]) -> int:
+        """Take sessions off the record, with the words of all turns that no other session
+        remembers: texts, answers and notes. How many there were. What turns cost stays."""
+        ...

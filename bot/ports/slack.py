@@ -1,0 +1,166 @@
+"""What the story asks of Slack: replies to turns, people, what was said, and somewhere to show.
+
+Implementations raise `SlackError` only; cancellation passes through everything untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.cards import Card, Foot
+from bot.model import Message, Part, ThreadKey, Turn
+from bot.people import Kind, Person
+
+
+class Reply(Protocol):
+    """A turn's answer as the thread sees it, in one or more messages. One writer: the turn.
+
+    `append` and `replace` return at once: the text goes out at Slack's pace; `finish` waits for
+    Slack for 120 s at most. Trouble with Slack on the way changes how the text is delivered, never
+    the text.
+    """
+
+    def append(self, text: str) -> None:
+        """The model said more."""
+        ...
+
+    def replace(self, text: str) -> None:
+        """The whole answer up to here is `text`, whatever was appended before."""
+        ...
+
+    async def finish(self, text: str, note: str = "", foot: Foot | None = None) -> None:
+        """Show the whole answer `text`, then `note` (a sentence of the bot's own, set apart),
+        then `foot`, and close. When it returns, the thread shows exactly that.
+
+        Raises `SlackError`: with `passing` True when Slack could not be had in that time, and then
+        some, all or none of the answer stands in the thread; another `reply_to` of the same turn,
+        with the parts kept, may finish it, and nothing then stands there twice. With `passing`
+        False Slack would not have it by any way of delivery.
+        """
+        ...
+
+
+class Workspace(Protocol):
+    """What the story asks of Slack."""
+
+    def reply_to(
+        self, turn: Turn, people: frozenset[str], earlier: Sequence[Part] = ()
+    ) -> AbstractAsyncContextManager[Reply]:
+        """A reply in the turn's thread, delivered to fit those who take part.
+
+        While it is open the thread shows that the bot works (native status with Stop button).
+        `earlier` are the parts that a turn cut short had put out: they are taken over, edited and
+        closed, so that nothing stands in the thread twice. The same holds for what an unfinished
+        reply of this turn put out unnoted. Leaving closes whatever is open and
+        takes the status back; bounded to 30 s, and never raises for Slack's sake.
+        """
+        ...
+
+    async def people_in(self, thread: ThreadKey) -> frozenset[str]:
+        """Those who have written in the thread (persons only), from Slack; bounded to the first
+        1,000 messages, for Slack tells the oldest first, and to 10 s."""
+        ...
+
+    async def mark_waiting(self, message: Message) -> None:
+        """Show on the message that it waits. Never raises for Slack's sake."""
+        ...
+
+    async def unmark_waiting(self, message: Message) -> None:
+        """Take that back; fine when it was never shown."""
+        ...
+
+    async def whisper(self, message: Message, sentence: str) -> None:
+        """Tell the author alone, where the message stands. Never raises for Slack's sake."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One message of a thread, as it stands there now."""
+
+    ts: str
+    user: str
+    """A user id, or the bot's own id (`B…`) of another bot."""
+    name: str
+    kind: Kind
+    text: str
+    """Readable text, not clipped."""
+    ours: bool = False
+    """Whether this bot wrote it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What was said in a stretch of a thread."""
+
+    root: Said | None
+    """The message that began the thread, when it belongs to the stretch."""
+    newest: Sequence[Said]
+    """The newest messages of the stretch, oldest first, without the root."""
+    left_out: int
+    """How many older ones there are (at least)."""
+
+
+class Listening(Protocol):
+    """What was said in a thread."""
+
+    async def earlier(self, thread: ThreadKey, *, after: str, before: str, most: int) -> Earlier:
+        """What was said after `after` ("" for from the beginning) and before `before`, both `ts`:
+        the newest `most` messages and the root. With the names of those who said it.
+        Raises `SlackError`; bounded to 10 s."""
+        ...
+
+
+class People(Protocol):
+    """Who somebody is, and what they can see."""
+
+    async def person(self, user: str) -> Person:
+        """Who that is. Raises `SlackError`. Remembered for ten minutes at most."""
+        ...
+
+    async def sees(self, user: str, channel: str) -> bool:
+        """Whether somebody can read a channel just now: they are in it, or it is public and they
+        are a full member of the workspace. Asked anew each time; False for a channel that the bot
+        itself cannot see. Raises `SlackError`."""
+        ...
+
+    async def in_group(self, user: str, group: str) -> bool:
+        """Whether somebody is in a user group (`S…`). Raises `SlackError`. Remembered for a minute
+        at most."""
+        ...
+
+
+class Board(Protocol):
+    """Somewhere to show cards. Everything in a card is shown as inert text."""
+
+    async def show(self, thread: ThreadKey, card: Card) -> str:
+        """Post a card into a thread for everybody in it; its `ts`. Raises `SlackError`."""
+        ...
+
+    async def begin(self, channel: str, card: Card) -> str:
+        """Post a card that begins a thread in a channel; its `ts`. Raises `SlackError`."""
+        ...
+
+    async def redraw(self, channel: str, ts: str, card: Card) -> None:
+        """Change a card that was posted. Raises `SlackError`."""
+        ...
+
+    async def tell(self, user: str, channel: str, root_ts: str, card: Card) -> None:
+        """Show a card to one person alone; in a thread where `root_ts` names one. Never raises for
+        Slack's sake."""
+        ...
+
+    async def direct(self, user: str) -> str:
+        """The channel of the direct messages with somebody. Raises `SlackError`."""
+        ...
+
+    async def upload(self, user: str, name: str, content: str, comment: str) -> None:
+        """Give a text file to one person, in the direct messages with them. Raises `SlackError`."""
+        ...
+
+    async def entitle(self, thread: ThreadKey, title: str) -> None:
+        """Give a thread's agent session a title in Slack. Never raises for Slack's sake."""
+        ...

@@ -1,0 +1,130 @@
+"""What the story asks of the database about messages, turns, threads and replies.
+
+Every write is on disk (committed, fsynced) when its call returns. Everything raises `StoreError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bot.model import Accepted, Ending, Message, Part, Thread, ThreadKey, Turn, TurnState
+
+
+class InboxStore(Protocol):
+    """The truth about turns."""
+
+    async def accept(self, message: Message) -> Accepted:
+        """Record a message once and, where it is the bot's business, a waiting turn: one
+        transaction.
+
+        Unique by `event_id` and by `(team, channel, ts)`; a repeat changes nothing.
+        A MENTION, COMMAND or MENU always makes a turn and makes its author part of the thread.
+        So does a DIRECT, unless the thread is quiet (a `Choice` of `Topic.QUIET` for it).
+        A FOLLOW_UP makes a turn when the thread is known (has had a turn) and not quiet, and its
+        author is the only person in it. FOLLOW_UP and ASIDE in a known thread make their author
+        part of it. A BOT is recorded as heard and changes nothing else.
+        Everything else is OVERHEARD. More than the store's bound of waiting turns, in a thread or
+        in all, is FULL: recorded as a refused turn.
+        """
+        ...
+
+    async def claim(self) -> Turn | None:
+        """Take the next turn that may run, as RUNNING with its epoch raised, or None.
+
+        Of each thread the open turn with the lowest `ts`, and only while no other of that thread
+        runs; no more than the store's bound per user at once; oldest accepted first.
+        """
+        ...
+
+    async def begin(self, turn: Turn) -> bool:
+        """Called right before the prompt is sent. False when a turn of the thread with a lower
+        `ts` came in meanwhile: this turn has to be handed back then, as soon as nothing of it
+        is going on any more. False also when the epoch is old."""
+        ...
+
+    async def hand_back(self, turn: Turn) -> bool:
+        """Make a RUNNING turn WAITING again; False when the epoch is old."""
+        ...
+
+    async def show_waiting(self, turn: Turn) -> bool:
+        """Note that the person is being shown that the message waits; False when it no longer
+        does."""
+        ...
+
+    async def record(self, turn: Turn, ending: Ending) -> bool:
+        """Store how the turn ends, before the last of it is posted; False when the epoch is
+        old."""
+        ...
+
+    async def finish(self, turn: Turn, state: TurnState) -> bool:
+        """End a turn, and add what its ending spent to its session's sums; False when the epoch is
+        old, and then the caller must not show anything."""
+        ...
+
+    async def recover(self) -> Sequence[Turn]:
+        """For the start: claim anew (epoch raised) every turn that was RUNNING, oldest first."""
+        ...
+
+    async def find(self, team: str, channel: str, ts: str) -> Turn | None:
+        """The turn of a message, or None."""
+        ...
+
+    async def turn(self, number: int) -> Turn | None:
+        """The turn with this id, or None."""
+        ...
+
+    async def running(self, thread: ThreadKey) -> Turn | None:
+        """The thread's running turn, or None."""
+        ...
+
+    async def answered_anew(self, turn: int) -> Turn | None:
+        """The newest turn that was made to answer this one anew (`Wish.again`), or None."""
+        ...
+
+    async def all_running(self, user: str = "") -> Sequence[Turn]:
+        """All running turns, or those of one person; the longest running first, 100 at most."""
+        ...
+
+    async def waiting(self, thread: ThreadKey | None = None) -> Sequence[Turn]:
+        """The waiting turns of a thread, or of all, in order; 1,000 at most."""
+        ...
+
+    async def reword(self, turn: Turn, text: str) -> bool:
+        """Replace the text of a WAITING turn; False when it no longer waits."""
+        ...
+
+    async def withdraw(self, turn: Turn) -> bool:
+        """End a WAITING turn as WITHDRAWN; False when it no longer waits."""
+        ...
+
+
+class ThreadStore(Protocol):
+    """What is known of threads and of the messages of replies."""
+
+    async def thread(self, key: ThreadKey) -> Thread | None:
+        """A known thread (one that has had a turn), or None."""
+        ...
+
+    async def note_people(self, key: ThreadKey, people: frozenset[str]) -> None:
+        """Add people to a thread, and note that its earlier messages have been looked at."""
+        ...
+
+    async def note_part(self, turn: Turn, part: Part) -> None:
+        """Keep where a part of a reply stands; replaces what was kept under the same number.
+        On disk when the call returns."""
+        ...
+
+    async def parts(self, turn: Turn) -> Sequence[Part]:
+        """The kept parts of a turn's reply, by number."""
+        ...
+
+    async def heard_between(self, thread: ThreadKey, after: str, before: str, session: int) -> bool:
+        """Whether people wrote messages in a thread after one `ts` and before another that are on
+        record (`accept`), that were no orders, and that this session was not asked."""
+        ...
+
+    async def make_thread(self, key: ThreadKey, people: frozenset[str]) -> None:
+        """Make a thread known that the bot itself began, with these people in it; nothing where it
+        is known already."""
+        ...

@@ -1,0 +1,167 @@
+"""Where the bot shows cards and gives files: `bot.ports.Board` in Slack.
+
+Nothing that is shown pings, unfurls or is live. What is posted carries metadata, so that a card
+whose call failed half-way can be found again instead of standing there twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.cards import Card
+from bot.model import ThreadKey
+from bot.slack.calls import CallError, Calls
+from bot.slack.cards import Drawn, draw, threads_of
+from bot.slack.client import Client
+from bot.slack.links import Links
+from bot.slack.markdown import showable
+from bot.slack.readable import escaped
+
+log = logging.getLogger(__name__)
+
+CARD_EVENT: Final = "threadpilot_card"
+"""The metadata's name on every card that is posted."""
+
+_SECONDS: Final = 10.0
+_PATIENCE: Final = 20.0
+_UPLOAD_SECONDS: Final = 60.0
+_TITLE: Final = 200
+_COMMENT: Final = 1_000
+
+
+class SlackBoard:
+    """Shows cards. The client repeats nothing on its own: `bot.slack.calls.make_client`."""
+
+    def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
+        self._web = web
+        self._calls = calls
+        self._client = Client(web, calls)
+        self.links = Links(web, calls)
+
+    async def show(self, thread: ThreadKey, card: Card, *, order: str = "") -> str:
+        """`Board.show`; `order` is the key of the order that the card answers, for `shown`."""
+        drawn = await self.drawn(card, thread=thread)
+        return await self._post(thread.channel, drawn, order, thread.root_ts)
+
+    async def shown(self, thread: ThreadKey, order: str, after: str) -> bool:
+        """Whether the card that answers this order stands in the thread, after the message
+        `after`. Raises `SlackError`."""
+        async for message in self._client.replies(thread, oldest=after or None):
+            metadata = message.get("metadata")
+            payload = metadata.get("event_payload") if isinstance(metadata, dict) else None
+            if isinstance(payload, dict) and payload.get("order") == order:
+                return True
+        return False
+
+    async def begin(self, channel: str, card: Card) -> str:
+        """`Board.begin`."""
+        return await self._post(channel, await self.drawn(card), "", "")
+
+    async def redraw(self, channel: str, ts: str, card: Card) -> None:
+        """`Board.redraw`. Its buttons are about the thread in which the card stands."""
+        drawn = await self.drawn(card)
+        await self._calls(
+            self._web.chat_update,
+            patience=_PATIENCE,
+            seconds=_SECONDS,
+            channel=channel,
+            ts=ts,
+            text=drawn.text,
+            blocks=drawn.blocks,
+            parse="none",
+            link_names=False,
+        )
+
+    async def tell(self, user: str, channel: str, root_ts: str, card: Card) -> None:
+        """`Board.tell`."""
+        try:
+            await self.whisper(user, channel, root_ts, await self.drawn(card))
+        except CallError as error:
+            log.warning("a person could not be told alone: %s", error)
+
+    async def whisper(self, user: str, channel: str, root_ts: str, drawn: Drawn) -> None:
+        """Show a card to one person alone. Raises `SlackError`."""
+        await self._calls(
+            self._web.chat_postEphemeral,
+            patience=_PATIENCE,
+            seconds=_SECONDS,
+            channel=channel,
+            user=user,
+            thread_ts=root_ts or None,
+            text=drawn.text,
+            blocks=drawn.blocks,
+            parse="none",
+            link_names=False,
+        )
+
+    async def direct(self, user: str) -> str:
+        """`Board.direct`."""
+        opened = await self._calls(
+            self._web.conversations_open, patience=_PATIENCE, seconds=_SECONDS, users=user
+        )
+        channel = opened.get("channel")
+        found = channel.get("id") if isinstance(channel, dict) else None
+        if not isinstance(found, str):
+            raise CallError("not_json", "the answer names no channel")
+        return found
+
+    async def upload(self, user: str, name: str, content: str, comment: str) -> None:
+        """`Board.upload`. Slack takes no empty file: a line end is put into one."""
+        channel = await self.direct(user)
+        await self._calls(
+            self._web.files_upload_v2,
+            patience=_PATIENCE,
+            seconds=_UPLOAD_SECONDS,
+            channel=channel,
+            filename=name,
+            title=name,
+            content=showable_file(content) or "\n",
+            initial_comment=escaped(showable(comment[:_COMMENT])),
+        )
+
+    async def entitle(self, thread: ThreadKey, title: str) -> None:
+        """`Board.entitle`."""
+        try:
+            await self._calls(
+                self._web.agents_sessions_rename,
+                patience=0.0,
+                seconds=_SECONDS,
+                channel_id=thread.channel,
+                thread_ts=thread.root_ts,
+                title=showable(" ".join(title.split()))[:_TITLE],
+            )
+        except CallError as error:
+            log.info("the agent session could not be given a title in Slack: %s", error)
+
+    async def drawn(self, card: Card, *, thread: ThreadKey | None = None, verb: str = "") -> Drawn:
+        """A card with its links looked up; see `bot.slack.cards.draw`."""
+        links = await self.links.of(threads_of([card]))
+        return draw(card, thread=thread, verb=verb, links=links)
+
+    async def _post(self, channel: str, drawn: Drawn, order: str, root_ts: str) -> str:
+        answer = await self._calls(
+            self._web.chat_postMessage,
+            patience=_PATIENCE,
+            seconds=_SECONDS,
+            channel=channel,
+            thread_ts=root_ts or None,
+            text=drawn.text,
+            blocks=drawn.blocks,
+            parse="none",
+            link_names=False,
+            unfurl_links=False,
+            unfurl_media=False,
+            metadata={"event_type": CARD_EVENT, "event_payload": {"order": order}},
+        )
+        ts = answer.get("ts")
+        if not isinstance(ts, str):
+            raise CallError("not_json", "the answer names no message", maybe_done=True)
+        return ts
+
+
+def showable_file(content: str) -> str:
+    """`content` as UTF-8 can hold it."""
+    return content.encode("utf-8", "replace").decode("utf-8")

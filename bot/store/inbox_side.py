@@ -1,0 +1,104 @@
+"""The store's side that the inbox and the turns see: turns, threads, orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from bot.model import Accepted, Ending, Message, Part, Thread, ThreadKey, Turn, TurnState
+from bot.records import Order
+from bot.store import accepting, orders, telling, threads, turns
+from bot.store.side import Side
+
+
+class InboxSide(Side):
+    """`InboxStore`, `ThreadStore` and `OrderStore`."""
+
+    # Turns
+
+    async def accept(self, message: Message) -> Accepted:
+        now = self._clock.now()
+        return await self._writer.do(
+            partial(accepting.accept, message=message, now=now, bounds=self._bounds)
+        )
+
+    async def claim(self) -> Turn | None:
+        now, per_user = self._clock.now(), self._bounds.per_user
+        return await self._writer.do(partial(turns.claim, now=now, per_user=per_user))
+
+    async def begin(self, turn: Turn) -> bool:
+        return await self._writer.do(partial(turns.begin, turn=turn, now=self._clock.now()))
+
+    async def hand_back(self, turn: Turn) -> bool:
+        return await self._writer.do(partial(turns.hand_back, turn=turn))
+
+    async def show_waiting(self, turn: Turn) -> bool:
+        return await self._writer.do(partial(turns.show_waiting, turn=turn))
+
+    async def record(self, turn: Turn, ending: Ending) -> bool:
+        return await self._writer.do(partial(turns.record, turn=turn, ending=ending))
+
+    async def finish(self, turn: Turn, state: TurnState) -> bool:
+        now = self._clock.now()
+        return await self._writer.do(partial(turns.finish, turn=turn, state=state, now=now))
+
+    async def recover(self) -> Sequence[Turn]:
+        return await self._writer.do(partial(turns.recover, now=self._clock.now()))
+
+    async def find(self, team: str, channel: str, ts: str) -> Turn | None:
+        return await self._read(partial(turns.find, team=team, channel=channel, ts=ts))
+
+    async def turn(self, number: int) -> Turn | None:
+        return await self._read(partial(turns.turn_by_id, number=number))
+
+    async def running(self, thread: ThreadKey) -> Turn | None:
+        return await self._read(partial(turns.running, key=thread))
+
+    async def answered_anew(self, turn: int) -> Turn | None:
+        return await self._read(partial(turns.answered_anew, number=turn))
+
+    async def all_running(self, user: str = "") -> Sequence[Turn]:
+        return await self._read(partial(turns.all_running, user=user))
+
+    async def waiting(self, thread: ThreadKey | None = None) -> Sequence[Turn]:
+        return await self._read(partial(turns.waiting, key=thread))
+
+    async def reword(self, turn: Turn, text: str) -> bool:
+        return await self._writer.do(partial(turns.reword, turn=turn, text=text))
+
+    async def withdraw(self, turn: Turn) -> bool:
+        return await self._writer.do(partial(turns.withdraw, turn=turn, now=self._clock.now()))
+
+    # Threads
+
+    async def thread(self, key: ThreadKey) -> Thread | None:
+        return await self._read(partial(threads.read_thread, key=key))
+
+    async def note_people(self, key: ThreadKey, people: frozenset[str]) -> None:
+        await self._writer.do(partial(threads.note_people, key=key, people=people))
+
+    async def note_part(self, turn: Turn, part: Part) -> None:
+        await self._writer.do(partial(threads.note_part, turn=turn, part=part))
+
+    async def parts(self, turn: Turn) -> Sequence[Part]:
+        return await self._read(partial(threads.read_parts, turn=turn))
+
+    async def heard_between(self, thread: ThreadKey, after: str, before: str, session: int) -> bool:
+        query = partial(telling.heard_between, key=thread, after=after, before=before)
+        return await self._read(partial(query, session=session))
+
+    async def make_thread(self, key: ThreadKey, people: frozenset[str]) -> None:
+        now = self._clock.now()
+        await self._writer.do(partial(threads.make_thread, key=key, people=people, now=now))
+
+    # Orders
+
+    async def accept_order(self, order: Order) -> bool:
+        now = self._clock.now()
+        return await self._writer.do(partial(orders.accept_order, order=order, now=now))
+
+    async def finish_order(self, key: str) -> None:
+        await self._writer.do(partial(orders.finish_order, key=key, now=self._clock.now()))
+
+    async def unfinished_orders(self) -> Sequence[Order]:
+        return await self._read(orders.unfinished_orders)

@@ -1,0 +1,157 @@
+"""A database of an older version is brought up to date, and nothing in it is lost."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.model import Acceptance, ThreadKey, TurnState
+from bot.ports import Store
+from bot.records import Origin
+from bot.store import open_store
+from bot.store.folder import DATABASE
+from bot.store.migrations.first import FIRST
+from bot.store.schema import MIGRATIONS, Migration, migrate
+from tests.contracts.messages import said, ts_at
+from tests.contracts.work import answered, claimed, current
+from tests.fakes import HandClock
+
+_EVENT = "INSERT INTO events VALUES (?, 'T0SANDBOX', 'C0GENERAL', ?, ?, ?, 5.0)"
+_THREAD = "INSERT INTO threads VALUES (?, 'T0SANDBOX', 'C0GENERAL', ?, ?, 1, ?)"
+_TURN = """
+    INSERT INTO turns (thread, event_id, ts, position, user, user_team, text, trigger, external,
+                       direct, state, outcome, answer, note, accepted, prompted, ended)
+    VALUES (?, ?, ?, ?, ?, 'T0SANDBOX', ?, 'mention', 0, 0, ?, ?, ?, ?, ?, ?, ?)
+"""
+# thread (and the second at which it began), second, author, text, state
+_TURNS = [
+    (1, 1, "U0ALICE", "What is\nPython?", TurnState.DONE),
+    (1, 3, "U0BOB", "And Rust?", TurnState.STOPPED),
+    (1, 4, "U0BOB", "And Go?", TurnState.FAILED),
+    (1, 5, "U0BOB", "And Zig?", TurnState.WAITING),
+    (20, 20, "U0EVE", "Let me in!", TurnState.REFUSED),
+    (30, 32, "U0CARL", "Later", TurnState.RUNNING),
+    (30, 31, "U0ALICE", "Earlier", TurnState.DONE),
+]
+
+
+def key(began: int) -> ThreadKey:
+    return ThreadKey(team="T0SANDBOX", channel="C0GENERAL", root_ts=ts_at(began))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder as version 0.1.0 left it."""
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        migrate(database, (FIRST,))
+        for began, generation in ((1, 0), (20, 0), (30, 2)):
+            database.execute(_THREAD, (began, ts_at(began), generation, began))
+        for began, second, user, text, state in _TURNS:
+            ts, event_id = ts_at(second), f"Ev-{second}"
+            database.execute(_EVENT, (event_id, ts, ts_at(began), user))
+            database.execute("INSERT INTO thread_people VALUES (?, ?) ON CONFLICT DO NOTHING",
+                             (began, user))  # fmt: skip
+            ended = (state, "An answer.", "") if state.final else (None, None, None)
+            times = (float(second), float(second), second + 0.5 if state.final else None)
+            place = (began, event_id, ts, second * 1_000_000, user, text, state)
+            database.execute(_TURN, (*place, *ended, *times))
+        assert database.execute("PRAGMA user_version").fetchall() == [(1,)]
+    return tmp_path
+
+
+@pytest.fixture
+async def store(folder: Path) -> AsyncIterator[Store]:
+    async with open_store(folder, clock=HandClock(), per_user=2) as store:
+        yield store
+
+
+async def test_each_thread_has_its_one_session(store: Store) -> None:
+    session = await current(store, key(1))
+    assert (session.number, session.id) == (1, key(1).session_id())
+    assert (session.owner, session.title) == ("U0ALICE", "What is Python?")
+    assert (session.origin, session.role) == (Origin.THREAD, "")
+    assert (session.turns, session.seen_ts) == (2, ts_at(3))
+    assert (session.created, session.used) == (1.0, 5.0)
+    refused = await current(store, key(20))
+    assert (refused.asked, refused.seen_ts, refused.owner) == (False, "", "U0EVE")
+    reset = await current(store, key(30))
+    assert (reset.id, reset.owner, reset.turns) == (key(30).session_id(2), "U0CARL", 1)
+
+
+async def test_the_threads_go_on_where_they_were(store: Store) -> None:
+    (running,) = await store.recover()
+    assert running.message.text == "Later"
+    assert (await store.session_for(running)).id == key(30).session_id(2)
+    await store.finish(running, TurnState.LOST)
+    waiting = await claimed(store)
+    assert waiting.message.text == "And Zig?"
+    assert (await store.session_for(waiting)).id == key(1).session_id()
+    again = said(3, root=1, event_id="Ev-3")
+    assert (await store.accept(again)).acceptance is Acceptance.REPEATED
+    await store.remember(waiting, 1, "event")
+    assert (await current(store, key(1))).turns == 3
+
+
+async def test_a_fresh_session_gets_an_id_that_was_never_used(store: Store) -> None:
+    fresh = [await store.begin_anew(key(began), "", "U0ALICE") for began in (1, 30)]
+    assert [session.id for session in fresh] == [key(1).session_id(1), key(30).session_id(3)]
+
+
+async def test_a_copy_of_what_is_not_recorded_turn_by_turn_may_be_asked(store: Store) -> None:
+    await store.finish((await store.recover())[0], TurnState.DONE)
+    await store.withdraw((await store.waiting(key(1)))[0])
+    turn = await answered(store, said(6, root=1))
+    source = await current(store, key(1))
+    whole, part = [
+        await store.add_session(
+            source,
+            session_id=f"copy-{before}",
+            origin=Origin.FORK,
+            thread=key(1),
+            owner="U0BOB",
+            before_turn=before,
+        )
+        for before in (0, turn.id)
+    ]
+    assert (source.turns, whole.turns, part.turns) == (3, 3, 2)
+    assert (whole.seen_ts, part.seen_ts) == (ts_at(6), ts_at(3))
+
+
+async def test_its_words_go_with_it(store: Store) -> None:
+    assert await store.drop([1]) == 1
+    texts = {}
+    for _, second, *_ in _TURNS[:5]:
+        turn = await store.find("T0SANDBOX", "C0GENERAL", ts_at(second))
+        assert turn is not None
+        texts[second] = (turn.message.text, turn.ending and turn.ending.answer)
+    assert texts == {
+        1: ("", ""),
+        3: ("", ""),
+        4: ("", ""),
+        5: ("And Zig?", None),
+        20: ("Let me in!", "An answer."),
+    }
+
+
+def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:
+    number = MIGRATIONS[-1].number + 1
+    notes = "CREATE TABLE notes (note)"
+    broken = Migration(number=number, purpose="for this test", statements=(notes, "NO SQL"))
+    sound = Migration(number=number, purpose="for this test", statements=(notes,))
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as database:
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(database, (*MIGRATIONS, broken))
+        assert database.execute("PRAGMA user_version").fetchall() == [(number - 1,)]
+        migrate(database, (*MIGRATIONS, sound))
+        migrate(database, (*MIGRATIONS, sound))
+        assert database.execute("PRAGMA user_version").fetchall() == [(number,)]
+        assert database.execute("SELECT * FROM notes").fetchall() == []
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert [step.number for step in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+    assert all(step.purpose for step in MIGRATIONS)

@@ -1,0 +1,76 @@
+"""The desk as these tests know it: it takes every order once, and does as the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from bot.cards import Card, Outcome, told
+from bot.errors import StoreError
+from bot.orders.reading import Known
+from bot.records import Order
+
+DONE = "Done."
+
+
+class Recorder:
+    """Keeps the orders that it is given; `outcomes` says by verb what comes of them."""
+
+    def __init__(self) -> None:
+        self.taken: list[Order] = []
+        self.carried: list[Order] = []
+        self.finished: list[Order] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self.failing = 0
+        """So many orders cannot be recorded."""
+        self.book = asyncio.Event()
+        """Closed while nothing gets on record."""
+        self.book.set()
+        self.gate = asyncio.Event()
+        """Closed while nothing is carried out."""
+        self.gate.set()
+        self.cards: list[Card] = [Card(title="Hello", text="This is your page.")]
+        """What everybody's Home tab shows."""
+        self.visitors: list[str] = []
+        self.homeless: Exception | None = None
+        """Why there is nothing to show there."""
+        self._changed = asyncio.Condition()
+
+    async def take(self, order: Order) -> bool:
+        if self.failing:
+            self.failing -= 1
+            raise StoreError("the disk is full")
+        await self.book.wait()
+        if any(known.key == order.key for known in self.taken):
+            return False
+        self.taken.append(order)
+        await self._tell()
+        return True
+
+    async def carry_out(self, order: Order) -> Outcome:
+        await self.gate.wait()
+        self.carried.append(order)
+        await self._tell()
+        return self.outcomes.get(order.verb, told(DONE))
+
+    async def done(self, order: Order) -> None:
+        self.finished.append(order)
+        await self._tell()
+
+    async def home(self, user: str) -> Sequence[Card]:
+        self.visitors.append(user)
+        if self.homeless is not None:
+            raise self.homeless
+        return self.cards
+
+    def known(self) -> Known:
+        return Known(models=frozenset({"gpt-5"}), roles=frozenset({"review"}))
+
+    async def until(self, holds: Callable[[Recorder], bool], seconds: float = 10.0) -> None:
+        """Wait until it holds; fails after `seconds`."""
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(lambda: holds(self))
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()

@@ -1,0 +1,114 @@
+"""The words of a cleanup: what they mean, and the sentence for those that mean nothing."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.narrowing import NotUnderstood, as_words, narrowing
+from bot.records import SessionFilter
+
+NOW = 1_790_000_000.0
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("", SessionFilter()),
+        ("--older-than 30d", SessionFilter(unused_since=NOW - 30 * DAY)),
+        ("--older-than=12h", SessionFilter(unused_since=NOW - DAY / 2)),
+        ("—older-than 2W", SessionFilter(unused_since=NOW - 14 * DAY)),
+        ("--OLDER-THAN 1d", SessionFilter(unused_since=NOW - DAY)),
+        ("--channel C0DEV", SessionFilter(channel="C0DEV")),
+        ("--channel #C0DEV", SessionFilter(channel="C0DEV")),
+        ("--channel <#C0DEV|dev>", SessionFilter(channel="C0DEV")),
+        ("--channel <#C0DEV|>", SessionFilter(channel="C0DEV")),
+        ("--channel here", SessionFilter(channel="C0HERE")),
+        ("--user <@U0BOB>", SessionFilter(owner="U0BOB")),
+        ("--user <@U0BOB|bob>", SessionFilter(owner="U0BOB")),
+        ("--user @U0BOB", SessionFilter(owner="U0BOB")),
+        ("--user me", SessionFilter(owner="U0ME")),
+        ("--model 'some model'", SessionFilter(model="some model")),
+        ("--keep 5", SessionFilter(keep_newest=5)),
+        (
+            "--keep 5 --user U0BOB --older-than 1w",
+            SessionFilter(owner="U0BOB", keep_newest=5, unused_since=NOW - 7 * DAY),
+        ),
+        (
+            "--older-than 1d --unused-since 1700000000.5",
+            SessionFilter(unused_since=1_700_000_000.5),
+        ),
+    ],
+)
+def test_words_mean_sessions(words: str, wanted: SessionFilter) -> None:
+    meant = narrowing(words, now=NOW, here="C0HERE", me="U0ME")
+    assert meant.wanted == wanted
+    assert meant.said == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("30d", "`30d` means"),
+        ("--old 30d", "`--old` means"),
+        ("--older-than", "needs something after it"),
+        ("--older-than --all", "needs something after it"),
+        ("--older-than=", "needs something after it"),
+        ("--older-than 30", "no length of time"),
+        ("--older-than -3d", "no length of time"),
+        ("--older-than 0d", "no length of time"),
+        ("--older-than 3y", "no length of time"),
+        ("--older-than 1.5d", "no length of time"),
+        ("--older-than ٣d", "no length of time"),
+        ("--older-than 9999999w", "no length of time"),
+        ("--older-than 99999999999999999999d", "no length of time"),
+        ("--unused-since 1800000000", "no time that has been"),
+        ("--unused-since yesterday", "no time that has been"),
+        ("--channel general", "which channel"),
+        ("--channel #general", "say `here`"),
+        ("--user bob", "say `me`"),
+        ("--user C0DEV", "who `C0DEV` is"),
+        ("--keep 0", "no number"),
+        ("--keep -1", "no number"),
+        ("--keep many", "no number"),
+        ("--keep 99999999999", "no number"),
+        ("--model " + "m" * 201, "too long"),
+        ("--keep 1 --keep 2", "there twice"),
+        ("--all --keep 2", "goes with nothing else"),
+        ("--all=yes", "means"),
+        ("--all --orphans", "goes with nothing else"),
+        ("--model 'gpt", "quotation mark"),
+    ],
+)
+def test_what_means_nothing_gets_a_sentence(words: str, sentence: str) -> None:
+    with pytest.raises(NotUnderstood) as error:
+        narrowing(words, now=NOW, here="C0HERE", me="U0ME")
+    assert sentence in error.value.sentence
+    assert len(error.value.sentence) < 400
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--all", "--orphans", "--older-than 30d", "--user U1B --channel C1C --keep 3 --model 'a b'"],
+)
+def test_a_button_means_the_same_later_and_nothing_that_was_used_meanwhile(words: str) -> None:
+    meant = narrowing(words, now=NOW)
+    again = narrowing(as_words(meant, at=NOW), now=NOW + 40 * DAY)
+    since = meant.wanted.unused_since
+    assert again.wanted.unused_since == (NOW if since is None else since)
+    assert again.wanted.owner == meant.wanted.owner
+    assert again.wanted.channel == meant.wanted.channel
+    assert again.wanted.model == meant.wanted.model
+    assert again.wanted.keep_newest == meant.wanted.keep_newest
+    assert (again.everything, again.orphans) == (meant.everything, meant.orphans)
+    assert again.said
+
+
+@given(st.text(max_size=200))
+def test_whatever_is_typed_means_something_or_gets_a_sentence(words: str) -> None:
+    with suppress(NotUnderstood):
+        assert narrowing(words, now=NOW).said == bool(words.strip())

@@ -1,0 +1,202 @@
+"""What is an order, and what is a question for the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.model import Message, Trigger
+from bot.orders.reading import Known, Said, read_message, read_words
+from bot.orders.verbs import NAMES, VERBS, Verb
+from bot.records import Form, Order
+from tests.contracts.messages import said
+
+KNOWN = Known(models=frozenset({"gpt-5", "claude-4.5"}), roles=frozenset({"review", "planning"}))
+
+ORDERS = [
+    ("help", "help", ""),
+    ("Help", "help", ""),
+    ("list", "sessions", ""),
+    ("sessions all page 2", "sessions", "all page 2"),
+    ("sessions 3", "sessions", "3"),
+    ("status s12", "status", "s12"),
+    ("new", "reset", ""),
+    ("reset", "reset", ""),
+    ("resume s12", "resume", "s12"),
+    ("stop", "stop", ""),
+    ("stop queue", "stop", "queue"),
+    ("model", "model", ""),
+    ("model gpt-5", "model", "gpt-5"),
+    ("model gpt-5 high for channel", "model", "gpt-5 high for channel"),
+    ("compare gpt-5 claude-4.5 what is a monad?", "compare", "gpt-5 claude-4.5 what is a monad?"),
+    ("compare gpt-5, claude-4.5 why?", "compare", "gpt-5, claude-4.5 why?"),
+    ("!title Why not?", "title", "Why not?"),
+    ("compare --open gpt-5 why?", "compare", "--open gpt-5 why?"),
+    ("ask: what is Python?", "ask", "what is Python?"),
+    ("!ask what is Python?", "ask", "what is Python?"),
+    ("fork", "fork", ""),
+    ("retry gpt-5", "retry", "gpt-5"),
+    ("rewind", "rewind", ""),
+    ("role review", "role", "review"),
+    ("title: My plans", "title", "My plans"),
+    ("!title My plans", "title", "My plans"),
+    ("title", "title", ""),
+    ("model gpt-nope high", "model", "gpt-nope high"),
+    ("retry o3", "retry", "o3"),
+    ("model high", "model", "high"),
+    ("model default for workspace", "model", "default for workspace"),
+    ("admin pause", "admin", "pause"),
+    ("history s12 2", "history", "s12 2"),
+    ("history page 2", "history", "page 2"),
+    ("export json", "export", "json"),
+    ("export json s12", "export", "json s12"),
+    ("usage month by channel", "usage", "month by channel"),
+    ("usage by me", "usage", "by me"),
+    ("quiet", "quiet", ""),
+    ("join", "join", ""),
+    ("admin cleanup --older-than 30d", "admin", "cleanup --older-than 30d"),
+    ("!help me please", "help", "me please"),
+    ("!sessions whatever this is", "sessions", "whatever this is"),
+    ("!reset\nnow", "reset", "now"),
+    ("!ask\nfirst line\nsecond line", "ask", "first line\nsecond line"),
+]
+
+QUESTIONS = [
+    "",
+    "!",
+    "! help",
+    "!!help",
+    "help me write a letter",
+    "list all countries of Europe",
+    "reset my password, how?",
+    "new ideas for a party?",
+    "resume of the meeting please, in three lines",
+    "stop the music",
+    "model a database for me",
+    "model trains",
+    "role models",
+    "retry logic",
+    "resume writing",
+    "title ideas for a talk about cats",
+    "ask Bob politely to come",
+    "admin pause between keystrokes",
+    "status: green",
+    "compare apples and pears",
+    "status of the project?",
+    "history of Rome",
+    "title ideas for my blog?",
+    "compare gpt-5.5 with its forerunner",
+    "export controls of the EU",
+    "usage of the word literally",
+    "quiet places in Paris",
+    "join these two tables",
+    "role models for children",
+    "admin rights on Windows, how?",
+    "delete s12",
+    "vote A",
+    "set model gpt-5",
+    "explain help",
+    "!unknown verb",
+    "/help",
+    "ask " + "x" * 10_000,
+    "!title " + "x" * 10_000,
+]
+
+
+def order_in(text: str, trigger: Trigger = Trigger.MENTION) -> Order | None:
+    read = read_message(said(2, root=1, text=text, trigger=trigger), KNOWN)
+    return read if isinstance(read, Order) else None
+
+
+@pytest.mark.parametrize(("text", "verb", "words"), ORDERS)
+@pytest.mark.parametrize("trigger", [Trigger.MENTION, Trigger.DIRECT])
+def test_a_sentence_that_is_nothing_but_an_order_is_one(
+    text: str, verb: str, words: str, trigger: Trigger
+) -> None:
+    order = order_in(text, trigger)
+    assert order is not None, "it was taken for a question"
+    assert (order.verb, order.words) == (verb, words)
+    assert (order.form, order.by, order.key) == (Form.MESSAGE, "U0ALICE", "Ev-C0GENERAL-2")
+    assert order.thread is not None
+    assert (order.thread.root_ts, order.ts) == ("1790000001.000000", "1790000002.000000")
+
+
+@pytest.mark.parametrize("text", QUESTIONS, ids=range(len(QUESTIONS)))
+@pytest.mark.parametrize("trigger", list(Trigger))
+def test_whatever_else_is_said_is_a_question_as_it_stands(text: str, trigger: Trigger) -> None:
+    message = said(2, root=1, text=text, trigger=trigger)
+    assert read_message(message, KNOWN) == message
+
+
+def test_without_a_mention_only_the_mark_makes_an_order() -> None:
+    assert order_in("reset", Trigger.FOLLOW_UP) is None
+    assert order_in("!reset", Trigger.FOLLOW_UP) is not None
+
+
+@pytest.mark.parametrize("trigger", [Trigger.ASIDE, Trigger.COMMAND, Trigger.MENU])
+def test_what_is_said_to_others_or_asked_otherwise_is_no_order(trigger: Trigger) -> None:
+    assert order_in("reset", trigger) is None
+    if trigger is not Trigger.MENU:
+        assert order_in("!reset", trigger) is None
+
+
+def test_a_model_that_nobody_knows_makes_no_comparison() -> None:
+    assert order_in("compare gpt-9 why?") is None
+    assert read_words("compare gpt-5 why?", Known(), Form.MESSAGE) is None
+
+
+def test_a_model_whose_name_is_a_pattern_is_taken_by_the_letter() -> None:
+    known = Known(models=frozenset({"a.*b", "(("}))
+    assert read_words("compare (( why?", known, Form.MESSAGE) is not None
+    assert read_words("compare aXXb why?", known, Form.MESSAGE) is None
+
+
+@pytest.mark.parametrize("verb", list(VERBS.values()), ids=lambda verb: verb.name)
+@pytest.mark.parametrize("form", [Form.COMMAND, Form.MESSAGE])
+def test_a_verb_is_known_in_the_forms_that_it_has_and_in_no_other(verb: Verb, form: Form) -> None:
+    read = read_words(f"!{verb.name} x", KNOWN, form)
+    assert read == (Said(verb=verb.name, words="x") if form in verb.forms else None)
+
+
+def test_a_command_with_free_words_is_known_as_what_goes_in_threads_only() -> None:
+    assert read_words("title Plans", KNOWN, Form.MESSAGE) is None
+    read = read_words("title Plans", KNOWN, Form.MESSAGE, commanded=True)
+    assert read == Said(verb="title", words="Plans")
+
+
+def test_a_question_that_begins_with_a_role_goes_to_the_session_of_the_role() -> None:
+    read = read_message(said(2, root=1, text="Review: is this right?"), KNOWN)
+    assert isinstance(read, Message)
+    assert (read.text, read.wish.role) == ("is this right?", "review")
+
+
+@pytest.mark.parametrize("text", ["review:", "review: \n", "review", "critic: hello", ": hello"])
+def test_what_only_looks_like_a_role_stays_as_it_is(text: str) -> None:
+    message = said(2, root=1, text=text)
+    assert read_message(message, KNOWN) == message
+
+
+def test_no_order_is_found_twice_in_a_role() -> None:
+    """`review: reset` is a question to the reviewer, whatever it asks."""
+    read = read_message(said(2, root=1, text="review: reset"), KNOWN)
+    assert isinstance(read, Message)
+    assert read.text == "reset"
+
+
+@given(
+    text=st.text()
+    | st.builds(
+        "{}{} {}".format, st.sampled_from(["", "!"]), st.sampled_from(sorted(NAMES)), st.text()
+    ),
+    trigger=st.sampled_from(Trigger),
+)
+def test_no_text_is_too_strange_to_be_read(text: str, trigger: Trigger) -> None:
+    message = replace(said(2, root=1, trigger=trigger), text=text)
+    read = read_message(message, KNOWN)
+    if isinstance(read, Order):
+        assert Form.MESSAGE in VERBS[read.verb].forms
+    else:
+        assert read.text in text

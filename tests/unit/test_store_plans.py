@@ -1,0 +1,217 @@
+"""How the database finds things: what happens at every message, and every page of a list, costs
+the same with a million turns and sessions on record as with a thousand."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from bot.model import ThreadKey
+from bot.records import SessionFilter, UsageBy
+from bot.store import (
+    choices,
+    comparisons,
+    listing,
+    orders,
+    remembering,
+    session_rows,
+    sessions,
+    telling,
+    turns,
+    usage,
+)
+from bot.store.schema import migrate
+
+HERE = ThreadKey(team="T0", channel="C0", root_ts="1.000000")
+
+AT_EVERY_MESSAGE = [
+    turns.CLAIM,
+    turns.RECOVER,
+    turns.RUNNING,
+    turns.RUNNING_IN,
+    turns.ALL_RUNNING,
+    turns.RUNNING_OF,
+    turns.WAITING,
+    turns.WAITING_IN,
+    turns.BY_ID,
+    turns.FIND,
+    turns.ANSWERED_ANEW,
+    telling.HEARD_BETWEEN,
+    telling.TURNS_TOLD,
+    telling.FIRST_ASKED,
+    telling.LAST_HEARD,
+    orders.GIVEN_AS,
+    orders.UNFINISHED,
+    orders.ORDERED_IN,
+    choices.QUIET,
+    choices.FOR_HOLDER,
+    choices.OF_TOPIC,
+    sessions.CURRENT,
+    sessions.CURRENTS,
+    sessions.BY_ID,
+    session_rows.BY_NUMBER,
+    remembering.PAGE,
+    remembering.ONE,
+    remembering.AFTER,
+    remembering.COUNT_AFTER,
+    comparisons.COMPARISON,
+    comparisons.CANDIDATES,
+    comparisons.SCORES,
+    usage.SINCE,
+]
+# Steps that go through something small: what is open, what was given along, what a subquery found.
+SMALL = (
+    "INDEX turns_waiting",
+    "INDEX turns_running",
+    "INDEX orders_unfinished",
+    "SCAN asked VIRTUAL TABLE",
+    "SCAN (subquery",
+    "SCAN newest",
+    "SCAN chain",
+    "SCAN c",
+    "SCAN CONSTANT ROW",
+)
+
+# (what is wanted, the index in whose order it is found)
+PAGES = [
+    (SessionFilter(), "sessions_by_use"),
+    (SessionFilter(set_aside=True, keep_newest=9), "sessions_by_use"),
+    (SessionFilter(copies=True), "sessions_by_use"),
+    (SessionFilter(owner="U0", copies=False), "sessions_of_owner (owner=?)"),
+    (SessionFilter(channel="C0", copies=False), "sessions_of_channel (channel=?)"),
+    (SessionFilter(model="gpt", copies=True), "sessions_of_model (last_model=?)"),
+    (SessionFilter(unused_since=5.0), "sessions_by_use (used<?)"),
+    (SessionFilter(owner="U0"), "sessions_of_owner (owner=?)"),
+    (SessionFilter(owner="U0", unused_since=5.0), "sessions_of_owner (owner=? AND used<?)"),
+    (SessionFilter(channel="C0", set_aside=False), "sessions_of_channel (channel=?)"),
+    (SessionFilter(model="gpt", keep_newest=9), "sessions_of_model (last_model=?)"),
+]
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        migrate(database)
+        yield database
+
+
+def plan(database: sqlite3.Connection, statement: str) -> list[str]:
+    """The steps in which a statement is carried out."""
+    values: dict[str, object] | tuple[object, ...] = (1,) * 6
+    if ":" in statement:
+        names = (
+            *("after", "asked", "before", "channel", "copies", "current", "event_id", "in"),
+            *("keep", "limit", "model", "most", "now", "offset", "owner", "per_user", "role"),
+            *("root_ts", "session", "since", "team", "text", "thread", "ts", "unused_since"),
+            "user",
+        )
+        values = dict.fromkeys(names, 1)
+    elif "?1" in statement:
+        values = (1,) * (1 + ("?2" in statement))
+    else:
+        values = (1,) * statement.count("?")
+    return [str(row[3]) for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+@pytest.mark.parametrize("statement", AT_EVERY_MESSAGE)
+def test_what_is_old_is_never_read_through(database: sqlite3.Connection, statement: str) -> None:
+    """Every table is searched, or walked along one of the partial indexes of what is open."""
+    steps = plan(database, statement)
+    assert steps
+    assert [s for s in steps if s.startswith("SCAN") and not any(it in s for it in SMALL)] == []
+
+
+def test_a_threads_newest_turns_are_found_in_their_order(database: sqlite3.Connection) -> None:
+    steps = plan(database, telling.TURNS_TOLD)
+    assert "SEARCH n USING INDEX turns_in_thread (thread=?)" in steps
+    assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("statement", [turns.CLAIM, turns.WAITING_IN])
+def test_what_waits_is_found_among_what_waits(database: sqlite3.Connection, statement: str) -> None:
+    steps = plan(database, statement)
+    assert not any("turns_in_thread" in step for step in steps), steps
+
+
+@pytest.mark.parametrize(("wanted", "index"), PAGES)
+def test_a_page_of_sessions_is_found_in_its_order(
+    database: sqlite3.Connection, wanted: SessionFilter, index: str
+) -> None:
+    """Nothing is sorted but the page itself, and only what is on it is looked up."""
+    steps = plan(database, listing.page_query(wanted))
+    assert any(f"COVERING INDEX {index}" in step for step in steps), steps
+    sorted_ = [number for number, step in enumerate(steps) if "TEMP B-TREE" in step]
+    assert sorted_ in ([], [len(steps) - 1]), steps
+    assert [s for s in steps if s.startswith("SCAN") and f"INDEX {index}" not in s] == []
+
+
+@pytest.mark.parametrize(("wanted", "index"), PAGES)
+def test_sessions_are_added_up_from_an_index_alone(
+    database: sqlite3.Connection, wanted: SessionFilter, index: str
+) -> None:
+    steps = plan(database, listing.totals_query(wanted))
+    assert any(f"COVERING INDEX {index}" in step for step in steps), steps
+    assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (SessionFilter(thread=HERE, owner="U0"), "sessions_of_thread (thread=?)"),
+        (SessionFilter(owner="U0", channel="C0", model="gpt"), "sessions_of_owner (owner=?)"),
+        (SessionFilter(channel="C0", model="gpt", role=""), "sessions_of_channel (channel=?)"),
+    ],
+)
+def test_sessions_are_searched_by_what_narrows_most(
+    database: sqlite3.Connection, wanted: SessionFilter, index: str
+) -> None:
+    for query in (listing.page_query, listing.count_query, listing.totals_query):
+        steps = plan(database, query(wanted))
+        assert any(f"INDEX {index}" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("by", list(UsageBy))
+@pytest.mark.parametrize(
+    ("thread", "user", "channel", "index"),
+    [
+        (False, False, False, "COVERING INDEX turns_asked (prompted>?)"),
+        (False, False, True, "COVERING INDEX turns_asked (prompted>?)"),
+        (False, True, False, "COVERING INDEX turns_asked_by (user=? AND prompted>?)"),
+        (True, False, False, "(thread=?"),
+    ],
+)
+def test_usage_reads_its_time_only(
+    database: sqlite3.Connection, by: UsageBy, thread: bool, user: bool, channel: bool, index: str
+) -> None:
+    query = usage.usage_query(by, thread=thread, user=user, channel=channel)
+    steps = plan(database, query)
+    assert any(index in step for step in steps), steps
+
+
+def test_the_audit_cannot_be_changed_even_by_hand(database: sqlite3.Connection) -> None:
+    add = "INTO audit (id, at, by, act, target, detail) VALUES (1, 0.0, 'U0', ?, '', '')"
+    database.execute(f"INSERT {add}", ("admin pause",))
+    for tampering in (
+        "UPDATE audit SET by = 'U1'",
+        "DELETE FROM audit",
+        f"INSERT OR REPLACE {add.replace('?', '0')}",
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match="audit"):
+            database.execute(tampering)
+    assert database.execute("SELECT by, act FROM audit").fetchall() == [("U0", "admin pause")]
+
+
+def test_the_database_itself_holds_to_one_current_session(database: sqlite3.Connection) -> None:
+    database.execute("INSERT INTO threads VALUES (1, 'T0', 'C0', '1.000000', 0, 1, 0.0)")
+    add = """
+        INSERT INTO sessions (id, thread, channel, role, current, owner, title, origin, created,
+                              used)
+        VALUES (?, 1, 'C0', ?, ?, 'U0', '', 'thread', 0.0, 0.0)
+    """
+    for session_id, role, current in (("a", "", 1), ("b", "", 0), ("c", "", 0), ("d", "x", 1)):
+        database.execute(add, (session_id, role, current))
+    with pytest.raises(sqlite3.IntegrityError):
+        database.execute(add, ("e", "", 1))
