@@ -18,11 +18,12 @@ from bot.feet import foot_of
 from bot.model import Ending, ThreadKey, Turn, TurnState
 from bot.ports import AgentSession, Clock, Reply, Store
 from bot.quoting import Quoting
-from bot.records import SessionRecord
+from bot.records import Remembered, SessionRecord
 from bot.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
+_MOST_AGAINS: Final = 100
 _MOST_MOVES: Final = 3
 """So often a turn follows what becomes of its session while it waits for it."""
 
@@ -70,7 +71,9 @@ class Answering:
     async def foot(self, turn: Turn, ending: Ending) -> Foot | None:
         """What can be done with the answer; with a comparison, as it is on record."""
         if not turn.message.wish.compare:
-            return foot_of(turn, ending.state)
+            return foot_of(turn, ending)
+        if ending.state not in (TurnState.DONE, TurnState.STOPPED):
+            return None
         try:
             return await self._comparing.foot(turn)
         except StoreError as error:
@@ -147,6 +150,7 @@ class Answering:
 
         async def taken(event: str) -> None:
             await self._store.remember(turn, record.number, event)
+            self._quoting.told(turn, record)
 
         again = turn.message.wish.again
         if session.blank and record.asked:
@@ -175,13 +179,25 @@ class Answering:
         """Cut the session's history to before a turn that is to be asked anew: because somebody
         wants another answer, or because a restart came between its prompt and its answer. Done
         again after a restart it changes nothing more: the runtime goes first, then the record."""
-        before = await self._store.recall(record.number, turn)
+        before = await self._first_remembered(turn, record)
         if before is None:
             return record
         await session.forget_from(before.event)
-        forgotten = await self._store.forget(record.number, turn)
+        forgotten = await self._store.forget(record.number, before.turn)
         log.info("session %s forgets %d turns to answer one anew", record.id, len(forgotten))
         return await self._store.session(record.number) or record
+
+    async def _first_remembered(self, turn: int, record: SessionRecord) -> Remembered | None:
+        """The earliest that a session remembers of a turn and of those that it was to answer anew:
+        where a restart came between forgetting and asking, the one before may still be there."""
+        first = None
+        for _ in range(_MOST_AGAINS):
+            first = await self._store.recall(record.number, turn) or first
+            asked = await self._store.turn(turn)
+            if asked is None or not asked.message.wish.again:
+                break
+            turn = asked.message.wish.again
+        return first
 
     async def _compare(
         self, turn: Turn, record: SessionRecord, underway: Underway

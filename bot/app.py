@@ -28,6 +28,7 @@ from bot.limits import Limits
 from bot.locks import folder_of_sessions
 from bot.orders import words
 from bot.orders.access import Access, Doorkeeping
+from bot.orders.admin_pausing import is_paused
 from bot.orders.desk import Desk
 from bot.orders.gate import Gate
 from bot.orders.home import HomePage
@@ -37,7 +38,6 @@ from bot.orders.verbs import NAMES
 from bot.ports import Clock, Store
 from bot.prewarming import Prewarming
 from bot.quoting import Quoting
-from bot.records import Scope, Topic
 from bot.roles import load_roles
 from bot.sessions import Sessions
 from bot.slack import surface
@@ -129,7 +129,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     gate = Gate(access, limits)
     prewarming = Prewarming(store, world.sessions, world.choosing)
     opened.push_async_callback(prewarming.close)
-    workspace = SlackWorkspace(world.client, clock, note_part=store.note_part)
+    workspace = SlackWorkspace(world.client, clock, note_part=store.note_part, us=world.us)
     turns = Turns(
         store,
         workspace,
@@ -214,7 +214,10 @@ def _answering(world: _World) -> Answering:
     return Answering(
         *(store, sessions, world.clock),
         choosing=choosing,
-        quoting=Quoting(store, world.slack.listening, most=world.settings.context_messages),
+        quoting=Quoting(
+            *(store, world.slack.listening, world.slack.people),
+            most=world.settings.context_messages,
+        ),
         comparing=Comparing(
             *(store, world.agent, sessions, choosing, world.clock),
             turn_seconds=world.settings.turn_seconds,
@@ -225,8 +228,7 @@ def _answering(world: _World) -> Answering:
 
 async def _take_up(world: _World, inbox: Inbox) -> None:
     """Begin as the bot was left: paused, if it was. Raises `StoreError`."""
-    choices = await world.store.choices([(Scope.WORKSPACE, world.us.team)])
-    if any(choice.topic is Topic.PAUSED for choice in choices):
+    if await is_paused(world.store, world.us.team):
         log.warning("paused by somebody in charge: messages are taken, and wait")
         inbox.pause()
 

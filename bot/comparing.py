@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.answer import Answer
@@ -145,15 +145,7 @@ class Comparing:
         except TimeoutError:
             log.warning("model %s took too long in a comparison", copy.model)
             failed = AGENT_SENTENCES[AgentFault.ENDLESS]
-        spent = cost.spent
-        spent = Spent(
-            model=copy.model,
-            input_tokens=spent.input_tokens,
-            output_tokens=spent.output_tokens,
-            seconds=spent.seconds,
-            context_tokens=spent.context_tokens,
-            context_limit=spent.context_limit,
-        )
+        spent = replace(cost.spent, model=copy.model)
         candidate = Candidate(
             label=label, session=copy.number, spent=spent, answer=answer.text, failed=failed
         )

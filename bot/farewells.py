@@ -10,7 +10,7 @@ from typing import Final
 from bot.cards import Card
 from bot.errors import SlackError
 from bot.ports import Board
-from bot.records import MAIN, Origin, SessionRecord
+from bot.records import MAIN, SessionRecord
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Farewells:
     async def tell(self, gone: Sequence[SessionRecord]) -> None:
         """Tell the threads whose current session has gone. Slack's trouble is nobody else's."""
         for session in gone:
-            if not session.current or session.origin is Origin.COMPARISON or not session.asked:
+            if not session.current or not session.asked:
                 continue
             if self._left <= 0:
                 self.untold += 1

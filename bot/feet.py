@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.cards import Foot, Press
-from bot.model import Turn, TurnState
+from bot.model import Ending, Turn, TurnState
 from bot.records import Candidate
 
 AGAIN: Final = "Ask again"
@@ -24,17 +24,17 @@ KEEP_SURE: Final = (
 )
 
 
-def foot_of(turn: Turn, state: TurnState) -> Foot | None:
+def foot_of(turn: Turn, ending: Ending) -> Foot | None:
     """What stands under the reply of a turn that ends so; None where nothing can be done."""
 
     def press(label: str, verb: str, confirm: str = "") -> Press:
         return Press(label=label, verb=verb, turn=turn.id, confirm=confirm)
 
-    if state in (TurnState.REFUSED, TurnState.WITHDRAWN):
+    if ending.state in (TurnState.REFUSED, TurnState.WITHDRAWN):
         return None
     again = press(AGAIN, "retry")
     about = (press(STATUS, "status"), press(HISTORY, "history"), press(EXPORT, "export"))
-    if state in (TurnState.DONE, TurnState.STOPPED):
+    if ending.state in (TurnState.DONE, TurnState.STOPPED) and ending.answer:
         rewind = press(REWIND, "rewind", REWIND_SURE)
         return Foot(presses=(again, press(FORK, "fork")), menu=(rewind, *about))
     return Foot(presses=(again,), menu=about)

@@ -167,7 +167,8 @@ class Inbox:
             return True
         if wish.role:
             # It began with the name of the role that it is for.
-            text = text.partition(":")[2].strip() or text
+            role, _, asked = text.partition(":")
+            text = asked.strip() if role.strip().casefold() == wish.role and asked.strip() else text
         if turn.state is TurnState.WITHDRAWN or turn.message.text == text:
             return True
         taken = await self._store.reword(turn, text)

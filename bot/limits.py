@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.ports import Clock, Store
-from bot.records import Choice, Scope, Topic
+from bot.records import YES, Choice, Scope, Topic
 
 DAY_SECONDS: Final = 86_400
 MOST_A_DAY: Final = 100_000
-YES: Final = "yes"
 
 BLOCKED: Final = (
     "Sorry, I may not answer you just now. Please ask the people who are in charge of me."

@@ -3,19 +3,24 @@
 The runtime notes in each open session's folder which process has it open, and takes the note back
 when it closes the session. A killed one does not (measured, CLI 1.0.102: `inuse.13895.lock` with
 the process id in it, and an empty `inuse.13895.hold`), and the note stays until that session is
-asked again. They hold nothing up, they only add up.
+asked again. They hold nothing up, they only add up. So do the locks that it works on sessions
+under (`.session-operation-locks/<id>.lock`, empty), which outlive their sessions.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 _MARK: Final = re.compile(r"inuse\.([0-9]{1,10})\.(?:lock|hold)", re.ASCII)
+_OPERATIONS: Final = ".session-operation-locks"
+_OLD_SECONDS: Final = 3_600.0
+"""So old is a lock without a session left behind, and not of one that is being made."""
 _MOST: Final = 200_000
 """Folders looked at in one go."""
 
@@ -26,7 +31,7 @@ def folder_of_sessions(data_dir: Path) -> Path:
 
 
 def count_stale(sessions: Path) -> int:
-    """How many sessions a dead process is noted to have open."""
+    """How many sessions are noted as in use by what is gone, or are gone themselves."""
     return sum(_is_lock(mark) for mark in _stale(sessions))
 
 
@@ -50,7 +55,19 @@ def _stale(sessions: Path) -> list[Path]:
             living[pid] = _lives(pid)
         if not living[pid]:
             stale.append(mark)
-    return stale
+    return [*stale, *_left_behind(sessions)]
+
+
+def _left_behind(sessions: Path) -> Iterator[Path]:
+    """The locks of sessions that are gone."""
+    old = time.time() - _OLD_SECONDS
+    with suppress(OSError), os.scandir(sessions / _OPERATIONS) as locks:
+        for _, lock in zip(range(_MOST), locks, strict=False):
+            session, ending = lock.name.removesuffix(".lock"), lock.name[-5:]
+            with suppress(OSError):
+                gone = ending == ".lock" and not (sessions / session).exists()
+                if gone and lock.stat(follow_symlinks=False).st_mtime < old:
+                    yield Path(lock.path)
 
 
 def _is_lock(mark: Path) -> bool:

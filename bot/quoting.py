@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bot.errors import SlackError
 from bot.model import Message, Turn, storable
-from bot.ports import Earlier, Listening, Said, Store
+from bot.people import Kind
+from bot.ports import Earlier, Listening, People, Said, Store
 from bot.records import SessionRecord, Told
 
 log = logging.getLogger(__name__)
@@ -50,10 +52,11 @@ QUESTION: Final = "The message that you are asked now:"
 class Quoting:
     """Makes the prompt of a turn out of its message."""
 
-    def __init__(self, store: Store, listening: Listening, *, most: int) -> None:
+    def __init__(self, store: Store, listening: Listening, people: People, *, most: int) -> None:
         """`most` messages come along at most, besides the root; with 0 none ever does."""
         self._store = store
         self._listening = listening
+        self._people = people
         self._most = most
         self._looked: set[int] = set()
         """The sessions whose threads have been looked at since the bot began to run."""
@@ -72,8 +75,39 @@ class Quoting:
         except SlackError as error:
             log.warning("what was said before could not be read: %s", error)
             return f"{NOT_READ}\n\n{QUESTION}\n{message.text}"
-        quoted = quote(_to_tell(earlier, await self._store.told_otherwise(session)))
+        told = await self._store.told_otherwise(session)
+        quoted = quote(_to_tell(await self._by_who_asked(earlier, told), told))
         return f"{quoted}\n\n{QUESTION}\n{message.text}" if quoted else message.text
+
+    async def _by_who_asked(self, earlier: Earlier, told: Told) -> Earlier:
+        """What the bot put into the thread for somebody who asked by command is theirs."""
+        names = {user: await self._who(user) for user, _ in told.questions.values()}
+
+        def theirs(said: Said) -> Said:
+            if said.ts not in told.questions:
+                return said
+            user, text = told.questions[said.ts]
+            name, kind = names[user]
+            return replace(said, user=user, name=name, kind=kind, text=text, ours=False)
+
+        return Earlier(
+            root=None if earlier.root is None else theirs(earlier.root),
+            newest=tuple(map(theirs, earlier.newest)),
+            left_out=earlier.left_out,
+        )
+
+    async def _who(self, user: str) -> tuple[str, Kind]:
+        try:
+            person = await self._people.person(user)
+        except SlackError as error:
+            log.info("who asked by command could not be looked up: %s", error)
+            return user, Kind.MEMBER
+        return person.name, person.kind
+
+    def told(self, turn: Turn, session: SessionRecord) -> None:
+        """The session has taken the prompt of a turn: it knows what was said up to there."""
+        if not turn.message.wish.again:
+            self._looked.add(session.number)
 
     async def _asked(self, message: Message) -> Message:
         """The message as it was asked first: where it is answered anew, what was said since then
@@ -87,7 +121,6 @@ class Quoting:
 
     async def _missed_some(self, asked: Message, session: SessionRecord) -> bool:
         first = session.number not in self._looked
-        self._looked.add(session.number)
         if not self._most or asked.starts_thread:
             return False
         # Not everything has been heard: what was said before the bot came, or while it was away.

@@ -8,7 +8,7 @@ others are set aside and can be taken up again.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -166,6 +166,9 @@ class Told:
     answers: frozenset[str]
     """Replies of turns that were asked of the thread's sessions of other roles, or of one that is
     gone; comparisons left out. Of what the bot itself wrote, only these are worth telling."""
+    questions: Mapping[str, tuple[str, str]]
+    """Messages by which the bot put somebody's question into the thread (asked by command), that
+    the session was not asked: who asked it (a user id), and what."""
 
 
 # Choices -----------------------------------------------------------------------------------------
@@ -192,6 +195,10 @@ class Topic(StrEnum):
     QUOTA = "quota"
     """Turns a day."""
     PAUSED = "paused"
+
+
+YES: Final = "yes"
+"""The value of a choice that is made or not: quiet, blocked, paused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,8 +296,6 @@ class Form(StrEnum):
     """By a button, a menu or a list under a message."""
     HOME = "home"
     """By a button or a list on the Home tab."""
-    SHELL = "shell"
-    """By `threadpilot sessions` on the machine itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

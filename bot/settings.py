@@ -132,7 +132,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="MAX_SESSIONS",
-        meaning="How many sessions stay live; each costs about 4 MB. Others are resumed on need.",
+        meaning="How many sessions stay live, about 4 MB each; a comparison takes one a model.",
         default="50",
     ),
     Setting(

@@ -24,7 +24,7 @@ from bot.records import SessionFilter, SessionRecord
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 60.0
-RENEW_WITHIN: Final = 30.0
+RENEW_WITHIN: Final = 5.0
 """Seconds in which running turns may end before the runtime is started anew; new ones wait."""
 RENEW_EVERY: Final = 600.0
 TIDY_EVERY: Final = 3_600.0

@@ -6,14 +6,14 @@ import re
 from typing import Final
 
 from bot.cards import Card, Line, Outcome, Press, told
-from bot.limits import MOST_A_DAY, YES, Limit, Limits
+from bot.limits import MOST_A_DAY, Limit, Limits
 from bot.orders import words_admin as words
 from bot.orders.desk import Asked
 from bot.orders.names import Names
 from bot.orders.paging import Pages, page_in, pager
 from bot.orders.told import clipped, many, one_line
 from bot.ports import Clock, Store
-from bot.records import Choice, Scope, Topic
+from bot.records import YES, Choice, Scope, Topic
 
 VERB: Final = "admin"
 PAGE_SIZE: Final = 8

@@ -13,10 +13,9 @@ from bot.orders import words_admin as words
 from bot.orders.desk import Asked
 from bot.orders.errands import Errands
 from bot.orders.told import many
-from bot.ports import Board, Clock, Store
-from bot.records import Choice, Scope, Topic
+from bot.ports import Board, ChoiceStore, Clock, Store
+from bot.records import YES, Choice, Scope, Topic
 
-YES: Final = "yes"
 DRAIN_SECONDS: Final = 3_600.0
 """How long a drain is watched: twice as long as a turn may take."""
 _DRAIN: Final = "drain"
@@ -60,7 +59,7 @@ class PausingOrders:
 
     async def pause(self, asked: Asked) -> Outcome:
         team, by = asked.order.team, asked.person.user
-        was = await self._persisted(team)
+        was = await is_paused(self._store, team)
         if was and self._pausing.paused:
             return told(words.WAS_PAUSED)
         await self._store.audit(by, "admin pause", team)
@@ -79,7 +78,7 @@ class PausingOrders:
 
     async def resume(self, asked: Asked) -> Outcome:
         team = asked.order.team
-        if not await self._persisted(team) and not self._pausing.paused:
+        if not await is_paused(self._store, team) and not self._pausing.paused:
             return told(words.WAS_GOING_ON)
         await self._store.audit(asked.person.user, "admin resume", team)
         await self._store.unchoose(Scope.WORKSPACE, team, Topic.PAUSED)
@@ -105,6 +104,9 @@ class PausingOrders:
             sentence = words.NOT_DRAINED.format(minutes=int(DRAIN_SECONDS // 60))
         await self._board.begin(await self._board.direct(by), Card(text=sentence))
 
-    async def _persisted(self, team: str) -> bool:
-        choices = await self._store.choices([(Scope.WORKSPACE, team)])
-        return any(choice.topic is Topic.PAUSED and choice.value == YES for choice in choices)
+
+async def is_paused(store: ChoiceStore, team: str) -> bool:
+    """Whether somebody in charge has paused the bot, and nobody has let it go on. Raises
+    `StoreError`."""
+    choices = await store.choices([(Scope.WORKSPACE, team)])
+    return any(choice.topic is Topic.PAUSED and choice.value == YES for choice in choices)

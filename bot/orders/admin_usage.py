@@ -15,6 +15,7 @@ from bot.orders.desk import Asked
 from bot.orders.names import Names
 from bot.orders.paging import Pages, page_in, pager
 from bot.orders.seeing import seen_of
+from bot.orders.spending import PERIOD_SECONDS
 from bot.orders.told import age, count, many
 from bot.orders.verbs import PERIODS
 from bot.ports import Clock, People, Store
@@ -22,8 +23,6 @@ from bot.records import Scope, SessionFilter, Topic, UsageBy, UsageRow
 
 VERB: Final = "admin"
 PAGE_SIZE: Final = 8
-_DAY: Final = 86_400.0
-_SECONDS: Final = {"day": _DAY, "week": 7 * _DAY, "month": 30 * _DAY}
 _BY: Final = {
     "people": UsageBy.PERSON,
     "channel": UsageBy.CHANNEL,
@@ -54,7 +53,7 @@ class UsageOrders:
         if found is None:
             return told(words.USAGE_HOW)
         period, by = (found["period"] or "week").casefold(), (found["by"] or "people").casefold()
-        since = self._clock.now() - _SECONDS[period]
+        since = self._clock.now() - PERIOD_SECONDS[period]
         rows = await self._store.usage(_BY[by], since, most=_MOST_ROWS)
         presses = [
             Press(label=each.capitalize(), verb=VERB, words=f"usage {period} by {each}")
@@ -77,7 +76,9 @@ class UsageOrders:
         if wished is None:
             return told(words.USERS_HOW)
         now = self._clock.now()
-        rows = await self._store.usage(UsageBy.PERSON, now - _SECONDS["month"], most=_MOST_PEOPLE)
+        rows = await self._store.usage(
+            UsageBy.PERSON, now - PERIOD_SECONDS["month"], most=_MOST_PEOPLE
+        )
         blocked = [each.holder for each in await self._store.choices_of(Topic.BLOCKED)]
         idle = sorted(set(blocked) - {row.name for row in rows})
         rows = [*rows, *(_nothing_used(user) for user in idle)]

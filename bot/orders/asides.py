@@ -30,6 +30,8 @@ ANSWER_MOST: Final = 11_000
 _QUOTED: Final = 500
 AT_ONCE: Final = 4
 """So many side questions are asked at once, in all; more wait their turn."""
+_BLANK: Final = "aside-"
+"""How the id of a session begins that is made for one side question and knows nothing."""
 WAIT_SECONDS: Final = 30.0
 """How long a side question waits for its turn before it is told that there are too many."""
 DELETE_SECONDS: Final = 10.0
@@ -133,6 +135,8 @@ class Asides:
         owner = asked.person.user
         chosen = await self._choosing.chosen(asked.session, asked.place, owner=owner)
         async with self._copy(asked) as copy, self._pool.held(copy, chosen.setup) as session:
+            if session.blank and not copy.startswith(_BLANK):
+                raise AgentError(AgentFault.RUNTIME, f"the copy {copy} is gone")
             answer = await session.aside(question)
         return answer.strip()
 
@@ -146,7 +150,7 @@ class Asides:
             except AgentError as error:
                 if error.fault is not AgentFault.NO_SESSION:
                     raise
-        copy = copy or f"aside-{uuid.uuid4()}"
+        copy = copy or f"{_BLANK}{uuid.uuid4()}"
         try:
             yield copy
         finally:

@@ -53,7 +53,11 @@ class Branching:
             return told(words.OTHER_SESSION if asked.order.turn else words.NOTHING_BEFORE)
         session, turn = found
         chosen = await self._choosing.chosen(session, thread)
+        if session.owner != asked.person.user:
+            await self._store.audit(asked.person.user, "rewind", session.handle)
         async with self._sessions.held(session.id, chosen.setup) as live:
+            if await self._store.running(thread) is not None:
+                return told(words.BUSY)
             await live.forget_from(turn.event)
             # What is to be forgotten must not come along with the next question.
             forgotten = await self._store.forget(session.number, turn.turn, told=True)
@@ -108,6 +112,8 @@ class Branching:
         await self._store.make_thread(thread, frozenset({asked.person.user}))
         await self._store.take_up(copy.number, thread)
         text = words.FORKED_UPTO if upto is not None else words.FORKED
+        if source.role:
+            text = f"{text} {_how_to_go_on(source.role)}"
         return Outcome(card=Card(text=text, link=thread), public=asked.place is not None)
 
     async def _copied(
@@ -157,9 +163,13 @@ class Branching:
         if upto is not None:
             text = words.FORK_ROOT_UPTO.format(name=name, question=shown(upto.text))
         origin = Line(text=words.FORK_ORIGIN, link=source.thread)
-        card = Card(text=text, lines=(origin,), small=words.FORK_HINT)
+        card = Card(text=text, lines=(origin,), small=_how_to_go_on(source.role))
         root = await self._board.begin(source.thread.channel, card)
         return ThreadKey(team=source.thread.team, channel=source.thread.channel, root_ts=root)
+
+
+def _how_to_go_on(role: str) -> str:
+    return words.FORK_HINT_ROLE.format(role=role) if role else words.FORK_HINT
 
 
 async def last_of(store: Store, session: SessionRecord | None) -> Remembered | None:

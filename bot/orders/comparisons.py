@@ -125,14 +125,14 @@ class Comparisons:
         return told(sentence.format(label=label))
 
     async def reveal(self, asked: Asked) -> Outcome:
-        """Tell the whole thread which model gave which answer."""
+        """Tell which model gave which answer: the whole thread, the first time."""
         comparison = await self._meant(asked)
         if comparison is None:
             return told(words.NO_SUCH_COMPARISON)
-        if not await self._store.reveal(comparison.turn):
-            return told(words.REVEALED_ALREADY)
+        fresh = await self._store.reveal(comparison.turn)
         lines = tuple(_line(comparison, candidate) for candidate in comparison.candidates)
-        return Outcome(card=Card(text=words.REVEALED, lines=lines), public=True)
+        # Shown again it is for who asks alone: also where the first time did not come to be shown.
+        return Outcome(card=Card(text=words.REVEALED, lines=lines), public=fresh)
 
     async def keep(self, asked: Asked) -> Outcome:
         """Go on with the copy that gave an answer; the other copies are deleted."""

@@ -11,9 +11,7 @@ from bot.orders import words_threads as say
 from bot.orders.desk import Asked, Handler
 from bot.orders.telling import how_it_goes
 from bot.ports import ChoiceStore, Clock
-from bot.records import Choice, Scope, Topic
-
-YES = "yes"
+from bot.records import YES, Choice, Scope, Topic
 
 
 async def is_quiet(store: ChoiceStore, thread: ThreadKey) -> bool:

@@ -58,7 +58,7 @@ class Retrying:
         refused = await self._not_remembered(turn, session)
         if refused is not None:
             return refused
-        later = await self._store.asked_after(session.number, turn.id) if session else 0
+        later = await self._later(turn, session)
         if later and not asked.standings & ANSWERING_FOR:
             return told(words.FORGETS_OTHERS.format(count=later))
         if later and not asked.words.startswith(_SURE):
@@ -67,6 +67,23 @@ class Retrying:
         if accepted.acceptance is Acceptance.FULL:
             return told(words.FULL)
         return told(words.AGAIN_WITH.format(model=model) if model else words.AGAIN)
+
+    async def _later(self, turn: Turn, session: SessionRecord | None) -> int:
+        """How many turns would be forgotten with this one: those that its session was asked after
+        it, and those that it will have been asked until then."""
+        if session is None or await self._store.recall(session.number, turn.id) is None:
+            return 0
+        thread = turn.message.thread
+        running = await self._store.running(thread)
+        coming = [*([running] if running is not None else []), *await self._store.waiting(thread)]
+        asked = [
+            each
+            for each in coming
+            if each.message.wish.role == session.role
+            and not each.message.wish.compare
+            and await self._store.recall(session.number, each.id) is None
+        ]
+        return await self._store.asked_after(session.number, turn.id) + len(asked)
 
     def _unknown(self, name: str) -> str:
         models = enumerated(self._choosing.offered) or words.NO_MODELS
@@ -96,7 +113,8 @@ class Retrying:
     async def _not_remembered(self, turn: Turn, session: SessionRecord | None) -> Outcome | None:
         """Why the thread's session cannot answer a turn anew that it was not asked. One that it
         has no answer to it can be asked all the same."""
-        if turn.state not in (TurnState.DONE, TurnState.STOPPED):
+        answered = turn.ending is not None and bool(turn.ending.answer)
+        if turn.state is not TurnState.DONE and not (turn.state is TurnState.STOPPED and answered):
             return None
         if session is None or await self._store.recall(session.number, turn.id) is None:
             return told(words.OTHER_SESSION)

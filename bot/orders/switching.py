@@ -1,7 +1,6 @@
 """Orders that change which session a thread goes on with: `reset`, `resume`; and `delete`.
 
-Sessions stay in the channel they belong to: nothing of one place may be told in another. Only what
-somebody said to the bot in their own direct messages they may take along.
+Sessions stay in the channel they belong to: nothing of one place may be told in another.
 """
 
 from __future__ import annotations
@@ -240,7 +239,7 @@ def _why_not(
         return say.RESUME_PRESENT.format(handle=session.handle)
     if blind(session):
         return say.RESUME_COPY.format(handle=session.handle)
-    if not _may_go_to(place, session, user):
+    if (session.thread.team, session.thread.channel) != (place.team, place.channel):
         return say.RESUME_OTHER_CHANNEL.format(handle=session.handle)
     if present is not None and present.owner != user and not asked.in_charge:
         return say.RESUME_NOT_YOURS
@@ -249,17 +248,8 @@ def _why_not(
     return ""
 
 
-def _may_go_to(place: ThreadKey, session: SessionRecord, user: str) -> bool:
-    """Whether nothing is told in a place by taking a session there that belongs elsewhere."""
-    if (session.thread.team, session.thread.channel) == (place.team, place.channel):
-        return True
-    return session.thread.channel.startswith("D") and session.owner == user
-
-
 def _resumed(session: SessionRecord, present: SessionRecord | None) -> str:
-    # The title of what was said in direct messages is not told elsewhere.
-    named = bool(session.title) and not session.thread.channel.startswith("D")
-    done = say.RESUME_DONE_NAMED if named else say.RESUME_DONE
+    done = say.RESUME_DONE_NAMED if session.title else say.RESUME_DONE
     turns = many(session.turns, "turn")
     sentence = done.format(handle=session.handle, title=titled(session), turns=turns)
     if present is None:

@@ -51,6 +51,9 @@ FORK_ROOT: Final = "{name} goes on here from another thread: I know what was sai
 FORK_ROOT_UPTO: Final = "{name} goes on here from another thread: I know it up to “{question}”."
 FORK_ORIGIN: Final = "The thread that it comes from"
 FORK_HINT: Final = "Write in this thread to go on. The other thread stays as it is."
+FORK_HINT_ROLE: Final = (
+    "Write `{role}: …` in the new thread to go on with it. The other thread stays as it is."
+)
 FORKED: Final = "Here is the new thread. It knows everything up to here."
 FORKED_UPTO: Final = "Here is the new thread. It knows everything up to that answer."
 
@@ -66,7 +69,6 @@ NO_SUCH_COMPARISON: Final = "That comparison is over: there is nothing to vote o
 VOTED: Final = "Your vote for {label} counts. You can change it until the models are shown."
 VOTED_OPEN: Final = "Your vote for {label} counts."
 NO_VOTE: Final = "The models are shown already, so no more votes are taken."
-REVEALED_ALREADY: Final = "The models are shown already, further down in this thread."
 NOT_HERE: Final = "I'm not in this conversation yet. Invite me, then ask again."
 REVEALED: Final = "Which model said what:"
 CANDIDATE: Final = "{label}: {model}"

@@ -112,7 +112,7 @@ class OrderStore(Protocol):
         ...
 
     async def unfinished_orders(self) -> Sequence[Order]:
-        """For the start: what was not carried out, or nobody was told; the oldest 1,000. Each
+        """For the start: what was not carried out, or nobody was told; the oldest 400. Each
         stays unfinished until `finish_order`."""
         ...
 

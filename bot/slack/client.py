@@ -1,4 +1,4 @@
-"""A workspace's client with what replies need to know: who the bot is, and what a thread says."""
+"""A workspace's client with what a thread says, page by page."""
 
 from __future__ import annotations
 
@@ -20,14 +20,6 @@ class Client:
     def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
         self.web = web
         self.calls = calls
-        self._bot_id: str | None = None
-
-    async def bot_id(self) -> str:
-        """The id under which the bot's own messages appear; asked once."""
-        if self._bot_id is None:
-            answer = await self.calls(self.web.auth_test)
-            self._bot_id = str(answer.get("bot_id", ""))
-        return self._bot_id
 
     async def replies(
         self, thread: ThreadKey, *, oldest: str | None = None, latest: str | None = None

@@ -281,7 +281,7 @@ class Delivering:
                 await self._messages.end(old)
             await self._messages.note(old)
         missed = await self._messages.missed()
-        found = sorted([*(part.ts for part in self._earlier), *missed], key=order)
+        found = sorted({*(part.ts for part in self._earlier), *missed}, key=order)
         if found:
             self._go_on_by_edits("an earlier run of this turn had begun the answer")
         for number, ts in enumerate(found):

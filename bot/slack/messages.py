@@ -18,6 +18,7 @@ from bot.ports import Clock
 from bot.slack.calls import CALL_SECONDS, PATIENCE, CallError
 from bot.slack.cards import FALLBACK_CHARS
 from bot.slack.client import Client, order
+from bot.slack.events import Identity
 from bot.slack.inert import clipped
 from bot.slack.readable import escaped
 
@@ -62,8 +63,11 @@ class Shown:
 class Messages:
     """What can be done with the messages of one turn's reply. Everything raises `CallError`."""
 
-    def __init__(self, turn: Turn, client: Client, clock: Clock, note_part: NotePart) -> None:
+    def __init__(
+        self, turn: Turn, client: Client, clock: Clock, note_part: NotePart, us: Identity
+    ) -> None:
         self._turn = turn
+        self._us = us
         self._client = client
         self._clock = clock
         self._note_part = note_part
@@ -106,6 +110,10 @@ class Messages:
 
     async def stop(self, shown: Shown, more: str = "", foot: Foot = ()) -> None:
         """End a live stream, with the last of its text and what stands under it."""
+        await self._end_stream(shown, more, foot)
+        await self.note(shown)
+
+    async def _end_stream(self, shown: Shown, more: str = "", foot: Foot = ()) -> None:
         await self._client.calls(
             self._client.web.chat_stopStream,
             patience=_STREAM_PATIENCE,
@@ -118,7 +126,6 @@ class Messages:
         shown.foot = bool(foot)
         shown.sent = None if shown.sent is None else shown.sent + more
         shown.live = False
-        await self.note(shown)
 
     async def end(self, shown: Shown) -> None:
         """See to it that a stream whose text is not certain has ended; the text is to be edited."""
@@ -196,7 +203,6 @@ class Messages:
         are this reply's that let themselves be stopped as a stream: no other turn has one in the
         thread now, and what the bot posted there for somebody's question is none.
         """
-        me = await self._client.bot_id()
         asked = self._turn.message
         # A press has no message: its time is the bot's own, which may be ahead of Slack's.
         since = asked.thread.root_ts if asked.trigger is Trigger.MENU else asked.ts
@@ -205,7 +211,7 @@ class Messages:
             ts = message.get("ts")
             if not isinstance(ts, str) or ts in self._known or order(ts) <= order(since):
                 continue
-            if not me or message.get("bot_id") != me:
+            if message.get("bot_id") != self._us.bot:
                 continue
             metadata = message.get("metadata")
             if self._is_ours(metadata) or (not metadata and await self._stopped(ts)):
@@ -258,9 +264,10 @@ class Messages:
         return isinstance(payload, dict) and payload.get("turn") == self._turn.id
 
     async def _stopped(self, ts: str) -> bool:
-        """Whether a message was a live stream, which it is not any more."""
+        """Whether a message was a live stream, which it is not any more. Which part it is is not
+        known yet, so that nothing is noted: it would take another part's place."""
         try:
-            await self.stop(Shown(0, ts, Delivery.STREAM, None, live=True))
+            await self._end_stream(Shown(0, ts, Delivery.STREAM, None, live=True))
         except CallError as error:
             if error.passing:
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, Protocol
 
 from bot.cards import Card, Outcome, told
@@ -57,7 +57,7 @@ class Desk(Protocol):
         """Do what it says. Never raises for the order's sake."""
         ...
 
-    async def done(self, order: Order) -> None:
+    def done(self, order: Order) -> Coroutine[object, object, None]:
         """Whoever gave it has been told. Raises `StoreError`."""
         ...
 
@@ -75,19 +75,24 @@ class OrderCounter:
         self._background = Background(
             _AT_ONCE, carry_seconds + TELL_SECONDS + _ONE_TELL_SECONDS + _DONE_SECONDS
         )
+        self._reserve = Background(_AT_ONCE, TELL_SECONDS + _ONE_TELL_SECONDS + _DONE_SECONDS)
+        """For what is told, and done with, when too much is being carried out."""
         self._carry_seconds = carry_seconds
         self._pressed: set[tuple[str, ...]] = set()
         """What is being carried out because it was pressed: a second click waits for nothing."""
 
     def start(self, order: Order) -> None:
         """Begin to carry out an order on record that a message gave; returns at once."""
-        self._background.start(f"the order {order.verb}", self._work(order, self._teller(order)))
+        tell = self._teller(order)
+        if not self._background.start(f"the order {order.verb}", self._work(order, tell)):
+            work = self._told(order, tell, told(words.BUSY))
+            self._reserve.start(f"that {order.verb} has to wait", work)
 
     def tell_later(self, order: Order, outcome: Outcome) -> None:
         """Begin to tell what came of an order that no press or command waits for any more, and be
         done with it: in its thread, else to who gave it alone. Returns at once."""
         work = self._told(order, self._teller(order), outcome)
-        self._background.start(f"the outcome of {order.verb}", work)
+        self._reserve.start(f"the outcome of {order.verb}", work)
 
     async def press(self, pressed: PressedOrder, publish: Publish) -> str:
         """Record what was pressed, in 2 s at most, and begin to carry it out; nothing more for a
@@ -102,6 +107,7 @@ class OrderCounter:
         work.close()
         self._pressed.discard(pressed.same)
         if fresh is True:
+            self._reserve.start("an order that could not begin", self._desk.done(pressed.order))
             return words.BUSY
         return fresh or ""
 
@@ -115,6 +121,7 @@ class OrderCounter:
         outcome: asyncio.Future[Drawn] = asyncio.get_running_loop().create_future()
         late = self._late(order, answer_url, outcome)
         if self._background.start(f"the command {order.verb}", self._work(order, late)) is None:
+            self._reserve.start("an order that could not begin", self._desk.done(order))
             return await self._drawn(order, told(words.BUSY))
         left = PROMPT_SECONDS - (asyncio.get_running_loop().time() - began)
         try:
@@ -125,6 +132,7 @@ class OrderCounter:
     async def close(self) -> None:
         """Let what runs end within a few seconds; the rest stays on record."""
         await self._background.close()
+        await self._reserve.close()
 
     # One order --------------------------------------------------------------------------------
 

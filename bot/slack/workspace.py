@@ -16,6 +16,7 @@ from bot.ports import Clock, Reply
 from bot.slack.calls import CallError, Calls, Method
 from bot.slack.client import Client
 from bot.slack.delivery import Delivering, delivery_for
+from bot.slack.events import Identity
 from bot.slack.markdown import defanged
 from bot.slack.messages import Messages, NotePart
 from bot.slack.pace import Pace
@@ -41,12 +42,15 @@ _WRITTEN_BY_A_PERSON: Final = frozenset({"", "file_share", "thread_broadcast", "
 class SlackWorkspace:
     """One workspace. The client repeats nothing on its own: `bot.slack.calls.make_client`."""
 
-    def __init__(self, client: AsyncWebClient, clock: Clock, note_part: NotePart) -> None:
-        """`note_part` is `Store.note_part`."""
+    def __init__(
+        self, client: AsyncWebClient, clock: Clock, note_part: NotePart, *, us: Identity
+    ) -> None:
+        """`note_part` is `Store.note_part`; `us` is who the bot is."""
         self._calls = Calls(clock)
         self._client = Client(client, self._calls)
         self._clock = clock
         self._note_part = note_part
+        self._us = us
         self._pace = Pace(clock)
         self._statuses = Statuses(client, self._calls, clock)
         self._left: deque[int] = deque(maxlen=_MAX_LEFT)
@@ -64,7 +68,7 @@ class SlackWorkspace:
         text = ReplyText()
         delivering = Delivering(
             text,
-            Messages(turn, self._client, self._clock, self._note_part),
+            Messages(turn, self._client, self._clock, self._note_part, self._us),
             delivery,
             self._pace,
             self._clock,

@@ -14,7 +14,7 @@ from bot.model import Message, ThreadKey, storable
 from bot.records import Form, Order
 from bot.store.database import rows
 
-MOST: Final = 1_000
+MOST: Final = 400
 """Unfinished orders that are told at a start."""
 MOST_IN_THREAD: Final = 2_000
 """Orders of one thread that are told."""

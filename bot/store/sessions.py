@@ -36,7 +36,9 @@ _MAKE = """
 _NEXT_ID = "UPDATE threads SET generation = generation + 1 WHERE id = ? RETURNING generation - 1"
 _SET_ASIDE = "UPDATE sessions SET current = 0 WHERE thread = ? AND role = ? AND current = 1"
 _TAKE_UP = """
-    UPDATE sessions SET thread = ?, channel = ?, current = 1, seen_ts = ?, used = ?
+    UPDATE sessions SET thread = ?, channel = ?, current = 1, seen_ts = ?, used = ?,
+        -- an answer of a comparison that is gone on with is a copy to be judged no more
+        origin = CASE origin WHEN 'comparison' THEN 'thread' ELSE origin END
     WHERE number = ?
 """
 # Whoever is asked here is the one whose sums the turn's cost goes to.

@@ -47,9 +47,9 @@ HEARD_BETWEEN: Final = """
 # business (a comparison's, or of a session that stood or stands in its place), and the messages of
 # its reply.
 TURNS_TOLD: Final = f"""
-    SELECT newest.ts, newest.known, newest.apart, p.ts
+    SELECT newest.ts, newest.known, newest.apart, p.ts, newest.asker, newest.text
     FROM (
-        SELECT n.id, n.ts,
+        SELECT n.id, n.ts, n.text, CASE n.trigger WHEN 'command' THEN n.user END AS asker,
                (:asked AND n.session IS :session)
                    OR EXISTS (SELECT 1 FROM remembered r
                               WHERE r.turn = n.id AND r.session = :session) AS known,
@@ -101,18 +101,21 @@ def told_otherwise(database: sqlite3.Connection, session: SessionRecord) -> Told
     """What of its thread a session need not be told as something that was said."""
     known = set(orders.ordered_in(database, session.thread))
     answers: set[str] = set()
+    questions: dict[str, tuple[str, str]] = {}
     values = {
         "thread": threads.thread_id(database, session.thread),
         "session": session.number,
         "asked": session.asked,
         "role": session.role,
     }
-    for ts, knows, apart, part in rows(database, TURNS_TOLD, values):
+    for ts, knows, apart, part, asker, text in rows(database, TURNS_TOLD, values):
         if knows:
             known.add(ts)
+        elif asker is not None and text and not apart:
+            questions[ts] = (asker, text)
         if part is not None:
             (known if knows or apart else answers).add(part)
-    return Told(known=frozenset(known), answers=frozenset(answers - known))
+    return Told(known=frozenset(known), answers=frozenset(answers - known), questions=questions)
 
 
 def _address(key: ThreadKey) -> dict[str, object]:

@@ -6,22 +6,18 @@ from dataclasses import replace
 
 from bot.model import Delivery, Ending, Message, Part, Trigger, Turn, TurnState, Wish
 from bot.ports import Store
-from bot.records import Form, Order, Origin, SessionRecord, Told
+from bot.records import Form, Origin, SessionRecord, Told
 from tests.contracts.messages import said, ts_at
+from tests.contracts.orders import ORDER
 from tests.contracts.work import answered, claimed, current, scheduled
 
 HERE = said(1).thread
-ORDER = Order(
-    key="Ev-order",
-    verb="title",
-    words="Snakes",
-    by="U0ALICE",
-    form=Form.MESSAGE,
-    team="T0SANDBOX",
-    channel="C0GENERAL",
-    thread=HERE,
-    ts=ts_at(2),
-)
+
+
+def told_of(
+    *, known: frozenset[str], answers: frozenset[str], **questions: tuple[str, str]
+) -> Told:
+    return Told(known=known, answers=answers, questions=questions)
 
 
 async def replied(store: Store, message: Message, *parts: float) -> Turn:
@@ -57,18 +53,18 @@ class Telling:
         await replied(store, replace(said(2, root=1), wish=Wish(role="review")), 2.1)
         await store.accept(said(3, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP))
         main, review = await store.currents(HERE)
-        assert await told(store, main) == Told(known=at(1, 1.1, 1.2), answers=at(2.1))
-        assert await told(store, review) == Told(known=at(2, 2.1), answers=at(1.1, 1.2))
+        assert await told(store, main) == told_of(known=at(1, 1.1, 1.2), answers=at(2.1))
+        assert await told(store, review) == told_of(known=at(2, 2.1), answers=at(1.1, 1.2))
 
     async def test_what_it_is_meant_to_have_forgotten_it_is_not_told(self, store: Store) -> None:
         turn = await replied(store, said(1), 1.1)
         later = await replied(store, said(2, root=1), 2.1)
         session = await current(store, HERE)
         await store.forget(session.number, later.id)
-        assert await told(store, session) == Told(known=at(1, 1.1, 2, 2.1), answers=at())
+        assert await told(store, session) == told_of(known=at(1, 1.1, 2, 2.1), answers=at())
         assert not await store.heard_between(HERE, "", ts_at(9), session.number)
         await store.forget(session.number, turn.id)
-        assert await told(store, session) == Told(known=at(), answers=at(1.1, 2.1))
+        assert await told(store, session) == told_of(known=at(), answers=at(1.1, 2.1))
         assert await store.heard_between(HERE, "", ts_at(9), session.number)
 
     async def test_one_that_lost_its_memory_is_told_everything(self, store: Store) -> None:
@@ -76,7 +72,7 @@ class Telling:
         await store.accept_order(ORDER)
         session = await current(store, HERE)
         await store.lose(session.number)
-        assert await told(store, session) == Told(known=at(2), answers=at(1.1))
+        assert await told(store, session) == told_of(known=at(2), answers=at(1.1))
         assert await store.heard_between(HERE, "", ts_at(9), session.number)
 
     async def test_a_fresh_one_is_not_told_what_the_one_before_it_answered(
@@ -86,9 +82,9 @@ class Telling:
         await replied(store, said(1), 1.1)
         before = await current(store, HERE)
         fresh = await store.begin_anew(HERE, "", "U0ALICE")
-        assert await told(store, fresh) == Told(known=at(1.1), answers=at())
+        assert await told(store, fresh) == told_of(known=at(1.1), answers=at())
         await store.drop([before.number])
-        assert await told(store, fresh) == Told(known=at(), answers=at(1.1))
+        assert await told(store, fresh) == told_of(known=at(), answers=at(1.1))
 
     async def test_a_copy_knows_what_it_remembers(self, store: Store) -> None:
         await replied(store, said(1), 1.1)
@@ -102,7 +98,7 @@ class Telling:
             owner="U0BOB",
             before_turn=later.id,
         )
-        assert await told(store, copy) == Told(known=at(1, 1.1, 2.1), answers=at())
+        assert await told(store, copy) == told_of(known=at(1, 1.1, 2.1), answers=at())
 
     async def test_nobody_is_told_what_came_of_a_comparison(self, store: Store) -> None:
         """All answers together are no answer; the one that is gone on with, its session knows."""
@@ -110,7 +106,7 @@ class Telling:
         await replied(store, compare, 1.1, 1.2)
         source = await current(store, HERE)
         fresh = await store.begin_anew(HERE, "", "U0ALICE")
-        assert await told(store, fresh) == Told(known=at(1.1, 1.2), answers=at())
+        assert await told(store, fresh) == told_of(known=at(1.1, 1.2), answers=at())
         copy = await store.add_session(
             source, session_id="copy", origin=Origin.COMPARISON, thread=HERE, owner="U0ALICE"
         )
@@ -122,7 +118,7 @@ class Telling:
         session = await current(store, HERE)
         moved = await store.take_up(session.number, said(500).thread)
         assert moved is not None
-        assert await told(store, moved) == Told(known=at(501), answers=at())
+        assert await told(store, moved) == told_of(known=at(501), answers=at())
 
     async def test_only_the_newest_turns_are_looked_at(self, store: Store) -> None:
         await replied(store, said(1), 1.1)
@@ -130,7 +126,18 @@ class Telling:
             waiting = await scheduled(store, 2 + number, root=1)
             await store.withdraw(waiting)
         session = await current(store, HERE)
-        assert await told(store, session) == Told(known=at(), answers=at())
+        assert await told(store, session) == told_of(known=at(), answers=at())
+
+    async def test_a_question_by_command_is_of_who_asked_it(self, store: Store) -> None:
+        """Until the session is asked it, and not of one in whose place it stands."""
+        await replied(store, said(1, trigger=Trigger.COMMAND, text="Which one?"), 1.1)
+        main = await current(store, HERE)
+        assert (await told(store, main)).questions == {}
+        await replied(store, replace(said(2, root=1), wish=Wish(role="review")), 2.1)
+        review = await current(store, HERE, "review")
+        assert (await told(store, review)).questions == {ts_at(1): ("U0ALICE", "Which one?")}
+        fresh = await store.begin_anew(HERE, "", "U0ALICE")
+        assert (await told(store, fresh)).questions == {}
 
     async def test_orders_are_told_apart_from_what_people_said(self, store: Store) -> None:
         await answered(store, said(1))
@@ -139,7 +146,7 @@ class Telling:
         await store.accept_order(replace(ORDER, key="press", form=Form.BUTTON, ts=""))
         await store.accept_order(replace(ORDER, key="Ev-9", ts=ts_at(9), thread=said(9).thread))
         await store.accept(said(2, root=1, event_id="order-Ev-order"))
-        assert await told(store, session) == Told(known=at(1, 2), answers=at())
+        assert await told(store, session) == told_of(known=at(1, 2), answers=at())
         assert not await store.heard_between(HERE, ts_at(1), ts_at(9), session.number)
 
     async def test_it_is_known_whether_somebody_wrote_what_a_session_was_not_asked(

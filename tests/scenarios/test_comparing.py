@@ -97,8 +97,16 @@ async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
     await slack.until_shown(GENERAL, ts, "warmly: before | which one? | go on")
     told = await slack.told_for("alice", GENERAL, ts, "!sessions")
     assert "2" in told
+    status = str(await slack.ephemeral("alice"))
+    handle = next(each for each in ("s2", "s3") if each in status)
     await slack.press_foot("alice", GENERAL, keep)
     assert "chosen already" in await slack.until_whispered("alice", 2)
+    await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "fresh")
+    await slack.say("alice", GENERAL, f"!resume {handle}", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, f"goes on with {handle}")
+    await slack.say("alice", GENERAL, "and on", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "warmly: before | which one? | go on | and on")
 
 
 async def test_a_copy_of_a_comparison_cannot_be_looked_through(

@@ -142,3 +142,24 @@ async def test_after_a_restart_it_is_looked_whether_something_was_missed(
         await slack.say("alice", GENERAL, "@threadpilot second", thread_ts=ts)
         await slack.until_answered(GENERAL, ts, n=2)
     assert [line["text"] for line in quoted(model.requests[1].prompt)] == ["It was me."]
+
+
+async def test_a_question_asked_by_command_is_quoted_as_its_askers(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """The bot posted it, but did not say it."""
+    await bots.start()
+    await slack.command("bob", GENERAL, "/copilot", "which way is safest?")
+
+    async def begun() -> str | None:
+        ours = [m["ts"] for m in await slack.history(GENERAL) if m.get("bot_id")]
+        return ours[0] if ours else None
+
+    ts = str(await slack.wait_for(begun))
+    await slack.until_answered(GENERAL, ts)
+    await slack.say("bob", GENERAL, "review: check it", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: check it")
+    assert quoted(model.requests[-1].prompt) == [
+        {"from": "bob", "trust": "member", "text": "which way is safest?"},
+        {"from": "threadpilot", "trust": "you", "text": "You said: which way is safest?"},
+    ]

@@ -119,19 +119,18 @@ async def test_a_session_of_another_channel_stays_there(bots: Bots, slack: Scene
     assert told == say.RESUME_OTHER_CHANNEL.format(handle="s1")
 
 
-async def test_a_session_of_ones_direct_messages_may_be_taken_along_without_its_title(
+async def test_what_was_said_in_direct_messages_stays_there(
     bots: Bots, slack: Scene, model: ScriptedModel
 ) -> None:
-    model.default = Answer(recite)
+    """In a channel everybody could read it in the session's history."""
     await bots.start()
     direct = await slack.dm("bob")
     first = await slack.say("bob", direct, "my secret plan")
     await slack.until_answered(direct, first, person="bob")
-    ts = await slack.say("bob", GENERAL, "@threadpilot resume s1")
-    await slack.until_shown(GENERAL, ts, "This thread goes on with s1, which remembers 1 turn.")
-    await slack.say("bob", GENERAL, "go on", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=2)
-    assert model.requests[-1].prompts == ("my secret plan", "go on")
+    ts = await slack.a_thread("bob", "two")
+    told = await slack.told_for("bob", GENERAL, ts, "!resume s1")
+    assert told == say.RESUME_OTHER_CHANNEL.format(handle="s1")
+    assert len(model.requests) == 2
 
 
 async def test_a_session_that_answers_is_not_taken_away(

@@ -16,6 +16,7 @@ from bot.slack.workspace import SlackWorkspace
 from tests.conformance.outside import ALICE, BOT, GENERAL, TEAM, Json, Outside, sandbox_from_outside
 from tests.fakes import QuickClock
 from tests.sandbox_client import shown_text
+from tests.slack.ears import US
 
 ALICE_ID = "UALICE"
 ONE = frozenset({ALICE_ID})
@@ -41,7 +42,7 @@ class Replying:
     def restart(self) -> None:
         """The bot as it comes back: it knows only what was noted."""
         client = make_client(BOT, f"{self.outside.url}/api/", self.session)
-        self.workspace = SlackWorkspace(client, self.clock, self._note_part)
+        self.workspace = SlackWorkspace(client, self.clock, self._note_part, us=US)
 
     async def _note_part(self, turn: Turn, part: Part) -> None:
         self.noted.setdefault(turn.id, {})[part.number] = part

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bot.cards import Foot, Press
@@ -212,6 +212,7 @@ METHODS = ["chat.startStream", "chat.appendStream", "chat.stopStream", "chat.pos
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(faults=[("chat.startStream", "drop_after")], length=21_720, killed=True, people=ONE)
 @given(
     faults=st.lists(
         st.tuples(

@@ -4,6 +4,7 @@ short."""
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -300,6 +301,20 @@ async def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(here: Cl
     assert (await here.cleanup.run(ORPHANS)).locks == 1
     assert set(folder.glob("inuse.*")) == marks
     await alive.close()
+
+
+async def test_the_lock_of_a_session_that_is_gone_goes_once_it_is_old(here: Cleaning) -> None:
+    gone, stays = await here.old(1), await here.old(2)
+    await here.cleanup.run(ORPHANS)
+    locks = here.sessions / ".session-operation-locks"
+    assert {f"{session.id}.lock" for session in (gone, stays)} <= {f.name for f in locks.iterdir()}
+    await here.agent.delete([gone.id])
+    assert (await here.cleanup.preview(ORPHANS)).locks == 0
+    for lock in locks.iterdir():
+        os.utime(lock, (0, 0))
+    assert (await here.cleanup.run(ORPHANS)).locks == 1
+    assert not (locks / f"{gone.id}.lock").exists()
+    assert (locks / f"{stays.id}.lock").exists()
 
 
 async def test_one_cleanup_at_a_time(here: Cleaning) -> None:

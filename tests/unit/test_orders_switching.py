@@ -221,16 +221,12 @@ async def test_a_session_stays_in_its_channel(world: World) -> None:
         assert not outcome.public
 
 
-async def test_what_one_said_in_direct_messages_one_may_take_along(world: World) -> None:
-    """Its title is not told where it goes, and nobody else takes it along."""
+async def test_what_one_said_in_direct_messages_stays_there(world: World) -> None:
     await world.asked(1, channel=DIRECT, text="between us")
     await world.asked(10)
-    outcome = await world.order("resume s1", by=ADA, thread=thread_at(10))
-    assert outcome.card.text == say.RESUME_OTHER_CHANNEL.format(handle="s1")
     outcome = await world.order("resume s1", thread=thread_at(10))
-    assert outcome.public
-    assert "between us" not in outcome.card.text
-    assert (await current(world, 10)).handle == "s1"
+    assert outcome.card.text == say.RESUME_OTHER_CHANNEL.format(handle="s1")
+    assert (await current(world, 10)).handle == "s2"
 
 
 async def test_nobody_takes_up_a_session_of_somebody_else(world: World) -> None:
