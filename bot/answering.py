@@ -149,7 +149,11 @@ class Answering:
         """Ask a session that nobody else has meanwhile."""
 
         async def taken(event: str) -> None:
-            await self._store.remember(turn, record.number, event)
+            try:
+                await self._store.remember(turn, record.number, event)
+            except StoreError as error:
+                # The answer counts for more than that one can go back to before it.
+                log.warning("the prompt's place in the history is not on record: %s", error)
             self._quoting.told(turn, record)
 
         again = turn.message.wish.again

@@ -86,12 +86,25 @@ async def test_an_ending_that_the_database_does_not_take_is_shown_all_the_same(
     assert await slack.ephemeral("alice") == []
 
 
+async def test_an_answer_is_shown_whose_place_in_the_history_is_not_taken_down(
+    bots: Bots, slack: Scene
+) -> None:
+    await bots.start()
+    refuse(bots.env["DATA_DIR"], "INSERT ON remembered WHEN 1")
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    assert await slack.until_answered(GENERAL, ts) == ["You said: first"]
+
+
 def refuse_endings(data_dir: str) -> None:
     """Make the database take everything but how a turn ends."""
+    refuse(data_dir, "UPDATE OF outcome ON turns WHEN NEW.outcome NOT NULL")
+
+
+def refuse(data_dir: str, what: str) -> None:
+    """Make the database take everything but this."""
     with closing(sqlite3.connect(f"{data_dir}/threadpilot.db", isolation_level=None)) as database:
         database.execute(
-            "CREATE TRIGGER trouble BEFORE UPDATE OF outcome ON turns WHEN NEW.outcome NOT NULL"
-            " BEGIN SELECT RAISE(ABORT, 'no'); END"
+            f"CREATE TRIGGER trouble BEFORE {what} BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
 
 
