@@ -18,6 +18,7 @@ from bot.errors import BotError, StoreError
 from bot.logs import about
 from bot.model import Acceptance, Accepted, Message, ThreadKey, Turn, TurnState
 from bot.ports import Clock, Store, Workspace
+from bot.roles import spoken_to
 from bot.waiting import WaitingSigns
 
 log = logging.getLogger(__name__)
@@ -166,9 +167,8 @@ class Inbox:
             self._signs.whisper(turn.message, EDIT_OF_ORDER)
             return True
         if wish.role:
-            # It began with the name of the role that it is for.
-            role, _, asked = text.partition(":")
-            text = asked.strip() if role.strip().casefold() == wish.role and asked.strip() else text
+            role, asked = spoken_to(text)
+            text = asked if role == wish.role else text
         if turn.state is TurnState.WITHDRAWN or turn.message.text == text:
             return True
         taken = await self._store.reword(turn, text)

@@ -23,7 +23,8 @@ _DURATION: Final = re.compile(r"([0-9]{1,7})([hdw])", re.ASCII | re.IGNORECASE)
 _MOMENT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII)
 _KEPT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _CHANNEL: Final = re.compile(r"(?:<#|#)?([CDG][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
-_PERSON: Final = re.compile(r"(?:<@|@)?([UW][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
+PERSON: Final = re.compile(r"(?:<@|@)?([UW][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
+"""Somebody by their id, as people type it and as Slack sends it."""
 _DASHES: Final = re.compile(r"(?<!\S)[–—](?=[a-z])")
 """What phones make of two hyphens."""
 _LONGEST_NAME: Final = 200
@@ -199,7 +200,7 @@ def _channel(given: str, here: str) -> str:
 def _person(given: str, me: str) -> str:
     if given.casefold() == "me" and me:
         return me
-    found = _PERSON.fullmatch(given)
+    found = PERSON.fullmatch(given)
     if given and found is None:
         raise NotUnderstood(BAD_PERSON.format(given=_shown(given)) + (OR_ME if me else ""))
     return found[1] if found else ""

@@ -78,6 +78,13 @@ BUILT_IN: Final[Mapping[str, Role]] = MappingProxyType(
 """The roles that are there without a file, by name."""
 
 
+def spoken_to(text: str) -> tuple[str, str]:
+    """Whom a message speaks to by its beginning, and what it says: `review: look` is for review.
+    Both are "" where it speaks to nobody, or says nothing."""
+    name, _, said = text.partition(":")
+    return (name.strip().casefold(), said.strip()) if said.strip() else ("", "")
+
+
 def load_roles(file: Path | None, *, taken: frozenset[str]) -> Mapping[str, Role]:
     """All roles by name: the built-in ones and those of the file, which go before them.
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from bot.cards import Card, Line, Outcome, Press, told
 from bot.limits import MOST_A_DAY, Limit, Limits
+from bot.narrowing import PERSON
 from bot.orders import words_admin as words
 from bot.orders.desk import Asked
 from bot.orders.names import Names
@@ -18,7 +19,6 @@ from bot.records import YES, Choice, Scope, Topic
 VERB: Final = "admin"
 PAGE_SIZE: Final = 8
 _LONGEST_WORD: Final = 40
-_PERSON: Final = re.compile(r"(?:<@|@)?([UW][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
 _QUOTA: Final = re.compile(r"([0-9]{1,6})(?: turns?)?(?: a day)?", re.ASCII | re.IGNORECASE)
 
 
@@ -36,7 +36,7 @@ class LimitOrders:
         if wished is not None:
             return await self._listed(wished)
         given, _, what = asked.words.partition(" ")
-        found = _PERSON.fullmatch(given)
+        found = PERSON.fullmatch(given)
         if found is None:
             shown = clipped(one_line(given).replace("`", "'"), _LONGEST_WORD)
             return told(words.NO_SUCH_PERSON.format(given=shown))

@@ -15,9 +15,10 @@ from bot.orders.desk import Asked
 from bot.orders.names import Names
 from bot.orders.paging import Pages, page_in, pager
 from bot.orders.seeing import seen_of
-from bot.orders.spending import PERIOD_SECONDS
-from bot.orders.told import age, count, many
+from bot.orders.spending import PERIOD_SECONDS, used
+from bot.orders.told import age
 from bot.orders.verbs import PERIODS
+from bot.orders.words_threads import UNKNOWN_MODEL
 from bot.ports import Clock, People, Store
 from bot.records import Scope, SessionFilter, Topic, UsageBy, UsageRow
 
@@ -100,7 +101,7 @@ class UsageOrders:
     async def _person(self, row: UsageRow, name: str) -> Line:
         newest = (await self._store.sessions(SessionFilter(owner=row.name), 0, 1)).sessions
         limit = self._limits.among(await self._store.choices([(Scope.PERSON, row.name)]), row.name)
-        details = [_used(row)]
+        details = [used(row)]
         if newest:
             since = self._clock.now() - newest[0].used
             details.append(words.LAST_USE.format(age=age(since)))
@@ -116,7 +117,7 @@ class UsageOrders:
             return await self._threads(viewer, rows)
         names = await self._names.of(row.name for row in rows) if by is UsageBy.PERSON else {}
         return tuple(
-            Line(text=names.get(row.name, row.name) or words.UNKNOWN_MODEL, detail=_used(row))
+            Line(text=names.get(row.name, row.name) or UNKNOWN_MODEL, detail=used(row))
             for row in rows
         )
 
@@ -125,9 +126,9 @@ class UsageOrders:
         threads = [_thread_of(row) for row in rows]
         seen = await seen_of(self._people, viewer, {thread.channel for thread in threads})
         return tuple(
-            Line(text=words.A_THREAD, detail=_used(row), link=thread)
+            Line(text=words.A_THREAD, detail=used(row), link=thread)
             if thread.channel in seen
-            else Line(text=words.ELSEWHERE, detail=_used(row))
+            else Line(text=words.ELSEWHERE, detail=used(row))
             for row, thread in zip(rows, threads, strict=True)
         )
 
@@ -136,14 +137,6 @@ def _thread_of(row: UsageRow) -> ThreadKey:
     team, _, rest = row.name.partition("/")
     channel, _, root = rest.partition("/")
     return ThreadKey(team=team, channel=channel, root_ts=root)
-
-
-def _used(row: UsageRow) -> str:
-    return words.USED.format(
-        turns=many(row.turns, "turn"),
-        input=count(row.input_tokens),
-        output=count(row.output_tokens),
-    )
 
 
 def _limit_details(limit: Limit) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Final
 from bot.model import Message, Trigger, Wish
 from bot.orders.verbs import NAMES, Verb
 from bot.records import Form, Order
+from bot.roles import spoken_to
 
 _LONGEST: Final = 4_000
 """Characters of a sentence that may be an order; a longer one is a question."""
@@ -85,11 +86,10 @@ def read_message(message: Message, known: Known) -> Order | Message:
 def with_role(message: Message, roles: frozenset[str]) -> Message:
     """The message as a question to a role's session, where it begins with the role's name and a
     colon."""
-    name, colon, question = message.text.partition(":")
-    role = name.strip().casefold()
-    if not colon or role not in roles or not question.strip():
+    role, question = spoken_to(message.text)
+    if role not in roles:
         return message
-    return replace(message, text=question.strip(), wish=Wish(role=role))
+    return replace(message, text=question, wish=Wish(role=role))
 
 
 def _fits(verb: Verb, words: str, known: Known, form: Form) -> bool:

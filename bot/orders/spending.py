@@ -87,11 +87,13 @@ class Spending:
 
 def _line(row: UsageRow, by: UsageBy) -> Line:
     name = row.name or say.UNKNOWN_MODEL
-    return Line(
-        text=say.USAGE_NAMES.get(by, name),
-        detail=say.USAGE_ROW.format(
-            turns=many(row.turns, "turn"),
-            input=count(row.input_tokens),
-            output=count(row.output_tokens),
-        ),
+    return Line(text=say.USAGE_NAMES.get(by, name), detail=used(row))
+
+
+def used(row: UsageRow) -> str:
+    """What somebody or something used: turns and tokens."""
+    return say.USAGE_ROW.format(
+        turns=many(row.turns, "turn"),
+        input=count(row.input_tokens),
+        output=count(row.output_tokens),
     )

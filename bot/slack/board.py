@@ -69,10 +69,7 @@ class SlackBoard:
             seconds=_SECONDS,
             channel=channel,
             ts=ts,
-            text=drawn.text,
-            blocks=drawn.blocks,
-            parse="none",
-            link_names=False,
+            **_inert(drawn),
         )
 
     async def tell(self, user: str, channel: str, root_ts: str, card: Card) -> None:
@@ -91,10 +88,7 @@ class SlackBoard:
             channel=channel,
             user=user,
             thread_ts=root_ts or None,
-            text=drawn.text,
-            blocks=drawn.blocks,
-            parse="none",
-            link_names=False,
+            **_inert(drawn),
         )
 
     async def direct(self, user: str) -> str:
@@ -148,10 +142,7 @@ class SlackBoard:
             seconds=_SECONDS,
             channel=channel,
             thread_ts=root_ts or None,
-            text=drawn.text,
-            blocks=drawn.blocks,
-            parse="none",
-            link_names=False,
+            **_inert(drawn),
             unfurl_links=False,
             unfurl_media=False,
             metadata={"event_type": CARD_EVENT, "event_payload": {"order": order}},
@@ -160,6 +151,11 @@ class SlackBoard:
         if not isinstance(ts, str):
             raise CallError("not_json", "the answer names no message", maybe_done=True)
         return ts
+
+
+def _inert(drawn: Drawn) -> dict[str, object]:
+    """A drawn card as arguments of a call, nothing in it turned into a link or a ping."""
+    return {"text": drawn.text, "blocks": drawn.blocks, "parse": "none", "link_names": False}
 
 
 def showable_file(content: str) -> str:
