@@ -44,6 +44,9 @@ class Settings:
     workspace_admins: bool
     allow_guests: bool
     allow_external: bool
+    allowed_channels: frozenset[str]
+    allowed_users: frozenset[str]
+    allowed_bots: frozenset[str]
     roles_file: Path | None
     max_turns: int
     max_turns_per_user: int
@@ -55,11 +58,16 @@ class Settings:
     retention_sessions: int
     retention_mb: int
     context_messages: int
+    catch_up_seconds: float
     max_message_chars: int
     silence_seconds: float
     turn_seconds: float
     shutdown_seconds: float
     log_level: str
+    log_format: str
+    metrics_port: int
+    metrics_host: str
+    otlp_endpoint: str
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -96,6 +104,9 @@ class Settings:
             workspace_admins=read("WORKSPACE_ADMINS", parsing.yes),
             allow_guests=read("ALLOW_GUESTS", parsing.yes),
             allow_external=read("ALLOW_EXTERNAL", parsing.yes),
+            allowed_channels=read("ALLOWED_CHANNELS", parsing.channel_ids),
+            allowed_users=read("ALLOWED_USERS", parsing.user_ids),
+            allowed_bots=read("ALLOWED_BOTS", parsing.bot_ids),
             roles_file=read("ROLES_FILE", parsing.file),
             max_turns=read("MAX_TURNS", parsing.whole(1, 1_000)),
             max_turns_per_user=read("MAX_TURNS_PER_USER", parsing.whole(1, 1_000)),
@@ -107,11 +118,16 @@ class Settings:
             retention_sessions=read("RETENTION_SESSIONS", parsing.whole(0, 10_000_000)),
             retention_mb=read("RETENTION_MB", parsing.whole(0, 100_000_000)),
             context_messages=read("CONTEXT_MESSAGES", parsing.whole(0, 500)),
+            catch_up_seconds=read("CATCH_UP_SECONDS", parsing.seconds(0, 86_400)),
             max_message_chars=read("MAX_MESSAGE_CHARS", parsing.whole(1, 40_000)),
             silence_seconds=read("SILENCE_SECONDS", parsing.seconds(1, 3_600)),
             turn_seconds=read("TURN_SECONDS", parsing.seconds(1, 86_400)),
             shutdown_seconds=read("SHUTDOWN_SECONDS", parsing.seconds(0, 600)),
             log_level=read("LOG_LEVEL", parsing.one_of("DEBUG", "INFO", "WARNING", "ERROR")),
+            log_format=read("LOG_FORMAT", parsing.one_of("text", "json")),
+            metrics_port=read("METRICS_PORT", parsing.whole(0, 65_535)),
+            metrics_host=read("METRICS_HOST", str),
+            otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", parsing.url),
         )
         faults = [*read.faults, *_missing(settings, read)]
         if faults:

@@ -97,12 +97,21 @@ def file(given: str) -> Path | None:
 
 
 def user_ids(given: str) -> frozenset[str]:
+    return _ids(given, "[UW]", "Slack user ids such as U024BE7LH (profile → ⋮ → Copy member ID)")
+
+
+def bot_ids(given: str) -> frozenset[str]:
+    return _ids(given, "[BUW]", "the ids of bots in Slack such as B024BE7LH or U024BE7LH")
+
+
+def channel_ids(given: str) -> frozenset[str]:
+    return _ids(given, "[CDG]", "Slack channel ids such as C024BE7LH (at the end of its details)")
+
+
+def _ids(given: str, first: str, what: str) -> frozenset[str]:
     ids = [part.strip() for part in given.split(",") if part.strip()]
-    wrong = [part for part in ids if not re.fullmatch(r"[UW][A-Z0-9]+", part)]
-    if wrong:
-        raise ValueError(
-            "give Slack user ids such as U024BE7LH (profile → ⋮ → Copy member ID), with commas."
-        )
+    if any(not re.fullmatch(f"{first}[A-Z0-9]+", part) for part in ids):
+        raise ValueError(f"give {what}, with commas.")
     return frozenset(ids)
 
 

@@ -112,6 +112,18 @@ SETTINGS: tuple[Setting, ...] = (
         default="no",
     ),
     Setting(
+        name="ALLOWED_CHANNELS",
+        meaning="Where alone people are answered (`C…`, comma-separated); empty: in all channels.",
+    ),
+    Setting(
+        name="ALLOWED_USERS",
+        meaning="Only these people (`U…`, comma-separated) and those in charge; empty: everybody.",
+    ),
+    Setting(
+        name="ALLOWED_BOTS",
+        meaning="Bots (`B…` or `U…`, comma-separated) that are answered when they mention the bot.",
+    ),
+    Setting(
         name="ROLES_FILE",
         meaning="A TOML file with roles of your own; otherwise planning, coding and review.",
     ),
@@ -166,6 +178,11 @@ SETTINGS: tuple[Setting, ...] = (
         default="50",
     ),
     Setting(
+        name="CATCH_UP_SECONDS",
+        meaning="How far back it looks for what was said while it heard nothing; `0` for never.",
+        default="3600",
+    ),
+    Setting(
         name="MAX_MESSAGE_CHARS",
         meaning="The longest message that is taken; a longer one gets a sentence.",
         default="30000",
@@ -189,5 +206,24 @@ SETTINGS: tuple[Setting, ...] = (
         name="LOG_LEVEL",
         meaning="`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
         default="INFO",
+    ),
+    Setting(
+        name="LOG_FORMAT",
+        meaning="`text`: a line each for people; `json`: an object each for machines.",
+        default="text",
+    ),
+    Setting(
+        name="METRICS_PORT",
+        meaning="The port of `/metrics`, `/healthz` and `/readyz` for operators; `0` for none.",
+        default="0",
+    ),
+    Setting(
+        name="METRICS_HOST",
+        meaning="The address that `METRICS_PORT` listens on; loopback unless told otherwise.",
+        default="127.0.0.1",
+    ),
+    Setting(
+        name="OTEL_EXPORTER_OTLP_ENDPOINT",
+        meaning="Where traces are sent (OTLP over HTTP); wants the extra `threadpilot[tracing]`.",
     ),
 )

@@ -12,7 +12,7 @@ from bot.errors import SlackError
 from bot.model import ThreadKey
 from bot.orders import words_branching as words
 from bot.orders.desk import Asked, Handler
-from bot.orders.telling import blind
+from bot.orders.telling import being_answered, blind
 from bot.orders.told import clipped, one_line
 from bot.ports import Agent, Board, Store
 from bot.records import Origin, Remembered, SessionRecord
@@ -46,7 +46,7 @@ class Branching:
         thread = asked.place
         if thread is None:
             return told(words.NOTHING_BEFORE)
-        if await self._store.running(thread) is not None:
+        if await being_answered(self._store, thread) is not None:
             return told(words.BUSY)
         found = await self._to_forget(asked, thread)
         if found is None:
@@ -56,7 +56,7 @@ class Branching:
         if session.owner != asked.person.user:
             await self._store.audit(asked.person.user, "rewind", session.handle)
         async with self._sessions.held(session.id, chosen.setup) as live:
-            if await self._store.running(thread) is not None:
+            if await being_answered(self._store, thread) is not None:
                 return told(words.BUSY)
             await live.forget_from(turn.event)
             # What is to be forgotten must not come along with the next question.
@@ -149,7 +149,7 @@ class Branching:
             upto = await self._store.recall(source.number, asked.order.turn)
             if upto is not None:
                 return upto, await self._store.recall_after(source.number, upto.turn)
-        running = await self._store.running(source.thread)
+        running = await being_answered(self._store, source.thread)
         if running is None:
             return None, None
         return None, await self._store.recall(source.number, running.id)

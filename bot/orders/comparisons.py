@@ -16,7 +16,7 @@ from bot.orders import words_branching as words
 from bot.orders.branching import shown
 from bot.orders.desk import Asked, Handler
 from bot.orders.model_list import enumerated
-from bot.orders.telling import blind
+from bot.orders.telling import being_answered, blind
 from bot.ports import Agent, Board, Store
 from bot.records import Candidate, Comparison, Form
 from bot.sessions import Sessions
@@ -139,7 +139,7 @@ class Comparisons:
         comparison = await self._meant(asked)
         if comparison is None:
             return told(words.NO_SUCH_COMPARISON)
-        if await self._store.running(comparison.thread) is not None:
+        if await being_answered(self._store, comparison.thread) is not None:
             return told(words.BUSY)
         label = asked.words.strip()
         chosen = {each.label: each for each in comparison.candidates}.get(label)

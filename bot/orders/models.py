@@ -13,6 +13,7 @@ from bot.orders import words
 from bot.orders import words_choices as say
 from bot.orders.desk import Asked, Handler
 from bot.orders.model_list import LONGEST_OPTION, model_line
+from bot.orders.telling import being_answered
 from bot.orders.told import clipped
 from bot.orders.verbs import ANSWERING_FOR, VERBOSITIES
 from bot.ports import Clock, Store
@@ -147,7 +148,7 @@ class ModelOrders:
             model = _named(chosen.shown, chosen.setup.effort)
             sentences.append(say.NOW_FOLLOWS.format(model=model, rule=chosen.rule_said))
         sentences.append(say.FROM_NEXT)
-        if place is not None and await self._store.running(place) is not None:
+        if place is not None and await being_answered(self._store, place) is not None:
             sentences.append(say.STILL_RUNNING)
         return sentences
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from bot.cards import Card, Outcome, Press, told
@@ -106,6 +107,9 @@ class Retrying:
             if newer is None or newer.state in _NEVER_BEGAN:
                 break
             turn = newer
+        if turn.ending is not None and not turn.state.final:
+            # Its answer is shown already, though the turn itself may not have ended yet.
+            turn = replace(turn, state=turn.ending.state)
         if not turn.state.final:
             return told(words.AGAIN_ALREADY if turn.message.wish.again else words.NOT_FINISHED)
         return turn

@@ -16,7 +16,7 @@ from bot.model import ThreadKey, Turn
 from bot.orders import words
 from bot.orders import words_threads as say
 from bot.orders.desk import Asked, Handler
-from bot.orders.telling import answering, blind, how_it_goes, titled
+from bot.orders.telling import answering, being_answered, blind, how_it_goes, titled
 from bot.orders.told import age, many, size
 from bot.ports import Board, Clock, Store
 from bot.records import SessionFilter, SessionRecord
@@ -187,7 +187,7 @@ class Switching:
         reserved: a turn that is begun after this one looked does not get it before it has gone."""
         if await self._store.session(session.number) is None:
             return words.NO_SUCH_SESSION
-        running = await self._store.running(session.thread)
+        running = await being_answered(self._store, session.thread)
         if session.id not in reserved or (running is not None and _asks(running, session)):
             return say.BUSY.format(handle=session.handle)
         if session.current:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.model import ThreadKey, Turn
 from bot.orders import words_threads as words
 from bot.orders.told import clipped, one_line
 from bot.orders.verbs import VERBS
@@ -30,10 +31,18 @@ def blind(session: SessionRecord) -> bool:
     return session.origin is Origin.COMPARISON and not session.current
 
 
+async def being_answered(store: Store, thread: ThreadKey) -> Turn | None:
+    """The turn of a thread that is being answered just now. Not one whose ending is on record: its
+    answer stands in the thread, and people use what is under it before the turn itself has ended.
+    Raises `StoreError`."""
+    running = await store.running(thread)
+    return running if running is not None and running.ending is None else None
+
+
 async def answering(store: Store, session: SessionRecord) -> bool:
     """Whether the running turn of a session's thread is, or is about to be, asked of it. Raises
     `StoreError`."""
     if not session.current:
         return False
-    running = await store.running(session.thread)
+    running = await being_answered(store, session.thread)
     return running is not None and running.message.wish.role == session.role

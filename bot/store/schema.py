@@ -29,10 +29,11 @@ from bot.store.database import rows
 from bot.store.migrations import Migration
 from bot.store.migrations.first import FIRST
 from bot.store.migrations.second import SECOND
+from bot.store.migrations.third import THIRD
 
 __all__ = ["MIGRATIONS", "Migration", "migrate"]
 
-MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND)
+MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD)
 
 
 def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
