@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 8787
 GGUF ?=
 ARGS ?=
+WORKERS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -35,8 +36,8 @@ lint: setup ## ruff, mypy and the import contracts; all of them, also when one f
 		echo "== $$check"; $(BIN)/$$check || failed=1; \
 	done; test -z "$$failed"
 
-test: setup-tests ## all tests, with coverage (ARGS= goes to pytest)
-	$(BIN)/pytest --cov --cov-branch --cov-report=term $(ARGS)
+test: setup-tests ## all tests, with coverage (ARGS= goes to pytest, WORKERS= run at once)
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-branch --cov-report=term $(ARGS)
 
 check: lint test ## all that a change has to pass
 

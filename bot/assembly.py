@@ -71,7 +71,7 @@ def handlers(parts: Parts) -> Handlers:
         *(store, parts.people, board, clock, parts.cleanup, parts.limits, parts.inbox),
         listing=listing.sessions,
     )
-    branching = Branching(store, parts.agent, parts.sessions, choosing, board)
+    branching = Branching(store, parts.agent, parts.sessions, choosing, board, clock)
     retrying = Retrying(store, choosing, clock, ask=parts.inbox.accept)
     comparisons = Comparisons(
         *(store, parts.agent, parts.sessions, choosing, board), ask=parts.inbox.accept

@@ -9,31 +9,40 @@ from typing import Final
 from bot.cards import Card, Line, Outcome, told
 from bot.choosing import Choosing, Rule
 from bot.errors import SlackError
-from bot.model import ThreadKey
+from bot.model import ThreadKey, Turn
 from bot.orders import words_branching as words
 from bot.orders.desk import Asked, Handler
 from bot.orders.telling import being_answered, blind
 from bot.orders.told import clipped, one_line
-from bot.ports import Agent, Board, Store
+from bot.ports import Agent, Board, Clock, Store
 from bot.records import Origin, Remembered, SessionRecord
 from bot.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
 _SHOWN_CHARS: Final = 80
+_NOTED_TRIES: Final = 50
+_NOTED_PAUSE_SECONDS: Final = 0.1
 
 
 class Branching:
     """Carries out `rewind` and `fork`."""
 
     def __init__(
-        self, store: Store, agent: Agent, sessions: Sessions, choosing: Choosing, board: Board
+        self,
+        store: Store,
+        agent: Agent,
+        sessions: Sessions,
+        choosing: Choosing,
+        board: Board,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._agent = agent
         self._sessions = sessions
         self._choosing = choosing
         self._board = board
+        self._clock = clock
 
     def handlers(self) -> Mapping[str, Handler]:
         """The verbs that are carried out here."""
@@ -152,7 +161,18 @@ class Branching:
         running = await being_answered(self._store, source.thread)
         if running is None:
             return None, None
-        return None, await self._store.recall(source.number, running.id)
+        return None, await self._once_noted(source, running)
+
+    async def _once_noted(self, source: SessionRecord, running: Turn) -> Remembered | None:
+        """Where a running turn's prompt stands in its session's history; None where it is not sent
+        yet. Between its sending and that being on record lie some milliseconds."""
+        for _ in range(_NOTED_TRIES):
+            noted = await self._store.recall(source.number, running.id)
+            now = await being_answered(self._store, source.thread)
+            if noted is not None or now is None or now.id != running.id or not now.prompted:
+                return noted
+            await self._clock.sleep(_NOTED_PAUSE_SECONDS)
+        return None
 
     async def _begun(
         self, asked: Asked, source: SessionRecord, upto: Remembered | None
