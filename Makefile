@@ -4,11 +4,13 @@ PYTHON ?= python3
 PORT ?= 8787
 GGUF ?=
 ARGS ?=
+CHAOS_SECONDS ?= 600
+CHAOS_SEED ?=
 WORKERS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo run doctor sandbox lint test check screenshots clean
+.PHONY: help setup setup-tests demo run doctor sandbox lint test check chaos screenshots clean
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +42,10 @@ test: setup-tests ## all tests, with coverage (ARGS= goes to pytest, WORKERS= ru
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-branch --cov-report=term $(ARGS)
 
 check: lint test ## all that a change has to pass
+
+chaos: setup-tests ## kills, faults and load, from ever new seeds, for ten minutes (CHAOS_SECONDS=, CHAOS_SEED=)
+	@CHAOS_SEED="$(CHAOS_SEED)" CHAOS_SECONDS="$(CHAOS_SECONDS)" \
+		exec timeout --kill-after=20 "$(CHAOS_SECONDS)" $(BIN)/python -m tests.chaos
 
 screenshots: setup-tests ## make the README's pictures anew
 	$(BIN)/python -m scripts.pictures

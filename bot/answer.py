@@ -35,6 +35,11 @@ class Answer:
         self._current.clear()
         return shown
 
+    def take_all_back(self) -> None:
+        """Nothing of it counts: it is asked for anew."""
+        self._settled.clear()
+        self._current.clear()
+
     def settle(self, text: str) -> bool:
         """The current message is complete and says `text`; whether that differs from what had
         been added (then everything shown has to be replaced)."""

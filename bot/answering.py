@@ -1,4 +1,10 @@
-"""How a turn is answered: which session is asked what, with which model, and how that ends."""
+"""How a turn is answered: which session is asked what, with which model, and how that ends.
+
+When the engine dies under it, a turn is asked once more by itself: what was said up to there is
+taken back, and the prompt, which the session's history may have kept, is cut out before it is sent
+again. Tools only read, so that nothing is done twice by that. Comparisons are not asked again: each
+answer would be held against others that had it easier.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 from bot.answer import Answer
@@ -26,6 +33,25 @@ log = logging.getLogger(__name__)
 _MOST_AGAINS: Final = 100
 _MOST_MOVES: Final = 3
 """So often a turn follows what becomes of its session while it waits for it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Asking:
+    """One turn on its way to its answer."""
+
+    turn: Turn
+    reply: Reply
+    underway: Underway
+    cost: Cost
+    answer: Answer = field(default_factory=Answer)
+    begun: bool = False
+    """Whether its prompt is on its way, so that it gives way to nobody any more."""
+    again: bool = False
+    """Whether it is asked once more, after its engine died."""
+
+    def ending(self, state: TurnState, note: str = "") -> Ending:
+        """How it ends, with what was said and spent up to here."""
+        return Ending(state=state, answer=self.answer.text, note=note, spent=self.cost.spent)
 
 
 class Answering:
@@ -84,69 +110,61 @@ class Answering:
         """Ask for a turn's answer and show it as it grows: how it ends. None when an earlier
         message of the thread came in, and the turn has to give way. Raises `StoreError`."""
         record = await self._store.session_for(turn)
-        answer, cost = Answer(), Cost(self._clock)
+        asking = _Asking(turn=turn, reply=reply, underway=underway, cost=Cost(self._clock))
         try:
             if turn.message.wish.compare:
                 return await self._compare(turn, record, underway)
             async with asyncio.timeout(self._turn_seconds):
-                stopped = await self._ask_session(turn, record, reply, underway, answer, cost)
+                stopped = await self._ask_over_a_death(asking, record)
         except AgentError as error:
             log.warning("the model did not answer: %s", error, exc_info=error.__cause__)
-            return Ending(
-                state=TurnState.FAILED,
-                answer=answer.text,
-                note=error.sentence,
-                spent=cost.spent,
-            )
+            return asking.ending(TurnState.FAILED, error.sentence)
         except TimeoutError:
             log.warning("the turn took more than %g s and was ended", self._turn_seconds)
-            note = AGENT_SENTENCES[AgentFault.ENDLESS]
-            return Ending(state=TurnState.FAILED, answer=answer.text, note=note, spent=cost.spent)
+            return asking.ending(TurnState.FAILED, AGENT_SENTENCES[AgentFault.ENDLESS])
         if stopped is None:
             return None
         if stopped:
-            return Ending(
-                state=TurnState.STOPPED, answer=answer.text, note=STOPPED, spent=cost.spent
-            )
-        if not answer.text.strip():
+            return asking.ending(TurnState.STOPPED, STOPPED)
+        if not asking.answer.text.strip():
             note = AGENT_SENTENCES[AgentFault.EMPTY]
-            return Ending(state=TurnState.FAILED, note=note, spent=cost.spent)
-        return Ending(state=TurnState.DONE, answer=answer.text, spent=cost.spent)
+            return Ending(state=TurnState.FAILED, note=note, spent=asking.cost.spent)
+        return asking.ending(TurnState.DONE)
 
-    async def _ask_session(
-        self,
-        turn: Turn,
-        record: SessionRecord,
-        reply: Reply,
-        underway: Underway,
-        answer: Answer,
-        cost: Cost,
-    ) -> bool | None:
+    async def _ask_over_a_death(self, asking: _Asking, record: SessionRecord) -> bool | None:
+        """Ask, and once more where the engine died under it; else like `_ask_session`."""
+        try:
+            return await self._ask_session(asking, record)
+        except AgentError as error:
+            if error.fault is not AgentFault.RUNTIME:
+                raise
+            if asking.underway.stop_wanted:
+                return True
+            log.warning("the engine failed under the turn, which is asked once more: %s", error)
+        asking.again = True
+        asking.answer.take_all_back()
+        asking.reply.replace("")
+        return await self._ask_session(asking, await self._store.session_for(asking.turn))
+
+    async def _ask_session(self, asking: _Asking, record: SessionRecord) -> bool | None:
         """Ask the thread's session; whether it was stopped. None when the turn has to give way."""
+        message = asking.turn.message
         for _ in range(_MOST_MOVES):
-            chosen = await self._choosing.chosen(
-                record, record.thread, wish=turn.message.wish.model
-            )
+            chosen = await self._choosing.chosen(record, record.thread, wish=message.wish.model)
             log.info("model %r: %s", chosen.setup.model, chosen.rule)
             async with self._sessions.held(record.id, chosen.setup) as session:
                 held = await self._store.session(record.number)
-                if held is not None and held.thread == turn.message.thread:
-                    return await self._ask_held(turn, held, session, reply, underway, answer, cost)
+                if held is not None and held.thread == message.thread:
+                    return await self._ask_held(asking, held, session)
             # It was deleted, or taken up in another thread, while the turn waited for it.
-            record = await self._store.session_for(turn)
+            record = await self._store.session_for(asking.turn)
         raise AgentError(AgentFault.BUSY, f"session {record.id} does not stay in its thread")
 
     async def _ask_held(
-        self,
-        turn: Turn,
-        record: SessionRecord,
-        session: AgentSession,
-        reply: Reply,
-        underway: Underway,
-        answer: Answer,
-        cost: Cost,
+        self, asking: _Asking, record: SessionRecord, session: AgentSession
     ) -> bool | None:
         """Ask a session that nobody else has meanwhile."""
+        turn, underway = asking.turn, asking.underway
 
         async def taken(event: str) -> None:
             try:
@@ -162,34 +180,59 @@ class Answering:
             record = await self._store.lose(record.number) or record
         if again:
             # What is forgotten does not come back: not before it is sure to be asked anew.
-            if not await self._store.begin(turn):
+            if not await self._begun(asking):
                 return None
             if underway.stop_wanted:
                 return True
             record = await self._forgotten(again, record, session)
-        if turn.epoch > 1:
+        if turn.epoch > 1 or asking.again:
             record = await self._forgotten(turn.id, record, session)
+        elif session.as_found and not again:
+            # The bot that asked it last may have died before the prompt was on record.
+            await self._forget_unrecorded(record, session)
         prompt = await self._quoting.prompt(turn, record)
         with underway.of(session):
-            if not await self._store.begin(turn):
+            if not await self._begun(asking):
                 return None
             if underway.stop_wanted:
                 return True
-            return await follow(session, prompt, answer, cost, taken=taken, showing=reply)
+            return await follow(
+                session, prompt, asking.answer, asking.cost, taken=taken, showing=asking.reply
+            )
+
+    async def _begun(self, asking: _Asking) -> bool:
+        """Whether the prompt may be sent; not where an earlier message of the thread came in."""
+        if not asking.begun:
+            asking.begun = await self._store.begin(asking.turn)
+        return asking.begun
 
     async def _forgotten(
         self, turn: int, record: SessionRecord, session: AgentSession
     ) -> SessionRecord:
         """Cut the session's history to before a turn that is to be asked anew: because somebody
-        wants another answer, or because a restart came between its prompt and its answer. Done
+        wants another answer, or because a death came between its prompt and its answer. Done
         again after a restart it changes nothing more: the runtime goes first, then the record."""
         before = await self._first_remembered(turn, record)
-        if before is None:
-            return record
-        await session.forget_from(before.event)
-        forgotten = await self._store.forget(record.number, before.turn)
-        log.info("session %s forgets %d turns to answer one anew", record.id, len(forgotten))
-        return await self._store.session(record.number) or record
+        if before is not None:
+            await session.forget_from(before.event)
+            forgotten = await self._store.forget(record.number, before.turn)
+            log.info("session %s forgets %d turns to answer one anew", record.id, len(forgotten))
+            record = await self._store.session(record.number) or record
+        await self._forget_unrecorded(record, session)
+        return record
+
+    async def _forget_unrecorded(self, record: SessionRecord, session: AgentSession) -> None:
+        """Cut what the history has after all that is on record and never answered: a prompt that
+        was taken just before a death, and that would be sent twice."""
+        unanswered = list(await session.unanswered())
+        if not unanswered:
+            return
+        last = (await self._store.remembered(record.number, max(0, record.turns - 1), 1)).turns
+        if last and last[-1].event in unanswered:
+            del unanswered[: unanswered.index(last[-1].event) + 1]
+        if unanswered:
+            await session.forget_from(unanswered[0])
+            log.info("session %s forgets a prompt that is not on record", record.id)
 
     async def _first_remembered(self, turn: int, record: SessionRecord) -> Remembered | None:
         """The earliest that a session remembers of a turn and of those that it was to answer anew:

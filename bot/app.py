@@ -9,9 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-
-from slack_sdk.web.async_client import AsyncWebClient
+from dataclasses import dataclass, replace
 
 from bot.answering import Answering
 from bot.assembly import Parts, handlers
@@ -35,24 +33,28 @@ from bot.orders.home import HomePage
 from bot.orders.home_workspace import Doing
 from bot.orders.reading import Known
 from bot.orders.verbs import NAMES
-from bot.ports import Clock, Store
+from bot.ports import UNWATCHED, Clock, Store, Watch
 from bot.prewarming import Prewarming
 from bot.quoting import Quoting
+from bot.redaction import Redaction
 from bot.roles import load_roles
 from bot.sessions import Sessions
 from bot.slack import surface
 from bot.slack.adapters import Adapters, adapters
-from bot.slack.calls import open_client
+from bot.slack.client import Client, open_client
 from bot.slack.events import Deleted, Edited, Identity, Stopped
-from bot.slack.gateway import Door, SlackGateway, who_are_we
+from bot.slack.gateway import CatchUp, Door, SlackGateway, who_are_we
 from bot.slack.intake import Callbacks
 from bot.slack.orders import OrderCounter
+from bot.slack.questions import Book
 from bot.slack.signed_http import SignedHttp
 from bot.slack.socket_mode import SocketMode
 from bot.slack.workspace import SlackWorkspace
 from bot.store import open_store
 from bot.tending import Keeping, Tending
 from bot.turns import Turns
+from bot.watching.gauges import Sights
+from bot.watching.opening import Watching, open_watching
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +75,9 @@ class _World:
 
     settings: Settings
     clock: Clock
+    watching: Watching
     store: Store
-    client: AsyncWebClient
+    client: Client
     us: Identity
     agent: CopilotAgent
     slack: Adapters
@@ -94,14 +97,24 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
 async def _open(opened: AsyncExitStack, settings: Settings, clock: Clock) -> _World:
     """Open what the bot has to do with; `opened` closes it. Raises `BotError`."""
     roles = load_roles(settings.roles_file, taken=frozenset(NAMES))
+    watching = await opened.enter_async_context(
+        open_watching(
+            clock=clock,
+            metrics_host=settings.metrics_host,
+            metrics_port=settings.metrics_port,
+            traces_to=settings.otel_exporter_otlp_endpoint,
+        )
+    )
+    watch = watching.watch
+    per_user = settings.max_turns_per_user
     store = await opened.enter_async_context(
-        open_store(settings.data_dir, clock=clock, per_user=settings.max_turns_per_user)
+        open_store(settings.data_dir, clock=clock, per_user=per_user, watch=watch)
     )
     client = await opened.enter_async_context(
-        open_client(settings.slack_bot_token, settings.slack_api_url)
+        open_client(settings.slack_bot_token, settings.slack_api_url, clock, watch)
     )
-    us = await who_are_we(client)
-    agent = await opened.enter_async_context(CopilotAgent(runtime_options(settings, clock)))
+    us = replace(await who_are_we(client.web), answers=settings.allowed_bots)
+    agent = await opened.enter_async_context(CopilotAgent(runtime_options(settings, clock, watch)))
     sessions = Sessions(agent, size=settings.max_sessions, wait_seconds=settings.pool_seconds)
     opened.push_async_callback(sessions.close)
     await agent.start()
@@ -110,6 +123,7 @@ async def _open(opened: AsyncExitStack, settings: Settings, clock: Clock) -> _Wo
     return _World(
         settings=settings,
         clock=clock,
+        watching=watching,
         store=store,
         client=client,
         us=us,
@@ -126,7 +140,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     settings, store, clock = world.settings, world.store, world.clock
     access = Access(world.slack.people, _doorkeeping(settings))
     limits = Limits(store, clock, per_day=settings.max_turns_per_day)
-    gate = Gate(access, limits)
+    gate = Gate(access, limits, store)
     prewarming = Prewarming(store, world.sessions, world.choosing)
     opened.push_async_callback(prewarming.close)
     workspace = SlackWorkspace(world.client, clock, note_part=store.note_part, us=world.us)
@@ -143,6 +157,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
         max_turns=settings.max_turns,
         drain_seconds=settings.shutdown_seconds,
         on_waiting=prewarming.for_turn,
+        watch=world.watching.watch,
     )
     cleanup = Cleanup(
         *(store, world.agent, world.sessions, clock),
@@ -172,6 +187,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
         ask=inbox.accept,
         known=lambda: _known(world.choosing),
         start=lambda order: counter.start(order),
+        redact=Redaction(settings.secrets),
     )
     counter = OrderCounter(desk, board, clock)
     home = HomePage(
@@ -186,7 +202,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     )
     gateway = SlackGateway(
         world.client,
-        _door(settings, clock, store),
+        _door(settings, clock, store, world.watching.watch),
         _callbacks(desk, inbox, turns, prewarming),
         people=world.slack.people,
         board=board,
@@ -194,7 +210,10 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
         known=lambda: _known(world.choosing),
         home=home.cards,
         gate=gate,
+        book=Book(store=store, clock=clock, redact=desk.without_secrets),
         us=world.us,
+        catch_up=CatchUp(store=store, clock=clock, seconds=settings.catch_up_seconds),
+        watch=world.watching.watch,
     )
     tending = Tending(
         *(store, world.agent, world.sessions, cleanup, board, clock), _keeping(settings)
@@ -206,7 +225,30 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     for order in unfinished:
         counter.tell_later(order, told(words.RESTARTED.format(verb=order.verb)))
     await opened.enter_async_context(tending)
+    _show(world, inbox, gateway)
     yield Bot(inbox=inbox, turns=turns, sessions=world.sessions, tending=tending)
+
+
+def _show(world: _World, inbox: Inbox, gateway: SlackGateway) -> None:
+    """Let those who look after the bot see how it stands."""
+
+    async def ready() -> bool:
+        """Slack is heard, and what it says could be recorded."""
+        await world.store.check()
+        return gateway.hearing
+
+    world.watching.show(
+        Sights(
+            running=lambda: inbox.busy,
+            waiting=world.store.queue_length,
+            places=world.settings.max_sessions,
+            live=lambda: world.sessions.live,
+            paused=lambda: inbox.paused,
+            memory=world.agent.memory,
+            hearing=lambda: gateway.hearing,
+        ),
+        ready,
+    )
 
 
 def _answering(world: _World) -> Answering:
@@ -233,7 +275,7 @@ async def _take_up(world: _World, inbox: Inbox) -> None:
         inbox.pause()
 
 
-def runtime_options(settings: Settings, clock: Clock) -> RuntimeOptions:
+def runtime_options(settings: Settings, clock: Clock, watch: Watch = UNWATCHED) -> RuntimeOptions:
     """What the runtime is run with; a model server of one's own goes before GitHub's models."""
     return RuntimeOptions(
         data_dir=settings.data_dir,
@@ -243,11 +285,14 @@ def runtime_options(settings: Settings, clock: Clock) -> RuntimeOptions:
         model=settings.model,
         github_token="" if settings.model_base_url else settings.github_token,
         silence_seconds=settings.silence_seconds,
+        redact=Redaction(settings.secrets),
         clock=clock,
+        watch=watch,
+        traces_to=settings.otel_exporter_otlp_endpoint,
     )
 
 
-def _door(settings: Settings, clock: Clock, store: Store) -> Door:
+def _door(settings: Settings, clock: Clock, store: Store, watch: Watch) -> Door:
     if settings.slack_mode == "http":
 
         async def ready() -> bool:
@@ -264,7 +309,10 @@ def _door(settings: Settings, clock: Clock, store: Store) -> Door:
             port=settings.http_port,
         )
     return SocketMode(
-        app_token=settings.slack_app_token, clock=clock, api_url=settings.slack_api_url
+        app_token=settings.slack_app_token,
+        clock=clock,
+        api_url=settings.slack_api_url,
+        watch=watch,
     )
 
 
@@ -272,7 +320,8 @@ def _callbacks(desk: Desk, inbox: Inbox, turns: Turns, prewarming: Prewarming) -
     """Who is told what people say and do."""
 
     async def edited(fact: Edited) -> bool:
-        return await inbox.edited(fact.team, fact.channel, fact.ts, fact.text)
+        text = desk.without_secrets(fact.text)
+        return await inbox.edited(fact.team, fact.channel, fact.ts, text)
 
     async def deleted(fact: Deleted) -> None:
         await inbox.deleted(fact.team, fact.channel, fact.ts)
@@ -300,6 +349,9 @@ def _doorkeeping(settings: Settings) -> Doorkeeping:
         admin_group=settings.admin_group,
         guests=settings.allow_guests,
         external=settings.allow_external,
+        channels=settings.allowed_channels,
+        users=settings.allowed_users,
+        bots=settings.allowed_bots,
     )
 
 

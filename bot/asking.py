@@ -70,8 +70,9 @@ class Cost:
         self._context = ContextUsed(tokens=0, limit=0)
 
     def begin(self) -> None:
-        """From now on time is counted."""
-        self._began = self._clock.monotonic()
+        """From now on time is counted; also that of a first asking that came to nothing."""
+        if self._began is None:
+            self._began = self._clock.monotonic()
 
     def add(self, event: TokensUsed | ContextUsed) -> None:
         """One more model call, or a look at the context."""

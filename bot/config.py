@@ -67,7 +67,7 @@ class Settings:
     log_format: str
     metrics_port: int
     metrics_host: str
-    otlp_endpoint: str
+    otel_exporter_otlp_endpoint: str
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -127,7 +127,7 @@ class Settings:
             log_format=read("LOG_FORMAT", parsing.one_of("text", "json")),
             metrics_port=read("METRICS_PORT", parsing.whole(0, 65_535)),
             metrics_host=read("METRICS_HOST", str),
-            otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", parsing.url),
+            otel_exporter_otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", parsing.url),
         )
         faults = [*read.faults, *_missing(settings, read)]
         if faults:

@@ -10,15 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol
+from functools import partial
 
 from bot.errors import BotError, StoreError
-from bot.logs import about
-from bot.model import Acceptance, Accepted, Message, ThreadKey, Turn, TurnState
-from bot.ports import Clock, Store, Workspace
+from bot.model import Acceptance, Accepted, Message, ThreadKey, Trigger, Turn, TurnState
+from bot.ports import UNWATCHED, Clock, Store, Watch, Workspace
 from bot.roles import spoken_to
+from bot.running import (
+    RETRY_FIRST_SECONDS,
+    RETRY_MOST_SECONDS,
+    Handler,
+    RunningTurns,
+    either,
+)
 from bot.waiting import WaitingSigns
 
 log = logging.getLogger(__name__)
@@ -30,6 +36,10 @@ PAUSED = (
 )
 DROPPED = "Somebody in this thread dropped the messages that were waiting, yours among them."
 FULL = "Sorry, too many messages are waiting for me just now. Please ask again later."
+NOT_TAKEN = (
+    "Sorry, I can't take your message down just now. Slack brings it to me again within minutes, "
+    "and then I'll answer it. If I haven't in ten minutes, please ask again."
+)
 EDIT_TAKEN = "I've seen your edit and will answer the new text."
 EDIT_TOO_LATE = (
     "Your edit came after I had begun with your message. Please ask again to get the new text "
@@ -47,28 +57,17 @@ DELETED_TOO_LATE = (
 
 # ------------------------------------------------------------------------------------------------
 
-RETRY_FIRST_SECONDS = 0.1
-RETRY_MOST_SECONDS = 30.0
-SETTLE_SECONDS = 3600.0
-"""How long an ending on record is tried to be shown, while Slack is in trouble. Until then it holds
-its thread and its person's place."""
 LOOK_SECONDS = 30.0
-"""How often it is looked for waiting turns that nobody has told of."""
-CANCEL_SECONDS = 45.0
-"""How long cancelled turns get to close their replies: Slack may take 30 s, the model 5 s."""
-SIGNS_SECONDS = 5.0
-
-
-class Handler(Protocol):
-    """Who answers."""
-
-    async def take(self, turn: Turn) -> None:
-        """Bring a claimed turn to its end, or let it wait again."""
-        ...
-
-    async def settle(self, turn: Turn) -> None:
-        """Bring a turn to its end that was cut short; shows its answer when one is on record."""
-        ...
+"""How often it is looked for waiting turns that nobody has told of, and for refused ones whose
+authors were not told."""
+UNTOLD_SECONDS = 3600.0
+"""For so long after their message people are told that it was not taken."""
+DISPATCH_SECONDS = 6.0
+"""How long a claim that is under way at the end may take: as long as a locked database is waited
+for."""
+SIGNS_SECONDS = 2.0
+MOST_UNTAKEN = 1_000
+"""Messages that could not be recorded, of which it is remembered that their authors know it."""
 
 
 class Inbox:
@@ -84,11 +83,11 @@ class Inbox:
         max_turns: int,
         drain_seconds: float = 20.0,
         on_waiting: Callable[[Turn], None] | None = None,
+        watch: Watch = UNWATCHED,
     ) -> None:
         """`on_waiting` is told of each turn that has to wait for another one to end."""
         self._store = store
         self._clock = clock
-        self._handler = handler
         self._max_turns = max_turns
         self._drain_seconds = drain_seconds
         self._on_waiting = on_waiting
@@ -96,14 +95,22 @@ class Inbox:
         self._going_on = asyncio.Event()
         self._signs = WaitingSigns(store, workspace)
         self._accepted: dict[int, Turn] = {}  # not handed out yet, nor shown as waiting
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._untaken: dict[tuple[str, str], None] = {}
+        self._telling: set[int] = set()  # turns whose authors are being told that they are refused
+        self._tell_at = float("-inf")
         self._woken = asyncio.Event()
         self._closing = asyncio.Event()
+        self._running = RunningTurns(
+            *(store, clock, handler, self._signs),
+            on_change=self._woken.set,
+            on_waiting=self._waits_again,
+            watch=watch,
+        )
 
     @property
     def busy(self) -> int:
         """How many turns run."""
-        return len(self._tasks)
+        return self._running.busy
 
     @property
     def paused(self) -> bool:
@@ -123,14 +130,10 @@ class Inbox:
     async def until_idle(self, seconds: float) -> bool:
         """Wait until no turn runs, or until it goes on, `seconds` at most; whether none runs."""
         self._going_on.clear()
-        if self._tasks:
-            waits = (self._nothing_runs(), self._going_on.wait(), self._clock.sleep(seconds))
-            await _either(*waits)
-        return not self._tasks
-
-    async def _nothing_runs(self) -> None:
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        if self.busy:
+            waits = (self._running.until_none(), self._going_on.wait(), self._clock.sleep(seconds))
+            await either(*waits)
+        return not self.busy
 
     # Messages come in
 
@@ -141,17 +144,51 @@ class Inbox:
         """
         try:
             accepted = await self._store.accept(message)
+        except StoreError:
+            self._tell_untaken(message)
+            raise
         finally:
             # Whoever gives up waiting may have a message on record all the same.
             self._woken.set()
         log.info("message %s of thread %s: %s", message.ts, message.thread, accepted.acceptance)
-        if accepted.acceptance is Acceptance.FULL:
-            self._signs.whisper(message, FULL)
+        if accepted.acceptance is Acceptance.FULL and accepted.turn is not None:
+            self._tell_full(accepted.turn)
         elif accepted.acceptance is Acceptance.SCHEDULED and accepted.turn is not None:
             self._accepted[accepted.turn.id] = accepted.turn
             if self._paused:
                 self._signs.whisper(message, PAUSED)
         return accepted
+
+    def _tell_untaken(self, message: Message) -> None:
+        """Tell who called the bot that it cannot take the message, once, however often Slack brings
+        it again."""
+        called = message.trigger in (Trigger.MENTION, Trigger.DIRECT)
+        place = (message.thread.channel, message.ts)  # not its event: a mention comes as two
+        if not called or place in self._untaken:
+            return
+        if len(self._untaken) >= MOST_UNTAKEN:
+            del self._untaken[next(iter(self._untaken))]
+        self._untaken[place] = None
+        self._signs.whisper(message, NOT_TAKEN)
+
+    def _tell_full(self, turn: Turn) -> None:
+        """Tell somebody whose message was not taken, and note that they were told."""
+        if turn.id in self._telling:
+            return
+        told = partial(self._store.note_told, turn, FULL)
+        task = self._signs.whisper(turn.message, FULL, then=told)
+        if task is not None:
+            self._telling.add(turn.id)
+            task.add_done_callback(lambda _: self._telling.discard(turn.id))
+
+    async def _tell_untold(self) -> None:
+        """Tell those who were not told yet that their messages were not taken: because the bot was
+        restarted, or because too many were to be told at once. Raises `StoreError`."""
+        if self._clock.monotonic() < self._tell_at:
+            return
+        self._tell_at = self._clock.monotonic() + LOOK_SECONDS
+        for turn in await self._store.untold(self._clock.now() - UNTOLD_SECONDS):
+            self._tell_full(turn)
 
     async def edited(self, team: str, channel: str, ts: str, text: str) -> bool:
         """A person changed their message; `text` is the new one, readable like `Message.text`.
@@ -211,28 +248,17 @@ class Inbox:
         """Hand out turns while inside. Raises `StoreError` when what a restart left cannot be
         read; leaving takes at most the time to drain, and then some to close replies."""
         self._closing.clear()
+        self._running.opening()
         dispatcher = asyncio.create_task(self._dispatch(await self._store.recover()))
         try:
             yield
         finally:
             self._closing.set()
+            self._running.closing()
             self._woken.set()
-            await dispatcher
-            await self.drain(self._drain_seconds)
+            await _ended(dispatcher, DISPATCH_SECONDS)
+            await self._running.drain(self._drain_seconds)
             await self._signs.close(SIGNS_SECONDS)
-
-    async def drain(self, seconds: float) -> None:
-        """Give running turns `seconds` to end; those that do not are cut short, and wait for the
-        next start. For when no more are handed out."""
-        if self._tasks:
-            log.info("waiting up to %g s for %d running turns", seconds, len(self._tasks))
-            await _either(asyncio.wait(set(self._tasks)), self._clock.sleep(seconds))
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            _, stuck = await asyncio.wait(set(self._tasks), timeout=CANCEL_SECONDS)
-            for task in stuck:
-                log.error("%s does not end; the next start will settle it", task.get_name())
 
     async def _dispatch(self, unsettled: Sequence[Turn]) -> None:
         """Hand out turns until closing; whatever fails, it goes on."""
@@ -240,6 +266,7 @@ class Inbox:
         while not self._closing.is_set():
             self._woken.clear()
             try:
+                await self._tell_untold()
                 moved = await self._hand_out(left)
                 pause = RETRY_FIRST_SECONDS
             except Exception as error:
@@ -247,16 +274,16 @@ class Inbox:
                 log.warning(
                     "no turn can be claimed, again in %g s: %s", pause, error, exc_info=trouble
                 )
-                await self._pause(pause)
+                await either(self._closing.wait(), self._clock.sleep(pause))
                 pause = min(2 * pause, RETRY_MOST_SECONDS)
                 continue
             if not moved:
-                await _either(self._woken.wait(), self._clock.sleep(LOOK_SECONDS))
+                await either(self._woken.wait(), self._clock.sleep(LOOK_SECONDS))
 
     async def _hand_out(self, unsettled: list[Turn]) -> bool:
         """Begin one turn; False when none may begin now, and then all that wait are shown so."""
         seen = list(self._accepted)
-        if len(self._tasks) < self._max_turns:
+        if self.busy < self._max_turns:
             if unsettled:
                 self._begin(unsettled.pop(0), settle=True)
                 return True
@@ -275,111 +302,16 @@ class Inbox:
     def _begin(self, turn: Turn, *, settle: bool) -> None:
         self._accepted.pop(turn.id, None)
         self._signs.take_back(turn)
-        run = self._settle(turn) if settle else self._take(turn)
-        task = asyncio.create_task(run, name=f"turn {turn.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        self._running.begin(turn, settle=settle)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._woken.set()
-        if not task.cancelled() and task.exception() is not None:
-            log.error("%s broke off", task.get_name(), exc_info=task.exception())
-
-    # A turn runs
-
-    async def _take(self, turn: Turn) -> None:
-        with about(turn):
-            try:
-                error = await _tried(self._handler.take, turn)
-            except asyncio.CancelledError:
-                await self._let_wait(turn)
-                raise
-            await self._see_to_end(turn, error)
-
-    async def _settle(self, turn: Turn) -> None:
-        # Cut short again it stays as it is: the next start finds it as this one did.
-        with about(turn):
-            error = await _tried(self._handler.settle, turn)
-            await self._see_to_end(turn, error)
-
-    async def _let_wait(self, turn: Turn) -> None:
-        """Leave a turn that is cut short to the next start: to be answered afresh or, with its
-        answer on record, to be shown."""
-        try:
-            left = await self._still_running(turn)
-            if left is not None and left.ending is None:
-                await self._store.hand_back(left)
-                log.info("turn is cut short and waits for the next start")
-        except StoreError as error:
-            log.warning("turn could not be handed back, the next start settles it: %s", error)
-
-    async def _see_to_end(self, turn: Turn, error: Exception | None) -> None:
-        """A turn whose handler is through must have ended, or it would block its thread for ever.
-
-        An ending on record is shown, again and again while trouble lasts that may pass. Without
-        one, or after trouble of our own, the turn ends here.
-        """
-        pause, until = RETRY_FIRST_SECONDS, self._clock.monotonic() + SETTLE_SECONDS
-        hopeless = False
-        while not self._closing.is_set():
-            try:
-                left = await self._still_running(turn)
-                if left is None:
-                    return
-                if left.ending is None or hopeless or self._clock.monotonic() >= until:
-                    await self._fail(left, error)
-                    return
-                error = await _tried(self._handler.settle, left)
-                hopeless = not isinstance(error, BotError)
-                if hopeless:
-                    continue
-            except StoreError as trouble:
-                log.warning("turn cannot be ended: %s; again in %g s", trouble, pause)
-            await self._pause(pause)
-            pause = min(2 * pause, RETRY_MOST_SECONDS)
-
-    async def _still_running(self, turn: Turn) -> Turn | None:
-        """The turn as it is on record, if it still runs under this claim."""
-        key = turn.message.thread
-        left = await self._store.find(key.team, key.channel, turn.message.ts)
-        if left is not None and left.state is TurnState.WAITING:
-            # It gave way to an earlier message: shown as waiting, unless it is claimed at once.
-            self._accepted[left.id] = left
-        if left is None or left.state is not TurnState.RUNNING or left.epoch != turn.epoch:
-            return None
-        return left
-
-    async def _fail(self, turn: Turn, error: Exception | None) -> None:
-        log.error("turn was left open by its handler and ends as failed")
-        if await self._store.finish(turn, TurnState.FAILED) and error is not None:
-            sentence = error.sentence if isinstance(error, BotError) else BotError.sentence
-            self._signs.whisper(turn.message, sentence)
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, but no longer than until closing."""
-        await _either(self._closing.wait(), self._clock.sleep(seconds))
+    def _waits_again(self, turn: Turn) -> None:
+        self._accepted[turn.id] = turn
 
 
-async def _tried(work: Callable[[Turn], Awaitable[None]], turn: Turn) -> Exception | None:
-    """Let the handler have a turn; what it could not cope with, logged."""
-    try:
-        await work(turn)
-    except BotError as error:
-        log.warning("turn could not be brought to its end: %s", error)
-        return error
-    except Exception as error:
-        log.exception("the handler of turns failed")
-        return error
-    return None
-
-
-async def _either(*waits: Coroutine[object, object, object]) -> None:
-    """Until one of them is through; the others are cancelled."""
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+async def _ended(task: asyncio.Task[None], seconds: float) -> None:
+    """Wait until a task ends, which is cut short after `seconds`."""
+    _, late = await asyncio.wait({task}, timeout=seconds)
+    if late:
+        log.warning("given up at the end: claiming turns")
+        task.cancel()
+        await asyncio.wait({task}, timeout=seconds)

@@ -1,17 +1,23 @@
-"""Log lines for operators: each names the thread and turn that it is about, none shows a secret."""
+"""Log lines for operators: each names the thread and turn that it is about, none shows a secret.
+
+As text, a line for people; or as JSON (`LOG_FORMAT=json`), one object a line for machines.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 
 from bot.model import Turn
 
-_about: ContextVar[str] = ContextVar("about", default="-")
+_about: ContextVar[Turn | None] = ContextVar("about", default=None)
+_trace: ContextVar[str] = ContextVar("trace", default="")
 
 _LINE = "%(asctime)s %(levelname)s %(name)s [%(about)s] %(message)s"
 
@@ -27,11 +33,33 @@ def without_tokens(text: str) -> str:
 @contextmanager
 def about(turn: Turn) -> Iterator[None]:
     """Every line logged inside (and in tasks begun inside) names the turn and its thread."""
-    token = _about.set(f"turn {turn.id} thread {turn.message.thread}")
+    token = _about.set(turn)
     try:
         yield
     finally:
         _about.reset(token)
+
+
+@contextmanager
+def in_trace(trace_id: str) -> Iterator[None]:
+    """Every line logged inside (and in tasks begun inside) names the trace, as 32 hex digits."""
+    token = _trace.set(trace_id)
+    try:
+        yield
+    finally:
+        _trace.reset(token)
+
+
+class _Secrets:
+    """Takes secrets out of finished text."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted(secrets, key=len, reverse=True)
+
+    def out_of(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        return without_tokens(text)
 
 
 class _Line(logging.Formatter):
@@ -39,19 +67,54 @@ class _Line(logging.Formatter):
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__(_LINE)
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._secrets = _Secrets(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        record.about = _about.get()
-        text = super().format(record)
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        return without_tokens(text)
+        turn = _about.get()
+        record.about = "-" if turn is None else f"turn {turn.id} thread {turn.message.thread}"
+        return self._secrets.out_of(super().format(record))
 
 
-def start_logging(level: str, secrets: Iterable[str]) -> None:
-    """Send the whole process's logs to standard error, one format for ours and others'."""
+class _JsonLine(logging.Formatter):
+    """The same as an object. Secrets are taken out of each text before it is quoted: quoted, one
+    with a quotation mark in it would not be found."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__()
+        self._secrets = _Secrets(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": self._secrets.out_of(record.getMessage()),
+        }
+        turn = _about.get()
+        if turn is not None:
+            line |= {"turn": turn.id, "thread": str(turn.message.thread)}
+        if _trace.get():
+            line["trace"] = _trace.get()
+        if record.exc_info:
+            line["exception"] = self._secrets.out_of(self.formatException(record.exc_info))
+        if record.stack_info:
+            line["stack"] = self._secrets.out_of(self.formatStack(record.stack_info))
+        return json.dumps(line)
+
+
+def start_logging(level: str, secrets: Iterable[str], form: str = "text") -> None:
+    """Send the whole process's logs to standard error, one format for ours and others': `text` or
+    `json`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Line(secrets))
+    handler.setFormatter(_JsonLine(secrets) if form == "json" else _Line(secrets))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("bot").setLevel(level)
+
+
+def announce(log: logging.Logger, sentence: str, form: str = "text") -> None:
+    """Say something on standard error whatever the level of the logs: as it is or, where the logs
+    are objects, as one of them."""
+    if form == "text":
+        print(sentence, file=sys.stderr, flush=True)
+        return
+    log.handle(log.makeRecord(log.name, logging.INFO, __file__, 0, sentence, (), None))

@@ -7,7 +7,7 @@ behind the doors nobody sees a raw Slack or SDK payload.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -71,8 +71,14 @@ class Trigger(StrEnum):
     """Asked by a slash command, a shortcut or a modal; the bot posted the thread's root itself."""
     BOT = "bot"
     """Said by another bot in a thread: recorded as heard, and nothing more."""
+    BOT_MENTION = "bot_mention"
+    """The bot is mentioned by another bot, one of those that are answered."""
     MENU = "menu"
     """Asked by a button under a reply; there is no message of its own, `ts` is the press's."""
+
+
+BOTS_IN_A_ROW: Final = 3
+"""So many messages of other bots in a row are answered in a thread; then a person has to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +188,8 @@ class Turn:
     """Whether its prompt may have been sent under an earlier claim."""
     ending: Ending | None = None
     """How it ends, once that is on record."""
+    accepted: float = field(default=0.0, compare=False)
+    """When its message was recorded, in seconds since the epoch."""
 
 
 class Acceptance(StrEnum):

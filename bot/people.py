@@ -46,3 +46,7 @@ class Standing(StrEnum):
     """Does not see that place."""
     GUEST = "guest"
     EXTERNAL = "external"
+    UNLISTED = "unlisted"
+    """Not one of those whom alone the bot answers."""
+    ELSEWHERE = "elsewhere"
+    """In a place that is none of those in which alone the bot answers."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -26,6 +26,9 @@ MESSAGE_CHARS: Final = 2_000
 """So much of each message."""
 ALL_CHARS: Final = 24_000
 """So much of all of them together; the oldest are left out first, the root stays."""
+
+_NAME_CHARS: Final = 80
+"""So much of a name; Slack's are no longer (docs.slack.dev: display names), other bots' may be."""
 
 _MOST_AGAINS: Final = 100
 
@@ -160,9 +163,13 @@ def _line(said: Said) -> str:
     text = storable(said.text)
     clipped = text if len(text) <= MESSAGE_CHARS else text[:MESSAGE_CHARS] + "…"
     trust = "you" if said.ours else str(said.kind)
-    line = json.dumps(
-        {"from": storable(said.name), "trust": trust, "text": clipped}, ensure_ascii=False
-    )
+    name = storable(said.name)[:_NAME_CHARS]
+    return as_line({"from": name, "trust": trust, "text": clipped})
+
+
+def as_line(data: Mapping[str, object]) -> str:
+    """Data as one line of JSON, whatever is in it."""
+    line = json.dumps(data, ensure_ascii=False)
     # JSON lets these stand, and they look like the end of a line to some.
     return "".join(_ESCAPED.get(character, character) for character in line)
 

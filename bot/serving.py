@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
-import sys
+import threading
 from contextlib import suppress
 
 from bot.app import running
 from bot.config import Settings
+from bot.logs import announce
 
 log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 30.0
+"""How long closing may take in all, beside the time that running turns get to finish. Every part
+ends within seconds by itself; this holds the sum when Slack, the runtime and the disk all hang."""
 
 READY = "threadpilot is ready: it hears Slack"
 
@@ -38,6 +44,22 @@ async def serve(settings: Settings) -> None:
 async def _until(asked: asyncio.Event, up: asyncio.Event, settings: Settings) -> None:
     async with running(settings):
         up.set()
-        print(READY, file=sys.stderr, flush=True)
+        announce(log, READY, settings.log_format)
         await asked.wait()
         log.info("asked to stop: finishing what runs")
+        late = end_at_last(settings.shutdown_seconds + CLOSE_SECONDS)
+    late.cancel()
+
+
+def end_at_last(seconds: float) -> threading.Timer:
+    """End the process after so many seconds, whatever it waits for: what it has not brought to its
+    end is on record, and the next start does, as after a crash."""
+
+    def end() -> None:
+        log.error("not everything could be closed within %g s; the next start takes it up", seconds)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    return timer

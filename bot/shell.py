@@ -52,8 +52,15 @@ _NOT_NEEDED: Final = {
     "ROLES_FILE": "",
     "ADMIN_USERS": "",
     "ADMIN_GROUP": "",
+    "ALLOWED_CHANNELS": "",
+    "ALLOWED_USERS": "",
+    "ALLOWED_BOTS": "",
     "MAX_SESSIONS": "",
     "MAX_TURNS": "",
+    "CATCH_UP_SECONDS": "",
+    "LOG_FORMAT": "",
+    "METRICS_PORT": "",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "",
 }
 """Settings of the bot that no session needs: whatever is wrong with them must not be in the way."""
 

@@ -57,13 +57,26 @@ class WaitingSigns:
         if turn.waited or _lane(turn.message) in self._last:
             self._do(turn.message, UNMARK, unmark)
 
-    def whisper(self, message: Message, sentence: str) -> None:
-        """Tell the author alone."""
+    def whisper(
+        self,
+        message: Message,
+        sentence: str,
+        then: Callable[[], Awaitable[object]] | None = None,
+    ) -> asyncio.Task[None] | None:
+        """Tell the author alone, and do `then`; None where too much is left to do already."""
 
         async def tell() -> None:
             await self._workspace.whisper(message, sentence)
+            if then is not None:
+                await then()
 
-        self._do(message, "whisper", tell)
+        return self._do(message, "whisper", tell)
+
+    async def told(self, message: Message, sentence: str) -> None:
+        """Tell the author alone, and wait until that is done; bounded, never raises."""
+        task = self.whisper(message, sentence)
+        if task is not None:
+            await asyncio.wait({task})
 
     async def close(self, seconds: float) -> None:
         """Let what is under way end within `seconds`, then give it up."""
@@ -76,18 +89,21 @@ class WaitingSigns:
         if late:
             await asyncio.wait(late, timeout=seconds)
 
-    def _do(self, message: Message, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    def _do(
+        self, message: Message, what: str, work: Callable[[], Awaitable[None]]
+    ) -> asyncio.Task[None] | None:
         """Do something about a message, after what is being done about it already."""
         lane = _lane(message)
         # What was marked must be unmarked, and there are no more of these than of marks.
         if len(self._tasks) >= MAX_PENDING and what != UNMARK:
             log.error("too much is to be shown beside the turns; left out: %s %s", what, lane)
-            return
+            return None
         before = self._last.get(lane)
         task = asyncio.create_task(self._in_order(before, work), name=f"{what} {lane}")
         self._last[lane] = task
         self._tasks.add(task)
         task.add_done_callback(lambda ended: self._ended(lane, ended))
+        return task
 
     async def _in_order(
         self, before: asyncio.Task[None] | None, work: Callable[[], Awaitable[None]]

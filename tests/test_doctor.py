@@ -22,6 +22,7 @@ from bot.slack.surface import BOT_EVENTS, SCOPES
 from bot.store import open_store
 from bot.store.checks import check_database
 from bot.store.folder import DATABASE
+from bot.store.schema import MIGRATIONS
 from tests.sandbox_client import SandboxClient
 from tests.scripted_model import ScriptedModel
 
@@ -218,7 +219,7 @@ async def folder(tmp_path: Path) -> Path:
 def test_a_stopped_bots_database_is_whole(folder: Path) -> None:
     found = check_database(folder)
     assert found.ok
-    assert "is whole (schema 2)" in found.sentence
+    assert f"is whole (schema {MIGRATIONS[-1].number})" in found.sentence
     assert "using it" not in found.sentence
 
 

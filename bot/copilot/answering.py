@@ -21,10 +21,15 @@ from bot.model import (
     TextAdded,
     TextSettled,
     TextTakenBack,
+    TokensUsed,
 )
 
-LONGEST_ANSWER = 400_000
-"""Characters. A small model can go on for ever; 400,000 are more than 30 full Slack messages."""
+LONGEST_ANSWER = 6_000_000
+"""Characters. A small model can go on for ever. What is too long for a thread is given as a file
+(`bot.slack.whole`), so this is for the memory."""
+_PIECE = 50_000
+"""Characters. What nobody has read yet piles up in pieces of this size: to add to one takes as
+long as it is."""
 ERROR_SECONDS = 3.0
 """How long the session may take to come to rest after it reported an error: milliseconds."""
 
@@ -39,6 +44,7 @@ class Answering:
         """Set when the runtime says no more about this prompt: it rests, or it is gone."""
         self._reading = Reading(options.without_secrets)
         self._clock = options.clock
+        self._watch = options.watch
         self._silence_seconds = options.silence_seconds
         self._heard_at = self._clock.monotonic()
         self._waiting: deque[AgentEvent] = deque()
@@ -85,6 +91,8 @@ class Answering:
                 loop = asyncio.get_running_loop()
                 self._error_timer = loop.call_later(ERROR_SECONDS, self.fail, error)
             case heard:
+                if isinstance(heard, TokensUsed):
+                    self._watch.used(heard)
                 self._put(heard)
 
     def fail(self, error: AgentError) -> None:
@@ -113,13 +121,13 @@ class Answering:
             case TextAdded(text=text):
                 self._length += len(text)
                 last = self._waiting[-1] if self._waiting else None
-                if isinstance(last, TextAdded):
+                if isinstance(last, TextAdded) and len(last.text) < _PIECE:
                     self._waiting[-1] = TextAdded(text=last.text + text)
                 else:
                     self._waiting.append(event)
             case TextSettled() | TextTakenBack():
                 # What piled up of this message is overruled before anybody has read it.
-                if self._waiting and isinstance(self._waiting[-1], TextAdded):
+                while self._waiting and isinstance(self._waiting[-1], TextAdded):
                     self._waiting.pop()
                 self._waiting.append(event)
             case ContextUsed():

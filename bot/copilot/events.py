@@ -6,7 +6,7 @@ came before. The order and meaning of the events are measured (CLI 1.0.102), see
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from copilot.session_events import (
@@ -59,6 +59,19 @@ class Idle:
 
     stopped: bool
     """Whether it was made to."""
+
+
+def open_prompts(history: Sequence[SessionEvent]) -> tuple[str, ...]:
+    """The ids of the prompts at the end of a session's history that no answer follows."""
+    found: list[str] = []
+    for event in history:
+        if event.agent_id is not None:
+            continue
+        if isinstance(event.data, AssistantMessageData):
+            found.clear()
+        elif isinstance(event.data, UserMessageData):
+            found.append(str(event.id))
+    return tuple(found)
 
 
 class Reading:

@@ -15,7 +15,7 @@ from bot.copilot.runtime import Runtime
 from bot.copilot.session import DETACH_SECONDS, LiveSession
 from bot.copilot.switching import settle_model
 from bot.errors import AgentError, AgentFault
-from bot.ports import Setup
+from bot.ports import Setup, Step
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ async def open_session(
     """Resume the session or, only when the runtime says that there is none, create it; and make
     sure of its model. Raises `AgentError`."""
     given = _given(options, setup, setup.model or default_model)
-    session, new = await _resume_or_create(runtime, session_id, given)
+    session, new = await _resume_or_create(runtime, options, session_id, given)
     try:
         await settle_model(runtime, session, given.get("model", ""), setup.effort)
     except BaseException:
@@ -66,13 +66,14 @@ def sign_in_fault(error: AgentError) -> AgentError:
 
 
 async def _resume_or_create(
-    runtime: Runtime, session_id: str, given: _Given
+    runtime: Runtime, options: RuntimeOptions, session_id: str, given: _Given
 ) -> tuple[CopilotSession, bool]:
     """The session, and whether it is new. Resume first: creating over a session on disk would
     lose its memory without a word."""
     client = runtime.client
     try:
-        session = await runtime.call("resume", client.resume_session(session_id, **given))
+        with options.watch.step(Step.RESUME):
+            session = await runtime.call("resume", client.resume_session(session_id, **given))
     except AgentError as error:
         told = sign_in_fault(error)
         if told is not error:
@@ -81,7 +82,8 @@ async def _resume_or_create(
             raise
         log.info("session %s is new", session_id)
         creating = client.create_session(session_id=session_id, **given)
-        return await runtime.call("create", creating), True
+        with options.watch.step(Step.CREATE):
+            return await runtime.call("create", creating), True
     log.info("session %s is resumed", session_id)
     return session, False
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bot.clock import SystemClock
 from bot.copilot.instructions import INSTRUCTIONS, READING_INSTRUCTIONS
-from bot.ports import Clock
+from bot.ports import UNWATCHED, Clock, Watch
+from bot.redaction import Redaction
 
 SILENCE_SECONDS = 120.0
 _LONGEST_DETAIL = 400
@@ -37,6 +38,11 @@ class RuntimeOptions:
     reading_instructions: str = READING_INSTRUCTIONS
     """The system prompt of sessions that may read the files of a folder."""
     clock: Clock = field(default_factory=SystemClock)
+    watch: Watch = UNWATCHED
+    redact: Redaction = field(default_factory=Redaction)
+    """Takes the bot's secrets out of what sessions are asked and answer."""
+    traces_to: str = ""
+    """Where the runtime sends its traces, too (OTLP over HTTP); "" for nowhere."""
 
     def without_secrets(self, text: object) -> str:
         """Foreign text, made fit for a log line: no secret of ours, one line, bounded."""

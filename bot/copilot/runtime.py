@@ -1,7 +1,8 @@
 """One run of the Copilot runtime process: started, watched, ended. Once gone it stays gone.
 
 The SDK's calls can wait for ever when the process dies or freezes (measured with 1.0.25): every
-call goes through `Runtime.call`, which bounds it, and a watch looks after the process.
+call goes through `Runtime.call`, which bounds it and ends with the process, and a watch looks after
+the process.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import psutil
-from copilot import CopilotClient, CopilotSession, RuntimeConnection
+from copilot import CopilotClient, CopilotSession, RuntimeConnection, TelemetryConfig
 
 from bot.copilot.install import Folders, environment, find_runtime, make_folders
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.sdk import Process, close_pipes, forget, is_missing, process_of
+from bot.copilot.sdk import Process, close_pipes, forget, has_ended, is_missing, process_of
 from bot.errors import AgentError, AgentFault
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,10 @@ PING_SECONDS = 10.0
 
 # In a session of its own, the runtime does not get the terminal's Ctrl-C: running turns may finish.
 _OWN_SESSION = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+class GoneError(Exception):
+    """The process went while a call waited for its answer."""
 
 
 class Runtime:
@@ -88,17 +93,35 @@ class Runtime:
 
     async def call(self, what: str, rpc: Awaitable[T], seconds: float = CALL_SECONDS) -> T:
         """The answer of one SDK call. Raises `AgentError` for every trouble: UNSUPPORTED when the
-        runtime has no such function, else RUNTIME."""
+        runtime has no such function, else RUNTIME, and then at once when the process goes."""
         try:
             async with asyncio.timeout(seconds):
-                return await rpc
+                return await self._unless_gone(rpc)
         except TimeoutError as error:
             raise AgentError(
                 AgentFault.RUNTIME, f"{what}: the runtime did not answer within {seconds:g} s"
             ) from error
         except Exception as error:
+            if has_ended(error) and not self.gone:
+                # Sooner than the watch: whoever asks again now must not get this runtime.
+                self._went("its pipe is closed")
             fault = AgentFault.UNSUPPORTED if is_missing(error) else AgentFault.RUNTIME
             raise AgentError(fault, f"{what}: {self._options.without_secrets(error)}") from error
+
+    async def _unless_gone(self, rpc: Awaitable[T]) -> T:
+        """The answer of a call; `GoneError` when the process goes first, for then there is none."""
+        gone = asyncio.Event()
+        stop_listening = self.when_gone(lambda _: gone.set())
+        answer, death = asyncio.ensure_future(rpc), asyncio.create_task(gone.wait())
+        try:
+            await asyncio.wait({answer, death}, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            raise GoneError("the runtime went before it answered")
+        finally:
+            stop_listening()
+            answer.cancel()
+            death.cancel()
 
     def memory(self) -> int:
         """How much memory the process and those that it started take, in bytes; 0 when it has
@@ -154,6 +177,8 @@ class Runtime:
             looks += 1
             if self._process.poll() is not None:
                 return f"it ended with status {self._process.returncode}"
+            if self.gone:
+                return "its pipe is closed"
             if looks % PING_EVERY == 0:
                 try:
                     await self.call("ping", self.client.ping(), PING_SECONDS)
@@ -186,6 +211,19 @@ def _client(options: RuntimeOptions, folders: Folders, model: str, binary: str) 
         use_logged_in_user=False,
         # Its log files are never rotated.
         log_level="none",
+        telemetry=_telemetry(options.traces_to),
+    )
+
+
+def _telemetry(endpoint: str) -> TelemetryConfig | None:
+    """Where the runtime's own spans go, as parts of ours, without what people and the model say."""
+    if not endpoint:
+        return None
+    return TelemetryConfig(
+        otlp_endpoint=endpoint,
+        otlp_protocol="http/protobuf",
+        exporter_type="otlp-http",
+        capture_content=False,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from copilot import CopilotClient, CopilotSession
 from copilot._cli_download import ensure_runtime_wrapper, get_cached_cli_path
-from copilot._jsonrpc import JsonRpcError
+from copilot._jsonrpc import JsonRpcError, ProcessExitedError
 
 Process = subprocess.Popen[bytes]
 
@@ -36,6 +36,11 @@ def is_missing(error: BaseException | None) -> bool:
 def is_refusal(error: BaseException | None) -> bool:
     """Whether the runtime answered, and said no."""
     return isinstance(error, JsonRpcError)
+
+
+def has_ended(error: BaseException | None) -> bool:
+    """Whether a call failed because there is no process (any more) that could answer."""
+    return isinstance(error, ProcessExitedError | BrokenPipeError | ConnectionResetError)
 
 
 def process_of(client: CopilotClient) -> Process | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
 
@@ -19,12 +19,14 @@ from copilot.rpc import HistoryTruncateRequest, NameSetRequest
 
 from bot.copilot.answering import Answering
 from bot.copilot.asides import ask_aside
+from bot.copilot.events import open_prompts
 from bot.copilot.options import RuntimeOptions
+from bot.copilot.redacting import redacted
 from bot.copilot.runtime import Runtime
 from bot.copilot.switching import settle_model
 from bot.errors import AgentError, AgentFault
 from bot.model import AgentEvent, PromptTaken
-from bot.ports import Setup
+from bot.ports import Setup, Step
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class LiveSession:
         self._setup = setup
         self._default_model = default_model
         self._blank = blank
+        self._as_found = not blank
         self._open = True
         self._one_prompt = asyncio.Lock()
         self._answering: Answering | None = None
@@ -83,17 +86,27 @@ class LiveSession:
         """Whether nothing was ever asked in it: on disk there is nothing of it yet."""
         return self._blank
 
+    @property
+    def as_found(self) -> bool:
+        """`bot.ports.AgentSession.as_found`."""
+        return self._as_found
+
     async def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """`bot.ports.AgentSession.ask`."""
         self._asked = True
         try:
-            async with self._one_prompt, aclosing(self._answer_to(prompt)) as events:
+            async with self._one_prompt, aclosing(self._redacted(prompt)) as events:
                 async for event in events:
                     if isinstance(event, PromptTaken):
-                        self._blank = False
+                        self._blank = self._as_found = False
                     yield event
         finally:
             self._asked = self._stop_at_once = False
+
+    def _redacted(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
+        """The answer to a prompt, the bot's secrets taken out of both."""
+        redact = self._options.redact
+        return redacted(self._answer_to(redact(prompt)), redact)
 
     async def _answer_to(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """Send the prompt into the session at rest, and leave it at rest again."""
@@ -163,10 +176,18 @@ class LiveSession:
         await self.use(self._setup.model, self._setup.effort)
         return True
 
+    async def unanswered(self) -> Sequence[str]:
+        """`bot.ports.AgentSession.unanswered`."""
+        await self._at_rest()
+        said = await self._runtime.call("history", self._session.get_events())
+        return open_prompts(said)
+
     async def aside(self, question: str) -> str:
         """`bot.ports.AgentSession.aside`."""
         self._make_sure_alive()
-        return await ask_aside(self._runtime, self._session, self._options, question)
+        redact = self._options.redact
+        answer = ask_aside(self._runtime, self._session, self._options, redact(question))
+        return redact(await answer)
 
     async def rename(self, title: str) -> None:
         """`bot.ports.AgentSession.rename`."""
@@ -203,7 +224,8 @@ class LiveSession:
 
     async def _send(self, answering: Answering, prompt: str) -> None:
         try:
-            await self._runtime.call("send", self._session.send(prompt))
+            with self._options.watch.step(Step.PROMPT):
+                await self._runtime.call("send", self._session.send(prompt))
         finally:
             answering.sent.set()
 

@@ -1,8 +1,9 @@
 """Who may order what: what somebody is to the session or thread that an order is about.
 
 Deny by default: guests and people of other workspaces are nothing else than that, unless the person
-who runs the bot lets them in; and nobody does anything with a place that they do not see at that
-moment.
+who runs the bot lets them in; where there are lists of people and of channels, nobody else is
+answered and nowhere else; of other bots only those on a list are; and nobody does anything with a
+place that they do not see at that moment.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ class Doorkeeping:
     """A user group (`S…`) whose members are in charge."""
     guests: bool = False
     external: bool = False
+    channels: frozenset[str] = field(default_factory=frozenset)
+    """Where alone anybody is answered; empty: everywhere. Direct messages are places like any
+    other."""
+    users: frozenset[str] = field(default_factory=frozenset)
+    """Who alone is answered, besides those in charge; empty: everybody."""
+    bots: frozenset[str] = field(default_factory=frozenset)
+    """Other bots that are answered, by any of their ids."""
 
 
 class Access:
@@ -40,14 +48,31 @@ class Access:
         """Who that is. Raises `SlackError`."""
         return await self._people.person(user)
 
-    def kept_out(self, person: Person, *, external: bool = False) -> Standing | None:
-        """GUEST or EXTERNAL where that keeps somebody out, else None. `external`: whether Slack
-        said so of what they wrote, whatever else is known of them."""
+    async def kept_out(
+        self, person: Person, channel: str = "", *, external: bool = False
+    ) -> Standing | None:
+        """What keeps somebody out (EXTERNAL, GUEST, UNLISTED, ELSEWHERE), else None. `channel` is
+        where they are, "" for nowhere (the Home tab); `external`: whether Slack said so of what
+        they wrote, whatever else is known of them. Raises `SlackError`."""
         if (person.kind is Kind.EXTERNAL or external) and not self._doors.external:
             return Standing.EXTERNAL
         if person.kind is Kind.GUEST and not self._doors.guests:
             return Standing.GUEST
-        return None if person.kind is not Kind.BOT else Standing.EXTERNAL
+        if person.kind is Kind.BOT:
+            return Standing.EXTERNAL
+        users = self._doors.users
+        if users and person.user not in users and not await self.in_charge(person):
+            return Standing.UNLISTED
+        return Standing.ELSEWHERE if self._closed(channel) else None
+
+    def bot_kept_out(self, bot: str, channel: str) -> Standing | None:
+        """The same for another bot, by the id with which it is on the list."""
+        if bot not in self._doors.bots:
+            return Standing.EXTERNAL
+        return Standing.ELSEWHERE if self._closed(channel) else None
+
+    def _closed(self, channel: str) -> bool:
+        return bool(channel and self._doors.channels) and channel not in self._doors.channels
 
     async def in_charge(self, person: Person) -> bool:
         """Whether somebody is in charge of the bot. Raises `SlackError`."""
@@ -76,7 +101,7 @@ class Access:
         `place` is where the session or thread is: STRANGER where they do not see it just now.
         Raises `SlackError`.
         """
-        out = self.kept_out(person)
+        out = await self.kept_out(person)
         if out is not None:
             return frozenset({out})
         found = {Standing.ADMIN} if await self.in_charge(person) else set[Standing]()

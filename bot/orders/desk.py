@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bot.cards import Outcome, told
 from bot.errors import BotError
@@ -72,9 +72,11 @@ class Desk:
         ask: Callable[[Message], Awaitable[Accepted]],
         known: Callable[[], Known],
         start: Callable[[Order], None],
+        redact: Callable[[str], str] = str,
     ) -> None:
         """`ask` is the inbox's `accept`; `known` tells what orders may name just now; `start`
-        begins to carry out an order given by a message, and returns at once."""
+        begins to carry out an order given by a message, and returns at once; `redact` takes out
+        of people's words what may be kept nowhere."""
         self._store = store
         self._access = access
         self._handlers = handlers
@@ -82,6 +84,7 @@ class Desk:
         self._ask = ask
         self._known = known
         self._start = start
+        self.without_secrets = redact
         self._recording: set[asyncio.Task[Accepted]] = set()
 
     async def accept(self, message: Message) -> Accepted:
@@ -89,6 +92,7 @@ class Desk:
 
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
+        message = replace(message, text=self.without_secrets(message.text))
         read = read_message(message, self._known())
         if isinstance(read, Message):
             return await self._ask(read)
@@ -117,13 +121,16 @@ class Desk:
     async def take(self, order: Order) -> bool:
         """Put an order on record that was pressed or commanded; False when it was before (a
         double click). Raises `StoreError`."""
-        return await self._store.accept_order(order)
+        return await self._store.accept_order(self._redacted(order))
+
+    def _redacted(self, order: Order) -> Order:
+        return replace(order, words=self.without_secrets(order.words))
 
     async def carry_out(self, order: Order) -> Outcome:
         """Do what a recorded order says. Never raises for the order's sake: whatever is wrong
         becomes a sentence. The caller shows the outcome, then calls `done`."""
         try:
-            return await self._carried_out(order)
+            return await self._carried_out(self._redacted(order))
         except BotError as error:
             log.warning("order %s of %s could not be carried out: %s", order.verb, order.by, error)
             return told(error.sentence)
@@ -140,9 +147,10 @@ class Desk:
         if verb is None or order.form not in verb.forms:
             return told(words.NO_LONGER)
         person = await self._access.person(order.by)
-        out = self._access.kept_out(person)
-        if out is not None:
-            return told(words.KEPT_OUT[out])
+        for channel in _places(order):
+            out = await self._access.kept_out(person, channel)
+            if out is not None:
+                return told(words.KEPT_OUT[out])
         if verb.name != "help" and (await self._limits.of(person.user)).blocked:
             return told(BLOCKED)
         if verb.meant is not Meant.NOTHING and order.thread is None and order.form is Form.MESSAGE:
@@ -202,6 +210,13 @@ class Desk:
         if place is None or given is None or place.channel == given.channel:
             return True
         return await self._access.sees(person, given.channel)
+
+
+def _places(order: Order) -> Sequence[str]:
+    """The channels that an order is about: where it is given and, for an old button, the one of its
+    thread. On the Home tab there may be none ("")."""
+    about = order.thread.channel if order.thread is not None else ""
+    return tuple(dict.fromkeys(filter(None, (order.channel, about)))) or ("",)
 
 
 def _refusal(

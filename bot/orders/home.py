@@ -67,7 +67,7 @@ class HomePage:
         """The page of one person. Newcomers are greeted first; whoever has sessions comes for
         these. Raises `SlackError` when it cannot be told who that is."""
         person = await self._access.person(user)
-        out = self._access.kept_out(person)
+        out = await self._access.kept_out(person)
         if out is not None:
             return (Card(text=words.KEPT_OUT[out]),)
         in_charge = await self._access.in_charge(person)

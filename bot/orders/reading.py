@@ -64,6 +64,8 @@ def read_words(text: str, known: Known, form: Form, *, commanded: bool = False) 
 def read_message(message: Message, known: Known) -> Order | Message:
     """A message as an order, or as a question: to the session of a role where it begins with one
     (`review: …`)."""
+    if message.trigger is Trigger.BOT_MENTION:  # bots ask, and order nothing
+        return with_role(message, known.roles)
     spoken_to = message.trigger in (Trigger.MENTION, Trigger.DIRECT)
     marked = message.text.startswith("!") and message.trigger is not Trigger.COMMAND
     if message.trigger not in (Trigger.ASIDE, Trigger.BOT) and (spoken_to or marked):

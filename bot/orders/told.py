@@ -19,6 +19,8 @@ _UNSEEN: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING: Final = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
+# Characters that nobody sees, with which two names look alike; those that join emoji stay.
+_HIDDEN: Final = frozenset("\u00ad\u180e\u200b\u2060\u2061\u2062\u2063\u2064\ufeff")
 
 
 def age(seconds: float) -> str:
@@ -55,11 +57,12 @@ def when(moment: float) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks, control characters and whatever turns the writing direction."""
+    """A text without line breaks, control characters, what turns the writing direction and what
+    nobody sees."""
     seen = "".join(
         " " if unicodedata.category(character) in _UNSEEN else character
         for character in text
-        if character not in _TURNING
+        if character not in _TURNING and character not in _HIDDEN
     )
     return " ".join(seen.split())
 

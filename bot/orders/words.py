@@ -14,8 +14,22 @@ from bot.people import Standing
 GUEST: Final = (
     "Sorry, I don't answer guests of this workspace. Please ask somebody who belongs to it."
 )
+UNLISTED: Final = (
+    "Sorry, I only answer certain people here. Please ask those who are in charge of me to let "
+    "you in."
+)
+ELSEWHERE: Final = "Sorry, I only answer in certain channels, and this isn't one of them."
 KEPT_OUT: Final[Mapping[Standing, str]] = MappingProxyType(
-    {Standing.GUEST: GUEST, Standing.EXTERNAL: refusals.OUTSIDER}
+    {
+        Standing.GUEST: GUEST,
+        Standing.EXTERNAL: refusals.OUTSIDER,
+        Standing.UNLISTED: UNLISTED,
+        Standing.ELSEWHERE: ELSEWHERE,
+    }
+)
+BOTS_TALK: Final = (
+    "Bots have asked me several times in a row here. I stop answering them until a person writes "
+    "in this thread."
 )
 NO_SUCH_SESSION: Final = "I know no session of that name that you may see. `sessions` lists yours."
 NOT_SEEN: Final = "That belongs to a place that you can't see."

@@ -1,4 +1,4 @@
-"""What the story asks of the world: time, a store, an agent, Slack.
+"""What the story asks of the world: time, a store, an agent, Slack, somebody who watches.
 
 Each port is a handful of verbs, and each verb's promise stands there, where those who implement it
 look. Implementations raise `BotError`s only; cancellation passes through everything untouched.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bot.ports.agent import Agent, AgentSession, Setup
 from bot.ports.clock import Clock
+from bot.ports.hearing_store import Heard, HearingStore
 from bot.ports.people_store import (
     AuditStore,
     ChoiceStore,
@@ -15,12 +16,15 @@ from bot.ports.people_store import (
     OrderStore,
     UsageStore,
 )
+from bot.ports.question_store import QuestionStore
 from bot.ports.session_store import SessionStore
 from bot.ports.slack import Board, Earlier, Listening, People, Reply, Said, Workspace
 from bot.ports.store import Store
 from bot.ports.turn_store import InboxStore, ThreadStore
+from bot.ports.watch import UNWATCHED, Outcome, Step, Watch
 
 __all__ = [
+    "UNWATCHED",
     "Agent",
     "AgentSession",
     "AuditStore",
@@ -29,16 +33,22 @@ __all__ = [
     "Clock",
     "ComparisonStore",
     "Earlier",
+    "Heard",
+    "HearingStore",
     "InboxStore",
     "Listening",
     "OrderStore",
+    "Outcome",
     "People",
+    "QuestionStore",
     "Reply",
     "Said",
     "SessionStore",
     "Setup",
+    "Step",
     "Store",
     "ThreadStore",
     "UsageStore",
+    "Watch",
     "Workspace",
 ]

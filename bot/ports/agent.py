@@ -45,6 +45,12 @@ class AgentSession(Protocol):
         """Whether it knows nothing: it was made when it was opened, and not asked since."""
         ...
 
+    @property
+    def as_found(self) -> bool:
+        """Whether it was opened over a history and not asked since: what a bot or a runtime that
+        died left at its end may still be there."""
+        ...
+
     def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """Send a prompt and follow the answer to its end.
 
@@ -79,6 +85,12 @@ class AgentSession(Protocol):
     async def forget_from(self, event: str) -> bool:
         """Cut the history: the prompt with this id (`PromptTaken.event`) and all after it. False
         when the history has no such prompt (any more). Only at rest. Raises `AgentError`."""
+        ...
+
+    async def unanswered(self) -> Sequence[str]:
+        """The ids (`PromptTaken.event`) of the prompts at the end of the history that no answer
+        follows, oldest first: what a runtime or a bot that died left there. Only at rest. Raises
+        `AgentError`."""
         ...
 
     async def aside(self, question: str) -> str:

@@ -118,7 +118,8 @@ class OrderStore(Protocol):
 
 
 class AuditStore(Protocol):
-    """What those in charge did. Never changed, never taken off."""
+    """What those in charge did. Never changed, never taken off: each entry bears a hash over itself
+    and the one before it, so that whoever does it all the same is found out."""
 
     async def audit(self, by: str, act: str, target: str, detail: str = "") -> None: ...
 

@@ -79,12 +79,11 @@ class SessionStore(Protocol):
         title: str = "",
         model: str = "",
         before_turn: int = 0,
-        current: bool = False,
     ) -> SessionRecord:
-        """Put a copy of `source` on record, which the runtime has under `session_id`; "" for one
-        that the runtime does not have yet, and then it is given an id of the thread's. It
-        remembers what `source` does, up to and without `before_turn` where that is given. With
-        `current` it becomes its thread's current one of the role. `thread` is known."""
+        """Put a copy of `source` on record, set aside, which the runtime has under `session_id`; ""
+        for one that the runtime does not have yet, and then it is given an id of the thread's. It
+        remembers what `source` does, up to and without `before_turn` where that is given. `thread`
+        is known."""
         ...
 
     async def remember(self, turn: Turn, session: int, event: str) -> None:

@@ -33,7 +33,8 @@ class Reply(Protocol):
 
     async def finish(self, text: str, note: str = "", foot: Foot | None = None) -> None:
         """Show the whole answer `text`, then `note` (a sentence of the bot's own, set apart),
-        then `foot`, and close. When it returns, the thread shows exactly that.
+        then `foot`, and close. When it returns, the thread shows exactly that; of a text that is
+        too long for a thread it shows the beginning, and has all of it in a file.
 
         Raises `SlackError`: with `passing` True when Slack could not be had in that time, and then
         some, all or none of the answer stands in the thread; another `reply_to` of the same turn,

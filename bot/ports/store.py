@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from bot.ports.hearing_store import HearingStore
 from bot.ports.people_store import (
     AuditStore,
     ChoiceStore,
@@ -11,6 +12,7 @@ from bot.ports.people_store import (
     OrderStore,
     UsageStore,
 )
+from bot.ports.question_store import QuestionStore
 from bot.ports.session_store import SessionStore
 from bot.ports.turn_store import InboxStore, ThreadStore
 
@@ -24,6 +26,8 @@ class Store(
     ComparisonStore,
     OrderStore,
     AuditStore,
+    HearingStore,
+    QuestionStore,
     Protocol,
 ):
     """The whole database."""

@@ -20,6 +20,8 @@ class InboxStore(Protocol):
 
         Unique by `event_id` and by `(team, channel, ts)`; a repeat changes nothing.
         A MENTION, COMMAND or MENU always makes a turn and makes its author part of the thread.
+        A BOT_MENTION makes a turn, too, but its author takes no part, and beyond `BOTS_IN_A_ROW`
+        of them (`bots_before`) only one more, for the sentence that says so.
         So does a DIRECT, unless the thread is quiet (a `Choice` of `Topic.QUIET` for it).
         A FOLLOW_UP makes a turn when the thread is known (has had a turn) and not quiet, and its
         author is the only person in it. FOLLOW_UP and ASIDE in a known thread make their author
@@ -33,7 +35,8 @@ class InboxStore(Protocol):
         """Take the next turn that may run, as RUNNING with its epoch raised, or None.
 
         Of each thread the open turn with the lowest `ts`, and only while no other of that thread
-        runs; no more than the store's bound per user at once; oldest accepted first.
+        runs; no more than the store's bound per user at once, those not counted whose ending is on
+        record; oldest accepted first.
         """
         ...
 
@@ -90,6 +93,19 @@ class InboxStore(Protocol):
         """The waiting turns of a thread, or of all, in order; 1,000 at most."""
         ...
 
+    async def queue_length(self) -> int:
+        """How many turns wait, in all."""
+        ...
+
+    async def untold(self, since: float) -> Sequence[Turn]:
+        """Those refused by `accept` (FULL) since a time of whom it was not noted (`note_told`)
+        that their author was told; the oldest 100."""
+        ...
+
+    async def note_told(self, turn: Turn, sentence: str) -> None:
+        """Note that the author of such a turn was told."""
+        ...
+
     async def reword(self, turn: Turn, text: str) -> bool:
         """Replace the text of a WAITING turn; False when it no longer waits."""
         ...
@@ -122,6 +138,11 @@ class ThreadStore(Protocol):
     async def heard_between(self, thread: ThreadKey, after: str, before: str, session: int) -> bool:
         """Whether people wrote messages in a thread after one `ts` and before another that are on
         record (`accept`), that were no orders, and that this session was not asked."""
+        ...
+
+    async def bots_before(self, message: Message) -> int:
+        """How many turns bots asked for in a message's thread before it since a person wrote
+        there."""
         ...
 
     async def make_thread(self, key: ThreadKey, people: frozenset[str]) -> None:

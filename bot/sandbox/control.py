@@ -94,9 +94,10 @@ class Control:
         return web.json_response({"ok": True})
 
     async def read_app(self, request: web.Request) -> web.Response:
-        """The app's settings."""
+        """The app's settings, and how many Socket Mode connections it has open."""
         del request
-        return web.json_response({"ok": True} | self._slack.settings.as_json())
+        shown = {"ok": True, "connections": self._slack.sockets.open}
+        return web.json_response(shown | self._slack.settings.as_json())
 
     async def change_app(self, request: web.Request) -> web.Response:
         """Change the app's settings; a new request URL must answer Slack's challenge first."""

@@ -38,7 +38,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person, or the app's bot."""
+    """A person, the app's bot, or another app's."""
 
     id: str
     name: str
@@ -50,6 +50,9 @@ class User:
     is_guest: bool = False
     """A guest of some channels: sees those alone (Slack: `is_restricted`)."""
     is_bot: bool = False
+    bot_id: str = ""
+    """Of a bot: its id beside that of its user."""
+    app_id: str = ""
 
     @property
     def is_stranger(self) -> bool:

@@ -15,7 +15,9 @@ from bot.sandbox.app_settings import BadSetting
 from bot.sandbox.facts import Json
 
 CALL_KINDS: Final = ("429", "500", "drop_before", "drop_after", "slow", "garbage", "error")
-SOCKET_KINDS: Final = ("drop", "refuse", "half-open", "disconnect")
+SOCKET_KINDS: Final = ("drop", "refuse", "dead-ticket", "half-open", "disconnect")
+MET_ON_THE_WAY_IN: Final = ("refuse", "dead-ticket")
+"""Socket faults that meet those who come, and not the lines that are open."""
 EVENT_KINDS: Final = ("duplicate", "reorder", "redeliver")
 MAX_FAULTS: Final = 1_000
 MAX_TIMES: Final = 100_000
@@ -38,6 +40,8 @@ class Fault:
     """`retry_after` of a 429, or how long `slow` takes."""
     error: str = "internal_error"
     """The code that an `error` answers with, or the reason of a `disconnect`."""
+    lines: int = 0
+    """How many of the open connections a socket fault meets, the oldest first; 0: all."""
     met: int = field(default=0)
 
     def as_json(self) -> Json:
@@ -48,6 +52,7 @@ class Fault:
             "times": self.times,
             "retry_after": self.seconds,
             "error": self.error,
+            "lines": self.lines,
             "met": self.met,
         }
 
@@ -76,6 +81,7 @@ class Faults:
             times=_whole("times", wanted.get("times", 1)),
             seconds=_seconds(seconds),
             error=error if isinstance(error, str) and error else default,
+            lines=_whole("lines", wanted.get("lines", 0), least=0),
         )
         self._faults.append(fault)
         return fault
@@ -124,9 +130,9 @@ def _place_and_kind(wanted: Mapping[str, object]) -> tuple[str, str]:
     return method, kind
 
 
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_TIMES:
-        raise BadSetting(f"{name} must be a whole number from 1 to {MAX_TIMES}.")
+def _whole(name: str, value: object, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_TIMES:
+        raise BadSetting(f"{name} must be a whole number from {least} to {MAX_TIMES}.")
     return value
 
 

@@ -274,7 +274,7 @@ def _user(user: User) -> Json:
         "id": user.id,
         "name": user.name,
         "real_name": user.real_name,
-        "token": user.token,
+        "token": "" if user.is_bot else user.token,
         "team_id": user.team_id,
         "is_bot": user.is_bot,
         "is_admin": user.is_admin,

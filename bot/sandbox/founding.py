@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.sandbox.facts import BOT_NAME, BOT_USER_ID, OUTSIDE_TEAM_ID, Channel, Group, User
+from bot.sandbox.facts import (
+    APP_ID,
+    BOT_ID,
+    BOT_NAME,
+    BOT_USER_ID,
+    OUTSIDE_TEAM_ID,
+    Channel,
+    Group,
+    User,
+)
 
 PEOPLE: Final = (
     User(
@@ -32,7 +41,24 @@ PEOPLE: Final = (
         is_guest=True,
     ),
 )
-BOT: Final = User(id=BOT_USER_ID, name=BOT_NAME, real_name="Threadpilot", is_bot=True)
+BOT: Final = User(
+    id=BOT_USER_ID,
+    name=BOT_NAME,
+    real_name="Threadpilot",
+    is_bot=True,
+    bot_id=BOT_ID,
+    app_id=APP_ID,
+)
+ROBOT: Final = User(
+    id="U0ROBOT",
+    name="robot",
+    real_name="Robot (another app)",
+    token="xoxb-robot",  # noqa: S106 - the same
+    is_bot=True,
+    bot_id="B0ROBOT",
+    app_id="A0ROBOT",
+)
+"""The bot of another app; in no channel until it joins one (`conversations.join`)."""
 EVERYBODY: Final = (*PEOPLE, BOT)
 GROUPS: Final = (Group(id="S0PILOTS", handle="pilots", members=("UCAROL",)),)
 

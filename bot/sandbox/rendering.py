@@ -9,10 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from bot.sandbox.facts import (
-    APP_ID,
-    BOT_ID,
-    BOT_NAME,
-    BOT_USER_ID,
     TEAM_ID,
     Channel,
     File,
@@ -65,8 +61,8 @@ def user_json(user: User) -> Json:
             "real_name": user.real_name,
             "display_name": user.name,
             "team": user.team_id,
-            "bot_id": BOT_ID,
-            "api_app_id": APP_ID,
+            "bot_id": user.bot_id,
+            "api_app_id": user.app_id,
         }
     return shown
 
@@ -136,8 +132,11 @@ def message_json(workspace: Workspace, message: Message, *, metadata: bool = Fal
         shown["subtype"] = message.subtype
     if message.client_msg_id:
         shown["client_msg_id"] = message.client_msg_id
+    author = workspace.users.get(message.user)
+    if author is not None and author.is_bot:
+        shown |= {"bot_id": author.bot_id, "app_id": author.app_id}
+        shown["bot_profile"] = bot_profile(author)
     if message.from_app:
-        shown |= {"bot_id": BOT_ID, "app_id": APP_ID, "bot_profile": bot_profile()}
         if message.username:
             shown["username"] = message.username
         if message.icon_emoji:
@@ -188,13 +187,13 @@ def _thread_fields(workspace: Workspace, message: Message) -> Json:
     }
 
 
-def bot_profile() -> Json:
-    """What goes along with every message of the app."""
+def bot_profile(bot: User) -> Json:
+    """What goes along with every message of a bot."""
     return {
-        "id": BOT_ID,
-        "app_id": APP_ID,
-        "user_id": BOT_USER_ID,
-        "name": BOT_NAME,
+        "id": bot.bot_id,
+        "app_id": bot.app_id,
+        "user_id": bot.id,
+        "name": bot.name,
         "deleted": False,
         "updated": 0,
         "team_id": TEAM_ID,

@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 
 from bot.sandbox.clock import SandboxClock, within
 from bot.sandbox.facts import APP_ID, Json, Refused
-from bot.sandbox.faults import SOCKET, Fault, Faults
+from bot.sandbox.faults import MET_ON_THE_WAY_IN, SOCKET, Fault, Faults
 from bot.sandbox.receipts import ACK_SECONDS, Kind, Receipt
 
 MAX_CONNECTIONS: Final = 10
@@ -81,6 +81,16 @@ class SocketMode:
         self._dropping = 0
         self._ending: set[asyncio.Task[None]] = set()
 
+    @property
+    def deaf(self) -> int:
+        """How many half-open connections the app has not given up yet."""
+        return sum(connection.silent for connection in self._connections)
+
+    @property
+    def open(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
     def ticket(self) -> str:
         """A ticket for one connection. Refused where ten are open."""
         if len(self._connections) >= MAX_CONNECTIONS:
@@ -94,7 +104,8 @@ class SocketMode:
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """The WebSocket's door; 404 without a ticket that is fresh and unused."""
         until = self._tickets.pop(request.query.get("ticket", ""), None)
-        if until is None or self._clock.now() >= until:
+        dead = self._faults.meet(SOCKET, ("dead-ticket",))
+        if dead or until is None or self._clock.now() >= until:
             return web.Response(status=404, text="This ticket is used up or too old.\n")
         if self._faults.meet(SOCKET, ("refuse",)):
             return web.Response(status=503, text="Not now.\n")
@@ -205,9 +216,9 @@ class SocketMode:
         task.add_done_callback(self._ending.discard)
 
     def trouble(self, fault: Fault) -> None:
-        """A socket fault that was just set; `refuse` is met by those who come."""
-        now = list(self._connections)
-        if fault.kind == "refuse" or not self._faults.meet(SOCKET, (fault.kind,)):
+        """A socket fault that was just set; some are met only by those who come."""
+        now = self._connections[: fault.lines] if fault.lines else list(self._connections)
+        if fault.kind in MET_ON_THE_WAY_IN or not self._faults.meet(SOCKET, (fault.kind,)):
             return
         match fault.kind:
             case "drop":

@@ -45,7 +45,11 @@ class Uploads:
         user = BOT_USER_ID if token == BOT_TOKEN else person.id if person else ""
         if kind.lower() != "bearer" or file is None or not may_read(self._slack, user, file):
             raise web.HTTPFound("/")
-        return web.Response(body=file.content, content_type="application/octet-stream")
+        return web.Response(
+            body=file.content,
+            content_type="application/octet-stream",
+            headers={"X-Content-Type-Options": "nosniff"},
+        )
 
 
 async def _content(request: web.Request) -> bytes:

@@ -102,7 +102,7 @@ class WebApi:
             if method == API_TEST:
                 return _Answer(_api_test(values))
             user = self._authenticated(method, token)
-            if user.is_bot:
+            if user.id == BOT_USER_ID:
                 if wait := self._wait_for(method, values):
                     return _too_fast(wait)
                 if token == BOT_TOKEN:

@@ -53,7 +53,9 @@ class Workspace:
         self.clock = clock
         self.url = ""
         """The sandbox's own address, for links to files and messages."""
-        self.users: dict[str, User] = {user.id: user for user in founding.EVERYBODY}
+        self.users: dict[str, User] = {
+            user.id: user for user in (*founding.EVERYBODY, founding.ROBOT)
+        }
         self._watchers: list[Callable[[Change], None]] = []
         self._last_micros = 0
         self._fill()
@@ -96,8 +98,9 @@ class Workspace:
         return user
 
     def by_token(self, token: str) -> User | None:
-        """The person whose token it is."""
-        return next((user for user in founding.PEOPLE if user.token == token), None)
+        """The person, or the other app's bot, whose token it is."""
+        acting = (*founding.PEOPLE, founding.ROBOT)
+        return next((user for user in acting if user.token == token), None)
 
     def user_ids(self) -> dict[str, str]:
         """Lower-case names to ids, for `@name` in what people type."""

@@ -8,17 +8,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.errors import SlackError
 from bot.slack import surface, words
 from bot.slack.asking import Asking, Question
 from bot.slack.blocks import about_modal, question_modal
-from bot.slack.calls import called
+from bot.slack.budget import Urgency
+from bot.slack.calls import Cause
 from bot.slack.cards import Block
+from bot.slack.client import Client
 from bot.slack.interactions import Chosen, Place, Pressed, Sent
 
 log = logging.getLogger(__name__)
+
+_PATIENCE = 1.0
+"""Slack takes a trigger for 3 s."""
 
 _OVER = frozenset({"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"})
 
@@ -26,13 +29,13 @@ _OVER = frozenset({"expired_trigger_id", "exchanged_trigger_id", "invalid_trigge
 class Actions:
     """What buttons, modals and shortcuts do."""
 
-    def __init__(self, client: AsyncWebClient, asking: Asking) -> None:
+    def __init__(self, client: Client, asking: Asking) -> None:
         self._client = client
         self._asking = asking
 
     async def press(self, pressed: Pressed) -> str:
         """A button was pressed: ours, or one from an earlier time."""
-        closed = await self._asking.closed_to(pressed.person)
+        closed = await self._asking.closed_to(pressed.person, pressed.channel)
         if closed:
             return closed
         if pressed.action != surface.ASK_BUTTON or not pressed.channel:
@@ -41,7 +44,7 @@ class Actions:
 
     async def choose(self, chosen: Chosen) -> str:
         """The shortcut was chosen on a message: ask what to do with it."""
-        closed = await self._asking.closed_to(chosen.person)
+        closed = await self._asking.closed_to(chosen.person, chosen.place.channel)
         if closed:
             return closed
         if not chosen.place.quoted:
@@ -55,7 +58,13 @@ class Actions:
 
     async def _open(self, trigger: str, view: Block) -> str:
         try:
-            await called(self._client.views_open(trigger_id=trigger, view=view))
+            await self._client.calls(
+                self._client.web.views_open,
+                Cause(urgency=Urgency.FIRST),
+                patience=_PATIENCE,
+                trigger_id=trigger,
+                view=view,
+            )
         except SlackError as error:
             log.warning("a modal could not be opened: %s", error)
             return words.TOO_SLOW if error.code in _OVER else error.sentence

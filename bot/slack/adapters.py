@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.ports import Clock
 from bot.slack.board import SlackBoard
-from bot.slack.calls import Calls
 from bot.slack.client import Client
 from bot.slack.events import Identity
 from bot.slack.listening import SlackListening
@@ -24,12 +21,11 @@ class Adapters:
     board: SlackBoard
 
 
-def adapters(web: AsyncWebClient, us: Identity, clock: Clock) -> Adapters:
-    """They share the client, which repeats nothing on its own (`bot.slack.calls.make_client`)."""
-    calls = Calls(clock)
-    people = SlackPeople(web, calls, us, clock)
+def adapters(client: Client, us: Identity, clock: Clock) -> Adapters:
+    """They share the client, and with it what Slack takes of its calls."""
+    people = SlackPeople(client, us, clock)
     return Adapters(
         people=people,
-        listening=SlackListening(Client(web, calls), us, people),
-        board=SlackBoard(web, calls),
+        listening=SlackListening(client, us, people),
+        board=SlackBoard(client),
     )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.errors import SlackError
-from bot.slack.calls import called
+from bot.parsing import is_loopback
+from bot.slack.budget import Urgency
+from bot.slack.calls import Cause
 from bot.slack.cards import Block
+from bot.slack.client import Client
 
 _SECONDS = 10
+_SLACK: Final = ("slack.com", "slack-gov.com")
 
 
 async def answer_aside(
@@ -30,7 +34,7 @@ async def answer_aside(
     In the thread of `root_ts`, where it names one; with `replace` in the place of the message that
     was pressed. Raises `SlackError` when Slack does not take it.
     """
-    if urlsplit(answer_url).scheme not in ("https", "http"):
+    if not is_slacks(answer_url):
         raise SlackError("no_answer_address", "the person cannot be told")
     body: dict[str, object] = {
         "text": text,
@@ -50,6 +54,23 @@ async def answer_aside(
         raise SlackError(f"http_{answer.status_code}", "the person was not told")
 
 
+def is_slacks(answer_url: str) -> bool:
+    """Whether an answer address is Slack's own (docs.slack.dev/interactivity/handling-user-
+    interaction: `https://hooks.slack.com/…`), or the sandbox's on this machine. Nothing that people
+    see is sent anywhere else, whatever a payload says."""
+    try:
+        address = urlsplit(answer_url)
+        host = address.hostname or ""
+    except ValueError:
+        return False
+    if address.username is not None or address.password is not None:
+        return False
+    slacks = any(host == home or host.endswith(f".{home}") for home in _SLACK)
+    return (address.scheme == "https" and slacks) or (
+        address.scheme in ("http", "https") and is_loopback(host)
+    )
+
+
 def tell_aside(answer_url: str) -> Callable[[str], Awaitable[None]]:
     """How to tell somebody a sentence by `answer_aside`, with the same bounds and errors."""
 
@@ -60,13 +81,17 @@ def tell_aside(answer_url: str) -> Callable[[str], Awaitable[None]]:
 
 
 async def post_aside(
-    client: AsyncWebClient, channel: str, user: str, sentence: str, root_ts: str = ""
+    client: Client, channel: str, user: str, sentence: str, root_ts: str = ""
 ) -> None:
     """An ephemeral post, for where there is no answer address; in a thread when `root_ts` names
     one that has replies (Slack shows none in a thread that has not begun). Raises `SlackError`.
     """
-    await called(
-        client.chat_postEphemeral(
-            channel=channel, user=user, text=sentence, thread_ts=root_ts or None
-        )
+    await client.calls(
+        client.web.chat_postEphemeral,
+        Cause(urgency=Urgency.FIRST),
+        patience=_SECONDS,
+        channel=channel,
+        user=user,
+        text=sentence,
+        thread_ts=root_ts or None,
     )

@@ -3,66 +3,39 @@
 The question stands in the thread for everybody to read, posted by the bot in the asker's name;
 from there on it is a message like any other. Whatever goes wrong, the asker gets one sentence.
 
-Slack never repeats a command or a modal, so it is told that one has arrived when the question is
-posted and recorded, as long as that takes no more than 1.5 s: until then a bot that dies leaves
-Slack to tell the asker. What remains: a bot that dies later than that, with the question still on
-its way, loses it without a word, and one that dies between posting and recording leaves a question
-in the channel that nobody answers.
+Slack never repeats a command or a modal, so it is told that one has arrived when the question is on
+record; what keeps it from being posted within 1.5 s from the beginning is told in the same answer,
+and else later.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from slack_sdk.web.async_client import AsyncWebClient
-
-from bot.errors import BotError, SlackError
-from bot.model import Acceptance, Accepted, Message, ThreadKey, Trigger
+from bot.errors import BotError, StoreError
+from bot.quoting import as_line
+from bot.records import OpenQuestion
 from bot.slack import words
 from bot.slack.background import Background
 from bot.slack.blocks import MAX_QUESTION, question_message
-from bot.slack.calls import bounded, called
+from bot.slack.calls import bounded
 from bot.slack.events import Identity
 from bot.slack.interactions import Person, Place
+from bot.slack.questions import Book, NotPut, Questions, why
 
 log = logging.getLogger(__name__)
 
 _PROMPT_SECONDS: Final = 1.5
 """How long Slack is kept waiting for the outcome; it gives up after 3 s."""
+_RECORD_SECONDS: Final = 1.2
+"""Of these, for the record: what is not there by then is not taken."""
 
 _GATE_SECONDS: Final = 1.0
 """For whether somebody is answered at all, before that."""
-
-# Together less than what Background lets a piece of work take.
-_POST_SECONDS: Final = 30.0
-_RECORD_SECONDS: Final = 5.0
-_RECORD_TRIES: Final = 2
-_MEND_SECONDS: Final = 5.0
-_LATE_SECONDS: Final = 10.0
-
-_LAST_WORD_SECONDS: Final = 4.0
-"""For one that is cut off at the end: less than Background waits for it to end."""
-
-_REMEMBERED: Final = 1_000
-
-_NOT_HERE = frozenset({"not_in_channel", "channel_not_found"})
-_TOO_MANY = frozenset({"ratelimited", "rate_limited"})
-_READ_ONLY = frozenset(
-    {
-        "is_archived",
-        "restricted_action",
-        "restricted_action_read_only_channel",
-        "restricted_action_thread_locked",
-        "restricted_action_thread_only_channel",
-        "restricted_action_non_threadable_channel",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,33 +51,28 @@ class Question:
 class Gate(Protocol):
     """Who is answered at all."""
 
-    async def closed_to(self, user: str, *, external: bool) -> str:
-        """The sentence why somebody is not answered; empty when they are. `external`: whether
-        Slack says that they are of another workspace. Raises `StoreError`."""
+    async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
+        """The sentence why somebody is not answered in a channel; empty when they are. `external`:
+        whether Slack says that they are of another workspace. Raises `StoreError`."""
         ...
 
 
 class Asking:
-    """Puts questions into channels and into the inbox."""
+    """Takes questions, and has them put into channels."""
 
     def __init__(
-        self,
-        client: AsyncWebClient,
-        us: Identity,
-        on_message: Callable[[Message], Awaitable[Accepted]],
-        background: Background,
-        gate: Gate,
+        self, us: Identity, questions: Questions, book: Book, background: Background, gate: Gate
     ) -> None:
-        self._client = client
         self._us = us
-        self._on_message = on_message
+        self._questions = questions
+        self._book = book
         self._background = background
         self._gate = gate
-        self._seen: OrderedDict[str, None] = OrderedDict()
 
-    async def closed_to(self, person: Person) -> str:
-        """The sentence why somebody is not answered, or empty; within a second."""
-        closed = self._gate.closed_to(person.user, external=person.team != self._us.team)
+    async def closed_to(self, person: Person, channel: str) -> str:
+        """The sentence why somebody is not answered in a channel, or empty; within a second."""
+        external = person.team != self._us.team
+        closed = self._gate.closed_to(person.user, channel, external=external)
         try:
             return await bounded(closed, _GATE_SECONDS)
         except BotError as error:
@@ -112,140 +80,87 @@ class Asking:
             return error.sentence
 
     async def ask(self, question: Question, late: Callable[[str], Awaitable[None]]) -> str:
-        """Ask, and answer within 2.5 s: empty, or the sentence why not.
+        """Ask, and answer within 2.5 s: empty, and then the question is on record, or the sentence
+        why not.
 
         What comes out later than that is told through `late`. The same question sent twice (a
-        double click) is asked once.
+        double click, a modal sent again after a restart) is asked once.
         """
-        refusal = await self.closed_to(question.person) or _refusal(question.text)
-        if refusal or self._repeated(question.key):
+        refusal = await self.closed_to(question.person, question.place.channel) or _refusal(
+            question.text
+        )
+        if refusal:
             return refusal
+        until = asyncio.get_running_loop().time() + _PROMPT_SECONDS
+        recorded = self._record(question)
+        noted = await self._noted(recorded)
+        if noted is not True:
+            return noted or ""
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        work = self._work(question, outcome, late)
+        work = self._work(recorded, outcome, late)
         if self._background.start("asking a question", work) is None:
-            self._seen.pop(question.key, None)
-            return words.BUSY
+            return ""  # on record: it is taken up when there is less to do
         try:
-            return await asyncio.wait_for(outcome, _PROMPT_SECONDS)
+            async with asyncio.timeout_at(until):
+                return await outcome
         except TimeoutError:
             return ""
 
+    async def _noted(self, question: OpenQuestion) -> bool | str:
+        """Whether the question is new on record, or the sentence why it is not there."""
+        noting = asyncio.ensure_future(self._book.store.note_question(question))
+        try:
+            async with asyncio.timeout(_RECORD_SECONDS):
+                return await asyncio.shield(noting)
+        except TimeoutError:
+            log.warning("a question could not be recorded in time")
+            self._background.start("leaving a question alone", self._left(question, noting))
+            return StoreError.sentence
+        except BotError as error:
+            log.warning("a question could not be recorded: %s", error)
+            return error.sentence
+
+    async def _left(self, question: OpenQuestion, noting: asyncio.Future[bool]) -> None:
+        """A question of which it was told that it is not taken is not asked either, also when it
+        gets on record after all."""
+        if await noting:
+            await self._book.store.drop_question(question.event_id)
+
     async def _work(
         self,
-        question: Question,
+        question: OpenQuestion,
         outcome: asyncio.Future[str],
         late: Callable[[str], Awaitable[None]],
     ) -> None:
-        """Ask, and see that the asker hears of it, also when this is cut off."""
-        sentence, patience = words.WENT_WRONG, _LAST_WORD_SECONDS
+        """Put the question where it belongs. Cut off on the way it is taken up again, and nobody
+        needs to be told."""
         try:
-            sentence, patience = await self._put(question), _LATE_SECONDS
-        finally:
-            if sentence:
-                self._seen.pop(question.key, None)  # the same modal may be sent again
+            if await self._questions.put(question):
+                return
+            sentence = words.ASKED_SOON
+        except NotPut as error:
+            sentence = why(error, self._us.name)
             if not outcome.done():
                 outcome.set_result(sentence)
-            elif sentence:
-                async with asyncio.timeout(patience):
-                    await late(sentence)
+                return
+        finally:
+            if not outcome.done():
+                outcome.set_result("")
+        await late(sentence)
 
-    async def _put(self, question: Question) -> str:
-        """Post the question and hand it to the inbox. Empty, or the sentence why not."""
-        place = question.place
-        try:
-            posted = await self._post(
-                question_message(question.person.user, question.text, place.quoted),
-                place.channel,
-                place.root_ts,
-                _POST_SECONDS,
-            )
-        except SlackError as error:
-            log.warning("a question could not be posted: %s", error)
-            return self._why(error)
-        thread = ThreadKey(
-            team=self._us.team, channel=place.channel, root_ts=place.root_ts or posted
-        )
-        message = Message(
+    def _record(self, question: Question) -> OpenQuestion:
+        place, redact = question.place, self._book.redact
+        return OpenQuestion(
             event_id=f"command-{question.key}",
-            thread=thread,
-            ts=posted,
+            team=self._us.team,
+            channel=place.channel,
+            root_ts=place.root_ts,
             user=question.person.user,
             user_team=question.person.team,
-            text=_prompt(question),
-            trigger=Trigger.COMMAND,
-            direct=place.channel.startswith("D"),
+            text=redact(_prompt(question)),
+            shown=redact(question_message(question.person.user, question.text, place.quoted)),
+            asked=self._book.clock.now(),
         )
-        return await self._record(message)
-
-    async def _record(self, message: Message) -> str:
-        """Hand a posted question to the inbox. Empty, or what to tell the asker alone."""
-        for again in range(_RECORD_TRIES):
-            try:
-                async with asyncio.timeout(_RECORD_SECONDS):
-                    accepted = await self._on_message(message)
-            except Exception:
-                log.exception("a posted question could not be recorded: thread %s", message.thread)
-                continue
-            # At the second try it may be the first that was recorded after all.
-            if accepted.acceptance is Acceptance.REPEATED and not again:
-                await self._take_back(message)
-            return ""
-        return await self._not_taken(message)
-
-    async def _take_back(self, message: Message) -> None:
-        """A modal sent again whose question was asked before a restart: once is enough."""
-        try:
-            await called(
-                self._client.chat_delete(channel=message.thread.channel, ts=message.ts),
-                _MEND_SECONDS,
-            )
-        except SlackError as error:
-            log.warning("a question that stands there twice could not be taken back: %s", error)
-
-    async def _not_taken(self, message: Message) -> str:
-        """Say so under the question; where that cannot be, it is for the asker's eyes. Empty, or
-        what to tell the asker."""
-        thread = message.thread
-        try:
-            await self._post(words.NOT_TAKEN, thread.channel, thread.root_ts, _MEND_SECONDS)
-        except SlackError as error:
-            log.warning("nobody in the thread could be told of it: %s", error)
-            return words.NOT_TAKEN
-        return ""
-
-    async def _post(self, text: str, channel: str, root_ts: str, seconds: float) -> str:
-        """Post in the bot's name, nothing in it live; the message's `ts`. Raises `SlackError`."""
-        answer = await called(
-            self._client.chat_postMessage(
-                channel=channel,
-                text=text,
-                thread_ts=root_ts or None,
-                parse="none",
-                link_names=False,
-                unfurl_links=False,
-                unfurl_media=False,
-            ),
-            seconds,
-        )
-        ts = answer.get("ts")
-        if not isinstance(ts, str):
-            raise SlackError("no_ts", "chat.postMessage answered without a ts")
-        return ts
-
-    def _why(self, error: SlackError) -> str:
-        if error.code in _NOT_HERE:
-            return words.NOT_HERE.format(name=self._us.name)
-        if error.code in _READ_ONLY:
-            return words.READ_ONLY
-        return words.BUSY if error.code in _TOO_MANY else error.sentence
-
-    def _repeated(self, key: str) -> bool:
-        if key in self._seen:
-            return True
-        self._seen[key] = None
-        if len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
-        return False
 
 
 def _refusal(text: str) -> str:
@@ -263,5 +178,4 @@ def _prompt(question: Question) -> str:
     if not place.quoted:
         return question.text
     data = {"author": place.author, "text": place.quoted, "complete": not place.clipped}
-    quoted = json.dumps(data, ensure_ascii=False)
-    return words.ABOUT_A_MESSAGE.format(question=question.text, quoted=quoted)
+    return words.ABOUT_A_MESSAGE.format(question=question.text, quoted=as_line(data))

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.cards import Card
 from bot.model import ThreadKey
-from bot.slack.calls import CallError, Calls
+from bot.slack.budget import Urgency
+from bot.slack.calls import CallError, Cause
 from bot.slack.cards import Drawn, draw, threads_of
 from bot.slack.client import Client
 from bot.slack.links import Links
 from bot.slack.markdown import showable
 from bot.slack.readable import escaped
+from bot.slack.uploads import Upload, upload
 
 log = logging.getLogger(__name__)
 
@@ -27,19 +27,18 @@ CARD_EVENT: Final = "threadpilot_card"
 
 _SECONDS: Final = 10.0
 _PATIENCE: Final = 20.0
-_UPLOAD_SECONDS: Final = 60.0
 _TITLE: Final = 200
 _COMMENT: Final = 1_000
 
 
 class SlackBoard:
-    """Shows cards. The client repeats nothing on its own: `bot.slack.calls.make_client`."""
+    """Shows cards."""
 
-    def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
-        self._web = web
-        self._calls = calls
-        self._client = Client(web, calls)
-        self.links = Links(web, calls)
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._web = client.web
+        self._calls = client.calls
+        self.links = Links(client)
 
     async def show(self, thread: ThreadKey, card: Card, *, order: str = "") -> str:
         """`Board.show`; `order` is the key of the order that the card answers, for `shown`."""
@@ -83,6 +82,7 @@ class SlackBoard:
         """Show a card to one person alone. Raises `SlackError`."""
         await self._calls(
             self._web.chat_postEphemeral,
+            Cause(urgency=Urgency.FIRST),
             patience=_PATIENCE,
             seconds=_SECONDS,
             channel=channel,
@@ -103,18 +103,11 @@ class SlackBoard:
         return found
 
     async def upload(self, user: str, name: str, content: str, comment: str) -> None:
-        """`Board.upload`. Slack takes no empty file: a line end is put into one."""
+        """`Board.upload`."""
         channel = await self.direct(user)
-        await self._calls(
-            self._web.files_upload_v2,
-            patience=_PATIENCE,
-            seconds=_UPLOAD_SECONDS,
-            channel=channel,
-            filename=name,
-            title=name,
-            content=showable_file(content) or "\n",
-            initial_comment=escaped(showable(comment[:_COMMENT])),
-        )
+        told = escaped(showable(comment[:_COMMENT]))
+        file = Upload(name=name, content=content, channel=channel, comment=told)
+        await upload(self._client, Cause(urgency=Urgency.FIRST), file)
 
     async def entitle(self, thread: ThreadKey, title: str) -> None:
         """`Board.entitle`."""
@@ -156,8 +149,3 @@ class SlackBoard:
 def _inert(drawn: Drawn) -> dict[str, object]:
     """A drawn card as arguments of a call, nothing in it turned into a link or a ping."""
     return {"text": drawn.text, "blocks": drawn.blocks, "parse": "none", "link_names": False}
-
-
-def showable_file(content: str) -> str:
-    """`content` as UTF-8 can hold it."""
-    return content.encode("utf-8", "replace").decode("utf-8")

@@ -7,8 +7,8 @@ same? A call whose connection dropped may; a call that Slack refused may not.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import aiohttp
@@ -17,13 +17,18 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.errors import SlackError
-from bot.ports import Clock
+from bot.ports import UNWATCHED, Clock, Watch
+from bot.slack.budget import Budget, Claim, Urgency
+from bot.slack.watched import WatchedClient
 
 CALL_SECONDS: Final = 30.0
 """No call waits longer for its answer."""
 
 PATIENCE: Final = 60.0
-"""How long a call waits in all, in seconds, when Slack says that there were too many."""
+"""How long a call waits in all, in seconds, when there are too many."""
+
+TOO_MANY: Final = "ratelimited"
+"""The code of a call that was not done because there are too many."""
 
 _MOST_DOUBLED: Final = 4
 """So often the pause of a second between tries is doubled."""
@@ -33,7 +38,7 @@ T = TypeVar("T")
 Method = Callable[..., Awaitable[AsyncSlackResponse]]
 
 # In the body or, for HTTP 429, in place of it (docs.slack.dev/apis/web-api/rate-limits).
-_TOO_MANY: Final = frozenset({"ratelimited", "rate_limited"})
+_TOO_MANY: Final = frozenset({TOO_MANY, "rate_limited"})
 # Slack's own words: part of the operation may have succeeded before the error.
 _UNCERTAIN: Final = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
@@ -54,49 +59,62 @@ class CallError(SlackError):
         self.passing = maybe_done or code in _TOO_MANY or code == "unreachable"
 
 
-def make_client(token: str, base_url: str, session: aiohttp.ClientSession) -> AsyncWebClient:
+def make_client(
+    token: str, base_url: str, session: aiohttp.ClientSession, watch: Watch = UNWATCHED
+) -> AsyncWebClient:
     """A client that repeats nothing on its own: the SDK would post twice after a dropped
     connection. `base_url` ends with `/api/`; the session is the caller's to close."""
-    return AsyncWebClient(token=token, base_url=base_url, session=session, retry_handlers=[])
+    return WatchedClient(token=token, base_url=base_url, session=session, watch=watch)
 
 
-@asynccontextmanager
-async def open_client(token: str, base_url: str) -> AsyncIterator[AsyncWebClient]:
-    """A client with connections of its own, which all calls share: without a session the SDK
-    opens a new one for each call."""
-    async with aiohttp.ClientSession() as session:
-        yield make_client(token, base_url, session)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """What a call is for."""
+
+    urgency: Urgency = Urgency.USUAL
+    thread: str = ""
+    """Which thread, where that is not to be seen by the arguments."""
+
+
+_USUAL: Final = Cause()
 
 
 class Calls:
-    """Calls methods of a client that repeats nothing on its own."""
+    """Calls methods of a workspace's client, which repeats nothing on its own. One for the
+    workspace: what Slack takes of its calls is shared by all who call."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._budget = Budget(clock)
 
     async def __call__(
         self,
         method: Method,
+        cause: Cause = _USUAL,
+        /,
         *,
         patience: float = PATIENCE,
         seconds: float = CALL_SECONDS,
         **arguments: object,
     ) -> Mapping[str, object]:
-        """What Slack answers. Raises `CallError`.
+        """What Slack answers. Raises `CallError`: with the code `TOO_MANY` when there are too many
+        calls, and it was surely not done.
 
-        Waits while Slack says that there are too many calls, `patience` seconds in all at most;
-        each try is bounded to `seconds`.
+        Waits while that is so, `patience` seconds in all at most, and not at all for what can be
+        left out; each try is bounded to `seconds`.
         """
-        waited = 0.0
+        until = self._clock.monotonic() + patience
+        claim = _claim(method, cause, arguments)
         while True:
+            pause = await self._budget.take(claim, until)
+            if pause:
+                raise CallError(TOO_MANY, "called too often", retry_after=pause)
             try:
                 return await called(method(**arguments), seconds)
             except CallError as error:
-                pause = max(error.retry_after, 0.1)
-                if error.code not in _TOO_MANY or waited + pause > patience:
+                if error.code not in _TOO_MANY:
                     raise
-            await self._clock.sleep(pause)
-            waited += pause
+                self._budget.close(claim, error.retry_after)
 
     async def until_done(
         self, method: Method, *, within: float, seconds: float, **arguments: object
@@ -108,14 +126,26 @@ class Calls:
         """
         until, tries = self._clock.monotonic() + within, 0
         while True:
+            left = until - self._clock.monotonic()
             try:
-                return await called(method(**arguments), seconds)
+                return await self(method, patience=left, seconds=seconds, **arguments)
             except CallError as error:
                 pause = next_try(error, tries)
                 if not error.passing or self._clock.monotonic() + pause > until:
                     raise
             tries += 1
             await self._clock.sleep(pause)
+
+
+def _claim(method: Method, cause: Cause, arguments: Mapping[str, object]) -> Claim:
+    """What a call takes of the budget; the SDK's names are Slack's with other dots."""
+    name = str(getattr(method, "__name__", "")).replace("_", ".")
+    channel = str(arguments.get("channel") or arguments.get("channel_id") or "")
+    thread = cause.thread
+    if not thread:
+        about = arguments.get("thread_ts") or arguments.get("user") or arguments.get("user_id")
+        thread = f"{channel}/{about or ''}"
+    return Claim(method=name, channel=channel, thread=thread, urgency=cause.urgency)
 
 
 def next_try(error: CallError, tries: int) -> float:
@@ -161,7 +191,7 @@ def _refusal(error: SlackApiError) -> CallError:
         status, headers, data = getattr(response, "status", 0), {}, None
     code = data.get("error") if isinstance(data, dict) else None
     if status == 429 or code in _TOO_MANY:
-        return CallError("ratelimited", retry_after=_seconds(headers.get("Retry-After")))
+        return CallError(TOO_MANY, retry_after=_seconds(headers.get("Retry-After")))
     if not isinstance(code, str):
         return CallError(f"http_{status}", maybe_done=not 400 <= status < 500)
     return CallError(code, maybe_done=code in _UNCERTAIN or status >= 500)

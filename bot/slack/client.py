@@ -1,21 +1,29 @@
-"""A workspace's client with what a thread says, page by page."""
+"""A workspace's client with what a thread or a channel says, page by page."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
+import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.model import ThreadKey
-from bot.slack.calls import Calls
+from bot.ports import UNWATCHED, Clock, Watch
+from bot.slack.calls import Calls, make_client
 
 _PAGE: Final = 200
 _MAX_PAGES: Final = 5
 
+Item = Mapping[str, object]
+"""One message or channel of a page."""
+Asked = Awaitable[Mapping[str, object]]
+"""A page that is on its way."""
+
 
 class Client:
-    """One workspace's client. Everything raises `CallError`."""
+    """One workspace's client, and what its calls go by. Everything raises `CallError`."""
 
     def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
         self.web = web
@@ -23,12 +31,12 @@ class Client:
 
     async def replies(
         self, thread: ThreadKey, *, oldest: str | None = None, latest: str | None = None
-    ) -> AsyncIterator[Mapping[str, object]]:
+    ) -> AsyncGenerator[Item, None]:
         """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`.
         Those at `oldest` and at `latest` themselves are left out."""
-        cursor: str | None = None
-        for _ in range(_MAX_PAGES):
-            page = await self.calls(
+
+        def asked(cursor: str | None) -> Asked:
+            return self.calls(
                 self.web.conversations_replies,
                 channel=thread.channel,
                 ts=thread.root_ts,
@@ -38,14 +46,66 @@ class Client:
                 limit=_PAGE,
                 cursor=cursor,
             )
-            found = page.get("messages")
-            for message in found if isinstance(found, list) else ():
-                if isinstance(message, dict):
-                    yield message
-            rest = page.get("response_metadata")
-            cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
-            if not cursor:
-                return
+
+        async for page in _pages(asked, "messages"):
+            for message in page:
+                yield message
+
+    def history(self, channel: str, oldest: str) -> AsyncGenerator[Sequence[Item], None]:
+        """What was said in a channel after `oldest`, without the answers in threads: page by page,
+        the newest first, 1,000 messages at most."""
+
+        def asked(cursor: str | None) -> Asked:
+            return self.calls(
+                self.web.conversations_history,
+                channel=channel,
+                oldest=oldest,
+                include_all_metadata=True,
+                limit=_PAGE,
+                cursor=cursor,
+            )
+
+        return _pages(asked, "messages")
+
+    def conversations(self) -> AsyncGenerator[Sequence[Item], None]:
+        """The conversations that the bot is in, page by page, 1,000 at most."""
+
+        def asked(cursor: str | None) -> Asked:
+            return self.calls(
+                self.web.users_conversations,
+                types="public_channel,private_channel,mpim,im",
+                exclude_archived=True,
+                limit=_PAGE,
+                cursor=cursor,
+            )
+
+        return _pages(asked, "channels")
+
+
+async def _pages(
+    ask: Callable[[str | None], Asked], name: str
+) -> AsyncGenerator[Sequence[Item], None]:
+    """What stands on the pages under a name; `ask` calls for the page at a cursor."""
+    cursor: str | None = None
+    for _ in range(_MAX_PAGES):
+        page = await ask(cursor)
+        found = page.get(name)
+        listed = found if isinstance(found, list) else ()
+        yield [each for each in listed if isinstance(each, dict)]
+        rest = page.get("response_metadata")
+        cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
+        if not cursor:
+            return
+
+
+@asynccontextmanager
+async def open_client(
+    token: str, base_url: str, clock: Clock, watch: Watch = UNWATCHED
+) -> AsyncIterator[Client]:
+    """A client with connections of its own, which all calls share: without a session the SDK
+    opens a new one for each call."""
+    async with aiohttp.ClientSession() as session:
+        yield Client(make_client(token, base_url, session, watch), Calls(clock))
 
 
 def order(ts: str) -> tuple[int, str]:

@@ -11,13 +11,13 @@ from collections.abc import Awaitable
 from typing import Final
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.cards import Card
 from bot.slack import surface, words
 from bot.slack.actions import Actions
 from bot.slack.asides import answer_aside, post_aside, tell_aside
 from bot.slack.background import Background
+from bot.slack.client import Client
 from bot.slack.commands import Commands
 from bot.slack.events import Identity
 from bot.slack.home import Home
@@ -42,7 +42,7 @@ class Controls:
 
     def __init__(
         self,
-        client: AsyncWebClient,
+        client: Client,
         us: Identity,
         background: Background,
         commands: Commands,

@@ -12,15 +12,17 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from bot.model import Delivery, Message, Part
+from bot.model import Delivery, Message, Part, Trigger
 from bot.ports import Clock
-from bot.slack.calls import CallError
+from bot.slack.budget import Urgency
+from bot.slack.calls import TOO_MANY, CallError
 from bot.slack.client import order
 from bot.slack.messages import Messages, Shown
 from bot.slack.pace import Pace
 from bot.slack.parts import PartText
 from bot.slack.reply_text import ReplyText
 from bot.slack.status import Showing
+from bot.slack.whole import WholeFile
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ _DOES_NOT_FIT: Final = _BLOCKS_REFUSED | {"msg_too_long", "no_text"}
 
 def delivery_for(message: Message, people: frozenset[str]) -> tuple[Delivery, str]:
     """How an answer reaches its audience, and why so: Slack shows a stream live to one person."""
+    if message.trigger is Trigger.BOT_MENTION:  # a bot is nobody to show a stream to
+        return Delivery.EDITS, "another bot asks"
     everybody = people | {message.user}
     if message.direct:
         return Delivery.STREAM, "a direct message"
@@ -55,6 +59,7 @@ class Delivering:
         pace: Pace,
         clock: Clock,
         showing: Showing,
+        whole: WholeFile,
         *,
         earlier: Sequence[Part] = (),
         resumed: bool = False,
@@ -66,6 +71,7 @@ class Delivering:
         self._pace = pace
         self._clock = clock
         self._showing = showing
+        self._whole = whole
         self._earlier = earlier
         self._to_take_over = resumed or bool(earlier)
         self.halted = False
@@ -78,14 +84,18 @@ class Delivering:
     async def bring_up(self, *, last: bool) -> bool:
         """Bring the thread up to the text; False where that is not to be done yet.
 
-        `last`: the text is whole, and no pace holds it back. Raises `CallError`; what has been
-        done by then is not done again by the next call.
+        `last`: the text is whole, and waits for Slack where it must. Raises `CallError`; what has
+        been done by then is not done again by the next call.
         """
         self._last = last
+        if last and self._text.cut_short:
+            self._text.say_beneath(await self._whole.give(self._text.said))
         while True:
             try:
                 return await self._show_parts()
             except CallError as error:
+                if error.code == TOO_MANY and not last:
+                    return False
                 if error.code not in _DOES_NOT_FIT or not self._try_otherwise(error):
                     raise
                 log.warning("Slack would not have the text like this: %s", error)
@@ -149,36 +159,48 @@ class Delivering:
             return True
         if shown is None:
             shown = await self._begin(number, part)
-        if shown.live and not await self._grow(shown, part):
+        if shown is None:
             return False
+        if shown.live:
+            await self._grow(shown, part)
         if shown.live:
             return True
         if self.halted and not self._last:
             return False
         return await self._edit(shown, part)
 
-    async def _begin(self, number: int, part: PartText) -> Shown:
-        """The part's message: a stream where that is wanted and to be had, else a post.
+    async def _begin(self, number: int, part: PartText) -> Shown | None:
+        """The part's message: a stream where that is wanted and to be had, else a post. None where
+        it is not to be begun yet: when so many write that a message to be edited costs too much.
 
         A part that is complete before it was begun needs no stream.
         """
         if self.delivery is Delivery.STREAM and not part.final:
-            if not self._pace.may_start():
-                self._go_on_by_edits("too many streams are being started")
-            else:
-                try:
-                    return self._keep(await self._messages.start(number, part.text))
-                except CallError as error:
-                    self._go_on_by_edits(f"Slack refused the stream: {error}")
-        return self._keep(await self._messages.post(number, part.closed, part.foot))
+            try:
+                return self._keep(await self._messages.start(number, part.text))
+            except CallError as error:
+                self._go_on_by_edits(f"there is no stream to be had: {error}")
+        if self._pace.crowded and not self._last:
+            return None
+        return await self._post(number, part)
 
-    async def _grow(self, shown: Shown, part: PartText) -> bool:
-        """Let a live stream say what the part says; False where the pace said: not yet."""
+    async def _post(self, number: int, part: PartText) -> Shown:
+        urgency = self._urgency(number)
+        return self._keep(await self._messages.post(number, part.closed, part.foot, urgency))
+
+    def _urgency(self, number: int) -> Urgency:
+        """The end of the answer goes first; what comes on the way to it may be left out."""
+        if not self._last:
+            return Urgency.SPARE
+        return Urgency.FIRST if number >= len(self._text.parts) - 1 else Urgency.USUAL
+
+    async def _grow(self, shown: Shown, part: PartText) -> None:
+        """Let a live stream say what the part says; where it cannot, it has ended."""
         wanted = part.closed if part.final else part.text
         if shown.sent is None or not wanted.startswith(shown.sent):
             self._go_on_by_edits("what the stream has shown does not count")
             await self._end(shown)
-            return True
+            return
         more = wanted[len(shown.sent) :]
         try:
             if part.final:
@@ -186,14 +208,13 @@ class Delivering:
                 if not self._last:
                     self._showing.renew()
             elif more:
-                if not self._pace.may_append():
-                    return False
                 await self._messages.append(shown, more)
         except CallError as error:
+            if error.code == TOO_MANY:
+                raise  # the stream is as it was
             self.halted = error.code == "stopped_by_user"
             self._go_on_by_edits(f"the stream broke: {error}")
             await self._end(shown)
-        return True
 
     async def _stop(self, shown: Shown, part: PartText, more: str) -> None:
         """End a stream with the last of its text and the foot, if it is to be had."""
@@ -212,16 +233,14 @@ class Delivering:
             self._showing.renew()
 
     async def _edit(self, shown: Shown, part: PartText) -> bool:
-        """Make a message say what the part says; False where the pace said: not yet."""
+        """Make a message say what the part says; False where that is not to be done yet."""
         says_it = shown.sent == part.closed
         if says_it and (shown.fixed or shown.foot == bool(part.foot)):
             return True
         if not shown.fixed:
-            may_edit = self._pace.may_edit()
-            if not may_edit and not self._last:
-                return False
+            urgency = self._urgency(shown.number)
             try:
-                await self._messages.edit(shown, part.closed, part.foot)
+                await self._messages.edit(shown, part.closed, part.foot, urgency)
             except CallError as error:
                 if error.passing or error.code in _DOES_NOT_FIT:
                     raise
@@ -238,7 +257,7 @@ class Delivering:
     async def _post_instead(self, fixed: Shown, part: PartText) -> Shown:
         """Say a part in another message than the one that cannot be edited, and so also what
         follows it: the thread is read from top to bottom."""
-        shown = self._keep(await self._messages.post(fixed.number, part.closed, part.foot))
+        shown = await self._post(fixed.number, part)
         self._outdated.append(fixed)
         for later in self._shown.values():
             if later.number > shown.number:

@@ -24,6 +24,8 @@ class Identity:
     user: str
     bot: str
     name: str
+    answers: frozenset[str] = frozenset()
+    """Other bots, by any of their ids, that it answers when they mention it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ Fact = Message | Edited | Deleted | Stopped | HomeOpened | Ignored
 
 MALFORMED = Ignored(reason="malformed", notable=True)
 _OURS = Ignored(reason="our own")
+_ELSEWHERE = Ignored(reason="of a workspace that is not ours", notable=True)
 _BOT = Ignored(reason="a bot's", notable=True)
 
 _ID = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
@@ -97,6 +100,8 @@ def read_event(payload: object, us: Identity) -> Fact:
     team = _installing_team(payload)
     if team is None:
         return MALFORMED
+    if team != us.team:
+        return _ELSEWHERE
     match event.get("type"):
         case "app_mention" | "message":
             return _about_a_message(payload, event, team, us)
@@ -118,8 +123,8 @@ def _about_a_message(payload: Json, event: Json, team: str, us: Identity) -> Fac
             return _deleted(event, event.get("deleted_ts"), event.get("previous_message"), team, us)
         case _:
             nobody = _not_a_person(event, us)
-            if nobody is _BOT and event.get("thread_ts"):
-                return _said_by_a_bot(payload, event, team)
+            if nobody is _BOT:
+                return _said_by_a_bot(payload, event, team, us)
             return nobody or _written(payload, event, team, us)
 
 
@@ -151,21 +156,29 @@ def _written(payload: Json, event: Json, team: str, us: Identity) -> Fact:
     )
 
 
-def _said_by_a_bot(payload: Json, event: Json, team: str) -> Fact:
-    """Another bot's message in a thread: it is to be known that there is one, no more."""
+def _said_by_a_bot(payload: Json, event: Json, team: str, us: Identity) -> Fact:
+    """Another bot's message: a question where it mentions us and is one of those that we answer;
+    else it is to be known of a thread that there is one, no more."""
     channel, ts = _id(event.get("channel")), _ts(event.get("ts"))
-    root, event_id = _ts(event.get("thread_ts")), _matching(_EVENT_ID, payload.get("event_id"))
-    author = _id(event.get("bot_id")) or _id(event.get("user"))
-    if not (channel and ts and root and event_id and author):
+    event_id = _matching(_EVENT_ID, payload.get("event_id"))
+    ids = [found for name in ("bot_id", "user") if (found := _id(event.get(name)))]
+    text = event.get("text") or ""
+    asks = next((found for found in ids if found in us.answers), None)
+    if not (asks and isinstance(text, str) and mentions(text, us.user)):
+        asks = None
+    if asks is None and not event.get("thread_ts"):
+        return _BOT
+    root = _ts(event.get("thread_ts") or ts)
+    if not (channel and ts and root and event_id and ids and isinstance(text, str)):
         return MALFORMED
     return Message(
         event_id=event_id,
         thread=ThreadKey(team=team, channel=channel, root_ts=root),
         ts=ts,
-        user=author,
+        user=asks or ids[0],
         user_team=team,
-        text="",
-        trigger=Trigger.BOT,
+        text=_words(text, us) if asks else "",
+        trigger=Trigger.BOT_MENTION if asks else Trigger.BOT,
     )
 
 

@@ -6,27 +6,33 @@ ends, before what was begun is given a little time to finish.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Protocol
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
 from bot.orders.reading import Known
-from bot.ports import People
+from bot.ports import UNWATCHED, Clock, HearingStore, People, Watch
 from bot.slack.actions import Actions
 from bot.slack.asking import Asking, Gate
 from bot.slack.background import Background
 from bot.slack.board import SlackBoard
 from bot.slack.calls import called
+from bot.slack.catching_up import CatchingUp
+from bot.slack.client import Client
 from bot.slack.commands import Commands
 from bot.slack.controls import Controls
 from bot.slack.events import Identity
+from bot.slack.gaps import Gaps
 from bot.slack.home import Home, HomeCards
 from bot.slack.intake import Callbacks, Intake
 from bot.slack.orders import OrderCounter
+from bot.slack.questions import Book, Questions
 from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, OUT_OF_REACH, REFUSED
 
 log = logging.getLogger(__name__)
@@ -35,9 +41,13 @@ log = logging.getLogger(__name__)
 class Door(Protocol):
     """A way in: Socket Mode or signed HTTP."""
 
-    def open(self, intake: Intake) -> AbstractAsyncContextManager[None]:
+    def open(
+        self, intake: Intake, heard: Callable[[bool], None]
+    ) -> AbstractAsyncContextManager[None]:
         """Bring everything that Slack says to `intake`, from when this is entered until it is
-        left. Raises `SlackError` or `SettingsError` when the door does not open."""
+        left. `heard` is told True whenever Slack is heard that was not until then, and False when
+        nothing is heard any more. Raises `SlackError` or `SettingsError` when the door does not
+        open."""
         ...
 
 
@@ -56,12 +66,22 @@ async def who_are_we(client: AsyncWebClient) -> Identity:
     raise SlackError("not_a_bot_token", NOT_A_BOT)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp:
+    """What it takes to look for what was missed."""
+
+    store: HearingStore
+    clock: Clock
+    seconds: float
+    """How far back; 0: it is never looked."""
+
+
 class SlackGateway:
     """Hears Slack."""
 
     def __init__(
         self,
-        client: AsyncWebClient,
+        client: Client,
         door: Door,
         callbacks: Callbacks,
         *,
@@ -71,11 +91,15 @@ class SlackGateway:
         known: Callable[[], Known],
         home: HomeCards,
         gate: Gate,
+        book: Book,
         us: Identity | None = None,
+        catch_up: CatchUp | None = None,
+        watch: Watch = UNWATCHED,
     ) -> None:
         """`client` has the bot's token and Slack's address. `orders` is closed when listening
         ends; `known` tells what orders may name just now, `home` what a Home tab shows,
-        `gate` who is answered at all. `us` is who the bot is, where that has been asked."""
+        `gate` who is answered at all; `book` keeps the questions on their way. `us` is who the bot
+        is, where that has been asked; without `catch_up` it is never looked for what was missed."""
         self._client = client
         self._door = door
         self._callbacks = callbacks
@@ -85,12 +109,17 @@ class SlackGateway:
         self._known = known
         self._home = home
         self._gate = gate
+        self._book = book
         self._us = us
+        self._catch_up = catch_up
+        self._watch = watch
+        self.hearing = False
+        """Whether Slack is heard just now."""
 
     async def identity(self) -> Identity:
         """Who the bot is; asked once. Raises `SlackError`."""
         if self._us is None:
-            self._us = await who_are_we(self._client)
+            self._us = await who_are_we(self._client.web)
         return self._us
 
     @asynccontextmanager
@@ -98,19 +127,37 @@ class SlackGateway:
         """Entered when the bot hears Slack. Raises `SlackError` or `SettingsError`."""
         us = await self.identity()
         background = Background()
-        intake = self._intake(us, background)
+        questions = Questions(self._client, us, self._callbacks.on_message, self._book)
+        intake = self._intake(us, background, questions)
         try:
-            async with self._door.open(intake):
-                log.info("listening as @%s in workspace %s", us.name, us.team)
-                yield
-        finally:
-            await intake.drain()
-            await self._orders.close()
-            await background.close()
+            gaps = self._gaps(us, intake)
 
-    def _intake(self, us: Identity, background: Background) -> Intake:
-        on_message = self._callbacks.on_message
-        asking = Asking(self._client, us, on_message, background, self._gate)
+            def heard(hearing: bool) -> None:
+                self.hearing = hearing
+                if gaps is not None:
+                    gaps.heard(hearing)
+
+            async with self._door.open(intake, heard):
+                log.info("listening as @%s in workspace %s", us.name, us.team)
+                async with (
+                    gaps.watched() if gaps is not None else nullcontext(),
+                    questions.taken_up(),
+                ):
+                    yield
+        finally:
+            self.hearing = False
+            await intake.drain()
+            await asyncio.gather(self._orders.close(), background.close())
+
+    def _gaps(self, us: Identity, intake: Intake) -> Gaps | None:
+        wanted = self._catch_up
+        if wanted is None or wanted.seconds <= 0:
+            return None
+        reading = CatchingUp(self._client, us, wanted.store, wanted.clock, intake.missed)
+        return Gaps(wanted.store, wanted.clock, reading.since, most_seconds=wanted.seconds)
+
+    def _intake(self, us: Identity, background: Background, questions: Questions) -> Intake:
+        asking = Asking(us, questions, self._book, background, self._gate)
         home = Home(self._client, self._board.links, self._home)
         controls = Controls(
             self._client,
@@ -121,4 +168,6 @@ class SlackGateway:
             self._orders,
             home,
         )
-        return Intake(self._client, us, self._callbacks, background, controls, home)
+        return Intake(
+            self._client, us, self._callbacks, background, controls, home, watch=self._watch
+        )

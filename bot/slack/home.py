@@ -7,13 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.cards import Card
 from bot.errors import BotError
 from bot.slack import words
-from bot.slack.calls import called
 from bot.slack.cards import draw_home, threads_of
+from bot.slack.client import Client
 from bot.slack.events import HomeOpened
 from bot.slack.links import Links
 
@@ -23,12 +21,13 @@ HomeCards = Callable[[str], Awaitable[Sequence[Card]]]
 """What the Home tab of a user (by id) shows."""
 
 _CARDS_SECONDS: Final = 20.0
+_PATIENCE: Final = 10.0
 
 
 class Home:
     """Shows the pages to whoever opens them."""
 
-    def __init__(self, client: AsyncWebClient, links: Links, cards: HomeCards) -> None:
+    def __init__(self, client: Client, links: Links, cards: HomeCards) -> None:
         self._client = client
         self._links = links
         self._cards = cards
@@ -49,7 +48,9 @@ class Home:
         on_top = [notice] if notice is not None else []
         links = await self._links.of(threads_of([*on_top, *cards]))
         page = {"type": "home", "blocks": draw_home(cards, links, on_top)}
-        await called(self._client.views_publish(user_id=user, view=page))
+        await self._client.calls(
+            self._client.web.views_publish, patience=_PATIENCE, user_id=user, view=page
+        )
 
     async def _cards_of(self, user: str) -> Sequence[Card]:
         """What there is to show; where that cannot be told just now, a sentence."""
@@ -65,8 +66,10 @@ class Home:
 
     async def _suggest(self, channel: str) -> None:
         prompts = [{"title": title, "message": message} for title, message in words.PROMPTS]
-        await called(
-            self._client.assistant_threads_setSuggestedPrompts(
-                channel_id=channel, title=words.PROMPTS_TITLE, prompts=prompts
-            )
+        await self._client.calls(
+            self._client.web.assistant_threads_setSuggestedPrompts,
+            patience=_PATIENCE,
+            channel_id=channel,
+            title=words.PROMPTS_TITLE,
+            prompts=prompts,
         )

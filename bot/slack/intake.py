@@ -21,12 +21,14 @@ from typing import Final
 from slack_bolt.async_app import AsyncApp, AsyncBoltContext, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
-from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.errors import BotError
 from bot.model import Accepted, Message
+from bot.ports import UNWATCHED, Watch
 from bot.slack import surface, words
 from bot.slack.asides import post_aside
 from bot.slack.background import Background
+from bot.slack.client import Client
 from bot.slack.controls import Controls
 from bot.slack.events import (
     Deleted,
@@ -71,13 +73,14 @@ class Intake:
 
     def __init__(
         self,
-        client: AsyncWebClient,
+        client: Client,
         us: Identity,
         callbacks: Callbacks,
         background: Background,
         controls: Controls,
         home: Home,
         record_seconds: float = 10.0,
+        watch: Watch = UNWATCHED,
     ) -> None:
         """`record_seconds` is how long writing a message to the inbox may take."""
         self._client = client
@@ -87,6 +90,7 @@ class Intake:
         self._controls = controls
         self._home = home
         self._record_seconds = record_seconds
+        self._watch = watch
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -97,6 +101,13 @@ class Intake:
 
         Never raises: a payload that makes no sense is acknowledged, as Slack would only repeat it.
         """
+        with self._watch.delivery() as outcome:
+            answer = await self._bounded(body, headers)
+            outcome.said = "taken" if answer.status == 200 else "refused"
+            return answer
+
+    async def _bounded(self, body: Json, headers: Mapping[str, str] | None) -> BoltResponse:
+        """Take one delivery, unless too many are under way."""
         if self._under_way >= _AT_ONCE:
             log.error("%d deliveries are under way; one is left for Slack to repeat", _AT_ONCE)
             return BoltResponse(status=503, body="")
@@ -108,6 +119,16 @@ class Intake:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
+
+    async def missed(self, body: Json) -> Accepted | None:
+        """Take the event of a message that was said while nothing was heard, as if it came now;
+        None for one that is nothing for the bot. Raises what recording it raises, and
+        `TimeoutError`: then it is not taken."""
+        fact = read_event(body, self._us)
+        if not isinstance(fact, Message):
+            return None
+        async with asyncio.timeout(self._record_seconds):
+            return await self._callbacks.on_message(fact)
 
     async def drain(self, seconds: float = 5.0) -> None:
         """Wait until no delivery is under way; call when the door is closed."""
@@ -124,6 +145,10 @@ class Intake:
         if answer.status == 404:  # Bolt's word for "nobody registered for this"
             log.info("nothing to do for a delivery: %s", _kind(body))
             return BoltResponse(status=200, body="")
+        if answer.status == 500 and body.get("type") == "event_callback":
+            # Bolt stumbled over its shape; what could not be recorded is a 503.
+            log.error("an event that makes no sense is left alone")
+            return BoltResponse(status=200, body="")
         return answer
 
     # What Bolt knows --------------------------------------------------------------------------
@@ -136,10 +161,10 @@ class Intake:
         app = AsyncApp(
             name="threadpilot",
             logger=quiet,
-            client=self._client,
+            client=self._client.web,
             # The answer of auth.test, asked once at the start: with a token alone Bolt asks on
             # the first event, and acknowledges that event if Slack does not answer.
-            authorize=_authorizing(self._us, self._client.token),
+            authorize=_authorizing(self._us, self._client.web.token),
             signing_secret="",
             request_verification_enabled=False,
             ssl_check_enabled=False,
@@ -184,8 +209,13 @@ class Intake:
         try:
             async with asyncio.timeout(self._record_seconds):
                 await self._callbacks.on_message(message)
-        except Exception:
-            log.exception("a message could not be recorded; Slack will bring it again")
+        except Exception as error:
+            trouble = None if isinstance(error, BotError | TimeoutError) else error
+            log.error(  # noqa: TRY400 - what is known needs no trace
+                "a message could not be recorded, Slack will bring it again: %s",
+                str(error) or "it took too long",
+                exc_info=trouble,
+            )
             return False
         return True
 

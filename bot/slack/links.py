@@ -9,10 +9,9 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.model import ThreadKey
-from bot.slack.calls import CallError, Calls
+from bot.slack.calls import CallError
+from bot.slack.client import Client
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +23,8 @@ _SECONDS: Final = 3.0
 class Links:
     """The addresses that were asked for."""
 
-    def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
-        self._web = web
-        self._calls = calls
+    def __init__(self, client: Client) -> None:
+        self._client = client
         self._addresses: OrderedDict[ThreadKey, str] = OrderedDict()
 
     async def of(self, threads: Collection[ThreadKey]) -> Mapping[ThreadKey, str]:
@@ -44,8 +42,8 @@ class Links:
 
     async def _ask(self, thread: ThreadKey) -> None:
         try:
-            answer = await self._calls(
-                self._web.chat_getPermalink,
+            answer = await self._client.calls(
+                self._client.web.chat_getPermalink,
                 patience=0.0,
                 seconds=_SECONDS,
                 channel=thread.channel,

@@ -32,12 +32,15 @@ _LIVE: Final = re.compile(
 _ID_BEGUN: Final = re.compile(r"[@#][UWBCDG]?\Z")
 _LONGEST_UNDECIDED: Final = len(r"<\!everyone")
 
-_UNSHOWABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNSHOWABLE: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def showable(text: str) -> str:
     """`text` with a replacement mark for each character that no message can hold: control
-    characters and half surrogate pairs."""
+    characters and half surrogate pairs; and for those that let text be read in another order than
+    it stands in, which hide what code does (CVE-2021-42574)."""
     return _UNSHOWABLE.sub("\ufffd", text)
 
 

@@ -15,7 +15,8 @@ from typing import Final
 from bot.errors import BotError
 from bot.model import Delivery, Part, Trigger, Turn
 from bot.ports import Clock
-from bot.slack.calls import CALL_SECONDS, PATIENCE, CallError
+from bot.slack.budget import Urgency
+from bot.slack.calls import CALL_SECONDS, PATIENCE, CallError, Cause
 from bot.slack.cards import FALLBACK_CHARS
 from bot.slack.client import Client, order
 from bot.slack.events import Identity
@@ -33,10 +34,12 @@ NotePart = Callable[[Turn, Part], Awaitable[None]]
 EVENT_TYPE: Final = "threadpilot_turn"
 """The metadata's name on every message of a reply."""
 
-_STREAM_PATIENCE: Final = 20.0
-"""Seconds that a stream waits out a rate limit: it has about 300 s to live."""
+_STREAM_PATIENCE: Final = 50.0
+"""Seconds that the end of a stream waits out a rate limit: it has about 300 s to live, and is left
+after 240 (`bot.slack.delivery.STREAM_AGE`)."""
 _GONE: Final = "message_not_found"
-_OVER: Final = frozenset({"message_not_in_streaming_state", "stopped_by_user"})
+_BY_A_PERSON: Final = "stopped_by_user"
+_OVER: Final = frozenset({"message_not_in_streaming_state", _BY_A_PERSON})
 
 
 @dataclass(slots=True)
@@ -73,16 +76,17 @@ class Messages:
         self._note_part = note_part
         self._known: set[str] = set()
         self._unsure = False
+        self._thread = f"{turn.message.thread.channel}/{turn.message.thread.root_ts}"
         self.plain = False
         """Whether Slack would not have the text as Markdown: then it comes as it was typed."""
 
     async def start(self, number: int, text: str) -> Shown:
-        """Begin a native stream, live for the person who asked."""
+        """Begin a native stream, live for the person who asked; not when that has to wait."""
         message, started = self._turn.message, self._clock.monotonic()
         try:
             answer = await self._client.calls(
                 self._client.web.chat_startStream,
-                patience=0.0,
+                self._cause(Urgency.SPARE),
                 channel=message.thread.channel,
                 thread_ts=message.thread.root_ts,
                 recipient_user_id=message.user,
@@ -98,10 +102,10 @@ class Messages:
         return shown
 
     async def append(self, shown: Shown, more: str) -> None:
-        """Let a live stream say more."""
+        """Let a live stream say more; not when that has to wait."""
         await self._client.calls(
             self._client.web.chat_appendStream,
-            patience=_STREAM_PATIENCE,
+            self._cause(Urgency.SPARE),
             channel=self._turn.message.thread.channel,
             ts=shown.ts,
             chunks=_chunks(more),
@@ -116,6 +120,7 @@ class Messages:
     async def _end_stream(self, shown: Shown, more: str = "", foot: Foot = ()) -> None:
         await self._client.calls(
             self._client.web.chat_stopStream,
+            self._cause(Urgency.FIRST),
             patience=_STREAM_PATIENCE,
             channel=self._turn.message.thread.channel,
             ts=shown.ts,
@@ -139,7 +144,7 @@ class Messages:
                 log.warning("a stream could not be stopped: %s", error)
         shown.live, shown.sent = False, None
 
-    async def post(self, number: int, text: str, foot: Foot = ()) -> Shown:
+    async def post(self, number: int, text: str, foot: Foot, urgency: Urgency) -> Shown:
         """Say it in a message of its own; or find that it has been said, with `sent` None."""
         if self._unsure:
             missed = await self.missed()
@@ -152,6 +157,7 @@ class Messages:
         try:
             answer = await self._client.calls(
                 self._client.web.chat_postMessage,
+                self._cause(urgency),
                 patience=PATIENCE,
                 seconds=CALL_SECONDS,
                 channel=self._turn.message.thread.channel,
@@ -169,15 +175,15 @@ class Messages:
         await self.note(shown)
         return shown
 
-    async def edit(self, shown: Shown, text: str, foot: Foot = ()) -> None:
+    async def edit(self, shown: Shown, text: str, foot: Foot, urgency: Urgency) -> None:
         """Make a message that is not a live stream say `text`, over `foot` and nothing else."""
         try:
-            await self._update(shown, text, foot)
+            await self._update(shown, text, foot, urgency)
         except CallError as error:
             if error.code != "streaming_state_conflict":
                 raise
             await self.stop(shown)
-            await self._update(shown, text, foot)
+            await self._update(shown, text, foot, urgency)
         shown.sent, shown.foot = text, bool(foot)
         if not shown.noted_closed:
             await self.note(shown)
@@ -231,9 +237,10 @@ class Messages:
         else:
             shown.noted_closed = part.closed
 
-    async def _update(self, shown: Shown, text: str, foot: Foot) -> None:
+    async def _update(self, shown: Shown, text: str, foot: Foot, urgency: Urgency) -> None:
         await self._client.calls(
             self._client.web.chat_update,
+            self._cause(urgency),
             patience=PATIENCE,
             seconds=CALL_SECONDS,
             channel=self._turn.message.thread.channel,
@@ -264,15 +271,19 @@ class Messages:
         return isinstance(payload, dict) and payload.get("turn") == self._turn.id
 
     async def _stopped(self, ts: str) -> bool:
-        """Whether a message was a live stream, which it is not any more. Which part it is is not
-        known yet, so that nothing is noted: it would take another part's place."""
+        """Whether a message was a live stream, which it is not any more: it was ended just now, or
+        by somebody who pressed Stop while the bot was away. Which part it is is not known yet, so
+        that nothing is noted: it would take another part's place."""
         try:
             await self._end_stream(Shown(0, ts, Delivery.STREAM, None, live=True))
         except CallError as error:
             if error.passing:
                 raise
-            return False
+            return error.code == _BY_A_PERSON
         return True
+
+    def _cause(self, urgency: Urgency) -> Cause:
+        return Cause(urgency=urgency, thread=self._thread)
 
     def _metadata(self, number: int) -> dict[str, object]:
         payload = {"turn": self._turn.id, "part": number}

@@ -131,8 +131,7 @@ class OrderCounter:
 
     async def close(self) -> None:
         """Let what runs end within a few seconds; the rest stays on record."""
-        await self._background.close()
-        await self._reserve.close()
+        await asyncio.gather(self._background.close(), self._reserve.close())
 
     # One order --------------------------------------------------------------------------------
 

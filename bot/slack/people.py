@@ -11,11 +11,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.people import Kind, Person
 from bot.ports import Clock
-from bot.slack.calls import CallError, Calls, bounded
+from bot.slack.calls import CallError, bounded
+from bot.slack.client import Client
 from bot.slack.events import Identity
 
 log = logging.getLogger(__name__)
@@ -27,6 +26,8 @@ _KNOWN: Final = 2_000
 _GROUPS_KNOWN: Final = 20
 _SECONDS: Final = 10.0
 _PATIENCE: Final = 10.0
+_AGAIN_SECONDS: Final = 3.0
+"""For so long it is asked again who somebody is, for else they are not answered."""
 _LOOK_SECONDS: Final = 30.0
 """For all pages of a channel's members."""
 _PAGE: Final = 1_000
@@ -41,9 +42,9 @@ _NO_GROUP: Final = frozenset({"no_such_subteam", "plan_upgrade_required", "missi
 class SlackPeople:
     """The people of one workspace."""
 
-    def __init__(self, web: AsyncWebClient, calls: Calls, us: Identity, clock: Clock) -> None:
-        self._web = web
-        self._calls = calls
+    def __init__(self, client: Client, us: Identity, clock: Clock) -> None:
+        self._web = client.web
+        self._calls = client.calls
         self._us = us
         self._clock = clock
         self._persons: OrderedDict[str, tuple[float, Person]] = OrderedDict()
@@ -54,8 +55,8 @@ class SlackPeople:
         known = self._persons.get(user)
         if known is not None and self._clock.monotonic() - known[0] < PERSON_SECONDS:
             return known[1]
-        answer = await self._calls(
-            self._web.users_info, patience=_PATIENCE, seconds=_SECONDS, user=user
+        answer = await self._calls.until_done(
+            self._web.users_info, within=_AGAIN_SECONDS, seconds=_SECONDS, user=user
         )
         person = _person(user, answer.get("user"), self._us)
         self._persons[user] = (self._clock.monotonic(), person)

@@ -12,18 +12,16 @@ from typing import Final
 
 from bot.cards import Foot
 from bot.errors import SlackError
-from bot.model import Delivery, ThreadKey
+from bot.model import ThreadKey
 from bot.ports import Clock
 from bot.slack.calls import CallError, next_try
 from bot.slack.cards import draw_foot
 from bot.slack.delivery import Delivering
-from bot.slack.pace import Pace, set_or_past
+from bot.slack.pace import Pace
 from bot.slack.reply_text import ReplyText
+from bot.slack.waits import set_or_past
 
 log = logging.getLogger(__name__)
-
-FLUSH_CHARS: Final = 1_000
-"""So much unsent text does not wait for its time."""
 
 FINISH_SECONDS: Final = 120.0
 """So long the end of an answer is tried while trouble may pass; then it is for a later reply."""
@@ -50,7 +48,6 @@ class SlackReply:
         self._delivering = delivering
         self._pace = pace
         self._clock = clock
-        self._unsent = 0
         self._trouble = 0
         self._finishing = False
         self._leaving = False
@@ -69,10 +66,7 @@ class SlackReply:
         if self._sealed():
             return
         self._text.append(text)
-        self._unsent += len(text)
         self._news.set()
-        if self._unsent >= FLUSH_CHARS and self._delivering.delivery is Delivery.STREAM:
-            self._urgent.set()
 
     def replace(self, text: str) -> None:
         """`Reply.replace`."""
@@ -130,7 +124,6 @@ class SlackReply:
         while True:
             await set_or_past(self._news, self._clock, self._delivering.until_too_old())
             self._news.clear()
-            self._unsent = 0
             if self._finishing:
                 await self._show_the_end()
                 return

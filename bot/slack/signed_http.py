@@ -14,23 +14,48 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from slack_bolt.response import BoltResponse
 
 from bot.errors import SettingsError
 from bot.ports import Clock
 from bot.slack.intake import Intake
+from bot.slack.replays import Known, Replays
 
 log = logging.getLogger(__name__)
+http_log = logging.getLogger(f"{__name__}.aiohttp")
+
+
+class _WithoutWords(logging.Filter):
+    """Keeps aiohttp's log to the kind of trouble that there was: of what is no HTTP it would print
+    the lines that came, and anybody may send those."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        record.msg = "a request could not be handled: %s"
+        record.args = (kind.__name__ if kind else "no reason given",)
+        record.exc_info = record.exc_text = None
+        if kind is not None and issubclass(kind, HttpProcessingError | web.RequestPayloadError):
+            # Whoever sent it is at fault, and not the door.
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
+http_log.addFilter(_WithoutWords())
 
 MAX_BODY: Final = 4 << 20
 """Bytes. A button's payload carries the whole message that it stands in, so 1 MiB is too little."""
+
+MAX_DEPTH: Final = 64
+"""How deep a payload may be nested; Slack's own are nested less than half as deep."""
 
 _FRESH_SECONDS: Final = 300  # docs.slack.dev/authentication/verifying-requests-from-slack
 _BODY_SECONDS: Final = 10.0
@@ -53,6 +78,7 @@ class SignedHttp:
     host: str = "127.0.0.1"
     port: int = 3000
     """Where it listens; with 0 the system chooses, and this is the chosen one once open."""
+    _replays: Replays = field(default_factory=partial(Replays, _FRESH_SECONDS), init=False)
 
     def __post_init__(self) -> None:
         if not self.signing_secret.strip():
@@ -61,9 +87,11 @@ class SignedHttp:
             )
 
     @asynccontextmanager
-    async def open(self, intake: Intake) -> AsyncIterator[None]:
+    async def open(self, intake: Intake, heard: Callable[[bool], None]) -> AsyncIterator[None]:
         """Serve while entered. Raises `SettingsError` when the address cannot be had."""
-        runner = web.AppRunner(self._site(intake), access_log=None, shutdown_timeout=5.0)
+        runner = web.AppRunner(
+            self._site(intake), access_log=None, logger=http_log, shutdown_timeout=5.0
+        )
         await runner.setup()
         try:
             try:
@@ -76,6 +104,7 @@ class SignedHttp:
                 )
                 raise SettingsError([fault]) from error
             self.port = int(runner.addresses[0][1])
+            heard(True)
             yield
         finally:
             await runner.cleanup()
@@ -88,6 +117,7 @@ class SignedHttp:
         site.router.add_post("/slack/events", said)
         site.router.add_get("/healthz", _alive)
         site.router.add_get("/readyz", self._readiness)
+        site.on_response_prepare.append(_without_versions)
         return site
 
     async def _said(self, intake: Intake, request: web.Request) -> web.Response:
@@ -96,9 +126,29 @@ class SignedHttp:
                 raw = await request.read()  # 413 by itself when it is too large
         except TimeoutError:
             return web.Response(status=408)
+        except web.RequestPayloadError:  # not compressed as it says
+            return web.Response(status=400)
         if not signed_by_slack(self.signing_secret, request.headers, raw, self.clock.now()):
             log.warning("a request that Slack did not sign was turned away")
             return web.Response(status=401)
+        signature = request.headers.get("X-Slack-Signature", "")
+        match self._replays.begin(signature, self.clock.now()):
+            case Known.TAKEN:
+                log.warning("a signed request that was taken came again, and is left alone")
+                return web.Response(status=200)
+            case Known.UNDER_WAY:
+                log.warning("a signed request came again while it was being taken")
+                return web.Response(status=503)
+        taken = False
+        try:
+            answer = await self._taken(intake, request, raw)
+            taken = answer.status == 200
+        finally:
+            self._replays.end(signature, self.clock.now(), taken=taken)
+        return answer
+
+    async def _taken(self, intake: Intake, request: web.Request, raw: bytes) -> web.Response:
+        """The answer to what Slack has signed."""
         try:
             body = read_body(raw, request.content_type)
         except NotSlacks as fault:
@@ -119,6 +169,11 @@ class SignedHttp:
             log.exception("the check for readiness failed")
             ready = False
         return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+
+async def _without_versions(_: web.Request, answer: web.StreamResponse) -> None:
+    """What serves here, and in which version, is nobody's business."""
+    answer.headers.pop("Server", None)
 
 
 async def _alive(_: web.Request) -> web.Response:
@@ -172,7 +227,30 @@ def _object(text: str) -> Json:
         raise NotSlacks("not JSON") from error
     if not isinstance(value, dict):
         raise NotSlacks("JSON, but not an object")
+    if _is_deep(value):
+        raise NotSlacks("JSON nested too deep")
     return value
+
+
+def _is_deep(value: Json) -> bool:
+    """Whether a payload is nested deeper than Slack's are: whoever reads it by calling itself
+    would stumble."""
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for each in level for child in _inside(each)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: object) -> Iterator[object]:
+    """The objects and lists right inside of one."""
+    children: Iterable[object] = ()
+    if isinstance(value, dict):
+        children = value.values()
+    elif isinstance(value, list):
+        children = value
+    return (child for child in children if isinstance(child, dict | list))
 
 
 def _as_http(answer: BoltResponse) -> web.Response:

@@ -1,37 +1,29 @@
 """The way in by Socket Mode: the bot connects to Slack, so nothing needs to reach the bot.
 
-The SDK's client reconnects by itself, with gaps that are closed here: it would try a refused token
-for ever, it would knock with a used-up ticket for ever (a ticket is good for one connection), it
-waits minutes for a server that says nothing, and it never tells that another program is taking
-this bot's events.
+Two lines at once: Slack closes each of them about once an hour, and sends what comes meanwhile by
+the other one. Both bring all they hear to the one intake.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_bolt.adapter.socket_mode.async_internals import send_async_response
-from slack_bolt.adapter.socket_mode.internals import build_headers
-from slack_sdk.socket_mode.aiohttp import SocketModeClient
-from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
-from slack_sdk.socket_mode.request import SocketModeRequest
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.errors import SlackError
-from bot.ports import Clock
-from bot.slack.calls import called
+from bot.ports import UNWATCHED, Clock, Watch
 from bot.slack.intake import Intake
-from bot.slack.tokens import APP_REFUSED, OUT_OF_REACH, REFUSED
+from bot.slack.line import Line
+from bot.slack.tickets import Tickets
+from bot.slack.watched import WatchedClient
 
 log = logging.getLogger(__name__)
-sdk_log = logging.getLogger(f"{__name__}.sdk")
+
+LINES: Final = 2
 
 _ASK_SECONDS: Final = 20
 _CONNECT_SECONDS: Final = 30.0
@@ -41,171 +33,181 @@ _NEW_TICKET_AFTER: Final = 2
 _REPLACE_AFTER: Final = 6
 """After how many tries in a row that found the line down."""
 
-
-class _WithoutTickets(logging.Filter):
-    """Keeps the SDK's log to one line each, without addresses: a ticket in them is a key."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = re.sub(r"wss?://[^\s'\"]+", "(address)", record.getMessage())
-        record.args, record.exc_info, record.exc_text = (), None, None
-        return True
-
-
-sdk_log.addFilter(_WithoutTickets())
-sdk_log.setLevel(logging.INFO)  # below that the SDK prints every frame: what people write, tokens
+_COUNTED_SECONDS: Final = 60.0
+"""So long Slack may still count a line that has been given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketMode:
-    """The door: `bot.slack.gateway.Door` over a WebSocket."""
+    """The door: `bot.slack.gateway.Door` over WebSockets."""
 
     app_token: str = field(repr=False)
     clock: Clock
     api_url: str = "https://slack.com/api/"
     ping_seconds: float = 10.0
-    """How often the line is tried: a dead one is noticed in about twice this time."""
+    """How often the lines are tried: a dead one is noticed in about twice this time."""
+    watch: Watch = UNWATCHED
 
     @asynccontextmanager
-    async def open(self, intake: Intake) -> AsyncIterator[None]:
+    async def open(self, intake: Intake, heard: Callable[[bool], None]) -> AsyncIterator[None]:
         """Connected while entered. Raises `SlackError`: with the remedy when the token is bad."""
-        # A client of its own: the shared one's session would wait minutes for an answer.
-        client = AsyncWebClient(base_url=self.api_url, timeout=_ASK_SECONDS, retry_handlers=[])
-        address = await _address(client, self.app_token)
-        keeper = _Keeper(self, intake, client)
-        keeper.begin(address)
-        watching = asyncio.create_task(keeper.watch(), name="watching the line to Slack")
-        try:
-            await keeper.wait()
+        tickets = Tickets(
+            # A client of its own: the shared one's session would wait minutes for an answer.
+            client=WatchedClient(base_url=self.api_url, timeout=_ASK_SECONDS, watch=self.watch),
+            app_token=self.app_token,
+            clock=self.clock,
+            at_once=LINES,
+            pause=self.ping_seconds,
+        )
+        lines = _Lines(self, intake, tickets, heard)
+        async with lines.kept(await tickets.first()):
             yield
-        finally:
-            watching.cancel()
-            await asyncio.wait({watching}, timeout=_CLOSE_SECONDS)
-            await keeper.close()
 
 
-async def _address(client: AsyncWebClient, app_token: str) -> str:
-    """Where to connect, which also shows whether the token is good."""
-    try:
-        answer = await called(client.apps_connections_open(app_token=app_token))
-    except SlackError as error:
-        if error.code in REFUSED:
-            raise SlackError(error.code, APP_REFUSED.format(code=error.code)) from error
-        raise SlackError(error.code, OUT_OF_REACH) from error
-    address = answer.get("url")
-    if not isinstance(address, str):
-        raise SlackError("no_address", "apps.connections.open answered without an address")
-    return address
-
-
-class _Line(AsyncSocketModeHandler):
-    """One line to Slack. The SDK mends it when it breaks, as far as it knows how."""
-
-    client: SocketModeClient
+class _Lines:
+    """All lines of the bot."""
 
     def __init__(
-        self, door: SocketMode, intake: Intake, client: AsyncWebClient, heard: asyncio.Event
+        self, door: SocketMode, intake: Intake, tickets: Tickets, heard: Callable[[bool], None]
     ) -> None:
-        """`heard` is set when Slack has said hello."""
-        super().__init__(
-            intake.app,
-            door.app_token,
-            logger=sdk_log,
-            web_client=client,
-            ping_interval=door.ping_seconds,
-        )
-        self._intake = intake
         self._clock = door.clock
+        self._watch = door.watch
         self._heard = heard
-        self.client.message_listeners.append(self._hello)
+        self._greeted = asyncio.Event()
+        self._deaf = False
+        self._given_up: deque[float] = deque(maxlen=100)
+        renewing = asyncio.Lock()
 
-    async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
-        """One envelope: it is acknowledged when the intake has taken it, else Slack repeats it."""
-        headers = {name: str(value) for name, value in (build_headers(req) or {}).items()}
-        answer = await self._intake.deliver(req.payload, headers)
-        await send_async_response(client, req, answer, self._clock.now())
+        def line(keeper: _Keeper) -> Line:
+            async def greeted(counted: int) -> None:
+                await self._hello(keeper, counted)
 
-    async def connect(self) -> None:
-        """Connect, however often it takes; returns early when the line is closed."""
-        try:
-            await self.connect_async()  # type: ignore[no-untyped-call]  # Bolt gives it none
-        except Exception:
-            log.exception("connecting to Slack failed")
-
-    async def close(self) -> None:
-        """Hang up; bounded, and never raises for the line's sake."""
-        try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self.close_async()  # type: ignore[no-untyped-call]  # Bolt gives it none
-        except Exception:
-            log.exception("the line to Slack did not close in order")
-
-    async def _hello(
-        self, client: AsyncBaseSocketModeClient, message: dict[str, object], raw: str | None
-    ) -> None:
-        del client, raw
-        if message.get("type") != "hello":
-            return
-        lines = message.get("num_connections")
-        if isinstance(lines, int) and lines > 1:
-            log.warning(
-                "%d programs listen with this SLACK_APP_TOKEN: each event goes to only one of them",
-                lines,
+            return Line(
+                *(intake, tickets, door.clock),
+                ping_seconds=door.ping_seconds,
+                renewing=renewing,
+                greeted=greeted,
             )
-        self._heard.set()
 
+        self._keepers = [_Keeper(line, door, self._look) for _ in range(LINES)]
 
-class _Keeper:
-    """Keeps a line up: gives it a new ticket, and in the end replaces it."""
+    @asynccontextmanager
+    async def kept(self, address: str) -> AsyncIterator[None]:
+        """Entered when the first line is up; the others follow. Raises `SlackError`."""
+        keeping = asyncio.create_task(self._keep(address), name="watching the lines to Slack")
+        try:
+            await self._first_hello()
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping}, timeout=_CLOSE_SECONDS)
+            await asyncio.gather(*(keeper.close() for keeper in self._keepers))
 
-    def __init__(self, door: SocketMode, intake: Intake, client: AsyncWebClient) -> None:
-        self._door = door
-        self._intake = intake
-        self._client = client
-        self._heard = asyncio.Event()
+    async def _keep(self, address: str) -> None:
+        first, *others = self._keepers
+        async with asyncio.TaskGroup() as watching:
+            watching.create_task(first.keep(address))
+            await self._greeted.wait()
+            for keeper in others:
+                watching.create_task(keeper.keep(None))
 
-    def begin(self, address: str | None = None) -> None:
-        """Start a line; without an address it asks for one."""
-        self._line = _Line(self._door, self._intake, self._client, self._heard)
-        self._line.client.wss_uri = address
-        # On its own, so that the watch can help it while it is at it.
-        self._connecting = asyncio.create_task(self._line.connect(), name="connecting to Slack")
-
-    async def wait(self) -> None:
-        """Return when Slack has said hello. Raises `SlackError` after 30 s without it."""
+    async def _first_hello(self) -> None:
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                await self._heard.wait()
+                await self._greeted.wait()
         except TimeoutError as error:
             raise SlackError("unreachable", "Slack's Socket Mode does not answer") from error
 
-    async def watch(self) -> None:
-        """Try the line for ever. What goes wrong is logged, and tried again."""
+    async def _hello(self, keeper: _Keeper, counted: int) -> None:
+        """Slack has greeted one of the lines."""
+        others = [await other.up() for other in self._keepers if other is not keeper]
+        self._watch.lines(1 + sum(others))
+        now = self._clock.monotonic()
+        if keeper.greeted:
+            self._given_up.append(now)
+        keeper.greeted = True
+        gone = sum(now - at < _COUNTED_SECONDS for at in self._given_up)
+        if counted > 1 + sum(others) + gone:
+            log.warning(
+                "another program listens with this SLACK_APP_TOKEN (Slack counts %d lines, which "
+                "are not all of this bot): each event goes to only one of them",
+                counted,
+            )
+        if not any(others):
+            # Alone: until now nothing was heard, whether that had been noticed or not.
+            self._tell(hearing=True)
+        self._greeted.set()
+
+    async def _look(self) -> None:
+        """Notice when no line is up any more, and when one is up again that only seemed down."""
+        count = sum([await keeper.up() for keeper in self._keepers])
+        self._watch.lines(count)
+        up = count > 0
+        if up is self._deaf:
+            self._tell(hearing=up)
+
+    def _tell(self, *, hearing: bool) -> None:
+        self._deaf = not hearing
+        self._heard(hearing)
+
+
+class _Keeper:
+    """Keeps a line up: has it ask for a new ticket, and in the end replaces it."""
+
+    def __init__(
+        self,
+        make: Callable[[_Keeper], Line],
+        door: SocketMode,
+        looked: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`looked` is called after each look at the line."""
+        self._make = make
+        self._door = door
+        self._looked = looked
+        self._line: Line | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self.greeted = False
+        """Whether Slack has ever greeted this line, or one that it took the place of."""
+
+    async def up(self) -> bool:
+        """Whether the line stands just now, as far as can be told."""
+        return self._line is not None and bool(await self._line.is_connected())
+
+    async def keep(self, address: str | None) -> None:
+        """Begin the line, and try it for ever. What goes wrong is logged, and tried again."""
+        self._begin(address)
         down = 0
         while True:
             await self._door.clock.sleep(self._door.ping_seconds)
             try:
                 down = await self._mend(down)
+                await self._looked()
             except Exception:
                 log.exception("the line to Slack could not be looked after; trying again")
 
+    def _begin(self, address: str | None) -> None:
+        self._line = line = self._make(self)
+        # On its own, so that the watch can help it while it is at it.
+        self._connecting = asyncio.create_task(line.begin(address), name="connecting to Slack")
+
     async def _mend(self, down: int) -> int:
         """Look at the line once; how often in a row it was down, this time included."""
-        if await self._line.client.is_connected():
+        if await self.up():
             return 0
         if down + 1 >= _REPLACE_AFTER:
             log.warning("the line to Slack stays down; starting anew")
             await self.close()
-            self.begin()
+            self._begin(None)
             return 0
-        if down + 1 >= _NEW_TICKET_AFTER:
-            # The SDK would use the same ticket again and again, and it is good for one connection
-            # only; without one it asks for a new one.
+        if down + 1 >= _NEW_TICKET_AFTER and self._line is not None:
             log.warning("the line to Slack is down; asking for a new ticket")
-            self._line.client.wss_uri = None
+            self._line.wants_ticket()
         return down + 1
 
     async def close(self) -> None:
         """Give up the line; bounded."""
-        self._connecting.cancel()
-        await asyncio.wait({self._connecting}, timeout=_CLOSE_SECONDS)
-        await self._line.close()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting}, timeout=_CLOSE_SECONDS)
+        if self._line is not None:
+            await self._line.end()

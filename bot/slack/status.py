@@ -11,12 +11,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import Final
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.model import ThreadKey
 from bot.ports import Clock
-from bot.slack.calls import CallError, Calls, next_try
-from bot.slack.pace import set_or_past
+from bot.slack.budget import Urgency
+from bot.slack.calls import CallError, Cause, next_try
+from bot.slack.client import Client
+from bot.slack.waits import set_or_past
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,8 @@ class _Place:
 class Statuses:
     """The statuses of all threads."""
 
-    def __init__(self, client: AsyncWebClient, calls: Calls, clock: Clock) -> None:
+    def __init__(self, client: Client, clock: Clock) -> None:
         self._client = client
-        self._calls = calls
         self.clock = clock
         self._places: dict[ThreadKey, _Place] = {}
         self._native = True
@@ -106,9 +105,10 @@ class Statuses:
             raise error
 
     async def _set_session(self, thread: ThreadKey, *, busy: bool) -> None:
-        await self._calls(
-            self._client.agents_sessions_setStatus,
-            patience=0.0,
+        await self._client.calls(
+            self._client.web.agents_sessions_setStatus,
+            Cause(urgency=Urgency.SPARE if busy else Urgency.USUAL),
+            patience=_SECONDS,
             seconds=_SECONDS,
             channel_id=thread.channel,
             thread_ts=thread.root_ts,
@@ -116,9 +116,10 @@ class Statuses:
         )
 
     async def _set_words(self, thread: ThreadKey, words: str) -> None:
-        await self._calls(
-            self._client.assistant_threads_setStatus,
-            patience=0.0,
+        await self._client.calls(
+            self._client.web.assistant_threads_setStatus,
+            Cause(urgency=Urgency.SPARE if words else Urgency.USUAL),
+            patience=_SECONDS,
             seconds=_SECONDS,
             channel_id=thread.channel,
             thread_ts=thread.root_ts,

@@ -28,10 +28,11 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
         "app_mentions:read": "hear mentions",
         "assistant:write": "be an agent: suggested prompts",
         "channels:history": "hear and read the threads of public channels it is in",
-        "channels:read": "see who is in a public channel before telling somebody of its sessions",
+        "channels:read": "see who is in a public channel before telling somebody of its sessions; "
+        "know which ones it is in, to look for what was missed",
         "chat:write": "answer, stream, show the status and the Stop button",
         "commands": "the slash command and the message shortcut",
-        "files:write": "give somebody the transcript of a session as a file",
+        "files:write": "give a transcript, or an answer too long for a thread, as a file",
         "groups:history": "hear and read the threads of private channels it is in",
         "groups:read": "the same as channels:read for private channels it is in",
         "im:history": "hear direct messages",

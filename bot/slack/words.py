@@ -21,8 +21,12 @@ NOT_HERE: Final = (
 )
 READ_ONLY: Final = "I can't post in this channel. Please ask me in another one."
 BUSY: Final = "Too many people are asking just now. Please try again in a minute."
-NOT_TAKEN: Final = (
-    "Sorry, I could not take this question: something went wrong on my side. Please ask again."
+ASKED_SOON: Final = (
+    "Your question is safe with me. I can't put it into the channel just now, and will as soon as "
+    "I can."
+)
+ASKED_LONG_AGO: Final = (
+    "I couldn't ask your question for more than an hour, so I've let it go. Please ask again."
 )
 MENTIONED_BY_EDIT: Final = (
     "I don't pick up mentions that are added by an edit. Please mention me in a new message."
@@ -30,6 +34,17 @@ MENTIONED_BY_EDIT: Final = (
 OLD_BUTTON: Final = "This button is from an earlier time and does nothing any more."
 TOO_SLOW: Final = "That took too long and Slack has closed the door. Please try once more."
 UNKNOWN_COMMAND: Final = "I don't know this command."
+
+# Replies ----------------------------------------------------------------------------------------
+
+WHOLE_IN_FILE: Final = (
+    "This is only the beginning: the answer is too long for a thread. All of it is in the file "
+    "{name} here."
+)
+WHOLE_NOWHERE: Final = (
+    "This is only the beginning: the answer is too long for a thread, and I couldn't put it into a "
+    "file. You get all of it by the order !export."
+)
 
 # A question in a channel ------------------------------------------------------------------------
 

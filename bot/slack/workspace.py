@@ -9,11 +9,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from slack_sdk.web.async_client import AsyncWebClient
-
 from bot.model import Message, Part, ThreadKey, Trigger, Turn
 from bot.ports import Clock, Reply
-from bot.slack.calls import CallError, Calls, Method
+from bot.slack.budget import Urgency
+from bot.slack.calls import CallError, Cause, Method
 from bot.slack.client import Client
 from bot.slack.delivery import Delivering, delivery_for
 from bot.slack.events import Identity
@@ -23,6 +22,7 @@ from bot.slack.pace import Pace
 from bot.slack.replies import SlackReply
 from bot.slack.reply_text import ReplyText
 from bot.slack.status import Statuses
+from bot.slack.whole import WholeFile
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +40,16 @@ _WRITTEN_BY_A_PERSON: Final = frozenset({"", "file_share", "thread_broadcast", "
 
 
 class SlackWorkspace:
-    """One workspace. The client repeats nothing on its own: `bot.slack.calls.make_client`."""
+    """One workspace."""
 
-    def __init__(
-        self, client: AsyncWebClient, clock: Clock, note_part: NotePart, *, us: Identity
-    ) -> None:
+    def __init__(self, client: Client, clock: Clock, note_part: NotePart, *, us: Identity) -> None:
         """`note_part` is `Store.note_part`; `us` is who the bot is."""
-        self._calls = Calls(clock)
-        self._client = Client(client, self._calls)
+        self._client = client
         self._clock = clock
         self._note_part = note_part
         self._us = us
-        self._pace = Pace(clock)
-        self._statuses = Statuses(client, self._calls, clock)
+        self._pace = Pace()
+        self._statuses = Statuses(client, clock)
         self._left: deque[int] = deque(maxlen=_MAX_LEFT)
         """The turns whose answer stands in the thread in part or not at all, and nobody knows
         which; their next reply looks at the thread first."""
@@ -66,6 +63,7 @@ class SlackWorkspace:
         log.info("delivery=%s: %s", delivery, why)
         showing = self._statuses.show(turn.message.thread)
         text = ReplyText()
+        resumed = turn.epoch > 1 or turn.id in self._left
         delivering = Delivering(
             text,
             Messages(turn, self._client, self._clock, self._note_part, self._us),
@@ -73,8 +71,9 @@ class SlackWorkspace:
             self._pace,
             self._clock,
             showing,
+            WholeFile(turn, self._client, self._us, resumed=resumed),
             earlier=earlier,
-            resumed=turn.epoch > 1 or turn.id in self._left,
+            resumed=resumed,
         )
         reply = SlackReply(turn.message.thread, text, delivering, self._pace, self._clock)
         try:
@@ -119,7 +118,7 @@ class SlackWorkspace:
         if message.trigger is Trigger.MENU:
             return
         try:
-            await self._calls.until_done(
+            await self._client.calls.until_done(
                 self._client.web.reactions_remove,
                 within=_UNMARK_SECONDS,
                 seconds=_ASIDE_SECONDS,
@@ -136,6 +135,7 @@ class SlackWorkspace:
         a message that starts one it goes into the channel."""
         await self._aside(
             self._client.web.chat_postEphemeral,
+            urgency=Urgency.FIRST,
             fine="",
             channel=message.thread.channel,
             user=message.user,
@@ -143,10 +143,20 @@ class SlackWorkspace:
             markdown_text=defanged(sentence),
         )
 
-    async def _aside(self, method: Method, *, fine: str, **arguments: object) -> None:
+    async def _aside(
+        self,
+        method: Method,
+        *,
+        fine: str,
+        urgency: Urgency = Urgency.USUAL,
+        **arguments: object,
+    ) -> None:
         """A call that nothing depends on: whatever goes wrong is logged."""
+        cause = Cause(urgency=urgency)
         try:
-            await self._calls(method, patience=5.0, seconds=_ASIDE_SECONDS, **arguments)
+            await self._client.calls(
+                method, cause, patience=5.0, seconds=_ASIDE_SECONDS, **arguments
+            )
         except CallError as error:
             if error.code != fine:
                 log.warning("beside the answer: %s", error)

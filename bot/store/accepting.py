@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bot.errors import StoreError
 from bot.model import (
+    BOTS_IN_A_ROW,
     Acceptance,
     Accepted,
     Message,
@@ -47,6 +48,13 @@ _OPEN = """
                                       AND position < :position)
         + (SELECT count(*) FROM turns WHERE thread = :thread AND state = 'running')
 """
+# Whether the bot was called into a thread only after a message that is brought late was written.
+# The turn that made the thread known was recorded together with it.
+CALLED_LATER = """
+    SELECT 1 FROM turns n JOIN threads h ON h.id = n.thread AND n.accepted = h.known_since
+    WHERE n.thread = :thread AND n.position > :position AND n.trigger <> 'follow_up'
+    LIMIT 1
+"""
 _TURN = """
     INSERT INTO turns (thread, event_id, ts, position, user, user_team, text, trigger,
                        external, direct, wish, state, accepted, ended)
@@ -55,16 +63,44 @@ _TURN = """
 """
 
 
+# Bots are on record with a mark, or (before schema 3) by their `B…`: no person's id begins so.
+_BOTS_BEFORE = """
+    SELECT count(*) FROM turns t JOIN threads h ON h.id = t.thread
+    WHERE h.team = :team AND h.channel = :channel AND h.root_ts = :root_ts
+      AND t.trigger = 'bot_mention' AND t.position < :position
+      AND t.position > coalesce((
+          SELECT max(CAST(replace(ts, '.', '') AS INTEGER)) FROM (
+              SELECT ts FROM events
+              WHERE team = :team AND channel = :channel AND root_ts = :root_ts
+                AND lower(substr(user, 1, 1)) <> 'b'
+              UNION ALL
+              SELECT ts FROM orders WHERE thread = :text AND ts <> ''
+          ) WHERE CAST(replace(ts, '.', '') AS INTEGER) < :position), 0)
+"""
+
+
+def bots_before(database: sqlite3.Connection, message: Message) -> int:
+    """What `bot.ports.ThreadStore.bots_before` promises."""
+    key = message.thread
+    place = {"team": key.team, "channel": key.channel, "root_ts": key.root_ts, "text": str(key)}
+    ((count,),) = rows(database, _BOTS_BEFORE, place | {"position": _position(message.ts)})
+    return int(count)
+
+
 def accept(database: sqlite3.Connection, message: Message, now: float, bounds: Bounds) -> Accepted:
     """Record a message; what `bot.ports.InboxStore.accept` promises, inside one transaction."""
     key = message.thread
     position = _position(message.ts)
     if orders.is_order(database, message):
         return Accepted(acceptance=Acceptance.REPEATED)
-    heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, message.user, now)
+    by_bot = message.trigger in (Trigger.BOT, Trigger.BOT_MENTION)
+    author = f"bot:{message.user}" if by_bot else message.user
+    heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, author, now)
     if not rows(database, _HEAR, heard):
         return Accepted(acceptance=Acceptance.REPEATED)
     if message.trigger is Trigger.BOT:
+        return Accepted(acceptance=Acceptance.OVERHEARD)
+    if message.trigger is Trigger.BOT_MENTION and bots_before(database, message) > BOTS_IN_A_ROW:
         return Accepted(acceptance=Acceptance.OVERHEARD)
     thread = threads.thread_id(database, key)
     unasked = message.trigger in (Trigger.FOLLOW_UP, Trigger.ASIDE)
@@ -75,10 +111,14 @@ def accept(database: sqlite3.Connection, message: Message, now: float, bounds: B
         if quiet:
             return Accepted(acceptance=Acceptance.OVERHEARD)
         thread = threads.make_known(database, message, now)
-    threads.join(database, thread, {message.user})
+    if message.trigger is not Trigger.BOT_MENTION:
+        threads.join(database, thread, {message.user})
     if quiet or message.trigger is Trigger.ASIDE:
         return Accepted(acceptance=Acceptance.OVERHEARD)
-    if unasked and threads.people_in(database, thread) != {message.user}:
+    if unasked and (
+        threads.people_in(database, thread) != {message.user}
+        or rows(database, CALLED_LATER, {"thread": thread, "position": position})
+    ):
         return Accepted(acceptance=Acceptance.OVERHEARD)
     return _schedule(database, message, thread, position, now, bounds)
 
@@ -103,7 +143,7 @@ def _schedule(
     ((number,),) = rows(database, _TURN, values)
     return Accepted(
         acceptance=Acceptance.FULL if full else Acceptance.SCHEDULED,
-        turn=Turn(id=number, message=message, state=state, epoch=0),
+        turn=Turn(id=number, message=message, state=state, epoch=0, accepted=now),
         ahead=0 if full else ahead,
     )
 

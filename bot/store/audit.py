@@ -1,24 +1,37 @@
 """What is said to the database about what those in charge did. The database itself refuses to
-change an entry or to take one off."""
+change an entry or to take one off, and each carries a hash over the one before it
+(`bot.store.chain`)."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Final
 
 from bot.model import storable
 from bot.records import AuditEntry
+from bot.store.chain import BEFORE_THE_FIRST, GIVEN, link
 from bot.store.database import rows
 
-_ADD = "INSERT INTO audit (at, by, act, target, detail) VALUES (?, ?, ?, ?, ?)"
-_PAGE = "SELECT id, at, by, act, target, detail FROM audit ORDER BY id DESC LIMIT ? OFFSET ?"
+# Its id is part of what is hashed, so it is given here; it is the one that SQLite would give.
+_ADD: Final = """
+    INSERT INTO audit (id, at, by, act, target, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+NEWEST: Final = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1"
+_PAGE: Final = "SELECT id, at, by, act, target, detail FROM audit ORDER BY id DESC LIMIT ? OFFSET ?"
 
 
 def audit(
     database: sqlite3.Connection, now: float, by: str, act: str, target: str, detail: str
 ) -> None:
     """Add an entry."""
-    rows(database, _ADD, (now, *(storable(text) for text in (by, act, target, detail))))
+    words = tuple(storable(text) for text in (by, act, target, detail))
+    ((given,),) = rows(database, GIVEN)
+    newest = rows(database, NEWEST)
+    before = newest[0][0] if newest else BEFORE_THE_FIRST
+    number = int(given) + 1
+    now = float(now)
+    rows(database, _ADD, (number, now, *words, link(before, number, now, *words)))
 
 
 def audited(

@@ -16,6 +16,7 @@ from typing import TypeVar
 import aiosqlite
 
 from bot.errors import StoreError
+from bot.store.faults import MOVED
 
 T = TypeVar("T")
 
@@ -31,10 +32,29 @@ class Database(aiosqlite.Connection):
         # deferred, and one that turns from reading to writing fails at once, whatever the timeout.
         connect = partial(sqlite3.connect, file, timeout=BUSY_SECONDS, isolation_level=None)
         super().__init__(connect, iter_chunk_size=64)
+        self._file = file
+        self._place: tuple[int, int] | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do work on the connection's thread; cancelled, it goes on there and is not waited for."""
         return await self._execute(work, self._conn)  # type: ignore[no-any-return, no-untyped-call]  # the driver's is untyped
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same for work that writes. Raises `StoreError` where the file is no longer the one
+        that was opened: SQLite goes on writing to one that was moved away or replaced (measured),
+        and the next start would know nothing of it."""
+
+        def unless_moved(connection: sqlite3.Connection) -> T:
+            if self._place not in (None, _place(self._file)):
+                raise StoreError(MOVED)
+            return work(connection)
+
+        return await self.run(unless_moved)
+
+    async def set_up(self) -> None:
+        """The settings that all have."""
+        await self.run(_set_up)
+        self._place = _place(self._file)
 
 
 @asynccontextmanager
@@ -43,7 +63,7 @@ async def connected(file: Path) -> AsyncIterator[Database]:
     left open would hang the exit."""
     database = Database(file)
     async with database:
-        await database.run(_set_up)
+        await database.set_up()
         yield database
 
 
@@ -54,6 +74,15 @@ def rows(
 ) -> list[sqlite3.Row]:
     """All rows of a statement, which is thereby through: a half-read one would hold up a commit."""
     return database.execute(statement, values).fetchall()
+
+
+def _place(file: Path) -> tuple[int, int] | None:
+    """Which file that is, whatever it is called; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _set_up(database: sqlite3.Connection) -> None:

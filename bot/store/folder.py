@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bot.errors import DataFolderInUse, StoreError
+
+log = logging.getLogger(__name__)
 
 DATABASE = "threadpilot.db"
 LOCK = "threadpilot.lock"
@@ -28,6 +32,7 @@ def held_folder(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _for_its_owner(folder)
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StoreError(
@@ -61,11 +66,26 @@ def _take(lock: int, folder: Path) -> None:
             raise StoreError(f"the data folder {folder} cannot be written: {error}") from error
 
 
+def _for_its_owner(path: Path) -> None:
+    """Take from everybody else what rights they have to what was there before, where that can be:
+    not every file system knows rights, and not every folder is the account's own."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        try:
+            path.chmod(mode & ~0o077)
+        except OSError as error:
+            log.warning("%s can be read by others: %s", path, error.strerror)
+
+
 def _private_file(path: Path) -> Path:
     """The database holds what people wrote: SQLite would make it readable for everybody, and
     gives its side files the rights that it has."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        for part in ("", "-wal", "-shm"):
+            kept = path.with_name(path.name + part)
+            if kept.exists():
+                _for_its_owner(kept)
     except OSError as error:
         raise StoreError(
             f"the database {path} cannot be opened for writing: {error.strerror}"

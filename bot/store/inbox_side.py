@@ -5,22 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from bot.model import Accepted, Ending, Message, Part, Thread, ThreadKey, Turn, TurnState
-from bot.records import Order
-from bot.store import accepting, orders, telling, threads, turns
+from bot.model import (
+    Acceptance,
+    Accepted,
+    Ending,
+    Message,
+    Part,
+    Thread,
+    ThreadKey,
+    Turn,
+    TurnState,
+)
+from bot.records import OpenQuestion, Order
+from bot.store import accepting, orders, questions, telling, threads, turns
 from bot.store.side import Side
 
 
 class InboxSide(Side):
-    """`InboxStore`, `ThreadStore` and `OrderStore`."""
+    """`InboxStore`, `ThreadStore`, `OrderStore` and `QuestionStore`."""
 
     # Turns
 
     async def accept(self, message: Message) -> Accepted:
         now = self._clock.now()
-        return await self._writer.do(
+        accepted = await self._writer.do(
             partial(accepting.accept, message=message, now=now, bounds=self._bounds)
         )
+        self._watch.accepted(accepted)
+        if accepted.acceptance is Acceptance.FULL and accepted.turn is not None:
+            self._watch.ended(accepted.turn, accepted.turn.state)
+        return accepted
 
     async def claim(self) -> Turn | None:
         now, per_user = self._clock.now(), self._bounds.per_user
@@ -40,7 +54,10 @@ class InboxSide(Side):
 
     async def finish(self, turn: Turn, state: TurnState) -> bool:
         now = self._clock.now()
-        return await self._writer.do(partial(turns.finish, turn=turn, state=state, now=now))
+        finished = await self._writer.do(partial(turns.finish, turn=turn, state=state, now=now))
+        if finished:
+            self._watch.ended(turn, state)
+        return finished
 
     async def recover(self) -> Sequence[Turn]:
         return await self._writer.do(partial(turns.recover, now=self._clock.now()))
@@ -63,11 +80,24 @@ class InboxSide(Side):
     async def waiting(self, thread: ThreadKey | None = None) -> Sequence[Turn]:
         return await self._read(partial(turns.waiting, key=thread))
 
+    async def untold(self, since: float) -> Sequence[Turn]:
+        return await self._read(partial(turns.untold, since=since))
+
+    async def note_told(self, turn: Turn, sentence: str) -> None:
+        await self._writer.do(partial(turns.note_told, turn=turn, sentence=sentence))
+
     async def reword(self, turn: Turn, text: str) -> bool:
         return await self._writer.do(partial(turns.reword, turn=turn, text=text))
 
     async def withdraw(self, turn: Turn) -> bool:
-        return await self._writer.do(partial(turns.withdraw, turn=turn, now=self._clock.now()))
+        now = self._clock.now()
+        withdrawn = await self._writer.do(partial(turns.withdraw, turn=turn, now=now))
+        if withdrawn:
+            self._watch.ended(turn, TurnState.WITHDRAWN)
+        return withdrawn
+
+    async def queue_length(self) -> int:
+        return await self._read(turns.queue_length)
 
     # Threads
 
@@ -78,6 +108,7 @@ class InboxSide(Side):
         await self._writer.do(partial(threads.note_people, key=key, people=people))
 
     async def note_part(self, turn: Turn, part: Part) -> None:
+        self._watch.shown(turn)
         await self._writer.do(partial(threads.note_part, turn=turn, part=part))
 
     async def parts(self, turn: Turn) -> Sequence[Part]:
@@ -86,6 +117,9 @@ class InboxSide(Side):
     async def heard_between(self, thread: ThreadKey, after: str, before: str, session: int) -> bool:
         query = partial(telling.heard_between, key=thread, after=after, before=before)
         return await self._read(partial(query, session=session))
+
+    async def bots_before(self, message: Message) -> int:
+        return await self._read(partial(accepting.bots_before, message=message))
 
     async def make_thread(self, key: ThreadKey, people: frozenset[str]) -> None:
         now = self._clock.now()
@@ -102,3 +136,14 @@ class InboxSide(Side):
 
     async def unfinished_orders(self) -> Sequence[Order]:
         return await self._read(orders.unfinished_orders)
+
+    # Questions
+
+    async def note_question(self, question: OpenQuestion) -> bool:
+        return await self._writer.do(partial(questions.note_question, question=question))
+
+    async def drop_question(self, event_id: str) -> None:
+        await self._writer.do(partial(questions.drop_question, event_id=event_id))
+
+    async def open_questions(self) -> Sequence[OpenQuestion]:
+        return await self._writer.do(questions.open_questions)

@@ -137,7 +137,6 @@ def _fits(wanted: SessionFilter) -> str:
         condition
         for condition, narrows in (
             ("used < :unused_since", wanted.unused_since is not None),
-            ("role = :role", wanted.role is not None),
             ("current = :current", wanted.set_aside is not None),
             ("(origin = 'comparison' AND current = 0) = :copies", wanted.copies is not None),
         )
@@ -152,7 +151,6 @@ def _values(wanted: SessionFilter) -> dict[str, object]:
         "owner": wanted.owner,
         "channel": wanted.channel,
         "model": wanted.model,
-        "role": wanted.role,
         "unused_since": wanted.unused_since,
         "current": wanted.set_aside is False,
         "copies": bool(wanted.copies),

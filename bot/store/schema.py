@@ -14,7 +14,7 @@
     candidates       the answers, and
     votes            who voted for which
     orders         what the bot was told to do, until it is done
-    audit          what those in charge did; only ever added to
+    audit          what those in charge did; only ever added to, and chained (`bot.store.chain`)
 
 Each migration has a number, is one transaction, and leaves its number in `PRAGMA user_version`.
 A migration that has once been released is never changed; what comes later gets the next number.
@@ -57,7 +57,10 @@ def _apply(database: sqlite3.Connection, migration: Migration) -> None:
     database.execute("BEGIN IMMEDIATE")
     try:
         for statement in migration.statements:
-            database.execute(statement)
+            if isinstance(statement, str):
+                database.execute(statement)
+            else:
+                statement(database)
         # A pragma takes no parameters; the number is ours, and rolls back with the rest.
         database.execute(f"PRAGMA user_version = {migration.number:d}")
         database.execute("COMMIT")

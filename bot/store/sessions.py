@@ -130,7 +130,6 @@ def add_session(
     title: str,
     model: str,
     before_turn: int,
-    current: bool,
 ) -> SessionRecord:
     """Put a copy of a session on record. Raises `StoreError` when there is no such session."""
     thread = threads.known_thread(database, key)
@@ -141,8 +140,6 @@ def add_session(
         seen_ts = key.root_ts
     elif not whole:
         seen_ts = remembering.seen_before(database, source.number, before_turn)
-    if current:
-        rows(database, _SET_ASIDE, (thread, source.role))
     made = _make(
         database,
         key,
@@ -151,7 +148,7 @@ def add_session(
         source=source.number,
         session_id=session_id,
         role=source.role,
-        current=current,
+        current=False,
         owner=owner,
         title=storable(title) or source.title,
         origin=origin,

@@ -71,7 +71,6 @@ class SessionsSide(Side):
         title: str = "",
         model: str = "",
         before_turn: int = 0,
-        current: bool = False,
     ) -> SessionRecord:
         return await self._writer.do(
             partial(
@@ -85,7 +84,6 @@ class SessionsSide(Side):
                 title=title,
                 model=model,
                 before_turn=before_turn,
-                current=current,
             )
         )
 

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from bot.ports import Clock
+from bot.ports import UNWATCHED, Clock, Watch
 from bot.store.accepting import Bounds
 from bot.store.database import Database
-from bot.store.writer import Writer, store_error
+from bot.store.faults import store_error
+from bot.store.writer import Writer
 
 T = TypeVar("T")
 
@@ -17,11 +18,19 @@ T = TypeVar("T")
 class Side:
     """A part of `bot.store.sqlite.SqliteStore`; its promises stand in `bot.ports`."""
 
-    def __init__(self, writer: Writer, reading: Database, clock: Clock, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        reading: Database,
+        clock: Clock,
+        bounds: Bounds,
+        watch: Watch = UNWATCHED,
+    ) -> None:
         self._writer = writer
         self._reading = reading
         self._clock = clock
         self._bounds = bounds
+        self._watch = watch
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         try:

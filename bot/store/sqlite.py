@@ -14,15 +14,18 @@ from functools import partial
 from pathlib import Path
 
 from bot.errors import StoreError
-from bot.ports import Clock
+from bot.ports import UNWATCHED, Clock, Watch
 from bot.store.accepting import Bounds
+from bot.store.checks import look_at_start
 from bot.store.database import connected, rows
+from bot.store.faults import store_error
 from bot.store.folder import held_folder
+from bot.store.hearing import HearingSide
 from bot.store.inbox_side import InboxSide
 from bot.store.people_side import PeopleSide
 from bot.store.schema import migrate
 from bot.store.sessions_side import SessionsSide
-from bot.store.writer import Writer, store_error
+from bot.store.writer import Writer
 
 
 @asynccontextmanager
@@ -33,18 +36,21 @@ async def open_store(
     per_user: int,
     thread_queue: int = 1_000,
     whole_queue: int = 20_000,
+    watch: Watch = UNWATCHED,
 ) -> AsyncIterator[SqliteStore]:
     """The database in a data folder, made or brought up to date where need be.
 
     `per_user` turns of one person run at once; `thread_queue` turns wait in one thread and
-    `whole_queue` in all. Raises `DataFolderInUse`, `SchemaTooNew`, and `StoreError` for
-    everything else that keeps it from opening. Leaving writes what waits, then closes.
+    `whole_queue` in all; `watch` is told what is on record. Raises `DataFolderInUse`,
+    `SchemaTooNew`, and `StoreError` for everything else that keeps it from opening. Leaving writes
+    what waits, then closes.
     """
     bounds = Bounds(per_user=per_user, thread_queue=thread_queue, whole_queue=whole_queue)
     async with AsyncExitStack() as opened:
         file = opened.enter_context(held_folder(data_dir))
         try:
             writing = await opened.enter_async_context(connected(file))
+            await writing.run(look_at_start)
             await writing.run(migrate)
             reading = await opened.enter_async_context(connected(file))
             await reading.run(partial(rows, statement="PRAGMA query_only = ON"))
@@ -52,12 +58,12 @@ async def open_store(
             raise
         except Exception as error:
             raise store_error(error) from error
-        writer = Writer(writing)
+        writer = Writer(writing, watch=watch)
         opened.push_async_callback(writer.close)
-        yield SqliteStore(writer, reading, clock, bounds)
+        yield SqliteStore(writer, reading, clock, bounds, watch)
 
 
-class SqliteStore(InboxSide, SessionsSide, PeopleSide):
+class SqliteStore(InboxSide, SessionsSide, PeopleSide, HearingSide):
     """The whole database; its promises stand in `bot.ports`."""
 
     async def check(self) -> None:

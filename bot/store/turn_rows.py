@@ -13,7 +13,7 @@ from bot.store.database import rows
 TURN: Final = """
     SELECT n.id, n.event_id, h.team, h.channel, h.root_ts, n.ts, n.user, n.user_team, n.text,
            n.trigger, n.external, n.direct, n.wish, n.state, n.epoch, n.waited, n.prompted,
-           n.outcome, n.answer, n.note,
+           n.accepted, n.outcome, n.answer, n.note,
            n.model, n.input_tokens, n.output_tokens, n.seconds, n.context_tokens, n.context_limit
     FROM turns n JOIN threads h ON h.id = n.thread
 """
@@ -69,7 +69,7 @@ def _wish(text: str | None) -> Wish:
 
 def _turn(row: sqlite3.Row) -> Turn:
     number, event_id, team, channel, root_ts, ts, user, user_team, text, *rest = row
-    trigger, external, direct, wish, state, epoch, waited, prompted, *ending = rest
+    trigger, external, direct, wish, state, epoch, waited, prompted, accepted, *ending = rest
     message = Message(
         event_id=event_id,
         thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
@@ -89,6 +89,7 @@ def _turn(row: sqlite3.Row) -> Turn:
         epoch=epoch,
         waited=bool(waited),
         prompted=prompted is not None,
+        accepted=accepted,
         ending=_ending(*ending),
     )
 

@@ -17,7 +17,8 @@ from bot.store.database import rows
 from bot.store.turn_rows import TURN, read_turn, read_turns, spent_of, spent_values
 
 # The oldest waiting turn that is the first of its thread, of a thread where nothing runs, of a
-# person who may have one more running.
+# person who may have one more running. One whose ending is on record only waits for Slack to show
+# it: its thread is held for the sake of the order there, and nobody's place is.
 CLAIM = """
     UPDATE turns
     SET state = 'running', epoch = epoch + 1, started = :now, prompted = NULL
@@ -27,7 +28,8 @@ CLAIM = """
           AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.thread = n.thread AND r.state = 'running')
           AND NOT EXISTS (SELECT 1 FROM turns e WHERE e.thread = n.thread AND e.state = 'waiting'
                                                   AND e.position < n.position)
-          AND (SELECT count(*) FROM turns u WHERE u.user = n.user AND u.state = 'running')
+          AND (SELECT count(*) FROM turns u WHERE u.user = n.user AND u.state = 'running'
+                                              AND u.outcome IS NULL)
               < :per_user
         ORDER BY n.id LIMIT 1
     )
@@ -68,6 +70,14 @@ BLANK = """
 """
 _SHOW_WAITING = """
     UPDATE turns SET waited = 1 WHERE id = :id AND state = 'waiting' RETURNING id
+"""
+UNTOLD = f"""
+    {TURN} WHERE n.state = 'refused' AND n.outcome IS NULL AND n.accepted >= ?
+    ORDER BY n.accepted LIMIT 100
+"""
+_NOTE_TOLD = """
+    UPDATE turns SET outcome = 'refused', note = :note
+    WHERE id = :id AND state = 'refused' AND outcome IS NULL
 """
 _REWORD = "UPDATE turns SET text = :text WHERE id = :id AND state = 'waiting' RETURNING id"
 _WITHDRAW = """
@@ -110,6 +120,12 @@ def claim(database: sqlite3.Connection, now: float, per_user: int) -> Turn | Non
     for (number,) in claimed:
         return turn_by_id(database, number)
     return None
+
+
+def queue_length(database: sqlite3.Connection) -> int:
+    """How many turns wait, in all."""
+    ((waiting,),) = rows(database, "SELECT waiting FROM queue")
+    return int(waiting)
 
 
 def begin(database: sqlite3.Connection, turn: Turn, now: float) -> bool:
@@ -194,6 +210,16 @@ def waiting(database: sqlite3.Connection, key: ThreadKey | None) -> Sequence[Tur
 def show_waiting(database: sqlite3.Connection, turn: Turn) -> bool:
     """Note that a waiting turn is shown as waiting."""
     return _changed(database, _SHOW_WAITING, {"id": turn.id})
+
+
+def untold(database: sqlite3.Connection, since: float) -> Sequence[Turn]:
+    """Those refused since a time whose authors were not told."""
+    return read_turns(database, UNTOLD, (since,))
+
+
+def note_told(database: sqlite3.Connection, turn: Turn, sentence: str) -> None:
+    """Note that the author of a refused turn was told."""
+    rows(database, _NOTE_TOLD, {"id": turn.id, "note": storable(sentence)})
 
 
 def reword(database: sqlite3.Connection, turn: Turn, text: str) -> bool:

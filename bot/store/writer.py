@@ -16,7 +16,9 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from bot.errors import StoreError
+from bot.ports import UNWATCHED, Watch
 from bot.store.database import Database
+from bot.store.faults import is_locked, store_error
 
 T = TypeVar("T")
 
@@ -26,6 +28,13 @@ Write = Callable[[sqlite3.Connection], T]
 MAX_WAITING = 20_000
 MAX_TOGETHER = 200
 """Writes per commit: enough to make the wait for the disk cheap, few enough to stay quick."""
+PATIENCE_SECONDS = 1.0
+"""Who has waited so long behind a commit that met a lock has waited for that lock, too: to let them
+all wait for it anew, one commit after another, would leave those who brought a message without a
+word for minutes."""
+CLOSE_SECONDS = 10.0
+"""How long closing writes what waits; a commit that is under way then goes on to its own end, which
+a locked database (`bot.store.database.BUSY_SECONDS`) puts off by 5 s at most."""
 
 
 class _Job(Generic[T]):
@@ -35,7 +44,14 @@ class _Job(Generic[T]):
         self._write = write
         self._result: T | None = None
         self._error: Exception | None = None
-        self.told: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self.told: asyncio.Future[T | None] = self._loop.create_future()
+
+    @property
+    def waited(self) -> float:
+        """For how many seconds."""
+        return self._loop.time() - self._since
 
     def run(self, database: sqlite3.Connection) -> None:
         """Do the write under a savepoint: when it fails, its neighbours in the commit stay.
@@ -68,10 +84,14 @@ class _Job(Generic[T]):
 class Writer:
     """Runs writes in the order in which they come, many to a commit."""
 
-    def __init__(self, database: Database, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, database: Database, *, max_waiting: int = MAX_WAITING, watch: Watch = UNWATCHED
+    ) -> None:
         self._database = database
-        self._waiting: asyncio.Queue[_Job[object] | None] = asyncio.Queue(max_waiting)
-        self._closed = False
+        self._watch = watch
+        self._max_waiting = max_waiting
+        self._waiting: asyncio.Queue[_Job[object] | None] = asyncio.Queue()
+        self._closed = self._given_up = False
         self._task = asyncio.create_task(self._run(), name="database writer")
 
     async def do(self, write: Write[T]) -> T:
@@ -81,18 +101,21 @@ class Writer:
         """
         if self._closed:
             raise StoreError("the database is closed")
+        if self._waiting.qsize() >= self._max_waiting:
+            raise StoreError(f"{self._max_waiting} writes wait for the disk already")
         job = _Job(write)
-        try:
-            self._waiting.put_nowait(job)  # type: ignore[arg-type]  # a job's type is its caller's
-        except asyncio.QueueFull as error:
-            raise StoreError(f"{self._waiting.maxsize} writes wait for the disk already") from error
+        self._waiting.put_nowait(job)  # type: ignore[arg-type]  # a job's type is its caller's
         return await job.told  # type: ignore[return-value]  # None only where T is None
 
-    async def close(self) -> None:
-        """Write what waits, then end."""
+    async def close(self, within: float = CLOSE_SECONDS) -> None:
+        """Write what waits, then end. What is not written `within` so many seconds, behind a locked
+        database or a slow disk, never will be: those who wait for it are told."""
         if not self._closed:
             self._closed = True
-            await self._waiting.put(None)
+            self._waiting.put_nowait(None)
+        _, late = await asyncio.wait({self._task}, timeout=within)
+        if late:
+            self._given_up = True
         await self._task
 
     async def _run(self) -> None:
@@ -107,18 +130,39 @@ class Writer:
                     break
                 job = self._waiting.get_nowait()
             open_ = job is not None
-            if batch:
+            if self._given_up:
+                _fail(batch, StoreError("the database is closed before this could be written"))
+            elif batch:
                 await self._commit(batch)
 
     async def _commit(self, batch: Sequence[_Job[object]]) -> None:
-        try:
-            await self._database.run(partial(_commit, batch))
-        except Exception as error:  # whatever it is, all who wait are told
-            for job in batch:
-                job.fail(error)
-            return
+        with self._watch.committing() as outcome:
+            try:
+                await self._database.write(partial(_commit, batch))
+            except Exception as error:  # whatever it is, all who wait are told
+                outcome.said = "failed"
+                _fail(batch, error)
+                if is_locked(error):
+                    self._send_away(error)
+                return
+            outcome.said = "ok"
         for job in batch:
             job.tell()
+
+    def _send_away(self, error: Exception) -> None:
+        """Fail all who have waited long enough; the others keep their places."""
+        for _ in range(self._waiting.qsize()):
+            job = self._waiting.get_nowait()
+            if job is not None and job.waited >= PATIENCE_SECONDS:
+                job.fail(error)
+            else:
+                self._waiting.put_nowait(job)
+
+
+def _fail(batch: Sequence[_Job[object]], error: Exception) -> None:
+    """All who wait are told."""
+    for job in batch:
+        job.fail(error)
 
 
 def _commit(batch: Sequence[_Job[object]], database: sqlite3.Connection) -> None:
@@ -133,12 +177,3 @@ def _commit(batch: Sequence[_Job[object]], database: sqlite3.Connection) -> None
         with contextlib.suppress(sqlite3.Error):
             database.rollback()
         raise
-
-
-def store_error(error: Exception) -> StoreError:
-    """What the driver (or a row nobody expected) said, as Threadpilot's own error."""
-    if isinstance(error, StoreError):
-        return error
-    wrapped = StoreError(f"the database failed: {type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 
 from bot.errors import StoreError
-from bot.model import Acceptance, Accepted, Trigger, TurnState
+from bot.model import BOTS_IN_A_ROW, Acceptance, Accepted, Trigger, TurnState
 from bot.ports import Store
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import THREAD_QUEUE, WHOLE_QUEUE, claimed, scheduled
+from tests.fakes import HandClock
 
 
 class Accepting:
@@ -52,6 +53,27 @@ class Accepting:
         await store.finish(await claimed(store), TurnState.DONE)
         assert (await store.accept(said(1))).acceptance is Acceptance.REPEATED
         assert await store.claim() is None
+
+    async def test_it_is_kept_when_a_message_was_recorded(
+        self, store: Store, clock: HandClock
+    ) -> None:
+        recorded = clock.now()
+        accepted = await store.accept(said(1))
+        await clock.advance(60)
+        assert accepted.turn is not None
+        assert accepted.turn.accepted == (await claimed(store)).accepted == recorded
+
+    async def test_the_queue_is_as_long_as_there_are_turns_that_wait(self, store: Store) -> None:
+        assert await store.queue_length() == 0
+        for second in (1, 2, 3):
+            await scheduled(store, second)
+        assert await store.queue_length() == 3
+        turn = await claimed(store)
+        assert await store.queue_length() == 2
+        await store.hand_back(turn)
+        assert await store.queue_length() == 3
+        await store.withdraw(turn)
+        assert await store.queue_length() == 2
 
     async def test_it_says_how_many_of_the_thread_are_ahead(self, store: Store) -> None:
         await scheduled(store, 1)
@@ -113,6 +135,25 @@ class Accepting:
 class TwoParty:
     async def test_a_follow_up_is_answered_while_one_person_takes_part(self, store: Store) -> None:
         await scheduled(store, 1)
+        follow_up = said(2, root=1, trigger=Trigger.FOLLOW_UP)
+        assert (await store.accept(follow_up)).acceptance is Acceptance.SCHEDULED
+
+    async def test_what_was_written_before_the_bot_was_called_is_overheard_when_it_comes_late(
+        self, store: Store, clock: HandClock
+    ) -> None:
+        await store.accept(said(5, root=0))
+        await clock.advance(1)
+        before = said(4, root=0, trigger=Trigger.FOLLOW_UP)
+        after = said(6, root=0, trigger=Trigger.FOLLOW_UP)
+        assert (await store.accept(before)).acceptance is Acceptance.OVERHEARD
+        assert (await store.accept(after)).acceptance is Acceptance.SCHEDULED
+
+    async def test_a_follow_up_that_a_later_mention_overtakes_is_answered(
+        self, store: Store, clock: HandClock
+    ) -> None:
+        await scheduled(store, 1)
+        await clock.advance(1)
+        await store.accept(said(3, root=1))
         follow_up = said(2, root=1, trigger=Trigger.FOLLOW_UP)
         assert (await store.accept(follow_up)).acceptance is Acceptance.SCHEDULED
 
@@ -199,3 +240,44 @@ class TwoParty:
     async def test_people_of_an_unknown_thread_are_refused(self, store: Store) -> None:
         with pytest.raises(StoreError):
             await store.note_people(said(1).thread, frozenset({"U0BOB"}))
+
+    async def test_bots_are_answered_a_few_times_in_a_row_until_a_person_writes(
+        self, store: Store
+    ) -> None:
+        """One more than that for the sentence that says so; a person's own message, also one that
+        is not for the bot, begins the count anew."""
+
+        async def by_bot(second: float) -> Acceptance:
+            message = said(second, root=1, user="U0ROBOT", trigger=Trigger.BOT_MENTION)
+            accepted = await store.accept(message)
+            if accepted.turn is not None:
+                await store.finish(await claimed(store), TurnState.DONE)
+            return accepted.acceptance
+
+        found = [await by_bot(second) for second in range(1, BOTS_IN_A_ROW + 4)]
+        asked = [Acceptance.SCHEDULED] * (BOTS_IN_A_ROW + 1)
+        assert found == [*asked, Acceptance.OVERHEARD, Acceptance.OVERHEARD]
+        await store.accept(said(20, root=1, user="B0ROBOT", trigger=Trigger.BOT))
+        assert await by_bot(21) is Acceptance.OVERHEARD
+        await store.accept(said(30, root=1, user="U0BOB", trigger=Trigger.ASIDE))
+        assert [await by_bot(31 + more) for more in range(BOTS_IN_A_ROW + 1)] == asked
+        assert await by_bot(50) is Acceptance.OVERHEARD
+
+    async def test_it_says_how_many_bots_asked_before_since_a_person_wrote(
+        self, store: Store
+    ) -> None:
+        await store.accept(said(1, user="U0BOB"))
+        await store.accept(said(2, root=1, user="B0ROBOT", trigger=Trigger.BOT_MENTION))
+        await store.accept(said(3, root=1, user="U0OTHER", trigger=Trigger.BOT_MENTION))
+        await store.accept(said(3, channel="C0DEV", trigger=Trigger.BOT_MENTION))
+        asked = [await store.bots_before(said(second, root=1)) for second in (1, 2, 3, 4)]
+        assert asked == [0, 0, 1, 2]
+
+    async def test_a_bot_that_asks_takes_no_part_in_the_thread(self, store: Store) -> None:
+        """So a person who writes in it next is answered without a mention."""
+        await store.accept(said(1, user="U0ROBOT", trigger=Trigger.BOT_MENTION))
+        thread = await store.thread(said(1).thread)
+        assert thread is not None
+        assert thread.people == frozenset()
+        follow_up = said(2, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP)
+        assert (await store.accept(follow_up)).acceptance is Acceptance.SCHEDULED

@@ -25,8 +25,6 @@ FITTING = [
     (SessionFilter(thread=HERE), "s7 s6 s1"),
     (SessionFilter(thread=said(99).thread), ""),
     (SessionFilter(model="gpt"), "s5 s4 s2"),
-    (SessionFilter(role="review"), "s6"),
-    (SessionFilter(role=""), "s7 s5 s4 s3 s2 s1"),
     (SessionFilter(unused_since=BEGIN + 3.0), "s3 s2 s1"),
     (SessionFilter(set_aside=True), "s1"),
     (SessionFilter(set_aside=False), "s7 s6 s5 s4 s3 s2"),
@@ -36,7 +34,7 @@ FITTING = [
     (SessionFilter(keep_newest=50), ""),
     (SessionFilter(owner="U0ALICE", keep_newest=2), "s4 s2 s1"),
     (SessionFilter(channel="C0GENERAL", unused_since=BEGIN + 4.0, keep_newest=1), "s1"),
-    (SessionFilter(owner="U0ALICE", channel="C0DEV", model="gpt", role=""), "s4"),
+    (SessionFilter(owner="U0ALICE", channel="C0DEV", model="gpt"), "s4"),
 ]
 
 

@@ -247,10 +247,12 @@ class Copying:
         turn = await answered(store, said(1))
         source = await current(store, HERE)
         await store.make_thread(ELSEWHERE, frozenset({"U0BOB"}))
-        copy = await copied(store, source, ELSEWHERE, current=True, title="Again", model="gpt")
+        copy = await copied(store, source, ELSEWHERE, title="Again", model="gpt")
         assert (copy.thread, copy.seen_ts, copy.turns) == (ELSEWHERE, ELSEWHERE.root_ts, 1)
-        assert (copy.title, copy.model, copy.current) == ("Again", "gpt", True)
-        assert await current(store, ELSEWHERE) == copy
+        assert (copy.title, copy.model, copy.current) == ("Again", "gpt", False)
+        taken_up = await store.take_up(copy.number, ELSEWHERE)
+        assert taken_up == replace(copy, current=True)
+        assert await current(store, ELSEWHERE) == taken_up
         assert await store.forget(copy.number, turn.id) == (turn.id,)
         assert (await current(store, ELSEWHERE)).seen_ts == ELSEWHERE.root_ts
         assert await current(store, HERE) == source
@@ -264,12 +266,14 @@ class Copying:
         assert (same.model, same.effort) == ("gpt", "high")
         assert (other.model, other.effort) == ("claude", "")
 
-    async def test_a_copy_becomes_the_current_one_of_its_role(self, store: Store) -> None:
+    async def test_a_copy_has_the_role_of_its_source_and_is_set_aside(self, store: Store) -> None:
         await answered(store, said(1))
         await answered(store, replace(said(2, root=1), wish=Wish(role="review")))
         main, review = await store.currents(HERE)
-        copy = await copied(store, review, current=True)
-        assert (await store.currents(HERE)) == (main, copy)
+        copy = await copied(store, review)
+        assert (await store.currents(HERE)) == (main, review)
+        taken_up = await store.take_up(copy.number, HERE)
+        assert (await store.currents(HERE)) == (main, taken_up)
 
     async def test_what_the_runtime_does_not_have_yet_gets_an_id_of_the_threads(
         self, store: Store
@@ -284,7 +288,7 @@ class Copying:
         await answered(store, said(1))
         source = await current(store, HERE)
         with pytest.raises(StoreError):
-            await copied(store, source, session_id=source.id, current=True)
+            await copied(store, source, session_id=source.id)
         assert await current(store, HERE) == source
 
     async def test_what_has_gone_cannot_be_copied(self, store: Store) -> None:

@@ -28,9 +28,11 @@ from tests.contracts.accepting import Accepting, TwoParty
 from tests.contracts.choices import Choosing
 from tests.contracts.comparisons import Comparing
 from tests.contracts.dropping import Dropping
+from tests.contracts.hearing import Hearing
 from tests.contracts.listing import Listing
 from tests.contracts.messages import said, ts_at
 from tests.contracts.orders import Auditing, Ordering
+from tests.contracts.questions import Questioning, Untold
 from tests.contracts.remembering import Remembering
 from tests.contracts.sessions import Copying, Sessions
 from tests.contracts.telling import Telling
@@ -357,6 +359,8 @@ class StoreContract(
     _Restarting,
     Sessions,
     Copying,
+    Questioning,
+    Untold,
     Remembering,
     Telling,
     Listing,
@@ -366,5 +370,6 @@ class StoreContract(
     Comparing,
     Ordering,
     Auditing,
+    Hearing,
 ):
     """Every promise."""

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from bot.model import Acceptance, ThreadKey, TurnState
-from bot.ports import Store
+from bot.ports import Heard, Store
 from bot.records import Origin
 from bot.store import open_store
+from bot.store.audit import audit
+from bot.store.chain import verify
 from bot.store.folder import DATABASE
 from bot.store.migrations.first import FIRST
+from bot.store.migrations.second import SECOND
 from bot.store.schema import MIGRATIONS, Migration, migrate
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import answered, claimed, current
@@ -82,6 +85,11 @@ async def test_each_thread_has_its_one_session(store: Store) -> None:
     assert (reset.id, reset.owner, reset.turns) == (key(30).session_id(2), "U0CARL", 1)
 
 
+async def test_what_was_said_is_looked_for_from_the_last_message_on(store: Store) -> None:
+    """What it heard before the upgrade, the bot heard until its last message."""
+    assert await store.heard() == Heard(since=5.0, until=5.0)
+
+
 async def test_the_threads_go_on_where_they_were(store: Store) -> None:
     (running,) = await store.recover()
     assert running.message.text == "Later"
@@ -135,6 +143,26 @@ async def test_its_words_go_with_it(store: Store) -> None:
         5: ("And Zig?", None),
         20: ("Let me in!", "An answer."),
     }
+
+
+def test_the_audit_of_version_2_is_chained_as_it_stands(tmp_path: Path) -> None:
+    """What was on it before there was a chain can no longer be changed without a trace either."""
+    entries = [(float(n), f"U{n}", "admin pause", "", "größer") for n in range(1, 4)]
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        migrate(database, (FIRST, SECOND))
+        database.executemany(
+            "INSERT INTO audit (at, by, act, target, detail) VALUES (?, ?, ?, ?, ?)", entries
+        )
+        migrate(database)
+        kept = database.execute("SELECT at, by, act, target, detail FROM audit ORDER BY id")
+        assert kept.fetchall() == entries
+        chain = verify(database)
+        assert (chain.count, chain.tear) == (3, None)
+        for tampering in ("UPDATE audit SET hash = ''", "DELETE FROM audit"):
+            with pytest.raises(sqlite3.IntegrityError, match="audit"):
+                database.execute(tampering)
+        audit(database, 4.0, "U4", "admin resume", "", "")
+        assert (verify(database).count, verify(database).tear) == (4, None)
 
 
 def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:

@@ -104,6 +104,79 @@ async def test_a_runtime_that_dies_idle_is_noticed_too(
     assert await answer_of(await own_agent.open("idle"), "back?") == "You said: back?"
 
 
+async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
+    own_agent: CopilotAgent,
+    own_options: RuntimeOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A turn that begins between the two must not be given the dead session a second time."""
+    live = await own_agent.open("early")
+    monkeypatch.setattr(runtime, "LOOK_SECONDS", 3.0)
+    # The watch is asleep for its old time at most; from then on it looks every 3 s.
+    await asyncio.sleep(0.6)
+    [pid] = runtimes_of(own_options.data_dir)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(AgentError) as caught:
+        async with asyncio.timeout(2):
+            await answer_of(live, "anybody there?")
+    assert caught.value.fault is AgentFault.RUNTIME
+    assert not live.alive
+    monkeypatch.setattr(runtime, "LOOK_SECONDS", 0.5)
+    assert await answer_of(await own_agent.open("early"), "back?") == "You said: back?"
+
+
+async def test_a_call_that_waits_for_an_answer_ends_with_the_runtime(
+    own_agent: CopilotAgent, own_options: RuntimeOptions
+) -> None:
+    """The SDK would let it wait for ever, and our own bound is 15 s."""
+    live = await own_agent.open("waiting")
+    [pid] = runtimes_of(own_options.data_dir)
+    os.kill(pid, signal.SIGSTOP)
+    waiting = asyncio.create_task(live.use("", ""))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    os.kill(pid, signal.SIGKILL)
+    killed = time.monotonic()
+    with pytest.raises(AgentError) as caught:
+        await waiting
+    assert time.monotonic() - killed < 2
+    assert caught.value.fault is AgentFault.RUNTIME
+
+
+def history_of(options: RuntimeOptions, session_id: str) -> str:
+    """What the runtime has on disk of a session."""
+    return "".join(
+        file.read_text()
+        for file in options.data_dir.rglob("events.jsonl")
+        if file.parent.name == session_id
+    )
+
+
+async def test_a_prompt_that_a_dead_runtime_left_unanswered_can_be_cut_out(
+    own_agent: CopilotAgent, own_options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    """Also where nobody took down its id; what was answered before stays."""
+    model.when("hang", Answer(chunks=["a", "b"], hold_after=1))
+    live = await own_agent.open("cut")
+    await answer_of(live, "keep this")
+    assert await live.unanswered() == ()
+    held = model.holds
+    asking = asyncio.create_task(answer_of(live, "hang on"))
+    await model.reached(held + 1)
+    # The runtime writes its history down a moment after the turn has begun.
+    await until(lambda: "hang on" in history_of(own_options, "cut"))
+    [pid] = runtimes_of(own_options.data_dir)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(AgentError):
+        await asking
+    again = await own_agent.open("cut")
+    [event] = await again.unanswered()
+    assert await again.forget_from(event)
+    assert await again.unanswered() == ()
+    await answer_of(again, "and now?")
+    assert model.requests[-1].prompts == ("keep this", "and now?")
+
+
 async def test_a_frozen_runtime_keeps_nobody_waiting(
     own_agent: CopilotAgent,
     own_options: RuntimeOptions,

@@ -294,3 +294,17 @@ async def test_text_of_a_failed_try_is_taken_back(
     kinds = [type(event) for event in events]
     assert kinds.index(TextAdded) < kinds.index(TextTakenBack)
     assert text_of(events) == "the whole answer, all of it"
+
+
+async def test_a_session_is_as_it_was_found_until_it_is_asked(
+    agent: CopilotAgent, session_id: str
+) -> None:
+    """Opened over a history it may end in a prompt that a dead bot has left there."""
+    made = await agent.open(session_id)
+    assert not made.as_found
+    await events_of(made, "first")
+    await made.close()
+    found = await agent.open(session_id)
+    assert found.as_found
+    await events_of(found, "second")
+    assert not found.as_found

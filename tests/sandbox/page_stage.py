@@ -37,6 +37,7 @@ class Stage:
 
     def __init__(self, sandbox: Sandbox, client: SandboxClient, app: TestApp) -> None:
         self.url = sandbox.url
+        self.workspace = sandbox.slack.workspace
         self.client = client
         self.app = app
         self._loop = asyncio.get_running_loop()

@@ -273,3 +273,33 @@ async def test_slack_says_good_bye(people: SandboxClient) -> None:
             await warned.news.wait()
         assert not warned.socket.closed
         assert warned.heard[0]["reason"] == "warning"
+
+
+async def test_one_of_several_lines_can_be_cut(people: SandboxClient) -> None:
+    """And the others hear on: each event goes to any one of those that are open."""
+    async with connected(people) as first, connected(people) as second:
+        assert await open_lines(people) == 2
+        await people.fault("socket", "drop", lines=1)
+        await people.wait_for(lambda: are_open(people, 1), why="one line is left")
+        await people.say("alice", GENERAL, "still there?")
+        assert [event["text"] for event in await second.events(1)] == ["still there?"]
+        assert first.heard == []
+
+
+async def test_a_dead_ticket_opens_nothing(people: SandboxClient) -> None:
+    await people.fault("socket", "dead-ticket")
+    opened = await people.ask(APP_TOKEN, "apps.connections.open")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await people.http.ws_connect(opened["url"])
+    assert caught.value.status == 404
+    async with connected(people):
+        assert await open_lines(people) == 1
+
+
+async def open_lines(people: SandboxClient) -> int:
+    async with people.http.get(f"{people.url}/sandbox/app") as answer:
+        return int((await answer.json())["connections"])
+
+
+async def are_open(people: SandboxClient, count: int) -> bool:
+    return await open_lines(people) == count

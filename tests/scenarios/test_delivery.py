@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tests.fakes import HandClock
+from tests.fakes import HandClock, QuickClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene
 from tests.scripted_model import Answer, ScriptedModel
@@ -29,6 +29,25 @@ async def test_an_answer_of_more_than_12000_characters_goes_on_in_a_new_message(
     assert len(shown) == 3
     assert all(len(part) <= 12_000 for part in shown)
     assert "\n".join(part.strip("\n") for part in shown) == text
+
+
+async def test_of_an_answer_of_5_mb_the_thread_gets_the_beginning_and_a_file_with_all_of_it(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    text = a_long_answer(5_000_000)
+    model.default = Answer(text)
+    bots.env["SILENCE_SECONDS"] = "3600"
+    await bots.start(QuickClock())
+    ts = await slack.say("alice", GENERAL, "@threadpilot tell me everything there is")
+    await slack.until_shown(GENERAL, ts, "All of it is in the file", timeout=60)
+    said = await slack.bot_messages(GENERAL, ts)
+    (file,) = [file for message in said for file in message.get("files", [])]
+    headers = {"Authorization": "Bearer xoxp-alice"}
+    async with slack.http.get(file["url_private"], headers=headers) as answer:
+        assert await answer.text() == text
+    shown = "".join(str(message["text"]) for message in said if not message.get("files"))
+    assert text.startswith(shown.rpartition("\n\n_This is only")[0])
+    assert len(said) <= 13
 
 
 async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_over(

@@ -50,6 +50,7 @@ async def test_stop_ends_the_answer_and_what_waits_is_answered_next(
     first = (await slack.bot_texts(GENERAL, ts))[0]
     assert first.startswith("one")
     assert "done" not in first
+    await slack.until_idle(bots.bot)
     assert await slack.told_for("alice", GENERAL, ts, "!stop") == say.NOTHING_RUNS
 
 

@@ -77,6 +77,52 @@ async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart
     assert await slack.marks(GENERAL, second) == []
 
 
+async def test_what_a_restart_lost_can_be_asked_again_and_the_prompt_is_sent_once(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    """The runtime keeps a prompt that was never answered: it is cut out first."""
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await model.reached()
+        await slack.until_shown(GENERAL, ts, "half")
+        process.kill()
+        await process.wait()
+    model.release()
+    async with threadpilot("run", env=env):
+        await slack.until_shown(GENERAL, ts, turns.LOST)
+        await slack.until_answered(GENERAL, ts)
+        await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
+        await slack.until_shown(GENERAL, ts, "You said: first")
+        await slack.until_answered(GENERAL, ts, n=2)
+        shown = await slack.bot_texts(GENERAL, ts)
+    assert len(shown) == 2
+    assert shown[1] == "You said: first"
+    assert [request.prompts for request in model.requests] == [("first",)] * 2
+
+
+async def test_a_question_by_command_whose_bot_is_killed_on_the_way_is_asked_once(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    """Slack was told that it had arrived, and it did not stand in the channel yet."""
+    async with threadpilot("run", env=env) as process:
+        await slack.fault("chat.postMessage", "slow", times=1, seconds=60)
+        await slack.command("alice", GENERAL, "/copilot", "what is Python?")
+        process.kill()
+        await process.wait()
+    await slack.clear_faults()
+    async with threadpilot("run", env=env):
+
+        async def asked() -> list[str]:
+            return [m["ts"] for m in await slack.history(GENERAL) if m.get("bot_id")]
+
+        [root] = await slack.wait_for(asked, timeout=30, why="the question is posted")
+        await slack.until_shown(GENERAL, root, "You said: what is Python?")
+        assert await slack.until_answered(GENERAL, root) == ["You said: what is Python?"]
+    assert await asked() == [root]
+    assert len(model.requests) == 1
+
+
 async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
     env: dict[str, str], slack: Scene, model: ScriptedModel
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -13,16 +13,20 @@ from bot.model import Acceptance, Accepted, Message, Turn, TurnState
 from bot.orders import words as order_words
 from bot.orders.access import Access, Doorkeeping
 from bot.ports import People
+from bot.records import OpenQuestion
 from bot.slack.actions import Actions
 from bot.slack.adapters import adapters
 from bot.slack.asking import Asking
 from bot.slack.background import Background
+from bot.slack.calls import Calls
+from bot.slack.client import Client
 from bot.slack.commands import Commands
 from bot.slack.controls import Controls
 from bot.slack.events import Deleted, Edited, HomeOpened, Identity, Stopped
 from bot.slack.home import Home
 from bot.slack.intake import Callbacks, Intake
 from bot.slack.orders import OrderCounter
+from bot.slack.questions import Book, Questions
 from tests.slack.counter import Recorder
 
 US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
@@ -63,8 +67,13 @@ class Ears:
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: holds(self))
 
+    async def until_attempted(self, times: int) -> None:
+        """Wait until so many messages have been brought, whether they can be kept or not."""
+        await self.until(lambda ears: ears.attempts >= times)
+
     async def _on_message(self, message: Message) -> Accepted:
         self.attempts += 1
+        await self._tell()
         await self.released.wait()
         if self.failing:
             self.failing -= 1
@@ -94,24 +103,47 @@ class Ears:
             self._changed.notify_all()
 
 
+class Notebook:
+    """Keeps the questions that are on their way, as long as the test lasts."""
+
+    def __init__(self, ears: Ears) -> None:
+        self._ears = ears
+        self._kept: dict[str, OpenQuestion] = {}
+
+    async def note_question(self, question: OpenQuestion) -> bool:
+        if question.event_id in {message.event_id for message in self._ears.messages}:
+            return False
+        return self._kept.setdefault(question.event_id, question) is question
+
+    async def drop_question(self, event_id: str) -> None:
+        self._kept.pop(event_id, None)
+
+    async def open_questions(self) -> Sequence[OpenQuestion]:
+        return tuple(self._kept.values())
+
+
 class WithoutLimits:
     """Answers everybody whom the bot answers where nothing is set, as often as they like."""
 
     def __init__(self, people: People) -> None:
         self._access = Access(people, Doorkeeping())
 
-    async def closed_to(self, user: str, *, external: bool) -> str:
-        out = self._access.kept_out(await self._access.person(user), external=external)
+    async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
+        person = await self._access.person(user)
+        out = await self._access.kept_out(person, channel, external=external)
         return "" if out is None else order_words.KEPT_OUT[out]
 
 
 def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0) -> Intake:
     """An intake that has no Slack to call: for what needs none."""
-    client = AsyncWebClient(token="xoxb-sandbox", base_url="http://127.0.0.1:9/api/", timeout=2)
+    web = AsyncWebClient(token="xoxb-sandbox", base_url="http://127.0.0.1:9/api/", timeout=2)
     desk, clock = Recorder(), SystemClock()
+    client = Client(web, Calls(clock))
     slack = adapters(client, US, clock)
     gate = WithoutLimits(slack.people)
-    asking = Asking(client, US, ears.callbacks.on_message, background, gate)
+    book = Book(store=Notebook(ears), clock=clock)
+    questions = Questions(client, US, ears.callbacks.on_message, book)
+    asking = Asking(US, questions, book, background, gate)
     orders = OrderCounter(desk, slack.board, clock)
     home = Home(client, slack.board.links, desk.home)
     return Intake(

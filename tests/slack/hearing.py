@@ -7,18 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
 from bot.ports import Clock
 from bot.slack.adapters import Adapters, adapters
+from bot.slack.calls import Calls, make_client
+from bot.slack.client import Client
 from bot.slack.gateway import Door, SlackGateway, who_are_we
 from bot.slack.orders import OrderCounter
+from bot.slack.questions import Book
 from bot.slack.signed_http import SignedHttp
 from bot.slack.socket_mode import SocketMode
-from tests.conformance.outside import APP, BOT, SIGNING_SECRET, Outside
+from tests.conformance.outside import APP, BOT, SIGNING_SECRET, Outside, eventually
 from tests.slack.counter import Recorder
-from tests.slack.ears import US, Ears, WithoutLimits
+from tests.slack.ears import US, Ears, Notebook, WithoutLimits
 
 PING = 0.2
 """Seconds between two tries of the line; 10 in earnest."""
@@ -43,9 +45,9 @@ async def hearing(
     """Listen to the sandbox by `way`: "socket" or "http"."""
     ears, desk, clock = Ears(), Recorder(), clock or SystemClock()
     async with aiohttp.ClientSession() as session:
-        door = socket_door(outside) if way == "socket" else http_door()
-        client = web_client(outside, session)
-        slack = adapters(client, await who_are_we(client), clock)
+        door = socket_door(outside, clock=clock) if way == "socket" else http_door()
+        client = web_client(outside, session, clock=clock)
+        slack = adapters(client, await who_are_we(client.web), clock)
         orders = OrderCounter(desk, slack.board, clock)
         gateway = gateway_for(client, door, ears, desk, orders, slack)
         async with gateway.listening():
@@ -56,7 +58,7 @@ async def hearing(
 
 
 def gateway_for(
-    client: AsyncWebClient,
+    client: Client,
     door: Door,
     ears: Ears,
     desk: Recorder,
@@ -73,10 +75,11 @@ def gateway_for(
         known=desk.known,
         home=desk.home,
         gate=WithoutLimits(slack.people),
+        book=Book(store=Notebook(ears), clock=SystemClock()),
     )
 
 
-def deaf_gateway(client: AsyncWebClient, door: Door) -> SlackGateway:
+def deaf_gateway(client: Client, door: Door) -> SlackGateway:
     """A gateway for what goes wrong before anything is heard."""
     desk, clock = Recorder(), SystemClock()
     slack = adapters(client, US, clock)
@@ -84,10 +87,27 @@ def deaf_gateway(client: AsyncWebClient, door: Door) -> SlackGateway:
     return gateway_for(client, door, Ears(), desk, orders, slack)
 
 
-def socket_door(outside: Outside, token: str = APP) -> SocketMode:
+def socket_door(outside: Outside, token: str = APP, clock: Clock | None = None) -> SocketMode:
     return SocketMode(
-        app_token=token, clock=SystemClock(), api_url=f"{outside.url}/api/", ping_seconds=PING
+        app_token=token,
+        clock=clock or SystemClock(),
+        api_url=f"{outside.url}/api/",
+        ping_seconds=PING,
     )
+
+
+async def lines(outside: Outside) -> int:
+    """How many Socket Mode connections the bots have open."""
+    return int((await outside.control("app"))["connections"])
+
+
+async def until_lines(outside: Outside, count: int) -> None:
+    """Wait until so many are open."""
+
+    async def open_now() -> bool:
+        return await lines(outside) == count
+
+    await eventually(open_now, f"{count} lines are open", patience=20)
 
 
 def http_door() -> SignedHttp:
@@ -98,8 +118,10 @@ def http_door() -> SignedHttp:
 
 
 def web_client(
-    outside: Outside, session: aiohttp.ClientSession, token: str = BOT
-) -> AsyncWebClient:
-    return AsyncWebClient(
-        token=token, base_url=f"{outside.url}/api/", session=session, retry_handlers=[]
-    )
+    outside: Outside,
+    session: aiohttp.ClientSession,
+    token: str = BOT,
+    clock: Clock | None = None,
+) -> Client:
+    web = make_client(token, f"{outside.url}/api/", session)
+    return Client(web, Calls(clock or SystemClock()))

@@ -11,7 +11,8 @@ import aiohttp
 
 from bot.model import Message, Part, ThreadKey, Trigger, Turn, TurnState
 from bot.ports import Clock
-from bot.slack.calls import make_client
+from bot.slack.calls import Calls, make_client
+from bot.slack.client import Client
 from bot.slack.workspace import SlackWorkspace
 from tests.conformance.outside import ALICE, BOT, GENERAL, TEAM, Json, Outside, sandbox_from_outside
 from tests.fakes import QuickClock
@@ -41,7 +42,8 @@ class Replying:
 
     def restart(self) -> None:
         """The bot as it comes back: it knows only what was noted."""
-        client = make_client(BOT, f"{self.outside.url}/api/", self.session)
+        web = make_client(BOT, f"{self.outside.url}/api/", self.session)
+        client = Client(web, Calls(self.clock))
         self.workspace = SlackWorkspace(client, self.clock, self._note_part, us=US)
 
     async def _note_part(self, turn: Turn, part: Part) -> None:

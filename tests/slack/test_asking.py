@@ -1,34 +1,38 @@
-"""A question by command or modal that meets trouble: somebody is told, and it is asked once."""
+"""A question by command or modal that meets trouble: it is asked once, or its asker is told."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiohttp
 import pytest
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
 from bot.errors import StoreError
-from bot.model import Accepted, Message
+from bot.model import Accepted, Message, Turn
+from bot.ports import Store
+from bot.records import OpenQuestion
 from bot.slack import words
 from bot.slack.adapters import adapters
 from bot.slack.asking import Asking, Question
 from bot.slack.background import Background
 from bot.slack.gateway import who_are_we
 from bot.slack.interactions import Person, Place
+from bot.slack.questions import OLD_SECONDS, Book, Questions
 from bot.store import open_store
+from bot.store.folder import DATABASE
 from tests.conformance.outside import (
     ALICE,
     DEV,
     GENERAL,
     SECRET,
     TEAM,
-    Json,
     Outside,
+    eventually,
     sandbox_from_outside,
 )
 from tests.slack.ears import WithoutLimits
@@ -62,153 +66,246 @@ class Late:
 
 @asynccontextmanager
 async def asking(
-    outside: Outside, record: Record, seconds: float = 60.0
-) -> AsyncIterator[tuple[Asking, Background]]:
-    """Asking on the sandbox; each question is cut off after `seconds`."""
-    background = Background(seconds=seconds)
+    outside: Outside,
+    store: Store,
+    record: Record | None = None,
+    *,
+    seconds: float = 60.0,
+    limit: int = 500,
+) -> AsyncIterator[tuple[Asking, Background, Questions]]:
+    """One life of the part that asks, on the sandbox; each question is cut off after `seconds`."""
+    background, clock = Background(limit=limit, seconds=seconds), SystemClock()
     async with aiohttp.ClientSession() as session:
         client = web_client(outside, session)
-        yield await asking_by(client, record, background), background
-        await background.close()
+        us = await who_are_we(client.web)
+        book = Book(store=store, clock=clock)
+        questions = Questions(client, us, record or store.accept, book)
+        gate = WithoutLimits(adapters(client, us, clock).people)
+        yield Asking(us, questions, book, background, gate), background, questions
+        await background.close(grace=0.1)
 
 
-async def asking_by(client: AsyncWebClient, record: Record, background: Background) -> Asking:
-    us = await who_are_we(client)
-    gate = WithoutLimits(adapters(client, us, SystemClock()).people)
-    return Asking(client, us, record, background, gate)
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_store(tmp_path, clock=SystemClock(), per_user=9) as store:
+        yield store
 
 
-def question(channel: str = GENERAL, key: str = "V01") -> Question:
+def question(channel: str = GENERAL, key: str = "V01", root_ts: str = "") -> Question:
     return Question(
         key=key,
         person=Person(user="UALICE", team=TEAM),
-        place=Place(channel=channel),
+        place=Place(channel=channel, root_ts=root_ts),
         text="what is Python?",
     )
 
 
-async def slow_posts(outside: Outside, seconds: float) -> None:
-    fault = {"method": "chat.postMessage", "times": 1, "kind": "slow", "seconds": seconds}
-    await outside.control("faults", fault)
+async def trouble(outside: Outside, method: str, kind: str, **more: object) -> None:
+    await outside.control("faults", {"method": method, "times": 1, "kind": kind} | more)
 
 
 async def unwanted(message: Message) -> Accepted:
     raise AssertionError(f"{message.ts} is not to be recorded")
 
 
-async def test_a_question_that_is_cut_off_at_once_gets_its_sentence_in_the_answer(
-    outside: Outside,
+async def the_one_asked(outside: Outside, store: Store, channel: str = GENERAL) -> Turn:
+    """The turn of the one question that stands in the channel, once there is one."""
+
+    async def asked() -> bool:
+        return bool(await store.waiting())
+
+    await eventually(asked, "the question has a turn", patience=20)
+    [turn] = await store.waiting()
+    assert await store.open_questions() == ()
+    assert [one["ts"] for one in await outside.messages(channel)] == [turn.message.ts]
+    return turn
+
+
+async def test_a_question_is_posted_once_and_has_a_turn(outside: Outside, store: Store) -> None:
+    async with asking(outside, store) as (asked, _, _):
+        assert await asked.ask(question(), Late().tell) == ""
+        turn = await the_one_asked(outside, store)
+    assert turn.message.text == "what is Python?"
+    assert turn.message.starts_thread
+
+
+async def test_a_question_that_cannot_be_recorded_is_not_posted(
+    outside: Outside, store: Store, tmp_path: Path
 ) -> None:
-    await slow_posts(outside, 3)
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON open_questions "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    async with asking(outside, store, unwanted) as (asked, _, _):
+        assert await asked.ask(question(), Late().tell) == StoreError.sentence
+    assert await outside.messages(GENERAL) == []
+
+
+async def test_a_question_recorded_after_its_asker_was_told_no_is_left_alone(
+    outside: Outside, store: Store, tmp_path: Path
+) -> None:
+    """The database was locked for longer than Slack waits, and then took it all the same."""
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        async with asking(outside, store, unwanted) as (asked, background, _):
+            database.execute("BEGIN IMMEDIATE")
+            assert await asked.ask(question(), Late().tell) == StoreError.sentence
+            database.execute("ROLLBACK")
+            await background.close(grace=10)
+            assert await store.open_questions() == ()
+    assert await outside.messages(GENERAL) == []
+
+
+@pytest.mark.parametrize("kind", ["500", "garbage", "drop_before", "drop_after"])
+async def test_trouble_while_it_is_posted_costs_nothing_and_posts_nothing_twice(
+    outside: Outside, store: Store, kind: str
+) -> None:
+    await trouble(outside, "chat.postMessage", kind)
     late = Late()
-    async with asking(outside, unwanted, seconds=0.2) as (asked, _):
-        assert await asked.ask(question(), late.tell) == words.WENT_WRONG
+    async with asking(outside, store) as (asked, _, _):
+        assert await asked.ask(question(), late.tell) == ""
+        await the_one_asked(outside, store)
     assert late.heard == []
 
 
-async def test_a_question_that_is_cut_off_later_gets_its_sentence_later(outside: Outside) -> None:
-    await slow_posts(outside, 3)
-    late = Late()
-    async with asking(outside, unwanted, seconds=1.7) as (asked, _):
-        assert await asked.ask(question(), late.tell) == ""
-        assert await late.until_told() == [words.WENT_WRONG]
-
-
-async def test_a_bot_that_is_ended_tells_those_whose_question_is_still_on_its_way(
-    outside: Outside,
+async def test_a_bot_that_dies_before_it_has_posted_posts_at_the_next_start(
+    outside: Outside, store: Store
 ) -> None:
-    await slow_posts(outside, 3)
+    await trouble(outside, "chat.postMessage", "slow", seconds=3)
+    async with asking(outside, store, unwanted) as (asked, _, _):
+        assert await asked.ask(question(), Late().tell) == ""
+    assert len(await store.open_questions()) == 1
+    async with asking(outside, store) as (_, _, questions), questions.taken_up():
+        await the_one_asked(outside, store)
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_bot_that_dies_after_it_has_posted_finds_it_again(
+    outside: Outside, store: Store, in_thread: bool
+) -> None:
+    """In a channel and in a thread; among other messages that it posted."""
+    root = ""
+    if in_thread:
+        root = (await outside.do("chat.postMessage", ALICE, channel=GENERAL, text="hm"))["ts"]
+    died = asyncio.Event()
+
+    async def dies(message: Message) -> Accepted:
+        died.set()
+        await asyncio.Event().wait()
+        raise AssertionError(message)
+
+    async with asking(outside, store, dies) as (asked, _, _):
+        assert await asked.ask(question(root_ts=root), Late().tell) == ""
+        async with asyncio.timeout(10):
+            await died.wait()
+    async with asking(outside, store) as (asked, _, questions):
+        assert await asked.ask(question(key="V02", root_ts=root), Late().tell) == ""
+
+        async def both() -> bool:
+            return len(await store.waiting()) == 2
+
+        async with questions.taken_up():
+            await eventually(both, "both questions have turns", patience=20)
+    turns = {turn.message.event_id: turn.message for turn in await store.waiting()}
+    posted = await outside.replies(GENERAL, root) if root else await outside.messages(GENERAL)
+    said = [one["ts"] for one in posted if one.get("bot_id")]
+    assert sorted(said) == sorted(message.ts for message in turns.values())
+    assert turns["command-V01"].ts < turns["command-V02"].ts
+    assert {message.thread.root_ts for message in turns.values()} == ({root} if root else {*said})
+
+
+async def test_a_question_that_cannot_become_a_message_yet_is_told_so_and_asked_later(
+    outside: Outside, store: Store
+) -> None:
+    """Its asker is never told that it is not taken."""
+
+    async def refuses(message: Message) -> Accepted:
+        raise StoreError(f"the disk is full: {message.ts}")
+
     late = Late()
-    async with asking(outside, unwanted) as (asked, background):
+    async with asking(outside, store, refuses) as (asked, _, _):
         assert await asked.ask(question(), late.tell) == ""
-        await background.close(grace=0.1)
-        assert late.heard == [words.WENT_WRONG]
+        assert await late.until_told() == [words.ASKED_SOON]
+    async with asking(outside, store) as (_, _, questions), questions.taken_up():
+        await the_one_asked(outside, store)
 
 
-async def test_an_asker_who_cannot_be_told_keeps_nobody_else_from_asking(outside: Outside) -> None:
-    await slow_posts(outside, 3)
-    recorded: list[Message] = []
+async def test_a_question_recorded_though_its_record_came_too_late_is_asked_once(
+    outside: Outside, store: Store
+) -> None:
+    async def too_late(message: Message) -> Accepted:
+        await store.accept(message)
+        raise StoreError("too late")
 
-    async def record(message: Message) -> Accepted:
-        recorded.append(message)
-        raise StoreError("the disk is full")
+    async with asking(outside, store, too_late) as (asked, _, questions):
+        assert await asked.ask(question(), Late().tell) == ""
 
-    async def deaf(sentence: str) -> None:
-        raise OSError(sentence)
+        async def accepted() -> bool:
+            return bool(await store.waiting())
 
-    async with asking(outside, record) as (asked, background):
-        assert await asked.ask(question(), deaf) == ""
-        await background.close(grace=0.1)
-        assert await asked.ask(question(key="V02"), deaf) == ""
-    assert {message.event_id for message in recorded} == {"command-V02"}
+        await eventually(accepted, "it has a turn")
+        async with questions.taken_up():
+            await the_one_asked(outside, store)
 
 
-async def test_when_nothing_can_be_recorded_nor_posted_the_asker_is_told(outside: Outside) -> None:
-    """The question stands in the channel, and its thread cannot say what became of it."""
+async def test_a_question_that_nobody_expects_to_be_answered_any_more_is_let_go(
+    outside: Outside, store: Store
+) -> None:
+    """Its asker is told, alone."""
+    old = OpenQuestion(
+        event_id="command-V00",
+        team=TEAM,
+        channel=GENERAL,
+        root_ts="",
+        user="UALICE",
+        user_team=TEAM,
+        text="what was Python?",
+        shown="what was Python?",
+        asked=SystemClock().now() - OLD_SECONDS - 60,
+    )
+    await store.note_question(old)
+    async with asking(outside, store, unwanted) as (_, _, questions), questions.taken_up():
 
-    async def record(message: Message) -> Accepted:
-        fault = {"method": "chat.postMessage", "times": 1, "kind": "500"}
-        if not tried:
-            await outside.control("faults", fault)
-        tried.append(message)
-        raise StoreError("the disk is full")
+        async def let_go() -> bool:
+            return await store.open_questions() == ()
 
-    tried: list[Message] = []
-    late = Late()
-    async with asking(outside, record) as (asked, _):
-        assert await asked.ask(question(), late.tell) == words.NOT_TAKEN
-    assert len(tried) == 2
-    assert len({message.event_id for message in tried}) == 1
+        await eventually(let_go, "it is let go")
+    assert [told["text"] for told in await outside.ephemeral("UALICE")] == [words.ASKED_LONG_AGO]
+    assert await outside.messages(GENERAL) == []
 
 
 async def test_a_modal_sent_again_after_a_restart_is_asked_once(
-    outside: Outside, tmp_path: Path
+    outside: Outside, store: Store
 ) -> None:
-    """The bot was ended after it had recorded the question and before it told Slack so."""
-    async with open_store(tmp_path, clock=SystemClock(), per_user=2) as store:
-        for _ in range(2):  # what is remembered in the process is gone
-            async with asking(outside, store.accept) as (asked, _):
-                assert await asked.ask(question(DEV), Late().tell) == ""
-        turn = await store.claim()
-        assert turn is not None
-        assert await store.claim() is None
-    assert [one["ts"] for one in await outside.messages(DEV)] == [turn.message.ts]
+    for _ in range(2):
+        async with asking(outside, store) as (asked, _, _):
+            assert await asked.ask(question(DEV), Late().tell) == ""
+            await the_one_asked(outside, store, DEV)
 
 
-async def test_a_question_recorded_at_the_second_try_stays(
-    outside: Outside, tmp_path: Path
-) -> None:
-    """The first try went wrong only after the message was on disk."""
-    async with open_store(tmp_path, clock=SystemClock(), per_user=2) as store:
-
-        async def record(message: Message) -> Accepted:
-            tried.append(message)
-            accepted = await store.accept(message)
-            if len(tried) == 1:
-                raise StoreError("too late")
-            return accepted
-
-        tried: list[Message] = []
-        async with asking(outside, record) as (asked, _):
-            assert await asked.ask(question(), Late().tell) == ""
-        turn = await store.claim()
-    posted: list[Json] = await outside.messages(GENERAL)
-    assert turn is not None
-    assert [one["ts"] for one in posted] == [turn.message.ts]
-    assert len(tried) == 2
-
-
-async def test_a_refused_question_may_be_sent_again(outside: Outside) -> None:
-    async with asking(outside, unwanted) as (asked, _):
+async def test_a_refused_question_may_be_sent_again(outside: Outside, store: Store) -> None:
+    async with asking(outside, store, unwanted) as (asked, _, _):
         not_here = words.NOT_HERE.format(name="threadpilot")
         for _ in range(2):
             assert await asked.ask(question(SECRET), Late().tell) == not_here
+    assert await store.open_questions() == ()
 
 
-async def test_more_questions_than_fit_are_told_so(outside: Outside) -> None:
-    async with aiohttp.ClientSession() as session:
-        client = web_client(outside, session)
-        full = Background(limit=0)
-        asked = await asking_by(client, unwanted, full)
-        assert await asked.ask(question(), Late().tell) == words.BUSY
-    assert await outside.messages(GENERAL, ALICE) == []
+async def test_what_keeps_it_from_being_posted_is_told_late_when_it_comes_late(
+    outside: Outside, store: Store
+) -> None:
+    await trouble(outside, "chat.postMessage", "slow", seconds=2)
+    late = Late()
+    async with asking(outside, store, unwanted) as (asked, _, _):
+        assert await asked.ask(question(SECRET), late.tell) == ""
+        assert await late.until_told() == [words.NOT_HERE.format(name="threadpilot")]
+
+
+async def test_more_questions_than_fit_are_asked_when_there_is_less_to_do(
+    outside: Outside, store: Store
+) -> None:
+    async with asking(outside, store, limit=0) as (asked, _, questions):
+        assert await asked.ask(question(), Late().tell) == ""
+        assert await outside.messages(GENERAL, ALICE) == []
+        async with questions.taken_up():
+            await the_one_asked(outside, store)

@@ -13,7 +13,8 @@ from bot.errors import SlackError
 from bot.model import ThreadKey
 from bot.slack.adapters import adapters
 from bot.slack.board import SlackBoard
-from bot.slack.calls import make_client
+from bot.slack.calls import Calls, make_client
+from bot.slack.client import Client
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -47,7 +48,8 @@ class Hall:
 @pytest.fixture
 async def hall() -> AsyncIterator[Hall]:
     async with sandbox_from_outside() as outside, aiohttp.ClientSession() as session:
-        client = make_client(BOT, f"{outside.url}/api/", session)
+        web = make_client(BOT, f"{outside.url}/api/", session)
+        client = Client(web, Calls(QuickClock()))
         root = await outside.say(ALICE, GENERAL, "a question")
         thread = ThreadKey(team=TEAM, channel=GENERAL, root_ts=root)
         yield Hall(outside, adapters(client, US, QuickClock()).board, session, thread)

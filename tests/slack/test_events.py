@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -389,6 +390,69 @@ def test_an_unknown_event_is_ignored_by_its_name() -> None:
     fact = read_event(payload({"type": "team_join", "user": {"id": "U1"}}), US)
     assert fact == Ignored(reason="event type 'team_join'")
 
+
+# Other bots --------------------------------------------------------------------------------------
+
+ANSWERING = replace(US, answers=frozenset({"B0LISTED", "U0LISTED"}))
+
+
+def said_by_a_bot(**more: object) -> object:
+    event = message(**({"bot_id": "B0LISTED", "text": "<@U0PILOT> what is it?"} | more))
+    return read_event(payload(event), ANSWERING)
+
+
+@pytest.mark.parametrize(
+    ("more", "user", "root"),
+    [
+        ({}, "B0LISTED", TS),
+        ({"thread_ts": ROOT}, "B0LISTED", ROOT),
+        ({"bot_id": "B0OTHER", "user": "U0LISTED"}, "U0LISTED", TS),
+        ({"subtype": "bot_message", "user": None}, "B0LISTED", TS),
+        ({"type": "app_mention", "channel_type": None}, "B0LISTED", TS),
+    ],
+)
+def test_a_bot_on_the_list_asks_when_it_mentions_us(
+    more: dict[str, object], user: str, root: str
+) -> None:
+    fact = said_by_a_bot(**more)
+    assert isinstance(fact, Message)
+    assert (fact.trigger, fact.user, fact.text) == (Trigger.BOT_MENTION, user, "what is it?")
+    assert fact.thread.root_ts == root
+    assert not fact.external
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"text": "what is it?"},
+        {"bot_id": "B0OTHER"},
+        {"bot_id": "B0OTHER", "user": "U0OTHER"},
+        {"bot_id": None, "bot_profile": {"id": "B0LISTED"}},
+    ],
+)
+def test_a_bot_that_is_not_listed_or_does_not_mention_us_asks_nothing(
+    more: dict[str, object],
+) -> None:
+    assert isinstance(said_by_a_bot(**more), Ignored)
+    heard = said_by_a_bot(**more, thread_ts=ROOT)
+    assert isinstance(heard, Message)
+    assert (heard.trigger, heard.text) == (Trigger.BOT, "")
+
+
+def test_our_own_messages_are_never_answered_not_even_when_we_are_on_the_list() -> None:
+    us = replace(US, answers=frozenset({"B0PILOT", "U0PILOT"}))
+    for own in ({"bot_id": "B0PILOT"}, {"user": "U0PILOT"}, {"user": "U0PILOT", "bot_id": "BX"}):
+        event = message(text="<@U0PILOT> and?", thread_ts=ROOT, **own)
+        assert read_event(payload(event), us) == Ignored(reason="our own")
+
+
+def test_what_a_bot_says_is_never_an_order() -> None:
+    fact = said_by_a_bot(text="<@U0PILOT> !reset")
+    assert isinstance(fact, Message)
+    assert read_message(fact, Known()) == fact
+
+
+# Fuzz --------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

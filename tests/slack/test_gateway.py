@@ -139,10 +139,15 @@ async def test_a_message_that_could_not_be_recorded_comes_again(bot: Hearing) ->
 
 
 async def test_a_repeated_event_is_acknowledged_and_recorded_once(bot: Hearing) -> None:
-    await bot.outside.control("faults", {"events": "duplicate", "times": 2})
+    await bot.outside.control("faults", {"events": "redeliver", "times": 2})
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
-    await bot.ears.until(lambda ears: ears.attempts >= 3)
-    assert len(bot.ears.messages) == 1
+    await bot.ears.until(lambda ears: ears.attempts >= 2)
+    await bot.outside.advance(1)  # what is signed a second later is another request
+    await bot.outside.control("faults", {"events": "duplicate", "times": 2})
+    await bot.outside.say(ALICE, GENERAL, "@threadpilot hello again")
+    await bot.outside.say(ALICE, GENERAL, "@threadpilot bye")
+    messages = await heard(bot, 3)
+    assert sorted(one.text for one in messages) == ["bye", "hello", "hello again"]
 
 
 async def test_many_at_once_are_all_heard(bot: Hearing) -> None:
@@ -242,7 +247,7 @@ async def test_another_program_on_the_same_token_is_warned_of(
 ) -> None:
     """Each event goes to one of them only: a bot that is sometimes silent."""
     async with hearing(socket_bot.outside):
-        assert "2 programs listen with this SLACK_APP_TOKEN" in caplog.text
+        assert "another program listens with this SLACK_APP_TOKEN" in caplog.text
 
 
 async def test_leaving_ends_everything_that_was_begun(outside: Outside) -> None:

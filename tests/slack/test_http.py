@@ -18,7 +18,7 @@ from bot.errors import SettingsError
 from bot.model import Trigger
 from bot.slack.background import Background
 from bot.slack.events import Deleted, Edited, Stopped
-from bot.slack.signed_http import MAX_BODY, SignedHttp
+from bot.slack.signed_http import MAX_BODY, MAX_DEPTH, SignedHttp
 from tests.fakes import HandClock
 from tests.slack.ears import Ears, intake_for
 
@@ -35,6 +35,8 @@ class Slack:
         self.ears = ears
         self.clock = clock
         self.ready: bool | Exception = True
+        self.hears: list[bool] = []
+        """What the door told of whether Slack is heard."""
         self.url = ""
         self._session = session
 
@@ -102,7 +104,7 @@ async def calling(record_seconds: float = 10.0) -> AsyncIterator[Slack]:
     async with aiohttp.ClientSession() as session:
         slack = Slack(ears, clock, session)
         door = SignedHttp(signing_secret=SECRET, clock=clock, ready=slack.is_ready, port=0)
-        async with door.open(intake_for(ears, background, record_seconds)):
+        async with door.open(intake_for(ears, background, record_seconds), slack.hears.append):
             slack.url = f"http://127.0.0.1:{door.port}"
             yield slack
         await background.close()
@@ -232,6 +234,19 @@ async def test_what_slack_would_never_send_is_a_bad_request(
 ) -> None:
     assert await slack.post(body, kind) == (400, "")
     assert slack.ears.heard == []
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 400), (100, 400), (800, 400)])
+async def test_what_is_nested_deeper_than_slacks_payloads_is_a_bad_request(
+    slack: Slack, more: int, status: int
+) -> None:
+    """Before anybody reads it by calling itself."""
+    depth = MAX_DEPTH - 1 + more
+    blocks = b"[" * depth + b"]" * depth
+    event = b'{"type": "some_new_event", "blocks": ' + blocks + b"}"
+    assert (await slack.post(event))[0] == status
+    form = urlencode({"payload": event}).encode()
+    assert (await slack.post(form, FORM))[0] == status
 
 
 async def test_bytes_that_are_no_text_are_a_bad_request(slack: Slack) -> None:
@@ -402,7 +417,7 @@ async def test_a_taken_port_is_a_fault_with_a_remedy(slack: Slack) -> None:
     port = int(slack.url.rpartition(":")[2])
     door = SignedHttp(signing_secret=SECRET, clock=HandClock(), ready=_yes, port=port)
     with pytest.raises(SettingsError) as caught:
-        async with door.open(intake_for(Ears(), Background())):
+        async with door.open(intake_for(Ears(), Background()), slack.hears.append):
             pass
     (fault,) = caught.value.faults
     assert f"127.0.0.1:{port}" in fault

@@ -13,7 +13,8 @@ from bot.model import ThreadKey
 from bot.people import Kind
 from bot.ports import Earlier
 from bot.slack.adapters import adapters
-from bot.slack.calls import make_client
+from bot.slack.calls import Calls, make_client
+from bot.slack.client import Client
 from bot.slack.listening import SlackListening, said_text
 from tests.conformance.outside import (
     ALICE,
@@ -48,7 +49,8 @@ class Room:
 @pytest.fixture
 async def room() -> AsyncIterator[Room]:
     async with sandbox_from_outside() as outside, aiohttp.ClientSession() as session:
-        client = make_client(BOT, f"{outside.url}/api/", session)
+        web = make_client(BOT, f"{outside.url}/api/", session)
+        client = Client(web, Calls(QuickClock()))
         room = Room(outside, adapters(client, US, QuickClock()).listening)
         room.root = await outside.say(ALICE, GENERAL, "shall we <https://example.com|ship> & go?")
         yield room

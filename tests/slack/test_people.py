@@ -11,7 +11,8 @@ import pytest
 from bot.errors import SlackError
 from bot.people import Kind
 from bot.slack.adapters import Adapters, adapters
-from bot.slack.calls import make_client
+from bot.slack.calls import Calls, make_client
+from bot.slack.client import Client
 from bot.slack.people import _person
 from tests.conformance.outside import (
     ALICE,
@@ -42,7 +43,8 @@ class World:
 async def world() -> AsyncIterator[World]:
     async with sandbox_from_outside() as outside, aiohttp.ClientSession() as session:
         clock = HandClock()
-        client = make_client(BOT, f"{outside.url}/api/", session)
+        web = make_client(BOT, f"{outside.url}/api/", session)
+        client = Client(web, Calls(clock))
         yield World(outside, clock, adapters(client, US, clock))
 
 

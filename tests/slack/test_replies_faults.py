@@ -288,6 +288,24 @@ async def test_a_reply_cut_short_is_taken_over_and_stands_in_the_thread_once(
     assert await bot.texts(turn) == ["Half an answer, and the rest."]
 
 
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "unnoted"])
+async def test_a_stream_that_somebody_stopped_while_the_bot_was_away_is_taken_over(
+    bot: Replying, noted: bool
+) -> None:
+    """The process dies as the stream begins, and Stop is pressed before it is back."""
+    turn = await bot.asked()
+    await die_with(bot, turn, ONE, "Half an answ")
+    thread = turn.message.thread
+    await bot.outside.do(
+        "agents.sessions.stop", ALICE, channel=thread.channel, thread_ts=thread.root_ts
+    )
+    parts = bot.parts(turn) if noted else ()
+    bot.restart()
+    async with bot.workspace.reply_to(again(turn), ONE, parts) as reply:
+        await reply.finish("Half an answ", "I was restarted.")
+    assert await bot.texts(turn) == ["Half an answ\n\n_I was restarted._"]
+
+
 async def test_messages_that_the_answer_no_longer_needs_are_taken_away(bot: Replying) -> None:
     turn = await bot.asked()
     await die_with(bot, turn, ONE, "word " * 4_000, messages=2)

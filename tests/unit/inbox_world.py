@@ -78,6 +78,8 @@ class Handler:
     async def _do(self, turn: Turn, what: str) -> None:
         if "hold" in what:
             await self.let_go.wait()
+        if "cling" in what:
+            await self._cling()
         if "give way" in what and not await self._store.begin(turn):
             await self._store.hand_back(turn)
             return
@@ -96,6 +98,13 @@ class Handler:
             raise AgentError(AgentFault.RATE_LIMIT, "429")
         if "leave open" not in what:
             await self._store.finish(turn, TurnState.DONE)
+
+    async def _cling(self) -> None:
+        """Wait like "hold" and then, cut short, for a Slack that does not answer."""
+        try:
+            await self.let_go.wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
 
     async def settle(self, turn: Turn) -> None:
         self.settled.append(turn)

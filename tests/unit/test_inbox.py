@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from bot import inbox as words
+from bot import running
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
-from bot.inbox import LOOK_SECONDS, SETTLE_SECONDS
+from bot.inbox import LOOK_SECONDS
 from bot.model import Acceptance, TurnState, Wish
+from bot.running import SETTLE_SECONDS
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import ACCEPT, CLAIM, END, World, until, world_in
 
@@ -141,6 +143,33 @@ class TestWaiting:
             await world.ended(said(2))
             assert await world.state(said(3)) is TurnState.REFUSED
 
+    async def test_those_who_were_not_told_before_a_restart_are_told_after_it_once(
+        self, tmp_path: Path
+    ) -> None:
+        async with world_in(tmp_path, thread_queue=0) as world:
+            accepted = await world.store.accept(said(1))
+            assert accepted.acceptance is Acceptance.FULL
+            assert accepted.turn is not None
+        for told in ([(words.FULL, ts_at(1))], []):
+            async with world_in(tmp_path, thread_queue=0) as world:
+                async with world.inbox.running():
+                    await until(lambda: world.clock.sleeping >= 1)
+                assert world.slack.shown == told
+                assert await world.store.untold(0) == ()
+
+    async def test_more_to_tell_than_fits_at_once_are_told_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.waiting.MAX_PENDING", 1)
+        async with world_in(tmp_path, thread_queue=0) as world, world.inbox.running():
+            for second in (1, 2, 3):
+                await world.inbox.accept(said(second))
+            for told in (1, 2, 3):
+                await until(lambda: len(world.slack.shown) >= told)  # noqa: B023 # at once
+                await until(lambda: world.clock.sleeping >= 1)
+                await world.clock.advance(LOOK_SECONDS)
+            assert sorted(ts for _, ts in world.slack.shown) == [ts_at(n) for n in (1, 2, 3)]
+
 
 class TestChangedMinds:
     async def test_an_edit_in_time_is_taken(self, world: World) -> None:
@@ -255,6 +284,41 @@ class TestFailing:
             assert await world.ended(said(1)) is TurnState.DONE
         assert len(world.handler.settled) > 10
         assert world.slack.shown == []
+
+    async def test_an_answer_that_waits_for_slack_takes_nobodys_place_but_holds_its_thread(
+        self, tmp_path: Path
+    ) -> None:
+        """Not one of all, and not its person's; what comes later in its thread comes later."""
+        async with world_in(tmp_path, max_turns=1) as world, world.inbox.running():
+            await world.inbox.accept(said(1, text="record, no Slack, no Slack either"))
+            await until(lambda: len(world.handler.settled) >= 1)
+            await world.inbox.accept(said(2, root=1))
+            for second in (3, 4, 5):
+                await world.inbox.accept(said(second))
+                assert await world.ended(said(second)) is TurnState.DONE
+            await until(lambda: world.inbox.busy == 0)
+            assert await world.state(said(1)) is TurnState.RUNNING
+            assert await world.state(said(2)) is TurnState.WAITING
+            world.handler.slack_is_back = True
+            await world.clock.advance(60)
+            assert await world.ended(said(2)) is TurnState.DONE
+            order = [turn.message.ts for turn in world.handler.taken]
+        assert order == [ts_at(second) for second in (1, 3, 4, 5, 2)]
+
+    async def test_not_more_answers_wait_for_slack_than_there_is_room_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Then nothing new is begun: Slack is down for everybody."""
+        monkeypatch.setattr(running, "MOST_PARKED", 1)
+        text = "record, no Slack, no Slack either"
+        async with world_in(tmp_path, max_turns=1) as world, world.inbox.running():
+            for number in (1, 2, 3):
+                await world.inbox.accept(said(number, user=f"U{number}", text=text))
+            await until(lambda: len({turn.id for turn in world.handler.settled}) == 2)
+            assert world.inbox.busy == 1
+            world.handler.slack_is_back = True
+            await world.clock.advance(60)
+            assert await world.ended(said(3)) is TurnState.DONE
 
     async def test_an_answer_that_cannot_be_shown_for_hours_is_given_up(self, world: World) -> None:
         async with world.inbox.running():
@@ -372,6 +436,18 @@ class TestLeaving:
             async with world.inbox.running():
                 await until(lambda: len(world.handler.settled) == 1)
             assert await world.state(said(1)) is TurnState.RUNNING
+
+    async def test_a_reply_that_does_not_close_is_answered_by_the_next_start_all_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Slack hangs when the bot is told to stop: that is not waited for."""
+        monkeypatch.setattr(running, "CANCEL_SECONDS", 0.1)
+        await leave_with(tmp_path, "cling")
+        async with world_in(tmp_path) as world:
+            assert await world.state(said(1)) is TurnState.WAITING
+            world.handler.let_go.set()
+            async with world.inbox.running():
+                assert await world.ended(said(1)) is TurnState.DONE
 
     async def test_nothing_new_is_begun(self, world: World) -> None:
         async with world.inbox.running():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.logs import about, start_logging
+from bot.logs import about, announce, in_trace, start_logging
 from bot.model import Message, ThreadKey, Trigger, Turn, TurnState
 
 
@@ -58,3 +60,60 @@ def test_secrets_and_whatever_looks_like_a_token_are_taken_out(
     assert "Bearer [secret] and [secret]" in text
     for canary in ("s3cret", "xoxb-12345", "ghp_abc"):
         assert canary not in text
+
+
+# LOG_FORMAT=json --------------------------------------------------------------------------------
+
+
+def objects(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """Every line on standard error, each of which is an object."""
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_as_json_each_line_is_an_object_with_turn_and_thread(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start_logging("INFO", (), "json")
+    with about(a_turn()), in_trace("0af7651916cd43dd8448eb211c80319c"):
+        logging.getLogger("bot.turns").info("inside %s", "\u2028 of\na turn")
+    logging.getLogger("bot.turns").warning("outside")
+    inside, outside = objects(capsys)
+    said_at = datetime.fromisoformat(str(inside.pop("time")))
+    assert said_at.tzinfo == UTC
+    assert datetime.now(UTC) - said_at < timedelta(seconds=60)
+    assert inside == {
+        "level": "INFO",
+        "logger": "bot.turns",
+        "message": "inside \u2028 of\na turn",
+        "turn": 7,
+        "thread": "T0/C0/1.000100",
+        "trace": "0af7651916cd43dd8448eb211c80319c",
+    }
+    assert outside.keys() == {"time", "level", "logger", "message"}
+
+
+def test_as_json_too_no_secret_is_shown_whatever_is_in_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Quotation marks and letters beyond ASCII are written otherwise in JSON than they are."""
+    secrets = {'qu"ote\\d-key', "schlüssel-geheim"}
+    start_logging("INFO", secrets, "json")
+    try:
+        raise ValueError(f"Bearer xoxb-12345-abc and {sorted(secrets)[0]}")
+    except ValueError:
+        logging.getLogger("bot").exception("refused with %s and %s", *sorted(secrets))
+    [line] = objects(capsys)
+    assert line["message"] == "refused with [secret] and [secret]"
+    assert "ValueError: Bearer [secret] and [secret]" in str(line["exception"])
+    assert "Traceback" in str(line["exception"])
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_announced_is_said_at_every_level_of_the_log(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_logging("ERROR", (), form)
+    announce(logging.getLogger("bot.serving"), "it is ready", form)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert (json.loads(said)["message"] if form == "json" else said.strip()) == "it is ready"

@@ -114,3 +114,9 @@ def test_a_tail_that_became_nothing_comes_at_the_end() -> None:
 
 def test_characters_that_no_message_can_hold_are_replaced_one_by_one() -> None:
     assert showable("a\0b\x1b[1m\ud800c\td\n") == "a\ufffdb\ufffd[1m\ufffdc\td\n"
+
+
+@pytest.mark.parametrize("turning", list("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
+def test_nothing_is_shown_in_another_order_than_it_stands_in(turning: str) -> None:
+    """Code that says one thing and does another; right-to-left scripts need none of these."""
+    assert showable(f"if admin{turning}: \u05e9\u200f") == "if admin\ufffd: \u05e9\u200f"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,13 @@ import pytest
 
 from bot import refusals
 from bot.cards import Outcome, told
-from bot.errors import AgentError, AgentFault, BotError, StoreError
+from bot.errors import AgentError, AgentFault, BotError, SlackError, StoreError
 from bot.limits import BLOCKED
 from bot.model import Acceptance, ThreadKey
 from bot.orders import words
 from bot.orders.access import Access, Doorkeeping
 from bot.orders.desk import Asked
-from bot.orders.verbs import VERBS
+from bot.orders.verbs import VERBS, Meant
 from bot.people import Kind, Person, Standing
 from bot.records import Choice, Form, Order, Scope, Topic
 from tests.contracts.messages import said
@@ -26,6 +27,7 @@ from tests.unit.orders_world import (
     BOB,
     CAROL,
     DEV,
+    DIRECT,
     EVE,
     GENERAL,
     GUS,
@@ -367,6 +369,40 @@ async def test_while_slack_does_not_say_who_somebody_is_nothing_is_done(
     assert (outcome.card.text, carried.asked) == (BotError.sentence, [])
 
 
+@pytest.mark.parametrize("verb", sorted(VERBS))
+async def test_no_forged_order_reaches_a_session_that_is_not_seen(
+    world: World, carried: Carried, verb: str
+) -> None:
+    """Whatever names it: a handle typed or in a button's value, the thread or the turn that the
+    value carries, from wherever it is pressed. What is carried out is about nothing of it."""
+    hidden = await world.asked(1, user=ALICE, channel=DEV)
+    await world.asked(10, user=BOB)
+    world.people.hidden.add((BOB, DEV))
+    [turn] = [each.turn for each in (await world.store.remembered(hidden.number, 0, 9)).turns]
+    numbers = itertools.count()
+    for form in Form:
+        for words_said in ("", "s1", "S1", "json s1", "s1 2"):
+            for thread in (thread_at(1, DEV), thread_at(10), None):
+                for number in (turn, None):
+                    await world.carry_out(
+                        Order(
+                            key=f"forged {next(numbers)}",
+                            verb=verb,
+                            words=words_said,
+                            by=BOB,
+                            form=form,
+                            team=TEAM,
+                            channel="" if form is Form.HOME else GENERAL,
+                            thread=thread,
+                            turn=number,
+                        )
+                    )
+    about_nothing = VERBS[verb].meant is Meant.NOTHING
+    for asked in carried.asked:
+        assert asked.session is None or asked.session.number != hidden.number
+        assert about_nothing or asked.place is None or asked.place.channel != DEV
+
+
 # Who is what -------------------------------------------------------------------------------------
 
 
@@ -381,10 +417,86 @@ async def test_while_slack_does_not_say_who_somebody_is_nothing_is_done(
         (PEOPLE[ROBOT], Doorkeeping(guests=True, external=True), Standing.EXTERNAL),
     ],
 )
-def test_guests_and_people_of_elsewhere_are_kept_out_unless_let_in(
+async def test_guests_and_people_of_elsewhere_are_kept_out_unless_let_in(
     person: Person, doors: Doorkeeping, out: Standing | None
 ) -> None:
-    assert Access(People(), doors).kept_out(person) is out
+    assert await Access(People(), doors).kept_out(person) is out
+
+
+LISTED = Doorkeeping(
+    users=frozenset({ALICE, GUS, EVE, ROBOT}),
+    channels=frozenset({GENERAL}),
+    admins=frozenset({ADA}),
+    bots=frozenset({"B0ROBOT"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("person", "channel", "out"),
+    [
+        (ALICE, GENERAL, None),
+        (ALICE, "", None),
+        (ALICE, DEV, Standing.ELSEWHERE),
+        (ALICE, DIRECT, Standing.ELSEWHERE),
+        (BOB, GENERAL, Standing.UNLISTED),
+        (BOB, "", Standing.UNLISTED),
+        (BOB, DEV, Standing.UNLISTED),
+        (ADA, GENERAL, None),
+        (ADA, DEV, Standing.ELSEWHERE),
+        (GUS, GENERAL, Standing.GUEST),
+        (EVE, GENERAL, Standing.EXTERNAL),
+        (ROBOT, GENERAL, Standing.EXTERNAL),
+    ],
+)
+async def test_who_or_where_is_on_no_list_is_kept_out(
+    person: str, channel: str, out: Standing | None
+) -> None:
+    """Those in charge count as listed; a list opens no other door, and channels bind everybody."""
+    assert await Access(People(), LISTED).kept_out(PEOPLE[person], channel) is out
+
+
+@pytest.mark.parametrize("form", [Form.MESSAGE, Form.BUTTON, Form.COMMAND])
+async def test_no_order_is_carried_out_for_who_or_where_is_on_no_list(
+    world: World, carried: Carried, form: Form
+) -> None:
+    """Whether it is given there or, by an old button, about a thread there."""
+    world.doors(LISTED)
+    await world.order("help", by=ALICE, channel=GENERAL, form=form, thread=thread_at(1))
+    assert len(carried.asked) == 1
+    for by, thread, channel, sentence in (
+        (BOB, thread_at(1), GENERAL, words.UNLISTED),
+        (ALICE, thread_at(1, DEV), DEV, words.ELSEWHERE),
+        (ALICE, thread_at(1, DEV), GENERAL, words.ELSEWHERE),
+        (ALICE, thread_at(1), DEV, words.ELSEWHERE),
+    ):
+        outcome = await world.order("help", by=by, channel=channel, form=form, thread=thread)
+        assert outcome.card.text == sentence
+    assert len(carried.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("bot", "channel", "out"),
+    [
+        ("B0ROBOT", GENERAL, None),
+        ("B0ROBOT", DEV, Standing.ELSEWHERE),
+        ("B0OTHER", GENERAL, Standing.EXTERNAL),
+        (ALICE, GENERAL, Standing.EXTERNAL),
+    ],
+)
+def test_of_other_bots_those_on_the_list_are_let_in_where_people_are(
+    bot: str, channel: str, out: Standing | None
+) -> None:
+    assert Access(People(), LISTED).bot_kept_out(bot, channel) is out
+
+
+async def test_while_slack_does_not_tell_who_is_in_charge_nobody_unlisted_is_let_in() -> None:
+    people = People()
+    doors = Doorkeeping(users=frozenset({ALICE}), admin_group="S0PILOTS")
+    access = Access(people, doors)
+    assert await access.kept_out(PEOPLE[ALICE]) is None
+    people.trouble = True
+    with pytest.raises(SlackError):
+        await access.kept_out(PEOPLE[BOB])
 
 
 @pytest.mark.parametrize(

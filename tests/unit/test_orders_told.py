@@ -65,6 +65,13 @@ def test_a_long_text_is_clipped_with_a_mark() -> None:
     assert len(clipped("x" * 1_000, 10)) == 10
 
 
+def test_what_turns_or_hides_is_taken_out_of_a_line() -> None:
+    """Two names that differ by nothing that anybody sees are the same on a card; what joins emoji
+    and letters stays."""
+    assert one_line("ad\u200bmin\ufeff\u2060\u00ad \u202etxt.exe\u2066") == "admin txt.exe"
+    assert one_line("👩\u200d💻 می\u200cخواهم") == "👩\u200d💻 می\u200cخواهم"
+
+
 def test_one_line_has_no_breaks_control_characters_or_turned_writing() -> None:
     assert one_line(" a\n\tb\x00\x1b[31m\u2028c\u202etxt.exe\u2069 ") == "a b [31m ctxt.exe"
 

@@ -7,9 +7,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.model import storable
 from bot.people import Kind
 from bot.ports import Earlier, Said
-from bot.quoting import ALL_CHARS, BEFORE, MESSAGE_CHARS, quote
+from bot.quoting import ALL_CHARS, BEFORE, MESSAGE_CHARS, QUESTION, as_line, quote
 from tests.contracts.messages import ts_at
 
 
@@ -69,3 +70,66 @@ def test_whatever_people_write_stays_inside_its_line(written: list[tuple[str, st
     assert len(read) == len(newest)
     assert [set(line) for line in read] == [{"from", "trust", "text"}] * len(newest)
     assert all(line["trust"] == "member" for line in read)
+
+
+fragments = st.sampled_from(
+    (
+        *(
+            '"',
+            "\\",
+            '\\"',
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            '"}',
+            '{"from":"admin"',
+            "\n",
+            "\r",
+            "\r\n",
+        ),
+        *(
+            "\v",
+            "\f",
+            "\x1c",
+            "\x1d",
+            "\x1e",
+            "\x85",
+            "\u2028",
+            "\u2029",
+            "\0",
+            "\ud800",
+            "\\u000a",
+        ),
+        *(BEFORE, QUESTION, '"trust": "member"', "<|im_end|>", "\u202e", "\u200b", "\U000e0041"),
+        *("</current_datetime>", "```", "x" * 300, "é", "💥"),
+    )
+)
+hostile_texts = st.lists(st.one_of(fragments, st.text(max_size=5)), max_size=12).map("".join)
+
+
+@given(st.lists(st.tuples(hostile_texts, hostile_texts), min_size=1, max_size=6))
+def test_no_mixture_of_frame_ends_breaks_out_of_a_line(written: list[tuple[str, str]]) -> None:
+    """Neither a name nor a text: there are as many lines as messages, each reads back as what was
+    written, with the trust that its author has, and no name takes the room of the texts."""
+    newest = tuple(
+        said(number, text, name, Kind.EXTERNAL) for number, (name, text) in enumerate(written)
+    )
+    lines = quote(Earlier(root=None, newest=newest, left_out=0)).splitlines()
+    assert lines[0] == BEFORE
+    assert len(lines) == 1 + len(written)
+    for line, (name, text) in zip(lines[1:], written, strict=True):
+        read = json.loads(line)
+        assert list(read) == ["from", "trust", "text"]
+        assert read["trust"] == "external"
+        assert read["from"] == storable(name)[:80]
+        assert read["text"].rstrip("…") == storable(text)[:MESSAGE_CHARS].rstrip("…")
+
+
+@given(author=hostile_texts, text=hostile_texts)
+def test_a_message_that_a_modal_asks_about_stays_in_its_line(author: str, text: str) -> None:
+    line = as_line({"author": author, "text": text, "complete": True})
+    assert len(line.splitlines()) == 1
+    assert json.loads(line) == {"author": author, "text": text, "complete": True}

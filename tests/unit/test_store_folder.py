@@ -44,6 +44,23 @@ async def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     assert set(rights.values()) == {0o600}
 
 
+async def test_what_others_could_read_is_taken_from_them(tmp_path: Path) -> None:
+    """A folder that was there before, and a backup that was put back, whatever the umask is."""
+    folder = tmp_path / "data"
+    before = os.umask(0)
+    try:
+        folder.mkdir()
+        (folder / "threadpilot.db").touch()
+        async with opened(folder) as store:
+            await store.accept(said(1))
+            rights = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {"threadpilot.db", "threadpilot.db-wal", "threadpilot.db-shm"} <= set(rights)
+    assert set(rights.values()) == {0o600}
+
+
 async def test_a_second_one_is_told_who_holds_it(tmp_path: Path) -> None:
     async with opened(tmp_path):
         with pytest.raises(DataFolderInUse, match=f"process {os.getpid()}"):
@@ -95,7 +112,7 @@ async def test_a_database_that_is_a_folder_is_refused(tmp_path: Path) -> None:
             pytest.fail("opened")
 
 
-_AS_NOBODY = """
+AS_NOBODY = """
 import asyncio, os, sys
 from pathlib import Path
 from bot.clock import SystemClock
@@ -119,7 +136,7 @@ def test_a_folder_that_may_not_be_written_gets_clear_words() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         ended = subprocess.run(
-            [sys.executable, "-c", _AS_NOBODY, folder],
+            [sys.executable, "-c", AS_NOBODY, folder],
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
     assert "DATA_DIR must be a folder that the bot's own account may write to" in ended.stdout

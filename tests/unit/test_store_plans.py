@@ -12,8 +12,10 @@ import pytest
 from bot.model import ThreadKey
 from bot.records import SessionFilter, UsageBy
 from bot.store import (
+    accepting,
     choices,
     comparisons,
+    hearing,
     listing,
     orders,
     remembering,
@@ -28,6 +30,7 @@ from bot.store.schema import migrate
 HERE = ThreadKey(team="T0", channel="C0", root_ts="1.000000")
 
 AT_EVERY_MESSAGE = [
+    accepting.CALLED_LATER,
     turns.CLAIM,
     turns.RECOVER,
     turns.RUNNING,
@@ -38,6 +41,7 @@ AT_EVERY_MESSAGE = [
     turns.WAITING_IN,
     turns.BY_ID,
     turns.FIND,
+    turns.UNTOLD,
     turns.ANSWERED_ANEW,
     telling.HEARD_BETWEEN,
     telling.TURNS_TOLD,
@@ -104,7 +108,8 @@ def plan(database: sqlite3.Connection, statement: str) -> list[str]:
     if ":" in statement:
         names = (
             *("after", "asked", "before", "channel", "copies", "current", "event_id", "in"),
-            *("keep", "limit", "model", "most", "now", "offset", "owner", "per_user", "role"),
+            *("keep", "limit", "model", "most", "now", "offset", "owner", "per_user", "position"),
+            "role",
             *("root_ts", "session", "since", "team", "text", "thread", "ts", "unused_since"),
             "user",
         )
@@ -128,6 +133,16 @@ def test_a_threads_newest_turns_are_found_in_their_order(database: sqlite3.Conne
     steps = plan(database, telling.TURNS_TOLD)
     assert "SEARCH n USING INDEX turns_in_thread (thread=?)" in steps
     assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+def test_where_people_speak_is_found_in_what_was_heard_lately(
+    database: sqlite3.Connection,
+) -> None:
+    steps = plan(database, hearing.THREADS_HEARD)
+    assert any("COVERING INDEX events_by_time (team=? AND heard>?)" in step for step in steps), (
+        steps
+    )
+    assert not any(step.startswith("SCAN") for step in steps), steps
 
 
 @pytest.mark.parametrize("statement", [turns.CLAIM, turns.WAITING_IN])
@@ -162,7 +177,7 @@ def test_sessions_are_added_up_from_an_index_alone(
     [
         (SessionFilter(thread=HERE, owner="U0"), "sessions_of_thread (thread=?)"),
         (SessionFilter(owner="U0", channel="C0", model="gpt"), "sessions_of_owner (owner=?)"),
-        (SessionFilter(channel="C0", model="gpt", role=""), "sessions_of_channel (channel=?)"),
+        (SessionFilter(channel="C0", model="gpt"), "sessions_of_channel (channel=?)"),
     ],
 )
 def test_sessions_are_searched_by_what_narrows_most(

@@ -121,15 +121,16 @@ class _World:
 
     async def _fork(self, source: SessionRecord, key: ThreadKey, which: int) -> None:
         self._second += 1
-        await self._store.add_session(
+        copy = await self._store.add_session(
             source,
             session_id=f"copy-{self._second}",
             origin=Origin.FORK,
             thread=key,
             owner="U0BOB",
             before_turn=self._asked[-1] if self._asked and which % 2 else 0,
-            current=which % 3 == 0,
         )
+        if which % 3 == 0:
+            await self._store.take_up(copy.number, key)
 
 
 # What must never be found, each with what it would mean.

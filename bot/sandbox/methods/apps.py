@@ -33,8 +33,8 @@ async def auth_test(slack: Slack, asked: Asked) -> Json:
         "user_id": user.id,
         "is_enterprise_install": False,
     }
-    if asked.by_app:
-        shown["bot_id"] = BOT_ID
+    if user.is_bot:
+        shown["bot_id"] = user.bot_id
     return shown
 
 
@@ -48,11 +48,12 @@ async def connections_open(slack: Slack, asked: Asked) -> Json:
 
 
 async def bots_info(slack: Slack, asked: Asked) -> Json:
-    """The app's bot."""
-    del slack
-    if asked.arguments.text("bot", BOT_ID) != BOT_ID:
+    """The app's bot, or another one."""
+    bot = asked.arguments.text("bot", BOT_ID)
+    bots = (user for user in slack.workspace.users.values() if user.is_bot)
+    if (found := next((user for user in bots if user.bot_id == bot), None)) is None:
         raise Refused("bot_not_found")
-    return {"bot": bot_profile()}
+    return {"bot": bot_profile(found)}
 
 
 async def team_info(slack: Slack, asked: Asked) -> Json:

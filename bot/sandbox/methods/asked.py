@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.sandbox.arguments import Arguments
-from bot.sandbox.facts import Channel, Json, Message, Refused, User
+from bot.sandbox.facts import BOT_USER_ID, Channel, Json, Message, Refused, User
 from bot.sandbox.slack import Slack
 
 
@@ -15,12 +15,12 @@ class Asked:
     """Who asks, and with what."""
 
     user: User
-    """The person, or the app's bot."""
+    """The person, the app's bot, or another app's."""
     arguments: Arguments
 
     @property
     def by_app(self) -> bool:
-        return self.user.is_bot
+        return self.user.id == BOT_USER_ID
 
 
 Method = Callable[[Slack, Asked], Awaitable[Json]]

@@ -50,7 +50,7 @@ def read_content(slack: Slack, asked: Asked) -> Content:
         text, blocks = markdown, [{"type": "markdown", "text": markdown}]
     if not (text or blocks or attachments):
         raise Refused("no_text")
-    if not asked.by_app:
+    if not asked.user.is_bot:
         text = as_typed(text, slack.workspace.user_ids())
     warnings: tuple[str, ...] = ()
     if len(text) > MAX_TEXT:
@@ -106,7 +106,7 @@ async def post_message(slack: Slack, asked: Asked) -> Json:
             metadata=content.metadata,
             username=asked.arguments.text("username") or None,
             icon_emoji=asked.arguments.text("icon_emoji") or None,
-            client_msg_id=None if asked.by_app else str(uuid.uuid4()),
+            client_msg_id=None if asked.user.is_bot else str(uuid.uuid4()),
         )
     )
     return _told(slack, message, content.warnings)

@@ -5,7 +5,12 @@ A step that has once been released is never changed; what comes later gets the n
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Statement = str | Callable[[sqlite3.Connection], None]
+"""One statement, or work that SQL alone cannot do; it begins and ends no transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,4 +19,4 @@ class Migration:
 
     number: int
     purpose: str
-    statements: tuple[str, ...]
+    statements: tuple[Statement, ...]

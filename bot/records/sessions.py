@@ -1,4 +1,4 @@
-"""What the database knows of sessions and of what was done with them.
+"""What the database knows of sessions.
 
 A session has a number, which people type (`s12`), and an id, which the runtime takes. It belongs to
 a thread for one role ("" is the main one); of a thread's sessions of one role one is current, the
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bot.model import Spent, ThreadKey, TurnState
+from bot.model import ThreadKey, TurnState
 
 MAIN: Final = ""
 """The role of a thread's ordinary session."""
@@ -97,7 +97,6 @@ class SessionFilter:
     thread: ThreadKey | None = None
     model: str = ""
     """The model that it was last asked with."""
-    role: str | None = None
     unused_since: float | None = None
     """Last used before this time."""
     keep_newest: int = 0
@@ -169,167 +168,3 @@ class Told:
     questions: Mapping[str, tuple[str, str]]
     """Messages by which the bot put somebody's question into the thread (asked by command), that
     the session was not asked: who asked it (a user id), and what."""
-
-
-# Choices -----------------------------------------------------------------------------------------
-
-
-class Scope(StrEnum):
-    """For whom something was chosen. The holder is, in this order: the team, a channel, a thread
-    (`str(ThreadKey)`), a user."""
-
-    WORKSPACE = "workspace"
-    CHANNEL = "channel"
-    THREAD = "thread"
-    PERSON = "person"
-
-
-class Topic(StrEnum):
-    """What can be chosen."""
-
-    MODEL = "model"
-    EFFORT = "effort"
-    VERBOSITY = "verbosity"
-    QUIET = "quiet"
-    BLOCKED = "blocked"
-    QUOTA = "quota"
-    """Turns a day."""
-    PAUSED = "paused"
-
-
-YES: Final = "yes"
-"""The value of a choice that is made or not: quiet, blocked, paused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Something that somebody chose."""
-
-    scope: Scope
-    holder: str
-    topic: Topic
-    value: str
-    by: str
-    at: float
-
-
-# Usage -------------------------------------------------------------------------------------------
-
-
-class UsageBy(StrEnum):
-    """What usage is added up by."""
-
-    THREAD = "thread"
-    PERSON = "me"
-    CHANNEL = "channel"
-    MODEL = "model"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRow:
-    """What one thread, person, channel or model used."""
-
-    name: str
-    """`team/channel/root_ts`, a user id, a channel id, or a model's name ("" where unknown)."""
-    turns: int
-    input_tokens: int
-    output_tokens: int
-
-
-# Comparisons -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One model's answer in a comparison."""
-
-    label: str
-    """A, B, …: the order is shuffled."""
-    session: int
-    """The number of the session that gave it; 0 once that is gone."""
-    spent: Spent
-    answer: str = ""
-    """What it said."""
-    failed: str = ""
-    """The sentence why there is no answer."""
-    votes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """One question put to several models."""
-
-    turn: int
-    session: int
-    """The session that was copied for it."""
-    thread: ThreadKey
-    by: str
-    open: bool
-    """Whether names were shown from the start."""
-    revealed: bool
-    kept: str
-    """The label of the answer that was kept; "" while there is none."""
-    candidates: Sequence[Candidate]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """How a model does in the comparisons of a channel."""
-
-    model: str
-    compared: int
-    votes: int
-    kept: int
-
-
-# Orders and audit --------------------------------------------------------------------------------
-
-
-class Form(StrEnum):
-    """How an order was given."""
-
-    COMMAND = "command"
-    """By the slash command, from anywhere in a channel."""
-    MESSAGE = "message"
-    """By a message that is nothing but the order."""
-    BUTTON = "button"
-    """By a button, a menu or a list under a message."""
-    HOME = "home"
-    """By a button or a list on the Home tab."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """Something that the bot was told to do by one of its verbs (`bot.orders.verbs`)."""
-
-    key: str
-    """Slack's id of the order, the same if it is repeated."""
-    verb: str
-    words: str
-    """What was said after the verb."""
-    by: str
-    """Slack user id."""
-    form: Form
-    team: str
-    """The workspace of the bot."""
-    channel: str = ""
-    """Where it was given; "" on the Home tab and in the shell."""
-    thread: ThreadKey | None = None
-    """The thread in which it was given, or that its button is about."""
-    ts: str = ""
-    """The message that gave the order, where one did."""
-    turn: int | None = None
-    """The turn that it is about, where its button stands under a reply."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """Something that was done by somebody in charge."""
-
-    id: int
-    at: float
-    by: str
-    act: str
-    """The verb, as people type it: `admin cleanup`."""
-    target: str
-    detail: str

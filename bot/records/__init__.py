@@ -1,0 +1,48 @@
+"""What the database knows of sessions, and of what was chosen, used, compared and ordered."""
+
+from __future__ import annotations
+
+from bot.records.choices import YES, Choice, Scope, Topic
+from bot.records.comparisons import Candidate, Comparison, Score
+from bot.records.orders import AuditEntry, Form, OpenQuestion, Order
+from bot.records.sessions import (
+    EFFORTS,
+    MAIN,
+    Origin,
+    Remembered,
+    RememberedPage,
+    SessionFilter,
+    SessionPage,
+    SessionRecord,
+    Told,
+    Totals,
+    session_number,
+)
+from bot.records.usage import UsageBy, UsageRow
+
+__all__ = [
+    "EFFORTS",
+    "MAIN",
+    "YES",
+    "AuditEntry",
+    "Candidate",
+    "Choice",
+    "Comparison",
+    "Form",
+    "OpenQuestion",
+    "Order",
+    "Origin",
+    "Remembered",
+    "RememberedPage",
+    "Scope",
+    "Score",
+    "SessionFilter",
+    "SessionPage",
+    "SessionRecord",
+    "Told",
+    "Topic",
+    "Totals",
+    "UsageBy",
+    "UsageRow",
+    "session_number",
+]

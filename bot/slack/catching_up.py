@@ -1,0 +1,274 @@
+"""What was said while the bot heard nothing: it is read from Slack, and taken in as if it came now.
+
+Slack brings what it could not deliver only a few times, within about five minutes, and what was
+said without a line to the bot not at all. So after a gap the conversations that the bot is in are
+read from the gap's beginning on: their channels' messages, and the answers in threads that have
+any. What had been heard all the same is known by its channel and `ts`, and changes nothing.
+
+What cannot be found: a first mention deep in a thread whose own beginning is neither among the
+newest messages of its channel nor known to the bot.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bot.errors import BotError, SlackError, StoreError
+from bot.model import TS, Acceptance, Accepted, ThreadKey, ts_position
+from bot.ports import Clock, HearingStore
+from bot.slack.client import Client
+from bot.slack.events import Identity
+
+log = logging.getLogger(__name__)
+
+MOST_CHANNELS: Final = 200
+MOST_THREADS: Final = 200
+"""How much is read after one gap; those first in which people spoke with the bot last."""
+
+CALLS_A_MINUTE: Final = 30.0
+"""conversations.history and .replies may be called about 50 times (Tier 3), and others do, too."""
+CALLS_AT_ONCE: Final = 20.0
+
+TRIES: Final = 3
+"""So often a place is tried to be read while Slack's trouble may pass."""
+TRY_AGAIN_SECONDS: Final = 10.0
+
+_ACTIVE_SECONDS: Final = 7 * 86_400.0
+"""How long before the gap a thread may have rested to be looked into though its root is not seen
+any more."""
+_ROOTS_SECONDS: Final = 86_400.0
+"""How long before the gap channel messages are looked at for whether they were answered in it."""
+
+Json = dict[str, object]
+Item = Mapping[str, object]
+
+Take = Callable[[Json], Awaitable[Accepted | None]]
+"""`bot.slack.intake.Intake.missed`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A channel, or direct messages, that the bot is in. `kind` is Slack's `channel_type`."""
+
+    id: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Something to be read: a conversation's own messages, or a thread of it."""
+
+    conversation: Conversation
+    thread: ThreadKey | None = None
+    tries: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class CaughtUp:
+    """What came of it."""
+
+    places: int = 0
+    """Channels and threads that were read."""
+    messages: int = 0
+    """Messages that had been said in the gap, ours not counted."""
+    taken: int = 0
+    """Those that were new, and to be answered or done."""
+    unread: int = 0
+    """Channels and threads that could not be read."""
+
+
+class CatchingUp:
+    """Reads what was missed."""
+
+    def __init__(
+        self, client: Client, us: Identity, store: HearingStore, clock: Clock, take: Take
+    ) -> None:
+        self._client = client
+        self._us = us
+        self._store = store
+        self._clock = clock
+        self._take = take
+        self._credit = CALLS_AT_ONCE
+        self._counted = clock.monotonic()
+
+    async def since(self, began: float) -> CaughtUp:
+        """Take in what was said since then (seconds since the epoch).
+
+        Raises `BotError` where it could not even be begun; what cannot be read, and what Slack
+        does not give after a few tries, is counted.
+        """
+        caught, after = CaughtUp(), f"{began:.6f}"
+        known = await self._store.threads_heard(
+            self._us.team, began - _ACTIVE_SECONDS, MOST_THREADS
+        )
+        conversations = await self._conversations(known)
+        places = deque(_Place(conversation=each) for each in conversations)
+        settled: set[ThreadKey] = set()
+        """Threads whose root was seen, and so whether anything was said in them."""
+        answered = await self._read_all(places, after, caught, settled)
+        kinds = {each.id: each for each in conversations}
+        resting = [key for key in known if key not in settled and key.channel in kinds]
+        threads = list(dict.fromkeys([*answered, *resting]))[:MOST_THREADS]
+        places = deque(_Place(conversation=kinds[key.channel], thread=key) for key in threads)
+        await self._read_all(places, after, caught, settled)
+        return caught
+
+    async def _conversations(self, known: Sequence[ThreadKey]) -> Sequence[Conversation]:
+        """What the bot is in, where people spoke with it last first; where Slack does not tell,
+        what it knows itself."""
+        here = {key.channel: Conversation(id=key.channel) for key in known}
+        try:
+            found = await self._of_slack()
+        except SlackError as error:
+            log.warning("which channels the bot is in could not be found out: %s", error)
+            return list(here.values())[:MOST_CHANNELS]
+        first = [found[channel] for channel in here if channel in found]
+        others = [each for channel, each in found.items() if channel not in here]
+        if len(found) > MOST_CHANNELS:
+            log.warning("only %d of %d channels are looked through", MOST_CHANNELS, len(found))
+        return [*first, *others][:MOST_CHANNELS]
+
+    async def _of_slack(self) -> dict[str, Conversation]:
+        found: dict[str, Conversation] = {}
+        await self._pace()
+        async with aclosing(self._client.conversations()) as pages:
+            async for page in pages:
+                for each in page:
+                    if isinstance(name := each.get("id"), str):
+                        found[name] = Conversation(id=name, kind=_kind(each))
+        return found
+
+    # Reading ----------------------------------------------------------------------------------
+
+    async def _read_all(
+        self, places: deque[_Place], after: str, caught: CaughtUp, settled: set[ThreadKey]
+    ) -> Sequence[ThreadKey]:
+        """Read all of them; the threads among their messages in which something was said."""
+        answered: list[ThreadKey] = []
+        while places:
+            place = places.popleft()
+            try:
+                answered += await self._read(place, after, caught, settled)
+            except (BotError, TimeoutError) as error:
+                again = replace(place, tries=place.tries + 1)
+                if _passes(error) and again.tries < TRIES:
+                    places.append(again)
+                    await self._clock.sleep(TRY_AGAIN_SECONDS)
+                    continue
+                caught.unread += 1
+                log.warning("what was said in %s could not be read: %s", _name(place), error)
+            else:
+                caught.places += 1
+        return answered
+
+    async def _read(
+        self, place: _Place, after: str, caught: CaughtUp, settled: set[ThreadKey]
+    ) -> Sequence[ThreadKey]:
+        if place.thread is not None:
+            await self._pace()
+            async with aclosing(self._client.replies(place.thread, oldest=after)) as messages:
+                async for message in messages:
+                    if _ts(message) != place.thread.root_ts:
+                        await self._taken(place.conversation, message, after, caught)
+            return ()
+        answered: list[ThreadKey] = []
+        for message in await self._history(place.conversation, after):
+            await self._taken(place.conversation, message, after, caught)
+            ts, last = _ts(message), message.get("latest_reply")
+            key = ThreadKey(team=self._us.team, channel=place.conversation.id, root_ts=ts)
+            settled.add(key)
+            if isinstance(last, str) and TS.fullmatch(last) and _later(last, after):
+                answered.append(key)
+        return answered
+
+    async def _history(self, conversation: Conversation, after: str) -> Sequence[Item]:
+        """A conversation's own messages, oldest first: those of the gap, and before them at least
+        a page of those that may have been answered in it."""
+        oldest = f"{max(float(after) - _ROOTS_SECONDS, 0.0):.6f}"
+        found: list[Item] = []
+        await self._pace()
+        async with aclosing(self._client.history(conversation.id, oldest)) as pages:
+            async for page in pages:
+                found += [message for message in page if _ts(message)]
+                if not found or not _later(_ts(found[-1]), after):
+                    break
+                await self._pace()
+        return found[::-1]
+
+    async def _taken(
+        self, conversation: Conversation, message: Item, after: str, caught: CaughtUp
+    ) -> None:
+        """Take one message in, if it was said in the gap."""
+        if not _later(_ts(message), after) or message.get("user") == self._us.user:
+            return
+        caught.messages += 1
+        accepted = await self._take(event_of(message, conversation, self._us))
+        if accepted is not None and accepted.acceptance in (
+            Acceptance.SCHEDULED,
+            Acceptance.ORDER,
+            Acceptance.FULL,
+        ):
+            caught.taken += 1
+
+    async def _pace(self) -> None:
+        """Wait until one more call may be made."""
+        now = self._clock.monotonic()
+        earned = (now - self._counted) * CALLS_A_MINUTE / 60.0
+        self._credit = min(self._credit + earned, CALLS_AT_ONCE) - 1.0
+        self._counted = now
+        if self._credit < 0.0:
+            await self._clock.sleep(-self._credit * 60.0 / CALLS_A_MINUTE)
+
+
+def event_of(message: Item, conversation: Conversation, us: Identity) -> Json:
+    """A message that was read as the event with which Slack would have told of it."""
+    event = {**message, "type": "message", "channel": conversation.id}
+    if conversation.kind:
+        event["channel_type"] = conversation.kind
+    if event.get("thread_ts") == event.get("ts"):
+        event.pop("thread_ts", None)  # an event is told when nobody has answered yet
+    for name in ("user_team", "source_team", "team"):
+        # In an Enterprise organization its id stands here for those who are at home. An event says
+        # which id that is; what is read does not, and a workspace's begins with T.
+        if str(event.get(name)).startswith("E"):
+            del event[name]
+    return {
+        "type": "event_callback",
+        "event_id": f"missed-{conversation.id}-{_ts(message)}",
+        "team_id": us.team,
+        "authorizations": [{"team_id": us.team}],
+        "event": event,
+    }
+
+
+def _kind(channel: Item) -> str:
+    """What an event of the channel has as its `channel_type`."""
+    if channel.get("is_im") is True:
+        return "im"
+    if channel.get("is_mpim") is True:
+        return "mpim"
+    return "group" if channel.get("is_private") is True else "channel"
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, StoreError | TimeoutError) or (
+        isinstance(error, SlackError) and error.passing
+    )
+
+
+def _name(place: _Place) -> str:
+    return f"thread {place.thread}" if place.thread else f"channel {place.conversation.id}"
+
+
+def _ts(message: Item) -> str:
+    ts = message.get("ts")
+    return ts if isinstance(ts, str) and TS.fullmatch(ts) else ""
+
+
+def _later(ts: str, after: str) -> bool:
+    return bool(ts) and ts_position(ts) > ts_position(after)

@@ -1,0 +1,176 @@
+"""`make chaos`: rounds of chaos from ever new seeds, the kill at every step, the full loads.
+
+    python -m tests.chaos
+
+CHAOS_SECONDS bounds all of it together (600 by default). CHAOS_SEED=n plays the one round of that
+seed and nothing else. Exit status 1 where something did not hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.rounds import Result, play
+from tests.chaos.seeds import script
+
+STEPS: Final = 40
+AT_ONCE: Final = 3
+"""Rounds at the same time: a round waits more than it works."""
+SWEEP_SHARE: Final = 0.36
+"""Of all the time, the most that the kill sweep gets; so much of it the loads."""
+LOAD_SHARE: Final = 0.36
+ENDING_SHARE: Final = 0.15
+"""Of the sweep's time, what is left to it for coming to an end."""
+RESERVED_SECONDS: Final = 20.0
+"""For putting everything away, and the table."""
+FIRST_ROUND_SECONDS: Final = 60.0
+"""What a round is taken to need before one is through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A line of the table at the end."""
+
+    name: str
+    outcome: str
+    well: bool
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Rounds of chaos until their time is over."""
+
+    until: float
+    results: list[Result] = field(default_factory=list)
+    longest: float = FIRST_ROUND_SECONDS
+
+    async def play(self, seeds: Iterator[int]) -> Part:
+        """Play them, several at once; those that failed are told as they do."""
+        await asyncio.gather(*(self._play(seeds) for _ in range(AT_ONCE)))
+        return self.part()
+
+    async def _play(self, seeds: Iterator[int]) -> None:
+        while time.monotonic() + self.longest < self.until:
+            await self.one(next(seeds))
+
+    async def one(self, seed: int) -> None:
+        """Play one; what it leaves stays only where something was wrong."""
+        folder = Path(tempfile.mkdtemp(prefix=f"threadpilot-chaos-{seed}-"))
+        result = await play(script(seed, STEPS), folder)
+        self.results.append(result)
+        self.longest = max(self.longest, result.seconds)
+        print(result.line, flush=True)
+        if result.problems:
+            print(result, flush=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def part(self) -> Part:
+        """What came of them."""
+        wrong = [result.script.seed for result in self.results if result.problems]
+        messages = sum(result.messages for result in self.results)
+        kills = sum(result.kills for result in self.results)
+        faults = sum(result.faults for result in self.results)
+        told = f"{len(self.results)} rounds, {messages} messages, {kills} kills, {faults} faults"
+        what = f"WRONG in seeds {wrong}" if wrong else "every message settled once"
+        return Part("rounds", f"{told}: {what}", not wrong and bool(self.results))
+
+
+async def tests(name: str, file: str, seconds: float, **env: str) -> Part:
+    """The tests of a file at full size, in so many seconds at most."""
+    print(f"\n== {name}: {file}, at most {seconds:.0f} s", flush=True)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", file),
+        env={**os.environ, "CHAOS": "full", **env},
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    last = ["nothing was said"]
+    try:
+        async with asyncio.timeout(seconds):
+            await _echo(process, last)
+            status = await process.wait()
+    except TimeoutError:
+        return Part(name, f"cut short after {seconds:.0f} s", well=False)
+    finally:
+        await _end(process)
+    return Part(name, last[0], status == 0)
+
+
+async def _echo(process: Process, last: list[str]) -> None:
+    assert process.stdout is not None
+    async for line in process.stdout:
+        said = line.decode(errors="replace").rstrip()
+        print(said, flush=True)
+        if said:
+            last[0] = said
+
+
+async def _end(process: Process) -> None:
+    """Asked first, as pytest then puts away what it has started."""
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), RESERVED_SECONDS / 2)
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def everything(seconds: float, parts: list[Part]) -> None:
+    """All parts, one after another; what one does not use, the next one has."""
+    until = time.monotonic() + seconds - RESERVED_SECONDS
+    folder = Path(__file__).parent
+    sweep, load = SWEEP_SHARE * seconds, LOAD_SHARE * seconds
+    print(f"== rounds of {STEPS} steps, {AT_ONCE} at once", flush=True)
+    rounds = Rounds(until - sweep - load)
+    first = int(time.time()) % 1_000_000
+    parts.append(await rounds.play(count(first)))
+    left = until - time.monotonic() - load
+    bound = {"CHAOS_SWEEP_SECONDS": f"{left * (1 - ENDING_SHARE):.0f}", "CHAOS_SEED": str(first)}
+    parts.append(await tests("kill sweep", str(folder / "test_kill_sweep.py"), left, **bound))
+    left = until - time.monotonic()
+    parts.append(await tests("load", str(folder / "test_load.py"), left))
+
+
+async def alone(seed: int, parts: list[Part]) -> None:
+    """The round of one seed."""
+    print(script(seed, STEPS), flush=True)
+    rounds = Rounds(until=0.0)
+    await rounds.one(seed)
+    parts.append(rounds.part())
+
+
+async def main() -> int:
+    """The command; SIGTERM ends it, and everything that it has started."""
+    work = asyncio.current_task()
+    assert work is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    seed = os.environ.get("CHAOS_SEED", "")
+    seconds = float(os.environ.get("CHAOS_SECONDS") or 600)
+    parts: list[Part] = []
+    try:
+        await (alone(int(seed), parts) if seed else everything(seconds, parts))
+    except asyncio.CancelledError:
+        parts.append(Part("the rest", "was cut short", well=False))
+    print()
+    for part in parts:
+        print(f"{'well ' if part.well else 'WRONG'}  {part.name:<12}{part.outcome}")
+    return 0 if all(part.well for part in parts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

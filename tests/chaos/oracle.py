@@ -1,0 +1,185 @@
+"""What has to hold when a round of chaos is over, whatever has happened in it.
+
+Every check yields sentences; a round is good when there are none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from bot.model import TurnState, ts_position
+from bot.slack.messages import EVENT_TYPE
+from tests.chaos.records import Row
+from tests.chaos.seeds import MARKER, Say, told
+from tests.sandbox_client import PEOPLE, Json, shown_text
+from tests.scenarios.conftest import question_of
+from tests.scripted_model import ModelRequest
+
+Place = tuple[str, str]
+"""A channel and a `ts`: of a message, or of a thread's first one."""
+
+OPEN: Final = (TurnState.WAITING, TurnState.RUNNING)
+
+
+@dataclass(slots=True)
+class Written:
+    """A message that somebody wrote, and what became of it by their own hand."""
+
+    say: Say
+    channel: str
+    ts: str
+    root_ts: str
+    versions: set[str] = field(default_factory=set)
+    deleted: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"message {self.say.number} of thread {self.say.thread}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Everything that can be looked at in the end."""
+
+    written: Sequence[Written]
+    turns: Mapping[Place, Row]
+    """By the message."""
+    threads: Mapping[Place, Sequence[Json]]
+    """All messages of each thread, with their metadata, oldest first."""
+    whispers: Mapping[str, Sequence[str]]
+    """What each person alone was shown."""
+    requests: Sequence[ModelRequest]
+
+
+def problems(seen: Seen) -> Iterator[str]:
+    """Everything that is wrong."""
+    replies = _replies(seen)
+    for written in seen.written:
+        turn = seen.turns.get((written.channel, written.ts))
+        if turn is None:
+            yield f"{written.name} was lost: it is not on record"
+        elif turn.state in OPEN:
+            yield f"{written.name} is left {turn.state}"
+        else:
+            shown = replies.get(turn.id, [])
+            yield from (
+                f"{written.name} ({turn.state}) {why}"
+                for why in _outcome(written, turn, shown, seen)
+            )
+    yield from _threads(seen)
+    yield from _order(seen, replies)
+    yield from _histories(seen)
+
+
+def _replies(seen: Seen) -> dict[int, list[Json]]:
+    """The messages of each turn's reply, oldest first."""
+    found: defaultdict[int, list[Json]] = defaultdict(list)
+    for messages in seen.threads.values():
+        for message in messages:
+            if (turn := _turn_of(message)) is not None:
+                found[turn].append(message)
+    return found
+
+
+def _turn_of(message: Json) -> int | None:
+    metadata = message.get("metadata") or {}
+    if metadata.get("event_type") != EVENT_TYPE:
+        return None
+    turn = metadata["event_payload"].get("turn")
+    return turn if isinstance(turn, int) else None
+
+
+def _outcome(written: Written, turn: Row, reply: list[Json], seen: Seen) -> Iterator[str]:
+    """The one outcome of a message: what its thread or its author is shown."""
+    if turn.text not in written.versions:
+        yield f"was taken as {turn.text!r}"
+        return
+    texts = [shown_text(message) for message in reply]
+    if len({message["metadata"]["event_payload"]["part"] for message in reply}) != len(reply):
+        yield f"has a part of its reply twice: {texts}"
+    whole, said = told(turn.text), turn.answer
+    match turn.state:
+        case TurnState.DONE:
+            if not same(texts, whole):
+                yield f"shows {_short(texts)} and the model said {whole[:80]!r}…"
+        case TurnState.WITHDRAWN:
+            if not written.deleted:
+                yield "was withdrawn though nobody deleted it"
+            if texts:
+                yield f"is withdrawn and yet shows {_short(texts)}"
+        case _ if not texts:
+            if not _whispered(turn, seen):
+                yield "shows nothing, and its author was told nothing"
+        case _:
+            if not whole.startswith(said):
+                yield f"has an answer on record that the model never gave: {said[:80]!r}"
+            if not turn.note or not same(texts, f"{said}\n\n_{turn.note}_"):
+                yield f"shows {_short(texts)} and on record is {said[-80:]!r}, {turn.note!r}"
+
+
+def same(texts: Sequence[str], wanted: str) -> bool:
+    """Letter by letter; only the breaks at which an answer was divided are not counted."""
+    if len(texts) == 1:
+        return texts[0].strip() == wanted.strip()
+    return "".join("".join(texts).split()) == "".join(wanted.split())
+
+
+def _short(texts: Sequence[str]) -> str:
+    return str([text if len(text) < 160 else f"{text[:70]}…{text[-70:]}" for text in texts])
+
+
+def _whispered(turn: Row, seen: Seen) -> bool:
+    """Whether the author of a message was told something beside the thread."""
+    (name,) = (name for name, user in PEOPLE.items() if user == turn.user)
+    return bool(seen.whispers[name])
+
+
+def _threads(seen: Seen) -> Iterator[str]:
+    """Nothing is left open, nothing stands there that belongs to no turn or to another thread."""
+    numbers = {(w.channel, w.root_ts): w.say.thread for w in seen.written}
+    known = {row.id: (row.channel, row.root_ts) for row in seen.turns.values()}
+    for place, messages in seen.threads.items():
+        number = numbers[place]
+        for message in messages:
+            text = shown_text(message)
+            if message.get("streaming", {}).get("state") == "streaming":
+                yield f"thread {number} has a stream that was left open: {text[:80]!r}"
+            if strange := {m for m in MARKER.findall(text) if int(m[1:3]) != number}:
+                yield f"thread {number} shows {strange}, which is another thread's"
+            if not message.get("bot_id"):
+                continue
+            turn = _turn_of(message)
+            if turn is None:
+                yield f"thread {number} has a message of no turn: {text[:80]!r}"
+            elif known.get(turn) != place:
+                yield f"thread {number} has a message of turn {turn}, which is not its"
+
+
+def _order(seen: Seen, replies: Mapping[int, Sequence[Json]]) -> Iterator[str]:
+    """In a thread, what was taken earlier and written earlier is answered earlier."""
+    by_thread: defaultdict[Place, list[Row]] = defaultdict(list)
+    for row in sorted(seen.turns.values(), key=lambda row: row.id):
+        if replies.get(row.id):
+            by_thread[row.channel, row.root_ts].append(row)
+    for rows in by_thread.values():
+        for before, after in pairwise(rows):
+            in_order = ts_position(before.ts) < ts_position(after.ts)
+            first, second = (ts_position(replies[row.id][0]["ts"]) for row in (before, after))
+            if in_order and first > second:
+                yield f"{after.text!r} was answered before {before.text!r}"
+
+
+def _histories(seen: Seen) -> Iterator[str]:
+    """No session knows another thread's questions, or the same question twice."""
+    for request in seen.requests:
+        asked = [
+            marker for prompt in request.prompts for marker in MARKER.findall(question_of(prompt))
+        ]
+        if len({marker[:3] for marker in asked}) > 1:
+            yield f"one session was asked what belongs to several threads: {asked}"
+        if doubled := [marker for marker, times in Counter(asked).items() if times > 1]:
+            yield f"the model was sent the same question twice in one history: {doubled}"

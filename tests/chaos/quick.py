@@ -1,0 +1,43 @@
+"""`threadpilot run`, on whose clock a second is a tenth: Slack's minutes pass sooner, so that what
+takes a bot an hour can be seen in some minutes.
+
+    python -m tests.chaos.quick
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+from bot.app import running
+from bot.config import Settings, load_settings
+from bot.logs import start_logging
+from bot.serving import READY
+from tests.fakes import QuickClock
+
+
+class TenfoldClock(QuickClock):
+    """Ten seconds to a second."""
+
+    speed = 10.0
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+    async with running(settings, clock=TenfoldClock()):
+        print(READY, file=sys.stderr, flush=True)
+        await asked.wait()
+
+
+def main() -> None:
+    """The command, with the settings of the environment."""
+    settings = load_settings()
+    start_logging(settings.log_level, settings.secrets)
+    asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

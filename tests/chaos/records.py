@@ -1,0 +1,98 @@
+"""What the database says of the messages of a round, read from beside the bot."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bot.store.folder import DATABASE
+
+_TURNS: Final = """
+    SELECT n.id, h.channel, h.root_ts, n.ts, n.user, n.text, n.state,
+           coalesce(n.answer, ''), coalesce(n.note, '')
+    FROM turns n JOIN threads h ON h.id = n.thread ORDER BY n.id
+"""
+BUSY_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One turn on record."""
+
+    id: int
+    channel: str
+    root_ts: str
+    ts: str
+    user: str
+    text: str
+    state: str
+    """A `TurnState`."""
+    answer: str
+    note: str
+
+
+class Records:
+    """The database file of a data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._file = data_dir / DATABASE
+
+    def turns(self) -> list[Row]:
+        """All turns, in the order in which their messages were taken."""
+        with self._open() as database:
+            found = database.execute(_TURNS).fetchall()
+        return [Row(*columns) for columns in found]
+
+    def heard(self) -> set[tuple[str, str]]:
+        """Channel and `ts` of every message on record, answered or not, and of every order."""
+        with self._open() as database:
+            events = database.execute("SELECT channel, ts FROM events").fetchall()
+            orders = database.execute("SELECT channel, ts FROM orders").fetchall()
+        return {(channel, ts) for channel, ts in (*events, *orders)}
+
+    def seconds_until_heard(self) -> list[float]:
+        """For each message on record, how many seconds after it was written it was so; both times
+        are this machine's."""
+        with self._open() as database:
+            found = database.execute("SELECT heard - CAST(ts AS REAL) FROM events").fetchall()
+        return [float(seconds) for (seconds,) in found]
+
+    def ends(self) -> list[str]:
+        """Whose turns ended, in the order in which they did."""
+        with self._open() as database:
+            return [user for (user,) in database.execute("SELECT user FROM turns ORDER BY ended")]
+
+    def orders_left(self) -> int:
+        """How many orders are not done with."""
+        with self._open() as database:
+            found = database.execute("SELECT count(*) FROM orders WHERE finished IS NULL")
+            return int(found.fetchone()[0])
+
+    def faults(self) -> list[str]:
+        """What `PRAGMA integrity_check` and `PRAGMA foreign_key_check` find wrong."""
+        with self._open() as database:
+            found = [str(line) for (line,) in database.execute("PRAGMA integrity_check")]
+            strays = database.execute("PRAGMA foreign_key_check").fetchall()
+        return [line for line in found if line != "ok"] + [f"stray row: {row}" for row in strays]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The database is locked for everybody else while inside."""
+        with closing(
+            sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+        ) as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                database.execute("ROLLBACK")
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        address = f"{self._file.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as database:
+            yield database

@@ -1,0 +1,358 @@
+"""One round of chaos: a script is played to a whole bot, everything is healed, and what must
+always hold is looked at.
+
+Slack is the sandbox and the model is scripted; the bot, its runtime and its database are real,
+and die for real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from bot.sandbox.journal import Call
+from bot.sandbox.server import Sandbox, running_sandbox
+from tests.chaos.command import Command
+from tests.chaos.oracle import OPEN, Place, Seen, Written, problems
+from tests.chaos.records import Records
+from tests.chaos.seeds import (
+    DIRECT,
+    Delete,
+    Edit,
+    Fault,
+    KillBot,
+    KillRuntime,
+    Lock,
+    Order,
+    Say,
+    Script,
+    Step,
+    Stop,
+    Terminate,
+    Trouble,
+    told,
+)
+from tests.sandbox_client import PEOPLE, SIGNING_SECRET, Json, Refusal
+from tests.scenarios.conftest import (
+    MANIFEST,
+    Scene,
+    a_free_port,
+    environment,
+    question_of,
+    the_app_of,
+)
+from tests.scripted_model import Answer, ModelRequest, ScriptedModel
+
+MOMENT_SECONDS: Final = 3.0
+"""So long a kill waits for the call at which it is to happen."""
+HEAL_SECONDS: Final = 180.0
+"""So long the bot may take to settle everything once there is no more trouble."""
+RETRIES: Final = (61.0, 301.0)
+"""Slack's redeliveries: what nobody acknowledged comes again after a minute and after five."""
+PATIENCE_SECONDS: Final = 12.0
+"""How long it is waited for what a redelivery brings before the next one comes."""
+MEMORY_MB: Final = 300
+"""More than the bot itself may take in the end; it is about 90 to begin with."""
+LOOK_SECONDS: Final = 0.1
+
+
+class Model(ScriptedModel):
+    """The model of a round: answers each question by its own words, after its own trouble."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._troubles: dict[str, Answer] = {}
+        self.default = Answer(_told)
+
+    def expect(self, asked: str, trouble: Trouble) -> None:
+        """A question that is going to come."""
+        answer = _TROUBLES.get(trouble)
+        if answer is not None:
+            self._troubles[asked] = answer
+
+    def _choose(self, request: ModelRequest) -> Answer:
+        asked = question_of(request.prompt)
+        answer = self._troubles.get(asked, self.default)
+        if answer.times is not None:
+            del self._troubles[asked]
+        return answer
+
+
+def _told(request: ModelRequest) -> str:
+    return told(question_of(request.prompt))
+
+
+_TROUBLES: Final[Mapping[Trouble, Answer]] = {
+    Trouble.SLOW: Answer(_told, chunk_delay=0.05),
+    Trouble.ERROR: Answer(fault=500, times=1),
+    Trouble.LIMIT: Answer(fault=429, retry_after=1, times=1),
+    Trouble.CUT: Answer(_told, fault="cut", times=1),
+    Trouble.GARBAGE: Answer(_told, fault="garbage", times=1),
+    Trouble.REFUSED: Answer(fault=400),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a round."""
+
+    script: Script
+    problems: tuple[str, ...]
+    outcomes: Mapping[str, int]
+    """How many messages ended how."""
+    kills: int
+    faults: int
+    seconds: float
+    memory_mb: int
+    log: Path
+
+    @property
+    def messages(self) -> int:
+        """How many messages the bot had to see to."""
+        return self.script.of(Say)
+
+    @property
+    def line(self) -> str:
+        """What it was, on one line."""
+        ended = ", ".join(f"{count} {how}" for how, count in sorted(self.outcomes.items()))
+        wrong = f"{len(self.problems)} WRONG" if self.problems else "all well"
+        return (
+            f"seed {self.script.seed}: {self.seconds:.0f} s, {self.messages} messages ({ended}), "
+            f"{self.kills} kills, {self.faults} faults, {self.memory_mb} MB: {wrong}"
+        )
+
+    def __str__(self) -> str:
+        """For whoever has to find out why: what happened, what is wrong, how to see it again."""
+        return "\n".join(
+            [
+                str(self.script),
+                *(f"WRONG: {problem}" for problem in self.problems),
+                f"the bot's log: {self.log}",
+                f"again, alone: CHAOS_SEED={self.script.seed} make chaos",
+            ]
+        )
+
+
+async def play(script: Script, folder: Path) -> Result:
+    """Play a round; everything of it is in `folder`, and nothing runs when it is over."""
+    began = time.monotonic()
+    async with AsyncExitStack() as opened:
+        sandbox = await opened.enter_async_context(running_sandbox())
+        model = await opened.enter_async_context(Model())
+        slack = await opened.enter_async_context(Scene(sandbox.url))
+        await slack.app(**the_app_of(MANIFEST))
+        env = environment(sandbox, model, folder / "data")
+        if script.mode == "http":
+            port = str(a_free_port())
+            env |= {"SLACK_MODE": "http", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "HTTP_PORT": port}
+        bot = Command(env, folder / "bot.log")
+        await opened.enter_async_context(bot.kept_running())
+        await bot.up()
+        if script.mode == "http":
+            await slack.app(request_url=f"http://127.0.0.1:{env['HTTP_PORT']}/slack/events")
+        stage = _Stage(sandbox, slack, model, bot, Records(folder / "data"), script)
+        found = [*await stage.played(script), *bot.faults]
+        return Result(
+            script=script,
+            problems=tuple(found),
+            outcomes=stage.outcomes,
+            kills=script.of(KillBot) + script.of(KillRuntime) + script.of(Terminate),
+            faults=script.of(Fault) + script.of(Lock),
+            seconds=time.monotonic() - began,
+            memory_mb=stage.memory_mb,
+            log=folder / "bot.log",
+        )
+
+
+class _Stage:
+    """A round under way."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        slack: Scene,
+        model: Model,
+        bot: Command,
+        records: Records,
+        script: Script,
+    ) -> None:
+        self._sandbox = sandbox
+        self._slack = slack
+        self._model = model
+        self._bot = bot
+        self._records = records
+        self._script = script
+        self._roots: dict[int, Written] = {}
+        self._by_number: dict[int, Written] = {}
+        self._orders: list[Place] = []
+        self.outcomes: Counter[str] = Counter()
+        self.memory_mb = 0
+
+    @property
+    def written(self) -> list[Written]:
+        """Every message that the bot has to see to."""
+        return list(self._by_number.values())
+
+    async def played(self, script: Script) -> list[str]:
+        """Play a script to its end; what is wrong then, or what kept it from coming to its end."""
+        try:
+            for step in script.steps:
+                await self.perform(step)
+                await asyncio.sleep(step.pause)  # the script's own: what meets what depends on it
+            return await self.heal()
+        except (AssertionError, TimeoutError) as error:
+            return [f"it could not be played to its end: {error!r}"]
+
+    async def perform(self, step: Step) -> None:
+        """Do what a step says; what cannot be done any more (an edit of what was deleted, a Stop
+        that is not there) is left."""
+        with suppress(Refusal):
+            match step:
+                case Say():
+                    await self._say(step)
+                case Edit(of=say):
+                    await self._edit(step, self._by_number[say.number])
+                case Delete(of=say):
+                    written = self._by_number[say.number]
+                    await self._slack.delete(say.person, written.channel, written.ts)
+                    written.deleted = True
+                case Stop(of=say):
+                    root = self._roots[say.thread]
+                    await self._slack.stop(say.person, root.channel, root.ts)
+                case Order(of=say):
+                    root = self._roots[say.thread]
+                    words = "@threadpilot status" if say.mentions else "!status"
+                    ts = await self._slack.say(say.person, root.channel, words, thread_ts=root.ts)
+                    self._orders.append((root.channel, ts))
+                case _:
+                    await self._trouble(step)
+
+    async def _trouble(self, step: Step) -> None:
+        match step:
+            case Fault() if step.method != "socket" or self._script.mode == "socket":
+                await self._slack.fault(
+                    step.method, step.kind, step.times, retry_after=step.seconds
+                )
+            case KillBot():
+                if step.at:
+                    await self._moment(step.at)
+                self._bot.kill()
+            case KillRuntime():
+                self._bot.kill_runtime()
+            case Terminate():
+                await self._bot.stop()
+            case Lock():
+                with self._records.locked():
+                    await asyncio.sleep(step.seconds)  # it is locked for just as long
+
+    async def _moment(self, method: str) -> None:
+        """Kill the bot as soon as Slack has done its next call of a method, if one comes soon."""
+        done = asyncio.Event()
+
+        def note(call: Call) -> None:
+            if call.method == method and not done.is_set():
+                self._bot.kill()
+                done.set()
+
+        self._sandbox.slack.journal.watch(note)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), MOMENT_SECONDS)
+        done.set()
+
+    async def _say(self, say: Say) -> None:
+        self._model.expect(say.text, say.trouble)
+        root = self._roots.get(say.thread)
+        direct = say.place == DIRECT
+        channel = await self._slack.dm(say.person) if direct else say.place
+        if root is not None and not (say.mentions or direct):
+            # Where nobody has seen the bot yet, one calls it by name again.
+            begun = await self._slack.bot_messages(channel, root.ts, say.person)
+            say = replace(say, mentions=not begun)
+        called = "@threadpilot " if say.mentions and not direct else ""
+        thread_ts = None if root is None else root.ts
+        ts = await self._slack.say(say.person, channel, called + say.text, thread_ts=thread_ts)
+        written = Written(say, channel, ts, thread_ts or ts, {say.text})
+        self._by_number[say.number] = written
+        self._roots.setdefault(say.thread, written)
+
+    async def _edit(self, edit: Edit, written: Written) -> None:
+        called = "@threadpilot " if written.say.mentions else ""
+        self._model.expect(edit.text, written.say.trouble)
+        person = written.say.person
+        await self._slack.edit(person, written.channel, written.ts, called + edit.text)
+        written.versions.add(edit.text)
+
+    # The end ------------------------------------------------------------------------------------
+
+    async def heal(self) -> list[str]:
+        """End all trouble, let the bot settle, stop it, and find what is wrong."""
+        await self._slack.clear_faults()
+        await self._bot.up()
+        await self._slack.wait_for(self._all_lines_heard, HEAL_SECONDS, "no line is half-open")
+        await self._settled()
+        await self._bot.up()
+        self.memory_mb = self._bot.memory() >> 20
+        await self._bot.stop()
+        self.outcomes.update(row.state for row in self._records.turns())
+        found = [*self._records.faults(), *problems(await self._seen())]
+        if self._records.orders_left():
+            found.append("an order was never done with")
+        if self.memory_mb > MEMORY_MB:
+            found.append(f"the bot takes {self.memory_mb} MB in the end")
+        return found
+
+    async def _all_lines_heard(self) -> bool:
+        return self._sandbox.slack.sockets.deaf == 0
+
+    async def _settled(self) -> None:
+        """Wait until every message has its outcome; Slack's clock brings what it redelivers. What
+        is not settled in the end is found by those who look."""
+        until, retries = time.monotonic() + HEAL_SECONDS, list(RETRIES)
+        patience = 0.0
+        while time.monotonic() < until and not self._all_settled():
+            if retries and time.monotonic() >= patience:
+                await self._slack.advance(retries.pop(0))
+                patience = time.monotonic() + PATIENCE_SECONDS
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _all_settled(self) -> bool:
+        turns = {(row.channel, row.ts): row.state for row in self._records.turns()}
+        mine = [turns.get((written.channel, written.ts)) for written in self.written]
+        done = all(state is not None and state not in OPEN for state in mine)
+        return done and self._records.heard() >= {*self._orders} and not self._records.orders_left()
+
+    async def _seen(self) -> Seen:
+        threads = {(root.channel, root.ts): root.say.person for root in self._roots.values()}
+        return Seen(
+            written=self.written,
+            turns={(row.channel, row.ts): row for row in self._records.turns()},
+            threads={place: await self._thread(*place, who) for place, who in threads.items()},
+            whispers={
+                name: [str(one["text"]) for one in await self._slack.ephemeral(name)]
+                for name in PEOPLE
+            },
+            requests=self._model.requests,
+        )
+
+    async def _thread(self, channel: str, ts: str, person: str) -> list[Json]:
+        messages: list[Json] = []
+        cursor: str | None = None
+        while True:
+            page = await self._slack.call(
+                person,
+                "conversations.replies",
+                channel=channel,
+                ts=ts,
+                cursor=cursor,
+                include_all_metadata=True,
+            )
+            messages += page["messages"]
+            cursor = page.get("response_metadata", {}).get("next_cursor") or None
+            if cursor is None:
+                return messages

@@ -1,0 +1,248 @@
+"""Much at once: bounded memory, acknowledged in time, in order, fair, and nothing lost.
+
+Small in the ordinary run; with CHAOS=full as much as the promise says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+
+from bot.model import TurnState
+from tests.chaos.crowd import Asked, Crowd, a_crowd, event
+from tests.chaos.oracle import OPEN, same
+from tests.chaos.records import Row
+from tests.chaos.seeds import told
+from tests.sandbox_client import DEV, GENERAL, PEOPLE, Json
+from tests.scripted_model import Answer
+
+FULL: Final = os.environ.get("CHAOS") == "full"
+SECONDS: Final = 240.0
+"""No wait of a load is longer."""
+ACKNOWLEDGED_SECONDS: Final = 3.0
+"""Slack takes what is acknowledged later for lost."""
+MB: Final = 1 << 20
+
+pytestmark = pytest.mark.timeout(600 if FULL else 120)
+
+
+@asynccontextmanager
+async def within(bot_mb: int, crowd: Crowd) -> AsyncIterator[None]:
+    """The bot takes at no time so many MB more than when this began."""
+    before, most = crowd.bot.memory(), 0
+
+    async def look() -> None:
+        nonlocal most
+        while True:
+            most = max(most, crowd.bot.memory())
+            await asyncio.sleep(0.1)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+    grown = (most - before) / MB
+    print(f"memory of the bot: {before / MB:.0f} MB and at most {grown:.0f} MB more")
+    assert grown <= bot_mb, f"the bot grew by {grown:.0f} MB"
+
+
+async def questions_in_threads(crowd: Crowd, count: int, first: int = 0) -> list[Asked]:
+    """Alice asks in so many threads of two channels."""
+    channels = (GENERAL, DEV)
+    return [
+        await crowd.ask(first + number, "alice", channels[number % 2]) for number in range(count)
+    ]
+
+
+def whole(questions: list[Asked]) -> list[str]:
+    """What the model says to each."""
+    return [told(question.text) for question in questions]
+
+
+async def all_show(crowd: Crowd, questions: list[Asked]) -> None:
+    """Each thread shows what the model said to its question, once; on the quick clock a stream may
+    have grown too old, and the answer gone on in a second message."""
+    for one in questions:
+        texts = await crowd.shown(one)
+        assert same(texts, told(one.text)), f"{one.text!r} shows {texts}"
+
+
+async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lost(
+    tmp_path: Path,
+) -> None:
+    """Questions, each delivered twice as Slack does with mentions, in the midst of people who talk
+    to each other in the same threads."""
+    asking, events = (100, 10_000) if FULL else (6, 400)
+    limit = {"MAX_TURNS_PER_USER": "20"}
+    async with a_crowd(tmp_path, "http", **limit) as crowd, within(150 if FULL else 60, crowd):
+        await crowd.slack.app(subscriptions=[])  # this test delivers what the sandbox would
+        questions = await questions_in_threads(crowd, asking)
+        burst = the_burst(questions, events)
+        began = time.monotonic()
+        heard = await crowd.deliver(burst)
+        took, latest = time.monotonic() - began, max(heard.seconds)
+        print(f"{len(burst)} events in {took:.1f} s, the latest acknowledged after {latest:.2f} s")
+        assert set(heard.statuses) == {200}
+        assert latest < ACKNOWLEDGED_SECONDS
+        on_record = crowd.records.heard()
+        assert {(e["event"]["channel"], e["event"]["ts"]) for e in burst} <= on_record
+        rows = await crowd.until_settled(questions, SECONDS)
+        assert {row.state for row in rows} == {TurnState.DONE}
+        assert len(crowd.records.turns()) == asking, "what people say to each other is no question"
+        await all_show(crowd, questions)
+
+
+def the_burst(questions: list[Asked], count: int) -> list[Json]:
+    """So many events, mixed; always in the same order."""
+    burst: list[Json] = []
+    for one in questions:
+        said = f"@threadpilot {one.text}"
+        burst.append(event("app_mention", one.channel, "alice", one.ts, said))
+        burst.append(event("message", one.channel, "alice", one.ts, said))
+    chance = Random(0)  # noqa: S311  # an order, no secret
+    for number in range(count - len(burst)):
+        place = chance.choice(questions)
+        seconds, _, micros = place.ts.partition(".")
+        ts = f"{int(seconds) + 1 + number // 900}.{(int(micros) + number) % 1_000_000:06d}"
+        who = chance.choice(("bob", "carol"))
+        said = f"<@{PEOPLE['alice']}> I think so, too, for the reason number {number}"
+        burst.append(event("message", place.channel, who, ts, said, place.root_ts))
+    chance.shuffle(burst)
+    return burst
+
+
+async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_path: Path) -> None:
+    """As fast as people can post them; what is on record is acknowledged at once."""
+    asking, events = (50, 2_000) if FULL else (4, 200)
+    async with a_crowd(tmp_path, MAX_TURNS_PER_USER="20") as crowd, within(150, crowd):
+        questions = await questions_in_threads(crowd, asking)
+        left = iter(range(events))
+
+        async def talk(person: str) -> None:
+            for number in left:
+                place = questions[number % asking]
+                said = f"<@{PEOPLE['alice']}> I think so, too, number {number}"
+                await crowd.slack.say(person, place.channel, said, thread_ts=place.root_ts)
+
+        await asyncio.gather(*(talk(person) for person in ("bob", "carol") * 8))
+        rows = await crowd.until_settled(questions, SECONDS)
+        assert {row.state for row in rows} == {TurnState.DONE}
+        late = await crowd.until(lambda _: all_heard(crowd, events + asking), 60, "all are heard")
+        latest = max(late)
+        print(f"{events} messages, the latest on record after {latest:.2f} s")
+        assert latest < ACKNOWLEDGED_SECONDS
+        await all_show(crowd, questions)
+
+
+def all_heard(crowd: Crowd, count: int) -> list[float] | None:
+    """How many seconds after it was written each message was on record, once all are."""
+    seconds = crowd.records.seconds_until_heard()
+    return seconds if len(seconds) >= count else None
+
+
+async def test_the_messages_that_wait_in_one_thread_are_answered_in_their_order(
+    tmp_path: Path,
+) -> None:
+    waiting = 500 if FULL else 20
+    async with a_crowd(tmp_path) as crowd, within(100, crowd):
+        crowd.model.when(
+            "t00m000v0", Answer(told("Tell me about t00m000v0 in 3 lines"), hold_after=1)
+        )
+        first = await crowd.ask(0, "alice", GENERAL)
+        await crowd.model.reached(within=60)
+        more = [
+            await crowd.ask(number, "alice", GENERAL, root_ts=first.ts)
+            for number in range(1, waiting + 1)
+        ]
+        await crowd.until(lambda rows: len(rows) == waiting + 1, 60, "all of them wait")
+        crowd.model.release()
+        rows = await crowd.until_settled([first, *more], SECONDS)
+        assert {row.state for row in rows} == {TurnState.DONE}
+        assert await crowd.shown(first) == whole([first, *more])
+
+
+async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: Path) -> None:
+    """Nobody's thread waits for another one's end. What Slack has no room for as it grows, in so
+    many threads at once, comes whole."""
+    count = 200 if FULL else 10
+    more = {"MAX_TURNS": str(count), "MAX_SESSIONS": str(count), "MAX_TURNS_PER_USER": str(count)}
+    async with a_crowd(tmp_path, **more) as crowd, within(200 if FULL else 60, crowd):
+        crowd.model.default = Answer(crowd.model.default.text, hold_after=1)
+        questions = await questions_in_threads(crowd, count)
+        await crowd.model.reached(count, within=SECONDS)
+        rows = crowd.records.turns()
+        assert [row.state for row in rows] == [TurnState.RUNNING] * count
+        for one in questions[:10]:  # Slack takes some twenty streams a minute: these are live
+            first_words = told(one.text)[:8]  # the piece after which the model holds
+            await crowd.slack.until_shown(one.channel, one.ts, first_words, SECONDS)
+        began = time.monotonic()
+        crowd.model.release()
+        await crowd.until_settled(questions, SECONDS)
+        print(f"{count} turns at once, all answered {time.monotonic() - began:.1f} s later")
+        await all_show(crowd, questions)
+
+
+async def test_somebody_with_very_much_to_ask_does_not_keep_others_waiting(
+    tmp_path: Path,
+) -> None:
+    """Alice asks in very many threads, and only then do Bob and Carol."""
+    much, little = (60, 10) if FULL else (18, 3)
+    per_user = 5 if FULL else 3
+    limits = {"MAX_TURNS_PER_USER": str(per_user), "MAX_TURNS": str(3 * per_user)}
+    async with a_crowd(tmp_path, **limits) as crowd:
+        crowd.model.default = Answer(crowd.model.default.text, hold_after=1)
+        questions = await questions_in_threads(crowd, much)
+        for number in range(2 * little):
+            person = ("bob", "carol")[number % 2]
+            questions.append(await crowd.ask(much + number, person, GENERAL))
+        await crowd.model.reached(3 * per_user, within=60)
+        rows = await crowd.until(
+            lambda rows: rows if len(rows) == len(questions) else None, 60, "all are on record"
+        )
+        for person in ("alice", "bob", "carol"):
+            assert running(rows, person) == min(per_user, count_of(rows, person))
+        crowd.model.default = Answer(crowd.model.default.text)
+        crowd.model.release()
+        await crowd.until_settled(questions, SECONDS)
+        ends = crowd.records.ends()
+        before = [user for user in ends if user == PEOPLE["alice"]]
+        last_of_others = max(at for at, user in enumerate(ends) if user != PEOPLE["alice"])
+        while_others_waited = ends[:last_of_others].count(PEOPLE["alice"])
+        print(f"of {len(before)} answers to one, {while_others_waited} before the others' last")
+        assert while_others_waited < len(before) * 2 / 3
+        await all_show(crowd, questions)
+
+
+def running(rows: list[Row], person: str) -> int:
+    return sum(row.state == TurnState.RUNNING and row.user == PEOPLE[person] for row in rows)
+
+
+def count_of(rows: list[Row], person: str) -> int:
+    return sum(row.user == PEOPLE[person] and row.state in OPEN for row in rows)
+
+
+async def test_an_endless_answer_keeps_the_bot_small_and_hearing(tmp_path: Path) -> None:
+    """5 MB: its beginning stands in the thread; meanwhile others are heard and answered."""
+    size = (5 if FULL else 1) * MB
+    text = "\n".join(f"Line {n:07} of an endless answer." for n in range(size // 33))
+    async with a_crowd(tmp_path) as crowd, within(200 if FULL else 120, crowd):
+        crowd.model.when("everything", Answer(text))
+        endless = await crowd.slack.say("alice", GENERAL, "@threadpilot tell me everything")
+        await crowd.slack.until_shown(GENERAL, endless, "Line 0000000", 60)
+        others = [await crowd.ask(number, "bob", DEV) for number in range(5)]
+        await crowd.until_settled([*others, Asked(GENERAL, endless, endless, "")], SECONDS)
+        assert max(crowd.records.seconds_until_heard()) < ACKNOWLEDGED_SECONDS
+        await all_show(crowd, others)
+        shown = await crowd.slack.bot_texts(GENERAL, endless)
+        assert text.startswith(shown[0].rstrip("\n"))
+        assert len(shown) < 50, "nobody reads, and Slack does not take, hundreds of messages"

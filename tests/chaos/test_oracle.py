@@ -1,0 +1,146 @@
+"""Who watches the watchman: what looks at the end of a round finds each kind of wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bot.model import TurnState
+from bot.slack.messages import EVENT_TYPE
+from tests.chaos.oracle import Seen, Written, problems
+from tests.chaos.records import Row
+from tests.chaos.seeds import MARKER, Say, Trouble, question, script, told
+from tests.sandbox_client import GENERAL, PEOPLE, Json
+from tests.scripted_model import ModelRequest
+
+
+def asked(thread: int, number: int) -> Written:
+    """Alice's message; its thread begins with the message of the thread's own number."""
+    say = Say(
+        number=number,
+        thread=thread,
+        person="alice",
+        place=GENERAL,
+        lines=2,
+        begins=number == thread,
+        mentions=True,
+        trouble=Trouble.NONE,
+    )
+    return Written(say, GENERAL, ts_of(number), ts_of(thread), {say.text})
+
+
+def ts_of(number: int, later: int = 0) -> str:
+    return f"{1_790_000_000 + number}.{later:06}"
+
+
+def row(of: Written) -> Row:
+    return Row(
+        id=of.say.number + 1,
+        channel=of.channel,
+        root_ts=of.root_ts,
+        ts=of.ts,
+        user=PEOPLE["alice"],
+        text=of.say.text,
+        state=TurnState.DONE,
+        answer=told(of.say.text),
+        note="",
+    )
+
+
+def reply(of: Written, text: str = "", part: int = 0) -> Json:
+    payload = {"turn": of.say.number + 1, "part": part}
+    return {
+        "ts": ts_of(100 + of.say.number, part),
+        "bot_id": "B0PILOT",
+        "text": text or told(of.say.text),
+        "metadata": {"event_type": EVENT_TYPE, "event_payload": payload},
+    }
+
+
+FIRST, SECOND, OTHER = asked(0, 0), asked(0, 2), asked(1, 1)
+
+
+def all_well() -> Seen:
+    """Two threads, three questions, three answers."""
+    system = ("system", "Be kind.")
+    return Seen(
+        written=[FIRST, OTHER, SECOND],
+        turns={(each.channel, each.ts): row(each) for each in (FIRST, OTHER, SECOND)},
+        threads={
+            (GENERAL, FIRST.ts): [{"ts": FIRST.ts, "text": "?"}, reply(FIRST), reply(SECOND)],
+            (GENERAL, OTHER.ts): [{"ts": OTHER.ts, "text": "?"}, reply(OTHER)],
+        },
+        whispers={"alice": []},
+        requests=[
+            ModelRequest(model="m", messages=(system, ("user", FIRST.say.text))),
+            ModelRequest(model="m", messages=(system, ("user", OTHER.say.text))),
+        ],
+    )
+
+
+def with_turn(seen: Seen, of: Written, **changes: object) -> Seen:
+    changed = replace(row(of), **changes)  # type: ignore[arg-type]  # a test names real fields
+    return replace(seen, turns={**seen.turns, (of.channel, of.ts): changed})
+
+
+def in_thread(seen: Seen, of: Written, *messages: Json) -> Seen:
+    place = (GENERAL, of.root_ts)
+    return replace(seen, threads={**seen.threads, place: messages})
+
+
+def test_where_all_is_well_nothing_is_found() -> None:
+    assert list(problems(all_well())) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        (lambda s: replace(s, turns={}), "was lost"),
+        (lambda s: with_turn(s, FIRST, state="running"), "is left running"),
+        (lambda s: with_turn(s, FIRST, text="something else"), "was taken as"),
+        (lambda s: in_thread(s, FIRST, reply(SECOND)), "shows \\[\\]"),
+        (lambda s: in_thread(s, OTHER, reply(OTHER, "half")), "the model said"),
+        (lambda s: in_thread(s, OTHER, reply(OTHER), reply(OTHER)), "twice"),
+        (lambda s: in_thread(s, OTHER, reply(OTHER), reply(OTHER, part=1)), "the model said"),
+        (lambda s: in_thread(s, OTHER, reply(OTHER) | {"metadata": {}}), "message of no turn"),
+        (lambda s: in_thread(s, OTHER, reply(FIRST)), "which is another thread's"),
+        (
+            lambda s: in_thread(s, OTHER, reply(OTHER) | {"streaming": {"state": "streaming"}}),
+            "left open",
+        ),
+        (
+            lambda s: in_thread(s, FIRST, reply(FIRST) | {"ts": ts_of(900)}, reply(SECOND)),
+            "was answered before",
+        ),
+        (lambda s: with_turn(s, OTHER, state="withdrawn"), "nobody deleted it"),
+        (lambda s: with_turn(s, OTHER, state="failed", note="Sorry."), "on record is"),
+        (
+            lambda s: in_thread(with_turn(s, OTHER, state="failed"), OTHER),
+            "its author was told nothing",
+        ),
+        (lambda s: of_history(s, FIRST.say.text, FIRST.say.text), "same question twice"),
+        (lambda s: of_history(s, FIRST.say.text, OTHER.say.text), "several threads"),
+    ],
+)
+def test_each_kind_of_wrong_is_found(wrong: Callable[[Seen], Seen], found: str) -> None:
+    with pytest.raises(AssertionError, match=found):
+        assert not list(problems(wrong(all_well())))
+
+
+def of_history(seen: Seen, *questions: str) -> Seen:
+    messages = tuple(("user", text) for text in questions)
+    return replace(seen, requests=[ModelRequest(model="m", messages=messages)])
+
+
+def test_the_same_seed_is_the_same_script_and_another_is_another() -> None:
+    assert str(script(5)) == str(script(5))
+    assert str(script(5)) != str(script(6))
+
+
+def test_every_line_of_an_answer_says_whose_it_is() -> None:
+    text = question(3, 14, 7, version=1)
+    lines = told(text).splitlines()
+    assert len(lines) == 7
+    assert {MARKER.findall(line)[0] for line in lines} == {"t03m014v1"}

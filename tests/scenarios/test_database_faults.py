@@ -1,0 +1,214 @@
+"""The database in trouble under a whole bot: what is not recorded is not acknowledged, people and
+operators get clear words, and each message has its one answer once it can be had."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.clock import SystemClock
+from bot.errors import StoreError
+from bot.inbox import NOT_TAKEN
+from bot.store import faults, open_store
+from bot.store.folder import DATABASE
+from bot.store.schema import MIGRATIONS
+from tests.sandbox_client import GENERAL
+from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.test_restart import run, threadpilot
+from tests.scripted_model import Answer, ScriptedModel
+from tests.unit.test_store_crash import assert_sound
+
+PAGE = 4096
+SECONDS = 60.0
+
+
+@contextmanager
+def locked(folder: str) -> Iterator[sqlite3.Connection]:
+    """Somebody else writes in the database, and takes their time."""
+    somebody = sqlite3.connect(Path(folder) / DATABASE, isolation_level=None)
+    with closing(somebody):
+        somebody.execute("BEGIN IMMEDIATE")
+        yield somebody
+        if somebody.in_transaction:
+            somebody.execute("ROLLBACK")
+
+
+async def test_a_lock_that_passes_is_not_noticed(bots: Bots, slack: Scene) -> None:
+    await bots.start()
+    with locked(bots.env["DATA_DIR"]) as somebody:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        somebody.execute("ROLLBACK")
+        assert await slack.until_answered(GENERAL, ts) == ["You said: first"]
+    assert await slack.ephemeral("alice") == []
+
+
+@pytest.mark.usefixtures("door")
+async def test_what_a_lock_keeps_off_the_record_is_not_acknowledged_and_answered_later(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    await bots.start()
+    with locked(bots.env["DATA_DIR"]):
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await slack.until_told("alice", NOT_TAKEN, timeout=SECONDS)
+        assert await slack.bot_texts(GENERAL, ts) == []
+        assert model.requests == []
+    for wait in (61, 301):
+        await slack.advance(wait)
+    await slack.until_shown(GENERAL, ts, "You said: first", timeout=SECONDS)
+    await slack.until_idle(bots.bot)
+    assert await slack.bot_texts(GENERAL, ts) == ["You said: first"]
+    assert len(await slack.ephemeral("alice")) == 1, "told once, however often it was brought"
+    assert len(model.requests) == 1
+    await bots.close()
+    assert_sound(Path(bots.env["DATA_DIR"]))
+
+
+async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(
+    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The ending cannot be put on record for a while; what is shown is the answer, once."""
+
+    async def is_late() -> bool:
+        return "the ending is not on record yet" in caplog.text
+
+    model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
+    await bots.start()
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    await model.reached()
+    await slack.until_shown(GENERAL, ts, "one")
+    with locked(bots.env["DATA_DIR"]):
+        model.release()
+        await slack.wait_for(is_late, SECONDS, "the ending meets the lock")
+    assert await slack.until_answered(GENERAL, ts) == ["one two"]
+    await slack.until_idle(bots.bot)
+    assert await slack.bot_texts(GENERAL, ts) == ["one two"]
+
+
+async def test_an_order_that_the_database_does_not_take_is_told_so(
+    bots: Bots, slack: Scene
+) -> None:
+    bots.env["ADMIN_USERS"] = "UALICE"
+    await bots.start()
+    with locked(bots.env["DATA_DIR"]):
+        await slack.command("alice", GENERAL, "/copilot", "admin pause")
+        assert await slack.until_whispered("alice") == StoreError.sentence
+    assert not bots.bot.inbox.paused
+
+
+async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    """The disk of the real process: whatever it writes beyond this size is refused."""
+    folder = Path(env["DATA_DIR"])
+    async with threadpilot("run", env=env) as process:
+        first = await slack.say("alice", GENERAL, "@threadpilot before")
+        await slack.until_answered(GENERAL, first)
+        old = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (PAGE, old[1]))
+        ts = await slack.say("alice", GENERAL, "@threadpilot during")
+        await slack.until_told("alice", NOT_TAKEN, timeout=SECONDS)
+        assert await slack.bot_texts(GENERAL, ts) == []
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, old)
+        for wait in (61, 301):
+            await slack.advance(wait)
+        await slack.until_shown(GENERAL, ts, "You said: during", timeout=SECONDS)
+        await slack.until_answered(GENERAL, ts)
+        assert await slack.bot_texts(GENERAL, ts) == ["You said: during"]
+        process.send_signal(signal.SIGTERM)
+        _, said = await process.communicate()
+    assert process.returncode == 0
+    assert "a message could not be recorded, Slack will bring it again" in said.decode()
+    assert "Traceback" not in said.decode()
+    assert len(model.requests) == 2
+    assert_sound(folder)
+
+
+async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_be_lost(
+    env: dict[str, str], slack: Scene
+) -> None:
+    file = Path(env["DATA_DIR"]) / DATABASE
+    async with threadpilot("run", env=env) as process:
+        file.rename(file.with_name("away"))
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await slack.until_told("alice", NOT_TAKEN, timeout=SECONDS)
+        file.with_name("away").rename(file)
+        for wait in (61, 301):
+            await slack.advance(wait)
+        await slack.until_shown(GENERAL, ts, "You said: first", timeout=SECONDS)
+        process.send_signal(signal.SIGTERM)
+        _, said = await process.communicate()
+    assert faults.MOVED in said.decode()
+    assert_sound(file.parent)
+
+
+# At the start
+
+
+async def left_by_a_bot(env: dict[str, str]) -> Path:
+    """The database of a bot that was stopped."""
+    async with open_store(Path(env["DATA_DIR"]), clock=SystemClock(), per_user=2):
+        pass
+    return Path(env["DATA_DIR"]) / DATABASE
+
+
+def newer(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as database:
+        database.execute(f"PRAGMA user_version = {MIGRATIONS[-1].number + 1}")
+
+
+def garbled(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.write(b"garbage!" * 8)
+
+
+def torn(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(2 * PAGE)
+        opened.write(b"\xff" * PAGE)
+
+
+def a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (newer, "run the newer version that wrote it, or restore a backup"),
+        (garbled, faults.DAMAGED),
+        (torn, faults.DAMAGED),
+        (a_folder, "cannot be opened for writing"),
+    ],
+)
+async def test_a_database_that_cannot_be_used_ends_the_start_with_what_to_do(
+    env: dict[str, str], slack: Scene, damage: object, words: str
+) -> None:
+    assert callable(damage)
+    file = await left_by_a_bot(env)
+    damage(file)
+    calls = len(await slack.calls("apps.connections.open"))
+    status, said = await run("run", env=env)
+    assert status == 1
+    assert words in said
+    assert "threadpilot doctor" in said
+    assert "Traceback" not in said
+    assert len(await slack.calls("apps.connections.open")) == calls, "nothing may be heard"
+
+
+async def test_a_database_that_stays_locked_ends_the_start_with_what_to_do(
+    env: dict[str, str],
+) -> None:
+    await left_by_a_bot(env)
+    with locked(env["DATA_DIR"]):
+        status, said = await run("run", env=env)
+    assert status == 1
+    assert faults.LOCKED in said
+    assert "Traceback" not in said
+    assert_sound(Path(env["DATA_DIR"]))

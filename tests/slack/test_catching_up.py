@@ -1,0 +1,254 @@
+"""What was missed is read from Slack at a gentle pace, as far back as it goes, and no further."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot.model import TS, Accepted, Message, ThreadKey, Trigger
+from bot.ports import HearingStore, Store
+from bot.slack.calls import Calls, make_client
+from bot.slack.catching_up import CALLS_AT_ONCE, CatchingUp, Conversation, Json, event_of
+from bot.slack.client import Client
+from bot.slack.events import read_event
+from bot.store import open_store
+from tests.conformance.outside import (
+    ALICE,
+    BOB,
+    BOT,
+    DEV,
+    GENERAL,
+    SECRET,
+    TEAM,
+    Outside,
+    eventually,
+    sandbox_from_outside,
+)
+from tests.fakes import HandClock
+from tests.slack.ears import US
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+async def outside() -> AsyncIterator[Outside]:
+    async with sandbox_from_outside() as outside:
+        yield outside
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(now=time.time())  # as the sandbox's does
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: HandClock) -> AsyncIterator[Store]:
+    async with open_store(tmp_path / "data", clock=clock, per_user=2) as store:
+        yield store
+
+
+class Reading:
+    """Reads the sandbox, and takes what was missed into the real database."""
+
+    def __init__(
+        self, outside: Outside, session: aiohttp.ClientSession, store: Store, clock: HandClock
+    ) -> None:
+        self.taken: list[Message] = []
+        self._store = store
+        client = Client(make_client(BOT, f"{outside.url}/api/", session), Calls(clock))
+        self.catching_up = CatchingUp(client, US, _heard_of(store), clock, self._take)
+
+    async def _take(self, body: Json) -> Accepted | None:
+        fact = read_event(body, US)
+        if not isinstance(fact, Message):
+            return None
+        self.taken.append(fact)
+        return await self._store.accept(fact)
+
+
+def _heard_of(store: Store) -> HearingStore:
+    return store
+
+
+@pytest.fixture
+async def reading(outside: Outside, store: Store, clock: HandClock) -> AsyncIterator[Reading]:
+    async with aiohttp.ClientSession() as session:
+        yield Reading(outside, session, store, clock)
+
+
+async def now(outside: Outside) -> float:
+    return float((await outside.control("clock"))["now"])
+
+
+async def known_threads(outside: Outside, store: Store, count: int) -> list[ThreadKey]:
+    """Threads that the bot knows, begun by Alice."""
+    keys = []
+    for number in range(count):
+        ts = await outside.say(ALICE, GENERAL, f"thread {number}")
+        key = ThreadKey(team=TEAM, channel=GENERAL, root_ts=ts)
+        await store.accept(
+            Message(
+                event_id=f"Ev{number}",
+                thread=key,
+                ts=ts,
+                user="UALICE",
+                user_team=TEAM,
+                text="hello",
+                trigger=Trigger.MENTION,
+            )
+        )
+        keys.append(key)
+    return keys
+
+
+async def test_it_reads_what_was_said_since_then_and_nothing_before(
+    outside: Outside, reading: Reading
+) -> None:
+    await outside.say(ALICE, GENERAL, "<@U0PILOT> before")
+    await outside.say(ALICE, SECRET, "<@U0PILOT> where the bot is not")
+    await outside.advance(10)
+    began = await now(outside) - 5
+    ts = await outside.say(ALICE, DEV, "<@U0PILOT> after")
+    await outside.say(BOB, DEV, "<@U0PILOT> in its thread", thread_ts=ts)
+    await outside.say(BOB, DEV, "not for the bot")
+    caught = await reading.catching_up.since(began)
+    assert [(one.text, one.trigger) for one in reading.taken] == [
+        ("after", Trigger.MENTION),
+        ("in its thread", Trigger.MENTION),
+    ]
+    assert (caught.messages, caught.taken, caught.unread) == (3, 2, 0)
+    again = await reading.catching_up.since(began)
+    assert (again.messages, again.taken) == (3, 0)
+
+
+async def test_a_thread_that_rested_for_days_is_looked_into(
+    outside: Outside, store: Store, reading: Reading
+) -> None:
+    """Its root is too old to be seen in the channel."""
+    (key,) = await known_threads(outside, store, 1)
+    await outside.advance(3 * DAY)
+    began = await now(outside) - 5
+    await outside.say(ALICE, GENERAL, "and now?", thread_ts=key.root_ts)
+    await reading.catching_up.since(began)
+    assert [(one.text, one.thread) for one in reading.taken] == [("and now?", key)]
+
+
+async def test_a_thread_in_which_nothing_was_said_costs_no_call(
+    outside: Outside, store: Store, reading: Reading
+) -> None:
+    """Slack tells with its root when it was last answered."""
+    keys = await known_threads(outside, store, 5)
+    await outside.advance(10)
+    began = await now(outside) - 5
+    await outside.say(ALICE, GENERAL, "one more", thread_ts=keys[3].root_ts)
+    await reading.catching_up.since(began)
+    read = [call["arguments"]["ts"] for call in await outside.calls("conversations.replies")]
+    assert read == [keys[3].root_ts]
+
+
+async def test_many_places_are_read_at_a_pace_that_leaves_calls_for_others(
+    outside: Outside, store: Store, reading: Reading, clock: HandClock
+) -> None:
+    await known_threads(outside, store, 30)
+    await outside.advance(3 * DAY)
+    catching = asyncio.create_task(reading.catching_up.since(await now(outside)))
+
+    async def calls() -> int:
+        methods = ("users.conversations", "conversations.history", "conversations.replies")
+        return sum([len(await outside.calls(method)) for method in methods])
+
+    async def resting() -> bool:
+        return clock.sleeping == 1
+
+    await eventually(resting, "it rests")
+    assert await calls() == CALLS_AT_ONCE
+    await clock.advance(1.9)
+    assert await calls() == CALLS_AT_ONCE
+    for more in (1, 2, 3):
+        await clock.advance(2)
+
+        async def one_more(more: int = more) -> bool:
+            return await calls() == CALLS_AT_ONCE + more and clock.sleeping == 1
+
+        await eventually(one_more, "one call more is made, and then it rests again")
+    while not catching.done():
+        await clock.advance(2)
+        await asyncio.wait({catching}, timeout=0.05)
+    assert (await catching).unread == 0
+
+
+# Read as if it came now -------------------------------------------------------------------------
+
+
+def read_back(message: Json, kind: str = "channel") -> object:
+    return read_event(event_of(message, Conversation(id="C0GENERAL", kind=kind), US), US)
+
+
+MESSAGE: Json = {
+    "type": "message",
+    "user": "UALICE",
+    "team": TEAM,
+    "ts": "1790000000.000100",
+    "text": "<@U0PILOT> hello",
+}
+
+
+def test_a_message_that_was_read_is_the_same_fact_as_one_that_was_told() -> None:
+    told = {
+        "type": "event_callback",
+        "event_id": "Ev01",
+        "team_id": TEAM,
+        "event": {**MESSAGE, "channel": "C0GENERAL", "channel_type": "channel"},
+    }
+    fact, read = read_event(told, US), read_back(MESSAGE)
+    assert isinstance(fact, Message)
+    assert isinstance(read, Message)
+    assert {**_all_of(read), "event_id": "Ev01"} == _all_of(fact)
+
+
+def test_the_beginning_of_a_thread_is_no_answer_in_it() -> None:
+    """Slack writes a thread's own ts on its root once somebody has answered."""
+    read = read_back({**MESSAGE, "thread_ts": MESSAGE["ts"], "reply_count": 2})
+    assert isinstance(read, Message)
+    assert read.starts_thread
+    assert read.trigger is Trigger.MENTION
+
+
+def test_a_direct_message_is_known_by_its_conversation() -> None:
+    read = read_back({**MESSAGE, "text": "hello"}, kind="im")
+    assert isinstance(read, Message)
+    assert (read.trigger, read.direct) == (Trigger.DIRECT, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "external"),
+    [
+        ({"team": "E0ORGANIZATION"}, False),
+        ({"team": "E0ORGANIZATION", "user_team": "E0ORGANIZATION"}, False),
+        ({"team": "T0OTHER"}, True),
+        ({"user_team": "T0OTHER", "source_team": "T0OTHER"}, True),
+        ({"team": 5}, False),
+    ],
+)
+def test_who_is_of_the_same_organization_is_no_outsider(more: Json, external: bool) -> None:
+    read = read_back({**MESSAGE, **more})
+    assert isinstance(read, Message)
+    assert read.external is external
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{}, {"ts": 5}, {"ts": "1790000000.000100"}, {**MESSAGE, "text": 5}, {**MESSAGE, "user": []}],
+)
+def test_what_makes_no_sense_is_nothing_for_the_bot(message: Json) -> None:
+    assert not isinstance(read_back(message), Message)
+
+
+def _all_of(message: Message) -> dict[str, object]:
+    assert TS.fullmatch(message.ts)
+    return {name: getattr(message, name) for name in Message.__slots__}

@@ -1,0 +1,228 @@
+"""Until when everything was heard is remembered, and a gap stays one until it has been filled."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from bot.errors import SlackError
+from bot.ports import Heard, Store
+from bot.slack.catching_up import CaughtUp
+from bot.slack.gaps import LOOK_SECONDS, NOTE_SECONDS, OVERLAP_SECONDS, TRIES, Gaps
+from bot.store import open_store
+from bot.store.folder import DATABASE
+from tests.conformance.outside import eventually
+from tests.fakes import HandClock
+
+HOUR = 3_600.0
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: HandClock) -> AsyncIterator[Store]:
+    async with open_store(tmp_path, clock=clock, per_user=2) as store:
+        yield store
+
+
+class Looking:
+    """Takes down from when on it was looked; `failing` times Slack is in trouble, and `released`
+    is when a look may end."""
+
+    def __init__(self) -> None:
+        self.since: list[float] = []
+        self.failing = 0
+        self.released = asyncio.Event()
+        self.released.set()
+
+    async def __call__(self, began: float) -> CaughtUp:
+        self.since.append(began)
+        await self.released.wait()
+        if self.failing:
+            self.failing -= 1
+            raise SlackError("unreachable")
+        return CaughtUp()
+
+    async def until(self, times: int) -> None:
+        async def looked() -> bool:
+            return len(self.since) >= times
+
+        await eventually(looked, f"it has been looked {times} times")
+
+
+@asynccontextmanager
+async def watching(
+    store: Store, clock: HandClock, looking: Looking, most_seconds: float = HOUR
+) -> AsyncIterator[Gaps]:
+    gaps = Gaps(store, clock, looking, most_seconds=most_seconds)
+    async with gaps.watched():
+        yield gaps
+
+
+async def noted(store: Store, until: float) -> None:
+    async def so() -> bool:
+        heard = await store.heard()
+        return heard is not None and heard.until == until
+
+    await eventually(so, f"everything is known to have been heard until {until}")
+
+
+async def ticks(store: Store, clock: HandClock, seconds: float) -> None:
+    """Let time pass as the watch lives it: a look at a time, each with what it writes."""
+    for _ in range(round(seconds / LOOK_SECONDS)):
+
+        async def asleep() -> bool:
+            return clock.sleeping > 0
+
+        await eventually(asleep, "it waits for the next look")
+        await clock.advance(LOOK_SECONDS)
+    await store.heard()  # what was being written is on disk
+
+
+async def test_the_first_start_ever_has_nothing_to_look_for(store: Store, clock: HandClock) -> None:
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await noted(store, clock.now())
+    assert looking.since == []
+    assert await store.heard() == Heard(since=clock.now(), until=clock.now())
+
+
+async def test_it_is_noted_every_minute_and_at_the_end(store: Store, clock: HandClock) -> None:
+    began = clock.now()
+    async with watching(store, clock, Looking()) as gaps:
+        gaps.heard(True)
+        await noted(store, began)
+        await ticks(store, clock, NOTE_SECONDS - LOOK_SECONDS)
+        assert await store.heard() == Heard(since=began, until=began)
+        await ticks(store, clock, LOOK_SECONDS)
+        await noted(store, began + NOTE_SECONDS)
+        await clock.advance(5)
+    await noted(store, began + NOTE_SECONDS + 5)
+
+
+async def test_while_nothing_is_heard_nothing_is_noted(store: Store, clock: HandClock) -> None:
+    began = clock.now()
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await noted(store, began)
+        gaps.heard(False)
+        await ticks(store, clock, 600)
+        assert await store.heard() == Heard(since=began, until=began)
+        gaps.heard(True)
+        await looking.until(1)
+        await noted(store, clock.now())
+    assert looking.since == [began]
+
+
+async def test_after_a_restart_it_is_looked_a_little_further_back_than_noted(
+    store: Store, clock: HandClock
+) -> None:
+    """As far as Slack may still have had to bring something again."""
+    await store.note_heard(clock.now() - 5_000)
+    await store.note_heard(clock.now() - 1_000)
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+    assert looking.since == [clock.now() - 1_000 - OVERLAP_SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("heard", "most_seconds", "since"),
+    [
+        ((5_000, 1_000), 300, 300),  # not further back than is wanted
+        ((1_100, 1_000), HOUR, 1_100),  # nor to before the bot was ever started
+    ],
+)
+async def test_it_is_not_looked_further_back(
+    store: Store, clock: HandClock, heard: tuple[float, float], most_seconds: float, since: float
+) -> None:
+    for ago in heard:
+        await store.note_heard(clock.now() - ago)
+    looking = Looking()
+    async with watching(store, clock, looking, most_seconds) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+    assert looking.since == [clock.now() - since]
+
+
+async def test_a_gap_that_is_not_filled_yet_is_looked_for_again_after_a_restart(
+    store: Store, clock: HandClock
+) -> None:
+    until = clock.now() - 1_000
+    await store.note_heard(until)
+    looking = Looking()
+    looking.released.clear()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+    assert await store.heard() == Heard(since=until, until=until)
+
+
+async def test_it_is_tried_again_while_slack_is_in_trouble_and_given_up_in_the_end(
+    store: Store, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.note_heard(clock.now() - 1_000)
+    looking = Looking()
+    looking.failing = 1_000
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        for times in range(1, TRIES + 1):
+            await looking.until(times)
+            await ticks(store, clock, 100)
+        given_up = clock.now()
+        await ticks(store, clock, 600)
+    heard = await store.heard()
+    assert heard is not None
+    assert heard.until > given_up
+    assert len(looking.since) == TRIES
+    assert len(set(looking.since)) == 1
+    assert "may have been missed" in caplog.text
+
+
+async def test_a_gap_that_begins_while_another_is_filled_is_looked_for_as_well(
+    store: Store, clock: HandClock
+) -> None:
+    until = clock.now()
+    await store.note_heard(until)
+    looking = Looking()
+    looking.released.clear()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+        gaps.heard(False)
+        await clock.advance(100)
+        gaps.heard(True)
+        looking.released.set()
+        await looking.until(2)
+        await noted(store, clock.now())
+    assert looking.since == [until, until]
+
+
+async def test_a_database_that_takes_no_notes_is_no_end_of_it(
+    store: Store, clock: HandClock, tmp_path: Path
+) -> None:
+    began = clock.now()
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await noted(store, began)
+        with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+            database.execute(
+                "CREATE TRIGGER trouble BEFORE UPDATE ON hearing BEGIN SELECT RAISE(ABORT, ''); END"
+            )
+            await ticks(store, clock, 2 * NOTE_SECONDS)
+            assert await store.heard() == Heard(since=began, until=began)
+            database.execute("DROP TRIGGER trouble")
+        await ticks(store, clock, NOTE_SECONDS)
+    assert (await store.heard()) == Heard(since=began, until=clock.now())
