@@ -3,9 +3,10 @@
 The versions are those that stand in the file: to raise or add one, change or add its
 `name==version` line first. For each of the machines that Threadpilot is installed on, pip itself is
 asked which file it would take, and the SHA-256 of that file is written down; what is built from
-source is never taken, for what builds it would not be pinned. The network is needed.
+source is never taken, for what builds it would not be pinned. It needs the network, and minutes.
 
-Exit status: 0 written, 1 with the packages that have no file for one of the machines.
+Exit status: 0, or 1 with the packages that have no file for one of the machines; what was found is
+written all the same.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
 GLIBCS: Final = (39, 36, 28, 17)
 """The newest first. An older glibc takes another file, where there are several (Debian 12 has
 2.36)."""
-MACS: Final = {"arm64": ("15_0", "14_0", "11_0"), "x86_64": ("14_0", "11_0", "10_13")}
+MACS: Final = {"arm64": ("15_0", "14_0"), "x86_64": ("14_0",)}
 _OLDEST_GLIBC: Final = 5
 _SECONDS: Final = 1_200.0
 _PIN: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([0-9][A-Za-z0-9.]*)")
@@ -54,6 +55,12 @@ class Taken:
 
 
 def main() -> int:
+    """The exit status."""
+    with tempfile.TemporaryDirectory() as folder:
+        return pin(Path(folder))
+
+
+def pin(cache: Path) -> int:
     """Ask pip, write the file; the exit status."""
     pins = pins_of(CONSTRAINTS.read_text(encoding="utf-8"))
     found: dict[str, set[str]] = {name: set() for name in pins}
@@ -63,17 +70,15 @@ def main() -> int:
     for machine in (*first, *others):
         # What is for every machine on these few is so on the others, and need not be asked for.
         asked = pins if machine in first else {name: pins[name] for name in sorted(special)}
-        taken, without = taken_on(machine, asked)
+        taken, without = taken_on(machine, asked, cache)
         missing += [f"{name} has no file for {machine.name}" for name in without]
         for name, file in taken.items():
             found[name].add(file.sha256)
         special |= {name for name, file in taken.items() if not file.everywhere}
         print(f"{machine.name}: {len(taken)} files", flush=True)
-    if missing:
-        print(*missing, sep="\n", file=sys.stderr)
-        return 1
     CONSTRAINTS.write_text(written(pins, found), encoding="utf-8")
-    return 0
+    print(*missing, sep="\n", end="", file=sys.stderr)
+    return 1 if missing else 0
 
 
 def pins_of(text: str) -> dict[str, str]:
@@ -117,13 +122,15 @@ def linux(chip: str, glibc: int) -> tuple[str, ...]:
     return (*(f"{name}_{chip}" for name in names), f"linux_{chip}")
 
 
-def taken_on(machine: Machine, pins: Mapping[str, str]) -> tuple[dict[str, Taken], list[str]]:
+def taken_on(
+    machine: Machine, pins: Mapping[str, str], cache: Path
+) -> tuple[dict[str, Taken], list[str]]:
     """The file of each package that pip takes on a machine, and the packages without one."""
     left = dict(pins)
     without: list[str] = []
     while left:
         asked = [f"{name}=={version}" for name, version in left.items()]
-        report, complaint = asked_of_pip(machine, asked)
+        report, complaint = asked_of_pip(machine, asked, cache)
         if report is not None:
             return _files(report, left), without
         none = _NONE_FITS.search(complaint)
@@ -134,14 +141,18 @@ def taken_on(machine: Machine, pins: Mapping[str, str]) -> tuple[dict[str, Taken
     return {}, without
 
 
-def asked_of_pip(machine: Machine, asked: Sequence[str]) -> tuple[dict[str, object] | None, str]:
-    """What pip would install, or what it says when it cannot."""
+def asked_of_pip(
+    machine: Machine, asked: Sequence[str], cache: Path
+) -> tuple[dict[str, object] | None, str]:
+    """What pip would install, or what it says when it cannot. `cache` is where it keeps files that
+    it looked into: many machines take the same ones."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         done = subprocess.run(  # noqa: S603 - the pins of this project
             [
                 *(sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--no-deps"),
                 *("--ignore-installed", "--only-binary", ":all:", "--target", folder),
+                *("--cache-dir", str(cache)),
                 *("--implementation", "cp", "--python-version", machine.python),
                 *(word for name in machine.platforms for word in ("--platform", name)),
                 *("--report", str(report), *asked),

@@ -147,6 +147,7 @@ class Place:
             await asking
             acknowledged = True
         self._commanded.append(_Commanded(person, channel, question, taken=acknowledged))
+        await self.until(lambda: self._open_questions == 0 or not bot.alive, "it is posted")
         if bot.alive:
             await self.take_note_of_commands()
 
