@@ -10,7 +10,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo run doctor sandbox lint test check chaos screenshots clean
+.PHONY: help setup setup-tests demo run doctor sandbox lint test check chaos fuzz screenshots clean
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -46,6 +46,9 @@ check: lint test ## all that a change has to pass
 chaos: setup-tests ## kills, faults and load, from ever new seeds, for ten minutes (CHAOS_SECONDS=, CHAOS_SEED=)
 	@CHAOS_SEED="$(CHAOS_SEED)" CHAOS_SECONDS="$(CHAOS_SECONDS)" \
 		exec timeout --kill-after=20 "$(CHAOS_SECONDS)" $(BIN)/python -m tests.chaos
+
+fuzz: setup-tests ## the properties with other examples each time, and more of them
+	HYPOTHESIS_PROFILE=searching $(BIN)/pytest -m hypothesis --numprocesses=$(WORKERS) --timeout=900 $(ARGS)
 
 screenshots: setup-tests ## make the README's pictures anew
 	$(BIN)/python -m scripts.pictures

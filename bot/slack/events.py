@@ -253,7 +253,7 @@ def _home_opened(event: Json) -> Fact:
 
 def _not_a_person(message: Json, us: Identity) -> Ignored | None:
     """Why the message is not a person's, or None. Our own posts carry our bot id and no subtype."""
-    if message.get("user") == us.user or message.get("bot_id") == us.bot:
+    if message.get("user") in (us.user, us.bot) or message.get("bot_id") == us.bot:
         return _OURS
     if message.get("bot_id") or message.get("bot_profile") or message.get("user") == "USLACKBOT":
         return _BOT

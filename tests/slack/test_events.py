@@ -136,6 +136,7 @@ def test_people_also_write_with_files_broadcasts_and_slash_me(subtype: str | Non
     [
         {"user": "U0PILOT"},
         {"bot_id": "B0PILOT"},
+        {"user": "B0PILOT"},
         {"bot_id": "B0PILOT", "user": None},
         {"bot_id": "BOTHER"},
         {"bot_profile": {"id": "BOTHER"}},
