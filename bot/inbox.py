@@ -166,10 +166,11 @@ class Inbox:
         place = (message.thread.channel, message.ts)  # not its event: a mention comes as two
         if not called or place in self._untaken:
             return
+        if self._signs.whisper(message, NOT_TAKEN) is None:
+            return
         if len(self._untaken) >= MOST_UNTAKEN:
             del self._untaken[next(iter(self._untaken))]
         self._untaken[place] = None
-        self._signs.whisper(message, NOT_TAKEN)
 
     def _tell_full(self, turn: Turn) -> None:
         """Tell somebody whose message was not taken, and note that they were told."""
@@ -183,7 +184,10 @@ class Inbox:
 
     async def _tell_untold(self) -> None:
         """Tell those who were not told yet that their messages were not taken: because the bot was
-        restarted, or because too many were to be told at once. Raises `StoreError`."""
+        restarted, Slack was in trouble, or too many were to be told at once.
+
+        Raises `StoreError`.
+        """
         if self._clock.monotonic() < self._tell_at:
             return
         self._tell_at = self._clock.monotonic() + LOOK_SECONDS

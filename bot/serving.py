@@ -29,16 +29,24 @@ async def serve(settings: Settings) -> None:
     """
     up, asked = asyncio.Event(), asyncio.Event()
     bot = asyncio.create_task(_until(asked, up, settings))
+    late: list[threading.Timer] = []
 
     def stop() -> None:
-        if not asked.is_set() and not up.is_set():
-            bot.cancel()
+        if asked.is_set():
+            return
         asked.set()
+        late.append(end_at_last(settings.shutdown_seconds + CLOSE_SECONDS))
+        if not up.is_set():
+            bot.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    with suppress(asyncio.CancelledError):
-        await bot
+    try:
+        with suppress(asyncio.CancelledError):
+            await bot
+    finally:
+        for timer in late:
+            timer.cancel()
 
 
 async def _until(asked: asyncio.Event, up: asyncio.Event, settings: Settings) -> None:
@@ -47,8 +55,6 @@ async def _until(asked: asyncio.Event, up: asyncio.Event, settings: Settings) ->
         announce(log, READY, settings.log_format)
         await asked.wait()
         log.info("asked to stop: finishing what runs")
-        late = end_at_last(settings.shutdown_seconds + CLOSE_SECONDS)
-    late.cancel()
 
 
 def end_at_last(seconds: float) -> threading.Timer:

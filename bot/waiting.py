@@ -63,11 +63,12 @@ class WaitingSigns:
         sentence: str,
         then: Callable[[], Awaitable[object]] | None = None,
     ) -> asyncio.Task[None] | None:
-        """Tell the author alone, and do `then`; None where too much is left to do already."""
+        """Tell the author alone and, unless that may be tried again, do `then`; None where too
+        much is left to do already."""
 
         async def tell() -> None:
-            await self._workspace.whisper(message, sentence)
-            if then is not None:
+            told = await self._workspace.whisper(message, sentence)
+            if told and then is not None:
                 await then()
 
         return self._do(message, "whisper", tell)

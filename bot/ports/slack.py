@@ -73,8 +73,9 @@ class Workspace(Protocol):
         """Take that back; fine when it was never shown."""
         ...
 
-    async def whisper(self, message: Message, sentence: str) -> None:
-        """Tell the author alone, where the message stands. Never raises for Slack's sake."""
+    async def whisper(self, message: Message, sentence: str) -> bool:
+        """Tell the author alone, where the message stands. Never raises for Slack's sake. False
+        when they surely were not told because of trouble that may pass: it may be tried again."""
         ...
 
 

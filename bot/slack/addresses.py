@@ -4,7 +4,8 @@ Markdown links keep working while they are honest: words that name no address, o
 link leads to, and a web page or a mail address behind them. Everything else gets a word joiner
 where it would become a link, so that it stands there as it was written: the words, and beside them
 the address that they would have hidden. What a script would run in (`javascript:`, `data:` and
-whatever else is no page) leads nowhere. Nothing else changes, as in `bot.slack.markdown`.
+whatever else is no page) leads nowhere. Nothing else changes, as in `bot.slack.markdown`, and in
+code nothing does: there are no links in it, and people copy it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import unicodedata
 from typing import Final
 
+from bot.slack.code import CodeReader
 from bot.slack.markdown import WORD_JOINER
 
 LONGEST_HELD: Final = 400
@@ -58,6 +60,7 @@ class LinkGuard:
     def __init__(self) -> None:
         self._tail = ""
         self._before = ""
+        self._code = CodeReader()
 
     def feed(self, text: str) -> str:
         """What of the text up to here is decided and has not been given out."""
@@ -69,9 +72,11 @@ class LinkGuard:
 
     def _give(self, pending: str, *, final: bool) -> str:
         given: list[str] = []
-        position, upto = 0, len(pending)
+        position, upto, read = 0, len(pending), 0
         for found in _CANDIDATE.finditer(pending):
             at = found.end()
+            self._code.read(pending[read : found.start()])
+            read = found.start()
             honest = self._honest(pending, at, final=final)
             if honest is None:
                 upto = found.start()
@@ -80,6 +85,7 @@ class LinkGuard:
                 given += (pending[position:at], WORD_JOINER)
                 position = at
         given.append(pending[position:upto])
+        self._code.read(pending[read:upto])
         self._tail = pending[upto:]
         self._before = (self._before + pending[:upto])[-_LABEL:]
         return "".join(given)
@@ -87,6 +93,9 @@ class LinkGuard:
     def _honest(self, pending: str, at: int, *, final: bool) -> bool | None:
         """Whether what stands before `at` may go on as it does; None while that is not known."""
         rest = pending[at : at + LONGEST_HELD]
+        in_code = self._code.in_code(rest, final=final or len(rest) == LONGEST_HELD)
+        if in_code or in_code is None:
+            return in_code
         honest = self._judged(pending, at, rest, final=False)
         if honest is None and len(rest) == LONGEST_HELD:
             return False

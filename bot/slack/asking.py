@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -98,27 +98,41 @@ class Asking:
             return noted or ""
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         work = self._work(recorded, outcome, late)
-        if self._background.start("asking a question", work) is None:
+        if self._seen_to("asking a question", recorded, work) is None:
             return ""  # on record: it is taken up when there is less to do
         try:
             async with asyncio.timeout_at(until):
                 return await outcome
         except TimeoutError:
-            return ""
+            # In the last moment it may have come out all the same, and then nobody else tells it.
+            return outcome.result() if outcome.done() and not outcome.cancelled() else ""
+
+    def _seen_to(
+        self, name: str, question: OpenQuestion, work: Coroutine[object, object, None]
+    ) -> asyncio.Task[None] | None:
+        """`Background.start` for work on a question that nobody else may take up meanwhile."""
+        task = self._background.start(name, work)
+        if task is not None:
+            self._questions.leave(question.event_id)
+            task.add_done_callback(lambda _: self._questions.take_back(question.event_id))
+        return task
 
     async def _noted(self, question: OpenQuestion) -> bool | str:
         """Whether the question is new on record, or the sentence why it is not there."""
         noting = asyncio.ensure_future(self._book.store.note_question(question))
+        self._questions.leave(question.event_id)
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
                 return await asyncio.shield(noting)
         except TimeoutError:
             log.warning("a question could not be recorded in time")
-            self._background.start("leaving a question alone", self._left(question, noting))
+            self._seen_to("leaving a question alone", question, self._left(question, noting))
             return StoreError.sentence
         except BotError as error:
             log.warning("a question could not be recorded: %s", error)
             return error.sentence
+        finally:
+            self._questions.take_back(question.event_id)
 
     async def _left(self, question: OpenQuestion, noting: asyncio.Future[bool]) -> None:
         """A question of which it was told that it is not taken is not asked either, also when it

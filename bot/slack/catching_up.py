@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 MOST_CHANNELS: Final = 200
 MOST_THREADS: Final = 200
-"""How much is read after one gap; those first in which people spoke with the bot last."""
+"""How much is read after one gap; those first in which people spoke with the bot last. Of threads
+in which they did, so many, and as many others."""
 
 CALLS_A_MINUTE: Final = 30.0
 """conversations.history and .replies may be called about 50 times (Tier 3), and others do, too."""
@@ -80,6 +81,8 @@ class CaughtUp:
     """Those that were new, and to be answered or done."""
     unread: int = 0
     """Channels and threads that could not be read."""
+    for_later: int = 0
+    """What could not be read or found out for trouble that may pass."""
 
 
 class CatchingUp:
@@ -103,22 +106,28 @@ class CatchingUp:
         does not give after a few tries, is counted.
         """
         caught, after = CaughtUp(), f"{began:.6f}"
-        known = await self._store.threads_heard(
-            self._us.team, began - _ACTIVE_SECONDS, MOST_THREADS
+        known = dict.fromkeys(
+            await self._store.threads_heard(self._us.team, began - _ACTIVE_SECONDS, MOST_THREADS)
         )
-        conversations = await self._conversations(known)
+        conversations = await self._conversations(known, caught)
         places = deque(_Place(conversation=each) for each in conversations)
         settled: set[ThreadKey] = set()
         """Threads whose root was seen, and so whether anything was said in them."""
-        answered = await self._read_all(places, after, caught, settled)
+        answered = dict.fromkeys(await self._read_all(places, after, caught, settled))
         kinds = {each.id: each for each in conversations}
-        resting = [key for key in known if key not in settled and key.channel in kinds]
-        threads = list(dict.fromkeys([*answered, *resting]))[:MOST_THREADS]
+        # Those with the bot first: in a busy workspace most of the others are nothing to it.
+        known_here = [key for key in known if key.channel in kinds]
+        ours = [key for key in known_here if key in answered or key not in settled]
+        others = [key for key in answered if key not in known]
+        caught.unread += max(0, len(others) - MOST_THREADS)
+        threads = [*ours, *others[:MOST_THREADS]]
         places = deque(_Place(conversation=kinds[key.channel], thread=key) for key in threads)
         await self._read_all(places, after, caught, settled)
         return caught
 
-    async def _conversations(self, known: Sequence[ThreadKey]) -> Sequence[Conversation]:
+    async def _conversations(
+        self, known: Iterable[ThreadKey], caught: CaughtUp
+    ) -> Sequence[Conversation]:
         """What the bot is in, where people spoke with it last first; where Slack does not tell,
         what it knows itself."""
         here = {key.channel: Conversation(id=key.channel) for key in known}
@@ -126,6 +135,7 @@ class CatchingUp:
             found = await self._of_slack()
         except SlackError as error:
             log.warning("which channels the bot is in could not be found out: %s", error)
+            caught.for_later += _passes(error)
             return list(here.values())[:MOST_CHANNELS]
         first = [found[channel] for channel in here if channel in found]
         others = [each for channel, each in found.items() if channel not in here]
@@ -161,6 +171,7 @@ class CatchingUp:
                     await self._clock.sleep(TRY_AGAIN_SECONDS)
                     continue
                 caught.unread += 1
+                caught.for_later += _passes(error)
                 log.warning("what was said in %s could not be read: %s", _name(place), error)
             else:
                 caught.places += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -12,6 +13,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.model import ThreadKey
 from bot.ports import UNWATCHED, Clock, Watch
 from bot.slack.calls import Calls, make_client
+
+log = logging.getLogger(__name__)
 
 _PAGE: Final = 200
 _MAX_PAGES: Final = 5
@@ -96,6 +99,7 @@ async def _pages(
         cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
         if not cursor:
             return
+    log.warning("there are more %s than are read at once: the rest is left out", name)
 
 
 @asynccontextmanager

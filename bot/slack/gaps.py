@@ -124,7 +124,10 @@ class Gaps:
                 raise
             else:
                 _tell(caught)
-                return
+                if not caught.for_later:
+                    return
+                self._gap = True
+                log.warning("what could not be read is looked for again")
             await self._clock.sleep(pause)
             pause *= 2
         self._gap = False

@@ -71,6 +71,9 @@ class Line(SocketModeClient):
         self._clock = clock
         self._renewing = renewing
         self._greeted = greeted
+        self.renewed = False
+        """Whether Slack's next hello comes because it was about to close the line, and not because
+        the line broke."""
         self.socket_mode_request_listeners.append(self._envelope)
         self.message_listeners.append(self._message)
 
@@ -105,6 +108,7 @@ class Line(SocketModeClient):
         # because Slack is about to; without, because the old one is gone, and nobody waits for it.
         mine = force and await self._turn()
         try:
+            self.renewed = self.renewed or force  # Slack hanging up then is no break
             await super().connect_to_new_endpoint(force)
         finally:
             if mine:
@@ -134,3 +138,4 @@ class Line(SocketModeClient):
             self._tickets.led_in()
             counted = message.get("num_connections")
             await self._greeted(counted if isinstance(counted, int) else 0)
+            self.renewed = False

@@ -74,6 +74,15 @@ class Questions:
         self._on_message = on_message
         self._book = book
         self._under_way: set[str] = set()
+        self._others: list[str] = []
+
+    def leave(self, event_id: str) -> None:
+        """Whoever has a question recorded sees to it: it is not taken up, until `take_back`."""
+        self._others.append(event_id)
+
+    def take_back(self, event_id: str) -> None:
+        """Nobody else sees to it any more: if it is on record still, it is taken up."""
+        self._others.remove(event_id)
 
     async def put(self, question: OpenQuestion, *, anew: bool = True) -> bool:
         """Post a recorded question and hand it to the inbox; whether it has become a message by
@@ -213,7 +222,10 @@ class Questions:
     async def _take_up(self) -> None:
         while True:
             try:
-                for question in await self._book.store.open_questions():
+                found = await self._book.store.open_questions()
+                # Before the first is taken up, for that takes its time: what others see to may
+                # have come to its end by then.
+                for question in [each for each in found if each.event_id not in self._others]:
                     await self._take_up_one(question)
             except StoreError as error:
                 log.warning("what was asked by command could not be read: %s", error)

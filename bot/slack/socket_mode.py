@@ -33,6 +33,10 @@ _NEW_TICKET_AFTER: Final = 2
 _REPLACE_AFTER: Final = 6
 """After how many tries in a row that found the line down."""
 
+_DOUBTED_PINGS: Final = 6
+"""For so many tries, after a line has broken, another one may only seem to stand: one that is dead
+may go unnoticed for more than four."""
+
 _COUNTED_SECONDS: Final = 60.0
 """So long Slack may still count a line that has been given up."""
 
@@ -75,6 +79,9 @@ class _Lines:
         self._heard = heard
         self._greeted = asyncio.Event()
         self._deaf = False
+        self._doubt_seconds = _DOUBTED_PINGS * door.ping_seconds
+        self._doubted_until = 0.0
+        """Until when the lines that did not break are only taken to have heard."""
         self._given_up: deque[float] = deque(maxlen=100)
         renewing = asyncio.Lock()
 
@@ -123,6 +130,7 @@ class _Lines:
         others = [await other.up() for other in self._keepers if other is not keeper]
         self._watch.lines(1 + sum(others))
         now = self._clock.monotonic()
+        broke = keeper.greeted and not keeper.renewed
         if keeper.greeted:
             self._given_up.append(now)
         keeper.greeted = True
@@ -133,9 +141,12 @@ class _Lines:
                 "are not all of this bot): each event goes to only one of them",
                 counted,
             )
-        if not any(others):
-            # Alone: until now nothing was heard, whether that had been noticed or not.
+        if not any(others) or (broke and now < self._doubted_until):
+            # Alone: until now nothing was heard, whether that had been noticed or not. So it may
+            # have been, too, where one after the other broke.
             self._tell(hearing=True)
+        elif broke:
+            self._doubted_until = now + self._doubt_seconds
         self._greeted.set()
 
     async def _look(self) -> None:
@@ -143,11 +154,13 @@ class _Lines:
         count = sum([await keeper.up() for keeper in self._keepers])
         self._watch.lines(count)
         up = count > 0
-        if up is self._deaf:
+        doubted = count < LINES and self._clock.monotonic() < self._doubted_until
+        if up is self._deaf or doubted:
             self._tell(hearing=up)
 
     def _tell(self, *, hearing: bool) -> None:
         self._deaf = not hearing
+        self._doubted_until = 0.0
         self._heard(hearing)
 
 
@@ -168,6 +181,11 @@ class _Keeper:
         self._connecting: asyncio.Task[None] | None = None
         self.greeted = False
         """Whether Slack has ever greeted this line, or one that it took the place of."""
+
+    @property
+    def renewed(self) -> bool:
+        """Whether the line stands anew because Slack was about to close it."""
+        return self._line is not None and self._line.renewed
 
     async def up(self) -> bool:
         """Whether the line stands just now, as far as can be told."""

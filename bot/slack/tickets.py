@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
 from bot.ports import Clock
+from bot.slack.budget import LONGEST_CLOSED
 from bot.slack.calls import CallError, called
 from bot.slack.tokens import APP_REFUSED, OUT_OF_REACH, REFUSED
 
@@ -48,7 +49,7 @@ class Tickets:
             try:
                 return await self._ask()
             except CallError as error:
-                wait = max(wait, error.retry_after)
+                wait = max(wait, min(error.retry_after, LONGEST_CLOSED))
                 raise
             finally:
                 self._not_before = self.clock.monotonic() + wait

@@ -130,10 +130,10 @@ class SlackWorkspace:
             if error.code != "no_reaction":
                 log.warning("the mark of a wait was left behind: %s", error)
 
-    async def whisper(self, message: Message, sentence: str) -> None:
+    async def whisper(self, message: Message, sentence: str) -> bool:
         """`Workspace.whisper`. Slack shows it in a thread only once that has an answer, so beside
         a message that starts one it goes into the channel."""
-        await self._aside(
+        return await self._aside(
             self._client.web.chat_postEphemeral,
             urgency=Urgency.FIRST,
             fine="",
@@ -150,8 +150,9 @@ class SlackWorkspace:
         fine: str,
         urgency: Urgency = Urgency.USUAL,
         **arguments: object,
-    ) -> None:
-        """A call that nothing depends on: whatever goes wrong is logged."""
+    ) -> bool:
+        """A call that nothing depends on: whatever goes wrong is logged. False where it may be
+        tried again: nothing was done, and it may be another time."""
         cause = Cause(urgency=urgency)
         try:
             await self._client.calls(
@@ -160,6 +161,8 @@ class SlackWorkspace:
         except CallError as error:
             if error.code != fine:
                 log.warning("beside the answer: %s", error)
+            return error.maybe_done or not error.passing
+        return True
 
 
 def _by_a_person(message: Mapping[str, object]) -> bool:

@@ -165,6 +165,18 @@ def test_the_audit_of_version_2_is_chained_as_it_stands(tmp_path: Path) -> None:
         assert (verify(database).count, verify(database).tear) == (4, None)
 
 
+async def test_who_was_refused_before_the_upgrade_is_not_told_again(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        migrate(database, (FIRST, SECOND))
+        database.execute(_EVENT, ("Ev-1", ts_at(1), ts_at(1), "U0ALICE"))
+        database.execute(_THREAD, (1, ts_at(1), 0, 1))
+        who = ("U0ALICE", "What is Python?", TurnState.REFUSED)
+        unnoted = (None, None, None, 1.0, None, 1.0)
+        database.execute(_TURN, (1, "Ev-1", ts_at(1), 1_000_000, *who, *unnoted))
+    async with open_store(tmp_path, clock=HandClock(), per_user=2) as store:
+        assert await store.untold(0.0) == ()
+
+
 def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:
     number = MIGRATIONS[-1].number + 1
     notes = "CREATE TABLE notes (note)"

@@ -31,7 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.copilot.answering import LONGEST_ANSWER, Answering
-from bot.copilot.events import Idle, Reading
+from bot.copilot.events import Idle, Reading, open_prompts
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
 from bot.model import (
@@ -309,3 +309,31 @@ def test_what_the_reader_gets_is_what_the_model_said(
         return got + await read_all(answering)
 
     assert text_of(asyncio.run(play())) == "".join(said)
+
+
+class Untouchable(dict[str, object]):
+    """An event that nobody needs to look at."""
+
+    def __getitem__(self, key: str) -> object:
+        raise AssertionError(f"nobody needs its {key}")
+
+    get = __getitem__  # type: ignore[assignment] # raises as well
+
+
+def test_prompts_without_an_answer_are_found_from_the_end_of_a_history_on() -> None:
+    """However long the history is: it is looked at whenever a session is resumed."""
+
+    def told(kind: str, number: int, **more: object) -> dict[str, object]:
+        return {"type": kind, "id": str(UUID(int=number)), "data": {}, **more}
+
+    history = [
+        Untouchable(),
+        told("assistant.message", 1),
+        told("user.message", 2),
+        told("session.error", 3),
+        told("user.message", 4),
+        told("user.message", 5, agentId="another"),
+        told("assistant.message", 6, agentId="another"),
+    ]
+    assert open_prompts(history) == (str(UUID(int=2)), str(UUID(int=4)))
+    assert open_prompts(history[:2]) == open_prompts([]) == ()

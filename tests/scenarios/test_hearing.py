@@ -118,7 +118,8 @@ async def test_a_mention_in_the_middle_of_other_peoples_thread_is_found(
     await slack.say("bob", GENERAL, "@threadpilot what is good?", thread_ts=root)
     await slack.advance(GIVEN_UP_SECONDS)
     await bots.start()
-    assert await slack.until_answered(GENERAL, root) == ["You said: what is good?"]
+    await slack.until_shown(GENERAL, root, "You said: what is good?")
+    assert await slack.bot_texts(GENERAL, root) == ["You said: what is good?"]
 
 
 async def test_what_was_edited_meanwhile_is_answered_as_it_stands_and_what_was_deleted_is_not(

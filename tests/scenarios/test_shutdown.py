@@ -81,7 +81,32 @@ async def test_what_hangs_for_good_is_left_and_the_exit_is_still_a_good_one() ->
         "time.sleep(60)\n"
         "raise SystemExit(3)\n"
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", ending)
+    await ends_well(ending)
+
+
+async def test_told_to_stop_while_a_part_hangs_in_opening_it_ends_as_well() -> None:
+    """A disk that does not come back under a database that is being brought up to date."""
+    starting = (
+        "import asyncio, os, signal, time, types\n"
+        "from contextlib import asynccontextmanager\n"
+        "from bot import serving\n"
+        "@asynccontextmanager\n"
+        "async def hangs(settings):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        await asyncio.Event().wait()\n"
+        "        yield\n"
+        "    finally:\n"
+        "        time.sleep(60)\n"
+        "serving.running, serving.CLOSE_SECONDS = hangs, 0.1\n"
+        "asyncio.run(serving.serve(types.SimpleNamespace(shutdown_seconds=0.0)))\n"
+        "raise SystemExit(3)\n"
+    )
+    await ends_well(starting)
+
+
+async def ends_well(program: str) -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
     try:
         assert await asyncio.wait_for(process.wait(), 30) == 0
     finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from bot.clock import SystemClock
 from bot.errors import StoreError
 from bot.model import Accepted, Message, Turn
-from bot.ports import Store
+from bot.ports import Clock, QuestionStore, Store
 from bot.records import OpenQuestion
 from bot.slack import words
 from bot.slack.adapters import adapters
@@ -22,7 +23,7 @@ from bot.slack.asking import Asking, Question
 from bot.slack.background import Background
 from bot.slack.gateway import who_are_we
 from bot.slack.interactions import Person, Place
-from bot.slack.questions import OLD_SECONDS, Book, Questions
+from bot.slack.questions import OLD_SECONDS, Book, NotPut, Questions
 from bot.store import open_store
 from bot.store.folder import DATABASE
 from tests.conformance.outside import (
@@ -64,6 +65,30 @@ class Late:
         return self.heard
 
 
+class Looking(SystemClock):
+    """What is kept of questions, and the clock, for a test that has to know when it is looked for
+    those on their way."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.begun = asyncio.Event()
+        self.through = asyncio.Event()
+
+    async def note_question(self, question: OpenQuestion) -> bool:
+        return await self._store.note_question(question)
+
+    async def drop_question(self, event_id: str) -> None:
+        await self._store.drop_question(event_id)
+
+    async def open_questions(self) -> Sequence[OpenQuestion]:
+        self.begun.set()
+        return await self._store.open_questions()
+
+    async def sleep(self, seconds: float) -> None:
+        self.through.set()
+        await super().sleep(seconds)
+
+
 @asynccontextmanager
 async def asking(
     outside: Outside,
@@ -72,13 +97,15 @@ async def asking(
     *,
     seconds: float = 60.0,
     limit: int = 500,
+    kept: QuestionStore | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[tuple[Asking, Background, Questions]]:
     """One life of the part that asks, on the sandbox; each question is cut off after `seconds`."""
-    background, clock = Background(limit=limit, seconds=seconds), SystemClock()
+    background, clock = Background(limit=limit, seconds=seconds), clock or SystemClock()
     async with aiohttp.ClientSession() as session:
         client = web_client(outside, session)
         us = await who_are_we(client.web)
-        book = Book(store=store, clock=clock)
+        book = Book(store=kept or store, clock=clock)
         questions = Questions(client, us, record or store.accept, book)
         gate = WithoutLimits(adapters(client, us, clock).people)
         yield Asking(us, questions, book, background, gate), background, questions
@@ -151,6 +178,25 @@ async def test_a_question_recorded_after_its_asker_was_told_no_is_left_alone(
             database.execute("BEGIN IMMEDIATE")
             assert await asked.ask(question(), Late().tell) == StoreError.sentence
             database.execute("ROLLBACK")
+            await background.close(grace=10)
+            assert await store.open_questions() == ()
+    assert await outside.messages(GENERAL) == []
+
+
+async def test_a_question_that_is_left_alone_is_not_taken_up_just_then_either(
+    outside: Outside, store: Store, tmp_path: Path
+) -> None:
+    """It is looked for what is on its way in the moment in which it gets on record."""
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        looking = Looking(store)
+        async with asking(outside, store, unwanted, kept=looking, clock=looking) as life:
+            asked, background, questions = life
+            database.execute("BEGIN IMMEDIATE")
+            assert await asked.ask(question(), Late().tell) == StoreError.sentence
+            async with questions.taken_up(), asyncio.timeout(20):
+                await looking.begun.wait()  # behind the record, which waits for the lock
+                database.execute("ROLLBACK")
+                await looking.through.wait()
             await background.close(grace=10)
             assert await store.open_questions() == ()
     assert await outside.messages(GENERAL) == []
@@ -299,6 +345,22 @@ async def test_what_keeps_it_from_being_posted_is_told_late_when_it_comes_late(
     async with asking(outside, store, unwanted) as (asked, _, _):
         assert await asked.ask(question(SECRET), late.tell) == ""
         assert await late.until_told() == [words.NOT_HERE.format(name="threadpilot")]
+
+
+async def test_what_keeps_it_from_being_posted_is_told_also_in_the_last_moment(
+    outside: Outside, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes out in the same turn of the loop as the time is up."""
+
+    async def refuse(_: OpenQuestion) -> bool:
+        time.sleep(1.6)  # noqa: ASYNC251 # the loop is busy until the time is up
+        await asyncio.sleep(0)
+        raise NotPut("is_archived")
+
+    late = Late()
+    async with asking(outside, store, unwanted) as (asked, _, questions):
+        monkeypatch.setattr(questions, "put", refuse)
+        assert [await asked.ask(question(), late.tell), *late.heard] == [words.READ_ONLY]
 
 
 async def test_more_questions_than_fit_are_asked_when_there_is_less_to_do(

@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 
 from bot.model import TS, Accepted, Message, ThreadKey, Trigger
-from bot.ports import HearingStore, Store
+from bot.ports import Clock, HearingStore, Store
+from bot.slack import catching_up, client
 from bot.slack.calls import Calls, make_client
 from bot.slack.catching_up import CALLS_AT_ONCE, CatchingUp, Conversation, Json, event_of
 from bot.slack.client import Client
@@ -29,7 +30,7 @@ from tests.conformance.outside import (
     eventually,
     sandbox_from_outside,
 )
-from tests.fakes import HandClock
+from tests.fakes import HandClock, QuickClock
 from tests.slack.ears import US
 
 DAY = 86_400.0
@@ -60,8 +61,12 @@ class Reading:
     ) -> None:
         self.taken: list[Message] = []
         self._store = store
-        client = Client(make_client(BOT, f"{outside.url}/api/", session), Calls(clock))
-        self.catching_up = CatchingUp(client, US, _heard_of(store), clock, self._take)
+        self._web = make_client(BOT, f"{outside.url}/api/", session)
+        self.catching_up = self.with_clock(clock)
+
+    def with_clock(self, clock: Clock) -> CatchingUp:
+        reads = Client(self._web, Calls(clock))
+        return CatchingUp(reads, US, _heard_of(self._store), clock, self._take)
 
     async def _take(self, body: Json) -> Accepted | None:
         fact = read_event(body, US)
@@ -149,6 +154,59 @@ async def test_a_thread_in_which_nothing_was_said_costs_no_call(
     await reading.catching_up.since(began)
     read = [call["arguments"]["ts"] for call in await outside.calls("conversations.replies")]
     assert read == [keys[3].root_ts]
+
+
+@pytest.mark.parametrize(
+    ("kind", "for_later"), [("500", True), ("drop_before", True), ("error", False)]
+)
+@pytest.mark.parametrize("method", ["conversations.history", "users.conversations"])
+async def test_what_slack_does_not_give_for_passing_trouble_is_left_for_later(
+    outside: Outside, store: Store, reading: Reading, method: str, kind: str, for_later: bool
+) -> None:
+    await known_threads(outside, store, 1)
+    began = await now(outside) - 5
+    fault = {"method": method, "kind": kind, "times": 99, "error": "missing_scope"}
+    await outside.control("faults", fault)
+    reading.catching_up = reading.with_clock(QuickClock())
+    assert bool((await reading.catching_up.since(began)).for_later) is for_later
+    async with outside.http.delete(f"{outside.url}/sandbox/faults") as cleared:
+        assert cleared.status == 200
+    assert (await reading.catching_up.since(began)).for_later == 0
+
+
+@pytest.mark.parametrize(("count", "left_out"), [(4, False), (5, True)])
+async def test_more_than_is_read_of_a_channel_is_told_to_operators(
+    outside: Outside,
+    reading: Reading,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    count: int,
+    left_out: bool,
+) -> None:
+    monkeypatch.setattr(client, "_PAGE", 2)
+    monkeypatch.setattr(client, "_MAX_PAGES", 2)
+    began = await now(outside) - 5
+    for number in range(count):
+        await outside.say(ALICE, GENERAL, f"number {number}")
+    assert (await reading.catching_up.since(began)).messages == 4
+    assert ("there are more messages" in caplog.text) is left_out
+
+
+async def test_threads_with_the_bot_are_read_however_many_others_were_answered(
+    outside: Outside, store: Store, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catching_up, "MOST_THREADS", 2)
+    others = [await outside.say(BOB, GENERAL, f"lunch {number}?") for number in range(4)]
+    (key,) = await known_threads(outside, store, 1)
+    await outside.advance(10)
+    began = await now(outside) - 5
+    for ts in others:
+        await outside.say(ALICE, GENERAL, "yes", thread_ts=ts)
+    await outside.say(ALICE, GENERAL, "and now?", thread_ts=key.root_ts)
+    caught = await reading.catching_up.since(began)
+    assert "and now?" in [one.text for one in reading.taken]
+    assert len(await outside.calls("conversations.replies")) == 3
+    assert caught.unread == 2
 
 
 async def test_many_places_are_read_at_a_pace_that_leaves_calls_for_others(

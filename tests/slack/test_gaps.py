@@ -34,12 +34,13 @@ async def store(tmp_path: Path, clock: HandClock) -> AsyncIterator[Store]:
 
 
 class Looking:
-    """Takes down from when on it was looked; `failing` times Slack is in trouble, and `released`
-    is when a look may end."""
+    """Takes down from when on it was looked; `failing` times Slack is in trouble, `in_part` times
+    with some of the places, and `released` is when a look may end."""
 
     def __init__(self) -> None:
         self.since: list[float] = []
         self.failing = 0
+        self.in_part = 0
         self.released = asyncio.Event()
         self.released.set()
 
@@ -49,7 +50,10 @@ class Looking:
         if self.failing:
             self.failing -= 1
             raise SlackError("unreachable")
-        return CaughtUp()
+        if self.in_part:
+            self.in_part -= 1
+            return CaughtUp(unread=2, for_later=1)
+        return CaughtUp(unread=1)
 
     async def until(self, times: int) -> None:
         async def looked() -> bool:
@@ -188,6 +192,27 @@ async def test_it_is_tried_again_while_slack_is_in_trouble_and_given_up_in_the_e
     assert len(looking.since) == TRIES
     assert len(set(looking.since)) == 1
     assert "may have been missed" in caplog.text
+
+
+async def test_a_place_that_slack_does_not_give_yet_is_looked_for_again(
+    store: Store, clock: HandClock
+) -> None:
+    """A Slack that comes back may take minutes until it tells what was said; until then what was
+    missed stays a gap, also for a bot that is started anew."""
+    until = clock.now() - 1_000
+    await store.note_heard(until)
+    looking = Looking()
+    looking.in_part = 2
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        for times in (1, 2):
+            await looking.until(times)
+            assert await store.heard() == Heard(since=until, until=until)
+            await ticks(store, clock, 10)
+        await looking.until(3)
+        await ticks(store, clock, NOTE_SECONDS)
+    await noted(store, clock.now())
+    assert len(looking.since) == 3
 
 
 async def test_a_gap_that_begins_while_another_is_filled_is_looked_for_as_well(

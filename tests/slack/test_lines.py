@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
+from bot.slack.background import Background
 from tests.conformance.outside import ALICE, GENERAL, Outside, eventually, sandbox_from_outside
 from tests.fakes import ForwardClock
-from tests.slack.hearing import Hearing, hearing, lines, until_lines
+from tests.slack.ears import Ears, intake_for
+from tests.slack.hearing import Hearing, hearing, lines, socket_door, until_lines
 
 TICKET = "apps.connections.open"
 OF_OTHERS = "another program listens"
@@ -151,3 +155,51 @@ async def test_a_slack_that_refuses_every_line_is_not_stormed(bot: Hearing) -> N
     await until_lines(bot.outside, 2)
     await says(bot, "let in")
     await hears(bot, "let in")
+
+
+@asynccontextmanager
+async def told_of_gaps(outside: Outside) -> AsyncIterator[list[bool]]:
+    """What the door tells of hearing and not hearing, with both lines up."""
+    told: list[bool] = []
+    door = replace(socket_door(outside), ping_seconds=1.0)
+    background = Background()
+    async with door.open(intake_for(Ears(), background), told.append):
+        await until_lines(outside, 2)
+        yield told
+    await background.close()
+
+
+async def until_new(outside: Outside, caplog: pytest.LogCaptureFixture, count: int) -> None:
+    """Wait until so many lines have been opened in all, and two of them stand."""
+
+    async def so() -> bool:
+        return caplog.text.count("A new session") >= count and await lines(outside) == 2
+
+    await eventually(so, f"{count} lines have been opened", patience=20)
+
+
+async def test_lines_that_break_one_after_the_other_may_both_have_been_deaf(
+    outside: Outside, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that went dead without a word is noticed at each line's own time: one may be
+    back while the other only seems to stand. What was said meanwhile was heard by nobody."""
+    async with told_of_gaps(outside) as told:
+        for count in (3, 4):
+            assert told == [True]
+            await trouble(outside, "half-open", lines=1)
+            await until_new(outside, caplog, count)
+
+        async def looked() -> bool:
+            return told == [True, True]
+
+        await eventually(looked, "there may have been a gap", patience=10)
+
+
+async def test_lines_that_slack_renews_leave_no_gap(
+    outside: Outside, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with told_of_gaps(outside) as told:
+        for count in (3, 4):
+            await trouble(outside, "disconnect", lines=1)
+            await until_new(outside, caplog, count)
+    assert told == [True]

@@ -372,9 +372,11 @@ async def test_a_whisper_reaches_its_person_alone_and_trouble_with_it_stays_quie
     bot: Replying,
 ) -> None:
     turn = await bot.asked()
-    await bot.workspace.whisper(turn.message, "Not now, <!channel>.")
+    assert await bot.workspace.whisper(turn.message, "Not now, <!channel>.")
     await bot.fault("chat.postEphemeral", "500")
     await bot.workspace.whisper(turn.message, "Not now, again.")
+    await bot.fault("chat.postEphemeral", "429", retry_after=30)
+    assert not await bot.workspace.whisper(turn.message, "Not now, once more.")
     (whisper,) = await bot.outside.ephemeral("UALICE")
     assert "Not now, <\u2060!channel>." in whisper["text"]
     assert await bot.texts(turn) == []

@@ -10,6 +10,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
+from bot.slack.budget import LONGEST_CLOSED
 from bot.slack.calls import CallError
 from bot.slack.tickets import Tickets
 from tests.conformance.outside import APP, Outside, eventually, sandbox_from_outside
@@ -81,6 +82,16 @@ async def test_slack_is_left_alone_for_as_long_as_it_says(
     with pytest.raises(CallError, match="ratelimited"):
         await tickets.next()
     assert await when_given(tickets, clock) == 45
+
+
+async def test_no_ticket_is_waited_for_longer_than_slack_is_taken_at_its_word(
+    outside: Outside, tickets: Tickets, clock: HandClock
+) -> None:
+    fault = {"method": "apps.connections.open", "kind": "429", "retry_after": 3600, "times": 1}
+    await outside.control("faults", fault)
+    with pytest.raises(CallError, match="ratelimited"):
+        await tickets.next()
+    assert await when_given(tickets, clock) == LONGEST_CLOSED
 
 
 async def test_all_lines_together_ask_no_more_often_than_one(

@@ -26,6 +26,7 @@ class Slack:
 
     def __init__(self) -> None:
         self.shown: list[tuple[str, str]] = []
+        self.deaf = 0  # so many of the next whispers it does not take
         self.marking = 0
         self.marks_may_go = asyncio.Event()
         self.marks_may_go.set()
@@ -38,8 +39,12 @@ class Slack:
     async def unmark_waiting(self, message: Message) -> None:
         self.shown.append(("unmark", message.ts))
 
-    async def whisper(self, message: Message, sentence: str) -> None:
+    async def whisper(self, message: Message, sentence: str) -> bool:
+        if self.deaf:
+            self.deaf -= 1
+            return False
         self.shown.append((sentence, message.ts))
+        return True
 
     def reply_to(
         self,

@@ -97,6 +97,49 @@ def test_what_deceives_or_leads_to_no_page_is_no_link(link: str, inert: str) -> 
     assert shown.replace(WORD_JOINER, "") == link.replace(WORD_JOINER, "")
 
 
+_CODE = "handlers[name](f'{x}') and std[a]::b and [x](javascript:1)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```python\n{_CODE}\n```\n",
+        f"```\n{_CODE}",
+        f"````md\n{_CODE}\n````\n",
+        f"call `{_CODE}` there",
+        f"`a` and ``{_CODE} ` `` there",
+    ],
+)
+def test_code_stays_byte_for_byte_for_people_copy_it(text: str) -> None:
+    assert guarded(text) == text
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "`",
+        "```",
+        "```a`b\n",
+        "    ```\n",
+        "- so:\n   ```\n",
+        "~~~\n\n```\n~~~\n\n",
+        "```\ncode\n```\n",
+        "```\ncode\n````\n",
+        "````\n```\n````\n",
+        "`a\nb` ",
+        "`a` ",
+        "``a` ",
+        "\\`",
+        "<https://example.com/`>",
+    ],
+)
+def test_what_only_looks_like_code_lets_no_link_through(before: str) -> None:
+    after = " \\`c" if before == "`a` " else " `c`" if "`a\n" in before else ""
+    link = "[x](javascript:1)"
+    assert f"{before}{link}{after}" not in guarded(f"{before}{link}{after}")
+    assert "]" + WORD_JOINER + "(" in guarded(f"{before}{link}{after}")
+
+
 def test_a_scheme_that_comes_in_pieces_is_waited_for() -> None:
     for text in ("[x](javascript:alert(1))", "[x](//evil.example)", "[x](https://a@b.example)"):
         assert WORD_JOINER in guarded("", *text)

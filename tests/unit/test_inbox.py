@@ -166,9 +166,31 @@ class TestWaiting:
                 await world.inbox.accept(said(second))
             for told in (1, 2, 3):
                 await until(lambda: len(world.slack.shown) >= told)  # noqa: B023 # at once
+                # Before that is on record there is no room for the next.
+                await until_untold(world, 3 - told)
                 await until(lambda: world.clock.sleeping >= 1)
                 await world.clock.advance(LOOK_SECONDS)
             assert sorted(ts for _, ts in world.slack.shown) == [ts_at(n) for n in (1, 2, 3)]
+
+    async def test_those_whom_slack_would_not_tell_are_told_when_it_is_well(
+        self, tmp_path: Path
+    ) -> None:
+        async with world_in(tmp_path, thread_queue=0) as world, world.inbox.running():
+            world.slack.deaf = 1
+            await world.inbox.accept(said(1))
+            await until(lambda: world.slack.deaf == 0)
+            await until(lambda: world.clock.sleeping >= 1)
+            await world.clock.advance(LOOK_SECONDS)
+            await until(lambda: bool(world.slack.shown))
+            await until_untold(world, 0)
+            assert world.slack.shown == [(words.FULL, ts_at(1))]
+
+
+async def until_untold(world: World, count: int) -> None:
+    """Wait until of no more than so many refused turns it is open whether their authors know."""
+    async with asyncio.timeout(20):
+        while len(await world.store.untold(0)) > count:  # noqa: ASYNC110 # no event to it
+            await asyncio.sleep(0.002)
 
 
 class TestChangedMinds:

@@ -48,6 +48,18 @@ async def test_who_did_not_call_the_bot_is_not_bothered(world: World) -> None:
     assert world.slack.shown == []
 
 
+async def test_whom_there_was_no_time_to_tell_is_told_when_it_is_brought_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.inbox.running():
+        world.spoil(ACCEPT)
+        with monkeypatch.context() as busy:
+            busy.setattr("bot.waiting.MAX_PENDING", 0)
+            await refused(world, said(1))
+        await refused(world, said(1))
+        await until(lambda: len(world.slack.shown) == 1)
+
+
 async def test_what_is_remembered_of_it_is_bounded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

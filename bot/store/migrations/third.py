@@ -36,6 +36,8 @@ _ASKINGS: Final[tuple[str, ...]] = (
     """
     CREATE INDEX turns_untold ON turns (accepted) WHERE state = 'refused' AND outcome IS NULL
     """,
+    # The versions before told them at once, and took no note of it.
+    "UPDATE turns SET outcome = 'refused' WHERE state = 'refused' AND outcome IS NULL",
 )
 
 _HEARING: Final[tuple[str, ...]] = (
