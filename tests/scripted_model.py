@@ -152,6 +152,8 @@ class ScriptedModel:
         self.default = Answer(lambda request: f"You said: {request.prompt}")
         self.models = [MODEL_NAME]
         """What `GET /models` lists."""
+        self.hold_seconds = WAIT_SECONDS
+        """How long an answer holds that nobody releases."""
         self.requests: list[ModelRequest] = []
         self.holds = 0
         """How many answers have come to their hold so far."""
@@ -299,7 +301,7 @@ class ScriptedModel:
         try:
             await self._tell()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(gate.wait(), WAIT_SECONDS)
+                await asyncio.wait_for(gate.wait(), self.hold_seconds)
         finally:
             self._held.discard(gate)
 

@@ -6,7 +6,6 @@ The bot is a process of its own, so that its memory is only its own, and its clo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import time
@@ -50,17 +49,7 @@ class PatientModel(ScriptedModel):
     def __init__(self) -> None:
         super().__init__()
         self.default = Answer(lambda request: told(question_of(request.prompt)))
-
-    async def _hold(self) -> None:
-        gate = asyncio.Event()
-        self._held.add(gate)
-        self.holds += 1
-        try:
-            await self._tell()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(gate.wait(), HOLD_SECONDS)
-        finally:
-            self._held.discard(gate)
+        self.hold_seconds = HOLD_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from bot.slack.addresses import LONGEST_HELD, LinkGuard
 from bot.slack.markdown import WORD_JOINER
 from bot.slack.reply_text import ReplyText
+from tests.unit.pieces import in_pieces
 
 
 def guarded(text: str, *pieces: str) -> str:
@@ -162,15 +161,7 @@ shreds = st.sampled_from(
 texts = st.lists(st.one_of(shreds, st.text(max_size=4)), max_size=30).map("".join)
 
 
-@st.composite
-def chunked(draw: st.DrawFn) -> list[str]:
-    """A text in arbitrary pieces."""
-    text = draw(texts)
-    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=12)))
-    return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-
-
-@given(pieces=chunked())
+@given(pieces=in_pieces(texts))
 def test_however_a_stream_cuts_a_link_it_is_judged_alike_and_nothing_else_changes(
     pieces: list[str],
 ) -> None:
@@ -181,7 +172,7 @@ def test_however_a_stream_cuts_a_link_it_is_judged_alike_and_nothing_else_change
         assert out.replace(WORD_JOINER, "") == text
 
 
-@given(pieces=chunked())
+@given(pieces=in_pieces(texts))
 def test_only_what_may_become_a_link_is_held_back(pieces: list[str]) -> None:
     guard = LinkGuard()
     taken = given_out = 0
@@ -192,11 +183,10 @@ def test_only_what_may_become_a_link_is_held_back(pieces: list[str]) -> None:
 
 
 @pytest.mark.parametrize("hostile", ["[a](", "](", "<a", "[", "]:", "<https:", "[a](https://", "]"])
-def test_megabytes_of_beginnings_take_no_time(hostile: str) -> None:
-    """A second for a megabyte would show in a stream; a hundred times what it takes."""
-    begun = time.perf_counter()
-    guarded(hostile * (200_000 // len(hostile)))
-    assert time.perf_counter() - begun < 20
+def test_very_many_beginnings_are_read_to_the_end(hostile: str) -> None:
+    """A guard that looked at all that was said for each of them would not come to it in time."""
+    text = hostile * (200_000 // len(hostile))
+    assert guarded(text).replace(WORD_JOINER, "") == text
 
 
 def test_a_reply_shows_no_disguised_link_however_it_grows() -> None:

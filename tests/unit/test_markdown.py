@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.slack.markdown import WORD_JOINER, Defanger, defanged, showable
+from tests.unit.pieces import in_pieces
 
 LIVE = re.compile(
     r"<\\?!(?:channel|here|everyone|group)(?![A-Za-z0-9_])"
@@ -32,14 +33,6 @@ shreds = st.sampled_from(
     )
 )
 texts = st.lists(st.one_of(shreds, st.text(max_size=4)), max_size=30).map("".join)
-
-
-@st.composite
-def chunked(draw: st.DrawFn) -> list[str]:
-    """A text in arbitrary pieces."""
-    text = draw(texts)
-    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=12)))
-    return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +77,7 @@ def test_ordinary_code_stays_byte_for_byte(code: str) -> None:
     assert defanged(code) == code
 
 
-@given(pieces=chunked())
+@given(pieces=in_pieces(texts))
 def test_no_chunking_lets_a_ping_through_and_nothing_else_changes(pieces: list[str]) -> None:
     text = "".join(pieces)
     defanger = Defanger()
@@ -96,7 +89,7 @@ def test_no_chunking_lets_a_ping_through_and_nothing_else_changes(pieces: list[s
         assert out.replace(WORD_JOINER, "") == text
 
 
-@given(pieces=chunked())
+@given(pieces=in_pieces(texts))
 def test_only_a_short_undecided_tail_is_held_back(pieces: list[str]) -> None:
     defanger = Defanger()
     taken = given_out = 0
