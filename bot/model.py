@@ -216,6 +216,9 @@ class Accepted:
     """Present for SCHEDULED and FULL."""
     ahead: int = 0
     """How many turns of the same thread are open before this one."""
+    overtaken: bool = False
+    """It made its thread known, and people's later messages there had been heard before it: they
+    are to be taken in again. Also of a REPEATED one, while they have not been."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,10 @@ class InboxStore(Protocol):
         A FOLLOW_UP makes a turn when the thread is known (has had a turn) and not quiet, and its
         author is the only person in it. FOLLOW_UP and ASIDE in a known thread make their author
         part of it. A BOT is recorded as heard and changes nothing else.
-        Everything else is OVERHEARD. More than the store's bound of waiting turns, in a thread or
-        in all, is FULL: recorded as a refused turn.
+        Everything else is OVERHEARD. A FOLLOW_UP or ASIDE that was heard before the message that
+        made its thread known, and was written after that one, is judged once more when it comes
+        again; `overtaken` says that there are such. More than the store's bound of waiting turns,
+        in a thread or in all, is FULL: recorded as a refused turn.
         """
         ...
 

@@ -125,6 +125,13 @@ class CatchingUp:
         await self._read_all(places, after, caught, settled)
         return caught
 
+    async def thread(self, key: ThreadKey, after: str) -> CaughtUp:
+        """Take in what was said in one thread after a `ts`; what cannot be read is counted."""
+        caught, conversation = CaughtUp(), Conversation(id=key.channel)
+        place = _Place(conversation=conversation, thread=key)
+        await self._read_all(deque([place]), after, caught, set())
+        return caught
+
     async def _conversations(
         self, known: Iterable[ThreadKey], caught: CaughtUp
     ) -> Sequence[Conversation]:

@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 10.0
 NOTE_SECONDS: Final = 60.0
 
-OVERLAP_SECONDS: Final = 360.0
+OVERLAP_SECONDS: Final = 420.0
 """How long before the note is looked, too: so long Slack may still bring what it told in vain
-(after at once, a minute and five minutes: docs.slack.dev/apis/events-api), and so long a dead line
+(after at once, a minute and five minutes: docs.slack.dev/apis/events-api), so long a dead line
 may have passed for one that is up."""
 
 TRIES: Final = 5

@@ -10,12 +10,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
+from bot.model import Accepted
 from bot.orders.reading import Known
 from bot.ports import UNWATCHED, Clock, HearingStore, People, Watch
 from bot.slack.actions import Actions
@@ -23,7 +24,7 @@ from bot.slack.asking import Asking, Gate
 from bot.slack.background import Background
 from bot.slack.board import SlackBoard
 from bot.slack.calls import called
-from bot.slack.catching_up import CatchingUp
+from bot.slack.catching_up import CatchingUp, Json
 from bot.slack.client import Client
 from bot.slack.commands import Commands
 from bot.slack.controls import Controls
@@ -32,6 +33,7 @@ from bot.slack.gaps import Gaps
 from bot.slack.home import Home, HomeCards
 from bot.slack.intake import Callbacks, Intake
 from bot.slack.orders import OrderCounter
+from bot.slack.overtaken import Overtaken
 from bot.slack.questions import Book, Questions
 from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, OUT_OF_REACH, REFUSED
 
@@ -73,7 +75,7 @@ class CatchUp:
     store: HearingStore
     clock: Clock
     seconds: float
-    """How far back; 0: it is never looked."""
+    """How far back; 0: no gap is looked into."""
 
 
 class SlackGateway:
@@ -99,7 +101,7 @@ class SlackGateway:
         """`client` has the bot's token and Slack's address. `orders` is closed when listening
         ends; `known` tells what orders may name just now, `home` what a Home tab shows,
         `gate` who is answered at all; `book` keeps the questions on their way. `us` is who the bot
-        is, where that has been asked; without `catch_up` it is never looked for what was missed."""
+        is, where that has been asked; without `catch_up` nothing that was said is read again."""
         self._client = client
         self._door = door
         self._callbacks = callbacks
@@ -127,10 +129,20 @@ class SlackGateway:
         """Entered when the bot hears Slack. Raises `SlackError` or `SettingsError`."""
         us = await self.identity()
         background = Background()
-        questions = Questions(self._client, us, self._callbacks.on_message, self._book)
-        intake = self._intake(us, background, questions)
+        callbacks, reading = self._callbacks, None
+
+        async def missed(body: Json) -> Accepted | None:
+            return await intake.missed(body)
+
+        if self._catch_up is not None:
+            wanted = self._catch_up
+            reading = CatchingUp(self._client, us, wanted.store, wanted.clock, missed)
+            overtaken = Overtaken(callbacks.on_message, reading.thread, background)
+            callbacks = replace(callbacks, on_message=overtaken.on_message)
+        questions = Questions(self._client, us, callbacks.on_message, self._book)
+        intake = self._intake(us, background, questions, callbacks)
         try:
-            gaps = self._gaps(us, intake)
+            gaps = self._gaps(reading)
 
             def heard(hearing: bool) -> None:
                 self.hearing = hearing
@@ -149,14 +161,15 @@ class SlackGateway:
             await intake.drain()
             await asyncio.gather(self._orders.close(), background.close())
 
-    def _gaps(self, us: Identity, intake: Intake) -> Gaps | None:
+    def _gaps(self, reading: CatchingUp | None) -> Gaps | None:
         wanted = self._catch_up
-        if wanted is None or wanted.seconds <= 0:
+        if wanted is None or reading is None or wanted.seconds <= 0:
             return None
-        reading = CatchingUp(self._client, us, wanted.store, wanted.clock, intake.missed)
         return Gaps(wanted.store, wanted.clock, reading.since, most_seconds=wanted.seconds)
 
-    def _intake(self, us: Identity, background: Background, questions: Questions) -> Intake:
+    def _intake(
+        self, us: Identity, background: Background, questions: Questions, callbacks: Callbacks
+    ) -> Intake:
         asking = Asking(us, questions, self._book, background, self._gate)
         home = Home(self._client, self._board.links, self._home)
         controls = Controls(
@@ -168,6 +181,4 @@ class SlackGateway:
             self._orders,
             home,
         )
-        return Intake(
-            self._client, us, self._callbacks, background, controls, home, watch=self._watch
-        )
+        return Intake(self._client, us, callbacks, background, controls, home, watch=self._watch)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from bot.errors import StoreError
 from bot.model import (
@@ -34,6 +35,8 @@ class Bounds:
     """Waiting turns in all."""
 
 
+_UNASKED: Final = (Trigger.FOLLOW_UP, Trigger.ASIDE)
+
 # Without a conflict target: a repeat by either key is a repeat.
 _HEAR = """
     INSERT INTO events (event_id, team, channel, ts, root_ts, user, heard)
@@ -53,6 +56,28 @@ _OPEN = """
 CALLED_LATER = """
     SELECT 1 FROM turns n JOIN threads h ON h.id = n.thread AND n.accepted = h.known_since
     WHERE n.thread = :thread AND n.position > :position AND n.trigger <> 'follow_up'
+    LIMIT 1
+"""
+# A person's message that was heard before the one that made its thread known, and was written after
+# that one, is judged once more, and then no more.
+JUDGE_ANEW = """
+    UPDATE events SET heard = :now
+    WHERE team = :team AND channel = :channel AND ts = :ts AND root_ts = :root_ts
+      AND EXISTS (
+          SELECT 1 FROM threads h JOIN turns n ON n.thread = h.id AND n.accepted = h.known_since
+          WHERE h.id = :thread AND h.known_since > events.heard AND n.position < :position
+      )
+      AND NOT EXISTS (SELECT 1 FROM turns WHERE thread = :thread AND ts = :ts)
+    RETURNING 1
+"""
+# Whether a message made its thread known, and there are such that were not judged anew yet.
+OVERTAKEN = """
+    SELECT 1 FROM threads h
+    JOIN turns n ON n.thread = h.id AND n.ts = :ts AND n.accepted = h.known_since
+    JOIN events e ON e.team = h.team AND e.channel = h.channel AND e.root_ts = h.root_ts
+    WHERE h.team = :team AND h.channel = :channel AND h.root_ts = :root_ts
+      AND e.heard < h.known_since AND substr(e.user, 1, 4) <> 'bot:'
+      AND CAST(replace(e.ts, '.', '') AS INTEGER) > n.position
     LIMIT 1
 """
 _TURN = """
@@ -96,21 +121,50 @@ def accept(database: sqlite3.Connection, message: Message, now: float, bounds: B
     by_bot = message.trigger in (Trigger.BOT, Trigger.BOT_MENTION)
     author = f"bot:{message.user}" if by_bot else message.user
     heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, author, now)
-    if not rows(database, _HEAR, heard):
-        return Accepted(acceptance=Acceptance.REPEATED)
+    if not rows(database, _HEAR, heard) and not _heard_too_early(database, message, position, now):
+        # Whoever gave up waiting for the first time does not know it yet.
+        overtaken = _is_overtaken(database, message)
+        return Accepted(acceptance=Acceptance.REPEATED, overtaken=overtaken)
     if message.trigger is Trigger.BOT:
         return Accepted(acceptance=Acceptance.OVERHEARD)
     if message.trigger is Trigger.BOT_MENTION and bots_before(database, message) > BOTS_IN_A_ROW:
         return Accepted(acceptance=Acceptance.OVERHEARD)
     thread = threads.thread_id(database, key)
-    unasked = message.trigger in (Trigger.FOLLOW_UP, Trigger.ASIDE)
-    if thread is None and unasked:
+    if thread is not None:
+        return _judged(database, message, thread, position, now, bounds)
+    if message.trigger in _UNASKED or _keeps_quiet(database, message):
         return Accepted(acceptance=Acceptance.OVERHEARD)
-    quiet = _keeps_quiet(database, message)
-    if thread is None:
-        if quiet:
-            return Accepted(acceptance=Acceptance.OVERHEARD)
-        thread = threads.make_known(database, message, now)
+    thread = threads.make_known(database, message, now)
+    accepted = _judged(database, message, thread, position, now, bounds)
+    return replace(accepted, overtaken=_is_overtaken(database, message))
+
+
+def _is_overtaken(database: sqlite3.Connection, message: Message) -> bool:
+    return bool(rows(database, OVERTAKEN, _place(message) | {"ts": message.ts}))
+
+
+def _heard_too_early(
+    database: sqlite3.Connection, message: Message, position: int, now: float
+) -> bool:
+    """Whether a message that was heard before is to be judged anew, for only since then its thread
+    is known. Slack keeps no order: the message that made it known may have come later."""
+    thread = threads.thread_id(database, message.thread)
+    if thread is None or message.trigger not in _UNASKED:
+        return False
+    values = {"ts": message.ts, "thread": thread, "position": position, "now": now}
+    return bool(rows(database, JUDGE_ANEW, _place(message) | values))
+
+
+def _judged(
+    database: sqlite3.Connection,
+    message: Message,
+    thread: int,
+    position: int,
+    now: float,
+    bounds: Bounds,
+) -> Accepted:
+    """What becomes of a message in a known thread."""
+    quiet, unasked = _keeps_quiet(database, message), message.trigger in _UNASKED
     if message.trigger is not Trigger.BOT_MENTION:
         threads.join(database, thread, {message.user})
     if quiet or message.trigger is Trigger.ASIDE:
@@ -152,6 +206,11 @@ def _keeps_quiet(database: sqlite3.Connection, message: Message) -> bool:
     """Whether the thread is to be left alone with what does not call the bot by name."""
     called = message.trigger not in (Trigger.FOLLOW_UP, Trigger.DIRECT)
     return not called and choices.is_quiet(database, message.thread)
+
+
+def _place(message: Message) -> dict[str, object]:
+    key = message.thread
+    return {"team": key.team, "channel": key.channel, "root_ts": key.root_ts}
 
 
 def _position(ts: str) -> int:

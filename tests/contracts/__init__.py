@@ -13,6 +13,7 @@ pytest.register_assert_rewrite(
             "dropping",
             "listing",
             "orders",
+            "overtaken",
             "remembering",
             "sessions",
             "store",

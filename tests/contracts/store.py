@@ -32,6 +32,7 @@ from tests.contracts.hearing import Hearing
 from tests.contracts.listing import Listing
 from tests.contracts.messages import said, ts_at
 from tests.contracts.orders import Auditing, Ordering
+from tests.contracts.overtaken import Overtaken
 from tests.contracts.questions import Questioning, Untold
 from tests.contracts.remembering import Remembering
 from tests.contracts.sessions import Copying, Sessions
@@ -352,6 +353,7 @@ class _Restarting:
 class StoreContract(
     Accepting,
     TwoParty,
+    Overtaken,
     _Claiming,
     _Running,
     _Waiting,

@@ -3,6 +3,7 @@ operators get clear words, and each message has its one answer once it can be ha
 
 from __future__ import annotations
 
+import logging
 import resource
 import signal
 import sqlite3
@@ -18,6 +19,7 @@ from bot.inbox import NOT_TAKEN
 from bot.store import faults, open_store
 from bot.store.folder import DATABASE
 from bot.store.schema import MIGRATIONS
+from tests.fakes import QuickClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene
 from tests.scenarios.test_restart import run, threadpilot
@@ -67,6 +69,77 @@ async def test_what_a_lock_keeps_off_the_record_is_not_acknowledged_and_answered
     assert len(model.requests) == 1
     await bots.close()
     assert_sound(Path(bots.env["DATA_DIR"]))
+
+
+async def heard_before_its_thread(
+    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+) -> str:
+    """Alice's mention, which cannot be recorded as long as Slack brings it at once, and two more
+    words of hers in its thread, which are heard after that; the thread. Slack is to bring the
+    mention again in a minute."""
+    caplog.set_level(logging.INFO)
+
+    async def brought_twice() -> bool:
+        """As two events, each at first and again at once."""
+        return caplog.text.count("a message could not be recorded") >= 4
+
+    with locked(bots.env["DATA_DIR"]):
+        root = await slack.say("alice", GENERAL, "@threadpilot first")
+        await slack.wait_for(brought_twice, SECONDS, "the mention meets the lock")
+    for text in ("second", "third"):
+        ts = await slack.say("alice", GENERAL, text, thread_ts=root)
+
+        async def overheard(ts: str = ts) -> bool:
+            return any(
+                line.startswith(f"message {ts} ") and line.endswith(": overheard")
+                for line in caplog.messages
+            )
+
+        await slack.wait_for(overheard, why=f"{text!r} is heard")
+    assert await slack.bot_texts(GENERAL, root) == []
+    return root
+
+
+ALL_THREE = ["You said: first", "You said: second", "You said: third"]
+
+
+@pytest.mark.usefixtures("door")
+async def test_what_was_heard_before_the_mention_that_it_follows_is_answered_after_it(
+    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bots.start()
+    root = await heard_before_its_thread(bots, slack, caplog)
+    for wait in (61, 301):
+        await slack.advance(wait)
+    await slack.until_shown(GENERAL, root, ALL_THREE[-1], timeout=SECONDS)
+    await slack.until_idle(bots.bot)
+    assert await slack.bot_texts(GENERAL, root) == ALL_THREE
+    assert len(model.requests) == len(ALL_THREE)
+    await bots.close()
+    assert_sound(Path(bots.env["DATA_DIR"]))
+
+
+async def test_it_is_answered_after_a_restart_where_slack_does_not_give_it_before(
+    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def given_up() -> bool:
+        return "could not be read" in caplog.text
+
+    async with bots.running(QuickClock()) as bot:
+        root = await heard_before_its_thread(bots, slack, caplog)
+        await slack.fault("conversations.replies", "500", times=1_000)
+        await slack.advance(61)
+        await slack.until_shown(GENERAL, root, ALL_THREE[0], timeout=SECONDS)
+        await slack.wait_for(given_up, SECONDS, "the thread is not tried to be read any more")
+        await slack.until_idle(bot)
+        assert await slack.bot_texts(GENERAL, root) == ALL_THREE[:1]
+    await slack.clear_faults()
+    assert "Traceback" not in caplog.text
+    bot = await bots.start()
+    await slack.until_shown(GENERAL, root, ALL_THREE[-1], timeout=SECONDS)
+    await slack.until_idle(bot)
+    assert await slack.bot_texts(GENERAL, root) == ALL_THREE
+    assert len(model.requests) == len(ALL_THREE)
 
 
 async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(

@@ -108,6 +108,47 @@ async def test_a_conversation_in_a_thread_that_began_meanwhile_is_answered_in_it
     ]
 
 
+async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_in_its_order(
+    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bot hears again, and is still looking for what it missed."""
+    async with bots.running():
+        await slack.asked("bob", "before")
+    root = await slack.say("alice", GENERAL, "@threadpilot one")
+    await slack.say("alice", GENERAL, "two", thread_ts=root)
+    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.fault("users.conversations", "slow", times=1, seconds=4)
+    bot = await bots.start()
+    last = await slack.say("alice", GENERAL, "three", thread_ts=root)
+
+    async def overheard() -> bool:
+        return any(
+            line.startswith(f"message {last} ") and line.endswith(": overheard")
+            for line in caplog.messages
+        )
+
+    await slack.wait_for(overheard, why="the follow-up is heard")
+    assert "caught up: " not in caplog.text
+    await slack.until_shown(GENERAL, root, "You said: three")
+    await until_caught_up(slack, caplog)
+    await slack.until_idle(bot)
+    answers = [f"You said: {n}" for n in ("one", "two", "three")]
+    assert await slack.bot_texts(GENERAL, root) == answers
+    assert await asked_of(model) == ["before", "one", "two", "three"]
+
+
+async def test_a_follow_up_in_the_usual_order_has_nothing_read_again(
+    bots: Bots, slack: Scene
+) -> None:
+    bots.env["CATCH_UP_SECONDS"] = "0"
+    async with bots.running() as bot:
+        ts = await slack.asked("alice", "one")
+        await slack.say("alice", GENERAL, "two", thread_ts=ts)
+        await slack.until_answered(GENERAL, ts, n=2)
+        await slack.until_idle(bot)
+    assert await slack.calls("conversations.replies") == []
+
+
 async def test_a_mention_in_the_middle_of_other_peoples_thread_is_found(
     bots: Bots, slack: Scene
 ) -> None:

@@ -31,6 +31,8 @@ HERE = ThreadKey(team="T0", channel="C0", root_ts="1.000000")
 
 AT_EVERY_MESSAGE = [
     accepting.CALLED_LATER,
+    accepting.JUDGE_ANEW,
+    accepting.OVERTAKEN,
     turns.CLAIM,
     turns.RECOVER,
     turns.RUNNING,
