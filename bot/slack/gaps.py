@@ -25,8 +25,8 @@ NOTE_SECONDS: Final = 60.0
 
 OVERLAP_SECONDS: Final = 420.0
 """How long before the note is looked, too: so long Slack may still bring what it told in vain
-(after at once, a minute and five minutes: docs.slack.dev/apis/events-api), so long a dead line
-may have passed for one that is up."""
+(after at once, a minute and five minutes: docs.slack.dev/apis/events-api), and so long a dead line
+may have passed for one that is up; with a minute to spare."""
 
 TRIES: Final = 5
 TRY_AGAIN_SECONDS: Final = 5.0
