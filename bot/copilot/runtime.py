@@ -19,7 +19,15 @@ from copilot import CopilotClient, CopilotSession, RuntimeConnection, TelemetryC
 
 from bot.copilot.install import Folders, environment, find_runtime, make_folders
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.sdk import Process, close_pipes, forget, has_ended, is_missing, process_of
+from bot.copilot.sdk import (
+    Process,
+    close_pipes,
+    forget,
+    has_ended,
+    is_missing,
+    leave_out_late_answers,
+    process_of,
+)
 from bot.errors import AgentError, AgentFault
 
 log = logging.getLogger(__name__)
@@ -66,6 +74,7 @@ class Runtime:
         folders = await asyncio.to_thread(make_folders, options.data_dir)
         # The SDK logs a traceback for every refused call; what matters is logged by us.
         logging.getLogger("copilot").setLevel(logging.CRITICAL)
+        leave_out_late_answers(asyncio.get_running_loop())
         client = _client(options, folders, model, str(binary))
         try:
             async with asyncio.timeout(START_SECONDS):

@@ -5,16 +5,20 @@ The only place that reaches into the SDK; look at it again whenever the SDK's ve
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from copilot import CopilotClient, CopilotSession
 from copilot._cli_download import ensure_runtime_wrapper, get_cached_cli_path
 from copilot._jsonrpc import JsonRpcError, ProcessExitedError
 
 Process = subprocess.Popen[bytes]
+
+_Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 _NO_SUCH_METHOD = -32601
 """JSON-RPC's code; every other refusal of the runtime has -32603 (measured, CLI 1.0.102)."""
@@ -37,6 +41,32 @@ def is_missing(error: BaseException | None) -> bool:
 def is_refusal(error: BaseException | None) -> bool:
     """Whether the runtime answered, and said no."""
     return isinstance(error, JsonRpcError)
+
+
+def leave_out_late_answers(loop: asyncio.AbstractEventLoop) -> None:
+    """Have nothing logged of answers to calls that were given up meanwhile: the SDK's reader sets
+    them all the same (`_jsonrpc.py`: `call_soon_threadsafe(future.set_result, …)`), and asyncio
+    would write a traceback with what was answered. All else is told as before."""
+    told = loop.get_exception_handler()
+    if isinstance(told, _WithoutLateAnswers):
+        return
+    loop.set_exception_handler(_WithoutLateAnswers(told))
+
+
+class _WithoutLateAnswers:
+    """`asyncio`'s exception handler that leaves out what is no trouble."""
+
+    def __init__(self, others: _Handler | None) -> None:
+        self._others = others
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        late = str(context.get("message")).startswith("Exception in callback Future.set_")
+        if late and isinstance(context.get("exception"), asyncio.InvalidStateError):
+            return
+        if self._others is not None:
+            self._others(loop, context)
+        else:
+            loop.default_exception_handler(context)
 
 
 def has_ended(error: BaseException | None) -> bool:

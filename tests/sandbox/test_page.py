@@ -246,6 +246,21 @@ def test_ones_own_message_can_be_edited_and_deleted(page: AppsPage) -> None:
     page.sees_no(".main .message")
 
 
+def test_what_becomes_of_a_message_while_it_is_being_edited_is_shown_after_that(
+    page: AppsPage,
+) -> None:
+    """An edit's own news may come before the answer to it, too."""
+    ts = page.stage.run(page.stage.client.say("alice", GENERAL, "Frist"))
+    page.menu_of("Frist")
+    page.press(".menu-item", "Edit message")
+    page.sees(".edit-field", "")
+    page.stage.run(page.stage.client.edit("alice", GENERAL, ts, "Second"))
+    page.stage.run(page.stage.client.say("bob", GENERAL, "Seen"))
+    page.sees(".main .message", "Seen")
+    page.sees(".edit-field", "").send_keys(Keys.ESCAPE)
+    page.sees(".main .message", "Second (edited)")
+
+
 def test_somebody_elses_message_offers_no_edit(page: AppsPage) -> None:
     page.stage.run(page.stage.client.say("bob", GENERAL, "Bob was here"))
     page.menu_of("Bob was here")

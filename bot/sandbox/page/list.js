@@ -37,8 +37,11 @@ export class MessageList {
     );
     this.host = el("div", { class: "list-host" }, this.scroller, this.jump);
     this.atEnd = true;
+    this.shown = [[], () => null];
     this.scroller.addEventListener("scroll", () => this.noteScroll());
     this.scroller.addEventListener("keydown", (event) => this.step(event));
+    // What came while a row was being edited has not been drawn.
+    this.inner.addEventListener("left", () => this.render(...this.shown));
     this.watch = new ResizeObserver(() => this.settle());
     this.watch.observe(this.scroller);
     this.watch.observe(this.inner);
@@ -46,6 +49,7 @@ export class MessageList {
 
   /** Show these messages, oldest first. `statusOf` gives the status of a message's thread. */
   render(messages, statusOf) {
+    this.shown = [messages, statusOf];
     const kept = new Set();
     let previous = null;
     let after = this.top;

@@ -80,6 +80,7 @@ function edit(message, { desk, channel }, row, content) {
     row.classList.remove("editing");
     fill(content, before);
     row.focus();
+    row.dispatchEvent(new Event("left", { bubbles: true }));
   };
   const save = async () => {
     if (field.value.trim() && (await desk.person.edit(channel, message.ts, field.value.trim())))

@@ -1,0 +1,45 @@
+"""What the runtime answers to a call that nobody waits for any more is not written down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from bot.copilot.sdk import leave_out_late_answers
+
+
+async def test_an_answer_that_came_too_late_is_not_logged_and_everything_else_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """asyncio would log it with a traceback, and with what was answered."""
+    loop = asyncio.get_running_loop()
+    leave_out_late_answers(loop)
+    leave_out_late_answers(loop)
+    given_up = loop.create_future()
+    given_up.cancel()
+    passed = asyncio.Event()
+    with caplog.at_level(logging.ERROR, "asyncio"):
+        loop.call_soon_threadsafe(given_up.set_result, {"text": "secret"})
+        loop.call_soon_threadsafe(given_up.set_exception, ValueError("secret"))
+        loop.call_soon(int, "no number")
+        loop.call_soon(passed.set)
+        await passed.wait()
+    assert [type(line.exc_info[1]) for line in caplog.records if line.exc_info] == [ValueError]
+    assert "no number" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_who_listened_before_hears_everything_else() -> None:
+    loop, heard = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: heard.append(str(context["message"])))
+    leave_out_late_answers(loop)
+    given_up = loop.create_future()
+    given_up.cancel()
+    passed = asyncio.Event()
+    loop.call_soon_threadsafe(given_up.set_result, 1)
+    loop.call_exception_handler({"message": "trouble"})
+    loop.call_soon(passed.set)
+    await passed.wait()
+    assert heard == ["trouble"]
