@@ -82,7 +82,7 @@ async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lo
 ) -> None:
     """Questions, each delivered twice as Slack does with mentions, in the midst of people who talk
     to each other in the same threads."""
-    asking, events = (100, 10_000) if FULL else (6, 400)
+    asking, events = (30, 10_000) if FULL else (6, 400)
     limit = {"MAX_TURNS_PER_USER": "20"}
     async with a_crowd(tmp_path, "http", **limit) as crowd, within(150 if FULL else 60, crowd):
         await crowd.slack.app(subscriptions=[])  # this test delivers what the sandbox would
@@ -123,7 +123,7 @@ def the_burst(questions: list[Asked], count: int) -> list[Json]:
 
 async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_path: Path) -> None:
     """As fast as people can post them; what is on record is acknowledged at once."""
-    asking, events = (50, 2_000) if FULL else (4, 200)
+    asking, events = (20, 2_000) if FULL else (4, 200)
     async with a_crowd(tmp_path, MAX_TURNS_PER_USER="20") as crowd, within(150, crowd):
         questions = await questions_in_threads(crowd, asking)
         left = iter(range(events))
