@@ -24,6 +24,7 @@ from bot.copilot.sdk import (
     close_pipes,
     forget,
     has_ended,
+    is_cut_off,
     is_missing,
     leave_out_late_answers,
     process_of,
@@ -111,7 +112,7 @@ class Runtime:
                 AgentFault.RUNTIME, f"{what}: the runtime did not answer within {seconds:g} s"
             ) from error
         except Exception as error:
-            if has_ended(error) and not self.gone:
+            if has_ended(error) or is_cut_off(self.client):
                 # Sooner than the watch: whoever asks again now must not get this runtime.
                 self._went("its pipe is closed")
             fault = AgentFault.UNSUPPORTED if is_missing(error) else AgentFault.RUNTIME

@@ -74,6 +74,13 @@ def has_ended(error: BaseException | None) -> bool:
     return isinstance(error, ProcessExitedError | BrokenPipeError | ConnectionResetError)
 
 
+def is_cut_off(client: CopilotClient) -> bool:
+    """Whether the connection of a started client has ended. Its calls are refused from then on with
+    a plain `RuntimeError("Client not connected")`, sooner than the process can be seen to be gone
+    (`client.py`: `_handle_connection_close`)."""
+    return client._session_admission_closed  # noqa: SLF001 (see the module's docstring)
+
+
 def process_of(client: CopilotClient) -> Process | None:
     """The runtime's process: to see at once when it dies, for nobody is told."""
     return client._cli_process  # noqa: SLF001 (see the module's docstring)

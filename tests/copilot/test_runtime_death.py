@@ -19,6 +19,7 @@ import pytest_asyncio
 from bot.copilot import runtime, session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
+from bot.copilot.sdk import is_cut_off
 from bot.errors import AgentError, AgentFault
 from tests.copilot.asking import (
     answer_of,
@@ -123,6 +124,30 @@ async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
     assert not live.alive
     monkeypatch.setattr(runtime, "LOOK_SECONDS", 0.5)
     assert await answer_of(await own_agent.open("early"), "back?") == "You said: back?"
+
+
+async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_has_ended(
+    own_agent: CopilotAgent,
+    own_options: RuntimeOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The SDK then refuses in words of its own: whoever asks twice must not hear them twice."""
+    live = await own_agent.open("early")
+    monkeypatch.setattr(runtime, "LOOK_SECONDS", 3.0)
+    # The watch is asleep for its old time at most; from then on it looks every 3 s.
+    await asyncio.sleep(0.6)
+    [pid] = runtimes_of(own_options.data_dir)
+    os.kill(pid, signal.SIGKILL)
+    running = own_agent._runtime  # noqa: SLF001 # nobody is told that its connection has ended
+    assert running is not None
+    await until(lambda: is_cut_off(running.client), within=2)
+    assert live.alive, "nobody has noticed it yet"
+    with pytest.raises(AgentError) as caught:
+        async with asyncio.timeout(2):
+            await own_agent.open("other")
+    assert caught.value.fault is AgentFault.RUNTIME
+    monkeypatch.setattr(runtime, "LOOK_SECONDS", 0.5)
+    assert await answer_of(await own_agent.open("other"), "back?") == "You said: back?"
 
 
 async def test_a_call_that_waits_for_an_answer_ends_with_the_runtime(
