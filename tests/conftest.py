@@ -1,11 +1,18 @@
-"""How properties are tested: with the same examples for the same code, so that a run tells of a
-change and not of luck. `make fuzz` looks for new ones."""
+"""What holds for all tests.
+
+Properties are tested with the same examples for the same code, so that a run tells of a change and
+not of luck; `make fuzz` looks for new ones. Helpers that assert show what they have seen, like
+tests do.
+"""
 
 from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
+
+pytest.register_assert_rewrite("tests.chaos", "tests.scenarios", "tests.sandbox_client")
 
 settings.register_profile("steady", derandomize=True)
 settings.register_profile("searching", max_examples=2_000)

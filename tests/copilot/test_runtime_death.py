@@ -247,8 +247,8 @@ async def test_the_runtime_sees_no_token_and_keeps_to_its_folder(
     assert Path(env["HOME"]).is_relative_to(own_options.data_dir)
     assert own_options.api_key not in " ".join(env.values())
     assert os.getsid(pid) != os.getsid(0), "a Ctrl-C for the bot is not one for the runtime"
-    for folder in (own_options.data_dir / "copilot").iterdir():
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for kept in (own_options.data_dir / "copilot").iterdir():
+        assert stat.S_IMODE(kept.stat().st_mode) == (0o700 if kept.is_dir() else 0o600)
     written = [p for p in own_options.data_dir.rglob("*") if p.is_file()]
     assert written
     assert not [p for p in written if own_options.api_key.encode() in p.read_bytes()]
@@ -272,25 +272,66 @@ async def test_leaving_the_agent_ends_the_runtime(
         await agent.open("late")
 
 
-async def test_a_bot_that_is_killed_leaves_no_runtime_behind(
-    own_options: RuntimeOptions,
-) -> None:
-    """The runtime notices that nobody is there any more."""
+async def start_a_bot(options: RuntimeOptions) -> asyncio.subprocess.Process:
+    """A process of its own that has a session open."""
     bot = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         _OPEN_AND_WAIT,
-        str(own_options.data_dir),
-        own_options.base_url,
+        str(options.data_dir),
+        options.base_url,
         stdout=asyncio.subprocess.PIPE,
     )
     assert bot.stdout is not None
     async with asyncio.timeout(30):
         assert await bot.stdout.readline() == b"open\n"
+    return bot
+
+
+async def test_a_bot_that_is_killed_leaves_no_runtime_behind(
+    own_options: RuntimeOptions,
+) -> None:
+    """The runtime notices that nobody is there any more."""
+    bot = await start_a_bot(own_options)
     [pid] = runtimes_of(own_options.data_dir, parent=bot.pid)
     bot.kill()
     await bot.wait()
     await until(lambda: not runs(pid), within=10)
+
+
+async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
+    own_options: RuntimeOptions,
+) -> None:
+    """Both would write into the same histories. The last one is slow to end here."""
+    bot = await start_a_bot(own_options)
+    [last] = runtimes_of(own_options.data_dir, parent=bot.pid)
+    os.kill(last, signal.SIGSTOP)
+    bot.kill()
+    await bot.wait()
+    async with CopilotAgent(own_options) as agent:
+        opening = asyncio.create_task(agent.open("orphan"))
+        done, _ = await asyncio.wait({opening}, timeout=2)
+        assert not done
+        assert runs(last)
+        os.kill(last, signal.SIGCONT)
+        assert await answer_of(await opening, "back?") == "You said: back?"
+        assert not runs(last)
+
+
+async def test_a_last_runtime_that_does_not_end_keeps_nobody_out_for_ever(
+    own_options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "LAST_ONE_SECONDS", 0.5)
+    bot = await start_a_bot(own_options)
+    [last] = runtimes_of(own_options.data_dir, parent=bot.pid)
+    os.kill(last, signal.SIGSTOP)
+    bot.kill()
+    await bot.wait()
+    try:
+        async with CopilotAgent(own_options) as agent:
+            assert await answer_of(await agent.open("other"), "hello?") == "You said: hello?"
+    finally:
+        os.kill(last, signal.SIGKILL)
 
 
 async def test_the_model_is_found_out_when_its_server_comes_up_later(
