@@ -111,7 +111,10 @@ async def _open(opened: AsyncExitStack, settings: Settings, clock: Clock) -> _Wo
         open_store(settings.data_dir, clock=clock, per_user=per_user, watch=watch)
     )
     client = await opened.enter_async_context(
-        open_client(settings.slack_bot_token, settings.slack_api_url, clock, watch)
+        open_client(
+            *(settings.slack_bot_token, settings.slack_api_url, clock, watch),
+            times=settings.slack_limits,
+        )
     )
     us = replace(await who_are_we(client.web), answers=settings.allowed_bots)
     agent = await opened.enter_async_context(CopilotAgent(runtime_options(settings, clock, watch)))

@@ -31,6 +31,7 @@ class Settings:
     slack_signing_secret: str = field(repr=False)
     slack_mode: str
     slack_api_url: str
+    slack_limits: int
     http_host: str
     http_port: int
     data_dir: Path
@@ -91,6 +92,7 @@ class Settings:
             slack_signing_secret=read("SLACK_SIGNING_SECRET", str),
             slack_mode=read("SLACK_MODE", parsing.one_of("socket", "http")),
             slack_api_url=read("SLACK_API_URL", parsing.api_url),
+            slack_limits=read("SLACK_LIMITS", parsing.whole(1, 1_000)),
             http_host=read("HTTP_HOST", str),
             http_port=read("HTTP_PORT", parsing.whole(1, 65_535)),
             data_dir=read("DATA_DIR", parsing.folder),

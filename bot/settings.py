@@ -50,6 +50,11 @@ SETTINGS: tuple[Setting, ...] = (
         default="https://slack.com/api/",
     ),
     Setting(
+        name="SLACK_LIMITS",
+        meaning="How many times its published rate limits Slack grants your app; mostly `1`.",
+        default="1",
+    ),
+    Setting(
         name="HTTP_HOST",
         meaning="The address that `SLACK_MODE=http` listens on; loopback unless told otherwise.",
         default="127.0.0.1",

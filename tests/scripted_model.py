@@ -97,8 +97,10 @@ class Answer:
     """What the model does with a request.
 
     `text`: what it says, or how that follows from the request; sent in up to 64 pieces.
-    `chunks`: the pieces themselves, instead of `text`.
-    `chunk_delay`: seconds between pieces.
+    `chunks`: the pieces themselves, or how they follow from the request, instead of `text`.
+    `first_delay`: seconds before the first piece.
+    `chunk_delay`: seconds between pieces, kept on the whole: what one piece is late, the next one
+    makes up for.
     `hold_after`: after so many pieces it waits for `ScriptedModel.release`, or for the client to
     go; 0 holds before the first.
     `fault`: an HTTP status (`retry_after` seconds and an OpenAI error `code` may go with it), "cut"
@@ -111,7 +113,8 @@ class Answer:
     """
 
     text: str | Callable[[ModelRequest], str] = ""
-    chunks: Sequence[str] | None = None
+    chunks: Sequence[str] | Callable[[ModelRequest], Sequence[str]] | None = None
+    first_delay: float = 0.0
     chunk_delay: float = 0.0
     hold_after: int | None = None
     fault: int | Literal["cut", "garbage", "silence"] | None = None
@@ -123,6 +126,8 @@ class Answer:
 
     def pieces(self, request: ModelRequest) -> tuple[str, ...]:
         """The answer to a request in the pieces in which it is sent."""
+        if callable(self.chunks):
+            return tuple(self.chunks(request))
         if self.chunks is not None:
             return tuple(self.chunks)
         text = self.text if isinstance(self.text, str) else self.text(request)
@@ -142,8 +147,11 @@ class _Line:
 class ScriptedModel:
     """The server; an async context manager. `port` 0 takes a free one."""
 
-    def __init__(self, port: int = 0, *, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int = 0, *, host: str = "127.0.0.1", keep_requests: bool = True
+    ) -> None:
         self._host, self._port = host, port
+        self._keep_requests = keep_requests
         self._script: list[_Line] = []
         self._runner: web.AppRunner | None = None
         self._held: set[asyncio.Event] = set()
@@ -155,6 +163,7 @@ class ScriptedModel:
         self.hold_seconds = WAIT_SECONDS
         """How long an answer holds that nobody releases."""
         self.requests: list[ModelRequest] = []
+        """All that came in; none with `keep_requests=False`, for who asks many thousand times."""
         self.holds = 0
         """How many answers have come to their hold so far."""
         self.disconnects = 0
@@ -228,7 +237,8 @@ class ScriptedModel:
         except (ValueError, TypeError, KeyError) as error:
             return _refusal(400, f"not a chat completion request: {error}", "")
         answer = self._choose(request)
-        self.requests.append(request)
+        if self._keep_requests:
+            self.requests.append(request)
         await self._tell()
         try:
             return await self._play(http, request, answer)
@@ -270,14 +280,19 @@ class ScriptedModel:
         pieces: Sequence[str],
     ) -> None:
         number = next(self._ids)
+        await asyncio.sleep(answer.first_delay)
+        clock = asyncio.get_running_loop()
+        due = clock.time()
         for count, piece in enumerate(pieces):
             if count == answer.hold_after:
                 await self._hold()
+                due = clock.time()
             if answer.fault in ("cut", "garbage") and count == (len(pieces) + 1) // 2:
                 break
             await _write(response, _chunk(number, request, {"content": piece}))
             if answer.chunk_delay:
-                await asyncio.sleep(answer.chunk_delay)
+                due += answer.chunk_delay
+                await asyncio.sleep(due - clock.time())
         if answer.hold_after is not None and answer.hold_after >= len(pieces):
             await self._hold()
         if answer.fault == "cut":

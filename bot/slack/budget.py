@@ -129,8 +129,10 @@ class _Bucket:
 class Budget:
     """One for the workspace: whoever calls Slack takes from it first."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, times: int = 1) -> None:
+        """`times` as much is taken as Slack says in public."""
         self._clock = clock
+        self._times = times
         self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._waiting = 0
 
@@ -185,7 +187,7 @@ class Budget:
             bucket.line.leave(waiting)
 
     def _bucket(self, claim: Claim) -> _Bucket:
-        rule = RULES[claim.method]
+        rule = RULES[claim.method].times(self._times)
         key = (claim.method, claim.channel if rule.per_channel else "")
         bucket = self._buckets.get(key)
         if bucket is None:

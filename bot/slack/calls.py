@@ -83,9 +83,11 @@ class Calls:
     """Calls methods of a workspace's client, which repeats nothing on its own. One for the
     workspace: what Slack takes of its calls is shared by all who call."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, times: int = 1) -> None:
+        """Slack takes `times` as many calls as it says in public."""
+        self.times = times
         self._clock = clock
-        self._budget = Budget(clock)
+        self._budget = Budget(clock, times)
 
     async def __call__(
         self,

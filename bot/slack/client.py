@@ -104,12 +104,12 @@ async def _pages(
 
 @asynccontextmanager
 async def open_client(
-    token: str, base_url: str, clock: Clock, watch: Watch = UNWATCHED
+    token: str, base_url: str, clock: Clock, watch: Watch = UNWATCHED, *, times: int = 1
 ) -> AsyncIterator[Client]:
     """A client with connections of its own, which all calls share: without a session the SDK
-    opens a new one for each call."""
+    opens a new one for each call. Slack takes `times` as many calls as it says in public."""
     async with aiohttp.ClientSession() as session:
-        yield Client(make_client(token, base_url, session, watch), Calls(clock))
+        yield Client(make_client(token, base_url, session, watch), Calls(clock, times))
 
 
 def order(ts: str) -> tuple[int, str]:

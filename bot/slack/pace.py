@@ -18,10 +18,17 @@ _ROOM: Final = 1 / 16
 """Of a reply's share: left for who comes next."""
 
 
+LEAST_SECONDS: Final = 0.25
+"""Nobody reads faster than that, however much Slack takes."""
+
+
 class Pace:
     """One for the workspace, shared by all its replies."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: int = 1) -> None:
+        """Slack takes `times` as many calls as it says in public."""
+        self._appends = APPENDS.times(times)
+        self._edits = EDITS.times(times)
         self._writing = 0
 
     def join(self) -> None:
@@ -36,10 +43,10 @@ class Pace:
     def crowded(self) -> bool:
         """Whether more replies are being written than Slack takes edits in a minute: an answer
         that is posted whole then costs one call, one that grows by edits could not be ended."""
-        return self._writing > EDITS.spare
+        return self._writing > self._edits.spare
 
     def interval(self, delivery: Delivery) -> float:
         """Seconds that a reply waits between two looks at its text: together they take
         what Slack allows, and a little less."""
-        rule = APPENDS if delivery is Delivery.STREAM else EDITS
-        return rule.seconds / rule.spare * (max(1, self._writing) + _ROOM)
+        rule = self._appends if delivery is Delivery.STREAM else self._edits
+        return max(LEAST_SECONDS, rule.seconds / rule.spare * (max(1, self._writing) + _ROOM))

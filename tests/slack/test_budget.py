@@ -30,6 +30,13 @@ async def used_up(budget: Budget, method: str = EDIT, channel: str = "C1") -> No
         assert await budget.take(a_call("used up", method=method, channel=channel), 0.0) == 0.0
 
 
+async def test_where_slack_takes_more_there_are_more_tokens() -> None:
+    budget = Budget(HandClock(), times=3)
+    for _ in range(3):
+        await used_up(budget)
+    assert await budget.take(a_call("one more"), 0.0) > 0
+
+
 class Queue:
     """Calls that wait, in the order in which they are made."""
 

@@ -12,7 +12,7 @@ from bot.model import Delivery
 from bot.slack.budget import Urgency
 from bot.slack.calls import CallError, Calls, Cause, make_client
 from bot.slack.client import Client
-from bot.slack.pace import APPENDS, EDITS, Pace
+from bot.slack.pace import APPENDS, EDITS, LEAST_SECONDS, Pace
 from bot.slack.status import Statuses
 from bot.slack.waits import set_or_past
 from tests.conformance.outside import BOT, eventually
@@ -43,6 +43,15 @@ async def test_many_replies_at_once_each_write_less_often(delivery: Delivery) ->
     for _ in range(9):
         pace.leave()
     assert pace.interval(delivery) == alone
+
+
+async def test_where_slack_takes_more_replies_write_more_often_but_not_all_the_time() -> None:
+    pace, usual = Pace(times=2), Pace()
+    for each in (pace, usual):
+        for _ in range(10):
+            each.join()
+    assert pace.interval(Delivery.STREAM) == pytest.approx(usual.interval(Delivery.STREAM) / 2)
+    assert Pace(times=1_000).interval(Delivery.STREAM) == LEAST_SECONDS
 
 
 async def test_a_wait_ends_by_its_event_or_by_the_clock() -> None:

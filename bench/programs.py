@@ -1,0 +1,180 @@
+"""The processes of the bench: each is started here, watched, and ended by who started it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from bench.model import READY as MODEL_READY
+from bench.slack_side import SlackSide
+from bot.serving import READY as BOT_READY
+
+START_SECONDS: Final = 90.0
+ANSWER_SECONDS: Final = 300.0
+END_SECONDS: Final = 45.0
+MB: Final = 1 << 20
+PLENTY: Final = "1000"
+"""SLACK_LIMITS where the workspace has none."""
+_LINE_BYTES: Final = 16 << 20
+_ROOT: Final = Path(__file__).parents[1]
+
+
+class ProgramError(Exception):
+    """A program of the bench did not do what it is for; with the end of what it said."""
+
+
+@dataclass(slots=True)
+class Program:
+    """A process, and the file that its standard error goes to."""
+
+    process: Process
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def said(self) -> str:
+        """The end of what it wrote to standard error."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-3_000:]
+
+    async def line(self, seconds: float = ANSWER_SECONDS) -> str:
+        """The next line of its standard output. Raises `ProgramError` where there is none."""
+        assert self.process.stdout is not None
+        try:
+            async with asyncio.timeout(seconds):
+                line = await self.process.stdout.readline()
+        except TimeoutError:
+            raise ProgramError(f"no word within {seconds:g} s; it said:\n{self.said()}") from None
+        if not line:
+            raise ProgramError(f"it has ended; it said:\n{self.said()}")
+        return line.decode().rstrip("\n")
+
+    async def ask(self, **wanted: object) -> dict[str, object]:
+        """Ask a program that takes one JSON object a line and answers with one."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(wanted).encode() + b"\n")
+        await self.process.stdin.drain()
+        answer = json.loads(await self.line())
+        if not isinstance(answer, dict) or "error" in answer:
+            raise ProgramError(f"{wanted} is answered {answer}; it said:\n{self.said()}")
+        return answer
+
+    async def until_it_says(self, words: str, seconds: float = START_SECONDS) -> None:
+        """Wait for words on standard error. Raises `ProgramError` where they do not come."""
+        async with asyncio.timeout(seconds):
+            while words not in self.log.read_text(encoding="utf-8", errors="replace"):
+                if self.process.returncode is not None:
+                    raise ProgramError(f"it ended with {self.process.returncode}:\n{self.said()}")
+                await asyncio.sleep(0.01)
+
+    def memory(self) -> int:
+        """Resident bytes of the process itself."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    def memory_of_children(self) -> int:
+        """Resident bytes of all that it has started: of a bot, the Copilot runtime."""
+        children = psutil.Process(self.pid).children(recursive=True)
+        return sum(int(child.memory_info().rss) for child in children)
+
+    def cpu_seconds(self) -> tuple[float, float]:
+        """Processor time of the process itself, and of all that it has started."""
+        own = psutil.Process(self.pid)
+        return _cpu(own), sum(_cpu(child) for child in own.children(recursive=True))
+
+    async def end(self) -> None:
+        """Ask it to end (SIGTERM), and see to it."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+            try:
+                async with asyncio.timeout(END_SECONDS):
+                    await self.process.wait()
+            except TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+@asynccontextmanager
+async def running(
+    *command: str, log: Path, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
+    """A process with pipes for standard input and output, until left."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as said:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=_ROOT,
+            env={**os.environ, **(env or {})},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=said,
+            limit=_LINE_BYTES,
+        )
+    program = Program(process, log)
+    try:
+        yield program
+    finally:
+        await program.end()
+
+
+@asynccontextmanager
+async def running_model(folder: Path) -> AsyncIterator[str]:
+    """The bench's model; its base URL."""
+    async with running(sys.executable, "-m", "bench.model", log=folder / "model.log") as model:
+        line = await model.line(START_SECONDS)
+        yield line.removeprefix(MODEL_READY)
+
+
+def bot_environment(
+    slack: SlackSide, model_url: str, folder: Path, **settings: str
+) -> dict[str, str]:
+    """What a bot is started with; `folder` is for its data. Nothing of who runs the bench."""
+    return {
+        "SLACK_BOT_TOKEN": "xoxb-sandbox",
+        "SLACK_APP_TOKEN": "xapp-sandbox",
+        "SLACK_API_URL": slack.api_url,
+        "MODEL_BASE_URL": model_url,
+        "DATA_DIR": str(folder),
+        "MAX_TURNS_PER_USER": "1000",
+        "SHUTDOWN_SECONDS": "5",
+        **({} if slack.sandbox.slack.settings.limits else {"SLACK_LIMITS": PLENTY}),
+        **settings,
+    }
+
+
+@asynccontextmanager
+async def running_bot(
+    slack: SlackSide, model_url: str, folder: Path, **settings: str
+) -> AsyncIterator[Program]:
+    """The bot, once it hears Slack; its data and its log are in `folder`."""
+    env = bot_environment(slack, model_url, folder / "data", **settings)
+    log = folder / "bot.log"
+    async with running(sys.executable, "-m", "bot", "run", log=log, env=env) as bot:
+        await bot.until_it_says(BOT_READY)
+        yield bot
+
+
+@asynccontextmanager
+async def running_bare(model_url: str, folder: Path) -> AsyncIterator[Program]:
+    """The bare SDK (`bench.bare`), its runtime started; `Program.ask` asks it."""
+    command = (sys.executable, "-m", "bench.bare", model_url, str(folder / "data"))
+    async with running(*command, log=folder / "bare.log") as bare:
+        await bare.line(START_SECONDS)
+        yield bare

@@ -1,0 +1,214 @@
+"""Slack and its people, in the bench's own process: so it knows to the moment what is shown.
+
+The sandbox is the project's own; people write here without a detour over HTTP, and every change of
+a thread is seen when it happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from bot.sandbox.app_settings import changed
+from bot.sandbox.arguments import Arguments
+from bot.sandbox.changes import Change, Changed, Posted, Streamed
+from bot.sandbox.facts import BOT_USER_ID, Message, StreamState
+from bot.sandbox.journal import Call
+from bot.sandbox.methods.asked import Asked
+from bot.sandbox.methods.chat import post_message
+from bot.sandbox.server import Sandbox, running_sandbox
+
+MANIFEST: Final = Path(__file__).parents[1] / "manifest.yml"
+CHANNEL: Final = "C0GENERAL"
+PEOPLE: Final = ("UALICE", "UBOB", "UCAROL")
+MENTION: Final = f"<@{BOT_USER_ID}>"
+LONGEST_WAIT: Final = 120.0
+"""Seconds. Nothing that is measured takes as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one message of the bot shows, and since when."""
+
+    at: float
+    """On `time.perf_counter`'s clock, as all moments here."""
+    ts: str
+    text: str
+    streaming: bool
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    what: Callable[[Shown], bool]
+    seen: asyncio.Future[Shown]
+
+
+@dataclass(slots=True)
+class Sent:
+    """A message of a person, with the moment right before it was written."""
+
+    at: float
+    channel: str
+    ts: str
+    root_ts: str
+    mark: str = ""
+
+
+@dataclass(slots=True)
+class SlackSide:
+    """The workspace, and what happens in it. `running_slack` makes one."""
+
+    sandbox: Sandbox
+    calls: Counter[str] = field(default_factory=Counter)
+    """How often the bot called each method since `forget_calls`."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """How many of them were too many (429)."""
+    _waiting: dict[tuple[str, str], list[_Waiting]] = field(default_factory=dict)
+    _watchers: list[Callable[[str, Shown], None]] = field(default_factory=list)
+    _marks: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def api_url(self) -> str:
+        """What SLACK_API_URL is set to."""
+        return self.sandbox.api_url
+
+    def new_mark(self) -> str:
+        """A mark that no question has had yet (see `bench.model`)."""
+        return f"m{next(self._marks)}"
+
+    async def ask(
+        self,
+        way: str,
+        *,
+        root_ts: str = "",
+        person: str = PEOPLE[0],
+        channel: str = CHANNEL,
+        mention: bool = True,
+    ) -> Sent:
+        """Ask the bot for an answer of one of `bench.model`'s ways, in a thread or in a new one."""
+        mark = self.new_mark()
+        text = f"{MENTION} {way} {mark}" if mention else f"{way} {mark}"
+        sent = await self.say(text, root_ts=root_ts, person=person, channel=channel)
+        sent.mark = mark
+        return sent
+
+    async def say(
+        self, text: str, *, root_ts: str = "", person: str = PEOPLE[0], channel: str = CHANNEL
+    ) -> Sent:
+        """Write a message as a person."""
+        slack = self.sandbox.slack
+        arguments: dict[str, object] = {"channel": channel, "text": text}
+        if root_ts:
+            arguments["thread_ts"] = root_ts
+        at = time.perf_counter()
+        told = await post_message(slack, Asked(slack.workspace.user(person), Arguments(arguments)))
+        ts = str(told["ts"])
+        return Sent(at=at, channel=channel, ts=ts, root_ts=root_ts or ts)
+
+    async def until(self, sent: Sent, what: Callable[[Shown], bool]) -> Shown:
+        """Wait until a message of the bot in that thread shows what is wanted: it has to happen
+        after this is called. Raises `TimeoutError` after two minutes."""
+        place = (sent.channel, sent.root_ts)
+        waiting = _Waiting(what, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(place, []).append(waiting)
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                return await waiting.seen
+        finally:
+            self._waiting[place].remove(waiting)
+            if not self._waiting[place]:
+                del self._waiting[place]
+
+    async def first_text(self, sent: Sent) -> float:
+        """Seconds from the question to the first text of its answer."""
+        shown = await self.until(sent, lambda shown: sent.mark in shown.text)
+        return shown.at - sent.at
+
+    async def whole_text(self, sent: Sent) -> float:
+        """Seconds from the question to the last text of its answer."""
+        shown = await self.until(sent, lambda shown: f"{sent.mark}-end" in shown.text)
+        return shown.at - sent.at
+
+    async def ended(self, sent: Sent) -> float:
+        """Seconds from the question to where its answer is all there and grows no more."""
+
+        def has_ended(shown: Shown) -> bool:
+            return f"{sent.mark}-end" in shown.text and not shown.streaming
+
+        return (await self.until(sent, has_ended)).at - sent.at
+
+    def watch(self, watcher: Callable[[str, Shown], None]) -> None:
+        """Tell `watcher` of every change of a message of the bot, with its thread's root."""
+        self._watchers.append(watcher)
+
+    def forget_calls(self) -> None:
+        """Count the bot's calls anew."""
+        self.calls.clear()
+        self.refused.clear()
+
+    def set(self, **settings: object) -> None:
+        """Change the app's settings at Slack, like `/sandbox/app`."""
+        slack = self.sandbox.slack
+        slack.settings = changed(slack.settings, settings)
+
+    def hear(self, change: Change) -> None:
+        """Take a change of the workspace."""
+        match change:
+            case Posted(message=message):
+                pass
+            case Changed(after=message) | Streamed(after=message):
+                pass
+            case _:
+                return
+        if not message.from_app or message.thread_ts is None:
+            return
+        shown = Shown(
+            time.perf_counter(),
+            message.ts,
+            _text_of(message),
+            message.stream_state == StreamState.STREAMING,
+        )
+        for watcher in self._watchers:
+            watcher(message.thread_ts, shown)
+        for waiting in self._waiting.get((message.channel, message.thread_ts), ()):
+            if not waiting.seen.done() and waiting.what(shown):
+                waiting.seen.set_result(shown)
+
+    def note(self, call: Call) -> None:
+        """Take a call of the bot."""
+        self.calls[call.method] += 1
+        if call.status == 429:
+            self.refused[call.method] += 1
+
+
+def _text_of(message: Message) -> str:
+    written = [str(block["text"]) for block in message.blocks if block.get("type") == "markdown"]
+    return "\n".join(written) if written else message.text
+
+
+@asynccontextmanager
+async def running_slack(*, limits: bool) -> AsyncIterator[SlackSide]:
+    """A workspace with the app as the manifest describes it; with Slack's rate limits or without.
+    Who measures a bot without them tells the bot so, by SLACK_LIMITS."""
+    async with running_sandbox() as sandbox:
+        side = SlackSide(sandbox)
+        asked = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+        side.set(
+            scopes=asked["oauth_config"]["scopes"]["bot"],
+            subscriptions=asked["settings"]["event_subscriptions"]["bot_events"],
+            commands=asked["features"]["slash_commands"],
+            shortcuts=asked["features"]["shortcuts"],
+            limits=limits,
+        )
+        sandbox.slack.workspace.watch(side.hear)
+        sandbox.slack.journal.watch(side.note)
+        yield side
