@@ -6,11 +6,13 @@ GGUF ?=
 ARGS ?=
 CHAOS_SECONDS ?= 600
 CHAOS_SEED ?=
+ROWS ?=
+BENCH_ARGS ?=
 WORKERS ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo run doctor sandbox lint test check chaos fuzz screenshots clean
+.PHONY: help setup setup-tests setup-bench demo run doctor sandbox lint test check chaos bench bench-memory fuzz screenshots clean
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,8 +20,11 @@ help: ## list what there is to do
 setup: ## install everything into .venv; what is there is not done again
 	@$(PYTHON) scripts/setup.py
 
-setup-tests: ## besides, what only the tests need: Chromium, Bolt for JavaScript
+setup-tests: ## besides, what only the tests need: Chromium, Bolt for JavaScript, the Chat SDK
 	@$(PYTHON) scripts/setup.py --tests
+
+setup-bench: ## besides, what the bench holds the bot against: the Chat SDK
+	@$(PYTHON) scripts/setup.py --bench
 
 demo: setup ## the bot in a Slack workspace on localhost, with a small local model (PORT=, GGUF=)
 	@exec $(BIN)/threadpilot demo --port "$(PORT)" $(if $(GGUF),--gguf "$(GGUF)")
@@ -47,6 +52,12 @@ chaos: setup-tests ## kills, faults and load, from ever new seeds, for ten minut
 	@CHAOS_SEED="$(CHAOS_SEED)" CHAOS_SECONDS="$(CHAOS_SECONDS)" \
 		exec timeout --kill-after=20 "$(CHAOS_SECONDS)" $(BIN)/python -m tests.chaos
 
+bench: setup-bench ## how fast the bot is, in ten minutes; writes bench/RESULTS.md (ROWS=, BENCH_ARGS=)
+	@exec $(BIN)/python -m bench $(if $(ROWS),--rows "$(ROWS)") $(BENCH_ARGS)
+
+bench-memory: setup ## the bench's row of memory with 10,000 threads, which takes a quarter of an hour
+	@exec $(BIN)/python -m bench.rows.memory --threads 10000
+
 fuzz: setup-tests ## the properties with other examples each time, and more of them
 	HYPOTHESIS_PROFILE=searching $(BIN)/pytest -m hypothesis --numprocesses=$(WORKERS) --timeout=900 $(ARGS)
 
@@ -55,4 +66,4 @@ screenshots: setup-tests ## make the README's pictures anew
 
 clean: ## remove .venv and all caches; data stays
 	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find bot tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bot bench tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,8 @@ of the bot around them: no Slack, no database, no order, no care. Takes one JSON
     {"do": "ask", "session": "a", "prompt": …}         asks: seconds to first text, to the last text
                                                        and to where the session rests
     {"do": "loop", "prompts": {"a": […], …}}           asks all sessions at once, each one prompt
-                                                       after another: seconds in all
+                                                       after another: seconds in all, and how many
+                                                       answers there were
 """
 
 from __future__ import annotations
@@ -47,14 +48,7 @@ class Bare:
 
     def __init__(self, client: CopilotClient, model_url: str) -> None:
         self._client = client
-        self._given: dict[str, Any] = {
-            "model": MODEL,
-            "provider": ProviderConfig(type="openai", base_url=model_url),
-            "streaming": True,
-            "available_tools": [],
-            "system_message": {"mode": "replace", "content": INSTRUCTIONS},
-            "on_permission_request": refuse_all,
-        }
+        self._given = session_options(model_url)
         self._sessions: dict[str, CopilotSession] = {}
 
     async def open(self, sessions: list[str]) -> Answer:
@@ -101,13 +95,26 @@ class Bare:
         return {"first": texts[0] - began, "last": texts[-1] - began, "rests": ends - began}
 
     async def loop(self, prompts: Mapping[str, list[str]]) -> Answer:
-        async def one(session: str) -> None:
+        async def one(session: str) -> int:
             for prompt in prompts[session]:
                 await self.ask(session, prompt)
+            return len(prompts[session])
 
         began = time.perf_counter()
-        await asyncio.gather(*(one(session) for session in prompts))
-        return {"seconds": time.perf_counter() - began}
+        answers = sum(await asyncio.gather(*(one(session) for session in prompts)))
+        return {"seconds": time.perf_counter() - began, "answers": answers}
+
+
+def session_options(model_url: str) -> dict[str, Any]:
+    """What every session is made with: the same as the bot's sessions without tools."""
+    return {
+        "model": MODEL,
+        "provider": ProviderConfig(type="openai", base_url=model_url),
+        "streaming": True,
+        "available_tools": [],
+        "system_message": {"mode": "replace", "content": INSTRUCTIONS},
+        "on_permission_request": refuse_all,
+    }
 
 
 async def started(model_url: str, folder: Path) -> CopilotClient:

@@ -7,6 +7,10 @@ A prompt says which way of answering is wanted, and a mark by which its answer i
     quick     one piece, 20 ms after it was asked
     steady    the mark 20 ms after it was asked, then 99 pieces, 50 a second
     long      2,000 words, 100 a second, in 50 pieces a second
+    coarse    the same words as fast, in 10 pieces a second
+
+It is started with the name of a file, and writes down there when each answer was asked for: a line
+such as "m17 4021.734", by `time.perf_counter`, which is the same for all processes of a machine.
 """
 
 from __future__ import annotations
@@ -14,7 +18,9 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
@@ -24,9 +30,11 @@ STEADY_PIECES: Final = 100
 PIECE_SECONDS: Final = 0.02
 LONG_WORDS: Final = 2_000
 LONG_WORDS_PER_PIECE: Final = 2
+COARSE_PIECE_SECONDS: Final = 0.1
+COARSE_WORDS_PER_PIECE: Final = 10
 READY: Final = "bench model at "
 
-_ASKED = re.compile(r"\b(instant|quick|steady|long) (m\d+)\b")
+_ASKED = re.compile(r"\b(instant|quick|steady|long|coarse) (m\d+)\b")
 
 
 def steady_text(mark: str) -> str:
@@ -35,7 +43,7 @@ def steady_text(mark: str) -> str:
 
 
 def long_text(mark: str) -> str:
-    """What `long` says, whole."""
+    """What `long` and `coarse` say, whole."""
     return "".join(_long(mark))
 
 
@@ -51,35 +59,61 @@ def _steady(mark: str) -> list[str]:
     return [f"{mark} ", *(f"piece-{number} " for number in range(2, STEADY_PIECES)), f"{mark}-end"]
 
 
-def _long(mark: str) -> list[str]:
+def _long(mark: str, size: int = LONG_WORDS_PER_PIECE) -> list[str]:
     words = [mark, *(f"word-{number}" for number in range(2, LONG_WORDS)), f"{mark}-end"]
-    size = LONG_WORDS_PER_PIECE
     return [" ".join(words[at : at + size]) + " " for at in range(0, len(words), size)]
 
 
-def _pieces(of: Callable[[str], list[str]]) -> Callable[[ModelRequest], list[str]]:
-    return lambda request: of(mark_of(request.prompt))
+def _coarse(mark: str) -> list[str]:
+    return _long(mark, COARSE_WORDS_PER_PIECE)
 
 
-def script(model: ScriptedModel) -> None:
-    """Teach a model these ways of answering."""
-    at_once = _pieces(lambda mark: [f"{mark} {mark}-end"])
+def asked_at(file: Path) -> dict[str, float]:
+    """When each answer was asked for, by its mark: the first time where it was more than once."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return {mark: float(at) for mark, at in reversed([line.split() for line in lines])}
+
+
+def _unnoted(_: str) -> None:
+    """Nobody wants to know when an answer was asked for."""
+
+
+def script(model: ScriptedModel, note: Callable[[str], None] = _unnoted) -> None:
+    """Teach a model these ways of answering; `note` is told the mark of an answer when it is asked
+    for."""
+
+    def noted(of: Callable[[str], list[str]]) -> Callable[[ModelRequest], list[str]]:
+        def pieces(request: ModelRequest) -> list[str]:
+            mark = mark_of(request.prompt)
+            note(mark)
+            return of(mark)
+
+        return pieces
+
+    at_once = noted(lambda mark: [f"{mark} {mark}-end"])
     model.when("instant m", Answer(chunks=at_once))
     model.when("quick m", Answer(chunks=at_once, first_delay=FIRST_TOKEN_SECONDS))
-    for way, pieces in (("steady", _steady), ("long", _long)):
-        answer = Answer(
-            chunks=_pieces(pieces), first_delay=FIRST_TOKEN_SECONDS, chunk_delay=PIECE_SECONDS
-        )
+    for way, pieces, delay in (
+        ("steady", _steady, PIECE_SECONDS),
+        ("long", _long, PIECE_SECONDS),
+        ("coarse", _coarse, COARSE_PIECE_SECONDS),
+    ):
+        answer = Answer(chunks=noted(pieces), first_delay=FIRST_TOKEN_SECONDS, chunk_delay=delay)
         model.when(f"{way} m", answer)
 
 
-async def _serve() -> None:
-    async with ScriptedModel(keep_requests=False) as model:
-        script(model)
-        sys.stdout.write(f"{READY}{model.url}\n")
-        sys.stdout.flush()
-        await asyncio.Event().wait()
+async def _serve(asked: Path) -> None:
+    with asked.open("w", encoding="utf-8", buffering=1) as told:
+
+        def note(mark: str) -> None:
+            told.write(f"{mark} {time.perf_counter()}\n")
+
+        async with ScriptedModel(keep_requests=False) as model:
+            script(model, note)
+            sys.stdout.write(f"{READY}{model.url}\n")
+            sys.stdout.flush()
+            await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(_serve(Path(sys.argv[1])))

@@ -26,6 +26,8 @@ END_SECONDS: Final = 45.0
 MB: Final = 1 << 20
 PLENTY: Final = "1000"
 """SLACK_LIMITS where the workspace has none."""
+ASKED: Final = "asked"
+"""The file that `bench.model.asked_at` reads."""
 _LINE_BYTES: Final = 16 << 20
 _ROOT: Final = Path(__file__).parents[1]
 
@@ -73,11 +75,16 @@ class Program:
 
     async def until_it_says(self, words: str, seconds: float = START_SECONDS) -> None:
         """Wait for words on standard error. Raises `ProgramError` where they do not come."""
-        async with asyncio.timeout(seconds):
-            while words not in self.log.read_text(encoding="utf-8", errors="replace"):
-                if self.process.returncode is not None:
-                    raise ProgramError(f"it ended with {self.process.returncode}:\n{self.said()}")
-                await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(seconds):
+                while words not in self.log.read_text(encoding="utf-8", errors="replace"):
+                    if self.process.returncode is not None:
+                        ended = f"it ended with {self.process.returncode}"
+                        raise ProgramError(f"{ended}:\n{self.said()}")
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            late = f"not {words!r} within {seconds:g} s"
+            raise ProgramError(f"{late}; it said:\n{self.said()}") from None
 
     def memory(self) -> int:
         """Resident bytes of the process itself."""
@@ -136,8 +143,9 @@ async def running(
 
 @asynccontextmanager
 async def running_model(folder: Path) -> AsyncIterator[str]:
-    """The bench's model; its base URL."""
-    async with running(sys.executable, "-m", "bench.model", log=folder / "model.log") as model:
+    """The bench's model; its base URL. When it was asked for what is in `folder / ASKED`."""
+    command = (sys.executable, "-m", "bench.model", str(folder / ASKED))
+    async with running(*command, log=folder / "model.log") as model:
         line = await model.line(START_SECONDS)
         yield line.removeprefix(MODEL_READY)
 

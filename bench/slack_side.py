@@ -32,7 +32,7 @@ CHANNEL: Final = "C0GENERAL"
 PEOPLE: Final = ("UALICE", "UBOB", "UCAROL")
 MENTION: Final = f"<@{BOT_USER_ID}>"
 LONGEST_WAIT: Final = 120.0
-"""Seconds. Nothing that is measured takes as long."""
+"""Seconds that are waited for an answer; nothing that is measured takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class SlackSide:
     """How often the bot called each method since `forget_calls`."""
     refused: Counter[str] = field(default_factory=Counter)
     """How many of them were too many (429)."""
+    longest_wait: float = LONGEST_WAIT
     _waiting: dict[tuple[str, str], list[_Waiting]] = field(default_factory=dict)
     _watchers: list[Callable[[str, Shown], None]] = field(default_factory=list)
     _marks: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -116,13 +117,16 @@ class SlackSide:
 
     async def until(self, sent: Sent, what: Callable[[Shown], bool]) -> Shown:
         """Wait until a message of the bot in that thread shows what is wanted: it has to happen
-        after this is called. Raises `TimeoutError` after two minutes."""
+        after this is called. Raises `TimeoutError` after `longest_wait` seconds."""
         place = (sent.channel, sent.root_ts)
         waiting = _Waiting(what, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(place, []).append(waiting)
         try:
-            async with asyncio.timeout(LONGEST_WAIT):
+            async with asyncio.timeout(self.longest_wait):
                 return await waiting.seen
+        except TimeoutError:
+            mark = sent.mark or "what was said"
+            raise TimeoutError(f"no answer to {mark} within {self.longest_wait:g} s") from None
         finally:
             self._waiting[place].remove(waiting)
             if not self._waiting[place]:

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from bot import __version__, demo, doctor, serving, shell, shell_audit
+from bot import __version__
 from bot.config import load_settings
 from bot.errors import BotError, SettingsError
 from bot.logs import start_logging, without_tokens
-from bot.sandbox import __main__ as sandbox
 
 _OWN_ARGUMENTS = {
-    "demo": ("the bot in a Slack workspace on localhost, with a small local model", demo.main),
-    "doctor": ("check tokens, scopes, runtime, model and database", doctor.main),
-    "sessions": ("list, reset, delete, clean up and export sessions", shell.main),
-    "audit": ("check that nothing was changed in the record of admin acts", shell_audit.main),
-    "sandbox": ("the Slack workspace on localhost, alone", sandbox.main),
+    "demo": ("the bot in a Slack workspace on localhost, with a small local model", "bot.demo"),
+    "doctor": ("check tokens, scopes, runtime, model and database", "bot.doctor"),
+    "sessions": ("list, reset, delete, clean up and export sessions", "bot.shell"),
+    "audit": ("check that nothing was changed in the record of admin acts", "bot.shell_audit"),
+    "sandbox": ("the Slack workspace on localhost, alone", "bot.sandbox.__main__"),
 }
+"""What each is for, and the module whose `main` takes its arguments. None is imported before it is
+wanted: each would make the others slow to start."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen, rest = _parser().parse_known_args(arguments[:1])[0].command, arguments[1:]
     if chosen in _OWN_ARGUMENTS:
-        return _OWN_ARGUMENTS[chosen][1](rest)
+        status: int = import_module(_OWN_ARGUMENTS[chosen][1]).main(rest)
+        return status
     _parser().parse_args(arguments)
     return run()
 
@@ -42,7 +46,10 @@ def run() -> int:
     try:
         settings = load_settings()
         start_logging(settings.log_level, settings.secrets, settings.log_format)
-        asyncio.run(serving.serve(settings))
+        gc.disable()  # what is imported stays: to look through it costs a tenth of the start
+        from bot.serving import serve
+
+        asyncio.run(serve(settings))
     except SettingsError as error:
         print("threadpilot cannot start, because of its settings:", file=sys.stderr)
         for fault in error.faults:

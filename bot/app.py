@@ -1,7 +1,7 @@
 """The wiring: every part of the bot, once, in the order in which a message meets them.
 
-Leaving closes them in the opposite order: stop hearing Slack, let running turns end, let go of the
-sessions, stop the runtime, close the database.
+Leaving closes them in the opposite order: stop hearing Slack, let running turns end, and then what
+`bot.engine` opened: let go of the sessions, stop the runtime, close the database.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bot.clock import SystemClock
 from bot.comparing import Comparing
 from bot.config import Settings
 from bot.copilot.agent import CopilotAgent
-from bot.copilot.options import RuntimeOptions
+from bot.engine import Engine, open_engine
 from bot.inbox import Inbox
 from bot.limits import Limits
 from bot.locks import folder_of_sessions
@@ -32,12 +32,10 @@ from bot.orders.gate import Gate
 from bot.orders.home import HomePage
 from bot.orders.home_workspace import Doing
 from bot.orders.reading import Known
-from bot.orders.verbs import NAMES
-from bot.ports import UNWATCHED, Clock, Store, Watch
+from bot.ports import Clock, Store, Watch
 from bot.prewarming import Prewarming
 from bot.quoting import Quoting
 from bot.redaction import Redaction
-from bot.roles import load_roles
 from bot.sessions import Sessions
 from bot.slack import surface
 from bot.slack.adapters import Adapters, adapters
@@ -50,11 +48,10 @@ from bot.slack.questions import Book
 from bot.slack.signed_http import SignedHttp
 from bot.slack.socket_mode import SocketMode
 from bot.slack.workspace import SlackWorkspace
-from bot.store import open_store
 from bot.tending import Keeping, Tending
 from bot.turns import Turns
 from bot.watching.gauges import Sights
-from bot.watching.opening import Watching, open_watching
+from bot.watching.opening import Watching
 
 log = logging.getLogger(__name__)
 
@@ -88,51 +85,42 @@ class _World:
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Bot]:
     """A whole bot, hearing Slack while inside. Raises `BotError` when a part does not open."""
+    async with open_engine(settings, clock or SystemClock()) as engine, running_on(engine) as bot:
+        yield bot
+
+
+@asynccontextmanager
+async def running_on(engine: Engine) -> AsyncIterator[Bot]:
+    """The same with an engine that is open already, and stays open afterwards."""
     async with AsyncExitStack() as opened:
-        world = await _open(opened, settings, clock or SystemClock())
+        world = await _open(opened, engine)
         async with _working(opened, world) as bot:
             yield bot
 
 
-async def _open(opened: AsyncExitStack, settings: Settings, clock: Clock) -> _World:
-    """Open what the bot has to do with; `opened` closes it. Raises `BotError`."""
-    roles = load_roles(settings.roles_file, taken=frozenset(NAMES))
-    watching = await opened.enter_async_context(
-        open_watching(
-            clock=clock,
-            metrics_host=settings.metrics_host,
-            metrics_port=settings.metrics_port,
-            traces_to=settings.otel_exporter_otlp_endpoint,
-        )
-    )
-    watch = watching.watch
-    per_user = settings.max_turns_per_user
-    store = await opened.enter_async_context(
-        open_store(settings.data_dir, clock=clock, per_user=per_user, watch=watch)
-    )
+async def _open(opened: AsyncExitStack, engine: Engine) -> _World:
+    """Open what the bot has to do with beside its engine; `opened` closes it. Raises `BotError`."""
+    settings, clock, agent = engine.settings, engine.clock, engine.agent
     client = await opened.enter_async_context(
         open_client(
-            *(settings.slack_bot_token, settings.slack_api_url, clock, watch),
+            *(settings.slack_bot_token, settings.slack_api_url, clock, engine.watching.watch),
             times=settings.slack_limits,
         )
     )
     us = replace(await who_are_we(client.web), answers=settings.allowed_bots)
-    agent = await opened.enter_async_context(CopilotAgent(runtime_options(settings, clock, watch)))
-    sessions = Sessions(agent, size=settings.max_sessions, wait_seconds=settings.pool_seconds)
-    opened.push_async_callback(sessions.close)
     await agent.start()
-    choosing = Choosing(store, agent, roles, model=settings.model, clock=clock)
+    choosing = Choosing(engine.store, agent, engine.roles, model=settings.model, clock=clock)
     await opened.enter_async_context(choosing.running())
     return _World(
         settings=settings,
         clock=clock,
-        watching=watching,
-        store=store,
+        watching=engine.watching,
+        store=engine.store,
         client=client,
         us=us,
         agent=agent,
         slack=adapters(client, us, clock),
-        sessions=sessions,
+        sessions=engine.sessions,
         choosing=choosing,
     )
 
@@ -276,23 +264,6 @@ async def _take_up(world: _World, inbox: Inbox) -> None:
     if await is_paused(world.store, world.us.team):
         log.warning("paused by somebody in charge: messages are taken, and wait")
         inbox.pause()
-
-
-def runtime_options(settings: Settings, clock: Clock, watch: Watch = UNWATCHED) -> RuntimeOptions:
-    """What the runtime is run with; a model server of one's own goes before GitHub's models."""
-    return RuntimeOptions(
-        data_dir=settings.data_dir,
-        cli_path=settings.copilot_cli_path,
-        base_url=settings.model_base_url,
-        api_key=settings.model_api_key,
-        model=settings.model,
-        github_token="" if settings.model_base_url else settings.github_token,
-        silence_seconds=settings.silence_seconds,
-        redact=Redaction(settings.secrets),
-        clock=clock,
-        watch=watch,
-        traces_to=settings.otel_exporter_otlp_endpoint,
-    )
 
 
 def _door(settings: Settings, clock: Clock, store: Store, watch: Watch) -> Door:

@@ -30,8 +30,6 @@ BATCH: Final = 50
 SETTLE_SECONDS: Final = 2.0
 """A copy of a session is on record moments after the runtime has made it: what is on no record is
 looked at again after this time before it counts as an orphan."""
-MOST_LOST: Final = 5_000
-"""Records without a session that are looked for in one go."""
 _NONE: Final = Totals(count=0, size=0, oldest=0.0, newest=0.0)
 
 
@@ -58,7 +56,7 @@ class Preview:
     """Sessions of the runtime that are on no record."""
     unreachable_bytes: int
     lost: int
-    """Records whose session the runtime has no more, `MOST_LOST` at most."""
+    """Records whose session the runtime has no more."""
     locks: int
     """Marks of use that dead runtimes left behind."""
 
@@ -151,15 +149,12 @@ class Cleanup:
 
     async def preview(self, meant: Narrowing) -> Preview:
         """What a cleanup would find now. Raises `AgentError`, `StoreError`."""
-        stored = await self._agent.stored()
-        await self._store.note_sizes(stored)
-        known = await self._store.session_ids()
-        unreachable = [size for session_id, size in stored.items() if session_id not in known]
+        unmatched = await self._store.note_sizes(await self._agent.stored())
         return Preview(
             sessions=_NONE if meant.orphans else await self._store.totals(meant.wanted),
-            unreachable=len(unreachable),
-            unreachable_bytes=sum(unreachable),
-            lost=len(await self._asked(known - stored.keys())),
+            unreachable=len(unmatched.unrecorded),
+            unreachable_bytes=sum(unmatched.unrecorded.values()),
+            lost=unmatched.unsized,
             locks=await asyncio.to_thread(count_stale, self._sessions),
         )
 
@@ -291,7 +286,7 @@ class Cleanup:
     async def _asked(self, session_ids: Iterable[str]) -> list[SessionRecord]:
         """The records with these ids that were asked: the runtime should have them."""
         found = []
-        for session_id in sorted(session_ids)[:MOST_LOST]:
+        for session_id in sorted(session_ids):
             session = await self._store.session_by_id(session_id)
             if session is not None and session.asked:
                 found.append(session)

@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bot.app import runtime_options
 from bot.clock import SystemClock
 from bot.config import Settings, load_settings
 from bot.copilot.checks import check_model, check_runtime
 from bot.copilot.options import RuntimeOptions
+from bot.engine import runtime_options
 from bot.errors import SettingsError
 from bot.model import Check
 from bot.slack.checks import (

@@ -93,7 +93,7 @@ class Inbox:
         self._on_waiting = on_waiting
         self._paused = False
         self._going_on = asyncio.Event()
-        self._signs = WaitingSigns(store, workspace)
+        self._signs = WaitingSigns(store, workspace, clock)
         self._accepted: dict[int, Turn] = {}  # not handed out yet, nor shown as waiting
         self._untaken: dict[tuple[str, str], None] = {}
         self._telling: set[int] = set()  # turns whose authors are being told that they are refused
@@ -150,7 +150,9 @@ class Inbox:
         finally:
             # Whoever gives up waiting may have a message on record all the same.
             self._woken.set()
-        log.info("message %s of thread %s: %s", message.ts, message.thread, accepted.acceptance)
+        # What people say to each other is nobody's news, and a line costs as much as recording it.
+        level, what = logging.DEBUG if accepted.turn is None else logging.INFO, accepted.acceptance
+        log.log(level, "message %s of thread %s: %s", message.ts, message.thread, what)
         if accepted.acceptance is Acceptance.FULL and accepted.turn is not None:
             self._tell_full(accepted.turn)
         elif accepted.acceptance is Acceptance.SCHEDULED and accepted.turn is not None:

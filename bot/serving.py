@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING
 
-from bot.app import running
+from bot.clock import SystemClock
 from bot.config import Settings
+from bot.engine import Engine, open_engine
 from bot.logs import announce
+
+if TYPE_CHECKING:
+    from bot.app import Bot
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +57,23 @@ async def serve(settings: Settings) -> None:
 
 
 async def _until(asked: asyncio.Event, up: asyncio.Event, settings: Settings) -> None:
-    async with running(settings):
-        up.set()
-        announce(log, READY, settings.log_format)
-        await asked.wait()
-        log.info("asked to stop: finishing what runs")
+    async with open_engine(settings, SystemClock()) as engine:
+        # While the runtime starts, which is a process of its own.
+        running_on = await asyncio.to_thread(_wiring)
+        async with running_on(engine):
+            up.set()
+            gc.freeze()  # nothing of what there is by now goes before the end
+            gc.enable()
+            announce(log, READY, settings.log_format)
+            await asked.wait()
+            log.info("asked to stop: finishing what runs")
+
+
+def _wiring() -> Callable[[Engine], AbstractAsyncContextManager[Bot]]:
+    """All that hears and answers, which takes a while to import."""
+    from bot.app import running_on
+
+    return running_on
 
 
 def end_at_last(seconds: float) -> threading.Timer:

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from bot import words_shell as words
-from bot.app import runtime_options
 from bot.cleanup import Cleanup, Report
 from bot.clock import SystemClock
 from bot.config import Settings, load_settings
 from bot.copilot.agent import CopilotAgent
+from bot.engine import runtime_options
 from bot.errors import BotError, SettingsError
 from bot.locks import folder_of_sessions
 from bot.logs import start_logging

@@ -1,4 +1,5 @@
-"""How people see that their message waits: a mark on it, taken back when its turn comes.
+"""How people see that their message waits: a mark on it, where it waits for longer than a moment,
+taken back when its turn comes.
 
 Marks are set beside the turns, never in their way. What is done about one message is done in
 order, so that a mark never outlives the wait it stands for; how much goes on at once is bounded.
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from bot.errors import BotError
 from bot.model import Message, Turn
-from bot.ports import Store, Workspace
+from bot.ports import Clock, Store, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +22,20 @@ AT_ONCE = 4
 MAX_PENDING = 2_000
 """Things left to do; beyond it a mark is left out, which loses nobody's answer."""
 CALL_SECONDS = 60.0
+MOMENT_SECONDS = 0.5
+"""Who waits no longer than that is not shown as waiting: it would come and go, and cost four calls
+of which nobody has anything."""
 UNMARK = "unmark"
 
 
 class WaitingSigns:
     """Marks on messages, and sentences for their authors alone, in background tasks."""
 
-    def __init__(self, store: Store, workspace: Workspace) -> None:
+    def __init__(self, store: Store, workspace: Workspace, clock: Clock) -> None:
         self._store = store
         self._workspace = workspace
+        self._clock = clock
+        self._moments: dict[str, asyncio.Task[None]] = {}
         self._last: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -37,16 +43,16 @@ class WaitingSigns:
     @property
     def pending(self) -> int:
         """How much is left to do."""
-        return len(self._tasks)
+        return len(self._tasks) + len(self._moments)
 
     def show(self, turn: Turn) -> None:
-        """Show that the message waits, if it still does when its mark's turn comes."""
-
-        async def mark() -> None:
-            if await self._store.show_waiting(turn):
-                await self._workspace.mark_waiting(turn.message)
-
-        self._do(turn.message, "mark", mark)
+        """Show that the message waits, if it still does after a moment."""
+        lane = _lane(turn.message)
+        if lane in self._moments or len(self._moments) >= MAX_PENDING:
+            return
+        moment = asyncio.create_task(self._mark_later(turn), name=f"moment {lane}")
+        self._moments[lane] = moment
+        moment.add_done_callback(lambda _: self._moments.pop(lane, None))
 
     def take_back(self, turn: Turn) -> None:
         """Take the mark back, if there is one or one is on its way."""
@@ -54,7 +60,10 @@ class WaitingSigns:
         async def unmark() -> None:
             await self._workspace.unmark_waiting(turn.message)
 
-        if turn.waited or _lane(turn.message) in self._last:
+        lane = _lane(turn.message)
+        if (moment := self._moments.get(lane)) is not None:
+            moment.cancel()
+        if turn.waited or lane in self._last:
             self._do(turn.message, UNMARK, unmark)
 
     def whisper(
@@ -81,6 +90,8 @@ class WaitingSigns:
 
     async def close(self, seconds: float) -> None:
         """Let what is under way end within `seconds`, then give it up."""
+        for moment in tuple(self._moments.values()):
+            moment.cancel()
         if not self._tasks:
             return
         _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
@@ -89,6 +100,14 @@ class WaitingSigns:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=seconds)
+
+    async def _mark_later(self, turn: Turn) -> None:
+        async def mark() -> None:
+            if await self._store.show_waiting(turn):
+                await self._workspace.mark_waiting(turn.message)
+
+        await self._clock.sleep(MOMENT_SECONDS)
+        self._do(turn.message, "mark", mark)
 
     def _do(
         self, message: Message, what: str, work: Callable[[], Awaitable[None]]

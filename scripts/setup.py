@@ -1,7 +1,8 @@
 """`make setup`: all that Threadpilot needs, in `.venv`; what is there is not done again.
 
     python3 scripts/setup.py            what the bot, the demo and the tests need of Python and npm
-    python3 scripts/setup.py --tests    besides, what only the tests need
+    python3 scripts/setup.py --bench    besides, what the bench holds the bot against
+    python3 scripts/setup.py --tests    besides, what only the tests need, and --bench
 
 Any Python from 3.11 on may run it; it uses the standard library only. Each step leaves a stamp that
 names what was asked for, so a second run needs no network, and an interrupted one goes on where it
@@ -28,6 +29,9 @@ RUNTIME_CACHE = SHARE / "runtime-cache"
 """Where the runtime unpacks itself (235 MB, once); `bot.copilot` tells it the same folder."""
 RUNTIME = VENV / "lib" / "node_modules" / "@github"
 CONFORMANCE = VENV / "conformance"
+PEERS = SHARE / "peers"
+"""The Chat SDK bot's packages; `bench.peers.programs` looks for them there."""
+PEERS_WANTED = ROOT / "bench" / "peers" / "chat_sdk" / "package.json"
 STAMPS = Stamps(SHARE / "stamps")
 
 OLDEST_PYTHON = (3, 11)
@@ -59,6 +63,10 @@ NO_NPM_FOR_TESTS = (
     "npm is missing, which installs Slack's Bolt for JavaScript for the tests. "
     "On Debian: `apt-get install npm`. Then run `make setup-tests` again."
 )
+NO_NPM_FOR_BENCH = (
+    "npm is missing, which installs Vercel's Chat SDK for the bench. "
+    "On Debian: `apt-get install npm`. Then run `make setup-bench` again."
+)
 NO_CHROMIUM = (
     "Chromium and its driver are missing, which the test of the sandbox's page needs, and cannot "
     "be installed from here without root. Install them (Debian: `apt-get install chromium "
@@ -78,6 +86,8 @@ def main(arguments: Sequence[str]) -> int:
             if "--tests" in arguments:
                 install_chromium()
                 install_bolt_js()
+            if "--bench" in arguments or "--tests" in arguments:
+                install_peers()
     except Fault as fault:
         print(f"\n{fault}", file=sys.stderr)
         return 1
@@ -272,6 +282,25 @@ def install_bolt_js() -> None:
         run(
             [npm, "install", *quiet_npm(), "--no-save", "--prefix", CONFORMANCE, BOLT_JS],
             NOT_INSTALLED.format(what="Bolt for JavaScript") + "Then run `make setup-tests` again.",
+        )
+
+
+def install_peers() -> None:
+    """Vercel's Chat SDK and the Copilot SDK for JavaScript, in a folder of their own, 50 MB. The
+    runtime that the Copilot SDK would bring along (another 120 MB) is left out: ours is used."""
+    asked = PEERS_WANTED.read_text(encoding="utf-8")
+    if STAMPS.holds("peers", digest(asked)) and (PEERS / "node_modules" / "chat").exists():
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Fault(NO_NPM_FOR_BENCH)
+    with STAMPS.completing("peers", digest(asked)):
+        say("Installing the Chat SDK …")
+        PEERS.mkdir(parents=True, exist_ok=True)
+        (PEERS / "package.json").write_text(asked, encoding="utf-8")
+        run(
+            [npm, "install", *quiet_npm(), "--omit=optional", "--prefix", PEERS],
+            NOT_INSTALLED.format(what="The Chat SDK") + "Then run `make setup-bench` again.",
         )
 
 

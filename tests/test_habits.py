@@ -143,8 +143,8 @@ def test_no_module_outgrows_its_job() -> None:
     long = {
         name: text.count("\n")
         for name, text in texts()
-        if name.startswith("bot/")
-        and name.endswith((".py", ".js"))
+        if name.startswith(("bot/", "bench/"))
+        and name.endswith((".py", ".js", ".mjs"))
         and text.count("\n") > MOST_LINES
     }
     assert long == {}, f"split these by their second job: more than {MOST_LINES} lines"
@@ -154,7 +154,7 @@ def test_every_module_says_what_it_is_for() -> None:
     silent = [
         name
         for name, text in texts()
-        if name.startswith(("bot/", "scripts/")) and name.endswith(".py")
+        if name.startswith(("bot/", "bench/", "scripts/")) and name.endswith(".py")
         if text.strip() and not text.startswith('"""')
     ]
     assert silent == []

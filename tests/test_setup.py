@@ -246,6 +246,17 @@ def test_missing_browser_and_no_way_to_install_it_is_explained(
     assert "apt-get install chromium chromium-driver" in done.stderr
 
 
+def test_without_npm_it_is_said_what_the_bench_needs_it_for(
+    copy: Path, path: Path, script: ModuleType
+) -> None:
+    complete(copy, script)
+    shutil.copytree(ROOT / "bench" / "peers", copy / "bench" / "peers")
+    done = set_up(copy, "--bench", path=path)
+    assert done.returncode == 1
+    assert "Chat SDK for the bench" in done.stderr
+    assert "make setup-bench" in done.stderr
+
+
 @pytest.mark.parametrize("old", [(3, 7, 3), (3, 10, 14)])
 def test_a_python_that_is_too_old_is_told_so(script: ModuleType, old: tuple[int, int, int]) -> None:
     with pytest.raises(script.Fault, match=r"needs Python 3\.11 or newer.*PYTHON="):
@@ -264,5 +275,6 @@ def test_make_lists_every_target_with_what_it_does() -> None:
     listed = subprocess.run(
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    for target in ("setup", "setup-tests", "demo", "run", "doctor", "test", "check", "clean"):
+    targets = {"setup", "setup-tests", "setup-bench", "demo", "run", "doctor", "test", "check"}
+    for target in targets | {"clean"}:
         assert f"make {target} " in listed

@@ -50,6 +50,7 @@ class CopilotAgent:
         self._models_until = 0.0
         self._live: WeakValueDictionary[str, LiveSession] = WeakValueDictionary()
         self._one_start = asyncio.Lock()
+        self._beginning: asyncio.Task[Runtime] | None = None
         self._started = False
         self._closed = False
 
@@ -63,15 +64,24 @@ class CopilotAgent:
         trace: TracebackType | None,
     ) -> Literal[False]:
         self._closed = True
+        if self._beginning is not None:
+            # What has begun and is not waited for any more is not waited for here, either.
+            self._beginning.cancel()
+            await asyncio.gather(self._beginning, return_exceptions=True)
         async with self._one_start:
             if self._runtime is not None:
                 await self._runtime.stop()
                 self._runtime = None
         return False
 
+    def begin(self) -> None:
+        """Begin to start the runtime, beside whatever else has to be done; `start` waits for it."""
+        self._beginning = asyncio.create_task(self._ready(), name="starting the runtime")
+
     async def start(self) -> None:
         """Start the runtime now instead of with the first session. Raises `AgentError`."""
-        await self._ready()
+        beginning, self._beginning = self._beginning, None
+        await (beginning or self._ready())
 
     async def open(self, session_id: str, setup: Setup = _PLAIN) -> LiveSession:
         """`bot.ports.Agent.open`."""

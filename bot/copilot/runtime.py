@@ -24,6 +24,7 @@ from bot.copilot.sdk import (
     close_pipes,
     forget,
     has_ended,
+    hear_less,
     is_cut_off,
     is_missing,
     leave_out_late_answers,
@@ -100,6 +101,7 @@ class Runtime:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await client.start()
+            hear_less(client)
         except BaseException as error:
             await asyncio.shield(_kill(client))
             if not isinstance(error, Exception):

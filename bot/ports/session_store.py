@@ -18,6 +18,7 @@ from bot.records import (
     SessionRecord,
     Told,
     Totals,
+    Unmatched,
 )
 
 
@@ -44,8 +45,10 @@ class SessionStore(Protocol):
         ...
 
     async def sessions(self, wanted: SessionFilter, offset: int, limit: int) -> SessionPage:
-        """Sessions that fit, newest used first. As quick on page 1,000 of a million as on page 1
-        is not promised; as quick with a million sessions as with a thousand is."""
+        """Sessions that fit, newest used first. Where nothing narrows but `unused_since` and
+        `keep_newest`, any page is as quick with a million sessions as with a thousand, and so are
+        the totals; else both take as long as there are sessions of the owner, or whatever else it
+        is that narrows."""
         ...
 
     async def totals(self, wanted: SessionFilter) -> Totals:
@@ -130,8 +133,9 @@ class SessionStore(Protocol):
         """Choose a session's model and effort; "" for neither."""
         ...
 
-    async def note_sizes(self, sizes: Mapping[str, int]) -> None:
-        """Keep how many bytes sessions take, by the runtime's ids."""
+    async def note_sizes(self, sizes: Mapping[str, int]) -> Unmatched:
+        """Keep how many bytes sessions take, by the runtime's ids of all that it has; what only one
+        side knows of."""
         ...
 
     async def drop(self, sessions: Sequence[int]) -> int:

@@ -16,6 +16,7 @@ from bot.records.sessions import (
     SessionRecord,
     Told,
     Totals,
+    Unmatched,
     session_number,
 )
 from bot.records.usage import UsageBy, UsageRow
@@ -42,6 +43,7 @@ __all__ = [
     "Told",
     "Topic",
     "Totals",
+    "Unmatched",
     "UsageBy",
     "UsageRow",
     "session_number",

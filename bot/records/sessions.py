@@ -128,6 +128,16 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unmatched:
+    """What either only the runtime has or only the record knows of."""
+
+    unrecorded: Mapping[str, int]
+    """The runtime's sessions that are on no record, and how many bytes each takes."""
+    unsized: int
+    """How many sessions on record were asked something, and the runtime has none of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
     """One turn that a session remembers."""
 

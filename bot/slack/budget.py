@@ -25,6 +25,9 @@ MOST_WAITING: Final = 1_000
 """So many calls wait at once, all methods together; one more is refused."""
 LONGEST_CLOSED: Final = 300.0
 """Seconds for which Slack's word is taken that there were too many; then it is asked again."""
+LATE_SECONDS: Final = 0.25
+"""So many seconds one call may be longer on its way than another: Slack counts them when they
+arrive, so a token comes back that much later."""
 
 _MOST_BUCKETS: Final = 1_000
 """With more channels than that, the buckets that are full are forgotten."""
@@ -97,6 +100,7 @@ class _Bucket:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
+        self._seconds = rule.seconds + LATE_SECONDS
         self._taken: deque[float] = deque(maxlen=rule.calls)
         self._closed_until = 0.0
         self.line = _Line()
@@ -104,8 +108,8 @@ class _Bucket:
     def pause(self, now: float) -> float:
         """Seconds until there is a token."""
         pause = self._closed_until - now
-        if len(self._taken) == self._rule.calls:
-            pause = max(pause, self._taken[0] + self._rule.seconds - now)
+        if self._used(now) == self._rule.calls:
+            pause = max(pause, self._taken[0] + self._seconds - now)
         return pause if pause > _AT_ONCE else 0.0
 
     def close(self, until: float) -> None:
@@ -116,14 +120,34 @@ class _Bucket:
 
     def can_spare(self, now: float) -> bool:
         """Whether there is a token for a call that can be left out."""
-        if self.line.first is not None or self.pause(now) > 0:
-            return False
-        return sum(now - at < self._rule.seconds for at in self._taken) < self._rule.spare
+        return self.line.first is None and self.pause(now) == 0 and self.left(now) > 0
+
+    def left(self, now: float) -> int:
+        """How many calls that can be left out there are tokens for."""
+        return max(0, self._rule.spare - self._used(now))
+
+    def lasting(self, now: float, kept: int) -> float:
+        """Seconds from one such call to the next at which what is left now, but for `kept`, and
+        what comes back lasts: then there is a token for each of them, whatever went before."""
+        room = self._rule.spare - kept
+        if room <= 0:
+            return self._seconds
+        left = room - self._used(now)
+        paces = [
+            (at + self._seconds - now) / (left + back)
+            for back, at in enumerate(self._taken, 1)
+            if left + back > 0
+        ]
+        return max([self._seconds / room, *paces])
+
+    def _used(self, now: float) -> int:
+        while self._taken and now - self._taken[0] >= self._seconds - _AT_ONCE:
+            self._taken.popleft()
+        return len(self._taken)
 
     def idle(self, now: float) -> bool:
         """Whether it is as good as a new one."""
-        used = bool(self._taken) and now - self._taken[-1] < self._rule.seconds
-        return not used and self.line.first is None and self._closed_until <= now
+        return not self._used(now) and self.line.first is None and self._closed_until <= now
 
 
 class Budget:
@@ -163,6 +187,19 @@ class Budget:
         finally:
             self._waiting -= 1
 
+    def rule(self, method: str) -> Rule:
+        """How many calls of a method are taken."""
+        return RULES[method].times(self._times)
+
+    def left(self, method: str) -> int:
+        """How many calls of a method that can be left out there are tokens for."""
+        return self._bucket(Claim(method=method)).left(self._clock.monotonic())
+
+    def lasting(self, method: str, kept: int) -> float:
+        """Seconds from one such call to the next at which the tokens last but for `kept`, with
+        what comes back as Slack's minute goes on."""
+        return self._bucket(Claim(method=method)).lasting(self._clock.monotonic(), kept)
+
     def close(self, claim: Claim, seconds: float) -> None:
         """Slack says that there were too many: nobody calls this for so many seconds."""
         seconds = min(max(seconds, 0.1), LONGEST_CLOSED)
@@ -187,7 +224,7 @@ class Budget:
             bucket.line.leave(waiting)
 
     def _bucket(self, claim: Claim) -> _Bucket:
-        rule = RULES[claim.method].times(self._times)
+        rule = self.rule(claim.method)
         key = (claim.method, claim.channel if rule.per_channel else "")
         bucket = self._buckets.get(key)
         if bucket is None:

@@ -85,9 +85,8 @@ class Calls:
 
     def __init__(self, clock: Clock, times: int = 1) -> None:
         """Slack takes `times` as many calls as it says in public."""
-        self.times = times
+        self.budget = Budget(clock, times)
         self._clock = clock
-        self._budget = Budget(clock, times)
 
     async def __call__(
         self,
@@ -108,7 +107,7 @@ class Calls:
         until = self._clock.monotonic() + patience
         claim = _claim(method, cause, arguments)
         while True:
-            pause = await self._budget.take(claim, until)
+            pause = await self.budget.take(claim, until)
             if pause:
                 raise CallError(TOO_MANY, "called too often", retry_after=pause)
             try:
@@ -116,7 +115,7 @@ class Calls:
             except CallError as error:
                 if error.code not in _TOO_MANY:
                     raise
-                self._budget.close(claim, error.retry_after)
+                self.budget.close(claim, error.retry_after)
 
     async def until_done(
         self, method: Method, *, within: float, seconds: float, **arguments: object

@@ -171,17 +171,22 @@ class Delivering:
 
     async def _begin(self, number: int, part: PartText) -> Shown | None:
         """The part's message: a stream where that is wanted and to be had, else a post. None where
-        it is not to be begun yet: when so many write that a message to be edited costs too much.
+        it is not to be begun yet: when so many write that it could not be ended.
 
-        A part that is complete before it was begun needs no stream.
+        A part that is complete before it was begun needs no stream, and no end.
         """
-        if self.delivery is Delivery.STREAM and not part.final:
+        if part.final:
+            return await self._post(number, part)
+        way = self._pace.begin(self, self.delivery)
+        if way is Delivery.STREAM:
             try:
                 return self._keep(await self._messages.start(number, part.text))
             except CallError as error:
                 self._go_on_by_edits(f"there is no stream to be had: {error}")
-        if self._pace.crowded and not self._last:
+                way = self._pace.begin(self, self.delivery)
+        if way is None:
             return None
+        self._go_on_by_edits("so many are streamed that edits come sooner")
         return await self._post(number, part)
 
     async def _post(self, number: int, part: PartText) -> Shown:
@@ -204,9 +209,12 @@ class Delivering:
         more = wanted[len(shown.sent) :]
         try:
             if part.final:
+                stood = self._showing.stands
                 await self._stop(shown, part, more)
-                if not self._last:
+                if not self._text.ended:
                     self._showing.renew()
+                elif stood and self._showing.stands:
+                    self._showing.taken_back()
             elif more:
                 await self._messages.append(shown, more)
         except CallError as error:
@@ -238,6 +246,8 @@ class Delivering:
         if says_it and (shown.fixed or shown.foot == bool(part.foot)):
             return True
         if not shown.fixed:
+            if not self._last and not self._pace.spares_edits:
+                return False
             urgency = self._urgency(shown.number)
             try:
                 await self._messages.edit(shown, part.closed, part.foot, urgency)
@@ -303,6 +313,7 @@ class Delivering:
         found = sorted({*(part.ts for part in self._earlier), *missed}, key=order)
         if found:
             self._go_on_by_edits("an earlier run of this turn had begun the answer")
+            self._pace.go_on(self)
         for number, ts in enumerate(found):
             await self._messages.note(self._keep(Shown(number, ts, Delivery.EDITS, None)))
         self._to_take_over = False

@@ -4,28 +4,28 @@ A message is written to the inbox **before** Slack is told that it arrived: if i
 written, Slack is not told, and delivers it again. Everything else is acknowledged and done
 afterwards, each piece of work on its own.
 
-Bolt does the dispatching. It acknowledges events before their listeners run, which is why the
-inbox is written in a global middleware: that runs first, and may answer otherwise.
+Bolt dispatches what people operate: commands, buttons, forms. Events are dispatched here: Bolt
+would acknowledge them before their listeners run, and takes as long for each as all the rest of
+recording it (measured).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from slack_bolt.async_app import AsyncApp, AsyncBoltContext, AsyncBoltRequest
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
 from bot.errors import BotError
 from bot.model import Accepted, Message
 from bot.ports import UNWATCHED, Watch
-from bot.slack import surface, words
+from bot.slack import words
 from bot.slack.asides import post_aside
 from bot.slack.background import Background
 from bot.slack.client import Client
@@ -33,7 +33,6 @@ from bot.slack.controls import Controls
 from bot.slack.events import (
     Deleted,
     Edited,
-    Fact,
     HomeOpened,
     Identity,
     Ignored,
@@ -50,9 +49,6 @@ Json = dict[str, object]
 _AT_ONCE: Final = 1_000
 """How many deliveries may be under way; Slack delivers at most about 8 a second (30,000/h)."""
 
-_FACT: Final = "threadpilot_fact"
-_ANYTHING: Final = re.compile(".*", re.DOTALL)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
@@ -62,8 +58,8 @@ class Callbacks:
     """Has the message on disk when it returns; whatever it raises, Slack delivers again."""
     on_edited: Callable[[Edited], Awaitable[bool]]
     """Whether the message has a turn, so that its author has been told what comes of the edit."""
-    on_deleted: Callable[[Deleted], Awaitable[None]]
-    on_stopped: Callable[[Stopped], Awaitable[None]]
+    on_deleted: Callable[[Deleted], Coroutine[object, object, None]]
+    on_stopped: Callable[[Stopped], Coroutine[object, object, None]]
     on_direct_opened: Callable[[HomeOpened], None] | None = None
     """Somebody opened their direct messages with the bot; returns at once."""
 
@@ -137,6 +133,8 @@ class Intake:
                 await self._idle.wait()
 
     async def _dispatch(self, body: Json, headers: Mapping[str, str] | None) -> BoltResponse:
+        if body.get("type") == "event_callback":
+            return BoltResponse(status=200 if await self._heard(body) else 503, body="")
         request = _request(body, headers)
         if request is None:
             log.warning("a delivery makes no sense and is left alone: %s", _kind(body))
@@ -144,10 +142,6 @@ class Intake:
         answer = await self.app.async_dispatch(request)
         if answer.status == 404:  # Bolt's word for "nobody registered for this"
             log.info("nothing to do for a delivery: %s", _kind(body))
-            return BoltResponse(status=200, body="")
-        if answer.status == 500 and body.get("type") == "event_callback":
-            # Bolt stumbled over its shape; what could not be recorded is a 503.
-            log.error("an event that makes no sense is left alone")
             return BoltResponse(status=200, body="")
         return answer
 
@@ -172,38 +166,31 @@ class Intake:
             attaching_function_token_enabled=False,
             attaching_conversation_kwargs_enabled=False,
         )
-        app.middleware(self._record)
-        works: dict[str, Callable[..., Awaitable[None]]] = {
-            "app_mention": self._recorded,
-            "message": self._message_changed,
-            "app_home_opened": self._home_opened,
-            "agent_session_stopped": self._stopped,
-        }
-        for event_type in sorted(surface.event_types()):
-            app.event(event_type)(works[event_type])
-        app.event(_ANYTHING)(self._recorded)
         self._controls.register(app)
         return app
 
     # Events -----------------------------------------------------------------------------------
 
-    async def _record(
-        self,
-        body: Json,
-        context: AsyncBoltContext,
-        next: Callable[[], Awaitable[None]],  # noqa: A002 - the name by which Bolt hands it in
-    ) -> BoltResponse | None:
-        """Before anything is acknowledged: a message goes into the inbox."""
-        if body.get("type") == "event_callback":
-            fact = read_event(body, self._us)
-            if isinstance(fact, Ignored):
-                log.log(logging.INFO if fact.notable else logging.DEBUG, "ignored: %s", fact.reason)
-                return BoltResponse(status=200, body="")
-            if isinstance(fact, Message) and not await self._on_disk(fact):
-                return BoltResponse(status=503, body="")
-            context[_FACT] = fact
-        await next()
-        return None
+    async def _heard(self, body: Json) -> bool:
+        """Take an event; False when Slack is to bring it again. What is done besides recording a
+        message is done afterwards."""
+        match read_event(body, self._us):
+            case Message() as message:
+                return await self._on_disk(message)
+            case Edited() as edited:
+                self._background.start("an edit", self._edited(edited))
+            case Deleted() as deleted:
+                self._background.start("a deletion", self._callbacks.on_deleted(deleted))
+            case Stopped() as stopped:
+                self._background.start("a stop", self._callbacks.on_stopped(stopped))
+            case HomeOpened() as opened:
+                if opened.tab == "messages" and self._callbacks.on_direct_opened is not None:
+                    self._callbacks.on_direct_opened(opened)
+                self._background.start("showing the home tab", self._home.opened(opened))
+            case Ignored() as ignored:
+                level = logging.INFO if ignored.notable else logging.DEBUG
+                log.log(level, "ignored: %s", ignored.reason)
+        return True
 
     async def _on_disk(self, message: Message) -> bool:
         try:
@@ -219,26 +206,10 @@ class Intake:
             return False
         return True
 
-    async def _recorded(self) -> None:
-        """All that there was to do has been done before it was acknowledged."""
-
-    async def _message_changed(self, context: AsyncBoltContext) -> None:
-        match _fact(context):
-            case Edited() as edited:
-                self._background.start("an edit", self._callbacks_on(edited))
-            case Deleted() as deleted:
-                self._background.start("a deletion", self._callbacks_on(deleted))
-
-    async def _callbacks_on(self, change: Edited | Deleted | Stopped) -> None:
-        match change:
-            case Edited():
-                has_turn = await self._callbacks.on_edited(change)
-                if change.mentions_us and not has_turn:
-                    await self._tell_of_late_mention(change)
-            case Deleted():
-                await self._callbacks.on_deleted(change)
-            case Stopped():
-                await self._callbacks.on_stopped(change)
+    async def _edited(self, edited: Edited) -> None:
+        has_turn = await self._callbacks.on_edited(edited)
+        if edited.mentions_us and not has_turn:
+            await self._tell_of_late_mention(edited)
 
     async def _tell_of_late_mention(self, edited: Edited) -> None:
         """An edit that makes a message a mention starts no turn, and nobody else would say so."""
@@ -249,18 +220,6 @@ class Intake:
             words.MENTIONED_BY_EDIT,
             root_ts=edited.root_ts,
         )
-
-    async def _stopped(self, context: AsyncBoltContext) -> None:
-        match _fact(context):
-            case Stopped() as stopped:
-                self._background.start("a stop", self._callbacks_on(stopped))
-
-    async def _home_opened(self, context: AsyncBoltContext) -> None:
-        match _fact(context):
-            case HomeOpened() as opened:
-                if opened.tab == "messages" and self._callbacks.on_direct_opened is not None:
-                    self._callbacks.on_direct_opened(opened)
-                self._background.start("showing the home tab", self._home.opened(opened))
 
 
 def _request(body: Json, headers: Mapping[str, str] | None) -> AsyncBoltRequest | None:
@@ -288,11 +247,6 @@ def _authorizing(us: Identity, token: str | None) -> Callable[[], Awaitable[Auth
         )
 
     return authorize
-
-
-def _fact(context: AsyncBoltContext) -> Fact | None:
-    found: Fact | None = context.get(_FACT)
-    return found
 
 
 def _kind(body: Json) -> str:

@@ -57,7 +57,6 @@ class SlackReply:
         self._at_the_end: CallError | None = None
         self.whole = False
         """Whether `finish` has shown the answer: what else stands in the thread nobody knows."""
-        pace.join()
         self._writer = asyncio.create_task(self._write(), name="reply")
         self._writer.add_done_callback(lambda _: self._over.set())
 
@@ -102,7 +101,7 @@ class SlackReply:
         finally:
             self._writer.cancel()
             await asyncio.wait({self._writer}, timeout=_CANCEL_SECONDS)
-            self._pace.leave()
+            self._pace.leave(self._delivering)
         ended = self._writer.done() and not self._writer.cancelled()
         if ended and (error := self._writer.exception()):
             log.warning("the reply could not be shown whole: %s", error)
@@ -134,9 +133,12 @@ class SlackReply:
             await set_or_past(self._urgent, self._clock, pause)
 
     async def _show_up_to_here(self) -> float:
-        """Show what there is, as far as the pace allows; how many seconds to pause after it."""
+        """Show what there is, as far as the pace allows; how many seconds until the next look."""
         if self._delivering.halted:
             return 0.0
+        if wait := self._pace.wait(self._delivering):
+            self._news.set()
+            return wait
         try:
             all_shown = await self._delivering.bring_up(last=False)
         except SlackError as error:
@@ -146,8 +148,8 @@ class SlackReply:
             self._trouble = 0
         if not all_shown:
             self._news.set()
-        interval = self._pace.interval(self._delivering.delivery)
-        return min(_LONGEST_PAUSE, interval * float(2 ** min(self._trouble, 8)))
+        pause = self._pace.pause(self._delivering.delivery)
+        return min(_LONGEST_PAUSE, pause * float(2 ** min(self._trouble, 8)))
 
     async def _show_the_end(self) -> None:
         """Show the whole answer, trying again for as long as `finish` waits while trouble may

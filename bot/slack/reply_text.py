@@ -42,6 +42,11 @@ class ReplyText:
         """Whether the parts hold only the beginning of it."""
         return self._length > MOST_SHOWN
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes any more."""
+        return self._note is not None
+
     def append(self, text: str) -> None:
         """The model said more."""
         room = max(0, MOST_SHOWN - self._length)

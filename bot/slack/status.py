@@ -135,36 +135,53 @@ class Showing:
         self._statuses = statuses
         self._again = asyncio.Event()
         self._end_by: float | None = None
+        self._set = False
+        self._taken_back = False
         self._keeper = asyncio.create_task(self._keep(), name=f"status of {thread}")
 
     def renew(self) -> None:
         """Slack has taken the status back (a stream that stops does that): show it again."""
         self._again.set()
 
+    @property
+    def stands(self) -> bool:
+        """Whether it is the agent session's status for certain, and nothing is on its way."""
+        return self._set and not self._again.is_set()
+
+    def taken_back(self) -> None:
+        """Slack has taken the status back with the end of the answer: so it is where it `stands`
+        before and after the stream was stopped. What is still on its way may come later."""
+        self._taken_back = True
+
     async def end(self, within: float) -> None:
-        """Take the status back. Never raises for Slack's sake.
+        """Take the status back, unless that is done. Never raises for Slack's sake.
 
         Waits out what may pass, `within` seconds in all; there is time for one try in any case.
         """
-        within = max(within, _SECONDS)
-        self._end_by = self._statuses.clock.monotonic() + within
-        self._again.set()
         try:
-            await asyncio.wait({self._keeper}, timeout=within)
-            if not self._keeper.done():
-                log.warning("the status was left behind: Slack did not answer in time")
+            if not (self._taken_back and self.stands):
+                await self._take_back(max(within, _SECONDS))
         finally:
             self._keeper.cancel()
             await asyncio.wait({self._keeper}, timeout=_CANCEL_SECONDS)
             self._statuses.forget(self)
 
+    async def _take_back(self, within: float) -> None:
+        self._end_by = self._statuses.clock.monotonic() + within
+        self._again.set()
+        await asyncio.wait({self._keeper}, timeout=within)
+        if not self._keeper.done():
+            log.warning("the status was left behind: Slack did not answer in time")
+
     async def _keep(self) -> None:
         tries = 0
         while True:
             self._again.clear()
+            self._set = False
             end_by = self._end_by
             try:
                 pause, tries = await self._statuses.put(self, busy=end_by is None), 0
+                self._set = pause is None  # words would have to be set again
             except CallError as error:
                 pause, tries = self._pause_after(error, tries), tries + 1
             if end_by is not None and pause is None:

@@ -48,7 +48,7 @@ class SlackWorkspace:
         self._clock = clock
         self._note_part = note_part
         self._us = us
-        self._pace = Pace(client.calls.times)
+        self._pace = Pace(client.calls.budget, clock)
         self._statuses = Statuses(client, clock)
         self._left: deque[int] = deque(maxlen=_MAX_LEFT)
         """The turns whose answer stands in the thread in part or not at all, and nobody knows

@@ -7,8 +7,8 @@ statement costs more than most statements do.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -74,6 +74,17 @@ def rows(
 ) -> list[sqlite3.Row]:
     """All rows of a statement, which is thereby through: a half-read one would hold up a commit."""
     return database.execute(statement, values).fetchall()
+
+
+@contextmanager
+def one_view(database: sqlite3.Connection) -> Iterator[None]:
+    """All that is read in it stands as of one moment, whatever is written meanwhile. Outside of a
+    transaction only."""
+    database.execute("BEGIN")
+    try:
+        yield
+    finally:
+        database.execute("ROLLBACK")
 
 
 def _place(file: Path) -> tuple[int, int] | None:

@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from bot.records import SessionFilter, SessionPage, Totals
-from bot.store.database import rows
+from bot.store import days
+from bot.store.database import one_view, rows
 from bot.store.session_rows import SESSION, read_sessions
 from bot.store.turns import BLANK
 
@@ -43,6 +44,9 @@ _BLANK_ANSWERS = """
       AND NOT EXISTS (SELECT 1 FROM remembered r
                       WHERE r.turn = candidates.turn AND r.label = candidates.label)
 """
+_SIZES = """
+    SELECT number, id, size, turns > 0 FROM sessions WHERE number > ? ORDER BY number LIMIT ?
+"""
 _IN_THREAD = """
     thread = (SELECT id FROM threads WHERE team = :team AND channel = :in AND root_ts = :root_ts)
 """
@@ -53,16 +57,26 @@ def sessions(
 ) -> SessionPage:
     """Sessions that fit, newest used first."""
     kept = max(0, wanted.keep_newest)
-    values = {**_values(wanted), "offset": offset + kept, "limit": limit}
-    ((fitting,),) = rows(database, count_query(wanted), values)
-    return SessionPage(
-        sessions=read_sessions(database, page_query(wanted), values),
-        total=max(0, fitting - kept),
-    )
+    skipped = offset + kept
+    with one_view(database):
+        if _by_time_alone(wanted):
+            fitting = days.count(database, wanted.unused_since)
+            until, skipped = days.place(database, wanted.unused_since, skipped)
+            wanted = SessionFilter(unused_since=until)
+        else:
+            ((fitting,),) = rows(database, count_query(wanted), _values(wanted))
+        values = {**_values(wanted), "offset": skipped, "limit": limit}
+        return SessionPage(
+            sessions=read_sessions(database, page_query(wanted), values),
+            total=max(0, fitting - kept),
+        )
 
 
 def totals(database: sqlite3.Connection, wanted: SessionFilter) -> Totals:
     """What the sessions that fit come to."""
+    if _by_time_alone(wanted):
+        with one_view(database):
+            return days.totals(database, wanted.unused_since, max(0, wanted.keep_newest))
     ((count, size, oldest, newest),) = rows(database, totals_query(wanted), _values(wanted))
     return Totals(count=count, size=size, oldest=oldest, newest=newest)
 
@@ -102,6 +116,14 @@ def session_ids(database: sqlite3.Connection, after: int, limit: int) -> Sequenc
     return [(int(number), str(name)) for number, name in rows(database, query, (after, limit))]
 
 
+def sizes(
+    database: sqlite3.Connection, after: int, limit: int
+) -> Sequence[tuple[int, str, int, bool]]:
+    """The same with their sizes, and whether each was asked anything."""
+    found = rows(database, _SIZES, (after, limit))
+    return [(int(number), str(name), int(size), bool(asked)) for number, name, size, asked in found]
+
+
 def drop(database: sqlite3.Connection, numbers: Sequence[int]) -> int:
     """Take sessions off the record, with the words that no other session remembers."""
     values = {"sessions": json.dumps(list(numbers))}
@@ -116,9 +138,13 @@ def drop(database: sqlite3.Connection, numbers: Sequence[int]) -> int:
     return len(threads)
 
 
+def _by_time_alone(wanted: SessionFilter) -> bool:
+    """Whether nothing narrows but when sessions were last used: then the days tell."""
+    return wanted == SessionFilter(unused_since=wanted.unused_since, keep_newest=wanted.keep_newest)
+
+
 def _fits(wanted: SessionFilter) -> str:
-    """The WHERE, with a parameter for each thing that narrows; nothing where nothing does, for
-    then SQLite counts without looking.
+    """The WHERE, with a parameter for each thing that narrows; nothing where nothing does.
 
     The first of those that narrow much is what is searched by; the plus keeps SQLite, which does
     not know what is how frequent, from searching by another one.

@@ -7,6 +7,7 @@
     queue          how many turns wait in all
     parts          where the Slack messages of each reply stand
     sessions       the sessions of threads, current ones and those set aside
+    days           how many of them were last used on which day
     remembered     which turns each session remembers, in the order in which it was asked
     asides         that side questions were asked, which are no turns
     choices        what people chose
@@ -28,12 +29,13 @@ from bot.errors import SchemaTooNew
 from bot.store.database import rows
 from bot.store.migrations import Migration
 from bot.store.migrations.first import FIRST
+from bot.store.migrations.fourth import FOURTH
 from bot.store.migrations.second import SECOND
 from bot.store.migrations.third import THIRD
 
 __all__ = ["MIGRATIONS", "Migration", "migrate"]
 
-MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD)
+MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD, FOURTH)
 
 
 def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:

@@ -14,14 +14,14 @@ from bot.store.database import rows
 MOST_TITLE: Final = 100
 """Characters of a title that was made from a message."""
 
-# The thread is looked up for each session that was found, never the other way round.
-SESSION: Final = """
+FACTS: Final = """
     SELECT s.number, s.id, h.team, h.channel, h.root_ts, s.role, s.current, s.owner, s.title,
            s.origin, s.model, s.last_model, s.effort, s.seen_ts, s.turns,
            s.input_tokens, s.output_tokens, s.context_tokens,
            s.context_limit, s.size, s.created, s.used
-    FROM sessions s CROSS JOIN threads h ON h.id = s.thread
 """
+# The thread is looked up for each session that was found, never the other way round.
+SESSION: Final = f"{FACTS} FROM sessions s CROSS JOIN threads h ON h.id = s.thread"
 BY_NUMBER: Final = f"{SESSION} WHERE s.number = ?"
 
 
@@ -30,7 +30,7 @@ def read_sessions(
     query: str,
     values: Sequence[object] | Mapping[str, object] = (),
 ) -> tuple[SessionRecord, ...]:
-    """The sessions that a query which begins with `SESSION` finds."""
+    """The sessions that a query which begins with `FACTS` or `SESSION` finds."""
     return tuple(_session(row) for row in rows(database, query, values))
 
 

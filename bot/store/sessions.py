@@ -14,6 +14,7 @@ from bot.records import Origin, SessionRecord
 from bot.store import remembering, telling, threads
 from bot.store.database import rows
 from bot.store.session_rows import (
+    FACTS,
     SESSION,
     read_sessions,
     recorded_session,
@@ -22,6 +23,11 @@ from bot.store.session_rows import (
 )
 
 CURRENT: Final = f"{SESSION} WHERE s.thread = ? AND s.role = ? AND s.current = 1"
+# At every message: of the thread, an index tells all that is wanted.
+CURRENT_IN: Final = f"""
+    {FACTS} FROM threads h CROSS JOIN sessions s ON s.thread = h.id
+    WHERE h.team = ? AND h.channel = ? AND h.root_ts = ? AND s.role = ? AND s.current = 1
+"""
 CURRENTS: Final = f"{SESSION} WHERE s.thread = ? AND s.current = 1 ORDER BY s.role"
 BY_ID: Final = f"{SESSION} WHERE s.id = ?"
 
@@ -68,8 +74,9 @@ def session_for(database: sqlite3.Connection, turn: Turn, now: float) -> Session
 
 def current(database: sqlite3.Connection, key: ThreadKey, role: str) -> SessionRecord | None:
     """A thread's current session of a role."""
-    thread = threads.thread_id(database, key)
-    return None if thread is None else _current(database, thread, role)
+    place = (key.team, key.channel, key.root_ts, storable(role))
+    found = read_sessions(database, CURRENT_IN, place)
+    return found[0] if found else None
 
 
 def currents(database: sqlite3.Connection, key: ThreadKey) -> Sequence[SessionRecord]:
@@ -174,9 +181,9 @@ def choose_model(database: sqlite3.Connection, number: int, model: str, effort: 
 
 
 def note_sizes(database: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
-    """Keep how many bytes sessions take; what has not changed is not written."""
+    """Keep how many bytes sessions take, by the runtime's ids."""
     database.executemany(
-        "UPDATE sessions SET size = ?1 WHERE id = ?2 AND size <> ?1",
+        "UPDATE sessions SET size = ? WHERE id = ?",
         [(size, session_id) for session_id, size in sizes.items()],
     )
 

@@ -17,6 +17,7 @@ from bot.records import (
     SessionRecord,
     Told,
     Totals,
+    Unmatched,
 )
 from bot.store import listing, remembering, session_rows, sessions, telling
 from bot.store.side import Side
@@ -24,7 +25,7 @@ from bot.store.side import Side
 TOGETHER: Final = 500
 """Sessions that are written in one go; between two goes others get theirs."""
 READ_TOGETHER: Final = 10_000
-"""Ids that are read in one go."""
+"""Ids that are read in one go; between two goes the event loop gets its turn."""
 
 
 class SessionsSide(Side):
@@ -150,7 +151,20 @@ class SessionsSide(Side):
             last, _ = some[-1]
         return frozenset(found)
 
-    async def note_sizes(self, sizes: Mapping[str, int]) -> None:
+    async def note_sizes(self, sizes: Mapping[str, int]) -> Unmatched:
+        unrecorded, unsized, last = dict(sizes), 0, 0
+        while some := await self._read(partial(listing.sizes, after=last, limit=READ_TOGETHER)):
+            last, *_ = some[-1]
+            changed = {}
+            for _, name, size, asked in some:
+                found = unrecorded.pop(name, None)
+                unsized += asked and found is None
+                if found is not None and found != size:
+                    changed[name] = found
+            await self._write_sizes(changed)
+        return Unmatched(unrecorded=unrecorded, unsized=unsized)
+
+    async def _write_sizes(self, sizes: Mapping[str, int]) -> None:
         items = iter(sizes.items())
         while some := dict(islice(items, TOGETHER)):
             await self._writer.do(partial(sessions.note_sizes, sizes=some))

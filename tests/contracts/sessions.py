@@ -10,7 +10,7 @@ import pytest
 from bot.errors import StoreError
 from bot.model import ThreadKey, Wish, ts_position
 from bot.ports import Store
-from bot.records import Origin, SessionRecord
+from bot.records import Origin, SessionRecord, Unmatched
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.contracts.work import answered, began, claimed, current, scheduled
 from tests.fakes import HandClock
@@ -209,9 +209,19 @@ class Sessions:
     async def test_sizes_are_kept(self, store: Store) -> None:
         await answered(store, said(1))
         sizes = {f"unknown-{n}": n for n in range(2_000)}
-        await store.note_sizes({**sizes, HERE.session_id(): 4_711})
+        unmatched = await store.note_sizes({**sizes, HERE.session_id(): 4_711})
+        assert unmatched == Unmatched(unrecorded=sizes, unsized=0)
         assert (await current(store, HERE)).size == 4_711
-        await store.note_sizes({})
+
+    async def test_sessions_that_take_no_space_any_more_are_counted(self, store: Store) -> None:
+        """Those that were asked: the others never took any."""
+        for second in (1, 2):
+            await answered(store, said(second))
+        await store.begin_anew(HERE, "", "U0ALICE")
+        kept = {said(2).thread.session_id(): 1}
+        assert await store.note_sizes(kept) == Unmatched(unrecorded={}, unsized=1)
+        assert await store.note_sizes({}) == Unmatched(unrecorded={}, unsized=2)
+        assert (await current(store, said(2).thread)).size == 1
 
 
 class Copying:

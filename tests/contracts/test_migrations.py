@@ -11,13 +11,14 @@ import pytest
 
 from bot.model import Acceptance, ThreadKey, TurnState
 from bot.ports import Heard, Store
-from bot.records import Origin
+from bot.records import Origin, SessionFilter, Totals
 from bot.store import open_store
 from bot.store.audit import audit
 from bot.store.chain import verify
 from bot.store.folder import DATABASE
 from bot.store.migrations.first import FIRST
 from bot.store.migrations.second import SECOND
+from bot.store.migrations.third import THIRD
 from bot.store.schema import MIGRATIONS, Migration, migrate
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import answered, claimed, current
@@ -29,6 +30,11 @@ _TURN = """
     INSERT INTO turns (thread, event_id, ts, position, user, user_team, text, trigger, external,
                        direct, state, outcome, answer, note, accepted, prompted, ended)
     VALUES (?, ?, ?, ?, ?, 'T0SANDBOX', ?, 'mention', 0, 0, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SESSION = """
+    INSERT INTO sessions (id, thread, channel, role, current, owner, title, origin, size, created,
+                          used)
+    VALUES (?, 1, 'C0GENERAL', '', 0, 'U0ALICE', '', 'thread', ?, 1.0, ?)
 """
 # thread (and the second at which it began), second, author, text, state
 _TURNS = [
@@ -175,6 +181,19 @@ async def test_who_was_refused_before_the_upgrade_is_not_told_again(tmp_path: Pa
         database.execute(_TURN, (1, "Ev-1", ts_at(1), 1_000_000, *who, *unnoted))
     async with open_store(tmp_path, clock=HandClock(), per_user=2) as store:
         assert await store.untold(0.0) == ()
+
+
+async def test_the_sessions_of_version_3_are_counted_by_day(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        migrate(database, (FIRST, SECOND, THIRD))
+        database.execute(_THREAD, (1, ts_at(1), 5, 1))
+        for number, used in enumerate((5.0, 86_399.5, 86_400.0, 300_000.0)):
+            database.execute(_SESSION, (f"id-{number}", number, used))
+    async with open_store(tmp_path, clock=HandClock(), per_user=2) as store:
+        everything = await store.totals(SessionFilter())
+        assert everything == Totals(count=4, size=6, oldest=5.0, newest=300_000.0)
+        first_day = await store.totals(SessionFilter(unused_since=86_400.0))
+        assert first_day == Totals(count=2, size=1, oldest=5.0, newest=86_399.5)
 
 
 def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:

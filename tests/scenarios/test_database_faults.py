@@ -78,6 +78,7 @@ async def heard_before_its_thread(
     words of hers in its thread, which are heard after that; the thread. Slack is to bring the
     mention again in a minute."""
     caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "bot.inbox")
 
     async def brought_twice() -> bool:
         """As two events, each at first and again at once."""

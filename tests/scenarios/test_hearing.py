@@ -38,6 +38,7 @@ async def until_caught_up(slack: Scene, caplog: pytest.LogCaptureFixture, times:
 @pytest.fixture
 def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "bot.inbox")
     return caplog
 
 

@@ -11,11 +11,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 import bot.slack
 from bot.slack import budget
-from bot.slack.budget import LONGEST_CLOSED, Budget, Claim, Urgency
+from bot.slack.budget import LATE_SECONDS, LONGEST_CLOSED, Budget, Claim, Urgency
 from bot.slack.tiers import RULES
 from tests.fakes import HandClock
 
 EDIT, POST, STOP = "chat.update", "chat.postMessage", "chat.stopStream"
+MINUTE = 60.0 + LATE_SECONDS
+"""After that a token is back."""
 
 
 def a_call(
@@ -104,7 +106,45 @@ async def test_what_ends_an_answer_goes_before_what_was_there_earlier() -> None:
     await queue.add(a_call("the end", Urgency.FIRST))
     await queue.until_over(70)
     assert queue.made == ["the end", "a", "b"]
-    assert queue.at == [60.0, 60.0, 60.0]
+    assert queue.at == [MINUTE, MINUTE, MINUTE]
+
+
+async def test_a_call_that_comes_late_is_still_one_of_its_minute() -> None:
+    """Slack counts where calls arrive, and one may be longer on its way than another."""
+    clock = HandClock()
+    budget = Budget(clock)
+    await used_up(budget)
+    await clock.advance(60.0)
+    assert await budget.take(a_call("one more"), 0.0) > 0
+
+
+async def test_what_lasts_for_the_minute_is_known() -> None:
+    clock = HandClock()
+    budget, rule = Budget(clock), RULES[EDIT]
+    assert budget.left(EDIT) == rule.spare
+    assert budget.lasting(EDIT, 0) == pytest.approx(MINUTE / rule.spare)
+    assert budget.lasting(EDIT, rule.spare // 2) == pytest.approx(2 * MINUTE / rule.spare)
+    assert budget.lasting(EDIT, rule.spare) == MINUTE, "there is none to last"
+    await used_up(budget)
+    assert budget.left(EDIT) == 0
+    await clock.advance(MINUTE - 6.0)
+    more = rule.calls - rule.spare  # so many more have to come back before one can be spared
+    assert more == 2
+    assert budget.lasting(EDIT, 0) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("used", [0, 10, 40, 48, 50])
+@pytest.mark.parametrize("kept", [0, 5, 47])
+async def test_at_the_pace_that_lasts_there_is_always_a_token(used: int, kept: int) -> None:
+    clock = HandClock()
+    budget = Budget(clock)
+    for _ in range(used):
+        await budget.take(a_call("earlier"), 0.0)
+        await clock.advance(0.3)
+    for _ in range(200):
+        await clock.advance(budget.lasting(EDIT, kept))
+        assert budget.left(EDIT) > kept
+        assert await budget.take(a_call("steady", Urgency.SPARE), 0.0) == 0.0
 
 
 async def test_a_thread_with_a_lot_to_say_does_not_keep_the_others_waiting() -> None:
@@ -131,7 +171,7 @@ async def test_what_can_be_left_out_leaves_room_for_what_cannot() -> None:
     queue = Queue(clock, budget)
     await used_up(budget, STOP)
     waiting = await queue.add(a_call("the end", Urgency.FIRST, STOP))
-    await clock.advance(59.9)
+    await clock.advance(MINUTE - 0.1)
     assert not waiting.done()
     assert await budget.take(a_call("thread", Urgency.SPARE, STOP), 600.0) > 0
     await clock.advance(0.1)
@@ -186,7 +226,7 @@ async def test_whoever_gives_up_makes_room_for_the_next() -> None:
     first = await queue.add(a_call("a"))
     await queue.add(a_call("b"))
     first.cancel()
-    await clock.advance(60)
+    await clock.advance(MINUTE)
     assert queue.made == ["b"]
     assert clock.sleeping == 0
 

@@ -8,11 +8,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bot.model import Delivery
 from bot.slack.budget import Urgency
 from bot.slack.calls import CallError, Calls, Cause, make_client
 from bot.slack.client import Client
-from bot.slack.pace import APPENDS, EDITS, LEAST_SECONDS, Pace
 from bot.slack.status import Statuses
 from bot.slack.waits import set_or_past
 from tests.conformance.outside import BOT, eventually
@@ -24,34 +22,6 @@ from tests.slack.replying import ONE, SEVERAL, Replying, replying
 async def bot() -> AsyncIterator[Replying]:
     async with replying() as bot:
         yield bot
-
-
-# Pace -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("delivery", list(Delivery))
-async def test_many_replies_at_once_each_write_less_often(delivery: Delivery) -> None:
-    pace = Pace()
-    pace.join()
-    alone = pace.interval(delivery)
-    assert alone < (0.7 if delivery is Delivery.STREAM else 1.4)
-    for _ in range(9):
-        pace.join()
-    assert pace.interval(delivery) > 5 * alone
-    rule = APPENDS if delivery is Delivery.STREAM else EDITS
-    assert 10 * 60 / pace.interval(delivery) <= rule.spare < rule.calls
-    for _ in range(9):
-        pace.leave()
-    assert pace.interval(delivery) == alone
-
-
-async def test_where_slack_takes_more_replies_write_more_often_but_not_all_the_time() -> None:
-    pace, usual = Pace(times=2), Pace()
-    for each in (pace, usual):
-        for _ in range(10):
-            each.join()
-    assert pace.interval(Delivery.STREAM) == pytest.approx(usual.interval(Delivery.STREAM) / 2)
-    assert Pace(times=1_000).interval(Delivery.STREAM) == LEAST_SECONDS
 
 
 async def test_a_wait_ends_by_its_event_or_by_the_clock() -> None:

@@ -16,6 +16,7 @@ from bot.inbox import Inbox
 from bot.model import Ending, Message, Part, ThreadKey, Turn, TurnState
 from bot.ports import Reply, Store
 from bot.store import open_store
+from bot.waiting import MOMENT_SECONDS
 from tests.fakes import HandClock
 
 ACCEPT, CLAIM, END = "INSERT", "UPDATE OF epoch", "UPDATE OF ended"
@@ -141,6 +142,13 @@ class World:
             drain_seconds=drain_seconds,
         )
         self._file = folder / "threadpilot.db"
+
+    async def passing(self, holds: Callable[[], bool]) -> None:
+        """Wait for a condition while moments pass (`bot.waiting.MOMENT_SECONDS`)."""
+        async with asyncio.timeout(20):
+            while not holds():
+                await self.clock.advance(MOMENT_SECONDS)
+                await asyncio.sleep(0.002)
 
     async def state(self, message: Message) -> TurnState | None:
         turn = await self.store.find(message.thread.team, message.thread.channel, message.ts)

@@ -87,7 +87,7 @@ class TestWaiting:
         async with world.inbox.running():
             await world.inbox.accept(said(1, text="hold"))
             await world.inbox.accept(said(2, root=1))
-            await until(lambda: world.slack.shown == [("mark", ts_at(2))])
+            await world.passing(lambda: world.slack.shown == [("mark", ts_at(2))])
             world.handler.let_go.set()
             await world.ended(said(2))
         assert world.slack.shown == [("mark", ts_at(2)), ("unmark", ts_at(2))]
@@ -96,7 +96,7 @@ class TestWaiting:
         async with world_in(tmp_path, max_turns=1) as world, world.inbox.running():
             await world.inbox.accept(said(1, text="hold"))
             await world.inbox.accept(said(2, user="U0BOB"))
-            await until(lambda: world.slack.shown == [("mark", ts_at(2))])
+            await world.passing(lambda: world.slack.shown == [("mark", ts_at(2))])
             world.handler.let_go.set()
             await world.ended(said(2))
 
@@ -104,7 +104,7 @@ class TestWaiting:
         async with world.inbox.running():
             for second in (1, 2, 3):
                 await world.inbox.accept(said(second, text="hold"))
-            await until(lambda: world.slack.shown == [("mark", ts_at(3))])
+            await world.passing(lambda: world.slack.shown == [("mark", ts_at(3))])
             assert world.handler.running == 2
             world.handler.let_go.set()
             assert await world.ended(said(3)) is TurnState.DONE
@@ -114,7 +114,7 @@ class TestWaiting:
         async with world.inbox.running():
             await world.inbox.accept(said(1, text="hold"))
             await world.inbox.accept(said(2, root=1))
-            await until(lambda: world.slack.marking == 1)
+            await world.passing(lambda: world.slack.marking == 1)
             world.handler.let_go.set()
             await world.ended(said(2))
             world.slack.marks_may_go.set()
@@ -124,7 +124,7 @@ class TestWaiting:
         async with world_in(tmp_path, drain_seconds=0) as world, world.inbox.running():
             await world.inbox.accept(said(1, text="hold"))
             await world.inbox.accept(said(2, root=1))
-            await until(lambda: world.slack.shown == [("mark", ts_at(2))])
+            await world.passing(lambda: world.slack.shown == [("mark", ts_at(2))])
         async with world_in(tmp_path) as world:
             world.handler.let_go.set()
             async with world.inbox.running():
@@ -233,7 +233,7 @@ class TestChangedMinds:
         async with world.inbox.running():
             await world.inbox.accept(said(1, text="hold"))
             await world.inbox.accept(said(2, root=1))
-            await until(lambda: ("mark", ts_at(2)) in world.slack.shown)
+            await world.passing(lambda: ("mark", ts_at(2)) in world.slack.shown)
             await world.inbox.deleted("T0SANDBOX", "C0GENERAL", ts_at(2))
             world.handler.let_go.set()
             await world.ended(said(1))

@@ -25,7 +25,7 @@ async def test_while_paused_messages_wait_and_their_authors_are_told(world: Worl
     async with world.inbox.running():
         world.inbox.pause()
         await world.inbox.accept(said(1))
-        await until(lambda: ("mark", ts_at(1)) in world.slack.shown)
+        await world.passing(lambda: ("mark", ts_at(1)) in world.slack.shown)
         await until(lambda: (PAUSED, ts_at(1)) in world.slack.shown)
         assert world.inbox.paused
         assert world.handler.taken == []

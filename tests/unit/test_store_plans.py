@@ -56,6 +56,7 @@ AT_EVERY_MESSAGE = [
     choices.FOR_HOLDER,
     choices.OF_TOPIC,
     sessions.CURRENT,
+    sessions.CURRENT_IN,
     sessions.CURRENTS,
     sessions.BY_ID,
     session_rows.BY_NUMBER,
@@ -151,6 +152,14 @@ def test_where_people_speak_is_found_in_what_was_heard_lately(
 def test_what_waits_is_found_among_what_waits(database: sqlite3.Connection, statement: str) -> None:
     steps = plan(database, statement)
     assert not any("turns_in_thread" in step for step in steps), steps
+
+
+def test_of_the_thread_whose_session_is_looked_up_an_index_tells_all(
+    database: sqlite3.Connection,
+) -> None:
+    thread, session = plan(database, sessions.CURRENT_IN)
+    assert thread.startswith("SEARCH h USING COVERING INDEX")
+    assert session == "SEARCH s USING INDEX sessions_current (thread=? AND role=?)"
 
 
 @pytest.mark.parametrize(("wanted", "index"), PAGES)

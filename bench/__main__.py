@@ -1,0 +1,140 @@
+"""`make bench`: how fast the bot is, held against what it is built on, in ten minutes at most.
+
+    python -m bench                        all of it; writes bench/RESULTS.md and bench/chart.svg
+    python -m bench --rows turns,mapped    these groups only; writes nothing
+    python -m bench --into FOLDER          writes there, whatever is measured
+    python -m bench --tiny --into FOLDER   only to see that it works: its figures are worth nothing
+
+Exit status: 0 all goals are met, 2 one is not, 1 something could not be measured. The report is
+written whichever it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bench import machine
+from bench.chart import svg
+from bench.groups import PUT_AWAY_SECONDS, Group, Outcome, measured, parts
+from bench.report import CHART, Run, markdown, summary, without_places
+from bench.words import MET, NOT_MET, goal, ratio, spread
+
+TOTAL_SECONDS: Final = 600.0
+RESERVED_SECONDS: Final = PUT_AWAY_SECONDS + 10.0
+"""For putting away what the last group has started, and for the report."""
+HOME: Final = Path(__file__).parent
+RESULTS: Final = "RESULTS.md"
+
+GROUPS: Final = (
+    Group("first_text", "One thread", "bench.rows.first_text", 45),
+    Group("turns", "Many threads at once", "bench.rows.turns", 75),
+    Group("accepting", "Taking in what Slack sends", "bench.rows.accepting", 55),
+    Group("resuming", "Taking a session up again", "bench.rows.resuming", 45),
+    Group("starting", "Starting", "bench.rows.starting", 35),
+    Group("mapped", "A million threads on record", "bench.rows.mapped", 80),
+    Group("memory", "Memory", "bench.rows.memory", 70),
+    Group("slack_calls", "Slack's limits", "bench.rows.slack_calls", 112),
+    Group("peers", "Other bots", "bench.rows.peers", 70),
+)
+"""All that is measured, in the order of the report."""
+
+
+def arguments(given: Sequence[str], groups: Sequence[Group]) -> argparse.Namespace:
+    """What the command line says: `rows` as groups, `into` a folder or None, `tiny`. Exits where it
+    is wrong."""
+    named = {group.name: group for group in groups}
+    parser = argparse.ArgumentParser(prog="python -m bench", description="How fast the bot is.")
+    parser.add_argument("--rows", default="", help=f"of: {', '.join(named)} (all of them)")
+    parser.add_argument("--into", type=Path, help="the folder for the report and the chart")
+    parser.add_argument("--tiny", action="store_true", help="only to see that it works")
+    asked = parser.parse_args(given)
+    wanted = [name.strip() for name in asked.rows.split(",") if name.strip()]
+    if unknown := [name for name in wanted if name not in named]:
+        parser.error(f"no rows are called {', '.join(unknown)}; there are {', '.join(named)}")
+    asked.rows = [group for group in groups if group.name in wanted or not wanted]
+    if asked.into is None and not wanted and not asked.tiny:
+        asked.into = HOME
+    return asked
+
+
+async def all_of(groups: Sequence[Group], *, tiny: bool) -> Run:
+    """Measure one group after another and say what comes of each."""
+    loop, at = asyncio.get_running_loop(), datetime.now(UTC)
+    began = loop.time()
+    outcomes = []
+    for group, part in parts(groups):
+        left = began + TOTAL_SECONDS - RESERVED_SECONDS - loop.time()
+        seconds = max(0.0, min(left * part, TOTAL_SECONDS))
+        print(f"== {group.name}: at most {seconds:.0f} s", flush=True)
+        outcome = await measured(group, seconds, tiny=tiny)
+        print("\n".join(_told(outcome)), flush=True)
+        outcomes.append(outcome)
+    return Run(tuple(outcomes), at, loop.time() - began, machine.facts(), tiny=tiny)
+
+
+def _told(outcome: Outcome) -> list[str]:
+    lines = [
+        f"   {MET if row.met else NOT_MET} {row.name}: {ratio(row)} ({spread(row)}), "
+        f"goal {goal(row)}"
+        for row in outcome.rows
+    ]
+    if outcome.why:
+        lines.append(f"   {NOT_MET} not measured: {without_places(outcome.why)}")
+    return [*lines, f"   {outcome.seconds:.0f} s"]
+
+
+def write(run: Run, into: Path) -> None:
+    """The report and its chart."""
+    into.mkdir(parents=True, exist_ok=True)
+    (into / RESULTS).write_text(markdown(run), encoding="utf-8")
+    (into / CHART).write_text(svg(run), encoding="utf-8")
+
+
+def status(run: Run) -> int:
+    """The exit status. Of a tiny run it only counts whether everything could be measured."""
+    if run.unmeasured:
+        return 1
+    return 2 if run.unmet and not run.tiny else 0
+
+
+async def _run(groups: Sequence[Group], *, tiny: bool) -> Run:
+    work, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert work is not None
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        """Once: who asks again waits until all is put away, a few seconds."""
+        for sent in signals:
+            loop.add_signal_handler(sent, lambda: None)
+        work.cancel()
+
+    for sent in signals:
+        loop.add_signal_handler(sent, stop)
+    return await all_of(groups, tiny=tiny)
+
+
+def main(given: Sequence[str], groups: Sequence[Group] = GROUPS) -> int:
+    """The command; its exit status."""
+    asked = arguments(given, groups)
+    try:
+        run = asyncio.run(_run(asked.rows, tiny=asked.tiny))
+    except asyncio.CancelledError:
+        print("\nInterrupted: nothing is written.", file=sys.stderr)
+        return 130
+    print()
+    print("\n".join(summary(run)))
+    if asked.into is not None:
+        write(run, asked.into)
+        print(f"Written: {asked.into / RESULTS} and {asked.into / CHART}")
+    return status(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""One group of rows in a process of its own, so that no group is measured in what another left.
+
+    python -m bench.alone bench.rows.turns FOLDER OUTCOME [--tiny]
+
+Measures in a new folder in FOLDER and writes OUTCOME, a JSON object: `rows`, or `error` in one line
+for people. The whole story of a failure goes to standard error. On SIGTERM it puts away what it has
+started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import math
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from bench.ground import Ground
+from bench.measuring import Goal, Limit, Round, Row
+
+_LONGEST: Final = 240
+"""Characters of a failure in one line."""
+
+
+class WorthlessError(Exception):
+    """A group measured nothing that could be shown; says why."""
+
+
+async def measure(module: str, ground: Ground) -> list[Row]:
+    """The rows of a group. Raises whatever kept it from measuring."""
+    rows: list[Row] = await importlib.import_module(module).rows(ground)
+    if not rows:
+        raise WorthlessError("it has no rows")
+    for row in rows:
+        if not all(map(math.isfinite, (row.ours, row.theirs, row.ratio))):
+            raise WorthlessError(f"{row.name}: {row.ours} by {row.theirs} is no ratio")
+    return rows
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """Rows, for the process that asked for them."""
+    return json.dumps({"rows": [asdict(row) for row in rows]})
+
+
+def read(outcome: Path) -> list[Row]:
+    """The rows of an outcome. Raises `WorthlessError` that says why there are none."""
+    try:
+        told = json.loads(outcome.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise WorthlessError("its process ended without a word") from None
+    if "error" in told:
+        raise WorthlessError(told["error"])
+    return [_row(row) for row in told["rows"]]
+
+
+def _row(told: dict[str, Any]) -> Row:
+    return Row(
+        **{
+            **told,
+            "rounds": tuple(Round(**each) for each in told["rounds"]),
+            "goal": Goal(**told["goal"]),
+            "limits": tuple(Limit(**each) for each in told["limits"]),
+        }
+    )
+
+
+def in_one_line(error: BaseException) -> str:
+    """What went wrong, for a line of a table; of several things, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    words = " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
+    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
+
+
+async def _until_told(module: str, ground: Ground) -> list[Row]:
+    work = asyncio.current_task()
+    assert work is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    return await measure(module, ground)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 1 where the outcome is an error."""
+    parser = argparse.ArgumentParser(prog="bench.alone")
+    parser.add_argument("module")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("outcome", type=Path)
+    parser.add_argument("--tiny", action="store_true")
+    asked = parser.parse_args(arguments)
+    try:
+        ground = Ground(folder=asked.folder / "ground", tiny=asked.tiny)
+        ground.folder.mkdir()
+        outcome, status = as_text(asyncio.run(_until_told(asked.module, ground))), 0
+    except (Exception, asyncio.CancelledError) as error:  # whatever it is, the others go on
+        traceback.print_exc()
+        outcome, status = json.dumps({"error": in_one_line(error)}), 1
+    asked.outcome.write_text(outcome, encoding="utf-8")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,217 @@
+"""All rows as one picture: each ratio with its spread, and where its goal is.
+
+SVG by hand, for a picture this simple. It brings its own background and follows the reader's light
+or dark; met and not met differ in shape and in words, not by colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import chain
+from math import log
+from typing import Final
+
+from bench.groups import Outcome
+from bench.measuring import Row
+from bench.report import Run, headline, without_places
+from bench.words import MET, NOT_MET, goal, missed, missed_limits, ratio, spread
+
+WIDTH: Final = 1000
+_NAMES, _LEFT, _RIGHT, _WORDS = 24, 384, 764, 784
+"""Where the names begin, the scale begins and ends, and the words beside it begin."""
+_TOP, _HEADING, _ROW, _FOOT = 92, 30, 38, 62
+_NAME_CHARS, _AGAINST_CHARS, _WORDS_CHARS = 54, 58, 33
+_MARKS: Final = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
+_LEAST_WIDE: Final = (0.5, 2.0)
+
+_STYLE: Final = """
+  .card { fill: #ffffff; stroke: #d1d9e0 }
+  text { font: 13px -apple-system, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif }
+  text, .ink { fill: #1f2328 }
+  .title { font-size: 17px; font-weight: 600 }
+  .heading { font-weight: 600 }
+  .small { font-size: 11px }
+  .small, .soft { fill: #59636e }
+  .strong { font-weight: 600 }
+  .grid { stroke: #d1d9e0 }
+  .one { stroke: #59636e; stroke-width: 1.5 }
+  .holds { fill: #0969da; opacity: 0.09 }
+  .goal { stroke: #1f2328; stroke-width: 2 }
+  .met { fill: #0969da; stroke: #0969da }
+  .unmet { fill: #ffffff; stroke: #bc4c00 }
+  path.whisker { fill: none; stroke-width: 2 }
+  text.unmet { fill: #bc4c00; stroke: none }
+  text.met { fill: #0969da; stroke: none }
+  @media (prefers-color-scheme: dark) {
+    .card { fill: #0d1117; stroke: #3d444d }
+    text, .ink { fill: #f0f6fc }
+    .small, .soft { fill: #9198a1 }
+    .grid { stroke: #3d444d }
+    .one { stroke: #9198a1 }
+    .holds { fill: #4493f8; opacity: 0.16 }
+    .goal { stroke: #f0f6fc }
+    .met { fill: #4493f8; stroke: #4493f8 }
+    .unmet { fill: #0d1117; stroke: #f0883e }
+    text.unmet { fill: #f0883e }
+    text.met { fill: #4493f8 }
+  }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Ratios from left to right, each doubling as wide as the others."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Scale:
+        """Wide enough for all rows and their goals, as far as there are marks."""
+        values = list(chain.from_iterable((*row.spread, _goal_of(row)) for row in rows))
+        low = max((mark for mark in _MARKS if mark <= min(values, default=1.0)), default=_MARKS[0])
+        high = min(
+            (mark for mark in _MARKS if mark >= max(values, default=1.0)), default=_MARKS[-1]
+        )
+        return cls(min(low, _LEAST_WIDE[0]), max(high, _LEAST_WIDE[1]))
+
+    @property
+    def marks(self) -> tuple[float, ...]:
+        """Where a line is drawn."""
+        return tuple(mark for mark in _MARKS if self.low <= mark <= self.high)
+
+    def at(self, value: float) -> float:
+        """Where a ratio is; what is beyond the scale is at its end."""
+        clipped = min(max(value, self.low), self.high)
+        share = log(clipped / self.low) / log(self.high / self.low)
+        return round(_LEFT + share * (_RIGHT - _LEFT), 1)
+
+
+def svg(run: Run) -> str:
+    """The chart of a run."""
+    scale = Scale.of(run.rows)
+    parts, y = list[str](), _TOP
+    for outcome in run.outcomes:
+        parts += _group(outcome, scale, y)
+        y += _HEADING + _ROW * max(1, len(outcome.rows))
+    height = y + _FOOT
+    says = headline(run)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{WIDTH}" height="{height}" role="img" aria-labelledby="title desc">',
+        f'<title id="title">How fast the bot is: {says}</title>',
+        f'<desc id="desc">{_safe(" ".join(_told(row) for row in run.rows))}</desc>',
+        f"<style>{_STYLE}</style>",
+        f'<rect class="card" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>',
+        _text(_NAMES, 34, "How fast the bot is: ratios and their goals", "title"),
+        _text(
+            _NAMES, 56, f"{says}. A tiny run: worth nothing." if run.tiny else f"{says}.", "soft"
+        ),
+        *_grid(scale, y),
+        *parts,
+        *_legend(y + 34),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _grid(scale: Scale, bottom: int) -> Iterator[str]:
+    for mark in scale.marks:
+        x = scale.at(mark)
+        style = "one" if mark == 1 else "grid"
+        yield f'<line class="{style}" x1="{x}" x2="{x}" y1="{_TOP}" y2="{bottom}"/>'
+        yield _text(x, _TOP - 8, f"{mark:g}×", "small", middle=True)
+
+
+def _group(outcome: Outcome, scale: Scale, y: int) -> Iterator[str]:
+    yield _text(_NAMES, y + 22, outcome.group.title, "heading")
+    y += _HEADING
+    for row in outcome.rows:
+        yield from _row(row, scale, y + _ROW // 2)
+        y += _ROW
+    if outcome.why:
+        why = without_places(outcome.why)
+        yield f"<g><title>{_safe(why)}</title>"
+        yield _text(_NAMES, y + 17, f"{NOT_MET} not measured", "unmet strong")
+        yield _text(_NAMES, y + 32, _cut(why, _AGAINST_CHARS), "small")
+        yield "</g>"
+
+
+def _row(row: Row, scale: Scale, y: int) -> Iterator[str]:
+    style = "met" if row.met else "unmet"
+    yield f"<g><title>{_safe(_told(row))}</title>"
+    yield _text(_NAMES, y - 2, _cut(row.name, _NAME_CHARS))
+    yield _text(_NAMES, y + 13, _cut(f"against {row.against}", _AGAINST_CHARS), "small")
+    yield from _goal(row, scale, y)
+    low, high = (scale.at(value) for value in row.spread)
+    yield (
+        f'<path class="{style} whisker" '
+        f'd="M{low} {y - 5}V{y + 5}M{low} {y}H{high}M{high} {y - 5}V{y + 5}"/>'
+    )
+    x = scale.at(row.ratio)
+    if row.met:
+        yield f'<circle class="met" cx="{x}" cy="{y}" r="5.5"/>'
+    else:
+        yield _diamond(x, y)
+    if not scale.low <= row.ratio <= scale.high:
+        way = 5 if row.ratio > scale.high else -5
+        yield f'<path class="{style} whisker" d="M{x + 2 * way} {y - 5}l{way} 5l{-way} 5"/>'
+    yield _text(_WORDS, y - 2, f"{ratio(row)} {MET if row.met else NOT_MET}", f"{style} strong")
+    broken = "; ".join(missed_limits(row))
+    yield _text(_WORDS, y + 13, _cut(broken or f"goal {goal(row)}", _WORDS_CHARS), "small")
+    yield "</g>"
+
+
+def _goal(row: Row, scale: Scale, y: int) -> Iterator[str]:
+    """Where the goal is, with the side on which it is met."""
+    x = scale.at(_goal_of(row))
+    begin, end = (_LEFT, x) if row.goal.most is not None else (x, _RIGHT)
+    yield f'<rect class="holds" x="{begin}" y="{y - 12}" width="{end - begin:.1f}" height="24"/>'
+    yield f'<line class="goal" x1="{x}" x2="{x}" y1="{y - 12}" y2="{y + 12}"/>'
+
+
+def _legend(y: int) -> Iterator[str]:
+    x = _NAMES
+    yield f'<circle class="met" cx="{x + 6}" cy="{y - 4}" r="5.5"/>'
+    yield _text(x + 20, y, "met: the median round", "small")
+    x += 180
+    yield _diamond(x + 7, y - 4)
+    yield _text(x + 22, y, "not met", "small")
+    x += 96
+    yield f'<path class="met whisker" d="M{x} {y - 9}v10m0 -5h28m0 -5v10"/>'
+    yield _text(x + 38, y, "lowest to highest round", "small")
+    x += 204
+    yield f'<rect class="holds" x="{x}" y="{y - 14}" width="28" height="20"/>'
+    yield f'<line class="goal" x1="{x + 28}" x2="{x + 28}" y1="{y - 14}" y2="{y + 6}"/>'
+    yield _text(x + 40, y, "the goal, and the side on which it is met", "small")
+
+
+def _diamond(x: float, y: int) -> str:
+    return f'<path class="unmet" stroke-width="2.5" d="M{x} {y - 7}l7 7l-7 7l-7 -7z"/>'
+
+
+def _text(x: float, y: int, words: str, style: str = "", *, middle: bool = False) -> str:
+    given = f' class="{style}"' if style else ""
+    given += ' text-anchor="middle"' if middle else ""
+    return f'<text x="{x}" y="{y}"{given}>{_safe(words)}</text>'
+
+
+def _told(row: Row) -> str:
+    """A row in words, for who cannot see the picture."""
+    verdict = "met" if row.met else f"not met: {'; '.join(missed(row))}"
+    return f"{row.name}: {ratio(row)} ({spread(row)}), goal {goal(row)}, {verdict}."
+
+
+def _goal_of(row: Row) -> float:
+    return row.goal.most if row.goal.most is not None else row.goal.least or 0.0
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
+
+
+def _safe(words: str) -> str:
+    """As XML takes it."""
+    return escape("".join(sign if sign.isprintable() else " " for sign in words))

@@ -1,0 +1,162 @@
+"""How fast what Slack brings is taken, durably: until it is acknowledged, and on disk before."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from bench.ground import Ground
+from bench.measuring import Goal, Limit, Row, interleaved, p99, percentile
+from bench.plain_bolt import PATH
+from bench.plain_bolt import READY as BOLT_READY
+from bench.programs import START_SECONDS, running, running_bot, running_model
+from bench.senders import IN_FLIGHT, Burst, Place, Send, by_http, by_socket, talk, ts_of
+from bench.slack_side import CHANNEL, PEOPLE, SlackSide, running_slack
+from bot.sandbox.facts import SIGNING_SECRET, Json
+from tests.chaos.records import Records
+
+EVENTS: Final = 2_000
+WARM_UP: Final = 200
+ROUNDS: Final = 5
+THREADS: Final = 10
+ALLOWED_MS: Final = 300.0
+GOAL: Final = Goal(least=0.6)
+
+Heard = Callable[[], set[tuple[str, str]]]
+"""Channel and ts of every message that is on record."""
+
+
+class NotOnRecord(Exception):
+    """Something was acknowledged and is not in the database: then its speed is worth nothing."""
+
+
+@dataclass(slots=True)
+class _Side:
+    """One of the two that take bursts, and what they took."""
+
+    send: Send
+    numbers: itertools.count[int]
+    """Of events: each burst's are others, for a repeated one would be cheap."""
+    places: Sequence[Place]
+    count: int
+    heard: Heard | None = None
+    """Where everything has to be found that was acknowledged; None: nothing is kept."""
+    latencies: list[float] = field(default_factory=list)
+
+    async def take(self) -> float:
+        """One burst; events per second."""
+        burst = await self.burst(self.count)
+        self.latencies += burst.latencies
+        return burst.per_second
+
+    async def burst(self, count: int) -> Burst:
+        """So many events. Raises `NotTaken` or `NotOnRecord`."""
+        events = talk(self.places, PEOPLE[1:], next(self.numbers) * EVENTS, count)
+        burst = await self.send(events)
+        if self.heard is not None:
+            all_on_record(self.heard, events)
+        return burst
+
+
+def all_on_record(heard: Heard, events: Sequence[Json]) -> None:
+    """Raises `NotOnRecord` where a message is missing."""
+    missing = {ts_of(event) for event in events} - heard()
+    if missing:
+        raise NotOnRecord(f"{len(missing)} of {len(events)} acknowledged events are not on record")
+
+
+async def rows(ground: Ground) -> list[Row]:
+    """By signed HTTP, and by Socket Mode."""
+    async with running_model(ground.folder) as model_url:
+        return [await _row(ground, way, model_url) for way in ("http", "socket")]
+
+
+async def _row(ground: Ground, way: str, model_url: str) -> Row:
+    folder = ground.folder / way
+    count = ground.pick(EVENTS, 60)
+    sides = _bot(way, model_url, folder), _plain_bolt(way, folder)
+    async with sides[0] as (to_bot, places), sides[1] as to_bolt:
+        make = partial(_Side, numbers=itertools.count(), places=places, count=count)
+        ours = make(send=to_bot, heard=Records(folder / "bot" / "data").heard)
+        theirs = make(send=to_bolt)
+        for side in (ours, theirs):
+            await side.burst(ground.pick(WARM_UP, 10))
+        rounds = await interleaved(ground.pick(ROUNDS, 2), ours.take, theirs.take)
+    by = {"http": "signed HTTP events", "socket": "Socket Mode envelopes"}[way]
+    return Row(
+        name=f"Accepted events/s, {'HTTP' if way == 'http' else 'Socket Mode'}",
+        measured=f"{count:,} {by}, {IN_FLIGHT} in flight, each on disk before its acknowledgement",
+        against="Bolt for Python that only acknowledges, and keeps nothing",
+        unit="events/s",
+        rounds=rounds,
+        goal=GOAL,
+        limits=(_limit(ours.latencies),),
+        note=(
+            f"Messages of people to each other in {len(places)} threads that the bot takes part "
+            "in: each is recorded and judged, none starts a turn. After every burst each of them "
+            f"is looked for in the database. p50, p99: {_told(ours.latencies)}; of plain Bolt: "
+            f"{_told(theirs.latencies)}."
+        ),
+    )
+
+
+def _limit(latencies: Sequence[float]) -> Limit:
+    return Limit(name="p99", value=p99(latencies) * 1_000, most=ALLOWED_MS, unit="ms")
+
+
+def _told(latencies: Sequence[float]) -> str:
+    return f"{percentile(latencies, 0.5) * 1_000:.0f} ms, {p99(latencies) * 1_000:.0f} ms"
+
+
+@asynccontextmanager
+async def _bot(way: str, model_url: str, folder: Path) -> AsyncIterator[tuple[Send, list[Place]]]:
+    """A bot that has answered in some threads; how to send to it, and the threads."""
+    settings, address = dict[str, str](), ""
+    async with running_slack(limits=False) as slack:
+        if way == "http":
+            port = _a_free_port()
+            address = f"http://127.0.0.1:{port}{PATH}"
+            settings = {
+                "SLACK_MODE": "http",
+                "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+                "HTTP_PORT": str(port),
+            }
+            slack.set(request_url=address)
+        async with running_bot(slack, model_url, folder / "bot", **settings):
+            places = [await _answered(slack) for _ in range(THREADS)]
+            yield _sender(way, slack, address), places
+
+
+async def _answered(slack: SlackSide) -> Place:
+    """A thread in which the bot has answered somebody."""
+    sent = await slack.ask("instant")
+    await slack.ended(sent)
+    return Place(CHANNEL, sent.ts)
+
+
+@asynccontextmanager
+async def _plain_bolt(way: str, folder: Path) -> AsyncIterator[Send]:
+    async with running_slack(limits=False) as slack:
+        command = (sys.executable, "-m", "bench.plain_bolt", way, slack.api_url)
+        async with running(*command, log=folder / "bolt.log") as bolt:
+            line = await bolt.line(START_SECONDS)
+            yield _sender(way, slack, line.removeprefix(BOLT_READY))
+
+
+def _sender(way: str, slack: SlackSide, address: str) -> Send:
+    if way == "http":
+        return partial(by_http, address)
+    return partial(by_socket, slack.sandbox.slack.sockets)
+
+
+def _a_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,268 @@
+"""Whether a million threads on record are as quick to work with as a thousand: finding one, turning
+the pages of its sessions, and seeing what a cleanup would delete.
+
+Both databases are asked through the bot's own store, in turns and warm, from this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+from statistics import median
+from time import perf_counter
+from typing import Final
+
+from bench.ground import Ground
+from bench.many_threads import SIZE, ManyThreads, make_threads
+from bench.measuring import Goal, Limit, Measure, Row, interleaved, p99
+from bot.clock import SystemClock
+from bot.orders.listing import PAGE_SIZE
+from bot.ports import Store
+from bot.records import SessionFilter, Unmatched
+from bot.store import open_store
+
+MANY: Final = 1_000_000
+FEW: Final = 1_000
+ROUNDS: Final = 9
+LOOK_UPS: Final = 1_000
+"""In a round."""
+LISTS: Final = 200
+PAGE: Final = 1_000
+MEANT: Final = 500
+"""Sessions that the cleanup is about."""
+ALLOWED_MS: Final = 1.0
+GOAL: Final = Goal(most=1.5)
+
+Ask = Callable[["_Side"], Awaitable[None]]
+
+
+class FoundWrong(Exception):
+    """The store answered something else than what is there: then its speed is worth nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two databases."""
+
+    made: ManyThreads
+    store: Store
+    random: Random = field(default_factory=lambda: Random(1))  # noqa: S311  # no secret
+
+    @property
+    def last_page(self) -> int:
+        return -(-self.made.threads // PAGE_SIZE)
+
+    def any_thread(self) -> int:
+        return self.random.randint(1, self.made.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Both, and how much of each question a round has."""
+
+    many: _Side
+    few: _Side
+    rounds: int
+    share: float
+
+    async def row(
+        self,
+        name: str,
+        measured: str,
+        against: str,
+        ask: Ask,
+        times: int,
+        *,
+        limited: bool = False,
+        note: str = "",
+    ) -> Row:
+        """One line: the median of so many questions of a round."""
+        times = max(3, int(times * self.share))
+        each: list[float] = []
+        await _asked(ask, self.many, times, [])()
+        await _asked(ask, self.few, times, [])()
+        measured_rounds = await interleaved(
+            self.rounds, _asked(ask, self.many, times, each), _asked(ask, self.few, times, [])
+        )
+        limit = Limit(name="p99", value=p99(each), most=ALLOWED_MS, unit="ms")
+        return Row(
+            name=f"{self.many.made.threads:,} mapped threads: {name}",
+            measured=measured,
+            against=against,
+            unit="ms",
+            rounds=measured_rounds,
+            goal=GOAL,
+            limits=(limit,) if limited else (),
+            note=note,
+        )
+
+
+async def rows(ground: Ground) -> list[Row]:
+    """Two look-ups, two pages, and a preview."""
+    begun = perf_counter()
+    many, few = [
+        await asyncio.to_thread(make_threads, ground.folder / name, threads)
+        for name, threads in (("many", ground.pick(MANY, 900)), ("few", ground.pick(FEW, 300)))
+    ]
+    took = perf_counter() - begun
+    clock = SystemClock()
+    async with (
+        open_store(many.folder, clock=clock, per_user=1) as of_many,
+        open_store(few.folder, clock=clock, per_user=1) as of_few,
+    ):
+        compared = _Compared(
+            many=_Side(many, of_many),
+            few=_Side(few, of_few),
+            rounds=ground.pick(ROUNDS, 2),
+            share=ground.pick(1.0, 0.01),
+        )
+        return [
+            *await _look_ups(compared, took),
+            *await _pages(compared, ground.pick(PAGE, 20)),
+            await _preview(compared, ground.pick(MEANT, 50)),
+        ]
+
+
+async def _look_ups(compared: _Compared, took: float) -> list[Row]:
+    few = f"{compared.few.made.threads:,}"
+    way = median([await _seconds(_nothing, compared.many) for _ in range(LOOK_UPS // 10)])
+    note = (
+        f"Any of them, at random. To the database's thread and back alone take {way:.3g} ms. "
+        f"The databases were filled in {took:.0f} s, by the store's own schema with all its "
+        "indexes; a turn, a session and the messages of each thread are in them."
+    )
+    return [
+        await compared.row(
+            "look-up",
+            "a message's thread and the people in it",
+            f"one of {few} threads",
+            _thread,
+            LOOK_UPS,
+            limited=True,
+            note=note,
+        ),
+        await compared.row(
+            "session",
+            "the session of a thread",
+            f"one of {few} threads",
+            _session,
+            LOOK_UPS,
+            limited=True,
+        ),
+    ]
+
+
+async def _pages(compared: _Compared, page: int) -> list[Row]:
+    few = compared.few
+    measured = "`sessions all`, page {page:,}: how many there are, and the {size} on it"
+    note = (
+        f"A list of {few.made.threads:,} has no page {page:,}: it is held against the last one. "
+        "Whoever asks for their own sessions waits as long as there are sessions of theirs."
+    )
+    return [
+        await compared.row(
+            f"page {each:,}",
+            measured.format(page=each, size=PAGE_SIZE),
+            f"page {min(each, few.last_page):,} of {few.made.threads:,} sessions",
+            _page(each),
+            LISTS,
+            note=note if each > 1 else "",
+        )
+        for each in (1, page)
+    ]
+
+
+async def _preview(compared: _Compared, meant: int) -> Row:
+    many = compared.many
+    threads = many.made.threads
+    oldest = SessionFilter(unused_since=many.made.unused_since(threads * 9 // 10))
+    all_old = median([await _seconds(_totals(oldest), many) for _ in range(20)])
+    sizes = {many.made.session_id(number): SIZE for number in range(1, threads + 1)}
+    begun = perf_counter()
+    if await many.store.note_sizes(sizes) != Unmatched(unrecorded={}, unsized=0):
+        raise FoundWrong("the sessions on record are not those that were made")
+    every = perf_counter() - begun
+    return await compared.row(
+        "cleanup preview",
+        f"what the {meant} sessions come to that were unused for the longest",
+        f"as many of {compared.few.made.threads:,}",
+        _meant(meant),
+        LISTS,
+        note=(
+            f"Nine tenths of the {threads:,} instead: {all_old:.3g} ms. Not in the ratio, and "
+            "growing with what is on disk: before it tells, a preview also has the runtime list "
+            "all its sessions and looks for those that only one side knows of; the second of "
+            f"these took {every:.2f} s for {threads:,}, in small steps beside everything else."
+        ),
+    )
+
+
+def _asked(ask: Ask, side: _Side, times: int, each: list[float]) -> Measure:
+    """Asks so often in a round, and notes all times; their median, in milliseconds."""
+
+    async def measure() -> float:
+        taken = [await _seconds(ask, side) for _ in range(times)]
+        each.extend(taken)
+        return median(taken)
+
+    return measure
+
+
+async def _seconds(ask: Ask, side: _Side) -> float:
+    """How long one answer takes, in milliseconds."""
+    begun = perf_counter()
+    await ask(side)
+    return (perf_counter() - begun) * 1_000
+
+
+async def _nothing(side: _Side) -> None:
+    await side.store.queue_length()
+
+
+async def _thread(side: _Side) -> None:
+    key = side.made.key(side.any_thread())
+    found = await side.store.thread(key)
+    if found is None or found.key != key or len(found.people) != 1:
+        raise FoundWrong(f"thread {key}")
+
+
+async def _session(side: _Side) -> None:
+    number = side.any_thread()
+    found = await side.store.current(side.made.key(number))
+    if found is None or found.number != number:
+        raise FoundWrong(f"the session of thread {number}")
+
+
+def _page(wished: int) -> Ask:
+    """What the order `sessions all` asks."""
+
+    async def ask(side: _Side) -> None:
+        total = (await side.store.totals(SessionFilter())).count
+        page = min(wished, -(-total // PAGE_SIZE))
+        offset = (page - 1) * PAGE_SIZE
+        found = await side.store.sessions(SessionFilter(), offset, PAGE_SIZE)
+        first = side.made.threads - offset
+        expected = range(first, max(0, first - PAGE_SIZE), -1)
+        if [session.number for session in found.sessions] != list(expected):
+            raise FoundWrong(f"page {page:,} of {total:,}")
+
+    return ask
+
+
+def _meant(sessions: int) -> Ask:
+    async def ask(side: _Side) -> None:
+        wanted = SessionFilter(unused_since=side.made.unused_since(sessions))
+        found = await side.store.totals(wanted)
+        if (found.count, found.size) != (sessions, sessions * SIZE):
+            raise FoundWrong(f"{found.count} sessions instead of {sessions}")
+
+    return ask
+
+
+def _totals(wanted: SessionFilter) -> Ask:
+    async def ask(side: _Side) -> None:
+        await side.store.totals(wanted)
+
+    return ask

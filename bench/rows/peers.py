@@ -1,0 +1,155 @@
+"""Rows: the same mention answered by other bots, on Vercel's Chat SDK and in the shape of Slack's
+samples on Bolt.
+
+All three answer each thread by a Copilot session of its own, with the same options, the same
+runtime and the same model, and hear a workspace of their own by Socket Mode. The peers keep
+everything in memory; ours records what it hears before it acknowledges it, and would go on after a
+crash.
+
+First text is taken from answers of one piece, where nobody has anything to hold back: of an answer
+that grows, the Chat SDK shows whole lines only, and the sample what it has after 20 pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from bench.ground import Ground
+from bench.measuring import Goal, Round, Row
+from bench.peers.programs import running_bolt_sample, running_chat_sdk
+from bench.programs import running_bot, running_model
+from bench.slack_side import PEOPLE, Sent, Shown, SlackSide, running_slack
+
+OURS: Final = "Threadpilot"
+CHAT_SDK: Final = "Chat SDK bot"
+BOLT_SAMPLE: Final = "sample on Bolt"
+PEERS: Final = (CHAT_SDK, BOLT_SAMPLE)
+THREADS: Final = 20
+REST_SECONDS: Final = 0.1
+"""How long a thread rests before it is asked for its first text, as with people."""
+_KEEPS: Final = "it keeps everything in memory; ours records before it acknowledges"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A bot's workspace, and the threads in which it has a session."""
+
+    slack: SlackSide
+    threads: tuple[str, ...]
+    """Their roots' ts."""
+
+    async def first_text(self, asks: int) -> float:
+        """Milliseconds from a mention to the first text of its answer, the median of so many."""
+        seconds = []
+        for number in range(asks):
+            await asyncio.sleep(REST_SECONDS)
+            sent = await self._ask(self.threads[number % len(self.threads)])
+            first, _ = await asyncio.gather(self.slack.first_text(sent), ended(self.slack, sent))
+            seconds.append(first)
+        return median(seconds) * 1_000
+
+    async def turns(self, each: int) -> float:
+        """Turns a second, with all threads at once, each asked again when it has its answer."""
+
+        async def one(root_ts: str) -> None:
+            for _ in range(each):
+                await ended(self.slack, await self._ask(root_ts))
+
+        began = time.perf_counter()
+        await asyncio.gather(*map(one, self.threads))
+        return each * len(self.threads) / (time.perf_counter() - began)
+
+    async def _ask(self, root_ts: str) -> Sent:
+        person = PEOPLE[self.threads.index(root_ts) % len(PEOPLE)]
+        return await self.slack.ask("quick", root_ts=root_ts, person=person)
+
+
+async def ended(slack: SlackSide, sent: Sent) -> None:
+    """Wait until the answer is all there: while it grows, the sample writes something behind it."""
+
+    def has_ended(shown: Shown) -> bool:
+        return shown.text.rstrip().endswith(f"{sent.mark}-end") and not shown.streaming
+
+    await slack.until(sent, has_ended)
+
+
+async def opened(slack: SlackSide, threads: int) -> Side:
+    """New threads, each asked once."""
+
+    async def one() -> str:
+        sent = await slack.ask("quick")
+        await ended(slack, sent)
+        return sent.root_ts
+
+    return Side(slack, tuple(await asyncio.gather(*(one() for _ in range(threads)))))
+
+
+@asynccontextmanager
+async def running_sides(
+    model_url: str, folder: Path, threads: int
+) -> AsyncIterator[dict[str, Side]]:
+    """All three, each with a workspace of its own, without Slack's rate limits."""
+    starts = {OURS: running_bot, CHAT_SDK: running_chat_sdk, BOLT_SAMPLE: running_bolt_sample}
+    sides = {}
+    async with AsyncExitStack() as stack:
+        for number, (name, start) in enumerate(starts.items()):
+            slack = await stack.enter_async_context(running_slack(limits=False))
+            await stack.enter_async_context(start(slack, model_url, folder / str(number)))
+            sides[name] = await opened(slack, threads)
+        yield sides
+
+
+async def rows(ground: Ground) -> list[Row]:
+    """First text and turns a second, against each peer."""
+    asks, each = ground.pick(8, 1), ground.pick(3, 1)
+    first, turns = list[dict[str, float]](), list[dict[str, float]]()
+    async with (
+        running_model(ground.folder) as model_url,
+        running_sides(model_url, ground.folder, ground.pick(THREADS, 2)) as sides,
+    ):
+        for number in range(ground.pick(5, 1)):
+            order = _turned(list(sides), number)
+            first.append({name: await sides[name].first_text(asks) for name in order})
+            turns.append({name: await sides[name].turns(each) for name in order})
+    return [_first_text(peer, first) for peer in PEERS] + [_turns(peer, turns) for peer in PEERS]
+
+
+def _turned(names: list[str], number: int) -> list[str]:
+    """Whoever was first is last the next time."""
+    start = number % len(names)
+    return names[start:] + names[:start]
+
+
+def _first_text(peer: str, measured: list[dict[str, float]]) -> Row:
+    return Row(
+        name=f"first text, {peer}",
+        measured="a mention in a thread with a session, to the answer's first text",
+        against=f"{peer}, with the same session",
+        unit="ms",
+        rounds=_against(peer, measured),
+        goal=Goal(most=1.0),
+        note=_KEEPS,
+    )
+
+
+def _turns(peer: str, measured: list[dict[str, float]]) -> Row:
+    return Row(
+        name=f"turns a second, {peer}",
+        measured=f"{THREADS} threads at once, from mention to the end of the answer",
+        against=f"{peer}, with the same sessions",
+        unit="turns/s",
+        rounds=_against(peer, measured),
+        goal=Goal(least=1.0),
+        note=_KEEPS,
+    )
+
+
+def _against(peer: str, measured: list[dict[str, float]]) -> tuple[Round, ...]:
+    return tuple(Round(ours=each[OURS], theirs=each[peer]) for each in measured)

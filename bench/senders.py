@@ -1,0 +1,201 @@
+"""Slack's sending side, for bursts: so many events at once, each timed until it is acknowledged.
+
+A burst is made and signed before the clock starts, and the senders do as little as they can, so
+that what is measured is who takes it, and not who sends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from bot.sandbox.facts import APP_ID, BOT_USER_ID, TEAM_ID, VERIFICATION_TOKEN, Json
+from bot.sandbox.receipts import Kind
+from bot.sandbox.signing import signed
+from bot.sandbox.socket_mode import SocketMode
+
+IN_FLIGHT: Final = 64
+"""Deliveries that are under way at once: who sends waits for an acknowledgement before the next."""
+BURST_SECONDS: Final = 60.0
+"""A burst takes about one."""
+
+
+class NotTaken(Exception):
+    """An event was not acknowledged, so that there is nothing to measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A thread to write in."""
+
+    channel: str
+    root_ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """How a burst was taken."""
+
+    seconds: float
+    """From the first event sent to the last acknowledgement."""
+    latencies: tuple[float, ...]
+    """Of each event, from sending it to its acknowledgement; seconds."""
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies) / self.seconds
+
+
+def talk(places: Sequence[Place], people: Sequence[str], first: int, count: int) -> list[Json]:
+    """The events of people who talk to each other in threads; the payloads are shaped and filled
+    like Slack's own (docs.slack.dev/reference/events/message). No two numbers make the same event.
+    """
+    return [
+        _event(number, places[number % len(places)], people[number % len(people)])
+        for number in range(first, first + count)
+    ]
+
+
+def ts_of(event: Json) -> tuple[str, str]:
+    """Where a message stands: channel and ts."""
+    inner = event["event"]
+    assert isinstance(inner, dict)
+    return str(inner["channel"]), str(inner["ts"])
+
+
+def _event(number: int, place: Place, person: str) -> Json:
+    seconds, _, micros = place.root_ts.partition(".")
+    ts = f"{int(seconds) + 1 + number // 500}.{(int(micros) + number) % 1_000_000:06d}"
+    said = (
+        f"I think so, too, for the reason number {number}: what was agreed on last week still "
+        "holds, the numbers are in the sheet & nobody has asked for more since."
+    ).replace("&", "&amp;")
+    words = {"type": "text", "text": said.replace("&amp;", "&")}
+    section = {"type": "rich_text_section", "elements": [words]}
+    message: Json = {
+        "user": person,
+        "type": "message",
+        "ts": ts,
+        "client_msg_id": f"5f1c0a52-0c61-4a3e-9d55-{number:012x}",
+        "text": said,
+        "team": TEAM_ID,
+        "thread_ts": place.root_ts,
+        "parent_user_id": "UALICE",
+        "blocks": [{"type": "rich_text", "block_id": f"b{number}", "elements": [section]}],
+        "channel": place.channel,
+        "event_ts": ts,
+        "channel_type": "channel",
+    }
+    granted = {
+        "enterprise_id": None,
+        "team_id": TEAM_ID,
+        "user_id": BOT_USER_ID,
+        "is_bot": True,
+        "is_enterprise_install": False,
+    }
+    return {
+        "token": VERIFICATION_TOKEN,
+        "team_id": TEAM_ID,
+        "context_team_id": TEAM_ID,
+        "context_enterprise_id": None,
+        "api_app_id": APP_ID,
+        "event": message,
+        "type": "event_callback",
+        "event_id": f"EvBENCH{number:09d}",
+        "event_time": int(seconds),
+        "authorizations": [granted],
+        "is_ext_shared_channel": False,
+        "event_context": f"4-message-{place.channel}-{number}",
+    }
+
+
+async def by_http(address: str, events: Sequence[Json]) -> Burst:
+    """Send signed events to an app's request URL, over connections that stay open. Raises
+    `NotTaken` where one is not answered with 200."""
+    target = urlsplit(address)
+    assert target.hostname is not None
+    requests = iter([_request(target.netloc, target.path, event) for event in events])
+    lines = [
+        await asyncio.open_connection(target.hostname, target.port)
+        for _ in range(min(IN_FLIGHT, len(events)))
+    ]
+    latencies: list[float] = []
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for request in requests:
+            began = time.perf_counter()
+            writer.write(request)
+            status = await _status(reader)
+            latencies.append(time.perf_counter() - began)
+            if status != 200:
+                raise NotTaken(f"an event was answered with {status}")
+
+    try:
+        return await _timed(latencies, [send(*line) for line in lines])
+    finally:
+        for _, writer in lines:
+            writer.close()
+
+
+def _request(host: str, path: str, event: Json) -> bytes:
+    body = json.dumps(event).encode()
+    headers = {
+        "Host": host,
+        "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
+        "Accept": "*/*",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **signed(body, time.time()),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+async def _status(reader: asyncio.StreamReader) -> int:
+    """Read one answer, whole."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.lower() == "content-length":
+            await reader.readexactly(int(value))
+    return int(first.split()[1])
+
+
+async def by_socket(sockets: SocketMode, events: Sequence[Json]) -> Burst:
+    """Send envelopes to an app by Socket Mode. Raises `NotTaken` where one is not acknowledged
+    within the 3 s that Slack waits."""
+    left, latencies = iter(events), list[float]()
+
+    async def send() -> None:
+        for event in left:
+            began = time.perf_counter()
+            receipt = await sockets.deliver(Kind.EVENT, event, 0, "")
+            latencies.append(time.perf_counter() - began)
+            if not receipt.ok:
+                raise NotTaken(f"an envelope was not acknowledged: {receipt.reason}")
+
+    return await _timed(latencies, [send() for _ in range(min(IN_FLIGHT, len(events)))])
+
+
+async def _timed(latencies: list[float], senders: Sequence[Awaitable[None]]) -> Burst:
+    """Send a whole burst; the senders' process, which has much to look through, collects no garbage
+    meanwhile: that would hold up all senders at once."""
+    gc.collect()
+    gc.disable()
+    try:
+        began = time.perf_counter()
+        async with asyncio.timeout(BURST_SECONDS):
+            await asyncio.gather(*senders)
+        return Burst(time.perf_counter() - began, tuple(latencies))
+    finally:
+        gc.enable()
+
+
+Send = Callable[[Sequence[Json]], Awaitable[Burst]]

@@ -1,0 +1,11 @@
+"""Measures something at once: a row that does not meet its goal."""
+
+from __future__ import annotations
+
+from bench.ground import Ground
+from bench.measuring import Row
+from tests.bench.rows import row
+
+
+async def rows(_: Ground) -> list[Row]:
+    return [row("too slow", 3.0)]

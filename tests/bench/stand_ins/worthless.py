@@ -1,0 +1,14 @@
+"""Measures a ratio that is none: what it is held against never happened."""
+
+from __future__ import annotations
+
+from bench.ground import Ground
+from bench.measuring import Goal, Round, Row
+
+
+async def rows(_: Ground) -> list[Row]:
+    goal = Goal(most=1.0)
+    happened = (Round(1.0, 0.0),)
+    return [
+        Row(name="nothing", measured="", against="", unit="s", rounds=happened, goal=goal),
+    ]

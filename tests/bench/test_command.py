@@ -1,0 +1,125 @@
+"""The command: what it measures, what it writes, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from bench.__main__ import GROUPS, HOME, arguments, main
+from bench.groups import Group
+from tests.bench.rows import group
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 90
+
+
+def bench(*given: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *given],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def ended(into: Path, *groups: Group, tiny: bool = False) -> int:
+    return main(["--into", str(into), *(["--tiny"] if tiny else [])], groups)
+
+
+def test_the_real_command_measures_and_writes_a_report_and_a_chart(tmp_path: Path) -> None:
+    done = bench("--tiny", "--rows", "mapped", "--into", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    report = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert "worth nothing" in report
+    assert "A tiny run" in done.stdout
+    assert str(Path.home()) not in report
+    ET.fromstring((tmp_path / "chart.svg").read_bytes())  # noqa: S314
+
+
+def test_the_report_in_the_repository_is_of_a_whole_run() -> None:
+    report = (HOME / "RESULTS.md").read_text(encoding="utf-8")
+    assert "worth nothing" not in report
+    ET.fromstring((HOME / "chart.svg").read_bytes())  # noqa: S314
+
+
+def test_all_goals_met_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(tmp_path, group("good")) == 0
+    assert "✓ quick enough: 1.00× (one round), goal ≤ 1.5×" in capsys.readouterr().out
+
+
+def test_a_goal_that_is_not_met_is_told_at_the_end_and_by_the_exit_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(tmp_path, group("good"), group("slow_bot")) == 2
+    told = capsys.readouterr().out
+    assert told.index("1 of 2 goals are met.") < told.index("Not met: too slow: 3.00×, not ≤ 1.5×.")
+    assert (tmp_path / "RESULTS.md").exists()
+    assert (tmp_path / "chart.svg").exists()
+
+
+def test_a_group_that_fails_keeps_no_other_from_being_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(tmp_path, group("failing"), group("good"), group("slow_bot")) == 1
+    told = capsys.readouterr().out
+    assert "Not measured: Failing: OSError: no room in" in told
+    report = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    assert "| quick enough |" in report
+    assert "| Failing | not measured: OSError: no room in …/" in report
+
+
+def test_a_tiny_run_is_no_judgement(tmp_path: Path) -> None:
+    assert ended(tmp_path, group("slow_bot"), tiny=True) == 0
+
+
+def test_nothing_is_written_of_a_part_unless_it_is_said_where() -> None:
+    assert arguments([], GROUPS).into == HOME
+    assert arguments(["--rows", "turns"], GROUPS).into is None
+    assert arguments(["--tiny"], GROUPS).into is None
+    assert arguments(["--tiny", "--into", "x"], GROUPS).into == Path("x")
+
+
+def test_rows_are_asked_for_by_name_and_measured_in_the_order_of_the_report() -> None:
+    asked = arguments(["--rows", "peers, turns"], GROUPS)
+    assert [each.name for each in asked.rows] == ["turns", "peers"]
+    assert arguments(["--rows", ""], GROUPS).rows == list(GROUPS)
+
+
+def test_rows_that_there_are_not_are_refused_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        arguments(["--rows", "turns,speed"], GROUPS)
+    told = capsys.readouterr().err
+    assert "no rows are called speed" in told
+    assert "first_text" in told
+
+
+def test_interrupted_it_ends_what_runs_and_writes_nothing(tmp_path: Path) -> None:
+    into = tmp_path / "into"
+    program = (
+        "import sys; from bench.__main__ import main; from tests.bench.rows import group; "
+        "sys.exit(main(['--into', sys.argv[1]], [group('late')]))"
+    )
+    noted = tmp_path / "pid"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(into)],
+        cwd=ROOT,
+        env={**os.environ, "BENCH_TEST_NOTE": str(noted)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline().startswith("== late: at most")
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=SECONDS)
+        assert command.returncode == 130
+    assert not into.exists()

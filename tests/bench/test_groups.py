@@ -1,0 +1,117 @@
+"""Each group is measured alone and within its time; whatever it does, the others go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.__main__ import GROUPS, RESERVED_SECONDS, TOTAL_SECONDS
+from bench.alone import as_text, in_one_line, read
+from bench.groups import measured, parts
+from bench.measuring import Goal, Limit, Round, Row
+from tests.bench.rows import group
+from tests.bench.stand_ins.late import NOTE
+
+PLENTY = 60.0
+
+
+async def test_a_group_gives_its_rows_as_it_measured_them() -> None:
+    outcome = await measured(group("good"), PLENTY, tiny=True)
+    [row] = outcome.rows
+    assert (row.name, row.ratio, row.met, row.note) == ("quick enough", 1.0, True, "tiny")
+    assert outcome.why == ""
+
+
+async def test_a_group_that_fails_says_why_in_one_line() -> None:
+    outcome = await measured(group("failing"), PLENTY, tiny=True)
+    assert outcome.rows == ()
+    assert outcome.why.startswith("OSError: no room in ")
+    assert "\n" not in outcome.why
+
+
+async def test_a_group_whose_process_dies_is_told() -> None:
+    outcome = await measured(group("dying"), PLENTY, tiny=True)
+    assert outcome.why == "its process ended without a word"
+
+
+async def test_a_group_of_which_there_is_no_module_is_told() -> None:
+    missing = group("good", module="tests.bench.stand_ins.nowhere")
+    outcome = await measured(missing, PLENTY, tiny=True)
+    assert outcome.why.startswith("ModuleNotFoundError: No module named")
+
+
+async def test_a_ratio_that_is_none_is_not_measured() -> None:
+    outcome = await measured(group("worthless"), PLENTY, tiny=True)
+    assert outcome.why.startswith("ZeroDivisionError")
+
+
+async def test_a_group_that_is_late_is_ended_with_all_that_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = tmp_path / "pid"
+    monkeypatch.setenv(NOTE, str(noted))
+    outcome = await measured(group("late"), 5.0, tiny=True)
+    assert outcome.why == "not done within 5 s"
+    left = int(noted.read_text(encoding="utf-8"))
+    assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
+
+
+def test_of_several_faults_the_first_is_told() -> None:
+    inner = ExceptionGroup("inner", [OSError("no\nroom")])
+    several = ExceptionGroup("several", [inner, ValueError()])
+    assert in_one_line(several) == "OSError: no room"
+    assert in_one_line(TimeoutError()) == "TimeoutError"
+    assert len(in_one_line(ValueError("long " * 1_000))) < 300
+
+
+def test_rows_survive_the_way_from_one_process_to_another(tmp_path: Path) -> None:
+    told = tmp_path / "outcome.json"
+    rows = [
+        Row(
+            name="events/s",
+            measured="events",
+            against="Bolt",
+            unit="/s",
+            rounds=(Round(1.5, 2.5), Round(0.1, 0.3)),
+            goal=Goal(least=0.6),
+            limits=(Limit(name="p99", value=1.0, most=2.0, unit="ms"),),
+            note="„quoted“\nand more",
+        )
+    ]
+    told.write_text(as_text(rows), encoding="utf-8")
+    assert read(told) == rows
+
+
+def test_the_shares_of_all_groups_fit_into_the_whole_time() -> None:
+    assert sum(group.seconds for group in GROUPS) <= TOTAL_SECONDS - RESERVED_SECONDS
+    assert len({group.name for group in GROUPS}) == len(GROUPS)
+
+
+def left_over(shares: list[float], used: list[float], whole: float) -> float:
+    """What is left of the whole time when each group uses that part of what it may."""
+    left = whole
+    for (_, part), share in zip(
+        parts([group("good", seconds=each) for each in shares]), used, strict=True
+    ):
+        left -= left * part * share
+    return left
+
+
+@given(st.lists(st.floats(min_value=1, max_value=100), min_size=1, max_size=12))
+def test_groups_that_all_use_their_share_use_the_whole_time_and_no_more(
+    shares: list[float],
+) -> None:
+    assert left_over(shares, [1.0] * len(shares), 580.0) == pytest.approx(0, abs=1e-6)
+
+
+@given(st.lists(st.floats(min_value=1, max_value=100), min_size=2, max_size=12))
+def test_what_one_group_leaves_the_others_have(shares: list[float]) -> None:
+    groups = [group("good", seconds=each) for each in shares]
+    whole = sum(shares)
+    [(_, first), (second, part), *_] = parts(groups)
+    assert whole * first == pytest.approx(shares[0])
+    assert whole * part >= second.seconds - 1e-9  # the first one used nothing

@@ -1,0 +1,21 @@
+"""Memory is compared after few and after many threads, and the row says how many there were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.ground import Ground
+from bench.rows.memory import GOAL, rows
+
+
+async def test_memory_is_taken_after_few_and_after_many_threads(tmp_path: Path) -> None:
+    [row] = await rows(Ground(folder=tmp_path, tiny=True))
+    [once] = row.rounds
+    assert min(once.ours, once.theirs) > 10, "no Python with an SDK in it takes less"
+    assert row.goal is GOAL
+    assert "after 4 threads" in row.measured
+    assert row.against == "the same after 2"
+    [runtime] = row.limits
+    assert runtime.value > 10
+    log = (tmp_path / "ours" / "bot.log").read_text(encoding="utf-8")
+    assert log.count("turn ends: done") == 4

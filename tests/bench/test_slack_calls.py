@@ -1,0 +1,79 @@
+"""What is measured of the bot's calls to Slack, and of how far the shown text is behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.ground import Ground
+from bench.model import long_text, steady_text
+from bench.rows.slack_calls import COARSE, LONG, STEADY, Way, behind, busiest, rows
+from bench.slack_side import Shown
+
+
+def shown(at: float, text: str, ts: str = "1.0") -> Shown:
+    return Shown(at, ts, text, streaming=True)
+
+
+@pytest.mark.parametrize(
+    ("way", "text"),
+    [(LONG, long_text("m1")), (COARSE, long_text("m1")), (STEADY, steady_text("m1"))],
+)
+def test_every_word_that_the_model_says_is_known_when_it_is_shown(way: Way, text: str) -> None:
+    words = text.split()
+    assert len(words) == way.words
+    for number in (0, 1, 2, 7, way.words - 1, way.words):
+        assert way.shown(" ".join(words[:number]), "m1") == number
+    assert way.shown(text, "m1") == way.words
+    assert way.shown("is thinking", "m1") == 0
+
+
+def test_words_leave_the_model_at_its_pace() -> None:
+    assert LONG.out_at(1) == LONG.out_at(2) == pytest.approx(0.02)
+    assert LONG.out_at(3) == pytest.approx(0.04)
+    assert LONG.out_at(2_000) == pytest.approx(0.02 + 19.98)
+    assert COARSE.out_at(10) == pytest.approx(0.02)
+    assert COARSE.out_at(2_000) == pytest.approx(0.02 + 19.9)
+    assert STEADY.out_at(2) == pytest.approx(0.04)
+
+
+def test_behind_is_how_long_the_oldest_new_word_had_to_wait() -> None:
+    words = long_text("m1").split()
+    changes = [
+        shown(100.02, " ".join(words[:1])),
+        shown(102.02, " ".join(words[:200])),
+        shown(102.50, " ".join(words[:200])),  # shows nothing new
+        shown(104.00, " ".join(words[200:300]), ts="2.0"),  # a second message of the answer
+    ]
+    assert behind(LONG, "m1", 100.0, changes) == pytest.approx([0.0, 2.0, 104 - 100 - 2.02])
+
+
+def test_the_busiest_method_is_the_one_nearest_to_its_limit() -> None:
+    calls = [(0.1 * number, "chat.appendStream", "") for number in range(60)]
+    calls += [(10.0 * number, "chat.startStream", "") for number in range(13)]
+    found = busiest(calls)
+    assert (found.method, found.calls, found.allowed) == ("chat.appendStream", 60, 100)
+
+
+def test_a_minute_is_any_minute() -> None:
+    at = [0.0, 50.0, 55.0, 58.0, 100.0, 109.0, 119.0]
+    found = busiest([(each, "chat.update", "") for each in at])
+    assert found.calls == 5
+
+
+def test_where_slack_counts_channels_apart_so_does_the_bench() -> None:
+    calls = [(0.1 * number, "chat.postMessage", f"C{number % 4}") for number in range(40)]
+    assert busiest(calls).calls == 10
+
+
+async def test_a_tiny_round_tells_of_every_number_of_threads(tmp_path: Path) -> None:
+    found = await rows(Ground(folder=tmp_path, tiny=True))
+    assert [row.name for row in found] == [
+        "Slack calls, 1 thread",
+        "Slack calls, 3 threads at once",
+    ]
+    for row in found:
+        assert [limit.value for limit in row.limits if limit.name == "429s"] == [0]
+        assert row.rounds[0].ours >= 1
+        assert "chat.startStream" in row.note
