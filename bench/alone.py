@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from bench.ground import Ground
 from bench.measuring import Goal, Limit, Round, Row
+from bot import loop
 
 _LONGEST: Final = 240
 """Characters of a failure in one line."""
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         ground = Ground(folder=asked.folder / "ground", tiny=asked.tiny)
         ground.folder.mkdir()
-        outcome, status = as_text(asyncio.run(_until_told(asked.module, ground))), 0
+        outcome, status = as_text(loop.run(_until_told(asked.module, ground))), 0
     except (Exception, asyncio.CancelledError) as error:  # whatever it is, the others go on
         traceback.print_exc()
         outcome, status = json.dumps({"error": in_one_line(error)}), 1

@@ -6,7 +6,6 @@ Exit status: 0 fine, 1 something is wrong and said on standard error, 2 the sett
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
 import os
 import sys
@@ -47,9 +46,10 @@ def run() -> int:
         settings = load_settings()
         start_logging(settings.log_level, settings.secrets, settings.log_format)
         gc.disable()  # what is imported stays: to look through it costs a tenth of the start
+        from bot.loop import run as run_loop
         from bot.serving import serve
 
-        asyncio.run(serve(settings))
+        run_loop(serve(settings))
     except SettingsError as error:
         print("threadpilot cannot start, because of its settings:", file=sys.stderr)
         for fault in error.faults:

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Final
-
 from bench.ground import Ground
 from bench.measuring import Goal, Row, interleaved
 from bench.programs import Program, running_bare, running_bot, running_model
 from bench.slack_side import Sent, SlackSide, running_slack
-
-AT_ONCE: Final = 20
-"""Turns that run at once, as the bot's MAX_TURNS has it by default."""
 
 
 async def rows(ground: Ground) -> list[Row]:
@@ -33,7 +28,8 @@ async def _row(ground: Ground, threads: int, *, each: int, rounds: int) -> Row:
     async with AsyncExitStack() as opened:
         model = await opened.enter_async_context(running_model(folder))
         slack = await opened.enter_async_context(running_slack(limits=False))
-        bot = running_bot(slack, model, folder / "bot", MAX_SESSIONS=str(max(threads, AT_ONCE)))
+        as_many = {"MAX_TURNS": str(threads), "MAX_SESSIONS": str(threads)}
+        bot = running_bot(slack, model, folder / "bot", **as_many)
         await opened.enter_async_context(bot)
         bare = await opened.enter_async_context(running_bare(model, folder / "bare"))
         asked = await asyncio.gather(*(_begun(slack) for _ in range(threads)))
@@ -55,8 +51,8 @@ async def _row(ground: Ground, threads: int, *, each: int, rounds: int) -> Row:
         unit="turns/s",
         rounds=measured,
         goal=Goal(least=0.85),
-        note=f"Every session is live; {AT_ONCE} turns run at once (MAX_TURNS), the loop's all. "
-        "Slack and the people run on the same processors.",
+        note="Every session is live, and all threads' turns run at once (MAX_TURNS). Slack and the "
+        "people run on the same processors.",
     )
 
 
