@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+
 from bench.ground import Ground
 from bench.measuring import Goal, Row, interleaved
 from bench.programs import Program, running_bare, running_bot, running_model
