@@ -22,6 +22,8 @@ from bench.measuring import Row
 
 PUT_AWAY_SECONDS: Final = 10.0
 """How long a group that is too late may take to end what it has started."""
+GONE_SECONDS: Final = 5.0
+"""How long what was killed may take to be gone."""
 _ROOT: Final = Path(__file__).parents[1]
 
 
@@ -113,6 +115,16 @@ async def _put_away(process: Process) -> None:
             one.kill()
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # what lost its parent
+    for _ in range(100):  # what is killed takes a moment to be gone
+        if not any(map(_runs, started)):
+            break
+        await asyncio.sleep(GONE_SECONDS / 100)
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _descendants(pid: int) -> list[psutil.Process]:

@@ -14,7 +14,9 @@ from typing import Final
 import psutil
 from copilot._cli_version import CLI_VERSION
 
-PACKAGES: Final = ("aiohttp", "aiosqlite", "github-copilot-sdk", "slack-bolt", "slack-sdk")
+PACKAGES: Final = (
+    *("aiohttp", "aiosqlite", "github-copilot-sdk", "slack-bolt", "slack-sdk", "uvloop"),
+)
 _GIB: Final = 1 << 30
 
 

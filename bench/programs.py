@@ -19,6 +19,7 @@ import psutil
 from bench.model import READY as MODEL_READY
 from bench.slack_side import SlackSide
 from bot.serving import READY as BOT_READY
+from bot.settings import SETTINGS
 
 START_SECONDS: Final = 90.0
 ANSWER_SECONDS: Final = 300.0
@@ -153,8 +154,10 @@ async def running_model(folder: Path) -> AsyncIterator[str]:
 def bot_environment(
     slack: SlackSide, model_url: str, folder: Path, **settings: str
 ) -> dict[str, str]:
-    """What a bot is started with; `folder` is for its data. Nothing of who runs the bench."""
+    """What a bot is started with; `folder` is for its data. Nothing of who runs the bench: what is
+    not said here has its default, whatever their environment and their `.env` say."""
     return {
+        **{setting.name: "" for setting in SETTINGS},
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
         "SLACK_APP_TOKEN": "xapp-sandbox",
         "SLACK_API_URL": slack.api_url,

@@ -24,7 +24,7 @@ tried, and what came of it.
 Only ratios count: each round measures both sides right after one another on the same machine, now
 the one first, now the other. A row's ratio is the median of its rounds' ratios, its spread the
 lowest and the highest of them. Figures beside it are medians, for information: another machine
-has others.
+has others. What cannot be measured in rounds, such as memory, is measured once.
 """
 _COLUMNS: Final = (
     *("row", "measured", "against", "ours", "theirs"),

@@ -31,7 +31,7 @@ MANIFEST: Final = Path(__file__).parents[1] / "manifest.yml"
 CHANNEL: Final = "C0GENERAL"
 PEOPLE: Final = ("UALICE", "UBOB", "UCAROL")
 MENTION: Final = f"<@{BOT_USER_ID}>"
-LONGEST_WAIT: Final = 120.0
+LONGEST_WAIT: Final = 90.0
 """Seconds that are waited for an answer; nothing that is measured takes as long."""
 
 

@@ -9,12 +9,14 @@ MET, NOT_MET = "✓", "✗"
 
 def figure(value: float) -> str:
     """About three digits that count."""
+    if not value:
+        return "0"
     size = abs(value)
     if size >= 100:
         return f"{value:,.0f}"
     if size >= 10:
         return f"{value:.1f}"
-    return f"{value:.2f}" if size >= 1 or not value else f"{value:.3g}"
+    return f"{value:.2f}" if size >= 1 else f"{value:.3g}"
 
 
 def ratio(row: Row) -> str:

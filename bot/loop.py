@@ -1,4 +1,4 @@
-"""The event loop that everything runs on: uvloop's, which does what asyncio's does in a tenth less
+"""The event loop that the bot runs on: uvloop's, which does what asyncio's does in a tenth less
 time (measured: `bench/NOTES.md`). Windows has none, and takes asyncio's."""
 
 from __future__ import annotations

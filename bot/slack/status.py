@@ -141,6 +141,7 @@ class Showing:
 
     def renew(self) -> None:
         """Slack has taken the status back (a stream that stops does that): show it again."""
+        self._taken_back = False
         self._again.set()
 
     @property

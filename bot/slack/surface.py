@@ -1,6 +1,6 @@
 """Everything that Threadpilot shows and listens for in Slack, by name, in one place.
 
-`manifest.yml` declares this to Slack, the gateway registers it, `threadpilot doctor` checks it;
+`manifest.yml` declares this to Slack, `bot.slack` listens for it, `threadpilot doctor` checks it;
 tests hold them all equal to these tables.
 """
 
@@ -70,8 +70,3 @@ QUESTION_BLOCK: Final = "question"
 
 QUESTION_INPUT: Final = "question_text"
 """The action id of both modals' input."""
-
-
-def event_types() -> frozenset[str]:
-    """The `type` that the events of the table carry: `message.im` and its like are `message`."""
-    return frozenset(name.partition(".")[0] for name in BOT_EVENTS)

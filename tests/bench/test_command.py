@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.__main__ import GROUPS, HOME, arguments, main
+from bench.__main__ import GROUPS, HOME, TOTAL_SECONDS, arguments, main
 from bench.groups import Group
 from tests.bench.rows import group
+from tests.bench.stand_ins.late import NOTE, noted_in, runs
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 90
@@ -47,6 +49,9 @@ def test_the_real_command_measures_and_writes_a_report_and_a_chart(tmp_path: Pat
 def test_the_report_in_the_repository_is_of_a_whole_run() -> None:
     report = (HOME / "RESULTS.md").read_text(encoding="utf-8")
     assert "worth nothing" not in report
+    assert "Not measured" not in report
+    [minutes] = re.findall(r"([0-9.]+) minutes in all", report)
+    assert float(minutes) <= TOTAL_SECONDS / 60
     ET.fromstring((HOME / "chart.svg").read_bytes())  # noqa: S314
 
 
@@ -113,13 +118,15 @@ def test_interrupted_it_ends_what_runs_and_writes_nothing(tmp_path: Path) -> Non
     with subprocess.Popen(
         [sys.executable, "-c", program, str(into)],
         cwd=ROOT,
-        env={**os.environ, "BENCH_TEST_NOTE": str(noted)},
+        env={**os.environ, NOTE: str(noted)},
         stdout=subprocess.PIPE,
         text=True,
     ) as command:
         assert command.stdout is not None
         assert command.stdout.readline().startswith("== late: at most")
+        left = noted_in(noted)
         command.send_signal(signal.SIGINT)
         command.communicate(timeout=SECONDS)
         assert command.returncode == 130
+    assert not runs(left)
     assert not into.exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +13,7 @@ from bench.alone import as_text, in_one_line, read
 from bench.groups import measured, parts
 from bench.measuring import Goal, Limit, Round, Row
 from tests.bench.rows import group
-from tests.bench.stand_ins.late import NOTE
+from tests.bench.stand_ins.late import NOTE, noted_in, runs
 
 PLENTY = 60.0
 
@@ -56,8 +55,7 @@ async def test_a_group_that_is_late_is_ended_with_all_that_it_has_started(
     monkeypatch.setenv(NOTE, str(noted))
     outcome = await measured(group("late"), 5.0, tiny=True)
     assert outcome.why == "not done within 5 s"
-    left = int(noted.read_text(encoding="utf-8"))
-    assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
+    assert not runs(noted_in(noted))
 
 
 def test_of_several_faults_the_first_is_told() -> None:

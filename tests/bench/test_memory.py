@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bench.ground import Ground
-from bench.rows.memory import GOAL, rows
+from bench.rows.memory import GOAL, TooFewThreads, enough_to_compare, rows
 
 
 async def test_memory_is_taken_after_few_and_after_many_threads(tmp_path: Path) -> None:
@@ -19,3 +21,9 @@ async def test_memory_is_taken_after_few_and_after_many_threads(tmp_path: Path) 
     assert runtime.value > 10
     log = (tmp_path / "ours" / "bot.log").read_text(encoding="utf-8")
     assert log.count("turn ends: done") == 4
+
+
+def test_as_many_threads_as_before_are_no_comparison() -> None:
+    enough_to_compare(100, 200)
+    with pytest.raises(TooFewThreads, match="199 threads"):
+        enough_to_compare(100, 199)

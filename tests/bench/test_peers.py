@@ -101,9 +101,9 @@ async def test_a_missing_chat_sdk_is_named_with_the_way_to_install_it(
 async def test_first_text_and_turns_a_second_are_measured_against_both(tmp_path: Path) -> None:
     measured = await rows(Ground(folder=tmp_path, tiny=True))
     assert [(row.name, row.unit, row.goal) for row in measured] == [
-        ("first text, Chat SDK bot", "ms", Goal(most=1.0)),
-        ("first text, sample on Bolt", "ms", Goal(most=1.0)),
-        ("turns a second, Chat SDK bot", "turns/s", Goal(least=1.0)),
-        ("turns a second, sample on Bolt", "turns/s", Goal(least=1.0)),
+        ("First text, Chat SDK bot", "ms", Goal(most=1.0)),
+        ("First text, sample on Bolt", "ms", Goal(most=1.0)),
+        ("Turns a second, Chat SDK bot", "turns/s", Goal(least=1.0)),
+        ("Turns a second, sample on Bolt", "turns/s", Goal(least=1.0)),
     ]
     assert all(row.ours > 0 and row.theirs > 0 for row in measured)

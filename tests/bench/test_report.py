@@ -196,7 +196,7 @@ def test_every_ratio_is_on_the_scale_and_a_greater_one_is_never_to_the_left(
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        (0, "0.00"),
+        (0, "0"),
         (0.01234, "0.0123"),
         (0.5, "0.5"),
         (1.234, "1.23"),

@@ -8,7 +8,19 @@ import pytest
 
 from bench.ground import Ground
 from bench.model import long_text, steady_text
-from bench.rows.slack_calls import COARSE, LONG, STEADY, Way, behind, busiest, rows
+from bench.rows.slack_calls import (
+    COARSE,
+    CROWDS,
+    LONG,
+    STEADY,
+    Answered,
+    Busiest,
+    Way,
+    behind,
+    busiest,
+    row,
+    rows,
+)
 from bench.slack_side import Shown
 
 
@@ -67,13 +79,22 @@ def test_where_slack_counts_channels_apart_so_does_the_bench() -> None:
     assert busiest(calls).calls == 10
 
 
+@pytest.mark.parametrize(("latest", "met"), [(2.0, True), (2.1, False)])
+def test_one_change_that_is_too_far_behind_breaks_the_limit(latest: float, met: bool) -> None:
+    ten = next(crowd for crowd in CROWDS if crowd.threads == 10)
+    changes = [[0.1, *[1.0] * 98, latest], *[[0.1] * 100] * 9]
+    most = Busiest("chat.appendStream", 73, 100)
+    told = row(Answered(ten, most, {"chat.appendStream": 73}, 0, changes, [21.0] * 10))
+    assert told.met is met
+
+
 async def test_a_tiny_round_tells_of_every_number_of_threads(tmp_path: Path) -> None:
     found = await rows(Ground(folder=tmp_path, tiny=True))
-    assert [row.name for row in found] == [
+    assert [each.name for each in found] == [
         "Slack calls, 1 thread",
         "Slack calls, 3 threads at once",
     ]
-    for row in found:
-        assert [limit.value for limit in row.limits if limit.name == "429s"] == [0]
-        assert row.rounds[0].ours >= 1
-        assert "chat.startStream" in row.note
+    for each in found:
+        assert [limit.value for limit in each.limits if limit.name == "429s"] == [0]
+        assert each.rounds[0].ours >= 1
+        assert "chat.startStream" in each.note

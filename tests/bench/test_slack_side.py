@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.model import long_text, mark_of, steady_text
-from bench.programs import ProgramError, running_bot, running_model
+from bench.programs import ProgramError, bot_environment, running_bot, running_model
 from bench.slack_side import Shown, SlackSide, running_slack
+from bot.config import Settings, load_settings
 
 SHORT = 0.3
 
@@ -78,6 +79,16 @@ async def test_a_bot_that_cannot_start_is_said_with_its_own_words(tmp_path: Path
         with pytest.raises(ProgramError, match="MAX_TURNS"):
             async with bot:
                 pass
+
+
+async def test_settings_of_who_runs_the_bench_do_not_come_into_it(tmp_path: Path) -> None:
+    """Their bot may well be set up in the same folder."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("SLACK_MODE=http\nMAX_SESSIONS=1\n", encoding="utf-8")
+    theirs = {"MAX_TURNS": "1", "LOG_LEVEL": "DEBUG"}
+    async with running_slack(limits=True) as slack:
+        given = bot_environment(slack, "http://127.0.0.1:9/v1", tmp_path / "data")
+    assert load_settings({**theirs, **given}, dotenv) == Settings.from_env(given)
 
 
 def test_every_question_has_a_mark_of_its_own() -> None:

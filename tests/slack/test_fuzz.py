@@ -255,8 +255,8 @@ def test_whatever_a_button_carries_is_an_order_of_sound_parts_or_none(value: str
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(mutated(EVENTS))
 async def test_whatever_event_is_delivered_is_acknowledged_or_brought_again(payload: Any) -> None:
-    """Through Bolt and all listeners: never an exception, and only what could not be recorded is
-    asked for again, for nonsense would come for ever."""
+    """Never an exception, and only what could not be recorded is asked for again, for nonsense
+    would come for ever."""
     background, ears = Background(), Ears()
     answer = await intake_for(ears, background).deliver(payload)
     assert answer.status in ((200,) if payload.get("type") == "event_callback" else (200, 500))

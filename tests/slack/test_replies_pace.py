@@ -126,6 +126,24 @@ async def test_the_status_of_an_older_reply_does_not_undo_a_newer_one_s(bot: Rep
     assert await _statuses(bot) == ["processing", "active"]
 
 
+async def test_a_status_that_is_shown_again_is_taken_back_again(bot: Replying) -> None:
+    """Whatever the end of a stream had taken back before."""
+    turn = await bot.asked()
+    clock = QuickClock()
+    client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
+    showing = Statuses(Client(client, Calls(clock)), clock).show(turn.message.thread)
+
+    async def stands() -> bool:
+        return showing.stands
+
+    await eventually(stands, "work is shown")
+    showing.taken_back()
+    showing.renew()
+    await eventually(stands, "work is shown again")
+    await showing.end(8.0)
+    assert await _statuses(bot) == ["processing", "processing", "active"]
+
+
 async def test_words_are_said_again_before_slack_takes_them_away(bot: Replying) -> None:
     await bot.outside.control("app", {"agent_sessions": False})
     turn = await bot.asked()
