@@ -16,7 +16,7 @@ from typing import Final
 
 from bench.ground import Ground
 from bench.many_threads import SIZE, ManyThreads, make_threads
-from bench.measuring import Goal, Limit, Measure, Row, interleaved, p99
+from bench.measuring import Goal, Limit, Round, Row, p99
 from bot.clock import SystemClock
 from bot.orders.listing import PAGE_SIZE
 from bot.ports import Store
@@ -81,22 +81,30 @@ class _Compared:
         """One line: the median of so many questions of a round."""
         times = max(3, int(times * self.share))
         each: list[float] = []
-        await _asked(ask, self.many, times, [])()
-        await _asked(ask, self.few, times, [])()
-        measured_rounds = await interleaved(
-            self.rounds, _asked(ask, self.many, times, each), _asked(ask, self.few, times, [])
-        )
+        await self._round(ask, times, [])
+        measured_rounds = [await self._round(ask, times, each) for _ in range(self.rounds)]
         limit = Limit(name="p99", value=p99(each), most=ALLOWED_MS, unit="ms")
         return Row(
             name=f"{self.many.made.threads:,} mapped threads: {name}",
             measured=measured,
             against=against,
             unit="ms",
-            rounds=measured_rounds,
+            rounds=tuple(measured_rounds),
             goal=GOAL,
             limits=(limit,) if limited else (),
             note=note,
         )
+
+    async def _round(self, ask: Ask, times: int, each: list[float]) -> Round:
+        """The medians of both, asked one question each in turns: how soon a thread wakes up depends
+        on what the machine has just done, and differs more than the databases do. Notes how long
+        each of the many took."""
+        many, few = list[float](), list[float]()
+        for number in range(times):
+            for side in (self.many, self.few) if number % 2 else (self.few, self.many):
+                (many if side is self.many else few).append(await _seconds(ask, side))
+        each.extend(many)
+        return Round(median(many), median(few))
 
 
 async def rows(ground: Ground) -> list[Row]:
@@ -197,17 +205,6 @@ async def _preview(compared: _Compared, meant: int) -> Row:
             f"these took {every:.2f} s for {threads:,}, in small steps beside everything else."
         ),
     )
-
-
-def _asked(ask: Ask, side: _Side, times: int, each: list[float]) -> Measure:
-    """Asks so often in a round, and notes all times; their median, in milliseconds."""
-
-    async def measure() -> float:
-        taken = [await _seconds(ask, side) for _ in range(times)]
-        each.extend(taken)
-        return median(taken)
-
-    return measure
 
 
 async def _seconds(ask: Ask, side: _Side) -> float:

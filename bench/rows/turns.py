@@ -19,7 +19,7 @@ async def rows(ground: Ground) -> list[Row]:
     """Turns a second in 20 and in 100 threads."""
     few, many = ground.pick((20, 100), (2, 3))
     return [
-        await _row(ground, few, each=ground.pick(10, 1), rounds=ground.pick(5, 1)),
+        await _row(ground, few, each=ground.pick(8, 1), rounds=ground.pick(5, 1)),
         await _row(ground, many, each=ground.pick(2, 1), rounds=ground.pick(3, 1)),
     ]
 
