@@ -156,7 +156,7 @@ class Budget:
     def __init__(self, clock: Clock, times: int = 1) -> None:
         """`times` as much is taken as Slack says in public."""
         self._clock = clock
-        self._times = times
+        self._rules = {method: rule.times(times) for method, rule in RULES.items()}
         self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._waiting = 0
 
@@ -189,7 +189,7 @@ class Budget:
 
     def rule(self, method: str) -> Rule:
         """How many calls of a method are taken."""
-        return RULES[method].times(self._times)
+        return self._rules[method]
 
     def left(self, method: str) -> int:
         """How many calls of a method that can be left out there are tokens for."""

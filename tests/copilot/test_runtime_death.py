@@ -105,6 +105,15 @@ async def test_a_runtime_that_dies_idle_is_noticed_too(
     assert await answer_of(await own_agent.open("idle"), "back?") == "You said: back?"
 
 
+async def kill_unseen(options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill the runtime right after the watch has looked, which it does every 3 s from then on."""
+    monkeypatch.setattr(runtime, "LOOK_SECONDS", 3.0)
+    # The watch is asleep for its old time at most.
+    await asyncio.sleep(0.6)
+    [pid] = runtimes_of(options.data_dir)
+    os.kill(pid, signal.SIGKILL)
+
+
 async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
     own_agent: CopilotAgent,
     own_options: RuntimeOptions,
@@ -112,11 +121,7 @@ async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
 ) -> None:
     """A turn that begins between the two must not be given the dead session a second time."""
     live = await own_agent.open("early")
-    monkeypatch.setattr(runtime, "LOOK_SECONDS", 3.0)
-    # The watch is asleep for its old time at most; from then on it looks every 3 s.
-    await asyncio.sleep(0.6)
-    [pid] = runtimes_of(own_options.data_dir)
-    os.kill(pid, signal.SIGKILL)
+    await kill_unseen(own_options, monkeypatch)
     with pytest.raises(AgentError) as caught:
         async with asyncio.timeout(2):
             await answer_of(live, "anybody there?")
@@ -133,11 +138,7 @@ async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_ha
 ) -> None:
     """The SDK then refuses in words of its own: whoever asks twice must not hear them twice."""
     live = await own_agent.open("early")
-    monkeypatch.setattr(runtime, "LOOK_SECONDS", 3.0)
-    # The watch is asleep for its old time at most; from then on it looks every 3 s.
-    await asyncio.sleep(0.6)
-    [pid] = runtimes_of(own_options.data_dir)
-    os.kill(pid, signal.SIGKILL)
+    await kill_unseen(own_options, monkeypatch)
     running = own_agent._runtime  # noqa: SLF001 # nobody is told that its connection has ended
     assert running is not None
     await until(lambda: is_cut_off(running.client), within=2)
