@@ -153,13 +153,20 @@ SETTINGS: tuple[Setting, ...] = (
         default="50",
     ),
     Setting(
+        name="RUNTIMES",
+        meaning="How many Copilot runtimes share them, about 250 MB each; a second pays from some "
+        "ten live sessions on.",
+        default="1",
+    ),
+    Setting(
         name="POOL_SECONDS",
         meaning="How long a turn waits for such a place before it is told that all are taken.",
         default="30",
     ),
     Setting(
         name="RUNTIME_MEMORY_MB",
-        meaning="The runtime is started anew when it takes more and nothing runs; `0` for never.",
+        meaning="The runtimes are started anew when they take more and nothing runs; "
+        "`0` for never.",
         default="1500",
     ),
     Setting(

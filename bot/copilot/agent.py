@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self
@@ -16,6 +17,7 @@ from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
 from bot.copilot.opening import open_session, sign_in_fault
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
+from bot.copilot.runtimes import Runtimes
 from bot.copilot.session import LiveSession
 from bot.errors import AgentError, AgentFault
 from bot.ports import Setup
@@ -40,19 +42,18 @@ _NOTHING_TO_FORK = re.compile(r"Cannot fork session|Event .* not found in sessio
 
 
 class CopilotAgent:
-    """Opens sessions, and keeps one runtime running behind them. An async context manager."""
+    """Opens sessions in the runtimes that it keeps running. An async context manager."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
-        self._runtime: Runtime | None = None
+        self._runtimes = Runtimes(options)
         self._model = ""
         self._models: tuple[str, ...] = ()
         self._models_until = 0.0
         self._live: WeakValueDictionary[str, LiveSession] = WeakValueDictionary()
-        self._one_start = asyncio.Lock()
+        self._opening = Counter[Runtime]()
+        """How many sessions are being opened in each runtime."""
         self._beginning: asyncio.Task[Runtime] | None = None
-        self._started = False
-        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,15 +64,11 @@ class CopilotAgent:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> Literal[False]:
-        self._closed = True
         if self._beginning is not None:
             # What has begun and is not waited for any more is not waited for here, either.
             self._beginning.cancel()
             await asyncio.gather(self._beginning, return_exceptions=True)
-        async with self._one_start:
-            if self._runtime is not None:
-                await self._runtime.stop()
-                self._runtime = None
+        await self._runtimes.close()
         return False
 
     def begin(self) -> None:
@@ -89,9 +86,7 @@ class CopilotAgent:
             raise AgentError(AgentFault.RUNTIME, f"{session_id!r} is no session id")
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                runtime = await self._ready()
-                await self._let_go_of(session_id)
-                live = await open_session(runtime, self._options, session_id, setup, self._model)
+                live = await self._opened(session_id, setup)
         except TimeoutError as error:
             raise AgentError(
                 AgentFault.RUNTIME, f"session {session_id} did not open within {OPEN_SECONDS:g} s"
@@ -99,13 +94,36 @@ class CopilotAgent:
         self._live[session_id] = live
         return live
 
+    async def _opened(self, session_id: str, setup: Setup) -> LiveSession:
+        await self._learn_model()
+        await self._let_go_of(session_id)
+        runtime = self._still_with(session_id)
+        if runtime is None:
+            runtime = await self._runtimes.least_loaded(self._model, self._load)
+        self._opening[runtime] += 1
+        try:
+            return await open_session(runtime, self._options, session_id, setup, self._model)
+        finally:
+            self._opening[runtime] -= 1
+            self._opening += Counter()  # forgets those in which nothing is being opened
+
+    def _still_with(self, session_id: str) -> Runtime | None:
+        """The runtime that did not let go of the session in good order: nobody else may have it."""
+        return next((each for each in self._runtimes.up if session_id in each.holds), None)
+
+    def _load(self, runtime: Runtime) -> int:
+        """How many sessions a runtime has."""
+        live = sum(each.alive and each.runtime is runtime for each in self._live.values())
+        return self._opening[runtime] + live
+
     async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
         """`bot.ports.Agent.fork`."""
         live = self._live.get(session_id)
         if live is not None and live.blank:
             # The runtime would copy it while it is live, and not afterwards.
             raise AgentError(AgentFault.NO_SESSION, f"nothing was asked in {session_id} yet")
-        runtime = await self._ready()
+        # Its own runtime may know more than is on disk.
+        runtime = live.runtime if live is not None and live.alive else await self._ready()
         request = SessionsForkRequest(
             session_id=session_id, name=title or None, to_event_id=before or None
         )
@@ -158,25 +176,19 @@ class CopilotAgent:
 
     async def memory(self) -> int:
         """`bot.ports.Agent.memory`."""
-        runtime = self._runtime
-        if runtime is None or runtime.gone:
-            return 0
-        return await asyncio.to_thread(runtime.memory)
+        taken = [await asyncio.to_thread(runtime.memory) for runtime in self._runtimes.up]
+        return sum(taken)
 
     async def restart(self) -> None:
         """`bot.ports.Agent.restart`."""
-        async with self._one_start:
-            old, self._runtime = self._runtime, None
-            if old is not None:
-                # Shielded: half a stop would leave a runtime behind.
-                await asyncio.shield(old.stop())
-        await self._ready()
+        await self._learn_model()
+        await self._runtimes.restart(self._model)
 
     async def _list_models(self) -> Sequence[str]:
         """What the model server offers or, with GitHub's models, the plan."""
         if self._options.base_url:
             return await list_models(self._options)
-        runtime = await self._running()
+        runtime = await self._runtimes.some(self._model)
         try:
             listed = await runtime.call("list of models", runtime.client.list_models())
         except AgentError as error:
@@ -184,30 +196,15 @@ class CopilotAgent:
         return [model.id for model in listed]
 
     async def _ready(self) -> Runtime:
-        """The runtime, running, and the model known if it can be. Raises `AgentError`."""
+        """A runtime that runs, and the model known if it can be. Raises `AgentError`."""
         await self._learn_model()
-        return await self._running()
+        return await self._runtimes.some(self._model)
 
     async def _learn_model(self) -> None:
         """Ask for the model's name until there is one: its server may come up after the bot.
         Outside the lock, so that a server that hangs holds up nobody for longer than 5 s."""
         if self._model in ("", FALLBACK_MODEL):
             self._model = await choose_model(self._options)
-
-    async def _running(self) -> Runtime:
-        """The runtime, started anew when it has gone; one start at a time."""
-        async with self._one_start:
-            if self._closed:
-                raise AgentError(AgentFault.RUNTIME, "the agent is closed")
-            if self._runtime is not None and self._runtime.gone:
-                gone, self._runtime = self._runtime, None
-                await gone.clear_away()
-            if self._runtime is None:
-                self._runtime = await Runtime.start(self._options, self._model)
-                if self._started:
-                    self._options.watch.runtime_restarted()
-                self._started = True
-            return self._runtime
 
     async def _let_go_of(self, session_id: str) -> None:
         """Close the session if it was opened before: its events go to the newest handle only, and

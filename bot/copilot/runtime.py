@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -48,23 +49,26 @@ PING_EVERY = 10
 """Looks between two pings, which find a process that is there but frozen."""
 PING_SECONDS = 10.0
 
-ONE_AT_A_TIME = "runtime.lock"
-"""Held by the runtime that works on a data folder, for as long as it lives. Where a bot was killed,
-its runtime writes into the histories for another 30 to 80 ms (measured, idle machine): the next
-one must not read them before."""
+LOCK = "runtime-{number}.lock"
+"""Held by a runtime for as long as it lives. Where a bot was killed, its runtimes write into the
+histories for another 30 to 80 ms (measured, idle machine): the next bot's must not read them
+before."""
 _LAUNCH = """
 import fcntl, os, sys, time
 os.setsid()
-lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
-os.set_inheritable(lock, True)
-until = time.monotonic() + float(sys.argv[2])
-while time.monotonic() < until:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        break
-    except OSError:
-        time.sleep(0.01)
-os.execv(sys.argv[3], sys.argv[3:])
+own, seconds, count, *rest = sys.argv[1:]
+others, runtime = rest[:int(count)], rest[int(count):]
+until = time.monotonic() + float(seconds)
+locks = [os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in (own, *others)]
+for lock in locks:
+    while time.monotonic() < until:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            time.sleep(0.01)
+os.set_inheritable(locks[0], True)
+os.execv(runtime[0], runtime)
 """
 """What becomes the runtime. In a session of its own it does not get the terminal's Ctrl-C: running
 turns may finish."""
@@ -81,6 +85,8 @@ class Runtime:
 
     def __init__(self, client: CopilotClient, process: Process, options: RuntimeOptions) -> None:
         self.client = client
+        self.holds: set[str] = set()
+        """The sessions that it was asked to let go of, and has not said yet that it did."""
         self.gone = False
         """Whether the process has ended or was given up."""
         self._options = options
@@ -89,15 +95,20 @@ class Runtime:
         self._watch = asyncio.create_task(self._watch_process())
 
     @classmethod
-    async def start(cls, options: RuntimeOptions, model: str) -> Runtime:
-        """Start the process and wait until it answers. Raises `AgentError`; bounded to 40 s and
-        8 s for clearing away what did not start."""
+    async def start(
+        cls, options: RuntimeOptions, model: str, *, number: int = 1, first: bool = True
+    ) -> Runtime:
+        """Start the process and wait until it answers; `number` tells apart those that run at the
+        same time, and `first` says that none of this bot ran before. Raises `AgentError`; bounded
+        to 40 s and 8 s for clearing away what did not start."""
         binary = await asyncio.to_thread(find_runtime, options.cli_path)
         folders = await asyncio.to_thread(make_folders, options.data_dir)
         # The SDK logs a traceback for every refused call; what matters is logged by us.
         logging.getLogger("copilot").setLevel(logging.CRITICAL)
         leave_out_late_answers(asyncio.get_running_loop())
-        client = _client(options, folders, model, str(binary))
+        command = _command(folders, str(binary), number, first=first)
+        client = _client(options, folders, model, command)
+        began = time.monotonic()
         try:
             async with asyncio.timeout(START_SECONDS):
                 await client.start()
@@ -113,7 +124,9 @@ class Runtime:
         process = process_of(client)
         if process is None:
             raise AgentError(AgentFault.RUNTIME, "the Copilot runtime has no process")
-        log.info("the Copilot runtime runs")
+        if first and time.monotonic() - began >= LAST_ONE_SECONDS:
+            log.warning("the last bot's Copilot runtime has not ended: both use %s", folders.state)
+        log.info("Copilot runtime %d runs", number)
         return cls(client, process, options)
 
     def when_gone(self, listener: Callable[[str], None]) -> Callable[[], None]:
@@ -167,7 +180,9 @@ class Runtime:
 
     async def detach(self, session: CopilotSession, seconds: float) -> None:
         """Let go of a session; a running answer ends with it. Raises `AgentError`."""
+        self.holds.add(session.session_id)
         await self.call("detach", session.disconnect(), seconds)
+        self.holds.discard(session.session_id)
         forget(self.client, session)
 
     async def stop(self) -> None:
@@ -225,17 +240,24 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def _client(options: RuntimeOptions, folders: Folders, model: str, binary: str) -> CopilotClient:
+def _command(folders: Folders, binary: str, number: int, *, first: bool) -> list[str]:
+    """What is run: the runtime, once those before it have ended. The first one of a bot waits for
+    all of the last bot; the others, which are beside runtimes of their own bot, for their like."""
     if sys.platform == "win32":
-        connection = RuntimeConnection.for_stdio(path=binary)
-    else:
-        lock = folders.state.with_name(ONE_AT_A_TIME)
-        connection = RuntimeConnection.for_stdio(
-            path=sys.executable,
-            args=["-I", "-S", "-c", _LAUNCH, str(lock), str(LAST_ONE_SECONDS), binary],
-        )
+        return [binary]
+    root = folders.state.parent
+    own = root / LOCK.format(number=number)
+    others = set(root.glob("runtime*.lock")) - {own} if first and number == 1 else set()
+    waits = [str(own), str(LAST_ONE_SECONDS), str(len(others)), *map(str, sorted(others))]
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, *waits, binary]
+
+
+def _client(
+    options: RuntimeOptions, folders: Folders, model: str, command: list[str]
+) -> CopilotClient:
+    program, *arguments = command
     return CopilotClient(
-        connection=connection,
+        connection=RuntimeConnection.for_stdio(path=program, args=arguments),
         base_directory=str(folders.state),
         working_directory=str(folders.work),
         # Nothing of a developer's machine: no tools, skills, plugins, git or telemetry by default.

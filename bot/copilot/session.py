@@ -74,6 +74,11 @@ class LiveSession:
         return self._session.session_id
 
     @property
+    def runtime(self) -> Runtime:
+        """The one that has it."""
+        return self._runtime
+
+    @property
     def alive(self) -> bool:
         return self._open and not self._runtime.gone
 
