@@ -50,6 +50,8 @@ def run() -> int:
         from bot.serving import serve
 
         run_loop(serve(settings))
+    except KeyboardInterrupt:  # from there on `serve` sees to it
+        print("threadpilot stops: it was asked to before it had begun.", file=sys.stderr)
     except SettingsError as error:
         print("threadpilot cannot start, because of its settings:", file=sys.stderr)
         for fault in error.faults:

@@ -228,6 +228,9 @@ def _show(world: _World, inbox: Inbox, gateway: SlackGateway) -> None:
         await world.store.check()
         return gateway.hearing
 
+    async def memory() -> int:
+        return sum(await world.agent.memory())
+
     world.watching.show(
         Sights(
             running=lambda: inbox.busy,
@@ -235,7 +238,7 @@ def _show(world: _World, inbox: Inbox, gateway: SlackGateway) -> None:
             places=world.settings.max_sessions,
             live=lambda: world.sessions.live,
             paused=lambda: inbox.paused,
-            memory=world.agent.memory,
+            memory=memory,
             hearing=lambda: gateway.hearing,
         ),
         ready,

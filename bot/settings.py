@@ -154,9 +154,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="RUNTIMES",
-        meaning="How many Copilot runtimes share them, about 250 MB each; a second pays from some "
-        "ten live sessions on.",
-        default="1",
+        meaning="How many Copilot runtimes share them, about 250 MB each; the next one starts when "
+        "each has four.",
+        default="2",
     ),
     Setting(
         name="POOL_SECONDS",
@@ -165,7 +165,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="RUNTIME_MEMORY_MB",
-        meaning="The runtimes are started anew when they take more and nothing runs; "
+        meaning="The runtimes are started anew when one takes more and nothing runs; "
         "`0` for never.",
         default="1500",
     ),

@@ -1,7 +1,8 @@
 """Whether a million threads on record are as quick to work with as a thousand: finding one, turning
 the pages of its sessions, and seeing what a cleanup would delete.
 
-Both databases are asked through the bot's own store, in turns and warm, from this process.
+Both databases are asked through the bot's own store, in turns and warm, from this process, and
+their threads have the same processor.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from time import perf_counter
 from typing import Final
 
 from bench.ground import Ground
+from bench.machine import threads_apart
 from bench.many_threads import SIZE, ManyThreads, make_threads
 from bench.measuring import Goal, Limit, Round, Row, p99
 from bot.clock import SystemClock
@@ -97,8 +99,7 @@ class _Compared:
 
     async def _round(self, ask: Ask, times: int, each: list[float]) -> Round:
         """The medians of both, asked one question each in turns: how soon a thread wakes up depends
-        on what the machine has just done, and differs more than the databases do. Notes how long
-        each of the many took."""
+        on what the machine has just done. Notes how long each of the many took."""
         many, few = list[float](), list[float]()
         for number in range(times):
             for side in (self.many, self.few) if number % 2 else (self.few, self.many):
@@ -120,17 +121,22 @@ async def rows(ground: Ground) -> list[Row]:
         open_store(many.folder, clock=clock, per_user=1) as of_many,
         open_store(few.folder, clock=clock, per_user=1) as of_few,
     ):
-        compared = _Compared(
-            many=_Side(many, of_many),
-            few=_Side(few, of_few),
-            rounds=ground.pick(ROUNDS, 2),
-            share=ground.pick(1.0, 0.01),
-        )
-        return [
-            *await _look_ups(compared, took),
-            *await _pages(compared, ground.pick(PAGE, 20)),
-            await _preview(compared, ground.pick(MEANT, 50)),
-        ]
+        with threads_apart():
+            return await _all(ground, _Side(many, of_many), _Side(few, of_few), took)
+
+
+async def _all(ground: Ground, many: _Side, few: _Side, took: float) -> list[Row]:
+    compared = _Compared(
+        many=many,
+        few=few,
+        rounds=ground.pick(ROUNDS, 2),
+        share=ground.pick(1.0, 0.01),
+    )
+    return [
+        *await _look_ups(compared, took),
+        *await _pages(compared, ground.pick(PAGE, 20)),
+        await _preview(compared, ground.pick(MEANT, 50)),
+    ]
 
 
 async def _look_ups(compared: _Compared, took: float) -> list[Row]:

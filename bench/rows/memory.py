@@ -35,7 +35,7 @@ AT_ONCE: Final = 8
 LIVE: Final = 20
 """MAX_SESSIONS."""
 RUNTIME_TIMES: Final = 1.5
-"""So many times what it took after few threads the runtime may take at most."""
+"""So many times what they took after few threads the runtimes may take at most."""
 
 
 class TooFewThreads(Exception):
@@ -79,14 +79,14 @@ async def _row(folder: Path, few: int, many: int, seconds: float) -> Row:
         goal=GOAL,
         limits=(
             Limit(
-                name="the runtime",
+                name="the runtimes",
                 value=after.runtime,
                 most=RUNTIME_TIMES * before.runtime,
                 unit="MB",
             ),
         ),
-        note=f"Resident memory. {LIVE} sessions stay live; the runtime, which has them, may take "
-        f"{RUNTIME_TIMES:g} times what it took after {few:,} threads at most. As many threads as "
+        note=f"Resident memory. {LIVE} sessions stay live; the runtimes, which have them, may take "
+        f"{RUNTIME_TIMES:g} times what they took after {few:,} threads at most. As many threads as "
         f"fit into {SECONDS:.0f} s; `make bench-memory` goes on to {MANY:,}.",
     )
 

@@ -52,8 +52,9 @@ async def _row(ground: Ground, threads: int, *, each: int, rounds: int) -> Row:
         unit="turns/s",
         rounds=measured,
         goal=Goal(least=0.85),
-        note="Every session is live, and all threads' turns run at once (MAX_TURNS). Slack and the "
-        "people run on the same processors.",
+        note="Every session is live, and all threads' turns run at once (MAX_TURNS). The bot "
+        "shares its sessions between two runtimes, as it does unless told otherwise (RUNTIMES); "
+        "the SDK has one. Slack and the people run on the same processors.",
     )
 
 

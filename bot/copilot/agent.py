@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self
@@ -20,6 +19,7 @@ from bot.copilot.runtime import Runtime
 from bot.copilot.runtimes import Runtimes
 from bot.copilot.session import LiveSession
 from bot.errors import AgentError, AgentFault
+from bot.locks import folder_of_sessions
 from bot.ports import Setup
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,6 @@ class CopilotAgent:
         self._models: tuple[str, ...] = ()
         self._models_until = 0.0
         self._live: WeakValueDictionary[str, LiveSession] = WeakValueDictionary()
-        self._opening = Counter[Runtime]()
-        """How many sessions are being opened in each runtime."""
         self._beginning: asyncio.Task[Runtime] | None = None
 
     async def __aenter__(self) -> Self:
@@ -97,24 +95,10 @@ class CopilotAgent:
     async def _opened(self, session_id: str, setup: Setup) -> LiveSession:
         await self._learn_model()
         await self._let_go_of(session_id)
-        runtime = self._still_with(session_id)
+        runtime = self._runtimes.holder(session_id)
         if runtime is None:
-            runtime = await self._runtimes.least_loaded(self._model, self._load)
-        self._opening[runtime] += 1
-        try:
-            return await open_session(runtime, self._options, session_id, setup, self._model)
-        finally:
-            self._opening[runtime] -= 1
-            self._opening += Counter()  # forgets those in which nothing is being opened
-
-    def _still_with(self, session_id: str) -> Runtime | None:
-        """The runtime that did not let go of the session in good order: nobody else may have it."""
-        return next((each for each in self._runtimes.up if session_id in each.holds), None)
-
-    def _load(self, runtime: Runtime) -> int:
-        """How many sessions a runtime has."""
-        live = sum(each.alive and each.runtime is runtime for each in self._live.values())
-        return self._opening[runtime] + live
+            runtime = await self._runtimes.least_loaded(self._model)
+        return await open_session(runtime, self._options, session_id, setup, self._model)
 
     async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
         """`bot.ports.Agent.fork`."""
@@ -123,7 +107,7 @@ class CopilotAgent:
             # The runtime would copy it while it is live, and not afterwards.
             raise AgentError(AgentFault.NO_SESSION, f"nothing was asked in {session_id} yet")
         # Its own runtime may know more than is on disk.
-        runtime = live.runtime if live is not None and live.alive else await self._ready()
+        runtime = self._runtimes.holder(session_id) or await self._ready()
         request = SessionsForkRequest(
             session_id=session_id, name=title or None, to_event_id=before or None
         )
@@ -140,15 +124,34 @@ class CopilotAgent:
         """`bot.ports.Agent.delete`."""
         freed = dict.fromkeys(session_ids, 0)
         stored = [session_id for session_id in freed if _SESSION_ID.fullmatch(session_id)]
-        runtime = await self._ready()
+        ready = await self._ready()
         for start in range(0, len(stored), DELETED_AT_ONCE):
             some = stored[start : start + DELETED_AT_ONCE]
             # The runtime deletes open ones as well, and their handles would wait in vain.
             await asyncio.gather(*map(self._let_go_of, some))
-            request = SessionsBulkDeleteRequest(session_ids=some)
-            deleted = await runtime.call("delete", runtime.client.rpc.sessions.bulk_delete(request))
-            freed.update(deleted.freed_bytes)
+            held = {each: self._runtimes.holder(each) or ready for each in some}
+            for runtime in set(held.values()):
+                theirs = [each for each in some if held[each] is runtime]
+                freed.update(await self._delete_in(runtime, theirs))
         return freed
+
+    async def _delete_in(self, runtime: Runtime, session_ids: list[str]) -> Mapping[str, int]:
+        """Delete sessions that no other runtime has."""
+        request = SessionsBulkDeleteRequest(session_ids=session_ids)
+        deleted = await runtime.call("delete", runtime.client.rpc.sessions.bulk_delete(request))
+        freed = {session_id: deleted.freed_bytes.get(session_id, 0) for session_id in session_ids}
+        nothing = [session_id for session_id in session_ids if not freed[session_id]]
+        left = await asyncio.to_thread(self._still_there, nothing)
+        runtime.holds.difference_update(set(session_ids).difference(left))
+        if left:
+            # Another process has them, which is no error to the runtime.
+            detail = f"{len(left)} sessions could not be deleted, such as {left[0]}"
+            raise AgentError(AgentFault.RUNTIME, detail)
+        return freed
+
+    def _still_there(self, session_ids: list[str]) -> list[str]:
+        folder = folder_of_sessions(self._options.data_dir)
+        return [session_id for session_id in session_ids if (folder / session_id).exists()]
 
     async def stored(self) -> Mapping[str, int]:
         """`bot.ports.Agent.stored`."""
@@ -174,10 +177,9 @@ class CopilotAgent:
         self._models_until = clock.monotonic() + MODELS_REMEMBERED_SECONDS
         return self._models
 
-    async def memory(self) -> int:
+    async def memory(self) -> Sequence[int]:
         """`bot.ports.Agent.memory`."""
-        taken = [await asyncio.to_thread(runtime.memory) for runtime in self._runtimes.up]
-        return sum(taken)
+        return [await asyncio.to_thread(runtime.memory) for runtime in self._runtimes.up]
 
     async def restart(self) -> None:
         """`bot.ports.Agent.restart`."""

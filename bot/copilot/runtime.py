@@ -86,7 +86,8 @@ class Runtime:
     def __init__(self, client: CopilotClient, process: Process, options: RuntimeOptions) -> None:
         self.client = client
         self.holds: set[str] = set()
-        """The sessions that it was asked to let go of, and has not said yet that it did."""
+        """The sessions that it has, or may have: it was asked to open them and has not said that it
+        did not, nor that it has let go of them."""
         self.gone = False
         """Whether the process has ended or was given up."""
         self._options = options
@@ -124,8 +125,9 @@ class Runtime:
         process = process_of(client)
         if process is None:
             raise AgentError(AgentFault.RUNTIME, "the Copilot runtime has no process")
-        if first and time.monotonic() - began >= LAST_ONE_SECONDS:
-            log.warning("the last bot's Copilot runtime has not ended: both use %s", folders.state)
+        took = time.monotonic() - began
+        if took >= LAST_ONE_SECONDS:
+            log.warning("runtime %d took %.0f s to start: does an old one still run?", number, took)
         log.info("Copilot runtime %d runs", number)
         return cls(client, process, options)
 
@@ -180,7 +182,6 @@ class Runtime:
 
     async def detach(self, session: CopilotSession, seconds: float) -> None:
         """Let go of a session; a running answer ends with it. Raises `AgentError`."""
-        self.holds.add(session.session_id)
         await self.call("detach", session.disconnect(), seconds)
         self.holds.discard(session.session_id)
         forget(self.client, session)

@@ -134,10 +134,11 @@ class Agent(Protocol):
         minute. Raises `AgentError`; bounded to 5 s."""
         ...
 
-    async def memory(self) -> int:
-        """How much memory the runtime's process takes, in bytes; 0 while it does not run."""
+    async def memory(self) -> Sequence[int]:
+        """How much memory each of its processes takes, in bytes; none while none runs."""
         ...
 
     async def restart(self) -> None:
-        """End the runtime and start it anew; for when no session is held. Raises `AgentError`."""
+        """End all of its processes and start anew; for when no session is held. Raises
+        `AgentError`."""
         ...

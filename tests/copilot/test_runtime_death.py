@@ -19,6 +19,7 @@ import pytest_asyncio
 from bot.copilot import runtime, session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
+from bot.copilot.runtime import LOCK
 from bot.copilot.sdk import is_cut_off
 from bot.errors import AgentError, AgentFault
 from tests.copilot.asking import (
@@ -38,9 +39,12 @@ from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 
 async def main():
-    options = RuntimeOptions(data_dir=Path(sys.argv[1]), base_url=sys.argv[2])
+    runtimes = int(sys.argv[3])
+    options = RuntimeOptions(data_dir=Path(sys.argv[1]), base_url=sys.argv[2], runtimes=runtimes)
     async with CopilotAgent(options) as agent:
-        await agent.open("orphan")
+        live = [await agent.open("orphan")]
+        while len(agent._runtimes.up) < runtimes:
+            live.append(await agent.open(f"more-{len(live)}"))
         print("open", flush=True)
         await asyncio.sleep(100)
 
@@ -274,19 +278,25 @@ async def test_leaving_the_agent_ends_the_runtime(
 
 
 async def start_a_bot(options: RuntimeOptions) -> asyncio.subprocess.Process:
-    """A process of its own that has a session open."""
+    """A process of its own that has a session open, and all the runtimes that it may have."""
     bot = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         _OPEN_AND_WAIT,
         str(options.data_dir),
         options.base_url,
+        str(options.runtimes),
         stdout=asyncio.subprocess.PIPE,
     )
     assert bot.stdout is not None
     async with asyncio.timeout(30):
         assert await bot.stdout.readline() == b"open\n"
     return bot
+
+
+def files_of(pid: int) -> set[str]:
+    """The names of the files that a process has open."""
+    return {each.readlink().name for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 async def test_a_bot_that_is_killed_leaves_no_runtime_behind(
@@ -309,6 +319,28 @@ async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
     os.kill(last, signal.SIGSTOP)
     bot.kill()
     await bot.wait()
+    async with CopilotAgent(own_options) as agent:
+        opening = asyncio.create_task(agent.open("orphan"))
+        done, _ = await asyncio.wait({opening}, timeout=2)
+        assert not done
+        assert runs(last)
+        os.kill(last, signal.SIGCONT)
+        assert await answer_of(await opening, "back?") == "You said: back?"
+        assert not runs(last)
+
+
+async def test_the_next_runtime_waits_for_every_one_of_the_last_bot(
+    own_options: RuntimeOptions,
+) -> None:
+    """The second of two is slow to end here."""
+    bot = await start_a_bot(replace(own_options, runtimes=2))
+    both = runtimes_of(own_options.data_dir, parent=bot.pid)
+    [last] = [pid for pid in both if LOCK.format(number=2) in files_of(pid)]
+    [other] = {*both} - {last}
+    os.kill(last, signal.SIGSTOP)
+    bot.kill()
+    await bot.wait()
+    await until(lambda: not runs(other))
     async with CopilotAgent(own_options) as agent:
         opening = asyncio.create_task(agent.open("orphan"))
         done, _ = await asyncio.wait({opening}, timeout=2)

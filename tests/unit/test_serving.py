@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+from pathlib import Path
 
 _SERVE = """
 import asyncio, gc, os, signal, types
@@ -33,3 +36,30 @@ async def test_garbage_is_collected_once_it_is_up() -> None:
     )
     said, _ = await asyncio.wait_for(process.communicate(), 30)
     assert (said, process.returncode) == (b"True\n", 0)
+
+
+async def test_ctrl_c_while_it_is_still_being_imported_ends_it_in_good_order(
+    tmp_path: Path,
+) -> None:
+    settings = {
+        "SLACK_BOT_TOKEN": "xoxb-sandbox",
+        "SLACK_APP_TOKEN": "xapp-sandbox",
+        "SLACK_API_URL": "http://127.0.0.1:9/api/",
+        "MODEL_BASE_URL": "http://127.0.0.1:9/v1",
+        "DATA_DIR": str(tmp_path),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "run"),
+        env={**os.environ, **settings, "PYTHONPROFILEIMPORTTIME": "1"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        while b"copilot._" not in await process.stderr.readline():
+            assert process.returncode is None
+        process.send_signal(signal.SIGINT)
+        said = await process.stderr.read()
+        await process.wait()
+    assert b"Traceback" not in said
+    assert b"threadpilot stops: it was asked to before it had begun." in said
+    assert process.returncode == 0
