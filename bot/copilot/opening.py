@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable
 from pathlib import Path
@@ -17,12 +18,16 @@ from bot.copilot.sdk import is_refusal
 from bot.copilot.session import DETACH_SECONDS, LiveSession
 from bot.copilot.switching import settle_model
 from bot.errors import AgentError, AgentFault
+from bot.locks import folder_of_sessions
 from bot.ports import Setup, Step
 
 log = logging.getLogger(__name__)
 
 _NO_SUCH_SESSION = "Session not found"
 """All errors have one code (-32603); only these words tell that there is no such session."""
+_AGAIN_AFTER = (0.1, 0.3, 1.0, 2.0)
+"""Seconds between tries to open a session that is on disk, and of which the runtime says that there
+is none."""
 _NOT_SIGNED_IN = ("Authentication failed", "Not authenticated")
 """With GitHub's models, opening a session, or listing the models, signs in first."""
 _NO_NETWORK = "network fetch failed"
@@ -47,15 +52,44 @@ async def open_session(
     """Resume the session or, only when the runtime says that there is none, create it; and make
     sure of its model. Raises `AgentError`."""
     given = _given(options, setup, setup.model or default_model)
-    session, new = await _resume_or_create(runtime, options, session_id, given)
-    try:
-        await settle_model(runtime, session, given.get("model", ""), setup.effort)
-    except BaseException:
-        await _let_go(runtime, session)
-        raise
+    for pause in _AGAIN_AFTER:
+        try:
+            session, new = await _open_once(runtime, options, session_id, given, setup.effort)
+            break
+        except AgentError as error:
+            if not (_says_there_is_none(error) and await _is_kept(options, session_id)):
+                raise
+            log.info("session %s is still being let go of: it is opened again", session_id)
+        await asyncio.sleep(pause)
+    else:
+        session, new = await _open_once(runtime, options, session_id, given, setup.effort)
     return LiveSession(
         session, runtime, options, setup=setup, default_model=default_model, blank=new
     )
+
+
+async def _open_once(
+    runtime: Runtime, options: RuntimeOptions, session_id: str, given: _Given, effort: str
+) -> tuple[CopilotSession, bool]:
+    """The session with its model, and whether it is new."""
+    session, new = await _resume_or_create(runtime, options, session_id, given)
+    try:
+        await settle_model(runtime, session, given.get("model", ""), effort)
+    except BaseException:
+        await _let_go(runtime, session)
+        raise
+    return session, new
+
+
+def _says_there_is_none(error: AgentError) -> bool:
+    return _NO_SUCH_SESSION in str(error.__cause__)
+
+
+async def _is_kept(options: RuntimeOptions, session_id: str) -> bool:
+    """Whether there is a history of the session, whatever the runtime says: while it lets go of one
+    late, it says for a moment that there is none (measured: 3 of 14 times)."""
+    history = folder_of_sessions(options.data_dir) / session_id / "events.jsonl"
+    return await asyncio.to_thread(history.exists)
 
 
 def sign_in_fault(error: AgentError) -> AgentError:
@@ -81,7 +115,7 @@ async def _resume_or_create(
         told = sign_in_fault(error)
         if told is not error:
             raise told from error
-        if _NO_SUCH_SESSION not in str(error.__cause__):
+        if not _says_there_is_none(error) or await _is_kept(options, session_id):
             raise
         log.info("session %s is new", session_id)
         creating = client.create_session(session_id=session_id, **given)

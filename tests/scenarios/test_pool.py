@@ -180,7 +180,7 @@ async def test_the_runtime_is_renewed_when_what_runs_has_ended_and_others_wait_f
     clock.forward(RENEW_EVERY)
 
     async def begun() -> bool:
-        return "it is to be started anew" in caplog.text
+        return "they are to be started anew" in caplog.text
 
     await slack.wait_for(begun, why="the runtime is to be started anew")
     await slack.say("carol", GENERAL, "hers again", thread_ts=other)
