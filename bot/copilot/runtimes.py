@@ -73,7 +73,7 @@ class Place:
 
     async def stop(self, *, for_good: bool) -> None:
         """End the runtime, if it runs. Raises nothing."""
-        self._closed = for_good
+        self._closed = self._closed or for_good
         async with self._one_start:
             runtime, self._runtime = self._runtime, None
             if runtime is not None:
