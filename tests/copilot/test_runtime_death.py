@@ -299,6 +299,18 @@ def files_of(pid: int) -> set[str]:
     return {each.readlink().name for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
+async def the_next_bot_waits_for(last: int, options: RuntimeOptions) -> None:
+    """Make sure that a session is opened only once a frozen runtime, woken here, has ended."""
+    async with CopilotAgent(options) as agent:
+        opening = asyncio.create_task(agent.open("orphan"))
+        done, _ = await asyncio.wait({opening}, timeout=2)
+        assert not done
+        assert runs(last)
+        os.kill(last, signal.SIGCONT)
+        assert await answer_of(await opening, "back?") == "You said: back?"
+        assert not runs(last)
+
+
 async def test_a_bot_that_is_killed_leaves_no_runtime_behind(
     own_options: RuntimeOptions,
 ) -> None:
@@ -319,14 +331,7 @@ async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
     os.kill(last, signal.SIGSTOP)
     bot.kill()
     await bot.wait()
-    async with CopilotAgent(own_options) as agent:
-        opening = asyncio.create_task(agent.open("orphan"))
-        done, _ = await asyncio.wait({opening}, timeout=2)
-        assert not done
-        assert runs(last)
-        os.kill(last, signal.SIGCONT)
-        assert await answer_of(await opening, "back?") == "You said: back?"
-        assert not runs(last)
+    await the_next_bot_waits_for(last, own_options)
 
 
 async def test_the_next_runtime_waits_for_every_one_of_the_last_bot(
@@ -341,14 +346,7 @@ async def test_the_next_runtime_waits_for_every_one_of_the_last_bot(
     bot.kill()
     await bot.wait()
     await until(lambda: not runs(other))
-    async with CopilotAgent(own_options) as agent:
-        opening = asyncio.create_task(agent.open("orphan"))
-        done, _ = await asyncio.wait({opening}, timeout=2)
-        assert not done
-        assert runs(last)
-        os.kill(last, signal.SIGCONT)
-        assert await answer_of(await opening, "back?") == "You said: back?"
-        assert not runs(last)
+    await the_next_bot_waits_for(last, own_options)
 
 
 async def test_a_last_runtime_that_does_not_end_keeps_nobody_out_for_ever(
