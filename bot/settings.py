@@ -91,7 +91,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="COPILOT_CLI_PATH",
-        meaning="The Copilot runtime's binary; otherwise the one that `make setup` installed.",
+        meaning="The Copilot runtime's program, `copilot-runtime`; otherwise the one that "
+        "`make setup` installed.",
     ),
     Setting(
         name="ADMIN_USERS",

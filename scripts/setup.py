@@ -11,13 +11,13 @@ stopped. Exit status: 0 done, 1 with a sentence that says what is missing and a 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import native_runtime
 from steps import Fault, Stamps, alone, ask, digest, run, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,9 +25,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CONSTRAINTS = ROOT / "constraints.txt"
 SHARE = VENV / "share" / "threadpilot"
-RUNTIME_CACHE = SHARE / "runtime-cache"
-"""Where the runtime unpacks itself (235 MB, once); `bot.copilot` tells it the same folder."""
-RUNTIME = VENV / "lib" / "node_modules" / "@github"
+RUNTIME = SHARE / "runtime"
+"""`bot.copilot.install` looks for the Copilot runtime there."""
 CONFORMANCE = VENV / "conformance"
 PEERS = SHARE / "peers"
 """The Chat SDK bot's packages; `bench.peers.programs` looks for them there."""
@@ -35,8 +34,6 @@ PEERS_WANTED = ROOT / "bench" / "peers" / "chat_sdk" / "package.json"
 STAMPS = Stamps(SHARE / "stamps")
 
 OLDEST_PYTHON = (3, 11)
-COPILOT_CLI = "@github/copilot@1.0.102"
-"""The runtime that belongs to the pinned SDK; a test holds the two together."""
 BOLT_JS = "@slack/bolt@5.1.0"
 """Slack's own framework for JavaScript, which the sandbox has to satisfy."""
 
@@ -191,57 +188,28 @@ def project_tables() -> str:
 
 
 def install_runtime() -> None:
-    """The Copilot runtime, unpacked, so that the bot's first start does not wait for it."""
-    wanted = digest(COPILOT_CLI, VENV)
-    if STAMPS.holds("runtime", wanted) and RUNTIME.exists():
+    """The Copilot runtime, where the bot does not find one that the SDK has downloaded."""
+    wanted = digest(native_runtime.COPILOT_CLI, native_runtime.KEPT, VENV)
+    if STAMPS.holds("runtime", wanted) and native_runtime.installed(RUNTIME):
         return
     npm = shutil.which("npm")
-    there = installed_runtime() or (npm is None and found_runtime() is not None)
-    if npm is None and not there:
+    if npm is None:
+        if runtime_is_found():
+            return
         raise Fault(NO_NPM)
     with STAMPS.completing("runtime", wanted):
-        if npm and not there:
-            say(f"Installing the Copilot runtime {COPILOT_CLI} …")
-            fault = NOT_INSTALLED.format(what="The Copilot runtime") + AGAIN
-            run([npm, "install", *quiet_npm(), "--global", "--prefix", VENV, COPILOT_CLI], fault)
-        unpack_runtime()
+        command = [npm, "install", *quiet_npm(), "--no-save"]
+        fault = NOT_INSTALLED.format(what="The Copilot runtime") + AGAIN
+        native_runtime.install(command, SHARE / "runtime-fetched", RUNTIME, fault)
+        # What earlier versions of this set-up left: the whole package, and all that it unpacks.
+        for old in (VENV / "lib" / "node_modules" / "@github", SHARE / "runtime-cache"):
+            native_runtime.remove(old)
 
 
-def installed_runtime() -> bool:
-    """Whether npm has already installed this very version, with a program for this machine."""
-    try:
-        package = json.loads((RUNTIME / "copilot" / "package.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    version = COPILOT_CLI.rpartition("@")[2]
-    return package.get("version") == version and found_runtime() is not None
-
-
-def found_runtime() -> Path | None:
-    """The runtime's binary where the bot will look for it, if it is there."""
+def runtime_is_found() -> bool:
+    """Whether the bot finds a runtime where it looks for one."""
     find = "from bot.copilot.install import find_runtime; print(find_runtime(None))"
-    found = ask([PYTHON, "-c", find])
-    return Path(found) if found else None
-
-
-def unpack_runtime() -> None:
-    """The runtime unpacks itself when it first starts; asking for its version is enough."""
-    binary = found_runtime()
-    if binary is None:
-        raise Fault(
-            "The Copilot runtime is installed, but has no program for this machine. "
-            "It exists for Linux and macOS on x64 and arm64."
-        )
-    RUNTIME_CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    say("Unpacking the Copilot runtime …")
-    run(
-        [binary, "--version"],
-        "The Copilot runtime does not start; the lines above say why. To install it anew: "
-        "`make clean`, then `make setup`.",
-        {"COPILOT_CACHE_HOME": str(RUNTIME_CACHE), "COPILOT_AUTO_UPDATE": "false"},
-        within=120,
-        show=False,
-    )
+    return ask([PYTHON, "-c", find]) is not None
 
 
 def install_chromium() -> None:

@@ -81,7 +81,8 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module
-    sys.modules.pop("steps", None)
+    for name in ("steps", "native_runtime"):
+        sys.modules.pop(name, None)
 
 
 def complete(copy: Path, script: ModuleType) -> None:
@@ -93,14 +94,19 @@ def complete(copy: Path, script: ModuleType) -> None:
     pip = "import sys; sys.exit('install' in sys.argv)"
     (site / "pip" / "__main__.py").write_text(pip, encoding="utf-8")
     (venv / "bin" / "threadpilot").write_text(f"#!{venv}/bin/python\n", encoding="utf-8")
-    (venv / "lib" / "node_modules" / "@github").mkdir(parents=True)
+    runtime = venv / "share" / "threadpilot" / "runtime"
+    for _, name in script.native_runtime.KEPT:
+        file = runtime / name.format(platform="some")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     stamps = venv / "share" / "threadpilot" / "stamps"
     stamps.mkdir(parents=True)
     pins = (copy / "constraints.txt").read_text(encoding="utf-8")
     (stamps / "packages").write_text(
         script.digest(pins, script.project_tables(), venv), encoding="ascii"
     )
-    (stamps / "runtime").write_text(script.digest(script.COPILOT_CLI, venv), encoding="ascii")
+    runtime_wanted = script.native_runtime.COPILOT_CLI, script.native_runtime.KEPT
+    (stamps / "runtime").write_text(script.digest(*runtime_wanted, venv), encoding="ascii")
 
 
 def test_a_second_run_does_nothing_and_needs_no_network(copy: Path, script: ModuleType) -> None:
@@ -268,7 +274,7 @@ def test_the_python_that_runs_these_tests_is_new_enough(script: ModuleType) -> N
 
 
 def test_the_runtime_is_the_one_that_the_sdk_was_made_for(script: ModuleType) -> None:
-    assert script.COPILOT_CLI.removeprefix("@github/copilot@") == CLI_VERSION
+    assert script.native_runtime.COPILOT_CLI.removeprefix("@github/copilot@") == CLI_VERSION
 
 
 def test_make_lists_every_target_with_what_it_does() -> None:

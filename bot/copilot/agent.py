@@ -13,11 +13,12 @@ from weakref import WeakValueDictionary
 from copilot.rpc import SessionsBulkDeleteRequest, SessionsForkRequest
 
 from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
-from bot.copilot.opening import open_session, sign_in_fault
+from bot.copilot.opening import open_session
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
 from bot.copilot.runtimes import Runtimes
 from bot.copilot.session import LiveSession
+from bot.copilot.sign_in import listing_fault
 from bot.errors import AgentError, AgentFault
 from bot.locks import folder_of_sessions
 from bot.ports import Setup
@@ -194,7 +195,7 @@ class CopilotAgent:
         try:
             listed = await runtime.call("list of models", runtime.client.list_models())
         except AgentError as error:
-            raise sign_in_fault(error) from error
+            raise await listing_fault(self._options, error) from error
         return [model.id for model in listed]
 
     async def _ready(self) -> Runtime:

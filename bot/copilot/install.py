@@ -1,15 +1,16 @@
 """Where the Copilot runtime lies, and the folders and the environment that it gets.
 
-The runtime is the native binary of `@github/copilot` 1.0.102, installed into the virtual
-environment by `make setup`; it needs no Node to run.
+The runtime is the program `copilot-runtime` of `@github/copilot` 1.0.102, its library
+`runtime.node` beside it, and ripgrep for its search tools. It needs no Node and nothing else of the
+package (measured). `make setup` puts these files into the virtual environment.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,24 @@ from bot.copilot.options import RuntimeOptions
 from bot.copilot.sdk import downloaded_runtime
 from bot.errors import AgentError, AgentFault
 
+log = logging.getLogger(__name__)
+
 RUNTIME_VERSION = "1.0.102"
 """The CLI that github-copilot-sdk 1.0.25 was made with."""
+PROGRAM = "copilot-runtime"
+LIBRARY = "runtime.node"
+FOLDER = Path("share", "threadpilot", "runtime")
+"""Where `make setup` puts them, below the virtual environment."""
 
 REMEDY = (
     "run `make setup` or, where npm is missing, `python -m copilot download-runtime`; "
-    "or set COPILOT_CLI_PATH to the runtime's binary"
+    "or set COPILOT_CLI_PATH to a copilot-runtime"
+)
+_NOT_NATIVE = (
+    "COPILOT_CLI_PATH names %s, which has no runtime.node beside it. Should it be the copilot "
+    "command line tool: that needs about twice the memory and several times the processor time, "
+    "and Threadpilot is not tested with it. Leave COPILOT_CLI_PATH out to use the runtime that "
+    "`make setup` installs"
 )
 
 _PASSED_ON = (
@@ -45,29 +58,18 @@ _PASSED_ON = (
 
 
 def find_runtime(explicit: Path | None, prefix: str = sys.prefix) -> Path:
-    """The runtime's binary: the chosen one, else the one in the virtual environment at `prefix`,
+    """The runtime's program: the chosen one, else the one in the virtual environment at `prefix`,
     else the one that the SDK has downloaded. Raises `AgentError` that names the remedy."""
     if explicit is not None:
-        return _checked(explicit)
-    for path in _installed(Path(prefix)):
-        return _checked(path)
+        # Absolute: the runtime is started in a folder of its own.
+        return _checked(explicit.absolute())
+    installed = Path(prefix) / FOLDER / PROGRAM
+    if installed.exists():
+        return _checked(installed)
     downloaded = downloaded_runtime()
     if downloaded is not None:
         return _checked(downloaded)
     raise AgentError(AgentFault.RUNTIME, f"the Copilot runtime is not installed: {REMEDY}")
-
-
-def _installed(prefix: Path) -> Iterator[Path]:
-    """Where npm puts the binary: below its package, or hoisted beside it."""
-    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(
-        platform.machine().lower(), platform.machine().lower()
-    )
-    binary = "copilot.exe" if sys.platform == "win32" else "copilot"
-    for modules in (prefix / "lib" / "node_modules", prefix / "node_modules"):
-        owner = modules / "@github"
-        for scope in (owner / "copilot" / "node_modules" / "@github", owner):
-            # "linux-x64" as well as "linuxmusl-x64"; npm installs the one that fits.
-            yield from sorted(scope.glob(f"copilot-{sys.platform}*-{machine}/{binary}"))
 
 
 def _checked(path: Path) -> Path:
@@ -78,6 +80,15 @@ def _checked(path: Path) -> Path:
             AgentFault.RUNTIME,
             f"the Copilot runtime at {path} may not be executed: `chmod +x` it, or {REMEDY}",
         )
+    # A link may have any name; the program looks for its library where it really lies.
+    program = path.resolve()
+    if (program.parent / LIBRARY).is_file():
+        return path
+    if program.name == PROGRAM:
+        raise AgentError(
+            AgentFault.RUNTIME, f"{LIBRARY} is missing beside the Copilot runtime {path}: {REMEDY}"
+        )
+    log.warning(_NOT_NATIVE, path)
     return path
 
 
@@ -91,37 +102,25 @@ class Folders:
     work: Path
     """Where the runtime runs; stays empty."""
     cache: Path
-    """The unpacked runtime, 235 MB; nothing of anybody's."""
+    """Where the command line tool unpacks itself, should COPILOT_CLI_PATH name one (235 MB); the
+    native runtime leaves it empty."""
 
 
-def make_folders(data_dir: Path, prefix: str = sys.prefix) -> Folders:
+def make_folders(data_dir: Path) -> Folders:
     """Make what is missing. Raises `AgentError` when the data folder cannot be written."""
     root = data_dir / "copilot"
-    shared = Path(prefix) / "share" / "threadpilot" / "runtime-cache"
     folders = Folders(
-        state=root / "state",
-        home=root / "home",
-        work=root / "work",
-        cache=shared if _writable(shared) else root / "cache",
+        state=root / "state", home=root / "home", work=root / "work", cache=root / "cache"
     )
     try:
         for folder in (root, folders.state, folders.home, folders.work, folders.cache):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (root, folders.state, folders.home, folders.work):
             folder.chmod(0o700)
     except OSError as error:
         raise AgentError(
             AgentFault.RUNTIME, f"the runtime's folder {root} cannot be made: {error.strerror}"
         ) from error
     return folders
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def environment(

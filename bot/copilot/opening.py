@@ -16,8 +16,9 @@ from bot.copilot.permissions import Asked, reading_in, refuse_all, tools_of
 from bot.copilot.runtime import Runtime
 from bot.copilot.sdk import is_refusal
 from bot.copilot.session import DETACH_SECONDS, LiveSession
+from bot.copilot.sign_in import make_sure_of_sign_in
 from bot.copilot.switching import settle_model
-from bot.errors import AgentError, AgentFault
+from bot.errors import AgentError
 from bot.locks import folder_of_sessions
 from bot.ports import Setup, Step
 
@@ -28,10 +29,6 @@ _NO_SUCH_SESSION = "Session not found"
 _AGAIN_AFTER = (0.1, 0.3, 1.0, 2.0)
 """Seconds between tries to open a session that is on disk, and of which the runtime says that there
 is none."""
-_NOT_SIGNED_IN = ("Authentication failed", "Not authenticated")
-"""With GitHub's models, opening a session, or listing the models, signs in first."""
-_NO_NETWORK = "network fetch failed"
-"""Part of the message when signing in failed because GitHub could not be reached."""
 
 
 class _Given(TypedDict, total=False):
@@ -71,9 +68,10 @@ async def open_session(
 async def _open_once(
     runtime: Runtime, options: RuntimeOptions, session_id: str, given: _Given, effort: str
 ) -> tuple[CopilotSession, bool]:
-    """The session with its model, and whether it is new."""
+    """The session, signed in and with its model, and whether it is new."""
     session, new = await _resume_or_create(runtime, options, session_id, given)
     try:
+        await make_sure_of_sign_in(runtime, session, options)
         await settle_model(runtime, session, given.get("model", ""), effort)
     except BaseException:
         await _let_go(runtime, session)
@@ -92,15 +90,6 @@ async def _is_kept(options: RuntimeOptions, session_id: str) -> bool:
     return await asyncio.to_thread(history.exists)
 
 
-def sign_in_fault(error: AgentError) -> AgentError:
-    """What a failed call means where it was GitHub that did not let us in; else the error."""
-    reason = str(error.__cause__)
-    if not any(words in reason for words in _NOT_SIGNED_IN):
-        return error
-    fault = AgentFault.UNREACHABLE if _NO_NETWORK in reason else AgentFault.ACCESS
-    return AgentError(fault, "GitHub did not let us sign in")
-
-
 async def _resume_or_create(
     runtime: Runtime, options: RuntimeOptions, session_id: str, given: _Given
 ) -> tuple[CopilotSession, bool]:
@@ -112,9 +101,6 @@ async def _resume_or_create(
             resuming = client.resume_session(session_id, **given)
             session = await _held(runtime, session_id, "resume", resuming)
     except AgentError as error:
-        told = sign_in_fault(error)
-        if told is not error:
-            raise told from error
         if not _says_there_is_none(error) or await _is_kept(options, session_id):
             raise
         log.info("session %s is new", session_id)

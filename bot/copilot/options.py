@@ -31,6 +31,8 @@ class RuntimeOptions:
     model: str = ""
     """Empty: the server's first model, or the plan's default."""
     github_token: str = field(default="", repr=False)
+    github_api: str = "https://api.github.com"
+    """Where the runtime signs in. Asked only to find out why signing in failed."""
     runtimes: int = 1
     """How many runtimes share the sessions, at most (see `bot.copilot.runtimes`)."""
     silence_seconds: float = SILENCE_SECONDS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import stat
 import sys
 from pathlib import Path
@@ -10,53 +9,80 @@ from pathlib import Path
 import pytest
 
 from bot.copilot import install
-from bot.copilot.install import environment, find_runtime, make_folders
+from bot.copilot.install import (
+    FOLDER,
+    LIBRARY,
+    PROGRAM,
+    environment,
+    find_runtime,
+    make_folders,
+)
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
 
-MACHINE = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-PACKAGE = f"copilot-{sys.platform}-{MACHINE}"
 
-
-def binary_in(folder: Path) -> Path:
-    """Something executable, named like the runtime."""
+def runtime_in(folder: Path) -> Path:
+    """Something executable, named like the runtime, with its library."""
     folder.mkdir(parents=True)
-    binary = folder / "copilot"
-    binary.write_text("#!/bin/sh\n")
-    binary.chmod(0o755)
-    return binary
+    (folder / LIBRARY).write_text("x")
+    program = folder / PROGRAM
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return program
 
 
-@pytest.mark.parametrize(
-    "layout",
-    [
-        f"lib/node_modules/@github/copilot/node_modules/@github/{PACKAGE}",
-        f"lib/node_modules/@github/{PACKAGE}",
-        f"node_modules/@github/{PACKAGE}",
-    ],
-    ids=["nested", "hoisted", "not global"],
-)
-def test_the_installed_runtime_is_found_wherever_npm_puts_it(tmp_path: Path, layout: str) -> None:
-    """npm nests the platform's package, or hoists it."""
-    binary = binary_in(tmp_path / layout)
-    assert find_runtime(None, str(tmp_path)) == binary
-
-
-def test_another_machines_runtime_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would not run."""
-    monkeypatch.setattr(install, "downloaded_runtime", lambda: None)
-    binary_in(tmp_path / "lib/node_modules/@github/copilot-other-x64")
-    with pytest.raises(AgentError, match="make setup"):
-        find_runtime(None, str(tmp_path))
+def test_the_runtime_that_make_setup_installs_is_the_native_one_and_starts_nothing_else() -> None:
+    """Three files of the package are there, and the licence."""
+    folder = Path(sys.prefix) / FOLDER
+    assert find_runtime(None) == folder / PROGRAM
+    [rg] = folder.glob("ripgrep/bin/*/rg")
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    assert files == {folder / PROGRAM, folder / LIBRARY, rg, folder / "LICENSE.md"}
 
 
 def test_the_chosen_runtime_comes_first(tmp_path: Path) -> None:
     """COPILOT_CLI_PATH overrules what is installed."""
-    binary_in(tmp_path / f"lib/node_modules/@github/{PACKAGE}")
-    chosen = binary_in(tmp_path / "mine")
+    runtime_in(tmp_path / FOLDER)
+    chosen = runtime_in(tmp_path / "mine")
     assert find_runtime(chosen, str(tmp_path)) == chosen
+
+
+def test_a_chosen_runtime_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started in a folder of its own, where a relative path would lead nowhere."""
+    chosen = runtime_in(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert find_runtime(Path("mine", PROGRAM)) == chosen
+
+
+def test_a_runtime_without_its_library_is_refused(tmp_path: Path) -> None:
+    """It could not start, and would not say what is missing."""
+    chosen = runtime_in(tmp_path / "mine")
+    (tmp_path / "mine" / LIBRARY).unlink()
+    with pytest.raises(AgentError, match=r"runtime\.node is missing beside .*make setup"):
+        find_runtime(chosen)
+
+
+def test_a_link_to_a_runtime_is_as_good_as_the_runtime(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The library lies beside what the link leads to."""
+    link = tmp_path / "copilot"
+    link.symlink_to(runtime_in(tmp_path / "mine"))
+    assert find_runtime(link) == link
+    assert caplog.text == ""
+
+
+def test_the_command_line_tool_is_run_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line, which says what it costs and what to do."""
+    tool = runtime_in(tmp_path / "tool").rename(tmp_path / "copilot")
+    assert find_runtime(tool) == tool
+    [warning] = caplog.messages
+    assert "twice the memory" in warning
+    assert "Leave COPILOT_CLI_PATH out" in warning
 
 
 def test_the_downloaded_runtime_is_the_last_resort(
@@ -68,8 +94,8 @@ def test_the_downloaded_runtime_is_the_last_resort(
     monkeypatch.setenv("COPILOT_CLI_EXTRACT_DIR", str(tmp_path))
     monkeypatch.setenv("COPILOT_SKIP_CLI_DOWNLOAD", "1")
     bundle = tmp_path / "prebuilds" / get_runtime_platform()
-    binary_in(bundle)
-    for name in ("copilot-runtime", "runtime.node", ".hostless-runtime-assets-v2"):
+    runtime_in(bundle)
+    for name in ("copilot", ".hostless-runtime-assets-v2"):
         (bundle / name).write_text("x")
         (bundle / name).chmod(0o755)
     assert find_runtime(None, str(tmp_path / "nothing")) == bundle / "copilot-runtime"
@@ -97,20 +123,10 @@ def test_the_folders_are_for_the_bot_alone(tmp_path: Path) -> None:
     """Also when they were there before, open to everybody."""
     loose = tmp_path / "data" / "copilot" / "state"
     loose.mkdir(parents=True, mode=0o755)
-    folders = make_folders(tmp_path / "data", prefix=str(tmp_path / "venv"))
+    folders = make_folders(tmp_path / "data")
     for folder in (folders.state, folders.home, folders.work, folders.cache):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert folders.state == loose
-    assert folders.cache.is_relative_to(tmp_path / "venv"), "shared by all data folders"
-
-
-def test_the_cache_goes_to_the_data_folder_when_the_environment_is_read_only(
-    tmp_path: Path,
-) -> None:
-    """A virtual environment that cannot be written is no reason not to start."""
-    (tmp_path / "venv").write_text("not even a folder")
-    folders = make_folders(tmp_path / "data", prefix=str(tmp_path / "venv"))
-    assert folders.cache.is_relative_to(tmp_path / "data")
 
 
 def test_the_environment_is_minimal(tmp_path: Path) -> None:
@@ -123,7 +139,7 @@ def test_the_environment_is_minimal(tmp_path: Path) -> None:
         "COPILOT_GITHUB_TOKEN": "ghp_1",
         "HOME": "/home/me",
     }
-    folders = make_folders(tmp_path, prefix=str(tmp_path / "venv"))
+    folders = make_folders(tmp_path)
     options = RuntimeOptions(data_dir=tmp_path, base_url="http://localhost:1/v1", api_key="sk-1")
     env = environment(options, folders, "some-model", inherited)
     assert set(env) == {

@@ -198,9 +198,58 @@ async def test_github_out_of_reach_is_told_as_such(
     assert "GITHUB_TOKEN" in check.sentence
     assert "ghp_" not in check.sentence
     async with CopilotAgent(options) as agent:
-        with pytest.raises(AgentError) as caught:
+        with pytest.raises(AgentError) as opening:
             await agent.open("anything")
         with pytest.raises(AgentError) as listing:
             await agent.models()
-    assert caught.value.fault is AgentFault.UNREACHABLE
-    assert listing.value.fault is AgentFault.ACCESS, "for a list, it does not say why"
+    assert opening.value.fault is listing.value.fault is AgentFault.UNREACHABLE
+
+
+async def test_a_token_that_github_refuses_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub answers (a server on this machine stands in for it): it is for the admin to mend."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    token = "ghp_" + "0" * 36
+    async with (
+        model_server() as github,
+        CopilotAgent(
+            RuntimeOptions(
+                data_dir=tmp_path, github_token=token, github_api=f"{github.base_url}/models"
+            )
+        ) as agent,
+    ):
+        with pytest.raises(AgentError) as opening:
+            await agent.open("anything")
+        with pytest.raises(AgentError) as listing:
+            await agent.models()
+    assert opening.value.fault is listing.value.fault is AgentFault.ACCESS
+
+
+async def test_a_session_that_could_not_sign_in_tries_again_when_it_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open session never would: it must not be kept."""
+    tries: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tries.append(await reader.readline())
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        token = "ghp_" + "0" * 36
+        async with CopilotAgent(RuntimeOptions(data_dir=tmp_path, github_token=token)) as agent:
+            for _ in range(2):
+                tries.clear()
+                with pytest.raises(AgentError) as caught:
+                    await agent.open("anything")
+                assert caught.value.fault is AgentFault.UNREACHABLE
+                assert any(b"api.github.com" in line for line in tries)

@@ -422,7 +422,7 @@ async def test_the_memory_of_the_runtime_is_known(own_options: RuntimeOptions) -
     async with CopilotAgent(own_options) as agent:
         assert await agent.memory() == []
         await agent.start()
-        assert 50_000_000 < sum(await agent.memory()) < 2_000_000_000
+        assert 20_000_000 < sum(await agent.memory()) < 2_000_000_000
         [pid] = runtimes_of(own_options.data_dir)
         os.kill(pid, signal.SIGKILL)
         await until(lambda: not runtimes_of(own_options.data_dir))

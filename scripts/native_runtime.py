@@ -1,0 +1,92 @@
+"""The Copilot runtime, as `make setup` installs it: three files out of npm's package.
+
+npm has the runtime inside the command line tool `copilot`, a single file of 189 MB that unpacks
+235 MB more. What the bot runs of it is the program `copilot-runtime` with its library, and what its
+search tools start; with nothing else of the package all works that the bot relies on (measured).
+
+Standard library only, like `steps`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from steps import Fault, run, say
+
+COPILOT_CLI = "@github/copilot@1.0.102"
+"""The package of the runtime that belongs to the pinned SDK; a test holds the two together."""
+KEPT = (
+    ("prebuilds/{platform}/copilot-runtime", "copilot-runtime"),
+    ("prebuilds/{platform}/runtime.node", "runtime.node"),
+    ("ripgrep/bin/{platform}/rg", "ripgrep/bin/{platform}/rg"),
+    ("LICENSE.md", "LICENSE.md"),
+)
+"""What is kept of the unpacked tool, and where: the program looks for its library beside itself,
+and for the search tool in that very folder."""
+
+NO_PROGRAM = (
+    "The Copilot runtime is installed, but has no program for this machine. "
+    "It exists for Linux and macOS on x64 and arm64."
+)
+DOES_NOT_UNPACK = (
+    "The Copilot runtime could not be unpacked; the lines above say why. Then run `make setup` "
+    "again: it begins this step anew."
+)
+UNPACK_SECONDS = 120.0
+
+
+def installed(folder: Path) -> bool:
+    """Whether everything that is kept is in the folder."""
+    return all(any(folder.glob(name.format(platform="*"))) for _, name in KEPT)
+
+
+def install(npm: Sequence[str | Path], fetched: Path, folder: Path, fault: str) -> None:
+    """Put the runtime into `folder`. `npm` is the command that installs packages below `fetched`,
+    which is removed afterwards. Raises `Fault`: with `fault` where npm fails."""
+    say(f"Installing the Copilot runtime {COPILOT_CLI} …")
+    remove(fetched)
+    try:
+        run([*npm, "--prefix", fetched, COPILOT_CLI], fault)
+        _keep(_unpacked(fetched), fetched / "kept")
+        remove(folder)
+        (fetched / "kept").replace(folder)
+    finally:
+        remove(fetched)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with all that is in it, if it is there."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
+def _unpacked(fetched: Path) -> Path:
+    """The folder of the tool's own files. It unpacks them when it first starts; asking for its
+    version is enough."""
+    packages = fetched / "node_modules" / "@github"
+    # npm nests the package of this machine below the general one, or hoists it beside that.
+    tools = [
+        *packages.glob("copilot-*/copilot"),
+        *packages.glob("copilot/node_modules/@github/copilot-*/copilot"),
+    ]
+    if not tools:
+        raise Fault(NO_PROGRAM)
+    cache = fetched / "unpacked"
+    own = {"COPILOT_CACHE_HOME": str(cache), "COPILOT_AUTO_UPDATE": "false"}
+    run([tools[0], "--version"], DOES_NOT_UNPACK, own, within=UNPACK_SECONDS, show=False)
+    versions = sorted(cache.glob("pkg/*/*/prebuilds"))
+    if not versions:
+        raise Fault(NO_PROGRAM)
+    return versions[0].parent
+
+
+def _keep(unpacked: Path, kept: Path) -> None:
+    platform = next((unpacked / "prebuilds").iterdir()).name
+    for path, name in KEPT:
+        source, target = (base.format(platform=platform) for base in (path, name))
+        if not (unpacked / source).is_file():
+            raise Fault(NO_PROGRAM)
+        (kept / target).parent.mkdir(parents=True, exist_ok=True)
+        (unpacked / source).replace(kept / target)
