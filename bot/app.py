@@ -228,9 +228,6 @@ def _show(world: _World, inbox: Inbox, gateway: SlackGateway) -> None:
         await world.store.check()
         return gateway.hearing
 
-    async def memory() -> int:
-        return sum(await world.agent.memory())
-
     world.watching.show(
         Sights(
             running=lambda: inbox.busy,
@@ -238,7 +235,7 @@ def _show(world: _World, inbox: Inbox, gateway: SlackGateway) -> None:
             places=world.settings.max_sessions,
             live=lambda: world.sessions.live,
             paused=lambda: inbox.paused,
-            memory=memory,
+            memory=world.agent.memory,
             hearing=lambda: gateway.hearing,
         ),
         ready,

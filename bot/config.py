@@ -53,7 +53,6 @@ class Settings:
     max_turns_per_user: int
     max_turns_per_day: int
     max_sessions: int
-    runtimes: int
     pool_seconds: float
     runtime_memory_mb: int
     retention_days: int
@@ -115,7 +114,6 @@ class Settings:
             max_turns_per_user=read("MAX_TURNS_PER_USER", parsing.whole(1, 1_000)),
             max_turns_per_day=read("MAX_TURNS_PER_DAY", parsing.whole(0, 100_000)),
             max_sessions=read("MAX_SESSIONS", parsing.whole(1, 1_000)),
-            runtimes=read("RUNTIMES", parsing.whole(1, 16)),
             pool_seconds=read("POOL_SECONDS", parsing.seconds(0, 600)),
             runtime_memory_mb=read("RUNTIME_MEMORY_MB", parsing.whole(0, 1_000_000)),
             retention_days=read("RETENTION_DAYS", parsing.whole(0, 36_500)),

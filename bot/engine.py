@@ -79,7 +79,6 @@ def runtime_options(settings: Settings, clock: Clock, watch: Watch = UNWATCHED) 
         base_url=settings.model_base_url,
         api_key=settings.model_api_key,
         model=settings.model,
-        runtimes=settings.runtimes,
         github_token="" if settings.model_base_url else settings.github_token,
         silence_seconds=settings.silence_seconds,
         redact=Redaction(settings.secrets),

@@ -150,14 +150,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="MAX_SESSIONS",
-        meaning="How many sessions stay live, about 4 MB each; a comparison takes one a model.",
+        meaning="How many sessions stay live, about 6 MB each; a comparison takes one a model.",
         default="50",
-    ),
-    Setting(
-        name="RUNTIMES",
-        meaning="How many Copilot runtimes share them, about 250 MB each; the next one starts when "
-        "each has four.",
-        default="2",
     ),
     Setting(
         name="POOL_SECONDS",
@@ -166,8 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="RUNTIME_MEMORY_MB",
-        meaning="The runtimes are started anew when one takes more and nothing runs; "
-        "`0` for never.",
+        meaning="The runtime is started anew when it takes more and nothing runs; `0` for never.",
         default="1500",
     ),
     Setting(

@@ -128,13 +128,13 @@ class Tending:
             log.exception("could not %s", what)
 
     async def _watch_memory(self) -> None:
-        taken = max(await self._agent.memory(), default=0)
+        taken = await self._agent.memory()
         if taken <= self._keeping.memory_mb * _MB:
             return
         self._renewed = self._clock.monotonic()
-        log.warning("a runtime takes %d MB: they are to be started anew", taken // _MB)
+        log.warning("the runtime takes %d MB: it is to be started anew", taken // _MB)
         if not await self._pool.renew(within=RENEW_WITHIN):
-            log.warning("the runtimes are not started anew yet: too much runs")
+            log.warning("the runtime is not started anew yet: too much runs")
 
     async def tidy(self) -> None:
         """Delete what is not to be kept. Raises `BotError`."""

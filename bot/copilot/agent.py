@@ -16,9 +16,9 @@ from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
 from bot.copilot.opening import open_session
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
-from bot.copilot.runtimes import Runtimes
 from bot.copilot.session import LiveSession
 from bot.copilot.sign_in import listing_fault
+from bot.copilot.supervisor import RuntimeSupervisor
 from bot.errors import AgentError, AgentFault
 from bot.locks import folder_of_sessions
 from bot.ports import Setup
@@ -43,11 +43,11 @@ _NOTHING_TO_FORK = re.compile(r"Cannot fork session|Event .* not found in sessio
 
 
 class CopilotAgent:
-    """Opens sessions in the runtimes that it keeps running. An async context manager."""
+    """Opens sessions in the runtime that it keeps running. An async context manager."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
-        self._runtimes = Runtimes(options)
+        self._supervisor = RuntimeSupervisor(options)
         self._model = ""
         self._models: tuple[str, ...] = ()
         self._models_until = 0.0
@@ -67,7 +67,7 @@ class CopilotAgent:
             # What has begun and is not waited for any more is not waited for here, either.
             self._beginning.cancel()
             await asyncio.gather(self._beginning, return_exceptions=True)
-        await self._runtimes.close()
+        await self._supervisor.close()
         return False
 
     def begin(self) -> None:
@@ -94,11 +94,8 @@ class CopilotAgent:
         return live
 
     async def _opened(self, session_id: str, setup: Setup) -> LiveSession:
-        await self._learn_model()
         await self._let_go_of(session_id)
-        runtime = self._runtimes.holder(session_id)
-        if runtime is None:
-            runtime = await self._runtimes.least_loaded(self._model)
+        runtime = await self._ready()
         return await open_session(runtime, self._options, session_id, setup, self._model)
 
     async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
@@ -107,8 +104,7 @@ class CopilotAgent:
         if live is not None and live.blank:
             # The runtime would copy it while it is live, and not afterwards.
             raise AgentError(AgentFault.NO_SESSION, f"nothing was asked in {session_id} yet")
-        # Its own runtime may know more than is on disk.
-        runtime = self._runtimes.holder(session_id) or await self._ready()
+        runtime = await self._ready()
         request = SessionsForkRequest(
             session_id=session_id, name=title or None, to_event_id=before or None
         )
@@ -125,25 +121,20 @@ class CopilotAgent:
         """`bot.ports.Agent.delete`."""
         freed = dict.fromkeys(session_ids, 0)
         stored = [session_id for session_id in freed if _SESSION_ID.fullmatch(session_id)]
-        ready = await self._ready()
+        runtime = await self._ready()
         for start in range(0, len(stored), DELETED_AT_ONCE):
             some = stored[start : start + DELETED_AT_ONCE]
             # The runtime deletes open ones as well, and their handles would wait in vain.
             await asyncio.gather(*map(self._let_go_of, some))
-            held = {each: self._runtimes.holder(each) or ready for each in some}
-            for runtime in set(held.values()):
-                theirs = [each for each in some if held[each] is runtime]
-                freed.update(await self._delete_in(runtime, theirs))
+            freed.update(await self._delete(runtime, some))
         return freed
 
-    async def _delete_in(self, runtime: Runtime, session_ids: list[str]) -> Mapping[str, int]:
-        """Delete sessions that no other runtime has."""
+    async def _delete(self, runtime: Runtime, session_ids: list[str]) -> Mapping[str, int]:
         request = SessionsBulkDeleteRequest(session_ids=session_ids)
         deleted = await runtime.call("delete", runtime.client.rpc.sessions.bulk_delete(request))
         freed = {session_id: deleted.freed_bytes.get(session_id, 0) for session_id in session_ids}
         nothing = [session_id for session_id in session_ids if not freed[session_id]]
         left = await asyncio.to_thread(self._still_there, nothing)
-        runtime.holds.difference_update(set(session_ids).difference(left))
         if left:
             # Another process has them, which is no error to the runtime.
             detail = f"{len(left)} sessions could not be deleted, such as {left[0]}"
@@ -178,20 +169,21 @@ class CopilotAgent:
         self._models_until = clock.monotonic() + MODELS_REMEMBERED_SECONDS
         return self._models
 
-    async def memory(self) -> Sequence[int]:
+    async def memory(self) -> int:
         """`bot.ports.Agent.memory`."""
-        return [await asyncio.to_thread(runtime.memory) for runtime in self._runtimes.up]
+        runtime = self._supervisor.up
+        return 0 if runtime is None else await asyncio.to_thread(runtime.memory)
 
     async def restart(self) -> None:
         """`bot.ports.Agent.restart`."""
         await self._learn_model()
-        await self._runtimes.restart(self._model)
+        await self._supervisor.restart(self._model)
 
     async def _list_models(self) -> Sequence[str]:
         """What the model server offers or, with GitHub's models, the plan."""
         if self._options.base_url:
             return await list_models(self._options)
-        runtime = await self._runtimes.some(self._model)
+        runtime = await self._supervisor.running(self._model)
         try:
             listed = await runtime.call("list of models", runtime.client.list_models())
         except AgentError as error:
@@ -199,9 +191,9 @@ class CopilotAgent:
         return [model.id for model in listed]
 
     async def _ready(self) -> Runtime:
-        """A runtime that runs, and the model known if it can be. Raises `AgentError`."""
+        """The runtime, which runs, and the model known if it can be. Raises `AgentError`."""
         await self._learn_model()
-        return await self._runtimes.some(self._model)
+        return await self._supervisor.running(self._model)
 
     async def _learn_model(self) -> None:
         """Ask for the model's name until there is one: its server may come up after the bot.

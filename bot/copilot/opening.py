@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypedDict
 
@@ -14,7 +13,6 @@ from copilot.session import SystemMessageReplaceConfig
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.permissions import Asked, reading_in, refuse_all, tools_of
 from bot.copilot.runtime import Runtime
-from bot.copilot.sdk import is_refusal
 from bot.copilot.session import DETACH_SECONDS, LiveSession
 from bot.copilot.sign_in import make_sure_of_sign_in
 from bot.copilot.switching import settle_model
@@ -99,30 +97,16 @@ async def _resume_or_create(
     try:
         with options.watch.step(Step.RESUME):
             resuming = client.resume_session(session_id, **given)
-            session = await _held(runtime, session_id, "resume", resuming)
+            session = await runtime.call("resume", resuming)
     except AgentError as error:
         if not _says_there_is_none(error) or await _is_kept(options, session_id):
             raise
         log.info("session %s is new", session_id)
         creating = client.create_session(session_id=session_id, **given)
         with options.watch.step(Step.CREATE):
-            return await _held(runtime, session_id, "create", creating), True
+            return await runtime.call("create", creating), True
     log.info("session %s is resumed", session_id)
     return session, False
-
-
-async def _held(
-    runtime: Runtime, session_id: str, what: str, opening: Awaitable[CopilotSession]
-) -> CopilotSession:
-    """The session that a runtime opens. From the asking on it may have it, also where nobody waits
-    for the answer any more, unless it says no."""
-    runtime.holds.add(session_id)
-    try:
-        return await runtime.call(what, opening)
-    except AgentError as error:
-        if is_refusal(error.__cause__):
-            runtime.holds.discard(session_id)
-        raise
 
 
 def _given(options: RuntimeOptions, setup: Setup, model: str) -> _Given:

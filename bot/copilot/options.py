@@ -33,8 +33,6 @@ class RuntimeOptions:
     github_token: str = field(default="", repr=False)
     github_api: str = "https://api.github.com"
     """Where the runtime signs in. Asked only to find out why signing in failed."""
-    runtimes: int = 1
-    """How many runtimes share the sessions, at most (see `bot.copilot.runtimes`)."""
     silence_seconds: float = SILENCE_SECONDS
     """How long a session may show no sign of life while it answers."""
     instructions: str = INSTRUCTIONS

@@ -49,25 +49,23 @@ PING_EVERY = 10
 """Looks between two pings, which find a process that is there but frozen."""
 PING_SECONDS = 10.0
 
-LOCK = "runtime-{number}.lock"
-"""Held by a runtime for as long as it lives. Where a bot was killed, its runtimes write into the
+LOCK = "runtime.lock"
+"""Held by a runtime for as long as it lives. Where a bot was killed, its runtime writes into the
 histories for another 30 to 80 ms (measured, idle machine): the next bot's must not read them
 before."""
 _LAUNCH = """
 import fcntl, os, sys, time
 os.setsid()
-own, seconds, count, *rest = sys.argv[1:]
-others, runtime = rest[:int(count)], rest[int(count):]
+path, seconds, *runtime = sys.argv[1:]
 until = time.monotonic() + float(seconds)
-locks = [os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in (own, *others)]
-for lock in locks:
-    while time.monotonic() < until:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            time.sleep(0.01)
-os.set_inheritable(locks[0], True)
+lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+while time.monotonic() < until:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        break
+    except OSError:
+        time.sleep(0.01)
+os.set_inheritable(lock, True)
 os.execv(runtime[0], runtime)
 """
 """What becomes the runtime. In a session of its own it does not get the terminal's Ctrl-C: running
@@ -85,9 +83,6 @@ class Runtime:
 
     def __init__(self, client: CopilotClient, process: Process, options: RuntimeOptions) -> None:
         self.client = client
-        self.holds: set[str] = set()
-        """The sessions that it has, or may have: it was asked to open them and has not said that it
-        did not, nor that it has let go of them."""
         self.gone = False
         """Whether the process has ended or was given up."""
         self._options = options
@@ -96,19 +91,15 @@ class Runtime:
         self._watch = asyncio.create_task(self._watch_process())
 
     @classmethod
-    async def start(
-        cls, options: RuntimeOptions, model: str, *, number: int = 1, first: bool = True
-    ) -> Runtime:
-        """Start the process and wait until it answers; `number` tells apart those that run at the
-        same time, and `first` says that none of this bot ran before. Raises `AgentError`; bounded
-        to 40 s and 8 s for clearing away what did not start."""
+    async def start(cls, options: RuntimeOptions, model: str) -> Runtime:
+        """Start the process and wait until it answers. Raises `AgentError`; bounded to 40 s, and 8
+        s for clearing away what did not start."""
         binary = await asyncio.to_thread(find_runtime, options.cli_path)
         folders = await asyncio.to_thread(make_folders, options.data_dir)
         # The SDK logs a traceback for every refused call; what matters is logged by us.
         logging.getLogger("copilot").setLevel(logging.CRITICAL)
         leave_out_late_answers(asyncio.get_running_loop())
-        command = _command(folders, str(binary), number, first=first)
-        client = _client(options, folders, model, command)
+        client = _client(options, folders, model, _command(folders, str(binary)))
         began = time.monotonic()
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -127,8 +118,8 @@ class Runtime:
             raise AgentError(AgentFault.RUNTIME, "the Copilot runtime has no process")
         took = time.monotonic() - began
         if took >= LAST_ONE_SECONDS:
-            log.warning("runtime %d took %.0f s to start: does an old one still run?", number, took)
-        log.info("Copilot runtime %d runs", number)
+            log.warning("the runtime took %.0f s to start: does an old one still run?", took)
+        log.info("the Copilot runtime runs")
         return cls(client, process, options)
 
     def when_gone(self, listener: Callable[[str], None]) -> Callable[[], None]:
@@ -183,7 +174,6 @@ class Runtime:
     async def detach(self, session: CopilotSession, seconds: float) -> None:
         """Let go of a session; a running answer ends with it. Raises `AgentError`."""
         await self.call("detach", session.disconnect(), seconds)
-        self.holds.discard(session.session_id)
         forget(self.client, session)
 
     async def stop(self) -> None:
@@ -241,16 +231,12 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def _command(folders: Folders, binary: str, number: int, *, first: bool) -> list[str]:
-    """What is run: the runtime, once those before it have ended. The first one of a bot waits for
-    all of the last bot; the others, which are beside runtimes of their own bot, for their like."""
+def _command(folders: Folders, binary: str) -> list[str]:
+    """What is run: the runtime, once the one before it has ended."""
     if sys.platform == "win32":
         return [binary]
-    root = folders.state.parent
-    own = root / LOCK.format(number=number)
-    others = set(root.glob("runtime*.lock")) - {own} if first and number == 1 else set()
-    waits = [str(own), str(LAST_ONE_SECONDS), str(len(others)), *map(str, sorted(others))]
-    return [sys.executable, "-I", "-S", "-c", _LAUNCH, *waits, binary]
+    lock = folders.state.parent / LOCK
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, str(lock), str(LAST_ONE_SECONDS), binary]
 
 
 def _client(

@@ -32,7 +32,7 @@ async def workspace_card(store: Store, agent: Agent, doing: Doing) -> Card:
     """The whole bot in a few numbers. Raises `StoreError`."""
     waiting = len(await store.waiting())
     totals = await store.totals(SessionFilter())
-    memory = sum(await agent.memory())
+    memory = await agent.memory()
     counted = count(waiting)
     lines = [
         say.TURNS_RUNNING.format(count=count(doing.running)),

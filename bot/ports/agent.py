@@ -134,11 +134,12 @@ class Agent(Protocol):
         minute. Raises `AgentError`; bounded to 5 s."""
         ...
 
-    async def memory(self) -> Sequence[int]:
-        """How much memory each of its processes takes, in bytes; none while none runs."""
+    async def memory(self) -> int:
+        """How much memory its process takes, with those that it started, in bytes; 0 while it does
+        not run."""
         ...
 
     async def restart(self) -> None:
-        """End all of its processes and start anew; for when no session is held. Raises
+        """End its process and start it anew; for when no session is held. Raises
         `AgentError`."""
         ...

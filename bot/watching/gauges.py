@@ -52,7 +52,7 @@ class Gauges:
         self._places = gauge("sessions_places", "Copilot sessions that may be open at once.")
         self._paused = gauge("paused", "1 while somebody in charge has paused the bot, else 0.")
         self._memory = gauge(
-            "runtime_memory_bytes", "Memory of all Copilot runtimes; 0 while none runs."
+            "runtime_memory_bytes", "Memory of the Copilot runtime; 0 while it does not run."
         )
         self._hearing = gauge("hearing", "1 while Slack is heard, in either mode, else 0.")
 

@@ -19,7 +19,6 @@ import pytest_asyncio
 from bot.copilot import runtime, session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.runtime import LOCK
 from bot.copilot.sdk import is_cut_off
 from bot.errors import AgentError, AgentFault
 from tests.copilot.asking import (
@@ -39,12 +38,9 @@ from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 
 async def main():
-    runtimes = int(sys.argv[3])
-    options = RuntimeOptions(data_dir=Path(sys.argv[1]), base_url=sys.argv[2], runtimes=runtimes)
+    options = RuntimeOptions(data_dir=Path(sys.argv[1]), base_url=sys.argv[2])
     async with CopilotAgent(options) as agent:
-        live = [await agent.open("orphan")]
-        while len(agent._runtimes.up) < runtimes:
-            live.append(await agent.open(f"more-{len(live)}"))
+        live = await agent.open("orphan")
         print("open", flush=True)
         await asyncio.sleep(100)
 
@@ -144,8 +140,7 @@ async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_ha
     live = await own_agent.open("early")
     await kill_unseen(own_options, monkeypatch)
     # Nobody is told that its connection has ended.
-    [running] = own_agent._runtimes.up  # noqa: SLF001
-    await until(lambda: is_cut_off(running.client), within=2)
+    await until(lambda: is_cut_off(live.runtime.client), within=2)
     assert live.alive, "nobody has noticed it yet"
     with pytest.raises(AgentError) as caught:
         async with asyncio.timeout(2):
@@ -278,25 +273,19 @@ async def test_leaving_the_agent_ends_the_runtime(
 
 
 async def start_a_bot(options: RuntimeOptions) -> asyncio.subprocess.Process:
-    """A process of its own that has a session open, and all the runtimes that it may have."""
+    """A process of its own that has a session open."""
     bot = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         _OPEN_AND_WAIT,
         str(options.data_dir),
         options.base_url,
-        str(options.runtimes),
         stdout=asyncio.subprocess.PIPE,
     )
     assert bot.stdout is not None
     async with asyncio.timeout(30):
         assert await bot.stdout.readline() == b"open\n"
     return bot
-
-
-def files_of(pid: int) -> set[str]:
-    """The names of the files that a process has open."""
-    return {each.readlink().name for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 async def the_next_bot_waits_for(last: int, options: RuntimeOptions) -> None:
@@ -331,21 +320,6 @@ async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
     os.kill(last, signal.SIGSTOP)
     bot.kill()
     await bot.wait()
-    await the_next_bot_waits_for(last, own_options)
-
-
-async def test_the_next_runtime_waits_for_every_one_of_the_last_bot(
-    own_options: RuntimeOptions,
-) -> None:
-    """The second of two is slow to end here."""
-    bot = await start_a_bot(replace(own_options, runtimes=2))
-    both = runtimes_of(own_options.data_dir, parent=bot.pid)
-    [last] = [pid for pid in both if LOCK.format(number=2) in files_of(pid)]
-    [other] = {*both} - {last}
-    os.kill(last, signal.SIGSTOP)
-    bot.kill()
-    await bot.wait()
-    await until(lambda: not runs(other))
     await the_next_bot_waits_for(last, own_options)
 
 

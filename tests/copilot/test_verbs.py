@@ -420,13 +420,13 @@ async def test_hundreds_of_sessions_are_deleted_in_one_go(
 async def test_the_memory_of_the_runtime_is_known(own_options: RuntimeOptions) -> None:
     """While it runs."""
     async with CopilotAgent(own_options) as agent:
-        assert await agent.memory() == []
+        assert await agent.memory() == 0
         await agent.start()
-        assert 20_000_000 < sum(await agent.memory()) < 2_000_000_000
+        assert 20_000_000 < await agent.memory() < 2_000_000_000
         [pid] = runtimes_of(own_options.data_dir)
         os.kill(pid, signal.SIGKILL)
         await until(lambda: not runtimes_of(own_options.data_dir))
-        assert sum(await agent.memory()) == 0
+        assert await agent.memory() == 0
 
 
 async def test_the_runtime_can_be_started_anew(

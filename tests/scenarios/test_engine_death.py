@@ -77,7 +77,7 @@ async def test_all_turns_whose_engine_is_killed_are_answered(
     bots: Bots, slack: Scene, model: ScriptedModel
 ) -> None:
     """Several at once, in threads of their own: one engine is started for them all."""
-    bots.env.update(RUNTIMES="1", MAX_TURNS_PER_USER="9")
+    bots.env.update(MAX_TURNS_PER_USER="9")
     questions = [f"question {number}" for number in range(5)]
     for question in questions:
         model.when(question, Answer(chunks=["half ", "done"], hold_after=1, times=1))

@@ -151,7 +151,7 @@ async def test_who_opens_the_direct_messages_finds_their_session_open(
 async def test_a_runtime_that_takes_too_much_memory_is_renewed_and_threads_remember(
     bots: Bots, slack: Scene, model: ScriptedModel
 ) -> None:
-    bots.env.update(RUNTIMES="1", RUNTIME_MEMORY_MB="1")
+    bots.env.update(RUNTIME_MEMORY_MB="1")
     clock = ForwardClock()
     bot = await bots.start(clock)
     threads = [await slack.asked("bob", "one"), await slack.asked("carol", "two")]
@@ -169,7 +169,7 @@ async def test_a_runtime_that_takes_too_much_memory_is_renewed_and_threads_remem
 async def test_the_runtime_is_renewed_when_what_runs_has_ended_and_others_wait_for_it(
     bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bots.env.update(RUNTIMES="1", RUNTIME_MEMORY_MB="1", SILENCE_SECONDS="3600")
+    bots.env.update(RUNTIME_MEMORY_MB="1", SILENCE_SECONDS="3600")
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
     clock = ForwardClock()
     await bots.start(clock)
@@ -180,7 +180,7 @@ async def test_the_runtime_is_renewed_when_what_runs_has_ended_and_others_wait_f
     clock.forward(RENEW_EVERY)
 
     async def begun() -> bool:
-        return "they are to be started anew" in caplog.text
+        return "it is to be started anew" in caplog.text
 
     await slack.wait_for(begun, why="the runtime is to be started anew")
     await slack.say("carol", GENERAL, "hers again", thread_ts=other)
@@ -194,7 +194,7 @@ async def test_the_runtime_is_renewed_when_what_runs_has_ended_and_others_wait_f
 async def test_a_runtime_that_is_killed_costs_no_memory(
     bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    small(bots, 2, RUNTIMES="1")
+    small(bots, 2)
     await bots.start()
     threads = [await slack.asked("bob", f"number {number}") for number in range(3)]
     before = the_runtime(bots)

@@ -65,8 +65,8 @@ class ModelServer(orders_world.Runtime):
             raise self.fault
         return self.names
 
-    async def memory(self) -> Sequence[int]:
-        return [self.octets] if self.octets else []
+    async def memory(self) -> int:
+        return self.octets
 
     def go_down(self) -> None:
         self.fault = AgentError(AgentFault.UNREACHABLE, "down")

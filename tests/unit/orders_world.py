@@ -162,8 +162,8 @@ class Runtime:
     async def models(self) -> Sequence[str]:
         return self.named
 
-    async def memory(self) -> Sequence[int]:
-        return []
+    async def memory(self) -> int:
+        return 0
 
     async def restart(self) -> None:
         raise AssertionError("nothing is restarted here")

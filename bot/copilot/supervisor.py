@@ -1,0 +1,61 @@
+"""Keeps the runtime running: started when it is wanted, and again when it has gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.copilot.options import RuntimeOptions
+from bot.copilot.runtime import Runtime
+from bot.errors import AgentError, AgentFault
+
+
+class RuntimeSupervisor:
+    """At most one runtime at a time: two would write into the same histories."""
+
+    def __init__(self, options: RuntimeOptions) -> None:
+        self._options = options
+        self._runtime: Runtime | None = None
+        self._one_start = asyncio.Lock()
+        self._died = False
+        self._closed = False
+
+    @property
+    def up(self) -> Runtime | None:
+        """The runtime, if it runs."""
+        runtime = self._runtime
+        return None if runtime is None or runtime.gone else runtime
+
+    async def running(self, model: str) -> Runtime:
+        """The runtime, started if need be; one start at a time. Nothing is left of one that has
+        gone when the next one starts. Raises `AgentError`."""
+        async with self._one_start:
+            if self._closed:
+                raise AgentError(AgentFault.RUNTIME, "the agent is closed")
+            if self._runtime is not None and self._runtime.gone:
+                self._died = True
+                await self._runtime.clear_away()
+                self._runtime = None
+            if self._runtime is None:
+                self._runtime = await Runtime.start(self._options, model)
+                if self._died:
+                    self._options.watch.runtime_restarted()
+                self._died = False
+            return self._runtime
+
+    async def restart(self, model: str) -> None:
+        """End the runtime and start it anew. Raises `AgentError`."""
+        await self._stop()
+        await self.running(model)
+        self._options.watch.runtime_restarted()
+
+    async def close(self) -> None:
+        """End the runtime for good. Raises nothing."""
+        self._closed = True
+        await self._stop()
+
+    async def _stop(self) -> None:
+        async with self._one_start:
+            runtime, self._runtime = self._runtime, None
+            if runtime is not None:
+                # Shielded: half a stop would leave a runtime behind.
+                await asyncio.shield(runtime.stop())
