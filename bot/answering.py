@@ -8,7 +8,6 @@ answer would be held against others that had it easier.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from bot.answer import Answer
 from bot.asking import Cost, Underway, follow
 from bot.cards import Foot
 from bot.choosing import Choosing
+from bot.clock import time_limit
 from bot.comparing import STOPPED, Comparing
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, StoreError
 from bot.feet import foot_of
@@ -114,7 +114,7 @@ class Answering:
         try:
             if turn.message.wish.compare:
                 return await self._compare(turn, record, underway)
-            async with asyncio.timeout(self._turn_seconds):
+            async with time_limit(self._clock, self._turn_seconds):
                 stopped = await self._ask_over_a_death(asking, record)
         except AgentError as error:
             log.warning("the model did not answer: %s", error, exc_info=error.__cause__)

@@ -17,6 +17,7 @@ from bot.answer import Answer
 from bot.asking import Cost, Underway, follow
 from bot.cards import Foot
 from bot.choosing import Choosing
+from bot.clock import time_limit
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, BotError
 from bot.feet import ballot
 from bot.model import Ending, Spent, Turn, TurnState
@@ -131,7 +132,7 @@ class Comparing:
             chosen = await self._choosing.chosen(copy, copy.thread)
             async with (
                 self._sessions.held(copy.id, chosen.setup) as session,
-                asyncio.timeout(self._turn_seconds),
+                time_limit(self._clock, self._turn_seconds),
             ):
                 with underway.of(session):
                     stopped = underway.stop_wanted or await follow(

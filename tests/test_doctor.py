@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sqlite3
-import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot import doctor
+from bot.__main__ import main
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.sandbox.server import Sandbox, running_sandbox
@@ -23,6 +24,7 @@ from bot.store import open_store
 from bot.store.checks import check_database
 from bot.store.folder import DATABASE
 from bot.store.schema import MIGRATIONS
+from tests import forked
 from tests.sandbox_client import SandboxClient
 from tests.scripted_model import ScriptedModel
 
@@ -64,12 +66,14 @@ class Report:
 async def run_doctor(settings: dict[str, str], tmp_path: Path, *arguments: str) -> Report:
     """`threadpilot doctor`, as the person who runs the bot does it."""
     home = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "doctor", *arguments),
+    process = await forked.start(
+        main,
+        "doctor",
+        *arguments,
         cwd=tmp_path,
         env={**home, **settings},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stdout=PIPE,
+        stderr=STDOUT,
     )
     async with asyncio.timeout(SECONDS):
         written, _ = await process.communicate()

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import signal
-import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,11 +17,14 @@ import pytest
 
 from bot import shell
 from bot import words_shell as words
+from bot.__main__ import main
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.ports import Setup
 from bot.records import Origin, SessionRecord
+from tests import forked
 from tests.copilot.asking import answer_of
+from tests.forked import Process
 from tests.scripted_model import ScriptedModel
 from tests.unit.orders_world import BOB, DEV, World, orders_world
 
@@ -63,24 +66,26 @@ class Machine:
                 await answer_of(session, "hello")
                 await session.close()
 
-    async def begin(self, *arguments: str, **settings: str) -> asyncio.subprocess.Process:
+    async def begin(self, *arguments: str, **settings: str) -> Process:
         """Begin the command; no Slack tokens are set."""
         home = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         wanted = {"DATA_DIR": str(self.data), "MODEL_BASE_URL": self.model.url, **settings}
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot", "sessions", *arguments),
+        return await forked.start(
+            main,
+            "sessions",
+            *arguments,
             cwd=self.folder,
             env={**home, **wanted},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
         )
 
     async def run(self, *arguments: str, says: str = "", **settings: str) -> Told:
         """The command to its end, with what is typed when it asks."""
         return await self.ended(await self.begin(*arguments, **settings), says)
 
-    async def ended(self, process: asyncio.subprocess.Process, says: str = "") -> Told:
+    async def ended(self, process: Process, says: str = "") -> Told:
         async with asyncio.timeout(SECONDS):
             out, err = await process.communicate(says.encode())
         assert process.returncode is not None

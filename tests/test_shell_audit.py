@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 import sqlite3
-import sys
+from asyncio.subprocess import PIPE
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot import words_shell as words
+from bot.__main__ import main
 from bot.model import Check
 from bot.store import audit_check as say
 from bot.store import open_store
@@ -23,6 +24,7 @@ from bot.store.folder import DATABASE
 from bot.store.migrations.first import FIRST
 from bot.store.migrations.second import SECOND
 from bot.store.schema import MIGRATIONS, migrate
+from tests import forked
 from tests.fakes import HandClock
 
 SECONDS = 60.0
@@ -40,12 +42,15 @@ class Told:
 async def verified(data: Path, *arguments: str, **settings: str) -> Told:
     """`threadpilot audit verify`, with nothing set but the folder."""
     home = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "audit", "verify", *arguments),
+    process = await forked.start(
+        main,
+        "audit",
+        "verify",
+        *arguments,
         cwd=data.parent,
         env={**home, "DATA_DIR": str(data), **settings},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
     )
     async with asyncio.timeout(SECONDS):
         out, err = await process.communicate()

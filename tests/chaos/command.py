@@ -6,16 +6,17 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from bot.__main__ import main as threadpilot
 from bot.serving import READY
+from tests import forked
+from tests.forked import Main, Process
 
 START_SECONDS: Final = 90.0
 """Generous: it is a matter of seconds, on a machine that has more to do, too."""
@@ -23,16 +24,15 @@ END_SECONDS: Final = 90.0
 LOOK_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 0.2
 """How long the service manager waits before it starts the bot again."""
-RUN: Final = ("-m", "bot", "run")
 
 
 class Command:
     """The bot's process, one after another over the same data. Its log goes on in one file."""
 
-    def __init__(self, env: Mapping[str, str], log: Path, arguments: Sequence[str] = RUN) -> None:
+    def __init__(self, env: Mapping[str, str], log: Path, main: Main = threadpilot) -> None:
         self._env = {**os.environ, **env}
         self._log = log
-        self._arguments = arguments
+        self._main = main
         self._process: Process | None = None
         self._asked_to_end = False
         self._children: list[psutil.Process] = []
@@ -109,8 +109,8 @@ class Command:
             with self._log.open("ab") as log:
                 begun = log.tell()
                 self._asked_to_end = False
-                self._process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, *self._arguments), env=self._env, stdout=log, stderr=log
+                self._process = await forked.start(
+                    self._main, "run", env=self._env, stdout=log, stderr=log
                 )
             self.starts += 1
             await self._watch(self._process, begun)

@@ -19,6 +19,7 @@ import aiohttp
 
 from bot.sandbox.server import running_sandbox
 from bot.sandbox.signing import signed
+from tests.chaos import quick
 from tests.chaos.command import Command
 from tests.chaos.oracle import OPEN
 from tests.chaos.records import Records, Row
@@ -36,7 +37,6 @@ from tests.scripted_model import Answer, ScriptedModel
 
 T = TypeVar("T")
 
-QUICK: Final = ("-m", "tests.chaos.quick")
 LOOK_SECONDS: Final = 0.2
 SENDERS: Final = 64
 """So many deliveries at once, as Slack's own machines make them."""
@@ -156,7 +156,7 @@ async def a_crowd(folder: Path, mode: str = "socket", **settings: str) -> AsyncI
                 "SLACK_SIGNING_SECRET": SIGNING_SECRET,
                 "HTTP_PORT": str(port),
             }
-        bot = Command(env, folder / "bot.log", QUICK)
+        bot = Command(env, folder / "bot.log", quick.main)
         await opened.enter_async_context(bot.kept_running())
         await bot.up()
         yield Crowd(

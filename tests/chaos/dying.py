@@ -10,7 +10,6 @@ start costs no second.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import sys
@@ -30,6 +29,7 @@ from yarl import URL
 from bot import __main__ as command
 from bot.serving import READY
 from bot.store.writer import Writer
+from tests.forked import FORKING, start_forked
 
 T = TypeVar("T")
 
@@ -39,9 +39,6 @@ ACKNOWLEDGE: Final = "acknowledge"
 START_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.02
 KILLED: Final = -signal.SIGKILL
-
-_FORKING = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,11 +80,11 @@ class DyingBot:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         orders = _Orders(env=env, folder=folder, death=death)
-        self._process: BaseProcess = _FORKING.Process(target=_live, args=(orders,), daemon=True)
+        self._process: BaseProcess = FORKING.Process(target=_live, args=(orders,), daemon=True)
 
     async def start(self) -> None:
         """Start it, and wait until it hears Slack, or is dead."""
-        self._process.start()
+        start_forked(self._process)
         await _until(lambda: READY in self.said or not self.alive, START_SECONDS)
 
     def watch(self) -> None:

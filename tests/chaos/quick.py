@@ -1,14 +1,12 @@
 """`threadpilot run`, on whose clock a second is a tenth: Slack's minutes pass sooner, so that what
-takes a bot an hour can be seen in some minutes.
-
-    python -m tests.chaos.quick
-"""
+takes a bot an hour can be seen in some minutes."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 
 from bot.app import running
 from bot.config import Settings, load_settings
@@ -32,12 +30,9 @@ async def serve(settings: Settings) -> None:
         await asked.wait()
 
 
-def main() -> None:
-    """The command, with the settings of the environment."""
+def main(_: Sequence[str]) -> int:
+    """The command, with the settings of the environment; its exit status."""
     settings = load_settings()
     start_logging(settings.log_level, settings.secrets)
     asyncio.run(serve(settings))
-
-
-if __name__ == "__main__":
-    main()
+    return 0

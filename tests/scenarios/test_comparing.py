@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from bot.locks import folder_of_sessions
+from tests.fakes import ForwardClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, feet_of
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
@@ -130,9 +134,19 @@ async def test_a_model_that_takes_too_long_leaves_the_other_answer(
     model.models = list(MODELS)
     model.default = Answer(signed)
     model.when("which one?", Answer(chunks=["slow", "er"], hold_after=1, times=1))
-    bots.env["TURN_SECONDS"] = "2"
-    await bots.start()
+    bots.env.update(TURN_SECONDS="1000", SILENCE_SECONDS="3600")
+    clock = ForwardClock()
+    bot = await bots.start(clock)
     ts = await slack.say("alice", GENERAL, "@threadpilot compare scripted-1 scripted-2 which one?")
+    await model.reached()
+    await model.asked(2)
+    folder = folder_of_sessions(Path(bots.env["DATA_DIR"]))
+
+    async def one_has_answered() -> bool:
+        return sum(bot.sessions.busy(session.name) for session in folder.iterdir()) == 1
+
+    await slack.wait_for(one_has_answered, why="one of the two has answered")
+    clock.forward(1_000)
     [shown] = await slack.until_answered(GENERAL, ts)
     assert "longer than I may spend" in shown
     assert ": which one?" in shown

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,9 +15,15 @@ from pathlib import Path
 import pytest
 
 from bot import turns
+from bot.__main__ import main
+from tests import forked
+from tests.forked import Process
 from tests.sandbox_client import GENERAL, SIGNING_SECRET
 from tests.scenarios.conftest import Scene
 from tests.scripted_model import Answer, ScriptedModel
+
+START_SECONDS = 90.0
+"""Generous: it is a matter of seconds, on a machine that has more to do, too."""
 
 
 @asynccontextmanager
@@ -25,22 +31,15 @@ async def threadpilot(
     *arguments: str, env: dict[str, str], until: str = "ready"
 ) -> AsyncIterator[Process]:
     """The command as a process of its own, once it has said `until` on standard error."""
-    process = await _start(arguments, env)
+    process = await forked.start(main, *arguments, env={**os.environ, **env}, stderr=PIPE)
     try:
-        said = await asyncio.wait_for(_read_until(process, until), 30)
+        said = await asyncio.wait_for(_read_until(process, until), START_SECONDS)
         assert until in said, said
         yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
-
-
-async def _start(arguments: tuple[str, ...], env: dict[str, str]) -> Process:
-    command = (sys.executable, "-m", "bot", *arguments)
-    return await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, **env}, stdout=PIPE, stderr=PIPE
-    )
 
 
 async def _read_until(process: Process, word: str) -> str:
@@ -140,15 +139,23 @@ async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
 async def test_asked_to_stop_while_it_starts_the_bot_ends_at_once(
     env: dict[str, str], slack: Scene
 ) -> None:
-    await slack.fault("auth.test", "slow", times=1, seconds=25)
-    async with threadpilot("run", env=env, until="") as process:
-        await slack.wait_for(lambda: is_listening(process))
+    """From its very first line on, so that it is a process that nothing is imported in."""
+    await slack.fault("auth.test", "slow", times=1, seconds=3_600)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "run"), env={**os.environ, **env}
+    )
+    try:
+        await slack.wait_for(lambda: is_listening(process.pid), START_SECONDS)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), START_SECONDS) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
-async def is_listening(process: Process) -> bool:
-    return takes_sigterm_in_hand(process.pid)
+async def is_listening(pid: int) -> bool:
+    return takes_sigterm_in_hand(pid)
 
 
 def takes_sigterm_in_hand(pid: int) -> bool:
@@ -193,7 +200,8 @@ async def test_what_was_said_while_the_bot_was_away_is_answered_when_slack_redel
 
 
 async def run(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
-    process = await _start(arguments, env)
+    env = {**os.environ, **env}
+    process = await forked.start(main, *arguments, env=env, stdout=PIPE, stderr=PIPE)
     try:
         out, err = await asyncio.wait_for(process.communicate(), 60)
     finally:

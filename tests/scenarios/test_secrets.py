@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import stat
-import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
@@ -16,8 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bot.__main__ import main
 from bot.redaction import TAKEN_OUT
 from bot.serving import READY
+from tests import forked
+from tests.forked import Process
 from tests.sandbox_client import GENERAL, SIGNING_SECRET
 from tests.scenarios.conftest import Scene
 from tests.scripted_model import Answer, ScriptedModel, ToolCall
@@ -35,7 +37,7 @@ ROLES = '[files]\ninstructions = "Read."\ntools = ["view"]\nfolder = "files"\n'
 class Running:
     """A bot that runs as a process of its own and says everything."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: Process, log: Path) -> None:
         self.process = process
         self._log = log
 
@@ -54,12 +56,8 @@ class Running:
 async def running(env: dict[str, str], log: Path) -> AsyncIterator[Running]:
     """`threadpilot run` under a umask that hides nothing."""
     with log.open("ab") as said:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot", "run"),
-            env={**os.environ, **env},
-            stdout=said,
-            stderr=said,
-            umask=0,
+        process = await forked.start(
+            main, "run", env={**os.environ, **env}, stdout=said, stderr=said, umask=0
         )
     try:
         bot = Running(process, log)
@@ -240,12 +238,8 @@ async def test_what_operators_are_told_holds_no_secret(
     async with running(canaries, Path(canaries["DATA_DIR"]).parent / "log"):
         await slack.asked("alice", "hello")
     await slack.fault("auth.test", "error", error=f"invalid_auth {BOT}", times=10)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", *arguments),
-        env={**os.environ, **canaries},
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+    env = {**os.environ, **canaries}
+    process = await forked.start(main, *arguments, env=env, stdout=PIPE, stderr=PIPE)
     said = b"".join(await asyncio.wait_for(process.communicate(), 90)).decode()
     assert said
     assert found_in({"what it says": said}, OURS) == []
@@ -253,12 +247,8 @@ async def test_what_operators_are_told_holds_no_secret(
 
 async def test_a_start_that_fails_tells_no_secret(canaries: dict[str, str], slack: Scene) -> None:
     await slack.fault("auth.test", "error", error=f"invalid_auth {BOT} {THEIRS}", times=10)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot", "run"),
-        env={**os.environ, **canaries},
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+    env = {**os.environ, **canaries}
+    process = await forked.start(main, "run", env=env, stdout=PIPE, stderr=PIPE)
     said = b"".join(await asyncio.wait_for(process.communicate(), 60)).decode()
     assert process.returncode == 1
     assert "invalid_auth" in said

@@ -11,7 +11,7 @@ from bot import turns
 from bot.comparing import STOPPED
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError
 from bot.model import ThreadKey
-from tests.fakes import QuickClock
+from tests.fakes import ForwardClock, QuickClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, a_busy_thread, question_of
 from tests.scripted_model import Answer, ScriptedModel
@@ -186,10 +186,13 @@ async def test_stop_works_while_the_answer_before_is_still_being_closed(
 async def test_an_answer_without_end_is_ended(
     bots: Bots, slack: Scene, model: ScriptedModel
 ) -> None:
-    bots.env["TURN_SECONDS"] = "1"
-    model.when("endless", Answer(chunks=["on and "] * 400, chunk_delay=0.05))
-    await bots.start()
+    bots.env.update(TURN_SECONDS="1000", SILENCE_SECONDS="3600")
+    model.when("endless", Answer(chunks=["on and "] * 400, hold_after=3))
+    clock = ForwardClock()
+    await bots.start(clock)
     ts = await slack.say("alice", GENERAL, "@threadpilot endless")
+    await slack.until_shown(GENERAL, ts, "on and on and ")
+    clock.forward(1_000)
     await slack.until_shown(GENERAL, ts, AGENT_SENTENCES[AgentFault.ENDLESS])
     await model.disconnected(1)
     [shown] = await slack.bot_texts(GENERAL, ts)
