@@ -8,11 +8,16 @@ CHAOS_SECONDS ?= 600
 CHAOS_SEED ?=
 ROWS ?=
 BENCH_ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 BIN := .venv/bin
+# What needs no process, no server and no network: rules, contracts, and what is read from Slack and
+# from the runtime.
+FAST := tests/unit tests/contracts tests/copilot/test_events.py tests/copilot/test_permissions.py \
+	tests/copilot/test_install.py $(addprefix tests/slack/test_,budget.py cards.py destinations.py \
+	edits.py events.py fuzz.py pace.py surface_blocks.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests setup-bench demo run doctor sandbox lint test check chaos bench bench-memory fuzz screenshots clean
+.PHONY: help setup setup-tests setup-bench demo run doctor sandbox lint test test-fast check chaos bench bench-memory fuzz screenshots clean
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +50,9 @@ lint: setup ## ruff, mypy and the import contracts; all of them, also when one f
 
 test: setup-tests ## all tests, with coverage (ARGS= goes to pytest, WORKERS= run at once)
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-branch --cov-report=term $(ARGS)
+
+test-fast: setup ## the quick ones of the tests, without coverage, in a minute (ARGS=)
+	@$(BIN)/pytest --numprocesses=4 --dist=worksteal --quiet $(FAST) $(ARGS)
 
 check: lint test ## all that a change has to pass
 
