@@ -115,7 +115,7 @@ class _Compared:
 
 async def rows(ground: Ground) -> list[Row]:
     """Two look-ups, two pages, and a preview."""
-    size = ground.sized("threads on record", MANY, least=MANY // 10, tiny=900, spare=2.0)
+    size = ground.sized("threads on record", MANY, least=MANY // 10, tiny=900, spare=1.5)
     begun = perf_counter()
     many, few = [
         await asyncio.to_thread(make_threads, ground.folder / name, threads)

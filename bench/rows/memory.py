@@ -33,7 +33,7 @@ FEW: Final = 100
 MANY: Final = 10_000
 SECONDS: Final = 40.0
 """For the threads of `make bench`, beside the first few."""
-SECONDS_SHARE: Final = 0.7
+SECONDS_SHARE: Final = 0.6
 """Of the time that is left, what they may take at most."""
 TIMES_AS_MANY: Final = 2
 """With fewer than so many times the few threads there is nothing to compare."""
