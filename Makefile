@@ -60,7 +60,7 @@ chaos: setup-tests ## kills, faults and load, from ever new seeds, for ten minut
 	@CHAOS_SEED="$(CHAOS_SEED)" CHAOS_SECONDS="$(CHAOS_SECONDS)" \
 		exec timeout --kill-after=20 "$(CHAOS_SECONDS)" $(BIN)/python -m tests.chaos
 
-bench: setup-bench ## how fast the bot is, in ten minutes; writes bench/RESULTS.md (ROWS=, BENCH_ARGS=)
+bench: setup-bench ## how fast the bot is, in ten minutes; writes bench/own/RESULTS.md (ROWS=, BENCH_ARGS=)
 	@exec $(BIN)/python -m bench $(if $(ROWS),--rows "$(ROWS)") $(BENCH_ARGS)
 
 bench-memory: setup ## the bench's row of memory with 10,000 threads, which takes a quarter of an hour

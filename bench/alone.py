@@ -1,10 +1,10 @@
 """One group of rows in a process of its own, so that no group is measured in what another left.
 
-    python -m bench.alone bench.rows.turns FOLDER OUTCOME [--tiny]
+    python -m bench.alone bench.rows.turns FOLDER OUTCOME --seconds 90 --pace 0.8 [--tiny]
 
-Measures in a new folder in FOLDER and writes OUTCOME, a JSON object: `rows`, or `error` in one line
-for people. The whole story of a failure goes to standard error. On SIGTERM it puts away what it has
-started.
+Measures in a new folder in FOLDER and writes OUTCOME, a JSON object: `rows` and `less`, what was
+measured less of than planned, or `error` in one line for people. The whole story of a failure goes
+to standard error. On SIGTERM it puts away what it has started.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import math
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,6 +27,8 @@ from bench.ground import Ground
 from bench.measuring import Goal, Limit, Round, Row
 from bot import loop
 
+ENDING_SHARE: Final = 0.12
+"""Part of a group's time in which nothing new is begun: what it has started has to end in it."""
 _LONGEST: Final = 240
 """Characters of a failure in one line."""
 
@@ -40,25 +43,26 @@ async def measure(module: str, ground: Ground) -> list[Row]:
     if not rows:
         raise WorthlessError("it has no rows")
     for row in rows:
-        if not all(map(math.isfinite, (row.ours, row.theirs, row.ratio))):
+        if not all(map(math.isfinite, (row.ours, row.theirs, row.ratio, row.result))):
             raise WorthlessError(f"{row.name}: {row.ours} by {row.theirs} is no ratio")
     return rows
 
 
-def as_text(rows: Sequence[Row]) -> str:
-    """Rows, for the process that asked for them."""
-    return json.dumps({"rows": [asdict(row) for row in rows]})
+def as_text(rows: Sequence[Row], less: Sequence[str] = ()) -> str:
+    """Rows and what was less than planned, for the process that asked for them."""
+    return json.dumps({"rows": [asdict(row) for row in rows], "less": list(less)})
 
 
-def read(outcome: Path) -> list[Row]:
-    """The rows of an outcome. Raises `WorthlessError` that says why there are none."""
+def read(outcome: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """The rows of an outcome, and what was less than planned. Raises `WorthlessError` that says why
+    there are none."""
     try:
         told = json.loads(outcome.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise WorthlessError("its process ended without a word") from None
     if "error" in told:
         raise WorthlessError(told["error"])
-    return [_row(row) for row in told["rows"]]
+    return tuple(map(_row, told["rows"])), tuple(told["less"])
 
 
 def _row(told: dict[str, Any]) -> Row:
@@ -89,16 +93,25 @@ async def _until_told(module: str, ground: Ground) -> list[Row]:
 
 def main(arguments: Sequence[str]) -> int:
     """The exit status: 1 where the outcome is an error."""
+    began = time.monotonic()
     parser = argparse.ArgumentParser(prog="bench.alone")
     parser.add_argument("module")
     parser.add_argument("folder", type=Path)
     parser.add_argument("outcome", type=Path)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--pace", type=float, required=True)
     parser.add_argument("--tiny", action="store_true")
     asked = parser.parse_args(arguments)
     try:
-        ground = Ground(folder=asked.folder / "ground", tiny=asked.tiny)
+        ground = Ground(
+            folder=asked.folder / "ground",
+            tiny=asked.tiny,
+            pace=asked.pace,
+            until=began + asked.seconds * (1 - ENDING_SHARE),
+        )
         ground.folder.mkdir()
-        outcome, status = as_text(loop.run(_until_told(asked.module, ground))), 0
+        rows = loop.run(_until_told(asked.module, ground))
+        outcome, status = as_text(rows, ground.less), 0
     except (Exception, asyncio.CancelledError) as error:  # whatever it is, the others go on
         traceback.print_exc()
         outcome, status = json.dumps({"error": in_one_line(error)}), 1

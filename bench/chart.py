@@ -1,4 +1,4 @@
-"""All rows as one picture: each ratio with its spread, and where its goal is.
+"""All rows as one picture: each as a ratio with its spread, and where its goal is.
 
 SVG by hand, for a picture this simple. It brings its own background and follows the reader's light
 or dark; met and not met differ in shape and in words, not by colour alone.
@@ -16,7 +16,7 @@ from typing import Final
 from bench.groups import Outcome
 from bench.measuring import Row
 from bench.report import Run, headline, without_places
-from bench.words import MET, NOT_MET, goal, missed, missed_limits, ratio, spread
+from bench.words import MET, NOT_MET, goal, missed, missed_limits, result, spread
 
 WIDTH: Final = 1000
 _NAMES, _LEFT, _RIGHT, _WORDS = 24, 384, 764, 784
@@ -70,7 +70,7 @@ class Scale:
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Scale:
         """Wide enough for all rows and their goals, as far as there are marks."""
-        values = list(chain.from_iterable((*row.spread, _goal_of(row)) for row in rows))
+        values = list(chain.from_iterable((*_spread_of(row), _goal_of(row)) for row in rows))
         low = max((mark for mark in _MARKS if mark <= min(values, default=1.0)), default=_MARKS[0])
         high = min(
             (mark for mark in _MARKS if mark >= max(values, default=1.0)), default=_MARKS[-1]
@@ -145,20 +145,21 @@ def _row(row: Row, scale: Scale, y: int) -> Iterator[str]:
     yield _text(_NAMES, y - 2, _cut(row.name, _NAME_CHARS))
     yield _text(_NAMES, y + 13, _cut(f"against {row.against}", _AGAINST_CHARS), "small")
     yield from _goal(row, scale, y)
-    low, high = (scale.at(value) for value in row.spread)
+    low, high = map(scale.at, _spread_of(row))
     yield (
         f'<path class="{style} whisker" '
         f'd="M{low} {y - 5}V{y + 5}M{low} {y}H{high}M{high} {y - 5}V{y + 5}"/>'
     )
-    x = scale.at(row.ratio)
+    ratio = row.as_ratio(row.result)
+    x = scale.at(ratio)
     if row.met:
         yield f'<circle class="met" cx="{x}" cy="{y}" r="5.5"/>'
     else:
         yield _diamond(x, y)
-    if not scale.low <= row.ratio <= scale.high:
-        way = 5 if row.ratio > scale.high else -5
+    if not scale.low <= ratio <= scale.high:
+        way = 5 if ratio > scale.high else -5
         yield f'<path class="{style} whisker" d="M{x + 2 * way} {y - 5}l{way} 5l{-way} 5"/>'
-    yield _text(_WORDS, y - 2, f"{ratio(row)} {MET if row.met else NOT_MET}", f"{style} strong")
+    yield _text(_WORDS, y - 2, f"{result(row)} {MET if row.met else NOT_MET}", f"{style} strong")
     broken = "; ".join(missed_limits(row))
     yield _text(_WORDS, y + 13, _cut(broken or f"goal {goal(row)}", _WORDS_CHARS), "small")
     yield "</g>"
@@ -167,7 +168,7 @@ def _row(row: Row, scale: Scale, y: int) -> Iterator[str]:
 def _goal(row: Row, scale: Scale, y: int) -> Iterator[str]:
     """Where the goal is, with the side on which it is met."""
     x = scale.at(_goal_of(row))
-    begin, end = (_LEFT, x) if row.goal.most is not None else (x, _RIGHT)
+    begin, end = (_LEFT, x) if row.goal.least is None else (x, _RIGHT)
     yield f'<rect class="holds" x="{begin}" y="{y - 12}" width="{end - begin:.1f}" height="24"/>'
     yield f'<line class="goal" x1="{x}" x2="{x}" y1="{y - 12}" y2="{y + 12}"/>'
 
@@ -201,11 +202,16 @@ def _text(x: float, y: int, words: str, style: str = "", *, middle: bool = False
 def _told(row: Row) -> str:
     """A row in words, for who cannot see the picture."""
     verdict = "met" if row.met else f"not met: {'; '.join(missed(row))}"
-    return f"{row.name}: {ratio(row)} ({spread(row)}), goal {goal(row)}, {verdict}."
+    return f"{row.name}: {result(row)} ({spread(row)}), goal {goal(row)}, {verdict}."
 
 
 def _goal_of(row: Row) -> float:
-    return row.goal.most if row.goal.most is not None else row.goal.least or 0.0
+    return row.as_ratio(row.goal.bound)
+
+
+def _spread_of(row: Row) -> tuple[float, float]:
+    low, high = row.spread
+    return row.as_ratio(low), row.as_ratio(high)
 
 
 def _cut(words: str, most: int) -> str:

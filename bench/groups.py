@@ -49,6 +49,8 @@ class Outcome:
     rows: tuple[Row, ...] = ()
     why: str = ""
     """Why nothing was measured; empty where it was."""
+    less: tuple[str, ...] = ()
+    """What was measured less of than planned."""
     seconds: float = 0.0
     """How long it took."""
 
@@ -62,27 +64,30 @@ def parts(groups: Sequence[Group]) -> Iterator[tuple[Group, float]]:
         left -= group.seconds
 
 
-async def measured(group: Group, seconds: float, *, tiny: bool) -> Outcome:
+async def measured(
+    group: Group, seconds: float, *, tiny: bool = False, pace: float = 1.0
+) -> Outcome:
     """Measure a group, in so many seconds at most and a few more for putting away what it has
-    started. Never raises for what the group does."""
+    started, and with sizes for a machine of this pace. Never raises for what the group does."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         told = Path(folder, "outcome.json")
-        done = await _measure(group.module, folder, told, seconds, tiny=tiny)
+        given = ["--seconds", str(seconds), "--pace", str(pace), *(["--tiny"] if tiny else [])]
+        done = await _measure((group.module, folder, str(told), *given), seconds)
         took = time.monotonic() - began
         if not done:
             return Outcome(group, why=f"not done within {seconds:.0f} s", seconds=took)
         try:
-            return Outcome(group, tuple(read(told)), seconds=took)
+            rows, less = read(told)
+            return Outcome(group, rows, less=less, seconds=took)
         except WorthlessError as error:
             return Outcome(group, why=str(error), seconds=took)
 
 
-async def _measure(module: str, folder: str, told: Path, seconds: float, *, tiny: bool) -> bool:
+async def _measure(arguments: Sequence[str], seconds: float) -> bool:
     """Whether it is done in time."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.alone", module, folder, str(told)),
-        *(["--tiny"] if tiny else []),
+        *(sys.executable, "-m", "bench.alone", *arguments),
         cwd=_ROOT,
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is for us alone: what runs is put away in order

@@ -1,7 +1,8 @@
-"""What a row of the bench is: two things measured in turns, their ratio, and whether that is good.
+"""What a row of the bench is: two things measured in turns, how they compare, and whether that is
+good.
 
-Machines differ and are noisy, so only ratios count: each round measures both within the same
-minute, now the one first, now the other, and the row's ratio is the median of its rounds.
+Machines differ and are noisy, so each round measures both within the same minute, now the one
+first, now the other, and a row's result is the median of its rounds.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import median
-from typing import Final
+from typing import Final, TypeVar
 
+T = TypeVar("T")
 Measure = Callable[[], Awaitable[float]]
 
 _KEEP_SHARE: Final = 0.99
@@ -32,23 +34,44 @@ class Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What the ratio has to be: at most this, or at least that. One of them is given."""
+    """What has to come of a row. Exactly one of the four is given."""
 
     most: float | None = None
+    """The ratio is this at most."""
     least: float | None = None
+    """The ratio is this at least."""
+    most_more: float | None = None
+    """Ours is at most so much more than theirs, in the row's unit: for what adds the same time
+    however fast the other side is."""
+    most_ours: float | None = None
+    """Ours is so much at most, in the row's unit; theirs is for information."""
 
     def __post_init__(self) -> None:
-        if (self.most is None) == (self.least is None):
-            raise ValueError("a goal is either a most or a least")
+        given = (self.most, self.least, self.most_more, self.most_ours)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("a goal is one of most, least, most_more and most_ours")
 
-    def __str__(self) -> str:
-        return f"≤ {self.most:g}×" if self.most is not None else f"≥ {self.least:g}×"
+    @property
+    def bound(self) -> float:
+        """The figure that has to be kept to."""
+        given = (self.most, self.least, self.most_more, self.most_ours)
+        return next(one for one in given if one is not None)
 
-    def met_by(self, ratio: float) -> bool:
-        """Whether a ratio is good enough."""
-        if self.most is not None:
-            return ratio <= self.most
-        return self.least is not None and ratio >= self.least
+    def result(self, once: Round) -> float:
+        """What of a round is compared with the bound."""
+        if self.most_more is not None:
+            return once.ours - once.theirs
+        return once.ours if self.most_ours is not None else once.ratio
+
+    def met_by(self, result: float) -> bool:
+        """Whether a result is good enough."""
+        return result >= self.least if self.least is not None else result <= self.bound
+
+    def as_ratio(self, result: float, theirs: float) -> float:
+        """A result, or the bound, as a ratio to `theirs`: where it is in a chart of ratios."""
+        if self.most_more is not None:
+            return 1 + result / theirs
+        return result / theirs if self.most_ours is not None else result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,29 +124,40 @@ class Row:
         return median(each.ratio for each in self.rounds)
 
     @property
+    def result(self) -> float:
+        """What the goal is about: the ratio, the difference, or ours; the median of the rounds."""
+        return median(map(self.goal.result, self.rounds))
+
+    @property
     def spread(self) -> tuple[float, float]:
-        """The lowest and the highest ratio of a round."""
-        ratios = [each.ratio for each in self.rounds]
-        return min(ratios), max(ratios)
+        """The lowest and the highest result of a round."""
+        results = [self.goal.result(each) for each in self.rounds]
+        return min(results), max(results)
 
     @property
     def met(self) -> bool:
-        """Whether the ratio is good enough, and everything else holds."""
-        return self.goal.met_by(self.ratio) and all(limit.met for limit in self.limits)
+        """Whether the result is good enough, and everything else holds."""
+        return self.goal.met_by(self.result) and all(limit.met for limit in self.limits)
+
+    def as_ratio(self, result: float) -> float:
+        """Where a result of this row is in a chart of ratios."""
+        return self.goal.as_ratio(result, self.theirs)
+
+
+async def in_turn(
+    number: int, ours: Callable[[], Awaitable[T]], theirs: Callable[[], Awaitable[T]]
+) -> tuple[T, T]:
+    """Measure both once; whoever was first is second with the next number."""
+    if number % 2 == 0:
+        mine = await ours()
+        return mine, await theirs()
+    other = await theirs()
+    return await ours(), other
 
 
 async def interleaved(rounds: int, ours: Measure, theirs: Measure) -> tuple[Round, ...]:
     """Measure both so many times, in turns: whoever was first is second the next time."""
-    measured = []
-    for number in range(rounds):
-        if number % 2 == 0:
-            mine = await ours()
-            other = await theirs()
-        else:
-            other = await theirs()
-            mine = await ours()
-        measured.append(Round(mine, other))
-    return tuple(measured)
+    return tuple([Round(*await in_turn(number, ours, theirs)) for number in range(rounds)])
 
 
 def percentile(values: Sequence[float], share: float) -> float:

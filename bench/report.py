@@ -10,7 +10,18 @@ from typing import Final
 
 from bench.groups import Outcome
 from bench.measuring import Row
-from bench.words import MET, NOT_MET, figure, goal, missed, most, ratio, spread, value
+from bench.words import (
+    MET,
+    NOT_MET,
+    figure,
+    goal,
+    missed,
+    most,
+    pace,
+    result_and_ratio,
+    spread,
+    value,
+)
 
 CHART: Final = "chart.svg"
 """The chart's name, beside the report."""
@@ -18,17 +29,18 @@ CHART: Final = "chart.svg"
 _HEAD: Final = """\
 # How fast the bot is
 
-Written by `make bench`; by hand nothing. [NOTES.md](NOTES.md) tells how it is measured, what was
-tried, and what came of it.
+Written by `make bench`; by hand nothing. `bench/NOTES.md` tells how it is measured, what was tried,
+and what came of it.
 
-Only ratios count: each round measures both sides right after one another on the same machine, now
-the one first, now the other. A row's ratio is the median of its rounds' ratios, its spread the
-lowest and the highest of them. Figures beside it are medians, for information: another machine
-has others. What cannot be measured in rounds, such as memory, is measured once.
+Each round measures both sides right after one another on the same machine, now the one first, now
+the other. A row's result is what its goal is about: the ratio of ours to theirs, or, where the goal
+says so, how much more ours is, or ours alone. It is the median of the rounds, its spread the lowest
+and the highest of them. Figures beside it are medians, for information: another machine has others.
+What cannot be measured in rounds, such as memory, is measured once.
 """
 _COLUMNS: Final = (
     *("row", "measured", "against", "ours", "theirs"),
-    *("ratio", "spread", "goal", "met"),
+    *("result", "spread", "goal", "met"),
 )
 _PLACE: Final = re.compile(r"(?<![\w.:/])/(?:[^\s/:'\"()]+/)+")
 """Folders at the beginning of a path, which are of one machine."""
@@ -46,6 +58,8 @@ class Run:
     machine: tuple[tuple[str, str], ...]
     """What it ran on: names and values."""
     tiny: bool = False
+    pace: float = 1.0
+    """How fast the machine was before anything was measured (`bench.calibration`)."""
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -88,8 +102,8 @@ def markdown(run: Run) -> str:
     """The report as Markdown."""
     sections = [_HEAD, _bullets(summary(run)), f"![All rows as a chart]({CHART})\n", _table(run)]
     if limits := _limits(run):
-        sections.append(f"## What has to hold beside the ratio\n\n{limits}")
-    if notes := [f"**{row.name}:** {row.note}" for row in run.rows if row.note]:
+        sections.append(f"## What has to hold beside the result\n\n{limits}")
+    if notes := _notes(run):
         sections.append(f"## Notes\n\n{_bullets(notes)}")
     sections.append(f"## Where and when\n\n{_where(run)}")
     return "\n".join(sections)
@@ -117,7 +131,7 @@ def _cells(row: Row) -> list[str]:
         row.against,
         f"{figure(row.ours)} {row.unit}".rstrip(),
         f"{figure(row.theirs)} {row.unit}".rstrip(),
-        ratio(row),
+        result_and_ratio(row),
         spread(row),
         goal(row),
         f"{MET} yes" if row.met else f"{NOT_MET} no",
@@ -144,9 +158,19 @@ def _limits(run: Run) -> str:
     return "\n".join([head, _line(["---"] * 5), *lines]) + "\n"
 
 
+def _notes(run: Run) -> list[str]:
+    """What has to be known of the rows, and of what less was measured than planned."""
+    return [f"**{row.name}:** {row.note}" for row in run.rows if row.note] + [
+        f"**{each.group.title}:** on this machine less than planned: {'; '.join(each.less)}."
+        for each in run.outcomes
+        if each.less
+    ]
+
+
 def _where(run: Run) -> str:
     facts = [
         f"{run.at:%Y-%m-%d %H:%M} UTC, {run.seconds / 60:.1f} minutes in all",
+        f"pace: {pace(run.pace)}",
         *(f"{name}: {value}" for name, value in run.machine),
     ]
     return _bullets(facts)

@@ -19,12 +19,18 @@ def figure(value: float) -> str:
     return f"{value:.2f}" if size >= 1 else f"{value:.3g}"
 
 
-def ratio(row: Row) -> str:
-    """The ratio of a row, in as many digits as show on which side of its goal it is."""
-    for digits in (1, 2, 3, 4) if row.ratio >= 10 else (2, 3, 4):
-        if row.goal.met_by(round(row.ratio, digits)) == row.goal.met_by(row.ratio):
-            return f"{row.ratio:.{digits}f}×"
-    return f"{row.ratio!r}×"
+def result(row: Row) -> str:
+    """What the goal of a row is about, in as many digits as show on which side of it that is."""
+    for digits in (1, 2, 3, 4) if abs(row.result) >= 10 else (2, 3, 4):
+        if row.goal.met_by(round(row.result, digits)) == row.goal.met_by(row.result):
+            return _result(row, f"{row.result:.{digits}f}")
+    return _result(row, f"{row.result!r}")
+
+
+def result_and_ratio(row: Row) -> str:
+    """The result of a row; its ratio behind it for information where it is something else."""
+    told = result(row)
+    return told if told.endswith("×") else f"{told} ({row.ratio:.2f}×)"
 
 
 def spread(row: Row) -> str:
@@ -32,36 +38,60 @@ def spread(row: Row) -> str:
     if len(row.rounds) == 1:
         return "one round"
     low, high = row.spread
-    return f"{low:.2f}–{high:.2f}× in {len(row.rounds)} rounds"
+    if row.goal.most_more is not None:
+        between = f"{low:+.2f} to {high:+.2f} {row.unit}"
+    else:
+        between = _result(row, f"{low:.2f}–{high:.2f}")
+    return f"{between} in {len(row.rounds)} rounds"
+
+
+def bound(row: Row) -> str:
+    """What the result of a row has to be."""
+    figures = f"{row.goal.bound:g}"
+    if row.goal.most_more is not None:
+        return f"≤ {figures} {row.unit} more"
+    return f"{'≤' if row.goal.least is None else '≥'} {_result(row, figures)}"
 
 
 def goal(row: Row) -> str:
     """The goal of a row, with all that has to hold beside it."""
-    return ", ".join([str(row.goal), *(f"{limit.name} ≤ {most(limit)}" for limit in row.limits)])
+    return ", ".join([bound(row), *(f"{limit.name} ≤ {most(limit)}" for limit in row.limits)])
+
+
+def pace(of: float) -> str:
+    """The pace of a machine, with what it means."""
+    return f"{of:.2f}; with 1.00 or more everything is measured as planned"
 
 
 def value(limit: Limit) -> str:
     """What was measured of a limit."""
-    return _with_unit(limit.value, limit.unit)
+    return _with_unit(figure(limit.value), limit.unit)
 
 
 def most(limit: Limit) -> str:
     """What a limit allows."""
-    return _with_unit(limit.most, limit.unit)
+    return _with_unit(figure(limit.most), limit.unit)
 
 
 def missed(row: Row) -> list[str]:
     """Everything that does not hold for a row."""
-    ratios = [] if row.goal.met_by(row.ratio) else [f"{ratio(row)}, not {row.goal}"]
-    return ratios + missed_limits(row)
+    results = [] if row.goal.met_by(row.result) else [f"{result(row)}, not {bound(row)}"]
+    return results + missed_limits(row)
 
 
 def missed_limits(row: Row) -> list[str]:
-    """What does not hold for a row beside its ratio."""
+    """What does not hold for a row beside its result."""
     return [
         f"{limit.name} {value(limit)}, not ≤ {most(limit)}" for limit in row.limits if not limit.met
     ]
 
 
-def _with_unit(number: float, unit: str) -> str:
-    return f"{figure(number)} {unit}".rstrip()
+def _result(row: Row, figures: str) -> str:
+    """Figures of a row's result as what they are: a ratio, a difference, or ours."""
+    if row.goal.most_more is not None:
+        return f"{'' if figures.startswith('-') else '+'}{figures} {row.unit}"
+    return _with_unit(figures, row.unit) if row.goal.most_ours is not None else f"{figures}×"
+
+
+def _with_unit(figures: str, unit: str) -> str:
+    return f"{figures} {unit}".rstrip()

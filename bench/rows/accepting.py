@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Row, interleaved, p99, percentile
+from bench.measuring import Goal, Limit, Row, p99, percentile
 from bench.plain_bolt import PATH
 from bench.plain_bolt import READY as BOLT_READY
 from bench.programs import START_SECONDS, running, running_bot, running_model
@@ -24,10 +24,10 @@ from tests.chaos.records import Records
 
 EVENTS: Final = 2_000
 WARM_UP: Final = 200
-ROUNDS: Final = 5
+ROUNDS: Final = 9
 THREADS: Final = 10
 ALLOWED_MS: Final = 300.0
-GOAL: Final = Goal(least=0.6)
+GOAL: Final = Goal(least=1.0)
 
 Heard = Callable[[], set[tuple[str, str]]]
 """Channel and ts of every message that is on record."""
@@ -75,12 +75,14 @@ def all_on_record(heard: Heard, events: Sequence[Json]) -> None:
 async def rows(ground: Ground) -> list[Row]:
     """By signed HTTP, and by Socket Mode."""
     async with running_model(ground.folder) as model_url:
-        return [await _row(ground, way, model_url) for way in ("http", "socket")]
+        first = await _row(ground.part(0.5), "http", model_url)
+        return [first, await _row(ground, "socket", model_url)]
 
 
 async def _row(ground: Ground, way: str, model_url: str) -> Row:
     folder = ground.folder / way
-    count = ground.pick(EVENTS, 60)
+    by = {"http": "signed HTTP events", "socket": "Socket Mode envelopes"}[way]
+    count = ground.sized(by, EVENTS, least=500, tiny=60)
     sides = _bot(way, model_url, folder), _plain_bolt(way, folder)
     async with sides[0] as (to_bot, places), sides[1] as to_bolt:
         make = partial(_Side, numbers=itertools.count(), places=places, count=count)
@@ -88,8 +90,7 @@ async def _row(ground: Ground, way: str, model_url: str) -> Row:
         theirs = make(send=to_bolt)
         for side in (ours, theirs):
             await side.burst(ground.pick(WARM_UP, 10))
-        rounds = await interleaved(ground.pick(ROUNDS, 2), ours.take, theirs.take)
-    by = {"http": "signed HTTP events", "socket": "Socket Mode envelopes"}[way]
+        rounds = await ground.rounds(by, ground.pick(ROUNDS, 2), ours.take, theirs.take)
     return Row(
         name=f"Accepted events/s, {'HTTP' if way == 'http' else 'Socket Mode'}",
         measured=f"{count:,} {by}, {IN_FLIGHT} in flight, each on disk before its acknowledgement",

@@ -28,6 +28,8 @@ from bot.store import open_store
 MANY: Final = 1_000_000
 FEW: Final = 1_000
 ROUNDS: Final = 9
+PART: Final = 0.4
+"""Of the time that is left, what one row may take at most."""
 LOOK_UPS: Final = 1_000
 """In a round."""
 LISTS: Final = 200
@@ -66,7 +68,7 @@ class _Compared:
 
     many: _Side
     few: _Side
-    rounds: int
+    ground: Ground
     share: float
 
     async def row(
@@ -84,14 +86,17 @@ class _Compared:
         times = max(3, int(times * self.share))
         each: list[float] = []
         await self._round(ask, times, [])
-        measured_rounds = [await self._round(ask, times, each) for _ in range(self.rounds)]
+        planned = self.ground.pick(ROUNDS, 2)
+        rounds = await self.ground.part(PART).repeated(
+            name, planned, lambda _: self._round(ask, times, each)
+        )
         limit = Limit(name="p99", value=p99(each), most=ALLOWED_MS, unit="ms")
         return Row(
             name=f"{self.many.made.threads:,} mapped threads: {name}",
             measured=measured,
             against=against,
             unit="ms",
-            rounds=tuple(measured_rounds),
+            rounds=tuple(rounds),
             goal=GOAL,
             limits=(limit,) if limited else (),
             note=note,
@@ -110,10 +115,11 @@ class _Compared:
 
 async def rows(ground: Ground) -> list[Row]:
     """Two look-ups, two pages, and a preview."""
+    size = ground.sized("threads on record", MANY, least=MANY // 10, tiny=900, spare=1.5)
     begun = perf_counter()
     many, few = [
         await asyncio.to_thread(make_threads, ground.folder / name, threads)
-        for name, threads in (("many", ground.pick(MANY, 900)), ("few", ground.pick(FEW, 300)))
+        for name, threads in (("many", size), ("few", ground.pick(FEW, 300)))
     ]
     took = perf_counter() - begun
     clock = SystemClock()
@@ -126,12 +132,7 @@ async def rows(ground: Ground) -> list[Row]:
 
 
 async def _all(ground: Ground, many: _Side, few: _Side, took: float) -> list[Row]:
-    compared = _Compared(
-        many=many,
-        few=few,
-        rounds=ground.pick(ROUNDS, 2),
-        share=ground.pick(1.0, 0.01),
-    )
+    compared = _Compared(many=many, few=few, ground=ground, share=ground.pick(1.0, 0.01))
     return [
         *await _look_ups(compared, took),
         *await _pages(compared, ground.pick(PAGE, 20)),
@@ -205,7 +206,7 @@ async def _preview(compared: _Compared, meant: int) -> Row:
         _meant(meant),
         LISTS,
         note=(
-            f"Nine tenths of the {threads:,} instead: {all_old:.3g} ms. Not in the ratio, and "
+            f"Nine tenths of the {threads:,} instead: {all_old:.3g} ms. Not in the result, and "
             "growing with what is on disk: before it tells, a preview also has the runtime list "
             "all its sessions and looks for those that only one side knows of; the second of "
             f"these took {every:.2f} s for {threads:,}, in small steps beside everything else."

@@ -1,7 +1,7 @@
-"""How much more memory the bot takes after many threads than after few.
+"""How much memory the bot and its runtime take, and how much more after many threads.
 
     python -m bench.rows.memory --threads 10000     the whole of it, which takes longer than `make
-                                                    bench` may; prints the row
+                                                    bench` may; prints the rows
 
 Each thread has one turn, and so one session of its own; few of them stay live.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,22 +21,27 @@ from typing import Final
 
 from bench.ground import Ground
 from bench.measuring import Goal, Limit, Round, Row
-from bench.programs import MB, Program, running_bot, running_model
+from bench.programs import MB, Program, running_bare, running_bot, running_model
 from bench.slack_side import SlackSide, running_slack
-from bench.words import goal, ratio, value
+from bench.words import goal, result_and_ratio, value
 
-GOAL: Final = Goal(most=1.3)
+GROWTH_GOAL: Final = Goal(most=1.3)
+TOGETHER_MB: Final = 300.0
+"""What the bot and its runtime may take together, with `LIVE` sessions."""
+TOGETHER_GOAL: Final = Goal(most_ours=TOGETHER_MB)
 FEW: Final = 100
 MANY: Final = 10_000
 SECONDS: Final = 40.0
 """For the threads of `make bench`, beside the first few."""
+SECONDS_SHARE: Final = 0.6
+"""Of the time that is left, what they may take at most."""
 TIMES_AS_MANY: Final = 2
 """With fewer than so many times the few threads there is nothing to compare."""
 AT_ONCE: Final = 8
 LIVE: Final = 20
 """MAX_SESSIONS."""
 RUNTIME_TIMES: Final = 1.5
-"""So many times what they took after few threads the runtimes may take at most."""
+"""So many times what it took after few threads the runtime may take at most."""
 
 
 class TooFewThreads(Exception):
@@ -46,48 +52,102 @@ class TooFewThreads(Exception):
 class _Taken:
     """Resident megabytes."""
 
-    bot: float
+    own: float
+    """Of the Python process."""
     runtime: float
+
+    @property
+    def together(self) -> float:
+        return self.own + self.runtime
+
+
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """How many threads have a turn each."""
+
+    live: int
+    """Of so many, the sessions stay live."""
+    few: int
+    many: int
+    """At most."""
+    seconds: float
+    """For all after the few."""
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """Megabytes of the bot's process; as many threads as fit into the time."""
-    few = ground.pick(FEW, 2)
-    return [await _row(ground.folder, few, ground.pick(MANY, 4), SECONDS)]
+    """What the bot and its runtime take with some live sessions, and how the bot grows; as many
+    threads as fit into the time."""
+    live, many = ground.pick((LIVE, MANY), (2, 6))
+    few = ground.sized("threads to begin with (memory)", FEW, least=2 * LIVE, tiny=3, spare=2.0)
+    seconds = min(SECONDS, SECONDS_SHARE * ground.left)
+    return await _rows(ground.folder, _Threads(live, few, many, seconds))
 
 
-async def _row(folder: Path, few: int, many: int, seconds: float) -> Row:
+async def _rows(folder: Path, threads: _Threads) -> list[Row]:
+    async with running_model(folder) as model:
+        theirs = await _of_the_sdk(model, folder / "theirs", threads.live)
+        return await _of_the_bot(model, folder / "ours", threads, theirs)
+
+
+async def _of_the_sdk(model: str, folder: Path, live: int) -> _Taken:
+    """With so many sessions, each asked once."""
+    sessions = [f"s-{number}" for number in range(live)]
+    async with running_bare(model, folder) as bare:
+        await bare.ask(do="open", sessions=sessions)
+        prompts = {name: [f"instant m{number}"] for number, name in enumerate(sessions)}
+        await bare.ask(do="loop", prompts=prompts)
+        return _taken(bare)
+
+
+async def _of_the_bot(model: str, folder: Path, threads: _Threads, theirs: _Taken) -> list[Row]:
+    live, few, many = threads.live, threads.few, threads.many
+    settings = {"MAX_SESSIONS": str(live), "MAX_TURNS": str(min(AT_ONCE, live))}
     async with (
-        running_model(folder) as model,
         running_slack(limits=False) as slack,
-        running_bot(
-            *(slack, model, folder / "ours"), MAX_SESSIONS=str(LIVE), MAX_TURNS=str(AT_ONCE)
-        ) as bot,
+        running_bot(slack, model, folder, **settings) as bot,
     ):
-        done = await _threads(slack, lambda count: count < few)
+        done = await _threads(slack, lambda count: count < live)
+        first = _taken(bot)
+        done += await _threads(slack, lambda count: count < few - live)
         before = _taken(bot)
-        until = time.monotonic() + seconds
+        until = time.monotonic() + threads.seconds
         done += await _threads(slack, lambda count: count < many - few and time.monotonic() < until)
         after = _taken(bot)
     enough_to_compare(few, done)
+    return [_together(first, theirs, live), _growth(before, after, threads, done)]
+
+
+def _together(ours: _Taken, theirs: _Taken, live: int) -> Row:
+    return Row(
+        name=f"Memory, {live} live sessions",
+        measured="what the bot's process and its runtime take together",
+        against="the SDK alone and its runtime, as many sessions",
+        unit="MB",
+        rounds=(Round(ours.together, theirs.together),),
+        goal=TOGETHER_GOAL,
+        note=f"Resident memory after one turn in each of {live} threads. The bot's process takes "
+        f"{ours.own:.0f} MB of it, its runtime {ours.runtime:.0f} MB; of the SDK alone "
+        f"{theirs.own:.0f} and {theirs.runtime:.0f} MB.",
+    )
+
+
+def _growth(before: _Taken, after: _Taken, threads: _Threads, done: int) -> Row:
+    most = RUNTIME_TIMES * before.runtime
     return Row(
         name="Memory",
         measured=f"what the bot's process takes after {done:,} threads had a turn each",
-        against=f"the same after {few:,}",
+        against=f"the same after {threads.few:,}",
         unit="MB",
-        rounds=(Round(after.bot, before.bot),),
-        goal=GOAL,
+        rounds=(Round(after.own, before.own),),
+        goal=GROWTH_GOAL,
         limits=(
-            Limit(
-                name="the runtimes",
-                value=after.runtime,
-                most=RUNTIME_TIMES * before.runtime,
-                unit="MB",
-            ),
+            Limit(name="the runtime", value=after.runtime, most=most, unit="MB"),
+            Limit(name="together", value=after.together, most=TOGETHER_MB, unit="MB"),
         ),
-        note=f"Resident memory. {LIVE} sessions stay live; the runtimes, which have them, may take "
-        f"{RUNTIME_TIMES:g} times what they took after {few:,} threads at most. As many threads as "
-        f"fit into {SECONDS:.0f} s; `make bench-memory` goes on to {MANY:,}.",
+        note=f"Resident memory. {threads.live} sessions stay live; the runtime, which has them, "
+        f"may take {RUNTIME_TIMES:g} times what it took after {threads.few:,} threads at most. As "
+        f"many threads as fit into {threads.seconds:.0f} s; `make bench-memory` goes on to "
+        f"{MANY:,}.",
     )
 
 
@@ -115,8 +175,8 @@ async def _threads(slack: SlackSide, more: Callable[[int], bool]) -> int:
     return total
 
 
-def _taken(bot: Program) -> _Taken:
-    return _Taken(bot=bot.memory() / MB, runtime=bot.memory_of_children() / MB)
+def _taken(program: Program) -> _Taken:
+    return _Taken(own=program.memory() / MB, runtime=program.memory_of_children() / MB)
 
 
 def main() -> None:
@@ -124,12 +184,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.rows.memory")
     parser.add_argument("--threads", type=int, default=MANY)
     wanted = parser.parse_args()
+    threads = _Threads(LIVE, FEW, wanted.threads, math.inf)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        row = asyncio.run(_row(Path(folder), FEW, wanted.threads, float("inf")))
-    print(f"{row.measured}: {row.ours:.1f} MB; {row.against}: {row.theirs:.1f} MB")
-    print(f"ratio {ratio(row)}, goal {goal(row)}: {'met' if row.met else 'not met'}")
-    for limit in row.limits:
-        print(f"{limit.name}: {value(limit)}, at most {limit.most:.1f} {limit.unit}")
+        for row in asyncio.run(_rows(Path(folder), threads)):
+            print(f"{row.measured}: {row.ours:.1f} MB; {row.against}: {row.theirs:.1f} MB")
+            print(f"{result_and_ratio(row)}, goal {goal(row)}: {'met' if row.met else 'not met'}")
+            for limit in row.limits:
+                print(f"{limit.name}: {value(limit)}, at most {limit.most:.1f} {limit.unit}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,10 @@ CHAT_SDK: Final = "Chat SDK bot"
 BOLT_SAMPLE: Final = "sample on Bolt"
 PEERS: Final = (CHAT_SDK, BOLT_SAMPLE)
 THREADS: Final = 20
+QUICKER: Final = Goal(most=0.869)
+"""Of milliseconds: 1.15 times as quick as the other bot."""
+MORE: Final = Goal(least=1.15)
+"""Of turns a second: 1.15 times as many."""
 REST_SECONDS: Final = 0.1
 """How long a thread rests before it is asked for its first text, as with people."""
 _KEEPS: Final = (
@@ -42,6 +46,10 @@ _SHOWS: Final = (
     "The answer is one short line. It shows that when the answer has ended, by its own design; "
     "ours when it comes."
 )
+
+
+Figures = dict[str, float]
+"""What one round measured, by the bot's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +123,22 @@ async def running_sides(
 
 async def rows(ground: Ground) -> list[Row]:
     """First text and turns a second, against each peer."""
-    asks, each = ground.pick(8, 1), ground.pick(3, 1)
-    first, turns = list[dict[str, float]](), list[dict[str, float]]()
+    asks = ground.sized("answers a round (other bots)", 8, least=3, tiny=1)
+    each = ground.sized("questions a thread and round (other bots)", 3, least=1, tiny=1)
     async with (
         running_model(ground.folder) as model_url,
         running_sides(model_url, ground.folder, ground.pick(THREADS, 2)) as sides,
     ):
-        for number in range(ground.pick(5, 1)):
+
+        async def once(number: int) -> tuple[Figures, Figures]:
             order = _turned(list(sides), number)
-            first.append({name: await sides[name].first_text(asks) for name in order})
-            turns.append({name: await sides[name].turns(each) for name in order})
+            return (
+                {name: await sides[name].first_text(asks) for name in order},
+                {name: await sides[name].turns(each) for name in order},
+            )
+
+        measured = await ground.repeated("other bots", ground.pick(7, 1), once)
+    first, turns = [one for one, _ in measured], [other for _, other in measured]
     return [_first_text(peer, first) for peer in PEERS] + [_turns(peer, turns) for peer in PEERS]
 
 
@@ -134,29 +148,29 @@ def _turned(names: list[str], number: int) -> list[str]:
     return names[start:] + names[:start]
 
 
-def _first_text(peer: str, measured: list[dict[str, float]]) -> Row:
+def _first_text(peer: str, measured: Sequence[Figures]) -> Row:
     return Row(
         name=f"First text, {peer}",
         measured="a mention is sent in a thread with a live session → its first text is seen",
         against=f"{peer}, with the same session",
         unit="ms",
         rounds=_against(peer, measured),
-        goal=Goal(most=1.0),
-        note=f"{_SHOWS} {_KEEPS}",
+        goal=QUICKER,
+        note=f"Ours is to be 1.15 times as quick, which is 0.869×. {_SHOWS} {_KEEPS}",
     )
 
 
-def _turns(peer: str, measured: list[dict[str, float]]) -> Row:
+def _turns(peer: str, measured: Sequence[Figures]) -> Row:
     return Row(
         name=f"Turns a second, {peer}",
         measured=f"{THREADS} threads at once, from mention to the end of the answer",
         against=f"{peer}, with the same sessions",
         unit="turns/s",
         rounds=_against(peer, measured),
-        goal=Goal(least=1.0),
+        goal=MORE,
         note=_KEEPS,
     )
 
 
-def _against(peer: str, measured: list[dict[str, float]]) -> tuple[Round, ...]:
+def _against(peer: str, measured: Sequence[Figures]) -> tuple[Round, ...]:
     return tuple(Round(ours=each[OURS], theirs=each[peer]) for each in measured)

@@ -15,12 +15,13 @@ from bench.measuring import Goal, Round, Row, interleaved
 from bench.programs import Program, running_bare, running_bot, running_model
 from bench.slack_side import SlackSide, running_slack
 
-GOAL = Goal(most=1.2)
+GOAL = Goal(most=1.1)
 
 
 async def rows(ground: Ground) -> list[Row]:
     """Milliseconds to the first text."""
-    rounds, each = ground.pick(7, 1), ground.pick(7, 1)
+    rounds = ground.sized("rounds (resume)", 7, least=3, tiny=1, spare=1.5)
+    each = ground.sized("sessions a round (resume)", 7, least=3, tiny=1, spare=1.5)
     count = 1 + rounds * each  # one to warm up with; in all no more than the bot keeps live
     ours, theirs = ground.folder / "ours", ground.folder / "theirs"
     async with running_model(ground.folder) as model, running_slack(limits=False) as slack:
@@ -41,7 +42,10 @@ async def rows(ground: Ground) -> list[Row]:
             async def by_the_sdk() -> float:
                 return await _resume(bare, sessions.pop(), slack.new_mark())
 
-            measured = [await interleaved(each, by_the_bot, by_the_sdk) for _ in range(rounds)]
+            async def once(_: int) -> tuple[Round, ...]:
+                return await interleaved(each, by_the_bot, by_the_sdk)
+
+            measured = await ground.repeated("resume", rounds, once)
     return [
         Row(
             name="Resume",

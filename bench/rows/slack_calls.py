@@ -8,7 +8,7 @@ import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 from typing import Final
@@ -81,6 +81,9 @@ CROWDS: Final = (
     # 2,500 pieces a second would measure the runtime and not what Slack takes.
     Crowd(50, COARSE, (CHANNEL, "C0DEV")),
 )
+LEAST_MANY: Final = 25
+EVERY_PIECE_PACE: Final = 0.6
+"""The slowest machine that follows 500 pieces a second (`bench.calibration`)."""
 TINY_CROWDS: Final = (Crowd(1, STEADY), Crowd(3, STEADY, (CHANNEL, "C0DEV")))
 
 
@@ -186,8 +189,21 @@ async def answered(crowd: Crowd, folder: Path) -> Answered:
 
 async def rows(ground: Ground) -> list[Row]:
     """One row for each crowd."""
-    crowds = ground.pick(CROWDS, TINY_CROWDS)
-    return [row(await answered(each, ground.folder / f"{each.threads}")) for each in crowds]
+    return [row(await answered(each, ground.folder / f"{each.threads}")) for each in crowds(ground)]
+
+
+def crowds(ground: Ground) -> Sequence[Crowd]:
+    """Those of the size of the run. A slow machine could not follow the model, which has a pace of
+    its own: there it speaks in fewer pieces, and the last crowd is smaller."""
+    if ground.tiny:
+        return TINY_CROWDS
+    one, ten, many = CROWDS
+    if ground.pace < EVERY_PIECE_PACE:
+        ten = replace(ten, way=COARSE)
+        ground.less.append(f"10 pieces a second instead of 50 ({ten.threads} threads)")
+    what = "threads at once (Slack's limits)"
+    threads = ground.sized(what, many.threads, least=LEAST_MANY, tiny=1, spare=1.5)
+    return one, ten, replace(many, threads=threads)
 
 
 def row(of: Answered) -> Row:

@@ -1,4 +1,5 @@
-"""Many threads at once: how many answers a second come of a model that answers at once.
+"""Many threads at once: how many answers a second come of a model that answers at once, and how
+much of the processor's time the bot takes for each.
 
 Each thread asks anew as soon as its answer has ended. Held against a loop around the SDK alone with
 as many live sessions. Slack's own limits are lifted, for they would be all that is measured.
@@ -7,55 +8,122 @@ as many live sessions. Slack's own limits are lifted, for they would be all that
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from statistics import median
+from typing import Final
 
 from bench.ground import Ground
-from bench.measuring import Goal, Row, interleaved
+from bench.measuring import Goal, Round, Row, in_turn
 from bench.programs import Program, running_bare, running_bot, running_model
 from bench.slack_side import Sent, SlackSide, running_slack
 
+GOAL: Final = Goal(least=0.85)
+PROCESSOR_GOAL: Final = Goal(most_ours=6.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """One side's round."""
+
+    per_second: float
+    own_ms: float
+    """Processor time of the Python process itself, for each turn."""
+    runtime_ms: float
+    """The same of the runtime that it has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """So many threads asked so many questions each, in each of these rounds."""
+
+    threads: int
+    each: int
+    rounds: Sequence[tuple[Spent, Spent]]
+    """Ours and theirs."""
+
+    def of(self, what: Callable[[Spent], float]) -> tuple[Round, ...]:
+        """The rounds of one figure."""
+        return tuple(Round(what(ours), what(theirs)) for ours, theirs in self.rounds)
+
 
 async def rows(ground: Ground) -> list[Row]:
-    """Turns a second in 20 and in 100 threads."""
+    """Turns a second in 20 and in 100 threads, and the processor time of those in 20."""
     few, many = ground.pick((20, 100), (2, 3))
-    return [
-        await _row(ground, few, each=ground.pick(8, 1), rounds=ground.pick(5, 1)),
-        await _row(ground, many, each=ground.pick(2, 1), rounds=ground.pick(3, 1)),
-    ]
+    one = await _asked(ground.part(0.45), few, 8)
+    other = await _asked(ground, many, 2)
+    return [_per_second(one), _per_second(other), _processor_time(one)]
 
 
-async def _row(ground: Ground, threads: int, *, each: int, rounds: int) -> Row:
+async def _asked(ground: Ground, threads: int, questions: int) -> Asked:
     folder = ground.folder / str(threads)
+    what = f"{threads} threads"
+    each = ground.sized(f"questions a thread and round ({what})", questions, least=1, tiny=1)
     async with AsyncExitStack() as opened:
         model = await opened.enter_async_context(running_model(folder))
         slack = await opened.enter_async_context(running_slack(limits=False))
         as_many = {"MAX_TURNS": str(threads), "MAX_SESSIONS": str(threads)}
-        bot = running_bot(slack, model, folder / "bot", **as_many)
-        await opened.enter_async_context(bot)
+        bot = await opened.enter_async_context(running_bot(slack, model, folder / "bot", **as_many))
         bare = await opened.enter_async_context(running_bare(model, folder / "bare"))
         asked = await asyncio.gather(*(_begun(slack) for _ in range(threads)))
         sessions = [f"s-{number}" for number in range(threads)]
         await bare.ask(do="open", sessions=sessions)
         await _theirs(slack, bare, sessions, 1)
 
-        async def ours() -> float:
-            return await _ours(slack, asked, each)
+        async def ours() -> Spent:
+            return await _spent(bot, threads * each, lambda: _ours(slack, asked, each))
 
-        async def theirs() -> float:
-            return await _theirs(slack, bare, sessions, each)
+        async def theirs() -> Spent:
+            return await _spent(bare, threads * each, lambda: _theirs(slack, bare, sessions, each))
 
-        measured = await interleaved(rounds, ours, theirs)
+        rounds = await ground.repeated(
+            what, ground.pick(5, 1), lambda number: in_turn(number, ours, theirs)
+        )
+    return Asked(threads, each, rounds)
+
+
+def _per_second(asked: Asked) -> Row:
+    threads = asked.threads
     return Row(
         name=f"Turns a second, {threads} threads",
-        measured=f"{threads} threads ask, {each} times each, as soon as they are answered",
+        measured=f"{threads} threads ask, {asked.each} times each, as soon as they are answered",
         against=f"a loop around the SDK alone, {threads} live sessions",
         unit="turns/s",
-        rounds=measured,
-        goal=Goal(least=0.85),
-        note="Every session is live, and all threads' turns run at once (MAX_TURNS). The bot "
-        "shares its sessions between two runtimes, as it does unless told otherwise (RUNTIMES); "
-        "the SDK has one. Slack and the people run on the same processors.",
+        rounds=asked.of(lambda spent: spent.per_second),
+        goal=GOAL,
+        note="Every session is live, and all threads' turns run at once (MAX_TURNS). Slack and the "
+        "people run on the same processors.",
     )
+
+
+def _processor_time(asked: Asked) -> Row:
+    ours, theirs = (
+        median(spent.runtime_ms for spent in side) for side in zip(*asked.rounds, strict=True)
+    )
+    return Row(
+        name="Processor time a turn",
+        measured=f"what the bot's process takes for each turn, {asked.threads} threads at once",
+        against="the process of the SDK alone",
+        unit="ms",
+        rounds=asked.of(lambda spent: spent.own_ms),
+        goal=PROCESSOR_GOAL,
+        note="User and system time of the Python process, in the same rounds as turns a second. "
+        f"The runtime, a process of its own, takes {ours:.1f} ms a turn with the bot and "
+        f"{theirs:.1f} ms with the SDK alone.",
+    )
+
+
+async def _spent(program: Program, turns: int, ask: Callable[[], Awaitable[None]]) -> Spent:
+    """Have so many turns, and see what they take."""
+    own, runtime = program.cpu_seconds()
+    began = time.perf_counter()
+    await ask()
+    took = time.perf_counter() - began
+    own_then, runtime_then = program.cpu_seconds()
+    each = 1_000 / turns
+    return Spent(turns / took, (own_then - own) * each, (runtime_then - runtime) * each)
 
 
 async def _begun(slack: SlackSide) -> Sent:
@@ -65,21 +133,17 @@ async def _begun(slack: SlackSide) -> Sent:
     return sent
 
 
-async def _ours(slack: SlackSide, threads: list[Sent], each: int) -> float:
-    """Turns a second through the whole bot."""
+async def _ours(slack: SlackSide, threads: list[Sent], each: int) -> None:
+    """Turns through the whole bot."""
 
     async def ask_on(thread: Sent) -> None:
         for _ in range(each):
             await slack.ended(await slack.ask("instant", root_ts=thread.root_ts, mention=False))
 
-    loop = asyncio.get_running_loop()
-    began = loop.time()
     await asyncio.gather(*(ask_on(thread) for thread in threads))
-    return len(threads) * each / (loop.time() - began)
 
 
-async def _theirs(slack: SlackSide, bare: Program, sessions: list[str], each: int) -> float:
-    """Turns a second with the SDK alone."""
+async def _theirs(slack: SlackSide, bare: Program, sessions: list[str], each: int) -> None:
+    """Turns with the SDK alone."""
     prompts = {name: [f"instant {slack.new_mark()}" for _ in range(each)] for name in sessions}
-    answer = await bare.ask(do="loop", prompts=prompts)
-    return len(sessions) * each / float(str(answer["seconds"]))
+    await bare.ask(do="loop", prompts=prompts)

@@ -12,9 +12,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bench.__main__ import GROUPS, HOME, TOTAL_SECONDS, arguments, main
+from bench.__main__ import GROUPS, OWN, PUBLISHED, TOTAL_SECONDS, arguments, main, where_to
 from bench.groups import Group
-from tests.bench.rows import group
+from tests.bench.rows import group, outcome, row, run
 from tests.bench.stand_ins.late import NOTE, noted_in, runs
 
 ROOT = Path(__file__).parents[2]
@@ -32,8 +32,12 @@ def bench(*given: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+async def by_hand() -> float:
+    return 1.0
+
+
 def ended(into: Path, *groups: Group, tiny: bool = False) -> int:
-    return main(["--into", str(into), *(["--tiny"] if tiny else [])], groups)
+    return main(["--into", str(into), *(["--tiny"] if tiny else [])], groups, by_hand)
 
 
 def test_the_real_command_measures_and_writes_a_report_and_a_chart(tmp_path: Path) -> None:
@@ -46,13 +50,14 @@ def test_the_real_command_measures_and_writes_a_report_and_a_chart(tmp_path: Pat
     ET.fromstring((tmp_path / "chart.svg").read_bytes())  # noqa: S314
 
 
-def test_the_report_in_the_repository_is_of_a_whole_run() -> None:
-    report = (HOME / "RESULTS.md").read_text(encoding="utf-8")
+def test_the_published_report_is_of_a_whole_run() -> None:
+    """Only `--publish` writes it, and nothing of which a row is missing."""
+    report = (PUBLISHED / "RESULTS.md").read_text(encoding="utf-8")
     assert "worth nothing" not in report
     assert "Not measured" not in report
     [minutes] = re.findall(r"([0-9.]+) minutes in all", report)
     assert float(minutes) <= TOTAL_SECONDS / 60
-    ET.fromstring((HOME / "chart.svg").read_bytes())  # noqa: S314
+    ET.fromstring((PUBLISHED / "chart.svg").read_bytes())  # noqa: S314
 
 
 def test_all_goals_met_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,8 +90,29 @@ def test_a_tiny_run_is_no_judgement(tmp_path: Path) -> None:
     assert ended(tmp_path, group("slow_bot"), tiny=True) == 0
 
 
+def test_what_somebody_measures_goes_where_git_does_not_look() -> None:
+    """So that no reader's own figures come into a commit, or break a test."""
+    assert arguments([], GROUPS).into == OWN
+    for name in ("RESULTS.md", "chart.svg"):
+        ignored = ["git", "check-ignore", "--quiet", str(OWN / name)]
+        assert subprocess.run(ignored, cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_published_report_is_written_on_purpose_and_whole_or_not_at_all() -> None:
+    publish = arguments(["--publish"], GROUPS)
+    whole, half = outcome("good", row("r", 1.0)), outcome("late", why="not done within 5 s")
+    assert where_to(publish, run(whole)) == PUBLISHED
+    assert where_to(publish, run(whole, half)) == OWN
+    assert where_to(arguments([], GROUPS), run(whole)) == OWN
+
+
+@pytest.mark.parametrize("part", [["--rows", "turns"], ["--tiny"], ["--into", "x"]])
+def test_only_a_whole_run_can_be_published(part: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments(["--publish", *part], GROUPS)
+
+
 def test_nothing_is_written_of_a_part_unless_it_is_said_where() -> None:
-    assert arguments([], GROUPS).into == HOME
     assert arguments(["--rows", "turns"], GROUPS).into is None
     assert arguments(["--tiny"], GROUPS).into is None
     assert arguments(["--tiny", "--into", "x"], GROUPS).into == Path("x")
@@ -112,7 +138,8 @@ def test_interrupted_it_ends_what_runs_and_writes_nothing(tmp_path: Path) -> Non
     into = tmp_path / "into"
     program = (
         "import sys; from bench.__main__ import main; from tests.bench.rows import group; "
-        "sys.exit(main(['--into', sys.argv[1]], [group('late')]))"
+        "from tests.bench.test_command import by_hand; "
+        "sys.exit(main(['--into', sys.argv[1]], [group('late')], by_hand))"
     )
     noted = tmp_path / "pid"
     with subprocess.Popen(
@@ -123,7 +150,8 @@ def test_interrupted_it_ends_what_runs_and_writes_nothing(tmp_path: Path) -> Non
         text=True,
     ) as command:
         assert command.stdout is not None
-        assert command.stdout.readline().startswith("== late: at most")
+        told = iter(command.stdout.readline, "")
+        assert any(line.startswith("== late: at most") for line in told)
         left = noted_in(noted)
         command.send_signal(signal.SIGINT)
         command.communicate(timeout=SECONDS)

@@ -54,15 +54,36 @@ def test_a_goal_is_met_up_to_its_very_edge(goal: Goal, good: float, bad: float) 
     assert not goal.met_by(bad)
 
 
-def test_a_goal_says_which_side_is_good() -> None:
-    assert str(Goal(most=1.05)) == "≤ 1.05×"
-    assert str(Goal(least=0.9)) == "≥ 0.9×"
+@pytest.mark.parametrize(
+    "given", [{}, {"most": 1.0, "least": 1.0}, {"most_more": 6.0, "most_ours": 6.0}]
+)
+def test_a_goal_is_exactly_one_of_the_four(given: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="one of most, least, most_more and most_ours"):
+        Goal(**given)
 
 
-@pytest.mark.parametrize(("most", "least"), [(None, None), (1.0, 1.0)])
-def test_a_goal_has_exactly_one_side(most: float | None, least: float | None) -> None:
-    with pytest.raises(ValueError, match="either a most or a least"):
-        Goal(most=most, least=least)
+def test_where_the_goal_is_so_much_more_the_difference_counts_and_not_the_ratio() -> None:
+    goal = Goal(most_more=6.0)
+    assert row_of([Round(16, 10), Round(11, 5), Round(900, 1)], goal).met, "6, 6 and 899 more"
+    late = row_of([Round(100, 90), Round(101, 90), Round(12, 6)], goal)
+    assert not late.met, "10, 11 and 6 more"
+    assert (late.result, late.spread) == (10, (6, 11))
+
+
+def test_where_the_goal_is_about_ours_alone_theirs_does_not_count() -> None:
+    goal = Goal(most_ours=6.0)
+    for theirs in (0.1, 6.0, 1_000.0):
+        assert row_of([Round(5, theirs), Round(6, theirs), Round(7, theirs)], goal).met
+        assert not row_of([Round(6.1, theirs)], goal).met
+
+
+@given(ROUNDS, st.sampled_from(["most", "least", "most_more", "most_ours"]), SECONDS)
+def test_in_a_chart_of_ratios_a_result_is_on_the_same_side_of_its_goal(
+    rounds: list[Round], kind: str, bound: float
+) -> None:
+    measured = row_of(rounds, Goal(**{kind: bound}))
+    place, line = measured.as_ratio(measured.result), measured.as_ratio(measured.goal.bound)
+    assert place >= line if measured.result >= bound else place <= line
 
 
 def test_a_ratio_that_is_no_number_meets_no_goal() -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from bench.ground import Ground
-from bench.measuring import Goal
 from bench.model import script, steady_text
 from bench.peers import programs
 from bench.peers.bolt_sample import GROWING, PLACEHOLDER
 from bench.peers.programs import running_bolt_sample, running_chat_sdk
 from bench.programs import Program, ProgramError, running_bot
-from bench.rows.peers import ended, opened, rows
+from bench.rows.peers import MORE, QUICKER, ended, opened, rows
 from bench.slack_side import Shown, SlackSide, running_slack
 from tests.scripted_model import ModelRequest, ScriptedModel
 
@@ -101,9 +100,9 @@ async def test_a_missing_chat_sdk_is_named_with_the_way_to_install_it(
 async def test_first_text_and_turns_a_second_are_measured_against_both(tmp_path: Path) -> None:
     measured = await rows(Ground(folder=tmp_path, tiny=True))
     assert [(row.name, row.unit, row.goal) for row in measured] == [
-        ("First text, Chat SDK bot", "ms", Goal(most=1.0)),
-        ("First text, sample on Bolt", "ms", Goal(most=1.0)),
-        ("Turns a second, Chat SDK bot", "turns/s", Goal(least=1.0)),
-        ("Turns a second, sample on Bolt", "turns/s", Goal(least=1.0)),
+        ("First text, Chat SDK bot", "ms", QUICKER),
+        ("First text, sample on Bolt", "ms", QUICKER),
+        ("Turns a second, Chat SDK bot", "turns/s", MORE),
+        ("Turns a second, sample on Bolt", "turns/s", MORE),
     ]
     assert all(row.ours > 0 and row.theirs > 0 for row in measured)

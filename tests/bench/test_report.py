@@ -14,7 +14,7 @@ from bench.chart import Scale, svg
 from bench.machine import facts, kernel
 from bench.measuring import Goal, Limit, Row
 from bench.report import Run, markdown, summary
-from bench.words import figure, ratio
+from bench.words import bound, figure, result, result_and_ratio, spread
 from tests.bench.rows import MOST, outcome, row, run
 
 P99 = Limit(name="p99", value=340.4, most=300, unit="ms")
@@ -209,15 +209,56 @@ def test_a_figure_has_about_three_digits_that_count(value: float, written: str) 
     assert figure(value) == written
 
 
-@given(st.floats(min_value=0.01, max_value=50), st.booleans())
-def test_a_written_ratio_never_seems_to_be_on_the_other_side_of_its_goal(
-    value: float, most: bool
+GOALS = (MOST, Goal(least=1.5), Goal(most_more=6.0), Goal(most_ours=6.0))
+
+
+@given(st.floats(min_value=0.01, max_value=50), st.sampled_from(GOALS))
+def test_a_written_result_never_seems_to_be_on_the_other_side_of_its_goal(
+    value: float, goal: Goal
 ) -> None:
-    goal = MOST if most else Goal(least=1.5)
     measured: Row = row("r", value, goal=goal)
-    assert goal.met_by(float(ratio(measured).removesuffix("×"))) == measured.goal.met_by(
-        measured.ratio
+    written = float(result(measured).removesuffix("×").removesuffix(" ms"))
+    assert goal.met_by(written) == goal.met_by(measured.result)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "goal", "told"),
+    [
+        ((1.25, 1.1, 1.3), MOST, ("1.25×", "1.10–1.30× in 3 rounds", "≤ 1.5×")),
+        ((1.25,), Goal(least=0.9), ("1.25×", "one round", "≥ 0.9×")),
+        (
+            (1.25, 0.9, 1.3),
+            Goal(most_more=6.0),
+            ("+5.00 ms (1.25×)", "-2.00 to +6.00 ms in 3 rounds", "≤ 6 ms more"),
+        ),
+        ((0.5,), Goal(most_more=6.0), ("-10.0 ms (0.50×)", "one round", "≤ 6 ms more")),
+        (
+            (0.25, 0.2, 0.3),
+            Goal(most_ours=6.0),
+            ("5.00 ms (0.25×)", "4.00–6.00 ms in 3 rounds", "≤ 6 ms"),
+        ),
+    ],
+)
+def test_a_row_says_what_its_goal_is_about(
+    ratios: tuple[float, ...], goal: Goal, told: tuple[str, str, str]
+) -> None:
+    measured = row("r", *ratios, goal=goal)
+    assert (result_and_ratio(measured), spread(measured), bound(measured)) == told
+
+
+def test_a_difference_that_is_too_large_is_told_as_one() -> None:
+    late = run(outcome("good", row("first text", 1.4, goal=Goal(most_more=6.0))))
+    assert "- Not met: first text: +8.00 ms, not ≤ 6 ms more." in markdown(late).splitlines()
+    assert "+8.00 ms ✗" in words_in(svg(late))
+
+
+def test_what_was_less_than_planned_is_told_below_the_table() -> None:
+    less = replace(outcome("good", row("r", 1.0)), less=("3 rounds instead of 5 (r)", "and more"))
+    assert (
+        "- **Good:** on this machine less than planned: 3 rounds instead of 5 (r); and more."
+        in markdown(run(less)).splitlines()
     )
+    assert "less than planned" not in markdown(MIXED)
 
 
 def test_a_run_knows_what_it_is_made_of() -> None:

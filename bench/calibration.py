@@ -1,0 +1,74 @@
+"""How fast this machine is, before anything is measured: on a slower one less is measured, so that
+every row comes within the ten minutes.
+
+The SDK alone answers in a few sessions for some seconds, which takes the model, the runtime and
+Python, as most rows do. The pace is its turns a second by those of the machine that the sizes are
+made for. Whatever else a machine is doing makes it slower, and counts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench.ground import Ground
+from bench.groups import Group, Outcome, measured
+from bench.measuring import Goal, Round, Row
+from bench.programs import running_bare, running_model
+
+PLANNED_FOR: Final = 150.0
+"""Turns a second of the SDK alone on the machine that the sizes are made for: two quiet cores."""
+SLOWEST: Final = 0.1
+"""The pace of a machine on which not even this could be measured."""
+SECONDS: Final = 30.0
+"""For all of it; on a quick machine it takes six."""
+ASKING_SECONDS: Final = 3.0
+SESSIONS: Final = 8
+QUESTIONS: Final = 4
+"""Of each session, before the clock is looked at again."""
+GROUP: Final = Group("calibration", "The machine", "bench.calibration", SECONDS)
+
+
+async def pace() -> float:
+    """How fast this machine is: 1 is as fast as planned for; never less than `SLOWEST`."""
+    return pace_of(await measured(GROUP, SECONDS))
+
+
+def pace_of(outcome: Outcome) -> float:
+    """The pace by what was measured."""
+    return max([SLOWEST, *(row.ratio for row in outcome.rows)])
+
+
+async def rows(ground: Ground) -> list[Row]:
+    """One row, of which the ratio is the pace."""
+    sessions = [f"s-{number}" for number in range(SESSIONS)]
+    async with (
+        running_model(ground.folder) as model,
+        running_bare(model, ground.folder / "bare") as bare,
+    ):
+
+        async def turns(number: int) -> tuple[int, float]:
+            """How many, and in how many seconds."""
+            prompts = {
+                name: [f"instant m{number * QUESTIONS + each + 1}" for each in range(QUESTIONS)]
+                for name in sessions
+            }
+            answer = await bare.ask(do="loop", prompts=prompts)
+            return int(str(answer["answers"])), float(str(answer["seconds"]))
+
+        await bare.ask(do="open", sessions=sessions)
+        await turns(0)
+        ended = ground.clock() + ground.pick(ASKING_SECONDS, 0.0)
+        done = [await turns(1)]
+        while ground.clock() < ended:
+            done.append(await turns(len(done) + 1))
+    asked = sum(count for count, _ in done)
+    return [
+        Row(
+            name="Pace",
+            measured=f"{asked:,} turns of the SDK alone in {SESSIONS} sessions",
+            against="the same on the machine that the sizes are made for",
+            unit="turns/s",
+            rounds=(Round(asked / sum(seconds for _, seconds in done), PLANNED_FOR),),
+            goal=Goal(least=SLOWEST),
+        )
+    ]
