@@ -165,7 +165,6 @@ def bot_environment(
         "DATA_DIR": str(folder),
         "MAX_TURNS_PER_USER": "1000",
         "SHUTDOWN_SECONDS": "5",
-        "RUNTIMES": "1",
         **({} if slack.sandbox.slack.settings.limits else {"SLACK_LIMITS": PLENTY}),
         **settings,
     }
