@@ -14,6 +14,7 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.chaos", "tests.scenarios", "tests.sandbox_client")
 
-settings.register_profile("steady", derandomize=True)
-settings.register_profile("searching", max_examples=2_000)
+# No deadline: how long an example takes says something of the machine, and a hang ends by itself.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("searching", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))

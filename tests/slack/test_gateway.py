@@ -24,7 +24,7 @@ from tests.conformance.outside import (
     eventually,
     sandbox_from_outside,
 )
-from tests.slack.hearing import Hearing, deaf_gateway, hearing, socket_door, web_client
+from tests.slack.hearing import OFTEN, Hearing, deaf_gateway, hearing, socket_door, web_client
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def bot(outside: Outside, request: pytest.FixtureRequest) -> AsyncIterator
 
 @pytest.fixture
 async def socket_bot(outside: Outside) -> AsyncIterator[Hearing]:
-    async with hearing(outside) as bot:
+    async with hearing(outside, ping_seconds=OFTEN) as bot:
         yield bot
 
 

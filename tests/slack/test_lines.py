@@ -12,7 +12,7 @@ from bot.slack.background import Background
 from tests.conformance.outside import ALICE, GENERAL, Outside, eventually, sandbox_from_outside
 from tests.fakes import ForwardClock
 from tests.slack.ears import Ears, intake_for
-from tests.slack.hearing import Hearing, hearing, lines, socket_door, until_lines
+from tests.slack.hearing import OFTEN, Hearing, hearing, lines, socket_door, until_lines
 
 TICKET = "apps.connections.open"
 OF_OTHERS = "another program listens"
@@ -26,7 +26,7 @@ async def outside() -> AsyncIterator[Outside]:
 
 @pytest.fixture
 async def bot(outside: Outside) -> AsyncIterator[Hearing]:
-    async with hearing(outside) as bot:
+    async with hearing(outside, ping_seconds=OFTEN) as bot:
         await until_lines(outside, 2)
         yield bot
 
