@@ -151,7 +151,7 @@ class Answering:
         message = asking.turn.message
         for _ in range(_MOST_MOVES):
             chosen = await self._choosing.chosen(record, record.thread, wish=message.wish.model)
-            log.info("model %r: %s", chosen.setup.model, chosen.rule)
+            log.debug("model %r: %s", chosen.setup.model, chosen.rule)
             async with self._sessions.held(record.id, chosen.setup) as session:
                 held = await self._store.session(record.number)
                 if held is not None and held.thread == message.thread:

@@ -129,7 +129,7 @@ async def follow(
                     cost.add(event)
                 case AnswerStopped():
                     stopped = True
-    log.info(
+    log.debug(
         "model %s took %d tokens and gave %d",
         *(cost.spent.model, cost.spent.input_tokens, cost.spent.output_tokens),
     )

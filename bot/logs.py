@@ -5,20 +5,24 @@ As text, a line for people; or as JSON (`LOG_FORMAT=json`), one object a line fo
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Final, TextIO
 
 from bot.model import Turn
 
 _about: ContextVar[Turn | None] = ContextVar("about", default=None)
 _trace: ContextVar[str] = ContextVar("trace", default="")
 
+MOMENT_SECONDS: Final = 0.05
+"""So long a line may wait for others. A process that is killed outright takes them along."""
 _LINE = "%(asctime)s %(levelname)s %(name)s [%(about)s] %(message)s"
 
 # What a token looks like, for those that were never told to us (in a model's error, say).
@@ -102,10 +106,51 @@ class _JsonLine(logging.Formatter):
         return json.dumps(line)
 
 
+class _Together(logging.StreamHandler[TextIO]):
+    """Writes the lines of a moment in one go. Each writing lets another thread have Python's lock,
+    and the loop waits to get it back: line by line it takes a seventh of a turn's processor time
+    (measured). Warnings, and what no loop is there to write, are written at once, after all that
+    came before them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+        self._asked: asyncio.AbstractEventLoop | None = None
+        """The loop that is going to write."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if record.levelno >= logging.WARNING or not self._is_written_later():
+                self.flush()
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what has not been written yet."""
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            self._asked = None
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
+
+    def _is_written_later(self) -> bool:
+        """Whether the loop that runs here will write; it is asked to, if it was not yet."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        if self._asked is not loop:
+            self._asked = loop
+            loop.call_later(MOMENT_SECONDS, self.flush)
+        return True
+
+
 def start_logging(level: str, secrets: Iterable[str], form: str = "text") -> None:
     """Send the whole process's logs to standard error, one format for ours and others': `text` or
     `json`."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Together(sys.stderr)
     handler.setFormatter(_JsonLine(secrets) if form == "json" else _Line(secrets))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("bot").setLevel(level)
@@ -114,6 +159,8 @@ def start_logging(level: str, secrets: Iterable[str], form: str = "text") -> Non
 def announce(log: logging.Logger, sentence: str, form: str = "text") -> None:
     """Say something on standard error whatever the level of the logs: as it is or, where the logs
     are objects, as one of them."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()  # in the order in which it was said
     if form == "text":
         print(sentence, file=sys.stderr, flush=True)
         return

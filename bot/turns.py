@@ -96,7 +96,7 @@ class Turns:
                 await self._tell(turn, thread, Ending(state=TurnState.REFUSED, note=sentence))
             else:
                 await self._answer(turn, thread)
-            log.info("turn took %.3f s", self._clock.monotonic() - started)
+            log.debug("turn took %.3f s", self._clock.monotonic() - started)
 
     async def settle(self, turn: Turn) -> None:
         """Bring a turn to its end that was cut short, by a restart or by trouble.

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from copilot import CopilotSession
-from copilot._jsonrpc import JsonRpcClient
 from copilot.generated import session_events
 from copilot.session_events import SessionEvent
 
@@ -42,8 +41,10 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
     ears, lock = Ears(), threading.Lock()
     dispatch = CopilotSession._dispatch_event  # noqa: SLF001
 
-    def read(rpc: JsonRpcClient, num_bytes: int) -> bytes:
-        message = take(rpc, num_bytes)
+    def read(messages: sdk._Messages) -> bytes | None:
+        message = take(messages)
+        if message is None:
+            return None
         said = json.loads(message)
         kind = said.get("method", "")
         with lock:
@@ -54,8 +55,8 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
         ears.heard[event.raw_type or event.type.value] += 1
         dispatch(session, event)
 
-    take = JsonRpcClient._read_exact  # noqa: SLF001
-    monkeypatch.setattr(JsonRpcClient, "_read_exact", read)
+    take = sdk._Messages._next  # noqa: SLF001
+    monkeypatch.setattr(sdk._Messages, "_next", read)  # noqa: SLF001
     monkeypatch.setattr(CopilotSession, "_dispatch_event", hear)
     return ears
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.logs import about, announce, in_trace, start_logging
+from bot.logs import MOMENT_SECONDS, about, announce, in_trace, start_logging
 from bot.model import Message, ThreadKey, Trigger, Turn, TurnState
 
 
@@ -106,6 +108,51 @@ def test_as_json_too_no_secret_is_shown_whatever_is_in_it(
     assert line["message"] == "refused with [secret] and [secret]"
     assert "ValueError: Bearer [secret] and [secret]" in str(line["exception"])
     assert "Traceback" in str(line["exception"])
+
+
+async def test_the_lines_of_a_moment_are_written_together_and_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start_logging("INFO", ())
+    log = logging.getLogger("bot.turns")
+    for number in range(3):
+        log.info("line %d", number)
+    assert capsys.readouterr().err == ""
+    said = ""
+    async with asyncio.timeout(20):
+        while said.count("\n") < 3:
+            await asyncio.sleep(MOMENT_SECONDS)
+            said += capsys.readouterr().err
+    assert [line[-1] for line in said.splitlines()] == ["0", "1", "2"]
+
+
+async def test_a_warning_does_not_wait_nor_what_was_said_before_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start_logging("INFO", ())
+    log = logging.getLogger("bot.turns")
+    log.info("before")
+    log.warning("trouble")
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split()[-1] for line in said] == ["before", "trouble"]
+
+
+async def test_what_another_thread_says_is_written_at_once_after_what_waits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start_logging("INFO", ())
+    log = logging.getLogger("bot.turns")
+    log.info("before")
+    await asyncio.to_thread(log.info, "elsewhere")
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split()[-1] for line in said] == ["before", "elsewhere"]
+
+
+async def test_nothing_is_left_unsaid_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    start_logging("INFO", ())
+    logging.getLogger("bot.turns").info("the last of it")
+    logging.shutdown([weakref.ref(handler) for handler in logging.getLogger().handlers])
+    assert "the last of it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -45,6 +45,7 @@ class Finder:
         if name == "copilot.client":
             os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 sys.meta_path.insert(0, Finder())
 from bot.__main__ import main
 sys.exit(main(["run"]))

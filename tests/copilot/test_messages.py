@@ -1,0 +1,59 @@
+"""The runtime's messages as they come out of its pipe: whole, whatever the pieces."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from contextlib import suppress
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.copilot import sdk
+
+
+def messages_from(pipe: io.FileIO) -> sdk._Messages:
+    """What reads a runtime that writes into the other end."""
+    process = SimpleNamespace(stdout=pipe)
+    return sdk._Messages(SimpleNamespace(process=process))  # type: ignore[arg-type]  # noqa: SLF001
+
+
+def written(content: bytes) -> bytes:
+    return b"Content-Length: %d\r\n\r\n%s" % (len(content), content)
+
+
+@given(
+    texts=st.lists(st.text(max_size=40), min_size=1, max_size=6),
+    cuts=st.lists(st.integers(0, 400), max_size=6),
+    lost=st.integers(0, 60),
+)
+def test_messages_are_whole_however_they_come(texts: list[str], cuts: list[int], lost: int) -> None:
+    """Several at once, or one in pieces; and an end within one is no message."""
+    stream = b"".join(written(json.dumps({"text": text}).encode()) for text in texts)
+    kept = stream[: len(stream) - lost]
+    read, write = os.pipe()
+    with io.FileIO(read) as pipe:
+        messages, found = messages_from(pipe), []
+        edges = [0, *sorted(min(cut, len(kept)) for cut in cuts), len(kept)]
+        for start, stop in pairwise(edges):
+            os.write(write, kept[start:stop])
+        os.close(write)
+        with suppress(EOFError):
+            while (message := messages()) is not None:
+                found.append(message["text"])
+    assert found == texts[: len(found)]
+    assert (found == texts) == (lost == 0)
+
+
+def test_what_does_not_say_how_long_it_is_ends_the_reading() -> None:
+    """As with the SDK's own reader: there is no telling where the next one begins."""
+    read, write = os.pipe()
+    with io.FileIO(read) as pipe:
+        os.write(write, b"Content-Type: text/plain\r\n\r\n{}")
+        os.close(write)
+        with pytest.raises(ValueError, match="how long"):
+            messages_from(pipe)()
