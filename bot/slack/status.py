@@ -26,6 +26,9 @@ WORDS_LAST: Final = 90.0
 """Seconds after which the words are set again; Slack takes them away after 120
 (docs.slack.dev/reference/methods/assistant.threads.setStatus)."""
 
+FIRST_SECONDS: Final = 0.03
+"""So long the status lets the prompt go first, which would wait a millisecond for its call
+(measured); of an answer that is over by then there is nothing to show."""
 _SECONDS: Final = 8.0
 """No call waits longer for its answer."""
 _CANCEL_SECONDS: Final = 1.0
@@ -137,6 +140,7 @@ class Showing:
         self._end_by: float | None = None
         self._set = False
         self._taken_back = False
+        self._begun = False
         self._keeper = asyncio.create_task(self._keep(), name=f"status of {thread}")
 
     def renew(self) -> None:
@@ -160,7 +164,7 @@ class Showing:
         Waits out what may pass, `within` seconds in all; there is time for one try in any case.
         """
         try:
-            if not (self._taken_back and self.stands):
+            if self._begun and not (self._taken_back and self.stands):
                 await self._take_back(max(within, _SECONDS))
         finally:
             self._keeper.cancel()
@@ -176,6 +180,8 @@ class Showing:
 
     async def _keep(self) -> None:
         tries = 0
+        await asyncio.sleep(FIRST_SECONDS)
+        self._begun = True
         while True:
             self._again.clear()
             self._set = False

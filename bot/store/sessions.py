@@ -29,6 +29,11 @@ CURRENT_IN: Final = f"""
     WHERE h.team = ? AND h.channel = ? AND h.root_ts = ? AND s.role = ? AND s.current = 1
 """
 CURRENTS: Final = f"{SESSION} WHERE s.thread = ? AND s.current = 1 ORDER BY s.role"
+ASKED_BY: Final = f"""
+    {FACTS} FROM turns t CROSS JOIN sessions s ON s.number = t.session AND s.thread = t.thread
+    CROSS JOIN threads h ON h.id = s.thread
+    WHERE t.id = ? AND t.epoch = ? AND t.state = 'running' AND s.role = ? AND s.current = 1
+"""
 BY_ID: Final = f"{SESSION} WHERE s.id = ?"
 
 _MAKE = """
@@ -51,6 +56,14 @@ _TAKE_UP = """
 _ASKED_BY = """
     UPDATE turns SET session = ? WHERE id = ? AND epoch = ? AND state = 'running'
 """
+
+
+def asked_by(database: sqlite3.Connection, turn: Turn) -> SessionRecord | None:
+    """The current session, where it is on record already that the turn asks it."""
+    found = read_sessions(
+        database, ASKED_BY, (turn.id, turn.epoch, storable(turn.message.wish.role))
+    )
+    return found[0] if found else None
 
 
 def session_for(database: sqlite3.Connection, turn: Turn, now: float) -> SessionRecord:

@@ -34,6 +34,9 @@ class SessionsSide(Side):
     # A thread's own
 
     async def session_for(self, turn: Turn) -> SessionRecord:
+        noted = await self._read(partial(sessions.asked_by, turn=turn))
+        if noted is not None:
+            return noted
         now = self._clock.now()
         return await self._writer.do(partial(sessions.session_for, turn=turn, now=now))
 

@@ -19,9 +19,14 @@ from bot.store.turn_rows import TURN, read_turn, read_turns, spent_of, spent_val
 # The oldest waiting turn that is the first of its thread, of a thread where nothing runs, of a
 # person who may have one more running. One whose ending is on record only waits for Slack to show
 # it: its thread is held for the sake of the order there, and nobody's place is.
+# A plain message will be asked of the thread's current session: noted here, that costs no write of
+# its own (`sessions.asked_by`).
 CLAIM = """
     UPDATE turns
-    SET state = 'running', epoch = epoch + 1, started = :now, prompted = NULL
+    SET state = 'running', epoch = epoch + 1, started = :now, prompted = NULL,
+        session = coalesce((SELECT s.number FROM sessions s
+                            WHERE s.thread = turns.thread AND s.role = '' AND s.current = 1
+                              AND turns.wish IS NULL), session)
     WHERE id = (
         SELECT n.id FROM turns n INDEXED BY turns_waiting
         WHERE n.state = 'waiting'
@@ -56,8 +61,11 @@ _RECORD = """
         context_tokens = :context_tokens, context_limit = :context_limit
     WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
 """
+# What is refused, or left to others, was not asked of a session.
 _FINISH = """
-    UPDATE turns SET state = :state, ended = :now
+    UPDATE turns
+    SET state = :state, ended = :now,
+        session = CASE WHEN :state IN ('refused', 'withdrawn') THEN NULL ELSE session END
     WHERE id = :id AND epoch = :epoch AND state = 'running'
     RETURNING session, model, input_tokens, output_tokens, seconds, context_tokens,
               context_limit

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import StoreError
-from bot.model import ThreadKey, Wish, ts_position
+from bot.model import Ending, Spent, ThreadKey, TurnState, Wish, ts_position
 from bot.ports import Store
 from bot.records import Origin, SessionRecord, Unmatched
 from tests.contracts.messages import BEGIN, said, ts_at
@@ -77,6 +77,33 @@ class Sessions:
         session = await store.session_for(await claimed(store))
         assert len(session.title) <= 100
         assert session.title.endswith("why…")
+
+    async def test_a_turn_asks_the_session_that_is_current_when_it_is_asked(
+        self, store: Store
+    ) -> None:
+        """Not the one that was when the turn was claimed; and that one does not pay for it."""
+        await answered(store, said(1))
+        await store.accept(said(2, root=1))
+        turn = await claimed(store)
+        fresh = await store.begin_anew(HERE, "", "U0ALICE")
+        assert await store.session_for(turn) == fresh
+        assert await store.begin(turn)
+        spent = Spent(input_tokens=7, output_tokens=1)
+        await store.record(turn, Ending(state=TurnState.DONE, answer="Yes.", spent=spent))
+        assert await store.finish(turn, TurnState.DONE)
+        assert (await current(store, HERE)).input_tokens == 7
+
+    @pytest.mark.parametrize("state", [TurnState.REFUSED, TurnState.WITHDRAWN])
+    async def test_what_is_never_asked_does_not_count_as_a_use_of_the_session(
+        self, store: Store, clock: HandClock, state: TurnState
+    ) -> None:
+        await answered(store, said(1))
+        before = await current(store, HERE)
+        await store.accept(said(2, root=1))
+        turn = await claimed(store)
+        await clock.advance(60)
+        assert await store.finish(turn, state)
+        assert await current(store, HERE) == before
 
     async def test_later_turns_ask_the_same_session_whoever_writes(self, store: Store) -> None:
         await answered(store, said(1))
@@ -187,7 +214,10 @@ class Sessions:
             *(store.session_for(turn) for _ in range(5)),
             *(store.begin_anew(HERE, "", "U0ALICE") for _ in range(5)),
         )
-        assert len({session.number for session in found}) == 6
+        # The turn is asked of the first one, its own or a fresh one that came before it.
+        asked, fresh = ({session.number for session in part} for part in (found[:5], found[5:]))
+        assert len(fresh) == 5
+        assert len(asked) == 1
         assert [s.number for s in await store.currents(HERE)] == [found[-1].number]
 
     async def test_title_and_model_are_chosen(self, store: Store) -> None:

@@ -240,6 +240,7 @@ async def test_the_thread_shows_work_again_after_a_stream_was_left(bot: Replying
     await bot.fault("chat.appendStream", "error", error="msg_too_long")
     turn = await bot.asked()
     async with bot.workspace.reply_to(turn, ONE) as reply:
+        await eventually(lambda: bot.outside.calls("agents.sessions.setStatus"), "it shows work")
         reply.append("One ")
         await eventually(lambda: bot.texts(turn), "the stream is there")
         reply.append("two ")

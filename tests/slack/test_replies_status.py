@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.model import Turn
+from bot.slack import status
 from tests.conformance.outside import ALICE, eventually
 from tests.slack.replying import ONE, SEVERAL, Replying, replying
 
@@ -31,6 +32,20 @@ async def shows_no_work(bot: Replying, turn: Turn) -> bool:
     return pressed.get("error") == "session_not_processing"
 
 
+async def is_used_up(bot: Replying) -> bool:
+    """Whether the only fault has begun."""
+    return bool(await bot.outside.control("faults") == [])
+
+
+async def test_an_answer_that_is_over_at_once_has_no_status(
+    bot: Replying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "FIRST_SECONDS", 60.0)
+    async with bot.workspace.reply_to(await bot.asked(), ONE) as reply:
+        await reply.finish("")
+    assert await set_to(bot) == []
+
+
 async def test_the_end_of_a_stream_takes_the_status_back_and_nothing_else_is_called_for_it(
     bot: Replying,
 ) -> None:
@@ -49,6 +64,7 @@ async def test_a_status_that_comes_late_is_taken_back_by_a_call_of_its_own(bot: 
     await bot.fault(SET, "slow", seconds=1.0)
     turn = await bot.asked()
     async with bot.workspace.reply_to(turn, ONE) as reply:
+        await eventually(lambda: is_used_up(bot), "the status is on its way")
         reply.append("One ")
         await eventually(lambda: bot.texts(turn), "the stream is there")
         await reply.finish("One two.")

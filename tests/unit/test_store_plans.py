@@ -55,6 +55,7 @@ AT_EVERY_MESSAGE = [
     choices.QUIET,
     choices.FOR_HOLDER,
     choices.OF_TOPIC,
+    sessions.ASKED_BY,
     sessions.CURRENT,
     sessions.CURRENT_IN,
     sessions.CURRENTS,
