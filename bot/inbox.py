@@ -142,6 +142,7 @@ class Inbox:
 
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
+        self._woken.set()  # at once: its turn may be claimed in the commit that records it
         try:
             accepted = await self._store.accept(message)
         except StoreError:
@@ -156,7 +157,8 @@ class Inbox:
         if accepted.acceptance is Acceptance.FULL and accepted.turn is not None:
             self._tell_full(accepted.turn)
         elif accepted.acceptance is Acceptance.SCHEDULED and accepted.turn is not None:
-            self._accepted[accepted.turn.id] = accepted.turn
+            if not self._running.has(accepted.turn.id):
+                self._accepted[accepted.turn.id] = accepted.turn
             if self._paused:
                 self._signs.whisper(message, PAUSED)
         return accepted

@@ -84,6 +84,10 @@ class RunningTurns:
         """How many answers wait for Slack to take them."""
         return len(self._parked)
 
+    def has(self, number: int) -> bool:
+        """Whether a turn is being answered."""
+        return any(turn is not None and turn.id == number for turn in self._taken.values())
+
     def begin(self, turn: Turn, *, settle: bool) -> None:
         """Run a turn: answer it or, with `settle`, bring it to its end that a restart left open."""
         run = self._settle(turn) if settle else self._take(turn)

@@ -183,7 +183,7 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert re.search(r"\bmake test\b", text)
     assert re.search(r"\bmake lint\b", text)
     bounds = [int(seconds) for seconds in re.findall(r"timeout --kill-after=20 (\d+)", text)]
-    assert sum(bounds) <= 46 * 60
+    assert sum(bounds) <= 30 * 60
     assert len(bounds) == len(re.findall(r"\bmake [a-z]+ \|\|", text)), "one step has no bound"
 
 

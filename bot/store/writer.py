@@ -26,6 +26,9 @@ Write = Callable[[sqlite3.Connection], T]
 """Statements that belong together. They may be undone, so they touch nothing but the database."""
 
 MAX_WAITING = 20_000
+LOOP_TURNS = 8
+"""So long, in turns of the event loop, a write waits for those that come of the same: a message's
+turn is claimed in the commit that records the message (measured: 0.1 ms for half a millisecond)."""
 MAX_TOGETHER = 200
 """Writes per commit: enough to make the wait for the disk cheap, few enough to stay quick."""
 PATIENCE_SECONDS = 1.0
@@ -123,6 +126,8 @@ class Writer:
         while open_:
             batch: list[_Job[object]] = []
             job = await self._waiting.get()
+            for _ in range(LOOP_TURNS):
+                await asyncio.sleep(0)
             while job is not None:
                 if not job.told.done():
                     batch.append(job)

@@ -15,6 +15,7 @@ from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
 from bot.inbox import LOOK_SECONDS
 from bot.model import Acceptance, TurnState, Wish
 from bot.running import SETTLE_SECONDS
+from bot.waiting import MOMENT_SECONDS
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import ACCEPT, CLAIM, END, World, until, world_in
 
@@ -26,6 +27,22 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 class TestHandingOut:
+    async def test_a_message_whose_turn_runs_at_once_is_never_shown_as_waiting(
+        self, tmp_path: Path
+    ) -> None:
+        """Its turn is claimed with the commit that records it, before `accept` returns."""
+        async with world_in(tmp_path) as world, world.inbox.running():
+            for second in range(1, 6):
+                await world.inbox.accept(said(second, text="hold"))
+                await world.passing(lambda: len(world.handler.taken) == 1)
+                world.handler.let_go.set()
+                await world.ended(said(second))
+                world.handler.taken.clear()
+                world.handler.let_go.clear()
+            await world.clock.advance(10 * MOMENT_SECONDS)
+            await asyncio.sleep(0)
+            assert world.slack.shown == []
+
     async def test_a_message_is_answered(self, world: World) -> None:
         async with world.inbox.running():
             accepted = await world.inbox.accept(said(1))

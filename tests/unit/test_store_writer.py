@@ -11,7 +11,7 @@ import pytest
 
 from bot.errors import StoreError
 from bot.store.database import Database, connected
-from bot.store.writer import Write, Writer
+from bot.store.writer import LOOP_TURNS, Write, Writer
 
 
 @pytest.fixture
@@ -54,6 +54,19 @@ async def test_what_comes_together_goes_in_one_commit(database: Database, writer
     answers = await asyncio.gather(*(writer.do(add(f"{n:02}")) for n in range(20)))
     await database.set_trace_callback(None)  # type: ignore[arg-type]  # the way to end it
     assert answers == [f"{n:02}" for n in range(20)]
+    assert said.count("COMMIT") == 1
+
+
+async def test_what_comes_a_moment_later_of_the_same_goes_in_the_same_commit(
+    database: Database, writer: Writer
+) -> None:
+    said: list[str] = []
+    await database.set_trace_callback(said.append)
+    first = asyncio.create_task(writer.do(add("first")))
+    for _ in range(LOOP_TURNS // 2):
+        await asyncio.sleep(0)
+    assert [*await asyncio.gather(first, writer.do(add("second")))] == ["first", "second"]
+    await database.set_trace_callback(None)  # type: ignore[arg-type]  # the way to end it
     assert said.count("COMMIT") == 1
 
 
