@@ -43,6 +43,8 @@ class Program:
 
     process: Process
     log: Path
+    begins: int = 0
+    """Where its own part of the file begins: those before it may have written to the same."""
 
     @property
     def pid(self) -> int:
@@ -50,7 +52,7 @@ class Program:
 
     def said(self) -> str:
         """The end of what it wrote to standard error."""
-        return self.log.read_text(encoding="utf-8", errors="replace")[-3_000:]
+        return self._written()[-3_000:]
 
     async def line(self, seconds: float = ANSWER_SECONDS) -> str:
         """The next line of its standard output. Raises `ProgramError` where there is none."""
@@ -78,7 +80,7 @@ class Program:
         """Wait for words on standard error. Raises `ProgramError` where they do not come."""
         try:
             async with asyncio.timeout(seconds):
-                while words not in self.log.read_text(encoding="utf-8", errors="replace"):
+                while words not in self._written():
                     if self.process.returncode is not None:
                         ended = f"it ended with {self.process.returncode}"
                         raise ProgramError(f"{ended}:\n{self.said()}")
@@ -86,6 +88,9 @@ class Program:
         except TimeoutError:
             late = f"not {words!r} within {seconds:g} s"
             raise ProgramError(f"{late}; it said:\n{self.said()}") from None
+
+    def _written(self) -> str:
+        return self.log.read_bytes()[self.begins :].decode(errors="replace")
 
     def memory(self) -> int:
         """Resident bytes of the process itself."""
@@ -126,6 +131,7 @@ async def running(
     """A process with pipes for standard input and output, until left."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as said:
+        begins = said.tell()
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=_ROOT,
@@ -135,7 +141,7 @@ async def running(
             stderr=said,
             limit=_LINE_BYTES,
         )
-    program = Program(process, log)
+    program = Program(process, log, begins)
     try:
         yield program
     finally:

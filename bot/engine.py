@@ -1,7 +1,7 @@
 """What the bot works with, whoever talks to it: its database, its runtime, the sessions.
 
-It knows nothing of Slack, so that the runtime, which takes half a second to start, can be begun
-before all that Slack needs is even imported.
+It knows nothing of Slack, so that the runtime, a process of its own, can be begun before all that
+Slack needs is even imported.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The project's commands as processes of their own, forked from one that has imported them already.
 
-To import all that the command needs takes 1.7 s of processor time, most of it for the classes that
-the Copilot SDK generates: a test that starts three bots would spend five seconds on that alone.
+To import all that the command needs takes 0.8 s of processor time: a test that starts three bots
+would spend two seconds and more on that alone.
 Here the first one pays for all. Everything else is as with `python -m bot`: a process of its own,
 with its own environment, folder, pipes and signals, that runs the real `main` and ends with its
 status.

@@ -1,0 +1,24 @@
+"""The processes that the bench starts and watches."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.programs import ProgramError, running
+
+_SPEAKS = "import sys; print(sys.argv[1], file=sys.stderr); sys.stdin.read()"
+
+
+async def test_what_one_said_before_is_not_taken_for_the_word_of_the_next(tmp_path: Path) -> None:
+    """The bot is started several times with one folder, and so with one log."""
+    log = tmp_path / "log"
+    async with running(sys.executable, "-c", _SPEAKS, "ready", log=log) as first:
+        await first.until_it_says("ready")
+    async with running(sys.executable, "-c", "", log=log) as second:
+        with pytest.raises(ProgramError, match="it ended with 0"):
+            await second.until_it_says("ready")
+        assert second.said() == ""
+    assert log.read_text() == "ready\n"
