@@ -142,15 +142,19 @@ class Inbox:
 
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
+        overheard = False
         self._woken.set()  # at once: its turn may be claimed in the commit that records it
         try:
             accepted = await self._store.accept(message)
+            overheard = accepted.acceptance is Acceptance.OVERHEARD
         except StoreError:
             self._tell_untaken(message)
             raise
         finally:
-            # Whoever gives up waiting may have a message on record all the same.
-            self._woken.set()
+            # Whoever gives up waiting may have a message on record all the same. But what people
+            # say to each other makes no turn: to look for one would hold up the next commit.
+            if not overheard:
+                self._woken.set()
         # What people say to each other is nobody's news, and a line costs as much as recording it.
         level, what = logging.DEBUG if accepted.turn is None else logging.INFO, accepted.acceptance
         log.log(level, "message %s of thread %s: %s", message.ts, message.thread, what)

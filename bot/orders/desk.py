@@ -92,7 +92,9 @@ class Desk:
 
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
-        message = replace(message, text=self.without_secrets(message.text))
+        words = self.without_secrets(message.text)
+        if words != message.text:
+            message = replace(message, text=words)
         read = read_message(message, self._known())
         if isinstance(read, Message):
             return await self._ask(read)

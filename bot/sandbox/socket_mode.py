@@ -11,7 +11,8 @@ import contextlib
 import json
 import secrets
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import WSMsgType, web
@@ -34,6 +35,14 @@ MAX_FRAME: Final = 4 << 20
 NO_CONNECTION: Final = "connection_failed"
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A delivery as it goes over a connection."""
+
+    number: str
+    frame: str
+
+
 class Connection:
     """One open WebSocket of the app."""
 
@@ -46,11 +55,15 @@ class Connection:
 
     async def send(self, payload: Json) -> bool:
         """Whether it went out; a half-open connection takes everything and passes nothing on."""
+        return await self.send_frame(json.dumps(payload))
+
+    async def send_frame(self, frame: str) -> bool:
+        """The same for what is written out already."""
         if self.silent:
             return True
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await self.socket.send_str(json.dumps(payload))
+                await self.socket.send_str(frame)
         except (ConnectionError, RuntimeError, TimeoutError):
             return False
         return True
@@ -176,25 +189,27 @@ class SocketMode:
 
     async def deliver(self, kind: Kind, payload: Json, attempt: int, reason: str) -> Receipt:
         """Send to any one connection, and wait for the acknowledgement."""
+
+        async def in_time(heard: asyncio.Future[None]) -> bool:
+            return await within(self._clock, ACK_SECONDS, heard)
+
+        return await self.send(enveloped(kind, payload, attempt, reason), in_time)
+
+    async def send(
+        self, envelope: Envelope, in_time: Callable[[asyncio.Future[None]], Awaitable[bool]]
+    ) -> Receipt:
+        """Send to any one connection; `in_time` waits for the acknowledgement, and tells whether it
+        came."""
         connection = self._next()
         if connection is None:
             return Receipt(ok=False, reason=NO_CONNECTION)
-        envelope_id = str(uuid.uuid4())
-        envelope: Json = {
-            "envelope_id": envelope_id,
-            "payload": payload,
-            "type": kind.value,
-            "accepts_response_payload": kind is not Kind.EVENT,
-        }
-        if kind is Kind.EVENT:
-            envelope |= {"retry_attempt": attempt, "retry_reason": reason}
+        envelope_id = envelope.number
         heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._heard[envelope_id] = connection.waiting[envelope_id] = heard
         try:
-            if not await connection.send(envelope):
+            if not await connection.send_frame(envelope.frame):
                 return Receipt(ok=False, reason=NO_CONNECTION)
-            done = await within(self._clock, ACK_SECONDS, heard)
-            if not done:
+            if not await in_time(heard):
                 return Receipt(ok=False, reason="timeout")
             if heard.cancelled():
                 return Receipt(ok=False, reason=NO_CONNECTION)
@@ -265,3 +280,17 @@ class SocketMode:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
         await asyncio.gather(*(self._end(one) for one in list(self._connections)))
+
+
+def enveloped(kind: Kind, payload: Json, attempt: int, reason: str) -> Envelope:
+    """A delivery, written out."""
+    number = str(uuid.uuid4())
+    envelope: Json = {
+        "envelope_id": number,
+        "payload": payload,
+        "type": kind.value,
+        "accepts_response_payload": kind is not Kind.EVENT,
+    }
+    if kind is Kind.EVENT:
+        envelope |= {"retry_attempt": attempt, "retry_reason": reason}
+    return Envelope(number, json.dumps(envelope))

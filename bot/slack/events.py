@@ -87,8 +87,9 @@ _OURS = Ignored(reason="our own")
 _ELSEWHERE = Ignored(reason="of a workspace that is not ours", notable=True)
 _BOT = Ignored(reason="a bot's", notable=True)
 
-_ID = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
-_EVENT_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
+_ID = re.compile(r"[A-Z0-9]{2,40}", re.ASCII).fullmatch
+_EVENT_ID = re.compile(r"[!-~]{1,200}", re.ASCII).fullmatch
+_TS = TS.fullmatch
 
 Json = Mapping[str, object]
 
@@ -132,7 +133,7 @@ def _written(payload: Json, event: Json, team: str, us: Identity) -> Fact:
     """A new message of a person."""
     channel, ts = _id(event.get("channel")), _ts(event.get("ts"))
     user, text = _id(event.get("user")), event.get("text") or ""
-    event_id = _matching(_EVENT_ID, payload.get("event_id"))
+    event_id = _event_id(payload.get("event_id"))
     if not (channel and ts and user and event_id and isinstance(text, str)):
         return MALFORMED
     root = _ts(event.get("thread_ts") or ts)
@@ -160,7 +161,7 @@ def _said_by_a_bot(payload: Json, event: Json, team: str, us: Identity) -> Fact:
     """Another bot's message: a question where it mentions us and is one of those that we answer;
     else it is to be known of a thread that there is one, no more."""
     channel, ts = _id(event.get("channel")), _ts(event.get("ts"))
-    event_id = _matching(_EVENT_ID, payload.get("event_id"))
+    event_id = _event_id(payload.get("event_id"))
     ids = [found for name in ("bot_id", "user") if (found := _id(event.get(name)))]
     text = event.get("text") or ""
     asks = next((found for found in ids if found in us.answers), None)
@@ -303,12 +304,12 @@ def _is_object(value: object) -> TypeGuard[Json]:
 
 
 def _id(value: object) -> str | None:
-    return _matching(_ID, value)
+    return value if isinstance(value, str) and _ID(value) else None
 
 
 def _ts(value: object) -> str | None:
-    return _matching(TS, value)
+    return value if isinstance(value, str) and _TS(value) else None
 
 
-def _matching(pattern: re.Pattern[str], value: object) -> str | None:
-    return value if isinstance(value, str) and pattern.fullmatch(value) else None
+def _event_id(value: object) -> str | None:
+    return value if isinstance(value, str) and _EVENT_ID(value) else None

@@ -7,6 +7,7 @@ good for one connection), and wait minutes for a server that says nothing.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -19,7 +20,8 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.ports import Clock
-from bot.slack.intake import Intake
+from bot.slack.corked import Corked
+from bot.slack.intake import Intake, Json
 from bot.slack.tickets import Tickets
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,8 @@ class Line(SocketModeClient):
         self._clock = clock
         self._renewing = renewing
         self._greeted = greeted
+        self._corked = Corked()
+        self._under_way: set[asyncio.Task[None]] = set()
         self.renewed = False
         """Whether Slack's next hello comes because it was about to close the line, and not because
         the line broke."""
@@ -123,6 +127,39 @@ class Line(SocketModeClient):
         return True
 
     # What Slack says --------------------------------------------------------------------------
+
+    async def enqueue_message(self, message: str) -> None:
+        """Take a frame. The SDK would queue it for a task that begins another one for each."""
+        task = asyncio.create_task(self._said(message))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _said(self, frame: str) -> None:
+        """Events, which may be many, go a short way; all else goes the SDK's."""
+        if not frame.startswith("{"):  # Slack often sends empty frames
+            return
+        try:
+            message = json.loads(frame)
+        except (ValueError, RecursionError):
+            sdk_log.warning("what Slack says is no JSON, and is left alone")
+            return
+        body, number = message.get("payload"), message.get("envelope_id")
+        if isinstance(body, dict) and body.get("type") == "event_callback" and number:
+            await self._event(body, number)
+        else:
+            await self.run_message_listeners(message, frame)
+
+    async def _event(self, body: Json, number: object) -> None:
+        """It is acknowledged when the intake has taken it, else Slack repeats it."""
+        answer = await self._intake.deliver(body)
+        if answer.status != 200:
+            sdk_log.info("an event is not acknowledged (status %d)", answer.status)
+            return
+        self._corked.hold(self.current_session)
+        try:
+            await self.send_message(json.dumps({"envelope_id": number}))
+        except Exception as error:
+            sdk_log.warning("an event could not be acknowledged: %s", error)
 
     async def _envelope(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         """It is acknowledged when the intake has taken it, else Slack repeats it."""

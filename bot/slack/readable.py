@@ -35,7 +35,7 @@ def escaped(text: str) -> str:
 
 def mentions(text: str, user: str) -> bool:
     """Whether the markup mentions this user."""
-    return re.search(_mention(user), text) is not None
+    return _may_mention(text, user) and re.search(_mention(user), text) is not None
 
 
 def addresses_somebody(text: str) -> bool:
@@ -49,6 +49,8 @@ def without_mention(text: str, user: str, name: str) -> str:
     A comma or colon after a leading mention ("@bot, what is …") goes with it, but not one that
     belongs to what follows ("@bot :tada:").
     """
+    if not _may_mention(text, user):
+        return text.rstrip()
     mention = _mention(user)
     text = re.sub(rf"\A(?:\s*{mention}\s*(?:[,:](?=\s|\Z))?)+", "", text).rstrip()
     # One at a time and anchored by the mention: a pattern that begins with blanks would take
@@ -67,6 +69,11 @@ def by_id(text: str) -> str:
 def with_name(text: str, user: str, name: str) -> str:
     """The markup with the user's mentions as `@name`: Slack's events tell the id alone."""
     return re.sub(_mention(user), lambda _: f"@{name}", text)
+
+
+def _may_mention(text: str, user: str) -> bool:
+    """Most of what is said mentions nobody: it is not worth making a pattern for."""
+    return f"<@{user}" in text
 
 
 def _mention(user: str) -> str:

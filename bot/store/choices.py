@@ -54,7 +54,9 @@ def choices_of(database: sqlite3.Connection, topic: Topic) -> Sequence[Choice]:
 
 def is_quiet(database: sqlite3.Connection, key: ThreadKey) -> bool:
     """Whether the bot is to stay silent in a thread until it is mentioned."""
-    return bool(rows(database, QUIET, (Scope.THREAD, str(key), Topic.QUIET)))
+    # Values, as each message is asked for: the driver takes as long for a kind of text of its own,
+    # which it looks up how to store, as for all else (measured).
+    return bool(rows(database, QUIET, (Scope.THREAD.value, str(key), Topic.QUIET.value)))
 
 
 def _choice(row: sqlite3.Row) -> Choice:

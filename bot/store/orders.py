@@ -37,9 +37,9 @@ UNFINISHED = """
     FROM orders WHERE finished IS NULL ORDER BY given, rowid LIMIT ?
 """
 GIVEN_AS = """
-    SELECT key FROM orders WHERE key = :event_id
+    SELECT key FROM orders WHERE key = ?1
     UNION ALL
-    SELECT key FROM orders WHERE ts <> '' AND team = :team AND channel = :channel AND ts = :ts
+    SELECT key FROM orders WHERE ts <> '' AND team = ?2 AND channel = ?3 AND ts = ?4
 """
 ORDERED_IN = """
     SELECT ts FROM orders WHERE thread = ? AND ts <> '' ORDER BY given DESC LIMIT ?
@@ -75,13 +75,7 @@ def accept_order(database: sqlite3.Connection, order: Order, now: float) -> bool
 def is_order(database: sqlite3.Connection, message: Message) -> bool:
     """Whether a message is on record as an order, and is not the question that came of it."""
     key = message.thread
-    values = {
-        "event_id": message.event_id,
-        "team": key.team,
-        "channel": key.channel,
-        "ts": message.ts,
-    }
-    found = rows(database, GIVEN_AS, values)
+    found = rows(database, GIVEN_AS, (message.event_id, key.team, key.channel, message.ts))
     return any(message.event_id != f"order-{given}" for (given,) in found)
 
 

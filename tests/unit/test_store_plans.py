@@ -119,7 +119,7 @@ def plan(database: sqlite3.Connection, statement: str) -> list[str]:
         )
         values = dict.fromkeys(names, 1)
     elif "?1" in statement:
-        values = (1,) * (1 + ("?2" in statement))
+        values = (1,) * sum(f"?{number}" in statement for number in range(1, 10))
     else:
         values = (1,) * statement.count("?")
     return [str(row[3]) for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
