@@ -20,6 +20,15 @@ from bot.errors import AgentError, AgentFault
 from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
 SECRET = "sk-do-not-show"
+TOKEN = "ghp_" + "0" * 36
+"""Of the shape that GitHub's tokens have, and none of them."""
+
+
+def behind_proxy(monkeypatch: pytest.MonkeyPatch, port: int, but: str = "") -> None:
+    """Have all that goes out go by a proxy on this machine, so that nothing leaves it."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("NO_PROXY", but)
 
 
 @asynccontextmanager
@@ -189,10 +198,8 @@ async def test_github_out_of_reach_is_told_as_such(
 ) -> None:
     """To the doctor and to the thread; behind a proxy that is not there, so that the test stays
     on this machine."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    options = RuntimeOptions(data_dir=tmp_path, github_token="ghp_" + "0" * 36)
+    behind_proxy(monkeypatch, 9)
+    options = RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)
     check = await check_model(options)
     assert not check.ok
     assert "GITHUB_TOKEN" in check.sentence
@@ -209,15 +216,12 @@ async def test_a_token_that_github_refuses_is_told_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """GitHub answers (a server on this machine stands in for it): it is for the admin to mend."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    token = "ghp_" + "0" * 36
+    behind_proxy(monkeypatch, 9, but="127.0.0.1")
     async with (
         model_server() as github,
         CopilotAgent(
             RuntimeOptions(
-                data_dir=tmp_path, github_token=token, github_api=f"{github.base_url}/models"
+                data_dir=tmp_path, github_token=TOKEN, github_api=f"{github.base_url}/models"
             )
         ) as agent,
     ):
@@ -241,12 +245,8 @@ async def test_a_session_that_could_not_sign_in_tries_again_when_it_is_opened_ag
         writer.close()
 
     async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        token = "ghp_" + "0" * 36
-        async with CopilotAgent(RuntimeOptions(data_dir=tmp_path, github_token=token)) as agent:
+        behind_proxy(monkeypatch, server.sockets[0].getsockname()[1])
+        async with CopilotAgent(RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)) as agent:
             for _ in range(2):
                 tries.clear()
                 with pytest.raises(AgentError) as caught:
