@@ -143,7 +143,8 @@ class Inbox:
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
         overheard = False
-        self._woken.set()  # at once: its turn may be claimed in the commit that records it
+        if message.trigger not in (Trigger.ASIDE, Trigger.BOT):
+            self._woken.set()  # at once: its turn may be claimed in the commit that records it
         try:
             accepted = await self._store.accept(message)
             overheard = accepted.acceptance is Acceptance.OVERHEARD

@@ -20,7 +20,6 @@ from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 
 from bot.ports import Clock
-from bot.slack.corked import Corked
 from bot.slack.intake import Intake, Json
 from bot.slack.tickets import Tickets
 
@@ -73,8 +72,7 @@ class Line(SocketModeClient):
         self._clock = clock
         self._renewing = renewing
         self._greeted = greeted
-        self._corked = Corked()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()  # a loop alone would forget them
         self.renewed = False
         """Whether Slack's next hello comes because it was about to close the line, and not because
         the line broke."""
@@ -155,7 +153,6 @@ class Line(SocketModeClient):
         if answer.status != 200:
             sdk_log.info("an event is not acknowledged (status %d)", answer.status)
             return
-        self._corked.hold(self.current_session)
         try:
             await self.send_message(json.dumps({"envelope_id": number}))
         except Exception as error:

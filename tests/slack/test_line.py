@@ -1,11 +1,10 @@
-"""One line to Slack: what it does with each frame, and how acknowledgements leave."""
+"""One line to Slack: what it does with each frame, and what it acknowledges."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
@@ -15,7 +14,6 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bench.senders import Place, talk
 from bot.clock import SystemClock
 from bot.slack.background import Background
-from bot.slack.corked import Corked
 from bot.slack.line import Line
 from bot.slack.tickets import Tickets
 from tests.slack.ears import Ears, intake_for
@@ -26,10 +24,9 @@ PLACES = [Place("C0GENERAL", "1700000000.000100")]
 class Wire:
     """What stands for a connection: it keeps what is sent, and may break."""
 
-    def __init__(self, wire: socket.socket | None = None) -> None:
+    def __init__(self) -> None:
         self.sent: list[str] = []
         self.broken = self.closed = False
-        self._wire = wire
         self._more = asyncio.Event()
 
     async def send_str(self, text: str) -> None:
@@ -37,9 +34,6 @@ class Wire:
             raise ClientConnectionResetError("Cannot write to closing transport")
         self.sent.append(json.loads(text)["envelope_id"])
         self._more.set()
-
-    def get_extra_info(self, name: str) -> socket.socket | None:
-        return self._wire if name == "socket" else None
 
     async def close(self) -> None:
         self.closed = True
@@ -163,59 +157,3 @@ async def test_an_odd_frame_keeps_no_other_one_from_being_heard(
     await line.enqueue_message(ours(frames(1)[0]))
     await ears.until(lambda ears: len(ears.messages) == 1)
     assert "e0" in await wire.until(1)
-
-
-# How they leave ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a TCP connection, neither of which waits."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        near = socket.create_connection(server.getsockname())
-        far, _ = server.accept()
-    with near, far:
-        near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        far.setblocking(False)
-        yield near, far
-
-
-async def read(far: socket.socket) -> bytes:
-    """What comes next, in one piece."""
-    async with asyncio.timeout(10):
-        return await asyncio.get_running_loop().sock_recv(far, 65_536)
-
-
-async def test_what_is_written_in_one_round_of_the_loop_arrives_in_one_piece(
-    pair: tuple[socket.socket, socket.socket],
-) -> None:
-    near, far = pair
-    connection, corked = as_connection(Wire(near)), Corked()
-    for number in range(50):
-        corked.hold(connection)
-        near.send(b"%02d" % number)
-    assert await read(far) == b"".join(b"%02d" % number for number in range(50))
-    corked.hold(connection)
-    near.send(b"one more, later")
-    assert await read(far) == b"one more, later"
-
-
-async def test_of_two_connections_each_is_let_go(
-    pair: tuple[socket.socket, socket.socket],
-) -> None:
-    """A line that is replaced in the middle of a round."""
-    near, far = pair
-    old, new, corked = as_connection(Wire(near)), as_connection(Wire()), Corked()
-    corked.hold(old)
-    near.send(b"old")
-    corked.hold(new)
-    assert await read(far) == b"old"
-    assert near.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 0
-
-
-async def test_a_connection_that_is_gone_is_no_fault() -> None:
-    corked, gone = Corked(), socket.socket()
-    gone.close()
-    for connection in (None, as_connection(Wire()), as_connection(Wire(gone))):
-        corked.hold(connection)
-    await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from bot import inbox as words
 from bot import running
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
 from bot.inbox import LOOK_SECONDS
-from bot.model import Acceptance, TurnState, Wish
+from bot.model import Acceptance, Trigger, Turn, TurnState, Wish
 from bot.running import SETTLE_SECONDS
 from bot.waiting import MOMENT_SECONDS
 from tests.contracts.messages import said, ts_at
@@ -58,6 +58,30 @@ class TestHandingOut:
             )
             await world.ended(said(1))
         assert len(world.handler.taken) == 1
+
+    async def test_no_turn_is_looked_for_where_people_talk_to_each_other(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To look for one is a write, which the next message would have to wait for."""
+        claims, claim = 0, world.store.claim
+
+        async def counted() -> Turn | None:
+            nonlocal claims
+            claims += 1
+            return await claim()
+
+        async with world.inbox.running():
+            await world.inbox.accept(said(1))
+            await world.ended(said(1))
+            await until(lambda: world.inbox.busy == 0)
+            monkeypatch.setattr(world.store, "claim", counted)
+            for second in range(2, 12):
+                accepted = await world.inbox.accept(said(second, root=1, trigger=Trigger.ASIDE))
+                assert accepted.acceptance is Acceptance.OVERHEARD
+            assert claims <= 1  # the end of the first turn may have had one more looked for
+            await world.inbox.accept(said(12))
+            assert await world.ended(said(12)) is TurnState.DONE
+        assert claims > 1
 
     async def test_accepted_before_it_runs_it_is_answered_when_it_does(self, world: World) -> None:
         await world.inbox.accept(said(1))
