@@ -96,6 +96,7 @@ class CopilotAgent:
     async def _opened(self, session_id: str, setup: Setup) -> LiveSession:
         await self._let_go_of(session_id)
         runtime = await self._ready()
+        await runtime.until_let_go(session_id)
         return await open_session(runtime, self._options, session_id, setup, self._model)
 
     async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:

@@ -88,6 +88,8 @@ class Runtime:
         self._options = options
         self._process = process
         self._listeners: set[Callable[[str], None]] = set()
+        self._leaving: dict[str, asyncio.Future[None]] = {}
+        """The sessions that it was asked to let go of and has not said that it has."""
         self._watch = asyncio.create_task(self._watch_process())
 
     @classmethod
@@ -173,8 +175,24 @@ class Runtime:
 
     async def detach(self, session: CopilotSession, seconds: float) -> None:
         """Let go of a session; a running answer ends with it. Raises `AgentError`."""
-        await self.call("detach", session.disconnect(), seconds)
-        forget(self.client, session)
+        leaving = asyncio.ensure_future(session.disconnect())
+        self._leaving[session.session_id] = leaving
+        leaving.add_done_callback(lambda ended: self._left(session, ended))
+        await self.call("detach", asyncio.shield(leaving), seconds)
+
+    async def until_let_go(self, session_id: str) -> None:
+        """Wait until a session is let go of that was not in time: opened before, it would be taken
+        away again (measured). Raises `AgentError`."""
+        leaving = self._leaving.get(session_id)
+        if leaving is not None:
+            await self.call("detach", asyncio.wait({leaving}))
+
+    def _left(self, session: CopilotSession, ended: asyncio.Future[None]) -> None:
+        if self._leaving.get(session.session_id) is ended:
+            del self._leaving[session.session_id]
+        # What went wrong is told to whoever waited; if nobody did, there is nobody to be told.
+        if not ended.cancelled() and ended.exception() is None:
+            forget(self.client, session)
 
     async def stop(self) -> None:
         """End the process: asked first, then killed. Bounded; raises nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -75,6 +76,21 @@ def runs(pid: int) -> bool:
         return _stat(pid)[0] != "Z"
     except OSError:
         return False
+
+
+async def freeze(pid: int) -> None:
+    """Stop a process with SIGSTOP, and wait until all of it stands still: on a busy machine some
+    of its threads go on for a moment, and may answer what they are asked."""
+    os.kill(pid, signal.SIGSTOP)
+    await until(lambda: _stands_still(pid))
+
+
+def _stands_still(pid: int) -> bool:
+    try:
+        states = [stat.read_text() for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:
+        return False  # a thread ended meanwhile
+    return all(state.rsplit(")", 1)[1].split()[0] == "T" for state in states)
 
 
 def _stat(pid: int) -> list[str]:

@@ -17,7 +17,7 @@ from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.sdk import process_of
 from bot.copilot.session import LiveSession
-from tests.copilot.asking import answer_of, runs
+from tests.copilot.asking import answer_of, freeze, runs
 from tests.scripted_model import ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -41,7 +41,7 @@ async def closed_in_vain(agent: CopilotAgent, name: str) -> LiveSession:
     """A session with one turn that was closed while the runtime was frozen, which it is still."""
     stuck = await agent.open(name)
     await answer_of(stuck, "one")
-    os.kill(pid_of(stuck), signal.SIGSTOP)
+    await freeze(pid_of(stuck))
     await stuck.close()
     assert not stuck.alive
     assert not stuck.runtime.gone
@@ -77,7 +77,7 @@ async def test_a_session_whose_opening_was_given_up_can_be_opened(
 ) -> None:
     """The runtime goes on opening it, for nobody."""
     pid = pid_of(await own_agent.open("other"))
-    os.kill(pid, signal.SIGSTOP)
+    await freeze(pid)
     opening = asyncio.create_task(own_agent.open("given-up"))
     done, _ = await asyncio.wait({opening}, timeout=0.5)
     assert not done
@@ -97,7 +97,7 @@ async def test_sessions_of_a_runtime_that_was_given_up_are_opened_once_its_proce
     lost = await own_agent.open("lost")
     pid = pid_of(lost)
     await answer_of(lost, "one")
-    os.kill(pid, signal.SIGSTOP)
+    await freeze(pid)
     lost.runtime._went("its pipe is closed")  # noqa: SLF001 (as `Runtime.call` does)
     again = await own_agent.open(lost.id)
     assert not runs(pid)

@@ -25,6 +25,7 @@ from tests.copilot.asking import (
     answer_of,
     environment_of,
     first_text,
+    freeze,
     runs,
     runtimes_of,
     until,
@@ -156,7 +157,7 @@ async def test_a_call_that_waits_for_an_answer_ends_with_the_runtime(
     """The SDK would let it wait for ever, and our own bound is 15 s."""
     live = await own_agent.open("waiting")
     [pid] = runtimes_of(own_options.data_dir)
-    os.kill(pid, signal.SIGSTOP)
+    await freeze(pid)
     waiting = asyncio.create_task(live.use("", ""))
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -218,7 +219,7 @@ async def test_a_frozen_runtime_keeps_nobody_waiting(
     [pid] = runtimes_of(own_options.data_dir)
     async with asyncio.timeout(10), aclosing(live.ask("freeze")) as events:
         await first_text(events)
-        os.kill(pid, signal.SIGSTOP)
+        await freeze(pid)
         begun = time.monotonic()
         await live.stop()
         [end] = [event async for event in events]
@@ -317,7 +318,7 @@ async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
     """Both would write into the same histories. The last one is slow to end here."""
     bot = await start_a_bot(own_options)
     [last] = runtimes_of(own_options.data_dir, parent=bot.pid)
-    os.kill(last, signal.SIGSTOP)
+    await freeze(last)
     bot.kill()
     await bot.wait()
     await the_next_bot_waits_for(last, own_options)
@@ -329,7 +330,7 @@ async def test_a_last_runtime_that_does_not_end_keeps_nobody_out_for_ever(
     monkeypatch.setattr(runtime, "LAST_ONE_SECONDS", 0.5)
     bot = await start_a_bot(own_options)
     [last] = runtimes_of(own_options.data_dir, parent=bot.pid)
-    os.kill(last, signal.SIGSTOP)
+    await freeze(last)
     bot.kill()
     await bot.wait()
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bot.comparing import STOPPED
 from bot.errors import AGENT_SENTENCES, AgentFault
 from bot.model import ThreadKey
-from tests.copilot.asking import runtimes_of, until
+from tests.copilot.asking import freeze, runtimes_of, until
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, question_of
 from tests.scenarios.test_trouble import refuse
@@ -124,7 +124,7 @@ async def test_a_turn_that_was_stopped_is_not_asked_again(
     await model.reached()
     await slack.until_shown(GENERAL, ts, "half")
     [pid] = runtimes_of(Path(bots.env["DATA_DIR"]))
-    os.kill(pid, signal.SIGSTOP)
+    await freeze(pid)
     thread = ThreadKey(team="T0SANDBOX", channel=GENERAL, root_ts=ts)
     stopping = asyncio.create_task(bot.turns.stop(thread, "UALICE"))
     await asyncio.sleep(0)  # it is on its way, and the engine does not hear it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sqlite3
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from bot.serving import CLOSE_SECONDS
 from bot.turns import LOST
-from tests.copilot.asking import runs, runtimes_of
+from tests.copilot.asking import freeze, runs, runtimes_of
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Scene
 from tests.scenarios.test_restart import threadpilot
@@ -52,7 +51,7 @@ async def test_told_to_stop_it_ends_though_slack_the_runtime_and_the_database_ha
         [runtime] = runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)
         for method in _SLACK:
             await slack.fault(method, "slow", times=1_000, seconds=90)
-        os.kill(runtime, signal.SIGSTOP)
+        await freeze(runtime)
         with closing(sqlite3.connect(file, isolation_level=None)) as database:
             database.execute("BEGIN EXCLUSIVE")
             begun = time.monotonic()
