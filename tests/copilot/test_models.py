@@ -193,6 +193,15 @@ async def test_the_doctor_notices_another_version(
     assert "9.9.9" in check.sentence
 
 
+async def told_by(agent: CopilotAgent) -> tuple[AgentFault, AgentFault]:
+    """What opening a session, and listing the models, fail with."""
+    with pytest.raises(AgentError) as opening:
+        await agent.open("anything")
+    with pytest.raises(AgentError) as listing:
+        await agent.models()
+    return opening.value.fault, listing.value.fault
+
+
 async def test_github_out_of_reach_is_told_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,11 +214,8 @@ async def test_github_out_of_reach_is_told_as_such(
     assert "GITHUB_TOKEN" in check.sentence
     assert "ghp_" not in check.sentence
     async with CopilotAgent(options) as agent:
-        with pytest.raises(AgentError) as opening:
-            await agent.open("anything")
-        with pytest.raises(AgentError) as listing:
-            await agent.models()
-    assert opening.value.fault is listing.value.fault is AgentFault.UNREACHABLE
+        opening, listing = await told_by(agent)
+    assert opening is listing is AgentFault.UNREACHABLE
 
 
 async def test_a_token_that_github_refuses_is_told_as_such(
@@ -225,11 +231,8 @@ async def test_a_token_that_github_refuses_is_told_as_such(
             )
         ) as agent,
     ):
-        with pytest.raises(AgentError) as opening:
-            await agent.open("anything")
-        with pytest.raises(AgentError) as listing:
-            await agent.models()
-    assert opening.value.fault is listing.value.fault is AgentFault.ACCESS
+        opening, listing = await told_by(agent)
+    assert opening is listing is AgentFault.ACCESS
 
 
 async def test_a_session_that_could_not_sign_in_tries_again_when_it_is_opened_again(
