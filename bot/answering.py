@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from bot.answer import Answer
@@ -24,7 +25,7 @@ from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, StoreError
 from bot.feet import foot_of
 from bot.model import Ending, ThreadKey, Turn, TurnState
 from bot.ports import AgentSession, Clock, Reply, Store
-from bot.quoting import Quoting
+from bot.quoting import Prompt, Quoting
 from bot.records import Remembered, SessionRecord
 from bot.sessions import Sessions
 
@@ -152,16 +153,25 @@ class Answering:
         for _ in range(_MOST_MOVES):
             chosen = await self._choosing.chosen(record, record.thread, wish=message.wish.model)
             log.debug("model %r: %s", chosen.setup.model, chosen.rule)
-            async with self._sessions.held(record.id, chosen.setup) as session:
+            async with (
+                self._prompting(asking.turn, record) as prompt,
+                self._sessions.held(record.id, chosen.setup) as session,
+            ):
                 held = await self._store.session(record.number)
                 if held is not None and held.thread == message.thread:
-                    return await self._ask_held(asking, held, session)
+                    return await self._ask_held(asking, held, session, prompt)
             # It was deleted, or taken up in another thread, while the turn waited for it.
             record = await self._store.session_for(asking.turn)
         raise AgentError(AgentFault.BUSY, f"session {record.id} does not stay in its thread")
 
+    def _prompting(self, turn: Turn, record: SessionRecord) -> AbstractAsyncContextManager[Prompt]:
+        """The prompt of a turn, put together at once where its session has to be opened first."""
+        if self._sessions.has(record.id):
+            return nullcontext(partial(self._quoting.prompt, turn))
+        return self._quoting.prompting(turn, record)
+
     async def _ask_held(
-        self, asking: _Asking, record: SessionRecord, session: AgentSession
+        self, asking: _Asking, record: SessionRecord, session: AgentSession, prompt: Prompt
     ) -> bool | None:
         """Ask a session that nobody else has meanwhile."""
         turn, underway = asking.turn, asking.underway
@@ -190,14 +200,14 @@ class Answering:
         elif session.as_found and not again:
             # The bot that asked it last may have died before the prompt was on record.
             await self._forget_unrecorded(record, session)
-        prompt = await self._quoting.prompt(turn, record)
+        text = await prompt(record)
         with underway.of(session):
             if not await self._begun(asking):
                 return None
             if underway.stop_wanted:
                 return True
             return await follow(
-                session, prompt, asking.answer, asking.cost, taken=taken, showing=asking.reply
+                session, text, asking.answer, asking.cost, taken=taken, showing=asking.reply
             )
 
     async def _begun(self, asking: _Asking) -> bool:

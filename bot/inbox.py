@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -95,6 +95,9 @@ class Inbox:
         self._going_on = asyncio.Event()
         self._signs = WaitingSigns(store, workspace, clock)
         self._accepted: dict[int, Turn] = {}  # not handed out yet, nor shown as waiting
+        self._unsettled: list[Turn] = []  # what a restart found half-way
+        self._claiming = False
+        self._more_wait = True  # as far as is known
         self._untaken: dict[tuple[str, str], None] = {}
         self._telling: set[int] = set()  # turns whose authors are being told that they are refused
         self._tell_at = float("-inf")
@@ -102,8 +105,8 @@ class Inbox:
         self._closing = asyncio.Event()
         self._running = RunningTurns(
             *(store, clock, handler, self._signs),
-            on_change=self._woken.set,
-            on_waiting=self._waits_again,
+            on_change=self._place_is_free,
+            on_waiting=self._wait,
             watch=watch,
         )
 
@@ -142,20 +145,15 @@ class Inbox:
 
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
-        overheard = False
         if message.trigger not in (Trigger.ASIDE, Trigger.BOT):
             self._woken.set()  # at once: its turn may be claimed in the commit that records it
         try:
             accepted = await self._store.accept(message)
-            overheard = accepted.acceptance is Acceptance.OVERHEARD
-        except StoreError:
-            self._tell_untaken(message)
+        except BaseException as error:
+            self._woken.set()  # it may be on record all the same, for who gave up waiting as well
+            if isinstance(error, StoreError):
+                self._tell_untaken(message)
             raise
-        finally:
-            # Whoever gives up waiting may have a message on record all the same. But what people
-            # say to each other makes no turn: to look for one would hold up the next commit.
-            if not overheard:
-                self._woken.set()
         # What people say to each other is nobody's news, and a line costs as much as recording it.
         level, what = logging.DEBUG if accepted.turn is None else logging.INFO, accepted.acceptance
         log.log(level, "message %s of thread %s: %s", message.ts, message.thread, what)
@@ -163,7 +161,7 @@ class Inbox:
             self._tell_full(accepted.turn)
         elif accepted.acceptance is Acceptance.SCHEDULED and accepted.turn is not None:
             if not self._running.has(accepted.turn.id):
-                self._accepted[accepted.turn.id] = accepted.turn
+                self._wait(accepted.turn)
             if self._paused:
                 self._signs.whisper(message, PAUSED)
         return accepted
@@ -262,7 +260,8 @@ class Inbox:
         read; leaving takes at most the time to drain, and then some to close replies."""
         self._closing.clear()
         self._running.opening()
-        dispatcher = asyncio.create_task(self._dispatch(await self._store.recover()))
+        self._unsettled, self._more_wait = list(await self._store.recover()), True
+        dispatcher = asyncio.create_task(self._dispatch())
         try:
             yield
         finally:
@@ -273,14 +272,14 @@ class Inbox:
             await self._running.drain(self._drain_seconds)
             await self._signs.close(SIGNS_SECONDS)
 
-    async def _dispatch(self, unsettled: Sequence[Turn]) -> None:
+    async def _dispatch(self) -> None:
         """Hand out turns until closing; whatever fails, it goes on."""
-        left, pause = list(unsettled), RETRY_FIRST_SECONDS
+        pause = RETRY_FIRST_SECONDS
         while not self._closing.is_set():
             self._woken.clear()
             try:
                 await self._tell_untold()
-                moved = await self._hand_out(left)
+                again = await self._hand_out()
                 pause = RETRY_FIRST_SECONDS
             except Exception as error:
                 trouble = None if isinstance(error, BotError) else error
@@ -290,35 +289,54 @@ class Inbox:
                 await either(self._closing.wait(), self._clock.sleep(pause))
                 pause = min(2 * pause, RETRY_MOST_SECONDS)
                 continue
-            if not moved:
+            if not again:
                 await either(self._woken.wait(), self._clock.sleep(LOOK_SECONDS))
 
-    async def _hand_out(self, unsettled: list[Turn]) -> bool:
-        """Begin one turn; False when none may begin now, and then all that wait are shown so."""
+    async def _hand_out(self) -> bool:
+        """Begin one turn, and tell whether another one may begin at once. Where none may begin, all
+        that wait are shown so."""
         seen = list(self._accepted)
         if self.busy < self._max_turns:
-            if unsettled:
-                self._begin(unsettled.pop(0), settle=True)
+            if self._unsettled:
+                self._begin(self._unsettled.pop(0), settle=True)
                 return True
-            turn = None if self._paused else await self._store.claim()
+            turn = None if self._paused else await self._claim()
             if turn is not None:
                 self._begin(turn, settle=False)
-                return True
+                return self._more_wait or bool(self._accepted)
         for number in seen:
             waiting = self._accepted.pop(number, None)
             if waiting is not None:
+                self._more_wait = True
                 self._signs.show(waiting)
                 if self._on_waiting is not None:
                     self._on_waiting(waiting)
-        return False
+        return bool(self._accepted)  # came in while a claim was under way
+
+    async def _claim(self) -> Turn | None:
+        """The next turn that may run."""
+        self._claiming = True
+        try:
+            claimed = await self._store.claim()
+        finally:
+            self._claiming = False
+        self._more_wait = claimed.waiting > 0
+        return claimed.turn
 
     def _begin(self, turn: Turn, *, settle: bool) -> None:
         self._accepted.pop(turn.id, None)
         self._signs.take_back(turn)
         self._running.begin(turn, settle=settle)
 
-    def _waits_again(self, turn: Turn) -> None:
+    def _wait(self, turn: Turn) -> None:
+        """A turn waits that may be claimed; a claim that is under way is looked after by itself."""
         self._accepted[turn.id] = turn
+        if not self._claiming:
+            self._woken.set()
+
+    def _place_is_free(self) -> None:
+        if self._unsettled or self._accepted or self._more_wait:
+            self._woken.set()
 
 
 async def _ended(task: asyncio.Task[None], seconds: float) -> None:

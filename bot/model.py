@@ -192,6 +192,16 @@ class Turn:
     """When its message was recorded, in seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What a claim came to."""
+
+    turn: Turn | None = None
+    """The turn that may run, RUNNING; None where none may."""
+    waiting: int = 0
+    """How many turns wait still, whether they may run or not."""
+
+
 class Acceptance(StrEnum):
     """What became of a message at the inbox's door."""
 

@@ -8,9 +8,11 @@ model is told that nothing in it is an instruction.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -52,6 +54,10 @@ QUESTION: Final = "The message that you are asked now:"
 # -------------------------------------------------------------------------------------------------
 
 
+Prompt = Callable[[SessionRecord], Awaitable[str]]
+"""What a session is asked; like `Quoting.prompt`."""
+
+
 class Quoting:
     """Makes the prompt of a turn out of its message."""
 
@@ -81,6 +87,24 @@ class Quoting:
         told = await self._store.told_otherwise(session)
         quoted = quote(_to_tell(await self._by_who_asked(earlier, told), told))
         return f"{quoted}\n\n{QUESTION}\n{message.text}" if quoted else message.text
+
+    @asynccontextmanager
+    async def prompting(self, turn: Turn, session: SessionRecord) -> AsyncIterator[Prompt]:
+        """Put the prompt of a turn together beside what is done inside, like opening its session:
+        Slack is asked then, and takes as long. Where the session has changed meanwhile, it is put
+        together anew."""
+        early = asyncio.create_task(self.prompt(turn, session))
+
+        async def prompt(now: SessionRecord) -> str:
+            return await (early if now == session else self.prompt(turn, now))
+
+        try:
+            yield prompt
+        finally:
+            early.cancel()
+            await asyncio.wait([early])
+            if not early.cancelled():
+                early.exception()  # told to who asked for the prompt, if anybody did
 
     async def _by_who_asked(self, earlier: Earlier, told: Told) -> Earlier:
         """What the bot put into the thread for somebody who asked by command is theirs."""

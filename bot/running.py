@@ -35,13 +35,13 @@ HAND_BACK_SECONDS = 5.0
 
 
 class Handler(Protocol):
-    """Who answers."""
+    """Who answers. What is returned: whether the end of the turn is on record for certain."""
 
-    async def take(self, turn: Turn) -> None:
+    async def take(self, turn: Turn) -> bool:
         """Bring a claimed turn to its end, or let it wait again."""
         ...
 
-    async def settle(self, turn: Turn) -> None:
+    async def settle(self, turn: Turn) -> bool:
         """Bring a turn to its end that was cut short; shows its answer when one is on record."""
         ...
 
@@ -144,17 +144,19 @@ class RunningTurns:
     async def _take(self, turn: Turn) -> None:
         with about(turn), self._watch.running(turn):
             try:
-                error = await _tried(self._handler.take, turn)
+                ended, error = await _tried(self._handler.take, turn)
             except asyncio.CancelledError:
                 await self._let_wait(turn)
                 raise
-            await self._see_to_end(turn, error)
+            if not ended:
+                await self._see_to_end(turn, error)
 
     async def _settle(self, turn: Turn) -> None:
         # Cut short again it stays as it is: the next start finds it as this one did.
         with about(turn), self._watch.running(turn):
-            error = await _tried(self._handler.settle, turn)
-            await self._see_to_end(turn, error)
+            ended, error = await _tried(self._handler.settle, turn)
+            if not ended:
+                await self._see_to_end(turn, error)
 
     async def _let_wait(self, turn: Turn) -> None:
         """Leave a turn that is cut short to the next start: to be answered afresh or, with its
@@ -186,7 +188,9 @@ class RunningTurns:
                     await self._fail(left, owed)
                     return
                 self._park()
-                error = await _tried(self._handler.settle, left)
+                ended, error = await _tried(self._handler.settle, left)
+                if ended:
+                    return
                 hopeless = not isinstance(error, BotError)
                 if hopeless:
                     continue
@@ -224,17 +228,19 @@ class RunningTurns:
         await self._store.finish(turn, TurnState.FAILED)
 
 
-async def _tried(work: Callable[[Turn], Awaitable[None]], turn: Turn) -> Exception | None:
-    """Let the handler have a turn; what it could not cope with, logged."""
+async def _tried(
+    work: Callable[[Turn], Awaitable[bool]], turn: Turn
+) -> tuple[bool, Exception | None]:
+    """Let the handler have a turn: whether it has ended for certain, and what the handler could not
+    cope with, logged."""
     try:
-        await work(turn)
+        return await work(turn), None
     except BotError as error:
         log.warning("turn could not be brought to its end: %s", error)
-        return error
+        return False, error
     except Exception as error:
         log.exception("the handler of turns failed")
-        return error
-    return None
+        return False, error
 
 
 async def either(*waits: Coroutine[object, object, object]) -> None:

@@ -64,6 +64,10 @@ class Sessions:
         """How many sessions are open."""
         return len(self._live)
 
+    def has(self, session_id: str) -> bool:
+        """Whether a session is open, held or not."""
+        return session_id in self._live
+
     def busy(self, session_id: str) -> bool:
         """Whether somebody has the session just now, also to delete it, or it is being opened."""
         live = self._live.get(session_id)

@@ -74,8 +74,8 @@ class Turns:
         self._gate = gate
         self._max_message_chars = max_message_chars
 
-    async def take(self, turn: Turn) -> None:
-        """Bring a claimed turn to its end.
+    async def take(self, turn: Turn) -> bool:
+        """Bring a claimed turn to its end; whether that is on record for certain.
 
         Raises `BotError` when the end could not be shown or recorded, though it may be later: the
         turn is then left as it is, for `settle`.
@@ -88,17 +88,18 @@ class Turns:
             if not thread.people_known:
                 thread = await self._with_people(thread)
                 if turn.message.trigger is Trigger.FOLLOW_UP and len(thread.people) > 1:
-                    await self._leave_to_others(turn)
-                    return
+                    return await self._leave_to_others(turn)
                 if turn.message.trigger is Trigger.FOLLOW_UP and not thread.people_known:
                     sentence = UNSURE
             if sentence:
-                await self._tell(turn, thread, Ending(state=TurnState.REFUSED, note=sentence))
+                refused = Ending(state=TurnState.REFUSED, note=sentence)
+                ended = await self._tell(turn, thread, refused)
             else:
-                await self._answer(turn, thread)
+                ended = await self._answer(turn, thread)
             log.debug("turn took %.3f s", self._clock.monotonic() - started)
+            return ended
 
-    async def settle(self, turn: Turn) -> None:
+    async def settle(self, turn: Turn) -> bool:
         """Bring a turn to its end that was cut short, by a restart or by trouble.
 
         What is on record is shown. A turn that had not come to its prompt waits again. For the
@@ -109,10 +110,10 @@ class Turns:
             if turn.ending is None and not turn.prompted:
                 log.info("turn was cut short before its prompt; it waits again")
                 await self._store.hand_back(turn)
-                return
+                return False
             ending = turn.ending or Ending(state=TurnState.LOST, note=LOST)
             log.warning("turn was cut short; it is settled as %s", ending.state)
-            await self._tell(turn, await self._on_record(turn.message), ending)
+            return await self._tell(turn, await self._on_record(turn.message), ending)
 
     async def stop(self, thread: ThreadKey, by: str) -> bool:
         """Stop the thread's running answer; what is shown stays. Whether there was one. Whoever
@@ -152,20 +153,21 @@ class Turns:
             pause *= 2
         return thread
 
-    async def _leave_to_others(self, turn: Turn) -> None:
+    async def _leave_to_others(self, turn: Turn) -> bool:
         """End the turn of a message that people may have meant for each other."""
         await self._workspace.whisper(turn.message, FOR_OTHERS)
-        await self._store.finish(turn, TurnState.WITHDRAWN)
+        ended = await self._store.finish(turn, TurnState.WITHDRAWN)
         log.info("turn ends: the message may have been for others")
+        return ended
 
-    async def _tell(self, turn: Turn, thread: Thread, ending: Ending) -> None:
+    async def _tell(self, turn: Turn, thread: Thread, ending: Ending) -> bool:
         """End a turn that the model is not asked for."""
         earlier = await self._store.parts(turn)
         async with self._workspace.reply_to(turn, thread.people, earlier) as reply:
             state = await self._show(turn, reply, ending)
-        await self._finish(turn, state)
+        return await self._finish(turn, state)
 
-    async def _answer(self, turn: Turn, thread: Thread) -> None:
+    async def _answer(self, turn: Turn, thread: Thread) -> bool:
         """Ask the session, and show what it says while it says it."""
         earlier: Sequence[Part] = await self._store.parts(turn) if turn.epoch > 1 else ()
         with self._answering.under_way(turn) as underway:
@@ -175,8 +177,8 @@ class Turns:
         if ending is None:
             log.info("turn gives way to an earlier message")
             await self._store.hand_back(turn)
-        else:
-            await self._finish(turn, state)
+            return False
+        return await self._finish(turn, state)
 
     async def _show(self, turn: Turn, reply: Reply, ending: Ending) -> TurnState | None:
         """Record the ending and show it, in this order: a restart between the two shows it again
@@ -215,7 +217,9 @@ class Turns:
             pause *= 2
         return await self._store.record(turn, ending)
 
-    async def _finish(self, turn: Turn, state: TurnState | None) -> None:
-        if state is not None:
-            await self._store.finish(turn, state)
-            log.info("turn ends: %s", state)
+    async def _finish(self, turn: Turn, state: TurnState | None) -> bool:
+        if state is None:
+            return False
+        ended = await self._store.finish(turn, state)
+        log.info("turn ends: %s", state)
+        return ended

@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bot.model import Accepted, Ending, Message, Part, Thread, ThreadKey, Turn, TurnState
+from bot.model import (
+    Accepted,
+    Claimed,
+    Ending,
+    Message,
+    Part,
+    Thread,
+    ThreadKey,
+    Turn,
+    TurnState,
+)
 
 
 class InboxStore(Protocol):
@@ -33,8 +43,9 @@ class InboxStore(Protocol):
         """
         ...
 
-    async def claim(self) -> Turn | None:
-        """Take the next turn that may run, as RUNNING with its epoch raised, or None.
+    async def claim(self) -> Claimed:
+        """Take the next turn that may run, as RUNNING with its epoch raised; and tell how many
+        wait still.
 
         Of each thread the open turn with the lowest `ts`, and only while no other of that thread
         runs; no more than the store's bound per user at once, those not counted whose ending is on
@@ -63,8 +74,8 @@ class InboxStore(Protocol):
         ...
 
     async def finish(self, turn: Turn, state: TurnState) -> bool:
-        """End a turn, and add what its ending spent to its session's sums; False when the epoch is
-        old, and then the caller must not show anything."""
+        """End a turn: add what its ending spent to its session's sums, and keep the parts of its
+        reply as closed. False when the epoch is old, and then the caller must not show anything."""
         ...
 
     async def recover(self) -> Sequence[Turn]:

@@ -227,12 +227,12 @@ class Delivering:
     async def _stop(self, shown: Shown, part: PartText, more: str) -> None:
         """End a stream with the last of its text and the foot, if it is to be had."""
         try:
-            await self._messages.stop(shown, more, part.foot)
+            await self._messages.stop(shown, more, part.foot, note=not self._last)
         except CallError as error:
             if error.code not in _BLOCKS_REFUSED or not self._text.drop_foot():
                 raise
             log.warning("Slack would not have what stands under the reply: %s", error)
-            await self._messages.stop(shown, more)
+            await self._messages.stop(shown, more, note=not self._last)
 
     async def _end(self, live: Shown) -> None:
         """End a stream before its answer has ended."""

@@ -112,10 +112,17 @@ class Messages:
         )
         shown.sent = (shown.sent or "") + more
 
-    async def stop(self, shown: Shown, more: str = "", foot: Foot = ()) -> None:
-        """End a live stream, with the last of its text and what stands under it."""
+    async def stop(
+        self, shown: Shown, more: str = "", foot: Foot = (), *, note: bool = True
+    ) -> None:
+        """End a live stream, with the last of its text and what stands under it.
+
+        `note`: whether that is put on record here. Where the turn ends at once, its end does that;
+        after a death between the two the stream is ended once more, which Slack refuses.
+        """
         await self._end_stream(shown, more, foot)
-        await self.note(shown)
+        if note:
+            await self.note(shown)
 
     async def _end_stream(self, shown: Shown, more: str = "", foot: Foot = ()) -> None:
         await self._client.calls(

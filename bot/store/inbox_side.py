@@ -8,6 +8,7 @@ from functools import partial
 from bot.model import (
     Acceptance,
     Accepted,
+    Claimed,
     Ending,
     Message,
     Part,
@@ -36,7 +37,7 @@ class InboxSide(Side):
             self._watch.ended(accepted.turn, accepted.turn.state)
         return accepted
 
-    async def claim(self) -> Turn | None:
+    async def claim(self) -> Claimed:
         now, per_user = self._clock.now(), self._bounds.per_user
         return await self._writer.do(partial(turns.claim, now=now, per_user=per_user))
 

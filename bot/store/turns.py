@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from bot.errors import StoreError
-from bot.model import Ending, Spent, ThreadKey, Turn, TurnState, storable
+from bot.model import Claimed, Ending, Spent, ThreadKey, Turn, TurnState, storable
 from bot.store import costs
 from bot.store.database import rows
 from bot.store.turn_rows import TURN, read_turn, read_turns, spent_of, spent_values
@@ -70,6 +70,8 @@ _FINISH = """
     RETURNING session, model, input_tokens, output_tokens, seconds, context_tokens,
               context_limit
 """
+# The end of a turn is the end of its last stream, of which no other note is made.
+_CLOSE_PARTS = "UPDATE parts SET closed = 1 WHERE turn = ? AND closed = 0"
 # An open turn keeps its words: they are still wanted.
 BLANK = """
     UPDATE turns SET text = '', answer = NULL, note = NULL
@@ -122,12 +124,13 @@ WAITING_IN = f"""
 """
 
 
-def claim(database: sqlite3.Connection, now: float, per_user: int) -> Turn | None:
-    """Take the next turn that may run."""
+def claim(database: sqlite3.Connection, now: float, per_user: int) -> Claimed:
+    """Take the next turn that may run, and tell how many wait still."""
     claimed = rows(database, CLAIM, {"now": now, "per_user": per_user})
-    for (number,) in claimed:
-        return turn_by_id(database, number)
-    return None
+    return Claimed(
+        turn=turn_by_id(database, claimed[0][0]) if claimed else None,
+        waiting=queue_length(database),
+    )
 
 
 def queue_length(database: sqlite3.Connection) -> int:
@@ -166,6 +169,7 @@ def finish(database: sqlite3.Connection, turn: Turn, state: TurnState, now: floa
     if not ended:
         return False
     session, *spent = ended[0]
+    rows(database, _CLOSE_PARTS, (turn.id,))
     # A comparison asks copies of its session, and each of these pays for itself.
     free = turn.message.wish.compare or spent[0] is None
     cost = Spent() if free else spent_of(spent)

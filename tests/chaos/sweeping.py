@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,11 @@ LANES = 2
 MOST_OF_A_KIND = 3
 """What comes again and again, like looking for the next turn, is not worth more deaths."""
 _FIRST_DEATH = Death(Step("chat.appendStream"), "after")
+_EACH_TIME = Death(Step("commit record"), "after")
+"""A step that every script comes to, however slow the machine is."""
+_DEATH_SECONDS = 30.0
+"""How long a bot may take to die at a step that it has come to: what is settled by that step is
+seen before it is dead."""
 
 
 @dataclass(slots=True)
@@ -49,12 +55,14 @@ class Swept:
 async def sweep(
     script: Script, folder: Path, *, seconds: float, seed: int, every: int = 1
 ) -> Swept:
-    """Let bots die under a script's hands at each step, or at each `every`-th, in about `seconds`
-    at most. `seed` says which come last, for which there may be no time."""
+    """Let bots die under a script's hands at each step, or at each `every`-th and one that comes
+    for certain, in about `seconds` at most. `seed` says which come last, for which there may be no
+    time."""
     began = time.monotonic()
     swept = Swept(script.__name__)
     steps = await _steps_of(script, folder / "living")
-    swept.left = deaths_at(steps, seed)[::every]
+    deaths = deaths_at(steps, seed)
+    swept.left = deaths if every == 1 else [_EACH_TIME, *deaths[1::every]]
     await _all(swept, script, folder, began + seconds)
     swept.seconds = time.monotonic() - began
     return swept
@@ -112,6 +120,9 @@ async def _die(script: Script, death: Death, folder: Path) -> bool:
     it did harm."""
     async with ScriptedModel() as model, a_place(model, folder) as place:
         bot = await _played(place, script, death)
+        if death.step in bot.steps:
+            with suppress(TimeoutError):
+                await bot.ended(_DEATH_SECONDS)
         died = not bot.alive
         assert bot.killed or not died, bot.said
         await bot.kill()

@@ -52,7 +52,7 @@ class Accepting:
         await store.accept(said(1))
         await store.finish(await claimed(store), TurnState.DONE)
         assert (await store.accept(said(1))).acceptance is Acceptance.REPEATED
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
 
     async def test_it_is_kept_when_a_message_was_recorded(
         self, store: Store, clock: HandClock
@@ -123,7 +123,7 @@ class Accepting:
         with pytest.raises(StoreError):
             await store.accept(message)
         assert await store.thread(odd.thread) is None
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
 
     async def test_text_that_no_database_takes_is_accepted_all_the_same(self, store: Store) -> None:
         """JSON can carry half a character, and a NUL."""

@@ -34,7 +34,7 @@ class Overtaken:
         for message in (second, read_again(second), said(1)):
             assert await store.accept(message) == Accepted(acceptance=Acceptance.REPEATED)
         asked = []
-        while (turn := await store.claim()) is not None:
+        while (turn := (await store.claim()).turn) is not None:
             asked.append(turn.message.ts)
             await store.finish(turn, TurnState.DONE)
         assert asked == [ts_at(1), ts_at(2), ts_at(3)]

@@ -14,6 +14,7 @@ import pytest
 from bot.errors import StoreError
 from bot.model import (
     Acceptance,
+    Claimed,
     Delivery,
     Ending,
     Part,
@@ -44,7 +45,7 @@ from tests.fakes import HandClock
 
 class _Claiming:
     async def test_nothing_waits_nothing_is_claimed(self, store: Store) -> None:
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
 
     async def test_a_claim_runs_and_has_the_next_epoch(self, store: Store) -> None:
         waiting = await scheduled(store, 1)
@@ -56,7 +57,7 @@ class _Claiming:
         await scheduled(store, 1)
         await scheduled(store, 2, root=1)
         first = await claimed(store)
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
         await store.finish(first, TurnState.DONE)
         assert (await claimed(store)).message.ts == ts_at(2)
 
@@ -92,16 +93,25 @@ class _Claiming:
         first = await claimed(store)
         await claimed(store)
         assert (await claimed(store)).message.user == "U0BOB"
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
         await store.finish(first, TurnState.DONE)
         assert (await claimed(store)).message.user == "U0ALICE"
 
     async def test_many_claims_at_once_take_each_turn_once(self, store: Store) -> None:
         for second in range(6):
             await store.accept(said(second, user=f"U{second}"))
-        turns = await asyncio.gather(*(store.claim() for _ in range(9)))
-        ids = [turn.id for turn in turns if turn is not None]
+        claims = await asyncio.gather(*(store.claim() for _ in range(9)))
+        ids = [claimed.turn.id for claimed in claims if claimed.turn is not None]
         assert len(ids) == len(set(ids)) == 6
+
+    async def test_a_claim_tells_how_many_wait_still_also_those_that_may_not_run(
+        self, store: Store
+    ) -> None:
+        assert await store.claim() == Claimed(turn=None, waiting=0)
+        await scheduled(store, 1)
+        await scheduled(store, 2, root=1)
+        assert (await store.claim()).waiting == 1
+        assert await store.claim() == Claimed(turn=None, waiting=1)
 
 
 class _Running:
@@ -117,7 +127,7 @@ class _Running:
         later = await claimed(store)
         await scheduled(store, 3, root=1)
         assert not await store.begin(later)
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
         assert await store.hand_back(later)
         earlier = await claimed(store)
         assert earlier.message.ts == ts_at(3)
@@ -224,6 +234,16 @@ class _Running:
         await store.note_part(turn, closed)
         assert await store.parts(turn) == (closed, second)
 
+    async def test_the_end_of_a_turn_closes_its_parts(self, store: Store) -> None:
+        await scheduled(store, 1)
+        turn = await claimed(store)
+        first = Part(number=0, ts=ts_at(2), delivery=Delivery.STREAM)
+        await store.note_part(turn, first)
+        assert not await store.finish(replace(turn, epoch=turn.epoch - 1), TurnState.DONE)
+        assert await store.parts(turn) == (first,)
+        assert await store.finish(turn, TurnState.DONE)
+        assert await store.parts(turn) == (replace(first, closed=True),)
+
 
 class _Waiting:
     async def test_a_waiting_turn_is_reworded(self, store: Store) -> None:
@@ -234,7 +254,7 @@ class _Waiting:
     async def test_a_waiting_turn_is_withdrawn(self, store: Store) -> None:
         turn = await scheduled(store, 1)
         assert await store.withdraw(turn)
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
         found = await store.find("T0SANDBOX", "C0GENERAL", ts_at(1))
         assert found is not None
         assert found.state is TurnState.WITHDRAWN

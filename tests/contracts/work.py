@@ -33,7 +33,7 @@ async def store(opened: Opened) -> AsyncIterator[Store]:
 
 
 async def claimed(store: Store) -> Turn:
-    turn = await store.claim()
+    turn = (await store.claim()).turn
     assert turn is not None, "nothing can be claimed"
     return turn
 

@@ -39,7 +39,8 @@ async def say_it(bot: Replying, people: frozenset[str]) -> list[str]:
             await asyncio.sleep(0.04)
         await reply.finish(WHOLE)
         shown = await bot.texts(turn)
-    assert all(part.closed for part in bot.parts(turn))
+        states = [message.get("streaming_state") for message in await bot.messages(turn)]
+    assert "in_progress" not in states
     return shown
 
 

@@ -129,7 +129,7 @@ class World(orders_world.World):
             wish=Wish(role=role),
         )
         await self.store.accept(message)
-        turn = await self.store.claim()
+        turn = (await self.store.claim()).turn
         assert turn is not None
         session = await self.store.session_for(turn)
         await self.store.begin(turn)

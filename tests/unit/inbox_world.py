@@ -72,23 +72,23 @@ class Handler:
         self.running = 0
         self.most_running = 0
 
-    async def take(self, turn: Turn) -> None:
+    async def take(self, turn: Turn) -> bool:
         self.taken.append(turn)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            await self._do(turn, turn.message.text)
+            return await self._do(turn, turn.message.text)
         finally:
             self.running -= 1
 
-    async def _do(self, turn: Turn, what: str) -> None:
+    async def _do(self, turn: Turn, what: str) -> bool:
         if "hold" in what:
             await self.let_go.wait()
         if "cling" in what:
             await self._cling()
         if "give way" in what and not await self._store.begin(turn):
             await self._store.hand_back(turn)
-            return
+            return False
         if "record" in what:
             await self._store.record(
                 turn, Ending(state=TurnState.DONE, answer="Python is a language.")
@@ -102,8 +102,7 @@ class Handler:
             raise SlackError("unreachable")
         if "no model" in what:
             raise AgentError(AgentFault.RATE_LIMIT, "429")
-        if "leave open" not in what:
-            await self._store.finish(turn, TurnState.DONE)
+        return "leave open" not in what and await self._store.finish(turn, TurnState.DONE)
 
     async def _cling(self) -> None:
         """Wait like "hold" and then, cut short, for a Slack that does not answer."""
@@ -112,7 +111,7 @@ class Handler:
         except asyncio.CancelledError:
             await asyncio.Event().wait()
 
-    async def settle(self, turn: Turn) -> None:
+    async def settle(self, turn: Turn) -> bool:
         self.settled.append(turn)
         if "never settle" in turn.message.text:
             await asyncio.Event().wait()
@@ -120,7 +119,7 @@ class Handler:
             raise SlackError("unreachable")
         if "cannot settle" in turn.message.text:
             raise RuntimeError("the handler fell again")
-        await self._store.finish(turn, turn.ending.state if turn.ending else TurnState.LOST)
+        return await self._store.finish(turn, turn.ending.state if turn.ending else TurnState.LOST)
 
 
 class World:

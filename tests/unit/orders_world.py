@@ -302,7 +302,7 @@ class World:
     ) -> Turn:
         """A question whose answer is under way."""
         await self.waits(second, root=root, user=user, text=text, channel=channel, role=role)
-        turn = await self.store.claim()
+        turn = (await self.store.claim()).turn
         assert turn is not None, "another turn runs"
         session = await self.store.session_for(turn)
         assert await self.store.begin(turn)

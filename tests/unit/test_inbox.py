@@ -13,7 +13,7 @@ from bot import inbox as words
 from bot import running
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
 from bot.inbox import LOOK_SECONDS
-from bot.model import Acceptance, Trigger, Turn, TurnState, Wish
+from bot.model import Acceptance, Claimed, Trigger, TurnState, Wish
 from bot.running import SETTLE_SECONDS
 from bot.waiting import MOMENT_SECONDS
 from tests.contracts.messages import said, ts_at
@@ -65,7 +65,7 @@ class TestHandingOut:
         """To look for one is a write, which the next message would have to wait for."""
         claims, claim = 0, world.store.claim
 
-        async def counted() -> Turn | None:
+        async def counted() -> Claimed:
             nonlocal claims
             claims += 1
             return await claim()
@@ -78,10 +78,15 @@ class TestHandingOut:
             for second in range(2, 12):
                 accepted = await world.inbox.accept(said(second, root=1, trigger=Trigger.ASIDE))
                 assert accepted.acceptance is Acceptance.OVERHEARD
-            assert claims <= 1  # the end of the first turn may have had one more looked for
+            assert claims == 0
             await world.inbox.accept(said(12))
             assert await world.ended(said(12)) is TurnState.DONE
-        assert claims > 1
+            await until(lambda: world.inbox.busy == 0)
+            # One claim for each turn, and none when it ends: nothing else waits.
+            for second in range(13, 16):
+                await world.inbox.accept(said(second))
+                assert await world.ended(said(second)) is TurnState.DONE
+            assert claims == 4
 
     async def test_accepted_before_it_runs_it_is_answered_when_it_does(self, world: World) -> None:
         await world.inbox.accept(said(1))

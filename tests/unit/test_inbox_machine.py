@@ -50,9 +50,9 @@ class Watched:
         self.held: dict[str, asyncio.Future[str]] = {}
         self.hurry = False
 
-    async def take(self, turn: Turn) -> None:
+    async def take(self, turn: Turn) -> bool:
         if not await self._store.begin(turn):
-            return
+            return False
         # Before anything else goes on: who is accepted from here on need not be before this one.
         mine = turn.message
         earlier = [
@@ -64,12 +64,12 @@ class Watched:
             found = await self._store.find(other.thread.team, other.thread.channel, other.ts)
             if found is None or not found.state.final:
                 self.faults.append(f"{mine.ts} runs before {other.ts}")
-        await self._end(turn, TurnState.DONE)
+        return await self._end(turn, TurnState.DONE)
 
-    async def settle(self, turn: Turn) -> None:
-        await self._end(turn, turn.ending.state if turn.ending else TurnState.LOST)
+    async def settle(self, turn: Turn) -> bool:
+        return await self._end(turn, turn.ending.state if turn.ending else TurnState.LOST)
 
-    async def _end(self, turn: Turn, state: TurnState) -> None:
+    async def _end(self, turn: Turn, state: TurnState) -> bool:
         thread = str(turn.message.thread)
         if thread in self.held:
             self.faults.append(f"{turn.message.ts} runs beside another of its thread")
@@ -83,10 +83,10 @@ class Watched:
         if how == "record, then fall":
             await self._store.record(turn, Ending(state=state, answer="Python is a language."))
         if how == "leave open":
-            return
+            return False
         if how != "end":
             raise RuntimeError(how)
-        await self._store.finish(turn, state)
+        return await self._store.finish(turn, state)
 
 
 class InboxMachine(RuleBasedStateMachine):

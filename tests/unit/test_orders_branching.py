@@ -50,7 +50,7 @@ async def test_a_fork_waits_until_the_place_of_the_prompt_just_sent_is_on_record
     """Else the copy would know a question that it never answered."""
     session = await world.asked(1)
     await world.waits(2, root=1, text="And Rust?")
-    turn = await world.store.claim()
+    turn = (await world.store.claim()).turn
     assert turn is not None
     assert await world.store.begin(turn)
     forking = asyncio.create_task(world.order("fork", thread=thread_at(1)))
@@ -65,6 +65,6 @@ async def test_a_fork_waits_until_the_place_of_the_prompt_just_sent_is_on_record
 async def test_a_question_that_is_not_sent_yet_does_not_keep_a_fork_waiting(world: World) -> None:
     session = await world.asked(1)
     await world.waits(2, root=1, text="And Rust?")
-    assert await world.store.claim() is not None
+    assert (await world.store.claim()).turn is not None
     await world.order("fork", thread=thread_at(1))
     assert copied(world) == [(session.id, "")]

@@ -319,7 +319,7 @@ async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone
     assert (await current(world, 1)).handle == "s1"
     question = said(2, root=1, trigger=Trigger.MENTION)
     await world.store.accept(replace(question, wish=Wish(compare=("gpt-5", "claude-4.5"))))
-    comparing = await world.store.claim()
+    comparing = (await world.store.claim()).turn
     assert comparing is not None
     outcome = await world.order("delete s2", form=Form.HOME)
     assert outcome.card.text == say.BUSY.format(handle="s2")

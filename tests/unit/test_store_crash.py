@@ -52,7 +52,7 @@ _FINISHES_LATE = """
 async def main():
     async with opened() as store:
         await store.accept(said(1))
-        turn = await store.claim()
+        turn = (await store.claim()).turn
         say("claimed")
         sys.stdin.readline()
         say(await store.record(turn, Ending(state=TurnState.DONE, answer="late")))
@@ -112,7 +112,7 @@ async def test_a_copy_taken_after_accepting_holds_the_message(tmp_path: Path) ->
         shutil.copytree(tmp_path / "data", tmp_path / "copy")
     async with open_store(tmp_path / "copy", clock=HandClock(), per_user=2) as copy:
         assert (await copy.accept(said(1))).acceptance is Acceptance.REPEATED
-        turn = await copy.claim()
+        turn = (await copy.claim()).turn
         assert turn is not None
         assert turn.message == said(1)
 

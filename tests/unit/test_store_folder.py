@@ -67,13 +67,13 @@ async def test_a_second_one_is_told_who_holds_it(tmp_path: Path) -> None:
             async with opened(tmp_path):
                 pytest.fail("two at once")
     async with opened(tmp_path) as store:
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
 
 
 async def test_a_lock_file_left_lying_there_holds_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "threadpilot.lock").write_text("4711\n")
     async with opened(tmp_path) as store:
-        assert await store.claim() is None
+        assert (await store.claim()).turn is None
 
 
 async def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ async def test_the_queue_is_counted_right(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         for second in range(5):
             await store.accept(said(second))
-        turn = await store.claim()
+        turn = (await store.claim()).turn
         assert turn is not None
         await store.hand_back(turn)
         await store.claim()

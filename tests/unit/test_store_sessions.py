@@ -58,7 +58,7 @@ class _World:
         self._second += 1
         message = replace(said(self._second, root=place), wish=Wish(role=role))
         await self._store.accept(message)
-        while (turn := await self._store.claim()) is not None:
+        while (turn := (await self._store.claim()).turn) is not None:
             session = await self._store.session_for(turn)
             await self._store.begin(turn)
             await self._store.remember(turn, session.number, f"event-{turn.id}")
@@ -74,7 +74,7 @@ class _World:
         self._second += 1
         wish = Wish(compare=("gpt", "claude"))
         await self._store.accept(replace(said(self._second, root=place), wish=wish))
-        turn = await self._store.claim()
+        turn = (await self._store.claim()).turn
         if turn is None:
             return
         source = await self._store.session_for(turn)
