@@ -66,7 +66,7 @@ class ModelRequest:
     @property
     def prompts(self) -> tuple[str, ...]:
         """All user texts, oldest first, without what the runtime puts before each."""
-        return tuple(_ADDED.sub("", text) for role, text in self.messages if role == "user")
+        return tuple(prompt_of(text) for role, text in self.messages if role == "user")
 
     @property
     def prompt(self) -> str:
@@ -82,6 +82,11 @@ class ModelRequest:
     def results(self) -> tuple[str, ...]:
         """What the tools that the model called gave back, oldest first."""
         return tuple(text for role, text in self.messages if role == "tool")
+
+
+def prompt_of(text: str) -> str:
+    """A user text without what the runtime puts before it."""
+    return _ADDED.sub("", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,9 @@ class Delivery:
         self._held: Json | None = None
 
     def event(self, payload: Json) -> None:
-        """Send an event, now or after the next one, once or twice, as the faults say."""
+        """Send an event, now or after the next one, once, twice or never, as the faults say."""
+        if self._faults.meet(EVENTS, ("lose",)):
+            return  # as where the app was away for longer than Slack goes on trying
         if self._held is None and self._faults.meet(EVENTS, ("reorder",)):
             self._held = payload
             self._start(self._release(payload))

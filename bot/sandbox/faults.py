@@ -18,7 +18,7 @@ CALL_KINDS: Final = ("429", "500", "drop_before", "drop_after", "slow", "garbage
 SOCKET_KINDS: Final = ("drop", "refuse", "dead-ticket", "half-open", "disconnect")
 MET_ON_THE_WAY_IN: Final = ("refuse", "dead-ticket")
 """Socket faults that meet those who come, and not the lines that are open."""
-EVENT_KINDS: Final = ("duplicate", "reorder", "redeliver")
+EVENT_KINDS: Final = ("duplicate", "reorder", "redeliver", "lose")
 MAX_FAULTS: Final = 1_000
 MAX_TIMES: Final = 100_000
 
@@ -90,6 +90,11 @@ class Faults:
         """Those that are still to come."""
         return [fault.as_json() for fault in self._faults]
 
+    def remove(self, fault: Fault) -> None:
+        """It happens no more."""
+        if fault in self._faults:
+            self._faults.remove(fault)
+
     def clear(self) -> None:
         """No more faults."""
         self._faults.clear()
@@ -105,7 +110,7 @@ class Faults:
         fault.times -= 1
         fault.met += 1
         if fault.times <= 0:
-            self._faults.remove(fault)
+            self.remove(fault)
         return fault
 
 

@@ -37,6 +37,8 @@ class Command:
         self._asked_to_end = False
         self._children: list[psutil.Process] = []
         self._up = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self.starts = 0
         self.faults: list[str] = []
         """What was wrong with how it ended."""
@@ -94,6 +96,14 @@ class Command:
         if status != 0 and was_up:
             self.faults.append(f"asked to stop, the bot ended with {status}")
 
+    def hold(self) -> None:
+        """It is not started again from now on."""
+        self._wanted.clear()
+
+    def let_go(self) -> None:
+        """It is started again."""
+        self._wanted.set()
+
     def memory(self) -> int:
         """Bytes that the bot itself takes, without the runtime."""
         return int(psutil.Process(self.pid).memory_info().rss)
@@ -106,6 +116,7 @@ class Command:
 
     async def _keep(self) -> None:
         while True:
+            await self._wanted.wait()
             with self._log.open("ab") as log:
                 begun = log.tell()
                 self._asked_to_end = False

@@ -12,16 +12,18 @@ from itertools import pairwise
 from typing import Final
 
 from bot.model import TurnState, ts_position
+from bot.orders.words_threads import RESET_DONE
 from bot.slack.messages import EVENT_TYPE
-from tests.chaos.records import Row
+from tests.chaos.records import Carried, Row
 from tests.chaos.seeds import MARKER, Say, told
 from tests.sandbox_client import PEOPLE, Json, shown_text
 from tests.scenarios.conftest import question_of
-from tests.scripted_model import ModelRequest
+from tests.scripted_model import ModelRequest, prompt_of
 
 Place = tuple[str, str]
 """A channel and a `ts`: of a message, or of a thread's first one."""
 
+_RESET: Final = RESET_DONE.partition("{")[0]
 OPEN: Final = (TurnState.WAITING, TurnState.RUNNING)
 
 
@@ -53,6 +55,11 @@ class Seen:
     whispers: Mapping[str, Sequence[str]]
     """What each person alone was shown."""
     requests: Sequence[ModelRequest]
+    resets: Sequence[Carried] = ()
+    """The commands that had a thread's session begin anew; none where the bot's clock was wrong,
+    by which it is told what came first."""
+    processing: Sequence[Place] = ()
+    """The threads under which Slack still shows that the bot works."""
 
 
 def problems(seen: Seen) -> Iterator[str]:
@@ -73,6 +80,11 @@ def problems(seen: Seen) -> Iterator[str]:
     yield from _threads(seen)
     yield from _order(seen, replies)
     yield from _histories(seen)
+    yield from _memories(seen)
+    yield from _forgotten(seen)
+    yield from _resets(seen)
+    for place in seen.processing:
+        yield f"thread {place} shows for ever that the bot works"
 
 
 def _replies(seen: Seen) -> dict[int, list[Json]]:
@@ -146,6 +158,8 @@ def _threads(seen: Seen) -> Iterator[str]:
         number = numbers[place]
         for message in messages:
             text = shown_text(message)
+            if marks := [reaction["name"] for reaction in message.get("reactions", [])]:
+                yield f"thread {number} has {marks} left on {text[:80]!r}"
             if message.get("streaming", {}).get("state") == "streaming":
                 yield f"thread {number} has a stream that was left open: {text[:80]!r}"
             if strange := {m for m in MARKER.findall(text) if int(m[1:3]) != number}:
@@ -153,6 +167,8 @@ def _threads(seen: Seen) -> Iterator[str]:
             if not message.get("bot_id"):
                 continue
             turn = _turn_of(message)
+            if turn is None and text.startswith(_RESET):
+                continue
             if turn is None:
                 yield f"thread {number} has a message of no turn: {text[:80]!r}"
             elif known.get(turn) != place:
@@ -183,3 +199,64 @@ def _histories(seen: Seen) -> Iterator[str]:
             yield f"one session was asked what belongs to several threads: {asked}"
         if doubled := [marker for marker, times in Counter(asked).items() if times > 1]:
             yield f"the model was sent the same question twice in one history: {doubled}"
+
+
+def _memories(seen: Seen) -> Iterator[str]:
+    """What a session knows of an answer is what the model said, letter by letter."""
+    states: defaultdict[str, set[str]] = defaultdict(set)
+    for row in seen.turns.values():  # one that was asked for anew has several
+        states[row.text].add(row.state)
+    for request in seen.requests:
+        for asked, known in _known(request):
+            whole, ended = told(asked), states[asked]
+            half = ended - {TurnState.DONE} and whole.startswith(known)
+            if whole and ended and known != whole and not half:
+                yield f"a session knows {known[-80:]!r} as the answer to {asked!r} ({ended})"
+
+
+def _known(request: ModelRequest) -> Iterator[tuple[str, str]]:
+    """The questions of a history, each with the answer that follows it."""
+    asked = ""
+    answer: list[str] = []
+    for role, text in request.messages:
+        if role == "user":
+            if asked and answer:
+                yield asked, "".join(answer).strip()
+            asked, answer = question_of(prompt_of(text)), []
+        elif role == "assistant":
+            answer.append(text)
+
+
+def _resets(seen: Seen) -> Iterator[str]:
+    """What is written after a reset is not asked with what had been answered before it."""
+    rows = {row.text: row for row in seen.turns.values()}
+    for request in seen.requests:
+        own = [rows[asked] for asked in map(question_of, request.prompts) if asked in rows]
+        if not own:
+            continue
+        last = own[-1]
+        for reset in seen.resets:
+            here = (reset.channel, reset.thread) == (last.channel, last.root_ts)
+            if not here or ts_position(last.ts) < ts_position(reset.ts):
+                continue
+            if last.accepted < reset.given:
+                continue  # Slack brought the reset later than the question
+            old = [row.text for row in own[:-1] if row.ended and row.ended < float(reset.ts)]
+            if old:
+                yield f"{last.text!r} was asked after a reset with the memory of {old}"
+
+
+def _forgotten(seen: Seen) -> Iterator[str]:
+    """A session knows all that it answered before; where an answer was asked for anew, what came
+    after it is cut off, and such threads are left out."""
+    rows = {row.text: row for row in seen.turns.values()}
+    anew = {(row.channel, row.root_ts) for row in seen.turns.values() if row.again}
+    for request in seen.requests:
+        asked = [question_of(prompt) for prompt in request.prompts]
+        last = rows.get(asked[-1]) if asked else None
+        if last is None or not last.session or (last.channel, last.root_ts) in anew:
+            continue
+        for row in rows.values():
+            before = row.session == last.session and 0 < row.ended < last.accepted
+            if before and row.state == TurnState.DONE and row.text not in asked:
+                yield f"{last.text!r} was asked without the memory of {row.text!r}"

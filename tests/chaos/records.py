@@ -13,7 +13,8 @@ from bot.store.folder import DATABASE
 
 _TURNS: Final = """
     SELECT n.id, h.channel, h.root_ts, n.ts, n.user, n.text, n.state,
-           coalesce(n.answer, ''), coalesce(n.note, '')
+           coalesce(n.answer, ''), coalesce(n.note, ''), coalesce(n.session, 0), n.accepted,
+           coalesce(n.ended, 0), coalesce(json_extract(n.wish, '$.again'), 0)
     FROM turns n JOIN threads h ON h.id = n.thread ORDER BY n.id
 """
 BUSY_SECONDS: Final = 10.0
@@ -33,6 +34,26 @@ class Row:
     """A `TurnState`."""
     answer: str
     note: str
+    session: int = 0
+    """Which session was asked; 0 for none."""
+    accepted: float = 0.0
+    """When it was recorded, and when it ended (0.0: not yet), by the bot's clock."""
+    ended: float = 0.0
+    again: int = 0
+    """The turn that it answers anew; 0 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One command on record."""
+
+    channel: str
+    thread: str
+    """The `ts` of its thread's first message."""
+    ts: str
+    verb: str
+    given: float
+    """When it was recorded, by the bot's clock."""
 
 
 class Records:
@@ -65,6 +86,17 @@ class Records:
         """Whose turns ended, in the order in which they did."""
         with self._open() as database:
             return [user for (user,) in database.execute("SELECT user FROM turns ORDER BY ended")]
+
+    def carried(self) -> list[Carried]:
+        """All commands that are done with."""
+        with self._open() as database:
+            found = database.execute(
+                "SELECT channel, thread, ts, verb, given FROM orders WHERE finished IS NOT NULL"
+            ).fetchall()
+        return [
+            Carried(channel, str(thread).rpartition("/")[2], ts, verb, given)
+            for channel, thread, ts, verb, given in found
+        ]
 
     def orders_left(self) -> int:
         """How many orders are not done with."""

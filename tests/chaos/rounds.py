@@ -18,11 +18,14 @@ from typing import Final
 
 from bot.sandbox.journal import Call
 from bot.sandbox.server import Sandbox, running_sandbox
+from tests.chaos import wrong_clock
 from tests.chaos.command import Command
 from tests.chaos.oracle import OPEN, Place, Seen, Written, problems
 from tests.chaos.records import Records
 from tests.chaos.seeds import (
     DIRECT,
+    Again,
+    Away,
     Delete,
     Edit,
     Fault,
@@ -30,6 +33,7 @@ from tests.chaos.seeds import (
     KillRuntime,
     Lock,
     Order,
+    Reset,
     Say,
     Script,
     Step,
@@ -38,6 +42,7 @@ from tests.chaos.seeds import (
     Trouble,
     told,
 )
+from tests.chaos.wrong_clock import set_ahead
 from tests.sandbox_client import PEOPLE, SIGNING_SECRET, Json, Refusal
 from tests.scenarios.conftest import (
     MANIFEST,
@@ -60,6 +65,10 @@ PATIENCE_SECONDS: Final = 12.0
 MEMORY_MB: Final = 300
 """More than the bot itself may take in the end; it is about 90 to begin with."""
 LOOK_SECONDS: Final = 0.1
+TIDY_SECONDS: Final = 150.0
+"""So long the bot may take to take back all marks and statuses, under Slack's limits."""
+MOST_LOST: Final = 1_000
+"""More events than one message makes."""
 
 
 class Model(ScriptedModel):
@@ -151,12 +160,12 @@ async def play(script: Script, folder: Path) -> Result:
         if script.mode == "http":
             port = str(a_free_port())
             env |= {"SLACK_MODE": "http", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "HTTP_PORT": port}
-        bot = Command(env, folder / "bot.log")
+        bot = Command(env, folder / "bot.log", wrong_clock.main)
         await opened.enter_async_context(bot.kept_running())
         await bot.up()
         if script.mode == "http":
             await slack.app(request_url=f"http://127.0.0.1:{env['HTTP_PORT']}/slack/events")
-        stage = _Stage(sandbox, slack, model, bot, Records(folder / "data"), script)
+        stage = _Stage(sandbox, slack, model, bot, folder / "data", script)
         found = [*await stage.played(script), *bot.faults]
         return Result(
             script=script,
@@ -179,20 +188,23 @@ class _Stage:
         slack: Scene,
         model: Model,
         bot: Command,
-        records: Records,
+        data: Path,
         script: Script,
     ) -> None:
         self._sandbox = sandbox
         self._slack = slack
         self._model = model
         self._bot = bot
-        self._records = records
+        self._data = data
+        self._records = Records(data)
         self._script = script
         self._roots: dict[int, Written] = {}
         self._by_number: dict[int, Written] = {}
         self._orders: list[Place] = []
         self.outcomes: Counter[str] = Counter()
         self.memory_mb = 0
+        self.wrong_clock = False
+        """Whether the bot's clock was ever wrong."""
 
     @property
     def written(self) -> list[Written]:
@@ -226,10 +238,15 @@ class _Stage:
                     root = self._roots[say.thread]
                     await self._slack.stop(say.person, root.channel, root.ts)
                 case Order(of=say):
-                    root = self._roots[say.thread]
-                    words = "@threadpilot status" if say.mentions else "!status"
-                    ts = await self._slack.say(say.person, root.channel, words, thread_ts=root.ts)
-                    self._orders.append((root.channel, ts))
+                    await self._order(say, say.person, "status")
+                case Reset(of=say):
+                    await self._order(say, say.person, "reset")
+                case Again(of=say):
+                    await asyncio.gather(
+                        *(self._order(say, person, "retry") for person in step.people)
+                    )
+                case Away():
+                    await self._away(step)
                 case _:
                     await self._trouble(step)
 
@@ -281,6 +298,34 @@ class _Stage:
         self._by_number[say.number] = written
         self._roots.setdefault(say.thread, written)
 
+    async def _order(self, say: Say, person: str, verb: str) -> None:
+        """Somebody gives a command in a thread."""
+        root = self._roots[say.thread]
+        words = f"@threadpilot {verb}" if say.mentions else f"!{verb}"
+        ts = await self._slack.say(person, root.channel, words, thread_ts=root.ts)
+        self._orders.append((root.channel, ts))
+
+    async def _away(self, away: Away) -> None:
+        """A message is written while the bot is away, of which it learns by reading alone."""
+        self._bot.hold()
+        await self._bot.stop()
+        faults = self._sandbox.slack.faults
+        lost = faults.add({"events": "lose", "times": MOST_LOST})
+        await self._say(away.say)
+        faults.remove(lost)
+        if away.unread:
+            for method in ("conversations.history", "conversations.replies"):
+                await self._slack.fault(method, "500", away.unread)
+        if away.ahead:
+            self.wrong_clock = True
+            set_ahead(self._data, away.ahead)
+            self._bot.let_go()
+            await self._bot.up()
+            self._bot.hold()
+            await self._bot.stop()
+            set_ahead(self._data, 0.0)
+        self._bot.let_go()
+
     async def _edit(self, edit: Edit, written: Written) -> None:
         called = "@threadpilot " if written.say.mentions else ""
         self._model.expect(edit.text, written.say.trouble)
@@ -297,6 +342,7 @@ class _Stage:
         await self._slack.wait_for(self._all_lines_heard, HEAL_SECONDS, "no line is half-open")
         await self._settled()
         await self._bot.up()
+        await self._tidy()
         self.memory_mb = self._bot.memory() >> 20
         await self._bot.stop()
         self.outcomes.update(row.state for row in self._records.turns())
@@ -321,6 +367,27 @@ class _Stage:
                 patience = time.monotonic() + PATIENCE_SECONDS
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def _tidy(self) -> None:
+        """Give the bot its time to take back what shows that a message waits or is worked on. What
+        is left in the end is found by those who look."""
+        until = time.monotonic() + TIDY_SECONDS
+        while time.monotonic() < until:
+            marked = [
+                message
+                for root in self._roots.values()
+                for message in await self._thread(root.channel, root.ts, root.say.person)
+                if message.get("reactions")
+            ]
+            if not marked and not self._processing():
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _processing(self) -> list[Place]:
+        """The threads under which Slack shows that the bot works."""
+        workspace = self._sandbox.slack.workspace
+        places = {(root.channel, root.ts) for root in self._roots.values()}
+        return [place for place in places if workspace.status(*place).session == "processing"]
+
     def _all_settled(self) -> bool:
         turns = {(row.channel, row.ts): row.state for row in self._records.turns()}
         mine = [turns.get((written.channel, written.ts)) for written in self.written]
@@ -338,6 +405,10 @@ class _Stage:
                 for name in PEOPLE
             },
             requests=self._model.requests,
+            resets=[]
+            if self.wrong_clock
+            else [each for each in self._records.carried() if each.verb == "reset"],
+            processing=self._processing(),
         )
 
     async def _thread(self, channel: str, ts: str, person: str) -> list[Json]:

@@ -136,6 +136,43 @@ class Order(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reset(Step):
+    """The owner of a thread has its session begin anew."""
+
+    of: Say
+
+    def __str__(self) -> str:
+        return f"{self.of.person} writes !reset in thread {self.of.thread}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again(Step):
+    """Two people want another answer in a thread, at once; or its owner wants it twice."""
+
+    of: Say
+    people: tuple[str, str]
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.people)} write !retry in thread {self.of.thread}, at once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Away(Step):
+    """The bot is ended; what is written meanwhile Slack does not bring, and reading it fails a few
+    times once the bot is back. Its clock may be wrong then, until the next start."""
+
+    say: Say
+    unread: int
+    """How often each of Slack's reading methods fails."""
+    ahead: float
+    """Seconds by which the bot's clock is ahead."""
+
+    def __str__(self) -> str:
+        wrong = f", its clock {self.ahead:.0f} s ahead" if self.ahead else ""
+        return f"the bot is away, reading fails {self.unread} times then{wrong}; {self.say}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop(Step):
     """Somebody presses Stop in a thread, if it is there."""
 
@@ -205,8 +242,9 @@ class Script:
     steps: Sequence[Step]
 
     def of(self, kind: type[Step]) -> int:
-        """How many steps of a kind there are."""
-        return sum(isinstance(step, kind) for step in self.steps)
+        """How many steps of a kind there are; what is written while the bot is away counts."""
+        steps = (each for step in self.steps for each in (step, getattr(step, "say", None)))
+        return sum(isinstance(each, kind) for each in steps)
 
     def __str__(self) -> str:
         at, lines = 0.0, [f"seed {self.seed}, SLACK_MODE={self.mode}"]
@@ -243,6 +281,9 @@ class _Writer:
             self._delete: 3,
             self._stop: 3,
             self._order: 2,
+            self._reset: 3,
+            self._again: 3,
+            self._away: 2,
             self._call_fault: 16,
             self._event_fault: 6,
             self._socket_fault: 4,
@@ -301,6 +342,27 @@ class _Writer:
 
     def _order(self) -> Order:
         return Order(of=self._recent())
+
+    def _reset(self) -> Reset:
+        return Reset(of=self._begun())
+
+    def _again(self) -> Again:
+        of = self._begun()
+        shared = self._threads[of.thread].shared
+        other = self._random.choice(("alice", "bob", "carol")) if shared else of.person
+        return Again(of=of, people=(of.person, other))
+
+    def _begun(self) -> Say:
+        """The first message of one of the threads."""
+        return self._random.choice(self._threads).said[0]
+
+    def _away(self) -> Away:
+        say = self._say()
+        return Away(
+            say=replace(say, mentions=say.place != DIRECT),
+            unread=self._random.choice((0, 2, 8)),
+            ahead=self._random.choice((0.0, 0.0, 86_400.0)),
+        )
 
     def _call_fault(self) -> Fault:
         kinds = ("429", "500", "drop_before", "drop_after", "slow", "garbage")

@@ -10,7 +10,7 @@ import pytest
 from bot.model import TurnState
 from bot.slack.messages import EVENT_TYPE
 from tests.chaos.oracle import Seen, Written, problems
-from tests.chaos.records import Row
+from tests.chaos.records import Carried, Row
 from tests.chaos.seeds import MARKER, Say, Trouble, question, script, told
 from tests.sandbox_client import GENERAL, PEOPLE, Json
 from tests.scripted_model import ModelRequest
@@ -122,6 +122,39 @@ def test_where_all_is_well_nothing_is_found() -> None:
         ),
         (lambda s: of_history(s, FIRST.say.text, FIRST.say.text), "same question twice"),
         (lambda s: of_history(s, FIRST.say.text, OTHER.say.text), "several threads"),
+        (
+            lambda s: in_thread(s, OTHER, reply(OTHER) | {"reactions": [{"name": "eyes"}]}),
+            "left on",
+        ),
+        (lambda s: replace(s, processing=[(GENERAL, OTHER.ts)]), "that the bot works"),
+        (lambda s: of_talk(s, FIRST.say.text, "half", SECOND.say.text), "a session knows 'half'"),
+        (
+            lambda s: of_talk(
+                with_turn(s, FIRST, state="stopped", answer="t00"), FIRST.say.text, "no", "?"
+            ),
+            "a session knows 'no'",
+        ),
+        (
+            lambda s: of_history(
+                with_turn(
+                    with_turn(s, FIRST, session=1, ended=1.0), SECOND, session=1, accepted=2.0
+                ),
+                SECOND.say.text,
+            ),
+            "without the memory of",
+        ),
+        (
+            lambda s: replace(
+                of_talk(
+                    with_turn(with_turn(s, FIRST, ended=float(FIRST.ts)), SECOND, accepted=9.0),
+                    FIRST.say.text,
+                    told(FIRST.say.text),
+                    SECOND.say.text,
+                ),
+                resets=[Carried(GENERAL, FIRST.ts, ts_of(1), "reset", 5.0)],
+            ),
+            "after a reset",
+        ),
     ],
 )
 def test_each_kind_of_wrong_is_found(wrong: Callable[[Seen], Seen], found: str) -> None:
@@ -131,6 +164,14 @@ def test_each_kind_of_wrong_is_found(wrong: Callable[[Seen], Seen], found: str) 
 
 def of_history(seen: Seen, *questions: str) -> Seen:
     messages = tuple(("user", text) for text in questions)
+    return replace(seen, requests=[ModelRequest(model="m", messages=messages)])
+
+
+def of_talk(seen: Seen, *said: str) -> Seen:
+    """A request with questions and answers in turns, the first a question."""
+    messages = tuple(
+        ("user" if not number % 2 else "assistant", text) for number, text in enumerate(said)
+    )
     return replace(seen, requests=[ModelRequest(model="m", messages=messages)])
 
 

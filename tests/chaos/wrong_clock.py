@@ -1,0 +1,36 @@
+"""`threadpilot run` on a clock that may be wrong: by how much stands in a file beside its data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from bot import serving
+from bot.__main__ import main as threadpilot
+from bot.clock import SystemClock
+
+_FILE: Final = "clock-ahead"
+
+
+def set_ahead(data_dir: Path, seconds: float) -> None:
+    """From its next start on the bot's clock is ahead by so much."""
+    (data_dir.parent / _FILE).write_text(f"{seconds}", encoding="utf-8")
+
+
+class WrongClock(SystemClock):
+    """`bot.ports.Clock`, ahead of the machine's."""
+
+    def __init__(self) -> None:
+        said = Path(os.environ["DATA_DIR"]).parent / _FILE
+        self._ahead = float(said.read_text(encoding="utf-8")) if said.exists() else 0.0
+
+    def now(self) -> float:
+        return super().now() + self._ahead
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command; its exit status."""
+    serving.SystemClock = WrongClock  # type: ignore[attr-defined]  # in this process only
+    return threadpilot(arguments)
