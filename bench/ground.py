@@ -56,6 +56,16 @@ class Ground:
             self.less.append(f"{size:,} {what} instead of {full:,}")
         return size
 
+    def fitting(self, what: str, full: int, *, least: int, each_seconds: float) -> int:
+        """How many of something fit into the time that is left where each takes so long just now,
+        whatever the machine did when it was calibrated: never fewer than `least`."""
+        if self.tiny or math.isinf(self.until):
+            return full
+        size = min(full, max(least, int(self.left / each_seconds)))
+        if size < full:
+            self.less.append(f"{size:,} {what} instead of {full:,}, for want of time")
+        return size
+
     def part(self, share: float) -> Ground:
         """The same with a part of the time that is left."""
         return replace(self, until=self.clock() + share * self.left)

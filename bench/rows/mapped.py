@@ -28,6 +28,12 @@ from bot.store import open_store
 MANY: Final = 1_000_000
 FEW: Final = 1_000
 ROUNDS: Final = 9
+TRIAL: Final = 20_000
+"""Threads that are made first, to see how long that takes."""
+FILLING: Final = 0.5
+"""Of the time that there is, what the filling may take."""
+DEARER: Final = 1.5
+"""How much more a thread takes among many than in the trial, by the indexes."""
 PART: Final = 0.4
 """Of the time that is left, what one row may take at most."""
 LOOK_UPS: Final = 1_000
@@ -116,6 +122,7 @@ class _Compared:
 async def rows(ground: Ground) -> list[Row]:
     """Two look-ups, two pages, and a preview."""
     size = ground.sized("threads on record", MANY, least=MANY // 10, tiny=900, spare=1.5)
+    size = await asyncio.to_thread(_that_fit, ground, size)
     begun = perf_counter()
     many, few = [
         await asyncio.to_thread(make_threads, ground.folder / name, threads)
@@ -129,6 +136,19 @@ async def rows(ground: Ground) -> list[Row]:
     ):
         with threads_apart():
             return await _all(ground, _Side(many, of_many), _Side(few, of_few), took)
+
+
+def _that_fit(ground: Ground, planned: int) -> int:
+    """How many threads there is time for, by a trial: other load may have come since the machine
+    was calibrated, and the databases cannot be filled by halves."""
+    if ground.tiny:
+        return planned
+    begun = perf_counter()
+    make_threads(ground.folder / "trial", TRIAL)
+    each = (perf_counter() - begun) / TRIAL
+    return ground.part(FILLING).fitting(
+        "threads on record", planned, least=MANY // 10, each_seconds=each * DEARER
+    )
 
 
 async def _all(ground: Ground, many: _Side, few: _Side, took: float) -> list[Row]:

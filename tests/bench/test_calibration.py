@@ -155,6 +155,19 @@ def test_what_one_part_of_a_group_does_not_use_the_next_one_has() -> None:
     assert where.part(0.5).left == where.left == 0
 
 
+def test_what_cannot_be_done_by_halves_is_made_as_large_as_there_is_time_for() -> None:
+    """Other load may have come since the machine was calibrated."""
+    clock = HandTime()
+    place = replace(ground(), until=100.0, clock=clock)
+    assert place.fitting("threads", 1_000, least=100, each_seconds=0.05) == 1_000
+    assert place.less == []
+    assert place.part(0.5).fitting("threads", 1_000, least=100, each_seconds=0.25) == 200
+    assert place.less == ["200 threads instead of 1,000, for want of time"]
+    clock.now = 99.0
+    assert place.fitting("threads", 1_000, least=100, each_seconds=0.25) == 100
+    assert replace(place, tiny=True).fitting("threads", 9, least=1, each_seconds=99.0) == 9
+
+
 def test_what_is_less_in_a_part_is_less_in_the_whole() -> None:
     where = ground(pace=0.5)
     where.part(0.5).sized("events", 10, least=1, tiny=1)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -38,6 +40,13 @@ def options(model: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> R
     return RuntimeOptions(
         data_dir=tmp_path_factory.mktemp("data"), base_url=model.url, api_key="sk-very-secret"
     )
+
+
+@pytest.fixture
+def own_options(options: RuntimeOptions, tmp_path: Path) -> RuntimeOptions:
+    """Options with a data folder, and so a runtime, of the test's own: in a folder that another
+    runtime still uses, the next one waits for that one's end before it starts."""
+    return replace(options, data_dir=tmp_path)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

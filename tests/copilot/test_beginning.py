@@ -18,12 +18,6 @@ from tests.copilot.asking import answer_of, runtimes_of, until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-def own_options(options: RuntimeOptions, tmp_path: Path) -> RuntimeOptions:
-    """Options with a data folder of the test's own."""
-    return replace(options, data_dir=tmp_path)
-
-
 def hanging(options: RuntimeOptions, folder: Path) -> RuntimeOptions:
     """Options with a runtime that never says a word."""
     mute = folder / "mute"

@@ -180,7 +180,7 @@ def test_trouble_with_storing_is_no_trouble_with_the_answer() -> None:
 async def read_all(answering: Answering) -> list[AgentEvent]:
     """What a reader gets. Raises the error that the answer ends with."""
     events = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (one := await answering.next()) is not None:
             events.append(one)
     return events

@@ -31,9 +31,12 @@ def clock() -> HandClock:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def patient(options: RuntimeOptions, clock: HandClock) -> AsyncIterator[CopilotAgent]:
+async def patient(
+    options: RuntimeOptions, clock: HandClock, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[CopilotAgent]:
     """An agent that waits 120 s of the hand-moved clock for a sign of life."""
-    async with CopilotAgent(replace(options, clock=clock)) as shared:
+    own = replace(options, clock=clock, data_dir=tmp_path_factory.mktemp("patient"))
+    async with CopilotAgent(own) as shared:
         yield shared
 
 
@@ -118,7 +121,7 @@ async def test_a_model_that_goes_silent_is_given_up(
     with pytest.raises(AgentError) as caught:
         await asking
     assert caught.value.fault is AgentFault.SILENT
-    await model.disconnected(gone + 1, within=5)
+    await model.disconnected(gone + 1, within=30)
     assert await answer_of(session, "awake?") == "You said: awake?"
 
 
@@ -132,7 +135,7 @@ async def test_a_slow_model_is_not_a_silent_one(
     await first_text(events)
     await clock.advance(100)
     model.release()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         rest = [event async for event in events]
     assert rest
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bot.copilot import session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.sdk import process_of
@@ -49,8 +50,9 @@ async def closed_in_vain(agent: CopilotAgent, name: str) -> LiveSession:
 
 
 async def test_a_session_that_is_let_go_of_late_remembers_from_the_first_question_on(
-    own_agent: CopilotAgent, model: ScriptedModel
+    own_agent: CopilotAgent, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(session, "DETACH_SECONDS", 0.3)
     for number in range(10):  # one of five went wrong, blank or with an error
         stuck = await closed_in_vain(own_agent, f"stuck-{number}")
         os.kill(pid_of(stuck), signal.SIGCONT)

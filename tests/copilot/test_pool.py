@@ -29,12 +29,6 @@ def name(number: int) -> str:
     return f"pool-{number}"
 
 
-@pytest.fixture
-def own_options(options: RuntimeOptions, tmp_path: Path) -> RuntimeOptions:
-    """Options with a data folder, and so a runtime, of the test's own."""
-    return replace(options, data_dir=tmp_path)
-
-
 async def test_a_live_session_is_used_again(options: RuntimeOptions) -> None:
     async with CopilotAgent(options) as agent:
         sessions = Sessions(agent, size=5)

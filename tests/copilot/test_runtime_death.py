@@ -51,12 +51,6 @@ asyncio.run(main())
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-def own_options(options: RuntimeOptions, tmp_path: Path) -> RuntimeOptions:
-    """Options with a data folder of the test's own."""
-    return replace(options, data_dir=tmp_path)
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def own_agent(own_options: RuntimeOptions) -> AsyncIterator[CopilotAgent]:
     """An agent whose runtime may be killed."""
@@ -100,7 +94,7 @@ async def test_a_runtime_that_dies_idle_is_noticed_too(
     live = await own_agent.open("idle")
     [pid] = runtimes_of(own_options.data_dir)
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: not live.alive, within=2)
+    await until(lambda: not live.alive)
     await live.stop()
     await live.close()
     assert await answer_of(await own_agent.open("idle"), "back?") == "You said: back?"
@@ -141,7 +135,7 @@ async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_ha
     live = await own_agent.open("early")
     await kill_unseen(own_options, monkeypatch)
     # Nobody is told that its connection has ended.
-    await until(lambda: is_cut_off(live.runtime.client), within=2)
+    await until(lambda: is_cut_off(live.runtime.client))
     assert live.alive, "nobody has noticed it yet"
     with pytest.raises(AgentError) as caught:
         async with asyncio.timeout(2):
@@ -217,7 +211,7 @@ async def test_a_frozen_runtime_keeps_nobody_waiting(
     model.when("freeze", Answer(chunks=["a", "b"], hold_after=1))
     live = await own_agent.open("frozen")
     [pid] = runtimes_of(own_options.data_dir)
-    async with asyncio.timeout(10), aclosing(live.ask("freeze")) as events:
+    async with asyncio.timeout(30), aclosing(live.ask("freeze")) as events:
         await first_text(events)
         await freeze(pid)
         begun = time.monotonic()

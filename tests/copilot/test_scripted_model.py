@@ -145,7 +145,7 @@ async def test_it_counts_the_clients_that_leave(answer: Answer) -> None:
         asking = asyncio.create_task(lines_of(model, question("wait")))
         await model.reached()
         asking.cancel()
-        await model.disconnected(1, within=5)
+        await model.disconnected(1, within=30)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"model": "m", "messages": 3}', b"\xff"])

@@ -12,7 +12,6 @@ import signal
 import uuid
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from copilot import CopilotSession
@@ -30,12 +29,6 @@ from tests.fakes import HandClock
 from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture
-def own_options(options: RuntimeOptions, tmp_path: Path) -> RuntimeOptions:
-    """Options with a data folder of the test's own."""
-    return replace(options, data_dir=tmp_path)
 
 
 async def event_of(session: AgentSession, prompt: str) -> str:
@@ -322,13 +315,13 @@ async def test_a_model_that_the_runtime_does_not_take_is_gone(
 
 
 async def test_the_models_are_those_of_the_server_the_usual_one_first(
-    options: RuntimeOptions, session_id: str
+    own_options: RuntimeOptions, session_id: str
 ) -> None:
     """Remembered for a minute; one that was asked for by the settings is the first."""
     clock = HandClock()
     async with ScriptedModel() as server:
         server.models = ["big", "small"]
-        own = replace(options, base_url=server.url, clock=clock)
+        own = replace(own_options, base_url=server.url, clock=clock)
         async with CopilotAgent(own) as agent:
             assert list(await agent.models()) == ["big", "small"]
             server.models = ["small", "new", "big"]
@@ -340,9 +333,9 @@ async def test_the_models_are_those_of_the_server_the_usual_one_first(
             assert list(await agent.models()) == ["small", "new", "big"]
 
 
-async def test_no_list_of_models_is_told(options: RuntimeOptions) -> None:
+async def test_no_list_of_models_is_told(own_options: RuntimeOptions) -> None:
     """The server is not there."""
-    async with CopilotAgent(replace(options, base_url="http://127.0.0.1:9/v1")) as agent:
+    async with CopilotAgent(replace(own_options, base_url="http://127.0.0.1:9/v1")) as agent:
         with pytest.raises(AgentError) as caught:
             await agent.models()
     assert caught.value.fault is AgentFault.UNREACHABLE

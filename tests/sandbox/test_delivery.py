@@ -45,7 +45,7 @@ class App:
 
     async def envelopes(self, count: int) -> list[Json]:
         """The envelopes so far, as soon as there are so many."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(found := [one for one in self.heard if "payload" in one]) < count:
                 self.news.clear()
                 await self.news.wait()
@@ -237,7 +237,7 @@ async def test_a_held_event_comes_though_nothing_overtakes_it(people: SandboxCli
 async def test_a_line_can_be_cut(people: SandboxClient) -> None:
     async with connected(people) as app:
         await people.fault("socket", "drop")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not app.socket.closed:
                 await asyncio.wait({asyncio.ensure_future(app.news.wait())}, timeout=0.05)
     async with connected(people) as back:
@@ -263,13 +263,13 @@ async def test_slack_says_good_bye(people: SandboxClient) -> None:
     """A warning leaves some seconds; a refresh ends the line at once."""
     async with connected(people) as app:
         await people.fault("socket", "disconnect", reason="refresh_requested")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await app.news.wait()
     assert app.heard[0]["type"] == "disconnect"
     assert app.heard[0]["reason"] == "refresh_requested"
     async with connected(people) as warned:
         await people.fault("socket", "disconnect")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await warned.news.wait()
         assert not warned.socket.closed
         assert warned.heard[0]["reason"] == "warning"

@@ -21,7 +21,7 @@ class Page:
 
     async def until(self, name: str, fits: Callable[[Json], bool] = lambda _: True) -> Json:
         """The first event of this name that fits, as soon as it is there."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 for told, data in self.told:
                     if told == name and fits(data):

@@ -43,7 +43,7 @@ class HttpApp:
 
     async def requests(self, count: int) -> list[tuple[dict[str, str], bytes]]:
         """What came, as soon as there is so much."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.heard) < count:
                 self.news.clear()
                 await self.news.wait()

@@ -18,8 +18,10 @@ from tests.scripted_model import Answer, ScriptedModel
 
 
 @pytest.fixture
-async def collector(bots: Bots) -> AsyncIterator[Collector]:
-    """Where the test's bot, which is still to be started, sends its traces."""
+async def collector(bots: Bots, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
+    """Where the test's bot, which is still to be started, sends its traces; at once, not every five
+    seconds."""
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
     async with Collector() as collector:
         bots.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
         yield collector

@@ -60,7 +60,7 @@ class Late:
         self._something.set()
 
     async def until_told(self) -> list[str]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self._something.wait()
         return self.heard
 
@@ -242,7 +242,7 @@ async def test_a_bot_that_dies_after_it_has_posted_finds_it_again(
 
     async with asking(outside, store, dies) as (asked, _, _):
         assert await asked.ask(question(root_ts=root), Late().tell) == ""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await died.wait()
     async with asking(outside, store) as (asked, _, questions):
         assert await asked.ask(question(key="V02", root_ts=root), Late().tell) == ""

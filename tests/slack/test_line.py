@@ -40,7 +40,7 @@ class Wire:
 
     async def until(self, count: int) -> list[str]:
         """What has been acknowledged, once it is so much."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.sent) < count:
                 self._more.clear()
                 await self._more.wait()

@@ -102,7 +102,7 @@ async def test_a_slack_that_hangs_is_given_up_at_the_end(world: World) -> None:
     signs = WaitingSigns(world.store, world.slack, QuickClock())
     signs.show(await a_waiting_turn(world))
     await until(lambda: world.slack.marking == 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await signs.close(0.01)
     assert signs.pending == 0
     assert world.slack.shown == []
