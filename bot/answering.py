@@ -23,7 +23,7 @@ from bot.clock import time_limit
 from bot.comparing import STOPPED, Comparing
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, StoreError
 from bot.feet import foot_of
-from bot.model import Ending, ThreadKey, Turn, TurnState
+from bot.model import Ending, Message, ThreadKey, Turn, TurnState
 from bot.ports import AgentSession, Clock, Reply, Store
 from bot.quoting import Prompt, Quoting
 from bot.records import Remembered, SessionRecord
@@ -76,21 +76,28 @@ class Answering:
         self._quoting = quoting
         self._comparing = comparing
         self._turn_seconds = turn_seconds
-        self._underway: dict[ThreadKey, Underway] = {}
+        self._underway: dict[ThreadKey, tuple[Message, Underway]] = {}
 
     @contextmanager
     def under_way(self, turn: Turn) -> Iterator[Underway]:
         """The turn's answer can be stopped while inside."""
-        underway = self._underway[turn.message.thread] = Underway()
+        underway = Underway()
+        self._underway[turn.message.thread] = (turn.message, underway)
         try:
             yield underway
         finally:
             del self._underway[turn.message.thread]
 
-    async def stop(self, thread: ThreadKey) -> bool:
-        """Stop the thread's running answer, if there is one; whether there was."""
-        underway = self._underway.get(thread)
-        if underway is None:
+    def asked_in(self, thread: ThreadKey) -> Message | None:
+        """What is being answered in a thread, if anything is."""
+        found = self._underway.get(thread)
+        return None if found is None else found[0]
+
+    async def stop(self, asked: Message) -> bool:
+        """Stop the answer to a message, if it is running still; whether it was. Not that of the
+        next one, which may have begun meanwhile."""
+        running, underway = self._underway.get(asked.thread, (None, None))
+        if underway is None or running != asked:
             return False
         await underway.stop()
         return True

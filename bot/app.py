@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from bot.answering import Answering
 from bot.assembly import Parts, handlers
-from bot.cards import told
+from bot.cards import Card, told
 from bot.choosing import Choosing
 from bot.cleanup import Cleanup
 from bot.clock import SystemClock
@@ -21,6 +21,7 @@ from bot.comparing import Comparing
 from bot.config import Settings
 from bot.copilot.agent import CopilotAgent
 from bot.engine import Engine, open_engine
+from bot.errors import NotAllowed
 from bot.inbox import Inbox
 from bot.limits import Limits
 from bot.locks import folder_of_sessions
@@ -32,7 +33,7 @@ from bot.orders.gate import Gate
 from bot.orders.home import HomePage
 from bot.orders.home_workspace import Doing
 from bot.orders.reading import Known
-from bot.ports import Clock, Store, Watch
+from bot.ports import Board, Clock, Store, Watch
 from bot.prewarming import Prewarming
 from bot.quoting import Quoting
 from bot.redaction import Redaction
@@ -194,7 +195,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     gateway = SlackGateway(
         world.client,
         _door(settings, clock, store, world.watching.watch),
-        _callbacks(desk, inbox, turns, prewarming),
+        _callbacks(desk, inbox, turns, prewarming, board),
         people=world.slack.people,
         board=board,
         orders=counter,
@@ -290,7 +291,9 @@ def _door(settings: Settings, clock: Clock, store: Store, watch: Watch) -> Door:
     )
 
 
-def _callbacks(desk: Desk, inbox: Inbox, turns: Turns, prewarming: Prewarming) -> Callbacks:
+def _callbacks(
+    desk: Desk, inbox: Inbox, turns: Turns, prewarming: Prewarming, board: Board
+) -> Callbacks:
     """Who is told what people say and do."""
 
     async def edited(fact: Edited) -> bool:
@@ -301,7 +304,12 @@ def _callbacks(desk: Desk, inbox: Inbox, turns: Turns, prewarming: Prewarming) -
         await inbox.deleted(fact.team, fact.channel, fact.ts)
 
     async def stopped(fact: Stopped) -> None:
-        await turns.stop(fact.thread, fact.user)
+        try:
+            await turns.stop(fact.thread, fact.user)
+        except NotAllowed as error:
+            log.info("%s does not stop thread %s: %s", fact.user, fact.thread, error)
+            card = Card(text=error.sentence)
+            await board.tell(fact.user, fact.thread.channel, fact.thread.root_ts, card)
 
     return Callbacks(
         on_message=desk.accept,

@@ -8,6 +8,7 @@
     ├── NotUnderstood          the flags of a cleanup make no sense (`bot.narrowing`)
     ├── CleanupRuns            one cleanup at a time (`bot.cleanup`)
     ├── NotDone                an order from the shell could not be carried out (`bot.shell`)
+    ├── NotAllowed             somebody wants something done that they have no right to
     ├── AgentError             the model or the runtime could not answer
     └── SlackError             Slack refused or could not be reached
         └── CallError          … and whether it may have been done all the same (`bot.slack.calls`)
@@ -52,6 +53,14 @@ class DataFolderInUse(StoreError):
 
 class SchemaTooNew(StoreError):
     """The database was written by a newer Threadpilot; upgrade, or restore a backup."""
+
+
+class NotAllowed(BotError):
+    """Somebody wants something done that they have no right to; `sentence` tells them why."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        super().__init__(sentence)
 
 
 class AgentFault(StrEnum):

@@ -29,6 +29,18 @@ class Person:
     kind: Kind = Kind.MEMBER
     workspace_admin: bool = False
     """Whether they are an admin or an owner of the workspace."""
+    remembered: bool = False
+    """Whether Slack said so a while ago, and was not asked just now, or did not answer. That is
+    enough for a member's rights, and for no more."""
+
+
+class Charge(StrEnum):
+    """Whether somebody is in charge of the bot just now."""
+
+    YES = "yes"
+    NO = "no"
+    UNSURE = "unsure"
+    """They may be, and Slack does not tell: then they have no such right."""
 
 
 class Standing(StrEnum):
@@ -44,6 +56,8 @@ class Standing(StrEnum):
     """Sees the place that the session belongs to."""
     STRANGER = "stranger"
     """Does not see that place."""
+    UNSURE = "unsure"
+    """May be in charge of the bot, which Slack does not tell just now."""
     GUEST = "guest"
     EXTERNAL = "external"
     UNLISTED = "unlisted"

@@ -16,6 +16,9 @@ TOO_LONG = (
 OUTSIDER = (
     "Sorry, I only answer people of this workspace. Please ask one of them to put your question."
 )
+UNKNOWN = (
+    "I can't find out just now who you are, so I can't answer yet. Please ask again in a minute."
+)
 
 
 def refusal(message: Message, *, max_chars: int) -> str:

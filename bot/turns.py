@@ -53,6 +53,11 @@ class Gate(Protocol):
         """The sentence why its author is not answered; empty when they are. Raises `StoreError`."""
         ...
 
+    async def let_stop(self, user: str, asked: Message) -> None:
+        """See to it that somebody may stop the answer to a message. Raises `NotAllowed`,
+        `StoreError`."""
+        ...
+
 
 class Turns:
     """Runs the turns that the inbox hands out."""
@@ -116,9 +121,12 @@ class Turns:
             return await self._tell(turn, await self._on_record(turn.message), ending)
 
     async def stop(self, thread: ThreadKey, by: str) -> bool:
-        """Stop the thread's running answer; what is shown stays. Whether there was one. Whoever
-        sees the Stop button may press it."""
-        stopped = await self._answering.stop(thread)
+        """Stop the thread's running answer; what is shown stays. Whether there was one. Raises
+        `NotAllowed` where `by` may not stop it, `StoreError`."""
+        asked = self._answering.asked_in(thread)
+        if asked is not None:
+            await self._gate.let_stop(by, asked)
+        stopped = asked is not None and await self._answering.stop(asked)
         log.info("%s stops the answer in thread %s: %s", by, thread, stopped)
         return stopped
 

@@ -4,16 +4,26 @@ Deny by default: guests and people of other workspaces are nothing else than tha
 who runs the bot lets them in; where there are lists of people and of channels, nobody else is
 answered and nowhere else; of other bots only those on a list are; and nobody does anything with a
 place that they do not see at that moment.
+
+Where somebody is comes in many ways: with an event, where Slack has seen to it that they can write
+there, or in a form, a button or a menu, which bring back what was true when they were shown and may
+be forged. So of all but a message it is asked whether they see the place.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from bot.errors import SlackError
 from bot.model import Thread, ThreadKey
-from bot.people import Kind, Person, Standing
+from bot.people import Charge, Kind, Person, Standing
 from bot.ports import People
 from bot.records import SessionRecord
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,25 +55,50 @@ class Access:
         self._doors = doors
 
     async def person(self, user: str) -> Person:
-        """Who that is. Raises `SlackError`."""
+        """Who that is, as it may be remembered. Raises `SlackError`."""
         return await self._people.person(user)
 
+    async def person_now(self, user: str) -> Person:
+        """Who that is just now, as far as Slack tells. Raises `SlackError`."""
+        return await self._people.person_now(user)
+
     async def kept_out(
-        self, person: Person, channel: str = "", *, external: bool = False
+        self,
+        person: Person,
+        channel: str = "",
+        *,
+        external: bool = False,
+        charge: Charge | None = None,
     ) -> Standing | None:
-        """What keeps somebody out (EXTERNAL, GUEST, UNLISTED, ELSEWHERE), else None. `channel` is
-        where they are, "" for nowhere (the Home tab); `external`: whether Slack said so of what
-        they wrote, whatever else is known of them. Raises `SlackError`."""
+        """What keeps somebody out (EXTERNAL, GUEST, UNLISTED, UNSURE, ELSEWHERE), else None.
+
+        `channel` is where they are, "" for nowhere (the Home tab); `external`: whether Slack said
+        so of what they wrote, whatever else is known of them; `charge`: whether they are in charge,
+        where that has been asked. Raises `SlackError`, where it has not.
+        """
         if (person.kind is Kind.EXTERNAL or external) and not self._doors.external:
             return Standing.EXTERNAL
         if person.kind is Kind.GUEST and not self._doors.guests:
             return Standing.GUEST
         if person.kind is Kind.BOT:
             return Standing.EXTERNAL
-        users = self._doors.users
-        if users and person.user not in users and not await self.in_charge(person):
-            return Standing.UNLISTED
+        if self._doors.users and person.user not in self._doors.users:
+            if charge is None:
+                now = await self.person_now(person.user) if person.remembered else person
+                charge = Charge.YES if await self.in_charge(now) else Charge.NO
+            if charge is not Charge.YES:
+                return Standing.UNSURE if charge is Charge.UNSURE else Standing.UNLISTED
         return Standing.ELSEWHERE if self._closed(channel) else None
+
+    async def shut_out(
+        self, person: Person, channel: str, *, external: bool = False
+    ) -> Standing | None:
+        """What keeps somebody from asking in a place, or having something done there, just now: as
+        `kept_out`, or STRANGER where they do not see it. Raises `SlackError`."""
+        out = await self.kept_out(person, channel, external=external)
+        if out is None and channel and await self.hidden(person, channel):
+            return Standing.STRANGER
+        return out
 
     def bot_kept_out(self, bot: str, channel: str) -> Standing | None:
         """The same for another bot, by the id with which it is on the list."""
@@ -75,19 +110,34 @@ class Access:
         return bool(channel and self._doors.channels) and channel not in self._doors.channels
 
     async def in_charge(self, person: Person) -> bool:
-        """Whether somebody is in charge of the bot. Raises `SlackError`."""
+        """Whether somebody is in charge of the bot just now. What is only remembered of them gives
+        no such right. Raises `SlackError` where they may be, and Slack does not tell."""
         if person.kind is not Kind.MEMBER:
             return False
-        if person.user in self._doors.admins:
-            return True
-        if self._doors.workspace_admins and person.workspace_admin:
-            return True
-        group = self._doors.admin_group
-        return bool(group) and await self._people.in_group(person.user, group)
+        doors = self._doors
+        claims = person.user in doors.admins or (doors.workspace_admins and person.workspace_admin)
+        if not claims and doors.admin_group:
+            claims = await self._people.in_group(person.user, doors.admin_group)
+        if claims and person.remembered:
+            raise SlackError("unsure", f"whether {person.user} is still what they were")
+        return claims
+
+    async def charge(self, person: Person) -> Charge:
+        """The same, without an error for the doubt."""
+        try:
+            return Charge.YES if await self.in_charge(person) else Charge.NO
+        except SlackError as error:
+            log.warning("whether somebody is in charge could not be found out: %s", error)
+            return Charge.UNSURE
 
     async def sees(self, person: Person, channel: str) -> bool:
         """Whether somebody can read a channel just now. Raises `SlackError`."""
         return await self._people.sees(person.user, channel)
+
+    async def hidden(self, person: Person, channel: str) -> bool:
+        """Whether somebody does not see a place just now that the bot sees. In one that the bot
+        does not see, Slack lets it do nothing. Raises `SlackError`."""
+        return not await self.sees(person, channel) and await self._people.here(channel)
 
     async def standings(
         self,
@@ -95,16 +145,17 @@ class Access:
         place: ThreadKey | None,
         session: SessionRecord | None,
         thread: Thread | None,
+        charge: Charge,
     ) -> frozenset[Standing]:
         """All that somebody is to a session, a thread, or (where there is neither) to the bot.
 
         `place` is where the session or thread is: STRANGER where they do not see it just now.
-        Raises `SlackError`.
+        `charge`: whether they are in charge. Raises `SlackError`.
         """
-        out = await self.kept_out(person)
+        out = await self.kept_out(person, charge=charge)
         if out is not None:
             return frozenset({out})
-        found = {Standing.ADMIN} if await self.in_charge(person) else set[Standing]()
+        found = set(_OF_CHARGE[charge])
         if place is not None and not await self.sees(person, place.channel):
             return frozenset({*found, Standing.STRANGER})
         found.add(Standing.MEMBER)
@@ -118,3 +169,10 @@ class Access:
         if owns:
             found.add(Standing.OWNER)
         return frozenset(found)
+
+
+_OF_CHARGE: Final[Mapping[Charge, frozenset[Standing]]] = {
+    Charge.YES: frozenset({Standing.ADMIN}),
+    Charge.NO: frozenset(),
+    Charge.UNSURE: frozenset({Standing.UNSURE}),
+}

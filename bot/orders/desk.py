@@ -21,7 +21,7 @@ from bot.orders import words
 from bot.orders.access import Access
 from bot.orders.reading import Known, read_message
 from bot.orders.verbs import VERBS, Meant, Verb
-from bot.people import Person, Standing
+from bot.people import Charge, Person, Standing
 from bot.ports import Store
 from bot.records import MAIN, Form, Order, SessionRecord, session_number
 
@@ -148,21 +148,24 @@ class Desk:
         verb = VERBS.get(order.verb)
         if verb is None or order.form not in verb.forms:
             return told(words.NO_LONGER)
-        person = await self._access.person(order.by)
-        for channel in _places(order):
-            out = await self._access.kept_out(person, channel)
+        person = await self._access.person_now(order.by)
+        charge = await self._access.charge(person)
+        for channel in _places(order) or [""]:
+            out = await self._access.kept_out(person, channel, charge=charge)
             if out is not None:
                 return told(words.KEPT_OUT[out])
         if verb.name != "help" and (await self._limits.of(person.user)).blocked:
             return told(BLOCKED)
         if verb.meant is not Meant.NOTHING and order.thread is None and order.form is Form.MESSAGE:
             return told(words.NO_LONGER)
-        asked = await self._looked_up(order, verb, person)
+        asked = await self._looked_up(order, verb, person, charge)
         if isinstance(asked, Outcome):
             return asked
         return await self._handlers[verb.name](asked)
 
-    async def _looked_up(self, order: Order, verb: Verb, person: Person) -> Asked | Outcome:
+    async def _looked_up(
+        self, order: Order, verb: Verb, person: Person, charge: Charge
+    ) -> Asked | Outcome:
         """The order with the session that it is about, if the person may give it."""
         said, session, named = order.words.strip(), None, False
         if verb.meant is Meant.SESSION:
@@ -180,11 +183,11 @@ class Desk:
         about = thread
         if session is not None and session.thread != order.thread:
             about = await self._store.thread(session.thread)
-        standings = await self._access.standings(person, place, session, about)
+        standings = await self._access.standings(person, place, session, about, charge)
         if not _may(verb, standings, order.words.strip()):
             allowed = verb.allowed(order.words.strip())
             return told(_refusal(verb, standings, allowed, named=named))
-        if not await self._sees_both(person, place, order.thread):
+        if verb.meant is not Meant.NOTHING and await self._hidden(person, place, order):
             return told(words.NOT_SEEN)
         return Asked(
             order=order,
@@ -204,21 +207,28 @@ class Desk:
             return MAIN
         return turn.message.wish.role
 
-    async def _sees_both(
-        self, person: Person, place: ThreadKey | None, given: ThreadKey | None
-    ) -> bool:
-        """Whether somebody who sees the place of a session that they named also sees the one where
-        they give the order: it may be an old button's."""
-        if place is None or given is None or place.channel == given.channel:
-            return True
-        return await self._access.sees(person, given.channel)
+    async def _hidden(self, person: Person, place: ThreadKey | None, order: Order) -> bool:
+        """Whether somebody who sees the place of what they name does not see one where they give
+        the order: a button may be old, or forged. Orders are given also where the bot is not, but
+        about no thread there."""
+        seen = {"" if place is None else place.channel}
+        given = order.thread.channel if order.thread is not None else ""
+        if given and given not in seen:
+            if not await self._access.sees(person, given):
+                return True
+            seen.add(given)
+        return bool(
+            order.channel
+            and order.channel not in seen
+            and await self._access.hidden(person, order.channel)
+        )
 
 
 def _places(order: Order) -> Sequence[str]:
     """The channels that an order is about: where it is given and, for an old button, the one of its
-    thread. On the Home tab there may be none ("")."""
+    thread. On the Home tab there may be none."""
     about = order.thread.channel if order.thread is not None else ""
-    return tuple(dict.fromkeys(filter(None, (order.channel, about)))) or ("",)
+    return tuple(dict.fromkeys(filter(None, (order.channel, about))))
 
 
 def _refusal(
@@ -228,6 +238,8 @@ def _refusal(
     is there."""
     if Standing.STRANGER in standings:
         return words.NO_SUCH_SESSION if named else words.NOT_SEEN
+    if Standing.UNSURE in standings and Standing.ADMIN in allowed:
+        return words.UNSURE
     if allowed <= {Standing.ADMIN}:
         return words.ADMINS_ONLY
     if Standing.PARTICIPANT in allowed:

@@ -23,7 +23,7 @@ from bot.orders.seeing import seen_of
 from bot.orders.telling import titled
 from bot.orders.told import age, clipped, count, many, one_line, size
 from bot.orders.verbs import VERBOSITIES
-from bot.people import Person
+from bot.people import Charge, Person
 from bot.ports import Agent, Clock, People, Store
 from bot.records import Scope, SessionPage, SessionRecord, Topic, UsageBy
 
@@ -66,17 +66,20 @@ class HomePage:
     async def cards(self, user: str) -> Sequence[Card]:
         """The page of one person. Newcomers are greeted first; whoever has sessions comes for
         these. Raises `SlackError` when it cannot be told who that is."""
-        person = await self._access.person(user)
-        out = await self._access.kept_out(person)
+        person = await self._access.person_now(user)
+        charge = await self._access.charge(person)
+        out = await self._access.kept_out(person, charge=charge)
         if out is not None:
             return (Card(text=words.KEPT_OUT[out]),)
-        in_charge = await self._access.in_charge(person)
+        in_charge = charge is Charge.YES
         greeting = _greeting(self._command)
         try:
             recent = await self._store.sessions(mine(user), 0, RECENT)
             cards = await self._own(person, recent, in_charge=in_charge)
             if in_charge:
                 cards.append(await workspace_card(self._store, self._agent, self._doing()))
+            elif charge is Charge.UNSURE:
+                cards.append(Card(text=words.UNSURE))
         except StoreError as error:
             return (greeting, Card(text=error.sentence))
         return (*cards, greeting) if recent.total else (greeting, *cards)

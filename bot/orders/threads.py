@@ -14,6 +14,7 @@ from bot.orders import words_threads as say
 from bot.orders.desk import Asked, Handler
 from bot.orders.telling import how_it_goes, titled
 from bot.orders.told import count, many, one_line
+from bot.people import Kind
 from bot.ports import Board, Store
 from bot.records import MAIN, SessionRecord
 
@@ -28,7 +29,8 @@ class Stopping(Protocol):
     """Whoever has answers running."""
 
     async def stop(self, thread: ThreadKey, by: str) -> bool:
-        """Stop the thread's running answer; whether there was one."""
+        """Stop the thread's running answer; whether there was one. Raises `NotAllowed` where `by`
+        may not, `StoreError`."""
         ...
 
 
@@ -66,6 +68,10 @@ class Threads:
             return told(words.ONLY_IN_THREADS.format(verb="stop"))
         if wished not in ("", _QUEUE):
             return told(how_it_goes("stop"))
+        if wished and asked.person.kind is not Kind.MEMBER:
+            in_line = await self._store.waiting(place)
+            if any(turn.message.user != asked.person.user for turn in in_line):
+                return told(words.STOP_YOUR_OWN)
         # What waits goes first: else the next of it would begin where the running one ends.
         dropped = await self._queue.clear(place, asked.person.user) if wished else 0
         stopped = await self._turns.stop(place, asked.person.user)

@@ -123,15 +123,24 @@ class People(Protocol):
         """Who that is. Raises `SlackError`. Remembered for ten minutes at most."""
         ...
 
+    async def person_now(self, user: str) -> Person:
+        """The same asked anew, by one call. Where Slack is in trouble what is remembered counts,
+        and says that it is. Raises `SlackError`."""
+        ...
+
     async def sees(self, user: str, channel: str) -> bool:
         """Whether somebody can read a channel just now: they are in it, or it is public and they
         are a full member of the workspace. Asked anew each time; False for a channel that the bot
         itself cannot see. Raises `SlackError`."""
         ...
 
+    async def here(self, channel: str) -> bool:
+        """Whether the bot itself can see a channel just now. Raises `SlackError`."""
+        ...
+
     async def in_group(self, user: str, group: str) -> bool:
-        """Whether somebody is in a user group (`S…`). Raises `SlackError`. Remembered for a minute
-        at most."""
+        """Whether somebody is in a user group (`S…`). Raises `SlackError`. That they are not is
+        remembered for a minute at most; that they are is asked anew each time."""
         ...
 
 

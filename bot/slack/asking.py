@@ -14,9 +14,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from bot.errors import BotError, StoreError
+from bot import refusals
+from bot.errors import BotError, SlackError, StoreError
 from bot.quoting import as_line
 from bot.records import OpenQuestion
 from bot.slack import words
@@ -25,7 +26,7 @@ from bot.slack.blocks import MAX_QUESTION, question_message
 from bot.slack.calls import bounded
 from bot.slack.events import Identity
 from bot.slack.interactions import Person, Place
-from bot.slack.questions import Book, NotPut, Questions, why
+from bot.slack.questions import Book, Gate, NotPut, Questions, why
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ _PROMPT_SECONDS: Final = 1.5
 _RECORD_SECONDS: Final = 1.2
 """Of these, for the record: what is not there by then is not taken."""
 
-_GATE_SECONDS: Final = 1.0
-"""For whether somebody is answered at all, before that."""
+_GATE_SECONDS: Final = 1.5
+"""For whether somebody may ask in a place, before a form is opened for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +47,6 @@ class Question:
     person: Person
     place: Place
     text: str
-
-
-class Gate(Protocol):
-    """Who is answered at all."""
-
-    async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
-        """The sentence why somebody is not answered in a channel; empty when they are. `external`:
-        whether Slack says that they are of another workspace. Raises `StoreError`."""
-        ...
 
 
 class Asking:
@@ -70,25 +62,24 @@ class Asking:
         self._gate = gate
 
     async def closed_to(self, person: Person, channel: str) -> str:
-        """The sentence why somebody is not answered in a channel, or empty; within a second."""
+        """The sentence why no form is opened for somebody by which they would ask in a channel, or
+        empty; within 1.5 s. What they send is looked at again by `Questions`."""
         external = person.team != self._us.team
         closed = self._gate.closed_to(person.user, channel, external=external)
         try:
             return await bounded(closed, _GATE_SECONDS)
         except BotError as error:
-            log.warning("whether somebody is answered could not be found out: %s", error)
-            return error.sentence
+            log.warning("whether somebody may ask could not be found out: %s", error)
+            return refusals.UNKNOWN if isinstance(error, SlackError) else error.sentence
 
     async def ask(self, question: Question, late: Callable[[str], Awaitable[None]]) -> str:
-        """Ask, and answer within 2.5 s: empty, and then the question is on record, or the sentence
+        """Ask, and answer within 1.5 s: empty, and then the question is on record, or the sentence
         why not.
 
         What comes out later than that is told through `late`. The same question sent twice (a
         double click, a modal sent again after a restart) is asked once.
         """
-        refusal = await self.closed_to(question.person, question.place.channel) or _refusal(
-            question.text
-        )
+        refusal = _refusal(question.text)
         if refusal:
             return refusal
         until = asyncio.get_running_loop().time() + _PROMPT_SECONDS

@@ -30,6 +30,10 @@ STREAM_AGE: Final = 240.0
 """Seconds after which a stream is ended and another one begun: Slack ends it after about 300,
 whatever is written to it (slackapi/python-slack-sdk issue 1859)."""
 
+HALT_SECONDS: Final = 10.0
+"""So long after Stop was pressed the end of the answer is awaited before it is shown on. Slack ends
+the stream for whoever presses, also for those who may not stop the answer."""
+
 _BLOCKS_REFUSED: Final = frozenset(
     {"msg_blocks_too_many", "invalid_blocks", "invalid_blocks_format"}
 )
@@ -74,8 +78,7 @@ class Delivering:
         self._whole = whole
         self._earlier = earlier
         self._to_take_over = resumed or bool(earlier)
-        self.halted = False
-        """A person pressed Stop: what is shown stays as it is until the end is known."""
+        self._halted_until = 0.0
         self._last = False
         self._shown: dict[int, Shown] = {}
         self._settled: dict[int, PartText] = {}
@@ -106,6 +109,11 @@ class Delivering:
         if live is None:
             return None
         return max(0.0, live.started + STREAM_AGE - self._clock.monotonic())
+
+    def halted_for(self) -> float:
+        """For how many seconds what is shown stays as it is, for a person pressed Stop: until the
+        end is known, or it shows that the answer goes on."""
+        return max(0.0, self._halted_until - self._clock.monotonic())
 
     async def end_streams(self) -> None:
         """End what is live, with the text that it shows."""
@@ -165,7 +173,7 @@ class Delivering:
             await self._grow(shown, part)
         if shown.live:
             return True
-        if self.halted and not self._last:
+        if self.halted_for() and not self._last:
             return False
         return await self._edit(shown, part)
 
@@ -220,7 +228,8 @@ class Delivering:
         except CallError as error:
             if error.code == TOO_MANY:
                 raise  # the stream is as it was
-            self.halted = error.code == "stopped_by_user"
+            if error.code == "stopped_by_user":
+                self._halted_until = self._clock.monotonic() + HALT_SECONDS
             self._go_on_by_edits(f"the stream broke: {error}")
             await self._end(shown)
 
@@ -237,7 +246,7 @@ class Delivering:
     async def _end(self, live: Shown) -> None:
         """End a stream before its answer has ended."""
         await self._messages.end(live)
-        if not self.halted and not self._last:
+        if not self.halted_for() and not self._last:
             self._showing.renew()
 
     async def _edit(self, shown: Shown, part: PartText) -> bool:

@@ -20,7 +20,7 @@ from bot.model import Accepted
 from bot.orders.reading import Known
 from bot.ports import UNWATCHED, Clock, HearingStore, People, Watch
 from bot.slack.actions import Actions
-from bot.slack.asking import Asking, Gate
+from bot.slack.asking import Asking
 from bot.slack.background import Background
 from bot.slack.board import SlackBoard
 from bot.slack.calls import called
@@ -34,7 +34,7 @@ from bot.slack.home import Home, HomeCards
 from bot.slack.intake import Callbacks, Intake
 from bot.slack.orders import OrderCounter
 from bot.slack.overtaken import Overtaken
-from bot.slack.questions import Book, Questions
+from bot.slack.questions import Book, Gate, Questions
 from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, OUT_OF_REACH, REFUSED
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class SlackGateway:
     ) -> None:
         """`client` has the bot's token and Slack's address. `orders` is closed when listening
         ends; `known` tells what orders may name just now, `home` what a Home tab shows,
-        `gate` who is answered at all; `book` keeps the questions on their way. `us` is who the bot
+        `gate` who may ask where; `book` keeps the questions on their way. `us` is who the bot
         is, where that has been asked; without `catch_up` nothing that was said is read again."""
         self._client = client
         self._door = door
@@ -139,7 +139,7 @@ class SlackGateway:
             reading = CatchingUp(self._client, us, wanted.store, wanted.clock, missed)
             overtaken = Overtaken(callbacks.on_message, reading.thread, background)
             callbacks = replace(callbacks, on_message=overtaken.on_message)
-        questions = Questions(self._client, us, callbacks.on_message, self._book)
+        questions = Questions(self._client, us, callbacks.on_message, self._book, self._gate)
         intake = self._intake(us, background, questions, callbacks)
         try:
             gaps = self._gaps(reading)

@@ -1,7 +1,7 @@
 """Who people are and what they can see: `bot.ports.People` in Slack.
 
-What is remembered is remembered for a short time, for people come and go; what somebody can see is
-asked anew each time.
+What is remembered is remembered for a short time, for people come and go; what somebody can see,
+and whether they are more than a member, is asked anew each time.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from bot.people import Kind, Person
@@ -28,6 +29,8 @@ _SECONDS: Final = 10.0
 _PATIENCE: Final = 10.0
 _AGAIN_SECONDS: Final = 3.0
 """For so long it is asked again who somebody is, for else they are not answered."""
+_NOW_SECONDS: Final = 3.0
+"""So long it may take to ask anew who somebody is, and so long to wait for one's turn with that."""
 _LOOK_SECONDS: Final = 30.0
 """For all pages of a channel's members."""
 _PAGE: Final = 1_000
@@ -37,6 +40,8 @@ _NOT_OURS: Final = frozenset({"channel_not_found", "not_in_channel", "no_permiss
 """Channels that the bot itself cannot see."""
 _NO_GROUP: Final = frozenset({"no_such_subteam", "plan_upgrade_required", "missing_scope"})
 """There is no such group, or the bot may not look: then nobody is in it."""
+_NOBODY: Final = frozenset({"user_not_found", "user_not_visible"})
+"""There is no such person (any more): what is remembered of them does not count."""
 
 
 class SlackPeople:
@@ -52,18 +57,30 @@ class SlackPeople:
 
     async def person(self, user: str) -> Person:
         """`People.person`."""
-        known = self._persons.get(user)
-        if known is not None and self._clock.monotonic() - known[0] < PERSON_SECONDS:
-            return known[1]
+        known = self._remembered(user)
+        if known is not None:
+            return known
         answer = await self._calls.until_done(
             self._web.users_info, within=_AGAIN_SECONDS, seconds=_SECONDS, user=user
         )
-        person = _person(user, answer.get("user"), self._us)
-        self._persons[user] = (self._clock.monotonic(), person)
-        self._persons.move_to_end(user)
-        if len(self._persons) > _KNOWN:
-            self._persons.popitem(last=False)
-        return person
+        return self._keep(user, answer)
+
+    async def person_now(self, user: str) -> Person:
+        """`People.person_now`."""
+        known = self._remembered(user)
+        if known is None:
+            return await self.person(user)
+        try:
+            answer = await self._calls(
+                self._web.users_info, patience=_NOW_SECONDS, seconds=_NOW_SECONDS, user=user
+            )
+            return self._keep(user, answer)
+        except CallError as error:
+            if error.code in _NOBODY:
+                self._persons.pop(user, None)
+                raise
+            log.warning("who %s is counts as it was known before: %s", user, error)
+            return known
 
     async def sees(self, user: str, channel: str) -> bool:
         """`People.sees`."""
@@ -74,21 +91,45 @@ class SlackPeople:
                 return False
             raise
 
+    async def here(self, channel: str) -> bool:
+        """`People.here`."""
+        try:
+            await self._channel(channel)
+        except CallError as error:
+            if error.code in _NOT_OURS:
+                return False
+            raise
+        return True
+
     async def in_group(self, user: str, group: str) -> bool:
         """`People.in_group`."""
         known = self._groups.get(group)
-        if known is None or self._clock.monotonic() - known[0] >= GROUP_SECONDS:
-            known = self._clock.monotonic(), await self._members_of_group(group)
-            self._groups[group] = known
-            if len(self._groups) > _GROUPS_KNOWN:
-                self._groups.popitem(last=False)
-        return user in known[1]
+        young = known is not None and self._clock.monotonic() - known[0] < GROUP_SECONDS
+        if known is not None and young and user not in known[1]:
+            return False
+        members = await self._members_of_group(group)
+        self._groups[group] = self._clock.monotonic(), members
+        if len(self._groups) > _GROUPS_KNOWN:
+            self._groups.popitem(last=False)
+        return user in members
+
+    def _remembered(self, user: str) -> Person | None:
+        known = self._persons.get(user)
+        if known is None or self._clock.monotonic() - known[0] >= PERSON_SECONDS:
+            return None
+        return replace(known[1], remembered=True)
+
+    def _keep(self, user: str, answer: Mapping[str, object]) -> Person:
+        """Who that is by Slack's answer, from now on remembered. Raises `CallError`."""
+        person = _person(user, answer.get("user"), self._us)
+        self._persons[user] = (self._clock.monotonic(), person)
+        self._persons.move_to_end(user)
+        if len(self._persons) > _KNOWN:
+            self._persons.popitem(last=False)
+        return person
 
     async def _sees(self, user: str, channel: str) -> bool:
-        answer = await self._calls(
-            self._web.conversations_info, patience=_PATIENCE, seconds=_SECONDS, channel=channel
-        )
-        match answer.get("channel"):
+        match (await self._channel(channel)).get("channel"):
             case {"is_im": True, "user": str(other)}:
                 return user == other
             case dict() as place:
@@ -101,6 +142,11 @@ class SlackPeople:
             if member == user:
                 return True
         return False
+
+    async def _channel(self, channel: str) -> Mapping[str, object]:
+        return await self._calls(
+            self._web.conversations_info, patience=_PATIENCE, seconds=_SECONDS, channel=channel
+        )
 
     async def _members(self, channel: str) -> AsyncIterator[str]:
         cursor: str | None = None

@@ -1,5 +1,8 @@
 """Puts questions asked by command into their channels, and from there into the inbox.
 
+What Slack does not let people do, nobody does for them: a question is put where its asker may ask
+at that moment. What a form brings back of its place is where it was opened, and may be forged.
+
 A question is on record before anybody is told that it has arrived, and until it is a message with
 a turn of its own. A bot that dies on the way takes it up at its next start: what it has posted it
 finds again by the metadata, and posts nothing twice.
@@ -12,8 +15,9 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+from bot import refusals
 from bot.errors import BotError, SlackError, StoreError
 from bot.model import Accepted, Message, ThreadKey, Trigger
 from bot.ports import Clock, QuestionStore
@@ -21,7 +25,7 @@ from bot.records import OpenQuestion
 from bot.slack import words
 from bot.slack.asides import post_aside
 from bot.slack.budget import Urgency
-from bot.slack.calls import CallError, Cause
+from bot.slack.calls import CallError, Cause, bounded
 from bot.slack.client import Client
 from bot.slack.events import Identity
 
@@ -36,6 +40,7 @@ OLD_SECONDS: Final = 3_600.0
 """So long after it was asked nobody expects the answer any more."""
 
 # Together less than what Background lets a piece of work take.
+_GATE_SECONDS: Final = 3.0
 _POST_SECONDS: Final = 20.0
 _PATIENCE: Final = 3.0
 _RECORD_SECONDS: Final = 5.0
@@ -56,7 +61,30 @@ class Book:
 
 
 class NotPut(SlackError):
-    """Slack would not have a question in its channel: it is not asked."""
+    """A question is not to be in its channel, by Slack's word or by ours: it is not asked."""
+
+    def __init__(self, code: str, sentence: str = SlackError.sentence) -> None:
+        super().__init__(code)
+        self.sentence = sentence
+
+
+class Gate(Protocol):
+    """Who may ask where."""
+
+    async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
+        """The sentence why nothing is asked in a channel for somebody just now; empty when it is.
+        `external`: whether Slack says that they are of another workspace. Raises `SlackError`
+        while it cannot be found out, `StoreError`."""
+        ...
+
+
+class _Closed(CallError):
+    """Somebody may not ask there, or that is not known just now: surely nothing was posted."""
+
+    def __init__(self, sentence: str, *, passing: bool = False) -> None:
+        super().__init__("not_let_in")
+        self.sentence = sentence
+        self.passing = passing
 
 
 class Questions:
@@ -68,8 +96,10 @@ class Questions:
         us: Identity,
         on_message: Callable[[Message], Awaitable[Accepted]],
         book: Book,
+        gate: Gate,
     ) -> None:
         self._client = client
+        self._gate = gate
         self._us = us
         self._on_message = on_message
         self._book = book
@@ -118,7 +148,7 @@ class Questions:
                 return False
             log.warning("a question could not be posted: %s", error)
             await self._book.store.drop_question(question.event_id)
-            raise NotPut(error.code) from error
+            raise NotPut(error.code, error.sentence) from error
         root = question.root_ts or ts
         message = Message(
             event_id=question.event_id,
@@ -152,9 +182,13 @@ class Questions:
     async def _standing(self, question: OpenQuestion, *, anew: bool) -> str:
         """The `ts` of the message by which the question stands in its channel. Raises
         `CallError`: with `maybe_done` where it may stand there all the same."""
+        let_in = False
         for tries_left in reversed(range(_TRIES)):
             if not anew and (found := await self._found(question)):
                 return found
+            if not let_in:
+                await self._let_in(question)
+                let_in = True
             try:
                 return await self._posted(question)
             except CallError as error:
@@ -164,6 +198,18 @@ class Questions:
                 log.warning("a question may not have been posted: %s", error)
                 anew = False
         raise CallError("timeout", "the question", maybe_done=True)
+
+    async def _let_in(self, question: OpenQuestion) -> None:
+        """See to it that who asks may ask there at this moment. Raises `_Closed`, `StoreError`."""
+        external = question.user_team != self._us.team
+        closed = self._gate.closed_to(question.user, question.channel, external=external)
+        try:
+            sentence = await bounded(closed, _GATE_SECONDS)
+        except SlackError as error:
+            log.warning("whether somebody may ask could not be found out: %s", error)
+            raise _Closed(refusals.UNKNOWN, passing=error.passing) from error
+        if sentence:
+            raise _Closed(sentence)
 
     async def _found(self, question: OpenQuestion) -> str:
         """The `ts` of a message that was posted for the question; "" where there is none. Raises
@@ -278,7 +324,7 @@ _READ_ONLY: Final = frozenset(
 
 
 def why(error: SlackError, name: str) -> str:
-    """What the asker is told of a question that Slack would not have; `name` is the bot's."""
+    """What the asker is told of a question that was not put; `name` is the bot's."""
     if error.code in _NOT_HERE:
         return words.NOT_HERE.format(name=name)
     if error.code in _READ_ONLY:

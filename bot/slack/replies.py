@@ -134,8 +134,9 @@ class SlackReply:
 
     async def _show_up_to_here(self) -> float:
         """Show what there is, as far as the pace allows; how many seconds until the next look."""
-        if self._delivering.halted:
-            return 0.0
+        if wait := self._delivering.halted_for():
+            self._news.set()
+            return wait
         if wait := self._pace.wait(self._delivering):
             self._news.set()
             return wait

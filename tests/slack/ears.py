@@ -129,8 +129,8 @@ class WithoutLimits:
         self._access = Access(people, Doorkeeping())
 
     async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
-        person = await self._access.person(user)
-        out = await self._access.kept_out(person, channel, external=external)
+        person = await self._access.person_now(user)
+        out = await self._access.shut_out(person, channel, external=external)
         return "" if out is None else order_words.KEPT_OUT[out]
 
 
@@ -142,7 +142,7 @@ def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0)
     slack = adapters(client, US, clock)
     gate = WithoutLimits(slack.people)
     book = Book(store=Notebook(ears), clock=clock)
-    questions = Questions(client, US, ears.callbacks.on_message, book)
+    questions = Questions(client, US, ears.callbacks.on_message, book, gate)
     asking = Asking(US, questions, book, background, gate)
     orders = OrderCounter(desk, slack.board, clock)
     home = Home(client, slack.board.links, desk.home)

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot import refusals
 from bot.clock import SystemClock
 from bot.errors import StoreError
 from bot.model import Accepted, Message, Turn
@@ -28,6 +29,7 @@ from bot.store import open_store
 from bot.store.folder import DATABASE
 from tests.conformance.outside import (
     ALICE,
+    BOB,
     DEV,
     GENERAL,
     SECRET,
@@ -106,8 +108,8 @@ async def asking(
         client = web_client(outside, session)
         us = await who_are_we(client.web)
         book = Book(store=kept or store, clock=clock)
-        questions = Questions(client, us, record or store.accept, book)
         gate = WithoutLimits(adapters(client, us, clock).people)
+        questions = Questions(client, us, record or store.accept, book, gate)
         yield Asking(us, questions, book, background, gate), background, questions
         await background.close(grace=0.1)
 
@@ -335,6 +337,59 @@ async def test_a_refused_question_may_be_sent_again(outside: Outside, store: Sto
         for _ in range(2):
             assert await asked.ask(question(SECRET), Late().tell) == not_here
     assert await store.open_questions() == ()
+
+
+async def test_a_question_of_somebody_who_was_taken_out_meanwhile_is_not_taken_up(
+    outside: Outside, store: Store
+) -> None:
+    """The bot died before it had posted it; what it has posted is answered (see above)."""
+    await outside.do("conversations.invite", ALICE, channel=SECRET, users="U0PILOT")
+    await trouble(outside, "chat.postMessage", "slow", seconds=3)
+    async with asking(outside, store, unwanted) as (asked, _, _):
+        assert await asked.ask(question(SECRET), Late().tell) == ""
+    assert len(await store.open_questions()) == 1
+    await outside.do("conversations.leave", ALICE, channel=SECRET)
+    async with asking(outside, store, unwanted) as (_, _, questions), questions.taken_up():
+
+        async def let_go() -> bool:
+            return await store.open_questions() == ()
+
+        await eventually(let_go, "it is let go", patience=20)
+    assert await outside.messages(SECRET, BOB) == []
+
+
+@pytest.mark.parametrize("method", ["users.info", "conversations.info"])
+async def test_while_it_is_not_known_who_may_ask_where_nothing_is_asked(
+    outside: Outside, store: Store, method: str
+) -> None:
+    """They are told so; a question that was on record before stays there for later."""
+    fault = {"method": method, "times": 99, "kind": "500"}
+    await outside.control("faults", fault)
+    late = Late()
+    async with asking(outside, store, unwanted) as (asked, _, _):
+        told = await asked.ask(question(), late.tell) or (await late.until_told())[0]
+    assert told == refusals.UNKNOWN
+    assert await store.open_questions() == ()
+    kept = an_open_question()
+    await store.note_question(kept)
+    async with asking(outside, store, unwanted) as (_, _, questions):
+        assert await questions.put(kept, anew=False) is False
+    assert await store.open_questions() == (kept,)
+    assert await outside.messages(GENERAL) == []
+
+
+def an_open_question() -> OpenQuestion:
+    return OpenQuestion(
+        event_id="command-V09",
+        team=TEAM,
+        channel=GENERAL,
+        root_ts="",
+        user="UALICE",
+        user_team=TEAM,
+        text="what is Python?",
+        shown="what is Python?",
+        asked=SystemClock().now(),
+    )
 
 
 async def test_what_keeps_it_from_being_posted_is_told_late_when_it_comes_late(

@@ -100,6 +100,34 @@ async def test_somebody_is_remembered_for_ten_minutes(world: World) -> None:
     assert await world.asked("users.info") == 2
 
 
+async def test_who_somebody_is_just_now_is_asked_each_time_by_one_call(world: World) -> None:
+    for number in range(1, 4):
+        assert not (await world.slack.people.person_now("UBOB")).remembered
+        assert await world.asked("users.info") == number
+    assert (await world.slack.people.person("UBOB")).remembered
+    assert await world.asked("users.info") == 3
+
+
+@pytest.mark.parametrize("trouble", [{"kind": "500"}, {"kind": "error", "error": "missing_scope"}])
+async def test_what_is_remembered_counts_in_trouble_and_says_so(
+    world: World, trouble: dict[str, object]
+) -> None:
+    await world.slack.people.person_now("UALICE")
+    await world.outside.control("faults", {"method": "users.info", "times": 1, **trouble})
+    person = await world.slack.people.person_now("UALICE")
+    assert (person.kind, person.remembered) == (Kind.MEMBER, True)
+    assert not (await world.slack.people.person_now("UALICE")).remembered
+
+
+async def test_of_who_is_gone_nothing_is_remembered(world: World) -> None:
+    await world.slack.people.person_now("UBOB")
+    fault = {"method": "users.info", "times": 2, "kind": "error", "error": "user_not_found"}
+    await world.outside.control("faults", fault)
+    for _ in range(2):
+        with pytest.raises(SlackError):
+            await world.slack.people.person_now("UBOB")
+
+
 async def test_somebody_unknown_is_an_error_of_slack(world: World) -> None:
     with pytest.raises(SlackError) as caught:
         await world.slack.people.person("U0NOBODY")
@@ -157,14 +185,27 @@ async def test_who_cannot_be_looked_up_is_not_let_in_by_mistake(world: World) ->
         await world.slack.people.sees("UBOB", GENERAL)
 
 
-async def test_a_user_group_is_remembered_for_a_minute(world: World) -> None:
+async def test_that_somebody_is_not_in_a_group_is_remembered_for_a_minute(world: World) -> None:
     people = world.slack.people
-    assert await people.in_group("UCAROL", "S0PILOTS")
-    assert not await people.in_group("UBOB", "S0PILOTS")
+    for _ in range(2):
+        assert not await people.in_group("UBOB", "S0PILOTS")
     assert await world.asked("usergroups.users.list") == 1
     await world.clock.advance(61)
-    assert await people.in_group("UCAROL", "S0PILOTS")
+    assert not await people.in_group("UBOB", "S0PILOTS")
     assert await world.asked("usergroups.users.list") == 2
+
+
+async def test_that_somebody_is_in_a_group_is_asked_each_time(world: World) -> None:
+    for number in range(1, 4):
+        assert await world.slack.people.in_group("UCAROL", "S0PILOTS")
+        assert await world.asked("usergroups.users.list") == number
+
+
+@pytest.mark.parametrize(
+    ("channel", "here"), [(GENERAL, True), (SECRET, False), ("C0NOWHERE", False)]
+)
+async def test_where_the_bot_itself_is(world: World, channel: str, *, here: bool) -> None:
+    assert await world.slack.people.here(channel) is here
 
 
 async def test_nobody_is_in_a_group_that_is_not_there(world: World) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.model import Turn
 from tests.conformance.outside import ALICE, GENERAL, Json, eventually
 from tests.slack.replying import ONE, Replying, replying
 
@@ -145,3 +146,24 @@ async def test_a_stream_that_has_to_wait_goes_on_where_it_was(bot: Replying, met
     assert await check_that_nothing_confirmed_is_sent_again(bot) == WHOLE
     assert await bot.outside.calls("chat.update") == []
     assert len(await bot.outside.calls("chat.startStream")) == 1
+
+
+async def test_an_answer_that_goes_on_after_stop_is_shown_on(bot: Replying) -> None:
+    """Slack ends the stream for whoever presses Stop, also for those who may not stop the answer:
+    a while later it is shown on by edits, before its end is known."""
+    turn = await bot.asked()
+    thread = turn.message.thread
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        reply.append("One ")
+        await eventually(lambda: shows(bot, turn, "One "), "it has begun")
+        stop = {"channel": thread.channel, "thread_ts": thread.root_ts}
+        await bot.outside.do("agents.sessions.stop", ALICE, **stop)
+        reply.append("two ")
+        await eventually(lambda: shows(bot, turn, "One two "), "it goes on")
+        await reply.finish("One two three.")
+    assert await bot.texts(turn) == ["One two three."]
+    assert len(await bot.outside.calls("chat.startStream")) == 1
+
+
+async def shows(bot: Replying, turn: Turn, text: str) -> bool:
+    return any(shown.startswith(text.strip()) for shown in await bot.texts(turn))

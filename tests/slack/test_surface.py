@@ -215,10 +215,11 @@ async def test_somebody_who_cannot_be_looked_up_gets_a_sentence(bot: Hearing) ->
     assert (await heard(bot)).text == "what is Python?"
 
 
-async def test_people_are_looked_up_once(bot: Hearing) -> None:
-    for number in range(3):
+async def test_each_question_costs_one_look_at_who_asks(bot: Hearing) -> None:
+    for number in range(4):
         await command(bot, f"what is {number}?")
-    assert len(await bot.outside.calls("users.info")) == 1
+    await heard(bot, 4)
+    assert len(await bot.outside.calls("users.info")) == 1 + 4
 
 
 async def test_the_messages_tab_has_suggestions(bot: Hearing) -> None:

@@ -67,13 +67,24 @@ class People:
         self.groups: dict[str, set[str]] = {}
         self.unknown: set[str] = set()
         """Channels of which Slack tells nothing just now."""
+        self.elsewhere: set[str] = set()
+        """Channels that the bot itself does not see."""
         self.trouble = False
+        self.silent = False
+        """Whether Slack does not tell who people are now, and what is remembered of them counts."""
 
     async def person(self, user: str) -> Person:
         self._check()
         if user not in self.known:
             raise SlackError("user_not_found")
         return self.known[user]
+
+    async def person_now(self, user: str) -> Person:
+        return replace(await self.person(user), remembered=self.silent)
+
+    async def here(self, channel: str) -> bool:
+        self._check()
+        return channel not in self.elsewhere
 
     async def sees(self, user: str, channel: str) -> bool:
         self._check()

@@ -243,6 +243,34 @@ async def test_an_old_button_does_nothing_in_a_place_that_was_left(
     assert (outcome.card.text, carried.asked) == (words.NOT_SEEN, [])
 
 
+async def test_nothing_is_ordered_about_a_channel_that_was_left(
+    world: World, carried: Carried
+) -> None:
+    """By a command or a button that stands in no thread; where the bot itself is not, orders that
+    need no place are carried out."""
+    world.people.hidden.add((ALICE, DEV))
+    for order in ("help", "model gpt-5", "usage by channel", "ask what is it?"):
+        outcome = await world.order(order, form=Form.COMMAND, channel=DEV)
+        assert (outcome.card.text, carried.asked) == (words.NOT_SEEN, [])
+    world.people.elsewhere.add(DEV)
+    await world.order("help", form=Form.COMMAND, channel=DEV)
+    assert [asked.order.verb for asked in carried.asked] == ["help"]
+
+
+async def test_what_is_only_remembered_of_somebody_puts_them_in_charge_of_nothing(
+    world: World, carried: Carried
+) -> None:
+    """Slack does not tell just now who they are; they are told so, and go on as a member."""
+    await world.asked(1)
+    world.people.silent = True
+    for order in ("admin pause", "reset"):
+        outcome = await world.order(order, by=ADA, thread=thread_at(1))
+        assert (outcome.card.text, carried.asked) == (words.UNSURE, [])
+    await world.order("status", by=ADA, thread=thread_at(1))
+    assert carried.asked[0].standings == {Standing.MEMBER, Standing.UNSURE}
+    assert not carried.asked[0].in_charge
+
+
 @pytest.mark.parametrize(
     ("order", "verb", "said", "session"),
     [
