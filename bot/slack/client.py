@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 _PAGE: Final = 200
 _MAX_PAGES: Final = 5
+_HISTORY_PAGES: Final = 25
+"""The newest messages come first, and those that were missed may be older."""
 
 Item = Mapping[str, object]
 """One message or channel of a page."""
@@ -56,7 +58,7 @@ class Client:
 
     def history(self, channel: str, oldest: str) -> AsyncGenerator[Sequence[Item], None]:
         """What was said in a channel after `oldest`, without the answers in threads: page by page,
-        the newest first, 1,000 messages at most."""
+        the newest first, 5,000 messages at most."""
 
         def asked(cursor: str | None) -> Asked:
             return self.calls(
@@ -68,7 +70,7 @@ class Client:
                 cursor=cursor,
             )
 
-        return _pages(asked, "messages")
+        return _pages(asked, "messages", _HISTORY_PAGES)
 
     def conversations(self) -> AsyncGenerator[Sequence[Item], None]:
         """The conversations that the bot is in, page by page, 1,000 at most."""
@@ -86,11 +88,12 @@ class Client:
 
 
 async def _pages(
-    ask: Callable[[str | None], Asked], name: str
+    ask: Callable[[str | None], Asked], name: str, most: int = _MAX_PAGES
 ) -> AsyncGenerator[Sequence[Item], None]:
-    """What stands on the pages under a name; `ask` calls for the page at a cursor."""
+    """What stands on the pages under a name, on so many at most; `ask` calls for the page at a
+    cursor."""
     cursor: str | None = None
-    for _ in range(_MAX_PAGES):
+    for _ in range(most):
         page = await ask(cursor)
         found = page.get(name)
         listed = found if isinstance(found, list) else ()
