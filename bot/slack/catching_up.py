@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -89,7 +89,7 @@ class Progress:
     failures: Counter[_Place] = field(default_factory=Counter)
     """How often a place could not be read for trouble that may pass."""
     settled: set[ThreadKey] = field(default_factory=set)
-    """Threads whose root was seen, and so whether anything was said in them."""
+    """Known threads whose root was seen, and so whether anything was said in them."""
     messages: int = 0
     taken: int = 0
 
@@ -116,6 +116,8 @@ class _Look:
 
     after: str
     progress: Progress
+    known: Collection[ThreadKey] = ()
+    """Threads in which people speak with the bot."""
     caught: CaughtUp = field(default_factory=CaughtUp)
     in_a_row: int = 0
     """How many places could not be read, one after another, for trouble that may pass."""
@@ -146,10 +148,10 @@ class CatchingUp:
 
         Raises `BotError` where it could not even be begun; what cannot be read is counted.
         """
-        look = _Look(after=f"{began:.6f}", progress=progress or Progress())
         known = dict.fromkeys(
             await self._store.threads_heard(self._us.team, began - _ACTIVE_SECONDS, MOST_THREADS)
         )
+        look = _Look(after=f"{began:.6f}", progress=progress or Progress(), known=known)
         conversations = await self._conversations(known, look.caught)
         places = [_Place(conversation=each) for each in conversations]
         answered = dict.fromkeys(await self._read_all(places, look))
@@ -257,10 +259,11 @@ class CatchingUp:
             return ()
         answered: list[ThreadKey] = []
         for message in await self._history(place.conversation, look.after):
-            await self._taken(place.conversation, message, look)
+            taken = await self._taken(place.conversation, message, look)
             ts, last = _ts(message), message.get("latest_reply")
             key = ThreadKey(team=self._us.team, channel=place.conversation.id, root_ts=ts)
-            look.progress.settled.add(key)
+            if taken or key in look.known:
+                look.progress.settled.add(key)
             if isinstance(last, str) and TS.fullmatch(last) and _later(last, look.after):
                 answered.append(key)
         return answered
@@ -279,18 +282,19 @@ class CatchingUp:
                 await self._pace()
         return found[::-1]
 
-    async def _taken(self, conversation: Conversation, message: Item, look: _Look) -> None:
-        """Take one message in, if it was said in the gap."""
+    async def _taken(self, conversation: Conversation, message: Item, look: _Look) -> bool:
+        """Take one message in, if it was said in the gap; whether it was new and for the bot."""
         if not _later(_ts(message), look.after) or message.get("user") == self._us.user:
-            return
+            return False
         look.progress.messages += 1
         accepted = await self._take(event_of(message, conversation, self._us))
-        if accepted is not None and accepted.acceptance in (
+        taken = accepted is not None and accepted.acceptance in (
             Acceptance.SCHEDULED,
             Acceptance.ORDER,
             Acceptance.FULL,
-        ):
-            look.progress.taken += 1
+        )
+        look.progress.taken += taken
+        return taken
 
     async def _pace(self) -> None:
         """Wait until one more call may be made."""

@@ -207,9 +207,10 @@ class Gaps:
         gap.pause = min(2 * gap.pause, MOST_PAUSE_SECONDS)
 
     def _close(self) -> None:
-        """All was read. What was reported meanwhile is another gap."""
+        """All was read. What was reported meanwhile is another gap, and what is said while nothing
+        is heard any more belongs to one that will be."""
         self._gap = None
-        if self._known is not None and not self._reported:
+        if self._known is not None and self._hearing and not self._reported:
             now = self._clock.now()
             self._known = Heard(since=min(self._known.since, now), until=now)
             self._noted = -math.inf  # so that no other start has to read it again

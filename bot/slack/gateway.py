@@ -71,7 +71,7 @@ class PatientDoor:
         """`Door.open`."""
         async with AsyncExitStack() as opened:
             await entered(
-                self.clock, "hearing Slack", opened, lambda: self.door.open(intake, heard)
+                self.clock, "a connection to Slack", opened, lambda: self.door.open(intake, heard)
             )
             yield
 

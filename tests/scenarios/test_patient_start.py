@@ -112,11 +112,18 @@ async def test_slack_is_not_asked_more_often_than_it_wants_to_be(bots: Bots, sla
     assert took >= MOST_PAUSE_SECONDS * 4 / QuickClock.speed
 
 
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("auth.test", signal.SIGTERM),
+        ("auth.test", signal.SIGINT),
+        ("apps.connections.open", signal.SIGTERM),
+    ],
+)
 async def test_a_bot_that_waits_ends_at_once_when_it_is_asked_to_and_leaves_nothing_behind(
-    env: dict[str, str], slack: Scene, kind: signal.Signals
+    env: dict[str, str], slack: Scene, method: str, kind: signal.Signals
 ) -> None:
-    await slack.fault("auth.test", "500", times=10_000)
+    await slack.fault(method, "500", times=10_000)
     async with threadpilot("run", env=env, until=WAITING) as process:
         await until(lambda: len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1, 30)
         process.send_signal(kind)

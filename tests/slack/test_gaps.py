@@ -424,6 +424,28 @@ async def test_a_gap_that_begins_while_another_is_filled_is_looked_for_as_well(
     assert looking.since == [until, until]
 
 
+async def test_what_is_said_without_a_line_while_a_gap_is_read_is_looked_for_as_well(
+    store: Store, clock: HandClock
+) -> None:
+    """To have read what was missed before is not to have heard what is said just then."""
+    until = clock.now()
+    await store.note_heard(until)
+    looking = Looking()
+    looking.released.clear()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+        gaps.heard(False)
+        await clock.advance(1_000)
+        looking.released.set()
+        await ticks(store, clock, 1_000)
+        assert await store.heard() == Heard(since=until, until=until)
+        gaps.heard(True)
+        await looking.until(2)
+        await noted(store, clock.now())
+    assert looking.since == [until, until]
+
+
 async def test_a_database_that_takes_no_notes_is_no_end_of_it(
     store: Store, clock: HandClock, tmp_path: Path
 ) -> None:
