@@ -36,6 +36,10 @@ CALLS_A_MINUTE: Final = 30.0
 """conversations.history and .replies may be called about 50 times (Tier 3), and others do, too."""
 CALLS_AT_ONCE: Final = 20.0
 
+CALL_PATIENCE: Final = 90.0
+"""How long a call waits where there are too many: Slack wants to be left alone for a minute at most
+as a rule, and who gives up a page begins its channel anew."""
+
 MOST_IN_A_ROW: Final = 3
 """After so many places that could not be read for trouble that may pass the rest is left for later:
 it would meet the same."""
@@ -252,7 +256,8 @@ class CatchingUp:
     async def _read(self, place: _Place, look: _Look) -> Sequence[ThreadKey]:
         if place.thread is not None:
             await self._pace()
-            async with aclosing(self._client.replies(place.thread, oldest=look.after)) as messages:
+            replies = self._client.replies(place.thread, oldest=look.after, patience=CALL_PATIENCE)
+            async with aclosing(replies) as messages:
                 async for message in messages:
                     if _ts(message) != place.thread.root_ts:
                         await self._taken(place.conversation, message, look)
@@ -274,7 +279,8 @@ class CatchingUp:
         oldest = f"{max(float(after) - _ROOTS_SECONDS, 0.0):.6f}"
         found: list[Item] = []
         await self._pace()
-        async with aclosing(self._client.history(conversation.id, oldest)) as pages:
+        history = self._client.history(conversation.id, oldest, patience=CALL_PATIENCE)
+        async with aclosing(history) as pages:
             async for page in pages:
                 found += [message for message in page if _ts(message)]
                 if not found or not _later(_ts(found[-1]), after):

@@ -236,6 +236,22 @@ async def test_only_what_could_not_be_read_is_read_again(
     assert (second.messages, second.taken) == (3, 3)
 
 
+@pytest.mark.parametrize("method", ["conversations.history", "conversations.replies"])
+async def test_slack_is_left_alone_for_as_long_as_it_wants_to_be_and_then_read_on(
+    outside: Outside, store: Store, reading: Reading, method: str
+) -> None:
+    await known_threads(outside, store, 1)
+    await outside.advance(3 * DAY)
+    began = await now(outside) - 5
+    fault = {"method": method, "kind": "429", "times": 1, "retry_after": 60}
+    await outside.control("faults", fault)
+    reading.catching_up = reading.with_clock(QuickClock())
+    caught = await reading.catching_up.since(began)
+    assert (caught.unread, caught.for_later) == (0, 0)
+    first, again, *_ = await outside.calls(method)
+    assert (first["status"], again["status"]) == (429, 200)
+
+
 async def test_a_slack_in_trouble_is_left_alone_after_a_few_places(
     outside: Outside, store: Store, reading: Reading
 ) -> None:
