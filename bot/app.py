@@ -6,6 +6,7 @@ Leaving closes them in the opposite order: stop hearing Slack, let running turns
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,6 +34,7 @@ from bot.orders.gate import Gate
 from bot.orders.home import HomePage
 from bot.orders.home_workspace import Doing
 from bot.orders.reading import Known
+from bot.patience import entered, patiently
 from bot.ports import Board, Clock, Store, Watch
 from bot.prewarming import Prewarming
 from bot.quoting import Quoting
@@ -42,7 +44,7 @@ from bot.slack import surface
 from bot.slack.adapters import Adapters, adapters
 from bot.slack.client import Client, open_client
 from bot.slack.events import Deleted, Edited, Identity, Stopped
-from bot.slack.gateway import CatchUp, Door, SlackGateway, who_are_we
+from bot.slack.gateway import CatchUp, Door, PatientDoor, SlackGateway, who_are_we
 from bot.slack.intake import Callbacks
 from bot.slack.orders import OrderCounter
 from bot.slack.questions import Book
@@ -85,7 +87,8 @@ class _World:
 
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Bot]:
-    """A whole bot, hearing Slack while inside. Raises `BotError` when a part does not open."""
+    """A whole bot, hearing Slack while inside; what is in passing trouble is waited for. Raises
+    `BotError` when a part does not open."""
     async with open_engine(settings, clock or SystemClock()) as engine, running_on(engine) as bot:
         yield bot
 
@@ -108,8 +111,7 @@ async def _open(opened: AsyncExitStack, engine: Engine) -> _World:
             times=settings.slack_limits,
         )
     )
-    us = replace(await who_are_we(client.web), answers=settings.allowed_bots)
-    await agent.start()
+    us = replace(await _both_up(client, agent, clock), answers=settings.allowed_bots)
     choosing = Choosing(engine.store, agent, engine.roles, model=settings.model, clock=clock)
     await opened.enter_async_context(choosing.running())
     return _World(
@@ -124,6 +126,20 @@ async def _open(opened: AsyncExitStack, engine: Engine) -> _World:
         sessions=engine.sessions,
         choosing=choosing,
     )
+
+
+async def _both_up(client: Client, agent: CopilotAgent, clock: Clock) -> Identity:
+    """Who the bot is, once Slack says so and the runtime runs, both tried until they do. What is
+    wrong with either of them for good ends the waiting for the other: raises `BotError`."""
+    slack = asyncio.create_task(patiently(clock, "Slack", lambda: who_are_we(client.web)))
+    runtime = asyncio.create_task(patiently(clock, "the Copilot runtime", agent.start))
+    try:
+        us, _ = await asyncio.gather(slack, runtime)
+        return us
+    finally:
+        for waiting in (slack, runtime):
+            waiting.cancel()
+        await asyncio.wait({slack, runtime})
 
 
 @asynccontextmanager
@@ -194,7 +210,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     )
     gateway = SlackGateway(
         world.client,
-        _door(settings, clock, store, world.watching.watch),
+        PatientDoor(_door(settings, clock, store, world.watching.watch), clock),
         _callbacks(desk, inbox, turns, prewarming, board),
         people=world.slack.people,
         board=board,
@@ -210,9 +226,9 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     tending = Tending(
         *(store, world.agent, world.sessions, cleanup, board, clock), _keeping(settings)
     )
-    await _take_up(world, inbox)
-    unfinished = await store.unfinished_orders()
-    await opened.enter_async_context(inbox.running())
+    await patiently(clock, "the database", lambda: _take_up(world, inbox))
+    unfinished = await patiently(clock, "the database", store.unfinished_orders)
+    await entered(clock, "the database", opened, inbox.running)
     await opened.enter_async_context(gateway.listening())
     for order in unfinished:
         counter.tell_later(order, told(words.RESTARTED.format(verb=order.verb)))
@@ -238,6 +254,7 @@ def _show(world: _World, inbox: Inbox, gateway: SlackGateway) -> None:
             paused=lambda: inbox.paused,
             memory=world.agent.memory,
             hearing=lambda: gateway.hearing,
+            catching_up=lambda: gateway.catching_up,
         ),
         ready,
     )

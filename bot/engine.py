@@ -14,6 +14,7 @@ from bot.config import Settings
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.orders.verbs import NAMES
+from bot.patience import entered
 from bot.ports import UNWATCHED, Clock, Store, Watch
 from bot.redaction import Redaction
 from bot.roles import Role, load_roles
@@ -37,8 +38,9 @@ class Engine:
 
 @asynccontextmanager
 async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
-    """Open the database, and begin to start the runtime. Leaving lets go of the sessions, stops the
-    runtime and closes the database. Raises `BotError` when a part does not open."""
+    """Open the database, however long it is locked, and begin to start the runtime. Leaving lets go
+    of the sessions, stops the runtime and closes the database. Raises `BotError` when a part does
+    not open."""
     roles = load_roles(settings.roles_file, taken=frozenset(NAMES))
     async with AsyncExitStack() as opened:
         watching = await opened.enter_async_context(
@@ -51,8 +53,9 @@ async def open_engine(settings: Settings, clock: Clock) -> AsyncIterator[Engine]
         )
         watch, per_user = watching.watch, settings.max_turns_per_user
         # First the database: the data folder's lock keeps a second bot from the sessions.
-        store = await opened.enter_async_context(
-            open_store(settings.data_dir, clock=clock, per_user=per_user, watch=watch)
+        store = await entered(
+            *(clock, "the database", opened),
+            lambda: open_store(settings.data_dir, clock=clock, per_user=per_user, watch=watch),
         )
         agent = await opened.enter_async_context(
             CopilotAgent(runtime_options(settings, clock, watch))

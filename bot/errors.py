@@ -28,6 +28,10 @@ class BotError(Exception):
     """Something went wrong that Threadpilot knows how to name."""
 
     sentence = "Sorry, something went wrong on my side. Please ask again in a moment."
+    passing: bool = False
+    """Whether the same may succeed later, though nobody changes anything."""
+    retry_after: float = 0.0
+    """Seconds that whoever is in trouble wants to be left alone."""
 
 
 class SettingsError(BotError):
@@ -110,17 +114,15 @@ AGENT_SENTENCES: dict[AgentFault, str] = {
 class AgentError(BotError):
     """The model or the runtime could not answer; `fault` says which kind of trouble it was."""
 
-    def __init__(self, fault: AgentFault, detail: str) -> None:
+    def __init__(self, fault: AgentFault, detail: str, *, passing: bool = False) -> None:
         self.fault = fault
+        self.passing = passing
         self.sentence = AGENT_SENTENCES[fault]
         super().__init__(f"{fault}: {detail}")
 
 
 class SlackError(BotError):
     """Slack refused a call or could not be reached; `code` is Slack's own error code."""
-
-    passing: bool = False
-    """Whether the same may succeed later."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         self.code = code

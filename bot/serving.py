@@ -32,7 +32,8 @@ READY = "threadpilot is ready: it hears Slack"
 async def serve(settings: Settings) -> None:
     """Run the bot until SIGTERM or Ctrl-C; while it is still starting, they cut that short.
 
-    Raises `BotError` when it cannot start.
+    It waits for Slack, the runtime and the database while they are in passing trouble. Raises
+    `BotError` when it cannot start.
     """
     up, asked = asyncio.Event(), asyncio.Event()
     bot = asyncio.create_task(_until(asked, up, settings))

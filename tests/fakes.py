@@ -47,6 +47,10 @@ class HandClock:
             await _settle()
         self._elapsed = until
 
+    def put(self, seconds: float) -> None:
+        """Put the time of day forward, or back; what is measured goes on as it did."""
+        self._now += seconds
+
     @property
     def sleeping(self) -> int:
         """How many sleeps are under way."""

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bot.copilot.options import RuntimeOptions
@@ -88,8 +89,14 @@ def _checked(path: Path) -> Path:
         raise AgentError(
             AgentFault.RUNTIME, f"{LIBRARY} is missing beside the Copilot runtime {path}: {REMEDY}"
         )
-    log.warning(_NOT_NATIVE, path)
+    _tell_not_native(path)
     return path
+
+
+@cache
+def _tell_not_native(path: Path) -> None:
+    """Once, however often it is started."""
+    log.warning(_NOT_NATIVE, path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

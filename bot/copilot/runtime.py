@@ -94,8 +94,9 @@ class Runtime:
 
     @classmethod
     async def start(cls, options: RuntimeOptions, model: str) -> Runtime:
-        """Start the process and wait until it answers. Raises `AgentError`; bounded to 40 s, and 8
-        s for clearing away what did not start."""
+        """Start the process and wait until it answers. Raises `AgentError`, a passing one where it
+        is there and does not come up; bounded to 40 s, and 8 s for clearing away what did not
+        start."""
         binary = await asyncio.to_thread(find_runtime, options.cli_path)
         folders = await asyncio.to_thread(make_folders, options.data_dir)
         # The SDK logs a traceback for every refused call; what matters is logged by us.
@@ -112,12 +113,12 @@ class Runtime:
             if not isinstance(error, Exception):
                 raise
             detail = options.without_secrets(error) or f"no answer within {START_SECONDS:g} s"
-            raise AgentError(
-                AgentFault.RUNTIME, f"the Copilot runtime did not start: {detail}"
-            ) from error
+            detail = f"the Copilot runtime did not start: {detail}"
+            raise AgentError(AgentFault.RUNTIME, detail, passing=True) from error
         process = process_of(client)
         if process is None:
-            raise AgentError(AgentFault.RUNTIME, "the Copilot runtime has no process")
+            detail = "the Copilot runtime has no process"
+            raise AgentError(AgentFault.RUNTIME, detail, passing=True)
         took = time.monotonic() - began
         if took >= LAST_ONE_SECONDS:
             log.warning("the runtime took %.0f s to start: does an old one still run?", took)

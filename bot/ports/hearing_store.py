@@ -28,7 +28,8 @@ class HearingStore(Protocol):
 
     async def note_heard(self, until: float) -> None:
         """Note that everything said up to then has been heard, the first time also that nothing
-        before was. It never goes back."""
+        before was. What was noted last counts, also where the clock was put back meanwhile: a note
+        of a time that has not come would hide what is missed until then."""
         ...
 
     async def threads_heard(self, team: str, since: float, most: int) -> Sequence[ThreadKey]:

@@ -12,10 +12,10 @@ newest messages of its channel nor known to the bot.
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from bot.errors import BotError, SlackError, StoreError
@@ -23,6 +23,7 @@ from bot.model import TS, Acceptance, Accepted, ThreadKey, ts_position
 from bot.ports import Clock, HearingStore
 from bot.slack.client import Client
 from bot.slack.events import Identity
+from bot.slack.tokens import REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,22 @@ CALLS_A_MINUTE: Final = 30.0
 """conversations.history and .replies may be called about 50 times (Tier 3), and others do, too."""
 CALLS_AT_ONCE: Final = 20.0
 
+CALL_PATIENCE: Final = 90.0
+"""How long a call waits where there are too many: Slack wants to be left alone for a minute at most
+as a rule, and who gives up a page begins its channel anew."""
+
+MOST_IN_A_ROW: Final = 3
+"""After so many places that could not be read for trouble that may pass the rest is left for later:
+it would meet the same."""
+
 TRIES: Final = 3
-"""So often a place is tried to be read while Slack's trouble may pass."""
+"""So often a single thread is tried to be read while Slack's trouble may pass."""
 TRY_AGAIN_SECONDS: Final = 10.0
+
+_OF_A_PLACE: Final = frozenset({"missing_scope", "no_permission"})
+"""Refusals of the token that are meant for a kind of place: another one may still be read, and
+nothing is to be hoped for here. With any other refusal nothing can be read by anybody, until
+somebody gives the bot a good token."""
 
 _ACTIVE_SECONDS: Final = 7 * 86_400.0
 """How long before the gap a thread may have rested to be looked into though its root is not seen
@@ -66,7 +80,22 @@ class _Place:
 
     conversation: Conversation
     thread: ThreadKey | None = None
-    tries: int = 0
+
+
+@dataclass(slots=True)
+class Progress:
+    """How much of a gap has been read. What has been is not read again with the rest."""
+
+    answered: dict[_Place, Sequence[ThreadKey]] = field(default_factory=dict)
+    """The places that were read, and of each the threads in which something was said."""
+    refused: set[_Place] = field(default_factory=set)
+    """Those that cannot be read, now or later."""
+    failures: Counter[_Place] = field(default_factory=Counter)
+    """How often a place could not be read for trouble that may pass."""
+    settled: set[ThreadKey] = field(default_factory=set)
+    """Known threads whose root was seen, and so whether anything was said in them."""
+    messages: int = 0
+    taken: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +114,24 @@ class CaughtUp:
     """What could not be read or found out for trouble that may pass."""
 
 
+@dataclass(slots=True, kw_only=True)
+class _Look:
+    """One look at what was said after a `ts`."""
+
+    after: str
+    progress: Progress
+    known: Collection[ThreadKey] = ()
+    """Threads in which people speak with the bot."""
+    caught: CaughtUp = field(default_factory=CaughtUp)
+    in_a_row: int = 0
+    """How many places could not be read, one after another, for trouble that may pass."""
+
+    def ended(self) -> CaughtUp:
+        """What came of it and of those before it."""
+        self.caught.messages, self.caught.taken = self.progress.messages, self.progress.taken
+        return self.caught
+
+
 class CatchingUp:
     """Reads what was missed."""
 
@@ -99,38 +146,43 @@ class CatchingUp:
         self._credit = CALLS_AT_ONCE
         self._counted = clock.monotonic()
 
-    async def since(self, began: float) -> CaughtUp:
-        """Take in what was said since then (seconds since the epoch).
+    async def since(self, began: float, progress: Progress | None = None) -> CaughtUp:
+        """Take in what was said since then (seconds since the epoch), but for what `progress` has
+        already, which is kept up to date.
 
-        Raises `BotError` where it could not even be begun; what cannot be read, and what Slack
-        does not give after a few tries, is counted.
+        Raises `BotError` where it could not even be begun; what cannot be read is counted.
         """
-        caught, after = CaughtUp(), f"{began:.6f}"
         known = dict.fromkeys(
             await self._store.threads_heard(self._us.team, began - _ACTIVE_SECONDS, MOST_THREADS)
         )
-        conversations = await self._conversations(known, caught)
-        places = deque(_Place(conversation=each) for each in conversations)
-        settled: set[ThreadKey] = set()
-        """Threads whose root was seen, and so whether anything was said in them."""
-        answered = dict.fromkeys(await self._read_all(places, after, caught, settled))
+        look = _Look(after=f"{began:.6f}", progress=progress or Progress(), known=known)
+        conversations = await self._conversations(known, look.caught)
+        places = [_Place(conversation=each) for each in conversations]
+        answered = dict.fromkeys(await self._read_all(places, look))
         kinds = {each.id: each for each in conversations}
         # Those with the bot first: in a busy workspace most of the others are nothing to it.
         known_here = [key for key in known if key.channel in kinds]
+        settled = look.progress.settled
         ours = [key for key in known_here if key in answered or key not in settled]
         others = [key for key in answered if key not in known]
-        caught.unread += max(0, len(others) - MOST_THREADS)
+        look.caught.unread += max(0, len(others) - MOST_THREADS)
         threads = [*ours, *others[:MOST_THREADS]]
-        places = deque(_Place(conversation=kinds[key.channel], thread=key) for key in threads)
-        await self._read_all(places, after, caught, settled)
-        return caught
+        places = [_Place(conversation=kinds[key.channel], thread=key) for key in threads]
+        await self._read_all(places, look)
+        return look.ended()
 
     async def thread(self, key: ThreadKey, after: str) -> CaughtUp:
-        """Take in what was said in one thread after a `ts`; what cannot be read is counted."""
-        caught, conversation = CaughtUp(), Conversation(id=key.channel)
-        place = _Place(conversation=conversation, thread=key)
-        await self._read_all(deque([place]), after, caught, set())
-        return caught
+        """Take in what was said in one thread after a `ts`; what cannot be read after a few tries
+        is counted."""
+        place = _Place(conversation=Conversation(id=key.channel), thread=key)
+        progress, tries = Progress(), 1
+        while True:
+            look = _Look(after=after, progress=progress)
+            await self._read_all([place], look)
+            if not look.caught.for_later or tries == TRIES:
+                return look.ended()
+            tries += 1
+            await self._clock.sleep(TRY_AGAIN_SECONDS)
 
     async def _conversations(
         self, known: Iterable[ThreadKey], caught: CaughtUp
@@ -148,6 +200,7 @@ class CatchingUp:
         others = [each for channel, each in found.items() if channel not in here]
         if len(found) > MOST_CHANNELS:
             log.warning("only %d of %d channels are looked through", MOST_CHANNELS, len(found))
+            caught.unread += len(found) - MOST_CHANNELS
         return [*first, *others][:MOST_CHANNELS]
 
     async def _of_slack(self) -> dict[str, Conversation]:
@@ -162,45 +215,61 @@ class CatchingUp:
 
     # Reading ----------------------------------------------------------------------------------
 
-    async def _read_all(
-        self, places: deque[_Place], after: str, caught: CaughtUp, settled: set[ThreadKey]
-    ) -> Sequence[ThreadKey]:
-        """Read all of them; the threads among their messages in which something was said."""
+    async def _read_all(self, places: Iterable[_Place], look: _Look) -> Sequence[ThreadKey]:
+        """Read all of them that were not read yet, those first that failed least often; the threads
+        among their messages in which something was said."""
         answered: list[ThreadKey] = []
-        while places:
-            place = places.popleft()
-            try:
-                answered += await self._read(place, after, caught, settled)
-            except (BotError, TimeoutError) as error:
-                again = replace(place, tries=place.tries + 1)
-                if _passes(error) and again.tries < TRIES:
-                    places.append(again)
-                    await self._clock.sleep(TRY_AGAIN_SECONDS)
-                    continue
-                caught.unread += 1
-                caught.for_later += _passes(error)
-                log.warning("what was said in %s could not be read: %s", _name(place), error)
-            else:
+        progress, caught = look.progress, look.caught
+        for place in sorted(places, key=lambda each: progress.failures[each]):
+            if place not in progress.answered and place not in progress.refused:
+                await self._try(place, look)
+            if place in progress.answered:
                 caught.places += 1
+                answered += progress.answered[place]
+                continue
+            caught.unread += 1
+            caught.for_later += place not in progress.refused
         return answered
 
-    async def _read(
-        self, place: _Place, after: str, caught: CaughtUp, settled: set[ThreadKey]
-    ) -> Sequence[ThreadKey]:
+    async def _try(self, place: _Place, look: _Look) -> None:
+        """Read one place, if there is any use in it."""
+        if look.in_a_row >= MOST_IN_A_ROW:
+            return
+        progress = look.progress
+        try:
+            progress.answered[place] = await self._read(place, look)
+        except (BotError, TimeoutError) as error:
+            if not _passes(error):
+                progress.refused.add(place)
+                log.warning("what was said in %s could not be read: %s", _name(place), error)
+                return
+            progress.failures[place] += 1
+            look.in_a_row += 1
+            log.info("what was said in %s cannot be read yet: %s", _name(place), error)
+        except Exception:
+            # Of this place alone, as far as is known: the others are read all the same.
+            progress.failures[place] += 1
+            log.exception("what was said in %s could not be read", _name(place))
+        else:
+            look.in_a_row = 0
+
+    async def _read(self, place: _Place, look: _Look) -> Sequence[ThreadKey]:
         if place.thread is not None:
             await self._pace()
-            async with aclosing(self._client.replies(place.thread, oldest=after)) as messages:
+            replies = self._client.replies(place.thread, oldest=look.after, patience=CALL_PATIENCE)
+            async with aclosing(replies) as messages:
                 async for message in messages:
                     if _ts(message) != place.thread.root_ts:
-                        await self._taken(place.conversation, message, after, caught)
+                        await self._taken(place.conversation, message, look)
             return ()
         answered: list[ThreadKey] = []
-        for message in await self._history(place.conversation, after):
-            await self._taken(place.conversation, message, after, caught)
+        for message in await self._history(place.conversation, look.after):
+            taken = await self._taken(place.conversation, message, look)
             ts, last = _ts(message), message.get("latest_reply")
             key = ThreadKey(team=self._us.team, channel=place.conversation.id, root_ts=ts)
-            settled.add(key)
-            if isinstance(last, str) and TS.fullmatch(last) and _later(last, after):
+            if taken or key in look.known:
+                look.progress.settled.add(key)
+            if isinstance(last, str) and TS.fullmatch(last) and _later(last, look.after):
                 answered.append(key)
         return answered
 
@@ -210,7 +279,8 @@ class CatchingUp:
         oldest = f"{max(float(after) - _ROOTS_SECONDS, 0.0):.6f}"
         found: list[Item] = []
         await self._pace()
-        async with aclosing(self._client.history(conversation.id, oldest)) as pages:
+        history = self._client.history(conversation.id, oldest, patience=CALL_PATIENCE)
+        async with aclosing(history) as pages:
             async for page in pages:
                 found += [message for message in page if _ts(message)]
                 if not found or not _later(_ts(found[-1]), after):
@@ -218,20 +288,19 @@ class CatchingUp:
                 await self._pace()
         return found[::-1]
 
-    async def _taken(
-        self, conversation: Conversation, message: Item, after: str, caught: CaughtUp
-    ) -> None:
-        """Take one message in, if it was said in the gap."""
-        if not _later(_ts(message), after) or message.get("user") == self._us.user:
-            return
-        caught.messages += 1
+    async def _taken(self, conversation: Conversation, message: Item, look: _Look) -> bool:
+        """Take one message in, if it was said in the gap; whether it was new and for the bot."""
+        if not _later(_ts(message), look.after) or message.get("user") == self._us.user:
+            return False
+        look.progress.messages += 1
         accepted = await self._take(event_of(message, conversation, self._us))
-        if accepted is not None and accepted.acceptance in (
+        taken = accepted is not None and accepted.acceptance in (
             Acceptance.SCHEDULED,
             Acceptance.ORDER,
             Acceptance.FULL,
-        ):
-            caught.taken += 1
+        )
+        look.progress.taken += taken
+        return taken
 
     async def _pace(self) -> None:
         """Wait until one more call may be made."""
@@ -274,9 +343,10 @@ def _kind(channel: Item) -> str:
 
 
 def _passes(error: Exception) -> bool:
-    return isinstance(error, StoreError | TimeoutError) or (
-        isinstance(error, SlackError) and error.passing
-    )
+    """Whether the same place may be read later."""
+    if isinstance(error, SlackError):
+        return error.passing or error.code in REFUSED - _OF_A_PLACE
+    return isinstance(error, StoreError | TimeoutError)
 
 
 def _name(place: _Place) -> str:

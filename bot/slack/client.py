@@ -12,12 +12,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.model import ThreadKey
 from bot.ports import UNWATCHED, Clock, Watch
-from bot.slack.calls import Calls, make_client
+from bot.slack.calls import PATIENCE, Calls, make_client
 
 log = logging.getLogger(__name__)
 
 _PAGE: Final = 200
 _MAX_PAGES: Final = 5
+_HISTORY_PAGES: Final = 25
+"""The newest messages come first, and those that were missed may be older."""
 
 Item = Mapping[str, object]
 """One message or channel of a page."""
@@ -33,16 +35,23 @@ class Client:
         self.calls = calls
 
     async def replies(
-        self, thread: ThreadKey, *, oldest: str | None = None, latest: str | None = None
+        self,
+        thread: ThreadKey,
+        *,
+        oldest: str | None = None,
+        latest: str | None = None,
+        patience: float = PATIENCE,
     ) -> AsyncGenerator[Item, None]:
         """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`.
-        Those at `oldest` and at `latest` themselves are left out."""
+        Those at `oldest` and at `latest` themselves are left out. A page waits for `patience`
+        seconds at most where there are too many calls."""
 
         def asked(cursor: str | None) -> Asked:
             return self.calls(
                 self.web.conversations_replies,
                 channel=thread.channel,
                 ts=thread.root_ts,
+                patience=patience,
                 oldest=oldest,
                 latest=latest,
                 include_all_metadata=True,
@@ -54,13 +63,16 @@ class Client:
             for message in page:
                 yield message
 
-    def history(self, channel: str, oldest: str) -> AsyncGenerator[Sequence[Item], None]:
+    def history(
+        self, channel: str, oldest: str, *, patience: float = PATIENCE
+    ) -> AsyncGenerator[Sequence[Item], None]:
         """What was said in a channel after `oldest`, without the answers in threads: page by page,
-        the newest first, 1,000 messages at most."""
+        the newest first, 5,000 messages at most; `patience` as for `replies`."""
 
         def asked(cursor: str | None) -> Asked:
             return self.calls(
                 self.web.conversations_history,
+                patience=patience,
                 channel=channel,
                 oldest=oldest,
                 include_all_metadata=True,
@@ -68,7 +80,7 @@ class Client:
                 cursor=cursor,
             )
 
-        return _pages(asked, "messages")
+        return _pages(asked, "messages", _HISTORY_PAGES)
 
     def conversations(self) -> AsyncGenerator[Sequence[Item], None]:
         """The conversations that the bot is in, page by page, 1,000 at most."""
@@ -86,11 +98,12 @@ class Client:
 
 
 async def _pages(
-    ask: Callable[[str | None], Asked], name: str
+    ask: Callable[[str | None], Asked], name: str, most: int = _MAX_PAGES
 ) -> AsyncGenerator[Sequence[Item], None]:
-    """What stands on the pages under a name; `ask` calls for the page at a cursor."""
+    """What stands on the pages under a name, on so many at most; `ask` calls for the page at a
+    cursor."""
     cursor: str | None = None
-    for _ in range(_MAX_PAGES):
+    for _ in range(most):
         page = await ask(cursor)
         found = page.get(name)
         listed = found if isinstance(found, list) else ()

@@ -9,7 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,12 +23,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import SlackError
 from bot.model import Accepted
 from bot.orders.reading import Known
+from bot.patience import entered
 from bot.ports import UNWATCHED, Clock, HearingStore, People, Watch
 from bot.slack.actions import Actions
 from bot.slack.asking import Asking
 from bot.slack.background import Background
 from bot.slack.board import SlackBoard
-from bot.slack.calls import called
+from bot.slack.calls import CallError, called
 from bot.slack.catching_up import CatchingUp, Json
 from bot.slack.client import Client
 from bot.slack.commands import Commands
@@ -35,7 +41,7 @@ from bot.slack.intake import Callbacks, Intake
 from bot.slack.orders import OrderCounter
 from bot.slack.overtaken import Overtaken
 from bot.slack.questions import Book, Gate, Questions
-from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, OUT_OF_REACH, REFUSED
+from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, with_remedy
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +59,29 @@ class Door(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PatientDoor:
+    """A door that is tried until it opens, unless the trouble is one that does not pass."""
+
+    door: Door
+    clock: Clock
+
+    @asynccontextmanager
+    async def open(self, intake: Intake, heard: Callable[[bool], None]) -> AsyncIterator[None]:
+        """`Door.open`."""
+        async with AsyncExitStack() as opened:
+            await entered(
+                self.clock, "a connection to Slack", opened, lambda: self.door.open(intake, heard)
+            )
+            yield
+
+
 async def who_are_we(client: AsyncWebClient) -> Identity:
     """Who the bot is, by Slack's `auth.test`. Raises `SlackError`, with the remedy in its text."""
     try:
         answer = await called(client.auth_test())
-    except SlackError as error:
-        if error.code in REFUSED:
-            raise SlackError(error.code, BOT_REFUSED.format(code=error.code)) from error
-        raise SlackError(error.code, OUT_OF_REACH) from error
+    except CallError as error:
+        raise with_remedy(error, BOT_REFUSED) from error
     found = [answer.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
     match found:
         case [str(team), str(user), str(bot), str(name)]:
@@ -117,6 +138,12 @@ class SlackGateway:
         self._watch = watch
         self.hearing = False
         """Whether Slack is heard just now."""
+        self._gaps: Gaps | None = None
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether something that was said while nothing was heard is still to be read."""
+        return self._gaps is not None and self._gaps.open
 
     async def identity(self) -> Identity:
         """Who the bot is; asked once. Raises `SlackError`."""
@@ -129,7 +156,7 @@ class SlackGateway:
         """Entered when the bot hears Slack. Raises `SlackError` or `SettingsError`."""
         us = await self.identity()
         background = Background()
-        callbacks, reading = self._callbacks, None
+        callbacks = self._callbacks
 
         async def missed(body: Json) -> Accepted | None:
             return await intake.missed(body)
@@ -137,22 +164,16 @@ class SlackGateway:
         if self._catch_up is not None:
             wanted = self._catch_up
             reading = CatchingUp(self._client, us, wanted.store, wanted.clock, missed)
-            overtaken = Overtaken(callbacks.on_message, reading.thread, background)
+            self._gaps = _gaps(wanted, reading)
+            overtaken = Overtaken(callbacks.on_message, reading.thread, background, self._unread)
             callbacks = replace(callbacks, on_message=overtaken.on_message)
         questions = Questions(self._client, us, callbacks.on_message, self._book, self._gate)
         intake = self._intake(us, background, questions, callbacks)
         try:
-            gaps = self._gaps(reading)
-
-            def heard(hearing: bool) -> None:
-                self.hearing = hearing
-                if gaps is not None:
-                    gaps.heard(hearing)
-
-            async with self._door.open(intake, heard):
+            async with self._door.open(intake, self._heard):
                 log.info("listening as @%s in workspace %s", us.name, us.team)
                 async with (
-                    gaps.watched() if gaps is not None else nullcontext(),
+                    self._gaps.watched() if self._gaps is not None else nullcontext(),
                     questions.taken_up(),
                 ):
                     yield
@@ -161,11 +182,14 @@ class SlackGateway:
             await intake.drain()
             await asyncio.gather(self._orders.close(), background.close())
 
-    def _gaps(self, reading: CatchingUp | None) -> Gaps | None:
-        wanted = self._catch_up
-        if wanted is None or reading is None or wanted.seconds <= 0:
-            return None
-        return Gaps(wanted.store, wanted.clock, reading.since, most_seconds=wanted.seconds)
+    def _heard(self, hearing: bool) -> None:
+        self.hearing = hearing
+        if self._gaps is not None:
+            self._gaps.heard(hearing)
+
+    def _unread(self, since: float) -> None:
+        if self._gaps is not None:
+            self._gaps.unread(since)
 
     def _intake(
         self, us: Identity, background: Background, questions: Questions, callbacks: Callbacks
@@ -182,3 +206,9 @@ class SlackGateway:
             home,
         )
         return Intake(self._client, us, callbacks, background, controls, home, watch=self._watch)
+
+
+def _gaps(wanted: CatchUp, reading: CatchingUp) -> Gaps | None:
+    if wanted.seconds <= 0:
+        return None
+    return Gaps(wanted.store, wanted.clock, reading.since, most_seconds=wanted.seconds)

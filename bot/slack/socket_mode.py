@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from bot.errors import SlackError
 from bot.ports import UNWATCHED, Clock, Watch
+from bot.slack.calls import CallError
 from bot.slack.intake import Intake
 from bot.slack.line import Line
 from bot.slack.tickets import Tickets
@@ -123,7 +123,7 @@ class _Lines:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await self._greeted.wait()
         except TimeoutError as error:
-            raise SlackError("unreachable", "Slack's Socket Mode does not answer") from error
+            raise CallError("unreachable", "Slack's Socket Mode does not answer") from error
 
     async def _hello(self, keeper: _Keeper, counted: int) -> None:
         """Slack has greeted one of the lines."""

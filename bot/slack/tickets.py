@@ -13,11 +13,10 @@ from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.errors import SlackError
 from bot.ports import Clock
 from bot.slack.budget import LONGEST_CLOSED
 from bot.slack.calls import CallError, called
-from bot.slack.tokens import APP_REFUSED, OUT_OF_REACH, REFUSED
+from bot.slack.tokens import APP_REFUSED, with_remedy
 
 MOST_PAUSE_SECONDS: Final = 60.0
 
@@ -59,10 +58,8 @@ class Tickets:
         text when the token is bad."""
         try:
             return await self._ask()
-        except SlackError as error:
-            if error.code in REFUSED:
-                raise SlackError(error.code, APP_REFUSED.format(code=error.code)) from error
-            raise SlackError(error.code, OUT_OF_REACH) from error
+        except CallError as error:
+            raise with_remedy(error, APP_REFUSED) from error
 
     def led_in(self) -> None:
         """A ticket led to Slack's hello: from here on tickets are as good as ever."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from bot.slack.calls import CallError
+
 REFUSED: Final = frozenset(
     {
         "invalid_auth",
@@ -38,3 +40,10 @@ OUT_OF_REACH: Final = (
     "Slack cannot be reached, or does not answer as it should. Look at the network, the proxy and "
     "SLACK_API_URL; `threadpilot doctor` looks at all of it."
 )
+
+
+def with_remedy(error: CallError, refused: str) -> CallError:
+    """The same error with what to do about it in its text: `refused` for a token that is not good,
+    with `{code}` in it."""
+    text = refused.format(code=error.code) if error.code in REFUSED else OUT_OF_REACH
+    return CallError(error.code, text, maybe_done=error.maybe_done, retry_after=error.retry_after)

@@ -64,5 +64,6 @@ def store_error(error: Exception) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     known = _WORDS.get(code & _KIND) if isinstance(code, int) else None
     wrapped = StoreError(f"{known or 'the database failed'} ({type(error).__name__}: {error})")
+    wrapped.passing = is_locked(error)
     wrapped.__cause__ = error
     return wrapped

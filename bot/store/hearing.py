@@ -15,7 +15,7 @@ from bot.store.side import Side
 _HEARD: Final = "SELECT since, until FROM hearing"
 _NOTE: Final = """
     INSERT INTO hearing (id, since, until) VALUES (0, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET until = max(until, excluded.until)
+    ON CONFLICT (id) DO UPDATE SET since = min(since, excluded.until), until = excluded.until
 """
 # By name: the planner would rather go through all that was ever heard than sort what was of late.
 THREADS_HEARD: Final = """

@@ -34,6 +34,8 @@ class Sights:
     """Bytes that the runtime takes; 0 while it does not run."""
     hearing: Callable[[], bool]
     """Whether Slack is heard."""
+    catching_up: Callable[[], bool]
+    """Whether something that was said while nothing was heard is still to be read."""
 
 
 class Gauges:
@@ -55,6 +57,9 @@ class Gauges:
             "runtime_memory_bytes", "Memory of the Copilot runtime; 0 while it does not run."
         )
         self._hearing = gauge("hearing", "1 while Slack is heard, in either mode, else 0.")
+        self._catching_up = gauge(
+            "catching_up", "1 while what was said in a gap is still to be read, else 0."
+        )
 
     async def look(self) -> None:
         """Set every gauge. Bounded; raises nothing but cancellation."""
@@ -64,6 +69,7 @@ class Gauges:
         self._places.set(sights.places)
         self._paused.set(sights.paused())
         self._hearing.set(sights.hearing())
+        self._catching_up.set(sights.catching_up())
         waiting, memory = await asyncio.gather(_seen(sights.waiting()), _seen(sights.memory()))
         self._waiting.set(waiting)
         self._memory.set(memory)

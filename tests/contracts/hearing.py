@@ -22,12 +22,14 @@ class Hearing:
         async with opened() as store:
             assert await store.heard() == Heard(since=1_790_000_000.5, until=1_790_000_060.5)
 
-    async def test_what_was_heard_is_not_forgotten_by_a_clock_that_was_put_back(
+    async def test_a_note_of_a_clock_that_was_wrong_is_replaced_by_the_next_one(
         self, store: Store
     ) -> None:
         await store.note_heard(1_790_000_100.0)
         await store.note_heard(1_790_000_000.0)
-        assert await store.heard() == Heard(since=1_790_000_100.0, until=1_790_000_100.0)
+        assert await store.heard() == Heard(since=1_790_000_000.0, until=1_790_000_000.0)
+        await store.note_heard(1_790_000_200.0)
+        assert await store.heard() == Heard(since=1_790_000_000.0, until=1_790_000_200.0)
 
     async def test_threads_are_told_by_when_they_were_last_heard(
         self, store: Store, clock: HandClock

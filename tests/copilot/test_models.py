@@ -17,6 +17,7 @@ from bot.copilot.checks import check_model, check_runtime
 from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
+from tests.copilot.asking import runtimes_of
 from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
 SECRET = "sk-do-not-show"
@@ -216,6 +217,17 @@ async def test_github_out_of_reach_is_told_as_such(
     async with CopilotAgent(options) as agent:
         opening, listing = await told_by(agent)
     assert opening is listing is AgentFault.UNREACHABLE
+
+
+async def test_the_runtime_starts_while_github_is_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a bot that is started then hears Slack, and tells those who ask."""
+    behind_proxy(monkeypatch, 9)
+    async with CopilotAgent(RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)) as agent:
+        agent.begin()
+        await agent.start()
+        assert len(runtimes_of(tmp_path)) == 1
 
 
 async def test_a_token_that_github_refuses_is_told_as_such(

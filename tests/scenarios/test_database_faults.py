@@ -3,6 +3,7 @@ operators get clear words, and each message has its one answer once it can be ha
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
 import signal
@@ -16,13 +17,14 @@ import pytest
 from bot.clock import SystemClock
 from bot.errors import StoreError
 from bot.inbox import NOT_TAKEN
+from bot.serving import READY
 from bot.store import faults, open_store
 from bot.store.folder import DATABASE
 from bot.store.schema import MIGRATIONS
 from tests.fakes import QuickClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene
-from tests.scenarios.test_restart import run, threadpilot
+from tests.scenarios.test_restart import run, threadpilot, until_said
 from tests.scripted_model import Answer, ScriptedModel
 from tests.unit.test_store_crash import assert_sound
 
@@ -124,19 +126,42 @@ async def test_it_is_answered_after_a_restart_where_slack_does_not_give_it_befor
     bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def given_up() -> bool:
-        return "could not be read" in caplog.text
+        return "what was missed is not read yet" in caplog.text
 
     async with bots.running(QuickClock()) as bot:
         root = await heard_before_its_thread(bots, slack, caplog)
         await slack.fault("conversations.replies", "500", times=1_000)
         await slack.advance(61)
         await slack.until_shown(GENERAL, root, ALL_THREE[0], timeout=SECONDS)
-        await slack.wait_for(given_up, SECONDS, "the thread is not tried to be read any more")
+        await slack.wait_for(given_up, SECONDS, "the thread cannot be read")
         await slack.until_idle(bot)
         assert await slack.bot_texts(GENERAL, root) == ALL_THREE[:1]
     await slack.clear_faults()
     assert "Traceback" not in caplog.text
     bot = await bots.start()
+    await slack.until_shown(GENERAL, root, ALL_THREE[-1], timeout=SECONDS)
+    await slack.until_idle(bot)
+    assert await slack.bot_texts(GENERAL, root) == ALL_THREE
+    assert len(model.requests) == len(ALL_THREE)
+
+
+async def test_it_is_answered_when_slack_gives_it_later(
+    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a restart, and although all else was heard."""
+
+    async def put_off() -> bool:
+        return "what was missed is not read yet" in caplog.text
+
+    bot = await bots.start(QuickClock())
+    root = await heard_before_its_thread(bots, slack, caplog)
+    await slack.fault("conversations.replies", "500", times=1_000)
+    await slack.advance(61)
+    await slack.until_shown(GENERAL, root, ALL_THREE[0], timeout=SECONDS)
+    await slack.wait_for(put_off, SECONDS, "it is left for later")
+    await slack.until_idle(bot)
+    assert await slack.bot_texts(GENERAL, root) == ALL_THREE[:1]
+    await slack.clear_faults()
     await slack.until_shown(GENERAL, root, ALL_THREE[-1], timeout=SECONDS)
     await slack.until_idle(bot)
     assert await slack.bot_texts(GENERAL, root) == ALL_THREE
@@ -276,13 +301,21 @@ async def test_a_database_that_cannot_be_used_ends_the_start_with_what_to_do(
     assert len(await slack.calls("apps.connections.open")) == calls, "nothing may be heard"
 
 
-async def test_a_database_that_stays_locked_ends_the_start_with_what_to_do(
-    env: dict[str, str],
+async def test_a_database_that_is_locked_at_the_start_is_waited_for(
+    env: dict[str, str], slack: Scene
 ) -> None:
+    """It says once what to do; and while nothing can be recorded, nothing is heard."""
     await left_by_a_bot(env)
-    with locked(env["DATA_DIR"]):
-        status, said = await run("run", env=env)
-    assert status == 1
-    assert faults.LOCKED in said
-    assert "Traceback" not in said
+    with locked(env["DATA_DIR"]) as somebody:
+        async with threadpilot("run", env=env, until=faults.LOCKED) as process:
+            assert await slack.calls("apps.connections.open") == []
+            somebody.execute("ROLLBACK")
+            said = await until_said(process, READY)
+            assert faults.LOCKED not in said
+            assert "the database works now" in said
+            await slack.asked("alice", "first")
+            process.send_signal(signal.SIGTERM)
+            _, rest = await asyncio.wait_for(process.communicate(), SECONDS)
+    assert process.returncode == 0
+    assert "Traceback" not in said + rest.decode()
     assert_sound(Path(env["DATA_DIR"]))

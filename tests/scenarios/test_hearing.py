@@ -13,6 +13,7 @@ from bot.people import Standing
 from tests.fakes import ForwardClock, QuickClock
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene, question_of
+from tests.scenarios.operators import Operator
 from tests.scripted_model import Answer, ScriptedModel
 
 GIVEN_UP_SECONDS = 700
@@ -279,6 +280,106 @@ async def test_what_was_missed_is_found_though_slack_is_in_trouble_for_a_while(
     await bots.start(QuickClock())
     await slack.until_shown(GENERAL, mention, "You said: in the channel")
     await slack.until_shown(GENERAL, known, "You said: in the thread")
+
+
+FOUR_MINUTES_OF_TRIES = 6
+"""Between the first and the last of so many are more than four minutes, as the bot lives them."""
+
+
+async def until_put_off(slack: Scene, caplog: pytest.LogCaptureFixture, times: int) -> None:
+    """Wait until the bot has tried in vain so often to read what it missed."""
+
+    async def tried() -> bool:
+        return caplog.text.count("what was missed is not read yet") >= times
+
+    await slack.wait_for(tried, 60.0, f"it is tried {times} times")
+
+
+@pytest.mark.parametrize("kind", ["500", "429", "drop_before"])
+async def test_mentions_are_found_though_slack_lets_nothing_be_read_for_four_minutes(
+    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """Each is answered once, and those who look after the bot see that something is still open."""
+    operator = Operator(bots, slack)
+    async with bots.running():
+        known = await slack.asked("alice", "before")
+    mention = await slack.say("bob", DEV, "@threadpilot in the channel")
+    await slack.say("alice", GENERAL, "in the thread", thread_ts=known)
+    await slack.advance(GIVEN_UP_SECONDS)
+    for method in ("conversations.history", "conversations.replies", "users.conversations"):
+        await slack.fault(method, kind, times=10_000, retry_after=1)
+    bot = await bots.start(QuickClock())
+    await until_put_off(slack, caplog, FOUR_MINUTES_OF_TRIES)
+    assert (await operator.scrape()).value("threadpilot_catching_up") == 1
+    assert await asked_of(model) == ["before"]
+    await slack.clear_faults()
+    await slack.until_shown(DEV, mention, "You said: in the channel")
+    await slack.until_shown(GENERAL, known, "You said: in the thread")
+    await until_caught_up(slack, caplog)
+    await slack.until_idle(bot)
+    assert sorted(await asked_of(model)) == ["before", "in the channel", "in the thread"]
+    assert (await operator.scrape()).value("threadpilot_catching_up") == 0
+
+
+async def test_mentions_are_found_by_the_start_after_one_at_which_slack_let_nothing_be_read(
+    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bots.running():
+        await slack.asked("bob", "before")
+    mention = await slack.say("alice", GENERAL, "@threadpilot missed")
+    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.fault("conversations.history", "500", times=10_000)
+    async with bots.running(QuickClock()):
+        await until_put_off(slack, caplog, 3)
+    await slack.clear_faults()
+    await bots.start()
+    assert await slack.until_answered(GENERAL, mention) == ["You said: missed"]
+
+
+async def test_mentions_are_found_after_a_start_with_a_clock_that_was_a_day_ahead(
+    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What that start looked for lay in the future; the next one finds it, and what came later."""
+    async with bots.running():
+        await slack.asked("bob", "before")
+    first = await slack.say("alice", GENERAL, "@threadpilot one")
+    await slack.advance(GIVEN_UP_SECONDS)
+    clock = ForwardClock()
+    clock.forward(86_400)
+    async with bots.running(clock):
+        await until_caught_up(slack, caplog)
+    second = await slack.say("carol", GENERAL, "@threadpilot two")
+    await slack.advance(GIVEN_UP_SECONDS)
+    bot = await bots.start()
+    assert await slack.until_answered(GENERAL, first) == ["You said: one"]
+    assert await slack.until_answered(GENERAL, second, person="carol") == ["You said: two"]
+    await until_caught_up(slack, caplog, times=2)
+    await slack.until_idle(bot)
+    assert sorted(await asked_of(model)) == ["before", "one", "two"]
+    assert "in the last -" not in caplog.text
+
+
+@pytest.mark.parametrize("code", ["not_in_channel", "channel_not_found", "missing_scope"])
+async def test_a_channel_that_can_never_be_read_keeps_no_gap_open_and_is_told_once(
+    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture, code: str
+) -> None:
+    """Though another one can only be read later."""
+    async with bots.running():
+        await slack.asked("bob", "before")
+    await slack.say("alice", GENERAL, "@threadpilot never read")
+    mention = await slack.say("alice", DEV, "@threadpilot read later")
+    await slack.advance(GIVEN_UP_SECONDS)
+    # Those in which people spoke with the bot last are read first.
+    await slack.fault("conversations.history", "error", error=code)
+    await slack.fault("conversations.history", "500", times=4)
+    bot = await bots.start(QuickClock())
+    assert await slack.until_answered(DEV, mention) == ["You said: read later"]
+    told = await until_caught_up(slack, caplog)
+    assert told.endswith("1 places could not be read")
+    assert caplog.text.count(f"channel {GENERAL} could not be read: {code}") == 1
+    assert "what was missed is not read yet" in caplog.text
+    await slack.until_idle(bot)
+    assert await asked_of(model) == ["before", "read later"]
 
 
 async def test_what_may_not_be_read_is_a_clear_line_in_the_log_and_no_crash(

@@ -33,13 +33,19 @@ async def threadpilot(
     """The command as a process of its own, once it has said `until` on standard error."""
     process = await forked.start(main, *arguments, env={**os.environ, **env}, stderr=PIPE)
     try:
-        said = await asyncio.wait_for(_read_until(process, until), START_SECONDS)
-        assert until in said, said
+        await until_said(process, until)
         yield process
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+async def until_said(process: Process, word: str) -> str:
+    """Wait until it has said that on standard error; all that it has said since the last time."""
+    said = await asyncio.wait_for(_read_until(process, word), START_SECONDS)
+    assert word in said, said
+    return said
 
 
 async def _read_until(process: Process, word: str) -> str:

@@ -14,7 +14,15 @@ from bot.model import TS, Accepted, Message, ThreadKey, Trigger
 from bot.ports import Clock, HearingStore, Store
 from bot.slack import catching_up, client
 from bot.slack.calls import Calls, make_client
-from bot.slack.catching_up import CALLS_AT_ONCE, CatchingUp, Conversation, Json, event_of
+from bot.slack.catching_up import (
+    CALLS_AT_ONCE,
+    MOST_IN_A_ROW,
+    CatchingUp,
+    Conversation,
+    Json,
+    Progress,
+    event_of,
+)
 from bot.slack.client import Client
 from bot.slack.events import read_event
 from bot.store import open_store
@@ -60,6 +68,7 @@ class Reading:
         self, outside: Outside, session: aiohttp.ClientSession, store: Store, clock: HandClock
     ) -> None:
         self.taken: list[Message] = []
+        self.stumbles_over = ""
         self._store = store
         self._web = make_client(BOT, f"{outside.url}/api/", session)
         self.catching_up = self.with_clock(clock)
@@ -72,6 +81,8 @@ class Reading:
         fact = read_event(body, US)
         if not isinstance(fact, Message):
             return None
+        if self.stumbles_over and self.stumbles_over in fact.text:
+            raise KeyError(fact.text)
         self.taken.append(fact)
         return await self._store.accept(fact)
 
@@ -174,6 +185,110 @@ async def test_what_slack_does_not_give_for_passing_trouble_is_left_for_later(
     assert (await reading.catching_up.since(began)).for_later == 0
 
 
+@pytest.mark.parametrize(
+    ("code", "for_later"),
+    [
+        ("not_in_channel", False),
+        ("channel_not_found", False),
+        ("missing_scope", False),
+        ("token_revoked", True),
+        ("account_inactive", True),
+    ],
+)
+async def test_a_place_that_may_never_be_read_is_told_once_and_a_refused_token_is_waited_for(
+    outside: Outside,
+    reading: Reading,
+    caplog: pytest.LogCaptureFixture,
+    code: str,
+    for_later: bool,
+) -> None:
+    began = await now(outside) - 5
+    await outside.say(ALICE, DEV, "<@U0PILOT> elsewhere")
+    fault = {"method": "conversations.history", "kind": "error", "times": 1, "error": code}
+    await outside.control("faults", fault)
+    progress = Progress()
+    caught = await reading.catching_up.since(began, progress)
+    assert (caught.unread, caught.for_later) == (1, int(for_later))
+    again = await reading.catching_up.since(began, progress)
+    assert (again.unread, again.for_later) == (int(not for_later), 0)
+    told = [line for line in caplog.messages if "could not be read" in line and code in line]
+    assert len(told) == int(not for_later)
+
+
+async def test_only_what_could_not_be_read_is_read_again(
+    outside: Outside, reading: Reading
+) -> None:
+    began = await now(outside) - 5
+    ts = await outside.say(ALICE, GENERAL, "<@U0PILOT> one")
+    await outside.say(ALICE, GENERAL, "and more", thread_ts=ts)
+    await outside.say(BOB, DEV, "<@U0PILOT> two")
+    fault = {"method": "conversations.history", "kind": "500", "times": 1}
+    await outside.control("faults", fault)
+    progress = Progress()
+    first = await reading.catching_up.since(began, progress)
+    assert (first.unread, first.for_later) == (1, 1)
+    before = len(await outside.calls("conversations.history"))
+    second = await reading.catching_up.since(began, progress)
+    assert (second.unread, second.for_later) == (0, 0)
+    assert len(await outside.calls("conversations.history")) == before + 1
+    assert len(await outside.calls("conversations.replies")) == 1
+    assert sorted(one.text for one in reading.taken) == ["and more", "one", "two"]
+    assert (second.messages, second.taken) == (3, 3)
+
+
+@pytest.mark.parametrize("method", ["conversations.history", "conversations.replies"])
+async def test_slack_is_left_alone_for_as_long_as_it_wants_to_be_and_then_read_on(
+    outside: Outside, store: Store, reading: Reading, method: str
+) -> None:
+    await known_threads(outside, store, 1)
+    await outside.advance(3 * DAY)
+    began = await now(outside) - 5
+    fault = {"method": method, "kind": "429", "times": 1, "retry_after": 60}
+    await outside.control("faults", fault)
+    reading.catching_up = reading.with_clock(QuickClock())
+    caught = await reading.catching_up.since(began)
+    assert (caught.unread, caught.for_later) == (0, 0)
+    first, again, *_ = await outside.calls(method)
+    assert (first["status"], again["status"]) == (429, 200)
+
+
+async def test_a_slack_in_trouble_is_left_alone_after_a_few_places(
+    outside: Outside, store: Store, reading: Reading
+) -> None:
+    """And those that failed do not stand in the way of the others the next time."""
+    await known_threads(outside, store, 10)
+    await outside.advance(3 * DAY)
+    began = await now(outside) - 5
+    await outside.control(
+        "faults", {"method": "conversations.replies", "kind": "500", "times": MOST_IN_A_ROW}
+    )
+    progress = Progress()
+    caught = await reading.catching_up.since(began, progress)
+    failed = [call["arguments"]["ts"] for call in await outside.calls("conversations.replies")]
+    assert (len(failed), caught.for_later) == (MOST_IN_A_ROW, 10)
+    assert (await reading.catching_up.since(began, progress)).for_later == 0
+    read = [call["arguments"]["ts"] for call in await outside.calls("conversations.replies")]
+    assert len(read) == MOST_IN_A_ROW + 10
+    assert read[-MOST_IN_A_ROW:] == failed
+
+
+async def test_a_message_that_the_bot_stumbles_over_keeps_back_no_other_channel(
+    outside: Outside, reading: Reading
+) -> None:
+    """It is looked for again: what made it stumble may have passed."""
+    began = await now(outside) - 5
+    await outside.say(ALICE, GENERAL, "<@U0PILOT> a stone")
+    await outside.say(BOB, DEV, "<@U0PILOT> hello")
+    reading.stumbles_over = "a stone"
+    progress = Progress()
+    caught = await reading.catching_up.since(began, progress)
+    assert [one.text for one in reading.taken] == ["hello"]
+    assert (caught.unread, caught.for_later) == (1, 1)
+    reading.stumbles_over = ""
+    assert (await reading.catching_up.since(began, progress)).for_later == 0
+    assert [one.text for one in reading.taken] == ["hello", "a stone"]
+
+
 @pytest.mark.parametrize(("count", "left_out"), [(4, False), (5, True)])
 async def test_more_than_is_read_of_a_channel_is_told_to_operators(
     outside: Outside,
@@ -184,7 +299,7 @@ async def test_more_than_is_read_of_a_channel_is_told_to_operators(
     left_out: bool,
 ) -> None:
     monkeypatch.setattr(client, "_PAGE", 2)
-    monkeypatch.setattr(client, "_MAX_PAGES", 2)
+    monkeypatch.setattr(client, "_HISTORY_PAGES", 2)
     began = await now(outside) - 5
     for number in range(count):
         await outside.say(ALICE, GENERAL, f"number {number}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -12,14 +13,22 @@ import pytest
 
 from bot.errors import SlackError
 from bot.ports import Heard, Store
-from bot.slack.catching_up import CaughtUp
-from bot.slack.gaps import LOOK_SECONDS, NOTE_SECONDS, OVERLAP_SECONDS, TRIES, Gaps
+from bot.slack.catching_up import CaughtUp, Progress
+from bot.slack.gaps import (
+    LOOK_SECONDS,
+    MOST_PAUSE_SECONDS,
+    NOTE_SECONDS,
+    OVERLAP_SECONDS,
+    TRY_AGAIN_SECONDS,
+    Gaps,
+)
 from bot.store import open_store
 from bot.store.folder import DATABASE
 from tests.conformance.outside import eventually
 from tests.fakes import HandClock
 
 HOUR = 3_600.0
+DAY = 86_400.0
 
 
 @pytest.fixture
@@ -39,13 +48,15 @@ class Looking:
 
     def __init__(self) -> None:
         self.since: list[float] = []
+        self.progress: list[Progress] = []
         self.failing = 0
         self.in_part = 0
         self.released = asyncio.Event()
         self.released.set()
 
-    async def __call__(self, began: float) -> CaughtUp:
+    async def __call__(self, began: float, progress: Progress) -> CaughtUp:
         self.since.append(began)
+        self.progress.append(progress)
         await self.released.wait()
         if self.failing:
             self.failing -= 1
@@ -81,6 +92,11 @@ async def noted(store: Store, until: float) -> None:
 
 async def ticks(store: Store, clock: HandClock, seconds: float) -> None:
     """Let time pass as the watch lives it: a look at a time, each with what it writes."""
+    await sleeps(clock, seconds)
+    await store.heard()  # what was being written is on disk
+
+
+async def sleeps(clock: HandClock, seconds: float) -> None:
     for _ in range(round(seconds / LOOK_SECONDS)):
 
         async def asleep() -> bool:
@@ -88,7 +104,6 @@ async def ticks(store: Store, clock: HandClock, seconds: float) -> None:
 
         await eventually(asleep, "it waits for the next look")
         await clock.advance(LOOK_SECONDS)
-    await store.heard()  # what was being written is on disk
 
 
 async def test_the_first_start_ever_has_nothing_to_look_for(store: Store, clock: HandClock) -> None:
@@ -173,25 +188,200 @@ async def test_a_gap_that_is_not_filled_yet_is_looked_for_again_after_a_restart(
     assert await store.heard() == Heard(since=until, until=until)
 
 
-async def test_it_is_tried_again_while_slack_is_in_trouble_and_given_up_in_the_end(
+async def test_a_gap_is_tried_to_be_read_as_long_as_it_takes_and_ever_more_slowly(
     store: Store, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await store.note_heard(clock.now() - 1_000)
+    """Nothing is noted as heard before it was read, however long that takes; and what belongs to
+    the gap does not grow too old to be looked for meanwhile."""
+    until = clock.now() - 1_000
+    await store.note_heard(until)
     looking = Looking()
-    looking.failing = 1_000
+    looking.failing = 20
+    times: list[float] = []
     async with watching(store, clock, looking) as gaps:
         gaps.heard(True)
-        for times in range(1, TRIES + 1):
-            await looking.until(times)
-            await ticks(store, clock, 100)
-        given_up = clock.now()
-        await ticks(store, clock, 600)
+        for tries in range(1, 22):
+            await looking.until(tries)
+            times.append(clock.monotonic())
+            if tries <= 20:
+                assert gaps.open
+                assert await store.heard() == Heard(since=until, until=until)
+                pause = min(TRY_AGAIN_SECONDS * 2.0 ** (tries - 1), MOST_PAUSE_SECONDS)
+                await ticks(store, clock, pause)
+        await noted(store, clock.now())
+        assert not gaps.open
+    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert pauses[:6] == [10, 20, 40, 80, 160, 300]
+    assert set(pauses[5:]) == {MOST_PAUSE_SECONDS}
+    assert times[-1] > HOUR, "longer than it is looked back"
+    assert looking.since == [until] * 21
+    assert len({id(each) for each in looking.progress}) == 1
+    assert caplog.text.count("what was missed is not read yet") == 20
+
+
+async def test_a_slack_that_is_heard_again_is_asked_at_once(store: Store, clock: HandClock) -> None:
+    await store.note_heard(clock.now() - 1_000)
+    looking = Looking()
+    looking.failing = 5
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        for tries in range(1, 6):
+            await looking.until(tries)
+            await ticks(store, clock, TRY_AGAIN_SECONDS * 2.0 ** (tries - 1) - LOOK_SECONDS)
+            if tries < 5:
+                await ticks(store, clock, LOOK_SECONDS)
+        gaps.heard(False)
+        gaps.heard(True)
+        await looking.until(6)
+        await noted(store, clock.now())
+
+
+# The clock is wrong -----------------------------------------------------------------------------
+
+
+async def test_a_note_of_a_time_that_has_not_come_is_none(
+    store: Store, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One start with a clock a day ahead hides nothing of what is missed at the next."""
+    ahead = HandClock(clock.now() + DAY)
+    await store.note_heard(clock.now() - 2 * HOUR)
+    async with watching(store, ahead, Looking()) as gaps:
+        gaps.heard(True)
+        await noted(store, ahead.now())
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+        await noted(store, clock.now())
+        assert "the clock is or was wrong" in caplog.text
+        await clock.advance(100)
+    assert looking.since == [clock.now() - 100 - HOUR]
+    again = Looking()
+    async with watching(store, clock, again) as gaps:
+        gaps.heard(True)
+        await again.until(1)
+    assert again.since == [clock.now() - OVERLAP_SECONDS], "the wrong note is gone"
+
+
+async def test_the_first_start_ever_with_a_clock_that_is_ahead_hides_nothing_later(
+    store: Store, clock: HandClock
+) -> None:
+    ahead = HandClock(clock.now() + DAY)
+    async with watching(store, ahead, Looking()) as gaps:
+        gaps.heard(True)
+        await noted(store, ahead.now())
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+        await noted(store, clock.now())
+    assert looking.since == [clock.now() - HOUR]
     heard = await store.heard()
     assert heard is not None
-    assert heard.until > given_up
-    assert len(looking.since) == TRIES
-    assert len(set(looking.since)) == 1
-    assert "may have been missed" in caplog.text
+    assert heard.since == clock.now()
+
+
+@pytest.mark.parametrize("seconds", [-DAY, -HOUR, HOUR, DAY])
+async def test_a_clock_that_is_put_forward_or_back_under_the_bot_is_a_gap(
+    store: Store, clock: HandClock, seconds: float
+) -> None:
+    """Put forward, the machine may have slept, and heard nothing while it did."""
+    looking = Looking()
+    async with watching(store, clock, looking, 2 * DAY) as gaps:
+        gaps.heard(True)
+        await noted(store, clock.now())
+        await ticks(store, clock, NOTE_SECONDS)
+        known, began = clock.now(), clock.now() - NOTE_SECONDS
+        clock.put(seconds)
+        await ticks(store, clock, LOOK_SECONDS)
+        await looking.until(1)
+        await noted(store, clock.now())
+        await ticks(store, clock, 10 * LOOK_SECONDS)
+    if seconds > 0:
+        assert looking.since == [max(began, known - OVERLAP_SECONDS)]
+    else:
+        assert len(looking.since) == 1
+        assert looking.since[0] < known + seconds
+
+
+async def test_a_clock_that_is_set_by_a_few_seconds_is_no_gap(
+    store: Store, clock: HandClock
+) -> None:
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await noted(store, clock.now())
+        for seconds in (-20, 15, -3):
+            clock.put(seconds)
+            await ticks(store, clock, NOTE_SECONDS)
+        await noted(store, clock.now())
+    assert looking.since == []
+
+
+async def test_a_machine_that_sleeps_before_the_bot_ends_leaves_a_gap(
+    store: Store, clock: HandClock
+) -> None:
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await noted(store, clock.now())
+        known = clock.now()
+        clock.put(HOUR)
+    assert await store.heard() == Heard(since=known, until=known)
+
+
+async def test_a_gap_that_is_longer_than_it_is_looked_back_is_told(
+    store: Store, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.note_heard(clock.now() - DAY)
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+    assert looking.since == [clock.now() - HOUR]
+    assert "nothing was heard for 86400 s, and CATCH_UP_SECONDS is 3600" in caplog.text
+
+
+async def test_what_could_not_be_read_of_a_thread_is_a_gap_though_all_else_was_heard(
+    store: Store, clock: HandClock
+) -> None:
+    await store.note_heard(clock.now() - HOUR / 2)
+    looking = Looking()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+        await noted(store, clock.now())
+        looking.failing = 1
+        gaps.unread(clock.now() - HOUR / 4)
+        await looking.until(2)
+        assert gaps.open
+        gaps.unread(clock.now() - HOUR / 5)
+        await ticks(store, clock, TRY_AGAIN_SECONDS)
+        await looking.until(3)
+        await noted(store, clock.now())
+    since = clock.now() - TRY_AGAIN_SECONDS - HOUR / 4
+    assert looking.since[1:] == [since, since]
+
+
+async def test_a_database_that_cannot_tell_for_a_while_until_when_all_was_heard_is_asked_again(
+    store: Store, clock: HandClock, tmp_path: Path
+) -> None:
+    until = clock.now() - 1_000
+    await store.note_heard(until)
+    looking = Looking()
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        database.execute("ALTER TABLE hearing RENAME TO away")
+        async with watching(store, clock, looking) as gaps:
+            gaps.heard(True)
+            await sleeps(clock, 6 * MOST_PAUSE_SECONDS)
+            assert looking.since == []
+            database.execute("ALTER TABLE away RENAME TO hearing")
+            await sleeps(clock, MOST_PAUSE_SECONDS)
+            await looking.until(1)
+    assert looking.since == [until]
+
+
+# ------------------------------------------------------------------------------------------------
 
 
 async def test_a_place_that_slack_does_not_give_yet_is_looked_for_again(
@@ -208,7 +398,7 @@ async def test_a_place_that_slack_does_not_give_yet_is_looked_for_again(
         for times in (1, 2):
             await looking.until(times)
             assert await store.heard() == Heard(since=until, until=until)
-            await ticks(store, clock, 10)
+            await ticks(store, clock, TRY_AGAIN_SECONDS * times)
         await looking.until(3)
         await ticks(store, clock, NOTE_SECONDS)
     await noted(store, clock.now())
@@ -229,6 +419,28 @@ async def test_a_gap_that_begins_while_another_is_filled_is_looked_for_as_well(
         await clock.advance(100)
         gaps.heard(True)
         looking.released.set()
+        await looking.until(2)
+        await noted(store, clock.now())
+    assert looking.since == [until, until]
+
+
+async def test_what_is_said_without_a_line_while_a_gap_is_read_is_looked_for_as_well(
+    store: Store, clock: HandClock
+) -> None:
+    """To have read what was missed before is not to have heard what is said just then."""
+    until = clock.now()
+    await store.note_heard(until)
+    looking = Looking()
+    looking.released.clear()
+    async with watching(store, clock, looking) as gaps:
+        gaps.heard(True)
+        await looking.until(1)
+        gaps.heard(False)
+        await clock.advance(1_000)
+        looking.released.set()
+        await ticks(store, clock, 1_000)
+        assert await store.heard() == Heard(since=until, until=until)
+        gaps.heard(True)
         await looking.until(2)
         await noted(store, clock.now())
     assert looking.since == [until, until]

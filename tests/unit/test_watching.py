@@ -134,6 +134,7 @@ async def test_a_gauge_that_cannot_be_read_is_unknown_and_no_old_number() -> Non
             paused=lambda: False,
             memory=memory,
             hearing=lambda: True,
+            catching_up=lambda: False,
         ),
     )
     await gauges.look()

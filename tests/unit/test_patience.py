@@ -1,0 +1,75 @@
+"""What is in passing trouble at the start is tried again at a pace that is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import pytest
+
+from bot.errors import DataFolderInUse, SlackError, StoreError
+from bot.patience import MOST_ASKED_SECONDS, MOST_PAUSE_SECONDS, patiently
+from bot.slack.calls import TOO_MANY, CallError
+from tests.fakes import HandClock
+
+
+class Trying:
+    """Takes down when it was tried; fails with each of these errors, and then no more."""
+
+    def __init__(self, clock: HandClock, *errors: Exception) -> None:
+        self._clock = clock
+        self._errors = iter(errors)
+        self.at: list[float] = []
+
+    async def __call__(self) -> str:
+        self.at.append(self._clock.monotonic())
+        for error in self._errors:
+            raise error
+        return "up"
+
+    @property
+    def pauses(self) -> list[float]:
+        return [later - earlier for earlier, later in itertools.pairwise(self.at)]
+
+
+async def lived(clock: HandClock, trying: Trying) -> str:
+    """What comes of it, however long it takes on the clock."""
+    task = asyncio.create_task(patiently(clock, "Slack", trying))
+    while not task.done():
+        await clock.advance(1.0)
+    return task.result()
+
+
+async def test_it_is_tried_ever_more_slowly_but_no_more_slowly_than_every_half_minute() -> None:
+    clock = HandClock()
+    trying = Trying(clock, *[CallError("unreachable")] * 9)
+    assert await lived(clock, trying) == "up"
+    assert trying.pauses == [1, 2, 4, 8, 16, *[MOST_PAUSE_SECONDS] * 4]
+
+
+async def test_who_wants_to_be_left_alone_is_but_not_for_longer_than_five_minutes() -> None:
+    clock = HandClock()
+    trying = Trying(
+        clock, CallError(TOO_MANY, retry_after=60.0), CallError(TOO_MANY, retry_after=86_400.0)
+    )
+    assert await lived(clock, trying) == "up"
+    assert trying.pauses == [60, MOST_ASKED_SECONDS]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CallError("invalid_auth"),
+        SlackError("not_a_bot_token"),
+        DataFolderInUse("in use"),
+        StoreError("damaged"),
+        KeyError("a fault of the bot's own"),
+    ],
+)
+async def test_what_does_not_pass_is_not_tried_again(error: Exception) -> None:
+    clock = HandClock()
+    trying = Trying(clock, CallError("unreachable"), error)
+    with pytest.raises(type(error)) as caught:
+        await lived(clock, trying)
+    assert caught.value is error
+    assert len(trying.at) == 2
