@@ -10,13 +10,14 @@ Standard library only, like `steps`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-from steps import Fault, run, say
+from steps import Fault, npm_ci, run, say
 
 COPILOT_CLI = "@github/copilot@1.0.102"
 """The package of the runtime that belongs to the pinned SDK; a test holds the two together."""
+WANTED = Path(__file__).resolve().parent / "runtime"
+"""Where it stands with its hash."""
 KEPT = (
     ("prebuilds/{platform}/copilot-runtime", "copilot-runtime"),
     ("prebuilds/{platform}/runtime.node", "runtime.node"),
@@ -42,13 +43,13 @@ def installed(folder: Path) -> bool:
     return all(any(folder.glob(name.format(platform="*"))) for _, name in KEPT)
 
 
-def install(npm: Sequence[str | Path], fetched: Path, folder: Path, fault: str) -> None:
-    """Put the runtime into `folder`. `npm` is the command that installs packages below `fetched`,
-    which is removed afterwards. Raises `Fault`: with `fault` where npm fails."""
+def install(npm: str, fetched: Path, folder: Path, fault: str) -> None:
+    """Put the runtime into `folder`, by way of `fetched`, which is removed afterwards. Raises
+    `Fault`: with `fault` where npm fails."""
     say(f"Installing the Copilot runtime {COPILOT_CLI} …")
     remove(fetched)
     try:
-        run([*npm, "--prefix", fetched, COPILOT_CLI], fault)
+        npm_ci(npm, WANTED, fetched, fault)
         _keep(_unpacked(fetched), fetched / "kept")
         remove(folder)
         (fetched / "kept").replace(folder)
