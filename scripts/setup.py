@@ -251,7 +251,8 @@ def install_bolt_js() -> None:
 
 def install_peers() -> None:
     """Vercel's Chat SDK and the Copilot SDK for JavaScript, in a folder of their own, 50 MB. The
-    runtime that the Copilot SDK would bring along (another 120 MB) is left out: ours is used."""
+    runtime that the Copilot SDK would bring along (another 120 MB) is left out: ours is used, and
+    the lock file knows of no other."""
     wanted = digest(npm_wanted(PEERS_WANTED))
     if STAMPS.holds("peers", wanted) and (PEERS / "node_modules" / "chat").exists():
         return

@@ -15,6 +15,8 @@ from tests.scenarios.test_restart import threadpilot
 from tests.scripted_model import Answer, ScriptedModel
 
 ANSWERS = 10
+WORDS = 150
+"""So many pieces of each that they do not fit into a pipe: all cannot be read at once."""
 SILENCE_SECONDS = 4
 
 
@@ -23,7 +25,8 @@ async def test_answers_that_ended_while_the_bot_was_stopped_are_shown(
 ) -> None:
     """For longer than a model may be silent: it is not given up for that, nor is the runtime."""
     env.update(SILENCE_SECONDS=str(SILENCE_SECONDS), MAX_TURNS_PER_USER=str(ANSWERS))
-    model.when("question", Answer(chunks=["it begins ", "and ends"], hold_after=1))
+    chunks = ["it begins ", *["and goes on "] * WORDS, "and ends"]
+    model.when("question", Answer(chunks=chunks, hold_after=1))
     async with threadpilot("run", env=env) as process:
         threads = [
             await slack.say("alice", GENERAL, f"@threadpilot question {number}")
