@@ -218,7 +218,7 @@ def complete(copy: Path, script: ModuleType) -> None:
     (venv / "bin" / "threadpilot").write_text(f"#!{venv}/bin/python\n", encoding="utf-8")
     runtime = venv / "share" / "threadpilot" / "runtime"
     for _, name in script.native_runtime.KEPT:
-        file = runtime / name.format(platform="some")
+        file = runtime / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     stamps = venv / "share" / "threadpilot" / "stamps"

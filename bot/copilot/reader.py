@@ -5,7 +5,8 @@
 Check and opening are one act: each part of a path is opened by its name in the folder that was
 opened before it, and links are not followed then (`O_NOFOLLOW`). Whoever puts a link in place of a
 file meanwhile has it refused. A program of its own, since a model's pattern may take for ever, and
-a disk, too: this one ends after `SECONDS` by itself. Standard library only.
+a disk, too: this one ends after `SECONDS` by itself. Standard library only. Not on Windows, where
+nothing can be opened like this: there every call fails.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import signal
 import stat
 import sys
@@ -32,9 +32,14 @@ _MOST_MEMORY: Final = 512 * 1024 * 1024
 _MOST_BYTES: Final = 20_000_000
 """Of one file."""
 _PROBE: Final = 8_192
-_WALKING: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+
+if sys.platform != "win32":
+    import resource
+
+    _NO_LINK: Final = os.O_RDONLY | os.O_NOFOLLOW
+    _WALKING: Final = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | _NO_LINK
+    _FOLDER: Final = os.O_DIRECTORY | _NO_LINK
+    _FILE: Final = os.O_NONBLOCK | _NO_LINK
 
 OUTSIDE: Final = "You may only read in the folder that you were given. Go on without this."
 NOT_THERE: Final = "There is no such file or folder, or it cannot be read."
@@ -68,6 +73,8 @@ class Call:
 
 def main() -> None:
     """Answer the one call that comes by standard input."""
+    if sys.platform == "win32":
+        sys.exit(1)
     signal.alarm(SECONDS)
     with suppress(OSError, ValueError):  # where the system knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
