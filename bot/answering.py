@@ -9,7 +9,7 @@ answer would be held against others that had it easier.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +24,7 @@ from bot.comparing import STOPPED, Comparing
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, StoreError
 from bot.feet import foot_of
 from bot.model import Ending, Message, ThreadKey, Turn, TurnState
-from bot.ports import AgentSession, Clock, Reply, Store
+from bot.ports import AgentSession, Clock, Prompts, Reply, Store
 from bot.quoting import Prompt, Quoting
 from bot.records import Remembered, SessionRecord
 from bot.sessions import Sessions
@@ -32,6 +32,8 @@ from bot.sessions import Sessions
 log = logging.getLogger(__name__)
 
 _MOST_AGAINS: Final = 100
+_LOOK_BACK: Final = 20
+"""So many of the turns that a session remembers are looked at in one go, the newest first."""
 _MOST_MOVES: Final = 3
 """So often a turn follows what becomes of its session while it waits for it."""
 
@@ -195,6 +197,8 @@ class Answering:
         if session.blank and record.asked:
             log.warning("the memory of session %s is gone", record.id)
             record = await self._store.lose(record.number) or record
+        elif session.as_found:
+            record = await self._agreed(record, session)
         if again:
             # What is forgotten does not come back: not before it is sure to be asked anew.
             if not await self._begun(asking):
@@ -204,9 +208,6 @@ class Answering:
             record = await self._forgotten(again, record, session)
         if turn.epoch > 1 or asking.again:
             record = await self._forgotten(turn.id, record, session)
-        elif session.as_found and not again:
-            # The bot that asked it last may have died before the prompt was on record.
-            await self._forget_unrecorded(record, session)
         text = await prompt(record)
         with underway.of(session):
             if not await self._begun(asking):
@@ -235,20 +236,54 @@ class Answering:
             forgotten = await self._store.forget(record.number, before.turn)
             log.info("session %s forgets %d turns to answer one anew", record.id, len(forgotten))
             record = await self._store.session(record.number) or record
-        await self._forget_unrecorded(record, session)
+        await self._cut_unrecorded(record, session, (await session.prompts()).unanswered)
         return record
 
-    async def _forget_unrecorded(self, record: SessionRecord, session: AgentSession) -> None:
+    async def _agreed(self, record: SessionRecord, session: AgentSession) -> SessionRecord:
+        """Bring a session's history, and what is on record of it, together again: a bot may have
+        died before a prompt was on record, a runtime before a turn was in the history, which it
+        writes a moment later. Where the answer alone was lost the prompt goes, too: the model would
+        answer it once more. The runtime goes first, then the record."""
+        kept = await session.prompts()
+        unlike = await self._unlike(record, kept)
+        half = [turn.event for turn in unlike if turn.event in kept.all]
+        if half:
+            await session.forget_from(half[0])
+        else:
+            await self._cut_unrecorded(record, session, kept.unanswered)
+        if not unlike:
+            return record
+        lost = await self._store.forget(record.number, unlike[0].turn)
+        log.warning("session %s has lost %d turns with what died", record.id, len(lost))
+        return await self._store.session(record.number) or record
+
+    async def _unlike(self, record: SessionRecord, kept: Prompts) -> Sequence[Remembered]:
+        """What is last on record and not, or not whole, in the history; oldest first."""
+        end = (await self._store.remembered(record.number, 0, 1)).total
+        unlike: list[Remembered] = []
+        while end > 0:
+            start = max(0, end - _LOOK_BACK)
+            page = await self._store.remembered(record.number, start, end - start)
+            for turn in reversed(page.turns):
+                answered = turn.event not in kept.unanswered
+                if turn.event in kept.all and (answered or turn.state is not TurnState.DONE):
+                    return unlike[::-1]
+                unlike.append(turn)
+            end = start
+        return unlike[::-1]
+
+    async def _cut_unrecorded(
+        self, record: SessionRecord, session: AgentSession, unanswered: Sequence[str]
+    ) -> None:
         """Cut what the history has after all that is on record and never answered: a prompt that
         was taken just before a death, and that would be sent twice."""
-        unanswered = list(await session.unanswered())
         if not unanswered:
             return
         last = (await self._store.remembered(record.number, max(0, record.turns - 1), 1)).turns
-        if last and last[-1].event in unanswered:
-            del unanswered[: unanswered.index(last[-1].event) + 1]
-        if unanswered:
-            await session.forget_from(unanswered[0])
+        recorded = bool(last) and last[-1].event in unanswered
+        left = unanswered[unanswered.index(last[-1].event) + 1 :] if recorded else unanswered
+        if left:
+            await session.forget_from(left[0])
             log.info("session %s forgets a prompt that is not on record", record.id)
 
     async def _first_remembered(self, turn: int, record: SessionRecord) -> Remembered | None:

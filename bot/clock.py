@@ -1,13 +1,25 @@
-"""The real time. What waits or measures takes a `Clock` by hand, so that tests can move it."""
+"""The real time. What waits or measures takes a `Clock` by hand, so that tests can move it.
+
+Nobody concludes anything from an absence of our own: while this process was stopped, or too busy to
+look at anything, others may have said much, and it waits to be read.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from bot.ports import Clock
+
+_LOOK_SECONDS: Final = 5.0
+"""So long is each part of a long wait: an absence is noticed by a part that takes too long."""
+_AWAY_SECONDS: Final = 2.0
+"""Who wakes so much too late was away: no loop that can do its work is that late."""
+_READ_SECONDS: Final = 2.0
+"""So much time there is at least, after an absence, to read what has come meanwhile."""
 
 
 class SystemClock:
@@ -23,9 +35,14 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+REAL: Final = SystemClock()
+"""For what is about other processes, which no test can hurry."""
+
+
 @asynccontextmanager
 async def time_limit(clock: Clock, seconds: float) -> AsyncIterator[None]:
-    """`asyncio.timeout` by a clock: raises `TimeoutError` when so much time has passed on it."""
+    """`asyncio.timeout` by a clock: raises `TimeoutError` when so much time has passed on it, in
+    which this process was not away."""
     async with asyncio.timeout(None) as limit:
         passing = asyncio.create_task(_expire(limit, clock, seconds))
         try:
@@ -34,6 +51,27 @@ async def time_limit(clock: Clock, seconds: float) -> AsyncIterator[None]:
             passing.cancel()
 
 
+async def wait_awake(
+    clock: Clock, seconds: float, *, since: Callable[[], float] | None = None
+) -> None:
+    """Wait until so much time has passed in which this process was not away: after an absence what
+    came meanwhile can be read first. With `since`, a moment on the clock that may move, so much
+    time since then."""
+    begun = clock.monotonic() if since is None else since()
+    while (left := begun + seconds - clock.monotonic()) > 0:
+        part, asleep = min(left, _LOOK_SECONDS), clock.monotonic()
+        await clock.sleep(part)
+        now = clock.monotonic()
+        heard = begun if since is None else since()
+        late = now - asleep - part
+        if late < _AWAY_SECONDS:
+            begun = max(begun, heard)
+            continue
+        if heard <= asleep + part:  # before the absence
+            begun = max(begun, heard)
+        begun = max(begun + late, heard, now + min(_READ_SECONDS, seconds) - seconds)
+
+
 async def _expire(limit: asyncio.Timeout, clock: Clock, seconds: float) -> None:
-    await clock.sleep(seconds)
+    await wait_awake(clock, seconds)
     limit.reschedule(asyncio.get_running_loop().time())

@@ -19,7 +19,7 @@ from bot.model import storable
 from bot.records import EFFORTS
 
 TOOLS: Final = ("view", "grep", "glob")
-"""The runtime's tools that read and do nothing else."""
+"""The tools that there are: they read and do nothing else (`bot.copilot.reading`)."""
 MOST_ROLES: Final = 25
 MOST_CHARS: Final = 8_000
 """Of a role's instructions: they come along with every question."""

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from bot.clock import REAL, time_limit
 from bot.errors import AgentError, AgentFault
 from bot.ports import Agent, AgentSession, Setup
 
@@ -162,7 +163,7 @@ class Sessions:
     async def _out_of_use(self, session_ids: frozenset[str]) -> frozenset[str]:
         """Those of these sessions that nobody has, taken out of use."""
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with time_limit(REAL, self._wait_seconds):
                 while self._renewing:
                     await self._change.wait()
         except TimeoutError as error:
@@ -176,7 +177,7 @@ class Sessions:
     async def _take(self, session_id: str, setup: Setup) -> AgentSession:
         """The session, held and set up."""
         try:
-            async with asyncio.timeout(self._wait_seconds):
+            async with time_limit(REAL, self._wait_seconds):
                 taken = await self._live_or_place(session_id, setup)
         except TimeoutError as error:
             raise AgentError(

@@ -1,8 +1,8 @@
-"""The Copilot runtime, as `make setup` installs it: three files out of npm's package.
+"""The Copilot runtime, as `make setup` installs it: two files out of npm's package.
 
 npm has the runtime inside the command line tool `copilot`, a single file of 189 MB that unpacks
-235 MB more. What the bot runs of it is the program `copilot-runtime` with its library, and what its
-search tools start; with nothing else of the package all works that the bot relies on (measured).
+235 MB more. What the bot runs of it is the program `copilot-runtime` with its library; with nothing
+else of the package all works that the bot relies on (measured).
 
 Standard library only, like `steps`.
 """
@@ -10,21 +10,20 @@ Standard library only, like `steps`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-from steps import Fault, run, say
+from steps import Fault, npm_ci, run, say
 
 COPILOT_CLI = "@github/copilot@1.0.102"
 """The package of the runtime that belongs to the pinned SDK; a test holds the two together."""
+WANTED = Path(__file__).resolve().parent / "runtime"
+"""Where it stands with its hash."""
 KEPT = (
     ("prebuilds/{platform}/copilot-runtime", "copilot-runtime"),
     ("prebuilds/{platform}/runtime.node", "runtime.node"),
-    ("ripgrep/bin/{platform}/rg", "ripgrep/bin/{platform}/rg"),
     ("LICENSE.md", "LICENSE.md"),
 )
-"""What is kept of the unpacked tool, and where: the program looks for its library beside itself,
-and for the search tool in that very folder."""
+"""What is kept of the unpacked tool, and where: the program looks for its library beside itself."""
 
 NO_PROGRAM = (
     "The Copilot runtime is installed, but has no program for this machine. "
@@ -39,16 +38,16 @@ UNPACK_SECONDS = 120.0
 
 def installed(folder: Path) -> bool:
     """Whether everything that is kept is in the folder."""
-    return all(any(folder.glob(name.format(platform="*"))) for _, name in KEPT)
+    return all((folder / name).is_file() for _, name in KEPT)
 
 
-def install(npm: Sequence[str | Path], fetched: Path, folder: Path, fault: str) -> None:
-    """Put the runtime into `folder`. `npm` is the command that installs packages below `fetched`,
-    which is removed afterwards. Raises `Fault`: with `fault` where npm fails."""
+def install(npm: str, fetched: Path, folder: Path, fault: str) -> None:
+    """Put the runtime into `folder`, by way of `fetched`, which is removed afterwards. Raises
+    `Fault`: with `fault` where npm fails."""
     say(f"Installing the Copilot runtime {COPILOT_CLI} …")
     remove(fetched)
     try:
-        run([*npm, "--prefix", fetched, COPILOT_CLI], fault)
+        npm_ci(npm, WANTED, fetched, fault)
         _keep(_unpacked(fetched), fetched / "kept")
         remove(folder)
         (fetched / "kept").replace(folder)
@@ -84,9 +83,9 @@ def _unpacked(fetched: Path) -> Path:
 
 def _keep(unpacked: Path, kept: Path) -> None:
     platform = next((unpacked / "prebuilds").iterdir()).name
+    kept.mkdir()
     for path, name in KEPT:
-        source, target = (base.format(platform=platform) for base in (path, name))
-        if not (unpacked / source).is_file():
+        source = unpacked / path.format(platform=platform)
+        if not source.is_file():
             raise Fault(NO_PROGRAM)
-        (kept / target).parent.mkdir(parents=True, exist_ok=True)
-        (unpacked / source).replace(kept / target)
+        source.replace(kept / name)

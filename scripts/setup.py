@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import native_runtime
-from steps import Fault, Stamps, alone, ask, digest, run, say
+from steps import Fault, Stamps, alone, ask, digest, npm_ci, npm_wanted, run, say
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -30,12 +30,12 @@ RUNTIME = SHARE / "runtime"
 CONFORMANCE = VENV / "conformance"
 PEERS = SHARE / "peers"
 """The Chat SDK bot's packages; `bench.peers.programs` looks for them there."""
-PEERS_WANTED = ROOT / "bench" / "peers" / "chat_sdk" / "package.json"
+PEERS_WANTED = ROOT / "bench" / "peers" / "chat_sdk"
 STAMPS = Stamps(SHARE / "stamps")
 
 OLDEST_PYTHON = (3, 11)
-BOLT_JS = "@slack/bolt@5.1.0"
-"""Slack's own framework for JavaScript, which the sandbox has to satisfy."""
+BOLT_JS_WANTED = ROOT / "tests" / "conformance" / "echo-app"
+"""An app on Slack's own framework for JavaScript, which the sandbox has to satisfy."""
 
 AGAIN = "Then run `make setup` again: it goes on where it stopped."
 PYTHON_TOO_OLD = (
@@ -189,7 +189,7 @@ def project_tables() -> str:
 
 def install_runtime() -> None:
     """The Copilot runtime, where the bot does not find one that the SDK has downloaded."""
-    wanted = digest(native_runtime.COPILOT_CLI, native_runtime.KEPT, VENV)
+    wanted = digest(npm_wanted(native_runtime.WANTED), native_runtime.KEPT, VENV)
     if STAMPS.holds("runtime", wanted) and native_runtime.installed(RUNTIME):
         return
     npm = shutil.which("npm")
@@ -198,9 +198,8 @@ def install_runtime() -> None:
             return
         raise Fault(NO_NPM)
     with STAMPS.completing("runtime", wanted):
-        command = [npm, "install", *quiet_npm(), "--no-save"]
         fault = NOT_INSTALLED.format(what="The Copilot runtime") + AGAIN
-        native_runtime.install(command, SHARE / "runtime-fetched", RUNTIME, fault)
+        native_runtime.install(npm, SHARE / "runtime-fetched", RUNTIME, fault)
         # What earlier versions of this set-up left: the whole package, and all that it unpacks.
         for old in (VENV / "lib" / "node_modules" / "@github", SHARE / "runtime-cache"):
             native_runtime.remove(old)
@@ -238,43 +237,32 @@ def install_from_debian(packages: Sequence[str], otherwise: str) -> None:
 
 def install_bolt_js() -> None:
     """Slack's Bolt for JavaScript, in a folder of its own."""
-    wanted = digest(BOLT_JS)
+    wanted = digest(npm_wanted(BOLT_JS_WANTED))
     if STAMPS.holds("bolt-js", wanted) and (CONFORMANCE / "node_modules" / "@slack").exists():
         return
     npm = shutil.which("npm")
     if npm is None:
         raise Fault(NO_NPM_FOR_TESTS)
     with STAMPS.completing("bolt-js", wanted):
-        say(f"Installing {BOLT_JS} …")
-        CONFORMANCE.mkdir(exist_ok=True)
-        run(
-            [npm, "install", *quiet_npm(), "--no-save", "--prefix", CONFORMANCE, BOLT_JS],
-            NOT_INSTALLED.format(what="Bolt for JavaScript") + "Then run `make setup-tests` again.",
-        )
+        say("Installing Bolt for JavaScript …")
+        fault = NOT_INSTALLED.format(what="Bolt for JavaScript")
+        npm_ci(npm, BOLT_JS_WANTED, CONFORMANCE, fault + "Then run `make setup-tests` again.")
 
 
 def install_peers() -> None:
     """Vercel's Chat SDK and the Copilot SDK for JavaScript, in a folder of their own, 50 MB. The
-    runtime that the Copilot SDK would bring along (another 120 MB) is left out: ours is used."""
-    asked = PEERS_WANTED.read_text(encoding="utf-8")
-    if STAMPS.holds("peers", digest(asked)) and (PEERS / "node_modules" / "chat").exists():
+    runtime that the Copilot SDK would bring along (another 120 MB) is left out: ours is used, and
+    the lock file knows of no other."""
+    wanted = digest(npm_wanted(PEERS_WANTED))
+    if STAMPS.holds("peers", wanted) and (PEERS / "node_modules" / "chat").exists():
         return
     npm = shutil.which("npm")
     if npm is None:
         raise Fault(NO_NPM_FOR_BENCH)
-    with STAMPS.completing("peers", digest(asked)):
+    with STAMPS.completing("peers", wanted):
         say("Installing the Chat SDK …")
-        PEERS.mkdir(parents=True, exist_ok=True)
-        (PEERS / "package.json").write_text(asked, encoding="utf-8")
-        run(
-            [npm, "install", *quiet_npm(), "--omit=optional", "--prefix", PEERS],
-            NOT_INSTALLED.format(what="The Chat SDK") + "Then run `make setup-bench` again.",
-        )
-
-
-def quiet_npm() -> list[str]:
-    """Nothing but the installing: no audit by network, no lock file, errors only."""
-    return ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+        fault = NOT_INSTALLED.format(what="The Chat SDK") + "Then run `make setup-bench` again."
+        npm_ci(npm, PEERS_WANTED, PEERS, fault, "--omit=optional")
 
 
 if __name__ == "__main__":

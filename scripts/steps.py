@@ -18,6 +18,8 @@ from pathlib import Path
 INSTALL_SECONDS = 900.0
 """How long one installing command may take; a slow network needs minutes, none needs this."""
 
+NPM_FILES = ("package.json", "package-lock.json")
+
 WAIT_FOR_OTHER_SECONDS = 900.0
 """How long to wait for another set-up that is at work in the same folder."""
 
@@ -71,6 +73,22 @@ def ask(command: Sequence[str | Path], within: float = 60.0) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def npm_ci(npm: str, wanted: Path, into: Path, fault: str, *more: str) -> None:
+    """Install the npm packages of the folder `wanted` into another one: each the very file whose
+    hash stands in its `package-lock.json`, wherever it comes from. Nothing of them is run. Raises
+    `Fault` with `fault`, also where a file is another one."""
+    into.mkdir(parents=True, exist_ok=True)
+    for name in NPM_FILES:
+        (into / name).write_bytes((wanted / name).read_bytes())
+    quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+    run([npm, "ci", "--ignore-scripts", *quiet, *more, "--prefix", into], fault)
+
+
+def npm_wanted(wanted: Path) -> str:
+    """What `npm_ci` installs, for a stamp."""
+    return "\n".join((wanted / name).read_text(encoding="utf-8") for name in NPM_FILES)
 
 
 def digest(*parts: object) -> str:

@@ -51,6 +51,17 @@ class HandClock:
         """Put the time of day forward, or back; what is measured goes on as it did."""
         self._now += seconds
 
+    async def away(self, seconds: float) -> None:
+        """Move the clock as if the process had been stopped: whoever should have woken meanwhile
+        wakes at the end."""
+        await _settle()
+        self._elapsed += seconds
+        while self._sleepers and self._sleepers[0][0] <= self._elapsed:
+            woken = heapq.heappop(self._sleepers)[2]
+            if not woken.done():
+                woken.set_result(None)
+        await _settle()
+
     @property
     def sleeping(self) -> int:
         """How many sleeps are under way."""
@@ -106,3 +117,10 @@ class ForwardClock:
         self._ahead += seconds
         self._moved.set()
         self._moved = asyncio.Event()
+
+    async def pass_by(self, seconds: int) -> None:
+        """Put it forward a second at a time, so that nobody finds to have slept too long."""
+        for _ in range(seconds):
+            self.forward(1.0)
+            for _ in range(5):
+                await asyncio.sleep(0)

@@ -5,12 +5,19 @@ The real `scripts/setup.py` runs in a copy of its own; nothing is fetched from a
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import http.server
 import importlib.util
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
+import urllib.parse
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +92,121 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         sys.modules.pop(name, None)
 
 
+@pytest.fixture
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """An npm registry on this machine."""
+    server = Registry(tmp_path_factory.mktemp("registry"))
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
+
+
+class Registry(http.server.ThreadingHTTPServer):
+    """Has one package, which is not the one that it says, and would like to run a script."""
+
+    NAME = "@github/copilot"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.url = f"http://127.0.0.1:{self.server_port}/"
+        self.ran = folder / "ran"
+        about = {
+            "name": self.NAME,
+            "version": CLI_VERSION,
+            "scripts": {"install": f"touch {self.ran}"},
+        }
+        content = json.dumps(about).encode()
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w:gz") as archive:
+            file = tarfile.TarInfo("package/package.json")
+            file.size = len(content)
+            archive.addfile(file, io.BytesIO(content))
+        self.file = made.getvalue()
+        digest = base64.b64encode(hashlib.sha512(self.file).digest()).decode()
+        self.integrity = f"sha512-{digest}"
+        dist = {"tarball": f"{self.url}it.tgz", "integrity": self.integrity}
+        self.about = json.dumps(
+            {
+                "name": self.NAME,
+                "dist-tags": {"latest": CLI_VERSION},
+                "versions": {CLI_VERSION: {**about, "hasInstallScript": True, "dist": dist}},
+            }
+        ).encode()
+
+
+class _Answering(http.server.BaseHTTPRequestHandler):
+    server: Registry
+
+    def do_GET(self) -> None:
+        path = urllib.parse.unquote(self.path).lstrip("/")
+        known = {"it.tgz": self.server.file, self.server.NAME: self.server.about}
+        self.send_response(200 if path in known else 404)
+        self.end_headers()
+        self.wfile.write(known.get(path, b"{}"))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def install_from(
+    copy: Path, script: ModuleType, registry: Registry, integrity: str | None = None
+) -> str:
+    """Have nothing but the registry's package installed; what went wrong. Another `integrity` than
+    the one that is pinned may be wanted."""
+    lock = copy / "scripts" / "runtime" / "package-lock.json"
+    pins = json.loads(lock.read_text(encoding="utf-8"))
+    (name,) = [path for path in pins["packages"] if path.endswith("/copilot")]
+    pinned = pins["packages"][name]["integrity"]
+    alone = {"version": CLI_VERSION, "integrity": integrity or pinned, "hasInstallScript": True}
+    pins["packages"] = {"": pins["packages"][""], name: alone}
+    complete(copy, script)
+    lock.write_text(json.dumps(pins), encoding="utf-8")
+    done = set_up(
+        copy,
+        npm_config_registry=registry.url,
+        npm_config_cache=str(copy / "cache"),
+        HTTP_PROXY="",
+        HTTPS_PROXY="",
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_an_npm_package_that_is_not_the_one_that_was_pinned_is_not_installed(
+    copy: Path, script: ModuleType, registry: Registry
+) -> None:
+    said = install_from(copy, script, registry)
+    assert "EINTEGRITY" in said
+    assert "The Copilot runtime could not be installed" in said
+
+
+def test_no_script_of_an_npm_package_is_run(
+    copy: Path, script: ModuleType, registry: Registry
+) -> None:
+    """Also of one that is the pinned one; here it holds no runtime."""
+    said = install_from(copy, script, registry, registry.integrity)
+    assert script.native_runtime.NO_PROGRAM in said
+    assert not registry.ran.exists()
+
+
+@pytest.mark.parametrize(
+    "folder", ["scripts/runtime", "bench/peers/chat_sdk", "tests/conformance/echo-app"]
+)
+def test_every_npm_package_is_pinned_by_its_hash_and_to_no_place(folder: str) -> None:
+    text = (ROOT / folder / "package-lock.json").read_text(encoding="utf-8")
+    wanted = json.loads((ROOT / folder / "package.json").read_text(encoding="utf-8"))
+    packages = json.loads(text)["packages"]
+    assert packages.pop("")["dependencies"] == wanted["dependencies"]
+    assert packages
+    assert all(each["integrity"].startswith("sha512-") for each in packages.values())
+    assert "://" not in text
+
+
 def complete(copy: Path, script: ModuleType) -> None:
     """Leave what a complete set-up leaves, as far as the set-up looks."""
     venv = make_venv(copy, "--without-pip")
@@ -96,7 +218,7 @@ def complete(copy: Path, script: ModuleType) -> None:
     (venv / "bin" / "threadpilot").write_text(f"#!{venv}/bin/python\n", encoding="utf-8")
     runtime = venv / "share" / "threadpilot" / "runtime"
     for _, name in script.native_runtime.KEPT:
-        file = runtime / name.format(platform="some")
+        file = runtime / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     stamps = venv / "share" / "threadpilot" / "stamps"
@@ -105,8 +227,9 @@ def complete(copy: Path, script: ModuleType) -> None:
     (stamps / "packages").write_text(
         script.digest(pins, script.project_tables(), venv), encoding="ascii"
     )
-    runtime_wanted = script.native_runtime.COPILOT_CLI, script.native_runtime.KEPT
-    (stamps / "runtime").write_text(script.digest(*runtime_wanted, venv), encoding="ascii")
+    packages = script.npm_wanted(script.native_runtime.WANTED)
+    runtime_wanted = script.digest(packages, script.native_runtime.KEPT, venv)
+    (stamps / "runtime").write_text(runtime_wanted, encoding="ascii")
 
 
 def test_a_second_run_does_nothing_and_needs_no_network(copy: Path, script: ModuleType) -> None:
@@ -275,6 +398,8 @@ def test_the_python_that_runs_these_tests_is_new_enough(script: ModuleType) -> N
 
 def test_the_runtime_is_the_one_that_the_sdk_was_made_for(script: ModuleType) -> None:
     assert script.native_runtime.COPILOT_CLI.removeprefix("@github/copilot@") == CLI_VERSION
+    asked = json.loads((script.native_runtime.WANTED / "package.json").read_text(encoding="utf-8"))
+    assert asked["dependencies"] == {"@github/copilot": CLI_VERSION}
 
 
 def test_make_lists_every_target_with_what_it_does() -> None:

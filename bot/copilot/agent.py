@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from copilot.rpc import SessionsBulkDeleteRequest, SessionsForkRequest
 
+from bot.clock import REAL, time_limit
 from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
 from bot.copilot.opening import open_session
 from bot.copilot.options import RuntimeOptions
@@ -84,7 +85,7 @@ class CopilotAgent:
         if not _SESSION_ID.fullmatch(session_id):
             raise AgentError(AgentFault.RUNTIME, f"{session_id!r} is no session id")
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
+            async with time_limit(REAL, OPEN_SECONDS):
                 live = await self._opened(session_id, setup)
         except TimeoutError as error:
             raise AgentError(
@@ -158,7 +159,7 @@ class CopilotAgent:
         if self._models and clock.monotonic() < self._models_until:
             return self._models
         try:
-            async with asyncio.timeout(MODELS_SECONDS):
+            async with time_limit(REAL, MODELS_SECONDS):
                 listed = await self._list_models()
         except TimeoutError as error:
             raise AgentError(

@@ -11,6 +11,7 @@ from collections import deque
 
 from copilot.session_events import SessionEvent
 
+from bot.clock import wait_awake
 from bot.copilot.events import Idle, Reading
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
@@ -151,10 +152,6 @@ class Answering:
         self._news.set()
 
     async def _watch_silence(self) -> None:
-        while True:
-            quiet = self._clock.monotonic() - self._heard_at
-            if quiet >= self._silence_seconds:
-                break
-            await self._clock.sleep(self._silence_seconds - quiet)
+        await wait_awake(self._clock, self._silence_seconds, since=lambda: self._heard_at)
         detail = f"no sign of life for {self._silence_seconds:g} s"
         self.fail(AgentError(AgentFault.SILENT, detail))

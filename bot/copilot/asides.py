@@ -12,6 +12,7 @@ import re
 from copilot import CopilotSession
 from copilot.rpc import UIEphemeralQueryRequest, UIEphemeralQueryResult
 
+from bot.clock import wait_awake
 from bot.copilot.models import fault_of_status
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
@@ -37,7 +38,7 @@ async def ask_aside(
         runtime.call("side question", session.rpc.ui.ephemeral_query(request), _BEYOND_REASON)
     )
     death = asyncio.create_task(gone.wait())
-    silence = asyncio.create_task(options.clock.sleep(options.silence_seconds))
+    silence = asyncio.create_task(wait_awake(options.clock, options.silence_seconds))
     try:
         await asyncio.wait({asking, death, silence}, return_when=asyncio.FIRST_COMPLETED)
         if not asking.done():

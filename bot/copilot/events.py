@@ -37,6 +37,7 @@ from bot.model import (
     TextTakenBack,
     TokensUsed,
 )
+from bot.ports import Prompts
 
 _TOO_LONG_CODES = frozenset(
     {"context_length_exceeded", "string_above_max_length", "request_too_large"}
@@ -63,17 +64,18 @@ class Idle:
     """Whether it was made to."""
 
 
-def open_prompts(history: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
-    """The ids of the prompts at the end of a session's history that no answer follows."""
+def prompts_of(history: Sequence[Mapping[str, object]]) -> Prompts:
+    """The prompts in a session's history, as the runtime tells it."""
     found: list[str] = []
-    for event in reversed(history):
+    answered = 0
+    for event in history:
         if event.get("agentId") is not None:
             continue
         if event["type"] == SessionEventType.ASSISTANT_MESSAGE.value:
-            break
-        if event["type"] == SessionEventType.USER_MESSAGE.value:
+            answered = len(found)
+        elif event["type"] == SessionEventType.USER_MESSAGE.value:
             found.append(str(UUID(str(event["id"]))))
-    return tuple(reversed(found))
+    return Prompts(all=found, unanswered=found[answered:])
 
 
 class Reading:

@@ -1,8 +1,8 @@
 """Where the Copilot runtime lies, and the folders and the environment that it gets.
 
-The runtime is the program `copilot-runtime` of `@github/copilot` 1.0.102, its library
-`runtime.node` beside it, and ripgrep for its search tools. It needs no Node and nothing else of the
-package (measured). `make setup` puts these files into the virtual environment.
+The runtime is the program `copilot-runtime` of `@github/copilot` 1.0.102 and its library
+`runtime.node` beside it. It needs no Node and nothing else of the package (measured). `make setup`
+puts these files into the virtual environment.
 """
 
 from __future__ import annotations

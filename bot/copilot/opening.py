@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import TypedDict
 
-from copilot import CopilotSession, ProviderConfig
-from copilot.session import SystemMessageReplaceConfig
+from copilot import (
+    CopilotSession,
+    PermissionRequest,
+    PermissionRequestResult,
+    ProviderConfig,
+    Tool,
+)
+from copilot.session import PermissionInvocation, SystemMessageReplaceConfig
 
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.permissions import Asked, reading_in, refuse_all, tools_of
+from bot.copilot.permissions import refuse_all, tools_of
+from bot.copilot.reading import reading_tools
 from bot.copilot.runtime import Runtime
 from bot.copilot.session import DETACH_SECONDS, LiveSession
 from bot.copilot.sign_in import make_sure_of_sign_in
@@ -29,6 +36,10 @@ _AGAIN_AFTER = (0.1, 0.3, 1.0, 2.0)
 is none."""
 
 
+Asked = Callable[[PermissionRequest, PermissionInvocation], Awaitable[PermissionRequestResult]]
+"""Answers a request for permission."""
+
+
 class _Given(TypedDict, total=False):
     """What a session is opened with, resumed or created."""
 
@@ -36,7 +47,7 @@ class _Given(TypedDict, total=False):
     provider: ProviderConfig
     streaming: bool
     available_tools: list[str]
-    working_directory: str
+    tools: list[Tool]
     system_message: SystemMessageReplaceConfig
     on_permission_request: Asked
 
@@ -115,12 +126,13 @@ def _given(options: RuntimeOptions, setup: Setup, model: str) -> _Given:
     general = options.reading_instructions if tools else options.instructions
     given = _Given(
         streaming=True,
-        available_tools=list(tools),
+        # By their source: no tool of the runtime's that has the same name is let in.
+        available_tools=[f"custom:{tool}" for tool in tools],
         system_message={"mode": "replace", "content": _joined(general, setup.instructions)},
-        on_permission_request=reading_in(Path(setup.folder)) if tools else refuse_all,
+        on_permission_request=refuse_all,
     )
     if tools:
-        given["working_directory"] = setup.folder
+        given["tools"] = reading_tools(tools, setup.folder, options.redact)
     if model:
         given["model"] = model
     if options.base_url:

@@ -1,36 +1,28 @@
-"""Which tools a session has, and what they may read: mostly none, and nothing.
+"""Which tools a session has: mostly none, and never one of the runtime's own.
 
-A role of the operator's may have tools that read, within one folder. The runtime asks before every
-call of them, with the whole path, links not followed (measured, CLI 1.0.102, on every form of path
-that the model can give): what is asked for is looked at here, links followed. Neither a recursive
-search nor a pattern leaves the folder that was asked for.
+A role of the operator's may have tools that read, within one folder: those of `bot.copilot.reading`
+in place of the runtime's, which are not to be had. Whatever the runtime asks permission for is
+refused.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from copilot import PermissionRequest, PermissionRequestResult
-from copilot.rpc import PermissionDecisionApproveOnce, PermissionDecisionReject
+from copilot.rpc import PermissionDecisionReject
 from copilot.session import PermissionInvocation
-from copilot.session_events import PermissionRequestRead
 
 from bot.ports import Setup
 
 log = logging.getLogger(__name__)
 
 READING_TOOLS = ("view", "grep", "glob")
-"""All tools that are ever let through."""
+"""All tools that there ever are."""
 
-REFUSED = "Tools are switched off in this conversation. Answer without them."
+REFUSED = "You have no such permission in this conversation. Go on without it."
 """What the model is told; people do not see it."""
-OUTSIDE = "You may only read in the folder that you were given. Go on without this."
-
-Asked = Callable[[PermissionRequest, PermissionInvocation], Awaitable[PermissionRequestResult]]
-"""Answers a request for permission."""
 
 
 def tools_of(setup: Setup) -> tuple[str, ...]:
@@ -50,41 +42,10 @@ def tools_of(setup: Setup) -> tuple[str, ...]:
 async def refuse_all(
     request: PermissionRequest, invocation: PermissionInvocation
 ) -> PermissionRequestResult:
-    """The permission handler of sessions without tools: the second lock behind
-    `available_tools=[]`."""
-    _log_refusal(request, invocation)
-    return PermissionDecisionReject(feedback=REFUSED)
-
-
-def reading_in(folder: Path) -> Asked:
-    """The permission handler of sessions that may read in a folder, and do nothing else."""
-
-    async def decide(
-        request: PermissionRequest, invocation: PermissionInvocation
-    ) -> PermissionRequestResult:
-        inside = isinstance(request, PermissionRequestRead) and await asyncio.to_thread(
-            _lies_in, request.path, folder
-        )
-        if inside:
-            return PermissionDecisionApproveOnce()
-        _log_refusal(request, invocation)
-        return PermissionDecisionReject(feedback=OUTSIDE)
-
-    return decide
-
-
-def _lies_in(path: str, folder: Path) -> bool:
-    """Whether what a path leads to in the end lies in the folder. What cannot be told does not."""
-    asked = Path(path)
-    try:
-        return asked.is_absolute() and asked.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # a loop of links; no path at all
-        return False
-
-
-def _log_refusal(request: PermissionRequest, invocation: PermissionInvocation) -> None:
+    """The permission handler of all sessions: the second lock behind `available_tools`."""
     log.warning(
         "session %s asked for permission (%s) and was refused",
         invocation["session_id"],
         type(request).__name__,
     )
+    return PermissionDecisionReject(feedback=REFUSED)

@@ -18,6 +18,7 @@ from typing import TypeVar
 import psutil
 from copilot import CopilotClient, CopilotSession, RuntimeConnection, TelemetryConfig
 
+from bot.clock import REAL, time_limit
 from bot.copilot.install import Folders, environment, find_runtime, make_folders
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.sdk import (
@@ -105,7 +106,7 @@ class Runtime:
         client = _client(options, folders, model, _command(folders, str(binary)))
         began = time.monotonic()
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with time_limit(REAL, START_SECONDS):
                 await client.start()
             hear_less(client)
         except BaseException as error:
@@ -136,7 +137,7 @@ class Runtime:
         """The answer of one SDK call. Raises `AgentError` for every trouble: UNSUPPORTED when the
         runtime has no such function, else RUNTIME, and then at once when the process goes."""
         try:
-            async with asyncio.timeout(seconds):
+            async with time_limit(REAL, seconds):
                 return await self._unless_gone(rpc)
         except TimeoutError as error:
             raise AgentError(

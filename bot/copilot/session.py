@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
 
 from copilot import CopilotSession
 from copilot.rpc import HistoryTruncateRequest, NameSetRequest
 
+from bot.clock import REAL, time_limit
 from bot.copilot.answering import Answering
 from bot.copilot.asides import ask_aside
-from bot.copilot.events import open_prompts
+from bot.copilot.events import prompts_of
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.redacting import redacted
 from bot.copilot.runtime import Runtime
@@ -27,7 +28,7 @@ from bot.copilot.sdk import history_of
 from bot.copilot.switching import settle_model
 from bot.errors import AgentError, AgentFault
 from bot.model import AgentEvent, PromptTaken
-from bot.ports import Setup, Step
+from bot.ports import Prompts, Setup, Step
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ class LiveSession:
         if answering.ended:
             return
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with time_limit(REAL, STOP_SECONDS):
                 # An abort that overtakes its prompt would be for nothing.
                 await answering.sent.wait()
                 if not answering.over.is_set():
@@ -182,11 +183,10 @@ class LiveSession:
         await self.use(self._setup.model, self._setup.effort)
         return True
 
-    async def unanswered(self) -> Sequence[str]:
-        """`bot.ports.AgentSession.unanswered`."""
+    async def prompts(self) -> Prompts:
+        """`bot.ports.AgentSession.prompts`."""
         await self._at_rest()
-        said = await self._runtime.call("history", history_of(self._session))
-        return open_prompts(said)
+        return prompts_of(await self._runtime.call("history", history_of(self._session)))
 
     async def aside(self, question: str) -> str:
         """`bot.ports.AgentSession.aside`."""
@@ -239,7 +239,7 @@ class LiveSession:
         """End an answer that nobody reads any more, so that the session rests. Bounded to 4.5 s;
         raises nothing."""
         try:
-            async with asyncio.timeout(REST_SECONDS):
+            async with time_limit(REAL, REST_SECONDS):
                 await self._session.abort()
                 await answering.over.wait()
         except Exception as error:  # whatever it was: the session must not be used again

@@ -6,7 +6,7 @@ look. Implementations raise `BotError`s only; cancellation passes through everyt
 
 from __future__ import annotations
 
-from bot.ports.agent import Agent, AgentSession, Setup
+from bot.ports.agent import Agent, AgentSession, Prompts, Setup
 from bot.ports.clock import Clock
 from bot.ports.hearing_store import Heard, HearingStore
 from bot.ports.people_store import (
@@ -40,6 +40,7 @@ __all__ = [
     "OrderStore",
     "Outcome",
     "People",
+    "Prompts",
     "QuestionStore",
     "Reply",
     "Said",

@@ -24,9 +24,18 @@ class Setup:
     instructions: str = ""
     """What the model is told besides the general instructions."""
     tools: tuple[str, ...] = ()
-    """The runtime's tools that it may use; only reading ones are ever let through."""
+    """The tools that it has; only reading ones are ever let through."""
     folder: str = ""
-    """The only folder in which those tools may read."""
+    """The only folder in which those tools read: an absolute path without symbolic links."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """The ids (`PromptTaken.event`) of the prompts in a session's history, oldest first."""
+
+    all: Sequence[str] = ()
+    unanswered: Sequence[str] = ()
+    """Those at the end that no answer follows."""
 
 
 class AgentSession(Protocol):
@@ -87,10 +96,9 @@ class AgentSession(Protocol):
         when the history has no such prompt (any more). Only at rest. Raises `AgentError`."""
         ...
 
-    async def unanswered(self) -> Sequence[str]:
-        """The ids (`PromptTaken.event`) of the prompts at the end of the history that no answer
-        follows, oldest first: what a runtime or a bot that died left there. Only at rest. Raises
-        `AgentError`."""
+    async def prompts(self) -> Prompts:
+        """The prompts in its history: to see what a runtime or a bot that died left there, and
+        what it did not keep. Only at rest. Raises `AgentError`."""
         ...
 
     async def aside(self, question: str) -> str:

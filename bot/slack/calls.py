@@ -16,6 +16,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.clock import REAL, time_limit
 from bot.errors import SlackError
 from bot.ports import UNWATCHED, Clock, Watch
 from bot.slack.budget import Budget, Claim, Urgency
@@ -158,7 +159,7 @@ async def called(
 ) -> Mapping[str, object]:
     """What Slack answers to one call, tried once. Raises `CallError`."""
     try:
-        async with asyncio.timeout(seconds):
+        async with time_limit(REAL, seconds):
             answer = await call
     except SlackApiError as error:
         raise _refusal(error) from error

@@ -31,7 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.copilot.answering import LONGEST_ANSWER, Answering
-from bot.copilot.events import Idle, Reading, open_prompts
+from bot.copilot.events import Idle, Reading, prompts_of
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
 from bot.model import (
@@ -44,6 +44,7 @@ from bot.model import (
     TextTakenBack,
     TokensUsed,
 )
+from bot.ports import Prompts
 from tests.copilot.asking import text_of
 from tests.fakes import HandClock
 
@@ -265,6 +266,18 @@ async def test_silence_is_measured_from_the_last_sign_of_life() -> None:
     assert caught.value.fault is AgentFault.SILENT
 
 
+async def test_a_process_that_was_stopped_hears_first_what_came_meanwhile() -> None:
+    """Before it takes its own absence for the silence of the model."""
+    clock = HandClock()
+    answering = Answering(replace(OPTIONS, clock=clock, silence_seconds=120))
+    answering.hear(delta("so far"))
+    await clock.away(125)
+    assert not answering.ended
+    answering.hear(delta(" and to its end"))
+    answering.hear(idle())
+    assert len(await read_all(answering)) == 1
+
+
 async def test_an_answer_that_is_never_read_stays_bounded() -> None:
     """It ends as an error instead of filling the memory."""
     answering = Answering(OPTIONS)
@@ -311,29 +324,20 @@ def test_what_the_reader_gets_is_what_the_model_said(
     assert text_of(asyncio.run(play())) == "".join(said)
 
 
-class Untouchable(dict[str, object]):
-    """An event that nobody needs to look at."""
-
-    def __getitem__(self, key: str) -> object:
-        raise AssertionError(f"nobody needs its {key}")
-
-    get = __getitem__  # type: ignore[assignment] # raises as well
-
-
-def test_prompts_without_an_answer_are_found_from_the_end_of_a_history_on() -> None:
-    """However long the history is: it is looked at whenever a session is resumed."""
-
+def test_the_prompts_of_a_history_are_told_and_those_at_its_end_without_an_answer() -> None:
     def told(kind: str, number: int, **more: object) -> dict[str, object]:
         return {"type": kind, "id": str(UUID(int=number)), "data": {}, **more}
 
     history = [
-        Untouchable(),
-        told("assistant.message", 1),
-        told("user.message", 2),
-        told("session.error", 3),
-        told("user.message", 4),
-        told("user.message", 5, agentId="another"),
-        told("assistant.message", 6, agentId="another"),
+        told("user.message", 1),
+        told("assistant.message", 2),
+        told("user.message", 3),
+        told("session.error", 4),
+        told("user.message", 5),
+        told("user.message", 6, agentId="another"),
+        told("assistant.message", 7, agentId="another"),
     ]
-    assert open_prompts(history) == (str(UUID(int=2)), str(UUID(int=4)))
-    assert open_prompts(history[:2]) == open_prompts([]) == ()
+    first, *others = (str(UUID(int=number)) for number in (1, 3, 5))
+    assert prompts_of(history) == Prompts(all=[first, *others], unanswered=others)
+    assert prompts_of(history[:2]) == Prompts(all=[first], unanswered=[])
+    assert prompts_of([]) == Prompts(all=[], unanswered=[])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.permissions import OUTSIDE, READING_TOOLS
+from bot.copilot.permissions import READING_TOOLS
+from bot.copilot.reader import OUTSIDE
 from bot.ports import Setup
+from bot.redaction import TAKEN_OUT, Redaction
 from tests.copilot.asking import answer_of
+from tests.copilot.test_reader import changing_places
 from tests.scripted_model import Answer, ScriptedModel, ToolCall
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -110,13 +114,63 @@ async def test_no_pattern_leads_out(
     assert "secret.md" not in found
 
 
-async def test_paths_in_one_call_are_each_looked_at(
+async def test_a_link_that_is_put_there_while_it_is_looked_at_leads_nowhere(
     agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup
 ) -> None:
-    """One that leads out spoils the call."""
+    """In sixty tries of a race that the runtime's own tool lost in every fourth."""
+    tries = 60
+    folder = Path(setup.folder)
+    (folder / "it.md").write_text("a needle inside\n")
+    calls = [ToolCall("view", {"path": "it.md"})] * tries
+    model.when("look it up", "I looked.")
+    model.when("look it up", Answer(calls=calls, times=1))
+    session = await agent.open(session_id, setup)
+    with changing_places(folder / "it.md", folder / "link.md"):
+        assert await answer_of(session, "look it up") == "I looked."
+    results = model.requests[-1].results[-tries:]
+    assert not [found for found in results if "needle outside" in found]
+    assert any(OUTSIDE in found for found in results)
+    assert any("needle inside" in found for found in results)
+
+
+async def test_what_a_tool_does_not_take_is_said(
+    agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup
+) -> None:
     paths = [setup.folder, f"{setup.folder}/../outside"]
-    call = ToolCall("grep", {"pattern": "needle", "paths": paths, "output_mode": "content"})
-    assert "outside" not in await results_of(agent, model, session_id, setup, call)
+    call = ToolCall("grep", {"pattern": "needle", "paths": paths})
+    found = await results_of(agent, model, session_id, setup, call)
+    assert "cannot be called like this" in found
+    assert "needle" not in found
+
+
+async def test_a_secret_of_ours_in_a_file_does_not_reach_the_model_nor_its_history(
+    options: RuntimeOptions, model: ScriptedModel, session_id: str, setup: Setup, tmp_path: Path
+) -> None:
+    """By no tool, also where something stands between its letters."""
+    secret = "xoxb-1-of-ours-canary"
+    folder = Path(setup.folder)
+    (folder / "config.md").write_text(f"TOKEN={secret}\nAGAIN={' '.join(secret)}\n")
+    (folder / f"{secret}.md").write_text("")
+    calls = [
+        ToolCall("view", {"path": "config.md"}),
+        ToolCall("grep", {"pattern": "TOKEN|AGAIN"}),
+        ToolCall("glob", {"pattern": "*.md"}),
+    ]
+    own = replace(options, data_dir=tmp_path / "own", redact=Redaction([secret]))
+    model.when("look it up", "I looked.")
+    model.when("look it up", Answer(calls=calls, times=1))
+    async with CopilotAgent(own) as agent:
+        live = await agent.open(session_id, setup)
+        assert await answer_of(live, "look it up") == "I looked."
+        results = model.requests[-1].results[-3:]
+        await answer_of(live, "and now?")
+    assert all(TAKEN_OUT in found for found in results)
+    told = " ".join(text for request in model.requests for _, text in request.messages)
+    histories = " ".join(file.read_text() for file in own.data_dir.rglob("*.jsonl"))
+    assert "look it up" in histories
+    for text in (told, histories):
+        assert "canary" not in text
+        assert "c a n a r y" not in text
 
 
 async def test_the_model_is_told_what_it_may_and_has_no_other_tool(

@@ -179,7 +179,7 @@ async def test_a_prompt_that_a_dead_runtime_left_unanswered_can_be_cut_out(
     model.when("hang", Answer(chunks=["a", "b"], hold_after=1))
     live = await own_agent.open("cut")
     await answer_of(live, "keep this")
-    assert await live.unanswered() == ()
+    assert not (await live.prompts()).unanswered
     held = model.holds
     asking = asyncio.create_task(answer_of(live, "hang on"))
     await model.reached(held + 1)
@@ -190,9 +190,9 @@ async def test_a_prompt_that_a_dead_runtime_left_unanswered_can_be_cut_out(
     with pytest.raises(AgentError):
         await asking
     again = await own_agent.open("cut")
-    [event] = await again.unanswered()
+    [event] = (await again.prompts()).unanswered
     assert await again.forget_from(event)
-    assert await again.unanswered() == ()
+    assert not (await again.prompts()).unanswered
     await answer_of(again, "and now?")
     assert model.requests[-1].prompts == ("keep this", "and now?")
 

@@ -24,7 +24,7 @@ async def test_a_mention_gets_a_streamed_answer_in_its_thread(
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot what is Python?")
     await model.reached()
-    await slack.until_shown(GENERAL, ts, "Python is")
+    await slack.until_shown(GENERAL, ts, "Python")
     model.release()
     await slack.until_answered(GENERAL, ts)
     assert await slack.bot_texts(GENERAL, ts) == ["Python is a programming language."]

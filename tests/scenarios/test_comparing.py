@@ -146,7 +146,7 @@ async def test_a_model_that_takes_too_long_leaves_the_other_answer(
         return sum(bot.sessions.busy(session.name) for session in folder.iterdir()) == 1
 
     await slack.wait_for(one_has_answered, why="one of the two has answered")
-    clock.forward(1_000)
+    await clock.pass_by(1_001)
     [shown] = await slack.until_answered(GENERAL, ts)
     assert "longer than I may spend" in shown
     assert ": which one?" in shown

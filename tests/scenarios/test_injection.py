@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.copilot.permissions import OUTSIDE, READING_TOOLS
+from bot.copilot.permissions import READING_TOOLS
+from bot.copilot.reader import OUTSIDE
 from bot.orders import words
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene

@@ -96,7 +96,7 @@ async def test_a_model_that_goes_silent_is_given_up_and_told(
     await slack.until_shown(GENERAL, half, "so")
 
     async def given_up() -> bool:
-        clock.forward(130)
+        await clock.pass_by(130)
         return model.disconnects == 2
 
     await slack.wait_for(given_up, why="nobody waits for the model any more")

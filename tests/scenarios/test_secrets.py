@@ -182,6 +182,8 @@ async def test_a_secret_that_somebody_writes_or_a_model_says_is_not_repeated(
     model.when(
         "say it", Answer(chunks=[*f"It is {BOT}, or {KEY}", f" or {APP}. "], chunk_delay=0.01)
     )
+    disguised = [*"\u200b".join(BOT), " and ", *" ".join(KEY), " and ", *"`\n`".join(APP), "."]
+    model.when("hide it", Answer(chunks=["Hidden: ", *disguised], chunk_delay=0.01))
     model.when("read it", Answer(lambda request: f"The file says: {request.results[-1]}"))
     model.when("read it", Answer(calls=[ToolCall("view", {"path": "env"})], times=1))
     async with running(canaries, log):
@@ -190,8 +192,12 @@ async def test_a_secret_that_somebody_writes_or_a_model_says_is_not_repeated(
             await slack.bot_texts(GENERAL, ts)
         )
         assert f"my token is {TAKEN_OUT}" in model.requests[0].prompt
+        hidden = await slack.asked("alice", "hide it")
+        [shown] = await slack.bot_texts(GENERAL, hidden)
+        assert shown == f"Hidden: {TAKEN_OUT} and {TAKEN_OUT} and {TAKEN_OUT}."
         other = await slack.say("alice", GENERAL, "@threadpilot files: read it")
         await slack.until_shown(GENERAL, other, f"TOKEN={TAKEN_OUT}")
+        assert not any(BOT in text for each in model.requests for text in each.results)
         await slack.say("alice", GENERAL, f"!title about {KEY}", thread_ts=ts)
         await slack.say("alice", GENERAL, f"!ask what is {APP}?", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, f"what is {TAKEN_OUT}")

@@ -192,7 +192,7 @@ async def test_an_answer_without_end_is_ended(
     await bots.start(clock)
     ts = await slack.say("alice", GENERAL, "@threadpilot endless")
     await slack.until_shown(GENERAL, ts, "on and on and ")
-    clock.forward(1_000)
+    await clock.pass_by(1_001)
     await slack.until_shown(GENERAL, ts, AGENT_SENTENCES[AgentFault.ENDLESS])
     await model.disconnected(1)
     [shown] = await slack.bot_texts(GENERAL, ts)

@@ -1,0 +1,321 @@
+"""Reads for a model in one folder, and can leave it by no way: a program of its own.
+
+    echo '{"folder": …, "tool": …, "arguments": {…}}' | python -I -S reader.py
+
+Check and opening are one act: each part of a path is opened by its name in the folder that was
+opened before it, and links are not followed then (`O_NOFOLLOW`). Whoever puts a link in place of a
+file meanwhile has it refused. A program of its own, since a model's pattern may take for ever, and
+a disk, too: this one ends after `SECONDS` by itself. Standard library only. Not on Windows, where
+nothing can be opened like this: there every call fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self, TextIO
+
+SECONDS: Final = 15
+MOST_CHARS: Final = 1_000_000
+"""Of what is told. Who started this shows less of it; but it looks for secrets before it cuts."""
+MOST_FILES: Final = 20_000
+MOST_DEEP: Final = 40
+_MOST_MEMORY: Final = 512 * 1024 * 1024
+_MOST_BYTES: Final = 20_000_000
+"""Of one file."""
+_PROBE: Final = 8_192
+
+if sys.platform != "win32":
+    import resource
+
+    _NO_LINK: Final = os.O_RDONLY | os.O_NOFOLLOW
+    _WALKING: Final = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | _NO_LINK
+    _FOLDER: Final = os.O_DIRECTORY | _NO_LINK
+    _FILE: Final = os.O_NONBLOCK | _NO_LINK
+
+OUTSIDE: Final = "You may only read in the folder that you were given. Go on without this."
+NOT_THERE: Final = "There is no such file or folder, or it cannot be read."
+NO_TEXT: Final = "This is no text file."
+NOTHING: Final = "Nothing was found."
+CUT: Final = "(There is more; ask for less at once.)"
+NO_PATTERN: Final = "This is no regular expression that Python knows: {error}."
+WRONG: Final = "The tool cannot be called like this: {why}."
+
+
+class Refused(Exception):
+    """The text says to the model why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the model wants."""
+
+    folder: str
+    """An absolute path without links."""
+    tool: str
+    arguments: dict[str, object]
+
+    def text(self, name: str, otherwise: str | None = None) -> str:
+        """An argument that is a text. Raises `Refused`."""
+        value = self.arguments.get(name, otherwise)
+        if not isinstance(value, str) or "\0" in value:
+            raise Refused(WRONG.format(why=f"{name} has to be a text"))
+        return value
+
+
+def main() -> None:
+    """Answer the one call that comes by standard input."""
+    if sys.platform == "win32":
+        sys.exit(1)
+    signal.alarm(SECONDS)
+    with suppress(OSError, ValueError):  # where the system knows no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    asked = json.load(sys.stdin)
+    call = Call(asked["folder"], asked["tool"], asked["arguments"])
+    try:
+        told = answer(call)
+    except Refused as refusal:
+        told = str(refusal)
+    except RecursionError:
+        told = WRONG.format(why="the pattern is too deep")
+    sys.stdout.buffer.write(told.encode("utf-8", "replace"))
+
+
+def answer(call: Call) -> str:
+    """What the model is told. Raises `Refused`."""
+    tools: dict[str, Callable[[Call], Iterator[str]]] = {"view": view, "grep": grep, "glob": glob}
+    return _joined(tools[call.tool](call)) or NOTHING
+
+
+# The tools ---------------------------------------------------------------------------------------
+
+
+def view(call: Call) -> Iterator[str]:
+    """The lines of a file, numbered, or the names in a folder."""
+    _, place = _opened(call, call.text("path"))
+    with place:
+        if place.is_folder:
+            yield from sorted(_entries(place.descriptor))
+            return
+        first, last = _range(call.arguments.get("view_range"))
+        for number, line in enumerate(place.lines(), start=1):
+            if last is not None and number > last:
+                break
+            if number >= first:
+                yield f"{number}. {line}"
+
+
+def grep(call: Call) -> Iterator[str]:
+    """Where a regular expression matches."""
+    try:
+        pattern = re.compile(
+            call.text("pattern"), re.IGNORECASE if call.arguments.get("ignore_case") else 0
+        )
+    except (re.error, OverflowError) as error:
+        raise Refused(NO_PATTERN.format(error=error)) from error
+    mode = call.text("output_mode", "content")
+    for name, place in _files(call, call.text("path", "."), call.text("glob", "")):
+        found = _matches(place, pattern)
+        if mode == "content":
+            yield from (f"{name}:{number}: {line}" for number, line in found)
+        elif mode == "count":
+            count = sum(1 for _ in found)
+            if count:
+                yield f"{name}: {count}"
+        elif next(found, None) is not None:
+            yield name
+
+
+def glob(call: Call) -> Iterator[str]:
+    """The files whose path fits a pattern."""
+    for name, _ in _files(call, call.text("path", "."), call.text("pattern")):
+        yield name
+
+
+# The files ---------------------------------------------------------------------------------------
+
+
+class Place:
+    """An open file or folder; a context manager."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+    @property
+    def is_folder(self) -> bool:
+        return stat.S_ISDIR(os.fstat(self.descriptor).st_mode)
+
+    def lines(self) -> Iterator[str]:
+        """The lines of a text file without their ends. Raises `Refused`."""
+        if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
+            raise Refused(NO_TEXT)
+        if b"\0" in os.pread(self.descriptor, _PROBE, 0):
+            raise Refused(NO_TEXT)
+        left = _MOST_BYTES
+        with self._text() as file:
+            while left > 0 and (line := file.readline(left)):
+                left -= len(line)
+                yield line.rstrip("\r\n")
+
+    def _text(self) -> TextIO:
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        return open(self.descriptor, encoding="utf-8", errors="replace", closefd=False)
+
+
+def _opened(call: Call, path: str) -> tuple[str, Place]:
+    """What a path leads to in the folder, also by links that stay in it, and its path from there
+    on. The links are looked up first, and the path without them is opened. Raises `Refused`."""
+    try:
+        real = os.path.realpath(Path(call.folder, path))
+        within = os.path.relpath(real, call.folder)
+        if within.split("/")[0] == "..":
+            raise Refused(OUTSIDE)
+        return within, Place(_walked(real))
+    except OSError as error:  # also where a link goes while it is looked up
+        raise Refused(NOT_THERE) from error
+
+
+def _walked(path: str) -> int:
+    """A descriptor of what lies at the end of an absolute path, no part of which may be a link."""
+    names = [part for part in path.split("/") if part]
+    at = os.open("/", _WALKING)
+    try:
+        for name in names[:-1]:
+            below = os.open(name, _WALKING, dir_fd=at)
+            os.close(at)
+            at = below
+        return _open_at(names[-1], at) if names else os.open(".", _FOLDER, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def _open_at(name: str, folder: int) -> int:
+    """Open a file, or a folder to list it. Pipes and devices are not opened at all."""
+    mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    if stat.S_ISDIR(mode):
+        return os.open(name, _FOLDER, dir_fd=folder)
+    if stat.S_ISREG(mode):
+        return os.open(name, _FILE, dir_fd=folder)
+    raise OSError("neither a file nor a folder")
+
+
+def _entries(folder: int) -> list[str]:
+    """The names in an open folder, those of folders with a slash."""
+    with os.scandir(folder) as found:
+        return [
+            f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+            for entry in found
+        ]
+
+
+def _files(call: Call, path: str, wanted: str) -> Iterator[tuple[str, Place]]:
+    """The files at and below a path whose own path fits, each open, with the path from the folder
+    on. Neither hidden ones nor links."""
+    fits = _fitting(wanted)
+    within, place = _opened(call, path)
+    with place:
+        if not place.is_folder:
+            yield within, place
+            return
+        left = MOST_FILES
+        begin = "" if within == "." else within
+        for name, below in _below(place.descriptor, begin, MOST_DEEP):
+            with below:
+                left -= 1
+                if left < 0:
+                    return
+                if fits(name):
+                    yield name, below
+
+
+def _below(folder: int, path: str, deep: int) -> Iterator[tuple[str, Place]]:
+    for entry in sorted(_entries(folder)):
+        if entry.startswith(".") or not deep:
+            continue
+        name = f"{path}/{entry}" if path else entry
+        try:
+            below = Place(_open_at(entry.rstrip("/"), folder))
+        except OSError:
+            continue  # a link, or gone meanwhile
+        if below.is_folder:
+            with below:
+                yield from _below(below.descriptor, name.rstrip("/"), deep - 1)
+        else:
+            yield name, below
+
+
+def _matches(place: Place, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+    try:
+        for number, line in enumerate(place.lines(), start=1):
+            if pattern.search(line):
+                yield number, line
+    except Refused:
+        return
+
+
+# Small things ------------------------------------------------------------------------------------
+
+
+def _range(given: object) -> tuple[int, int | None]:
+    match given:
+        case None:
+            return 1, None
+        case [int(first), int(last)]:
+            return first, None if last < 0 else last
+    raise Refused(WRONG.format(why="view_range has to be two numbers, the second -1 for the end"))
+
+
+def _fitting(wanted: str) -> Callable[[str], bool]:
+    """Whether a path fits a pattern: `*` and `?` stay within a name, `**` does not, `{a,b}` is one
+    of them. A pattern without a slash is about the name alone."""
+    if not wanted:
+        return lambda _: True
+    parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]|[{},]|[^*?\[{},]+|\[", wanted)
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
+    written, braces = "", 0
+    for part in parts:
+        braces += {"{": 1, "}": -1}.get(part, 0)
+        if part == ",":
+            written += "|" if braces else ","
+        elif part.startswith("[") and len(part) > 1:
+            inner = re.sub(r"([\\\[&~|])", r"\\\1", part[1:-1])
+            written += f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
+        else:
+            written += known.get(part) or re.escape(part)
+    try:
+        pattern = re.compile(written, re.DOTALL)
+    except re.error as error:
+        raise Refused(WRONG.format(why="the pattern of paths is none")) from error
+    if "/" in wanted:
+        return lambda path: bool(pattern.fullmatch(path))
+    return lambda path: bool(pattern.fullmatch(path.rpartition("/")[2]))
+
+
+def _joined(lines: Iterator[str]) -> str:
+    """As many lines as may be told."""
+    kept: list[str] = []
+    left = MOST_CHARS
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            return "\n".join([*kept, line[: MOST_CHARS // 2], CUT])
+        kept.append(line)
+    return "\n".join(kept)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""How long somebody says nothing is measured while this process can hear, and at no other time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.clock import time_limit, wait_awake
+from tests.fakes import HandClock
+
+
+async def test_who_is_not_away_waits_as_long_as_asked() -> None:
+    clock = HandClock()
+    waiting = asyncio.create_task(wait_awake(clock, 120))
+    await clock.advance(119.9)
+    assert not waiting.done()
+    await clock.advance(0.2)
+    assert waiting.done()
+
+
+async def test_an_absence_is_no_part_of_the_wait() -> None:
+    clock = HandClock()
+    waiting = asyncio.create_task(wait_awake(clock, 120))
+    await clock.advance(10)
+    await clock.away(500)
+    assert not waiting.done()
+    await clock.advance(100)
+    assert not waiting.done()
+    await clock.advance(15)
+    assert waiting.done()
+
+
+@pytest.mark.parametrize("before", [115.1, 119.0, 119.9])
+async def test_after_an_absence_at_the_end_there_is_time_to_read_what_came_meanwhile(
+    before: float,
+) -> None:
+    clock = HandClock()
+    waiting = asyncio.create_task(wait_awake(clock, 120))
+    await clock.advance(before)
+    await clock.away(30)
+    assert not waiting.done()
+    await clock.advance(1.9)
+    assert not waiting.done()
+    await clock.advance(6)
+    assert waiting.done()
+
+
+async def test_absences_again_and_again_never_make_a_wait_end() -> None:
+    clock = HandClock()
+    waiting = asyncio.create_task(wait_awake(clock, 3))
+    for _ in range(50):
+        await clock.away(60)
+    assert not waiting.done()
+    await clock.advance(5)
+    assert waiting.done()
+
+
+async def test_a_wait_begins_anew_with_what_is_waited_for() -> None:
+    clock = HandClock()
+    heard = 0.0
+    waiting = asyncio.create_task(wait_awake(clock, 10, since=lambda: heard))
+    await clock.advance(9)
+    heard = clock.monotonic()
+    await clock.away(60)
+    await clock.advance(8)
+    assert not waiting.done()
+    await clock.advance(5)
+    assert waiting.done()
+
+
+async def test_what_was_done_meanwhile_is_not_too_late_by_an_absence() -> None:
+    clock = HandClock()
+    done = asyncio.Event()
+
+    async def work() -> str:
+        async with time_limit(clock, 30):
+            await done.wait()
+        return "done"
+
+    working = asyncio.create_task(work())
+    await clock.advance(29)
+    await clock.away(300)
+    done.set()
+    assert await working == "done"
+
+
+async def test_what_is_not_done_in_time_is_told_so() -> None:
+    clock = HandClock()
+
+    async def work() -> None:
+        async with time_limit(clock, 30):
+            await asyncio.Event().wait()
+
+    working = asyncio.create_task(work())
+    await clock.advance(31)
+    with pytest.raises(TimeoutError):
+        await working
