@@ -3,7 +3,9 @@
     a message  → an order, or a question for the inbox; on record before Slack is told
     an order   → who gave it, what it is about, may they? → the verb's handler → the outcome
 
-Nobody but the desk decides whether an order may be carried out; handlers rely on it.
+Nobody but the desk decides whether an order may be carried out; handlers rely on it. An order that
+has a place in its thread (`bot.orders.verbs.Place`) takes it when it is put on record: from then on
+what was written later waits for it.
 """
 
 from __future__ import annotations
@@ -14,16 +16,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.cards import Outcome, told
-from bot.errors import BotError
+from bot.errors import BotError, StoreError
 from bot.limits import BLOCKED, Limits
-from bot.model import Acceptance, Accepted, Message, Thread, ThreadKey
+from bot.model import TS, Acceptance, Accepted, Message, Thread, ThreadKey, ts_position
 from bot.orders import words
 from bot.orders.access import Access
+from bot.orders.places import HOLD_SECONDS, Places
 from bot.orders.reading import Known, read_message
-from bot.orders.verbs import VERBS, Meant, Verb
+from bot.orders.verbs import VERBS, Meant, Place, Verb
 from bot.people import Person, Standing
-from bot.ports import Store
-from bot.records import MAIN, Form, Order, SessionRecord, session_number
+from bot.ports import Clock, Store
+from bot.records import MAIN, Form, Hold, Order, SessionRecord, session_number
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,10 @@ class Asked:
     standings: frozenset[Standing]
     words: str
     """What was said after the verb, without the handle of a session that was named."""
+    position: int
+    """Where it stands among the messages of its thread (`bot.model.ts_position`)."""
+    given: float
+    """When it came in, in seconds since the epoch by this machine's clock, like `Turn.accepted`."""
     session: SessionRecord | None = None
     """The session that it is about: the one that was named, else the thread's current one (of the
     role that gave the answer, under an answer); None where the thread has none (yet)."""
@@ -71,12 +78,16 @@ class Desk:
         *,
         ask: Callable[[Message], Awaitable[Accepted]],
         known: Callable[[], Known],
-        start: Callable[[Order], None],
+        start: Callable[[Order], bool],
+        clock: Clock,
+        wake: Callable[[], None] = lambda: None,
         redact: Callable[[str], str] = str,
     ) -> None:
         """`ask` is the inbox's `accept`; `known` tells what orders may name just now; `start`
-        begins to carry out an order given by a message, and returns at once; `redact` takes out
-        of people's words what may be kept nowhere."""
+        begins to carry out an order given by a message, and returns at once, whether it could;
+        `wake` is called when
+        questions may go on that waited for an order; `redact` takes out of people's words what may
+        be kept nowhere."""
         self._store = store
         self._access = access
         self._handlers = handlers
@@ -84,6 +95,9 @@ class Desk:
         self._ask = ask
         self._known = known
         self._start = start
+        self._clock = clock
+        self._wake = wake
+        self._places = Places(clock)
         self.without_secrets = redact
         self._recording: set[asyncio.Task[Accepted]] = set()
 
@@ -109,10 +123,11 @@ class Desk:
         return task
 
     async def _recorded(self, order: Order) -> Accepted:
-        if not await self._store.accept_order(order):
+        if not await self._on_record(order):
             return Accepted(acceptance=Acceptance.REPEATED)
         log.info("order %s by %s in thread %s", order.verb, order.by, order.thread)
-        self._start(order)
+        if not self._start(order):
+            await self._let_go(order)
         return Accepted(acceptance=Acceptance.ORDER)
 
     def _was_recorded(self, task: asyncio.Task[Accepted]) -> None:
@@ -123,16 +138,88 @@ class Desk:
     async def take(self, order: Order) -> bool:
         """Put an order on record that was pressed or commanded; False when it was before (a
         double click). Raises `StoreError`."""
-        return await self._store.accept_order(self._redacted(order))
+        return await self._on_record(self._redacted(order))
+
+    async def take_up(self) -> Sequence[tuple[Order, bool]]:
+        """For the start: the orders that were not carried out, or that nobody was told of, and
+        whether each is to be carried out: the questions of its thread wait for it still. Raises
+        `StoreError`."""
+        left = await self._store.unfinished_orders()
+        holds = await self._store.renew_holds(self._clock.now() + HOLD_SECONDS)
+        for order in left:
+            if order.key in holds:
+                self._places.take(order.key, holds[order.key])
+        return tuple((order, order.key in holds) for order in left)
+
+    async def _on_record(self, order: Order) -> bool:
+        """Put an order on record, in its place. Raises `StoreError`."""
+        hold = await self._hold(order)
+        if hold is None:
+            return await self._store.accept_order(order)
+        placed = self._places.take(order.key, hold)
+        fresh = False
+        try:
+            fresh = await self._store.accept_order(order, hold)
+        finally:
+            if placed and not fresh:
+                self._places.leave(order.key)
+        return fresh
+
+    async def _hold(self, order: Order) -> Hold | None:
+        """What has to wait for an order; None where nothing has. Raises `StoreError`."""
+        verb = VERBS.get(order.verb)
+        if verb is None or verb.place_with(order.words) is not Place.WITHIN:
+            return None
+        threads = set() if order.thread is None else {order.thread}
+        if verb.meant is Meant.SESSION:
+            _, number = _without_handle(order.words.strip())
+            named = None if number is None else await self._store.session(number)
+            threads |= set() if named is None else {named.thread}
+        if not threads:
+            return None
+        until = self._clock.now() + HOLD_SECONDS
+        return Hold(threads=frozenset(threads), position=self._position(order), until=until)
+
+    def _position(self, order: Order) -> int:
+        """Where an order stands: at the message that gave it, else where it came in."""
+        placed = self._places.position(order.key)
+        if placed is not None:
+            return placed
+        if TS.fullmatch(order.ts):
+            return ts_position(order.ts)
+        return int(self._clock.now() * 1_000_000)
 
     def _redacted(self, order: Order) -> Order:
         return replace(order, words=self.without_secrets(order.words))
 
     async def carry_out(self, order: Order) -> Outcome:
-        """Do what a recorded order says. Never raises for the order's sake: whatever is wrong
-        becomes a sentence. The caller shows the outcome, then calls `done`."""
+        """Do what a recorded order says, when its turn has come. Never raises for the order's sake:
+        whatever is wrong becomes a sentence. The caller shows the outcome, then calls `done`; what
+        was written later goes on as soon as this returns."""
+        outcome = await self._tried(order)
+        await self._let_go(order)
+        return outcome
+
+    async def _let_go(self, order: Order) -> None:
+        """Nothing is to wait for an order any more."""
+        if self._places.position(order.key) is None:
+            return
         try:
-            return await self._carried_out(self._redacted(order))
+            await self._store.release_order(order.key)
+        except StoreError as error:
+            log.warning("what waits for order %s goes on later: %s", order.verb, error)
+            return  # when it is done with, or its time is over
+        self._places.leave(order.key)
+        self._wake()
+
+    async def _tried(self, order: Order) -> Outcome:
+        try:
+            await self._behind(order)
+            async with self._places.turn_of(order.key):
+                return await self._carried_out(self._redacted(order))
+        except TimeoutError:
+            log.warning("order %s of %s took too long", order.verb, order.by)
+            return told(words.TOOK_TOO_LONG)
         except BotError as error:
             log.warning("order %s of %s could not be carried out: %s", order.verb, order.by, error)
             return told(error.sentence)
@@ -142,7 +229,18 @@ class Desk:
 
     async def done(self, order: Order) -> None:
         """Whoever gave the order has been told. Raises `StoreError`."""
+        placed = self._places.leave(order.key)
         await self._store.finish_order(order.key)
+        if placed:
+            self._wake()
+
+    async def _behind(self, order: Order) -> None:
+        """Wait for what an order goes by that nothing waits for itself."""
+        verb = VERBS.get(order.verb)
+        if verb is None or order.thread is None:
+            return
+        if verb.place_with(order.words) is Place.BEHIND:
+            await self._places.after(order.thread, self._position(order))
 
     async def _carried_out(self, order: Order) -> Outcome:
         verb = VERBS.get(order.verb)
@@ -160,6 +258,9 @@ class Desk:
         asked = await self._looked_up(order, verb, person)
         if isinstance(asked, Outcome):
             return asked
+        refusal = await self._limits.refusal(person.user) if verb.asks else ""
+        if refusal:
+            return told(refusal)
         return await self._handlers[verb.name](asked)
 
     async def _looked_up(self, order: Order, verb: Verb, person: Person) -> Asked | Outcome:
@@ -191,6 +292,8 @@ class Desk:
             person=person,
             standings=standings,
             words=said,
+            position=self._position(order),
+            given=self._places.given(order.key),
             session=session,
             thread=thread,
             named=named,

@@ -190,7 +190,7 @@ async def test_an_order_that_takes_too_long_is_given_up_and_said_so(bot: Hearing
     hasty = OrderCounter(bot.desk, bot.slack.board, QuickClock(), carry_seconds=0.01)
     hasty.start(by_message(thread, thread.root_ts))
     (seen,) = await whispers(bot)
-    assert seen["text"] == words.TOOK_TOO_LONG
+    assert seen["text"] == order_words.TOOK_TOO_LONG
     await finished(bot)
     await hasty.close()
 

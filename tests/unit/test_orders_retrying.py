@@ -19,7 +19,7 @@ from tests.unit.orders_world import ALICE, TEAM, World, orders_world
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with orders_world(tmp_path) as world:
         ask = world.desk._ask  # noqa: SLF001 # the questions that the desk's world takes down
-        retrying = Retrying(world.store, world.choosing, world.clock, ask=ask)
+        retrying = Retrying(world.store, world.choosing, ask=ask)
         world.handlers.update(retrying.handlers())
         yield world
 
