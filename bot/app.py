@@ -217,7 +217,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     await opened.enter_async_context(gateway.listening())
     for order, again in unfinished:
         if again:
-            counter.start(order)
+            await desk.begin(order)
         else:
             counter.tell_later(order, told(words.RESTARTED.format(verb=order.verb)))
     await opened.enter_async_context(tending)

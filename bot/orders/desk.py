@@ -16,17 +16,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.cards import Outcome, told
-from bot.errors import BotError, StoreError
+from bot.errors import BotError
 from bot.limits import BLOCKED, Limits
-from bot.model import TS, Acceptance, Accepted, Message, Thread, ThreadKey, ts_position
+from bot.model import Acceptance, Accepted, Message, Thread, ThreadKey
 from bot.orders import words
 from bot.orders.access import Access
-from bot.orders.places import HOLD_SECONDS, Places
-from bot.orders.reading import Known, read_message
-from bot.orders.verbs import VERBS, Meant, Place, Verb
+from bot.orders.places import Places
+from bot.orders.reading import Known, read_message, without_handle
+from bot.orders.verbs import VERBS, Meant, Verb
 from bot.people import Person, Standing
 from bot.ports import Clock, Store
-from bot.records import MAIN, Form, Hold, Order, SessionRecord, session_number
+from bot.records import MAIN, Form, Order, SessionRecord
 
 log = logging.getLogger(__name__)
 
@@ -84,10 +84,9 @@ class Desk:
         redact: Callable[[str], str] = str,
     ) -> None:
         """`ask` is the inbox's `accept`; `known` tells what orders may name just now; `start`
-        begins to carry out an order given by a message, and returns at once, whether it could;
-        `wake` is called when
-        questions may go on that waited for an order; `redact` takes out of people's words what may
-        be kept nowhere."""
+        begins to carry out an order on record, and returns at once, whether it could; `wake` is
+        called when questions may go on that waited for an order; `redact` takes out of people's
+        words what may be kept nowhere."""
         self._store = store
         self._access = access
         self._handlers = handlers
@@ -95,9 +94,7 @@ class Desk:
         self._ask = ask
         self._known = known
         self._start = start
-        self._clock = clock
-        self._wake = wake
-        self._places = Places(clock)
+        self._places = Places(store, clock, wake)
         self.without_secrets = redact
         self._recording: set[asyncio.Task[Accepted]] = set()
 
@@ -123,12 +120,17 @@ class Desk:
         return task
 
     async def _recorded(self, order: Order) -> Accepted:
-        if not await self._on_record(order):
+        if not await self._places.put(order):
             return Accepted(acceptance=Acceptance.REPEATED)
         log.info("order %s by %s in thread %s", order.verb, order.by, order.thread)
-        if not self._start(order):
-            await self._let_go(order)
+        await self.begin(order)
         return Accepted(acceptance=Acceptance.ORDER)
+
+    async def begin(self, order: Order) -> None:
+        """Begin to carry out an order on record that nobody waits for at a door: one by a message,
+        or one that a restart cut short. Where that cannot be, nothing waits for it either."""
+        if not self._start(order):
+            await self._places.let_go(order)
 
     def _was_recorded(self, task: asyncio.Task[Accepted]) -> None:
         self._recording.discard(task)
@@ -138,56 +140,13 @@ class Desk:
     async def take(self, order: Order) -> bool:
         """Put an order on record that was pressed or commanded; False when it was before (a
         double click). Raises `StoreError`."""
-        return await self._on_record(self._redacted(order))
+        return await self._places.put(self._redacted(order))
 
     async def take_up(self) -> Sequence[tuple[Order, bool]]:
         """For the start: the orders that were not carried out, or that nobody was told of, and
         whether each is to be carried out: the questions of its thread wait for it still. Raises
         `StoreError`."""
-        left = await self._store.unfinished_orders()
-        holds = await self._store.renew_holds(self._clock.now() + HOLD_SECONDS)
-        for order in left:
-            if order.key in holds:
-                self._places.take(order.key, holds[order.key])
-        return tuple((order, order.key in holds) for order in left)
-
-    async def _on_record(self, order: Order) -> bool:
-        """Put an order on record, in its place. Raises `StoreError`."""
-        hold = await self._hold(order)
-        if hold is None:
-            return await self._store.accept_order(order)
-        placed = self._places.take(order.key, hold)
-        fresh = False
-        try:
-            fresh = await self._store.accept_order(order, hold)
-        finally:
-            if placed and not fresh:
-                self._places.leave(order.key)
-        return fresh
-
-    async def _hold(self, order: Order) -> Hold | None:
-        """What has to wait for an order; None where nothing has. Raises `StoreError`."""
-        verb = VERBS.get(order.verb)
-        if verb is None or verb.place_with(order.words) is not Place.WITHIN:
-            return None
-        threads = set() if order.thread is None else {order.thread}
-        if verb.meant is Meant.SESSION:
-            _, number = _without_handle(order.words.strip())
-            named = None if number is None else await self._store.session(number)
-            threads |= set() if named is None else {named.thread}
-        if not threads:
-            return None
-        until = self._clock.now() + HOLD_SECONDS
-        return Hold(threads=frozenset(threads), position=self._position(order), until=until)
-
-    def _position(self, order: Order) -> int:
-        """Where an order stands: at the message that gave it, else where it came in."""
-        placed = self._places.position(order.key)
-        if placed is not None:
-            return placed
-        if TS.fullmatch(order.ts):
-            return ts_position(order.ts)
-        return int(self._clock.now() * 1_000_000)
+        return await self._places.take_up()
 
     def _redacted(self, order: Order) -> Order:
         return replace(order, words=self.without_secrets(order.words))
@@ -197,25 +156,12 @@ class Desk:
         whatever is wrong becomes a sentence. The caller shows the outcome, then calls `done`; what
         was written later goes on as soon as this returns."""
         outcome = await self._tried(order)
-        await self._let_go(order)
+        await self._places.let_go(order)
         return outcome
-
-    async def _let_go(self, order: Order) -> None:
-        """Nothing is to wait for an order any more."""
-        if self._places.position(order.key) is None:
-            return
-        try:
-            await self._store.release_order(order.key)
-        except StoreError as error:
-            log.warning("what waits for order %s goes on later: %s", order.verb, error)
-            return  # when it is done with, or its time is over
-        self._places.leave(order.key)
-        self._wake()
 
     async def _tried(self, order: Order) -> Outcome:
         try:
-            await self._behind(order)
-            async with self._places.turn_of(order.key):
+            async with self._places.turn_of(order):
                 return await self._carried_out(self._redacted(order))
         except TimeoutError:
             log.warning("order %s of %s took too long", order.verb, order.by)
@@ -229,18 +175,7 @@ class Desk:
 
     async def done(self, order: Order) -> None:
         """Whoever gave the order has been told. Raises `StoreError`."""
-        placed = self._places.leave(order.key)
-        await self._store.finish_order(order.key)
-        if placed:
-            self._wake()
-
-    async def _behind(self, order: Order) -> None:
-        """Wait for what an order goes by that nothing waits for itself."""
-        verb = VERBS.get(order.verb)
-        if verb is None or order.thread is None:
-            return
-        if verb.place_with(order.words) is Place.BEHIND:
-            await self._places.after(order.thread, self._position(order))
+        await self._places.done(order)
 
     async def _carried_out(self, order: Order) -> Outcome:
         verb = VERBS.get(order.verb)
@@ -267,7 +202,7 @@ class Desk:
         """The order with the session that it is about, if the person may give it."""
         said, session, named = order.words.strip(), None, False
         if verb.meant is Meant.SESSION:
-            said, number = _without_handle(said)
+            said, number = without_handle(said)
             if number is not None:
                 session, named = await self._store.session(number), True
                 if session is None:
@@ -292,8 +227,8 @@ class Desk:
             person=person,
             standings=standings,
             words=said,
-            position=self._position(order),
-            given=self._places.given(order.key),
+            position=self._places.position(order),
+            given=self._places.given(order),
             session=session,
             thread=thread,
             named=named,
@@ -343,14 +278,3 @@ def _may(verb: Verb, standings: frozenset[Standing], said: str) -> bool:
     if Standing.STRANGER in standings and verb.meant is not Meant.NOTHING:
         return verb.unseen and Standing.ADMIN in standings
     return verb.permits(standings, said)
-
-
-def _without_handle(said: str) -> tuple[str, int | None]:
-    """The words without a session's handle, and its number; None where none is named. A handle
-    stands first, or last after other words (`json s12`)."""
-    parts = said.split()
-    for place in (0, -1):
-        if parts and parts[place][:1] in "sS" and (number := session_number(parts[place])):
-            del parts[place]
-            return " ".join(parts), number
-    return said, None

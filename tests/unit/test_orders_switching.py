@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -443,3 +444,30 @@ async def test_a_later_question_that_was_claimed_before_the_order_came_gives_way
     assert outcome.card.text == say.RESET_DONE.format(handle=old.handle)
     assert await world.store.begin(turn)
     assert (await world.store.session_for(turn)).number != old.number
+
+
+# Twice at once -----------------------------------------------------------------------------------
+
+
+async def test_a_session_taken_up_by_several_presses_at_once_is_taken_up_once(
+    world: World,
+) -> None:
+    await world.asked(1)
+    await world.order("reset", thread=thread_at(1))
+    await world.asked(2, root=1)
+    presses = [
+        world.order("resume s1", thread=thread_at(1), form=Form.BUTTON, by=by)
+        for by in (ALICE, ADA, ALICE)
+    ]
+    outcomes = await asyncio.gather(*presses)
+    assert [outcome.public for outcome in outcomes] == [True, False, False]
+    assert outcomes[1].card.text == say.RESUME_PRESENT.format(handle="s1")
+    assert (await current(world, 1)).handle == "s1"
+
+
+async def test_a_thread_reset_by_several_at_once_is_reset_once(world: World) -> None:
+    await world.asked(1)
+    resets = [world.order("reset", thread=thread_at(1), by=by) for by in (ALICE, ADA, ALICE)]
+    told = [outcome.card.text for outcome in await asyncio.gather(*resets)]
+    assert told == [say.RESET_DONE.format(handle="s1"), say.RESET_FRESH, say.RESET_FRESH]
+    assert (await current(world, 1)).handle == "s2"
