@@ -4,8 +4,8 @@
     an order   → who gave it, what it is about, may they? → the verb's handler → the outcome
 
 Nobody but the desk decides whether an order may be carried out; handlers rely on it. An order that
-has a place in its thread (`bot.orders.verbs.Place`) takes it when it is put on record: from then on
-what was written later waits for it.
+has a place in its thread (`bot.orders.places`) takes it when it is put on record: from then on what
+was written later waits for it.
 """
 
 from __future__ import annotations

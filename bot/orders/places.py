@@ -23,7 +23,7 @@ from bot.clock import time_limit
 from bot.errors import StoreError
 from bot.model import TS, ts_position
 from bot.orders.reading import without_handle
-from bot.orders.verbs import VERBS, Meant, Place
+from bot.orders.verbs import VERBS, Meant, Timing
 from bot.ports import Clock, Store
 from bot.records import Hold, Order
 from bot.running import either
@@ -128,7 +128,7 @@ class Places:
         takes too long inside, or came to its turn too late."""
         placed = self._placed.get(order.key)
         if placed is None:
-            if order.thread is not None and _place_of(order) is Place.BEHIND:
+            if order.thread is not None and _timing_of(order) is Timing.BEHIND:
                 threads = frozenset({order.thread})
                 hold = Hold(threads=threads, position=self.position(order), until=0.0)
                 await self._none_before(self._newest(hold))
@@ -143,7 +143,7 @@ class Places:
 
     async def _hold(self, order: Order) -> Hold | None:
         """What has to wait for an order; None where nothing has. Raises `StoreError`."""
-        if _place_of(order) is not Place.WITHIN:
+        if _timing_of(order) is not Timing.WITHIN:
             return None
         threads = set() if order.thread is None else {order.thread}
         if VERBS[order.verb].meant is Meant.SESSION:
@@ -190,9 +190,9 @@ class Places:
         return max([until - now for until in before if until > now], default=0.0)
 
 
-def _place_of(order: Order) -> Place:
+def _timing_of(order: Order) -> Timing:
     verb = VERBS.get(order.verb)
-    return Place.BESIDE if verb is None else verb.place_with(order.words)
+    return Timing.BESIDE if verb is None else verb.timing_with(order.words)
 
 
 def _goes_before(other: _Placed, one: _Placed) -> bool:

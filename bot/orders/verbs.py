@@ -44,14 +44,14 @@ class Meant(StrEnum):
     """A session: named by its handle as the first or last word, else the thread's current one."""
 
 
-class Place(StrEnum):
+class Timing(StrEnum):
     """When an order is carried out, as for the thread in which it is given."""
 
     BESIDE = "beside"
     """At once, whatever else goes on: it only shows something, or stops what runs."""
     BEHIND = "behind"
-    """After the orders with a place of its own (`WITHIN`) that were given before it: it goes by
-    what they change. Nothing waits for it."""
+    """After the orders of its thread that change something (`WITHIN`) and were given before it.
+    Nothing waits for it."""
     WITHIN = "within"
     """In the order in which people wrote: it changes what the thread goes on with, or is a question
     itself. Later questions wait until it is carried out. Earlier ones that run or wait still are
@@ -82,7 +82,7 @@ class Verb:
     forms: frozenset[Form] = ANYWHERE
     unseen: bool = False
     """Whether those in charge may do it without seeing the place: nothing of it is shown."""
-    place: Place = Place.BESIDE
+    timing: Timing = Timing.BESIDE
     shows: str | None = None
     """A pattern of all words with which it only shows something, and does so at once."""
     asks: bool = False
@@ -90,12 +90,12 @@ class Verb:
     listed: bool = True
     """Whether the help tells of it; what only buttons say is not told."""
 
-    def place_with(self, words: str) -> Place:
+    def timing_with(self, words: str) -> Timing:
         """When it is carried out with these words."""
         words = " ".join(words.split())
         if self.shows is not None and re.fullmatch(self.shows, words, re.IGNORECASE | re.DOTALL):
-            return Place.BESIDE
-        return self.place
+            return Timing.BESIDE
+        return self.timing
 
     def permits(self, standings: frozenset[Standing], words: str) -> bool:
         """Whether somebody who is all this may order it with these words."""
@@ -141,7 +141,7 @@ _TABLE: Final = (
         words=_MAYBE_HANDLE,
         meant=Meant.SESSION,
         may=ANSWERING_FOR,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         says="go on in this thread with a fresh session; the old one can be taken back",
     ),
     Verb(
@@ -152,7 +152,7 @@ _TABLE: Final = (
         may=ANSWERING_FOR,
         stricter=((r"", SEEING),),
         forms=IN_THREADS,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         shows="",
         says="take up an earlier session of yours in this thread",
     ),
@@ -177,7 +177,7 @@ _TABLE: Final = (
             (r".*\bfor (?:channel|workspace)", IN_CHARGE),
             (r".*\bfor me", SEEING),
         ),
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         shows=_MODEL_SHOWN,
         says="show or choose the model",
     ),
@@ -188,7 +188,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=TYPED,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         asks=True,
         says="ask several models the same and vote, without knowing which is which",
     ),
@@ -199,7 +199,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=SEEING,
         forms=TYPED,
-        place=Place.BEHIND,
+        timing=Timing.BEHIND,
         says="a side question that does not enter the thread's memory",
     ),
     Verb(
@@ -208,7 +208,7 @@ _TABLE: Final = (
         words=_MAYBE_HANDLE,
         meant=Meant.SESSION,
         forms=IN_THREADS | {Form.HOME},
-        place=Place.BEHIND,
+        timing=Timing.BEHIND,
         asks=True,
         says="go on in a new thread that knows everything up to here",
     ),
@@ -219,7 +219,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         asks=True,
         says="answer again, with another model if you name one",
     ),
@@ -228,7 +228,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=ANSWERING_FOR,
         forms=IN_THREADS,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         says="go back to before the last answer, or before the one whose menu you use",
     ),
     Verb(
@@ -238,7 +238,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         shows="",
         says="a session for a role beside this one; then `role: question` asks it",
     ),
@@ -249,7 +249,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
-        place=Place.BEHIND,
+        timing=Timing.BEHIND,
         shows="",
         says="name this thread's session",
     ),
@@ -279,7 +279,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         says="stay silent in this thread until mentioned",
     ),
     Verb(
@@ -287,7 +287,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         says="take part in this thread again",
     ),
     Verb(
@@ -306,7 +306,7 @@ _TABLE: Final = (
         forms=PRESSED,
         unseen=True,
         listed=False,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         says="delete a session for good",
     ),
     Verb(
@@ -330,7 +330,7 @@ _TABLE: Final = (
         may=ANSWERING_FOR,
         forms=frozenset({Form.BUTTON}),
         listed=False,
-        place=Place.WITHIN,
+        timing=Timing.WITHIN,
         says="go on with an answer of a comparison",
     ),
     Verb(

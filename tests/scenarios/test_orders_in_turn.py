@@ -266,6 +266,25 @@ async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
 # A kill -------------------------------------------------------------------------------------------
 
 
+async def test_killed_before_a_retry_was_begun_the_next_start_answers_anew_once(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.asked("alice", "old")
+        await slow(slack, 20.0)
+        await slack.say("alice", GENERAL, "!retry", thread_ts=ts)
+        question = await slack.say("alice", GENERAL, "next", thread_ts=ts)
+        await slack.until_marked(GENERAL, question)
+        process.kill()
+        await process.wait()
+    await slack.clear_faults()
+    async with threadpilot("run", env=env):
+        request = await asked_last(model, "next", slack)
+        await slack.until_answered(GENERAL, ts, n=3)
+    assert remembered(request) == ["old", "next"]
+    assert [question_of(each.prompt) for each in model.requests] == ["old", "old", "next"]
+
+
 async def test_killed_before_a_reset_was_done_the_next_start_does_it_before_the_next_question(
     env: dict[str, str], slack: Scene, model: ScriptedModel
 ) -> None:

@@ -17,7 +17,7 @@ from bot.model import ThreadKey
 from bot.orders import words
 from bot.orders.desk import Asked
 from bot.orders.places import CARRY_SECONDS, HOLD_SECONDS
-from bot.orders.verbs import VERBS, Place
+from bot.orders.verbs import VERBS, Timing
 from bot.records import Form, Order
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import until
@@ -151,10 +151,10 @@ async def test_nothing_waits_for_what_only_shows_something(
 
 def test_each_verb_has_its_place() -> None:
     """A new verb has to be thought about: what it changes, and who waits for it."""
-    found = {place: {n for n, verb in VERBS.items() if verb.place is place} for place in Place}
+    found = {timing: {n for n, verb in VERBS.items() if verb.timing is timing} for timing in Timing}
     within = {"reset", "resume", "rewind", "model", "role", "retry", "compare", "keep", "delete"}
-    assert found[Place.WITHIN] == within | {"quiet", "join"}
-    assert found[Place.BEHIND] == {"ask", "fork", "title"}
+    assert found[Timing.WITHIN] == within | {"quiet", "join"}
+    assert found[Timing.BEHIND] == {"ask", "fork", "title"}
 
 
 async def test_two_that_change_a_thread_are_carried_out_in_the_order_of_their_messages(
