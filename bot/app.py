@@ -195,6 +195,8 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
         ask=inbox.accept,
         known=lambda: _known(world.choosing),
         start=lambda order: counter.start(order),
+        clock=clock,
+        wake=inbox.look_again,
         redact=Redaction(settings.secrets),
     )
     counter = OrderCounter(desk, board, clock)
@@ -227,11 +229,14 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
         *(store, world.agent, world.sessions, cleanup, board, clock), _keeping(settings)
     )
     await patiently(clock, "the database", lambda: _take_up(world, inbox))
-    unfinished = await patiently(clock, "the database", store.unfinished_orders)
+    unfinished = await patiently(clock, "the database", desk.take_up)
     await entered(clock, "the database", opened, inbox.running)
     await opened.enter_async_context(gateway.listening())
-    for order in unfinished:
-        counter.tell_later(order, told(words.RESTARTED.format(verb=order.verb)))
+    for order, again in unfinished:
+        if again:
+            await desk.begin(order)
+        else:
+            counter.tell_later(order, told(words.RESTARTED.format(verb=order.verb)))
     await opened.enter_async_context(tending)
     _show(world, inbox, gateway)
     yield Bot(inbox=inbox, turns=turns, sessions=world.sessions, tending=tending)

@@ -72,7 +72,7 @@ def handlers(parts: Parts) -> Handlers:
         listing=listing.sessions,
     )
     branching = Branching(store, parts.agent, parts.sessions, choosing, board, clock)
-    retrying = Retrying(store, choosing, clock, ask=parts.inbox.accept)
+    retrying = Retrying(store, choosing, ask=parts.inbox.accept)
     comparisons = Comparisons(
         *(store, parts.agent, parts.sessions, choosing, board), ask=parts.inbox.accept
     )

@@ -130,6 +130,11 @@ class Inbox:
         self._going_on.set()
         self._woken.set()
 
+    def look_again(self) -> None:
+        """Turns may be claimed that could not be until now: what they waited for is done."""
+        self._more_wait = True
+        self._woken.set()
+
     async def until_idle(self, seconds: float) -> bool:
         """Wait until no turn runs, or until it goes on, `seconds` at most; whether none runs."""
         self._going_on.clear()

@@ -27,6 +27,11 @@ def ts_position(ts: str) -> int:
     return int(shape[1]) * 1_000_000 + int(shape[2])
 
 
+def ts_of(position: int) -> str:
+    """The `ts` at a position: `ts_position` the other way."""
+    return f"{position // 1_000_000}.{position % 1_000_000:06d}"
+
+
 def storable(text: str) -> str:
     """`text` without what no database or model takes: NULs go, and half characters (lone
     surrogates, which JSON can carry and UTF-8 cannot) become question marks."""
@@ -213,6 +218,8 @@ class Acceptance(StrEnum):
     """It is recorded, but is people talking to people."""
     FULL = "full"
     """It is recorded as refused: too many messages wait already."""
+    TAKEN = "taken"
+    """It was to have a turn answered anew, and another one does that already."""
     ORDER = "order"
     """It is an order to the bot and not a question for the model."""
 

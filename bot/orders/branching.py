@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 from bot.cards import Card, Line, Outcome, told
@@ -20,6 +21,9 @@ from bot.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
+FORKS_AN_HOUR: Final = 20
+"""So many forks one person may have made: each is a copy of a session, and a message to all."""
+HOUR_SECONDS: Final = 3_600.0
 _SHOWN_CHARS: Final = 80
 _NOTED_TRIES: Final = 50
 _NOTED_PAUSE_SECONDS: Final = 0.1
@@ -43,6 +47,8 @@ class Branching:
         self._choosing = choosing
         self._board = board
         self._clock = clock
+        self._forking: set[str] = set()
+        """Who is having a fork made just now."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """The verbs that are carried out here."""
@@ -55,7 +61,7 @@ class Branching:
         thread = asked.place
         if thread is None:
             return told(words.NOTHING_BEFORE)
-        if await being_answered(self._store, thread) is not None:
+        if await being_answered(self._store, thread, asked.position) is not None:
             return told(words.BUSY)
         found = await self._to_forget(asked, thread)
         if found is None:
@@ -65,11 +71,13 @@ class Branching:
         if session.owner != asked.person.user:
             await self._store.audit(asked.person.user, "rewind", session.handle)
         async with self._sessions.held(session.id, chosen.setup) as live:
-            if await being_answered(self._store, thread) is not None:
+            if await being_answered(self._store, thread, asked.position) is not None:
                 return told(words.BUSY)
             await live.forget_from(turn.event)
             # What is to be forgotten must not come along with the next question.
-            forgotten = await self._store.forget(session.number, turn.turn, told=True)
+            forgotten = await self._store.forget(
+                session.number, turn.turn, told=True, upto=asked.order.ts, order=asked.order.key
+            )
         others = len(forgotten) - 1
         more = words.AND_ONE if others == 1 else words.AND_OTHERS.format(count=others)
         return told(
@@ -98,16 +106,32 @@ class Branching:
     # Forking
 
     async def fork(self, asked: Asked) -> Outcome:
-        """Copy a session into a new thread of the same channel.
-
-        The copy is put on record beside its source first, so that it is never nobody's: what is
-        left of a fork that was cut short is a session that can be resumed or deleted.
-        """
+        """Copy a session into a new thread of the same channel, so many times an hour."""
         source = asked.session
         if source is None or not source.asked:
             return told(words.NOTHING_TO_FORK)
         if blind(source):
             return told(words.STILL_BLIND)
+        async with self._one_of(asked.person.user) as refusal:
+            return told(refusal) if refusal else await self._fork(asked, source)
+
+    @asynccontextmanager
+    async def _one_of(self, user: str) -> AsyncIterator[str]:
+        """While inside, somebody's one fork is made; the sentence where they may have none now."""
+        if user in self._forking:
+            yield words.ONE_FORK_AT_A_TIME
+            return
+        self._forking.add(user)
+        try:
+            since = self._clock.now() - HOUR_SECONDS
+            had = await self._store.forks_since(user, since)
+            yield "" if had < FORKS_AN_HOUR else words.FORKS_USED_UP.format(count=had)
+        finally:
+            self._forking.discard(user)
+
+    async def _fork(self, asked: Asked, source: SessionRecord) -> Outcome:
+        """Copy it. The copy is put on record beside its source first, so that it is never nobody's:
+        what is left of a fork that was cut short is a session that can be resumed or deleted."""
         upto, after = await self._fork_point(asked, source)
         if asked.order.turn is not None and upto is None:
             return told(words.OTHER_SESSION)
@@ -153,11 +177,15 @@ class Branching:
         self, asked: Asked, source: SessionRecord
     ) -> tuple[Remembered | None, Remembered | None]:
         """The last turn that the fork shall know (None for all), and the first that it shall not.
-        What is being answered just now it does not know."""
+        What was asked after the fork was ordered, and what is being answered just now, it does not
+        know."""
         if asked.order.turn is not None:
             upto = await self._store.recall(source.number, asked.order.turn)
             if upto is not None:
                 return upto, await self._store.recall_after(source.number, upto.turn)
+        later = await self._store.recall_later(source.number, asked.position)
+        if later is not None:
+            return None, later
         running = await being_answered(self._store, source.thread)
         if running is None:
             return None, None

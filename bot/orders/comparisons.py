@@ -139,7 +139,7 @@ class Comparisons:
         comparison = await self._meant(asked)
         if comparison is None:
             return told(words.NO_SUCH_COMPARISON)
-        if await being_answered(self._store, comparison.thread) is not None:
+        if await being_answered(self._store, comparison.thread, asked.position) is not None:
             return told(words.BUSY)
         label = asked.words.strip()
         chosen = {each.label: each for each in comparison.candidates}.get(label)

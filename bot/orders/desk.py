@@ -3,7 +3,9 @@
     a message  → an order, or a question for the inbox; on record before Slack is told
     an order   → who gave it, what it is about, may they? → the verb's handler → the outcome
 
-Nobody but the desk decides whether an order may be carried out; handlers rely on it.
+Nobody but the desk decides whether an order may be carried out; handlers rely on it. An order that
+has a place in its thread (`bot.orders.places`) takes it when it is put on record: from then on what
+was written later waits for it.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from bot.limits import BLOCKED, Limits
 from bot.model import Acceptance, Accepted, Message, Thread, ThreadKey
 from bot.orders import words
 from bot.orders.access import Access
-from bot.orders.reading import Known, read_message
+from bot.orders.places import Places
+from bot.orders.reading import Known, read_message, without_handle
 from bot.orders.verbs import VERBS, Meant, Verb
 from bot.people import Charge, Person, Standing
-from bot.ports import Store
-from bot.records import MAIN, Form, Order, SessionRecord, session_number
+from bot.ports import Clock, Store
+from bot.records import MAIN, Form, Order, SessionRecord
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,10 @@ class Asked:
     standings: frozenset[Standing]
     words: str
     """What was said after the verb, without the handle of a session that was named."""
+    position: int
+    """Where it stands among the messages of its thread (`bot.model.ts_position`)."""
+    given: float
+    """When it came in, in seconds since the epoch by this machine's clock, like `Turn.accepted`."""
     session: SessionRecord | None = None
     """The session that it is about: the one that was named, else the thread's current one (of the
     role that gave the answer, under an answer); None where the thread has none (yet)."""
@@ -71,12 +78,15 @@ class Desk:
         *,
         ask: Callable[[Message], Awaitable[Accepted]],
         known: Callable[[], Known],
-        start: Callable[[Order], None],
+        start: Callable[[Order], bool],
+        clock: Clock,
+        wake: Callable[[], None] = lambda: None,
         redact: Callable[[str], str] = str,
     ) -> None:
         """`ask` is the inbox's `accept`; `known` tells what orders may name just now; `start`
-        begins to carry out an order given by a message, and returns at once; `redact` takes out
-        of people's words what may be kept nowhere."""
+        begins to carry out an order on record, and returns at once, whether it could; `wake` is
+        called when questions may go on that waited for an order; `redact` takes out of people's
+        words what may be kept nowhere."""
         self._store = store
         self._access = access
         self._handlers = handlers
@@ -84,6 +94,7 @@ class Desk:
         self._ask = ask
         self._known = known
         self._start = start
+        self._places = Places(store, clock, wake)
         self.without_secrets = redact
         self._recording: set[asyncio.Task[Accepted]] = set()
 
@@ -109,11 +120,17 @@ class Desk:
         return task
 
     async def _recorded(self, order: Order) -> Accepted:
-        if not await self._store.accept_order(order):
+        if not await self._places.put(order):
             return Accepted(acceptance=Acceptance.REPEATED)
         log.info("order %s by %s in thread %s", order.verb, order.by, order.thread)
-        self._start(order)
+        await self.begin(order)
         return Accepted(acceptance=Acceptance.ORDER)
+
+    async def begin(self, order: Order) -> None:
+        """Begin to carry out an order on record that nobody waits for at a door: one by a message,
+        or one that a restart cut short. Where that cannot be, nothing waits for it either."""
+        if not self._start(order):
+            await self._places.let_go(order)
 
     def _was_recorded(self, task: asyncio.Task[Accepted]) -> None:
         self._recording.discard(task)
@@ -123,16 +140,32 @@ class Desk:
     async def take(self, order: Order) -> bool:
         """Put an order on record that was pressed or commanded; False when it was before (a
         double click). Raises `StoreError`."""
-        return await self._store.accept_order(self._redacted(order))
+        return await self._places.put(self._redacted(order))
+
+    async def take_up(self) -> Sequence[tuple[Order, bool]]:
+        """For the start: the orders that were not carried out, or that nobody was told of, and
+        whether each is to be carried out: the questions of its thread wait for it still. Raises
+        `StoreError`."""
+        return await self._places.take_up()
 
     def _redacted(self, order: Order) -> Order:
         return replace(order, words=self.without_secrets(order.words))
 
     async def carry_out(self, order: Order) -> Outcome:
-        """Do what a recorded order says. Never raises for the order's sake: whatever is wrong
-        becomes a sentence. The caller shows the outcome, then calls `done`."""
+        """Do what a recorded order says, when its turn has come. Never raises for the order's sake:
+        whatever is wrong becomes a sentence. The caller shows the outcome, then calls `done`; what
+        was written later goes on as soon as this returns."""
+        outcome = await self._tried(order)
+        await self._places.let_go(order)
+        return outcome
+
+    async def _tried(self, order: Order) -> Outcome:
         try:
-            return await self._carried_out(self._redacted(order))
+            async with self._places.turn_of(order):
+                return await self._carried_out(self._redacted(order))
+        except TimeoutError:
+            log.warning("order %s of %s took too long", order.verb, order.by)
+            return told(words.TOOK_TOO_LONG)
         except BotError as error:
             log.warning("order %s of %s could not be carried out: %s", order.verb, order.by, error)
             return told(error.sentence)
@@ -142,7 +175,7 @@ class Desk:
 
     async def done(self, order: Order) -> None:
         """Whoever gave the order has been told. Raises `StoreError`."""
-        await self._store.finish_order(order.key)
+        await self._places.done(order)
 
     async def _carried_out(self, order: Order) -> Outcome:
         verb = VERBS.get(order.verb)
@@ -161,6 +194,9 @@ class Desk:
         asked = await self._looked_up(order, verb, person, charge)
         if isinstance(asked, Outcome):
             return asked
+        refusal = await self._limits.refusal(person.user) if verb.asks else ""
+        if refusal:
+            return told(refusal)
         return await self._handlers[verb.name](asked)
 
     async def _looked_up(
@@ -169,7 +205,7 @@ class Desk:
         """The order with the session that it is about, if the person may give it."""
         said, session, named = order.words.strip(), None, False
         if verb.meant is Meant.SESSION:
-            said, number = _without_handle(said)
+            said, number = without_handle(said)
             if number is not None:
                 session, named = await self._store.session(number), True
                 if session is None:
@@ -194,6 +230,8 @@ class Desk:
             person=person,
             standings=standings,
             words=said,
+            position=self._places.position(order),
+            given=self._places.given(order),
             session=session,
             thread=thread,
             named=named,
@@ -252,14 +290,3 @@ def _may(verb: Verb, standings: frozenset[Standing], said: str) -> bool:
     if Standing.STRANGER in standings and verb.meant is not Meant.NOTHING:
         return verb.unseen and Standing.ADMIN in standings
     return verb.permits(standings, said)
-
-
-def _without_handle(said: str) -> tuple[str, int | None]:
-    """The words without a session's handle, and its number; None where none is named. A handle
-    stands first, or last after other words (`json s12`)."""
-    parts = said.split()
-    for place in (0, -1):
-        if parts and parts[place][:1] in "sS" and (number := session_number(parts[place])):
-            del parts[place]
-            return " ".join(parts), number
-    return said, None

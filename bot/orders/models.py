@@ -148,7 +148,9 @@ class ModelOrders:
             model = _named(chosen.shown, chosen.setup.effort)
             sentences.append(say.NOW_FOLLOWS.format(model=model, rule=chosen.rule_said))
         sentences.append(say.FROM_NEXT)
-        if place is not None and await being_answered(self._store, place) is not None:
+        if place is None:
+            return sentences
+        if await being_answered(self._store, place, asked.position) is not None:
             sentences.append(say.STILL_RUNNING)
         return sentences
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from bot.model import Message, Trigger, Wish
 from bot.orders.verbs import NAMES, Verb
-from bot.records import Form, Order
+from bot.records import Form, Order, session_number
 from bot.roles import spoken_to
 
 _LONGEST: Final = 4_000
@@ -92,6 +92,17 @@ def with_role(message: Message, roles: frozenset[str]) -> Message:
     if role not in roles:
         return message
     return replace(message, text=question, wish=Wish(role=role))
+
+
+def without_handle(said: str) -> tuple[str, int | None]:
+    """The words without a session's handle, and its number; None where none is named. A handle
+    stands first, or last after other words (`json s12`)."""
+    parts = said.split()
+    for place in (0, -1):
+        if parts and parts[place][:1] in "sS" and (number := session_number(parts[place])):
+            del parts[place]
+            return " ".join(parts), number
+    return said, None
 
 
 def _fits(verb: Verb, words: str, known: Known, form: Form) -> bool:

@@ -8,18 +8,18 @@ from typing import Final
 
 from bot.cards import Card, Outcome, Press, told
 from bot.choosing import Choosing
-from bot.model import Acceptance, Accepted, Message, Trigger, Turn, TurnState, Wish
+from bot.model import Acceptance, Accepted, Message, Trigger, Turn, TurnState, Wish, ts_of
 from bot.orders import words_branching as words
 from bot.orders.branching import last_of, shown
 from bot.orders.desk import Asked, Handler
 from bot.orders.model_list import enumerated
+from bot.orders.telling import waits_behind
 from bot.orders.verbs import ANSWERING_FOR
-from bot.ports import Clock, Store
+from bot.ports import Store
 from bot.records import SessionRecord
 
 _SURE: Final = "--forget"
 """Said by the button that asks whether later answers may be forgotten."""
-_NEVER_BEGAN: Final = (TurnState.REFUSED, TurnState.WITHDRAWN)
 _MOST: Final = 100
 """So often one message is followed from an answer to the next."""
 
@@ -31,14 +31,12 @@ class Retrying:
         self,
         store: Store,
         choosing: Choosing,
-        clock: Clock,
         *,
         ask: Callable[[Message], Awaitable[Accepted]],
     ) -> None:
         """`ask` is the inbox's `accept`."""
         self._store = store
         self._choosing = choosing
-        self._clock = clock
         self._ask = ask
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -59,7 +57,7 @@ class Retrying:
         refused = await self._not_remembered(turn, session)
         if refused is not None:
             return refused
-        later = await self._later(turn, session)
+        later = await self._later(asked, turn, session)
         if later and not asked.standings & ANSWERING_FOR:
             return told(words.FORGETS_OTHERS.format(count=later))
         if later and not asked.words.startswith(_SURE):
@@ -67,24 +65,27 @@ class Retrying:
         accepted = await self._ask(self._anew(asked, turn, model))
         if accepted.acceptance is Acceptance.FULL:
             return told(words.FULL)
+        if accepted.acceptance is Acceptance.TAKEN:
+            return told(words.AGAIN_ALREADY)
         return told(words.AGAIN_WITH.format(model=model) if model else words.AGAIN)
 
-    async def _later(self, turn: Turn, session: SessionRecord | None) -> int:
+    async def _later(self, asked: Asked, turn: Turn, session: SessionRecord | None) -> int:
         """How many turns would be forgotten with this one: those that its session was asked after
-        it, and those that it will have been asked until then."""
+        it, and those that it will have been asked until then, for they were written before."""
         if session is None or await self._store.recall(session.number, turn.id) is None:
             return 0
         thread = turn.message.thread
         running = await self._store.running(thread)
         coming = [*([running] if running is not None else []), *await self._store.waiting(thread)]
-        asked = [
+        between = [
             each
             for each in coming
             if each.message.wish.role == session.role
+            and not waits_behind(each, asked.position)
             and not each.message.wish.compare
             and await self._store.recall(session.number, each.id) is None
         ]
-        return await self._store.asked_after(session.number, turn.id) + len(asked)
+        return await self._store.asked_after(session.number, turn.id) + len(between)
 
     def _unknown(self, name: str) -> str:
         models = enumerated(self._choosing.offered) or words.NO_MODELS
@@ -104,9 +105,12 @@ class Retrying:
             return told(words.NOT_A_COMPARISON)
         for _ in range(_MOST):
             newer = await self._store.answered_anew(turn.id)
-            if newer is None or newer.state in _NEVER_BEGAN:
+            if newer is None:
                 break
             turn = newer
+        if turn.message.wish.again and turn.accepted > asked.given:
+            # Somebody else wanted the same answer given anew at the same time.
+            return told(words.AGAIN_ALREADY)
         if turn.ending is not None and not turn.state.final:
             # Its answer is shown already, though the turn itself may not have ended yet.
             turn = replace(turn, state=turn.ending.state)
@@ -129,8 +133,8 @@ class Retrying:
         return Message(
             event_id=f"order-{order.key}",
             thread=old.thread,
-            # A press has no message of its own; its time stands in for one.
-            ts=order.ts or f"{self._clock.now():.6f}",
+            # A press has no message of its own; when it came in stands in for one.
+            ts=order.ts or ts_of(asked.position),
             user=order.by,
             user_team=asked.person.team,
             text=old.text,

@@ -16,7 +16,14 @@ from bot.model import ThreadKey, Turn
 from bot.orders import words
 from bot.orders import words_threads as say
 from bot.orders.desk import Asked, Handler
-from bot.orders.telling import answering, being_answered, blind, how_it_goes, titled
+from bot.orders.telling import (
+    answering,
+    being_answered,
+    blind,
+    how_it_goes,
+    titled,
+    waits_behind,
+)
 from bot.orders.told import age, many, size
 from bot.ports import Board, Clock, Store
 from bot.records import SessionFilter, SessionRecord
@@ -74,7 +81,7 @@ class Switching:
             return told(missing if asked.place is None else say.NO_SESSION)
         if not session.current:
             return told(say.RESET_SET_ASIDE.format(handle=session.handle))
-        runs = await answering(self._store, session)
+        runs = await answering(self._store, session, asked.position)
         if not session.asked and not runs:
             return told(say.RESET_FRESH)
         if session.owner != asked.person.user:
@@ -82,7 +89,8 @@ class Switching:
                 asked.person.user, "reset", session.handle, f"of {session.owner}"
             )
         # It stays its owner's, also where somebody in charge gave the order.
-        await self._store.begin_anew(session.thread, session.role, session.owner)
+        upto = asked.order.ts
+        await self._store.begin_anew(session.thread, session.role, session.owner, upto=upto)
         await self._pool.let_go([session.id])
         done = say.RESET_DONE_ROLE if session.role else say.RESET_DONE
         sentences = [done.format(handle=session.handle, role=session.role)]
@@ -110,7 +118,7 @@ class Switching:
             return told(refusal)
         # The one that comes is opened anew: what it is opened with may differ here.
         async with self._pool.reserved([session.id]) as reserved:
-            refusal = await self._in_use(session, reserved)
+            refusal = await self._in_use(asked, session, reserved)
             if refusal:
                 return told(refusal)
             await self._audit_resume(asked, session, present)
@@ -170,7 +178,7 @@ class Switching:
         if session is None or not asked.named:
             return told(words.NO_SUCH_SESSION)
         async with self._pool.reserved([session.id]) as reserved:
-            refusal = await self._in_use(session, reserved)
+            refusal = await self._in_use(asked, session, reserved)
             if refusal:
                 return told(refusal)
             freed = await deleted(
@@ -182,17 +190,18 @@ class Switching:
 
     # All of them
 
-    async def _in_use(self, session: SessionRecord, reserved: frozenset[str]) -> str:
+    async def _in_use(self, asked: Asked, session: SessionRecord, reserved: frozenset[str]) -> str:
         """The sentence why a session cannot be taken away; "" where it can. To be asked while it is
         reserved: a turn that is begun after this one looked does not get it before it has gone."""
         if await self._store.session(session.number) is None:
             return words.NO_SUCH_SESSION
-        running = await being_answered(self._store, session.thread)
+        running = await being_answered(self._store, session.thread, asked.position)
         if session.id not in reserved or (running is not None and _asks(running, session)):
             return say.BUSY.format(handle=session.handle)
         if session.current:
             waiting = await self._store.waiting(session.thread)
-            if any(_asks(turn, session) for turn in waiting):
+            earlier = (turn for turn in waiting if not waits_behind(turn, asked.position))
+            if any(_asks(turn, session) for turn in earlier):
                 return say.AWAITED.format(handle=session.handle)
         return ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.model import ThreadKey, Turn
+from bot.model import ThreadKey, Turn, ts_position
 from bot.orders import words_threads as words
 from bot.orders.told import clipped, one_line
 from bot.orders.verbs import VERBS
@@ -31,18 +31,28 @@ def blind(session: SessionRecord) -> bool:
     return session.origin is Origin.COMPARISON and not session.current
 
 
-async def being_answered(store: Store, thread: ThreadKey) -> Turn | None:
+async def being_answered(store: Store, thread: ThreadKey, before: int | None = None) -> Turn | None:
     """The turn of a thread that is being answered just now. Not one whose ending is on record: its
     answer stands in the thread, and people use what is under it before the turn itself has ended.
-    Raises `StoreError`."""
+    `before` is the position of an order that is carried out: a turn that was written after it and
+    has not come to its prompt gives way to it. Raises `StoreError`."""
     running = await store.running(thread)
-    return running if running is not None and running.ending is None else None
+    if running is None or running.ending is not None or waits_behind(running, before):
+        return None
+    return running
 
 
-async def answering(store: Store, session: SessionRecord) -> bool:
-    """Whether the running turn of a session's thread is, or is about to be, asked of it. Raises
-    `StoreError`."""
+def waits_behind(turn: Turn, position: int | None) -> bool:
+    """Whether an open turn was written after an order, and so is asked only after it."""
+    if position is None or turn.prompted:
+        return False
+    return ts_position(turn.message.ts) > position
+
+
+async def answering(store: Store, session: SessionRecord, before: int | None = None) -> bool:
+    """Whether the running turn of a session's thread is, or is about to be, asked of it; `before`
+    as above. Raises `StoreError`."""
     if not session.current:
         return False
-    running = await being_answered(store, session.thread)
+    running = await being_answered(store, session.thread, before)
     return running is not None and running.message.wish.role == session.role

@@ -44,6 +44,20 @@ class Meant(StrEnum):
     """A session: named by its handle as the first or last word, else the thread's current one."""
 
 
+class Timing(StrEnum):
+    """When an order is carried out, as for the thread in which it is given."""
+
+    BESIDE = "beside"
+    """At once, whatever else goes on: it only shows something, or stops what runs."""
+    BEHIND = "behind"
+    """After the orders of its thread that change something (`WITHIN`) and were given before it.
+    Nothing waits for it."""
+    WITHIN = "within"
+    """In the order in which people wrote: it changes what the thread goes on with, or is a question
+    itself. Later questions wait until it is carried out. Earlier ones that run or wait still are
+    left as they are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
     """One row of the table."""
@@ -68,8 +82,20 @@ class Verb:
     forms: frozenset[Form] = ANYWHERE
     unseen: bool = False
     """Whether those in charge may do it without seeing the place: nothing of it is shown."""
+    timing: Timing = Timing.BESIDE
+    shows: str | None = None
+    """A pattern of all words with which it only shows something, and does so at once."""
+    asks: bool = False
+    """Whether it costs what a question does, so that those who may not ask may not order it."""
     listed: bool = True
     """Whether the help tells of it; what only buttons say is not told."""
+
+    def timing_with(self, words: str) -> Timing:
+        """When it is carried out with these words."""
+        words = " ".join(words.split())
+        if self.shows is not None and re.fullmatch(self.shows, words, re.IGNORECASE | re.DOTALL):
+            return Timing.BESIDE
+        return self.timing
 
     def permits(self, standings: frozenset[Standing], words: str) -> bool:
         """Whether somebody who is all this may order it with these words."""
@@ -88,6 +114,7 @@ _HANDLE: Final = r"s[0-9]{1,12}"
 _MAYBE_HANDLE: Final = rf"(?:{_HANDLE})?"
 _PAGE: Final = r"(?:page )?[0-9]{1,6}"
 _NAME: Final = r"\S{1,200}"
+_MODEL_SHOWN: Final = r"|(?:for )?(?:channel|workspace|me)"
 _EFFORT: Final = f"(?:{'|'.join(EFFORTS)})"
 
 _TABLE: Final = (
@@ -114,6 +141,7 @@ _TABLE: Final = (
         words=_MAYBE_HANDLE,
         meant=Meant.SESSION,
         may=ANSWERING_FOR,
+        timing=Timing.WITHIN,
         says="go on in this thread with a fresh session; the old one can be taken back",
     ),
     Verb(
@@ -124,6 +152,8 @@ _TABLE: Final = (
         may=ANSWERING_FOR,
         stricter=((r"", SEEING),),
         forms=IN_THREADS,
+        timing=Timing.WITHIN,
+        shows="",
         says="take up an earlier session of yours in this thread",
     ),
     Verb(
@@ -143,10 +173,12 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=ANSWERING_FOR,
         stricter=(
-            (r"|(?:for )?(?:channel|workspace|me)", SEEING),
+            (_MODEL_SHOWN, SEEING),
             (r".*\bfor (?:channel|workspace)", IN_CHARGE),
             (r".*\bfor me", SEEING),
         ),
+        timing=Timing.WITHIN,
+        shows=_MODEL_SHOWN,
         says="show or choose the model",
     ),
     Verb(
@@ -156,6 +188,8 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=TYPED,
+        timing=Timing.WITHIN,
+        asks=True,
         says="ask several models the same and vote, without knowing which is which",
     ),
     Verb(
@@ -165,6 +199,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=SEEING,
         forms=TYPED,
+        timing=Timing.BEHIND,
         says="a side question that does not enter the thread's memory",
     ),
     Verb(
@@ -173,6 +208,8 @@ _TABLE: Final = (
         words=_MAYBE_HANDLE,
         meant=Meant.SESSION,
         forms=IN_THREADS | {Form.HOME},
+        timing=Timing.BEHIND,
+        asks=True,
         says="go on in a new thread that knows everything up to here",
     ),
     Verb(
@@ -182,6 +219,8 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
+        timing=Timing.WITHIN,
+        asks=True,
         says="answer again, with another model if you name one",
     ),
     Verb(
@@ -189,6 +228,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=ANSWERING_FOR,
         forms=IN_THREADS,
+        timing=Timing.WITHIN,
         says="go back to before the last answer, or before the one whose menu you use",
     ),
     Verb(
@@ -198,6 +238,8 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
+        timing=Timing.WITHIN,
+        shows="",
         says="a session for a role beside this one; then `role: question` asks it",
     ),
     Verb(
@@ -207,6 +249,8 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
+        timing=Timing.BEHIND,
+        shows="",
         says="name this thread's session",
     ),
     Verb(
@@ -235,6 +279,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
+        timing=Timing.WITHIN,
         says="stay silent in this thread until mentioned",
     ),
     Verb(
@@ -242,6 +287,7 @@ _TABLE: Final = (
         meant=Meant.THREAD,
         may=TAKING_PART,
         forms=IN_THREADS,
+        timing=Timing.WITHIN,
         says="take part in this thread again",
     ),
     Verb(
@@ -260,6 +306,7 @@ _TABLE: Final = (
         forms=PRESSED,
         unseen=True,
         listed=False,
+        timing=Timing.WITHIN,
         says="delete a session for good",
     ),
     Verb(
@@ -283,6 +330,7 @@ _TABLE: Final = (
         may=ANSWERING_FOR,
         forms=frozenset({Form.BUTTON}),
         listed=False,
+        timing=Timing.WITHIN,
         says="go on with an answer of a comparison",
     ),
     Verb(

@@ -52,6 +52,13 @@ STOP_UNSURE: Final = (
 ADMINS_ONLY: Final = "Only those who are in charge of me can do that."
 NO_LONGER: Final = "This is from an earlier time and does nothing any more."
 ONLY_IN_THREADS: Final = "That goes in a thread. Write `!{verb}` there."
+TOOK_TOO_LONG: Final = (
+    "That takes longer than I may spend on it, so I stopped. Please look how far it got."
+)
+TOO_MANY: Final = (
+    "You've given me a lot to do at once, and I'm still busy with it. Please say that again in a "
+    "minute."
+)
 RESTARTED: Final = (
     "I was restarted while I was busy with your `{verb}`. Please look whether it was done, "
     "and say it again if not."

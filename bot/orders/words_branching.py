@@ -45,6 +45,12 @@ STILL_BLIND: Final = (
     "That is an answer of a comparison that nobody has gone on with yet. Use the buttons under the "
     "comparison."
 )
+ONE_FORK_AT_A_TIME: Final = (
+    "I'm making a fork for you already. Please say it again when that one is there."
+)
+FORKS_USED_UP: Final = (
+    "You've had {count} forks within the last hour. Please go on in one of them, or wait a while."
+)
 FORK_TITLE: Final = "Fork of {title}"
 UNTITLED: Final = "a session"
 FORK_ROOT: Final = "{name} goes on here from another thread: I know what was said there."

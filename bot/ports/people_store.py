@@ -5,7 +5,7 @@ Every write is on disk (committed, fsynced) when its call returns. Everything ra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bot.model import ThreadKey, Turn
@@ -14,6 +14,7 @@ from bot.records import (
     Candidate,
     Choice,
     Comparison,
+    Hold,
     Order,
     Scope,
     Score,
@@ -102,13 +103,24 @@ class ComparisonStore(Protocol):
 class OrderStore(Protocol):
     """Orders, from being given to being carried out."""
 
-    async def accept_order(self, order: Order) -> bool:
+    async def accept_order(self, order: Order, hold: Hold | None = None) -> bool:
         """Record an order; False when it was recorded before. Unique by key, and by channel and
-        `ts` together with the messages of `InboxStore.accept` (Slack delivers a mention twice)."""
+        `ts` together with the messages of `InboxStore.accept` (Slack delivers a mention twice).
+        With `hold`, the turns of some threads with a higher position are not claimed, and not
+        begun, until it is released, or the time in it has come."""
+        ...
+
+    async def release_order(self, key: str) -> None:
+        """An order was carried out: nothing waits for it any more."""
+        ...
+
+    async def renew_holds(self, until: float) -> Mapping[str, Hold]:
+        """For the start: the orders, by key, that were not carried out and that turns wait for, and
+        do so until then. Not those without which their thread has gone on."""
         ...
 
     async def finish_order(self, key: str) -> None:
-        """An order was carried out, and who gave it was told."""
+        """An order was carried out, and who gave it was told; nothing waits for it any more."""
         ...
 
     async def unfinished_orders(self) -> Sequence[Order]:

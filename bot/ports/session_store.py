@@ -60,10 +60,11 @@ class SessionStore(Protocol):
         ...
 
     async def begin_anew(
-        self, thread: ThreadKey, role: str, owner: str, *, told: bool = True
+        self, thread: ThreadKey, role: str, owner: str, *, told: bool = True, upto: str = ""
     ) -> SessionRecord:
         """A fresh current session for a role in a known thread; the one before is set aside. It is
-        taken as told of all that was said up to now; with `told` False, as told of nothing."""
+        taken as told of all that was said up to now, or up to the message with the `ts` `upto`;
+        with `told` False, as told of nothing."""
         ...
 
     async def take_up(self, number: int, thread: ThreadKey) -> SessionRecord | None:
@@ -96,10 +97,14 @@ class SessionStore(Protocol):
         old."""
         ...
 
-    async def forget(self, session: int, turn: int, *, told: bool = False) -> Sequence[int]:
+    async def forget(
+        self, session: int, turn: int, *, told: bool = False, upto: str = "", order: str = ""
+    ) -> Sequence[int]:
         """Let a session forget a turn and all that it was asked later; what was forgotten. It is
         again told what was said before the first of them; with `told` it is taken as told of all
-        that was said up to now instead. Nothing where it does not remember the turn."""
+        that was said up to now, or up to `upto`, instead. Nothing where it does not remember the
+        turn. Where an order had it done, nothing waits for `order` (its key) any more: in the same
+        moment, so that it is not done twice."""
         ...
 
     async def lose(self, session: int) -> SessionRecord | None:
@@ -123,8 +128,17 @@ class SessionStore(Protocol):
         """What of its thread a session need not be told as something that was said."""
         ...
 
+    async def recall_later(self, session: int, position: int) -> Remembered | None:
+        """The first turn that a session remembers of those whose messages were written after a
+        position (`bot.model.ts_position`)."""
+        ...
+
     async def recall_after(self, session: int, turn: int) -> Remembered | None:
         """The turn that a session was asked next after another one."""
+        ...
+
+    async def forks_since(self, owner: str, since: float) -> int:
+        """How many forks of somebody were made since a time and are there still."""
         ...
 
     async def retitle(self, session: int, title: str) -> None: ...

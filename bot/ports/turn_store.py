@@ -39,7 +39,9 @@ class InboxStore(Protocol):
         Everything else is OVERHEARD. A FOLLOW_UP or ASIDE that was heard before the message that
         made its thread known, and was written after that one, is judged once more when it comes
         again; `overtaken` says that there are such. More than the store's bound of waiting turns,
-        in a thread or in all, is FULL: recorded as a refused turn.
+        in a thread or in all, is FULL: recorded as a refused turn. One that is to answer a turn
+        anew (`Wish.again`) is TAKEN, and makes none, where another turn does that already: of two
+        who want it at once one gets it.
         """
         ...
 
@@ -49,14 +51,14 @@ class InboxStore(Protocol):
 
         Of each thread the open turn with the lowest `ts`, and only while no other of that thread
         runs; no more than the store's bound per user at once, those not counted whose ending is on
-        record; oldest accepted first.
+        record, and none that an order holds (`OrderStore.accept_order`); oldest accepted first.
         """
         ...
 
     async def begin(self, turn: Turn) -> bool:
         """Called right before the prompt is sent. False when a turn of the thread with a lower
-        `ts` came in meanwhile: this turn has to be handed back then, as soon as nothing of it
-        is going on any more. False also when the epoch is old."""
+        `ts`, or an order that holds it, came in meanwhile: this turn has to be handed back then, as
+        soon as nothing of it is going on any more. False also when the epoch is old."""
         ...
 
     async def hand_back(self, turn: Turn) -> bool:
@@ -95,7 +97,8 @@ class InboxStore(Protocol):
         ...
 
     async def answered_anew(self, turn: int) -> Turn | None:
-        """The newest turn that was made to answer this one anew (`Wish.again`), or None."""
+        """The newest turn that was made to answer this one anew (`Wish.again`), or None; not one
+        that never began (REFUSED, WITHDRAWN)."""
         ...
 
     async def all_running(self, user: str = "") -> Sequence[Turn]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.records.choices import YES, Choice, Scope, Topic
 from bot.records.comparisons import Candidate, Comparison, Score
-from bot.records.orders import AuditEntry, Form, OpenQuestion, Order
+from bot.records.orders import AuditEntry, Form, Hold, OpenQuestion, Order
 from bot.records.sessions import (
     EFFORTS,
     MAIN,
@@ -30,6 +30,7 @@ __all__ = [
     "Choice",
     "Comparison",
     "Form",
+    "Hold",
     "OpenQuestion",
     "Order",
     "Origin",

@@ -66,6 +66,18 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The place of an order in its threads: what is written there later waits until it is carried
+    out."""
+
+    threads: frozenset[ThreadKey]
+    position: int
+    """As `bot.model.ts_position`: of the message that gave the order, else of when it came in."""
+    until: float
+    """Seconds since the epoch; then nothing waits for it any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """Something that was done by somebody in charge."""
 

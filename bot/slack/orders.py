@@ -2,19 +2,22 @@
 
 Slack is told that a press or a command has arrived when it is on record; from then on the order is
 carried out, its outcome shown, and only then it is done with. What dies in between is told at the
-next start by whoever looks at what is on record and not done.
+next start by whoever looks at what is on record and not done; or done then, where the questions of
+its thread wait for it still.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, Protocol
 
 from bot.cards import Card, Outcome, told
 from bot.errors import BotError, SlackError, StoreError
 from bot.model import TS, ThreadKey
+from bot.orders import words as order_words
 from bot.ports import Clock
 from bot.records import Form, Order
 from bot.slack import words
@@ -38,6 +41,8 @@ PROMPT_SECONDS: Final = 2.0
 _RECORD_SECONDS: Final = 2.0
 _DONE_SECONDS: Final = 10.0
 _AT_ONCE: Final = 500
+AT_ONCE_EACH: Final = 20
+"""So many orders of one person are carried out, or wait to be, at once."""
 _ONE_TELL_SECONDS: Final = 60.0
 
 Tell = Callable[[Outcome], Awaitable[None]]
@@ -78,15 +83,21 @@ class OrderCounter:
         self._reserve = Background(_AT_ONCE, TELL_SECONDS + _ONE_TELL_SECONDS + _DONE_SECONDS)
         """For what is told, and done with, when too much is being carried out."""
         self._carry_seconds = carry_seconds
+        self._by: Counter[str] = Counter()
+        """How many orders of each person are under way."""
         self._pressed: set[tuple[str, ...]] = set()
         """What is being carried out because it was pressed: a second click waits for nothing."""
 
-    def start(self, order: Order) -> None:
-        """Begin to carry out an order on record that a message gave; returns at once."""
+    def start(self, order: Order) -> bool:
+        """Begin to carry out an order on record that a message gave, or that was cut short; returns
+        at once, whether it could. Who gave it is told where not."""
         tell = self._teller(order)
-        if not self._background.start(f"the order {order.verb}", self._work(order, tell)):
-            work = self._told(order, tell, told(words.BUSY))
-            self._reserve.start(f"that {order.verb} has to wait", work)
+        sentence = self._too_many(order)
+        if not sentence and self._begun(order, self._work(order, tell)):
+            return True
+        work = self._told(order, tell, told(sentence or words.BUSY))
+        self._reserve.start(f"that {order.verb} has to wait", work)
+        return False
 
     def tell_later(self, order: Order, outcome: Outcome) -> None:
         """Begin to tell what came of an order that no press or command waits for any more, and be
@@ -99,10 +110,13 @@ class OrderCounter:
         double click. Empty, or the sentence why it could not be taken."""
         if pressed.same in self._pressed:
             return ""
+        sentence = self._too_many(pressed.order)
+        if sentence:
+            return sentence
         self._pressed.add(pressed.same)
         fresh = await self._taken(pressed.order)
         work = self._pressed_work(pressed, self._presser(pressed, publish))
-        if fresh is True and self._background.start(f"the button {pressed.order.verb}", work):
+        if fresh is True and self._begun(pressed.order, work):
             return ""
         work.close()
         self._pressed.discard(pressed.same)
@@ -115,12 +129,15 @@ class OrderCounter:
         """Record what was commanded and carry it out: its outcome for who commanded it alone, if
         that comes within 2 s; else None, and it is told when it comes."""
         began = asyncio.get_running_loop().time()
+        sentence = self._too_many(order)
+        if sentence:
+            return await self._drawn(order, told(sentence))
         fresh = await self._taken(order)
         if fresh is not True:
             return await self._drawn(order, told(fresh)) if fresh else None
         outcome: asyncio.Future[Drawn] = asyncio.get_running_loop().create_future()
         late = self._late(order, answer_url, outcome)
-        if self._background.start(f"the command {order.verb}", self._work(order, late)) is None:
+        if not self._begun(order, self._work(order, late)):
             self._reserve.start("an order that could not begin", self._desk.done(order))
             return await self._drawn(order, told(words.BUSY))
         left = PROMPT_SECONDS - (asyncio.get_running_loop().time() - began)
@@ -134,6 +151,24 @@ class OrderCounter:
         await asyncio.gather(self._background.close(), self._reserve.close())
 
     # One order --------------------------------------------------------------------------------
+
+    def _too_many(self, order: Order) -> str:
+        """The sentence for somebody of whom too much is under way; "" for everybody else."""
+        return order_words.TOO_MANY if self._by[order.by] >= AT_ONCE_EACH else ""
+
+    def _begun(self, order: Order, work: Coroutine[object, object, None]) -> bool:
+        """Begin to carry out an order; False where too much is going on."""
+        task = self._background.start(f"the {order.form} {order.verb}", work)
+        if task is None:
+            return False
+        self._by[order.by] += 1
+        task.add_done_callback(lambda _: self._ended(order.by))
+        return True
+
+    def _ended(self, user: str) -> None:
+        self._by[user] -= 1
+        if not self._by[user]:
+            del self._by[user]
 
     async def _taken(self, order: Order) -> bool | str:
         """Whether the order is new on record, or the sentence why it is not there."""
@@ -168,7 +203,7 @@ class OrderCounter:
                 outcome = await self._desk.carry_out(order)
         except TimeoutError:
             log.warning("order %s of %s took too long", order.verb, order.by)
-            outcome = told(words.TOOK_TOO_LONG)
+            outcome = told(order_words.TOOK_TOO_LONG)
         await self._told(order, tell, outcome)
 
     async def _told(self, order: Order, tell: Tell, outcome: Outcome) -> None:

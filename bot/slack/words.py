@@ -92,6 +92,3 @@ OPEN_THREAD: Final = "Open the thread"
 CHOOSE: Final = "Choose"
 SURE: Final = "Are you sure?"
 NO: Final = "No"
-TOOK_TOO_LONG: Final = (
-    "That takes longer than I may spend on it, so I stopped. Please look how far it got."
-)

@@ -18,7 +18,7 @@ from bot.model import (
     storable,
     ts_position,
 )
-from bot.store import choices, orders, threads
+from bot.store import choices, orders, threads, turns
 from bot.store.database import rows
 from bot.store.turn_rows import wish_text
 
@@ -187,6 +187,9 @@ def _schedule(
     now: float,
     bounds: Bounds,
 ) -> Accepted:
+    again = message.wish.again
+    if again and turns.answered_anew(database, again) is not None:
+        return Accepted(acceptance=Acceptance.TAKEN)
     counted = rows(database, _OPEN, {"thread": thread, "position": position})
     ((in_all, in_thread, ahead),) = counted
     full = in_all >= bounds.whole_queue or in_thread >= bounds.thread_queue

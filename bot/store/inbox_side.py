@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from bot.model import (
@@ -17,8 +17,8 @@ from bot.model import (
     Turn,
     TurnState,
 )
-from bot.records import OpenQuestion, Order
-from bot.store import accepting, orders, questions, telling, threads, turns
+from bot.records import Hold, OpenQuestion, Order
+from bot.store import accepting, holding, orders, questions, telling, threads, turns
 from bot.store.side import Side
 
 
@@ -128,9 +128,15 @@ class InboxSide(Side):
 
     # Orders
 
-    async def accept_order(self, order: Order) -> bool:
+    async def accept_order(self, order: Order, hold: Hold | None = None) -> bool:
         now = self._clock.now()
-        return await self._writer.do(partial(orders.accept_order, order=order, now=now))
+        return await self._writer.do(partial(orders.accept_order, order=order, hold=hold, now=now))
+
+    async def release_order(self, key: str) -> None:
+        await self._writer.do(partial(holding.release, key=key))
+
+    async def renew_holds(self, until: float) -> Mapping[str, Hold]:
+        return await self._writer.do(partial(holding.renew, until=until))
 
     async def finish_order(self, key: str) -> None:
         await self._writer.do(partial(orders.finish_order, key=key, now=self._clock.now()))

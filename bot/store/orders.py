@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.model import Message, ThreadKey, storable
-from bot.records import Form, Order
+from bot.records import Form, Hold, Order
+from bot.store import holding
 from bot.store.database import rows
 
 MOST: Final = 400
@@ -52,8 +53,9 @@ def ordered_in(database: sqlite3.Connection, thread: ThreadKey) -> frozenset[str
     return frozenset(str(ts) for (ts,) in found)
 
 
-def accept_order(database: sqlite3.Connection, order: Order, now: float) -> bool:
-    """Record an order; False when it was recorded before, as an order or as a message."""
+def accept_order(database: sqlite3.Connection, order: Order, hold: Hold | None, now: float) -> bool:
+    """Record an order, and what waits for it; False when it was recorded before, as an order or as
+    a message."""
     values = {
         "key": order.key,
         "verb": storable(order.verb),
@@ -69,7 +71,11 @@ def accept_order(database: sqlite3.Connection, order: Order, now: float) -> bool
     }
     if rows(database, _HEARD, values):
         return False
-    return bool(rows(database, _ACCEPT, values))
+    if not rows(database, _ACCEPT, values):
+        return False
+    if hold is not None:
+        holding.hold(database, order.key, hold)
+    return True
 
 
 def is_order(database: sqlite3.Connection, message: Message) -> bool:
@@ -80,7 +86,8 @@ def is_order(database: sqlite3.Connection, message: Message) -> bool:
 
 
 def finish_order(database: sqlite3.Connection, key: str, now: float) -> None:
-    """An order was carried out."""
+    """An order was carried out: nothing waits for it."""
+    holding.release(database, key)
     rows(database, _FINISH, (now, key))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from bot.model import Turn, TurnState, ts_position
 from bot.records import Remembered, RememberedPage, SessionRecord
-from bot.store import telling
+from bot.store import holding, telling
 from bot.store.database import rows
 from bot.store.session_rows import recorded_session, session_by_number, title_of
 
@@ -27,6 +27,7 @@ AFTER: Final = (
     f"{_REMEMBERED} WHERE r.session = ?1 AND r.place > "  # noqa: S608  # constants only
     "(SELECT place FROM remembered WHERE session = ?1 AND turn = ?2) ORDER BY r.place LIMIT 1"
 )
+LATER: Final = f"{_REMEMBERED} WHERE r.session = ? AND n.position > ? ORDER BY r.place LIMIT 1"
 _ASKED = """
     SELECT s.seen_ts, s.thread = n.thread
     FROM turns n JOIN sessions s ON s.number = :session
@@ -93,9 +94,18 @@ def remember(
 
 
 def forget(
-    database: sqlite3.Connection, session: int, turn: int, now: float, *, told: bool
+    database: sqlite3.Connection,
+    session: int,
+    turn: int,
+    now: float,
+    *,
+    told: bool,
+    upto: str,
+    order: str,
 ) -> Sequence[int]:
     """Let a session forget a turn and all that it was asked later."""
+    if order:
+        holding.release(database, order)
     forgotten = rows(database, _FROM, (session, turn))
     if not forgotten:
         return ()
@@ -107,7 +117,7 @@ def forget(
     seen = [seen_before for _, _, seen_before, same_thread in forgotten if same_thread]
     if told:
         thread = recorded_session(database, session).thread
-        seen = [telling.said_last(database, thread, now)]
+        seen = [telling.said_last(database, thread, now, upto)]
     if seen:
         rows(database, "UPDATE sessions SET seen_ts = ? WHERE number = ?", (seen[0], session))
     return tuple(int(row[0]) for row in forgotten)
@@ -135,6 +145,11 @@ def recall(database: sqlite3.Connection, session: int, turn: int) -> Remembered 
 def recall_after(database: sqlite3.Connection, session: int, turn: int) -> Remembered | None:
     """The turn that a session was asked next after another one."""
     return _first(rows(database, AFTER, (session, turn)))
+
+
+def recall_later(database: sqlite3.Connection, session: int, position: int) -> Remembered | None:
+    """The first turn that a session remembers of those that were written after a position."""
+    return _first(rows(database, LATER, (session, position)))
 
 
 def asked_after(database: sqlite3.Connection, session: int, turn: int) -> int:

@@ -15,6 +15,7 @@
     candidates       the answers, and
     votes            who voted for which
     orders         what the bot was told to do, until it is done
+    holds          which threads wait for which of them
     audit          what those in charge did; only ever added to, and chained (`bot.store.chain`)
 
 Each migration has a number, is one transaction, and leaves its number in `PRAGMA user_version`.
@@ -28,6 +29,7 @@ import sqlite3
 from bot.errors import SchemaTooNew
 from bot.store.database import rows
 from bot.store.migrations import Migration
+from bot.store.migrations.fifth import FIFTH
 from bot.store.migrations.first import FIRST
 from bot.store.migrations.fourth import FOURTH
 from bot.store.migrations.second import SECOND
@@ -35,7 +37,7 @@ from bot.store.migrations.third import THIRD
 
 __all__ = ["MIGRATIONS", "Migration", "migrate"]
 
-MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD, FOURTH)
+MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
 
 
 def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:

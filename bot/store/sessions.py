@@ -34,6 +34,11 @@ ASKED_BY: Final = f"""
     CROSS JOIN threads h ON h.id = s.thread
     WHERE t.id = ? AND t.epoch = ? AND t.state = 'running' AND s.role = ? AND s.current = 1
 """
+# What was made since then was used since then.
+FORKS_SINCE: Final = """
+    SELECT count(*) FROM sessions
+    WHERE owner = :owner AND used >= :since AND origin = 'fork' AND created >= :since
+"""
 BY_ID: Final = f"{SESSION} WHERE s.id = ?"
 
 _MAKE = """
@@ -105,9 +110,16 @@ def session_by_id(database: sqlite3.Connection, session_id: str) -> SessionRecor
 
 
 def begin_anew(
-    database: sqlite3.Connection, key: ThreadKey, role: str, owner: str, now: float, *, told: bool
+    database: sqlite3.Connection,
+    key: ThreadKey,
+    role: str,
+    owner: str,
+    now: float,
+    *,
+    told: bool,
+    upto: str,
 ) -> SessionRecord:
-    """A fresh current session, told of all that was said up to now or of nothing."""
+    """A fresh current session, told of all that was said up to now (or `upto`), or of nothing."""
     thread = threads.known_thread(database, key)
     rows(database, _SET_ASIDE, (thread, storable(role)))
     return _make(
@@ -117,7 +129,7 @@ def begin_anew(
         now,
         role=storable(role),
         owner=owner,
-        seen_ts=telling.said_last(database, key, now) if told else "",
+        seen_ts=telling.said_last(database, key, now, upto) if told else "",
     )
 
 
@@ -180,6 +192,12 @@ def add_session(
     )
     remembering.copy(database, source, made.number, before_turn, known=bool(session_id))
     return recorded_session(database, made.number)
+
+
+def forks_since(database: sqlite3.Connection, owner: str, since: float) -> int:
+    """How many forks of somebody were made since a time."""
+    ((count,),) = rows(database, FORKS_SINCE, {"owner": owner, "since": since})
+    return int(count)
 
 
 def retitle(database: sqlite3.Connection, number: int, title: str) -> None:

@@ -53,12 +53,10 @@ class SessionsSide(Side):
         return await self._read(partial(sessions.session_by_id, session_id=session_id))
 
     async def begin_anew(
-        self, thread: ThreadKey, role: str, owner: str, *, told: bool = True
+        self, thread: ThreadKey, role: str, owner: str, *, told: bool = True, upto: str = ""
     ) -> SessionRecord:
-        now = self._clock.now()
-        return await self._writer.do(
-            partial(sessions.begin_anew, key=thread, role=role, owner=owner, now=now, told=told)
-        )
+        begin = partial(sessions.begin_anew, key=thread, role=role, owner=owner)
+        return await self._writer.do(partial(begin, now=self._clock.now(), told=told, upto=upto))
 
     async def take_up(self, number: int, thread: ThreadKey) -> SessionRecord | None:
         now = self._clock.now()
@@ -91,6 +89,9 @@ class SessionsSide(Side):
             )
         )
 
+    async def forks_since(self, owner: str, since: float) -> int:
+        return await self._read(partial(sessions.forks_since, owner=owner, since=since))
+
     async def retitle(self, session: int, title: str) -> None:
         await self._writer.do(partial(sessions.retitle, number=session, title=title))
 
@@ -107,11 +108,11 @@ class SessionsSide(Side):
             partial(remembering.remember, turn=turn, session=session, event=event, now=now)
         )
 
-    async def forget(self, session: int, turn: int, *, told: bool = False) -> Sequence[int]:
-        now = self._clock.now()
-        return await self._writer.do(
-            partial(remembering.forget, session=session, turn=turn, now=now, told=told)
-        )
+    async def forget(
+        self, session: int, turn: int, *, told: bool = False, upto: str = "", order: str = ""
+    ) -> Sequence[int]:
+        forget = partial(remembering.forget, session=session, turn=turn, now=self._clock.now())
+        return await self._writer.do(partial(forget, told=told, upto=upto, order=order))
 
     async def lose(self, session: int) -> SessionRecord | None:
         return await self._writer.do(partial(remembering.lose, session=session))
@@ -123,6 +124,11 @@ class SessionsSide(Side):
 
     async def recall(self, session: int, turn: int) -> Remembered | None:
         return await self._read(partial(remembering.recall, session=session, turn=turn))
+
+    async def recall_later(self, session: int, position: int) -> Remembered | None:
+        return await self._read(
+            partial(remembering.recall_later, session=session, position=position)
+        )
 
     async def recall_after(self, session: int, turn: int) -> Remembered | None:
         return await self._read(partial(remembering.recall_after, session=session, turn=turn))

@@ -73,9 +73,11 @@ FIRST_ASKED: Final = """
 """
 
 
-def said_last(database: sqlite3.Connection, key: ThreadKey, now: float) -> str:
+def said_last(database: sqlite3.Connection, key: ThreadKey, now: float, upto: str = "") -> str:
     """The present as a `ts`, or the last message that was heard in the thread, where Slack's clock
-    is ahead of this machine's."""
+    is ahead of this machine's; `upto` itself where that is given."""
+    if upto:
+        return upto
     present = f"{now:.6f}"
     values = {**_address(key), "text": str(key)}
     heard = [str(ts) for (ts,) in rows(database, LAST_HEARD, values)]

@@ -12,16 +12,17 @@ from collections.abc import Mapping, Sequence
 
 from bot.errors import StoreError
 from bot.model import Claimed, Ending, Spent, ThreadKey, Turn, TurnState, storable
-from bot.store import costs
+from bot.store import costs, holding
 from bot.store.database import rows
 from bot.store.turn_rows import TURN, read_turn, read_turns, spent_of, spent_values
 
-# The oldest waiting turn that is the first of its thread, of a thread where nothing runs, of a
-# person who may have one more running. One whose ending is on record only waits for Slack to show
-# it: its thread is held for the sake of the order there, and nobody's place is.
+# The oldest waiting turn that is the first of its thread, of a thread where nothing runs, waiting
+# for no order that was given before it, of a person who may have one more running. One whose ending
+# is on record only waits for Slack to show it: its thread is held for the sake of the order there,
+# and nobody's place is.
 # A plain message will be asked of the thread's current session: noted here, that costs no write of
 # its own (`sessions.asked_by`).
-CLAIM = """
+CLAIM = f"""
     UPDATE turns
     SET state = 'running', epoch = epoch + 1, started = :now, prompted = NULL,
         session = coalesce((SELECT s.number FROM sessions s
@@ -33,20 +34,22 @@ CLAIM = """
           AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.thread = n.thread AND r.state = 'running')
           AND NOT EXISTS (SELECT 1 FROM turns e WHERE e.thread = n.thread AND e.state = 'waiting'
                                                   AND e.position < n.position)
+          AND NOT EXISTS ({holding.HELD.format(turn="n")})
           AND (SELECT count(*) FROM turns u WHERE u.user = n.user AND u.state = 'running'
                                               AND u.outcome IS NULL)
               < :per_user
         ORDER BY n.id LIMIT 1
     )
     RETURNING id
-"""
-_BEGIN = """
+"""  # noqa: S608  # constants only
+_BEGIN = f"""
     UPDATE turns SET prompted = :now
     WHERE id = :id AND epoch = :epoch AND state = 'running'
       AND NOT EXISTS (SELECT 1 FROM turns e WHERE e.thread = turns.thread
                       AND e.state = 'waiting' AND e.position < turns.position)
+      AND NOT EXISTS ({holding.HELD.format(turn="turns")})
     RETURNING id
-"""
+"""  # noqa: S608  # constants only
 # An ending on record belonged to the asking that is given up with it.
 _HAND_BACK = """
     UPDATE turns
@@ -106,10 +109,11 @@ BY_ID = f"{TURN} WHERE n.id = ?"
 RUNNING_IN = f"""
     {TURN} WHERE n.state = 'running' AND h.team = ? AND h.channel = ? AND h.root_ts = ?
 """
-# By the thread, whose turns are few; the pluses as above.
+# By the thread, whose turns are few; the pluses as above. What never began answers nothing.
 ANSWERED_ANEW = f"""
     {TURN} WHERE n.thread = (SELECT thread FROM turns WHERE id = ?1) AND +n.id > ?1
              AND json_extract(n.wish, '$.again') = ?1
+             AND n.state NOT IN ('refused', 'withdrawn')
     ORDER BY +n.id DESC LIMIT 1
 """  # noqa: S608  # constants only
 # The longest running first; the plus as above.
@@ -140,7 +144,7 @@ def queue_length(database: sqlite3.Connection) -> int:
 
 
 def begin(database: sqlite3.Connection, turn: Turn, now: float) -> bool:
-    """Note that the prompt is about to be sent, unless an earlier message came in."""
+    """Note that the prompt is about to be sent, unless an earlier message or order came in."""
     return _changed(database, _BEGIN, {**_mine(turn), "now": now})
 
 

@@ -150,16 +150,14 @@ class Remembering:
         await answered(store, replace(said(10, root=1), wish=Wish(again=4_711)))
         assert (await current(store, HERE)).seen_ts == ts_at(10)
 
-    async def test_the_newest_turn_that_answers_one_anew_is_found(self, store: Store) -> None:
+    async def test_the_turn_that_answers_one_anew_is_found(self, store: Store) -> None:
         first = await answered(store, said(1))
         await answered(store, said(2, root=1))
         assert await store.answered_anew(first.id) is None
-        anew = []
-        for second in (5, 4):
-            message = replace(said(second, root=1), wish=Wish(model="gpt", again=first.id))
-            anew.append(await answered(store, message))
-        assert await store.answered_anew(first.id) == await store.turn(anew[1].id)
-        assert await store.answered_anew(anew[1].id) is None
+        wish = Wish(model="gpt", again=first.id)
+        anew = await answered(store, replace(said(5, root=1), wish=wish))
+        assert await store.answered_anew(first.id) == await store.turn(anew.id)
+        assert await store.answered_anew(anew.id) is None
         assert await store.answered_anew(4_711) is None
 
     async def test_what_one_session_forgets_a_copy_still_knows(self, store: Store) -> None:

@@ -30,6 +30,7 @@ from tests.contracts.choices import Choosing
 from tests.contracts.comparisons import Comparing
 from tests.contracts.dropping import Dropping
 from tests.contracts.hearing import Hearing
+from tests.contracts.holding import Anew, Forks, Holding
 from tests.contracts.listing import Listing
 from tests.contracts.messages import said, ts_at
 from tests.contracts.orders import Auditing, Ordering
@@ -392,6 +393,9 @@ class StoreContract(
     Comparing,
     Ordering,
     Auditing,
+    Holding,
+    Anew,
+    Forks,
     Hearing,
 ):
     """Every promise."""

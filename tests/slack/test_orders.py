@@ -19,7 +19,7 @@ from bot.orders import words as order_words
 from bot.records import Form, Order
 from bot.slack import surface, words
 from bot.slack.cards import draw_foot
-from bot.slack.orders import OrderCounter
+from bot.slack.orders import AT_ONCE_EACH, OrderCounter
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -190,9 +190,30 @@ async def test_an_order_that_takes_too_long_is_given_up_and_said_so(bot: Hearing
     hasty = OrderCounter(bot.desk, bot.slack.board, QuickClock(), carry_seconds=0.01)
     hasty.start(by_message(thread, thread.root_ts))
     (seen,) = await whispers(bot)
-    assert seen["text"] == words.TOOK_TOO_LONG
+    assert seen["text"] == order_words.TOOK_TOO_LONG
     await finished(bot)
     await hasty.close()
+
+
+async def test_one_person_has_so_many_orders_under_way_at_once_and_others_go_on(
+    bot: Hearing,
+) -> None:
+    thread = await a_thread(bot)
+    bot.desk.gate.clear()
+    keys = [f"Ev{number}" for number in range(AT_ONCE_EACH)]
+    assert all(bot.orders.start(by_message(thread, "", key)) for key in keys)
+    assert not bot.orders.start(by_message(thread, "", "one too many"))
+    (seen,) = await whispers(bot)
+    assert seen["text"] == order_words.TOO_MANY
+    assert bot.orders.start(replace(by_message(thread, "", "of another"), by="UBOB"))
+    await command(bot, "status")
+    assert [each["text"] for each in await whispers(bot, 2)] == [order_words.TOO_MANY] * 2
+    assert all(order.form is not Form.COMMAND for order in bot.desk.taken), "it is not on record"
+    bot.desk.gate.set()
+    await finished(bot, AT_ONCE_EACH + 2)
+    assert len(bot.desk.carried) == AT_ONCE_EACH + 1
+    assert bot.orders.start(by_message(thread, "", "later"))
+    await finished(bot, AT_ONCE_EACH + 3)
 
 
 async def test_at_the_end_orders_have_a_moment_and_what_is_not_done_stays_on_record(

@@ -215,6 +215,8 @@ class World:
         self.handlers: dict[str, Handler] = {}
         self.questions: list[Message] = []
         self.begun: list[Order] = []
+        self.room = True
+        """Whether an order by a message can be begun with."""
         self._numbers = itertools.count(1)
         self.doors(Doorkeeping(admins=frozenset({ADA})))
 
@@ -228,7 +230,8 @@ class World:
             Limits(self.store, self.clock, per_day=0),
             ask=self._ask,
             known=lambda: Known(models=frozenset({"gpt-5", "claude-4.5"})),
-            start=self.begun.append,
+            start=self._begin,
+            clock=self.clock,
         )
 
     # Orders
@@ -362,6 +365,10 @@ class World:
         found = await self.store.session(number)
         assert found is not None, f"there is no session {number}"
         return found
+
+    def _begin(self, order: Order) -> bool:
+        self.begun.append(order)
+        return self.room
 
     async def _ask(self, message: Message) -> Accepted:
         self.questions.append(message)

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from bot import limits
 from bot.cards import Outcome
-from bot.orders.branching import Branching
+from bot.model import ts_position
+from bot.orders import words_branching as words
+from bot.orders.branching import FORKS_AN_HOUR, HOUR_SECONDS, Branching
+from bot.records import Choice, Scope, Topic
 from bot.sessions import Sessions
+from tests.contracts.messages import ts_at
 from tests.unit.inbox_world import until
-from tests.unit.orders_world import Runtime, World, orders_world, thread_at
+from tests.unit.orders_world import ADA, ALICE, BOB, Runtime, World, orders_world, thread_at
 
 
 class Copying(Runtime):
@@ -42,6 +47,47 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 def copied(world: World) -> list[tuple[str, str]]:
     assert isinstance(world.runtime, Copying)
     return world.runtime.copied
+
+
+async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(world: World) -> None:
+    session = await world.asked(1)
+    await world.asked(2, root=1)
+    await world.asked(6, root=1)
+    await world.order("fork", thread=thread_at(1), ts=ts_at(4))
+    await world.order("fork", thread=thread_at(1), ts=ts_at(7))
+    later = await world.store.recall_later(session.number, ts_position(ts_at(4)))
+    assert later is not None
+    assert copied(world) == [(session.id, later.event), (session.id, "")]
+
+
+async def test_one_person_may_have_so_many_forks_an_hour(world: World) -> None:
+    await world.asked(1)
+    for _ in range(FORKS_AN_HOUR):
+        assert (await world.order("fork", thread=thread_at(1))).public
+    for _ in range(100):
+        outcome = await world.order("fork", thread=thread_at(1))
+        assert outcome.card.text == words.FORKS_USED_UP.format(count=FORKS_AN_HOUR)
+    assert len(copied(world)) == FORKS_AN_HOUR
+    assert (await world.order("fork", thread=thread_at(1), by=BOB)).public, "others may"
+    await world.clock.advance(HOUR_SECONDS + 1)
+    assert (await world.order("fork", thread=thread_at(1))).public
+
+
+async def test_of_forks_that_one_person_orders_at_once_one_is_made(world: World) -> None:
+    await world.asked(1)
+    forks = [world.order("fork", thread=thread_at(1)) for _ in range(5)]
+    told = [outcome.card.text for outcome in await asyncio.gather(*forks)]
+    assert told.count(words.ONE_FORK_AT_A_TIME) == 4
+    assert len(copied(world)) == 1
+
+
+async def test_who_may_not_ask_may_not_have_a_fork(world: World) -> None:
+    await world.asked(1)
+    quota = Choice(scope=Scope.PERSON, holder=ALICE, topic=Topic.QUOTA, value="1", by=ADA, at=1.0)
+    await world.store.choose(quota)
+    outcome = await world.order("fork", thread=thread_at(1))
+    assert outcome.card.text == limits.USED_UP.format(turns=limits.ONE_TURN)
+    assert copied(world) == []
 
 
 async def test_a_fork_waits_until_the_place_of_the_prompt_just_sent_is_on_record(

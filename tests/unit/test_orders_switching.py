@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -16,9 +17,9 @@ from bot.model import Trigger, TurnState, Wish
 from bot.orders import words
 from bot.orders import words_threads as say
 from bot.orders.switching import Switching
-from bot.records import Form, SessionRecord
+from bot.records import Form, Order, SessionRecord
 from bot.store.folder import DATABASE
-from tests.contracts.messages import said
+from tests.contracts.messages import said, ts_at
 from tests.unit.orders_world import (
     ADA,
     ALICE,
@@ -403,3 +404,70 @@ async def test_the_thread_of_a_deleted_session_may_be_gone(world: World) -> None
     world.board.trouble = True
     outcome = await world.order("delete s1", form=Form.HOME)
     assert outcome.card.text.startswith("s1 is gone for good")
+
+
+# What was written after the order ----------------------------------------------------------------
+
+
+async def test_a_session_is_deleted_though_a_question_waits_that_was_written_after_that(
+    world: World,
+) -> None:
+    """It waits for the order, and begins another session."""
+    old = await world.asked(1)
+    order = Order(
+        key="press",
+        verb="delete",
+        words=old.handle,
+        by=ALICE,
+        form=Form.HOME,
+        team=old.thread.team,
+    )
+    assert await world.desk.take(order)
+    await world.waits(world.clock.now() + 1 - float(ts_at(0)), root=1)
+    outcome = await world.desk.carry_out(order)
+    assert outcome.card.text.startswith("s1 is gone")
+    assert await world.store.session(old.number) is None
+    turn = (await world.store.claim()).turn
+    assert turn is not None
+    assert (await world.store.session_for(turn)).number != old.number
+
+
+async def test_a_later_question_that_was_claimed_before_the_order_came_gives_way_to_it(
+    world: World,
+) -> None:
+    """Slack keeps no order: a fresh session is told to be there for it."""
+    old = await world.asked(1)
+    await world.waits(5, root=1)
+    turn = (await world.store.claim()).turn
+    assert turn is not None
+    outcome = await world.order("reset", thread=thread_at(1), ts=ts_at(4))
+    assert outcome.card.text == say.RESET_DONE.format(handle=old.handle)
+    assert await world.store.begin(turn)
+    assert (await world.store.session_for(turn)).number != old.number
+
+
+# Twice at once -----------------------------------------------------------------------------------
+
+
+async def test_a_session_taken_up_by_several_presses_at_once_is_taken_up_once(
+    world: World,
+) -> None:
+    await world.asked(1)
+    await world.order("reset", thread=thread_at(1))
+    await world.asked(2, root=1)
+    presses = [
+        world.order("resume s1", thread=thread_at(1), form=Form.BUTTON, by=by)
+        for by in (ALICE, ADA, ALICE)
+    ]
+    outcomes = await asyncio.gather(*presses)
+    assert [outcome.public for outcome in outcomes] == [True, False, False]
+    assert outcomes[1].card.text == say.RESUME_PRESENT.format(handle="s1")
+    assert (await current(world, 1)).handle == "s1"
+
+
+async def test_a_thread_reset_by_several_at_once_is_reset_once(world: World) -> None:
+    await world.asked(1)
+    resets = [world.order("reset", thread=thread_at(1), by=by) for by in (ALICE, ADA, ALICE)]
+    told = [outcome.card.text for outcome in await asyncio.gather(*resets)]
+    assert told == [say.RESET_DONE.format(handle="s1"), say.RESET_FRESH, say.RESET_FRESH]
+    assert (await current(world, 1)).handle == "s2"
