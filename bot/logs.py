@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from bot.model import Turn
+from bot.redaction import TAKEN_OUT, Redaction
 
 _about: ContextVar[Turn | None] = ContextVar("about", default=None)
 _trace: ContextVar[str] = ContextVar("trace", default="")
@@ -31,7 +32,7 @@ _TOKENS = re.compile(r"\b(xox[a-z]-|xapp-|gh[pousr]_|github_pat_)[A-Za-z0-9_-]{4
 
 def without_tokens(text: str) -> str:
     """The text with whatever looks like a token taken out."""
-    return _TOKENS.sub("[secret]", text)
+    return _TOKENS.sub(TAKEN_OUT, text)
 
 
 @contextmanager
@@ -58,12 +59,10 @@ class _Secrets:
     """Takes secrets out of finished text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._redact = Redaction(secrets)
 
     def out_of(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        return without_tokens(text)
+        return without_tokens(self._redact(text))
 
 
 class _Line(logging.Formatter):

@@ -64,6 +64,15 @@ def test_secrets_and_whatever_looks_like_a_token_are_taken_out(
         assert canary not in text
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_too_short_for_a_secret_spoils_no_line(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_logging("INFO", {"e", "turn"}, form)
+    logging.getLogger("bot").info("the turn ended")
+    assert "the turn ended" in capsys.readouterr().err
+
+
 # LOG_FORMAT=json --------------------------------------------------------------------------------
 
 
