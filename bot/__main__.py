@@ -14,7 +14,7 @@ from importlib import import_module
 
 from bot import __version__
 from bot.config import load_settings
-from bot.descriptors import check_descriptors
+from bot.descriptors import provide_descriptors
 from bot.errors import BotError, SettingsError, TooFewDescriptors
 from bot.logs import start_logging, without_tokens
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen, rest = _parser().parse_known_args(arguments[:1])[0].command, arguments[1:]
     try:
-        check_descriptors()
+        provide_descriptors()
     except TooFewDescriptors as error:
         print(f"threadpilot cannot start: {error}", file=sys.stderr)
         return 1
@@ -50,6 +50,7 @@ def run() -> int:
     """`threadpilot run`: the bot, until it is asked to stop."""
     try:
         settings = load_settings()
+        provide_descriptors(settings.max_sessions)
         start_logging(settings.log_level, settings.secrets, settings.log_format)
         gc.disable()  # what is imported stays: to look through it costs a tenth of the start
         from bot.loop import run as run_loop
