@@ -22,6 +22,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bot.errors import SettingsError
+from bot.logs import Seldom
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,6 @@ RETRY_SECONDS: Final = 0.2
 _BACKLOG: Final = 128
 _LINGERING_SECONDS: Final = 2.0
 """So long what nobody reads is taken from who is still sending it: else they see no answer."""
-_TOLD_SECONDS: Final = 60.0
-"""Whoever floods the server does not flood the log."""
 _NOT_HERE: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -179,7 +178,7 @@ class _Server:
         self._open: dict[web.RequestHandler, _Connection] = {}
         self._waiting: dict[_Connection, None] = {}
         """Those that wait for a request, the one that has waited the longest first."""
-        self._told = float("-inf")
+        self._seldom = Seldom()
 
     async def accept(self, listener: socket.socket, protocol: _Protocols) -> None:
         """Let in whoever comes, until cancelled."""
@@ -260,9 +259,7 @@ class _Server:
         return noted
 
     def _tell(self, sentence: str, *about: object) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._told >= _TOLD_SECONDS:
-            self._told = now
+        if self._seldom.may(sentence):
             log.warning(sentence, *about)
 
     def close(self) -> None:

@@ -10,7 +10,8 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -143,6 +144,26 @@ class _Together(logging.StreamHandler[TextIO]):
         if self._asked is not loop:
             self._asked = loop
             loop.call_later(MOMENT_SECONDS, self.flush)
+        return True
+
+
+class Seldom:
+    """Keeps what others can cause as often as they like from filling the log."""
+
+    def __init__(
+        self, seconds: float = 60.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`seconds` are between two lines that say the same."""
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._said: dict[str, float] = {}
+
+    def may(self, what: str) -> bool:
+        """Whether this is to be said now; if so, it counts as said. `what` is one of a few."""
+        now = self._monotonic()
+        if now - self._said.get(what, float("-inf")) < self._seconds:
+            return False
+        self._said[what] = now
         return True
 
 

@@ -27,6 +27,7 @@ from slack_bolt.response import BoltResponse
 
 from bot.errors import SettingsError
 from bot.http_server import Bounds, serving
+from bot.logs import Seldom
 from bot.ports import Clock
 from bot.slack.bodies import Bodies, NoRoom
 from bot.slack.intake import Intake
@@ -38,7 +39,11 @@ http_log = logging.getLogger(f"{__name__}.aiohttp")
 
 class _WithoutWords(logging.Filter):
     """Keeps aiohttp's log to the kind of trouble that there was: of what is no HTTP it would print
-    the lines that came, and anybody may send those."""
+    the lines that came, and anybody may send those, as often as they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seldom = Seldom()
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if record.exc_info else None
@@ -48,6 +53,7 @@ class _WithoutWords(logging.Filter):
         if kind is not None and issubclass(kind, HttpProcessingError | web.RequestPayloadError):
             # Whoever sent it is at fault, and not the door.
             record.levelno, record.levelname = logging.WARNING, "WARNING"
+            return self._seldom.may(kind.__name__)
         return True
 
 
@@ -90,6 +96,7 @@ class SignedHttp:
     """Where it listens; with 0 the system chooses, and this is the chosen one once open."""
     bounds: Bounds = BOUNDS
     max_bodies: int = MAX_BODIES
+    _seldom: Seldom = field(default_factory=Seldom, init=False, repr=False)
     _replays: Replays = field(default_factory=partial(Replays, _FRESH_SECONDS), init=False)
 
     def __post_init__(self) -> None:
@@ -126,7 +133,7 @@ class SignedHttp:
 
     async def _said(self, intake: Intake, bodies: Bodies, request: web.Request) -> web.Response:
         if not may_be_slacks(request.headers, self.clock.now()):
-            return _not_signed()
+            return self._not_signed()
         async with AsyncExitStack() as room:
             try:
                 async with asyncio.timeout(_BODY_SECONDS):
@@ -134,16 +141,16 @@ class SignedHttp:
             except TimeoutError:
                 return _closing(408)
             except NoRoom:
-                log.warning("too many large requests are here; one is left for Slack to repeat")
+                self._tell("too many large requests are here; one is left for Slack to repeat")
                 return _closing(503)
-            except web.RequestPayloadError:  # not compressed as it says
-                return _closing(400)
+            except (web.RequestPayloadError, ConnectionError):
+                return _closing(400)  # not compressed as it says; or they have gone
             return await self._heard(intake, request, raw)
 
     async def _heard(self, intake: Intake, request: web.Request, raw: bytes) -> web.Response:
         """The answer to a request that is all here."""
         if not signed_by_slack(self.signing_secret, request.headers, raw, self.clock.now()):
-            return _not_signed()
+            return self._not_signed()
         signature = request.headers.get("X-Slack-Signature", "")
         match self._replays.begin(signature, self.clock.now()):
             case Known.TAKEN:
@@ -173,6 +180,14 @@ class SignedHttp:
             if name.lower().startswith("x-slack-retry-") and value
         }
         return _as_http(await intake.deliver(body, retries))
+
+    def _not_signed(self) -> web.Response:
+        self._tell("a request that Slack did not sign was turned away")
+        return _closing(401)
+
+    def _tell(self, sentence: str) -> None:
+        if self._seldom.may(sentence):
+            log.warning(sentence)
 
     async def _readiness(self, _: web.Request) -> web.Response:
         try:
@@ -208,11 +223,6 @@ def signed_by_slack(secret: str, headers: Mapping[str, str], raw: bytes, now: fl
     base = b"v0:" + headers["X-Slack-Request-Timestamp"].encode() + b":" + raw
     right = "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
     return hmac.compare_digest(right, headers["X-Slack-Signature"])
-
-
-def _not_signed() -> web.Response:
-    log.warning("a request that Slack did not sign was turned away")
-    return _closing(401)
 
 
 def _closing(status: int) -> web.Response:

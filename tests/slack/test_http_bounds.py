@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -283,6 +285,28 @@ async def test_large_bodies_together_take_no_more_than_there_is_room_for() -> No
                 await another.send(door.head(2 * FREE) + "x" * 2 * FREE)
                 if await another.status() == 401:  # read as a whole, and not signed
                     break
+
+
+async def test_what_anybody_may_cause_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither does who goes in the middle of a body, and that is no error of the bot's."""
+    async with opened(Bounds(connections=3)) as (door, visitors):
+        for said in ("POST /slack/events HTTP/1.1\r\nHost: bot\r\n\r\n", "no HTTP\r\n\r\n"):
+            for _ in range(9):
+                visitor = await visitors.come()
+                await visitor.send(said)
+                assert (await visitor.closed()).startswith(b"HTTP/1.")
+        for _ in range(9):
+            visitor = await visitors.come()
+            await visitor.send(door.head(9) + "x")
+            visitor.writer.transport.abort()
+        assert await (await visitors.come()).get() == 200
+    told = [line for line in caplog.records if line.levelno >= logging.WARNING]
+    assert {line.levelname for line in told} == {"WARNING"}
+    sentences = Counter(line.getMessage() for line in told)
+    assert "a request that Slack did not sign was turned away" in sentences
+    assert set(sentences.values()) == {1}
 
 
 # Out of descriptors ------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from typing import Final
 
 import pytest
 
+from bot import parsing
+from bot.answer import Answer
 from bot.cards import Card, Choose, Foot, Line, Press
 from bot.errors import BotError
 from bot.logs import without_tokens
@@ -199,6 +201,25 @@ def cleanup(text: str) -> None:
         narrowing(text, now=1.0, here="C1", me="U1")
 
 
+def setting(text: str) -> None:
+    reads: tuple[Callable[[str], object], ...] = (
+        *(parsing.user_ids, parsing.bot_ids, parsing.channel_ids, parsing.group_id, parsing.url),
+        *(parsing.secret, parsing.api_url, parsing.whole(0, 9), parsing.seconds(0, 9)),
+        *(parsing.one_of("a", "b"), parsing.yes, parsing.token("xoxb-")),
+    )
+    for read in reads:
+        with suppress(ValueError):
+            read(text)
+
+
+def answer(text: str) -> None:
+    growing = Answer()
+    for piece in cut_up(text):
+        growing.add(piece)
+    assert growing.text
+    growing.settle(text)
+
+
 def event(text: str) -> None:
     message = {"type": "message", "channel": "C0GENERAL", "user": "UALICE", "text": text}
     message |= {"ts": "1790000000.000100", "channel_type": "channel"}
@@ -363,6 +384,8 @@ READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "with_name": lambda text: with_name(text, US.user, US.name),
     "by_id": by_id,
     "said_text": lambda text: said_text({"blocks": [{"type": "markdown", "text": text}] * 2}),
+    "a setting": setting,
+    "an answer": answer,
     "an event": event,
     "an edit": edit,
     "a command": command,
