@@ -44,8 +44,8 @@ class Bounds:
     """How much of the process others may take."""
 
     connections: int
-    """At once. For one more, the one that has waited the longest for a request is closed; where all
-    are being answered, the new one is turned away."""
+    """At once. For one more, the one that has waited the longest for a request, or the rest of one,
+    is closed; where all are being answered, the new one is turned away."""
     head_seconds: float = 10.0
     """From the beginning of a connection, or of a later request, until its headers are there."""
     idle_seconds: float = 75.0
@@ -177,7 +177,8 @@ class _Server:
         self._reserve = _Reserve(bounds.reserve)
         self._open: dict[web.RequestHandler, _Connection] = {}
         self._waiting: dict[_Connection, None] = {}
-        """Those that wait for a request, the one that has waited the longest first."""
+        """Those that wait for a request, or the rest of one, the one that has waited the longest
+        first."""
         self._seldom = Seldom()
 
     async def accept(self, listener: socket.socket, protocol: _Protocols) -> None:
@@ -196,8 +197,8 @@ class _Server:
                 continue
             try:
                 await self._let_in(connection, protocol())
-            except OSError:
-                connection.close()
+            except Exception:  # others are let in all the same
+                log.exception("a connection could not be let in")
 
     async def _let_in(self, connection: socket.socket, inner: web.RequestHandler) -> None:
         connection.setblocking(False)
@@ -208,6 +209,7 @@ class _Server:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: made, connection)
         except BaseException:
             self.lost(made)
+            connection.close()
             raise
 
     async def _freed(self, error: OSError) -> None:
@@ -247,13 +249,15 @@ class _Server:
             inner = request.protocol
             if (connection := self._open.get(inner)) is None:
                 return await handler(request)
-            self._waiting.pop(connection, None)
             connection.asked()
+            # What is still being sent makes room for others as if nothing had come.
+            request.content.on_eof(lambda: self._waiting.pop(connection, None))
             try:
                 return await handler(request)
             finally:
                 if inner in self._open:
                     connection.answered()
+                    self._waiting.pop(connection, None)
                     self._waiting[connection] = None
 
         return noted

@@ -185,6 +185,19 @@ async def test_half_a_head_does_not_count_as_a_request(crowded: Visitors) -> Non
     assert await slow[0].closed() == b""
 
 
+async def test_half_a_body_keeps_nobody_out() -> None:
+    """Who has signed it is not known before it is all there."""
+    body = json.dumps(envelope(mention())).encode()
+    async with opened() as (door, visitors):
+        slow = [await visitors.come() for _ in range(3)]
+        for visitor in slow:
+            await visitor.send(door.head(9) + "x")
+        event = await visitors.come()
+        await event.send(door.head(len(body), body=body).encode() + body)
+        assert await event.status() == 200
+        assert await slow[0].closed() == b""
+
+
 async def test_while_all_are_being_answered_others_are_turned_away_at_once() -> None:
     async with opened() as (door, visitors):
         door.may_be_ready.clear()
