@@ -14,7 +14,8 @@ from importlib import import_module
 
 from bot import __version__
 from bot.config import load_settings
-from bot.errors import BotError, SettingsError
+from bot.descriptors import provide_descriptors
+from bot.errors import BotError, SettingsError, TooFewDescriptors
 from bot.logs import start_logging, without_tokens
 
 _OWN_ARGUMENTS = {
@@ -33,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # whatever it or the runtime makes is for its own account alone
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen, rest = _parser().parse_known_args(arguments[:1])[0].command, arguments[1:]
+    try:
+        provide_descriptors()
+    except TooFewDescriptors as error:
+        print(f"threadpilot cannot start: {error}", file=sys.stderr)
+        return 1
     if chosen in _OWN_ARGUMENTS:
         status: int = import_module(_OWN_ARGUMENTS[chosen][1]).main(rest)
         return status
@@ -44,6 +50,7 @@ def run() -> int:
     """`threadpilot run`: the bot, until it is asked to stop."""
     try:
         settings = load_settings()
+        provide_descriptors(settings.max_sessions)
         start_logging(settings.log_level, settings.secrets, settings.log_format)
         gc.disable()  # what is imported stays: to look through it costs a tenth of the start
         from bot.loop import run as run_loop

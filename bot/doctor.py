@@ -25,6 +25,7 @@ from bot.copilot.options import RuntimeOptions
 from bot.engine import runtime_options
 from bot.errors import SettingsError
 from bot.model import Check
+from bot.redaction import Redaction
 from bot.slack.checks import (
     APP_NOT_NEEDED,
     check_app_token,
@@ -151,10 +152,7 @@ def _finding(name: str, check: Check) -> Finding:
 
 def _without_secrets(finding: Finding, settings: Settings) -> Finding:
     """No check shows a secret; this holds it also where a server's own words repeat one."""
-    sentence = finding.sentence
-    for secret in sorted(settings.secrets, key=len, reverse=True):
-        sentence = sentence.replace(secret, "[secret]")
-    return replace(finding, sentence=sentence)
+    return replace(finding, sentence=Redaction(settings.secrets)(finding.sentence))
 
 
 def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:

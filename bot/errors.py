@@ -2,6 +2,7 @@
 
     BotError
     ├── SettingsError          the environment or .env is wrong; ends the program with status 2
+    ├── TooFewDescriptors      the system allows too few open files (`bot.descriptors`)
     ├── StoreError             the database cannot be used just now
     │   ├── DataFolderInUse    another process holds the data folder
     │   └── SchemaTooNew       the database was written by a newer Threadpilot
@@ -40,6 +41,10 @@ class SettingsError(BotError):
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(self.faults))
+
+
+class TooFewDescriptors(BotError):
+    """The system lets the process have fewer files and connections open than it needs."""
 
 
 class StoreError(BotError):

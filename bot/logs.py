@@ -10,13 +10,15 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
 from bot.model import Turn
+from bot.redaction import TAKEN_OUT, Redaction
 
 _about: ContextVar[Turn | None] = ContextVar("about", default=None)
 _trace: ContextVar[str] = ContextVar("trace", default="")
@@ -31,7 +33,7 @@ _TOKENS = re.compile(r"\b(xox[a-z]-|xapp-|gh[pousr]_|github_pat_)[A-Za-z0-9_-]{4
 
 def without_tokens(text: str) -> str:
     """The text with whatever looks like a token taken out."""
-    return _TOKENS.sub("[secret]", text)
+    return _TOKENS.sub(TAKEN_OUT, text)
 
 
 @contextmanager
@@ -58,12 +60,10 @@ class _Secrets:
     """Takes secrets out of finished text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._redact = Redaction(secrets)
 
     def out_of(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        return without_tokens(text)
+        return without_tokens(self._redact(text))
 
 
 class _Line(logging.Formatter):
@@ -144,6 +144,26 @@ class _Together(logging.StreamHandler[TextIO]):
         if self._asked is not loop:
             self._asked = loop
             loop.call_later(MOMENT_SECONDS, self.flush)
+        return True
+
+
+class Seldom:
+    """Keeps what others can cause as often as they like from filling the log."""
+
+    def __init__(
+        self, seconds: float = 60.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`seconds` are between two lines that say the same."""
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._said: dict[str, float] = {}
+
+    def may(self, what: str) -> bool:
+        """Whether this is to be said now; if so, it counts as said. `what` is one of a few."""
+        now = self._monotonic()
+        if now - self._said.get(what, float("-inf")) < self._seconds:
+            return False
+        self._said[what] = now
         return True
 
 

@@ -117,6 +117,9 @@ class Message:
     text: str
     """Plain readable text: entities unescaped, the bot's own mention taken out, edges stripped."""
     trigger: Trigger
+    ordered: str = field(default="", compare=False)
+    """The same with people and channels by their ids, where that is known: what orders go by. It is
+    not recorded; by then it is known whether the message is one."""
     external: bool = False
     """Whether the person belongs to another workspace (Slack Connect)."""
     direct: bool = False

@@ -28,6 +28,7 @@ PERSON: Final = re.compile(r"(?:<@|@)?([UW][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.A
 _DASHES: Final = re.compile(r"(?<!\S)[–—](?=[a-z])")
 """What phones make of two hyphens."""
 _LONGEST_NAME: Final = 200
+_LONGEST_WORDS: Final = 4_000
 
 NOT_UNDERSTOOD: Final = "I don't know what `{word}` means for a cleanup. I know: {flags}."
 NO_VALUE: Final = "`{flag}` needs something after it, for example `{example}`."
@@ -48,6 +49,7 @@ BAD_PERSON: Final = (
 OR_HERE: Final = " Or say `here` for this channel."
 OR_ME: Final = " Or mention them, or say `me`."
 BAD_MODEL: Final = "`{given}` is too long for the name of a model."
+TOO_LONG: Final = "That is too long. Please say in a few words which sessions are meant."
 UNBALANCED: Final = "There is a quotation mark without its partner."
 ALL_AND_MORE: Final = "`{flag}` goes with nothing else. Leave it out, or leave out the rest."
 
@@ -153,6 +155,8 @@ def _pairs(words: str | list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _split(words: str) -> list[str]:
+    if len(words) > _LONGEST_WORDS:
+        raise NotUnderstood(TOO_LONG)
     try:
         return shlex.split(_DASHES.sub("--", words))
     except ValueError:

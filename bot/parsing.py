@@ -8,12 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bot.redaction import SHORTEST
+
+
+def secret(given: str) -> str:
+    """Values that are too short to be taken out of what is written are refused: each log line that
+    holds such a letter would be spoiled, or the secret would stand there."""
+    if given and len(given) < SHORTEST:
+        raise ValueError(
+            f"this is too short for a secret; give all of it, at least {SHORTEST} characters, or "
+            "leave it out where none is asked for."
+        )
+    return given
+
 
 def token(prefix: str) -> Callable[[str], str]:
     def parse(given: str) -> str:
         if given and not given.startswith(prefix):
             raise ValueError(f"a token that begins with {prefix} belongs here.")
-        return given
+        return secret(given)
 
     return parse
 

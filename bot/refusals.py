@@ -33,11 +33,14 @@ def refusal(message: Message, *, max_chars: int) -> str:
 
 
 _EMOJI_NAME = re.compile(r":[a-z0-9_+'-]+(?:::skin-tone-[2-6])?:", re.IGNORECASE)
+_SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
+_JOINING = ("Cf", "Mn", "Me")
+"""What stands beside a symbol and is none by itself."""
 
 
 def only_emoji(text: str) -> bool:
     """Whether there is nothing but emoji, as `:names:` or as characters, in a message."""
     rest, names = _EMOJI_NAME.subn("", text)
     drawn = [character for character in rest if not character.isspace()]
-    symbols = all(unicodedata.category(c) in ("So", "Sk", "Cf", "Mn", "Me") for c in drawn)
-    return symbols and bool(names or drawn)
+    kinds = [("So" if c in _SKIN_TONES else unicodedata.category(c)) for c in drawn]
+    return bool(names or "So" in kinds) and all(kind in ("So", *_JOINING) for kind in kinds)

@@ -46,6 +46,7 @@ PAGE_SIZE: Final = 20
 _NOT_NEEDED: Final = {
     "SLACK_BOT_TOKEN": "xoxb-not-needed",
     "SLACK_APP_TOKEN": "xapp-not-needed",
+    "SLACK_SIGNING_SECRET": "",
     "SLACK_MODE": "socket",
     "SLACK_API_URL": "",
     "HTTP_PORT": "",

@@ -24,6 +24,9 @@ _NOT_NEEDED: Final = {
     **{setting.name: "" for setting in SETTINGS if setting.name != "DATA_DIR"},
     "SLACK_BOT_TOKEN": "xoxb-not-needed",
     "SLACK_APP_TOKEN": "xapp-not-needed",
+    "SLACK_SIGNING_SECRET": "",
+    "GITHUB_TOKEN": "",
+    "MODEL_API_KEY": "",
     "MODEL_BASE_URL": "http://127.0.0.1/",
 }
 """All settings but the folder: whatever is wrong with them must not be in the way."""

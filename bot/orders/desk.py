@@ -105,7 +105,7 @@ class Desk:
         """
         words = self.without_secrets(message.text)
         if words != message.text:
-            message = replace(message, text=words)
+            message = replace(message, text=words, ordered=self.without_secrets(message.ordered))
         read = read_message(message, self._known())
         if isinstance(read, Message):
             return await self._ask(read)

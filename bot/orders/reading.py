@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bot.model import Message, Trigger, Wish
-from bot.orders.verbs import NAMES, Verb
+from bot.orders.verbs import NAMES, VERBS, Verb
 from bot.records import Form, Order, session_number
 from bot.roles import spoken_to
 
@@ -70,6 +70,8 @@ def read_message(message: Message, known: Known) -> Order | Message:
     marked = message.text.startswith("!") and message.trigger is not Trigger.COMMAND
     if message.trigger not in (Trigger.ASIDE, Trigger.BOT) and (spoken_to or marked):
         said = read_words(message.text, known, Form.MESSAGE)
+        if said is not None and VERBS[said.verb].by_id and message.ordered:
+            said = read_words(message.ordered, known, Form.MESSAGE) or said
         if said is not None:
             return Order(
                 key=message.event_id,

@@ -72,6 +72,9 @@ class Verb:
     """A pattern: what has to follow it for a sentence to be this order and not a question, with
     `{model}` and `{role}` for the names that there are, and `{a_model}` for what may be meant as
     one. (`!verb` is an order whatever follows.)"""
+    by_id: bool = False
+    """Whether what follows it may name people and channels: a message's are read by their ids, and
+    not by the names that Slack shows for them."""
     spoken: bool = False
     """Whether free words follow it: then also `verb: …`, and `/copilot verb …`, are orders
     whatever follows."""
@@ -293,6 +296,7 @@ _TABLE: Final = (
     Verb(
         name="admin",
         usage="<cleanup|sessions|usage|users|audit|limits|pause|resume|drain> …",
+        by_id=True,
         words=r"(?:(?:cleanup|sessions|usage|users|audit|limits)(?: .*)?|pause|resume|drain)?",
         may=IN_CHARGE,
         says="clean up, see who uses what, limits, pause and drain",

@@ -10,7 +10,6 @@ ends on one line that nothing else makes ambiguous.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 _LONGEST_LINE: Final = 2_000
@@ -18,9 +17,9 @@ _LONGEST_LINE: Final = 2_000
 
 _OPENS: Final = re.compile(r"(`{3,100})[\w+#.-]{0,40}[ \t]*")
 _CLOSES: Final = re.compile(r" {0,3}(`{3,})[ \t]*")
-_FENCELIKE: Final = re.compile(r"\s*(?:[-*+>\s]|\d+[.)])*`{3}")
-_TILDES: Final = re.compile(r"\s*(?:[-*+>\s]|\d+[.)])*~{3}")
-_RUN: Final = re.compile(r"\\.|(`+)", re.DOTALL)
+_MARKS: Final = re.compile(r"(?:[-*+>\s]|\d{1,20}[.)])*")
+"""What may stand before a fence: indents, and the marks of lists and quotes."""
+_PARTS: Final = re.compile(r"[^\\`]+|\\|`+")
 _TICKS: Final = re.compile(r"`+")
 
 
@@ -35,6 +34,9 @@ class CodeReader:
         self._tildes = False
         """Whether there was what may be a fence of the other kind: then nothing counts any more."""
         self._line = ""
+        self._marks = 0
+        """Where the marks end with which the line begins, as far as they have been read."""
+        self._spans = Spans()
         self._loose = False
         """Whether a span may have begun on an earlier line of the paragraph."""
 
@@ -44,7 +46,8 @@ class CodeReader:
         self._go_on(head)
         for line in others:
             self._end_line()
-            self._line = line[: _LONGEST_LINE + 1]
+            self._line, self._marks, self._spans = "", 0, Spans()
+            self._go_on(line)
 
     def in_code(self, rest: str, *, final: bool) -> bool | None:
         """Whether what comes now, `rest`, begins within code; None while that is not known.
@@ -52,28 +55,35 @@ class CodeReader:
         if self._tildes:
             return False
         if self._marker:
-            return self._inside and _FENCELIKE.match(self._line) is None
+            return self._inside and not self._begins_with("```")
         if self._inside or self._loose or len(self._line) > _LONGEST_LINE or "<" in self._line:
             return False
+        begun = self._spans.begun()
+        if not begun:
+            return False
         upto, newline, _ = rest.partition("\n")
-        ended = final or bool(newline)
-        for run in _unmatched(self._line):
-            for found in _TICKS.finditer(upto):
-                if found.end() == len(upto) and not ended:
-                    return None  # the run may go on
-                if len(found[0]) == run:
-                    return True
-            if not ended:
-                return None
-        return False
+        runs = [(found.end(), len(found[0])) for found in _TICKS.finditer(upto)]
+        if final or newline:
+            return not {length for _, length in runs}.isdisjoint(begun)
+        # A run at the end may go on, and which span has begun depends on what comes.
+        ended = (length for end, length in runs if end < len(upto))
+        return True if begun[0] in ended else None
 
     def _go_on(self, text: str) -> None:
-        self._line += text[: _LONGEST_LINE + 1 - len(self._line)]
+        more = text[: _LONGEST_LINE + 1 - len(self._line)]
+        self._line += more
+        self._spans.read(more)
+
+    def _begins_with(self, fence: str) -> bool:
+        """Whether the line begins with what some reading takes for a fence."""
+        marks = _MARKS.match(self._line, self._marks)
+        self._marks = marks.end() if marks else self._marks
+        return self._line.startswith(fence, self._marks)
 
     def _end_line(self) -> None:
         line = self._line.rstrip("\r")
-        self._tildes = self._tildes or _TILDES.match(line) is not None
-        if _FENCELIKE.match(line):
+        self._tildes = self._tildes or self._begins_with("~~~")
+        if self._begins_with("```"):
             self._inside = not self._inside
         if self._marker:
             closes = _CLOSES.fullmatch(line)
@@ -83,21 +93,50 @@ class CodeReader:
             self._marker = opens[1]
         if not line.strip():
             self._loose = False
-        elif len(line) > _LONGEST_LINE or next(_unmatched(line), 0):
+        elif len(line) > _LONGEST_LINE or self._spans.begun():
             self._loose = True
 
 
-def _unmatched(line: str) -> Iterator[int]:
-    """The lengths of the runs of backticks in a line that may begin a span and are not ended in it,
-    in order."""
-    at = 0
-    while (found := _RUN.search(line, at)) is not None:
-        at = found.end()
-        if found[1] is None:
-            continue
-        run = len(found[1])
-        closing = next((t for t in _TICKS.finditer(line, at) if len(t[0]) == run), None)
-        if closing is None:
-            yield run
-        else:
-            at = closing.end()
+class Spans:
+    """Which spans have begun in a line and are not ended in it, as it grows: the first of each
+    length.
+
+    A run of backticks ends the first span that as long a run began, and whatever began in it; else
+    it may begin one itself, without its first one behind a backslash.
+    """
+
+    def __init__(self) -> None:
+        self._begun: list[int] = []
+        self._backslash = False
+        """Whether the next character stands behind one that counts."""
+        self._ticks = 0
+        """So long is the run at the end, which may go on."""
+        self._escaped = False
+        """Whether that run stands behind a backslash."""
+
+    def read(self, text: str) -> None:
+        """The line goes on so."""
+        for part in _PARTS.findall(text):
+            if part[0] == "`":
+                if not self._ticks:
+                    self._escaped, self._backslash = self._backslash, False
+                self._ticks += len(part)
+                continue
+            self._end_run()
+            self._backslash = part == "\\" and not self._backslash
+
+    def begun(self) -> list[int]:
+        """The lengths of the runs that began them, in order. The run at the end is at its end."""
+        self._end_run()
+        return self._begun
+
+    def _end_run(self) -> None:
+        ticks, self._ticks = self._ticks, 0
+        if not ticks:
+            return
+        if ticks in self._begun:
+            del self._begun[self._begun.index(ticks) :]
+            return
+        length = ticks - self._escaped
+        if length and length not in self._begun:  # what ends one ends the first of its length
+            self._begun.append(length)

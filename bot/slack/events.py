@@ -10,10 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
-from bot.model import TS, Message, ThreadKey, Trigger
-from bot.slack.readable import addresses_somebody, mentions, readable, without_mention
+from bot.model import TS, Message, ThreadKey, Trigger, storable
+from bot.slack.readable import (
+    LONGEST,
+    addresses_somebody,
+    by_id,
+    mentions,
+    readable,
+    without_mention,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +91,16 @@ Fact = Message | Edited | Deleted | Stopped | HomeOpened | Ignored
 
 MALFORMED = Ignored(reason="malformed", notable=True)
 _OURS = Ignored(reason="our own")
-_ELSEWHERE = Ignored(reason="of a workspace that is not ours", notable=True)
+ELSEWHERE = Ignored(reason="of a workspace that is not ours", notable=True)
 _BOT = Ignored(reason="a bot's", notable=True)
 
 _ID = re.compile(r"[A-Z0-9]{2,40}", re.ASCII).fullmatch
 _EVENT_ID = re.compile(r"[!-~]{1,200}", re.ASCII).fullmatch
 _TS = TS.fullmatch
+_TOO_LONG: Final = 50_000
+"""More characters than MAX_MESSAGE_CHARS may be."""
+_LONGEST_ORDER: Final = 8_000
+"""Characters of markup; of what is read of it, half as many are an order at most."""
 
 Json = Mapping[str, object]
 
@@ -102,7 +113,7 @@ def read_event(payload: object, us: Identity) -> Fact:
     if team is None:
         return MALFORMED
     if team != us.team:
-        return _ELSEWHERE
+        return ELSEWHERE
     match event.get("type"):
         case "app_mention" | "message":
             return _about_a_message(payload, event, team, us)
@@ -132,9 +143,9 @@ def _about_a_message(payload: Json, event: Json, team: str, us: Identity) -> Fac
 def _written(payload: Json, event: Json, team: str, us: Identity) -> Fact:
     """A new message of a person."""
     channel, ts = _id(event.get("channel")), _ts(event.get("ts"))
-    user, text = _id(event.get("user")), event.get("text") or ""
+    user, text = _id(event.get("user")), _markup(event)
     event_id = _event_id(payload.get("event_id"))
-    if not (channel and ts and user and event_id and isinstance(text, str)):
+    if not (channel and ts and user and event_id) or text is None:
         return MALFORMED
     root = _ts(event.get("thread_ts") or ts)
     if root is None:
@@ -151,6 +162,7 @@ def _written(payload: Json, event: Json, team: str, us: Identity) -> Fact:
         user=user,
         user_team=user_team,
         text=_words(text, us),
+        ordered=_ordered(text, us),
         trigger=trigger,
         external=user_team != team,
         direct=direct,
@@ -163,14 +175,14 @@ def _said_by_a_bot(payload: Json, event: Json, team: str, us: Identity) -> Fact:
     channel, ts = _id(event.get("channel")), _ts(event.get("ts"))
     event_id = _event_id(payload.get("event_id"))
     ids = [found for name in ("bot_id", "user") if (found := _id(event.get(name)))]
-    text = event.get("text") or ""
+    text = _markup(event)
     asks = next((found for found in ids if found in us.answers), None)
-    if not (asks and isinstance(text, str) and mentions(text, us.user)):
+    if not (asks and text is not None and mentions(text, us.user)):
         asks = None
     if asks is None and not event.get("thread_ts"):
         return _BOT
     root = _ts(event.get("thread_ts") or ts)
-    if not (channel and ts and root and event_id and ids and isinstance(text, str)):
+    if not (channel and ts and root and event_id and ids) or text is None:
         return MALFORMED
     return Message(
         event_id=event_id,
@@ -205,10 +217,11 @@ def _changed(event: Json, team: str, us: Identity) -> Fact:
     if nobody := _not_a_person(now, us):
         return nobody
     channel, ts, user = _id(event.get("channel")), _ts(now.get("ts")), _id(now.get("user"))
-    text = now.get("text") or ""
-    if not (channel and ts and user and isinstance(text, str)):
+    text = _markup(now)
+    if not (channel and ts and user) or text is None:
         return MALFORMED
-    if _is_object(before) and before.get("text") == text:
+    said = _markup(before) if _is_object(before) else None
+    if said == text:
         return Ignored(reason="a change that leaves the words as they were")
     return Edited(
         team=team,
@@ -221,7 +234,7 @@ def _changed(event: Json, team: str, us: Identity) -> Fact:
             not _is_direct(event, channel)
             and mentions(text, us.user)
             and _is_object(before)
-            and not mentions(str(before.get("text") or ""), us.user)
+            and not mentions(said or "", us.user)
         ),
     )
 
@@ -269,8 +282,26 @@ def _not_a_person(message: Json, us: Identity) -> Ignored | None:
             return MALFORMED
 
 
+def _markup(message: Json) -> str | None:
+    """What a message says, so much of it as is read and a character more; None for what is no
+    text."""
+    text = message.get("text") or ""
+    return text[: LONGEST + 1] if isinstance(text, str) else None
+
+
 def _words(text: str, us: Identity) -> str:
+    """The words of a message; of one that is longer than any of Slack's, more characters than
+    anybody takes, as they stand."""
+    if len(text) > LONGEST:
+        return storable(text[:_TOO_LONG])
     return readable(without_mention(text, us.user, us.name))
+
+
+def _ordered(text: str, us: Identity) -> str:
+    """The words with people and channels by their ids; "" where the text names none by a name, or
+    is longer than any order."""
+    named = by_id(text) if len(text) <= _LONGEST_ORDER else text
+    return _words(named, us) if named != text else ""
 
 
 def _is_direct(event: Json, channel: str) -> bool:

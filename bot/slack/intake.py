@@ -31,6 +31,7 @@ from bot.slack.background import Background
 from bot.slack.client import Client
 from bot.slack.controls import Controls
 from bot.slack.events import (
+    ELSEWHERE,
     Deleted,
     Edited,
     HomeOpened,
@@ -40,7 +41,7 @@ from bot.slack.events import (
     read_event,
 )
 from bot.slack.home import Home
-from bot.slack.interactions import read_press
+from bot.slack.interactions import installing_team, read_press
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +136,9 @@ class Intake:
     async def _dispatch(self, body: Json, headers: Mapping[str, str] | None) -> BoltResponse:
         if body.get("type") == "event_callback":
             return BoltResponse(status=200 if await self._heard(body) else 503, body="")
+        if installing_team(body) not in ("", self._us.team):
+            log.info("ignored: %s, %s", _kind(body), ELSEWHERE.reason)
+            return BoltResponse(status=200, body="")
         request = _request(body, headers)
         if request is None:
             log.warning("a delivery makes no sense and is left alone: %s", _kind(body))

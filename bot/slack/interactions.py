@@ -17,7 +17,7 @@ from bot.records import Form, Order
 from bot.slack import surface
 from bot.slack.events import Identity
 from bot.slack.presses import ACTION, Carried, read_value
-from bot.slack.readable import by_id, readable, with_name, without_mention
+from bot.slack.readable import LONGEST, by_id, readable, with_name, without_mention
 
 Json = Mapping[str, object]
 
@@ -141,12 +141,28 @@ class Sent:
 _CHANNEL = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
 
 
+def installing_team(body: Json) -> str:
+    """The workspace in which the app was operated that is installed there; "" where none is named.
+
+    People of other workspaces operate it in shared channels, so it is not theirs that counts: Slack
+    names the app's as `team`, but for a modal that of who sends it, and the app's in the view
+    (github.com/slackapi/bolt-js/issues/1614; java-slack-sdk/issues/1041).
+    """
+    view, user = _inside(body.get("view")), _inside(body.get("user"))
+    return (
+        _text(view, "app_installed_team_id")
+        or _text(_inside(body.get("team")), "id")
+        or _text(body, "team_id")
+        or _text(user, "team_id")  # where the app is installed for a whole organization
+    )
+
+
 def read_command(body: Json, us: Identity) -> Commanded | None:
     user, trigger = _text(body, "user_id"), _text(body, "trigger_id")
     channel = _text(body, "channel_id")
     if not (user and trigger and _CHANNEL.fullmatch(channel)):
         return None
-    text = without_mention(_text(body, "text"), us.user, us.name)
+    text = without_mention(_text(body, "text")[:LONGEST], us.user, us.name)
     return Commanded(
         user=user,
         channel=channel,
@@ -231,7 +247,7 @@ def read_choice(body: Json, us: Identity) -> Chosen | None:
     root = _text(message, "thread_ts") or ts
     if person is None or not (_CHANNEL.fullmatch(channel) and TS.fullmatch(root)):
         return None
-    text = readable(with_name(_text(message, "text"), us.user, us.name))
+    text = readable(with_name(_text(message, "text")[:LONGEST], us.user, us.name))
     place = Place(
         channel=channel,
         root_ts=root,

@@ -16,7 +16,7 @@ from bot.ports import Earlier, People, Said
 from bot.slack.calls import CallError
 from bot.slack.client import Client, order
 from bot.slack.events import Identity
-from bot.slack.readable import readable, with_name
+from bot.slack.readable import LONGEST, readable, with_name
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class SlackListening:
         if not (isinstance(ts, str) and TS.fullmatch(ts)) or subtype not in _SAYS_SOMETHING:
             return None
         user, bot = _text(message, "user"), _text(message, "bot_id")
-        text = readable(with_name(said_text(message), self._us.user, self._us.name))
+        text = readable(with_name(said_text(message)[:LONGEST], self._us.user, self._us.name))
         if user == self._us.user or (bot and bot == self._us.bot):
             return Said(
                 ts=ts, user=self._us.user, name=self._us.name, kind=Kind.BOT, text=text, ours=True

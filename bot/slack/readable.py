@@ -8,8 +8,13 @@ channels, links) between bare angle brackets. Entities are turned back last, so 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from bot.model import storable
+
+LONGEST: Final = 200_000
+"""Characters of markup that are read. Slack's longest message has 40,000, each of them five as an
+entity at most (api.slack.com/changelog/2018-04-truncating-really-long-messages)."""
 
 _TOKEN = re.compile(r"<([^<>\s][^<>]*)>")
 _NAMED = re.compile(r"<([@#][A-Z0-9]+)\|[^<>]*>", re.ASCII)
@@ -52,12 +57,15 @@ def without_mention(text: str, user: str, name: str) -> str:
     if not _may_mention(text, user):
         return text.rstrip()
     mention = _mention(user)
-    text = re.sub(rf"\A(?:\s*{mention}\s*(?:[,:](?=\s|\Z))?)+", "", text).rstrip()
-    # One at a time and anchored by the mention: a pattern that begins with blanks would take
-    # quadratic time on a long run of them.
-    while last := re.search(rf"{mention}\Z", text):
-        text = text[: last.start()].rstrip()
-    return with_name(text, user, name)
+    text = re.sub(rf"\A(?:\s*{mention}\s*(?:[,:](?=\s|\Z))?)+", "", text)
+    # Found once, from the beginning: looked for at the end again and again, many of them would take
+    # quadratic time.
+    end = len(text)
+    for start, stop in reversed([found.span() for found in re.finditer(mention, text)]):
+        if text[stop:end].strip():
+            break
+        end = start
+    return with_name(text[:end].rstrip(), user, name)
 
 
 def by_id(text: str) -> str:

@@ -3,7 +3,7 @@
 `POST /slack/events` takes events, commands and interactions; `GET /healthz` says that the process
 lives, `GET /readyz` that it can do its work. Statuses: 200 taken, 400 not something Slack sends,
 401 not signed by Slack, 405 wrong method, 408 too slow, 413 too large, 503 not taken: Slack, please
-repeat.
+repeat. What no signature of Slack's can be is refused by its headers: its body is not read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -26,7 +26,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from slack_bolt.response import BoltResponse
 
 from bot.errors import SettingsError
+from bot.http_server import Bounds, serving
+from bot.logs import Seldom
 from bot.ports import Clock
+from bot.slack.bodies import Bodies, NoRoom
 from bot.slack.intake import Intake
 from bot.slack.replays import Known, Replays
 
@@ -36,7 +39,11 @@ http_log = logging.getLogger(f"{__name__}.aiohttp")
 
 class _WithoutWords(logging.Filter):
     """Keeps aiohttp's log to the kind of trouble that there was: of what is no HTTP it would print
-    the lines that came, and anybody may send those."""
+    the lines that came, and anybody may send those, as often as they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seldom = Seldom()
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if record.exc_info else None
@@ -46,6 +53,7 @@ class _WithoutWords(logging.Filter):
         if kind is not None and issubclass(kind, HttpProcessingError | web.RequestPayloadError):
             # Whoever sent it is at fault, and not the door.
             record.levelno, record.levelname = logging.WARNING, "WARNING"
+            return self._seldom.may(kind.__name__)
         return True
 
 
@@ -54,9 +62,17 @@ http_log.addFilter(_WithoutWords())
 MAX_BODY: Final = 4 << 20
 """Bytes. A button's payload carries the whole message that it stands in, so 1 MiB is too little."""
 
+MAX_BODIES: Final = 32 << 20
+"""Bytes of all bodies that are here at once, beyond 64 KiB of each."""
+
+BOUNDS: Final = Bounds(connections=128)
+"""Slack delivers at most about 8 requests a second (30,000/h), each of which takes 10 s at most."""
+
 MAX_DEPTH: Final = 64
 """How deep a payload may be nested; Slack's own are nested less than half as deep."""
 
+_STAMP: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+_SIGNATURE: Final = re.compile(r"v0=[0-9a-f]{64}", re.ASCII)
 _FRESH_SECONDS: Final = 300  # docs.slack.dev/authentication/verifying-requests-from-slack
 _BODY_SECONDS: Final = 10.0
 _READY_SECONDS: Final = 5.0
@@ -78,6 +94,9 @@ class SignedHttp:
     host: str = "127.0.0.1"
     port: int = 3000
     """Where it listens; with 0 the system chooses, and this is the chosen one once open."""
+    bounds: Bounds = BOUNDS
+    max_bodies: int = MAX_BODIES
+    _seldom: Seldom = field(default_factory=Seldom, init=False, repr=False)
     _replays: Replays = field(default_factory=partial(Replays, _FRESH_SECONDS), init=False)
 
     def __post_init__(self) -> None:
@@ -89,29 +108,21 @@ class SignedHttp:
     @asynccontextmanager
     async def open(self, intake: Intake, heard: Callable[[bool], None]) -> AsyncIterator[None]:
         """Serve while entered. Raises `SettingsError` when the address cannot be had."""
-        runner = web.AppRunner(
-            self._site(intake), access_log=None, logger=http_log, shutdown_timeout=5.0
+        served = serving(
+            *(self._site(intake), self.host, self.port),
+            setting="HTTP",
+            bounds=self.bounds,
+            logger=http_log,
         )
-        await runner.setup()
-        try:
-            try:
-                await web.TCPSite(runner, self.host, self.port).start()
-            except (OSError, UnicodeError) as error:
-                why = getattr(error, "strerror", None) or "refused"
-                fault = (
-                    f"Cannot listen on {self.host}:{self.port} ({why}): "
-                    "choose another HTTP_PORT or HTTP_HOST, or end the program that has it."
-                )
-                raise SettingsError([fault]) from error
-            self.port = int(runner.addresses[0][1])
+        async with served as self.port:
             heard(True)
             yield
-        finally:
-            await runner.cleanup()
 
     def _site(self, intake: Intake) -> web.Application:
+        bodies = Bodies(MAX_BODY, self.max_bodies)
+
         async def said(request: web.Request) -> web.Response:
-            return await self._said(intake, request)
+            return await self._said(intake, bodies, request)
 
         site = web.Application(client_max_size=MAX_BODY)
         site.router.add_post("/slack/events", said)
@@ -120,17 +131,26 @@ class SignedHttp:
         site.on_response_prepare.append(_without_versions)
         return site
 
-    async def _said(self, intake: Intake, request: web.Request) -> web.Response:
-        try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                raw = await request.read()  # 413 by itself when it is too large
-        except TimeoutError:
-            return web.Response(status=408)
-        except web.RequestPayloadError:  # not compressed as it says
-            return web.Response(status=400)
+    async def _said(self, intake: Intake, bodies: Bodies, request: web.Request) -> web.Response:
+        if not may_be_slacks(request.headers, self.clock.now()):
+            return self._not_signed()
+        async with AsyncExitStack() as room:
+            try:
+                async with asyncio.timeout(_BODY_SECONDS):
+                    raw = await room.enter_async_context(bodies.of(request))
+            except TimeoutError:
+                return _closing(408)
+            except NoRoom:
+                self._tell("too many large requests are here; one is left for Slack to repeat")
+                return _closing(503)
+            except (web.RequestPayloadError, ConnectionError):
+                return _closing(400)  # not compressed as it says; or they have gone
+            return await self._heard(intake, request, raw)
+
+    async def _heard(self, intake: Intake, request: web.Request, raw: bytes) -> web.Response:
+        """The answer to a request that is all here."""
         if not signed_by_slack(self.signing_secret, request.headers, raw, self.clock.now()):
-            log.warning("a request that Slack did not sign was turned away")
-            return web.Response(status=401)
+            return self._not_signed()
         signature = request.headers.get("X-Slack-Signature", "")
         match self._replays.begin(signature, self.clock.now()):
             case Known.TAKEN:
@@ -161,6 +181,14 @@ class SignedHttp:
         }
         return _as_http(await intake.deliver(body, retries))
 
+    def _not_signed(self) -> web.Response:
+        self._tell("a request that Slack did not sign was turned away")
+        return _closing(401)
+
+    def _tell(self, sentence: str) -> None:
+        if self._seldom.may(sentence):
+            log.warning(sentence)
+
     async def _readiness(self, _: web.Request) -> web.Response:
         try:
             async with asyncio.timeout(_READY_SECONDS):
@@ -180,15 +208,28 @@ async def _alive(_: web.Request) -> web.Response:
     return web.json_response({"alive": True})
 
 
+def may_be_slacks(headers: Mapping[str, str], now: float) -> bool:
+    """Whether there are a time within the last 5 minutes and what looks like a signature."""
+    stamp = headers.get("X-Slack-Request-Timestamp", "")
+    if not _STAMP.fullmatch(stamp) or abs(now - int(stamp)) > _FRESH_SECONDS:
+        return False
+    return _SIGNATURE.fullmatch(headers.get("X-Slack-Signature", "")) is not None
+
+
 def signed_by_slack(secret: str, headers: Mapping[str, str], raw: bytes, now: float) -> bool:
     """Whether Slack signed exactly this body, within the last 5 minutes."""
-    stamp = headers.get("X-Slack-Request-Timestamp", "")
-    if not re.fullmatch(r"[0-9]{1,12}", stamp, re.ASCII) or abs(now - int(stamp)) > _FRESH_SECONDS:
+    if not may_be_slacks(headers, now):
         return False
-    base = b"v0:" + stamp.encode() + b":" + raw
+    base = b"v0:" + headers["X-Slack-Request-Timestamp"].encode() + b":" + raw
     right = "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
-    given = headers.get("X-Slack-Signature", "")
-    return hmac.compare_digest(right.encode(), given.encode("utf-8", "replace"))
+    return hmac.compare_digest(right, headers["X-Slack-Signature"])
+
+
+def _closing(status: int) -> web.Response:
+    """The answer to what is not Slack's, or did not come whole: the last on its connection."""
+    answer = web.Response(status=status)
+    answer.force_close()
+    return answer
 
 
 def read_body(raw: bytes, content_type: str) -> Json:

@@ -14,7 +14,8 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from bot.errors import BotError, SettingsError
+from bot.errors import BotError
+from bot.http_server import Bounds, serving
 from bot.watching.gauges import Gauges, Sights
 
 log = logging.getLogger(__name__)
@@ -22,12 +23,15 @@ log = logging.getLogger(__name__)
 READY_SECONDS: Final = 3.0
 """How long the bot may take to say that it is ready: less than a database that is locked does."""
 
+BOUNDS: Final = Bounds(connections=32)
+
 
 class Site:
     """Answers those who look after the bot."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, bounds: Bounds = BOUNDS) -> None:
         self._registry = registry
+        self._bounds = bounds
         self._gauges: Gauges | None = None
         self._ready: Callable[[], Awaitable[bool]] | None = None
         self.port = 0
@@ -46,23 +50,12 @@ class Site:
         site.router.add_get("/metrics", self._metrics)
         site.router.add_get("/healthz", _alive)
         site.router.add_get("/readyz", self._readiness)
-        runner = web.AppRunner(site, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            try:
-                await web.TCPSite(runner, host, port).start()
-            except (OSError, UnicodeError) as error:
-                why = getattr(error, "strerror", None) or "refused"
-                fault = (
-                    f"Cannot listen on {host}:{port} ({why}): "
-                    "choose another METRICS_PORT or METRICS_HOST, or end the program that has it."
-                )
-                raise SettingsError([fault]) from error
-            self.port = int(runner.addresses[0][1])
+        served = serving(
+            *(site, host, port), setting="METRICS", bounds=self._bounds, shutdown_seconds=1.0
+        )
+        async with served as self.port:
             log.info("metrics and health checks are at port %d", self.port)
             yield
-        finally:
-            await runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
         if self._gauges is not None:

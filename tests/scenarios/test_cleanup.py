@@ -154,6 +154,18 @@ async def test_only_what_is_meant_is_found(
     assert (f"{found} session" in shown) if found else (say.FOUND_NONE in shown)
 
 
+@pytest.mark.parametrize("flags", ["--channel <#C0DEV|dev>", "--channel <#C0DEV>"])
+async def test_in_a_message_too_a_channel_can_be_mentioned(
+    bots: Bots, slack: Scene, flags: str
+) -> None:
+    bot = await bots.start()
+    ts = await slack.asked("alice", "one")
+    await slack.asked("bob", "two", DEV)
+    await slack.until_idle(bot)
+    shown = await slack.told_for("alice", GENERAL, ts, f"@threadpilot admin cleanup {flags}")
+    assert "1 session, " in shown
+
+
 async def test_nothing_goes_without_saying_which_and_without_the_button(
     bots: Bots, slack: Scene
 ) -> None:

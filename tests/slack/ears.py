@@ -134,10 +134,15 @@ class WithoutLimits:
         return "" if out is None else order_words.KEPT_OUT[out]
 
 
-def intake_for(ears: Ears, background: Background, record_seconds: float = 10.0) -> Intake:
+def intake_for(
+    ears: Ears,
+    background: Background,
+    record_seconds: float = 10.0,
+    desk: Recorder | None = None,
+) -> Intake:
     """An intake that has no Slack to call: for what needs none."""
     web = AsyncWebClient(token="xoxb-sandbox", base_url="http://127.0.0.1:9/api/", timeout=2)
-    desk, clock = Recorder(), SystemClock()
+    desk, clock = desk or Recorder(), SystemClock()
     client = Client(web, Calls(clock))
     slack = adapters(client, US, clock)
     gate = WithoutLimits(slack.people)

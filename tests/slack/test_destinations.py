@@ -35,6 +35,7 @@ CLIENTS = {
 }
 SPEAKING = {
     "bot/demo.py": "waits until the demo's model answers on this machine",
+    "bot/http_server.py": "listens for `bot/slack` and `bot/watching`, and calls nobody",
     "bot/local_model.py": "serves the demo's model on this machine, and asks it to warm up",
 }
 """Beside `bot/slack` (Slack), `bot/copilot` (the model server, the runtime), `bot/watching` (it

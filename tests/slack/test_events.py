@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from bot.model import Message, ThreadKey, Trigger
 from bot.orders.reading import Known, read_message
+from bot.records import Order
+from bot.refusals import refusal
 from bot.slack.events import (
     MALFORMED,
     Deleted,
@@ -491,3 +493,50 @@ def test_a_known_event_with_anything_in_its_fields_is_never_an_error(
         fact.text.encode("utf-8")
         assert fact.thread.session_id().isascii()
     assert fact is not None
+
+
+# Orders and lengths ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<@U0PILOT> admin cleanup --channel <#C0DEV|dev>", "cleanup --channel #C0DEV"),
+        ("<@U0PILOT> admin cleanup --channel <#C0DEV>", "cleanup --channel #C0DEV"),
+        ("<@U0PILOT> admin cleanup --user <@UBOB|bob>", "cleanup --user @UBOB"),
+        ("<@U0PILOT|pilot> admin limits <@UBOB|bob> 5", "limits @UBOB 5"),
+    ],
+)
+def test_an_order_in_a_message_means_people_and_channels_by_their_ids(
+    text: str, words: str
+) -> None:
+    """Slack shows a name beside the id; names are nobody's to resolve."""
+    order = read_message(understood(text=text), Known())
+    assert isinstance(order, Order)
+    assert (order.verb, order.words) == ("admin", words)
+
+
+def test_free_words_and_questions_name_people_and_channels_as_they_are_read() -> None:
+    order = read_message(understood(text="<@U0PILOT> title: all of <#C0DEV|dev>"), Known())
+    assert isinstance(order, Order)
+    assert order.words == "all of #dev"
+    question = understood(text="<@U0PILOT> what is <#C0DEV|dev>?")
+    assert read_message(question, Known()) == replace(question, text="what is #dev?")
+
+
+@pytest.mark.parametrize(
+    "repeated", ["a", "<@U0PILOT>", "<!here>", "&amp;", "<https://a.example|a>"]
+)
+def test_what_is_longer_than_any_message_of_slacks_is_refused_for_its_length(
+    repeated: str,
+) -> None:
+    """Whatever it would come to when it were read: nobody reads it."""
+    text = "<@U0PILOT> " + repeated * (4_000_000 // len(repeated))
+    fact = understood(text=text)
+    assert fact.trigger is Trigger.MENTION
+    assert "and I take up to" in refusal(fact, max_chars=40_000)
+    assert len(fact.text) < 100_000
+
+
+def test_slacks_longest_message_is_read_to_its_end() -> None:
+    assert understood(text="<@U0PILOT> " + "&amp;" * 39_000 + "!").text == "&" * 39_000 + "!"

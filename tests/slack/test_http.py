@@ -26,6 +26,7 @@ SECRET = "sandbox-signing-secret"
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 TS = "1790000000.000100"
+TEAM = "T0SANDBOX"
 
 
 class Slack:
@@ -360,7 +361,7 @@ async def test_an_edit_a_deletion_and_a_stop_are_told_after_they_were_taken(slac
     "body",
     [
         {"command": "/copilot"},
-        {"command": "/copilot", "channel_id": "../etc", "user_id": "UALICE", "team_id": "T"},
+        {"command": "/copilot", "channel_id": "../etc", "user_id": "UALICE", "team_id": TEAM},
         {"command": "/other", "text": "hi"},
     ],
 )

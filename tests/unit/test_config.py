@@ -18,6 +18,8 @@ SANDBOX = {
     "MODEL_BASE_URL": "http://127.0.0.1:9000/v1",
 }
 
+SECRET = [setting for setting in SETTINGS if setting.secret]
+
 
 def faults_of(**env: str) -> str:
     with pytest.raises(SettingsError) as caught:
@@ -91,9 +93,35 @@ def test_a_wrong_value_is_named_with_its_remedy(name: str, value: str, words: st
 
 def test_a_secret_is_neither_in_a_fault_nor_in_the_repr() -> None:
     assert "canary" not in faults_of(SLACK_BOT_TOKEN="wrong-canary")
-    settings = Settings.from_env({**SANDBOX, "MODEL_API_KEY": "canary", "GITHUB_TOKEN": "canary2"})
+    settings = Settings.from_env(
+        {**SANDBOX, "MODEL_API_KEY": "canary-1", "GITHUB_TOKEN": "canary-2"}
+    )
     assert "canary" not in repr(settings)
-    assert {"canary", "canary2", "xoxb-sandbox", "xapp-sandbox"} == settings.secrets
+    assert {"canary-1", "canary-2", "xoxb-sandbox", "xapp-sandbox"} == settings.secrets
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_BOT_TOKEN", "xoxb-1"),
+        ("SLACK_APP_TOKEN", "xapp-"),
+        ("SLACK_SIGNING_SECRET", "secret7"),
+        ("GITHUB_TOKEN", "gho_x"),
+        ("MODEL_API_KEY", "e"),
+    ],
+)
+def test_a_value_that_is_too_short_for_a_secret_is_refused(name: str, value: str) -> None:
+    """Taken out of every log line it would spoil them all; left in, it would be told."""
+    told = faults_of(**{name: value})
+    assert told.startswith(f"{name}: ")
+    assert "give all of it, at least 8 characters, or leave it out" in told
+    assert value not in told.removeprefix(name).split()
+
+
+def test_every_secret_of_the_table_is_kept_out_of_what_is_written() -> None:
+    given = {setting.name: f"xoxb-{number}-long" for number, setting in enumerate(SECRET)}
+    given["SLACK_APP_TOKEN"] = "xapp-long"
+    assert Settings.from_env({**SANDBOX, **given}).secrets == set(given.values())
 
 
 def test_a_token_on_the_wrong_line_is_not_shown() -> None:
@@ -115,11 +143,11 @@ def test_admins_are_a_list_with_commas() -> None:
 
 def test_the_environment_overrules_the_env_file(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
-    dotenv.write_text("SLACK_BOT_TOKEN=xoxb-file\nMAX_TURNS=7\nGITHUB_TOKEN='gho_x'\n")
+    dotenv.write_text("SLACK_BOT_TOKEN=xoxb-file\nMAX_TURNS=7\nGITHUB_TOKEN='gho_file'\n")
     settings = load_settings({**SANDBOX, "MAX_TURNS": "9"}, dotenv)
     assert settings.slack_bot_token == "xoxb-sandbox"
     assert settings.max_turns == 9
-    assert settings.github_token == "gho_x"
+    assert settings.github_token == "gho_file"
 
 
 def test_an_env_file_that_is_no_text_is_a_fault(tmp_path: Path) -> None:

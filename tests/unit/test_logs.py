@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.logs import MOMENT_SECONDS, about, announce, in_trace, start_logging
+from bot.logs import MOMENT_SECONDS, Seldom, about, announce, in_trace, start_logging
 from bot.model import Message, ThreadKey, Trigger, Turn, TurnState
 
 
@@ -62,6 +62,25 @@ def test_secrets_and_whatever_looks_like_a_token_are_taken_out(
     assert "Bearer [secret] and [secret]" in text
     for canary in ("s3cret", "xoxb-12345", "ghp_abc"):
         assert canary not in text
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_too_short_for_a_secret_spoils_no_line(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_logging("INFO", {"e", "turn"}, form)
+    logging.getLogger("bot").info("the turn ended")
+    assert "the turn ended" in capsys.readouterr().err
+
+
+def test_what_others_cause_is_said_once_a_minute_each() -> None:
+    now = 0.0
+    seldom = Seldom(60.0, lambda: now)
+    assert [seldom.may("a"), seldom.may("a"), seldom.may("b")] == [True, False, True]
+    now = 59.0
+    assert not seldom.may("a")
+    now = 60.0
+    assert [seldom.may("a"), seldom.may("a")] == [True, False]
 
 
 # LOG_FORMAT=json --------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ def test_words_mean_sessions(words: str, wanted: SessionFilter) -> None:
         ("--unused-since 1800000000", "no time that has been"),
         ("--unused-since yesterday", "no time that has been"),
         ("--channel general", "which channel"),
+        ("--model " + "é" * 4_000, "too long"),
         ("--channel #general", "say `here`"),
         ("--user bob", "say `me`"),
         ("--user C0DEV", "who `C0DEV` is"),
