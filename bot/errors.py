@@ -112,6 +112,8 @@ class SlackError(BotError):
 
     passing: bool = False
     """Whether the same may succeed later."""
+    retry_after: float = 0.0
+    """Seconds that Slack wants to be left alone."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         self.code = code

@@ -55,7 +55,6 @@ class CallError(SlackError):
         self.maybe_done = maybe_done
         """Whether Slack may have done it all the same."""
         self.retry_after = retry_after
-        """Seconds that Slack wants to be left alone."""
         self.passing = maybe_done or code in _TOO_MANY or code == "unreachable"
 
 

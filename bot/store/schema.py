@@ -28,6 +28,7 @@ import sqlite3
 from bot.errors import SchemaTooNew
 from bot.store.database import rows
 from bot.store.migrations import Migration
+from bot.store.migrations.fifth import FIFTH
 from bot.store.migrations.first import FIRST
 from bot.store.migrations.fourth import FOURTH
 from bot.store.migrations.second import SECOND
@@ -35,7 +36,7 @@ from bot.store.migrations.third import THIRD
 
 __all__ = ["MIGRATIONS", "Migration", "migrate"]
 
-MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD, FOURTH)
+MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
 
 
 def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
