@@ -41,6 +41,8 @@ class TakingBack:
         self._take_back = take_back
         self._clock = clock
         self._wanted = False
+        self._tries = 0
+        """So often in a row nothing was to be had."""
         self._refused: set[int] = set()
         """Turns of which Slack will not have it: for the next start. All are on record."""
         self._task: asyncio.Task[None] | None = None
@@ -64,16 +66,14 @@ class TakingBack:
             await asyncio.wait({self._task}, timeout=_CLOSE_SECONDS)
 
     async def _run(self) -> None:
-        tries = 0
+        self._tries = 0
         while self._wanted:
             self._wanted = False
             try:
-                all_back, tries, pause = await self._go_through(), 0, NOT_YET_PAUSE
+                all_back, pause = await self._go_through(), NOT_YET_PAUSE
             except BotError as error:
                 log.warning("%s could not be taken back yet: %s", self._what, error)
-                asked = error.retry_after if isinstance(error, SlackError) else 0.0
-                pause = min(max(asked, FIRST_PAUSE * 2.0 ** min(tries, 8)), MOST_PAUSE)
-                all_back, tries = False, tries + 1
+                all_back, pause = False, self._pause_after(error)
             if not all_back:
                 self._wanted = True
                 await self._clock.sleep(pause)
@@ -89,15 +89,23 @@ class TakingBack:
                     all_back = False
         return all_back
 
+    def _pause_after(self, error: BotError) -> float:
+        asked = error.retry_after if isinstance(error, SlackError) else 0.0
+        pause = min(max(asked, FIRST_PAUSE * 2.0 ** min(self._tries, 8)), MOST_PAUSE)
+        self._tries += 1
+        return pause
+
     async def _once(self, turn: Turn) -> bool:
         try:
-            return await self._take_back(turn)
+            back = await self._take_back(turn)
         except SlackError as error:
             if error.passing:
                 raise
             log.warning("%s of turn %d stays until a start: %s", self._what, turn.id, error)
             self._refused.add(turn.id)
             return True
+        self._tries = 0
+        return back
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if self._task is task:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -238,16 +239,34 @@ async def test_what_can_never_be_taken_back_is_not_tried_for_ever(code: str) -> 
 
 
 async def test_statuses_that_were_left_go_before_new_ones() -> None:
-    """A crash may leave more than Slack lets be taken back in a minute."""
+    """However much is answered meanwhile: for each a call is kept."""
     clock = HandClock()
     async with replying(clock) as bot:
-        await clock.advance(TAKE_BACK_LATER)
-        turns = [await bot.asked() for _ in range(3)]
-        await bot.fault(SET, "429", times=1, retry_after=30)
-        with pytest.raises(SlackError):
-            await bot.workspace.take_status_back(turns[0].message.thread)
-        await bot.outside.advance(31)
-        await clock.advance(31)
-        assert await bot.workspace.take_status_back(turns[0].message.thread)
-        for turn in turns:
-            assert await bot.workspace.take_status_back(turn.message.thread)
+        turns = [await bot.asked() for _ in range(60)]
+        late, new = turns[:20], turns[20:]
+        async with AsyncExitStack() as stack:
+            replies = [
+                await stack.enter_async_context(bot.workspace.reply_to(turn, SEVERAL))
+                for turn in late
+            ]
+            await eventually(lambda: so_many_work(bot, len(late)), "all of them show work")
+            await bot.fault(SET, "500", times=10_000)
+            leaving = asyncio.create_task(stack.pop_all().aclose())
+            while not leaving.done():
+                await clock.advance(1.0)
+                await asyncio.sleep(0.01)
+            assert all(reply.status_left for reply in replies)
+        await bot.no_faults()
+        await clock.advance(61)
+        await bot.outside.advance(120)
+        async with AsyncExitStack() as stack:
+            for turn in new:
+                await stack.enter_async_context(bot.workspace.reply_to(turn, SEVERAL))
+            await eventually(lambda: so_many_work(bot, len(late) + 10), "new ones show work, too")
+            for turn in late:
+                assert await bot.workspace.take_status_back(turn.message.thread)
+        assert await working(bot, *turns) == []
+
+
+async def so_many_work(bot: Replying, count: int) -> bool:
+    return (await set_to(bot)).count("processing") >= count
