@@ -72,7 +72,7 @@ class TakingBack:
             try:
                 all_back, pause = await self._go_through(), NOT_YET_PAUSE
             except BotError as error:
-                log.warning("%s could not be taken back yet: %s", self._what, error)
+                log.info("%s could not be taken back yet: %s", self._what, error)
                 all_back, pause = False, self._pause_after(error)
             if not all_back:
                 self._wanted = True

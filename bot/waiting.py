@@ -5,9 +5,9 @@ Marks are set beside the turns, never in their way. What is done about one messa
 order, so that a mark never outlives the wait it stands for; how much goes on at once is bounded.
 
 A mark is on record from before it is set until it is gone: what cannot be taken back at once, for
-Slack lets fewer be taken back in a minute than set, is taken back later (`bot.taking_back`). All
-who wait are marked all the same: a mark that is a minute late to go tells less that is wrong than
-one that is missing.
+Slack lets fewer be taken back in a minute than set, is taken back later (`bot.taking_back`). Those
+who wait are marked all the same, up to a bound: it is worse not to know that one's message waits
+than to see a mark for a minute longer, beside the answer.
 """
 
 from __future__ import annotations

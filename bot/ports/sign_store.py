@@ -14,7 +14,8 @@ class SignStore(Protocol):
 
     async def show_waiting(self, turn: Turn) -> bool:
         """Note that the person is being shown that the message waits; False when it no longer
-        does. Said before Slack is."""
+        does, or when 200 messages may be marked so already: more could not be taken back soon.
+        Said before Slack is."""
         ...
 
     async def note_unmarked(self, turn: Turn) -> None:

@@ -10,8 +10,15 @@ from bot.model import Turn
 from bot.store.database import rows
 from bot.store.turn_rows import TURN, read_turns
 
-_SHOW_WAITING: Final = """
-    UPDATE turns SET waited = 1 WHERE id = ? AND state = 'waiting' RETURNING id
+MOST_MARKED: Final = 200
+"""Slack lets 20 be taken back in a minute: with more, the last would stand there ten minutes after
+its message was answered, and tell more that is wrong than right."""
+
+SHOW_WAITING: Final = """
+    UPDATE turns SET waited = 1
+    WHERE id = :id AND state = 'waiting'
+      AND (waited = 1 OR (SELECT count(*) FROM turns WHERE waited = 1) < :most)
+    RETURNING id
 """
 _NOTE_UNMARKED: Final = "UPDATE turns SET waited = 0 WHERE id = ?"
 _NOTE_STATUS_BACK: Final = "UPDATE turns SET status_left = 0 WHERE id = ?"
@@ -24,8 +31,8 @@ STATUSES_LEFT: Final = f"""
 
 
 def show_waiting(database: sqlite3.Connection, turn: Turn) -> bool:
-    """Note that a waiting turn is shown as waiting."""
-    return bool(rows(database, _SHOW_WAITING, (turn.id,)))
+    """Note that a waiting turn is shown as waiting, unless too many are."""
+    return bool(rows(database, SHOW_WAITING, {"id": turn.id, "most": MOST_MARKED}))
 
 
 def note_unmarked(database: sqlite3.Connection, turn: Turn) -> None:

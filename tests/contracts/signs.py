@@ -29,6 +29,20 @@ class Showing:
             assert found is not None
             assert not found.waited
 
+    async def test_no_more_are_marked_than_can_be_taken_back_in_ten_minutes(
+        self, opened: Opened
+    ) -> None:
+        async with opened() as store:
+            for second in range(200):
+                turn = await scheduled(store, second)
+                assert await store.show_waiting(turn)
+                await store.finish(await claimed(store), TurnState.DONE)
+            turn = await scheduled(store, 200)
+            assert not await store.show_waiting(turn)
+            await store.note_unmarked((await store.marks_left(0))[0])
+            assert await store.show_waiting(turn)
+            assert await store.show_waiting(turn), "it is marked already"
+
     async def test_the_mark_of_a_message_that_was_deleted_is_left_as_well(
         self, store: Store
     ) -> None:
