@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from bot.errors import BotError, SlackError
@@ -43,6 +43,8 @@ class TakingBack:
         self._wanted = False
         self._tries = 0
         """So often in a row nothing was to be had."""
+        self._after = 0
+        """The id with which there was trouble last: the others have their turns first."""
         self._refused: set[int] = set()
         """Turns of which Slack will not have it: for the next start. All are on record."""
         self._task: asyncio.Task[None] | None = None
@@ -72,25 +74,39 @@ class TakingBack:
             try:
                 all_back, pause = await self._go_through(), NOT_YET_PAUSE
             except BotError as error:
-                log.info("%s could not be taken back yet: %s", self._what, error)
                 all_back, pause = False, self._pause_after(error)
             if not all_back:
                 self._wanted = True
                 await self._clock.sleep(pause)
 
     async def _go_through(self) -> bool:
-        """Take back all that is left, the oldest first; whether nothing is. Raises `BotError` at
-        the first trouble that may pass: it would be that of the others as well."""
-        all_back, last = True, 0
+        """Take back all that is left; whether nothing is. Raises `BotError` at the first trouble
+        that may pass: mostly it is that of the others as well."""
+        all_back = True
+        async for turn in self._all_left():
+            if turn.id not in self._refused and not await self._once(turn):
+                all_back = False
+        self._after = 0
+        return all_back
+
+    async def _all_left(self) -> AsyncIterator[Turn]:
+        """All that is left, the oldest first; from where there was trouble last, once round."""
+        begin, last = self._after, self._after
         while page := await self._left(last):
             for turn in page:
                 last = turn.id
-                if last not in self._refused and not await self._once(turn):
-                    all_back = False
-        return all_back
+                yield turn
+        last = 0
+        while last < begin and (page := await self._left(last)):
+            for turn in page:
+                last = turn.id
+                if last <= begin:
+                    yield turn
 
     def _pause_after(self, error: BotError) -> float:
         asked = error.retry_after if isinstance(error, SlackError) else 0.0
+        level = logging.INFO if asked else logging.WARNING  # Slack takes only so many calls
+        log.log(level, "%s could not be taken back yet: %s", self._what, error)
         pause = min(max(asked, FIRST_PAUSE * 2.0 ** min(self._tries, 8)), MOST_PAUSE)
         self._tries += 1
         return pause
@@ -100,6 +116,7 @@ class TakingBack:
             back = await self._take_back(turn)
         except SlackError as error:
             if error.passing:
+                self._after = turn.id
                 raise
             log.warning("%s of turn %d stays until a start: %s", self._what, turn.id, error)
             self._refused.add(turn.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from bot import taking_back
 from bot.errors import SlackError
 from bot.inbox import LOOK_SECONDS
-from bot.model import TurnState
+from bot.model import ThreadKey, TurnState
 from bot.ports import Store
 from bot.slack.calls import CallError
 from tests.contracts.messages import said, ts_at
@@ -92,12 +93,12 @@ async def test_a_mark_that_slack_surely_did_not_take_is_not_taken_back(
 
 
 async def until_noted_as_unmarked(world: World) -> None:
-    async def noted() -> bool:
-        turn = await world.store.find("T0SANDBOX", "C0GENERAL", ts_at(2))
-        return turn is not None and not turn.waited
-
-    while not await noted():
-        await world.passing(lambda: True)
+    async with asyncio.timeout(20):
+        while True:
+            turn = await world.store.find("T0SANDBOX", "C0GENERAL", ts_at(2))
+            if turn is not None and not turn.waited:
+                return
+            await asyncio.sleep(0.002)
 
 
 async def test_a_status_that_a_turn_left_is_taken_back_while_the_bot_runs(world: World) -> None:
@@ -146,6 +147,27 @@ async def test_what_cannot_be_taken_back_yet_does_not_hold_up_the_others(world: 
     assert world.slack.idle == [ts_at(2), ts_at(1)]
 
 
+async def test_one_that_slack_has_trouble_with_for_ever_does_not_hold_up_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for second in (1, 2, 3):
+        await left_behind(world.store, second)
+    take_back = world.slack.take_status_back
+    bad = {ts_at(1), ts_at(2)}
+
+    async def fails_for_some(thread: ThreadKey) -> bool:
+        if thread.root_ts in bad:
+            raise trouble()
+        return await take_back(thread)
+
+    monkeypatch.setattr(world.slack, "take_status_back", fails_for_some)
+    async with world.inbox.running():
+        await world.passing(lambda: world.slack.idle == [ts_at(3)])
+        bad.clear()
+        await until_none_left(world)
+    assert sorted(world.slack.idle) == [ts_at(1), ts_at(2), ts_at(3)]
+
+
 async def test_what_slack_refuses_for_good_is_tried_again_by_the_next_start_only(
     tmp_path: Path,
 ) -> None:
@@ -179,10 +201,8 @@ async def test_what_could_not_be_noted_as_taken_back_is_taken_back_once_more(
 
 
 async def until_none_left(world: World) -> None:
-    """Wait until nothing is left on record."""
-
-    async def left() -> bool:
-        return bool(await world.store.marks_left(0) or await world.store.statuses_left(0))
-
-    while await left():
-        await world.passing(lambda: True)
+    """Let time pass until nothing is left on record."""
+    async with asyncio.timeout(20):
+        while await world.store.marks_left(0) or await world.store.statuses_left(0):
+            await world.clock.advance(1.0)
+            await asyncio.sleep(0.002)
