@@ -25,6 +25,7 @@ from bot.running import (
     RunningTurns,
     either,
 )
+from bot.taking_back import statuses_of
 from bot.waiting import WaitingSigns
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,8 @@ DELETED_TOO_LATE = (
 # ------------------------------------------------------------------------------------------------
 
 LOOK_SECONDS = 30.0
-"""How often it is looked for waiting turns that nobody has told of, and for refused ones whose
-authors were not told."""
+"""How often it is looked for waiting turns that nobody has told of, for refused ones whose authors
+were not told, and for what is still shown in Slack and should not be."""
 UNTOLD_SECONDS = 3600.0
 """For so long after their message people are told that it was not taken."""
 DISPATCH_SECONDS = 6.0
@@ -94,13 +95,14 @@ class Inbox:
         self._paused = False
         self._going_on = asyncio.Event()
         self._signs = WaitingSigns(store, workspace, clock)
+        self._statuses = statuses_of(store, workspace, clock)
         self._accepted: dict[int, Turn] = {}  # not handed out yet, nor shown as waiting
         self._unsettled: list[Turn] = []  # what a restart found half-way
         self._claiming = False
         self._more_wait = True  # as far as is known
         self._untaken: dict[tuple[str, str], None] = {}
         self._telling: set[int] = set()  # turns whose authors are being told that they are refused
-        self._tell_at = float("-inf")
+        self._look_at = float("-inf")
         self._woken = asyncio.Event()
         self._closing = asyncio.Event()
         self._running = RunningTurns(
@@ -194,15 +196,18 @@ class Inbox:
             self._telling.add(turn.id)
             task.add_done_callback(lambda _: self._telling.discard(turn.id))
 
-    async def _tell_untold(self) -> None:
-        """Tell those who were not told yet that their messages were not taken: because the bot was
-        restarted, Slack was in trouble, or too many were to be told at once.
+    async def _catch_up(self) -> None:
+        """Do what could not be done when it should have been: because the bot was restarted, Slack
+        was in trouble, or there was too much at once. Some were not told yet that their messages
+        were not taken, and something may be shown that is over.
 
         Raises `StoreError`.
         """
-        if self._clock.monotonic() < self._tell_at:
+        if self._clock.monotonic() < self._look_at:
             return
-        self._tell_at = self._clock.monotonic() + LOOK_SECONDS
+        self._look_at = self._clock.monotonic() + LOOK_SECONDS
+        self._signs.look()
+        self._statuses.look()
         for turn in await self._store.untold(self._clock.now() - UNTOLD_SECONDS):
             self._tell_full(turn)
 
@@ -275,6 +280,7 @@ class Inbox:
             self._woken.set()
             await _ended(dispatcher, DISPATCH_SECONDS)
             await self._running.drain(self._drain_seconds)
+            await self._statuses.close()
             await self._signs.close(SIGNS_SECONDS)
 
     async def _dispatch(self) -> None:
@@ -283,7 +289,7 @@ class Inbox:
         while not self._closing.is_set():
             self._woken.clear()
             try:
-                await self._tell_untold()
+                await self._catch_up()
                 again = await self._hand_out()
                 pause = RETRY_FIRST_SECONDS
             except Exception as error:

@@ -191,7 +191,7 @@ class Turn:
     epoch: int
     """Raised by each claim; a write with an older epoch changes nothing."""
     waited: bool = False
-    """Whether the person was shown that the message waits."""
+    """Whether the message may be marked as waiting."""
     prompted: bool = False
     """Whether its prompt may have been sent under an earlier claim."""
     ending: Ending | None = None

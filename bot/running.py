@@ -225,7 +225,8 @@ class RunningTurns:
         if error is not None:
             sentence = error.sentence if isinstance(error, BotError) else BotError.sentence
             await self._signs.told(turn.message, sentence)
-        await self._store.finish(turn, TurnState.FAILED)
+        # What its replies could not take back is not known here.
+        await self._store.finish(turn, TurnState.FAILED, status_left=True)
 
 
 async def _tried(

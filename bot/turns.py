@@ -173,7 +173,7 @@ class Turns:
         earlier = await self._store.parts(turn)
         async with self._workspace.reply_to(turn, thread.people, earlier) as reply:
             state = await self._show(turn, reply, ending)
-        return await self._finish(turn, state)
+        return await self._finish(turn, state, reply)
 
     async def _answer(self, turn: Turn, thread: Thread) -> bool:
         """Ask the session, and show what it says while it says it."""
@@ -186,7 +186,7 @@ class Turns:
             log.info("turn gives way to an earlier message")
             await self._store.hand_back(turn)
             return False
-        return await self._finish(turn, state)
+        return await self._finish(turn, state, reply)
 
     async def _show(self, turn: Turn, reply: Reply, ending: Ending) -> TurnState | None:
         """Record the ending and show it, in this order: a restart between the two shows it again
@@ -225,9 +225,10 @@ class Turns:
             pause *= 2
         return await self._store.record(turn, ending)
 
-    async def _finish(self, turn: Turn, state: TurnState | None) -> bool:
+    async def _finish(self, turn: Turn, state: TurnState | None, reply: Reply) -> bool:
+        """End a turn whose reply has been left."""
         if state is None:
             return False
-        ended = await self._store.finish(turn, state)
+        ended = await self._store.finish(turn, state, status_left=reply.status_left)
         log.info("turn ends: %s", state)
         return ended

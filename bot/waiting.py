@@ -3,6 +3,11 @@ taken back when its turn comes.
 
 Marks are set beside the turns, never in their way. What is done about one message is done in
 order, so that a mark never outlives the wait it stands for; how much goes on at once is bounded.
+
+A mark is on record from before it is set until it is gone: what cannot be taken back at once, for
+Slack lets fewer be taken back in a minute than set, is taken back later (`bot.taking_back`). Those
+who wait are marked all the same, up to a bound: it is worse not to know that one's message waits
+than to see a mark for a minute longer, beside the answer.
 """
 
 from __future__ import annotations
@@ -10,10 +15,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from bot.errors import BotError
 from bot.model import Message, Turn
 from bot.ports import Clock, Store, Workspace
+from bot.taking_back import TakingBack
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +46,16 @@ class WaitingSigns:
         self._last: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._left = TakingBack("the mark of a wait", store.marks_left, self._unmark_again, clock)
 
     @property
     def pending(self) -> int:
         """How much is left to do."""
-        return len(self._tasks) + len(self._moments)
+        return len(self._tasks) + len(self._moments) + self._left.busy
+
+    def look(self) -> None:
+        """Take back what is left of earlier marks, also of those from before a restart."""
+        self._left.look()
 
     def show(self, turn: Turn) -> None:
         """Show that the message waits, if it still does after a moment."""
@@ -56,15 +68,11 @@ class WaitingSigns:
 
     def take_back(self, turn: Turn) -> None:
         """Take the mark back, if there is one or one is on its way."""
-
-        async def unmark() -> None:
-            await self._workspace.unmark_waiting(turn.message)
-
         lane = _lane(turn.message)
         if (moment := self._moments.get(lane)) is not None:
             moment.cancel()
         if turn.waited or lane in self._last:
-            self._do(turn.message, UNMARK, unmark)
+            self._do(turn.message, UNMARK, partial(self._unmark_first, turn))
 
     def whisper(
         self,
@@ -89,9 +97,11 @@ class WaitingSigns:
             await asyncio.wait({task})
 
     async def close(self, seconds: float) -> None:
-        """Let what is under way end within `seconds`, then give it up."""
+        """Let what is under way end within `seconds`, then give it up. Marks that are left then
+        are taken back by the next start."""
         for moment in tuple(self._moments.values()):
             moment.cancel()
+        await self._left.close()
         if not self._tasks:
             return
         _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
@@ -103,11 +113,51 @@ class WaitingSigns:
 
     async def _mark_later(self, turn: Turn) -> None:
         async def mark() -> None:
-            if await self._store.show_waiting(turn):
-                await self._workspace.mark_waiting(turn.message)
+            if not await self._store.show_waiting(turn):
+                return
+            if not await self._workspace.mark_waiting(turn.message):
+                await self._store.note_unmarked(turn)
 
         await self._clock.sleep(MOMENT_SECONDS)
         self._do(turn.message, "mark", mark)
+
+    async def _unmark_first(self, turn: Turn) -> None:
+        """Take a mark back at once; where that does not work out, it is one of those left."""
+        unmarked = False
+        try:
+            unmarked = await self._unmark(turn)
+        except BotError as error:
+            log.info("the mark of a wait is taken back later: %s", error)
+        finally:
+            if not unmarked:
+                self._left.look()
+
+    async def _unmark_again(self, turn: Turn) -> bool:
+        """Take a mark back that is left; not while something else is done about its message.
+        Raises `BotError`."""
+        if _lane(turn.message) in self._last:
+            return False
+        outcome: bool | BotError = False
+
+        async def unmark() -> None:
+            nonlocal outcome
+            try:
+                outcome = await self._unmark(turn)
+            except BotError as error:
+                outcome = error
+
+        task = self._do(turn.message, UNMARK, unmark)
+        if task is not None:
+            await asyncio.wait({task})
+        if isinstance(outcome, BotError):
+            raise outcome
+        return outcome
+
+    async def _unmark(self, turn: Turn) -> bool:
+        unmarked = await self._workspace.unmark_waiting(turn.message)
+        if unmarked:
+            await self._store.note_unmarked(turn)
+        return unmarked
 
     def _do(
         self, message: Message, what: str, work: Callable[[], Awaitable[None]]

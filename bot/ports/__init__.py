@@ -18,6 +18,7 @@ from bot.ports.people_store import (
 )
 from bot.ports.question_store import QuestionStore
 from bot.ports.session_store import SessionStore
+from bot.ports.sign_store import SignStore
 from bot.ports.slack import Board, Earlier, Listening, People, Reply, Said, Workspace
 from bot.ports.store import Store
 from bot.ports.turn_store import InboxStore, ThreadStore
@@ -46,6 +47,7 @@ __all__ = [
     "Said",
     "SessionStore",
     "Setup",
+    "SignStore",
     "Step",
     "Store",
     "ThreadStore",

@@ -23,6 +23,12 @@ class Reply(Protocol):
     the text.
     """
 
+    @property
+    def status_left(self) -> bool:
+        """Once it has been left: whether its thread may show still that the bot works, for Slack
+        would not have it taken back in time; then `Workspace.take_status_back` has to."""
+        ...
+
     def append(self, text: str) -> None:
         """The model said more."""
         ...
@@ -56,8 +62,16 @@ class Workspace(Protocol):
         `earlier` are the parts that a turn cut short had put out: they are taken over, edited and
         closed, so that nothing stands in the thread twice. The same holds for what an unfinished
         reply of this turn put out unnoted. Leaving closes whatever is open and
-        takes the status back; bounded to 30 s, and never raises for Slack's sake.
+        takes the status back (`Reply.status_left` says whether that worked out); bounded to 30 s,
+        and never raises for Slack's sake.
         """
+        ...
+
+    async def take_status_back(self, thread: ThreadKey) -> bool:
+        """Show no longer that the bot works in a thread. True when that is certain, or can never
+        be done; False where it is not to be done yet: a reply of the thread is open, which does it
+        itself, or Slack may still be given what was asked of it before. Waits for nothing but the
+        call. Raises `SlackError`: with `passing` it may be tried again."""
         ...
 
     async def people_in(self, thread: ThreadKey) -> frozenset[str]:
@@ -65,12 +79,15 @@ class Workspace(Protocol):
         1,000 messages, for Slack tells the oldest first, and to 10 s."""
         ...
 
-    async def mark_waiting(self, message: Message) -> None:
-        """Show on the message that it waits. Never raises for Slack's sake."""
+    async def mark_waiting(self, message: Message) -> bool:
+        """Show on the message that it waits. Never raises for Slack's sake. False when it surely
+        is not shown."""
         ...
 
-    async def unmark_waiting(self, message: Message) -> None:
-        """Take that back; fine when it was never shown."""
+    async def unmark_waiting(self, message: Message) -> bool:
+        """Take that back. True when it surely is not there any more; False where that is not
+        certain yet: what was asked of Slack before may still be done. Waits for nothing but the
+        call. Raises `SlackError`: with `passing` it may be tried again."""
         ...
 
     async def whisper(self, message: Message, sentence: str) -> bool:

@@ -14,6 +14,7 @@ from bot.ports.people_store import (
 )
 from bot.ports.question_store import QuestionStore
 from bot.ports.session_store import SessionStore
+from bot.ports.sign_store import SignStore
 from bot.ports.turn_store import InboxStore, ThreadStore
 
 
@@ -28,6 +29,7 @@ class Store(
     AuditStore,
     HearingStore,
     QuestionStore,
+    SignStore,
     Protocol,
 ):
     """The whole database."""

@@ -62,12 +62,8 @@ class InboxStore(Protocol):
         ...
 
     async def hand_back(self, turn: Turn) -> bool:
-        """Make a RUNNING turn WAITING again; False when the epoch is old."""
-        ...
-
-    async def show_waiting(self, turn: Turn) -> bool:
-        """Note that the person is being shown that the message waits; False when it no longer
-        does."""
+        """Make a RUNNING turn WAITING again, and one of `SignStore.statuses_left`; False when the
+        epoch is old."""
         ...
 
     async def record(self, turn: Turn, ending: Ending) -> bool:
@@ -75,13 +71,17 @@ class InboxStore(Protocol):
         old."""
         ...
 
-    async def finish(self, turn: Turn, state: TurnState) -> bool:
+    async def finish(self, turn: Turn, state: TurnState, *, status_left: bool = False) -> bool:
         """End a turn: add what its ending spent to its session's sums, and keep the parts of its
-        reply as closed. False when the epoch is old, and then the caller must not show anything."""
+        reply as closed. False when the epoch is old, and then the caller must not show anything.
+
+        `status_left`: its thread may show still that the bot works (`SignStore.statuses_left`).
+        """
         ...
 
     async def recover(self) -> Sequence[Turn]:
-        """For the start: claim anew (epoch raised) every turn that was RUNNING, oldest first."""
+        """For the start: claim anew (epoch raised) every turn that was RUNNING, oldest first. They
+        are among `SignStore.statuses_left`."""
         ...
 
     async def find(self, team: str, channel: str, ts: str) -> Turn | None:

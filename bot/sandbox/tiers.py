@@ -27,6 +27,7 @@ PER_MINUTE: Final[dict[str, int]] = (
             "chat.startStream",
             "chat.stopStream",
             "conversations.list",
+            "reactions.remove",  # reactions.add is of tier 3: more can be marked than taken back
             "usergroups.users.list",
             "users.list",
             "users.conversations",
@@ -52,7 +53,6 @@ PER_MINUTE: Final[dict[str, int]] = (
             "files.delete",
             "reactions.add",
             "reactions.get",
-            "reactions.remove",
             "team.info",
         ),
         TIER_3,

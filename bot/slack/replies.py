@@ -57,6 +57,8 @@ class SlackReply:
         self._at_the_end: CallError | None = None
         self.whole = False
         """Whether `finish` has shown the answer: what else stands in the thread nobody knows."""
+        self.status_left = True
+        """`Reply.status_left`, set by whoever takes the status back."""
         self._writer = asyncio.create_task(self._write(), name="reply")
         self._writer.add_done_callback(lambda _: self._over.set())
 

@@ -1,21 +1,26 @@
 """That the bot works on an answer, shown in the thread while it does: with Slack's Stop button
 where Slack has agent sessions, in words where it has not.
 
-Trouble with the status never is the answer's trouble.
+Trouble with the status never is the answer's trouble. Words go by themselves after a while; an
+agent session's status stands until it is taken back. So none is set without a call that is kept for
+that, of those that Slack takes in a minute; and where it could not be taken back all the same, that
+is said to whoever ends the turn, so that it is on record and done later (`Statuses.take_back`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 from bot.model import ThreadKey
 from bot.ports import Clock
 from bot.slack.budget import Urgency
-from bot.slack.calls import CallError, Cause, next_try
+from bot.slack.calls import TOO_MANY, CallError, Cause, next_try
 from bot.slack.client import Client
+from bot.slack.late import LateCalls
 from bot.slack.waits import set_or_past
 
 log = logging.getLogger(__name__)
@@ -38,6 +43,12 @@ _NONE_ANYWHERE: Final = frozenset(
 )
 # What may be said of one channel or thread, and does not tell about the others.
 _NONE_HERE: Final = frozenset({"not_authorized", "access_denied", "no_permission"})
+# There is no thread that could show it.
+_NO_PLACE: Final = frozenset({"channel_not_found", "thread_not_found", "invalid_thread_ts"})
+
+_SET: Final = "agents.sessions.setStatus"
+_ROOM_SECONDS: Final = 2.0
+"""Seconds after which it is looked again for calls that are not kept for something else."""
 
 
 @dataclass(slots=True)
@@ -47,6 +58,10 @@ class _Place:
     owner: Showing | None = None
     users: int = 0
     native: bool = True
+    session: bool = False
+    """Whether its agent session may show work: then a call is kept for taking that back."""
+    words: bool = False
+    """Whether words may stand there."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -57,12 +72,17 @@ class Statuses:
         self._client = client
         self.clock = clock
         self._places: dict[ThreadKey, _Place] = {}
+        self._left: set[ThreadKey] = set()
+        """Threads whose agent session may show work, and that have no place any more. A call is
+        kept for each, so that there are no more of them than Slack takes calls."""
+        self._late = LateCalls(clock)
         self._native = True
 
-    def show(self, thread: ThreadKey) -> Showing:
-        """Begin to show that the bot works, without waiting for Slack."""
-        place = self._places.setdefault(thread, _Place())
-        place.users += 1
+    def show(self, thread: ThreadKey, *, resumed: bool = False) -> Showing:
+        """Begin to show that the bot works, without waiting for Slack. `resumed`: an earlier run of
+        the turn may have shown it, and nobody else takes that back."""
+        place = self._enter(thread)
+        place.session = place.session or resumed
         place.owner = showing = Showing(self, thread)
         return showing
 
@@ -77,24 +97,96 @@ class Statuses:
         async with place.lock:
             if place.owner is not showing:
                 return None
-            if self._native and place.native:
+            if self._native and place.native and (busy or place.session):
                 try:
-                    await self._set_session(showing.thread, busy=busy)
+                    await self._set_session(showing.thread, place, busy=busy)
                 except CallError as error:
                     self._do_without(place, error)
                 else:
                     return None
+            if not busy and not place.words:
+                return None
+            place.words = True
             await self._set_words(showing.thread, THINKING if busy else "")
+            place.words = busy
             return WORDS_LAST if busy else None
 
-    def forget(self, showing: Showing) -> None:
-        """The caller sets nothing any more."""
+    async def take_back(self, thread: ThreadKey) -> bool:
+        """`Workspace.take_status_back`. Raises `CallError`."""
+        if thread in self._places or not self._late.over(thread):
+            return False
+        if not self._native:
+            self._left.discard(thread)
+            return True
+        place = self._enter(thread)
+        place.session = True
+        try:
+            async with place.lock:
+                await self._take_back(thread, place)
+        finally:
+            self._leave(thread, place)
+        return True
+
+    async def _take_back(self, thread: ThreadKey, place: _Place) -> None:
+        shown = sum(each.session and each.owner is not None for each in self._places.values())
+        if self._client.calls.budget.left(_SET) <= shown:
+            raise CallError(TOO_MANY, "kept for replies", retry_after=_ROOM_SECONDS)
+        try:
+            await self._set_session(thread, place, busy=False, patience=0.0)
+        except CallError as error:
+            if error.passing:
+                raise
+            place.session = False
+            if error.code not in _NONE_ANYWHERE | _NONE_HERE | _NO_PLACE:
+                raise
+            log.warning("a status stays, or has gone with its thread: %s", error)
+
+    def may_stand(self, showing: Showing) -> bool:
+        """Whether the thread may show work on the caller's account, or that of one before it."""
         place = self._places[showing.thread]
-        place.users -= 1
+        return place.owner is showing and (place.session or place.words)
+
+    def gone(self, showing: Showing) -> None:
+        """Slack has taken the status back."""
+        place = self._places[showing.thread]
         if place.owner is showing:
+            place.session = False
+
+    def forget(self, showing: Showing) -> bool:
+        """The caller sets nothing any more. Whether nothing stands on its account for certain, or
+        what does goes by itself."""
+        thread = showing.thread
+        place = self._places[thread]
+        mine = place.owner is showing
+        if mine:
             place.owner = None
-        if place.users == 0:
-            del self._places[showing.thread]
+        back = not mine or not (place.session or self._late.expected(thread))
+        self._leave(thread, place)
+        return back
+
+    def _enter(self, thread: ThreadKey) -> _Place:
+        place = self._places.get(thread)
+        if place is None:
+            place = self._places[thread] = _Place(session=thread in self._left)
+            self._left.discard(thread)
+        place.users += 1
+        return place
+
+    def _leave(self, thread: ThreadKey, place: _Place) -> None:
+        place.users -= 1
+        if place.users:
+            return
+        del self._places[thread]
+        if place.session or self._late.expected(thread):
+            self._left.add(thread)
+
+    def _keep_one_for_the_end(self, place: _Place) -> None:
+        """See to it that there is a call for taking the status back, beside those for all others.
+        Raises `CallError`."""
+        kept = len(self._left) + sum(each.session for each in self._places.values())
+        needed = kept + (not place.session)
+        if self._client.calls.budget.left(_SET) <= needed:  # one more is for the call itself
+            raise CallError(TOO_MANY, "kept for the ends of others", retry_after=_ROOM_SECONDS)
 
     def _do_without(self, place: _Place, error: CallError) -> None:
         """Go on in words, where there are no agent sessions; raise what is other trouble."""
@@ -106,17 +198,30 @@ class Statuses:
             place.native = False
         else:
             raise error
+        place.session = False
 
-    async def _set_session(self, thread: ThreadKey, *, busy: bool) -> None:
-        await self._client.calls(
-            self._client.web.agents_sessions_setStatus,
-            Cause(urgency=Urgency.SPARE if busy else Urgency.USUAL),
-            patience=_SECONDS,
-            seconds=_SECONDS,
-            channel_id=thread.channel,
-            thread_ts=thread.root_ts,
-            status="processing" if busy else "active",
-        )
+    async def _set_session(
+        self, thread: ThreadKey, place: _Place, *, busy: bool, patience: float = _SECONDS
+    ) -> None:
+        if busy:
+            self._keep_one_for_the_end(place)
+        stood, place.session = place.session, True
+        try:
+            with self._late.noted(thread) if busy else nullcontext():
+                await self._client.calls(
+                    self._client.web.agents_sessions_setStatus,
+                    Cause(urgency=Urgency.SPARE if busy else Urgency.USUAL),
+                    patience=patience,
+                    seconds=_SECONDS,
+                    channel_id=thread.channel,
+                    thread_ts=thread.root_ts,
+                    status="processing" if busy else "active",
+                )
+        except CallError as error:
+            if busy and not error.maybe_done:
+                place.session = stood
+            raise
+        place.session = busy
 
     async def _set_words(self, thread: ThreadKey, words: str) -> None:
         await self._client.calls(
@@ -158,25 +263,29 @@ class Showing:
         before and after the stream was stopped. What is still on its way may come later."""
         self._taken_back = True
 
-    async def end(self, within: float) -> None:
-        """Take the status back, unless that is done. Never raises for Slack's sake.
+    async def end(self, within: float) -> bool:
+        """Take the status back, unless that is done. Whether nothing stands any more for certain.
+        Never raises for Slack's sake.
 
         Waits out what may pass, `within` seconds in all; there is time for one try in any case.
         """
         try:
-            if self._begun and not (self._taken_back and self.stands):
+            if self._taken_back and self.stands:
+                self._statuses.gone(self)
+            elif self._begun or self._statuses.may_stand(self):
                 await self._take_back(max(within, _SECONDS))
         finally:
             self._keeper.cancel()
             await asyncio.wait({self._keeper}, timeout=_CANCEL_SECONDS)
-            self._statuses.forget(self)
+            back = self._statuses.forget(self)
+        return back
 
     async def _take_back(self, within: float) -> None:
         self._end_by = self._statuses.clock.monotonic() + within
         self._again.set()
         await asyncio.wait({self._keeper}, timeout=within)
         if not self._keeper.done():
-            log.warning("the status was left behind: Slack did not answer in time")
+            log.warning("the status is taken back later: Slack did not answer in time")
 
     async def _keep(self) -> None:
         tries = 0
@@ -197,7 +306,8 @@ class Showing:
 
     def _pause_after(self, error: CallError, tries: int) -> float | None:
         """Seconds until the next try; None where there is to be none."""
-        log.warning("the status could not be set: %s", error)
+        level = logging.INFO if error.code == TOO_MANY else logging.WARNING
+        log.log(level, "the status could not be set: %s", error)
         pause = next_try(error, tries)
         too_late = self._end_by is not None and self._statuses.clock.monotonic() + pause > (
             self._end_by

@@ -64,7 +64,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "files.completeUploadExternal": _TIER_4,
         "files.getUploadURLExternal": _TIER_4,
         "reactions.add": _TIER_3,
-        "reactions.remove": _TIER_2,
+        "reactions.remove": _TIER_2,  # fewer than are added: what is marked waits for its end
         "usergroups.users.list": _TIER_2,
         "users.conversations": _TIER_2,
         "users.info": _TIER_4,

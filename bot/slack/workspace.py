@@ -12,10 +12,11 @@ from typing import Final
 from bot.model import Message, Part, ThreadKey, Trigger, Turn
 from bot.ports import Clock, Reply
 from bot.slack.budget import Urgency
-from bot.slack.calls import CallError, Cause, Method
+from bot.slack.calls import CallError, Cause
 from bot.slack.client import Client
 from bot.slack.delivery import Delivering, delivery_for
 from bot.slack.events import Identity
+from bot.slack.late import LateCalls
 from bot.slack.markdown import defanged
 from bot.slack.messages import Messages, NotePart
 from bot.slack.pace import Pace
@@ -31,8 +32,8 @@ WAITING: Final = "hourglass_flowing_sand"
 
 _PEOPLE_SECONDS: Final = 10.0
 _ASIDE_SECONDS: Final = 10.0
-_UNMARK_SECONDS: Final = 45.0
-"""With the last try less than the 60 s that `bot.waiting` gives it."""
+_NOT_THERE: Final = frozenset({"no_reaction", "message_not_found", "channel_not_found"})
+"""reactions.remove: there is no mark, or nobody whom it could tell anything."""
 _LEAVE_SECONDS: Final = 28.0
 """Leaving a reply, in all: with what it takes to cancel less than the 30 s of `bot.ports`."""
 _MAX_LEFT: Final = 1_000
@@ -50,6 +51,8 @@ class SlackWorkspace:
         self._us = us
         self._pace = Pace(client.calls.budget, clock)
         self._statuses = Statuses(client, clock)
+        self._late = LateCalls(clock)
+        """Marks by their messages."""
         self._left: deque[int] = deque(maxlen=_MAX_LEFT)
         """The turns whose answer stands in the thread in part or not at all, and nobody knows
         which; their next reply looks at the thread first."""
@@ -61,7 +64,7 @@ class SlackWorkspace:
         """`Workspace.reply_to`."""
         delivery, why = delivery_for(turn.message, people)
         log.info("delivery=%s: %s", delivery, why)
-        showing = self._statuses.show(turn.message.thread)
+        showing = self._statuses.show(turn.message.thread, resumed=turn.epoch > 1)
         text = ReplyText()
         resumed = turn.epoch > 1 or turn.id in self._left
         delivering = Delivering(
@@ -84,7 +87,7 @@ class SlackWorkspace:
             try:
                 await reply.close()
             finally:
-                await showing.end(leave_by - self._clock.monotonic())
+                reply.status_left = not await showing.end(leave_by - self._clock.monotonic())
 
     def _remember(self, turn: Turn, *, whole: bool) -> None:
         if turn.id in self._left:
@@ -101,66 +104,67 @@ class SlackWorkspace:
             raise CallError("timeout", f"none within {_PEOPLE_SECONDS:.0f} s") from error
         return frozenset(str(m["user"]) for m in messages if _by_a_person(m))
 
-    async def mark_waiting(self, message: Message) -> None:
+    async def take_status_back(self, thread: ThreadKey) -> bool:
+        """`Workspace.take_status_back`."""
+        return await self._statuses.take_back(thread)
+
+    async def mark_waiting(self, message: Message) -> bool:
         """`Workspace.mark_waiting`. Of a press there is no message to mark."""
         if message.trigger is Trigger.MENU:
-            return
-        await self._aside(
-            self._client.web.reactions_add,
-            fine="already_reacted",
-            channel=message.thread.channel,
-            timestamp=message.ts,
-            name=WAITING,
-        )
+            return False
+        place = (message.thread.channel, message.ts)
+        try:
+            with self._late.noted(place):
+                await self._client.calls(
+                    self._client.web.reactions_add,
+                    patience=5.0,
+                    seconds=_ASIDE_SECONDS,
+                    channel=message.thread.channel,
+                    timestamp=message.ts,
+                    name=WAITING,
+                )
+        except CallError as error:
+            if error.code == "already_reacted":
+                return True
+            log.warning("a message is not shown as waiting: %s", error)
+            return error.maybe_done
+        return True
 
-    async def unmark_waiting(self, message: Message) -> None:
+    async def unmark_waiting(self, message: Message) -> bool:
         """`Workspace.unmark_waiting`: a mark that stays tells of a wait that is over."""
         if message.trigger is Trigger.MENU:
-            return
+            return True
         try:
-            await self._client.calls.until_done(
+            await self._client.calls(
                 self._client.web.reactions_remove,
-                within=_UNMARK_SECONDS,
+                patience=0.0,
                 seconds=_ASIDE_SECONDS,
                 channel=message.thread.channel,
                 timestamp=message.ts,
                 name=WAITING,
             )
         except CallError as error:
-            if error.code != "no_reaction":
-                log.warning("the mark of a wait was left behind: %s", error)
+            if error.code not in _NOT_THERE:
+                raise
+            return self._late.over((message.thread.channel, message.ts))
+        return True
 
     async def whisper(self, message: Message, sentence: str) -> bool:
         """`Workspace.whisper`. Slack shows it in a thread only once that has an answer, so beside
         a message that starts one it goes into the channel."""
-        return await self._aside(
-            self._client.web.chat_postEphemeral,
-            urgency=Urgency.FIRST,
-            fine="",
-            channel=message.thread.channel,
-            user=message.user,
-            thread_ts=None if message.starts_thread else message.thread.root_ts,
-            markdown_text=defanged(sentence),
-        )
-
-    async def _aside(
-        self,
-        method: Method,
-        *,
-        fine: str,
-        urgency: Urgency = Urgency.USUAL,
-        **arguments: object,
-    ) -> bool:
-        """A call that nothing depends on: whatever goes wrong is logged. False where it may be
-        tried again: nothing was done, and it may be another time."""
-        cause = Cause(urgency=urgency)
         try:
             await self._client.calls(
-                method, cause, patience=5.0, seconds=_ASIDE_SECONDS, **arguments
+                self._client.web.chat_postEphemeral,
+                Cause(urgency=Urgency.FIRST),
+                patience=5.0,
+                seconds=_ASIDE_SECONDS,
+                channel=message.thread.channel,
+                user=message.user,
+                thread_ts=None if message.starts_thread else message.thread.root_ts,
+                markdown_text=defanged(sentence),
             )
         except CallError as error:
-            if error.code != fine:
-                log.warning("beside the answer: %s", error)
+            log.warning("somebody could not be told alone: %s", error)
             return error.maybe_done or not error.passing
         return True
 

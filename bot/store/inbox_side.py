@@ -18,12 +18,12 @@ from bot.model import (
     TurnState,
 )
 from bot.records import Hold, OpenQuestion, Order
-from bot.store import accepting, holding, orders, questions, telling, threads, turns
+from bot.store import accepting, holding, orders, questions, signs, telling, threads, turns
 from bot.store.side import Side
 
 
 class InboxSide(Side):
-    """`InboxStore`, `ThreadStore`, `OrderStore` and `QuestionStore`."""
+    """`InboxStore`, `ThreadStore`, `OrderStore`, `SignStore` and `QuestionStore`."""
 
     # Turns
 
@@ -47,15 +47,12 @@ class InboxSide(Side):
     async def hand_back(self, turn: Turn) -> bool:
         return await self._writer.do(partial(turns.hand_back, turn=turn))
 
-    async def show_waiting(self, turn: Turn) -> bool:
-        return await self._writer.do(partial(turns.show_waiting, turn=turn))
-
     async def record(self, turn: Turn, ending: Ending) -> bool:
         return await self._writer.do(partial(turns.record, turn=turn, ending=ending))
 
-    async def finish(self, turn: Turn, state: TurnState) -> bool:
-        now = self._clock.now()
-        finished = await self._writer.do(partial(turns.finish, turn=turn, state=state, now=now))
+    async def finish(self, turn: Turn, state: TurnState, *, status_left: bool = False) -> bool:
+        end = partial(turns.finish, turn=turn, state=state, now=self._clock.now())
+        finished = await self._writer.do(partial(end, status_left=status_left))
         if finished:
             self._watch.ended(turn, state)
         return finished
@@ -143,6 +140,23 @@ class InboxSide(Side):
 
     async def unfinished_orders(self) -> Sequence[Order]:
         return await self._read(orders.unfinished_orders)
+
+    # What is shown for a time
+
+    async def show_waiting(self, turn: Turn) -> bool:
+        return await self._writer.do(partial(signs.show_waiting, turn=turn))
+
+    async def note_unmarked(self, turn: Turn) -> None:
+        await self._writer.do(partial(signs.note_unmarked, turn=turn))
+
+    async def marks_left(self, after: int) -> Sequence[Turn]:
+        return await self._read(partial(signs.marks_left, after=after))
+
+    async def note_status_back(self, turn: Turn) -> None:
+        await self._writer.do(partial(signs.note_status_back, turn=turn))
+
+    async def statuses_left(self, after: int) -> Sequence[Turn]:
+        return await self._read(partial(signs.statuses_left, after=after))
 
     # Questions
 

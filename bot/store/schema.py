@@ -33,11 +33,12 @@ from bot.store.migrations.fifth import FIFTH
 from bot.store.migrations.first import FIRST
 from bot.store.migrations.fourth import FOURTH
 from bot.store.migrations.second import SECOND
+from bot.store.migrations.sixth import SIXTH
 from bot.store.migrations.third import THIRD
 
 __all__ = ["MIGRATIONS", "Migration", "migrate"]
 
-MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
+MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
 
 
 def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:

@@ -50,10 +50,12 @@ _BEGIN = f"""
       AND NOT EXISTS ({holding.HELD.format(turn="turns")})
     RETURNING id
 """  # noqa: S608  # constants only
-# An ending on record belonged to the asking that is given up with it.
+# An ending on record belonged to the asking that is given up with it. Whether the thread shows work
+# still, nobody may have been able to find out.
 _HAND_BACK = """
     UPDATE turns
-    SET state = 'waiting', outcome = NULL, answer = NULL, note = NULL, model = NULL,
+    SET state = 'waiting', status_left = 1,
+        outcome = NULL, answer = NULL, note = NULL, model = NULL,
         input_tokens = 0, output_tokens = 0, seconds = 0, context_tokens = 0, context_limit = 0
     WHERE id = :id AND epoch = :epoch AND state = 'running' RETURNING id
 """
@@ -67,7 +69,7 @@ _RECORD = """
 # What is refused, or left to others, was not asked of a session.
 _FINISH = """
     UPDATE turns
-    SET state = :state, ended = :now,
+    SET state = :state, ended = :now, status_left = status_left OR :status_left,
         session = CASE WHEN :state IN ('refused', 'withdrawn') THEN NULL ELSE session END
     WHERE id = :id AND epoch = :epoch AND state = 'running'
     RETURNING session, model, input_tokens, output_tokens, seconds, context_tokens,
@@ -80,9 +82,6 @@ BLANK = """
     UPDATE turns SET text = '', answer = NULL, note = NULL
     WHERE id IN (SELECT value FROM json_each(?)) AND state NOT IN ('waiting', 'running')
       AND NOT EXISTS (SELECT 1 FROM remembered r WHERE r.turn = turns.id)
-"""
-_SHOW_WAITING = """
-    UPDATE turns SET waited = 1 WHERE id = :id AND state = 'waiting' RETURNING id
 """
 UNTOLD = f"""
     {TURN} WHERE n.state = 'refused' AND n.outcome IS NULL AND n.accepted >= ?
@@ -97,7 +96,10 @@ _WITHDRAW = """
     UPDATE turns SET state = 'withdrawn', ended = :now
     WHERE id = :id AND state = 'waiting' RETURNING id
 """
-RECOVER = "UPDATE turns SET epoch = epoch + 1, started = ? WHERE state = 'running'"
+# Whoever ran them showed so in their threads, and is gone.
+RECOVER = """
+    UPDATE turns SET epoch = epoch + 1, started = ?, status_left = 1 WHERE state = 'running'
+"""
 # The plus keeps SQLite from walking through all turns for the sake of their order.
 RUNNING = f"{TURN} WHERE n.state = 'running' ORDER BY +n.id"
 FIND = f"""
@@ -167,9 +169,17 @@ def record(database: sqlite3.Connection, turn: Turn, ending: Ending) -> bool:
     return _changed(database, _RECORD, values)
 
 
-def finish(database: sqlite3.Connection, turn: Turn, state: TurnState, now: float) -> bool:
+def finish(
+    database: sqlite3.Connection,
+    turn: Turn,
+    state: TurnState,
+    now: float,
+    *,
+    status_left: bool = False,
+) -> bool:
     """End a running turn, and add its cost to its session's sums."""
-    ended = rows(database, _FINISH, {**_mine(turn), "state": _final(state), "now": now})
+    values = {"state": _final(state), "now": now, "status_left": status_left}
+    ended = rows(database, _FINISH, {**_mine(turn), **values})
     if not ended:
         return False
     session, *spent = ended[0]
@@ -221,11 +231,6 @@ def waiting(database: sqlite3.Connection, key: ThreadKey | None) -> Sequence[Tur
     if key is None:
         return read_turns(database, WAITING)
     return read_turns(database, WAITING_IN, (key.team, key.channel, key.root_ts))
-
-
-def show_waiting(database: sqlite3.Connection, turn: Turn) -> bool:
-    """Note that a waiting turn is shown as waiting."""
-    return _changed(database, _SHOW_WAITING, {"id": turn.id})
 
 
 def untold(database: sqlite3.Connection, since: float) -> Sequence[Turn]:

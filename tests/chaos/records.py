@@ -98,6 +98,16 @@ class Records:
             for channel, thread, ts, verb, given in found
         ]
 
+    def signs_left(self) -> list[int]:
+        """The turns that are over (or wait again) and of which something may be shown still: the
+        mark of a wait, or that the bot works."""
+        with self._open() as database:
+            found = database.execute(
+                "SELECT id FROM turns"
+                " WHERE status_left = 1 OR (waited = 1 AND state NOT IN ('waiting', 'running'))"
+            )
+            return [number for (number,) in found]
+
     def orders_left(self) -> int:
         """How many orders are not done with."""
         with self._open() as database:

@@ -38,6 +38,7 @@ from tests.contracts.overtaken import Overtaken
 from tests.contracts.questions import Questioning, Untold
 from tests.contracts.remembering import Remembering
 from tests.contracts.sessions import Copying, Sessions
+from tests.contracts.signs import Showing
 from tests.contracts.telling import Telling
 from tests.contracts.usage import Using
 from tests.contracts.work import PER_USER, Opened, claimed, scheduled
@@ -397,5 +398,6 @@ class StoreContract(
     Anew,
     Forks,
     Hearing,
+    Showing,
 ):
     """Every promise."""

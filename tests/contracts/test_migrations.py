@@ -17,6 +17,7 @@ from bot.store.audit import audit
 from bot.store.chain import verify
 from bot.store.folder import DATABASE
 from bot.store.migrations.first import FIRST
+from bot.store.migrations.fourth import FOURTH
 from bot.store.migrations.second import SECOND
 from bot.store.migrations.third import THIRD
 from bot.store.schema import MIGRATIONS, Migration, migrate
@@ -194,6 +195,26 @@ async def test_the_sessions_of_version_3_are_counted_by_day(tmp_path: Path) -> N
         assert everything == Totals(count=4, size=6, oldest=5.0, newest=300_000.0)
         first_day = await store.totals(SessionFilter(unused_since=86_400.0))
         assert first_day == Totals(count=2, size=1, oldest=5.0, newest=86_399.5)
+
+
+async def test_the_latest_marks_of_version_4_are_taken_back_if_they_were_left(
+    tmp_path: Path,
+) -> None:
+    """It gave up some for ever. Of the others nobody knows whether they still stand, either."""
+    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+        migrate(database, (FIRST, SECOND, THIRD, FOURTH))
+        database.execute(_THREAD, (1, ts_at(1), 0, 1))
+        for second in range(1, 121):
+            state = TurnState.DONE if second > 1 else TurnState.WAITING
+            who = ("U0ALICE", "What is Python?", state, None, None, None, 1.0, None, None)
+            place = (1, f"Ev-{second}", ts_at(second), second * 1_000_000)
+            database.execute(_TURN, (*place, *who))
+        database.execute("UPDATE turns SET waited = 1")
+    async with open_store(tmp_path, clock=HandClock(), per_user=2) as store:
+        left = await store.marks_left(0)
+        assert [turn.message.ts for turn in left] == [ts_at(second) for second in range(21, 121)]
+        assert (await claimed(store)).waited
+        assert await store.statuses_left(0) == ()
 
 
 def test_a_migration_happens_whole_or_not(tmp_path: Path) -> None:

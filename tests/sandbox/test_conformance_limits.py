@@ -70,6 +70,17 @@ async def test_streams_start_twenty_times_a_minute(outside: Outside) -> None:
     assert (await status_of(outside, "chat.startStream", **arguments))[0] == 200
 
 
+async def test_fewer_reactions_are_taken_back_in_a_minute_than_set(outside: Outside) -> None:
+    """Tier 2 and tier 3 (slackapi/java-slack-sdk metadata/web-api/rate_limit_tiers.json)."""
+    where = {"channel": GENERAL, "timestamp": await outside.say(ALICE, GENERAL, "hello")}
+    seen: dict[str, int] = {}
+    for method in ("reactions.add", "reactions.remove"):
+        asked = [await status_of(outside, method, **where, name="eyes") for _ in range(60)]
+        seen[method] = sum(status == 200 for status, _ in asked)
+    assert 20 <= seen["reactions.remove"] <= 25
+    assert 50 <= seen["reactions.add"] < 60
+
+
 async def test_people_have_no_such_limits(outside: Outside) -> None:
     for n in range(80):
         await outside.say(ALICE, GENERAL, f"number {n}")

@@ -10,6 +10,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 import bot.slack
+from bot.sandbox.tiers import PER_MINUTE, SPECIAL
 from bot.slack import budget
 from bot.slack.budget import LATE_SECONDS, LONGEST_CLOSED, Budget, Claim, Urgency
 from bot.slack.tiers import RULES
@@ -251,6 +252,12 @@ async def test_channels_that_are_quiet_again_take_no_memory() -> None:
         await shared.take(a_call("thread", method=POST, channel=f"C{number}"), 0.0)
         await clock.advance(0.02)
     assert shared.buckets < 2_000
+
+
+def test_the_sandbox_takes_as_much_of_every_method_as_the_bot_expects() -> None:
+    """Else what happens under Slack's limits would not be seen in it."""
+    expected = {method: rule.calls * 60.0 / rule.seconds for method, rule in RULES.items()}
+    assert {method: PER_MINUTE.get(method, SPECIAL) for method in RULES} == expected
 
 
 def test_every_method_that_the_bot_calls_has_its_tier() -> None:

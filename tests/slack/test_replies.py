@@ -362,8 +362,7 @@ async def test_a_message_that_waits_says_so_until_it_does_not(bot: Replying) -> 
         await bot.workspace.mark_waiting(turn.message)
     (message,) = await bot.outside.replies(GENERAL, turn.message.ts)
     assert [reaction["name"] for reaction in message["reactions"]] == ["hourglass_flowing_sand"]
-    for _ in range(2):
-        await bot.workspace.unmark_waiting(turn.message)
+    assert await bot.workspace.unmark_waiting(turn.message)
     (message,) = await bot.outside.replies(GENERAL, turn.message.ts)
     assert not message.get("reactions")
 

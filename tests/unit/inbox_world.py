@@ -27,18 +27,37 @@ class Slack:
 
     def __init__(self) -> None:
         self.shown: list[tuple[str, str]] = []
+        self.idle: list[str] = []  # the threads whose status was taken back
         self.deaf = 0  # so many of the next whispers it does not take
+        self.troubled: list[SlackError] = []  # what comes of the next tries to take something back
+        self.late = 0  # so many of the tries after these come to nothing yet
         self.marking = 0
         self.marks_may_go = asyncio.Event()
         self.marks_may_go.set()
 
-    async def mark_waiting(self, message: Message) -> None:
+    async def mark_waiting(self, message: Message) -> bool:
         self.marking += 1
         await self.marks_may_go.wait()
         self.shown.append(("mark", message.ts))
+        return True
 
-    async def unmark_waiting(self, message: Message) -> None:
-        self.shown.append(("unmark", message.ts))
+    async def unmark_waiting(self, message: Message) -> bool:
+        if gone := self._can_take_back():
+            self.shown.append(("unmark", message.ts))
+        return gone
+
+    async def take_status_back(self, thread: ThreadKey) -> bool:
+        if gone := self._can_take_back():
+            self.idle.append(thread.root_ts)
+        return gone
+
+    def _can_take_back(self) -> bool:
+        if self.troubled:
+            raise self.troubled.pop(0)
+        if self.late:
+            self.late -= 1
+            return False
+        return True
 
     async def whisper(self, message: Message, sentence: str) -> bool:
         if self.deaf:

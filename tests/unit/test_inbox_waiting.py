@@ -57,7 +57,7 @@ async def test_what_was_never_marked_needs_no_unmarking(world: World) -> None:
 
 
 class BrokenSlack(Slack):
-    async def mark_waiting(self, message: Message) -> None:
+    async def mark_waiting(self, message: Message) -> bool:
         self.marking += 1
         await self.marks_may_go.wait()
         raise SlackError("internal_error") if message.ts == ts_at(1) else RuntimeError("a fault")

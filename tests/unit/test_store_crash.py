@@ -65,7 +65,7 @@ import resource
 async def main():
     async with opened() as store:
         await store.accept(said(0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (800_000, resource.RLIM_INFINITY))
         for second in range(1, 1_000):
             try:
                 await store.accept(said(second, text="Python " * 500))

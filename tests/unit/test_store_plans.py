@@ -21,6 +21,7 @@ from bot.store import (
     remembering,
     session_rows,
     sessions,
+    signs,
     telling,
     turns,
     usage,
@@ -45,6 +46,9 @@ AT_EVERY_MESSAGE = [
     turns.FIND,
     turns.UNTOLD,
     turns.ANSWERED_ANEW,
+    signs.SHOW_WAITING,
+    signs.MARKS_LEFT,
+    signs.STATUSES_LEFT,
     telling.HEARD_BETWEEN,
     telling.TURNS_TOLD,
     telling.FIRST_ASKED,
@@ -113,7 +117,7 @@ def plan(database: sqlite3.Connection, statement: str) -> list[str]:
     values: dict[str, object] | tuple[object, ...] = (1,) * 6
     if ":" in statement:
         names = (
-            *("after", "asked", "before", "channel", "copies", "current", "event_id", "in"),
+            *("after", "asked", "before", "channel", "copies", "current", "event_id", "id", "in"),
             *("keep", "limit", "model", "most", "now", "offset", "owner", "per_user", "position"),
             "role",
             *("root_ts", "session", "since", "team", "text", "thread", "ts", "unused_since"),
