@@ -104,7 +104,7 @@ class Desk:
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
         words = self.without_secrets(message.text)
-        if words != message.text:
+        if words != message.text or message.ordered:
             message = replace(message, text=words, ordered=self.without_secrets(message.ordered))
         read = read_message(message, self._known())
         if isinstance(read, Message):
