@@ -108,6 +108,11 @@ class Records:
             )
             return [number for (number,) in found]
 
+    def holds_left(self) -> int:
+        """How many threads wait for an order."""
+        with self._open() as database:
+            return int(database.execute("SELECT count(*) FROM holds").fetchone()[0])
+
     def orders_left(self) -> int:
         """How many orders are not done with."""
         with self._open() as database:

@@ -349,6 +349,8 @@ class _Stage:
         found = [*self._records.faults(), *problems(await self._seen())]
         if self._records.orders_left():
             found.append("an order was never done with")
+        if self._records.holds_left():
+            found.append("a thread waits for an order that is done with")
         if self.memory_mb > MEMORY_MB:
             found.append(f"the bot takes {self.memory_mb} MB in the end")
         return found
