@@ -44,7 +44,11 @@ async def time_limit(clock: Clock, seconds: float) -> AsyncIterator[None]:
     """`asyncio.timeout` by a clock: raises `TimeoutError` when so much time has passed on it, in
     which this process was not away."""
     async with asyncio.timeout(None) as limit:
-        passing = asyncio.create_task(_expire(limit, clock, seconds))
+        passing: _RealLimit | asyncio.Task[None]
+        if type(clock) is SystemClock:
+            passing = _RealLimit(limit, seconds)
+        else:
+            passing = asyncio.create_task(_expire(limit, clock, seconds))
         try:
             yield
         finally:
@@ -70,6 +74,37 @@ async def wait_awake(
         if heard <= asleep + part:  # before the absence
             begun = max(begun, heard)
         begun = max(begun + late, heard, now + min(_READ_SECONDS, seconds) - seconds)
+
+
+class _RealLimit:
+    """Like `_expire` on the machine's clock, by the loop's own timers: each turn makes several
+    calls with a limit, and a task for each costs ten times as much."""
+
+    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._end = self._loop.time() + seconds
+        self._wait()
+
+    def cancel(self) -> None:
+        """It does not count any more."""
+        self._timer.cancel()
+
+    def _wait(self) -> None:
+        now = self._loop.time()
+        self._due = now + min(max(0.0, self._end - now), _LOOK_SECONDS)
+        self._timer = self._loop.call_at(self._due, self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        late = now - self._due
+        if late >= _AWAY_SECONDS:
+            self._end = max(self._end + late, now + min(_READ_SECONDS, self._seconds))
+        if now < self._end:
+            self._wait()
+        else:
+            self._limit.reschedule(now)
 
 
 async def _expire(limit: asyncio.Timeout, clock: Clock, seconds: float) -> None:

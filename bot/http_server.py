@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 0.2
 """So long nobody is let in when there is no descriptor for them."""
+
+LOOK_SECONDS: Final = 1.0
+"""So much later than it is time a connection may be closed."""
 
 _BACKLOG: Final = 128
 _LINGERING_SECONDS: Final = 2.0
@@ -90,11 +94,12 @@ async def serving(
             raise SettingsError([_cannot_listen(host, port, setting, error)]) from error
         for listener in listeners:
             opened.callback(listener.close)
-        accepting = [
+        tasks = [
             asyncio.create_task(server.accept(listener, _protocols(runner)), name="accepting")
             for listener in listeners
         ]
-        opened.push_async_callback(_ended, accepting)
+        tasks.append(asyncio.create_task(server.close_late(), name="closing late connections"))
+        opened.push_async_callback(_ended, tasks)
         yield int(listeners[0].getsockname()[1])
 
 
@@ -106,7 +111,8 @@ class _Connection(asyncio.Protocol):
         self._inner = inner
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.due = math.inf
+        """When it is closed, on the loop's clock, unless what it waits for comes before."""
         self._aborted = self._answering = False
         self._begun = True
         """Whether a request is on its way; of a new connection it is expected at once."""
@@ -123,7 +129,7 @@ class _Connection(asyncio.Protocol):
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self.due = math.inf
         self._server.lost(self)
         self._inner.connection_lost(exc)
 
@@ -145,7 +151,7 @@ class _Connection(asyncio.Protocol):
     def asked(self) -> None:
         """A request is there, headers and all."""
         self._answering = True
-        self._stop_timer()
+        self.due = math.inf
 
     def answered(self) -> None:
         """Its answer is on its way; it has to arrive before the next request is due."""
@@ -155,18 +161,12 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close it now, whatever it has still to send."""
         self._aborted = True
-        self._stop_timer()
+        self.due = math.inf
         if self._transport is not None:
             self._transport.abort()
 
     def _within(self, seconds: float) -> None:
-        self._stop_timer()
-        self._timer = self._loop.call_later(seconds, self.abort)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.due = self._loop.time() + seconds
 
 
 class _Server:
@@ -199,6 +199,18 @@ class _Server:
                 await self._let_in(connection, protocol())
             except Exception:  # others are let in all the same
                 log.exception("a connection could not be let in")
+
+    async def close_late(self) -> None:
+        """Close those for whom it is time, until cancelled. One look at all now and then costs less
+        than a timer for each request."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(
+                min(LOOK_SECONDS, self.bounds.head_seconds, self.bounds.idle_seconds)
+            )
+            now = loop.time()
+            for connection in [each for each in self._open.values() if each.due <= now]:
+                connection.abort()
 
     async def _let_in(self, connection: socket.socket, inner: web.RequestHandler) -> None:
         connection.setblocking(False)

@@ -5,8 +5,7 @@ Who has sent a body is known when all of it is here, so anybody may send them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -20,6 +19,15 @@ class NoRoom(Exception):
     """Too many large bodies are here at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One that is here."""
+
+    raw: bytes
+    taken: int
+    """Bytes of the room for all of them that it has."""
+
+
 class Bodies:
     """Those that are here."""
 
@@ -29,9 +37,8 @@ class Bodies:
         self._longest = longest
         self._left = together
 
-    @asynccontextmanager
-    async def of(self, request: web.Request) -> AsyncIterator[bytes]:
-        """The body of a request, which has its room until this is left.
+    async def read(self, request: web.Request) -> Body:
+        """The body of a request, which has its room until `leave`.
 
         Raises `NoRoom`, `web.HTTPRequestEntityTooLarge`, and what reading raises:
         `web.RequestPayloadError`, `ConnectionError`.
@@ -44,16 +51,21 @@ class Bodies:
                 pieces.append(piece)
                 length += len(piece)
                 self._check(length)
-                more = max(0, length - FREE) - taken
-                if more > self._left:
-                    raise NoRoom
-                self._left -= more
-                taken += more
-            body = b"".join(pieces)
-            pieces.clear()
-            yield body
-        finally:
+                taken += self._take(max(0, length - FREE) - taken)
+        except BaseException:
             self._left += taken
+            raise
+        return Body(b"".join(pieces), taken)
+
+    def leave(self, body: Body) -> None:
+        """It is not needed any more."""
+        self._left += body.taken
+
+    def _take(self, more: int) -> int:
+        if more > self._left:
+            raise NoRoom
+        self._left -= more
+        return more
 
     def _check(self, length: int) -> None:
         if length > self._longest:

@@ -15,7 +15,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -134,18 +134,20 @@ class SignedHttp:
     async def _said(self, intake: Intake, bodies: Bodies, request: web.Request) -> web.Response:
         if not may_be_slacks(request.headers, self.clock.now()):
             return self._not_signed()
-        async with AsyncExitStack() as room:
-            try:
-                async with asyncio.timeout(_BODY_SECONDS):
-                    raw = await room.enter_async_context(bodies.of(request))
-            except TimeoutError:
-                return _closing(408)
-            except NoRoom:
-                self._tell("too many large requests are here; one is left for Slack to repeat")
-                return _closing(503)
-            except (web.RequestPayloadError, ConnectionError):
-                return _closing(400)  # not compressed as it says; or they have gone
-            return await self._heard(intake, request, raw)
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await bodies.read(request)
+        except TimeoutError:
+            return _closing(408)
+        except NoRoom:
+            self._tell("too many large requests are here; one is left for Slack to repeat")
+            return _closing(503)
+        except (web.RequestPayloadError, ConnectionError):
+            return _closing(400)  # not compressed as it says; or they have gone
+        try:
+            return await self._heard(intake, request, body.raw)
+        finally:
+            bodies.leave(body)
 
     async def _heard(self, intake: Intake, request: web.Request, raw: bytes) -> web.Response:
         """The answer to a request that is all here."""

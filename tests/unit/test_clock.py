@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from bot.clock import time_limit, wait_awake
+from bot import clock as clocks
+from bot.clock import REAL, time_limit, wait_awake
 from tests.fakes import HandClock
 
 
@@ -96,3 +98,25 @@ async def test_what_is_not_done_in_time_is_told_so() -> None:
     await clock.advance(31)
     with pytest.raises(TimeoutError):
         await working
+
+
+async def test_on_the_machines_clock_an_absence_does_not_count_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever was away has time to read what came meanwhile."""
+    monkeypatch.setattr(clocks, "_AWAY_SECONDS", 0.2)
+    read = False
+    async with time_limit(REAL, 0.3):
+        time.sleep(1.0)  # noqa: ASYNC251 # the whole process stands still
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+        read = True
+    assert read
+
+
+async def test_on_the_machines_clock_what_takes_too_long_is_told_so() -> None:
+    with pytest.raises(TimeoutError):
+        async with time_limit(REAL, 0.05):
+            await asyncio.Event().wait()
+    async with time_limit(REAL, 3_600):
+        pass
