@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from contextlib import aclosing
 
 import pytest
@@ -12,6 +13,7 @@ from copilot import CopilotSession
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
+from bot.locks import folder_of_sessions
 from bot.model import (
     AgentEvent,
     AnswerStopped,
@@ -121,6 +123,21 @@ async def test_a_session_remembers_after_everything_was_restarted(
         await answer_of(await before.open(session_id), "my dog is called Rex")
     async with CopilotAgent(own_options) as after:
         assert await answer_of(await after.open(session_id), "first?") == "my dog is called Rex"
+
+
+async def test_a_session_of_which_no_event_was_written_begins_anew(
+    own_options: RuntimeOptions, session_id: str
+) -> None:
+    """A runtime that dies as soon as it has made the file leaves it so; nobody has said anything
+    in it yet, and it would never be opened again."""
+    async with CopilotAgent(own_options) as agent:
+        await answer_of(await agent.open(session_id), "hello")
+    history = folder_of_sessions(own_options.data_dir) / session_id / "events.jsonl"
+    os.truncate(history, 0)
+    async with CopilotAgent(own_options) as agent:
+        session = await agent.open(session_id)
+        assert session.blank
+        assert await answer_of(session, "anybody there?") == "You said: anybody there?"
 
 
 async def test_opening_a_live_session_again_keeps_its_memory(
