@@ -259,7 +259,7 @@ class Answering:
 
     async def _unlike(self, record: SessionRecord, kept: Prompts) -> Sequence[Remembered]:
         """What is last on record and not, or not whole, in the history; oldest first."""
-        end = (await self._store.remembered(record.number, 0, 1)).total
+        end = record.turns
         unlike: list[Remembered] = []
         while end > 0:
             start = max(0, end - _LOOK_BACK)

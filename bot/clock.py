@@ -73,7 +73,13 @@ async def wait_awake(
             continue
         if heard <= asleep + part:  # before the absence
             begun = max(begun, heard)
-        begun = max(begun + late, heard, now + min(_READ_SECONDS, seconds) - seconds)
+        begun = max(heard, _end_after(begun + seconds, late, now, seconds) - seconds)
+
+
+def _end_after(end: float, late: float, now: float, seconds: float) -> float:
+    """When a wait of so many seconds ends that was to end at `end`, after an absence that made it
+    so late: what came meanwhile can be read first."""
+    return max(end + late, now + min(_READ_SECONDS, seconds))
 
 
 class _RealLimit:
@@ -100,7 +106,7 @@ class _RealLimit:
         now = self._loop.time()
         late = now - self._due
         if late >= _AWAY_SECONDS:
-            self._end = max(self._end + late, now + min(_READ_SECONDS, self._seconds))
+            self._end = _end_after(self._end, late, now, self._seconds)
         if now < self._end:
             self._wait()
         else:

@@ -104,7 +104,7 @@ class TakingBack:
                     yield turn
 
     def _pause_after(self, error: BotError) -> float:
-        asked = error.retry_after if isinstance(error, SlackError) else 0.0
+        asked = error.retry_after
         level = logging.INFO if asked else logging.WARNING  # Slack takes only so many calls
         log.log(level, "%s could not be taken back yet: %s", self._what, error)
         pause = min(max(asked, FIRST_PAUSE * 2.0 ** min(self._tries, 8)), MOST_PAUSE)
