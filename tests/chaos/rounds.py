@@ -33,7 +33,6 @@ from tests.chaos.seeds import (
     KillRuntime,
     Lock,
     Order,
-    Reset,
     Say,
     Script,
     Step,
@@ -237,10 +236,8 @@ class _Stage:
                 case Stop(of=say):
                     root = self._roots[say.thread]
                     await self._slack.stop(say.person, root.channel, root.ts)
-                case Order(of=say):
-                    await self._order(say, say.person, "status")
-                case Reset(of=say):
-                    await self._order(say, say.person, "reset")
+                case Order(of=say, verb=verb):
+                    await self._order(say, say.person, verb)
                 case Again(of=say):
                     await asyncio.gather(
                         *(self._order(say, person, "retry") for person in step.people)

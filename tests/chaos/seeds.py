@@ -127,22 +127,13 @@ class Delete(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(Step):
-    """Somebody asks in a thread how it stands."""
+    """Somebody gives a command in a thread: asks how it stands, or has its session begin anew."""
 
     of: Say
+    verb: str
 
     def __str__(self) -> str:
-        return f"{self.of.person} writes !status in thread {self.of.thread}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reset(Step):
-    """The owner of a thread has its session begin anew."""
-
-    of: Say
-
-    def __str__(self) -> str:
-        return f"{self.of.person} writes !reset in thread {self.of.thread}"
+        return f"{self.of.person} writes !{self.verb} in thread {self.of.thread}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +271,7 @@ class _Writer:
             self._edit: 6,
             self._delete: 3,
             self._stop: 3,
-            self._order: 2,
+            self._ask_status: 2,
             self._reset: 3,
             self._again: 3,
             self._away: 2,
@@ -340,11 +331,11 @@ class _Writer:
     def _stop(self) -> Stop:
         return Stop(of=self._recent())
 
-    def _order(self) -> Order:
-        return Order(of=self._recent())
+    def _ask_status(self) -> Order:
+        return Order(of=self._recent(), verb="status")
 
-    def _reset(self) -> Reset:
-        return Reset(of=self._begun())
+    def _reset(self) -> Order:
+        return Order(of=self._begun(), verb="reset")
 
     def _again(self) -> Again:
         of = self._begun()

@@ -266,18 +266,25 @@ async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
 # A kill -------------------------------------------------------------------------------------------
 
 
-async def test_killed_before_a_retry_was_begun_the_next_start_answers_anew_once(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
-) -> None:
+async def killed_between(env: dict[str, str], slack: Scene, command: str, question: str) -> str:
+    """A bot is killed that has a command and a question on record, and did neither, as Slack is
+    slow; the thread, in which "old" was asked before."""
     async with threadpilot("run", env=env) as process:
         ts = await slack.asked("alice", "old")
         await slow(slack, 20.0)
-        await slack.say("alice", GENERAL, "!retry", thread_ts=ts)
-        question = await slack.say("alice", GENERAL, "next", thread_ts=ts)
-        await slack.until_marked(GENERAL, question)
+        await slack.say("alice", GENERAL, command, thread_ts=ts)
+        asked = await slack.say("alice", GENERAL, question, thread_ts=ts)
+        await slack.until_marked(GENERAL, asked)
         process.kill()
         await process.wait()
     await slack.clear_faults()
+    return ts
+
+
+async def test_killed_before_a_retry_was_begun_the_next_start_answers_anew_once(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    ts = await killed_between(env, slack, "!retry", "next")
     async with threadpilot("run", env=env):
         request = await asked_last(model, "next", slack)
         await slack.until_answered(GENERAL, ts, n=3)
@@ -289,15 +296,7 @@ async def test_killed_before_a_reset_was_done_the_next_start_does_it_before_the_
     env: dict[str, str], slack: Scene, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
-    async with threadpilot("run", env=env) as process:
-        ts = await slack.asked("alice", "old")
-        await slow(slack, 20.0)
-        await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
-        question = await slack.say("alice", GENERAL, "new", thread_ts=ts)
-        await slack.until_marked(GENERAL, question)
-        process.kill()
-        await process.wait()
-    await slack.clear_faults()
+    ts = await killed_between(env, slack, "!reset", "new")
     async with threadpilot("run", env=env):
         request = await asked_last(model, "new", slack)
         await slack.until_shown(GENERAL, ts, "new")

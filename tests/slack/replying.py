@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from bot.slack.calls import Calls, make_client
 from bot.slack.client import Client
 from bot.slack.workspace import SlackWorkspace
 from tests.conformance.outside import ALICE, BOT, GENERAL, TEAM, Json, Outside, sandbox_from_outside
-from tests.fakes import QuickClock
+from tests.fakes import HandClock, QuickClock
 from tests.sandbox_client import shown_text
 from tests.slack.ears import US
 
@@ -91,6 +92,19 @@ class Replying:
 
     async def texts(self, turn: Turn) -> list[str]:
         return [shown_text(message) for message in await self.messages(turn)]
+
+    async def until_through(
+        self, answers: Sequence[asyncio.Task[None]], clock: HandClock, *, most_seconds: int
+    ) -> None:
+        """Let the time pass, the bot's and Slack's, until all answers are through; so many seconds
+        at most."""
+        for _ in range(most_seconds):
+            await clock.advance(1.0)
+            await self.outside.advance(1.0)
+            await asyncio.sleep(0.01)
+            if all(task.done() for task in answers):
+                break
+        await asyncio.gather(*answers)
 
     async def methods(self) -> list[str]:
         """The app's calls in their order, by method."""

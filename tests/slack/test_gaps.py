@@ -405,17 +405,25 @@ async def test_a_place_that_slack_does_not_give_yet_is_looked_for_again(
     assert len(looking.since) == 3
 
 
-async def test_a_gap_that_begins_while_another_is_filled_is_looked_for_as_well(
-    store: Store, clock: HandClock
-) -> None:
-    until = clock.now()
-    await store.note_heard(until)
-    looking = Looking()
+@asynccontextmanager
+async def cut_off_while_reading(
+    store: Store, clock: HandClock, looking: Looking
+) -> AsyncIterator[Gaps]:
+    """While inside nothing is heard any more, and a gap that ends just now is still being read."""
+    await store.note_heard(clock.now())
     looking.released.clear()
     async with watching(store, clock, looking) as gaps:
         gaps.heard(True)
         await looking.until(1)
         gaps.heard(False)
+        yield gaps
+
+
+async def test_a_gap_that_begins_while_another_is_filled_is_looked_for_as_well(
+    store: Store, clock: HandClock
+) -> None:
+    until, looking = clock.now(), Looking()
+    async with cut_off_while_reading(store, clock, looking) as gaps:
         await clock.advance(100)
         gaps.heard(True)
         looking.released.set()
@@ -428,14 +436,8 @@ async def test_what_is_said_without_a_line_while_a_gap_is_read_is_looked_for_as_
     store: Store, clock: HandClock
 ) -> None:
     """To have read what was missed before is not to have heard what is said just then."""
-    until = clock.now()
-    await store.note_heard(until)
-    looking = Looking()
-    looking.released.clear()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
-        await looking.until(1)
-        gaps.heard(False)
+    until, looking = clock.now(), Looking()
+    async with cut_off_while_reading(store, clock, looking) as gaps:
         await clock.advance(1_000)
         looking.released.set()
         await ticks(store, clock, 1_000)

@@ -61,13 +61,7 @@ async def test_of_sixty_answers_at_once_none_shows_work_when_it_is_over() -> Non
             left.append(reply.status_left)
 
         answers = [asyncio.create_task(answer(number)) for number in range(60)]
-        for _ in range(600):
-            await clock.advance(1.0)
-            await bot.outside.advance(1.0)
-            await asyncio.sleep(0.01)
-            if all(task.done() for task in answers):
-                break
-        await asyncio.gather(*answers)
+        await bot.until_through(answers, clock, most_seconds=600)
         calls = Counter(call["status"] for call in await bot.outside.calls(SET))
         shown = {call["arguments"]["thread_ts"] for call in await bot.outside.calls(SET)}
         assert await working(bot, *turns) == []

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bot.inbox import LOOK_SECONDS
-from bot.model import TurnState, ts_position
-from bot.records import Form, Hold, Order
-from tests.contracts.messages import said, ts_at
+from bot.model import TurnState
+from tests.contracts.holding import an_order, held
+from tests.contracts.messages import BEGIN, said, ts_at
 from tests.unit.inbox_world import World, until, world_in
 
 
@@ -24,23 +24,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def hold(world: World, second: float, *, seconds: float = 300.0) -> str:
     """An order in the thread that begins at second 1."""
-    thread, key = said(1).thread, f"order-at-{second}"
-    order = Order(
-        key=key,
-        verb="reset",
-        words="",
-        by="U0ALICE",
-        form=Form.MESSAGE,
-        team=thread.team,
-        channel=thread.channel,
-        thread=thread,
-        ts=ts_at(second),
-    )
-    until_ = world.clock.now() + seconds
-    position = ts_position(order.ts)
-    held = Hold(threads=frozenset({thread}), position=position, until=until_)
-    assert await world.store.accept_order(order, held)
-    return key
+    order = an_order(second)
+    lasting = held(second, until=world.clock.now() - BEGIN + seconds)
+    assert await world.store.accept_order(order, lasting)
+    return order.key
 
 
 async def test_it_waits_shown_so_and_begins_as_soon_as_the_order_is_carried_out(
