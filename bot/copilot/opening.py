@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 _NO_SUCH_SESSION = "Session not found"
 """All errors have one code (-32603); only these words tell that there is no such session."""
 _AGAIN_AFTER = (0.1, 0.3, 1.0, 2.0)
-"""Seconds between tries to open a session that is on disk, and of which the runtime says that there
-is none."""
+"""Seconds between tries to open a session that is on disk or has just been opened, and of which the
+runtime says that there is none."""
 
 
 Asked = Callable[[PermissionRequest, PermissionInvocation], Awaitable[PermissionRequestResult]]
@@ -64,7 +64,7 @@ async def open_session(
             session, new = await _open_once(runtime, options, session_id, given, setup.effort)
             break
         except AgentError as error:
-            if not (_says_there_is_none(error) and await _is_kept(options, session_id)):
+            if not _says_there_is_none(error):
                 raise
             log.info("session %s is still being let go of: it is opened again", session_id)
         await asyncio.sleep(pause)
@@ -118,14 +118,14 @@ async def _resume_or_create(
     try:
         with options.watch.step(Step.RESUME):
             resuming = client.resume_session(session_id, **given)
-            session = await runtime.call("resume", resuming)
+            session = await runtime.opened("resume", session_id, resuming)
     except AgentError as error:
         if not _says_there_is_none(error) or await _is_kept(options, session_id):
             raise
         log.info("session %s is new", session_id)
         creating = client.create_session(session_id=session_id, **given)
         with options.watch.step(Step.CREATE):
-            return await runtime.call("create", creating), True
+            return await runtime.opened("create", session_id, creating), True
     log.info("session %s is resumed", session_id)
     return session, False
 

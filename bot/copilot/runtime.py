@@ -182,6 +182,34 @@ class Runtime:
         leaving.add_done_callback(lambda ended: self._left(session, ended))
         await self.call("detach", asyncio.shield(leaving), seconds)
 
+    async def opened(
+        self, what: str, session_id: str, rpc: Awaitable[CopilotSession]
+    ) -> CopilotSession:
+        """The session that an SDK call resumes or creates. A caller that is cancelled, or for whom
+        it takes too long, leaves no session open: `until_let_go` waits for its end.
+
+        Raises `AgentError`, as `call` does."""
+        opening = asyncio.ensure_future(rpc)
+        try:
+            return await self.call(what, asyncio.shield(opening))
+        except BaseException:
+            leaving = asyncio.create_task(self._abandon(opening), name="abandoning a session")
+            self._leaving[session_id] = leaving
+            leaving.add_done_callback(lambda ended: self._forget_leaving(session_id, ended))
+            raise
+
+    async def _abandon(self, opening: asyncio.Future[CopilotSession]) -> None:
+        """Let go of a session that nobody waits for any more, once the runtime has opened it: the
+        runtime goes on with a call that it has got (measured). Raises nothing."""
+        try:
+            async with time_limit(REAL, CALL_SECONDS):
+                session = await opening
+                await session.disconnect()
+        except Exception as error:  # it did not open, or it is the runtime's to close
+            log.debug("a session that nobody waited for was not closed: %r", error)
+        else:
+            forget(self.client, session)
+
     async def until_let_go(self, session_id: str) -> None:
         """Wait until a session is let go of that was not in time: opened before, it would be taken
         away again (measured). Raises `AgentError`."""
@@ -190,11 +218,14 @@ class Runtime:
             await self.call("detach", asyncio.wait({leaving}))
 
     def _left(self, session: CopilotSession, ended: asyncio.Future[None]) -> None:
-        if self._leaving.get(session.session_id) is ended:
-            del self._leaving[session.session_id]
+        self._forget_leaving(session.session_id, ended)
         # What went wrong is told to whoever waited; if nobody did, there is nobody to be told.
         if not ended.cancelled() and ended.exception() is None:
             forget(self.client, session)
+
+    def _forget_leaving(self, session_id: str, ended: asyncio.Future[None]) -> None:
+        if self._leaving.get(session_id) is ended:
+            del self._leaving[session_id]
 
     async def stop(self) -> None:
         """End the process: asked first, then killed. Bounded; raises nothing."""

@@ -9,9 +9,11 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from copilot._jsonrpc import JsonRpcClient
 
 from bot.copilot import session
 from bot.copilot.agent import CopilotAgent
@@ -90,6 +92,35 @@ async def test_a_session_whose_opening_was_given_up_can_be_opened(
     await answer_of(again, "one")
     await answer_of(again, "two")
     assert model.requests[-1].prompts == ("one", "two")
+
+
+@pytest.mark.parametrize("sent", ["session.resume", "session.create", "session.options.update"])
+async def test_a_session_whose_opening_was_cancelled_on_the_way_can_be_opened_at_once(
+    own_agent: CopilotAgent, monkeypatch: pytest.MonkeyPatch, sent: str
+) -> None:
+    """Whatever the runtime is doing for the opening that was cancelled ends before the next one:
+    it would take the session away again."""
+    asked = asyncio.Event()
+    request = JsonRpcClient.request
+
+    async def tell_and_request(self: JsonRpcClient, method: str, *args: Any, **more: Any) -> Any:
+        asking = asyncio.ensure_future(request(self, method, *args, **more))
+        if method == sent:
+            asked.set()
+        return await asking
+
+    monkeypatch.setattr(JsonRpcClient, "request", tell_and_request)
+    await own_agent.open("first")
+    for number in range(10):
+        for _ in range(2):
+            asked.clear()
+            opening = asyncio.create_task(own_agent.open(f"on-the-way-{number}"))
+            await asked.wait()
+            await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+        opened = await own_agent.open(f"on-the-way-{number}")
+        assert await answer_of(opened, "one") == "You said: one"
 
 
 async def test_sessions_of_a_runtime_that_was_given_up_are_opened_once_its_process_has_ended(
