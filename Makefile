@@ -74,4 +74,4 @@ screenshots: setup-tests ## make the README's pictures anew
 
 clean: ## remove .venv and all caches; data stays
 	rm -rf .venv .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find bot bench tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bot slack_emulator bench tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,7 +20,7 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.facts import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
+from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
 READY: Final = "plain Bolt hears Slack at "
 PATH: Final = "/slack/events"

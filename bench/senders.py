@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from bot.sandbox.facts import APP_ID, BOT_USER_ID, TEAM_ID, VERIFICATION_TOKEN, Json
-from bot.sandbox.receipts import ACK_SECONDS, Kind
-from bot.sandbox.signing import signed
-from bot.sandbox.socket_mode import SocketMode, enveloped
+from slack_emulator.delivery.receipt import ACK_SECONDS, Kind
+from slack_emulator.delivery.signing import signed
+from slack_emulator.delivery.socket_mode import SocketMode, enveloped
+from slack_emulator.state.entities import APP_ID, BOT_USER_ID, TEAM_ID, VERIFICATION_TOKEN, Json
 
 IN_FLIGHT: Final = 64
 """Deliveries that are under way at once: who sends waits for an acknowledgement before the next."""

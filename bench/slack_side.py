@@ -18,14 +18,14 @@ from typing import Final
 
 import yaml
 
-from bot.sandbox.app_settings import changed
-from bot.sandbox.arguments import Arguments
-from bot.sandbox.changes import Change, Changed, Posted, Streamed
-from bot.sandbox.facts import BOT_USER_ID, Message, StreamState
-from bot.sandbox.journal import Call
-from bot.sandbox.methods.asked import Asked
-from bot.sandbox.methods.chat import post_message
-from bot.sandbox.server import Sandbox, running_sandbox
+from slack_emulator.api.arguments import Arguments
+from slack_emulator.api.methods.chat import post_message
+from slack_emulator.api.methods.request import Asked
+from slack_emulator.app_config import changed
+from slack_emulator.call_log import Call
+from slack_emulator.server import Sandbox, running_sandbox
+from slack_emulator.state.changes import Change, Changed, Posted, Streamed
+from slack_emulator.state.entities import BOT_USER_ID, Message, StreamState
 
 MANIFEST: Final = Path(__file__).parents[1] / "manifest.yml"
 CHANNEL: Final = "C0GENERAL"

@@ -23,7 +23,7 @@ _OWN_ARGUMENTS = {
     "doctor": ("check tokens, scopes, runtime, model and database", "bot.doctor"),
     "sessions": ("list, reset, delete, clean up and export sessions", "bot.shell"),
     "audit": ("check that nothing was changed in the record of admin acts", "bot.shell_audit"),
-    "sandbox": ("the Slack workspace on localhost, alone", "bot.sandbox.__main__"),
+    "sandbox": ("the Slack workspace on localhost, alone", "slack_emulator.__main__"),
 }
 """What each is for, and the module whose `main` takes its arguments. None is imported before it is
 wanted: each would make the others slow to start."""

@@ -23,11 +23,11 @@ import aiohttp
 
 from bot import local_model
 from bot.programs import READY_SECONDS, Program, ProgramFault, running
-from bot.sandbox.facts import APP_TOKEN, BOT_TOKEN
-from bot.sandbox.server import Sandbox, SandboxError, running_sandbox
 from bot.settings import SETTINGS
 from bot.slack import words
 from bot.slack.surface import ASK_ABOUT_MESSAGE, BOT_EVENTS, COMMAND, SCOPES
+from slack_emulator.server import Sandbox, SandboxError, running_sandbox
+from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN
 
 PORT: Final = 8787
 DATA_DIR: Final = Path("data/demo")

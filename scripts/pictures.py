@@ -20,8 +20,8 @@ from selenium.webdriver import Chrome
 
 from bot.app import running
 from bot.config import Settings
-from bot.sandbox.clock import MachineClock
-from bot.sandbox.server import running_sandbox
+from slack_emulator.server import running_sandbox
+from slack_emulator.state.clock import MachineClock
 from tests.browser import ChromiumMissingError, chromium
 from tests.sandbox_client import DEV, GENERAL
 from tests.sandbox_page import Page

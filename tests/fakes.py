@@ -1,7 +1,7 @@
 """The stand-ins of the tests that are not servers: clocks moved by hand, put forward, or quick.
 
-Slack is stood in for by the sandbox (`bot.sandbox`), the model by `tests.scripted_model`; nothing
-else of the world is, and nothing of the bot.
+Slack is stood in for by the sandbox (`slack_emulator`), the model by `tests.scripted_model`;
+nothing else of the world is, and nothing of the bot.
 """
 
 from __future__ import annotations

@@ -18,12 +18,12 @@ from bot import doctor
 from bot.__main__ import main
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.sandbox.server import Sandbox, running_sandbox
 from bot.slack.surface import BOT_EVENTS, SCOPES
 from bot.store import open_store
 from bot.store.checks import check_database
 from bot.store.folder import DATABASE
 from bot.store.schema import MIGRATIONS
+from slack_emulator.server import Sandbox, running_sandbox
 from tests import forked
 from tests.sandbox_client import SandboxClient
 from tests.scripted_model import ScriptedModel

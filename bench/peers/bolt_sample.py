@@ -27,7 +27,7 @@ from slack_bolt.async_app import AsyncApp, AsyncSay
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bench.bare import session_options, started
-from bot.sandbox.facts import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
+from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
 READY: Final = "Bolt sample hears Slack"
 PLACEHOLDER: Final = "Wait a second, please ..."

@@ -18,7 +18,7 @@ from bench.slack_side import SlackSide
 from bot.copilot.install import environment, find_runtime, make_folders
 from bot.copilot.instructions import INSTRUCTIONS
 from bot.copilot.options import RuntimeOptions
-from bot.sandbox.facts import APP_TOKEN, BOT_TOKEN
+from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN
 
 NOT_INSTALLED: Final = "the Chat SDK is not installed for the bench: run `make setup-bench`"
 _SCRIPT: Final = Path(__file__).parent / "chat_sdk" / "bot.mjs"

@@ -19,7 +19,7 @@ from bench.plain_bolt import READY as BOLT_READY
 from bench.programs import START_SECONDS, running, running_bot, running_model
 from bench.senders import IN_FLIGHT, Burst, Place, Send, by_http, by_socket, talk, ts_of
 from bench.slack_side import CHANNEL, PEOPLE, SlackSide, running_slack
-from bot.sandbox.facts import SIGNING_SECRET, Json
+from slack_emulator.state.entities import SIGNING_SECRET, Json
 from tests.chaos.records import Records
 
 EVENTS: Final = 2_000

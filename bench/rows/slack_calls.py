@@ -27,9 +27,9 @@ from bench.model import (
 )
 from bench.programs import ASKED, running_bot, running_model
 from bench.slack_side import CHANNEL, PEOPLE, Shown, SlackSide, running_slack
-from bot.sandbox.journal import Call
-from bot.sandbox.tiers import PER_MINUTE
 from bot.slack.tiers import RULES
+from slack_emulator.call_log import Call
+from slack_emulator.rate_limits import PER_MINUTE
 
 ALLOWED_BEHIND: Final = {10: 2.0}
 """Seconds at most, at every change, by how many threads there are at once."""

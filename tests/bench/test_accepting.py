@@ -16,9 +16,9 @@ from bench.rows import accepting
 from bench.rows.accepting import NotOnRecord, all_on_record
 from bench.senders import IN_FLIGHT, NotTaken, Place, by_http, by_socket, talk, ts_of
 from bot.model import Message, Trigger
-from bot.sandbox.facts import SIGNING_SECRET
-from bot.sandbox.slack import Slack
 from bot.slack.events import Identity, read_event
+from slack_emulator.backend import Slack
+from slack_emulator.state.entities import SIGNING_SECRET
 
 US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
 PLACES = [Place("C0GENERAL", f"170000000{number}.000100") for number in range(3)]

@@ -17,8 +17,8 @@ from typing import Final, TypeVar
 
 import aiohttp
 
-from bot.sandbox.server import running_sandbox
-from bot.sandbox.signing import signed
+from slack_emulator.delivery.signing import signed
+from slack_emulator.server import running_sandbox
 from tests.chaos import quick
 from tests.chaos.command import Command
 from tests.chaos.oracle import OPEN

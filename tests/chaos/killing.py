@@ -16,8 +16,8 @@ from typing import Final
 from bot import turns
 from bot.model import TurnState
 from bot.orders import words_branching
-from bot.sandbox.server import running_sandbox
 from bot.store.folder import DATABASE
+from slack_emulator.server import running_sandbox
 from tests.chaos.dying import Death, DyingBot
 from tests.sandbox_client import Json, Refusal, shown_text
 from tests.scenarios.conftest import MANIFEST, Scene, environment, feet_of, question_of, the_app_of
@@ -25,7 +25,7 @@ from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 SETTLE_SECONDS: Final = 45.0
 REDELIVERED_AFTER: Final = 61.0
-"""Slack brings what was not acknowledged again after a minute (bot.sandbox.delivery)."""
+"""Slack brings what was not acknowledged again after a minute (slack_emulator.delivery.retries)."""
 COMMAND_SECONDS: Final = 4.0
 """A command that is not acknowledged within 3 s Slack gives up."""
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bot.sandbox.journal import Call
-from bot.sandbox.server import Sandbox, running_sandbox
+from slack_emulator.call_log import Call
+from slack_emulator.server import Sandbox, running_sandbox
 from tests.chaos import wrong_clock
 from tests.chaos.command import Command
 from tests.chaos.oracle import OPEN, Place, Seen, Written, problems

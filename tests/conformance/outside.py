@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from bot.sandbox.server import running_sandbox
+from slack_emulator.server import running_sandbox
 
 # What comes over the wire is whatever the other side sent; the tests say what they expect of it.
 Json = dict[str, Any]

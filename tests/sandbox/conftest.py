@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.server import Sandbox, running_sandbox
+from slack_emulator.server import Sandbox, running_sandbox
 from tests.conformance.listener import Listener, request_url
 from tests.conformance.outside import ALICE, Outside, sandbox_from_outside
 from tests.conformance.sdk import client_for

@@ -21,7 +21,7 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.sandbox.server import Sandbox, running_sandbox
+from slack_emulator.server import Sandbox, running_sandbox
 from tests.sandbox_client import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SandboxClient
 
 Json = dict[str, Any]

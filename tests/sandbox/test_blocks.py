@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.sandbox import blocks as block_kit
-from bot.sandbox.facts import Json, Refused
+from slack_emulator.state import block_validation as block_kit
+from slack_emulator.state.entities import Json, Refused
 
 
 def text(words: str, kind: str = "mrkdwn") -> Json:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.sandbox.clock import SandboxClock, within
+from slack_emulator.state.clock import SandboxClock, within
 from tests.fakes import HandClock
 from tests.sandbox_client import SandboxClient
 

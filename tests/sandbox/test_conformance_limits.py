@@ -212,7 +212,7 @@ async def test_the_command_starts_the_sandbox_alone_and_ends_cleanly() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "bot.sandbox",
+        "slack_emulator",
         "--port",
         "0",
         stdout=asyncio.subprocess.PIPE,
@@ -241,7 +241,7 @@ async def test_the_command_refuses_what_it_cannot_do(arguments: list[str]) -> No
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "bot.sandbox",
+        "slack_emulator",
         *arguments,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -255,7 +255,7 @@ async def test_the_command_refuses_what_it_cannot_do(arguments: list[str]) -> No
 async def test_a_port_in_use_gets_one_clear_sentence(outside: Outside) -> None:
     port = outside.url.rsplit(":", 1)[-1]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.sandbox", "--port", port, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "slack_emulator", "--port", port, stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(PATIENCE):
         _, said = await process.communicate()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from bot.sandbox import forms
-from bot.sandbox.facts import Json as Facts
-from bot.sandbox.facts import Refused
+from slack_emulator.interactions import form_values
+from slack_emulator.state.entities import Json as Facts
+from slack_emulator.state.entities import Refused
 from tests.sandbox.test_delivery import connected
 from tests.sandbox_client import BOT_TOKEN, BOT_USER, DEV, GENERAL, SECRET, Json, SandboxClient
 
@@ -256,13 +256,13 @@ FEEDBACK: Facts = {"positive_button": {"text": OPTION["text"], "value": "good"}}
 def test_what_is_chosen_is_sent_in_its_elements_shape(
     used: Facts, value: object, sent: Facts
 ) -> None:
-    assert sent.items() <= forms.chosen(used, value).items()
+    assert sent.items() <= form_values.chosen(used, value).items()
 
 
 def test_what_is_not_offered_cannot_be_chosen() -> None:
     for used in (element("static_select", options=[OPTION]), element("feedback_buttons")):
         with pytest.raises(Refused, match="invalid_option"):
-            forms.chosen(used, "blue")
+            form_values.chosen(used, "blue")
 
 
 def test_a_form_keeps_what_stood_in_it() -> None:
@@ -278,7 +278,7 @@ def test_a_form_keeps_what_stood_in_it() -> None:
         {"type": "input", "block_id": name, "element": one} for name, one in elements.items()
     ]
     blocks.append({"type": "actions", "block_id": "row", "elements": [element("button")]})
-    state = forms.filled_in(blocks, {"values": {"no": {"a": "red"}}})
+    state = form_values.filled_in(blocks, {"values": {"no": {"a": "red"}}})
     assert state["values"] == {
         "text": {"a": {"type": "plain_text_input", "value": "x"}},
         "one": {"a": {"type": "static_select", "selected_option": OPTION}},
@@ -286,4 +286,4 @@ def test_a_form_keeps_what_stood_in_it() -> None:
         "many": {"a": {"type": "checkboxes", "selected_options": []}},
         "day": {"a": {"type": "datepicker", "selected_date": "d"}},
     }
-    assert set(forms.left_empty(blocks, state)) == {"many"}
+    assert set(form_values.left_empty(blocks, state)) == {"many"}

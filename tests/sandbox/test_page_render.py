@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 from selenium.webdriver import Chrome
 
-from bot.sandbox.server import running_sandbox
+from slack_emulator.server import running_sandbox
 from tests.browser import chromium, console_errors
 from tests.sandbox.page_stage import in_its_own_thread
 

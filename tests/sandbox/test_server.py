@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from bot.sandbox.__main__ import main
-from bot.sandbox.server import SandboxError, running_sandbox
+from slack_emulator.__main__ import main
+from slack_emulator.server import SandboxError, running_sandbox
 from tests.sandbox_client import GENERAL, SandboxClient
 
 
@@ -57,7 +57,7 @@ def test_another_machines_address_is_refused(capsys: pytest.CaptureFixture[str])
 
 async def test_the_command_says_where_it_is_and_ends_when_told() -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot.sandbox", "--port", "0", "--notice", "A tiny model."),
+        *(sys.executable, "-m", "slack_emulator", "--port", "0", "--notice", "A tiny model."),
         stdout=asyncio.subprocess.PIPE,
         env=dict(os.environ),
     )

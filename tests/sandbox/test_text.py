@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.sandbox.text import as_typed, mentions
+from slack_emulator.state.text import as_typed, mentions
 
 IDS = {"threadpilot": "U0PILOT", "bob": "UBOB"}
 

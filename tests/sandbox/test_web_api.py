@@ -5,8 +5,8 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from bot.sandbox.clock import SandboxClock
-from bot.sandbox.tiers import Tiers
+from slack_emulator.rate_limits import Tiers
+from slack_emulator.state.clock import SandboxClock
 from tests.fakes import HandClock
 from tests.sandbox_client import BOT_TOKEN, GENERAL, SECRET, Json, SandboxClient
 

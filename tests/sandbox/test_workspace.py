@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.sandbox.clock import SandboxClock
-from bot.sandbox.facts import Ephemeral, Message
-from bot.sandbox.later import Later
-from bot.sandbox.workspace import MAX_EPHEMERALS, MAX_MESSAGES, Workspace
+from slack_emulator.state.clock import SandboxClock
+from slack_emulator.state.entities import Ephemeral, Message
+from slack_emulator.state.later import Later
+from slack_emulator.state.workspace import MAX_EPHEMERALS, MAX_MESSAGES, Workspace
 from tests.fakes import HandClock
 from tests.sandbox_client import GENERAL
 

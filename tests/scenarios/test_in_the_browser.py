@@ -14,7 +14,7 @@ from selenium.webdriver import Chrome, Keys
 
 from bot.app import running
 from bot.config import Settings
-from bot.sandbox.server import running_sandbox
+from slack_emulator.server import running_sandbox
 from tests.browser import chromium, console_errors
 from tests.sandbox.page_stage import in_its_own_thread
 from tests.sandbox_page import Page

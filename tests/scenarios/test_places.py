@@ -20,13 +20,13 @@ from bot.orders import words
 from bot.orders.verbs import VERBS
 from bot.people import Standing
 from bot.records import Form
-from bot.sandbox.facts import OUTSIDE_TEAM_ID, TEAM_ID
-from bot.sandbox.receipts import Kind
-from bot.sandbox.server import Sandbox
 from bot.slack import surface
 from bot.slack.interactions import Place
 from bot.slack.presses import ACTION, BUTTON_CHARS, Carried
 from bot.store.folder import DATABASE
+from slack_emulator.delivery.receipt import Kind
+from slack_emulator.server import Sandbox
+from slack_emulator.state.entities import OUTSIDE_TEAM_ID, TEAM_ID
 from tests.sandbox_client import BOT_USER, GENERAL, PEOPLE, SECRET, Json
 from tests.scenarios.conftest import Bots, Scene, words_of
 from tests.scripted_model import Answer, ScriptedModel

@@ -9,9 +9,9 @@ import pytest
 
 from bot.orders import words, words_admin
 from bot.people import Standing
-from bot.sandbox import founding
-from bot.sandbox.facts import Group
-from bot.sandbox.server import Sandbox
+from slack_emulator.server import Sandbox
+from slack_emulator.state import seed
+from slack_emulator.state.entities import Group
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, all_of
 from tests.scripted_model import ScriptedModel
@@ -49,7 +49,7 @@ async def test_who_was_taken_out_of_the_group_in_charge_is_in_charge_of_nothing(
     bots.env.update({"ADMIN_GROUP": "S0PILOTS", "WORKSPACE_ADMINS": "no"})
     await bots.start()
     assert words_admin.TITLE in all_of(await slack.card_for("carol", GENERAL, "admin"))
-    monkeypatch.setattr(founding, "GROUPS", (Group(id="S0PILOTS", handle="pilots", members=()),))
+    monkeypatch.setattr(seed, "GROUPS", (Group(id="S0PILOTS", handle="pilots", members=()),))
     told = all_of(await slack.card_for("carol", GENERAL, "admin"))
     assert told.startswith(words.ADMINS_ONLY)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bot.sandbox.server import Sandbox
+from slack_emulator.server import Sandbox
 from tests.chaos import quick
 from tests.chaos.command import Command
 from tests.chaos.records import Records

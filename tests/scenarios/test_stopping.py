@@ -8,7 +8,7 @@ from bot.comparing import STOPPED
 from bot.orders import words
 from bot.orders import words_threads as say
 from bot.people import Standing
-from bot.sandbox.server import Sandbox
+from slack_emulator.server import Sandbox
 from tests.sandbox_client import BOT_USER, GENERAL, PEOPLE, SECRET
 from tests.scenarios.conftest import Bots, Scene
 from tests.scripted_model import Answer, ScriptedModel

@@ -10,10 +10,10 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 import bot.slack
-from bot.sandbox.tiers import PER_MINUTE, SPECIAL
 from bot.slack import budget
 from bot.slack.budget import LATE_SECONDS, LONGEST_CLOSED, Budget, Claim, Urgency
 from bot.slack.tiers import RULES
+from slack_emulator.rate_limits import PER_MINUTE, SPECIAL
 from tests.fakes import HandClock
 
 EDIT, POST, STOP = "chat.update", "chat.postMessage", "chat.stopStream"

@@ -39,8 +39,8 @@ SPEAKING = {
     "bot/local_model.py": "serves the demo's model on this machine, and asks it to warm up",
 }
 """Beside `bot/slack` (Slack), `bot/copilot` (the model server, the runtime), `bot/watching` (it
-listens), and `bot/sandbox` (it is Slack)."""
-FOLDERS = ("bot/slack/", "bot/copilot/", "bot/watching/", "bot/sandbox/")
+listens), and `slack_emulator` (it is Slack)."""
+FOLDERS = ("bot/slack/", "bot/copilot/", "bot/watching/", "slack_emulator/")
 
 
 def imported(path: Path) -> set[str]:

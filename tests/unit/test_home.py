@@ -22,9 +22,9 @@ from bot.orders.verbs import VERBS
 from bot.orders.words import KEPT_OUT
 from bot.people import Standing
 from bot.records import Candidate, Form, Scope, SessionRecord, Topic
-from bot.sandbox.blocks import checked
 from bot.slack.cards import FALLBACK_CHARS, MAX_VIEW_BLOCKS, draw, draw_home
 from bot.store.folder import DATABASE
+from slack_emulator.state.block_validation import checked
 from tests.unit.choices_world import MODELS, SECRET, World, world_in
 from tests.unit.orders_world import ADA, ALICE, BOB, DIRECT, EVE, GENERAL, GUS
 

@@ -1,0 +1,1 @@
+"""The Web API: arguments, methods and the HTTP server for them."""

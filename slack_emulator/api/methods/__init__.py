@@ -1,0 +1,71 @@
+"""The Web API's methods by name: what each does, who may call it, and which scope it needs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slack_emulator.api.methods import (
+    agents,
+    apps,
+    chat,
+    conversations,
+    files,
+    reactions,
+    streams,
+    user_actions,
+    users,
+    views,
+)
+from slack_emulator.api.methods.request import Method
+
+METHODS: Final[dict[str, Method]] = (
+    agents.METHODS
+    | apps.METHODS
+    | chat.METHODS
+    | conversations.METHODS
+    | files.METHODS
+    | user_actions.METHODS
+    | reactions.METHODS
+    | streams.METHODS
+    | users.METHODS
+    | views.METHODS
+)
+
+OF_PEOPLE: Final = frozenset(user_actions.METHODS)
+"""Only people have hands."""
+
+OF_THE_APP: Final = frozenset(
+    {"chat.postEphemeral", *agents.METHODS, *streams.METHODS, *views.METHODS}
+)
+"""Only the app's bot may call these."""
+
+_HISTORY: Final = ("channels:history", "groups:history", "im:history", "mpim:history")
+_READ: Final = ("channels:read", "groups:read", "im:read", "mpim:read")
+
+SCOPES: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(agents.METHODS, ("chat:write", "assistant:write")),
+    **dict.fromkeys((*chat.METHODS, *streams.METHODS), ("chat:write",)),
+    "bots.info": ("users:read",),
+    "chat.getPermalink": (),
+    "conversations.history": _HISTORY,
+    "conversations.info": _READ,
+    "conversations.invite": ("channels:manage", "groups:write"),
+    "conversations.join": ("channels:join",),
+    "conversations.list": _READ,
+    "conversations.members": _READ,
+    "conversations.open": ("im:write",),
+    "conversations.replies": _HISTORY,
+    "files.completeUploadExternal": ("files:write",),
+    "files.delete": ("files:write",),
+    "files.getUploadURLExternal": ("files:write",),
+    "files.info": ("files:read",),
+    "usergroups.users.list": ("usergroups:read",),
+    "reactions.add": ("reactions:write",),
+    "reactions.get": ("reactions:read",),
+    "reactions.remove": ("reactions:write",),
+    "team.info": ("team:read",),
+    "users.conversations": _READ,
+    "users.info": ("users:read",),
+    "users.list": ("users:read",),
+}
+"""One of these must be granted (docs.slack.dev/reference/methods); none for the others."""

@@ -1,0 +1,103 @@
+"""Who one is, and the ways in: auth.test, api.test, apps.connections.open, bots.info, team.info."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slack_emulator.api.methods.request import Asked, Method
+from slack_emulator.backend import Slack
+from slack_emulator.state import block_validation as block_kit
+from slack_emulator.state.entities import (
+    APP_ID,
+    BOT_ID,
+    OUTSIDE_TEAM_ID,
+    TEAM_DOMAIN,
+    TEAM_ID,
+    Json,
+    Refused,
+)
+from slack_emulator.state.serializers import bot_profile
+
+TEAM_NAME: Final = "Sandbox"
+OUTSIDE_TEAM_NAME: Final = "Another company"
+
+
+async def auth_test(slack: Slack, asked: Asked) -> Json:
+    """Who the token belongs to."""
+    user = asked.user
+    shown: Json = {
+        "url": f"{slack.workspace.url}/",
+        "team": OUTSIDE_TEAM_NAME if user.is_stranger else TEAM_NAME,
+        "user": user.name,
+        "team_id": user.team_id,
+        "user_id": user.id,
+        "is_enterprise_install": False,
+    }
+    if user.is_bot:
+        shown["bot_id"] = user.bot_id
+    return shown
+
+
+async def connections_open(slack: Slack, asked: Asked) -> Json:
+    """A ticket for one WebSocket."""
+    del asked
+    if slack.settings.request_url is not None:
+        raise Refused("not_allowed")
+    address = slack.workspace.url.replace("http", "ws", 1)
+    return {"url": f"{address}/link/?ticket={slack.sockets.ticket()}&app_id={APP_ID}"}
+
+
+async def bots_info(slack: Slack, asked: Asked) -> Json:
+    """The app's bot, or another one."""
+    bot = asked.arguments.text("bot", BOT_ID)
+    bots = (user for user in slack.workspace.users.values() if user.is_bot)
+    if (found := next((user for user in bots if user.bot_id == bot), None)) is None:
+        raise Refused("bot_not_found")
+    return {"bot": bot_profile(found)}
+
+
+async def team_info(slack: Slack, asked: Asked) -> Json:
+    """The workspace, or the other one that it shares channels with."""
+    team = asked.arguments.text("team", TEAM_ID)
+    if team not in (TEAM_ID, OUTSIDE_TEAM_ID):
+        raise Refused("team_not_found")
+    name = TEAM_NAME if team == TEAM_ID else OUTSIDE_TEAM_NAME
+    domain = TEAM_DOMAIN if team == TEAM_ID else "outside"
+    url = f"{slack.workspace.url}/"
+    return {
+        "team": {
+            "id": team,
+            "name": name,
+            "domain": domain,
+            "url": url,
+            "email_domain": "",
+            "icon": {},
+        }
+    }
+
+
+async def blocks_validate(slack: Slack, asked: Asked) -> Json:
+    """Whether blocks would be taken."""
+    del slack
+    blocks = asked.arguments.objects("blocks", "invalid_blocks")
+    if not blocks:
+        raise Refused("no_blocks")
+    block_kit.checked(blocks)
+    return {}
+
+
+async def oauth_access(slack: Slack, asked: Asked) -> Json:
+    """The sandbox has one fixed app: there are no codes to exchange."""
+    del slack
+    asked.arguments.text("code")
+    raise Refused("invalid_code")
+
+
+METHODS: Final[dict[str, Method]] = {
+    "apps.connections.open": connections_open,
+    "auth.test": auth_test,
+    "blocks.validate": blocks_validate,
+    "bots.info": bots_info,
+    "oauth.v2.access": oauth_access,
+    "team.info": team_info,
+}

@@ -1,0 +1,166 @@
+"""What the app's owner would set at Slack: request URLs, scopes, subscriptions, commands.
+
+Changed by `/sandbox/app`; faults in what is sent there are named in plain sentences.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final, TypeGuard
+from urllib.parse import urlsplit
+
+from slack_emulator.state.entities import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, Json
+
+EVERY_SCOPE: Final = (
+    "app_mentions:read",
+    "assistant:write",
+    "channels:history",
+    "channels:join",
+    "channels:manage",
+    "channels:read",
+    "chat:write",
+    "commands",
+    "files:read",
+    "files:write",
+    "groups:history",
+    "groups:read",
+    "groups:write",
+    "im:history",
+    "im:read",
+    "im:write",
+    "mpim:history",
+    "mpim:read",
+    "reactions:read",
+    "reactions:write",
+    "team:read",
+    "usergroups:read",
+    "users:read",
+)
+
+
+class BadSetting(ValueError):
+    """What was sent to a `/sandbox/` address makes no sense; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSettings:
+    """The app as its owner set it up."""
+
+    request_url: str | None = None
+    """Where signed HTTP goes; None for Socket Mode."""
+    interactivity_url: str | None = None
+    """For commands, buttons and forms, if not the same."""
+    subscriptions: frozenset[str] | None = None
+    """Names as in a manifest (`app_mention`, `message.im`); None for everything."""
+    scopes: tuple[str, ...] = EVERY_SCOPE
+    limits: bool = True
+    """Whether the rate limits of Slack's tiers hold."""
+    agent_sessions: bool = True
+    """Whether `agents.sessions.*` is there; False answers `feature_disabled`."""
+    description: str = ""
+    commands: tuple[Json, ...] = ()
+    shortcuts: tuple[Json, ...] = ()
+
+    def subscribed(self, name: str) -> bool:
+        """Whether the app wants events of this name; a plain `message` means all of its kinds."""
+        if self.subscriptions is None:
+            return True
+        return name in self.subscriptions or name.partition(".")[0] in self.subscriptions
+
+    def profile(self) -> Json:
+        """The app as the page shows it."""
+        return {
+            "id": APP_ID,
+            "name": BOT_NAME,
+            "bot_id": BOT_ID,
+            "user_id": BOT_USER_ID,
+            "description": self.description,
+            "commands": list(self.commands),
+            "shortcuts": list(self.shortcuts),
+        }
+
+    def as_json(self) -> Json:
+        return {
+            "request_url": self.request_url,
+            "interactivity_url": self.interactivity_url,
+            "socket_mode": self.request_url is None,
+            "subscriptions": None if self.subscriptions is None else sorted(self.subscriptions),
+            "scopes": list(self.scopes),
+            "limits": self.limits,
+            "agent_sessions": self.agent_sessions,
+        } | self.profile()
+
+
+def changed(settings: AppSettings, wanted: Mapping[str, object]) -> AppSettings:
+    """The settings with what was sent put in. BadSetting for what makes no sense."""
+    for name, value in wanted.items():
+        match name, value:
+            case "request_url", None | str():
+                settings = replace(settings, request_url=_loopback_url(name, value))
+            case "interactivity_url", None | str():
+                settings = replace(settings, interactivity_url=_loopback_url(name, value))
+            case "subscriptions", None:
+                settings = replace(settings, subscriptions=None)
+            case "subscriptions", list() if _are_strings(value):
+                settings = replace(settings, subscriptions=frozenset(value))
+            case "scopes", None:
+                settings = replace(settings, scopes=EVERY_SCOPE)
+            case "scopes", list() if _are_strings(value):
+                settings = replace(settings, scopes=tuple(value))
+            case "limits", bool():
+                settings = replace(settings, limits=value)
+            case "agent_sessions", bool():
+                settings = replace(settings, agent_sessions=value)
+            case "description", str():
+                settings = replace(settings, description=value)
+            case "commands", list():
+                settings = replace(settings, commands=_named(name, value, "command"))
+            case "shortcuts", list():
+                settings = replace(settings, shortcuts=_named(name, value, "callback_id"))
+            case _:
+                raise BadSetting(f"/sandbox/app does not understand {name} with that value.")
+    return settings
+
+
+def _are_strings(value: list[object]) -> TypeGuard[list[str]]:
+    return all(isinstance(one, str) for one in value)
+
+
+def _named(name: str, value: list[object], key: str) -> tuple[Json, ...]:
+    kept: list[Json] = []
+    for one in value:
+        if not isinstance(one, dict) or not isinstance(one.get(key), str):
+            raise BadSetting(f"Each of {name} must be an object with a {key}.")
+        kept.append(one)
+    return tuple(kept)
+
+
+def _loopback_url(name: str, url: str | None) -> str | None:
+    """The sandbox talks to this machine only; nothing is None."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        raise BadSetting(f"{name} is not a web address.") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise BadSetting(
+            f"{name} must be a web address such as http://127.0.0.1:3000/slack/events."
+        )
+    if not is_loopback(host):
+        raise BadSetting(f"{name} must be on this machine: use 127.0.0.1 or localhost.")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is an address of this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

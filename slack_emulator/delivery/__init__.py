@@ -1,0 +1,1 @@
+"""Delivers events and interactions to the app: Socket Mode, HTTP, retries."""

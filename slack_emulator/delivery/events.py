@@ -1,0 +1,217 @@
+"""What the app hears of what happens: changes turned into Slack's event payloads.
+
+Only in conversations that the bot is a member of, only what it is subscribed to. A mention in a
+channel comes twice, as `app_mention` and as `message`, with one ts and two event ids.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Final
+
+from slack_emulator.app_config import AppSettings
+from slack_emulator.state.changes import (
+    Change,
+    Changed,
+    Deleted,
+    HomeOpened,
+    Membership,
+    Posted,
+    Reacted,
+    StatusSet,
+    StopPressed,
+    Streamed,
+)
+from slack_emulator.state.entities import (
+    APP_ID,
+    BOT_USER_ID,
+    TEAM_ID,
+    VERIFICATION_TOKEN,
+    Channel,
+    Json,
+    Message,
+    ThreadStatus,
+)
+from slack_emulator.state.serializers import is_shared, message_json
+from slack_emulator.state.text import mentions
+from slack_emulator.state.workspace import Workspace
+
+MESSAGE_EVENTS: Final = {
+    "channel": "message.channels",
+    "group": "message.groups",
+    "im": "message.im",
+}
+
+
+class Events:
+    """Watches the workspace on behalf of the app."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: Callable[[], AppSettings],
+        deliver: Callable[[Json], None],
+    ) -> None:
+        self._workspace = workspace
+        self._settings = settings
+        self._deliver = deliver
+        self._numbers = itertools.count(1)
+        workspace.watch(self.heard)
+
+    def heard(self, change: Change) -> None:
+        """Send what the app may hear of this change."""
+        match change:
+            case Posted(message):
+                self._posted(message)
+            case Changed(before, after, silent=False):
+                self._changed(before, after)
+            case Streamed(before, after, _):
+                self._changed(before, after)
+            case Deleted():
+                self._deleted(change)
+            case Reacted():
+                self._reacted(change)
+            case StatusSet(status, str(previous)):
+                self._renamed(status, previous)
+            case StopPressed(channel, thread_ts, user, streams):
+                stopped: Json = {"channel": channel, "user": user, "thread_ts": thread_ts}
+                stopped["streaming_message_ts"] = list(streams)
+                self._send("agent_session_stopped", stopped, channel)
+            case HomeOpened(user, channel, tab, view):
+                opened: Json = {"user": user, "channel": channel, "tab": tab}
+                if view is not None:
+                    opened["view"] = view
+                self._send("app_home_opened", opened, channel)
+            case Membership(channel, user, joined, inviter):
+                self._membership(channel, user, joined=joined, inviter=inviter)
+            case _:
+                pass
+
+    def _posted(self, message: Message) -> None:
+        channel = self._workspace.channels[message.channel]
+        event = self._message_event(message, channel)
+        mentioned = mentions(message.text, BOT_USER_ID) and not message.from_app
+        if mentioned and not channel.is_im:
+            mention = {k: v for k, v in event.items() if k not in ("channel_type", "subtype")}
+            self._send("app_mention", mention, channel.id)
+        self._send("message", event, channel.id)
+
+    def _message_event(self, message: Message, channel: Channel) -> Json:
+        event = message_json(self._workspace, message, metadata=True)
+        for counted in ("reply_count", "reply_users", "reply_users_count", "latest_reply"):
+            event.pop(counted, None)
+        event |= {
+            "channel": channel.id,
+            "channel_type": channel.type,
+            "event_ts": message.ts,
+        }
+        author = self._workspace.users.get(message.user)
+        if author is not None and author.is_stranger:
+            event |= {"user_team": author.team_id, "source_team": author.team_id}
+        root = self._workspace.find(channel.id, message.root)
+        if message.subtype == "thread_broadcast" and root is not None:
+            event["root"] = message_json(self._workspace, root)
+        return event
+
+    def _changed(self, before: Message, after: Message) -> None:
+        self._about_old(
+            "message_changed",
+            after.channel,
+            {
+                "message": message_json(self._workspace, after),
+                "previous_message": message_json(self._workspace, before),
+            },
+        )
+
+    def _deleted(self, deleted: Deleted) -> None:
+        if deleted.tombstone is not None:
+            self._changed(deleted.before, deleted.tombstone)
+            return
+        self._about_old(
+            "message_deleted",
+            deleted.before.channel,
+            {
+                "deleted_ts": deleted.before.ts,
+                "previous_message": message_json(self._workspace, deleted.before),
+            },
+        )
+
+    def _about_old(self, subtype: str, channel_id: str, told: Json) -> None:
+        channel = self._workspace.channels[channel_id]
+        ts = self._workspace.next_ts()
+        place: Json = {"channel": channel.id, "channel_type": channel.type, "hidden": True}
+        self._send(
+            "message", {"subtype": subtype, "ts": ts, "event_ts": ts} | place | told, channel.id
+        )
+
+    def _renamed(self, status: ThreadStatus, previous: str) -> None:
+        told: Json = {
+            "channel": status.channel,
+            "user": BOT_USER_ID,
+            "team_id": TEAM_ID,
+            "thread_ts": status.thread_ts,
+            "title": status.title,
+            "previous_title": previous,
+        }
+        self._send("agent_session_title_changed", told, status.channel)
+
+    def _reacted(self, change: Reacted) -> None:
+        message = change.message
+        told: Json = {
+            "user": change.user,
+            "reaction": change.name,
+            "item": {"type": "message", "channel": message.channel, "ts": message.ts},
+            "item_user": message.user,
+        }
+        name = "reaction_added" if change.added else "reaction_removed"
+        self._send(name, told, message.channel)
+
+    def _membership(
+        self, channel: Channel, user: str, *, joined: bool, inviter: str | None
+    ) -> None:
+        if channel.is_im:
+            return
+        told: Json = {
+            "user": user,
+            "channel": channel.id,
+            "channel_type": "G" if channel.is_private else "C",
+            "team": self._workspace.user(user).team_id,
+        }
+        if inviter is not None:
+            told["inviter"] = inviter
+        self._send("member_joined_channel" if joined else "member_left_channel", told, channel.id)
+
+    def _send(self, kind: str, told: Json, channel_id: str) -> None:
+        channel = self._workspace.channels[channel_id]
+        name = MESSAGE_EVENTS[channel.type] if kind == "message" else kind
+        if BOT_USER_ID not in channel.members or not self._settings().subscribed(name):
+            return
+        event: Json = {"event_ts": self._workspace.next_ts()} | told | {"type": kind}
+        self._deliver(self._envelope(event, channel))
+
+    def _envelope(self, event: Json, channel: Channel) -> Json:
+        shared = is_shared(self._workspace, channel)
+        number = next(self._numbers)
+        return {
+            "token": VERIFICATION_TOKEN,
+            "team_id": TEAM_ID,
+            "context_team_id": TEAM_ID,
+            "context_enterprise_id": None,
+            "api_app_id": APP_ID,
+            "event": event,
+            "type": "event_callback",
+            "event_id": f"Ev0{int(self._workspace.clock.now())}{number:06d}",
+            "event_time": int(self._workspace.clock.now()),
+            "authorizations": [
+                {
+                    "enterprise_id": None,
+                    "team_id": TEAM_ID,
+                    "user_id": BOT_USER_ID,
+                    "is_bot": True,
+                    "is_enterprise_install": False,
+                }
+            ],
+            "is_ext_shared_channel": shared,
+            "event_context": f"4-{event['type']}-{channel.id}-{number}",
+        }

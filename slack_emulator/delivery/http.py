@@ -1,0 +1,125 @@
+"""Signed HTTP: what Slack posts to an app's request URL, and what it makes of the answer.
+
+docs.slack.dev/apis/events-api/using-http-request-urls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from typing import Final
+from urllib.parse import urlencode
+
+import aiohttp
+
+from slack_emulator.app_config import BadSetting
+from slack_emulator.delivery.receipt import ACK_SECONDS, Kind, Receipt
+from slack_emulator.delivery.signing import signed
+from slack_emulator.state.clock import SandboxClock
+from slack_emulator.state.entities import VERIFICATION_TOKEN, Json
+
+MAX_ANSWER: Final = 1 << 20
+MAX_REDIRECTS: Final = 2
+
+
+class HttpEvents:
+    """The side that posts."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(trust_env=False)
+        return self._session
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def verify(self, url: str) -> None:
+        """Ask the address to repeat a challenge. BadSetting where it does not."""
+        challenge = secrets.token_urlsafe(32)
+        receipt = await self._post(
+            url,
+            json.dumps(
+                {
+                    "token": VERIFICATION_TOKEN,
+                    "challenge": challenge,
+                    "type": "url_verification",
+                }
+            ).encode(),
+            "application/json",
+            {},
+        )
+        body = receipt.body
+        answered = body.get("challenge") if isinstance(body, dict) else body
+        if not receipt.ok or str(answered).strip() not in (challenge, f"challenge={challenge}"):
+            raise BadSetting(
+                "The request URL did not answer the challenge. Start the app first, and see that "
+                "it has the sandbox's signing secret."
+            )
+
+    async def deliver(
+        self, url: str, kind: Kind, payload: Json, attempt: int, reason: str
+    ) -> Receipt:
+        """Post one payload, in the form that its kind has, and wait for the answer."""
+        headers: dict[str, str] = {}
+        if attempt:
+            headers = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": reason}
+        if kind is Kind.EVENT:
+            return await self._post(url, json.dumps(payload).encode(), "application/json", headers)
+        form = {k: str(v) for k, v in payload.items() if v is not None}
+        if kind is Kind.INTERACTIVE:
+            form = {"payload": json.dumps(payload)}
+        return await self._post(
+            url, urlencode(form).encode(), "application/x-www-form-urlencoded", headers
+        )
+
+    async def _post(self, url: str, body: bytes, kind: str, headers: dict[str, str]) -> Receipt:
+        """Signed with the machine's own time: that is what the app compares with."""
+        headers = headers | signed(body, time.time()) | {"Content-Type": kind}
+        headers["User-Agent"] = "Slackbot 1.0 (+https://api.slack.com/robots)"
+        asking = asyncio.ensure_future(self._ask(url, body, headers))
+        late = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
+        try:
+            await asyncio.wait({asking, late}, return_when=asyncio.FIRST_COMPLETED)
+            return asking.result() if asking.done() else Receipt(ok=False, reason="http_timeout")
+        finally:
+            asking.cancel()
+            late.cancel()
+            await asyncio.gather(asking, late, return_exceptions=True)
+
+    async def _ask(self, url: str, body: bytes, headers: dict[str, str]) -> Receipt:
+        try:
+            async with self._http().post(
+                url, data=body, headers=headers, max_redirects=MAX_REDIRECTS
+            ) as answer:
+                content = await answer.content.read(MAX_ANSWER)
+                return Receipt(
+                    ok=200 <= answer.status < 300,
+                    reason="" if 200 <= answer.status < 300 else "http_error",
+                    body=_read(content),
+                    give_up=answer.headers.get("X-Slack-No-Retry") == "1",
+                )
+        except aiohttp.TooManyRedirects:
+            return Receipt(ok=False, reason="too_many_redirects")
+        except aiohttp.ClientSSLError:
+            return Receipt(ok=False, reason="ssl_error")
+        except (aiohttp.ClientError, ConnectionError):
+            return Receipt(ok=False, reason="connection_failed")
+
+
+def _read(content: bytes) -> object:
+    """The answer's JSON, or its text."""
+    text = content.decode(errors="replace")
+    try:
+        parsed: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return parsed if isinstance(parsed, dict) else text

@@ -1,0 +1,149 @@
+"""Faults that a test asks for: what Slack does on a bad day, a counted number of times.
+
+Set by `/sandbox/faults`. They meet the app only: people's calls go through.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from slack_emulator.app_config import BadSetting
+from slack_emulator.state.entities import Json
+
+CALL_KINDS: Final = ("429", "500", "drop_before", "drop_after", "slow", "garbage", "error")
+SOCKET_KINDS: Final = ("drop", "refuse", "dead-ticket", "half-open", "disconnect")
+MET_ON_THE_WAY_IN: Final = ("refuse", "dead-ticket")
+"""Socket faults that meet those who come, and not the lines that are open."""
+EVENT_KINDS: Final = ("duplicate", "reorder", "redeliver", "lose")
+MAX_FAULTS: Final = 1_000
+MAX_TIMES: Final = 100_000
+
+SOCKET: Final = "socket"
+EVENTS: Final = "events"
+ANY: Final = "*"
+
+
+@dataclass(slots=True)
+class Fault:
+    """One kind of trouble and how often it is still to come."""
+
+    id: int
+    method: str
+    """A Web API method, `*` for any, `socket` or `events`."""
+    kind: str
+    times: int
+    seconds: float = 1.0
+    """`retry_after` of a 429, or how long `slow` takes."""
+    error: str = "internal_error"
+    """The code that an `error` answers with, or the reason of a `disconnect`."""
+    lines: int = 0
+    """How many of the open connections a socket fault meets, the oldest first; 0: all."""
+    met: int = field(default=0)
+
+    def as_json(self) -> Json:
+        return {
+            "id": self.id,
+            "method": self.method,
+            "kind": self.kind,
+            "times": self.times,
+            "retry_after": self.seconds,
+            "error": self.error,
+            "lines": self.lines,
+            "met": self.met,
+        }
+
+
+class Faults:
+    """The faults that are set, in the order in which they will be met."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._ids = itertools.count(1)
+
+    def add(self, wanted: Mapping[str, object]) -> Fault:
+        """Set a fault. BadSetting for what makes no sense."""
+        if len(self._faults) >= MAX_FAULTS:
+            raise BadSetting("There are too many faults set already.")
+        method, kind = _place_and_kind(wanted)
+        error = wanted.get("error", wanted.get("reason"))
+        if kind == "error" and not (isinstance(error, str) and error):
+            raise BadSetting("A fault of the kind error needs an error: Slack's error code.")
+        seconds = wanted.get("retry_after", wanted.get("seconds", wanted.get("delay", 1.0)))
+        default = "warning" if kind == "disconnect" else "internal_error"
+        fault = Fault(
+            id=next(self._ids),
+            method=method,
+            kind=kind,
+            times=_whole("times", wanted.get("times", 1)),
+            seconds=_seconds(seconds),
+            error=error if isinstance(error, str) and error else default,
+            lines=_whole("lines", wanted.get("lines", 0), least=0),
+        )
+        self._faults.append(fault)
+        return fault
+
+    def listed(self) -> list[Json]:
+        """Those that are still to come."""
+        return [fault.as_json() for fault in self._faults]
+
+    def remove(self, fault: Fault) -> None:
+        """It happens no more."""
+        if fault in self._faults:
+            self._faults.remove(fault)
+
+    def clear(self) -> None:
+        """No more faults."""
+        self._faults.clear()
+
+    def meet(self, method: str, kinds: tuple[str, ...] = CALL_KINDS) -> Fault | None:
+        """The fault that happens now, counted down, or None."""
+        for fault in self._faults:
+            if fault.kind in kinds and fault.method in (method, ANY):
+                return self._count_down(fault)
+        return None
+
+    def _count_down(self, fault: Fault) -> Fault:
+        fault.times -= 1
+        fault.met += 1
+        if fault.times <= 0:
+            self.remove(fault)
+        return fault
+
+
+def _place_and_kind(wanted: Mapping[str, object]) -> tuple[str, str]:
+    """`{"method": m, "kind": k}`, or shortly `{"socket": k}`, `{"events": k}`."""
+    method, kind = wanted.get("method"), wanted.get("kind", "")
+    for place in (SOCKET, EVENTS):
+        if isinstance(wanted.get(place), str):
+            method, kind = place, wanted[place]
+    if not isinstance(kind, str | int) or isinstance(kind, bool):
+        raise BadSetting("A fault needs a kind.")
+    kind = str(kind).replace("half_open", "half-open")
+    if kind in SOCKET_KINDS and method in (None, SOCKET):
+        return SOCKET, kind
+    if kind in EVENT_KINDS and method in (None, EVENTS):
+        return EVENTS, kind
+    if kind not in CALL_KINDS:
+        known = ", ".join((*CALL_KINDS, *SOCKET_KINDS, *EVENT_KINDS))
+        raise BadSetting(f"There is no such kind of fault here. There are: {known}.")
+    if not isinstance(method, str) or not method or method in (SOCKET, EVENTS):
+        raise BadSetting("A fault of this kind needs a method, such as chat.postMessage.")
+    return method, kind
+
+
+def _whole(name: str, value: object, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_TIMES:
+        raise BadSetting(f"{name} must be a whole number from {least} to {MAX_TIMES}.")
+    return value
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadSetting("retry_after and seconds must be numbers.")
+    if not math.isfinite(value) or not 0 <= value <= 3_600:
+        raise BadSetting("retry_after and seconds must be from 0 to 3600.")
+    return float(value)

@@ -1,0 +1,1 @@
+"""Buttons, menus, forms and shortcuts of users, and the answers to them."""

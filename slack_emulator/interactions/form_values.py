@@ -1,0 +1,146 @@
+"""What people choose and type in an app's elements, in the shape in which Slack sends it.
+
+docs.slack.dev/reference/interaction-payloads: block_actions and view_submission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from slack_emulator.state import block_validation as block_kit
+from slack_emulator.state.entities import Json, Refused
+
+REQUIRED: Final = "Please complete this required field."
+
+_STATELESS: Final = frozenset(
+    {"button", "workflow_button", "icon_button", "feedback_buttons", "image", "overflow"}
+)
+_VALUE_KEYS: Final = {
+    "datepicker": "selected_date",
+    "timepicker": "selected_time",
+    "datetimepicker": "selected_date_time",
+    "users_select": "selected_user",
+    "conversations_select": "selected_conversation",
+    "channels_select": "selected_channel",
+    "multi_users_select": "selected_users",
+    "multi_conversations_select": "selected_conversations",
+    "multi_channels_select": "selected_channels",
+    "rich_text_input": "rich_text_value",
+}
+_ONE_OPTION: Final = frozenset({"static_select", "external_select", "overflow", "radio_buttons"})
+_OPTIONS: Final = frozenset({"multi_static_select", "multi_external_select", "checkboxes"})
+
+
+def chosen(element: Json, value: object) -> Json:
+    """The element's part of a payload when a person chose `value`; its own value if none."""
+    kind = str(element["type"])
+    if kind in _ONE_OPTION:
+        return {"type": kind, "selected_option": _option(element, value)}
+    if kind in _OPTIONS:
+        values = value if isinstance(value, list) else [value] if value is not None else []
+        options = [_option(element, one) for one in values]
+        return {"type": kind, "selected_options": options}
+    if kind in _VALUE_KEYS:
+        return {"type": kind, _VALUE_KEYS[kind]: value}
+    if kind == "feedback_buttons":
+        return {"type": kind, "value": value, "text": _feedback_text(element, value)}
+    if kind in ("button", "workflow_button", "icon_button"):
+        pressed: Json = {"type": kind, "text": element.get("text")}
+        own = element.get("value")
+        if own is not None or value is not None:
+            pressed["value"] = own if own is not None else value
+        if "style" in element:
+            pressed["style"] = element["style"]
+        return pressed
+    return {"type": kind, "value": value}
+
+
+def _option(element: Json, value: object) -> Json:
+    """The option with this value, or given whole. Refused with `invalid_option`."""
+    if isinstance(value, dict):
+        return value
+    options = element.get("options")
+    groups = element.get("option_groups")
+    offered: list[object] = list(options) if isinstance(options, list) else []
+    for group in groups if isinstance(groups, list) else []:
+        if isinstance(group, dict) and isinstance(group.get("options"), list):
+            offered += group["options"]
+    for option in offered:
+        if isinstance(option, dict) and option.get("value") == value:
+            return option
+    if element["type"] == "external_select":
+        return {"text": {"type": "plain_text", "text": str(value)}, "value": value}
+    raise Refused("invalid_option")
+
+
+def _feedback_text(element: Json, value: object) -> object:
+    for name in ("positive_button", "negative_button"):
+        button = element.get(name)
+        if isinstance(button, dict) and button.get("value") == value:
+            return button.get("text")
+    raise Refused("invalid_option")
+
+
+def filled_in(blocks: Sequence[Json], given: Mapping[str, object]) -> Json:
+    """`state.values` of a view: what was given, and what stood there where nothing was.
+
+    `given` is `{"values": {block_id: {action_id: {"value": ...}}}}`, its inside alone, or with
+    bare values. Refused with `invalid_state` for blocks that are not there.
+    """
+    inside = given.get("values", given)
+    if not isinstance(inside, dict):
+        raise Refused("invalid_state")
+    values: dict[str, Json] = {}
+    for block_id, element in block_kit.elements_of(blocks):
+        action_id = str(element.get("action_id", ""))
+        if element["type"] in _STATELESS:
+            continue
+        block = inside.get(block_id, {})
+        if not isinstance(block, dict):
+            raise Refused("invalid_state")
+        values.setdefault(block_id, {})[action_id] = _state_of(element, block.get(action_id))
+    if unknown := set(inside) - set(values):
+        raise Refused("invalid_state", unknown_blocks=sorted(str(one) for one in unknown))
+    return {"values": {**values}}
+
+
+def _state_of(element: Json, given: object) -> Json:
+    kind = str(element["type"])
+    if isinstance(given, dict) and ("type" in given or "value" in given or len(given) == 1):
+        state: Json = {**given, "type": kind}
+        wanted = "selected_option" if kind in _ONE_OPTION else _VALUE_KEYS.get(kind, "value")
+        if wanted != "value" and wanted not in state and "value" in state:
+            return chosen(element, state["value"])
+        return state
+    if given is not None:
+        return chosen(element, given)
+    for initial, key in (
+        ("initial_value", "value"),
+        ("initial_option", "selected_option"),
+        ("initial_options", "selected_options"),
+    ):
+        if initial in element:
+            return {"type": kind, key: element[initial]}
+    if kind in _ONE_OPTION:
+        return {"type": kind, "selected_option": None}
+    if kind in _OPTIONS:
+        return {"type": kind, "selected_options": []}
+    key = _VALUE_KEYS.get(kind, "value")
+    return {"type": kind, key: element.get(key.replace("selected_", "initial_"))}
+
+
+def left_empty(blocks: Sequence[Json], state: Json) -> Json:
+    """Which required inputs are empty, with what Slack's client says under them."""
+    values = state["values"]
+    errors: Json = {}
+    for block in blocks:
+        if block.get("type") != "input" or block.get("optional") is True:
+            continue
+        block_id = str(block["block_id"])
+        given = values.get(block_id, {}) if isinstance(values, dict) else {}
+        for one in given.values():
+            content = [value for key, value in one.items() if key != "type"]
+            if not any(value not in (None, "", []) for value in content):
+                errors[block_id] = REQUIRED
+    return errors

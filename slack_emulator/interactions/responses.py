@@ -1,0 +1,120 @@
+"""What an app says in answer to an interaction: in its acknowledgement, or by a response URL.
+
+docs.slack.dev/interactivity/handling-user-interaction: only the person sees it unless
+`response_type` is `in_channel`; the message that was pressed may be replaced or deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from slack_emulator.state import block_validation as block_kit
+from slack_emulator.state.entities import BOT_USER_ID, Ephemeral, Json, Message, Refused
+from slack_emulator.state.triggers import ResponseUrl
+from slack_emulator.state.workspace import Workspace
+
+
+def answer(workspace: Workspace, url: ResponseUrl, body: object) -> None:
+    """Show what was answered. Refused with `no_text`, `invalid_payload` or for its blocks."""
+    said = {"text": body} if isinstance(body, str) else body
+    if not isinstance(said, dict):
+        raise Refused("invalid_payload")
+    if said.get("delete_original") is True:
+        _delete_original(workspace, url)
+        return
+    text, blocks = _content(said)
+    if said.get("replace_original") is True and url.message_ts is not None:
+        _replace_original(workspace, url, text, blocks)
+        return
+    thread_ts = said.get("thread_ts", url.thread_ts)
+    if thread_ts is not None and not isinstance(thread_ts, str):
+        raise Refused("invalid_payload")
+    if said.get("response_type") == "in_channel":
+        _say_in_channel(workspace, url, text, blocks, thread_ts)
+    else:
+        workspace.whisper(
+            Ephemeral(
+                channel=url.channel,
+                ts=workspace.next_ts(),
+                user=url.user,
+                text=text,
+                thread_ts=thread_ts,
+                blocks=blocks,
+            )
+        )
+
+
+def says_something(body: object) -> bool:
+    """Whether an acknowledgement has something to show in it."""
+    if isinstance(body, str):
+        return bool(body.strip())
+    return isinstance(body, dict) and any(
+        body.get(name) for name in ("text", "blocks", "attachments", "delete_original")
+    )
+
+
+def _content(said: Mapping[str, object]) -> tuple[str, tuple[Json, ...]]:
+    text, blocks = said.get("text", ""), said.get("blocks") or []
+    if not isinstance(text, str) or not isinstance(blocks, list):
+        raise Refused("invalid_payload")
+    if not all(isinstance(block, dict) for block in blocks):
+        raise Refused("invalid_blocks")
+    if not text and not blocks and not said.get("attachments"):
+        raise Refused("no_text")
+    return text, block_kit.checked(blocks)
+
+
+def _say_in_channel(
+    workspace: Workspace,
+    url: ResponseUrl,
+    text: str,
+    blocks: tuple[Json, ...],
+    thread_ts: str | None,
+) -> None:
+    root = workspace.thread_root(url.channel, thread_ts) if thread_ts else None
+    workspace.post(
+        Message(
+            channel=url.channel,
+            ts=workspace.next_ts(),
+            user=BOT_USER_ID,
+            text=text,
+            blocks=blocks,
+            from_app=True,
+            thread_ts=root.ts if root else None,
+            parent_user=root.user if root else None,
+        )
+    )
+
+
+def _replace_original(
+    workspace: Workspace, url: ResponseUrl, text: str, blocks: tuple[Json, ...]
+) -> None:
+    if url.message_ts is None:
+        return
+    if url.ephemeral:
+        seen = workspace.whispered(url.user, url.channel, url.message_ts)
+        if seen is not None:
+            workspace.whisper(replace(seen, text=text, blocks=blocks))
+        return
+    message = workspace.message(url.channel, url.message_ts)
+    workspace.change(
+        replace(
+            message,
+            text=text,
+            blocks=blocks,
+            edited_by=BOT_USER_ID,
+            edited_ts=workspace.next_ts(),
+        )
+    )
+
+
+def _delete_original(workspace: Workspace, url: ResponseUrl) -> None:
+    if url.message_ts is None:
+        raise Refused("message_not_found")
+    if url.ephemeral:
+        seen = workspace.whispered(url.user, url.channel, url.message_ts)
+        if seen is not None:
+            workspace.whisper(replace(seen, text="", blocks=(), deleted=True))
+        return
+    workspace.delete(workspace.message(url.channel, url.message_ts))

@@ -1,0 +1,108 @@
+"""Slack's rate limits: so many calls of a method per minute, with a burst of as many.
+
+Tiers: slackapi/java-slack-sdk metadata/web-api/rate_limit_tiers.json; figures:
+docs.slack.dev/apis/web-api/rate-limits ("1+", "20+", "50+", "100+" per minute). Tier 1 is given
+a burst of a few, as Slack lets an app reconnect more than once in a minute.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from slack_emulator.state.clock import SandboxClock
+
+TIER_1, TIER_2, TIER_3, TIER_4 = 1, 20, 50, 100
+SPECIAL_POST: Final = 60
+"""chat.postMessage: one per second and channel, short bursts allowed."""
+SPECIAL: Final = 600
+
+BURST_TIER_1: Final = 10
+MAX_BUCKETS: Final = 10_000
+
+PER_MINUTE: Final[dict[str, int]] = (
+    dict.fromkeys(("apps.connections.open",), TIER_1)
+    | dict.fromkeys(
+        (
+            "chat.startStream",
+            "chat.stopStream",
+            "conversations.list",
+            "reactions.remove",  # reactions.add is of tier 3: more can be marked than taken back
+            "usergroups.users.list",
+            "users.list",
+            "users.conversations",
+        ),
+        TIER_2,
+    )
+    | dict.fromkeys(
+        (
+            "agents.sessions.rename",
+            "agents.sessions.setStatus",
+            "assistant.threads.setSuggestedPrompts",
+            "assistant.threads.setTitle",
+            "bots.info",
+            "chat.delete",
+            "chat.update",
+            "conversations.history",
+            "conversations.info",
+            "conversations.invite",
+            "conversations.join",
+            "conversations.leave",
+            "conversations.open",
+            "conversations.replies",
+            "files.delete",
+            "reactions.add",
+            "reactions.get",
+            "team.info",
+        ),
+        TIER_3,
+    )
+    | dict.fromkeys(
+        (
+            "blocks.validate",
+            "chat.appendStream",
+            "chat.postEphemeral",
+            "conversations.members",
+            "files.completeUploadExternal",
+            "files.getUploadURLExternal",
+            "files.info",
+            "users.info",
+            "views.open",
+            "views.publish",
+            "views.push",
+            "views.update",
+        ),
+        TIER_4,
+    )
+    | dict.fromkeys(("assistant.threads.setStatus", "chat.postMessage"), SPECIAL_POST)
+)
+
+_PER_CHANNEL: Final = frozenset({"assistant.threads.setStatus", "chat.postMessage"})
+
+
+class Tiers:
+    """One bucket per method, or per method and channel where Slack counts so."""
+
+    def __init__(self, clock: SandboxClock) -> None:
+        self._clock = clock
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def wait_for(self, method: str, channel: str) -> int:
+        """Take one call; 0 if it may go, else the seconds that Slack's Retry-After says."""
+        per_minute = PER_MINUTE.get(method, SPECIAL)
+        burst = float(max(per_minute, BURST_TIER_1))
+        key = (method, channel if method in _PER_CHANNEL else "")
+        now = self._clock.now()
+        if len(self._buckets) >= MAX_BUCKETS:
+            self._buckets.clear()
+        left, since = self._buckets.get(key, (burst, now))
+        left = min(burst, left + (now - since) * per_minute / 60)
+        if left >= 1:
+            self._buckets[key] = (left - 1, now)
+            return 0
+        self._buckets[key] = (left, now)
+        return max(1, math.ceil((1 - left) * 60 / per_minute))
+
+    def clear(self) -> None:
+        """Everybody may start afresh."""
+        self._buckets.clear()

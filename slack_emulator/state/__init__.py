@@ -1,0 +1,1 @@
+"""The state of the workspace: entities, changes, clock, streams and views."""

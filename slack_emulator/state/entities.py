@@ -1,0 +1,217 @@
+"""What a Slack workspace is made of: frozen facts, and the one way in which a call is refused.
+
+Nothing here changes by itself; `slack_emulator.state.workspace` holds the current ones and replaces
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+Json = dict[str, object]
+"""A JSON object on its way in or out."""
+
+TEAM_ID: Final = "T0SANDBOX"
+OUTSIDE_TEAM_ID: Final = "T0OUTSIDE"
+TEAM_DOMAIN: Final = "sandbox"
+APP_ID: Final = "A0PILOT"
+BOT_ID: Final = "B0PILOT"
+BOT_USER_ID: Final = "U0PILOT"
+BOT_NAME: Final = "threadpilot"
+
+BOT_TOKEN: Final = "xoxb-sandbox"  # noqa: S105 - fixed and public: it opens nothing but the sandbox
+APP_TOKEN: Final = "xapp-sandbox"  # noqa: S105 - the same
+SIGNING_SECRET: Final = "sandbox-signing-secret"  # noqa: S105 - the same
+VERIFICATION_TOKEN: Final = "sandbox-verification"  # noqa: S105 - Slack's old one; payloads have it
+
+
+class Refused(Exception):
+    """A call is answered with `ok: false` and this Slack error code; `more` goes along with it."""
+
+    def __init__(self, code: str, **more: object) -> None:
+        self.code = code
+        self.more = more
+        super().__init__(code)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person, the app's bot, or another app's."""
+
+    id: str
+    name: str
+    real_name: str
+    team_id: str = TEAM_ID
+    token: str = ""
+    is_admin: bool = False
+    is_owner: bool = False
+    is_guest: bool = False
+    """A guest of some channels: sees those alone (Slack: `is_restricted`)."""
+    is_bot: bool = False
+    bot_id: str = ""
+    """Of a bot: its id beside that of its user."""
+    app_id: str = ""
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether they belong to another workspace (Slack Connect)."""
+        return self.team_id != TEAM_ID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A user group, which can be mentioned as one."""
+
+    id: str
+    handle: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A channel, or a direct message between two (`is_im`)."""
+
+    id: str
+    name: str
+    members: frozenset[str]
+    created: int
+    topic: str = ""
+    is_private: bool = False
+    is_im: bool = False
+
+    @property
+    def type(self) -> str:
+        """Slack's `channel_type` in events."""
+        if self.is_im:
+            return "im"
+        return "group" if self.is_private else "channel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message as it stands now."""
+
+    channel: str
+    ts: str
+    user: str
+    text: str
+    team: str = TEAM_ID
+    thread_ts: str | None = None
+    """The root's ts if it is a reply; None for roots and for messages without a thread."""
+    parent_user: str | None = None
+    subtype: str | None = None
+    from_app: bool = False
+    blocks: tuple[Json, ...] = ()
+    attachments: tuple[Json, ...] = ()
+    metadata: Json | None = None
+    edited_by: str | None = None
+    edited_ts: str | None = None
+    reactions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    stream_state: str | None = None
+    """`StreamState` while it is, or if it was, a stream."""
+    task_display_mode: str | None = None
+    username: str | None = None
+    icon_emoji: str | None = None
+    client_msg_id: str | None = None
+
+    @property
+    def root(self) -> str:
+        """The ts of the thread that it is in, or would start."""
+        return self.thread_ts or self.ts
+
+
+class StreamState(StrEnum):
+    """Where a streamed message stands."""
+
+    STREAMING = "streaming"
+    STOPPED = "stopped"
+    STOPPED_BY_USER = "stopped_by_user"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """An uploaded file; without content while it is still awaited."""
+
+    id: str
+    name: str
+    title: str
+    user: str
+    created: int
+    length: int
+    content: bytes = b""
+    channel: str | None = None
+    """Where it was shared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ephemeral:
+    """A message that one person sees, and that is nowhere else."""
+
+    channel: str
+    ts: str
+    user: str
+    text: str
+    thread_ts: str | None = None
+    blocks: tuple[Json, ...] = ()
+    deleted: bool = False
+
+    def as_json(self) -> Json:
+        return {
+            "type": "message",
+            "is_ephemeral": True,
+            "channel": self.channel,
+            "ts": self.ts,
+            "thread_ts": self.thread_ts,
+            "user": self.user,
+            "bot_id": BOT_ID,
+            "text": self.text,
+            "blocks": list(self.blocks),
+            "deleted": self.deleted,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadStatus:
+    """What stands under a thread: the free text, and the agent session's own status."""
+
+    channel: str
+    thread_ts: str
+    status: str = ""
+    loading_messages: tuple[str, ...] = ()
+    until: float | None = None
+    """When the free text goes by itself; seconds since the epoch."""
+    session: str | None = None
+    title: str = ""
+
+    def as_json(self) -> Json:
+        return {
+            "channel": self.channel,
+            "thread_ts": self.thread_ts,
+            "status": self.status,
+            "loading_messages": list(self.loading_messages),
+            "session": self.session,
+            "title": self.title,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """What the app suggests to ask."""
+
+    channel: str
+    thread_ts: str | None
+    title: str
+    prompts: tuple[Json, ...]
+
+    def as_json(self) -> Json:
+        return {
+            "channel": self.channel,
+            "thread_ts": self.thread_ts,
+            "title": self.title,
+            "prompts": list(self.prompts),
+        }

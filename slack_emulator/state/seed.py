@@ -1,0 +1,76 @@
+"""How the workspace begins: who is there, and in which channels (names and ids are fixed)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slack_emulator.state.entities import (
+    APP_ID,
+    BOT_ID,
+    BOT_NAME,
+    BOT_USER_ID,
+    OUTSIDE_TEAM_ID,
+    Channel,
+    Group,
+    User,
+)
+
+PEOPLE: Final = (
+    User(
+        id="UALICE",
+        name="alice",
+        real_name="Alice",
+        token="xoxp-alice",  # noqa: S106 - fixed and public
+        is_admin=True,
+        is_owner=True,
+    ),
+    User(id="UBOB", name="bob", real_name="Bob", token="xoxp-bob"),  # noqa: S106 - the same
+    User(id="UCAROL", name="carol", real_name="Carol", token="xoxp-carol"),  # noqa: S106 - the same
+    User(
+        id="UEVE",
+        name="eve",
+        real_name="Eve (another company)",
+        token="xoxp-eve",  # noqa: S106 - the same
+        team_id=OUTSIDE_TEAM_ID,
+    ),
+    User(
+        id="UGUS",
+        name="gus",
+        real_name="Gus (a guest)",
+        token="xoxp-gus",  # noqa: S106 - the same
+        is_guest=True,
+    ),
+)
+BOT: Final = User(
+    id=BOT_USER_ID,
+    name=BOT_NAME,
+    real_name="Threadpilot",
+    is_bot=True,
+    bot_id=BOT_ID,
+    app_id=APP_ID,
+)
+ROBOT: Final = User(
+    id="U0ROBOT",
+    name="robot",
+    real_name="Robot (another app)",
+    token="xoxb-robot",  # noqa: S106 - the same
+    is_bot=True,
+    bot_id="B0ROBOT",
+    app_id="A0ROBOT",
+)
+"""The bot of another app; in no channel until it joins one (`conversations.join`)."""
+EVERYBODY: Final = (*PEOPLE, BOT)
+GROUPS: Final = (Group(id="S0PILOTS", handle="pilots", members=("UCAROL",)),)
+
+
+def channels(created: int) -> list[Channel]:
+    """#general with everybody in it, #dev with all but the guest; #secret is private, without the
+    app, eve and the guest."""
+    everybody = frozenset(user.id for user in EVERYBODY)
+    full = frozenset(user.id for user in EVERYBODY if not user.is_guest)
+    insiders = frozenset(user.id for user in PEOPLE if not (user.is_stranger or user.is_guest))
+    return [
+        Channel(id="C0GENERAL", name="general", members=everybody, created=created),
+        Channel(id="C0DEV", name="dev", members=full, created=created),
+        Channel(id="C0SECRET", name="secret", members=insiders, created=created, is_private=True),
+    ]

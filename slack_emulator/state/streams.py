@@ -1,0 +1,275 @@
+"""Streamed messages: they grow by pieces, live 300 seconds, and end by the app, a person or time.
+
+Rules and error codes: docs.slack.dev/reference/methods/chat.startStream and its two siblings; the
+life of about five minutes, which activity does not extend: slackapi/python-slack-sdk issue 1859.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from slack_emulator.state import block_validation as block_kit
+from slack_emulator.state.changes import Emptied, StopPressed, Streamed
+from slack_emulator.state.entities import Json, Message, Refused, StreamState
+from slack_emulator.state.workspace import Workspace
+
+LIFE_SECONDS: Final = 300.0
+MAX_KEPT: Final = 10_000
+"""Streams that are remembered, also ended ones; the oldest are forgotten."""
+MAX_CHARS: Final = 12_000
+"""Of one call's markdown_text, and of a whole stream's."""
+
+_STATUSES: Final = ("pending", "in_progress", "complete", "error")
+_DETAIL_CHARS: Final = 256
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What a live or ended stream is made of."""
+
+    started: float
+    state: StreamState = StreamState.STREAMING
+    by_chunks: bool | None = None
+    """Whether it is written by chunks or by markdown_text; None before the first of either."""
+    pieces: list[Json] = field(default_factory=list)
+    """Blocks in the order in which they came; text that follows text is one piece."""
+    tasks: dict[str, Json] = field(default_factory=dict)
+    plan_title: str | None = None
+    length: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What one call adds; already checked."""
+
+    text: str = ""
+    pieces: tuple[Json, ...] = ()
+    by_chunks: bool | None = None
+
+
+class Streams:
+    """All streams of the workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._streams: dict[tuple[str, str], _Stream] = {}
+        self._ends: dict[tuple[str, str], asyncio.Task[None]] = {}
+        workspace.watch(lambda change: self._forget() if isinstance(change, Emptied) else None)
+
+    def _forget(self) -> None:
+        for end in self._ends.values():
+            end.cancel()
+        self._ends.clear()
+        self._streams.clear()
+
+    async def close(self) -> None:
+        """End the timers."""
+        ends = list(self._ends.values())
+        self._forget()
+        await asyncio.gather(*ends, return_exceptions=True)
+
+    def is_live(self, message: Message) -> bool:
+        """Whether the message may still grow."""
+        stream = self._streams.get((message.channel, message.ts))
+        return stream is not None and self._state(stream) is StreamState.STREAMING
+
+    def _state(self, stream: _Stream) -> StreamState:
+        """By the clock, not by the timer, which may wake a moment late."""
+        old = self._workspace.clock.now() - stream.started >= LIFE_SECONDS
+        if stream.state is StreamState.STREAMING and old:
+            return StreamState.EXPIRED
+        return stream.state
+
+    def start(self, message: Message, addition: Addition) -> Message:
+        """Begin a stream with a message that the workspace does not have yet."""
+        key = (message.channel, message.ts)
+        stream = _Stream(started=self._workspace.clock.now())
+        self._take(stream, addition)
+        self._streams[key] = stream
+        if len(self._streams) > MAX_KEPT:
+            del self._streams[next(iter(self._streams))]
+        posted = replace(
+            message,
+            text=addition.text,
+            blocks=_shown(stream, message.task_display_mode),
+            stream_state=StreamState.STREAMING,
+        )
+        self._workspace.post(posted)
+        self._ends[key] = asyncio.create_task(self._expire(key))
+        return posted
+
+    def append(self, message: Message, addition: Addition) -> Message:
+        """Let a live stream grow. Refused where it is not live, or by its length or mode."""
+        stream = self._live(message)
+        self._take(stream, addition)
+        return self._show(message, stream, addition.text, ())
+
+    def stop(
+        self,
+        message: Message,
+        addition: Addition,
+        last_blocks: tuple[Json, ...],
+        metadata: Json | None,
+    ) -> Message:
+        """End a live stream; `last_blocks` stand under its text."""
+        stream = self._live(message)
+        self._take(stream, addition)
+        stream.state = StreamState.STOPPED
+        self._end_timer(message)
+        if metadata is not None:
+            message = replace(message, metadata=metadata)
+        return self._show(message, stream, addition.text, last_blocks)
+
+    def stop_by_person(self, channel: str, thread_ts: str, user_id: str) -> tuple[str, ...]:
+        """The native Stop: end the thread's live streams; their ts's."""
+        stopped: list[str] = []
+        for message in self._workspace.replies(channel, thread_ts):
+            stream = self._streams.get((channel, message.ts))
+            if stream is not None and self._state(stream) is StreamState.STREAMING:
+                stream.state = StreamState.STOPPED_BY_USER
+                self._end_timer(message)
+                self._show(message, stream, "", ())
+                stopped.append(message.ts)
+        self._workspace.tell(StopPressed(channel, thread_ts, user_id, tuple(stopped)))
+        return tuple(stopped)
+
+    def _live(self, message: Message) -> _Stream:
+        stream = self._streams.get((message.channel, message.ts))
+        if stream is None:
+            raise Refused("message_not_in_streaming_state")
+        match self._state(stream):
+            case StreamState.STREAMING:
+                return stream
+            case StreamState.STOPPED_BY_USER:
+                raise Refused("stopped_by_user")
+            case _:
+                raise Refused("message_not_in_streaming_state")
+
+    def _take(self, stream: _Stream, addition: Addition) -> None:
+        """Add to the stream, all or nothing."""
+        if None not in (stream.by_chunks, addition.by_chunks) and (
+            stream.by_chunks is not addition.by_chunks
+        ):
+            raise Refused("streaming_mode_mismatch")
+        if stream.length + len(addition.text) > MAX_CHARS:
+            raise Refused("msg_too_long")
+        if addition.by_chunks is not None:
+            stream.by_chunks = addition.by_chunks
+        stream.length += len(addition.text)
+        for piece in addition.pieces:
+            _add_piece(stream, piece)
+
+    def _show(
+        self, message: Message, stream: _Stream, delta: str, last_blocks: tuple[Json, ...]
+    ) -> Message:
+        after = replace(
+            message,
+            text=message.text + delta,
+            blocks=(*_shown(stream, message.task_display_mode), *last_blocks),
+            stream_state=self._state(stream),
+        )
+        self._workspace.replace_quietly(after)
+        self._workspace.tell(Streamed(message, after, delta))
+        return after
+
+    async def _expire(self, key: tuple[str, str]) -> None:
+        await self._workspace.clock.sleep(LIFE_SECONDS)
+        stream, message = self._streams.get(key), self._workspace.find(*key)
+        self._ends.pop(key, None)
+        if stream is not None and message is not None:
+            stream.state = StreamState.EXPIRED
+            self._show(message, stream, "", ())
+
+    def _end_timer(self, message: Message) -> None:
+        if (end := self._ends.pop((message.channel, message.ts), None)) is not None:
+            end.cancel()
+
+
+def read_addition(text: str, chunks: Sequence[Json] | None) -> Addition:
+    """What a call adds. Refused for both at once, for too much, and for wrong chunks."""
+    if text and chunks:
+        raise Refused("cannot_provide_both_markdown_text_and_chunks")
+    if len(text) > MAX_CHARS:
+        raise Refused("msg_too_long")
+    if text:
+        return Addition(text=text, pieces=({"type": "markdown", "text": text},), by_chunks=False)
+    if not chunks:
+        return Addition()
+    pieces: list[Json] = []
+    for chunk in chunks:
+        pieces += _read_chunk(chunk)
+    said = "".join(str(piece["text"]) for piece in pieces if piece["type"] == "markdown")
+    return Addition(text=said, pieces=tuple(pieces), by_chunks=True)
+
+
+def _read_chunk(chunk: Json) -> list[Json]:
+    match chunk:
+        case {"type": "markdown_text", "text": str(text)}:
+            return [{"type": "markdown", "text": text}]
+        case {"type": "task_update", "id": str(task_id), "title": str(title)} if task_id:
+            return [_read_task(chunk, task_id, title)]
+        case {"type": "plan_update", "title": str(title)}:
+            return [{"type": "plan", "title": title}]
+        case {"type": "blocks", "blocks": list(blocks)}:
+            if not all(isinstance(block, dict) for block in blocks):
+                raise Refused("invalid_chunks")
+            return [{"type": "blocks", "blocks": block_kit.checked(blocks)}]
+        case _:
+            raise Refused("invalid_chunks")
+
+
+def _read_task(chunk: Json, task_id: str, title: str) -> Json:
+    status = chunk.get("status", "pending")
+    if status not in _STATUSES:
+        raise Refused("invalid_chunks")
+    task: Json = {"type": "task_card", "task_id": task_id, "title": title, "status": status}
+    for name in ("details", "output"):
+        if (value := chunk.get(name)) is not None:
+            if not isinstance(value, str) or len(value) > _DETAIL_CHARS:
+                raise Refused("invalid_chunks")
+            task[name] = value
+    if (sources := chunk.get("sources")) is not None:
+        if not isinstance(sources, list):
+            raise Refused("invalid_chunks")
+        task["sources"] = sources
+    return task
+
+
+def _add_piece(stream: _Stream, piece: Json) -> None:
+    match piece["type"]:
+        case "markdown":
+            last = stream.pieces[-1] if stream.pieces else None
+            if last is not None and last["type"] == "markdown":
+                stream.pieces[-1] = last | {"text": f"{last['text']}{piece['text']}"}
+            else:
+                stream.pieces.append(piece)
+        case "task_card":
+            task_id = str(piece["task_id"])
+            if task_id not in stream.tasks:
+                stream.pieces.append({"type": "task", "task_id": task_id})
+            stream.tasks[task_id] = stream.tasks.get(task_id, {}) | piece
+        case "plan":
+            stream.plan_title = str(piece["title"])
+        case _:
+            stream.pieces.append(piece)
+
+
+def _shown(stream: _Stream, mode: str | None) -> tuple[Json, ...]:
+    """The stream as blocks: a plan holds all its tasks, a timeline has them where they came."""
+    shown: list[Json] = []
+    if mode == "plan" and (stream.tasks or stream.plan_title):
+        title = stream.plan_title or "Plan"
+        shown.append({"type": "plan", "title": title, "tasks": list(stream.tasks.values())})
+    for piece in stream.pieces:
+        if piece["type"] == "task":
+            if mode != "plan":
+                shown.append(stream.tasks[str(piece["task_id"])])
+        elif piece["type"] == "blocks":
+            blocks = piece["blocks"]
+            shown += blocks if isinstance(blocks, tuple) else ()
+        elif piece.get("text"):
+            shown.append(piece)
+    return tuple(shown)

@@ -1,0 +1,1 @@
+"""The web page of the workspace, its event stream and uploads."""

@@ -1,0 +1,296 @@
+"""The live feed of the sandbox's page: what one person sees happen, as Server-Sent Events.
+
+`GET /sandbox/feed?user=<id>` (a person's id such as UALICE; 400 otherwise). Each event has a name
+(`event:`) and one line of JSON (`data:`). A client that falls too far behind is cut off and
+connects again. Nobody is told of channels that they are not in.
+
+On connect there is one `snapshot`; history is read by `conversations.history` and
+`conversations.replies` with the person's token. A MESSAGE is what these answer with.
+
+    snapshot         {"me": USER, "team": {"id", "name"}, "users": [USER], "notice": str,
+                      "channels": [{"id", "name", "is_private", "topic", "members": [id]}],
+                      "ims": [{"id", "user"}]  (user: the other side, the bot or a person),
+                      "app": {"id", "name", "bot_id", "user_id", "description",
+                              "commands": [{"command", "description", "usage_hint"}],
+                              "shortcuts": [{"callback_id", "name", "description"}]},
+                      "clock": seconds since the epoch,
+                      "statuses": [as `status`], "prompts": [as `prompts`],
+                      "ephemerals": [as `ephemeral`], "views": [as `view_opened`],
+                      "home": as `home`, or null}
+                     USER = {"id", "name", "real_name", "token" ("" for bots), "team_id", "is_bot",
+                             "is_admin", "is_stranger"}
+    message          {"channel", "message": MESSAGE}             a new one, also in a thread
+    message_changed  {"channel", "message": MESSAGE}             also a root with a new reply_count
+    message_deleted  {"channel", "ts", "thread_ts" or null}
+    stream           {"channel", "ts", "thread_ts", "state", "delta", "message": MESSAGE}
+                     state: "streaming", "stopped", "stopped_by_user" or "expired"; delta: the text
+                     that was added; message: all of it so far. A stream begins with `message`.
+                     MESSAGE of a stream has Slack's own "streaming_state" ("in_progress",
+                     "completed", "errored"), "streaming": {"state", "task_display_mode"}, and its
+                     "blocks" are what is shown: {"type": "markdown", "text"},
+                     {"type": "task_card", "task_id", "title", "status", "details"?, "output"?,
+                     "sources"?}, {"type": "plan", "title", "tasks": [task_card]}, and any blocks
+                     that the app sent.
+    status           {"channel", "thread_ts", "status": free text ("" for none),
+                      "loading_messages": [str], "session": "active" | "processing" | "suspended" |
+                      "closed" | null, "title": str}             a Stop button while "processing"
+    prompts          {"channel", "thread_ts" or null, "title", "prompts": [{"title", "message"}]}
+    reaction         {"channel", "ts", "name", "user", "added": bool, "message": MESSAGE}
+    ephemeral        {"channel", "ts", "thread_ts" or null, "text", "blocks": [...], "user",
+                      "deleted": bool}                           same ts again: replaced
+    view_opened      {"view": VIEW}    VIEW is Slack's view object: id, type, title, blocks, ...
+    view_updated     {"view": VIEW}
+    view_closed      {"view_id": id}   the view below it on the stack is shown again
+    home             {"view": VIEW}
+    channel_joined   {"channel": as in the snapshot}             also when others join or leave; an
+                                                                 im comes as {"channel": {"id",
+                                                                 "user", "is_im": true}}
+    app              {"app": as in the snapshot}                 the app's profile was changed
+    call             {"method", "ok", "error" or null, "ts": time, "arguments": {...}}
+                                                                 every Web API call of the app
+    clock            {"clock": seconds}                          somebody moved it
+    reset            {}                                          everything is empty: connect again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import Final
+
+from aiohttp import web
+
+from slack_emulator.api.methods.apps import TEAM_NAME
+from slack_emulator.backend import Slack
+from slack_emulator.call_log import Call
+from slack_emulator.state.changes import (
+    Change,
+    Changed,
+    Deleted,
+    Emptied,
+    HomeOpened,
+    Membership,
+    Posted,
+    PromptsSet,
+    Reacted,
+    StatusSet,
+    StopPressed,
+    Streamed,
+    ViewShown,
+    Whispered,
+)
+from slack_emulator.state.entities import TEAM_ID, Channel, Json, User
+from slack_emulator.state.serializers import message_json, other_side
+
+MAX_WAITING: Final = 2_000
+"""Events that a page may be behind before it is cut off."""
+MAX_READERS: Final = 50
+KEEPALIVE_SECONDS: Final = 15.0
+
+
+class _Reader:
+    """One open page; what it has not read yet."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+        self.waiting: asyncio.Queue[tuple[str, Json]] = asyncio.Queue(MAX_WAITING)
+        self.behind = False
+
+    def tell(self, name: str, data: Json) -> None:
+        try:
+            self.waiting.put_nowait((name, data))
+        except asyncio.QueueFull:
+            self.behind = True
+
+
+class Feed:
+    """All pages that are open."""
+
+    def __init__(self, slack: Slack) -> None:
+        self._slack = slack
+        self._readers: list[_Reader] = []
+        self._closing = asyncio.Event()
+        slack.workspace.watch(self._changed)
+        slack.journal.watch(self._called)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Feed one page until it goes."""
+        user = self._slack.workspace.users.get(request.query.get("user", ""))
+        if user is None or user.is_bot:
+            return web.Response(status=400, text="Say which person: /sandbox/feed?user=UALICE\n")
+        if len(self._readers) >= MAX_READERS:
+            return web.Response(status=503, text="Too many pages are open.\n")
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        await response.prepare(request)
+        reader = _Reader(user)
+        reader.tell("snapshot", self._snapshot(user))
+        self._readers.append(reader)
+        try:
+            with contextlib.suppress(ConnectionError):
+                await self._write(reader, response)
+        finally:
+            self._readers.remove(reader)
+        return response
+
+    async def _write(self, reader: _Reader, response: web.StreamResponse) -> None:
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            while not reader.behind and not closing.done():
+                event = asyncio.ensure_future(reader.waiting.get())
+                await asyncio.wait(
+                    {event, closing},
+                    timeout=KEEPALIVE_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not event.done():
+                    event.cancel()
+                    await asyncio.gather(event, return_exceptions=True)
+                    await response.write(b": still here\n\n")
+                    continue
+                name, data = event.result()
+                await response.write(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
+        finally:
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+
+    def close(self) -> None:
+        """Let the pages go."""
+        self._closing.set()
+
+    def tell_all(self, name: str, data: Json) -> None:
+        """Something that every page shows."""
+        for reader in self._readers:
+            reader.tell(name, data)
+
+    def _called(self, call: Call) -> None:
+        answer = call.answer or {}
+        ok = answer.get("ok") is True and call.fault not in ("drop_after", "garbage")
+        error = None if ok else answer.get("error") or call.fault or "nothing came back"
+        self.tell_all(
+            "call",
+            {
+                "method": call.method,
+                "ok": ok,
+                "error": error,
+                "ts": call.time,
+                "arguments": call.arguments,
+            },
+        )
+
+    def _in_channel(self, channel_id: str, name: str, data: Json) -> None:
+        channel = self._slack.workspace.channels.get(channel_id)
+        for reader in self._readers:
+            if channel is not None and reader.user.id in channel.members:
+                reader.tell(name, data)
+
+    def _to_user(self, user_id: str, name: str, data: Json) -> None:
+        for reader in self._readers:
+            if reader.user.id == user_id:
+                reader.tell(name, data)
+
+    def _changed(self, change: Change) -> None:
+        workspace = self._slack.workspace
+        if not self._readers:
+            return
+        match change:
+            case Posted(message):
+                shown = message_json(workspace, message)
+                self._in_channel(
+                    message.channel, "message", {"channel": message.channel, "message": shown}
+                )
+            case Changed(_, after):
+                shown = message_json(workspace, after)
+                self._in_channel(
+                    after.channel, "message_changed", {"channel": after.channel, "message": shown}
+                )
+            case Streamed(_, after, delta):
+                told: Json = {"channel": after.channel, "ts": after.ts, "thread_ts": after.root}
+                told |= {"state": after.stream_state, "delta": delta}
+                told["message"] = message_json(workspace, after)
+                self._in_channel(after.channel, "stream", told)
+            case Deleted(before, None):
+                told = {"channel": before.channel, "ts": before.ts, "thread_ts": before.thread_ts}
+                self._in_channel(before.channel, "message_deleted", told)
+            case Deleted(before, tombstone) if tombstone is not None:
+                shown = message_json(workspace, tombstone)
+                self._in_channel(
+                    before.channel, "message_changed", {"channel": before.channel, "message": shown}
+                )
+            case StatusSet(status, _):
+                self._in_channel(status.channel, "status", status.as_json())
+            case PromptsSet(prompts):
+                self._in_channel(prompts.channel, "prompts", prompts.as_json())
+            case Reacted(message, name, user, added):
+                told = {"channel": message.channel, "ts": message.ts, "name": name, "user": user}
+                told |= {"added": added, "message": message_json(workspace, message)}
+                self._in_channel(message.channel, "reaction", told)
+            case Whispered(ephemeral):
+                self._to_user(ephemeral.user, "ephemeral", ephemeral.as_json())
+            case ViewShown("view_closed", user, view):
+                self._to_user(user, "view_closed", {"view_id": view["id"]})
+            case ViewShown(what, user, view):
+                self._to_user(user, what, {"view": view})
+            case Membership(channel, _, _, _):
+                self._joined(channel)
+            case Emptied():
+                self.tell_all("reset", {})
+            case StopPressed() | HomeOpened() | _:
+                pass
+
+    def _joined(self, channel: Channel) -> None:
+        for reader in self._readers:
+            if reader.user.id in channel.members:
+                shown = _im(channel, reader.user) if channel.is_im else _channel(channel)
+                reader.tell("channel_joined", {"channel": shown})
+
+    def _snapshot(self, me: User) -> Json:
+        workspace = self._slack.workspace
+        mine = workspace.channels_of(me.id)
+        inside = {channel.id for channel in mine}
+        now = [workspace.status(*key) for key in workspace.statuses if key[0] in inside]
+        home = self._slack.views.homes.get(me.id)
+        return {
+            "me": _user(me),
+            "team": {"id": TEAM_ID, "name": TEAM_NAME},
+            "users": [_user(user) for user in workspace.users.values()],
+            "notice": self._slack.notice,
+            "channels": [_channel(channel) for channel in mine if not channel.is_im],
+            "ims": [_im(channel, me) for channel in mine if channel.is_im],
+            "app": self._slack.settings.profile(),
+            "clock": self._slack.clock.now(),
+            "statuses": [status.as_json() for status in now],
+            "prompts": [p.as_json() for p in workspace.prompts.values() if p.channel in inside],
+            "ephemerals": [one.as_json() for one in workspace.ephemerals.get(me.id, [])],
+            "views": [{"view": view} for view in self._slack.views.open_for(me.id)],
+            "home": None if home is None else {"view": home},
+        }
+
+
+def _user(user: User) -> Json:
+    return {
+        "id": user.id,
+        "name": user.name,
+        "real_name": user.real_name,
+        "token": "" if user.is_bot else user.token,
+        "team_id": user.team_id,
+        "is_bot": user.is_bot,
+        "is_admin": user.is_admin,
+        "is_stranger": user.is_stranger,
+    }
+
+
+def _channel(channel: Channel) -> Json:
+    return {
+        "id": channel.id,
+        "name": channel.name,
+        "is_private": channel.is_private,
+        "topic": channel.topic,
+        "members": sorted(channel.members),
+    }
+
+
+def _im(channel: Channel, me: User) -> Json:
+    return {"id": channel.id, "user": other_side(channel, me.id), "is_im": True}
