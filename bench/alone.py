@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from bench.ground import Ground
 from bench.measuring import Goal, Limit, Round, Row
-from bot import loop
+from bot.cli import loop
 
 ENDING_SHARE: Final = 0.12
 """Part of a group's time in which nothing new is begun: what it has started has to end in it."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bot.model import ThreadKey
-from bot.store.folder import DATABASE
-from bot.store.schema import migrate
+from bot.domain.messages import ThreadKey
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.schema import migrate
 
 TEAM: Final = "T0BENCH"
 BEGIN: Final = 1_700_000_000

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bot import loop
+from bot.cli import loop
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 FIRST_TOKEN_SECONDS: Final = 0.02

@@ -1,7 +1,7 @@
 """The wiring: every part of the bot, once, in the order in which a message meets them.
 
 Leaving closes them in the opposite order: stop hearing Slack, let running turns end, and then what
-`bot.engine` opened: let go of the sessions, stop the runtime, close the database.
+`bot.services` opened: let go of the sessions, stop the runtime, close the database.
 """
 
 from __future__ import annotations
@@ -12,49 +12,49 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from bot.answering import Answering
-from bot.assembly import Parts, handlers
-from bot.cards import Card, told
-from bot.choosing import Choosing
-from bot.cleanup import Cleanup
+from bot.access.admission import Gate
+from bot.access.policy import Access, Doorkeeping
+from bot.access.quotas import Limits
 from bot.clock import SystemClock
-from bot.comparing import Comparing
-from bot.config import Settings
+from bot.commands import texts
+from bot.commands.admin.pause import is_paused
+from bot.commands.dispatcher import Desk
+from bot.commands.handlers import Parts, handlers
+from bot.commands.home_tab import HomePage
+from bot.commands.home_workspace import Doing
+from bot.commands.parser import Known
+from bot.config.settings import Settings
 from bot.copilot.agent import CopilotAgent
-from bot.engine import Engine, open_engine
+from bot.domain.cards import Card, told
 from bot.errors import NotAllowed
-from bot.inbox import Inbox
-from bot.limits import Limits
-from bot.locks import folder_of_sessions
-from bot.orders import words
-from bot.orders.access import Access, Doorkeeping
-from bot.orders.admin_pausing import is_paused
-from bot.orders.desk import Desk
-from bot.orders.gate import Gate
-from bot.orders.home import HomePage
-from bot.orders.home_workspace import Doing
-from bot.orders.reading import Known
-from bot.patience import entered, patiently
 from bot.ports import Board, Clock, Store, Watch
-from bot.prewarming import Prewarming
-from bot.quoting import Quoting
 from bot.redaction import Redaction
-from bot.sessions import Sessions
-from bot.slack import surface
+from bot.services import Engine, open_engine
+from bot.sessions.cleanup import Cleanup
+from bot.sessions.lock_files import folder_of_sessions
+from bot.sessions.maintenance import Keeping, Tending
+from bot.sessions.model_selection import Choosing
+from bot.sessions.pool import Sessions
+from bot.sessions.prewarm import Prewarming
+from bot.slack import manifest
 from bot.slack.adapters import Adapters, adapters
-from bot.slack.client import Client, open_client
-from bot.slack.events import Deleted, Edited, Identity, Stopped
+from bot.slack.api.client import Client, open_client
+from bot.slack.events.parser import Deleted, Edited, Identity, Stopped
 from bot.slack.gateway import CatchUp, Door, PatientDoor, SlackGateway, who_are_we
-from bot.slack.intake import Callbacks
-from bot.slack.orders import OrderCounter
-from bot.slack.questions import Book
-from bot.slack.signed_http import SignedHttp
-from bot.slack.socket_mode import SocketMode
+from bot.slack.interactions.command_runner import OrderCounter
+from bot.slack.interactions.question_outbox import Book
+from bot.slack.receiver import Callbacks
+from bot.slack.transport.http import SignedHttp
+from bot.slack.transport.socket_mode import SocketMode
 from bot.slack.workspace import SlackWorkspace
-from bot.tending import Keeping, Tending
-from bot.turns import Turns
-from bot.watching.gauges import Sights
-from bot.watching.opening import Watching
+from bot.startup_retry import entered, patiently
+from bot.telemetry.gauges import Sights
+from bot.telemetry.setup import Watching
+from bot.turns.comparison import Comparing
+from bot.turns.inbox import Inbox
+from bot.turns.processor import Turns
+from bot.turns.prompt import Quoting
+from bot.turns.responder import Answering
 
 log = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
             cleanup=cleanup,
             limits=limits,
             clock=clock,
-            command=surface.COMMAND,
+            command=manifest.COMMAND,
         )
     )
     opened.push_async_callback(by_verb.close)
@@ -202,7 +202,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
     counter = OrderCounter(desk, board, clock)
     home = HomePage(
         *(store, access, world.slack.people, world.choosing, world.agent, clock),
-        command=surface.COMMAND,
+        command=manifest.COMMAND,
         doing=lambda: Doing(
             running=inbox.busy,
             live=world.sessions.live,
@@ -236,7 +236,7 @@ async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
         if again:
             await desk.begin(order)
         else:
-            counter.tell_later(order, told(words.RESTARTED.format(verb=order.verb)))
+            counter.tell_later(order, told(texts.RESTARTED.format(verb=order.verb)))
     await opened.enter_async_context(tending)
     _show(world, inbox, gateway)
     yield Bot(inbox=inbox, turns=turns, sessions=world.sessions, tending=tending)

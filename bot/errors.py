@@ -2,17 +2,17 @@
 
     BotError
     ├── SettingsError          the environment or .env is wrong; ends the program with status 2
-    ├── TooFewDescriptors      the system allows too few open files (`bot.descriptors`)
+    ├── TooFewDescriptors      the system allows too few open files (`bot.file_descriptors`)
     ├── StoreError             the database cannot be used just now
     │   ├── DataFolderInUse    another process holds the data folder
     │   └── SchemaTooNew       the database was written by a newer Threadpilot
-    ├── NotUnderstood          the flags of a cleanup make no sense (`bot.narrowing`)
-    ├── CleanupRuns            one cleanup at a time (`bot.cleanup`)
-    ├── NotDone                an order from the shell could not be carried out (`bot.shell`)
+    ├── NotUnderstood          the flags of a cleanup make no sense (`bot.sessions.cleanup_filter`)
+    ├── CleanupRuns            one cleanup at a time (`bot.sessions.cleanup`)
+    ├── NotDone                an order from the shell could not be carried out (`bot.cli.sessions`)
     ├── NotAllowed             somebody wants something done that they have no right to
     ├── AgentError             the model or the runtime could not answer
     └── SlackError             Slack refused or could not be reached
-        └── CallError          … and whether it may have been done all the same (`bot.slack.calls`)
+        └── CallError          … and whether it may have been done (`bot.slack.api.calls`)
 
 Foreign exceptions become one of these where they enter (`bot.slack`, `bot.copilot`, `bot.store`),
 the original kept as `__cause__`. `str(error)` is for operators; `error.sentence` is for people in

@@ -19,7 +19,7 @@ from typing import Final
 from selenium.webdriver import Chrome
 
 from bot.app import running
-from bot.config import Settings
+from bot.config.settings import Settings
 from slack_emulator.server import running_sandbox
 from slack_emulator.state.clock import MachineClock
 from tests.browser import ChromiumMissingError, chromium

@@ -39,7 +39,7 @@ Stream = int | BinaryIO | None
 
 FORKING: Final = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(
-    ["bot.__main__", "bot.serving", "bot.doctor", "bot.shell", "bot.shell_audit"]
+    ["bot.cli.main", "bot.cli.run", "bot.cli.doctor", "bot.cli.sessions", "bot.cli.audit"]
 )
 
 _STARTING: Final = threading.Lock()

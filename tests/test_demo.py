@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import demo, local_model
+from bot.demo import local_model, main
 from tests.sandbox_client import GENERAL, SandboxClient
 
 READY_SECONDS = 60.0
@@ -163,7 +163,7 @@ def taken_port() -> Iterator[int]:
 def test_a_port_in_use_is_told_with_a_way_out(
     taken_port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status = demo.main(["--port", str(taken_port), "--data", str(tmp_path / "data")])
+    status = main.main(["--port", str(taken_port), "--data", str(tmp_path / "data")])
     told = capsys.readouterr().err
     assert status == 1
     assert f"Port {taken_port} is in use" in told
@@ -174,7 +174,7 @@ def test_a_port_in_use_is_told_with_a_way_out(
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "", "²"])
 def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
-        demo.main([f"--port={port}"])
+        main.main([f"--port={port}"])
     assert refused.value.code == 2
     assert "65535" in capsys.readouterr().err
 
@@ -186,7 +186,7 @@ def test_a_file_that_is_no_model_is_told_so(
     file = tmp_path / "model.gguf"
     if content is not None:
         file.write_bytes(content)
-    assert demo.main(["--gguf", str(file), "--data", str(tmp_path)]) == 1
+    assert main.main(["--gguf", str(file), "--data", str(tmp_path)]) == 1
     assert "no GGUF model file" in capsys.readouterr().err
 
 
@@ -202,12 +202,12 @@ def test_a_data_folder_that_cannot_be_made_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
-    assert demo.main(["--port", "0", "--data", str(tmp_path / "file" / "data")]) == 1
+    assert main.main(["--port", "0", "--data", str(tmp_path / "file" / "data")]) == 1
     assert "threadpilot demo --data" in capsys.readouterr().err
 
 
 def test_the_small_model_is_used_where_none_is_configured() -> None:
-    model = demo.choose_model({}, None)
+    model = main.choose_model({}, None)
     assert model.gguf == local_model.bundled_gguf()
     assert "tiny" in model.notice
     for way in ("GITHUB_TOKEN", "MODEL_BASE_URL", "GGUF="):
@@ -216,7 +216,7 @@ def test_the_small_model_is_used_where_none_is_configured() -> None:
 
 @pytest.mark.parametrize("name", ["GITHUB_TOKEN", "MODEL_BASE_URL"])
 def test_a_configured_model_is_used_instead_of_the_small_one(name: str) -> None:
-    model = demo.choose_model({name: "given"}, None)
+    model = main.choose_model({name: "given"}, None)
     assert model.gguf is None
     assert "given" not in model.notice + model.line
 
@@ -224,8 +224,8 @@ def test_a_configured_model_is_used_instead_of_the_small_one(name: str) -> None:
 def test_a_file_of_ones_own_goes_before_all_else(tmp_path: Path) -> None:
     file = tmp_path / "clever.gguf"
     file.write_bytes(b"GGUF")
-    by_argument = demo.choose_model({"MODEL_BASE_URL": "given"}, file)
-    by_environment = demo.choose_model({"DEMO_GGUF": str(file)}, None)
+    by_argument = main.choose_model({"MODEL_BASE_URL": "given"}, file)
+    by_environment = main.choose_model({"DEMO_GGUF": str(file)}, None)
     assert by_argument == by_environment
     assert by_argument.gguf == file
     assert "clever" in by_argument.notice
@@ -233,6 +233,6 @@ def test_a_file_of_ones_own_goes_before_all_else(tmp_path: Path) -> None:
 
 
 def test_a_model_name_alone_is_explained() -> None:
-    model = demo.choose_model({"MODEL": "clever"}, None)
+    model = main.choose_model({"MODEL": "clever"}, None)
     assert model.gguf is not None
     assert "whose model it is" in model.line

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.descriptors import NEEDED, needed
-from bot.settings import SETTINGS
+from bot.config.definitions import SETTINGS
+from bot.file_descriptors import NEEDED, needed
 
 READY_BUT_FOR_SLACK = {
     "SLACK_BOT_TOKEN": "xoxb-sandbox",

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from bot import doctor
-from bot.__main__ import main
+from bot.cli import doctor
+from bot.cli.main import main
 from bot.clock import SystemClock
-from bot.config import Settings
-from bot.slack.surface import BOT_EVENTS, SCOPES
+from bot.config.settings import Settings
+from bot.slack.manifest import BOT_EVENTS, SCOPES
 from bot.store import open_store
-from bot.store.checks import check_database
-from bot.store.folder import DATABASE
-from bot.store.schema import MIGRATIONS
+from bot.store.sqlite.checks import check_database
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.schema import MIGRATIONS
 from slack_emulator.server import Sandbox, running_sandbox
 from tests import forked
 from tests.sandbox_client import SandboxClient

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot import local_model
+from bot.demo import local_model
 
 SECONDS = 60.0
 WORDS = 12
@@ -21,7 +21,7 @@ WORDS = 12
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot.local_model", str(local_model.bundled_gguf())),
+        *(sys.executable, "-m", "bot.demo.local_model", str(local_model.bundled_gguf())),
         *("--answer-tokens", str(WORDS)),
         stdout=asyncio.subprocess.PIPE,
     )

@@ -13,10 +13,11 @@ import yaml
 from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from bot.slack import surface, words
-from bot.slack.background import Background
-from bot.slack.events import Ignored, read_event
-from bot.slack.intake import Intake
+from bot.slack import manifest as surface
+from bot.slack import texts as slack_texts
+from bot.slack.events.parser import Ignored, read_event
+from bot.slack.receiver import Intake
+from bot.tasks import Background
 from tests.slack.ears import US, Ears, intake_for
 
 ROOT = Path(__file__).parent.parent
@@ -128,16 +129,16 @@ def test_the_command_and_the_shortcut_are_those_of_the_code(manifest: dict[str, 
     assert features["shortcuts"] == [
         {
             "type": "message",
-            "name": words.ABOUT_SHORTCUT,
+            "name": slack_texts.ABOUT_SHORTCUT,
             "callback_id": surface.ASK_ABOUT_MESSAGE,
-            "description": words.ABOUT_DESCRIPTION,
+            "description": slack_texts.ABOUT_DESCRIPTION,
         }
     ]
 
 
 def test_the_suggested_prompts_are_those_of_the_code(manifest: dict[str, Any]) -> None:
     prompts = manifest["features"]["agent_view"]["suggested_prompts"]
-    assert [(prompt["title"], prompt["message"]) for prompt in prompts] == list(words.PROMPTS)
+    assert [(prompt["title"], prompt["message"]) for prompt in prompts] == list(slack_texts.PROMPTS)
 
 
 def test_both_tabs_are_there_and_people_can_write(manifest: dict[str, Any]) -> None:

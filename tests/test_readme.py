@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bot.model import TurnState
-from bot.orders.verbs import VERBS
-from bot.settings import SETTINGS
+from bot.commands.registry import VERBS
+from bot.config.definitions import SETTINGS
+from bot.domain.messages import TurnState
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from bot import shell
-from bot import words_shell as words
-from bot.__main__ import main
+from bot.cli import sessions as shell
+from bot.cli import texts
+from bot.cli.main import main
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
+from bot.domain import Origin, SessionRecord
 from bot.ports import Setup
-from bot.records import Origin, SessionRecord
 from tests import forked
 from tests.copilot.asking import answer_of
 from tests.forked import Process
@@ -132,7 +132,7 @@ async def test_a_reset_gives_the_thread_a_fresh_session_and_keeps_the_old_one(
 ) -> None:
     (first, *_) = await three_sessions(machine)
     told = await machine.run("reset", "s1")
-    assert (told.status, told.out) == (0, words.RESET.format(handle="s1", fresh="s4") + "\n")
+    assert (told.status, told.out) == (0, texts.RESET.format(handle="s1", fresh="s4") + "\n")
     async with machine.bot() as world:
         current = await world.store.current(first.thread)
         assert current is not None
@@ -142,7 +142,7 @@ async def test_a_reset_gives_the_thread_a_fresh_session_and_keeps_the_old_one(
         assert (entry.by, entry.act, entry.target) == ("shell", "sessions reset", "s1")
     told = await machine.run("reset", "s1")
     assert told.status == 1
-    assert words.NOT_CURRENT.format(handle="s1") in told.err
+    assert texts.NOT_CURRENT.format(handle="s1") in told.err
 
 
 async def test_a_session_is_deleted_only_after_a_yes(machine: Machine) -> None:
@@ -150,7 +150,7 @@ async def test_a_session_is_deleted_only_after_a_yes(machine: Machine) -> None:
     await machine.in_runtime(first.id)
     for says in ("", "perhaps\n"):
         told = await machine.run("delete", "s1", says=says)
-        assert (told.status, words.NOTHING_DELETED in told.err) == (1, True)
+        assert (told.status, texts.NOTHING_DELETED in told.err) == (1, True)
     told = await machine.run("delete", "s1", says="y\n")
     assert told.status == 0
     assert "s1 is deleted" in told.out
@@ -172,11 +172,11 @@ async def test_ctrl_c_at_the_question_ends_it_at_once(machine: Machine) -> None:
     process = await machine.begin("delete", "s1")
     assert process.stdout is not None
     async with asyncio.timeout(SECONDS):
-        await process.stdout.readuntil(words.YES_OR_NO.encode())
+        await process.stdout.readuntil(texts.YES_OR_NO.encode())
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(SECONDS):
         assert await process.wait() == 1
-    assert words.INTERRUPTED in (await machine.ended(process)).err
+    assert texts.INTERRUPTED in (await machine.ended(process)).err
     async with machine.bot() as world:
         assert len(await world.store.session_ids()) == 3
 
@@ -185,7 +185,7 @@ async def test_what_is_still_to_be_answered_is_left_alone(machine: Machine) -> N
     async with machine.bot() as world:
         await world.asking(1)
     told = await machine.run("delete", "s1", "--yes")
-    assert (told.status, words.IN_USE.format(handle="s1") in told.err) == (1, True)
+    assert (told.status, texts.IN_USE.format(handle="s1") in told.err) == (1, True)
 
 
 async def test_a_cleanup_says_what_would_go_then_asks_then_deletes(machine: Machine) -> None:
@@ -197,13 +197,13 @@ async def test_a_cleanup_says_what_would_go_then_asks_then_deletes(machine: Mach
     assert "To be deleted: 1 session" in told.out
     assert "On disk and on no record (deleted as well): 1 session" in told.out
     told = await machine.run("cleanup", "--user", BOB, says="no\n")
-    assert (told.status, words.NOTHING_DELETED in told.err) == (1, True)
+    assert (told.status, texts.NOTHING_DELETED in told.err) == (1, True)
 
     told = await machine.run("cleanup", "--user", BOB, says="yes\n")
     assert told.status == 0
     assert "1 session deleted" in told.out
     assert "1 orphans" in told.out
-    assert words.PROGRESS.format(deleted="1", total="1") in told.err
+    assert texts.PROGRESS.format(deleted="1", total="1") in told.err
     told = await machine.run("cleanup", "--user", BOB, "--yes")
     assert "0 sessions deleted" in told.out
     async with machine.bot() as world:
@@ -220,7 +220,7 @@ async def test_a_cleanup_says_what_would_go_then_asks_then_deletes(machine: Mach
         (("cleanup", "--everything"), "unrecognized arguments"),
         (("cleanup", "--older-than"), "expected one argument"),
         (("cleanup", "--older", "30d"), "unrecognized arguments"),
-        (("list", "--page", "0"), words.BAD_PAGE),
+        (("list", "--page", "0"), texts.BAD_PAGE),
         (("export", "s1", "--format", "pdf"), "invalid choice"),
         (("explode",), "invalid choice"),
         ((), "required"),
@@ -240,7 +240,7 @@ async def test_a_cleanup_that_makes_no_sense_gets_a_sentence_and_status_2(
 ) -> None:
     await three_sessions(machine)
     for arguments, sentence in (
-        ((), words.SAY_WHICH),
+        ((), texts.SAY_WHICH),
         (("--older-than", "soon"), "no length of time"),
         (("--keep", "-3"), "no number"),
         (("--all", "--keep", "3"), "goes with nothing else"),
@@ -274,7 +274,7 @@ async def test_a_cleanup_that_is_cut_short_is_ended_by_doing_it_again(
     told = await machine.ended(process)
     assert "Traceback" not in told.err
     if told.status == 1:
-        assert words.REPEAT in told.err
+        assert texts.REPEAT in told.err
 
     assert (await machine.run("cleanup", "--all", "--yes")).status == 0
     async with machine.bot() as world:

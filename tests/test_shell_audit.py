@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from bot import words_shell as words
-from bot.__main__ import main
-from bot.model import Check
-from bot.store import audit_check as say
+from bot.cli import texts as words
+from bot.cli.main import main
+from bot.domain.messages import Check
 from bot.store import open_store
-from bot.store.audit_check import check_audit
-from bot.store.folder import DATABASE
-from bot.store.migrations.first import FIRST
-from bot.store.migrations.second import SECOND
-from bot.store.schema import MIGRATIONS, migrate
+from bot.store.sqlite import audit_verify as say
+from bot.store.sqlite.audit_verify import check_audit
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.migrations.v1_turns import FIRST
+from bot.store.sqlite.migrations.v2_sessions import SECOND
+from bot.store.sqlite.schema import MIGRATIONS, migrate
 from tests import forked
 from tests.fakes import HandClock
 

@@ -20,9 +20,9 @@ from bench.machine import threads_apart
 from bench.many_threads import SIZE, ManyThreads, make_threads
 from bench.measuring import Goal, Limit, Round, Row, p99
 from bot.clock import SystemClock
-from bot.orders.listing import PAGE_SIZE
+from bot.commands.sessions import PAGE_SIZE
+from bot.domain import SessionFilter, Unmatched
 from bot.ports import Store
-from bot.records import SessionFilter, Unmatched
 from bot.store import open_store
 
 MANY: Final = 1_000_000

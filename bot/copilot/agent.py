@@ -14,15 +14,15 @@ from copilot.rpc import SessionsBulkDeleteRequest, SessionsForkRequest
 
 from bot.clock import REAL, time_limit
 from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
-from bot.copilot.opening import open_session
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
 from bot.copilot.session import LiveSession
+from bot.copilot.session_factory import open_session
 from bot.copilot.sign_in import listing_fault
 from bot.copilot.supervisor import RuntimeSupervisor
 from bot.errors import AgentError, AgentFault
-from bot.locks import folder_of_sessions
 from bot.ports import Setup
+from bot.sessions.lock_files import folder_of_sessions
 
 log = logging.getLogger(__name__)
 

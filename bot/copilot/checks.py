@@ -11,8 +11,8 @@ from bot.copilot.install import RUNTIME_VERSION
 from bot.copilot.models import FALLBACK_MODEL, Refused, ask_once, list_models
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
+from bot.domain.messages import Check
 from bot.errors import AgentError, AgentFault
-from bot.model import Check
 
 RUNTIME_STARTS = "The Copilot runtime {version} starts (in {seconds:.1f} s)."
 RUNTIME_DIFFERS = (

@@ -27,8 +27,7 @@ from copilot.session_events import (
 )
 
 from bot.copilot.models import fault_of_status
-from bot.errors import AgentError, AgentFault
-from bot.model import (
+from bot.domain.messages import (
     AgentEvent,
     ContextUsed,
     PromptTaken,
@@ -37,6 +36,7 @@ from bot.model import (
     TextTakenBack,
     TokensUsed,
 )
+from bot.errors import AgentError, AgentFault
 from bot.ports import Prompts
 
 _TOO_LONG_CODES = frozenset(

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.sdk import downloaded_runtime
+from bot.copilot.sdk_compat import downloaded_runtime
 from bot.errors import AgentError, AgentFault
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,8 @@
 """Which tools a session has: mostly none, and never one of the runtime's own.
 
-A role of the operator's may have tools that read, within one folder: those of `bot.copilot.reading`
-in place of the runtime's, which are not to be had. Whatever the runtime asks permission for is
-refused.
+A role of the operator's may have tools that read, within one folder: those of
+`bot.copilot.file_tools` in place of the runtime's, which are not to be had. Whatever the runtime
+asks permission for is refused.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from bot.domain.messages import AgentEvent, AnswerStopped, TextAdded, TextSettled, TextTakenBack
 from bot.errors import AgentError
-from bot.model import AgentEvent, AnswerStopped, TextAdded, TextSettled, TextTakenBack
 from bot.redaction import Flow, Redaction
 
 

@@ -21,7 +21,7 @@ from copilot import CopilotClient, CopilotSession, RuntimeConnection, TelemetryC
 from bot.clock import REAL, time_limit
 from bot.copilot.install import Folders, environment, find_runtime, make_folders
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.sdk import (
+from bot.copilot.sdk_compat import (
     Process,
     close_pipes,
     forget,

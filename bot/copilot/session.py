@@ -18,16 +18,16 @@ from copilot import CopilotSession
 from copilot.rpc import HistoryTruncateRequest, NameSetRequest
 
 from bot.clock import REAL, time_limit
-from bot.copilot.answering import Answering
-from bot.copilot.asides import ask_aside
+from bot.copilot.event_stream import Answering
 from bot.copilot.events import prompts_of
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.redacting import redacted
 from bot.copilot.runtime import Runtime
-from bot.copilot.sdk import history_of
+from bot.copilot.sdk_compat import history_of
+from bot.copilot.side_question import ask_aside
 from bot.copilot.switching import settle_model
+from bot.domain.messages import AgentEvent, PromptTaken
 from bot.errors import AgentError, AgentFault
-from bot.model import AgentEvent, PromptTaken
 from bot.ports import Prompts, Setup, Step
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from copilot import CopilotSession
 
 from bot.copilot.runtime import Runtime
-from bot.copilot.sdk import is_refusal
+from bot.copilot.sdk_compat import is_refusal
 from bot.errors import AgentError, AgentFault
 
 log = logging.getLogger(__name__)

@@ -6,9 +6,10 @@ look. Implementations raise `BotError`s only; cancellation passes through everyt
 
 from __future__ import annotations
 
+from bot.clock_old import Clock
 from bot.ports.agent import Agent, AgentSession, Prompts, Setup
-from bot.ports.clock import Clock
 from bot.ports.hearing_store import Heard, HearingStore
+from bot.ports.indicator_store import SignStore
 from bot.ports.people_store import (
     AuditStore,
     ChoiceStore,
@@ -18,11 +19,10 @@ from bot.ports.people_store import (
 )
 from bot.ports.question_store import QuestionStore
 from bot.ports.session_store import SessionStore
-from bot.ports.sign_store import SignStore
 from bot.ports.slack import Board, Earlier, Listening, People, Reply, Said, Workspace
 from bot.ports.store import Store
+from bot.ports.telemetry import UNWATCHED, Outcome, Step, Watch
 from bot.ports.turn_store import InboxStore, ThreadStore
-from bot.ports.watch import UNWATCHED, Outcome, Step, Watch
 
 __all__ = [
     "UNWATCHED",

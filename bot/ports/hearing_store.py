@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.model import ThreadKey
+from bot.domain.messages import ThreadKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

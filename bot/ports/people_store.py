@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bot.model import ThreadKey, Turn
-from bot.records import (
+from bot.domain import (
     AuditEntry,
     Candidate,
     Choice,
@@ -22,6 +21,7 @@ from bot.records import (
     UsageBy,
     UsageRow,
 )
+from bot.domain.messages import ThreadKey, Turn
 
 
 class ChoiceStore(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bot.records import OpenQuestion
+from bot.domain import OpenQuestion
 
 
 class QuestionStore(Protocol):

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bot.model import ThreadKey, Turn
-from bot.records import (
+from bot.domain import (
     Origin,
     Remembered,
     RememberedPage,
@@ -20,6 +19,7 @@ from bot.records import (
     Totals,
     Unmatched,
 )
+from bot.domain.messages import ThreadKey, Turn
 
 
 class SessionStore(Protocol):
@@ -130,7 +130,7 @@ class SessionStore(Protocol):
 
     async def recall_later(self, session: int, position: int) -> Remembered | None:
         """The first turn that a session remembers of those whose messages were written after a
-        position (`bot.model.ts_position`)."""
+        position (`bot.domain.messages.ts_position`)."""
         ...
 
     async def recall_after(self, session: int, turn: int) -> Remembered | None:

@@ -10,9 +10,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.cards import Card, Foot
-from bot.model import Message, Part, ThreadKey, Turn
-from bot.people import Kind, Person
+from bot.domain.cards import Card, Foot
+from bot.domain.messages import Message, Part, ThreadKey, Turn
+from bot.domain.users import Kind, Person
 
 
 class Reply(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bot.ports.hearing_store import HearingStore
+from bot.ports.indicator_store import SignStore
 from bot.ports.people_store import (
     AuditStore,
     ChoiceStore,
@@ -14,7 +15,6 @@ from bot.ports.people_store import (
 )
 from bot.ports.question_store import QuestionStore
 from bot.ports.session_store import SessionStore
-from bot.ports.sign_store import SignStore
 from bot.ports.turn_store import InboxStore, ThreadStore
 
 

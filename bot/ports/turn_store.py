@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bot.model import (
+from bot.domain.messages import (
     Accepted,
     Claimed,
     Ending,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.ports import Clock
-from bot.slack.board import SlackBoard
-from bot.slack.client import Client
-from bot.slack.events import Identity
-from bot.slack.listening import SlackListening
-from bot.slack.people import SlackPeople
+from bot.slack.api.client import Client
+from bot.slack.cards.publisher import SlackBoard
+from bot.slack.events.parser import Identity
+from bot.slack.thread_history import SlackListening
+from bot.slack.users import SlackPeople
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

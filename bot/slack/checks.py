@@ -10,11 +10,11 @@ from typing import Final
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from bot.domain.messages import Check
 from bot.errors import SlackError
-from bot.model import Check
-from bot.slack.calls import called
-from bot.slack.surface import BOT_EVENTS, SCOPES
-from bot.slack.tokens import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
+from bot.slack.api.auth_errors import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
+from bot.slack.api.calls import called
+from bot.slack.manifest import BOT_EVENTS, SCOPES
 
 ASK_SECONDS: Final = 10.0
 

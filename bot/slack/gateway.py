@@ -20,28 +20,28 @@ from typing import Protocol
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.commands.parser import Known
+from bot.domain.messages import Accepted
 from bot.errors import SlackError
-from bot.model import Accepted
-from bot.orders.reading import Known
-from bot.patience import entered
 from bot.ports import UNWATCHED, Clock, HearingStore, People, Watch
-from bot.slack.actions import Actions
-from bot.slack.asking import Asking
-from bot.slack.background import Background
-from bot.slack.board import SlackBoard
-from bot.slack.calls import CallError, called
-from bot.slack.catching_up import CatchingUp, Json
-from bot.slack.client import Client
-from bot.slack.commands import Commands
-from bot.slack.controls import Controls
-from bot.slack.events import Identity
-from bot.slack.gaps import Gaps
-from bot.slack.home import Home, HomeCards
-from bot.slack.intake import Callbacks, Intake
-from bot.slack.orders import OrderCounter
-from bot.slack.overtaken import Overtaken
-from bot.slack.questions import Book, Gate, Questions
-from bot.slack.tokens import BOT_REFUSED, NOT_A_BOT, with_remedy
+from bot.slack.api.auth_errors import BOT_REFUSED, NOT_A_BOT, with_remedy
+from bot.slack.api.calls import CallError, called
+from bot.slack.api.client import Client
+from bot.slack.cards.home_tab import Home, HomeCards
+from bot.slack.cards.publisher import SlackBoard
+from bot.slack.events.backfill import CatchingUp, Json
+from bot.slack.events.gaps import Gaps
+from bot.slack.events.overtaken import Overtaken
+from bot.slack.events.parser import Identity
+from bot.slack.interactions.ask import Asking
+from bot.slack.interactions.command_runner import OrderCounter
+from bot.slack.interactions.listeners import Controls
+from bot.slack.interactions.modals import Actions
+from bot.slack.interactions.question_outbox import Book, Gate, Questions
+from bot.slack.interactions.slash_command import Commands
+from bot.slack.receiver import Callbacks, Intake
+from bot.startup_retry import entered
+from bot.tasks import Background
 
 log = logging.getLogger(__name__)
 

@@ -9,21 +9,21 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from bot.model import Message, Part, ThreadKey, Trigger, Turn
+from bot.domain.messages import Message, Part, ThreadKey, Trigger, Turn
 from bot.ports import Clock, Reply
-from bot.slack.budget import Urgency
-from bot.slack.calls import CallError, Cause
-from bot.slack.client import Client
-from bot.slack.delivery import Delivering, delivery_for
-from bot.slack.events import Identity
-from bot.slack.late import LateCalls
-from bot.slack.markdown import defanged
-from bot.slack.messages import Messages, NotePart
-from bot.slack.pace import Pace
-from bot.slack.replies import SlackReply
-from bot.slack.reply_text import ReplyText
-from bot.slack.status import Statuses
-from bot.slack.whole import WholeFile
+from bot.slack.api.calls import CallError, Cause
+from bot.slack.api.client import Client
+from bot.slack.api.late_calls import LateCalls
+from bot.slack.api.rate_limiter import Urgency
+from bot.slack.events.parser import Identity
+from bot.slack.formatting.sanitize import defanged
+from bot.slack.replies.delivery import Delivering, delivery_for
+from bot.slack.replies.messages import Messages, NotePart
+from bot.slack.replies.overflow_file import WholeFile
+from bot.slack.replies.pacer import Pace
+from bot.slack.replies.reply import SlackReply
+from bot.slack.replies.status import Statuses
+from bot.slack.replies.text import ReplyText
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,5 @@
 """The database: what has been accepted, and how far each turn got."""
 
-from bot.store.sqlite import open_store
+from bot.store.sqlite.store import open_store
 
 __all__ = ["open_store"]

@@ -13,11 +13,11 @@ import pytest
 from bench.ground import Ground
 from bench.many_threads import SIZE, TEAM, ManyThreads, make_threads
 from bench.rows.mapped import GOAL, rows
-from bot.model import Acceptance, TurnState
-from bot.records import SessionFilter, Unmatched
+from bot.domain import SessionFilter, Unmatched
+from bot.domain.messages import Acceptance, TurnState
 from bot.store import open_store
-from bot.store.folder import DATABASE
-from bot.store.schema import migrate
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.schema import migrate
 from tests.contracts.messages import said
 from tests.fakes import HandClock
 

@@ -13,7 +13,7 @@ import pytest
 from bench.model import long_text, mark_of, steady_text
 from bench.programs import ProgramError, bot_environment, running_bot, running_model
 from bench.slack_side import Shown, SlackSide, running_slack
-from bot.config import Settings, load_settings
+from bot.config.settings import Settings, load_settings
 
 SHORT = 0.3
 

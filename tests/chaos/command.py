@@ -13,8 +13,8 @@ from typing import Final
 
 import psutil
 
-from bot.__main__ import main as threadpilot
-from bot.serving import READY
+from bot.cli.main import main as threadpilot
+from bot.cli.run import READY
 from tests import forked
 from tests.forked import Main, Process
 

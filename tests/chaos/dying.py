@@ -26,9 +26,9 @@ from copilot._jsonrpc import JsonRpcClient
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from yarl import URL
 
-from bot import __main__ as command
-from bot.serving import READY
-from bot.store.writer import Writer
+from bot.cli import main as command
+from bot.cli.run import READY
+from bot.store.sqlite.write_queue import Writer
 from tests.forked import FORKING, start_forked
 
 T = TypeVar("T")

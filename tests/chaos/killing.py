@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bot import turns
-from bot.model import TurnState
-from bot.orders import words_branching
-from bot.store.folder import DATABASE
+from bot.commands.texts import branch as branch_texts
+from bot.domain.messages import TurnState
+from bot.store.sqlite.data_dir import DATABASE
+from bot.turns import processor
 from slack_emulator.server import running_sandbox
 from tests.chaos.dying import Death, DyingBot
 from tests.sandbox_client import Json, Refusal, shown_text
@@ -286,11 +286,11 @@ class Place:
         await self.slack.press_foot(asked.person, asked.channel, foot)
         told = await self.slack.until_whispered(asked.person, before + 1)
         card = (await self.slack.ephemeral(asked.person))[before]
-        sure = [each for each in feet_of(card) if each.label == words_branching.AGAIN_ANYWAY]
+        sure = [each for each in feet_of(card) if each.label == branch_texts.AGAIN_ANYWAY]
         if sure:
             await self.slack.press_foot(asked.person, asked.channel, sure[0])
         else:
-            assert words_branching.AGAIN in told
+            assert branch_texts.AGAIN in told
 
     async def check(self) -> None:
         """Every message has one outcome, and Slack shows what the model said. AssertionError."""
@@ -304,7 +304,7 @@ class Place:
             assert row is not None
             if row.state is TurnState.LOST:
                 [told] = await self._texts_of(asked, row.id)
-                assert turns.LOST in told
+                assert processor.LOST in told
                 assert _flat(answer_to(asked.question))[:20] not in told
                 shown[asked.root] += 1
                 row = anew[row.id]

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from bot.model import TurnState, ts_position
-from bot.orders.words_threads import RESET_DONE
-from bot.slack.messages import EVENT_TYPE
+from bot.commands.texts.sessions import RESET_DONE
+from bot.domain.messages import TurnState, ts_position
+from bot.slack.replies.messages import EVENT_TYPE
 from tests.chaos.records import Carried, Row
 from tests.chaos.seeds import MARKER, Say, told
 from tests.sandbox_client import PEOPLE, Json, shown_text

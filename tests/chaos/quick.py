@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from bot.app import running
-from bot.config import Settings, load_settings
+from bot.cli.run import READY
+from bot.config.settings import Settings, load_settings
 from bot.logs import start_logging
-from bot.serving import READY
 from tests.fakes import QuickClock
 
 

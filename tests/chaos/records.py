@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bot.store.folder import DATABASE
+from bot.store.sqlite.data_dir import DATABASE
 
 _TURNS: Final = """
     SELECT n.id, h.channel, h.root_ts, n.ts, n.user, n.text, n.state,

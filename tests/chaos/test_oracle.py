@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.model import TurnState
-from bot.slack.messages import EVENT_TYPE
+from bot.domain.messages import TurnState
+from bot.slack.replies.messages import EVENT_TYPE
 from tests.chaos.oracle import Seen, Written, problems
 from tests.chaos.records import Carried, Row
 from tests.chaos.seeds import MARKER, Say, Trouble, question, script, told

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bot import serving
-from bot.__main__ import main as threadpilot
+from bot.cli import run
+from bot.cli.main import main as threadpilot
 from bot.clock import SystemClock
 
 _FILE: Final = "clock-ahead"
@@ -32,5 +32,5 @@ class WrongClock(SystemClock):
 
 def main(arguments: Sequence[str]) -> int:
     """The command; its exit status."""
-    serving.SystemClock = WrongClock  # type: ignore[attr-defined]  # in this process only
+    run.SystemClock = WrongClock  # type: ignore[attr-defined]  # in this process only
     return threadpilot(arguments)

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from bot.domain.messages import BOTS_IN_A_ROW, Acceptance, Accepted, Trigger, TurnState
 from bot.errors import StoreError
-from bot.model import BOTS_IN_A_ROW, Acceptance, Accepted, Trigger, TurnState
 from bot.ports import Store
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import THREAD_QUEUE, WHOLE_QUEUE, claimed, scheduled

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.model import Acceptance, Accepted, Trigger
+from bot.domain import Choice, Scope, Topic
+from bot.domain.messages import Acceptance, Accepted, Trigger
 from bot.ports import Store
-from bot.records import Choice, Scope, Topic
 from tests.contracts.messages import said
 from tests.contracts.work import scheduled
 

@@ -7,17 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.model import Ending, Message, Spent, Turn, TurnState, Wish
+from bot.domain import Candidate, Comparison, Origin, Score, SessionRecord, UsageBy, UsageRow
+from bot.domain.messages import Ending, Message, Spent, Turn, TurnState, Wish
 from bot.ports import Store
-from bot.records import (
-    Candidate,
-    Comparison,
-    Origin,
-    Score,
-    SessionRecord,
-    UsageBy,
-    UsageRow,
-)
 from tests.contracts.messages import BEGIN, said
 from tests.contracts.work import began, claimed, current
 from tests.fakes import HandClock

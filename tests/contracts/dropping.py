@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.model import Ending, Spent, Turn, TurnState, Wish
+from bot.domain import Candidate, Origin, UsageBy
+from bot.domain.messages import Ending, Spent, Turn, TurnState, Wish
 from bot.ports import Store
-from bot.records import Candidate, Origin, UsageBy
 from tests.contracts.comparisons import asked_of_copies
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import answered, began, claimed, current, scheduled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.model import Trigger
+from bot.domain.messages import Trigger
 from bot.ports import Heard, Store
 from tests.contracts.messages import said
 from tests.contracts.work import Opened

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.model import (
+from bot.domain import Form, Hold, Order, Origin
+from bot.domain.messages import (
     Acceptance,
     Accepted,
     Message,
@@ -19,7 +20,6 @@ from bot.model import (
     ts_position,
 )
 from bot.ports import Store
-from bot.records import Form, Hold, Order, Origin
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.contracts.work import Opened, answered, began, claimed, current, scheduled
 from tests.fakes import HandClock

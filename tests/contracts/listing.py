@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.model import Spent, Wish
+from bot.domain import Origin, SessionFilter, SessionPage, Totals
+from bot.domain.messages import Spent, Wish
 from bot.ports import Store
-from bot.records import Origin, SessionFilter, SessionPage, Totals
 from tests.contracts.messages import BEGIN, said
 from tests.contracts.work import answered, current
 from tests.fakes import HandClock

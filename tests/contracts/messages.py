@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.model import Message, ThreadKey, Trigger
+from bot.domain.messages import Message, ThreadKey, Trigger
 
 BEGIN = 1_790_000_000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from bot.model import Acceptance
+from bot.domain import AuditEntry, Form, Order
+from bot.domain.messages import Acceptance
 from bot.ports import Store
-from bot.records import AuditEntry, Form, Order
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.contracts.work import Opened, scheduled
 from tests.fakes import HandClock

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.model import Acceptance, Accepted, Message, Trigger, TurnState
+from bot.domain import Choice, Scope, Topic
+from bot.domain.messages import Acceptance, Accepted, Message, Trigger, TurnState
 from bot.ports import Store
-from bot.records import Choice, Scope, Topic
 from tests.contracts.messages import said, ts_at
 from tests.fakes import HandClock
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from bot.model import Acceptance, Trigger
+from bot.domain import OpenQuestion
+from bot.domain.messages import Acceptance, Trigger
 from bot.ports import Store
-from bot.records import OpenQuestion
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import THREAD_QUEUE, Opened, scheduled
 from tests.fakes import HandClock

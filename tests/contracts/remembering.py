@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.model import Ending, Spent, Trigger, TurnState, Wish
+from bot.domain import Remembered
+from bot.domain.messages import Ending, Spent, Trigger, TurnState, Wish
 from bot.ports import Store
-from bot.records import Remembered
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.contracts.work import answered, began, claimed, current, scheduled
 from tests.fakes import HandClock

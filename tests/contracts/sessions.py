@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from bot.domain import Origin, SessionRecord, Unmatched
+from bot.domain.messages import Ending, Spent, ThreadKey, TurnState, Wish, ts_position
 from bot.errors import StoreError
-from bot.model import Ending, Spent, ThreadKey, TurnState, Wish, ts_position
 from bot.ports import Store
-from bot.records import Origin, SessionRecord, Unmatched
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.contracts.work import answered, began, claimed, current, scheduled
 from tests.fakes import HandClock

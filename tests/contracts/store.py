@@ -11,8 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.errors import StoreError
-from bot.model import (
+from bot.domain.messages import (
     Acceptance,
     Claimed,
     Delivery,
@@ -24,6 +23,7 @@ from bot.model import (
     TurnState,
     Wish,
 )
+from bot.errors import StoreError
 from bot.ports import Store
 from tests.contracts.accepting import Accepting, TwoParty
 from tests.contracts.choices import Choosing

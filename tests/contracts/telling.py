@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.model import Delivery, Ending, Message, Part, Trigger, Turn, TurnState, Wish
+from bot.domain import Form, Origin, SessionRecord, Told
+from bot.domain.messages import Delivery, Ending, Message, Part, Trigger, Turn, TurnState, Wish
 from bot.ports import Store
-from bot.records import Form, Origin, SessionRecord, Told
 from tests.contracts.messages import said, ts_at
 from tests.contracts.orders import ORDER
 from tests.contracts.work import answered, claimed, current, scheduled

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from bot.model import Acceptance, ThreadKey, TurnState
+from bot.domain import Origin, SessionFilter, Totals
+from bot.domain.messages import Acceptance, ThreadKey, TurnState
 from bot.ports import Heard, Store
-from bot.records import Origin, SessionFilter, Totals
 from bot.store import open_store
-from bot.store.audit import audit
-from bot.store.chain import verify
-from bot.store.folder import DATABASE
-from bot.store.migrations.first import FIRST
-from bot.store.migrations.fourth import FOURTH
-from bot.store.migrations.second import SECOND
-from bot.store.migrations.third import THIRD
-from bot.store.schema import MIGRATIONS, Migration, migrate
+from bot.store.sqlite.audit import verify
+from bot.store.sqlite.audit_old import audit
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.migrations.v1_turns import FIRST
+from bot.store.sqlite.migrations.v2_sessions import SECOND
+from bot.store.sqlite.migrations.v3_audit_chain import THIRD
+from bot.store.sqlite.migrations.v4_daily_counts import FOURTH
+from bot.store.sqlite.schema import MIGRATIONS, Migration, migrate
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import answered, claimed, current
 from tests.fakes import HandClock

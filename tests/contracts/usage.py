@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.model import Spent, ThreadKey, Turn, TurnState
+from bot.domain import UsageBy, UsageRow
+from bot.domain.messages import Spent, ThreadKey, Turn, TurnState
 from bot.ports import Store
-from bot.records import UsageBy, UsageRow
 from tests.contracts.messages import BEGIN, said
 from tests.contracts.work import answered, began, claimed, scheduled
 from tests.fakes import HandClock

@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from bot.model import Acceptance, Ending, Message, Spent, ThreadKey, Turn, TurnState
+from bot.domain import SessionRecord
+from bot.domain.messages import Acceptance, Ending, Message, Spent, ThreadKey, Turn, TurnState
 from bot.ports import Store
-from bot.records import SessionRecord
 from tests.contracts.messages import said
 from tests.fakes import HandClock
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
-from bot.answer import Answer
-from bot.model import AgentEvent, TextAdded, TextSettled, TextTakenBack
+from bot.domain.messages import AgentEvent, TextAdded, TextSettled, TextTakenBack
 from bot.ports import AgentSession
+from bot.turns.answer import Answer
 
 ANSWER_SECONDS = 20.0
 

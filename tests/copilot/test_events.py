@@ -30,11 +30,10 @@ from copilot.session_events import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.copilot.answering import LONGEST_ANSWER, Answering
+from bot.copilot.event_stream import LONGEST_ANSWER, Answering
 from bot.copilot.events import Idle, Reading, prompts_of
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
-from bot.model import (
+from bot.domain.messages import (
     AgentEvent,
     AnswerStopped,
     ContextUsed,
@@ -44,6 +43,7 @@ from bot.model import (
     TextTakenBack,
     TokensUsed,
 )
+from bot.errors import AgentError, AgentFault
 from bot.ports import Prompts
 from tests.copilot.asking import text_of
 from tests.fakes import HandClock
@@ -234,7 +234,7 @@ async def test_an_error_without_rest_still_ends_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The session normally rests right after an error; when it does not, nobody waits for it."""
-    monkeypatch.setattr("bot.copilot.answering.ERROR_SECONDS", 0.05)
+    monkeypatch.setattr("bot.copilot.event_stream.ERROR_SECONDS", 0.05)
     answering = Answering(OPTIONS)
     answering.hear(error(status=500))
     with pytest.raises(AgentError):

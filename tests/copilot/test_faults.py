@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from bot.copilot.agent import CopilotAgent
-from bot.copilot.answering import LONGEST_ANSWER
+from bot.copilot.event_stream import LONGEST_ANSWER
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
 from tests.copilot.asking import answer_of, first_text

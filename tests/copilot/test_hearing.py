@@ -16,7 +16,7 @@ from copilot import CopilotSession
 from copilot.generated import session_events
 from copilot.session_events import SessionEvent
 
-from bot.copilot import sdk
+from bot.copilot import sdk_compat
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
@@ -41,7 +41,7 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
     ears, lock = Ears(), threading.Lock()
     dispatch = CopilotSession._dispatch_event  # noqa: SLF001
 
-    def read(messages: sdk._Messages) -> bytes | None:
+    def read(messages: sdk_compat._Messages) -> bytes | None:
         message = take(messages)
         if message is None:
             return None
@@ -55,8 +55,8 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
         ears.heard[event.raw_type or event.type.value] += 1
         dispatch(session, event)
 
-    take = sdk._Messages._next  # noqa: SLF001
-    monkeypatch.setattr(sdk._Messages, "_next", read)  # noqa: SLF001
+    take = sdk_compat._Messages._next  # noqa: SLF001
+    monkeypatch.setattr(sdk_compat._Messages, "_next", read)  # noqa: SLF001
     monkeypatch.setattr(CopilotSession, "_dispatch_event", hear)
     return ears
 
@@ -80,12 +80,12 @@ async def test_what_says_nothing_to_the_bot_is_hardly_heard_and_the_answer_is_wh
     ears.came.clear()
     ears.heard.clear()
     assert await answer_of(live, "a long one") == "".join(_PIECES)
-    needless = {kind: times for kind, times in ears.came.items() if kind in sdk.NEEDLESS}
-    assert sdk.NEEDLESS - set(needless) == set(), "each of them comes with a turn"
+    needless = {kind: times for kind, times in ears.came.items() if kind in sdk_compat.NEEDLESS}
+    assert sdk_compat.NEEDLESS - set(needless) == set(), "each of them comes with a turn"
     assert sum(needless.values()) > len(_PIECES)
-    heard_in_vain = sum(times for kind, times in ears.heard.items() if kind in sdk.NEEDLESS)
+    heard_in_vain = sum(times for kind, times in ears.heard.items() if kind in sdk_compat.NEEDLESS)
     assert heard_in_vain < sum(needless.values()) / 2
-    wanted = {kind: times for kind, times in ears.came.items() if kind not in sdk.NEEDLESS}
+    wanted = {kind: times for kind, times in ears.came.items() if kind not in sdk_compat.NEEDLESS}
     for no_event in ("", "session.lifecycle"):
         wanted.pop(no_event, None)
     assert {kind: ears.heard[kind] for kind in wanted} == wanted
@@ -99,9 +99,9 @@ async def test_a_session_that_only_does_what_says_nothing_shows_that_it_lives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a model that thinks without a word would be given up for silent."""
-    needless = frozenset({*sdk.NEEDLESS, "assistant.message_delta"})
-    monkeypatch.setattr(sdk, "NEEDLESS", needless)
-    monkeypatch.setattr(sdk, "SIGN_OF_LIFE_SECONDS", 0.2)
+    needless = frozenset({*sdk_compat.NEEDLESS, "assistant.message_delta"})
+    monkeypatch.setattr(sdk_compat, "NEEDLESS", needless)
+    monkeypatch.setattr(sdk_compat, "SIGN_OF_LIFE_SECONDS", 0.2)
     model.when("slowly", Answer(chunks=_PIECES[:12], chunk_delay=0.25))
     quick = replace(options, data_dir=tmp_path, silence_seconds=1.5)
     async with CopilotAgent(quick) as agent:

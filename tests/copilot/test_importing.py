@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bot.copilot.importing import dataclass_later, import_sdk
+from bot.copilot.sdk_import import dataclass_later, import_sdk
 
 SECONDS = 60
 THREADS = 8

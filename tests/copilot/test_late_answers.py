@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from bot.copilot.sdk import leave_out_late_answers
+from bot.copilot.sdk_compat import leave_out_late_answers
 
 
 async def test_an_answer_that_came_too_late_is_not_logged_and_everything_else_is(

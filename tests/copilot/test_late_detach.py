@@ -18,7 +18,7 @@ from copilot._jsonrpc import JsonRpcClient
 from bot.copilot import session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.sdk import process_of
+from bot.copilot.sdk_compat import process_of
 from bot.copilot.session import LiveSession
 from tests.copilot.asking import answer_of, freeze, runs
 from tests.scripted_model import ScriptedModel

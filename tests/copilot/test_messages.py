@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.copilot import sdk
+from bot.copilot import sdk_compat
 
 
-def messages_from(pipe: io.FileIO) -> sdk._Messages:
+def messages_from(pipe: io.FileIO) -> sdk_compat._Messages:
     """What reads a runtime that writes into the other end."""
     process = SimpleNamespace(stdout=pipe)
-    return sdk._Messages(SimpleNamespace(process=process))  # type: ignore[arg-type]  # noqa: SLF001
+    return sdk_compat._Messages(SimpleNamespace(process=process))  # type: ignore[arg-type]  # noqa: SLF001
 
 
 def written(content: bytes) -> bytes:

@@ -17,7 +17,7 @@ from bot.copilot.install import find_runtime
 from bot.copilot.options import RuntimeOptions
 from bot.errors import AgentError, AgentFault
 from bot.ports import Setup
-from bot.sessions import Sessions
+from bot.sessions.pool import Sessions
 from tests.copilot.asking import answer_of, runtimes_of, until
 from tests.scripted_model import Answer, ScriptedModel
 

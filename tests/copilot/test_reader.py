@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from copilot import ToolInvocation, ToolResult
 
-from bot.copilot import reader, reading
+from bot.copilot import file_reader, file_tools
+from bot.copilot.file_tools import FAILED, LINE_CHARS, MOST_CHARS, reading_tools
 from bot.copilot.permissions import READING_TOOLS
-from bot.copilot.reading import FAILED, LINE_CHARS, MOST_CHARS, reading_tools
 from bot.redaction import TAKEN_OUT, Redaction
 
 SECRET = "xoxb-1-of-ours-canary"
@@ -64,7 +64,7 @@ async def test_a_file_is_shown_with_its_lines_numbered(folder: Path, path: str) 
 )
 async def test_lines_can_be_asked_for(folder: Path, wanted: list[int], shown: str) -> None:
     told = await result_of(folder, "view", path="notes.md", view_range=wanted)
-    assert told == (shown or reader.NOTHING)
+    assert told == (shown or file_reader.NOTHING)
 
 
 async def test_a_folder_is_shown_by_the_names_in_it(folder: Path) -> None:
@@ -84,7 +84,7 @@ async def test_a_folder_is_shown_by_the_names_in_it(folder: Path) -> None:
         ),
         ({"pattern": "Needle", "glob": "docs/**/*.py"}, "docs/deep/more.py:1: # a Needle"),
         ({"pattern": "Needle", "path": "docs"}, "docs/deep/more.py:1: # a Needle"),
-        ({"pattern": "nowhere"}, reader.NOTHING),
+        ({"pattern": "nowhere"}, file_reader.NOTHING),
     ],
 )
 async def test_files_are_searched(folder: Path, arguments: dict[str, object], found: str) -> None:
@@ -98,11 +98,11 @@ async def test_files_are_searched(folder: Path, arguments: dict[str, object], fo
         ("*.md", "notes.md"),
         ("*.{md,py}", "docs/deep/more.py\nnotes.md"),
         ("**/*.py", "docs/deep/more.py"),
-        ("docs/*.py", reader.NOTHING),
+        ("docs/*.py", file_reader.NOTHING),
         ("note[r-t].m?", "notes.md"),
-        ("note[!s].md", reader.NOTHING),
-        ("../given-too/*", reader.NOTHING),
-        ("out/*", reader.NOTHING),
+        ("note[!s].md", file_reader.NOTHING),
+        ("../given-too/*", file_reader.NOTHING),
+        ("out/*", file_reader.NOTHING),
     ],
 )
 async def test_files_are_listed_by_their_path(folder: Path, pattern: str, found: str) -> None:
@@ -117,12 +117,12 @@ async def test_files_are_listed_by_their_path(folder: Path, pattern: str, found:
 async def test_what_lies_outside_is_not_read(folder: Path, tool: str, path: str) -> None:
     """However the way there is written, and by no link."""
     pattern = {} if tool == "view" else {"pattern": ".*"}
-    assert await result_of(folder, tool, path=path, **pattern) == reader.OUTSIDE
+    assert await result_of(folder, tool, path=path, **pattern) == file_reader.OUTSIDE
 
 
 @pytest.mark.parametrize("path", ["loop", "loop/x", "pipe", "not-there", "notes.md/x"])
 async def test_what_is_not_there_or_cannot_be_read_is_said(folder: Path, path: str) -> None:
-    assert await result_of(folder, "view", path=path) == reader.NOT_THERE
+    assert await result_of(folder, "view", path=path) == file_reader.NOT_THERE
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,11 @@ async def test_a_pattern_that_takes_for_ever_is_given_up(
     """By the reader itself, so that none is left behind by a bot that dies."""
     (folder / "as.txt").write_text("a" * 60 + "b")
     short = folder.parent / "reader.py"
-    source = inspect.getsource(reader)
-    short.write_text(source.replace(f"SECONDS: Final = {reader.SECONDS}", "SECONDS: Final = 1"))
-    monkeypatch.setattr(reading, "_COMMAND", (*reading._COMMAND[:-1], str(short)))  # noqa: SLF001
+    source = inspect.getsource(file_reader)
+    short.write_text(
+        source.replace(f"SECONDS: Final = {file_reader.SECONDS}", "SECONDS: Final = 1")
+    )
+    monkeypatch.setattr(file_tools, "_COMMAND", (*file_tools._COMMAND[:-1], str(short)))  # noqa: SLF001
     assert await result_of(folder, "grep", pattern="(a|aa)+$") == FAILED
 
 
@@ -163,7 +165,7 @@ async def test_a_result_is_bounded_and_no_secret_is_cut_in_two_by_that(folder: P
     (folder / "long.md").write_text("\n".join(lines))
     told = await result_of(folder, "view", path="long.md")
     assert len(told) <= MOST_CHARS + 100
-    assert told.endswith(reader.CUT)
+    assert told.endswith(file_reader.CUT)
     assert "xoxb" not in told
     (folder / "long.md").write_text(SECRET)
     assert await result_of(folder, "view", path="long.md") == f"1. {TAKEN_OUT}"
@@ -212,14 +214,14 @@ def test_a_link_that_is_put_there_while_it_is_looked_at_leads_nowhere(
     arguments: dict[str, object] = {"path": path if tool != "glob" else "it"}
     if tool != "view":
         arguments["pattern"] = "."
-    call = reader.Call(str(folder), tool, arguments)
+    call = file_reader.Call(str(folder), tool, arguments)
     told = []
     with changing_places(folder / "it", folder / "link"):
         for _ in range(TRIES):
             try:
-                told.append(reader.answer(call))
-            except reader.Refused as refusal:
+                told.append(file_reader.answer(call))
+            except file_reader.Refused as refusal:
                 told.append(str(refusal))
     assert not [each for each in told if "outside" in each]
-    assert reader.OUTSIDE in told, "the link was there at times"
+    assert file_reader.OUTSIDE in told, "the link was there at times"
     assert len(set(told)) > 1, "and at others it was not"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bot.copilot.agent import CopilotAgent
+from bot.copilot.file_reader import OUTSIDE
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.permissions import READING_TOOLS
-from bot.copilot.reader import OUTSIDE
 from bot.ports import Setup
 from bot.redaction import TAKEN_OUT, Redaction
 from tests.copilot.asking import answer_of

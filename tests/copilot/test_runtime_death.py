@@ -19,7 +19,7 @@ import pytest_asyncio
 from bot.copilot import runtime, session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.sdk import is_cut_off
+from bot.copilot.sdk_compat import is_cut_off
 from bot.errors import AgentError, AgentFault
 from tests.copilot.asking import (
     answer_of,

@@ -12,9 +12,7 @@ from copilot import CopilotSession
 
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
-from bot.locks import folder_of_sessions
-from bot.model import (
+from bot.domain.messages import (
     AgentEvent,
     AnswerStopped,
     ContextUsed,
@@ -24,6 +22,8 @@ from bot.model import (
     TextTakenBack,
     TokensUsed,
 )
+from bot.errors import AgentError, AgentFault
+from bot.sessions.lock_files import folder_of_sessions
 from tests.copilot.asking import answer_of, events_of, first_text, text_of
 from tests.scripted_model import Answer, ScriptedModel
 

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from bot.app import Bot, running
-from bot.config import Settings
+from bot.config.settings import Settings
 from bot.ports import Clock
-from bot.quoting import QUESTION
+from bot.turns.prompt import QUESTION
 from slack_emulator.server import Sandbox, running_sandbox
 from tests.sandbox_client import GENERAL, PEOPLE, SIGNING_SECRET, Json, SandboxClient
 from tests.scripted_model import Answer, ScriptedModel

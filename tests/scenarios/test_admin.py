@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bot import inbox, limits
-from bot.orders import words
-from bot.orders import words_admin as say
+from bot.access import quotas
+from bot.commands import texts
+from bot.commands.texts import admin as admin_texts
+from bot.turns import inbox
 from tests.sandbox_client import DEV, GENERAL, SECRET
 from tests.scenarios.conftest import Bots, Scene, a_busy_thread, all_of, question_of
 from tests.scripted_model import Answer, ScriptedModel
@@ -21,14 +22,14 @@ async def test_nobody_else_may_in_any_form(bots: Bots, slack: Scene, model: Scri
     bot = await bots.start()
     ts = await slack.asked("bob", "hello")
     for topic in ("", *TOPICS, "limits UALICE block", "cleanup --all"):
-        assert words.ADMINS_ONLY in await admin(slack, topic, "bob")
+        assert texts.ADMINS_ONLY in await admin(slack, topic, "bob")
         told = await slack.told_for("bob", GENERAL, ts, f"!admin {topic}".strip())
-        assert told == words.ADMINS_ONLY
+        assert told == texts.ADMINS_ONLY
     theirs = await slack.card_for("alice", GENERAL, "!admin", ts)
     assert not any("admin" in all_of(each) for each in await slack.ephemeral("carol"))
     assert "Turns running: 0" in all_of(theirs)
     assert not bot.inbox.paused
-    assert say.AUDIT_NONE in await admin(slack, "audit")
+    assert admin_texts.AUDIT_NONE in await admin(slack, "audit")
     assert len(model.requests) == 1
 
 
@@ -39,7 +40,7 @@ async def test_in_charge_are_those_of_the_settings_and_of_the_group(
     await bots.start()
     for person in ("bob", "carol"):
         assert "Turns running" in await admin(slack, "", person)
-    assert words.ADMINS_ONLY in await admin(slack)
+    assert texts.ADMINS_ONLY in await admin(slack)
 
 
 async def test_the_buttons_of_the_overview_lead_everywhere(bots: Bots, slack: Scene) -> None:
@@ -48,10 +49,10 @@ async def test_the_buttons_of_the_overview_lead_everywhere(bots: Bots, slack: Sc
     card = await slack.card_for("alice", GENERAL, "admin")
     for topic, shown in (
         ("sessions", "Everybody's sessions"),
-        ("users", say.USERS_TITLE),
+        ("users", admin_texts.USERS_TITLE),
         ("usage", "Usage of the last week"),
-        ("limits", say.NO_LIMIT),
-        ("audit", say.AUDIT_NONE),
+        ("limits", admin_texts.NO_LIMIT),
+        ("audit", admin_texts.AUDIT_NONE),
         ("cleanup", "--older-than 30d"),
     ):
         await slack.order("alice", GENERAL, card, "admin", topic)
@@ -124,7 +125,7 @@ async def test_usage_tells_who_used_what_where(bots: Bots, slack: Scene) -> None
     assert "3 turns" in await admin(slack, "usage month by model")
     assert "scripted-1" in await admin(slack, "usage by model")
     assert "A thread" in await admin(slack, "usage by thread")
-    assert say.USAGE_HOW in await admin(slack, "usage of the moon")
+    assert admin_texts.USAGE_HOW in await admin(slack, "usage of the moon")
 
 
 async def test_people_are_listed_and_blocked_by_a_button_and_let_in_again(
@@ -137,9 +138,9 @@ async def test_people_are_listed_and_blocked_by_a_button_and_let_in_again(
     await slack.order("alice", GENERAL, card, "admin", "limits UBOB block")
     await slack.until_told("alice", "is blocked and gets no more answers")
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, limits.BLOCKED)
+    await slack.until_shown(GENERAL, ts, quotas.BLOCKED)
     posted = len(await slack.history(GENERAL))
-    assert (await slack.card_for("bob", GENERAL, "what is it?"))["text"] == limits.BLOCKED
+    assert (await slack.card_for("bob", GENERAL, "what is it?"))["text"] == quotas.BLOCKED
     assert len(await slack.history(GENERAL)) == posted, "nothing is posted for them"
     card = await slack.card_for("alice", GENERAL, "admin users")
     assert "blocked" in all_of(card)
@@ -176,10 +177,10 @@ async def test_who_has_had_their_turns_is_told_and_gets_more_when_given_more(
 async def test_limits_that_make_no_sense_get_a_sentence(bots: Bots, slack: Scene) -> None:
     await bots.start()
     for text in ("UBOB", "UBOB 0 a day", "UBOB lots", "UBOB -3", "UBOB 1000000"):
-        assert say.LIMITS_HOW in await admin(slack, f"limits {text}")
+        assert admin_texts.LIMITS_HOW in await admin(slack, f"limits {text}")
     assert "I don't know who `nobody` is" in await admin(slack, "limits nobody block")
-    assert say.NOT_YOURSELF in await admin(slack, "limits UALICE block")
-    assert say.AUDIT_NONE in await admin(slack, "audit")
+    assert admin_texts.NOT_YOURSELF in await admin(slack, "limits UALICE block")
+    assert admin_texts.AUDIT_NONE in await admin(slack, "audit")
 
 
 async def test_what_was_done_is_told_newest_first(bots: Bots, slack: Scene) -> None:
@@ -194,7 +195,7 @@ async def test_what_was_done_is_told_newest_first(bots: Bots, slack: Scene) -> N
     ]
     assert places == sorted(places)
     assert "alice" in audit
-    assert say.AUDIT_HOW in await admin(slack, "audit everything")
+    assert admin_texts.AUDIT_HOW in await admin(slack, "audit everything")
 
 
 async def test_paused_messages_wait_with_the_mark_and_are_answered_afterwards(
@@ -203,20 +204,20 @@ async def test_paused_messages_wait_with_the_mark_and_are_answered_afterwards(
     await bots.start()
     ts = await slack.asked("bob", "one")
     assert "I take no new turns now" in await admin(slack, "pause")
-    assert say.WAS_PAUSED in await admin(slack, "pause")
-    assert say.HELD in await admin(slack)
+    assert admin_texts.WAS_PAUSED in await admin(slack, "pause")
+    assert admin_texts.HELD in await admin(slack)
     second = await slack.say("bob", GENERAL, "two", thread_ts=ts)
     third = await slack.say("bob", GENERAL, "three", thread_ts=ts)
     for waiting in (second, third):
         await slack.until_marked(GENERAL, waiting)
     assert inbox.PAUSED in await slack.until_whispered("bob")
     assert "2 messages waiting" in await slack.told_for("bob", GENERAL, ts, "!status")
-    assert say.RESUMED in await admin(slack, "resume")
+    assert admin_texts.RESUMED in await admin(slack, "resume")
     await slack.until_shown(GENERAL, ts, "You said: three")
     for waiting in (second, third):
         await slack.until_unmarked(GENERAL, waiting)
     assert model.requests[-1].prompts == ("one", "two", "three")
-    assert say.WAS_GOING_ON in await admin(slack, "resume")
+    assert admin_texts.WAS_GOING_ON in await admin(slack, "resume")
 
 
 async def test_a_pause_lets_what_runs_end(bots: Bots, slack: Scene, model: ScriptedModel) -> None:
@@ -253,7 +254,7 @@ async def test_drained_the_bot_says_so_directly_and_a_restart_goes_on(
         waiting = await slack.say("bob", GENERAL, "second", thread_ts=ts)
         await slack.until_marked(GENERAL, waiting)
         model.release()
-        await slack.until_in_direct("alice", say.DRAINED)
+        await slack.until_in_direct("alice", admin_texts.DRAINED)
         await slack.until_shown(GENERAL, ts, "one done")
         assert bot.inbox.busy == 0
         assert len(model.requests) == 1
@@ -268,7 +269,7 @@ async def test_who_drains_is_told_when_somebody_lets_it_go_on(
     ts = await a_busy_thread(bots, slack, model)
     await admin(slack, "drain")
     await admin(slack, "resume")
-    await slack.until_in_direct("alice", say.GOES_ON)
+    await slack.until_in_direct("alice", admin_texts.GOES_ON)
     other = await slack.asked("bob", "meanwhile")
     assert other != ts
     model.release()
@@ -286,7 +287,7 @@ async def test_the_workspace_stands_on_the_home_tab_of_those_in_charge(
     await slack.until_home_shows("alice", "I take no new turns now")
     view = await slack.until_home_shows("alice", "I'm paused: new questions wait.")
     await slack.order_at_home("alice", view, "admin", "resume")
-    await slack.until_home_shows("alice", say.RESUMED)
+    await slack.until_home_shows("alice", admin_texts.RESUMED)
     await slack.home("bob")
     assert "Sessions on record" not in all_of(await slack.until_home_shows("bob", "Your sessions"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from bot.slack import surface
+from bot.slack import manifest
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene
 from tests.scripted_model import ScriptedModel
@@ -44,7 +44,7 @@ async def test_the_help_card_has_a_button_that_asks(bots: Bots, slack: Scene) ->
         (block["block_id"], element["action_id"])
         for block in card["blocks"]
         for element in block.get("elements", [])
-        if element.get("action_id") == surface.ASK_BUTTON
+        if element.get("action_id") == manifest.ASK_BUTTON
     ]
     await slack.press("bob", GENERAL, card["ts"], button[1], block_id=button[0])
     modal = await slack.modal()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot import inbox, refusals
+from bot.access import refusals
 from bot.errors import AGENT_SENTENCES, AgentFault
+from bot.turns import inbox
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene
 from tests.scripted_model import Answer, ScriptedModel

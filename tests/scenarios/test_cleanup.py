@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bot import narrowing
 from bot.clock import SystemClock
-from bot.farewells import GONE
-from bot.locks import folder_of_sessions
-from bot.orders import words_admin as say
+from bot.commands.texts import admin as admin_texts
+from bot.domain import Origin, SessionFilter
 from bot.ports import Store
-from bot.records import Origin, SessionFilter
+from bot.sessions import cleanup_filter
+from bot.sessions.farewells import GONE
+from bot.sessions.lock_files import folder_of_sessions
 from bot.store import open_store
 from tests.fakes import ForwardClock
 from tests.sandbox_client import DEV, GENERAL, Json
@@ -59,7 +59,7 @@ async def preview(slack: Scene, flags: str = "") -> Json:
     return await slack.card_for("alice", GENERAL, f"admin cleanup {flags}".strip())
 
 
-async def clean_up(slack: Scene, flags: str, label: str = say.DELETE) -> str:
+async def clean_up(slack: Scene, flags: str, label: str = admin_texts.DELETE) -> str:
     """A whole cleanup; what is shown of it in the end."""
     before = len(await ended(slack))
     await press(slack, await preview(slack, flags), label)
@@ -92,9 +92,9 @@ async def test_what_is_old_goes_after_a_preview_and_a_press_and_its_threads_are_
     assert "KB" in all_of(shown)
     assert len(on_disk(bots)) == 3, "nothing goes for the asking"
 
-    await press(slack, shown, say.DELETE)
-    await slack.until_told("alice", say.BEGUN)
-    report = all_of(await slack.until_in_direct("alice", say.DONE))
+    await press(slack, shown, admin_texts.DELETE)
+    await slack.until_told("alice", admin_texts.BEGUN)
+    report = all_of(await slack.until_in_direct("alice", admin_texts.DONE))
     assert "2 sessions deleted, " in report
     assert "0 B freed" not in report
     assert len(on_disk(bots)) == 1
@@ -122,8 +122,8 @@ async def test_done_again_it_finds_nothing_more(bots: Bots, slack: Scene) -> Non
     await slack.until_idle(bot)
     assert "1 session deleted" in await clean_up(slack, "--all")
     shown = await preview(slack, "--all")
-    assert say.FOUND_NONE in all_of(shown)
-    assert not [foot for foot in feet_of(shown) if foot.label == say.DELETE]
+    assert admin_texts.FOUND_NONE in all_of(shown)
+    assert not [foot for foot in feet_of(shown) if foot.label == admin_texts.DELETE]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ async def test_only_what_is_meant_is_found(
     await slack.asked("bob", "three", DEV)
     await slack.until_idle(bot)
     shown = all_of(await preview(slack, flags))
-    assert (f"{found} session" in shown) if found else (say.FOUND_NONE in shown)
+    assert (f"{found} session" in shown) if found else (admin_texts.FOUND_NONE in shown)
 
 
 @pytest.mark.parametrize("flags", ["--channel <#C0DEV|dev>", "--channel <#C0DEV>"])
@@ -172,25 +172,27 @@ async def test_nothing_goes_without_saying_which_and_without_the_button(
     await bots.start()
     ts = await slack.asked("alice", "one")
     shown = await preview(slack)
-    assert say.NARROW in all_of(shown)
+    assert admin_texts.NARROW in all_of(shown)
     assert not [foot for foot in feet_of(shown) if foot.verb == "admin"]
     told = await slack.told_for("alice", GENERAL, ts, "!admin cleanup go --all")
     assert "Deleting needs the button" in told
-    assert say.NOT_RUNNING in await slack.told_for("alice", GENERAL, ts, "!admin cleanup cancel")
+    assert admin_texts.NOT_RUNNING in await slack.told_for(
+        "alice", GENERAL, ts, "!admin cleanup cancel"
+    )
     assert len(on_disk(bots)) == 1
 
 
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ("--older-than soon", narrowing.BAD_DURATION.format(given="soon")),
-        ("--older-than 0d", narrowing.BAD_DURATION.format(given="0d")),
-        ("--older-than -3d", narrowing.BAD_DURATION.format(given="-3d")),
-        ("--older-than 9999999w", narrowing.BAD_DURATION.format(given="9999999w")),
+        ("--older-than soon", cleanup_filter.BAD_DURATION.format(given="soon")),
+        ("--older-than 0d", cleanup_filter.BAD_DURATION.format(given="0d")),
+        ("--older-than -3d", cleanup_filter.BAD_DURATION.format(given="-3d")),
+        ("--older-than 9999999w", cleanup_filter.BAD_DURATION.format(given="9999999w")),
         ("--older-than", "`--older-than` needs something after it"),
-        ("--keep none", narrowing.BAD_COUNT.format(given="none")),
+        ("--keep none", cleanup_filter.BAD_COUNT.format(given="none")),
         ("--everything", "I don't know what `--everything` means"),
-        ("--all --keep 3", narrowing.ALL_AND_MORE.format(flag="--all")),
+        ("--all --keep 3", cleanup_filter.ALL_AND_MORE.format(flag="--all")),
     ],
 )
 async def test_what_makes_no_sense_gets_a_sentence(
@@ -211,8 +213,8 @@ async def test_what_was_used_since_the_preview_stays_however_late_the_press(
     clock.forward(DAY)
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
-    await press(slack, shown, say.DELETE)
-    assert "0 sessions deleted" in all_of(await slack.until_in_direct("alice", say.DONE))
+    await press(slack, shown, admin_texts.DELETE)
+    assert "0 sessions deleted" in all_of(await slack.until_in_direct("alice", admin_texts.DONE))
     await slack.say("bob", GENERAL, "three", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: three")
     assert model.requests[-1].prompts == ("one", "two", "three")
@@ -252,8 +254,8 @@ async def test_orphans_on_both_sides_go_by_a_button_of_their_own(
         shown = await preview(slack)
         assert "On disk, but of no thread: 1 session" in all_of(shown)
         assert "1 session on record whose memory is gone" in all_of(shown)
-        await press(slack, shown, say.TIDY)
-        report = all_of(await slack.until_in_direct("alice", say.DONE))
+        await press(slack, shown, admin_texts.TIDY)
+        report = all_of(await slack.until_in_direct("alice", admin_texts.DONE))
         assert "0 sessions deleted" in report
         assert "Without its other half, and removed: 2 sessions" in report
         assert "On disk, but of no thread" not in all_of(await preview(slack))
@@ -306,7 +308,7 @@ async def begun(slack: Scene) -> Json:
     shown = await preview(slack, "--all")
     assert f"{COPIES + 3} sessions" in all_of(shown)
     posted = len(await slack.calls("chat.postMessage"))
-    await press(slack, shown, say.DELETE)
+    await press(slack, shown, admin_texts.DELETE)
     card = await slack.until_in_direct("alice", "Cleaning up: 0 of 63")
     assert len(await slack.calls("chat.postMessage")) >= posted
     return card
@@ -317,8 +319,8 @@ async def test_a_cleanup_can_be_cancelled_and_done_again(bots: Bots, slack: Scen
     async with bots.running():
         await slack.fault("chat.postMessage", "slow", times=2, seconds=2)
         card = await begun(slack)
-        await press(slack, card, say.CANCEL, await slack.dm("alice"))
-        report = all_of(await slack.until_in_direct("alice", say.CANCELLED))
+        await press(slack, card, admin_texts.CANCEL, await slack.dm("alice"))
+        report = all_of(await slack.until_in_direct("alice", admin_texts.CANCELLED))
         assert "50 sessions deleted" in report
         assert "cancelled: 50 deleted" in all_of(
             await slack.card_for("alice", GENERAL, "admin audit")
@@ -335,9 +337,9 @@ async def test_one_cleanup_at_a_time(bots: Bots, slack: Scene) -> None:
     second = await preview(slack, "--all")
     await slack.fault("chat.postMessage", "slow", times=2, seconds=2)
     await begun(slack)
-    await press(slack, second, say.DELETE)
-    await slack.until_told("alice", say.RUNNING)
-    await slack.until_in_direct("alice", say.DONE)
+    await press(slack, second, admin_texts.DELETE)
+    await slack.until_told("alice", admin_texts.RUNNING)
+    await slack.until_in_direct("alice", admin_texts.DONE)
 
 
 async def test_a_bot_that_is_killed_in_a_cleanup_does_the_rest_when_told_again(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.locks import folder_of_sessions
+from bot.sessions.lock_files import folder_of_sessions
 from tests.fakes import ForwardClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, feet_of

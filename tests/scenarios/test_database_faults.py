@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.run import READY
 from bot.clock import SystemClock
 from bot.errors import StoreError
-from bot.inbox import NOT_TAKEN
-from bot.serving import READY
-from bot.store import faults, open_store
-from bot.store.folder import DATABASE
-from bot.store.schema import MIGRATIONS
+from bot.store import open_store
+from bot.store.sqlite import faults
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.schema import MIGRATIONS
+from bot.turns.inbox import NOT_TAKEN
 from tests.fakes import QuickClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene
@@ -80,7 +81,7 @@ async def heard_before_its_thread(
     words of hers in its thread, which are heard after that; the thread. Slack is to bring the
     mention again in a minute."""
     caplog.set_level(logging.INFO)
-    caplog.set_level(logging.DEBUG, "bot.inbox")
+    caplog.set_level(logging.DEBUG, "bot.turns.inbox")
 
     async def brought_twice() -> bool:
         """As two events, each at first and again at once."""

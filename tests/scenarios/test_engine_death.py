@@ -7,9 +7,9 @@ import os
 import signal
 from pathlib import Path
 
-from bot.comparing import STOPPED
+from bot.domain.messages import ThreadKey
 from bot.errors import AGENT_SENTENCES, AgentFault
-from bot.model import ThreadKey
+from bot.turns.comparison import STOPPED
 from tests.copilot.asking import freeze, runtimes_of, until
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, question_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.locks import folder_of_sessions
-from bot.store.folder import DATABASE
+from bot.sessions.lock_files import folder_of_sessions
+from bot.store.sqlite.data_dir import DATABASE
 from tests.copilot.asking import runs, runtimes_of, until
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, question_of

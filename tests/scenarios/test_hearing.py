@@ -7,9 +7,9 @@ import logging
 
 import pytest
 
-from bot import refusals
-from bot.orders import words
-from bot.people import Standing
+from bot.access import refusals
+from bot.commands import texts
+from bot.domain.users import Standing
 from tests.fakes import ForwardClock, QuickClock
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene, question_of
@@ -39,7 +39,7 @@ async def until_caught_up(slack: Scene, caplog: pytest.LogCaptureFixture, times:
 @pytest.fixture
 def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO)
-    caplog.set_level(logging.DEBUG, "bot.inbox")
+    caplog.set_level(logging.DEBUG, "bot.turns.inbox")
     return caplog
 
 
@@ -206,7 +206,7 @@ async def test_who_is_not_let_in_is_told_so_as_always(
     await slack.advance(GIVEN_UP_SECONDS)
     await bots.start()
     await slack.until_shown(GENERAL, outsider, refusals.OUTSIDER)
-    await slack.until_shown(GENERAL, guest, words.KEPT_OUT[Standing.GUEST])
+    await slack.until_shown(GENERAL, guest, texts.KEPT_OUT[Standing.GUEST])
     await until_caught_up(slack, caplog)
     assert await asked_of(model) == ["before"]
 

@@ -13,7 +13,7 @@ import pytest
 from selenium.webdriver import Chrome, Keys
 
 from bot.app import running
-from bot.config import Settings
+from bot.config.settings import Settings
 from slack_emulator.server import running_sandbox
 from tests.browser import chromium, console_errors
 from tests.sandbox.page_stage import in_its_own_thread

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.commands import texts
+from bot.copilot.file_reader import OUTSIDE
 from bot.copilot.permissions import READING_TOOLS
-from bot.copilot.reader import OUTSIDE
-from bot.orders import words
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene
 from tests.scripted_model import Answer, ScriptedModel, ToolCall
@@ -121,7 +121,7 @@ async def test_no_session_is_reached_from_a_place_that_does_not_see_it(
     for verb in ("status", "history", "export", "fork", "resume", "reset"):
         for handle in ("s1", "S1"):
             told = await slack.told_for("gus", GENERAL, ours, f"!{verb} {handle}")
-            assert told == words.NO_SUCH_SESSION
+            assert told == texts.NO_SUCH_SESSION
     for verb in ("status", "history", "export", "fork"):
         await slack.say("gus", GENERAL, f"!{verb} {session}", thread_ts=ours)
     for handle in ("s1", session, theirs):

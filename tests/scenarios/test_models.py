@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.choosing import VERBOSITY
-from bot.orders.words_choices import SET_VERBOSITY
+from bot.commands.texts.models import SET_VERBOSITY
+from bot.sessions.model_selection import VERBOSITY
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene, all_of
 from tests.scripted_model import Answer, ScriptedModel

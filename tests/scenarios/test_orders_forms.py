@@ -8,24 +8,24 @@ from collections.abc import Awaitable, Mapping
 
 import pytest
 
-from bot.orders import words
-from bot.orders import words_threads as say
-from bot.orders.verbs import VERBS
-from bot.records import Form
+from bot.commands import texts
+from bot.commands.registry import VERBS
+from bot.commands.texts import sessions as session_texts
+from bot.domain import Form
 from tests.sandbox_client import DEV, GENERAL, Json
 from tests.scenarios.conftest import Bots, Scene, words_of
 
 ORDERS: Mapping[str, tuple[str, str]] = {
-    "help": ("", say.HELP_TITLE),
-    "sessions": ("", say.MINE_TITLE),
+    "help": ("", session_texts.HELP_TITLE),
+    "sessions": ("", session_texts.MINE_TITLE),
     "status": ("s1", "Owner: bob"),
     "history": ("s1", "You said: one"),
     "export": ("json s1", "is in our direct messages"),
     "usage": ("day by me", "1 turn"),
     "title": ("Plans", "s1 is now called “Plans”."),
     "quiet": ("", "silent in this thread"),
-    "join": ("", say.JOINED),
-    "stop": ("", say.NOTHING_RUNS),
+    "join": ("", session_texts.JOINED),
+    "stop": ("", session_texts.NOTHING_RUNS),
     "ask": ("by the way", "You said: by the way"),
     "reset": ("s1", "goes on with a fresh session"),
     "resume": ("s1", "This thread goes on with s1"),
@@ -106,7 +106,7 @@ async def test_by_the_command(bots: Bots, slack: Scene) -> None:
         if verb == "delete":
             continue
         if Form.COMMAND not in VERBS[verb].forms:
-            expected = words.ONLY_IN_THREADS.format(verb=verb)
+            expected = texts.ONLY_IN_THREADS.format(verb=verb)
         giving = slack.command("bob", GENERAL, "/copilot", f"{verb} {said}".strip())
         await ordered(slack, ts, giving, expected)
     await slack.command("bob", GENERAL, "/copilot", "delete s1")
@@ -130,7 +130,7 @@ async def test_by_a_button(bots: Bots, slack: Scene) -> None:
             blocks=a_button(verb, said),
         )
         if Form.BUTTON not in VERBS[verb].forms:
-            expected = words.NO_LONGER
+            expected = texts.NO_LONGER
         giving = slack.press("bob", GENERAL, posted["ts"], "order:any:0")
         await ordered(slack, ts, giving, expected)
 
@@ -144,7 +144,7 @@ async def test_on_the_home_tab(bots: Bots, slack: Scene) -> None:
         view = (await slack.as_app("views.publish", user_id="UBOB", view=page))["view"]
         await slack.order_at_home("bob", view, verb)
         if Form.HOME not in VERBS[verb].forms:
-            expected = words.NO_LONGER
+            expected = texts.NO_LONGER
         await slack.until_on_page("bob", expected)
 
 
@@ -156,12 +156,12 @@ async def test_the_home_tab_leads_to_all_of_ones_sessions_and_what_can_be_done_w
     await slack.home("bob")
     page = await slack.until_on_page("bob", "one")
     await slack.order_at_home("bob", page, "help")
-    page = await slack.until_on_page("bob", say.HELP_TITLE)
+    page = await slack.until_on_page("bob", session_texts.HELP_TITLE)
     await slack.order_at_home("bob", page, "sessions")
     page = await slack.until_on_page("bob", "1 to 1 of 1")
     await slack.order_at_home("bob", page, "reset", "s1")
-    page = await slack.until_on_page("bob", say.RESET_ELSEWHERE.format(handle="s1"))
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    page = await slack.until_on_page("bob", session_texts.RESET_ELSEWHERE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.order_at_home("bob", page, "delete", "s1")
     page = await slack.until_on_page("bob", "s1 is gone for good")
     assert "s1 ·" not in words_of(page)
@@ -173,14 +173,14 @@ async def test_cards_have_buttons_that_lead_on(bots: Bots, slack: Scene) -> None
     card = await slack.told_by("bob", slack.say("bob", GENERAL, "!help", thread_ts=ts))
     assert "`!stop [queue]`" in words_of(card)
     shown = await slack.told_by("bob", slack.order("bob", GENERAL, card, "sessions"))
-    assert say.MINE_TITLE in words_of(shown)
+    assert session_texts.MINE_TITLE in words_of(shown)
     card = await slack.told_by("bob", slack.order("bob", GENERAL, card, "status"))
     assert "Owner: bob" in words_of(card)
     for verb in ("history", "export"):
         told = await slack.told_by("bob", slack.order("bob", GENERAL, card, verb, "s1"))
         assert ORDERS[verb][1] in words_of(told)
     await slack.order("bob", GENERAL, card, "reset", "s1")
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     told = await slack.told_by("bob", slack.order("bob", GENERAL, card, "delete", "s1"))
     assert "s1 is gone for good" in words_of(told)
 
@@ -216,5 +216,5 @@ async def test_an_order_in_a_message_that_begins_no_thread_yet_is_told_beside_it
     await bots.start()
     await slack.a_thread("bob", "one")
     card = await slack.told_by("bob", slack.say("bob", DEV, "@threadpilot sessions"))
-    assert say.MINE_TITLE in words_of(card)
+    assert session_texts.MINE_TITLE in words_of(card)
     assert not card.get("thread_ts"), "where there is no thread Slack would show nothing in it"

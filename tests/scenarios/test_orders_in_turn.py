@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.orders import words_branching as words
-from bot.orders import words_threads as say
+from bot.commands.texts import branch as branch_texts
+from bot.commands.texts import sessions as session_texts
 from tests.sandbox_client import GENERAL, SandboxClient
 from tests.scenarios.conftest import Bots, Scene, question_of
 from tests.scenarios.test_branching import a_thread_of, recite
@@ -175,7 +175,7 @@ async def test_retry_written_by_two_at_once_is_one_more_answer(
     await slack.say("alice", GENERAL, "!retry", thread_ts=ts)
     await slack.say("bob", GENERAL, "!retry", thread_ts=ts)
     await slack.say("alice", GENERAL, "!retry", thread_ts=ts)
-    await slack.until_told("bob", words.AGAIN_ALREADY)
+    await slack.until_told("bob", branch_texts.AGAIN_ALREADY)
     await retried(slack, model, ts)
 
 
@@ -207,7 +207,7 @@ async def test_retry_written_twice_while_the_bot_was_away_is_one_more_answer(
     model.when("old", Answer(chunks=["a", "b"], hold_after=1, times=1))
     await bots.start()
     await model.reached()
-    await slack.until_told("alice", words.AGAIN_ALREADY)
+    await slack.until_told("alice", branch_texts.AGAIN_ALREADY)
     model.release()
     await retried(slack, model, ts)
 
@@ -235,7 +235,7 @@ async def test_a_fresh_session_ordered_twice_at_once_is_one(
     await slow(slack)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_told("alice", say.RESET_FRESH)
+    await slack.until_told("alice", session_texts.RESET_FRESH)
     assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
     assert len(model.requests) == 1
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from bot import refusals
-from bot.orders import words
-from bot.orders import words_threads as say
+from bot.access import refusals
+from bot.commands import texts
+from bot.commands.texts import sessions as session_texts
 from tests.sandbox_client import BOT_USER, DEV, GENERAL, SECRET
 from tests.scenarios.conftest import Bots, Scene, words_of
 from tests.scenarios.test_branching import recite
@@ -17,22 +17,22 @@ from tests.scripted_model import Answer, ScriptedModel
 
 NOT_YOURS = "Only the person whose session this is"
 NOT_TAKING_PART = "Only those who have written in this thread"
-ADMINS_ONLY = words.ADMINS_ONLY
+ADMINS_ONLY = texts.ADMINS_ONLY
 
 # What bob, whose thread it is, carol, who has written in it, and another member, who has not, are
 # told; where it is carried out, words of what comes of it.
 MAY: Mapping[str, tuple[str, str, str]] = {
-    "help": (say.HELP_TITLE, say.HELP_TITLE, say.HELP_TITLE),
-    "sessions": (say.MINE_TITLE, say.NONE_OF_MINE, say.NONE_OF_MINE),
+    "help": (session_texts.HELP_TITLE, session_texts.HELP_TITLE, session_texts.HELP_TITLE),
+    "sessions": (session_texts.MINE_TITLE, session_texts.NONE_OF_MINE, session_texts.NONE_OF_MINE),
     "sessions all": (ADMINS_ONLY, ADMINS_ONLY, ADMINS_ONLY),
     "status": ("Owner: bob", "Owner: bob", "Owner: bob"),
     "history": ("You said: one", "You said: one", "You said: one"),
     "export": ("The transcript of s1",) * 3,
     "usage": ("1 turn", "1 turn", "1 turn"),
-    "stop": (say.NOTHING_RUNS, say.NOTHING_RUNS, NOT_TAKING_PART),
+    "stop": (session_texts.NOTHING_RUNS, session_texts.NOTHING_RUNS, NOT_TAKING_PART),
     "title": ("s1 is called", "s1 is called", NOT_TAKING_PART),
-    "join": (say.JOINED_ALREADY, say.JOINED_ALREADY, NOT_TAKING_PART),
-    "resume s1": (say.RESUME_PRESENT.format(handle="s1"), NOT_YOURS, NOT_YOURS),
+    "join": (session_texts.JOINED_ALREADY, session_texts.JOINED_ALREADY, NOT_TAKING_PART),
+    "resume s1": (session_texts.RESUME_PRESENT.format(handle="s1"), NOT_YOURS, NOT_YOURS),
     "reset now": ("It goes `reset", NOT_YOURS, NOT_YOURS),
     "quiet now": ("nothing goes after `quiet`", "nothing goes after `quiet`", NOT_TAKING_PART),
 }
@@ -98,7 +98,7 @@ async def test_those_in_charge_may_do_what_the_owner_may(
     card = await slack.told_by(person, slack.command(person, DEV, "/copilot", "sessions all"))
     assert "of bob" in words_of(card)
     await slack.say(person, GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     card = await slack.told_by("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
     assert "Owner: bob" in words_of(card), "it stays its owner's"
     await slack.say(person, GENERAL, "!resume s1", thread_ts=ts)
@@ -113,9 +113,9 @@ async def test_who_is_in_charge_by_a_group_is_so_as_long_as_they_are_in_it(
     await bots.start()
     ts = await slack.a_thread("bob", "one")
     for person in ("alice", "bob"):
-        assert await slack.told_for(person, GENERAL, ts, "!sessions all") == words.ADMINS_ONLY
+        assert await slack.told_for(person, GENERAL, ts, "!sessions all") == texts.ADMINS_ONLY
     card = await slack.told_by("carol", slack.say("carol", GENERAL, "!sessions all", thread_ts=ts))
-    assert say.ALL_TITLE in words_of(card)
+    assert session_texts.ALL_TITLE in words_of(card)
 
 
 async def test_guests_and_people_of_other_workspaces_are_told_so_in_every_form(
@@ -123,7 +123,7 @@ async def test_guests_and_people_of_other_workspaces_are_told_so_in_every_form(
 ) -> None:
     await bots.start()
     ts = await slack.a_thread("bob", "one")
-    for person, sentence in (("gus", words.GUEST), ("eve", refusals.OUTSIDER)):
+    for person, sentence in (("gus", texts.GUEST), ("eve", refusals.OUTSIDER)):
         assert await slack.told_for(person, GENERAL, ts, "!status") == sentence
         assert await slack.told_for(person, GENERAL, ts, "@threadpilot export") == sentence
         given = slack.command(person, GENERAL, "/copilot", "history s1")
@@ -145,7 +145,7 @@ async def test_a_guest_who_is_let_in_may_order_where_they_are(bots: Bots, slack:
     card = await slack.told_by("gus", slack.say("gus", GENERAL, "!status", thread_ts=ts))
     assert "Owner: bob" in words_of(card)
     card = await slack.told_by("gus", slack.command("gus", GENERAL, "/copilot", "status s2"))
-    assert words_of(card) == words.NO_SUCH_SESSION
+    assert words_of(card) == texts.NO_SUCH_SESSION
     await slack.until_shown(DEV, elsewhere, "You said: two")
 
 
@@ -171,16 +171,16 @@ async def test_who_has_left_a_private_channel_sees_nothing_of_their_sessions_the
     assert "zebrafish" in words_of(before)
     await leave(slack, "bob")
     card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
-    assert f"s1 {say.ELSEWHERE}" in words_of(card)
+    assert f"s1 {session_texts.ELSEWHERE}" in words_of(card)
     for telling in ("zebrafish", SECRET, ts.replace(".", "")):
         assert telling not in str(card)
     assert '"v":"reset"' not in str(card)
     assert '"v":"delete"' not in str(card)
     for verb in ("reset", "delete"):
         told = await slack.told_by("bob", slack.order("bob", GENERAL, before, verb, "s1"))
-        assert words_of(told) == words.NO_SUCH_SESSION, "the buttons from before"
+        assert words_of(told) == texts.NO_SUCH_SESSION, "the buttons from before"
     await slack.home("bob")
-    page = await slack.until_on_page("bob", say.ELSEWHERE)
+    page = await slack.until_on_page("bob", session_texts.ELSEWHERE)
     assert "zebrafish" not in str(page)
     assert len(model.requests) == 1
 
@@ -196,13 +196,13 @@ async def test_a_session_in_a_place_unseen_is_refused_like_one_that_does_not_exi
         for order in ("status", "history", "export", "fork", "resume", "reset", "export json"):
             for handle in ("s1", "s999"):
                 told = await slack.told_for(person, GENERAL, ts, f"!{order} {handle}")
-                assert told == words.NO_SUCH_SESSION, (person, order, handle)
+                assert told == texts.NO_SUCH_SESSION, (person, order, handle)
         for order in ("status", "history", "export", "reset"):
             given = slack.command(person, GENERAL, "/copilot", f"{order} s1")
-            assert words_of(await slack.told_by(person, given)) == words.NO_SUCH_SESSION
+            assert words_of(await slack.told_by(person, given)) == texts.NO_SUCH_SESSION
     assert await slack.files_of("carol") == []
     card = await slack.told_by("bob", slack.say("bob", GENERAL, "!resume", thread_ts=ts))
-    assert words_of(card) == say.RESUME_NONE
+    assert words_of(card) == session_texts.RESUME_NONE
     assert len(model.requests) == 2
 
 
@@ -213,7 +213,7 @@ async def test_who_comes_back_sees_their_sessions_again(
     ts = await a_secret_thread(bots, slack, "the plan")
     await leave(slack, "bob")
     given = slack.command("bob", GENERAL, "/copilot", "history s1")
-    assert words_of(await slack.told_by("bob", given)) == words.NO_SUCH_SESSION
+    assert words_of(await slack.told_by("bob", given)) == texts.NO_SUCH_SESSION
     await slack.call("carol", "conversations.invite", channel=SECRET, users="UBOB")
     given = slack.command("bob", GENERAL, "/copilot", "history s1")
     assert "the plan" in words_of(await slack.told_by("bob", given))
@@ -229,7 +229,7 @@ async def test_a_member_of_a_private_channel_may_take_its_session_along_as_a_for
     await a_secret_thread(bots, slack, "the plan")
     ts = await slack.a_thread("bob", "in public")
     told = await slack.told_for("bob", GENERAL, ts, "!resume s1")
-    assert told == say.RESUME_OTHER_CHANNEL.format(handle="s1")
+    assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     await slack.say("bob", GENERAL, "!fork s1", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "Here is the new thread")
     said = [str(message) for message in await slack.history(GENERAL)]
@@ -261,15 +261,15 @@ async def test_not_even_those_in_charge_see_what_others_say_in_direct_messages(
     await slack.until_answered(direct, ts, person="bob")
     listed = slack.command("alice", GENERAL, "/copilot", "sessions all")
     card = await slack.told_by("alice", listed)
-    assert f"s1 {say.ELSEWHERE}" in words_of(card)
+    assert f"s1 {session_texts.ELSEWHERE}" in words_of(card)
     assert "zebrafish" not in str(card)
     for order in ("status", "history", "export"):
         given = slack.command("alice", GENERAL, "/copilot", f"{order} s1")
-        assert words_of(await slack.told_by("alice", given)) == words.NO_SUCH_SESSION
+        assert words_of(await slack.told_by("alice", given)) == texts.NO_SUCH_SESSION
     told = await slack.told_by("alice", slack.order("alice", GENERAL, card, "delete", "s1"))
     assert "s1 is gone for good" in words_of(told), "cleaning up is theirs, and shows nothing"
     await slack.until_answered(direct, ts, n=2, person="bob")
-    assert (await slack.bot_texts(direct, ts, "bob"))[-1] == say.DELETED_HERE
+    assert (await slack.bot_texts(direct, ts, "bob"))[-1] == session_texts.DELETED_HERE
     audit = slack.command("alice", GENERAL, "/copilot", "admin audit")
     assert "delete" in words_of(await slack.told_by("alice", audit))
 
@@ -280,7 +280,7 @@ async def test_when_the_bot_is_put_out_of_a_channel_its_sessions_there_are_seen_
     await a_secret_thread(bots, slack, "the zebrafish plan")
     await slack.call("bob", "conversations.kick", channel=SECRET, user=BOT_USER)
     given = slack.command("bob", GENERAL, "/copilot", "history s1")
-    assert words_of(await slack.told_by("bob", given)) == words.NO_SUCH_SESSION
+    assert words_of(await slack.told_by("bob", given)) == texts.NO_SUCH_SESSION
     card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
     assert "zebrafish" not in str(card)
 
@@ -296,5 +296,5 @@ async def test_buttons_under_a_reply_do_nothing_for_who_has_left_its_channel(
     await leave(slack, "bob")
     for verb in ("history", "export"):
         told = await slack.told_by("bob", slack.order("bob", GENERAL, elsewhere, verb, "s1"))
-        assert words_of(told) == words.NO_SUCH_SESSION
+        assert words_of(told) == texts.NO_SUCH_SESSION
     assert await slack.files_of("bob") == []

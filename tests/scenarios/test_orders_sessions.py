@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from bot.orders import words
-from bot.orders import words_threads as say
+from bot.commands import texts
+from bot.commands.texts import sessions as session_texts
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene, words_of
 from tests.scenarios.test_branching import recite
@@ -25,7 +25,7 @@ async def test_after_a_reset_the_thread_knows_nothing_until_the_old_session_is_t
     await bots.start()
     ts = await slack.a_thread("bob", "one", "two")
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "three", thread_ts=ts)
     await slack.until_answered(GENERAL, ts, n=4)
     assert list(model.requests[-1].prompts) == ["three"]
@@ -44,8 +44,8 @@ async def test_new_is_reset_and_a_fresh_session_needs_none(
     await bots.start()
     ts = await slack.a_thread("bob", "one")
     await slack.say("bob", GENERAL, "@threadpilot new", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
-    assert await slack.told_for("bob", GENERAL, ts, "!new") == say.RESET_FRESH
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
+    assert await slack.told_for("bob", GENERAL, ts, "!new") == session_texts.RESET_FRESH
     assert len(model.requests) == 1
 
 
@@ -60,7 +60,7 @@ async def test_a_reset_while_an_answer_runs_lets_it_end_in_the_old_session(
     await model.reached()
     await slack.wait_for(lambda: begun(slack, ts), why="the second answer has begun")
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, say.RESET_RUNNING.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_RUNNING.format(handle="s1"))
     model.release()
     await slack.until_shown(GENERAL, ts, "a b")
     await slack.say("bob", GENERAL, "then", thread_ts=ts)
@@ -103,7 +103,7 @@ async def test_a_session_that_is_taken_up_elsewhere_leaves_its_thread_with_a_wor
     old = await slack.a_thread("bob", "the plan")
     new = await slack.say("bob", GENERAL, "@threadpilot resume s1")
     await slack.until_shown(GENERAL, new, "This thread goes on with s1")
-    await slack.until_shown(GENERAL, old, say.RESUME_MOVED.format(handle="s1"))
+    await slack.until_shown(GENERAL, old, session_texts.RESUME_MOVED.format(handle="s1"))
     await slack.say("bob", GENERAL, "go on", thread_ts=new)
     await slack.until_shown(GENERAL, new, "the plan | go on")
     await slack.say("bob", GENERAL, "and here?", thread_ts=old)
@@ -116,7 +116,7 @@ async def test_a_session_of_another_channel_stays_there(bots: Bots, slack: Scene
     await slack.a_thread("bob", "one", channel=DEV)
     ts = await slack.a_thread("bob", "two")
     told = await slack.told_for("bob", GENERAL, ts, "!resume s1")
-    assert told == say.RESUME_OTHER_CHANNEL.format(handle="s1")
+    assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
 
 
 async def test_what_was_said_in_direct_messages_stays_there(
@@ -129,7 +129,7 @@ async def test_what_was_said_in_direct_messages_stays_there(
     await slack.until_answered(direct, first, person="bob")
     ts = await slack.a_thread("bob", "two")
     told = await slack.told_for("bob", GENERAL, ts, "!resume s1")
-    assert told == say.RESUME_OTHER_CHANNEL.format(handle="s1")
+    assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     assert len(model.requests) == 2
 
 
@@ -142,10 +142,10 @@ async def test_a_session_that_answers_is_not_taken_away(
     await model.reached()
     ts = await slack.say("bob", GENERAL, "hm")
     told = await slack.told_for("bob", GENERAL, ts, "@threadpilot resume s1")
-    assert told == say.RESUME_TOO_EARLY
+    assert told == session_texts.RESUME_TOO_EARLY
     other = await slack.a_thread("bob", "one")
     told = await slack.told_for("bob", GENERAL, other, "!resume s1")
-    assert told == say.BUSY.format(handle="s1")
+    assert told == session_texts.BUSY.format(handle="s1")
     model.release()
     await slack.until_shown(GENERAL, busy, "a b")
 
@@ -161,7 +161,7 @@ async def test_sessions_are_listed_page_by_page_the_last_used_first(
         await slack.a_thread("bob", f"question {number}")
     card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
     shown = words_of(card)
-    assert say.MINE_TITLE in shown
+    assert session_texts.MINE_TITLE in shown
     assert "1 to 8 of 10" in shown
     assert shown.index("question 10") < shown.index("question 3")
     assert "question 2" not in shown
@@ -189,7 +189,9 @@ async def test_a_list_tells_what_is_current_what_is_set_aside_and_what_runs(
     await model.reached()
     card = await slack.told_by("bob", slack.say("bob", GENERAL, "!list", thread_ts=ts))
     states = [line.rsplit(" · ", 1)[-1] for line in words_of(card).splitlines() if " · " in line]
-    assert sorted(states) == sorted([say.RUNNING, say.CURRENT, say.SET_ASIDE])
+    assert sorted(states) == sorted(
+        [session_texts.RUNNING, session_texts.CURRENT, session_texts.SET_ASIDE]
+    )
     model.release()
 
 
@@ -200,8 +202,8 @@ async def test_a_session_is_reset_from_a_list_and_its_thread_is_told(
     ts = await slack.a_thread("bob", "one")
     card = await slack.told_by("bob", slack.command("bob", DEV, "/copilot", "sessions"))
     told = await slack.told_by("bob", slack.order("bob", DEV, card, "reset", "s1"))
-    assert words_of(told) == say.RESET_ELSEWHERE.format(handle="s1")
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    assert words_of(told) == session_texts.RESET_ELSEWHERE.format(handle="s1")
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     assert model.requests[-1].prompts == ("two",)
@@ -218,10 +220,10 @@ async def test_a_deleted_session_is_gone_from_the_model_and_from_every_list(
     card = await slack.told_by("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     told = await slack.told_by("bob", slack.order("bob", GENERAL, card, "delete", "s1"))
     assert "s1 is gone for good" in words_of(told)
-    await slack.until_shown(GENERAL, ts, say.DELETED_HERE)
-    assert await slack.told_for("bob", GENERAL, ts, "!sessions") == say.NONE_OF_MINE
-    assert await slack.told_for("bob", GENERAL, ts, "!export s1") == words.NO_SUCH_SESSION
-    assert await slack.told_for("bob", GENERAL, ts, "!history") == say.NO_SESSION
+    await slack.until_shown(GENERAL, ts, session_texts.DELETED_HERE)
+    assert await slack.told_for("bob", GENERAL, ts, "!sessions") == session_texts.NONE_OF_MINE
+    assert await slack.told_for("bob", GENERAL, ts, "!export s1") == texts.NO_SUCH_SESSION
+    assert await slack.told_for("bob", GENERAL, ts, "!history") == session_texts.NO_SESSION
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_answered(GENERAL, ts, n=3)
     assert "my zebrafish" not in model.requests[-1].prompts
@@ -237,7 +239,7 @@ async def test_buttons_of_a_session_that_is_gone_say_so(
     await slack.told_by("bob", slack.order("bob", GENERAL, card, "delete", "s1"))
     for verb in ("reset", "delete"):
         told = await slack.told_by("bob", slack.order("bob", GENERAL, card, verb, "s1"))
-        assert words_of(told) == words.NO_SUCH_SESSION
+        assert words_of(told) == texts.NO_SUCH_SESSION
     for verb in ("status", "history", "export", "fork", "retry", "rewind"):
         foot = await slack.foot_of(GENERAL, ts, verb)
         told = await slack.told_by("bob", slack.press_foot("bob", GENERAL, foot))
@@ -254,7 +256,7 @@ async def test_a_session_that_answers_is_not_deleted(
     await model.reached()
     card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "status s1"))
     told = await slack.told_by("bob", slack.order("bob", GENERAL, card, "delete", "s1"))
-    assert words_of(told) == say.BUSY.format(handle="s1")
+    assert words_of(told) == session_texts.BUSY.format(handle="s1")
     model.release()
     await slack.until_shown(GENERAL, ts, "a b")
 
@@ -265,7 +267,7 @@ async def test_a_double_click_is_one_reset(bots: Bots, slack: Scene) -> None:
     card = await slack.told_by("bob", slack.command("bob", DEV, "/copilot", "sessions"))
     before = len(await slack.ephemeral("bob"))
     await asyncio.gather(*(slack.order("bob", DEV, card, "reset", "s1") for _ in range(2)))
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.until_whispered("bob", before + 1)
     card = await slack.told_by("bob", slack.command("bob", DEV, "/copilot", "sessions"))
     assert "of 2," in words_of(card)
@@ -305,7 +307,7 @@ async def test_a_transcript_comes_as_a_file_in_the_direct_messages_of_who_asked_
     ts = await slack.a_thread("bob", "show *fences* <@UALICE>", "two")
     before = await slack.bot_texts(GENERAL, ts)
     told = await slack.told_for("carol", GENERAL, ts, "!export")
-    assert told == say.EXPORT_DONE.format(handle="s1", turns="2 turns")
+    assert told == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
     [(name, text)] = await slack.files_of("carol")
     assert name == "threadpilot-s1.md"
     assert "## 1. bob, " in text
@@ -352,7 +354,7 @@ async def test_who_began_a_roles_session_may_go_back_in_it_and_who_began_the_oth
     await slack.until_shown(GENERAL, ts, "You said: look at this")
     foot = await slack.foot_of(GENERAL, ts, "rewind", n=1)
     told = await slack.told_by("bob", slack.press_foot("bob", GENERAL, foot))
-    assert words_of(told) == words.NOT_YOURS.format(verb="rewind")
+    assert words_of(told) == texts.NOT_YOURS.format(verb="rewind")
     await slack.press_foot("carol", GENERAL, foot)
     await slack.until_shown(GENERAL, ts, "I no longer know “look at this”")
     assert len(model.requests) == 2
@@ -365,7 +367,7 @@ async def test_a_fork_from_an_answer_that_the_session_does_not_know_any_more_is_
     ts = await slack.a_thread("bob", "one")
     foot = await slack.foot_of(GENERAL, ts, "fork")
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     told = await slack.told_by("bob", slack.press_foot("bob", GENERAL, foot))
@@ -397,6 +399,6 @@ async def test_usage_is_counted_by_thread_person_channel_and_model(
 
     async def of_the_day() -> bool:
         [*_, card] = await slack.ephemeral("bob")
-        return say.PERIODS["day"] in words_of(card)
+        return session_texts.PERIODS["day"] in words_of(card)
 
     await slack.wait_for(of_the_day, why="the day takes the week's place")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.inbox import DROPPED
-from bot.orders import words_threads as say
+from bot.commands.texts import sessions as session_texts
+from bot.turns.inbox import DROPPED
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, a_busy_thread, question_of, words_of
 from tests.scenarios.test_branching import recite
@@ -21,7 +21,7 @@ async def test_status_is_told_at_once_while_an_answer_runs_and_others_wait(
     card = await slack.told_by("alice", slack.say("alice", GENERAL, "!status", thread_ts=ts))
     shown = words_of(card)
     assert "s1, first" in shown
-    assert say.STATUS_ANSWERING in shown
+    assert session_texts.STATUS_ANSWERING in shown
     assert "1 message waiting" in shown
     assert "Owner: alice" in shown
     model.release()
@@ -29,12 +29,12 @@ async def test_status_is_told_at_once_while_an_answer_runs_and_others_wait(
 
     async def at_rest() -> str | None:
         card = await slack.told_by("alice", slack.say("alice", GENERAL, "!status", thread_ts=ts))
-        return words_of(card) if say.STATUS_IDLE in words_of(card) else None
+        return words_of(card) if session_texts.STATUS_IDLE in words_of(card) else None
 
     shown = await slack.wait_for(at_rest, why="the last answer is closed")
     assert "Model: scripted-1" in shown
     assert "Turns: 2" in shown
-    assert say.STATUS_NOTHING_WAITS in shown
+    assert session_texts.STATUS_NOTHING_WAITS in shown
 
 
 async def test_stop_ends_the_answer_and_what_waits_is_answered_next(
@@ -44,14 +44,14 @@ async def test_stop_ends_the_answer_and_what_waits_is_answered_next(
     second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await slack.until_marked(GENERAL, second)
     card = await slack.told_by("alice", slack.say("alice", GENERAL, "!stop", thread_ts=ts))
-    assert say.STOPPED in words_of(card)
+    assert session_texts.STOPPED in words_of(card)
     await model.disconnected()
     await slack.until_shown(GENERAL, ts, "You said: second")
     first = (await slack.bot_texts(GENERAL, ts))[0]
     assert first.startswith("one")
     assert "done" not in first
     await slack.until_idle(bots.bot)
-    assert await slack.told_for("alice", GENERAL, ts, "!stop") == say.NOTHING_RUNS
+    assert await slack.told_for("alice", GENERAL, ts, "!stop") == session_texts.NOTHING_RUNS
 
 
 async def test_stop_queue_drops_what_waits_and_the_model_is_not_asked(
@@ -106,7 +106,7 @@ async def test_those_whose_messages_somebody_else_dropped_are_told_once(
     assert await slack.until_whispered("bob") == DROPPED
     await slack.told_for("bob", GENERAL, ts, "!join", times=2)
     told = [each["text"] for each in await slack.ephemeral("bob")]
-    assert told == [DROPPED, say.JOINED_ALREADY]
+    assert told == [DROPPED, session_texts.JOINED_ALREADY]
 
 
 async def test_orders_do_not_wait_for_a_model_that_is_silent_in_another_thread(
@@ -119,7 +119,7 @@ async def test_orders_do_not_wait_for_a_model_that_is_silent_in_another_thread(
     card = await slack.told_by(
         "bob", slack.say("bob", GENERAL, "@threadpilot status", thread_ts=other)
     )
-    assert "1 message waiting" in words_of(card) or say.NO_SESSION in words_of(card)
+    assert "1 message waiting" in words_of(card) or session_texts.NO_SESSION in words_of(card)
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
     await slack.until_shown(GENERAL, other, "You said: waits for a place")
@@ -137,9 +137,9 @@ async def test_a_side_question_knows_the_thread_and_does_not_enter_its_memory(
     await slack.say("carol", GENERAL, "!ask by the way?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "by the way?")
     shown = words_of((await slack.bot_messages(GENERAL, ts))[-1])
-    assert say.ASK_TITLE in shown
+    assert session_texts.ASK_TITLE in shown
     assert "one | two" in shown
-    assert say.ASK_SMALL in shown
+    assert session_texts.ASK_SMALL in shown
     await slack.say("bob", GENERAL, "@threadpilot three", thread_ts=ts)
     await slack.until_answered(GENERAL, ts, n=4)
     last = model.requests[-1].prompts
@@ -175,9 +175,12 @@ async def test_a_side_question_by_command_is_answered_to_who_asked_alone(
     before = len(await slack.history(GENERAL))
     card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "ask why?"))
     assert "You said: why?" in words_of(card)
-    assert say.ASK_SMALL_ALONE in words_of(card)
+    assert session_texts.ASK_SMALL_ALONE in words_of(card)
     assert len(await slack.history(GENERAL)) == before
-    assert await slack.told_for("bob", GENERAL, "", "@threadpilot sessions") == say.NONE_OF_MINE
+    assert (
+        await slack.told_for("bob", GENERAL, "", "@threadpilot sessions")
+        == session_texts.NONE_OF_MINE
+    )
     assert len(model.requests) == 1
 
 
@@ -188,7 +191,7 @@ async def test_a_side_question_may_begin_a_thread_that_has_no_session_after_it(
     ts = await slack.say("bob", GENERAL, "@threadpilot ask: why?")
     await slack.wait_for(lambda: slack.bot_messages(GENERAL, ts), why="it is answered")
     assert "You said: why?" in words_of((await slack.bot_messages(GENERAL, ts))[-1])
-    assert say.NO_SESSION in await slack.told_for("bob", GENERAL, ts, "!status")
+    assert session_texts.NO_SESSION in await slack.told_for("bob", GENERAL, ts, "!status")
     await slack.say("bob", GENERAL, "@threadpilot now for good", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: now for good")
     assert not any("why?" in prompt for prompt in model.requests[-1].prompts)
@@ -203,7 +206,7 @@ async def test_one_side_question_a_person_at_a_time(
     await slack.say("bob", GENERAL, "!ask a long one", thread_ts=ts)
     await model.reached()
     told = await slack.told_for("bob", GENERAL, ts, "!ask another one")
-    assert told == say.ASK_ONE_AT_A_TIME
+    assert told == session_texts.ASK_ONE_AT_A_TIME
     model.release()
     await slack.until_shown(GENERAL, ts, "a long one")
 
@@ -229,14 +232,14 @@ async def test_in_a_quiet_thread_the_bot_answers_only_when_mentioned_until_it_ma
     ts = await slack.a_thread("bob", "one")
     await slack.say("bob", GENERAL, "!quiet", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "I stay silent in this thread")
-    assert await slack.told_for("bob", GENERAL, ts, "!quiet") == say.QUIET_ALREADY
+    assert await slack.told_for("bob", GENERAL, ts, "!quiet") == session_texts.QUIET_ALREADY
     await slack.say("bob", GENERAL, "thinking aloud", thread_ts=ts)
     await slack.say("bob", GENERAL, "@threadpilot now you", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: now you")
     assert len(model.requests) == 2, "nobody answered what was said in between"
     await slack.say("bob", GENERAL, "!join", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, say.JOINED)
-    assert await slack.told_for("bob", GENERAL, ts, "!join") == say.JOINED_ALREADY
+    await slack.until_shown(GENERAL, ts, session_texts.JOINED)
+    assert await slack.told_for("bob", GENERAL, ts, "!join") == session_texts.JOINED_ALREADY
     await slack.say("bob", GENERAL, "again", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: again")
 
@@ -251,7 +254,7 @@ async def test_a_quiet_thread_is_quiet_after_a_restart_and_orders_are_heard_in_i
     await bots.start()
     await slack.say("bob", GENERAL, "thinking aloud", thread_ts=ts)
     card = await slack.told_by("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
-    assert say.STATUS_QUIET in words_of(card)
+    assert session_texts.STATUS_QUIET in words_of(card)
     assert len(model.requests) == 1
 
 
@@ -264,7 +267,7 @@ async def test_in_a_quiet_thread_of_ones_direct_messages_nothing_is_answered(
     await slack.until_answered(direct, ts, person="bob")
     await slack.say("bob", direct, "quiet", thread_ts=ts)
     await slack.until_answered(direct, ts, n=2, person="bob")
-    assert (await slack.bot_texts(direct, ts, "bob"))[-1] == say.QUIET_DIRECT
+    assert (await slack.bot_texts(direct, ts, "bob"))[-1] == session_texts.QUIET_DIRECT
     await slack.say("bob", direct, "thinking aloud", thread_ts=ts)
     other = await slack.say("bob", direct, "elsewhere")
     await slack.until_answered(direct, other, person="bob")
@@ -288,7 +291,7 @@ async def test_a_title_is_shown_wherever_the_session_is(bots: Bots, slack: Scene
     assert "plan" in renames[-1]["arguments"]["title"]
     assert "s1 is called" in await slack.told_for("bob", GENERAL, ts, "!title")
     told = await slack.told_for("bob", GENERAL, ts, f"!title {'x' * 300}")
-    assert told == say.TITLE_TOO_LONG.format(most=200, length="300")
+    assert told == session_texts.TITLE_TOO_LONG.format(most=200, length="300")
 
 
 # No session yet ----------------------------------------------------------------------------------
@@ -301,9 +304,13 @@ async def test_in_a_thread_without_a_session_orders_say_so(
     ts = await slack.say("carol", GENERAL, "lunch?")
     for order in ("status", "history", "export", "reset", "title: Lunch"):
         told = await slack.told_for("bob", GENERAL, ts, f"@threadpilot {order}")
-        assert say.NO_SESSION in told, order
-    assert await slack.told_for("bob", GENERAL, ts, "@threadpilot stop") == say.NOTHING_RUNS
-    assert await slack.told_for("bob", GENERAL, ts, "@threadpilot resume") == say.RESUME_NONE
+        assert session_texts.NO_SESSION in told, order
+    assert (
+        await slack.told_for("bob", GENERAL, ts, "@threadpilot stop") == session_texts.NOTHING_RUNS
+    )
+    assert (
+        await slack.told_for("bob", GENERAL, ts, "@threadpilot resume") == session_texts.RESUME_NONE
+    )
     assert model.requests == []
 
 
@@ -339,5 +346,5 @@ async def test_a_marked_order_with_words_that_do_not_fit_is_told_how_it_goes(
     ):
         told = await slack.told_for("bob", GENERAL, ts, f"!{order}")
         assert usage in told, order
-    assert await slack.told_for("bob", GENERAL, ts, "!resume bob") == say.RESUME_NO_HANDLE
+    assert await slack.told_for("bob", GENERAL, ts, "!resume bob") == session_texts.RESUME_NO_HANDLE
     assert len(model.requests) == 1

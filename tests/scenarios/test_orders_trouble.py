@@ -13,10 +13,10 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from bot.commands import texts
+from bot.commands.texts import sessions as session_texts
 from bot.errors import StoreError
-from bot.orders import words
-from bot.orders import words_threads as say
-from bot.slack import words as slack_words
+from bot.slack import texts as slack_texts
 from tests.fakes import QuickClock
 from tests.sandbox_client import BOT_USER, GENERAL, SECRET, Json
 from tests.scenarios.conftest import Bots, Scene, words_of
@@ -55,17 +55,17 @@ async def pressed(slack: Scene, person: str, thread_ts: str, value: Json | str) 
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        ("no JSON at all", slack_words.OLD_BUTTON),
-        ('{"v": ["reset"]}', slack_words.OLD_BUTTON),
-        ({"v": "reset", "c": "C0GENERAL", "t": "yesterday"}, slack_words.OLD_BUTTON),
-        ({"v": "status", "n": -1}, slack_words.OLD_BUTTON),
-        ({"v": "abracadabra"}, words.NO_LONGER),
-        ({"v": "ask", "w": "what is it?"}, words.NO_LONGER),
-        ({"v": "set", "w": "verbosity brief"}, words.NO_LONGER),
-        ({"v": "delete", "w": "s999"}, words.NO_SUCH_SESSION),
-        ({"v": "delete", "w": ""}, words.NO_SUCH_SESSION),
-        ({"v": "status", "c": "C0NOWHERE", "t": "1.000001"}, words.NOT_SEEN),
-        ({"v": "history", "w": "s1", "c": "C0NOWHERE", "t": "1.000001"}, words.NOT_SEEN),
+        ("no JSON at all", slack_texts.OLD_BUTTON),
+        ('{"v": ["reset"]}', slack_texts.OLD_BUTTON),
+        ({"v": "reset", "c": "C0GENERAL", "t": "yesterday"}, slack_texts.OLD_BUTTON),
+        ({"v": "status", "n": -1}, slack_texts.OLD_BUTTON),
+        ({"v": "abracadabra"}, texts.NO_LONGER),
+        ({"v": "ask", "w": "what is it?"}, texts.NO_LONGER),
+        ({"v": "set", "w": "verbosity brief"}, texts.NO_LONGER),
+        ({"v": "delete", "w": "s999"}, texts.NO_SUCH_SESSION),
+        ({"v": "delete", "w": ""}, texts.NO_SUCH_SESSION),
+        ({"v": "status", "c": "C0NOWHERE", "t": "1.000001"}, texts.NOT_SEEN),
+        ({"v": "history", "w": "s1", "c": "C0NOWHERE", "t": "1.000001"}, texts.NOT_SEEN),
         ({"v": "status", "n": 12_345}, "Owner: bob"),
     ],
 )
@@ -89,10 +89,10 @@ async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
     await slack.call("carol", "conversations.leave", channel=SECRET)
     for verb in ("status", "history", "export", "fork", "stop", "title"):
         value = {"v": verb, "c": SECRET, "t": secret}
-        assert await pressed(slack, "carol", ts, value) == words.NOT_SEEN, verb
+        assert await pressed(slack, "carol", ts, value) == texts.NOT_SEEN, verb
     for verb in ("reset", "delete", "resume"):
         told = await pressed(slack, "carol", ts, {"v": verb, "w": "s2"})
-        assert told == words.NOT_YOURS.format(verb=verb)
+        assert told == texts.NOT_YOURS.format(verb=verb)
     assert await slack.files_of("carol") == []
 
 
@@ -144,7 +144,7 @@ async def test_an_order_by_message_is_carried_out_when_the_database_is_back(
 
         await slack.wait_for(not_taken, timeout=20, why="the bot could not take it")
     await slack.advance(61)
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     card = await slack.told_by("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     assert "of 2," in words_of(card)
 
@@ -171,7 +171,7 @@ async def test_what_the_thread_is_told_stands_there_once(
     ts = await slack.a_thread("bob", "one")
     await slack.fault("chat.postMessage", kind, times=1)
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     said = await slack.bot_texts(GENERAL, ts)
@@ -206,7 +206,7 @@ async def test_an_event_that_slack_delivers_twice_is_one_order(bots: Bots, slack
     ts = await slack.a_thread("bob", "one")
     await slack.fault("events", "duplicate", times=2)
     await slack.say("bob", GENERAL, "@threadpilot reset", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, say.RESET_DONE.format(handle="s1"))
+    await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     card = await slack.told_by("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     assert "of 2," in words_of(card)
     said = await slack.bot_texts(GENERAL, ts)
@@ -220,7 +220,7 @@ async def test_killed_in_the_middle_of_an_order_the_bot_tells_who_gave_it_at_the
     env: dict[str, str], slack: Scene, model: ScriptedModel
 ) -> None:
     model.when("slow aside", Answer(chunks=["a ", "b"], hold_after=1))
-    sentence = words.RESTARTED.format(verb="ask")
+    sentence = texts.RESTARTED.format(verb="ask")
     async with threadpilot("run", env=env) as process:
         ts = await slack.a_thread("bob", "one")
         await slack.say("bob", GENERAL, "!ask a slow aside", thread_ts=ts)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bot.orders import words
-from bot.people import Standing
-from bot.refusals import OUTSIDER
+from bot.access.refusals import OUTSIDER
+from bot.commands import texts
+from bot.domain.users import Standing
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene, all_of
 from tests.scenarios.test_asking import the_questions_root
 from tests.scripted_model import ScriptedModel
 
-SENTENCES = {"gus": words.KEPT_OUT[Standing.GUEST], "eve": OUTSIDER}
+SENTENCES = {"gus": texts.KEPT_OUT[Standing.GUEST], "eve": OUTSIDER}
 SETTING = {"gus": "ALLOW_GUESTS", "eve": "ALLOW_EXTERNAL"}
 
 outsiders = pytest.mark.parametrize("person", ["gus", "eve"])
@@ -104,7 +104,7 @@ async def test_who_is_let_in_is_in_charge_of_nothing_even_by_name(
     bots.env.update({SETTING[person]: "yes", "ADMIN_USERS": "UGUS,UEVE"})
     await bots.start()
     for text in ("admin", "admin cleanup --all", "sessions all", "model scripted-1 for workspace"):
-        assert words.ADMINS_ONLY in all_of(await slack.card_for(person, GENERAL, text))
+        assert texts.ADMINS_ONLY in all_of(await slack.card_for(person, GENERAL, text))
 
 
 async def test_a_guest_who_is_let_in_sees_nothing_of_places_where_they_are_not(
@@ -116,7 +116,7 @@ async def test_a_guest_who_is_let_in_sees_nothing_of_places_where_they_are_not(
     ts = await slack.asked("gus", "hello")
     for text in ("!history s1", "!status s1", "!export s1", "!fork s1", "!resume s1"):
         told = await slack.told_for("gus", GENERAL, ts, text)
-        assert told == words.NO_SUCH_SESSION
+        assert told == texts.NO_SUCH_SESSION
     assert "secret" not in all_of(await slack.card_for("gus", GENERAL, "sessions"))
     assert len(model.requests) == 2
 

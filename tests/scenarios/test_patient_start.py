@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.run import READY
 from bot.copilot.install import LIBRARY, PROGRAM, find_runtime
 from bot.errors import SlackError
-from bot.patience import MOST_PAUSE_SECONDS
-from bot.serving import READY
-from bot.slack.tokens import APP_REFUSED, BOT_REFUSED, OUT_OF_REACH
+from bot.slack.api.auth_errors import APP_REFUSED, BOT_REFUSED, OUT_OF_REACH
+from bot.startup_retry import MOST_PAUSE_SECONDS
 from tests.copilot.asking import runtimes_of, until
 from tests.fakes import QuickClock
 from tests.scenarios.conftest import Bots, Scene

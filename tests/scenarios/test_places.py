@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.orders import words
-from bot.orders.verbs import VERBS
-from bot.people import Standing
-from bot.records import Form
-from bot.slack import surface
-from bot.slack.interactions import Place
-from bot.slack.presses import ACTION, BUTTON_CHARS, Carried
-from bot.store.folder import DATABASE
+from bot.commands import texts
+from bot.commands.registry import VERBS
+from bot.domain import Form
+from bot.domain.users import Standing
+from bot.slack import manifest
+from bot.slack.cards.button_values import ACTION, BUTTON_CHARS, Carried
+from bot.slack.interactions.payloads import Place
+from bot.store.sqlite.data_dir import DATABASE
 from slack_emulator.delivery.receipt import Kind
 from slack_emulator.server import Sandbox
 from slack_emulator.state.entities import OUTSIDE_TEAM_ID, TEAM_ID
@@ -32,9 +32,9 @@ from tests.scenarios.conftest import Bots, Scene, words_of
 from tests.scripted_model import Answer, ScriptedModel
 
 QUESTION = "where is the treasure?"
-NOT_SEEN = frozenset({words.NOT_SEEN, words.NO_SUCH_SESSION})
-GUEST = frozenset({words.KEPT_OUT[Standing.GUEST]})
-EXTERNAL = frozenset({words.KEPT_OUT[Standing.EXTERNAL]})
+NOT_SEEN = frozenset({texts.NOT_SEEN, texts.NO_SUCH_SESSION})
+GUEST = frozenset({texts.KEPT_OUT[Standing.GUEST]})
+EXTERNAL = frozenset({texts.KEPT_OUT[Standing.EXTERNAL]})
 
 SAID = {
     "model": "scripted-2",
@@ -69,12 +69,12 @@ class Forger:
             "callback_id": callback_id,
             "private_metadata": Place(channel=self.channel, root_ts=root_ts, quoted="x").note(),
             "state": {
-                "values": {surface.QUESTION_BLOCK: {surface.QUESTION_INPUT: {"value": QUESTION}}}
+                "values": {manifest.QUESTION_BLOCK: {manifest.QUESTION_INPUT: {"value": QUESTION}}}
             },
         }
         answer = await self._send("view_submission", view=view)
         assert isinstance(answer, dict), answer
-        return str(answer["errors"][surface.QUESTION_BLOCK])
+        return str(answer["errors"][manifest.QUESTION_BLOCK])
 
     async def shortcut(self) -> str:
         """The shortcut on a message of the place."""
@@ -82,7 +82,7 @@ class Forger:
         return await self._told(
             self._send(
                 "message_action",
-                callback_id=surface.ASK_ABOUT_MESSAGE,
+                callback_id=manifest.ASK_ABOUT_MESSAGE,
                 channel={"id": self.channel},
                 message=message,
                 message_ts=self.root_ts,
@@ -92,7 +92,7 @@ class Forger:
 
     async def ask_button(self) -> str:
         """The button of a help card that says that it stands in the place."""
-        action = {"action_id": surface.ASK_BUTTON, "block_id": "b", "type": "button"}
+        action = {"action_id": manifest.ASK_BUTTON, "block_id": "b", "type": "button"}
         return await self._told(self._press(action, self.channel))
 
     async def button(self, verb: str, said: str, *, there: bool, menu: bool) -> str:
@@ -108,7 +108,7 @@ class Forger:
             "team_id": TEAM_ID,
             "channel_id": self.channel,
             "user_id": PEOPLE[self.person],
-            "command": surface.COMMAND,
+            "command": manifest.COMMAND,
             "text": text,
             "response_url": self._answer_url(),
             "trigger_id": self._trigger(),
@@ -187,9 +187,9 @@ class Forger:
 async def ways_of_asking(forger: Forger) -> dict[str, str]:
     """Everything by which a question may be asked, with what the person was told."""
     return {
-        "a form": await forger.modal(surface.ASK_MODAL, ""),
-        "a form in the thread": await forger.modal(surface.ASK_MODAL, forger.root_ts),
-        "a form about a message": await forger.modal(surface.ABOUT_MODAL, forger.root_ts),
+        "a form": await forger.modal(manifest.ASK_MODAL, ""),
+        "a form in the thread": await forger.modal(manifest.ASK_MODAL, forger.root_ts),
+        "a form about a message": await forger.modal(manifest.ABOUT_MODAL, forger.root_ts),
         "the shortcut": await forger.shortcut(),
         "the ask button": await forger.ask_button(),
         "the command": await forger.command(QUESTION),
@@ -325,12 +325,12 @@ async def test_a_form_that_was_open_when_its_sender_was_taken_out_asks_nothing(
     """The one about a message and the one for a question; nothing forged."""
     await bots.start()
     root = await a_private_thread(slack, model)
-    await slack.shortcut("carol", surface.ASK_ABOUT_MESSAGE, SECRET, root)
+    await slack.shortcut("carol", manifest.ASK_ABOUT_MESSAGE, SECRET, root)
     modal = await slack.modal()
     await kick(slack, "carol")
-    values = {surface.QUESTION_BLOCK: {surface.QUESTION_INPUT: QUESTION}}
+    values = {manifest.QUESTION_BLOCK: {manifest.QUESTION_INPUT: QUESTION}}
     answer = await slack.submit("carol", modal["id"], values)
-    assert answer["errors"] == {surface.QUESTION_BLOCK: words.NOT_SEEN}
+    assert answer["errors"] == {manifest.QUESTION_BLOCK: texts.NOT_SEEN}
     assert len(model.requests) == 1
     await slack.call("bob", "conversations.invite", channel=SECRET, users="UCAROL")
     await slack.submit("carol", modal["id"], values)
@@ -348,6 +348,6 @@ async def test_where_the_bot_itself_is_not_orders_work_and_a_question_says_so(
     await bots.start()
     for text in ("help", "sessions", "model"):
         shown = words_of(await slack.card_for("bob", SECRET, text))
-        assert words.NOT_SEEN not in shown
+        assert texts.NOT_SEEN not in shown
     assert "/invite" in words_of(await slack.card_for("bob", SECRET, "what is Python?"))
     assert model.requests == []

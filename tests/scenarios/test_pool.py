@@ -10,7 +10,7 @@ import pytest
 
 from bot.app import Bot
 from bot.errors import AGENT_SENTENCES, AgentFault
-from bot.tending import LOOK_SECONDS, RENEW_EVERY
+from bot.sessions.maintenance import LOOK_SECONDS, RENEW_EVERY
 from tests.copilot.asking import runtimes_of
 from tests.fakes import ForwardClock
 from tests.sandbox_client import GENERAL

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import turns
-from bot.__main__ import main
+from bot.cli.main import main
+from bot.turns import processor
 from tests import forked
 from tests.forked import Process
 from tests.sandbox_client import GENERAL, SIGNING_SECRET
@@ -77,7 +77,7 @@ async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart
         await slack.until_answered(GENERAL, ts, n=2)
         shown = await slack.bot_texts(GENERAL, ts)
     assert len(shown) == 2
-    assert turns.LOST in shown[0]
+    assert processor.LOST in shown[0]
     assert shown[1] == "You said: second"
     assert await slack.marks(GENERAL, second) == []
 
@@ -95,7 +95,7 @@ async def test_what_a_restart_lost_can_be_asked_again_and_the_prompt_is_sent_onc
         await process.wait()
     model.release()
     async with threadpilot("run", env=env):
-        await slack.until_shown(GENERAL, ts, turns.LOST)
+        await slack.until_shown(GENERAL, ts, processor.LOST)
         await slack.until_answered(GENERAL, ts)
         await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
         await slack.until_shown(GENERAL, ts, "You said: first")

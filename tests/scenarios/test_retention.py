@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.farewells import GONE, GONE_ROLE
-from bot.locks import folder_of_sessions
-from bot.tending import COMPARISONS_EVERY, COMPARISONS_KEPT, LOOK_SECONDS, TIDY_EVERY
+from bot.sessions.farewells import GONE, GONE_ROLE
+from bot.sessions.lock_files import folder_of_sessions
+from bot.sessions.maintenance import COMPARISONS_EVERY, COMPARISONS_KEPT, LOOK_SECONDS, TIDY_EVERY
 from tests.fakes import ForwardClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, all_of, question_of

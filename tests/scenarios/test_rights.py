@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.orders import words, words_admin
-from bot.people import Standing
+from bot.commands import texts
+from bot.commands.texts import admin as admin_texts
+from bot.domain.users import Standing
 from slack_emulator.server import Sandbox
 from slack_emulator.state import seed
 from slack_emulator.state.entities import Group
@@ -29,14 +30,14 @@ async def test_who_is_no_admin_of_the_workspace_any_more_is_in_charge_of_nothing
     """At once, with every form of order, and on the Home tab."""
     bot = await bots.start()
     ts = await slack.a_thread("bob", "one")
-    assert words_admin.TITLE in all_of(await slack.card_for("alice", GENERAL, "admin"))
+    assert admin_texts.TITLE in all_of(await slack.card_for("alice", GENERAL, "admin"))
     await slack.home("alice")
     await slack.until_home_shows("alice", "The workspace")
     change(sandbox, "UALICE")
     for text in ("admin", "admin pause", "sessions all", "model scripted-1 for workspace"):
-        assert all_of(await slack.card_for("alice", GENERAL, text)).startswith(words.ADMINS_ONLY)
+        assert all_of(await slack.card_for("alice", GENERAL, text)).startswith(texts.ADMINS_ONLY)
     told = await slack.told_for("alice", GENERAL, ts, "!reset")
-    assert told == words.NOT_YOURS.format(verb="reset")
+    assert told == texts.NOT_YOURS.format(verb="reset")
     assert not bot.inbox.paused
     await slack.home("alice")
     home = await slack.until_home_shows("alice", "Your settings")
@@ -48,10 +49,10 @@ async def test_who_was_taken_out_of_the_group_in_charge_is_in_charge_of_nothing(
 ) -> None:
     bots.env.update({"ADMIN_GROUP": "S0PILOTS", "WORKSPACE_ADMINS": "no"})
     await bots.start()
-    assert words_admin.TITLE in all_of(await slack.card_for("carol", GENERAL, "admin"))
+    assert admin_texts.TITLE in all_of(await slack.card_for("carol", GENERAL, "admin"))
     monkeypatch.setattr(seed, "GROUPS", (Group(id="S0PILOTS", handle="pilots", members=()),))
     told = all_of(await slack.card_for("carol", GENERAL, "admin"))
-    assert told.startswith(words.ADMINS_ONLY)
+    assert told.startswith(texts.ADMINS_ONLY)
 
 
 @pytest.mark.parametrize("setting", ["ADMIN_USERS", "ADMIN_GROUP"])
@@ -61,10 +62,10 @@ async def test_who_has_become_a_guest_is_a_guest_at_once_whatever_they_are_named
     value = "UCAROL" if setting == "ADMIN_USERS" else "S0PILOTS"
     bots.env.update({setting: value, "ALLOW_GUESTS": "yes"})
     await bots.start()
-    assert words_admin.TITLE in all_of(await slack.card_for("carol", GENERAL, "admin"))
+    assert admin_texts.TITLE in all_of(await slack.card_for("carol", GENERAL, "admin"))
     change(sandbox, "UCAROL", guest=True)
     told = all_of(await slack.card_for("carol", GENERAL, "admin"))
-    assert told.startswith(words.ADMINS_ONLY)
+    assert told.startswith(texts.ADMINS_ONLY)
 
 
 async def test_who_has_become_a_guest_is_kept_out_of_all_orders_and_forms_at_once(
@@ -73,7 +74,7 @@ async def test_who_has_become_a_guest_is_kept_out_of_all_orders_and_forms_at_onc
     await bots.start()
     ts = await slack.a_thread("bob", "one")
     change(sandbox, "UBOB", guest=True)
-    guest = words.KEPT_OUT[Standing.GUEST]
+    guest = texts.KEPT_OUT[Standing.GUEST]
     assert await slack.told_for("bob", GENERAL, ts, "!status") == guest
     assert (await slack.card_for("bob", GENERAL, "what is it?"))["text"] == guest
     await slack.press_foot("bob", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
@@ -92,7 +93,7 @@ async def test_who_is_answered_only_because_they_are_in_charge_is_not_when_they_
     change(sandbox, "UALICE")
     ts = await slack.say("alice", GENERAL, "@threadpilot two")
     [shown] = await slack.until_answered(GENERAL, ts)
-    assert words.KEPT_OUT[Standing.UNLISTED] in shown
+    assert texts.KEPT_OUT[Standing.UNLISTED] in shown
     assert len(model.requests) == 1
 
 
@@ -104,19 +105,19 @@ async def test_while_slack_does_not_tell_nobody_is_in_charge_and_members_go_on(
     bots.env["ADMIN_GROUP"] = "S0PILOTS"
     bot = await bots.start()
     ts = await slack.a_thread(person, "one")
-    assert words_admin.TITLE in all_of(await slack.card_for(person, GENERAL, "admin"))
+    assert admin_texts.TITLE in all_of(await slack.card_for(person, GENERAL, "admin"))
     for method in ("users.info", "usergroups.users.list"):
         await slack.fault(method, "error", error="internal_error", times=1_000)
     for text in ("admin pause", "sessions all"):
         card = await slack.told_by(person, slack.say(person, GENERAL, f"!{text}", thread_ts=ts))
-        assert card["text"] == words.UNSURE
+        assert card["text"] == texts.UNSURE
     card = await slack.told_by(person, slack.say(person, GENERAL, "!history", thread_ts=ts))
     assert "You said: one" in all_of(card)
     assert not bot.inbox.paused
     await slack.home(person)
-    assert "Your settings" in all_of(await slack.until_home_shows(person, words.UNSURE))
+    assert "Your settings" in all_of(await slack.until_home_shows(person, texts.UNSURE))
     await slack.clear_faults()
-    assert words_admin.TITLE in all_of(await slack.card_for(person, GENERAL, "admin"))
+    assert admin_texts.TITLE in all_of(await slack.card_for(person, GENERAL, "admin"))
 
 
 async def test_an_order_of_somebody_in_charge_costs_one_look_at_who_they_are(

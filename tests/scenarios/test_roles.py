@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.roles import BUILT_IN
+from bot.sessions.roles import BUILT_IN
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, all_of, question_of
 from tests.scenarios.test_mid_thread import quoted

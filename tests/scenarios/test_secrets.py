@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bot.__main__ import main
+from bot.cli.main import main
+from bot.cli.run import READY
 from bot.redaction import TAKEN_OUT
-from bot.serving import READY
 from tests import forked
 from tests.forked import Process
 from tests.sandbox_client import GENERAL, SIGNING_SECRET

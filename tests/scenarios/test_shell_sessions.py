@@ -6,9 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
-from bot import words_shell as words
-from bot.farewells import GONE
-from bot.locks import folder_of_sessions
+from bot.cli import texts
+from bot.sessions.farewells import GONE
+from bot.sessions.lock_files import folder_of_sessions
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene, all_of, question_of
 from tests.scenarios.test_restart import run
@@ -152,6 +152,6 @@ async def test_a_question_that_waits_keeps_its_session(bots: Bots, slack: Scene)
         await slack.until_marked(GENERAL, waiting)
     for command in (("delete", "s1", "--yes"), ("reset", "s1")):
         status, said = await shell(bots, *command)
-        assert (status, words.IN_USE.format(handle="s1") in said) == (1, True)
+        assert (status, texts.IN_USE.format(handle="s1") in said) == (1, True)
     said = await done(bots, "cleanup", "--all", "--yes")
     assert "1 in use left out" in said

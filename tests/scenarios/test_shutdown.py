@@ -10,8 +10,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from bot.serving import CLOSE_SECONDS
-from bot.turns import LOST
+from bot.cli.run import CLOSE_SECONDS
+from bot.turns.processor import LOST
 from tests.copilot.asking import freeze, runs, runtimes_of
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Scene
@@ -75,7 +75,7 @@ async def test_what_hangs_for_good_is_left_and_the_exit_is_still_a_good_one() ->
     """A disk that does not come back holds up every thread that writes to it."""
     ending = (
         "import time\n"
-        "from bot.serving import end_at_last\n"
+        "from bot.cli.run import end_at_last\n"
         "end_at_last(0.1)\n"
         "time.sleep(60)\n"
         "raise SystemExit(3)\n"
@@ -88,7 +88,7 @@ async def test_told_to_stop_while_a_part_hangs_in_opening_it_ends_as_well() -> N
     starting = (
         "import asyncio, os, signal, time, types\n"
         "from contextlib import asynccontextmanager\n"
-        "from bot import serving\n"
+        "from bot.cli import run as serving\n"
         "@asynccontextmanager\n"
         "async def hangs(settings, clock):\n"
         "    try:\n"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.comparing import STOPPED
-from bot.orders import words
-from bot.orders import words_threads as say
-from bot.people import Standing
+from bot.commands import texts
+from bot.commands.texts import sessions as session_texts
+from bot.domain.users import Standing
+from bot.turns.comparison import STOPPED
 from slack_emulator.server import Sandbox
 from tests.sandbox_client import BOT_USER, GENERAL, PEOPLE, SECRET
 from tests.scenarios.conftest import Bots, Scene
@@ -45,11 +45,11 @@ async def test_who_asked_and_every_member_who_sees_it_stops_an_answer(
 @pytest.mark.parametrize(
     ("person", "doors", "sentence"),
     [
-        ("gus", {}, words.KEPT_OUT[Standing.GUEST]),
-        ("eve", {}, words.KEPT_OUT[Standing.EXTERNAL]),
-        ("gus", LET_IN, words.STOP_YOUR_OWN),
-        ("eve", LET_IN, words.STOP_YOUR_OWN),
-        ("carol", {"ALLOWED_USERS": "UBOB"}, words.KEPT_OUT[Standing.UNLISTED]),
+        ("gus", {}, texts.KEPT_OUT[Standing.GUEST]),
+        ("eve", {}, texts.KEPT_OUT[Standing.EXTERNAL]),
+        ("gus", LET_IN, texts.STOP_YOUR_OWN),
+        ("eve", LET_IN, texts.STOP_YOUR_OWN),
+        ("carol", {"ALLOWED_USERS": "UBOB"}, texts.KEPT_OUT[Standing.UNLISTED]),
     ],
 )
 async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
@@ -92,7 +92,7 @@ async def test_while_slack_does_not_tell_who_somebody_is_only_the_asker_stops(
     ts = await a_running_answer(slack, model, "bob")
     await slack.fault("conversations.info", "error", error="internal_error", times=1_000)
     await slack.stop("carol", GENERAL, ts)
-    assert await slack.until_whispered("carol") == words.STOP_UNSURE
+    assert await slack.until_whispered("carol") == texts.STOP_UNSURE
     await slack.stop("bob", GENERAL, ts)
     await slack.until_shown(GENERAL, ts, STOPPED)
 
@@ -105,15 +105,15 @@ async def test_a_guest_stops_neither_by_an_order_what_others_have_asked(
     bot = await bots.start()
     ts = await a_running_answer(slack, model, "bob")
     await slack.say("gus", GENERAL, "I like it", thread_ts=ts)
-    assert await slack.told_for("gus", GENERAL, ts, "!stop") == words.STOP_YOUR_OWN
+    assert await slack.told_for("gus", GENERAL, ts, "!stop") == texts.STOP_YOUR_OWN
     await slack.say("bob", GENERAL, "@threadpilot and then?", thread_ts=ts)
     await slack.wait_for(lambda: waits(slack, ts), 20.0)
-    assert await slack.told_for("gus", GENERAL, ts, "!stop queue") == words.STOP_YOUR_OWN
+    assert await slack.told_for("gus", GENERAL, ts, "!stop queue") == texts.STOP_YOUR_OWN
     model.release()
     await slack.until_shown(GENERAL, ts, "The end.")
     await slack.until_shown(GENERAL, ts, "and then?")
     await slack.until_idle(bot)
-    assert say.NOTHING_RUNS in await slack.told_for("gus", GENERAL, ts, "!stop")
+    assert session_texts.NOTHING_RUNS in await slack.told_for("gus", GENERAL, ts, "!stop")
 
 
 async def waits(slack: Scene, ts: str) -> bool:

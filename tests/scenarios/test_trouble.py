@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pytest
 
-from bot import turns
-from bot.comparing import STOPPED
+from bot.domain.messages import ThreadKey
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError
-from bot.model import ThreadKey
+from bot.turns import processor
+from bot.turns.comparison import STOPPED
 from tests.fakes import ForwardClock, QuickClock
 from tests.sandbox_client import GENERAL
 from tests.scenarios.conftest import Bots, Scene, a_busy_thread, question_of
@@ -38,7 +38,7 @@ async def test_who_takes_part_cannot_be_found_out_so_the_bot_does_not_butt_in(
     await slack.say("alice", GENERAL, "@threadpilot what is good for lunch?", thread_ts=ts)
     await slack.until_answered(GENERAL, ts)
     await slack.say("alice", GENERAL, "shall we go?", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, turns.UNSURE)
+    await slack.until_shown(GENERAL, ts, processor.UNSURE)
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "@threadpilot thanks", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: thanks")

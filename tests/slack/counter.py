@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from bot.cards import Card, Outcome, told
+from bot.commands.parser import Known
+from bot.domain import Order
+from bot.domain.cards import Card, Outcome, told
 from bot.errors import StoreError
-from bot.orders.reading import Known
-from bot.records import Order
 
 DONE = "Done."
 

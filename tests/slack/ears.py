@@ -7,26 +7,26 @@ from collections.abc import Callable, Sequence
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.access.policy import Access, Doorkeeping
 from bot.clock import SystemClock
+from bot.commands import texts
+from bot.domain import OpenQuestion
+from bot.domain.messages import Acceptance, Accepted, Message, Turn, TurnState
 from bot.errors import StoreError
-from bot.model import Acceptance, Accepted, Message, Turn, TurnState
-from bot.orders import words as order_words
-from bot.orders.access import Access, Doorkeeping
 from bot.ports import People
-from bot.records import OpenQuestion
-from bot.slack.actions import Actions
 from bot.slack.adapters import adapters
-from bot.slack.asking import Asking
-from bot.slack.background import Background
-from bot.slack.calls import Calls
-from bot.slack.client import Client
-from bot.slack.commands import Commands
-from bot.slack.controls import Controls
-from bot.slack.events import Deleted, Edited, HomeOpened, Identity, Stopped
-from bot.slack.home import Home
-from bot.slack.intake import Callbacks, Intake
-from bot.slack.orders import OrderCounter
-from bot.slack.questions import Book, Questions
+from bot.slack.api.calls import Calls
+from bot.slack.api.client import Client
+from bot.slack.cards.home_tab import Home
+from bot.slack.events.parser import Deleted, Edited, HomeOpened, Identity, Stopped
+from bot.slack.interactions.ask import Asking
+from bot.slack.interactions.command_runner import OrderCounter
+from bot.slack.interactions.listeners import Controls
+from bot.slack.interactions.modals import Actions
+from bot.slack.interactions.question_outbox import Book, Questions
+from bot.slack.interactions.slash_command import Commands
+from bot.slack.receiver import Callbacks, Intake
+from bot.tasks import Background
 from tests.slack.counter import Recorder
 
 US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
@@ -131,7 +131,7 @@ class WithoutLimits:
     async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
         person = await self._access.person_now(user)
         out = await self._access.shut_out(person, channel, external=external)
-        return "" if out is None else order_words.KEPT_OUT[out]
+        return "" if out is None else texts.KEPT_OUT[out]
 
 
 def intake_for(

@@ -10,11 +10,11 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
+from bot.cli.loop import run
 from bot.http_server import Bounds
-from bot.loop import run
-from bot.slack.background import Background
-from bot.slack.signed_http import SignedHttp
-from bot.watching.site import Site
+from bot.slack.transport.http import SignedHttp
+from bot.tasks import Background
+from bot.telemetry.server import Site
 from tests.fakes import HandClock
 from tests.slack.ears import Ears, intake_for
 

@@ -11,13 +11,13 @@ import aiohttp
 from bot.clock import SystemClock
 from bot.ports import Clock
 from bot.slack.adapters import Adapters, adapters
-from bot.slack.calls import Calls, make_client
-from bot.slack.client import Client
+from bot.slack.api.calls import Calls, make_client
+from bot.slack.api.client import Client
 from bot.slack.gateway import Door, SlackGateway, who_are_we
-from bot.slack.orders import OrderCounter
-from bot.slack.questions import Book
-from bot.slack.signed_http import SignedHttp
-from bot.slack.socket_mode import SocketMode
+from bot.slack.interactions.command_runner import OrderCounter
+from bot.slack.interactions.question_outbox import Book
+from bot.slack.transport.http import SignedHttp
+from bot.slack.transport.socket_mode import SocketMode
 from tests.conformance.outside import APP, BOT, SIGNING_SECRET, Outside, eventually
 from tests.slack.counter import Recorder
 from tests.slack.ears import US, Ears, Notebook, WithoutLimits

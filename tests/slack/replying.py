@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 import aiohttp
 
-from bot.model import Message, Part, ThreadKey, Trigger, Turn, TurnState
+from bot.domain.messages import Message, Part, ThreadKey, Trigger, Turn, TurnState
 from bot.ports import Clock
-from bot.slack.calls import Calls, make_client
-from bot.slack.client import Client
+from bot.slack.api.calls import Calls, make_client
+from bot.slack.api.client import Client
 from bot.slack.workspace import SlackWorkspace
 from tests.conformance.outside import ALICE, BOT, GENERAL, TEAM, Json, Outside, sandbox_from_outside
 from tests.fakes import HandClock, QuickClock

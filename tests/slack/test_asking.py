@@ -12,21 +12,21 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot import refusals
+from bot.access import refusals
 from bot.clock import SystemClock
+from bot.domain import OpenQuestion
+from bot.domain.messages import Accepted, Message, Turn
 from bot.errors import StoreError
-from bot.model import Accepted, Message, Turn
 from bot.ports import Clock, QuestionStore, Store
-from bot.records import OpenQuestion
-from bot.slack import words
+from bot.slack import texts as slack_texts
 from bot.slack.adapters import adapters
-from bot.slack.asking import Asking, Question
-from bot.slack.background import Background
 from bot.slack.gateway import who_are_we
-from bot.slack.interactions import Person, Place
-from bot.slack.questions import OLD_SECONDS, Book, NotPut, Questions
+from bot.slack.interactions.ask import Asking, Question
+from bot.slack.interactions.payloads import Person, Place
+from bot.slack.interactions.question_outbox import OLD_SECONDS, Book, NotPut, Questions
 from bot.store import open_store
-from bot.store.folder import DATABASE
+from bot.store.sqlite.data_dir import DATABASE
+from bot.tasks import Background
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -273,7 +273,7 @@ async def test_a_question_that_cannot_become_a_message_yet_is_told_so_and_asked_
     late = Late()
     async with asking(outside, store, refuses) as (asked, _, _):
         assert await asked.ask(question(), late.tell) == ""
-        assert await late.until_told() == [words.ASKED_SOON]
+        assert await late.until_told() == [slack_texts.ASKED_SOON]
     async with asking(outside, store) as (_, _, questions), questions.taken_up():
         await the_one_asked(outside, store)
 
@@ -318,7 +318,9 @@ async def test_a_question_that_nobody_expects_to_be_answered_any_more_is_let_go(
             return await store.open_questions() == ()
 
         await eventually(let_go, "it is let go")
-    assert [told["text"] for told in await outside.ephemeral("UALICE")] == [words.ASKED_LONG_AGO]
+    assert [told["text"] for told in await outside.ephemeral("UALICE")] == [
+        slack_texts.ASKED_LONG_AGO
+    ]
     assert await outside.messages(GENERAL) == []
 
 
@@ -333,7 +335,7 @@ async def test_a_modal_sent_again_after_a_restart_is_asked_once(
 
 async def test_a_refused_question_may_be_sent_again(outside: Outside, store: Store) -> None:
     async with asking(outside, store, unwanted) as (asked, _, _):
-        not_here = words.NOT_HERE.format(name="threadpilot")
+        not_here = slack_texts.NOT_HERE.format(name="threadpilot")
         for _ in range(2):
             assert await asked.ask(question(SECRET), Late().tell) == not_here
     assert await store.open_questions() == ()
@@ -399,7 +401,7 @@ async def test_what_keeps_it_from_being_posted_is_told_late_when_it_comes_late(
     late = Late()
     async with asking(outside, store, unwanted) as (asked, _, _):
         assert await asked.ask(question(SECRET), late.tell) == ""
-        assert await late.until_told() == [words.NOT_HERE.format(name="threadpilot")]
+        assert await late.until_told() == [slack_texts.NOT_HERE.format(name="threadpilot")]
 
 
 async def test_what_keeps_it_from_being_posted_is_told_also_in_the_last_moment(
@@ -415,7 +417,7 @@ async def test_what_keeps_it_from_being_posted_is_told_also_in_the_last_moment(
     late = Late()
     async with asking(outside, store, unwanted) as (asked, _, questions):
         monkeypatch.setattr(questions, "put", refuse)
-        assert [await asked.ask(question(), late.tell), *late.heard] == [words.READ_ONLY]
+        assert [await asked.ask(question(), late.tell), *late.heard] == [slack_texts.READ_ONLY]
 
 
 async def test_more_questions_than_fit_are_asked_when_there_is_less_to_do(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from bot.cards import Card, Line, Press
+from bot.domain.cards import Card, Line, Press
+from bot.domain.messages import ThreadKey
 from bot.errors import SlackError
-from bot.model import ThreadKey
 from bot.slack.adapters import adapters
-from bot.slack.board import SlackBoard
-from bot.slack.calls import Calls, make_client
-from bot.slack.client import Client
+from bot.slack.api.calls import Calls, make_client
+from bot.slack.api.client import Client
+from bot.slack.cards.publisher import SlackBoard
 from tests.conformance.outside import (
     ALICE,
     BOB,

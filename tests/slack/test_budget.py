@@ -10,9 +10,9 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 import bot.slack
-from bot.slack import budget
-from bot.slack.budget import LATE_SECONDS, LONGEST_CLOSED, Budget, Claim, Urgency
-from bot.slack.tiers import RULES
+from bot.slack.api import rate_limiter as budget
+from bot.slack.api.rate_limiter import LATE_SECONDS, LONGEST_CLOSED, Budget, Claim, Urgency
+from bot.slack.api.tiers import RULES
 from slack_emulator.rate_limits import PER_MINUTE, SPECIAL
 from tests.fakes import HandClock
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.model import TS, Accepted, Message, ThreadKey, Trigger
+from bot.domain.messages import TS, Accepted, Message, ThreadKey, Trigger
 from bot.ports import Clock, HearingStore, Store
-from bot.slack import catching_up, client
-from bot.slack.calls import Calls, make_client
-from bot.slack.catching_up import (
+from bot.slack.api import client
+from bot.slack.api.calls import Calls, make_client
+from bot.slack.api.client import Client
+from bot.slack.events import backfill
+from bot.slack.events.backfill import (
     CALLS_AT_ONCE,
     MOST_IN_A_ROW,
     CatchingUp,
@@ -23,8 +25,7 @@ from bot.slack.catching_up import (
     Progress,
     event_of,
 )
-from bot.slack.client import Client
-from bot.slack.events import read_event
+from bot.slack.events.parser import read_event
 from bot.store import open_store
 from tests.conformance.outside import (
     ALICE,
@@ -310,7 +311,7 @@ async def test_more_than_is_read_of_a_channel_is_told_to_operators(
 async def test_threads_with_the_bot_are_read_however_many_others_were_answered(
     outside: Outside, store: Store, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catching_up, "MOST_THREADS", 2)
+    monkeypatch.setattr(backfill, "MOST_THREADS", 2)
     others = [await outside.say(BOB, GENERAL, f"lunch {number}?") for number in range(4)]
     (key,) = await known_threads(outside, store, 1)
     await outside.advance(10)

@@ -13,9 +13,9 @@ from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.errors import SlackError
-from bot.slack.asides import answer_aside, is_slacks
-from bot.slack.calls import called
-from bot.slack.client import open_client
+from bot.slack.api.calls import called
+from bot.slack.api.client import open_client
+from bot.slack.api.ephemeral import answer_aside, is_slacks
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,13 +34,13 @@ CLIENTS = {
     "slack_sdk.webhook",
 }
 SPEAKING = {
-    "bot/demo.py": "waits until the demo's model answers on this machine",
-    "bot/http_server.py": "listens for `bot/slack` and `bot/watching`, and calls nobody",
-    "bot/local_model.py": "serves the demo's model on this machine, and asks it to warm up",
+    "bot/demo/main.py": "waits until the demo's model answers on this machine",
+    "bot/http_server.py": "listens for `bot/slack` and `bot/telemetry`, and calls nobody",
+    "bot/demo/local_model.py": "serves the demo's model on this machine, and asks it to warm up",
 }
-"""Beside `bot/slack` (Slack), `bot/copilot` (the model server, the runtime), `bot/watching` (it
+"""Beside `bot/slack` (Slack), `bot/copilot` (the model server, the runtime), `bot/telemetry` (it
 listens), and `slack_emulator` (it is Slack)."""
-FOLDERS = ("bot/slack/", "bot/copilot/", "bot/watching/", "slack_emulator/")
+FOLDERS = ("bot/slack/", "bot/copilot/", "bot/telemetry/", "slack_emulator/")
 
 
 def imported(path: Path) -> set[str]:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.model import Message
-from bot.slack import words
-from bot.slack.events import Edited
+from bot.domain.messages import Message
+from bot.slack import texts as slack_texts
+from bot.slack.events.parser import Edited
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -61,7 +61,7 @@ async def test_the_author_is_told_alone_where_the_message_stands(bot: Hearing) -
     ts = await bot.outside.say(ALICE, GENERAL, "what is Python?")
     await edit(bot, ts, "@threadpilot what is Python?")
     sentence = await told(bot.outside)
-    assert sentence["text"] == words.MENTIONED_BY_EDIT
+    assert sentence["text"] == slack_texts.MENTIONED_BY_EDIT
     assert not sentence.get("thread_ts"), "Slack shows nothing in a thread that has not begun"
     assert bot.ears.messages == []
     assert len(await bot.outside.messages(GENERAL)) == 1
@@ -72,7 +72,7 @@ async def test_in_a_thread_it_is_told_in_the_thread(bot: Hearing) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "what is Python?", thread_ts=root)
     await edit(bot, ts, "@threadpilot what is Python?")
     sentence = await told(bot.outside)
-    assert (sentence["text"], sentence["thread_ts"]) == (words.MENTIONED_BY_EDIT, root)
+    assert (sentence["text"], sentence["thread_ts"]) == (slack_texts.MENTIONED_BY_EDIT, root)
 
 
 async def test_an_edit_that_leaves_the_mention_there_is_not_spoken_of_again(bot: Hearing) -> None:
@@ -87,7 +87,7 @@ async def test_an_edit_that_leaves_the_mention_there_is_not_spoken_of_again(bot:
         return seen if len(seen) >= 2 else []
 
     seen = await eventually(both, "each edit that adds a mention is spoken of")
-    assert [one["text"] for one in seen] == [words.MENTIONED_BY_EDIT] * 2
+    assert [one["text"] for one in seen] == [slack_texts.MENTIONED_BY_EDIT] * 2
 
 
 async def test_an_edit_of_a_mention_is_the_storys_to_speak_of(bot: Hearing) -> None:

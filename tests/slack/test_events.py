@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import Message, ThreadKey, Trigger
-from bot.orders.reading import Known, read_message
-from bot.records import Order
-from bot.refusals import refusal
-from bot.slack.events import (
+from bot.access.refusals import refusal
+from bot.commands.parser import Known, read_message
+from bot.domain import Order
+from bot.domain.messages import Message, ThreadKey, Trigger
+from bot.slack.events.parser import (
     MALFORMED,
     Deleted,
     Edited,

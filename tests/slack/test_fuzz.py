@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_bolt.async_app import AsyncBoltRequest
 
-from bot.model import TS, Message
-from bot.orders.verbs import VERBS
-from bot.slack.background import Background
-from bot.slack.events import Identity, read_event
-from bot.slack.interactions import (
+from bot.commands.registry import VERBS
+from bot.domain.messages import TS, Message
+from bot.slack.cards.button_values import BUTTON_CHARS, read_value
+from bot.slack.events.parser import Identity, read_event
+from bot.slack.interactions.payloads import (
     PressedOrder,
     read_choice,
     read_command,
@@ -25,7 +25,7 @@ from bot.slack.interactions import (
     read_press,
     read_submission,
 )
-from bot.slack.presses import BUTTON_CHARS, read_value
+from bot.tasks import Background
 from tests.slack.ears import Ears, intake_for
 
 US = Identity(

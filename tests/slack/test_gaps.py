@@ -13,8 +13,8 @@ import pytest
 
 from bot.errors import SlackError
 from bot.ports import Heard, Store
-from bot.slack.catching_up import CaughtUp, Progress
-from bot.slack.gaps import (
+from bot.slack.events.backfill import CaughtUp, Progress
+from bot.slack.events.gaps import (
     LOOK_SECONDS,
     MOST_PAUSE_SECONDS,
     NOTE_SECONDS,
@@ -23,7 +23,7 @@ from bot.slack.gaps import (
     Gaps,
 )
 from bot.store import open_store
-from bot.store.folder import DATABASE
+from bot.store.sqlite.data_dir import DATABASE
 from tests.conformance.outside import eventually
 from tests.fakes import HandClock
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from bot.domain.messages import Message, Trigger
 from bot.errors import SlackError
-from bot.model import Message, Trigger
-from bot.slack.events import Deleted, Edited, Stopped
-from bot.slack.tokens import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
+from bot.slack.api.auth_errors import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
+from bot.slack.events.parser import Deleted, Edited, Stopped
 from tests.conformance.outside import (
     ALICE,
     BOB,

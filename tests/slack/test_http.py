@@ -14,11 +14,11 @@ import aiohttp
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
+from bot.domain.messages import Trigger
 from bot.errors import SettingsError
-from bot.model import Trigger
-from bot.slack.background import Background
-from bot.slack.events import Deleted, Edited, Stopped
-from bot.slack.signed_http import MAX_BODY, MAX_DEPTH, SignedHttp
+from bot.slack.events.parser import Deleted, Edited, Stopped
+from bot.slack.transport.http import MAX_BODY, MAX_DEPTH, SignedHttp
+from bot.tasks import Background
 from tests.fakes import HandClock
 from tests.slack.ears import Ears, intake_for
 

@@ -17,10 +17,10 @@ from prometheus_client import CollectorRegistry, Gauge
 from slack_sdk.signature import SignatureVerifier
 
 from bot.http_server import Bounds
-from bot.slack.background import Background
-from bot.slack.bodies import FREE
-from bot.slack.signed_http import MAX_BODY, SignedHttp
-from bot.watching.site import Site
+from bot.slack.transport.http import MAX_BODY, SignedHttp
+from bot.slack.transport.request_body import FREE
+from bot.tasks import Background
+from bot.telemetry.server import Site
 from tests.fakes import HandClock
 from tests.slack.ears import Ears, intake_for
 from tests.slack.test_http import SECRET, envelope, mention

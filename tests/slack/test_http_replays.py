@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from bot.slack.events import Edited, Stopped
-from bot.slack.replays import MOST, Known, Replays
+from bot.slack.events.parser import Edited, Stopped
+from bot.slack.transport.replays import MOST, Known, Replays
 from tests.slack.test_http import TS, calling, envelope, mention
 
 

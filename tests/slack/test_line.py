@@ -13,9 +13,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bench.senders import Place, talk
 from bot.clock import SystemClock
-from bot.slack.background import Background
-from bot.slack.line import Line
-from bot.slack.tickets import Tickets
+from bot.slack.transport.socket_client import Line
+from bot.slack.transport.tickets import Tickets
+from bot.tasks import Background
 from tests.slack.ears import Ears, intake_for
 
 PLACES = [Place("C0GENERAL", "1700000000.000100")]

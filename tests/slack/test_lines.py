@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.slack.background import Background
+from bot.tasks import Background
 from tests.conformance.outside import ALICE, GENERAL, Outside, eventually, sandbox_from_outside
 from tests.fakes import ForwardClock
 from tests.slack.ears import Ears, intake_for

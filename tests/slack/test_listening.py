@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
+from bot.domain.messages import ThreadKey
+from bot.domain.users import Kind
 from bot.errors import SlackError
-from bot.model import ThreadKey
-from bot.people import Kind
 from bot.ports import Earlier
 from bot.slack.adapters import adapters
-from bot.slack.calls import Calls, make_client
-from bot.slack.client import Client
-from bot.slack.listening import SlackListening, said_text
+from bot.slack.api.calls import Calls, make_client
+from bot.slack.api.client import Client
+from bot.slack.thread_history import SlackListening, said_text
 from tests.conformance.outside import (
     ALICE,
     BOB,

@@ -12,14 +12,15 @@ from dataclasses import replace
 
 import pytest
 
-from bot.cards import Card, Choose, Foot, Line, Outcome, Press, told
+from bot.commands import texts
+from bot.domain import Form, Order
+from bot.domain.cards import Card, Choose, Foot, Line, Outcome, Press, told
+from bot.domain.messages import ThreadKey
 from bot.errors import BotError, StoreError
-from bot.model import ThreadKey
-from bot.orders import words as order_words
-from bot.records import Form, Order
-from bot.slack import surface, words
-from bot.slack.cards import draw_foot
-from bot.slack.orders import AT_ONCE_EACH, OrderCounter
+from bot.slack import manifest
+from bot.slack import texts as slack_texts
+from bot.slack.cards.render import draw_foot
+from bot.slack.interactions.command_runner import AT_ONCE_EACH, OrderCounter
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -52,7 +53,7 @@ async def bot(request: pytest.FixtureRequest) -> AsyncIterator[Hearing]:
 
 async def command(bot: Hearing, text: str, person: str = ALICE, channel: str = GENERAL) -> None:
     await bot.outside.do(
-        "chat.command", person, channel=channel, command=surface.COMMAND, text=text
+        "chat.command", person, channel=channel, command=manifest.COMMAND, text=text
     )
 
 
@@ -190,7 +191,7 @@ async def test_an_order_that_takes_too_long_is_given_up_and_said_so(bot: Hearing
     hasty = OrderCounter(bot.desk, bot.slack.board, QuickClock(), carry_seconds=0.01)
     hasty.start(by_message(thread, thread.root_ts))
     (seen,) = await whispers(bot)
-    assert seen["text"] == order_words.TOOK_TOO_LONG
+    assert seen["text"] == texts.TOOK_TOO_LONG
     await finished(bot)
     await hasty.close()
 
@@ -204,10 +205,10 @@ async def test_one_person_has_so_many_orders_under_way_at_once_and_others_go_on(
     assert all(bot.orders.start(by_message(thread, "", key)) for key in keys)
     assert not bot.orders.start(by_message(thread, "", "one too many"))
     (seen,) = await whispers(bot)
-    assert seen["text"] == order_words.TOO_MANY
+    assert seen["text"] == texts.TOO_MANY
     assert bot.orders.start(replace(by_message(thread, "", "of another"), by="UBOB"))
     await command(bot, "status")
-    assert [each["text"] for each in await whispers(bot, 2)] == [order_words.TOO_MANY] * 2
+    assert [each["text"] for each in await whispers(bot, 2)] == [texts.TOO_MANY] * 2
     assert all(order.form is not Form.COMMAND for order in bot.desk.taken), "it is not on record"
     bot.desk.gate.set()
     await finished(bot, AT_ONCE_EACH + 2)
@@ -277,7 +278,7 @@ async def test_a_command_that_needs_a_thread_says_where_to_write_it(
 ) -> None:
     await command(bot, text)
     (card,) = await whispers(bot)
-    assert card["text"] == order_words.ONLY_IN_THREADS.format(verb=text.partition(" ")[0])
+    assert card["text"] == texts.ONLY_IN_THREADS.format(verb=text.partition(" ")[0])
     assert bot.desk.taken == []
     assert await bot.outside.messages(GENERAL) == []
 
@@ -464,7 +465,7 @@ async def test_a_button_whose_value_makes_no_sense_says_so(bot: Hearing, value: 
         "blocks.actions", ALICE, channel=GENERAL, message_ts=ts, action_id="order:reset:0"
     )
     (seen,) = await whispers(bot)
-    assert seen["text"] == words.OLD_BUTTON
+    assert seen["text"] == slack_texts.OLD_BUTTON
     assert bot.desk.taken == []
 
 
@@ -545,7 +546,7 @@ async def test_an_old_button_of_the_home_tab_says_so_on_top_of_it(bot: Hearing) 
     page = {"type": "home", "blocks": [{"type": "actions", "elements": [button]}]}
     view = (await bot.outside.do("views.publish", BOT, user_id="UALICE", view=page))["view"]
     await bot.outside.do("blocks.actions", ALICE, view_id=view["id"], action_id="order:reset:0")
-    assert (await home(bot, 2))["blocks"][0]["text"]["text"] == words.OLD_BUTTON
+    assert (await home(bot, 2))["blocks"][0]["text"]["text"] == slack_texts.OLD_BUTTON
 
 
 async def test_a_home_tab_that_cannot_be_made_says_so(bot: Hearing) -> None:
@@ -562,4 +563,4 @@ async def test_the_help_has_the_button_that_asks_wherever_it_is_told(bot: Hearin
     bot.desk.outcomes["help"] = told("I can do much.")
     bot.orders.start(replace(by_message(thread, thread.root_ts), verb="help"))
     (seen,) = await whispers(bot)
-    assert surface.ASK_BUTTON in json.dumps(seen["blocks"])
+    assert manifest.ASK_BUTTON in json.dumps(seen["blocks"])

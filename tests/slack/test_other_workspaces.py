@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from bot.slack import surface, words
-from bot.slack.background import Background
-from bot.slack.intake import Intake
+from bot.slack import manifest
+from bot.slack import texts as slack_texts
+from bot.slack.receiver import Intake
+from bot.tasks import Background
 from tests.slack.counter import Recorder
 from tests.slack.ears import US, Ears, intake_for
 from tests.slack.test_fuzz import COMMAND, PRESS, SHORTCUT, SUBMISSION
 
 OTHER = "T0OTHER"
-VIEW: dict[str, Any] = SUBMISSION["view"] | {"callback_id": surface.ASK_MODAL}
+VIEW: dict[str, Any] = SUBMISSION["view"] | {"callback_id": manifest.ASK_MODAL}
 
 
 @asynccontextmanager
@@ -85,4 +86,4 @@ async def test_people_of_other_workspaces_operate_the_bot_in_a_shared_channel() 
         # Of a modal, `team` is where its sender is.
         view = VIEW | {"app_installed_team_id": US.team, "private_metadata": ""}
         answer = await intake.deliver(ours(SUBMISSION, view=view, user=eve, team={"id": OTHER}))
-    assert words.WENT_WRONG in answer.body
+    assert slack_texts.WENT_WRONG in answer.body

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.model import Delivery
-from bot.slack.budget import Budget, Claim, Urgency
-from bot.slack.pace import ENDS, LEAST_SECONDS, SOON_SECONDS, WRITES, Pace
-from bot.slack.tiers import RULES
+from bot.domain.messages import Delivery
+from bot.slack.api.rate_limiter import Budget, Claim, Urgency
+from bot.slack.api.tiers import RULES
+from bot.slack.replies.pacer import ENDS, LEAST_SECONDS, SOON_SECONDS, WRITES, Pace
 from tests.fakes import HandClock
 
 STREAM, EDITS = Delivery.STREAM, Delivery.EDITS

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
+from bot.domain.users import Kind
 from bot.errors import SlackError
-from bot.people import Kind
 from bot.slack.adapters import Adapters, adapters
-from bot.slack.calls import Calls, make_client
-from bot.slack.client import Client
-from bot.slack.people import _person
+from bot.slack.api.calls import Calls, make_client
+from bot.slack.api.client import Client
+from bot.slack.users import _person
 from tests.conformance.outside import (
     ALICE,
     BOB,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.domain.messages import Delivery
 from bot.errors import SlackError
-from bot.model import Delivery
-from bot.slack.markdown import defanged, showable
+from bot.slack.formatting.sanitize import defanged, showable
 from tests.conformance.outside import ALICE, GENERAL, eventually
 from tests.fakes import HandClock
 from tests.slack.replying import ONE, SEVERAL, Replying, replying

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.domain.messages import Turn
 from bot.errors import SlackError
-from bot.model import Turn
 from tests.conformance.outside import ALICE, BOT, GENERAL, eventually
 from tests.fakes import HandClock
 from tests.slack.replying import ONE, SEVERAL, Replying, again, replying

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bot.cards import Foot, Press
+from bot.domain.cards import Foot, Press
+from bot.domain.messages import Trigger, Turn
 from bot.errors import SlackError
-from bot.model import Trigger, Turn
-from bot.slack.presses import read_value
+from bot.slack.cards.button_values import read_value
 from tests.conformance.outside import GENERAL, Json, eventually
 from tests.slack.replying import ONE, SEVERAL, Replying, again, replying
 

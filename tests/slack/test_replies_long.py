@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.model import Turn
-from bot.slack import words
-from bot.slack.reply_text import MOST_SHOWN
+from bot.domain.messages import Turn
+from bot.slack import texts as slack_texts
+from bot.slack.replies.text import MOST_SHOWN
 from tests.conformance.outside import ALICE, Json
 from tests.slack.replying import ONE, SEVERAL, Replying, again, replying
 
@@ -69,7 +69,7 @@ async def test_five_megabytes_take_a_dozen_messages_and_one_file(
         tracemalloc.stop()
     name = f"answer-{turn.id}.md"
     assert await files(bot, turn) == [(name, text)]
-    check_beginning(await answers(bot, turn), text, words.WHOLE_IN_FILE.format(name=name))
+    check_beginning(await answers(bot, turn), text, slack_texts.WHOLE_IN_FILE.format(name=name))
     calls = await bot.methods()
     assert sum(method.startswith("chat.") for method in calls) < 40
     assert most < 100 * MEGABYTE
@@ -106,7 +106,7 @@ async def test_the_file_stands_there_once_whatever_fails(
         await reply.finish(text)
     name = f"answer-{turn.id}.md"
     assert await files(bot, turn) == [(name, text)]
-    check_beginning(await answers(bot, turn), text, words.WHOLE_IN_FILE.format(name=name))
+    check_beginning(await answers(bot, turn), text, slack_texts.WHOLE_IN_FILE.format(name=name))
 
 
 async def test_killed_after_the_file_was_given_it_is_not_given_again(bot: Replying) -> None:
@@ -117,7 +117,7 @@ async def test_killed_after_the_file_was_given_it_is_not_given_again(bot: Replyi
     async with bot.workspace.reply_to(again(turn), ONE, bot.parts(turn)) as reply:
         await reply.finish(text)
     assert await files(bot, turn) == [(f"answer-{turn.id}.md", text)]
-    told = words.WHOLE_IN_FILE.format(name=f"answer-{turn.id}.md")
+    told = slack_texts.WHOLE_IN_FILE.format(name=f"answer-{turn.id}.md")
     check_beginning(await answers(bot, turn), text, told)
 
 
@@ -128,5 +128,5 @@ async def test_where_slack_takes_no_file_people_are_told_how_to_get_the_rest(
     text, turn = a_text(MOST_SHOWN + 10), await bot.asked()
     async with bot.workspace.reply_to(turn, ONE) as reply:
         await reply.finish(text, "Stopped.")
-    check_beginning(await answers(bot, turn), text, f"{words.WHOLE_NOWHERE} Stopped.")
+    check_beginning(await answers(bot, turn), text, f"{slack_texts.WHOLE_NOWHERE} Stopped.")
     assert len(await bot.outside.calls("files.getUploadURLExternal")) == 1

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.model import Turn
-from bot.slack import status
+from bot.domain.messages import Turn
+from bot.slack.replies import status
 from tests.conformance.outside import ALICE, eventually
 from tests.slack.replying import ONE, SEVERAL, Replying, replying
 

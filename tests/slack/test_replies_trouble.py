@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.domain.messages import Turn
 from bot.errors import SlackError
-from bot.model import Turn
 from tests.conformance.outside import ALICE, GENERAL, eventually
 from tests.slack.replying import ONE, SEVERAL, Replying, again, replying
 
@@ -107,7 +107,7 @@ async def test_the_mark_of_a_wait_goes_though_slack_fails_at_first(
 
 
 async def until_unmarked(bot: Replying, turn: Turn) -> None:
-    """Try as whoever takes marks back does (`bot.taking_back`)."""
+    """Try as whoever takes marks back does (`bot.turns.indicator_cleanup`)."""
     async with asyncio.timeout(20):
         while True:
             try:

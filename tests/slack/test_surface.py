@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.cards import told as told_by_the_bot
-from bot.model import Message, Trigger
-from bot.refusals import OUTSIDER
-from bot.slack import surface, words
+from bot.access.refusals import OUTSIDER
+from bot.domain.cards import told as told_by_the_bot
+from bot.domain.messages import Message, Trigger
+from bot.slack import manifest
+from bot.slack import texts as slack_texts
 from tests.conformance.outside import (
     ALICE,
     BOB,
@@ -37,7 +38,7 @@ async def bot(request: pytest.FixtureRequest) -> AsyncIterator[Hearing]:
 
 async def command(bot: Hearing, text: str, person: str = ALICE, channel: str = GENERAL) -> Json:
     return await bot.outside.do(
-        "chat.command", person, channel=channel, command=surface.COMMAND, text=text
+        "chat.command", person, channel=channel, command=manifest.COMMAND, text=text
     )
 
 
@@ -73,7 +74,7 @@ async def test_help_is_a_card_for_the_asker_alone(bot: Hearing, text: str) -> No
     await command(bot, text)
     (card,) = await told(bot.outside)
     assert card["text"] == "This is what I can do."
-    assert words.ASK_BUTTON in json.dumps(card["blocks"])
+    assert slack_texts.ASK_BUTTON in json.dumps(card["blocks"])
     assert await bot.outside.messages(GENERAL) == []
     assert bot.ears.heard == []
 
@@ -104,14 +105,14 @@ async def test_the_question_is_posted_so_that_nothing_in_it_is_live(bot: Hearing
 async def test_where_the_bot_is_not_it_asks_to_be_invited(bot: Hearing) -> None:
     await command(bot, "what is Python?", channel=SECRET)
     (sentence,) = await told(bot.outside)
-    assert sentence["text"] == words.NOT_HERE.format(name="threadpilot")
+    assert sentence["text"] == slack_texts.NOT_HERE.format(name="threadpilot")
     assert bot.ears.heard == []
 
 
 async def test_a_question_that_is_too_long_gets_a_sentence(bot: Hearing) -> None:
     await command(bot, "x" * 3_001)
     (sentence,) = await told(bot.outside)
-    assert sentence["text"] == words.TOO_LONG.format(length=3_001, limit=3_000)
+    assert sentence["text"] == slack_texts.TOO_LONG.format(length=3_001, limit=3_000)
     assert await bot.outside.messages(GENERAL) == []
 
 
@@ -131,7 +132,7 @@ async def test_a_question_that_cannot_be_recorded_yet_is_not_left_without_a_word
     bot.ears.failing = 2
     await command(bot, "what is Python?")
     (sentence,) = await told(bot.outside)
-    assert sentence["text"] == words.ASKED_SOON
+    assert sentence["text"] == slack_texts.ASKED_SOON
 
 
 async def test_a_hiccup_while_the_question_is_recorded_costs_nobody_anything(
@@ -150,17 +151,17 @@ async def test_slack_that_fails_for_longer_while_the_question_is_posted_gets_a_s
     await bot.outside.control("faults", {"method": "chat.postMessage", "times": 9, "kind": "500"})
     await command(bot, "what is Python?")
     (sentence,) = await told(bot.outside)
-    assert sentence["text"] == words.ASKED_SOON
+    assert sentence["text"] == slack_texts.ASKED_SOON
     assert bot.ears.heard == []
 
 
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("restricted_action", words.READ_ONLY),
-        ("is_archived", words.READ_ONLY),
-        ("ratelimited", words.BUSY),
-        ("something_new", words.WENT_WRONG),
+        ("restricted_action", slack_texts.READ_ONLY),
+        ("is_archived", slack_texts.READ_ONLY),
+        ("ratelimited", slack_texts.BUSY),
+        ("something_new", slack_texts.WENT_WRONG),
     ],
 )
 async def test_each_refusal_of_slack_has_its_sentence(
@@ -194,7 +195,7 @@ async def test_what_comes_out_late_is_told_late(bot: Hearing) -> None:
     await bot.outside.control("faults", fault)
     await command(bot, "what is Python?", channel=SECRET)
     (seen,) = await told(bot.outside)
-    assert seen["text"] == words.NOT_HERE.format(name="threadpilot")
+    assert seen["text"] == slack_texts.NOT_HERE.format(name="threadpilot")
 
 
 async def test_a_question_that_is_posted_late_is_still_asked(bot: Hearing) -> None:
@@ -210,7 +211,7 @@ async def test_somebody_who_cannot_be_looked_up_gets_a_sentence(bot: Hearing) ->
     await bot.outside.control("faults", {"method": "users.info", "times": 1, "kind": "500"})
     await command(bot, "what is Python?")
     (seen,) = await told(bot.outside)
-    assert seen["text"] == words.WENT_WRONG
+    assert seen["text"] == slack_texts.WENT_WRONG
     await command(bot, "what is Python?")
     assert (await heard(bot)).text == "what is Python?"
 
@@ -230,7 +231,7 @@ async def test_the_messages_tab_has_suggestions(bot: Hearing) -> None:
 
     (call,) = await eventually(suggested, "prompts are suggested")
     assert call["answer"]["ok"] is True
-    assert words.PROMPTS[0][0] in json.dumps(call["arguments"])
+    assert slack_texts.PROMPTS[0][0] in json.dumps(call["arguments"])
     assert [opened.user for opened in bot.ears.opened] == ["UALICE"]
 
 
@@ -243,7 +244,7 @@ async def ask_by_button(bot: Hearing, channel: str = GENERAL) -> Json:
         ALICE,
         channel=channel,
         message_ts=card["ts"],
-        action_id=surface.ASK_BUTTON,
+        action_id=manifest.ASK_BUTTON,
         block_id="help_actions",
     )
     return await opened_view(bot.outside)
@@ -256,7 +257,7 @@ def view_id(call: Json) -> str:
 
 def filled(text: str) -> Json:
     value = {"type": "plain_text_input", "value": text}
-    return {"values": {surface.QUESTION_BLOCK: {surface.QUESTION_INPUT: value}}}
+    return {"values": {manifest.QUESTION_BLOCK: {manifest.QUESTION_INPUT: value}}}
 
 
 async def test_the_button_opens_a_modal_whose_question_is_asked(bot: Hearing) -> None:
@@ -275,7 +276,7 @@ async def test_a_modal_for_a_channel_without_the_bot_says_so_and_can_be_sent_aga
     view = view_id(await ask_by_button(bot, channel=SECRET))
     state = filled("what is Python?")
     refused = await bot.outside.call("views.submit", ALICE, view_id=view, state=state)
-    assert words.NOT_HERE.format(name="threadpilot") in json.dumps(refused)
+    assert slack_texts.NOT_HERE.format(name="threadpilot") in json.dumps(refused)
     us = await bot.gateway.identity()
     await bot.outside.do("conversations.invite", ALICE, channel=SECRET, users=us.user)
     await bot.outside.do("views.submit", ALICE, view_id=view, state=state)
@@ -285,7 +286,7 @@ async def test_a_modal_for_a_channel_without_the_bot_says_so_and_can_be_sent_aga
 async def test_an_empty_modal_says_so(bot: Hearing) -> None:
     view = view_id(await ask_by_button(bot))
     refused = await bot.outside.call("views.submit", ALICE, view_id=view, state=filled("  "))
-    assert words.NO_QUESTION in json.dumps(refused)
+    assert slack_texts.NO_QUESTION in json.dumps(refused)
     assert bot.ears.heard == []
 
 
@@ -293,7 +294,7 @@ async def choose(bot: Hearing, ts: str, person: str = ALICE, channel: str = GENE
     await bot.outside.do(
         "shortcuts.run",
         person,
-        callback_id=surface.ASK_ABOUT_MESSAGE,
+        callback_id=manifest.ASK_ABOUT_MESSAGE,
         channel=channel,
         message_ts=ts,
     )
@@ -348,7 +349,7 @@ async def test_a_message_without_words_gets_a_sentence(bot: Hearing) -> None:
     ts = await bot.outside.say(BOT, GENERAL, " ", blocks=[block])
     await choose(bot, ts)
     seen = await told(bot.outside)
-    assert seen[-1]["text"] == words.ABOUT_EMPTY
+    assert seen[-1]["text"] == slack_texts.ABOUT_EMPTY
 
 
 async def test_the_shortcut_is_not_for_people_of_another_workspace(bot: Hearing) -> None:
@@ -366,7 +367,7 @@ async def test_a_modal_that_slack_does_not_open_any_more_gets_a_sentence(bot: He
     await bot.outside.control("faults", fault)
     await choose(bot, ts)
     (sentence,) = await told(bot.outside)
-    assert sentence["text"] == words.TOO_SLOW
+    assert sentence["text"] == slack_texts.TOO_SLOW
 
 
 async def test_a_button_from_an_earlier_time_gets_a_sentence(bot: Hearing) -> None:
@@ -386,7 +387,7 @@ async def test_a_button_from_an_earlier_time_gets_a_sentence(bot: Hearing) -> No
         block_id="b",
     )
     (sentence,) = await told(bot.outside)
-    assert sentence["text"] == words.OLD_BUTTON
+    assert sentence["text"] == slack_texts.OLD_BUTTON
 
 
 async def test_a_modal_sent_twice_asks_once(bot: Hearing) -> None:

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from bot.errors import SlackError
-from bot.slack.background import Background
+from bot.tasks import Background
 
 
 async def test_no_more_is_begun_than_fits() -> None:

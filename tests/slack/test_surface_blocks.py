@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack import surface, words
-from bot.slack.blocks import (
+from bot.slack import manifest
+from bot.slack import texts as slack_texts
+from bot.slack.interactions.modals_blocks import (
     MAX_QUESTION,
     about_modal,
     ask_button,
     question_message,
     question_modal,
 )
-from bot.slack.interactions import (
+from bot.slack.interactions.payloads import (
     QUOTED_CHARS,
     Place,
     read_choice,
@@ -70,16 +71,16 @@ def longest(block: object) -> int:
 
 
 def test_the_help_has_a_button_that_asks() -> None:
-    assert surface.ASK_BUTTON in json.dumps(ask_button())
+    assert manifest.ASK_BUTTON in json.dumps(ask_button())
 
 
 def test_titles_and_buttons_keep_to_slacks_lengths() -> None:
     """Modal titles and buttons 24, prompts at most 4, shortcut names 24, headers 150."""
-    assert max(len(text) for text in (words.MODAL_TITLE, words.ABOUT_TITLE)) <= 24
-    assert max(len(text) for text in (words.MODAL_SEND, words.MODAL_CANCEL)) <= 24
-    assert len(words.ABOUT_SHORTCUT) <= 24
-    assert len(words.PROMPTS) <= 4
-    assert len(words.ASK_BUTTON) <= 75
+    assert max(len(text) for text in (slack_texts.MODAL_TITLE, slack_texts.ABOUT_TITLE)) <= 24
+    assert max(len(text) for text in (slack_texts.MODAL_SEND, slack_texts.MODAL_CANCEL)) <= 24
+    assert len(slack_texts.ABOUT_SHORTCUT) <= 24
+    assert len(slack_texts.PROMPTS) <= 4
+    assert len(slack_texts.ASK_BUTTON) <= 75
 
 
 @given(people_write)
@@ -140,7 +141,7 @@ def test_modals_have_one_input_with_slacks_limit() -> None:
         blocks = modal["blocks"]
         assert isinstance(blocks, list)
         inputs = [block for block in blocks if block["type"] == "input"]
-        assert [block["block_id"] for block in inputs] == [surface.QUESTION_BLOCK]
+        assert [block["block_id"] for block in inputs] == [manifest.QUESTION_BLOCK]
         assert inputs[0]["element"]["max_length"] == MAX_QUESTION <= 3_000
 
 

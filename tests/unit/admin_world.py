@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.cards import Card, Press
-from bot.cleanup import Cleanup
-from bot.limits import Limits
-from bot.orders.admin import Admin
-from bot.orders.listing import Listing
-from bot.orders.names import Names
+from bot.access.quotas import Limits
+from bot.commands.admin.router import Admin
+from bot.commands.sessions import Listing
+from bot.commands.user_names import Names
+from bot.domain import Form
+from bot.domain.cards import Card, Press
 from bot.ports import Agent
-from bot.records import Form
+from bot.sessions.cleanup import Cleanup
 from tests.unit.orders_world import ADA, GENERAL, World, orders_world
 
 

@@ -9,17 +9,17 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bot.choosing import Choosing
+from bot.access.policy import Doorkeeping
+from bot.commands.home_tab import HomePage
+from bot.commands.home_workspace import Doing
+from bot.commands.models import ModelOrders
+from bot.commands.roles import RoleOrders
+from bot.domain import Choice, Scope, SessionRecord, Topic
+from bot.domain.messages import Ending, Message, Spent, ThreadKey, Trigger, Turn, TurnState, Wish
 from bot.errors import AgentError, AgentFault, SlackError
-from bot.model import Ending, Message, Spent, ThreadKey, Trigger, Turn, TurnState, Wish
-from bot.orders.access import Doorkeeping
-from bot.orders.home import HomePage
-from bot.orders.home_workspace import Doing
-from bot.orders.models import ModelOrders
-from bot.orders.roles import RoleOrders
 from bot.ports import Store
-from bot.records import Choice, Scope, SessionRecord, Topic
-from bot.roles import BUILT_IN, Role
+from bot.sessions.model_selection import Choosing
+from bot.sessions.roles import BUILT_IN, Role
 from bot.store import open_store
 from tests.contracts.messages import BEGIN
 from tests.fakes import HandClock

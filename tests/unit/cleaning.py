@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.cleanup import Cleanup
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
+from bot.domain import SessionRecord
 from bot.errors import AgentError, AgentFault
-from bot.locks import folder_of_sessions
 from bot.ports import Setup
-from bot.records import SessionRecord
-from bot.sessions import Sessions
+from bot.sessions.cleanup import Cleanup
+from bot.sessions.lock_files import folder_of_sessions
+from bot.sessions.pool import Sessions
 from tests.copilot.asking import answer_of
 from tests.fakes import QuickClock
 from tests.scripted_model import ScriptedModel

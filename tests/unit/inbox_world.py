@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
+from bot.domain.messages import Ending, Message, Part, ThreadKey, Turn, TurnState
 from bot.errors import AgentError, AgentFault, SlackError
-from bot.inbox import Inbox
-from bot.model import Ending, Message, Part, ThreadKey, Turn, TurnState
 from bot.ports import Reply, Store
 from bot.store import open_store
-from bot.waiting import MOMENT_SECONDS
+from bot.turns.inbox import Inbox
+from bot.turns.queue_notices import MOMENT_SECONDS
 from tests.fakes import HandClock
 
 ACCEPT, CLAIM, END = "INSERT", "UPDATE OF epoch", "UPDATE OF ended"
@@ -162,7 +162,7 @@ class World:
         self._file = folder / "threadpilot.db"
 
     async def passing(self, holds: Callable[[], bool]) -> None:
-        """Wait for a condition while moments pass (`bot.waiting.MOMENT_SECONDS`)."""
+        """Wait for a condition while moments pass (`bot.turns.queue_notices.MOMENT_SECONDS`)."""
         async with asyncio.timeout(20):
             while not holds():
                 await self.clock.advance(MOMENT_SECONDS)

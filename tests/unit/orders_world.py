@@ -12,11 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bot.cards import Card, Outcome, Press
-from bot.choosing import Choosing
-from bot.errors import SlackError
-from bot.limits import Limits
-from bot.model import (
+from bot.access.policy import Access, Doorkeeping
+from bot.access.quotas import Limits
+from bot.commands.dispatcher import Asked, Desk, Handler
+from bot.commands.parser import Known
+from bot.domain import Form, Order, Origin, SessionRecord
+from bot.domain.cards import Card, Outcome, Press
+from bot.domain.messages import (
     Acceptance,
     Accepted,
     Ending,
@@ -28,12 +30,10 @@ from bot.model import (
     TurnState,
     Wish,
 )
-from bot.orders.access import Access, Doorkeeping
-from bot.orders.desk import Asked, Desk, Handler
-from bot.orders.reading import Known
-from bot.people import Kind, Person
+from bot.domain.users import Kind, Person
+from bot.errors import SlackError
 from bot.ports import AgentSession, Setup, Store
-from bot.records import Form, Order, Origin, SessionRecord
+from bot.sessions.model_selection import Choosing
 from bot.store import open_store
 from tests.contracts.messages import BEGIN, said
 from tests.fakes import HandClock

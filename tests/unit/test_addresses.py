@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.addresses import LONGEST_HELD, LinkGuard
-from bot.slack.markdown import WORD_JOINER
-from bot.slack.reply_text import ReplyText
+from bot.slack.formatting.links import LONGEST_HELD, LinkGuard
+from bot.slack.formatting.sanitize import WORD_JOINER
+from bot.slack.replies.text import ReplyText
 from tests.unit.pieces import in_pieces
 
 

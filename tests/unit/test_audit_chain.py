@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from bot.store import open_store
-from bot.store.audit import audit
-from bot.store.chain import Tear, verify
-from bot.store.folder import DATABASE
-from bot.store.schema import migrate
+from bot.store.sqlite.audit import Tear, verify
+from bot.store.sqlite.audit_old import audit
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.schema import migrate
 from tests.fakes import HandClock
 
 TRIGGERS = ("audit_is_not_changed", "audit_is_not_deleted", "audit_is_not_replaced")

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from bot.choosing import LEARN_SECONDS, LEARN_SOON_SECONDS, RULE_SAID, VERBOSITY, Rule
+from bot.domain import Scope, SessionRecord, Topic
+from bot.domain.messages import ThreadKey
 from bot.errors import StoreError
-from bot.model import ThreadKey
 from bot.ports import Setup
-from bot.records import Scope, SessionRecord, Topic
-from bot.roles import BUILT_IN, Role
+from bot.sessions.model_selection import (
+    LEARN_SECONDS,
+    LEARN_SOON_SECONDS,
+    RULE_SAID,
+    VERBOSITY,
+    Rule,
+)
+from bot.sessions.roles import BUILT_IN, Role
 from tests.unit.choices_world import MODELS, World, world_in
 from tests.unit.orders_world import ALICE, BOB, GENERAL, TEAM
 
@@ -248,7 +254,7 @@ async def test_a_server_that_is_down_at_the_start_is_asked_again_soon(world: Wor
 async def test_a_server_that_says_nothing_does_not_keep_the_bot_from_starting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.choosing.START_SECONDS", 0.01)
+    monkeypatch.setattr("bot.sessions.model_selection.START_SECONDS", 0.01)
     world.server.silent = True
     async with asyncio.timeout(30), world.choosing.running():
         assert world.choosing.models == set(MODELS)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.cleanup import BATCH, CleanupRuns, Report
+from bot.domain import SessionFilter, SessionRecord
+from bot.domain.messages import TurnState
 from bot.errors import AgentError
-from bot.model import TurnState
-from bot.narrowing import Narrowing, narrowing
 from bot.ports import Setup
-from bot.records import SessionFilter, SessionRecord
+from bot.sessions.cleanup import BATCH, CleanupRuns, Report
+from bot.sessions.cleanup_filter import Narrowing, narrowing
 from tests.copilot.asking import answer_of, until
 from tests.unit.cleaning import DAY, Cleaning, cleaning
 from tests.unit.orders_world import ALICE, BOB, DEV, GENERAL

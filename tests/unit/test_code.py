@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.code import Spans
+from bot.slack.formatting.code import Spans
 from tests.unit.pieces import in_pieces
 
 LINES = st.text(st.sampled_from("``\\\\a "), max_size=40)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Settings, load_settings
+from bot.config.definitions import SETTINGS
+from bot.config.settings import Settings, load_settings
 from bot.errors import SettingsError
-from bot.settings import SETTINGS
 
 SANDBOX = {
     "SLACK_BOT_TOKEN": "xoxb-sandbox",

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards import Card, Choose, Line
+from bot.commands import texts
+from bot.commands.home_tab import MOST_CHANNELS, MOST_RUNNING, MOST_SESSIONS
+from bot.commands.registry import VERBS
+from bot.commands.sessions import Listing
+from bot.commands.texts import KEPT_OUT
+from bot.commands.texts import models as model_texts
+from bot.commands.texts import sessions as session_texts
+from bot.commands.user_names import Names
+from bot.domain import Candidate, Form, Scope, SessionRecord, Topic
+from bot.domain.cards import Card, Choose, Line
+from bot.domain.messages import Spent
+from bot.domain.users import Standing
 from bot.errors import SlackError, StoreError
-from bot.model import Spent
-from bot.orders import words, words_threads
-from bot.orders import words_choices as say
-from bot.orders.home import MOST_CHANNELS, MOST_RUNNING, MOST_SESSIONS
-from bot.orders.listing import Listing
-from bot.orders.names import Names
-from bot.orders.verbs import VERBS
-from bot.orders.words import KEPT_OUT
-from bot.people import Standing
-from bot.records import Candidate, Form, Scope, SessionRecord, Topic
-from bot.slack.cards import FALLBACK_CHARS, MAX_VIEW_BLOCKS, draw, draw_home
-from bot.store.folder import DATABASE
+from bot.slack.cards.render import FALLBACK_CHARS, MAX_VIEW_BLOCKS, draw, draw_home
+from bot.store.sqlite.data_dir import DATABASE
 from slack_emulator.state.block_validation import checked
 from tests.unit.choices_world import MODELS, SECRET, World, world_in
 from tests.unit.orders_world import ADA, ALICE, BOB, DIRECT, EVE, GENERAL, GUS
@@ -46,7 +47,7 @@ def titled(cards: Sequence[Card], title: str) -> Card:
 
 def lists(cards: Sequence[Card]) -> dict[str, Choose]:
     """The lists to choose from, by their labels."""
-    lines = titled(cards, say.SETTINGS_TITLE).lines
+    lines = titled(cards, model_texts.SETTINGS_TITLE).lines
     return {line.choose.label: line.choose for line in lines if line.choose is not None}
 
 
@@ -71,16 +72,21 @@ async def compared(
 
 async def test_a_newcomer_is_greeted_and_told_how_to_begin(world: World) -> None:
     cards = await world.home.cards(BOB)
-    assert titles(cards) == [say.HELLO, say.MY_SESSIONS, say.USAGE_TITLE, say.SETTINGS_TITLE]
+    assert titles(cards) == [
+        model_texts.HELLO,
+        model_texts.MY_SESSIONS,
+        model_texts.USAGE_TITLE,
+        model_texts.SETTINGS_TITLE,
+    ]
     assert "Hello" in cards[0].title
-    assert titled(cards, say.MY_SESSIONS).text == say.NO_SESSIONS
-    assert "Last 24 hours: 0 turns, 0 tokens" in titled(cards, say.USAGE_TITLE).text
+    assert titled(cards, model_texts.MY_SESSIONS).text == model_texts.NO_SESSIONS
+    assert "Last 24 hours: 0 turns, 0 tokens" in titled(cards, model_texts.USAGE_TITLE).text
 
 
 async def test_whoever_has_sessions_sees_them_first_and_the_greeting_last(world: World) -> None:
     await world.ask(world.thread(1))
     told = titles(await world.home.cards(ALICE))
-    assert (told[0], told[-1]) == (say.MY_SESSIONS, say.HELLO)
+    assert (told[0], told[-1]) == (model_texts.MY_SESSIONS, model_texts.HELLO)
 
 
 @pytest.mark.parametrize(("user", "standing"), [(GUS, Standing.GUEST), (EVE, Standing.EXTERNAL)])
@@ -97,7 +103,7 @@ async def test_my_newest_sessions_are_there_with_what_can_be_done_with_them(worl
     await world.clock.advance(7_200)
     await world.ask(world.thread(3), text="The newest question")
     fresh = await world.store.begin_anew(first.thread, "", ALICE)
-    card = titled(await world.home.cards(ALICE), say.MY_SESSIONS)
+    card = titled(await world.home.cards(ALICE), model_texts.MY_SESSIONS)
     assert card.text == "The newest 3 of 3."
     shown = {line.text: line for line in card.lines}
     assert "Bob's question" not in shown
@@ -112,8 +118,10 @@ async def test_my_newest_sessions_are_there_with_what_can_be_done_with_them(worl
     old = shown["The first question"]
     assert old.detail == "s1 · 1 turn · 2 h ago · set aside"
     assert [press.verb for press in old.presses] == ["delete"]
-    assert fresh.handle in shown[words_threads.UNTITLED].detail
-    assert [(press.label, press.verb) for press in card.presses] == [(say.SESSIONS_ALL, "sessions")]
+    assert fresh.handle in shown[session_texts.UNTITLED].detail
+    assert [(press.label, press.verb) for press in card.presses] == [
+        (model_texts.SESSIONS_ALL, "sessions")
+    ]
 
 
 async def test_a_place_that_i_do_not_see_any_more_shows_nothing_of_it(world: World) -> None:
@@ -123,7 +131,7 @@ async def test_a_place_that_i_do_not_see_any_more_shows_nothing_of_it(world: Wor
     world.slack.hidden.add((BOB, SECRET))
     cards = await world.home.cards(BOB)
     assert "secret" not in str(cards)
-    (line,) = titled(cards, say.MY_SESSIONS).lines
+    (line,) = titled(cards, model_texts.MY_SESSIONS).lines
     assert line.link is None
     assert line.presses == ()
 
@@ -136,7 +144,7 @@ async def test_while_slack_does_not_tell_who_sees_what_nothing_of_places_is_show
     world.slack.blind = True
     cards = await world.home.cards(ALICE)
     assert "A question" not in str(cards)
-    assert say.SCORES_TITLE not in titles(cards)
+    assert model_texts.SCORES_TITLE not in titles(cards)
 
 
 async def test_without_knowing_who_that_is_nothing_is_shown(world: World) -> None:
@@ -148,7 +156,7 @@ async def test_without_knowing_who_that_is_nothing_is_shown(world: World) -> Non
 async def test_my_running_turns_are_there_with_the_way_to_them(world: World) -> None:
     await world.ask(world.thread(1), text="Explain\nall of it", end=False)
     await world.ask(world.thread(2), BOB, text="Bob's", end=False)
-    card = titled(await world.home.cards(ALICE), say.RUNNING_TITLE)
+    card = titled(await world.home.cards(ALICE), model_texts.RUNNING_TITLE)
     assert card.lines == (Line(text="“Explain all of it”", link=world.thread(1)),)
 
 
@@ -158,7 +166,7 @@ async def test_my_usage_is_told_for_day_week_and_month(world: World) -> None:
     await world.clock.advance(3 * 86_400)
     await world.ask(world.thread(2), spent=spent)
     await world.ask(world.thread(3), BOB, spent=spent)
-    told = titled(await world.home.cards(ALICE), say.USAGE_TITLE).text
+    told = titled(await world.home.cards(ALICE), model_texts.USAGE_TITLE).text
     assert told.splitlines() == [
         "Last 24 hours: 1 turn, 1,200 tokens",
         "Last 7 days: 2 turns, 2,400 tokens",
@@ -168,16 +176,19 @@ async def test_my_usage_is_told_for_day_week_and_month(world: World) -> None:
 
 async def test_my_settings_show_what_stands_and_choosing_there_changes_it(world: World) -> None:
     found = lists(await world.home.cards(ALICE))
-    model, verbosity = found[say.MY_MODEL], found[say.MY_VERBOSITY]
-    assert model.options == ((say.USUAL_MODEL, "default"), *((name, name) for name in MODELS))
+    model, verbosity = found[model_texts.MY_MODEL], found[model_texts.MY_VERBOSITY]
+    assert model.options == (
+        (model_texts.USUAL_MODEL, "default"),
+        *((name, name) for name in MODELS),
+    )
     assert (model.chosen, verbosity.chosen) == ("default", "normal")
     for choose, value in ((model, "large"), (verbosity, "brief")):
         said = f"{choose.verb} {choose.words} {value}"
         await world.order(said, by=ALICE, form=Form.HOME, channel="")
     found = lists(await world.home.cards(ALICE))
-    assert found[say.MY_MODEL].chosen == "large"
-    assert found[say.MY_VERBOSITY].chosen == "brief"
-    assert lists(await world.home.cards(BOB))[say.MY_MODEL].chosen == "default"
+    assert found[model_texts.MY_MODEL].chosen == "large"
+    assert found[model_texts.MY_VERBOSITY].chosen == "brief"
+    assert lists(await world.home.cards(BOB))[model_texts.MY_MODEL].chosen == "default"
 
 
 async def test_a_model_that_i_chose_stays_in_the_list_when_the_server_is_down(
@@ -187,7 +198,7 @@ async def test_a_model_that_i_chose_stays_in_the_list_when_the_server_is_down(
         world.server.names = ()
         await world.choosing.learn()
         await world.choose(Scope.PERSON, ALICE, Topic.MODEL, "large")
-        model = lists(await world.home.cards(ALICE))[say.MY_MODEL]
+        model = lists(await world.home.cards(ALICE))[model_texts.MY_MODEL]
         assert [value for _, value in model.options] == ["default", "large"]
         assert model.chosen == "large"
 
@@ -196,7 +207,7 @@ async def test_no_more_models_are_listed_than_fit(world: World) -> None:
     world.server.names = [f"m{number}" for number in range(500)]
     await world.choosing.learn()
     await world.choose(Scope.PERSON, ALICE, Topic.MODEL, "m499")
-    model = lists(await world.home.cards(ALICE))[say.MY_MODEL]
+    model = lists(await world.home.cards(ALICE))[model_texts.MY_MODEL]
     assert len(model.options) == 100
     assert ("m499", "m499") in model.options, "the one that stands is always there"
 
@@ -206,7 +217,7 @@ async def test_the_scoreboard_tells_of_each_of_my_channels(world: World) -> None
     session, _ = await world.ask(world.thread(2), text="My question")
     await compared(world, session, GENERAL, {"small": 1, "large": 3}, kept="large")
     await compared(world, session, "C0OTHER", {"small": 2})
-    card = titled(await world.home.cards(ALICE), say.SCORES_TITLE)
+    card = titled(await world.home.cards(ALICE), model_texts.SCORES_TITLE)
     (line,) = card.lines
     assert line.text == "In the channel of “My question”"
     assert line.link == session.thread
@@ -219,17 +230,17 @@ async def test_the_scoreboard_tells_of_each_of_my_channels(world: World) -> None
 async def test_comparisons_in_direct_messages_are_told_as_such(world: World) -> None:
     session, _ = await world.ask(world.thread(1, DIRECT), text="In private")
     await compared(world, session, DIRECT, {"small": 1})
-    (line,) = titled(await world.home.cards(ALICE), say.SCORES_TITLE).lines
-    assert line.text == say.IN_DIRECT
+    (line,) = titled(await world.home.cards(ALICE), model_texts.SCORES_TITLE).lines
+    assert line.text == model_texts.IN_DIRECT
 
 
 async def test_scores_of_a_channel_that_i_do_not_see_are_not_told(world: World) -> None:
     world.slack.hidden.clear()
     session, _ = await world.ask(world.thread(1, SECRET), BOB)
     await compared(world, session, SECRET, {"small": 1})
-    assert say.SCORES_TITLE in titles(await world.home.cards(BOB))
+    assert model_texts.SCORES_TITLE in titles(await world.home.cards(BOB))
     world.slack.hidden.add((BOB, SECRET))
-    assert say.SCORES_TITLE not in titles(await world.home.cards(BOB))
+    assert model_texts.SCORES_TITLE not in titles(await world.home.cards(BOB))
 
 
 async def test_those_in_charge_see_the_workspace(world: World) -> None:
@@ -237,7 +248,7 @@ async def test_those_in_charge_see_the_workspace(world: World) -> None:
     world.server.octets = 210 * 1024**2
     session, _ = await world.ask(world.thread(1))
     await world.store.note_sizes({session.id: 3 * 1024**2})
-    card = titled(await world.home.cards(ADA), say.WORKSPACE_TITLE)
+    card = titled(await world.home.cards(ADA), model_texts.WORKSPACE_TITLE)
     assert card.text.splitlines() == [
         "Turns running: 2",
         "Turns waiting: 0",
@@ -248,17 +259,17 @@ async def test_those_in_charge_see_the_workspace(world: World) -> None:
     said = [(press.verb, press.words) for press in card.presses]
     orders = ("sessions", "usage", "users", "cleanup", "audit", "pause")
     assert said == [("admin", order) for order in orders]
-    assert say.WORKSPACE_TITLE not in titles(await world.home.cards(ALICE))
+    assert model_texts.WORKSPACE_TITLE not in titles(await world.home.cards(ALICE))
 
 
 async def test_while_the_bot_is_paused_those_in_charge_are_told_and_can_go_on(
     world: World,
 ) -> None:
     world.is_doing(paused=True)
-    card = titled(await world.home.cards(ADA), say.WORKSPACE_TITLE)
-    assert say.PAUSED in card.text
-    assert say.RUNTIME_RESTS in card.text
-    assert (card.presses[-1].words, card.presses[-1].label) == ("resume", say.ADMIN_RESUME)
+    card = titled(await world.home.cards(ADA), model_texts.WORKSPACE_TITLE)
+    assert model_texts.PAUSED in card.text
+    assert model_texts.RUNTIME_RESTS in card.text
+    assert (card.presses[-1].words, card.presses[-1].label) == ("resume", model_texts.ADMIN_RESUME)
 
 
 async def test_the_page_is_short_with_many_sessions_and_channels(world: World) -> None:
@@ -266,7 +277,7 @@ async def test_the_page_is_short_with_many_sessions_and_channels(world: World) -
         await world.ask(world.thread(number, f"C{number:04}"), text=f"Question {number}")
     world.slack.asked.clear()
     cards = await world.home.cards(ALICE)
-    card = titled(cards, say.MY_SESSIONS)
+    card = titled(cards, model_texts.MY_SESSIONS)
     assert card.text == "The newest 5 of 40."
     assert len(card.lines) == MOST_SESSIONS
     assert len(world.slack.asked) <= MOST_CHANNELS
@@ -318,8 +329,8 @@ async def test_ten_thousand_sessions_fit_into_what_slack_shows(
     world.handlers.update(listing.handlers())
 
     cards = await world.home.cards(ADA)
-    assert titled(cards, say.MY_SESSIONS).text == "The newest 5 of 10,000."
-    assert "Sessions on record: 10,000, " in titled(cards, say.WORKSPACE_TITLE).text
+    assert titled(cards, model_texts.MY_SESSIONS).text == "The newest 5 of 10,000."
+    assert "Sessions on record: 10,000, " in titled(cards, model_texts.WORKSPACE_TITLE).text
     links = {
         line.link: "https://e.com/" + "x" * 200 for c in cards for line in c.lines if line.link
     }
@@ -342,7 +353,7 @@ async def test_ten_thousand_sessions_fit_into_what_slack_shows(
 async def test_copies_of_comparisons_are_not_among_my_sessions(world: World) -> None:
     session, _ = await world.ask(world.thread(1), text="Which is best?")
     await world.compared(session, "small")
-    card = titled(await world.home.cards(ALICE), say.MY_SESSIONS)
+    card = titled(await world.home.cards(ALICE), model_texts.MY_SESSIONS)
     assert card.text == "The newest 1 of 1."
 
 
@@ -350,8 +361,8 @@ async def test_trouble_with_one_channel_hides_nothing_of_the_others(world: World
     await world.ask(world.thread(1), text="Here")
     await world.ask(world.thread(2, "C0OTHER"), text="There")
     world.slack.unknown.add("C0OTHER")
-    here = titled(await world.home.cards(ALICE), say.MY_SESSIONS)
-    assert {line.text for line in here.lines} == {"Here", f"s2 {words_threads.ELSEWHERE}"}
+    here = titled(await world.home.cards(ALICE), model_texts.MY_SESSIONS)
+    assert {line.text for line in here.lines} == {"Here", f"s2 {session_texts.ELSEWHERE}"}
 
 
 async def test_every_button_and_list_of_the_page_orders_something_that_it_may(
@@ -372,5 +383,5 @@ async def test_while_the_database_is_in_trouble_the_page_says_so(tmp_path: Path)
     async with world_in(tmp_path) as world:
         pass
     cards = await world.home.cards(ALICE)
-    assert [card.title or card.text for card in cards] == [say.HELLO, StoreError.sentence]
-    assert words.NO_LONGER not in str(cards)
+    assert [card.title or card.text for card in cards] == [model_texts.HELLO, StoreError.sentence]
+    assert texts.NO_LONGER not in str(cards)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bot import inbox as words
-from bot import running
+from bot.domain.messages import Acceptance, Claimed, Trigger, TurnState, Wish
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
-from bot.inbox import LOOK_SECONDS
-from bot.model import Acceptance, Claimed, Trigger, TurnState, Wish
-from bot.running import SETTLE_SECONDS
-from bot.waiting import MOMENT_SECONDS
+from bot.turns import inbox as words
+from bot.turns import runner
+from bot.turns.inbox import LOOK_SECONDS
+from bot.turns.queue_notices import MOMENT_SECONDS
+from bot.turns.runner import SETTLE_SECONDS
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import ACCEPT, CLAIM, END, World, until, world_in
 
@@ -206,7 +206,7 @@ class TestWaiting:
     async def test_more_to_tell_than_fits_at_once_are_told_later(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bot.waiting.MAX_PENDING", 1)
+        monkeypatch.setattr("bot.turns.queue_notices.MAX_PENDING", 1)
         async with world_in(tmp_path, thread_queue=0) as world, world.inbox.running():
             for second in (1, 2, 3):
                 await world.inbox.accept(said(second))
@@ -377,7 +377,7 @@ class TestFailing:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Then nothing new is begun: Slack is down for everybody."""
-        monkeypatch.setattr(running, "MOST_PARKED", 1)
+        monkeypatch.setattr(runner, "MOST_PARKED", 1)
         text = "record, no Slack, no Slack either"
         async with world_in(tmp_path, max_turns=1) as world, world.inbox.running():
             for number in (1, 2, 3):
@@ -509,7 +509,7 @@ class TestLeaving:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Slack hangs when the bot is told to stop: that is not waited for."""
-        monkeypatch.setattr(running, "CANCEL_SECONDS", 0.1)
+        monkeypatch.setattr(runner, "CANCEL_SECONDS", 0.1)
         await leave_with(tmp_path, "cling")
         async with world_in(tmp_path) as world:
             assert await world.state(said(1)) is TurnState.WAITING

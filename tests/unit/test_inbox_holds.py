@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.inbox import LOOK_SECONDS
-from bot.model import TurnState
+from bot.domain.messages import TurnState
+from bot.turns.inbox import LOOK_SECONDS
 from tests.contracts.holding import an_order, held
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.unit.inbox_world import World, until, world_in

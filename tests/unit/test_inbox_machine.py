@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bot.inbox import Inbox
-from bot.model import Acceptance, Ending, Message, Turn, TurnState
+from bot.domain.messages import Acceptance, Ending, Message, Turn, TurnState
 from bot.ports import Store
 from bot.store import open_store
+from bot.turns.inbox import Inbox
 from tests.contracts.messages import said
 from tests.fakes import HandClock
 from tests.unit.inbox_world import Slack

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import inbox as words
+from bot.domain.messages import Message, Trigger
 from bot.errors import StoreError
-from bot.model import Message, Trigger
+from bot.turns import inbox as words
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import ACCEPT, World, until, world_in
 
@@ -54,7 +54,7 @@ async def test_whom_there_was_no_time_to_tell_is_told_when_it_is_brought_again(
     async with world.inbox.running():
         world.spoil(ACCEPT)
         with monkeypatch.context() as busy:
-            busy.setattr("bot.waiting.MAX_PENDING", 0)
+            busy.setattr("bot.turns.queue_notices.MAX_PENDING", 0)
             await refused(world, said(1))
         await refused(world, said(1))
         await until(lambda: len(world.slack.shown) == 1)

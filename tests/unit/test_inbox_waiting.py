@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot import waiting
+from bot.domain.messages import Message, Turn
 from bot.errors import SlackError
-from bot.model import Message, Turn
-from bot.waiting import WaitingSigns
+from bot.turns import queue_notices
+from bot.turns.queue_notices import WaitingSigns
 from tests.contracts.messages import said, ts_at
 from tests.fakes import HandClock, QuickClock
 from tests.unit.inbox_world import Slack, World, until, world_in
@@ -43,9 +43,9 @@ async def test_who_waits_for_a_moment_only_is_not_marked(world: World) -> None:
     signs = WaitingSigns(world.store, world.slack, clock)
     turn = await a_waiting_turn(world)
     signs.show(turn)
-    await clock.advance(waiting.MOMENT_SECONDS / 2)
+    await clock.advance(queue_notices.MOMENT_SECONDS / 2)
     signs.take_back(turn)
-    await clock.advance(waiting.MOMENT_SECONDS * 2)
+    await clock.advance(queue_notices.MOMENT_SECONDS * 2)
     assert signs.pending == 0
     assert world.slack.shown == []
 
@@ -79,7 +79,7 @@ async def test_trouble_with_one_mark_stops_nothing(world: World) -> None:
 
 
 async def test_too_many_at_once_are_left_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "MAX_PENDING", 2)
+    monkeypatch.setattr(queue_notices, "MAX_PENDING", 2)
     world.slack.marks_may_go.clear()
     signs = WaitingSigns(world.store, world.slack, QuickClock())
     turns = [await a_waiting_turn(world, second) for second in (1, 2, 3)]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot import limits
-from bot.limits import Limit, Limits
-from bot.records import Choice, Scope, Topic
+from bot.access import quotas
+from bot.access.quotas import Limit, Limits
+from bot.domain import Choice, Scope, Topic
 from tests.unit.orders_world import ADA, ALICE, BOB, World, orders_world
 
 
@@ -39,9 +39,9 @@ async def test_who_has_had_their_turns_gets_a_sentence_until_a_day_has_passed(
     assert await bounds.refusal(ALICE) == ""
     await world.clock.advance(3_600)
     await world.asked(2)
-    assert await bounds.refusal(ALICE) == limits.USED_UP.format(turns="2 turns")
+    assert await bounds.refusal(ALICE) == quotas.USED_UP.format(turns="2 turns")
     assert await bounds.refusal(BOB) == ""
-    await world.clock.advance(limits.DAY_SECONDS - 3_599)
+    await world.clock.advance(quotas.DAY_SECONDS - 3_599)
     assert await bounds.refusal(ALICE) == ""
 
 
@@ -49,7 +49,7 @@ async def test_ones_own_number_counts_instead(world: World) -> None:
     bounds = Limits(world.store, world.clock, per_day=5)
     await choose(world, ALICE, Topic.QUOTA, "1")
     await world.asked(1)
-    assert await bounds.refusal(ALICE) == limits.USED_UP.format(turns=limits.ONE_TURN)
+    assert await bounds.refusal(ALICE) == quotas.USED_UP.format(turns=quotas.ONE_TURN)
     assert await bounds.of(ALICE) == Limit(per_day=1, own=True)
 
     await choose(world, ALICE, Topic.QUOTA, "0")
@@ -60,7 +60,7 @@ async def test_ones_own_number_counts_instead(world: World) -> None:
 async def test_who_is_blocked_gets_no_turn(world: World) -> None:
     bounds = Limits(world.store, world.clock, per_day=0)
     await choose(world, BOB, Topic.BLOCKED, "yes")
-    assert await bounds.refusal(BOB) == limits.BLOCKED
+    assert await bounds.refusal(BOB) == quotas.BLOCKED
     assert await bounds.refusal(ALICE) == ""
     await world.store.unchoose(Scope.PERSON, BOB, Topic.BLOCKED)
     assert await bounds.refusal(BOB) == ""

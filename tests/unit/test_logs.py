@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.domain.messages import Message, ThreadKey, Trigger, Turn, TurnState
 from bot.logs import MOMENT_SECONDS, Seldom, about, announce, in_trace, start_logging
-from bot.model import Message, ThreadKey, Trigger, Turn, TurnState
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +42,8 @@ def a_turn() -> Turn:
 def test_a_line_of_a_turn_names_turn_and_thread(capsys: pytest.CaptureFixture[str]) -> None:
     start_logging("INFO", ())
     with about(a_turn()):
-        logging.getLogger("bot.turns").info("inside")
-    logging.getLogger("bot.turns").info("outside")
+        logging.getLogger("bot.turns.processor").info("inside")
+    logging.getLogger("bot.turns.processor").info("outside")
     inside, outside = capsys.readouterr().err.splitlines()
     assert "[turn 7 thread T0/C0/1.000100] inside" in inside
     assert "[-] outside" in outside
@@ -96,15 +96,15 @@ def test_as_json_each_line_is_an_object_with_turn_and_thread(
 ) -> None:
     start_logging("INFO", (), "json")
     with about(a_turn()), in_trace("0af7651916cd43dd8448eb211c80319c"):
-        logging.getLogger("bot.turns").info("inside %s", "\u2028 of\na turn")
-    logging.getLogger("bot.turns").warning("outside")
+        logging.getLogger("bot.turns.processor").info("inside %s", "\u2028 of\na turn")
+    logging.getLogger("bot.turns.processor").warning("outside")
     inside, outside = objects(capsys)
     said_at = datetime.fromisoformat(str(inside.pop("time")))
     assert said_at.tzinfo == UTC
     assert datetime.now(UTC) - said_at < timedelta(seconds=60)
     assert inside == {
         "level": "INFO",
-        "logger": "bot.turns",
+        "logger": "bot.turns.processor",
         "message": "inside \u2028 of\na turn",
         "turn": 7,
         "thread": "T0/C0/1.000100",
@@ -133,7 +133,7 @@ async def test_the_lines_of_a_moment_are_written_together_and_in_order(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
-    log = logging.getLogger("bot.turns")
+    log = logging.getLogger("bot.turns.processor")
     for number in range(3):
         log.info("line %d", number)
     assert capsys.readouterr().err == ""
@@ -149,7 +149,7 @@ async def test_a_warning_does_not_wait_nor_what_was_said_before_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
-    log = logging.getLogger("bot.turns")
+    log = logging.getLogger("bot.turns.processor")
     log.info("before")
     log.warning("trouble")
     said = capsys.readouterr().err.splitlines()
@@ -160,7 +160,7 @@ async def test_what_another_thread_says_is_written_at_once_after_what_waits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
-    log = logging.getLogger("bot.turns")
+    log = logging.getLogger("bot.turns.processor")
     log.info("before")
     await asyncio.to_thread(log.info, "elsewhere")
     said = capsys.readouterr().err.splitlines()
@@ -169,7 +169,7 @@ async def test_what_another_thread_says_is_written_at_once_after_what_waits(
 
 async def test_nothing_is_left_unsaid_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     start_logging("INFO", ())
-    logging.getLogger("bot.turns").info("the last of it")
+    logging.getLogger("bot.turns.processor").info("the last of it")
     logging.shutdown([weakref.ref(handler) for handler in logging.getLogger().handlers])
     assert "the last of it" in capsys.readouterr().err
 
@@ -179,7 +179,7 @@ def test_what_is_announced_is_said_at_every_level_of_the_log(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start_logging("ERROR", (), form)
-    announce(logging.getLogger("bot.serving"), "it is ready", form)
+    announce(logging.getLogger("bot.cli.run"), "it is ready", form)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert (json.loads(said)["message"] if form == "json" else said.strip()) == "it is ready"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.markdown import WORD_JOINER, Defanger, defanged, showable
+from bot.slack.formatting.sanitize import WORD_JOINER, Defanger, defanged, showable
 from tests.unit.pieces import in_pieces
 
 LIVE = re.compile(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import ThreadKey, TurnState, storable, ts_position
+from bot.domain.messages import ThreadKey, TurnState, storable, ts_position
 
 
 def test_a_session_id_is_what_the_runtime_takes() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.narrowing import NotUnderstood, as_words, narrowing
-from bot.records import SessionFilter
+from bot.domain import SessionFilter
+from bot.sessions.cleanup_filter import NotUnderstood, as_words, narrowing
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0

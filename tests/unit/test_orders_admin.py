@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards import Card
+from bot.access.quotas import BLOCKED, Limit
+from bot.commands import texts
+from bot.commands.texts import admin as admin_texts
+from bot.domain import Scope, Topic
+from bot.domain.cards import Card
 from bot.errors import StoreError
-from bot.limits import BLOCKED, Limit
-from bot.orders import words as desk_words
-from bot.orders import words_admin as words
-from bot.records import Scope, Topic
-from bot.store.folder import DATABASE
+from bot.store.sqlite.data_dir import DATABASE
 from tests.unit.admin_world import InCharge, in_charge
 from tests.unit.inbox_world import until
 from tests.unit.orders_world import ADA, ALICE, BOB, DEV, GENERAL, TEAM
@@ -33,7 +33,7 @@ def labels(card: Card) -> list[str]:
 
 async def test_nobody_else_may(charge: InCharge) -> None:
     for said in ("", "cleanup --all", "limits U0BOB block", "pause", "audit"):
-        assert (await charge.order(said, by=ALICE)).text == desk_words.ADMINS_ONLY
+        assert (await charge.order(said, by=ALICE)).text == texts.ADMINS_ONLY
     assert not charge.paused()
     assert await charge.audited() == []
 
@@ -42,7 +42,7 @@ async def test_alone_it_says_what_there_is(charge: InCharge) -> None:
     charge.pausing.busy = 3
     card = await charge.order("")
     assert "Turns running: 3" in card.text
-    assert words.PAUSE in labels(card)
+    assert admin_texts.PAUSE in labels(card)
     for press in card.presses:
         assert (await charge.press(press)).text
 
@@ -62,7 +62,7 @@ async def test_what_concerns_everybody_is_not_done_when_something_else_may_be_me
         await charge.order("pause")
     before = (charge.paused(), await charge.audited())
     card = await charge.order(f"{topic} s12")
-    assert card.text == words.GOES_ALONE.format(word=topic)
+    assert card.text == admin_texts.GOES_ALONE.format(word=topic)
     assert (charge.paused(), await charge.audited()) == before
 
 
@@ -110,21 +110,21 @@ async def test_usage_is_added_up_by_people_channel_model_and_thread(charge: InCh
     card = await charge.order("usage by model")
     assert [(line.text, line.detail[:7]) for line in card.lines] == [("gpt-5", "3 turns")]
     card = await charge.order("usage day by thread")
-    assert {line.text for line in card.lines} == {words.A_THREAD, words.ELSEWHERE}
+    assert {line.text for line in card.lines} == {admin_texts.A_THREAD, admin_texts.ELSEWHERE}
     assert sum(line.link is not None for line in card.lines) == 2
 
     charge.world.people.unknown.add(GENERAL)
     card = await charge.order("usage by thread")
-    assert {(line.text, line.link) for line in card.lines} == {(words.ELSEWHERE, None)}
+    assert {(line.text, line.link) for line in card.lines} == {(admin_texts.ELSEWHERE, None)}
 
     await charge.world.clock.advance(2 * 86_400)
-    assert (await charge.order("usage day")).text == words.USAGE_NONE.format(period="day")
-    assert (await charge.order("usage year")).text == words.USAGE_HOW
-    assert (await charge.order("usage by user")).text == words.USAGE_HOW
+    assert (await charge.order("usage day")).text == admin_texts.USAGE_NONE.format(period="day")
+    assert (await charge.order("usage year")).text == admin_texts.USAGE_HOW
+    assert (await charge.order("usage by user")).text == admin_texts.USAGE_HOW
 
 
 async def test_people_are_listed_with_what_they_use_and_may(charge: InCharge) -> None:
-    assert (await charge.order("users")).text == words.USERS_NONE
+    assert (await charge.order("users")).text == admin_texts.USERS_NONE
     await charge.world.asked(1, user=ALICE)
     await charge.world.clock.advance(7_200)
     await charge.order("limits U0ALICE 20 a day")
@@ -136,13 +136,15 @@ async def test_people_are_listed_with_what_they_use_and_may(charge: InCharge) ->
         "1 turn, 1,000 tokens in, 20 out · last use 2 h ago · 20 turns in 24 hours"
     )
     assert bob.text == "Bob"
-    assert words.IS_BLOCKED in bob.detail
+    assert admin_texts.IS_BLOCKED in bob.detail
     assert [press.label for press in (*alice.presses, *bob.presses)] == [
-        words.BLOCK,
-        words.UNBLOCK,
+        admin_texts.BLOCK,
+        admin_texts.UNBLOCK,
     ]
-    assert (await charge.press(bob.presses[0])).text == words.UNBLOCKED.format(name="Bob")
-    assert (await charge.press(alice.presses[0])).text == words.BLOCKED_NOW.format(name="Alice")
+    assert (await charge.press(bob.presses[0])).text == admin_texts.UNBLOCKED.format(name="Bob")
+    assert (await charge.press(alice.presses[0])).text == admin_texts.BLOCKED_NOW.format(
+        name="Alice"
+    )
     assert await charge.limits.refusal(ALICE) == BLOCKED
 
 
@@ -154,26 +156,26 @@ async def test_many_people_are_paged(charge: InCharge) -> None:
     (older,) = first.presses
     assert len((await charge.press(older)).lines) == 2
     assert len((await charge.order("users page 99")).lines) == 2
-    assert (await charge.order("users everybody")).text == words.USERS_HOW
+    assert (await charge.order("users everybody")).text == admin_texts.USERS_HOW
 
 
 async def test_limits_are_set_shown_and_taken_back(charge: InCharge) -> None:
-    assert words.NOBODY_ELSE in (await charge.order("limits")).text
+    assert admin_texts.NOBODY_ELSE in (await charge.order("limits")).text
     said = {
         "limits <@U0ALICE|alice> 20 a day": "Alice may have 20 turns in 24 hours.",
         "limits @U0ALICE 1": "Alice may have 1 turn in 24 hours.",
-        "limits U0BOB unlimited": f"Bob may have {words.NO_LIMIT}.",
-        "limits U0BOB Block": words.BLOCKED_NOW.format(name="Bob"),
-        "limits U0CAROL unblock": words.WAS_NOT_BLOCKED.format(name="Carol"),
+        "limits U0BOB unlimited": f"Bob may have {admin_texts.NO_LIMIT}.",
+        "limits U0BOB Block": admin_texts.BLOCKED_NOW.format(name="Bob"),
+        "limits U0CAROL unblock": admin_texts.WAS_NOT_BLOCKED.format(name="Carol"),
     }
     for order, sentence in said.items():
         assert (await charge.order(order)).text == sentence
     alice, bob = (await charge.order("limits")).lines
     assert (alice.text, alice.detail) == ("Alice (U0ALICE)", "1 turn in 24 hours")
-    assert (bob.text, bob.detail) == ("Bob (U0BOB)", f"blocked · {words.NO_LIMIT}")
+    assert (bob.text, bob.detail) == ("Bob (U0BOB)", f"blocked · {admin_texts.NO_LIMIT}")
     for press in (*alice.presses, *bob.presses):
         await charge.press(press)
-    assert words.NOBODY_ELSE in (await charge.order("limits")).text
+    assert admin_texts.NOBODY_ELSE in (await charge.order("limits")).text
     acts = [(target, detail) for _, _, target, detail in await charge.audited()]
     assert acts == [
         (BOB, "default"),
@@ -189,14 +191,14 @@ async def test_limits_are_set_shown_and_taken_back(charge: InCharge) -> None:
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ("limits bob block", words.NO_SUCH_PERSON.format(given="bob")),
-        ("limits C0DEV block", words.NO_SUCH_PERSON.format(given="C0DEV")),
-        ("limits U0BOB", words.LIMITS_HOW),
-        ("limits U0BOB 0 a day", words.LIMITS_HOW),
-        ("limits U0BOB -3", words.LIMITS_HOW),
-        ("limits U0BOB 999999", words.LIMITS_HOW),
-        ("limits U0BOB 5 an hour", words.LIMITS_HOW),
-        ("limits U0ADA block", words.NOT_YOURSELF),
+        ("limits bob block", admin_texts.NO_SUCH_PERSON.format(given="bob")),
+        ("limits C0DEV block", admin_texts.NO_SUCH_PERSON.format(given="C0DEV")),
+        ("limits U0BOB", admin_texts.LIMITS_HOW),
+        ("limits U0BOB 0 a day", admin_texts.LIMITS_HOW),
+        ("limits U0BOB -3", admin_texts.LIMITS_HOW),
+        ("limits U0BOB 999999", admin_texts.LIMITS_HOW),
+        ("limits U0BOB 5 an hour", admin_texts.LIMITS_HOW),
+        ("limits U0ADA block", admin_texts.NOT_YOURSELF),
     ],
 )
 async def test_limits_that_make_no_sense_get_a_sentence(
@@ -207,13 +209,13 @@ async def test_limits_that_make_no_sense_get_a_sentence(
 
 
 async def test_somebody_whom_slack_does_not_know_goes_by_their_id(charge: InCharge) -> None:
-    assert (await charge.order("limits U0GONE block")).text == words.BLOCKED_NOW.format(
+    assert (await charge.order("limits U0GONE block")).text == admin_texts.BLOCKED_NOW.format(
         name="U0GONE"
     )
 
 
 async def test_what_was_done_is_listed_newest_first(charge: InCharge) -> None:
-    assert (await charge.order("audit")).text == words.AUDIT_NONE
+    assert (await charge.order("audit")).text == admin_texts.AUDIT_NONE
     await charge.world.store.audit("", "retention", "unused for 30 days", "2 sessions")
     await charge.world.store.audit("shell", "sessions delete", "s3")
     for _ in range(8):
@@ -224,9 +226,9 @@ async def test_what_was_done_is_listed_newest_first(charge: InCharge) -> None:
     (older,) = first.presses
     assert [line.text for line in (await charge.press(older)).lines] == [
         "shell: sessions delete s3",
-        f"{words.BY_ITSELF}: retention unused for 30 days",
+        f"{admin_texts.BY_ITSELF}: retention unused for 30 days",
     ]
-    assert (await charge.order("audit all")).text == words.AUDIT_HOW
+    assert (await charge.order("audit all")).text == admin_texts.AUDIT_HOW
 
 
 async def test_a_pause_holds_over_restarts_until_it_is_taken_back(charge: InCharge) -> None:
@@ -235,22 +237,22 @@ async def test_a_pause_holds_over_restarts_until_it_is_taken_back(charge: InChar
     assert charge.paused()
     (choice,) = await charge.world.store.choices([(Scope.WORKSPACE, TEAM)])
     assert (choice.topic, choice.value, choice.by) == (Topic.PAUSED, "yes", ADA)
-    assert (await charge.order("pause")).text == words.WAS_PAUSED
-    assert words.HELD in (await charge.order("")).text
+    assert (await charge.order("pause")).text == admin_texts.WAS_PAUSED
+    assert admin_texts.HELD in (await charge.order("")).text
 
-    assert (await charge.order("resume")).text == words.RESUMED
+    assert (await charge.order("resume")).text == admin_texts.RESUMED
     assert not charge.paused()
     assert not await charge.world.store.choices([(Scope.WORKSPACE, TEAM)])
-    assert (await charge.order("resume")).text == words.WAS_GOING_ON
+    assert (await charge.order("resume")).text == admin_texts.WAS_GOING_ON
     assert [act for _, act, _, _ in await charge.audited()] == ["admin resume", "admin pause"]
 
 
 @pytest.mark.parametrize(
     ("idle", "resumed", "sentence"),
     [
-        (True, False, words.DRAINED),
-        (False, False, words.NOT_DRAINED.format(minutes=60)),
-        (True, True, words.GOES_ON),
+        (True, False, admin_texts.DRAINED),
+        (False, False, admin_texts.NOT_DRAINED.format(minutes=60)),
+        (True, True, admin_texts.GOES_ON),
     ],
 )
 async def test_draining_tells_in_direct_messages_when_nothing_runs_any_more(

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards import Card, Press
-from bot.cleanup import BATCH
+from bot.commands.admin.cleanup import REDRAW_SECONDS
+from bot.commands.texts import admin as admin_texts
+from bot.domain import Form
+from bot.domain.cards import Card, Press
 from bot.errors import AgentError, AgentFault
-from bot.orders import words_admin as words
-from bot.orders.admin_cleanup import REDRAW_SECONDS
-from bot.records import Form
+from bot.sessions.cleanup import BATCH
 from tests.unit.admin_world import InCharge, in_charge
 from tests.unit.inbox_world import until
 from tests.unit.orders_world import ADA, BOB, DEV, Runtime, World
@@ -102,11 +102,15 @@ async def test_a_preview_shows_what_would_go_and_deletes_nothing(desk: Desk) -> 
     card = await desk.order("--channel here")
     assert card.text.startswith("1 session, 4.0 KB. Last used between ")
     assert [line.text for line in card.lines] == [
-        words.UNREACHABLE.format(sessions="1 session", size="1.0 KB"),
-        words.LOST.format(sessions="1 session"),
+        admin_texts.UNREACHABLE.format(sessions="1 session", size="1.0 KB"),
+        admin_texts.LOST.format(sessions="1 session"),
     ]
     delete, tidy = card.presses
-    assert (delete.label, delete.style, tidy.label) == (words.DELETE, "danger", words.TIDY)
+    assert (delete.label, delete.style, tidy.label) == (
+        admin_texts.DELETE,
+        "danger",
+        admin_texts.TIDY,
+    )
     assert "1 session" in delete.confirm
     assert len(await desk.world.store.session_ids()) == 2
     assert await desk.audited() == []
@@ -117,8 +121,8 @@ async def test_nothing_goes_for_the_asking(desk: Desk) -> None:
     desk.runtime.sizes = dict.fromkeys(await desk.world.store.session_ids(), 1)
     card = await desk.order("")
     assert card.presses == ()
-    assert card.small == words.NARROW
-    assert (await desk.order("go", form=Form.BUTTON)).text == words.NARROW
+    assert card.small == admin_texts.NARROW
+    assert (await desk.order("go", form=Form.BUTTON)).text == admin_texts.NARROW
     assert "button" in (await desk.order("go --all")).text
     assert len(await desk.world.store.session_ids()) == 1
 
@@ -138,19 +142,19 @@ async def test_the_button_deletes_reports_and_puts_on_record(desk: Desk) -> None
     kept = await desk.world.asked(2)
     desk.runtime.sizes = dict.fromkeys(await desk.world.store.session_ids(), 1_000)
     press = only(await desk.order("--channel C0DEV"))
-    assert (await desk.press(press)).text == words.BEGUN
+    assert (await desk.press(press)).text == admin_texts.BEGUN
     card = await desk.ended()
-    assert card.text == words.DONE
+    assert card.text == admin_texts.DONE
     assert card.presses == ()
-    assert card.lines[0].text == words.RESULT.format(deleted="1 session", size="2.0 KB")
+    assert card.lines[0].text == admin_texts.RESULT.format(deleted="1 session", size="2.0 KB")
     assert await desk.world.store.session_ids() == {kept.id}
     begun, done = await desk.audited()
     assert begun == "begun: 1 sessions, 1000 bytes"
     assert done.startswith("done: 1 deleted, 2048 bytes, 0 skipped")
     assert len({thread.root_ts for thread, _ in desk.world.board.shown if _.title}) == 1
 
-    assert (await desk.press(press)).text == words.BEGUN  # once more does no harm
-    assert (await desk.ended()).text == words.DONE
+    assert (await desk.press(press)).text == admin_texts.BEGUN  # once more does no harm
+    assert (await desk.ended()).text == admin_texts.DONE
     assert await desk.world.store.session_ids() == {kept.id}
 
 
@@ -161,7 +165,7 @@ async def test_a_late_press_takes_nothing_that_was_used_since_the_preview(desk: 
     await desk.world.clock.advance(31 * DAY)
     fresh = await desk.world.asked(2)
     await desk.press(press)
-    assert (await desk.ended()).text == words.DONE
+    assert (await desk.ended()).text == admin_texts.DONE
     assert await desk.world.store.session_ids() == {fresh.id}
 
 
@@ -173,19 +177,19 @@ async def test_progress_is_shown_and_it_can_be_cancelled_between_batches(desk: D
     await desk.press(delete)
     await until(lambda: bool(desk.world.board.shown))
     _, begun = desk.world.board.shown[-1]
-    assert begun.text == words.PROGRESS.format(deleted="0", total=str(BATCH + 5))
-    assert (await desk.press(delete)).text == words.RUNNING
+    assert begun.text == admin_texts.PROGRESS.format(deleted="0", total=str(BATCH + 5))
+    assert (await desk.press(delete)).text == admin_texts.RUNNING
 
     await desk.world.clock.advance(REDRAW_SECONDS)
-    assert (await desk.press(only(begun))).text == words.CANCELLING
+    assert (await desk.press(only(begun))).text == admin_texts.CANCELLING
     desk.runtime.may_delete.release()
     card = await desk.ended()
-    assert card.text == words.CANCELLED
+    assert card.text == admin_texts.CANCELLED
     progress = [shown.text for _, shown in desk.world.board.shown]
-    assert words.PROGRESS.format(deleted=str(BATCH), total=str(BATCH + 5)) in progress
+    assert admin_texts.PROGRESS.format(deleted=str(BATCH), total=str(BATCH + 5)) in progress
     assert len(await desk.world.store.session_ids()) == 5
     assert (await desk.audited())[-1].startswith(f"cancelled: {BATCH} deleted")
-    assert (await desk.press(only(begun))).text == words.NOT_RUNNING
+    assert (await desk.press(only(begun))).text == admin_texts.NOT_RUNNING
 
 
 async def test_a_stop_of_the_bot_is_put_on_record_and_the_button_does_the_rest(
@@ -200,12 +204,12 @@ async def test_a_stop_of_the_bot_is_put_on_record_and_the_button_does_the_rest(
         while len(await desk.world.store.session_ids()) > 5:  # noqa: ASYNC110 # no event to it
             await asyncio.sleep(0.01)
     await desk.charge.admin.close()
-    assert (await desk.ended()).text == words.INTERRUPTED
+    assert (await desk.ended()).text == admin_texts.INTERRUPTED
     assert (await desk.audited())[-1].startswith("interrupted: ")
 
     desk.runtime.may_delete = asyncio.Semaphore(1_000)
     await desk.press(delete)
-    assert (await desk.ended()).text == words.DONE
+    assert (await desk.ended()).text == admin_texts.DONE
     assert await desk.world.store.session_ids() == set()
 
 
@@ -217,7 +221,9 @@ async def test_trouble_with_the_runtime_is_told_in_plain_words(desk: Desk) -> No
     card = await desk.ended()
     assert "again does the rest" in card.text
     assert "path" not in card.text
-    assert words.RESULT_FAILED.format(sessions="1 session") in [line.text for line in card.lines]
+    assert admin_texts.RESULT_FAILED.format(sessions="1 session") in [
+        line.text for line in card.lines
+    ]
     assert (await desk.audited())[-1].startswith("ended early: 0 deleted")
 
 
@@ -239,7 +245,7 @@ async def test_what_lost_its_other_half_goes_by_a_button_of_its_own(desk: Desk) 
     await desk.press(tidy)
     await until(lambda: desk.world.clock.sleeping == 1)
     await desk.world.clock.advance(2)  # a copy may just be going on record: it is looked at again
-    assert (await desk.ended()).text == words.DONE
+    assert (await desk.ended()).text == admin_texts.DONE
     assert await desk.world.store.session_ids() == {kept.id}
     assert desk.runtime.deleted == ["on-no-record"]
     assert await desk.world.store.session(lost.number) is None

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bot.access.quotas import Limits as RealLimits
+from bot.commands.ask import ANSWER_MOST, AT_ONCE, WAIT_SECONDS, Asides, Copying
+from bot.commands.lifecycle import Switching
+from bot.commands.renaming import Renaming
+from bot.commands.texts import sessions as session_texts
+from bot.commands.thread import Threads
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
+from bot.domain import Form, SessionRecord, UsageBy
+from bot.domain.messages import ThreadKey
+from bot.domain.users import Person
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault
-from bot.limits import Limits as RealLimits
-from bot.model import ThreadKey
-from bot.orders import words_threads as say
-from bot.orders.asides import ANSWER_MOST, AT_ONCE, WAIT_SECONDS, Asides, Copying
-from bot.orders.renaming import Renaming
-from bot.orders.switching import Switching
-from bot.orders.threads import Threads
-from bot.people import Person
 from bot.ports import Setup
-from bot.records import Form, SessionRecord, UsageBy
-from bot.sessions import Sessions
+from bot.sessions.pool import Sessions
 from tests.copilot.asking import answer_of, until
 from tests.scripted_model import Answer, ScriptedModel
 from tests.unit.orders_world import ALICE, BOB, World, orders_world, thread_at
@@ -143,7 +143,7 @@ async def test_a_side_question_knows_the_thread_and_stays_out_of_its_memory(
     outcome = await world.order("ask What is my\ndog's name?", by=BOB, thread=thread_at(1))
     assert outcome.public
     assert outcome.card.text == "“What is my\ndog's name?”\n\nRex."
-    assert outcome.card.small == say.ASK_SMALL
+    assert outcome.card.small == session_texts.ASK_SMALL
     assert any(DOG in prompt for prompt in model.requests[-1].prompts)
     async with pool.held(record.id, Setup()) as session:
         await answer_of(session, "And now?")
@@ -191,7 +191,7 @@ async def test_while_the_bot_is_paused_no_side_question_is_asked(
     before = len(model.requests)
     limits.paused = True
     outcome = await world.order("ask What is Python?", form=Form.COMMAND)
-    assert (outcome.card.text, outcome.public) == (say.ASK_PAUSED, False)
+    assert (outcome.card.text, outcome.public) == (session_texts.ASK_PAUSED, False)
     assert len(model.requests) == before
     assert await had(world, ALICE) == 0
 
@@ -202,7 +202,7 @@ async def test_without_a_thread_a_side_question_is_asked_of_nobody_and_told_to_o
     outcome = await world.order("ask What is Python?", form=Form.COMMAND)
     assert not outcome.public
     assert "You said: " in outcome.card.text
-    assert outcome.card.small == say.ASK_SMALL_ALONE
+    assert outcome.card.small == session_texts.ASK_SMALL_ALONE
     assert await agent.stored() == {}
 
 
@@ -224,13 +224,13 @@ async def test_a_very_long_side_answer_is_clipped_and_says_so(
     model.when("the whole Bible", "x" * (ANSWER_MOST + 1))
     outcome = await world.order("ask the whole Bible", form=Form.COMMAND)
     assert len(outcome.card.text) < ANSWER_MOST + 100
-    assert outcome.card.small == f"{say.ASK_CLIPPED} {say.ASK_SMALL_ALONE}"
+    assert outcome.card.small == f"{session_texts.ASK_CLIPPED} {session_texts.ASK_SMALL_ALONE}"
 
 
 async def test_an_empty_side_answer_gets_a_sentence(world: World, model: ScriptedModel) -> None:
     model.when("say nothing", "")
     outcome = await world.order("ask say nothing", form=Form.COMMAND)
-    assert outcome.card.text in (say.ASK_EMPTY, AGENT_SENTENCES[AgentFault.EMPTY])
+    assert outcome.card.text in (session_texts.ASK_EMPTY, AGENT_SENTENCES[AgentFault.EMPTY])
 
 
 async def test_trouble_with_the_model_becomes_a_sentence_and_leaves_nothing_behind(
@@ -252,7 +252,7 @@ async def test_one_person_has_one_side_question_at_a_time(
     first = asyncio.create_task(world.order("ask slowly", form=Form.COMMAND))
     await model.reached(held)
     outcome = await world.order("ask again", form=Form.COMMAND)
-    assert outcome.card.text == say.ASK_ONE_AT_A_TIME
+    assert outcome.card.text == session_texts.ASK_ONE_AT_A_TIME
     outcome = await world.order("ask something else", by=BOB, form=Form.COMMAND)
     assert "something else" in outcome.card.text
     model.release()
@@ -299,9 +299,9 @@ async def test_who_is_not_answered_has_no_side_questions_either(
     outcome = await world.order("ask please", form=Form.COMMAND)
     assert outcome.card.text == "You have had your turns for today."
     outcome = await world.order("ask", by=BOB, form=Form.COMMAND)
-    assert outcome.card.text == say.ASK_NOTHING
+    assert outcome.card.text == session_texts.ASK_NOTHING
     outcome = await world.order("ask " + "x" * 3_001, by=BOB, form=Form.COMMAND)
-    assert outcome.card.text == say.ASK_TOO_LONG.format(most="3,000", length="3,001")
+    assert outcome.card.text == session_texts.ASK_TOO_LONG.format(most="3,000", length="3,001")
     assert len(model.requests) == before
     assert (await had(world, ALICE), await had(world, BOB)) == (0, 0)
 
@@ -321,7 +321,7 @@ async def test_a_deleted_session_is_gone_from_the_disk(
 async def test_a_session_that_the_runtime_never_had_can_be_deleted(world: World) -> None:
     await world.asked(1)
     outcome = await world.order("delete s1", form=Form.HOME)
-    assert outcome.card.text == say.DELETED.format(handle="s1", size="0 B")
+    assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="0 B")
 
 
 async def test_a_held_session_is_not_deleted(
@@ -330,7 +330,7 @@ async def test_a_held_session_is_not_deleted(
     record = await told_of_the_dog(world, pool)
     async with pool.held(record.id, Setup()):
         outcome = await world.order("delete s1", form=Form.HOME)
-    assert outcome.card.text == say.BUSY.format(handle="s1")
+    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
     assert record.id in await agent.stored()
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bot import limits
-from bot.cards import Outcome
-from bot.model import ts_position
-from bot.orders import words_branching as words
-from bot.orders.branching import FORKS_AN_HOUR, HOUR_SECONDS, Branching
-from bot.records import Choice, Scope, Topic
-from bot.sessions import Sessions
+from bot.access import quotas
+from bot.commands.branch import FORKS_AN_HOUR, HOUR_SECONDS, Branching
+from bot.commands.texts import branch as branch_texts
+from bot.domain import Choice, Scope, Topic
+from bot.domain.cards import Outcome
+from bot.domain.messages import ts_position
+from bot.sessions.pool import Sessions
 from tests.contracts.messages import ts_at
 from tests.unit.inbox_world import until
 from tests.unit.orders_world import ADA, ALICE, BOB, Runtime, World, orders_world, thread_at
@@ -66,7 +66,7 @@ async def test_one_person_may_have_so_many_forks_an_hour(world: World) -> None:
         assert (await world.order("fork", thread=thread_at(1))).public
     for _ in range(100):
         outcome = await world.order("fork", thread=thread_at(1))
-        assert outcome.card.text == words.FORKS_USED_UP.format(count=FORKS_AN_HOUR)
+        assert outcome.card.text == branch_texts.FORKS_USED_UP.format(count=FORKS_AN_HOUR)
     assert len(copied(world)) == FORKS_AN_HOUR
     assert (await world.order("fork", thread=thread_at(1), by=BOB)).public, "others may"
     await world.clock.advance(HOUR_SECONDS + 1)
@@ -77,7 +77,7 @@ async def test_of_forks_that_one_person_orders_at_once_one_is_made(world: World)
     await world.asked(1)
     forks = [world.order("fork", thread=thread_at(1)) for _ in range(5)]
     told = [outcome.card.text for outcome in await asyncio.gather(*forks)]
-    assert told.count(words.ONE_FORK_AT_A_TIME) == 4
+    assert told.count(branch_texts.ONE_FORK_AT_A_TIME) == 4
     assert len(copied(world)) == 1
 
 
@@ -86,7 +86,7 @@ async def test_who_may_not_ask_may_not_have_a_fork(world: World) -> None:
     quota = Choice(scope=Scope.PERSON, holder=ALICE, topic=Topic.QUOTA, value="1", by=ADA, at=1.0)
     await world.store.choose(quota)
     outcome = await world.order("fork", thread=thread_at(1))
-    assert outcome.card.text == limits.USED_UP.format(turns=limits.ONE_TURN)
+    assert outcome.card.text == quotas.USED_UP.format(turns=quotas.ONE_TURN)
     assert copied(world) == []
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from bot import refusals
-from bot.cards import Outcome, told
+from bot.access import refusals
+from bot.access.policy import Access, Doorkeeping
+from bot.access.quotas import BLOCKED
+from bot.commands import texts
+from bot.commands.dispatcher import Asked
+from bot.commands.registry import VERBS, Meant
+from bot.domain import Choice, Form, Order, Scope, Topic
+from bot.domain.cards import Outcome, told
+from bot.domain.messages import Acceptance, ThreadKey
+from bot.domain.users import Kind, Person, Standing
 from bot.errors import AgentError, AgentFault, BotError, SlackError, StoreError
-from bot.limits import BLOCKED
-from bot.model import Acceptance, ThreadKey
-from bot.orders import words
-from bot.orders.access import Access, Doorkeeping
-from bot.orders.desk import Asked
-from bot.orders.verbs import VERBS, Meant
-from bot.people import Kind, Person, Standing
-from bot.records import Choice, Form, Order, Scope, Topic
 from tests.contracts.messages import said
 from tests.unit.orders_world import (
     ADA,
@@ -172,7 +172,7 @@ async def test_a_form_that_a_verb_does_not_have_is_refused_to_everybody(
         assert len(carried.asked) == 1
     else:
         assert carried.asked == []
-        assert outcome.card.text == words.NO_LONGER
+        assert outcome.card.text == texts.NO_LONGER
 
 
 # What is said to those who may not ---------------------------------------------------------------
@@ -181,21 +181,21 @@ async def test_a_form_that_a_verb_does_not_have_is_refused_to_everybody(
 @pytest.mark.parametrize(
     ("order", "by", "sentence"),
     [
-        ("reset", BOB, words.NOT_YOURS.format(verb="reset")),
-        ("resume s1", BOB, words.NOT_YOURS.format(verb="resume")),
-        ("stop", CAROL, words.NOT_TAKING_PART.format(verb="stop")),
-        ("sessions all", ALICE, words.ADMINS_ONLY),
-        ("model gpt-5 for channel", ALICE, words.ADMINS_ONLY),
-        ("admin cleanup", ALICE, words.ADMINS_ONLY),
-        ("status", WHO["stranger"], words.NOT_SEEN),
-        ("status s1", WHO["stranger"], words.NO_SUCH_SESSION),
-        ("export s1", WHO["unseeing admin"], words.NO_SUCH_SESSION),
-        ("delete s1", WHO["stranger"], words.NO_SUCH_SESSION),
-        ("history s999", ALICE, words.NO_SUCH_SESSION),
-        ("delete s999", ADA, words.NO_SUCH_SESSION),
-        ("help", GUS, words.GUEST),
+        ("reset", BOB, texts.NOT_YOURS.format(verb="reset")),
+        ("resume s1", BOB, texts.NOT_YOURS.format(verb="resume")),
+        ("stop", CAROL, texts.NOT_TAKING_PART.format(verb="stop")),
+        ("sessions all", ALICE, texts.ADMINS_ONLY),
+        ("model gpt-5 for channel", ALICE, texts.ADMINS_ONLY),
+        ("admin cleanup", ALICE, texts.ADMINS_ONLY),
+        ("status", WHO["stranger"], texts.NOT_SEEN),
+        ("status s1", WHO["stranger"], texts.NO_SUCH_SESSION),
+        ("export s1", WHO["unseeing admin"], texts.NO_SUCH_SESSION),
+        ("delete s1", WHO["stranger"], texts.NO_SUCH_SESSION),
+        ("history s999", ALICE, texts.NO_SUCH_SESSION),
+        ("delete s999", ADA, texts.NO_SUCH_SESSION),
+        ("help", GUS, texts.GUEST),
         ("help", EVE, refusals.OUTSIDER),
-        ("abracadabra", ALICE, words.NO_LONGER),
+        ("abracadabra", ALICE, texts.NO_LONGER),
     ],
 )
 async def test_a_refusal_says_why_and_tells_nothing_of_places_unseen(
@@ -218,7 +218,7 @@ async def test_of_a_session_elsewhere_it_counts_what_one_is_there(
     await world.asked(1, user=ALICE)
     await world.asked(10, user=BOB)
     outcome = await world.order("reset s1", by=BOB, thread=thread_at(10))
-    assert outcome.card.text == words.NOT_YOURS.format(verb="reset")
+    assert outcome.card.text == texts.NOT_YOURS.format(verb="reset")
     await world.order("reset s2", by=BOB, thread=thread_at(1))
     (asked,) = carried.asked
     assert (asked.session and asked.session.number, asked.named, asked.words) == (2, True, "")
@@ -229,7 +229,7 @@ async def test_a_place_that_was_left_is_hidden_at_once(world: World, carried: Ca
     await world.order("status s1", form=Form.COMMAND)
     world.people.hidden.add((ALICE, DEV))
     outcome = await world.order("status s1", form=Form.COMMAND)
-    assert outcome.card.text == words.NO_SUCH_SESSION
+    assert outcome.card.text == texts.NO_SUCH_SESSION
     assert len(carried.asked) == 1
 
 
@@ -240,7 +240,7 @@ async def test_an_old_button_does_nothing_in_a_place_that_was_left(
     await world.asked(1)
     world.people.hidden.add((ALICE, DEV))
     outcome = await world.order("resume s1", thread=thread_at(10, DEV), form=Form.BUTTON)
-    assert (outcome.card.text, carried.asked) == (words.NOT_SEEN, [])
+    assert (outcome.card.text, carried.asked) == (texts.NOT_SEEN, [])
 
 
 async def test_nothing_is_ordered_about_a_channel_that_was_left(
@@ -251,7 +251,7 @@ async def test_nothing_is_ordered_about_a_channel_that_was_left(
     world.people.hidden.add((ALICE, DEV))
     for order in ("help", "model gpt-5", "usage by channel", "ask what is it?"):
         outcome = await world.order(order, form=Form.COMMAND, channel=DEV)
-        assert (outcome.card.text, carried.asked) == (words.NOT_SEEN, [])
+        assert (outcome.card.text, carried.asked) == (texts.NOT_SEEN, [])
     world.people.elsewhere.add(DEV)
     await world.order("help", form=Form.COMMAND, channel=DEV)
     assert [asked.order.verb for asked in carried.asked] == ["help"]
@@ -265,7 +265,7 @@ async def test_what_is_only_remembered_of_somebody_puts_them_in_charge_of_nothin
     world.people.silent = True
     for order in ("admin pause", "reset"):
         outcome = await world.order(order, by=ADA, thread=thread_at(1))
-        assert (outcome.card.text, carried.asked) == (words.UNSURE, [])
+        assert (outcome.card.text, carried.asked) == (texts.UNSURE, [])
     await world.order("status", by=ADA, thread=thread_at(1))
     assert carried.asked[0].standings == {Standing.MEMBER, Standing.UNSURE}
     assert not carried.asked[0].in_charge
@@ -492,10 +492,10 @@ async def test_no_order_is_carried_out_for_who_or_where_is_on_no_list(
     await world.order("help", by=ALICE, channel=GENERAL, form=form, thread=thread_at(1))
     assert len(carried.asked) == 1
     for by, thread, channel, sentence in (
-        (BOB, thread_at(1), GENERAL, words.UNLISTED),
-        (ALICE, thread_at(1, DEV), DEV, words.ELSEWHERE),
-        (ALICE, thread_at(1, DEV), GENERAL, words.ELSEWHERE),
-        (ALICE, thread_at(1), DEV, words.ELSEWHERE),
+        (BOB, thread_at(1), GENERAL, texts.UNLISTED),
+        (ALICE, thread_at(1, DEV), DEV, texts.ELSEWHERE),
+        (ALICE, thread_at(1, DEV), GENERAL, texts.ELSEWHERE),
+        (ALICE, thread_at(1), DEV, texts.ELSEWHERE),
     ):
         outcome = await world.order("help", by=by, channel=channel, form=form, thread=thread)
         assert outcome.card.text == sentence
@@ -554,10 +554,10 @@ async def test_a_thread_without_a_session_is_owned_by_whoever_is_alone_in_it(
     await world.waits(1, user=ALICE)
     await world.order("model gpt-5", by=ALICE, thread=thread_at(1))
     outcome = await world.order("model gpt-5", by=BOB, thread=thread_at(1))
-    assert outcome.card.text == words.NOT_YOURS.format(verb="model")
+    assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
     await world.waits(2, root=1, user=BOB)
     outcome = await world.order("model gpt-5", by=ALICE, thread=thread_at(1))
-    assert outcome.card.text == words.NOT_YOURS.format(verb="model")
+    assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
     await world.order("model gpt-5", by=CAROL, thread=thread_at(50))
     assert [asked.person.user for asked in carried.asked] == [ALICE, CAROL]
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards import Card
-from bot.model import ThreadKey
-from bot.orders import words
-from bot.orders import words_threads as say
-from bot.orders.helping import Help
-from bot.orders.listing import Listing
-from bot.orders.names import Names
-from bot.orders.quietness import Quietness
-from bot.orders.status import Status
-from bot.orders.verbs import VERBS
-from bot.records import Form
+from bot.commands import texts
+from bot.commands.help import Help
+from bot.commands.quietness import Quietness
+from bot.commands.registry import VERBS
+from bot.commands.sessions import Listing
+from bot.commands.status import Status
+from bot.commands.texts import sessions as session_texts
+from bot.commands.user_names import Names
+from bot.domain import Form
+from bot.domain.cards import Card
+from bot.domain.messages import ThreadKey
 from tests.unit.orders_world import (
     ADA,
     ALICE,
@@ -104,8 +104,8 @@ def titles(card: Card) -> list[str]:
 
 
 async def test_somebody_without_sessions_is_told_so(world: World) -> None:
-    assert (await listed(world)).text == say.NONE_OF_MINE
-    assert (await listed(world, "sessions all", ADA)).text == say.NONE_AT_ALL
+    assert (await listed(world)).text == session_texts.NONE_OF_MINE
+    assert (await listed(world, "sessions all", ADA)).text == session_texts.NONE_AT_ALL
 
 
 async def test_ones_own_sessions_are_listed_the_last_used_first(world: World) -> None:
@@ -134,10 +134,10 @@ async def test_long_lists_come_in_pages(world: World) -> None:
         await world.asked(number * 10 + 1, text=f"thread {number}")
     first = await listed(world)
     assert titles(first) == [f"thread {number}" for number in range(9, 1, -1)]
-    assert [(press.label, press.words) for press in first.presses] == [(say.OLDER, "2")]
+    assert [(press.label, press.words) for press in first.presses] == [(session_texts.OLDER, "2")]
     second = await listed(world, "sessions page 2")
     assert titles(second) == ["thread 1", "thread 0"]
-    assert [(press.label, press.words) for press in second.presses] == [(say.NEWER, "1")]
+    assert [(press.label, press.words) for press in second.presses] == [(session_texts.NEWER, "1")]
     assert await listed(world, "sessions 99") == second
     assert await listed(world, "sessions 0") == first
 
@@ -146,14 +146,14 @@ async def test_long_lists_come_in_pages(world: World) -> None:
 async def test_what_is_no_page_gets_a_sentence(world: World, said: str) -> None:
     await world.asked(1)
     card = await listed(world, f"sessions {said}", ADA)
-    assert card.text == say.HOW.format(verb="sessions", usage="[all] [page]")
+    assert card.text == session_texts.HOW.format(verb="sessions", usage="[all] [page]")
 
 
 async def test_a_session_of_a_place_unseen_shows_neither_title_nor_thread(world: World) -> None:
     await world.asked(1, text="a secret", channel=DEV)
     world.people.hidden.add((ALICE, DEV))
     (line,) = (await listed(world)).lines
-    assert line.text == f"s1 {say.ELSEWHERE}"
+    assert line.text == f"s1 {session_texts.ELSEWHERE}"
     assert (line.link, line.presses) == (None, ())
     assert "secret" not in line.detail
 
@@ -164,7 +164,7 @@ async def test_those_in_charge_see_whose_sessions_there_are(world: World) -> Non
     await world.asked(10, text="Bob's secret", user=BOB, channel=DEV)
     world.people.hidden.add((ADA, DEV))
     bobs, alices = (await listed(world, "sessions all", ADA)).lines
-    assert (bobs.text, bobs.link) == (f"s2 {say.ELSEWHERE}", None)
+    assert (bobs.text, bobs.link) == (f"s2 {session_texts.ELSEWHERE}", None)
     assert bobs.detail.startswith("s2 · of Bob · ")
     assert [press.verb for press in bobs.presses] == ["delete"]
     assert alices.text == "Alice's"
@@ -185,8 +185,8 @@ async def test_a_session_is_running_current_or_set_aside(world: World) -> None:
     await world.store.begin_anew(session.thread, "", ALICE)
     await world.asking(2, root=1)
     states = {line.detail.split(" · ")[0]: line.detail for line in (await listed(world)).lines}
-    assert states["s1"].endswith(say.SET_ASIDE)
-    assert states["s2"].endswith(say.RUNNING)
+    assert states["s1"].endswith(session_texts.SET_ASIDE)
+    assert states["s2"].endswith(session_texts.RUNNING)
 
 
 async def test_only_a_current_session_can_be_reset(world: World) -> None:
@@ -204,7 +204,7 @@ async def test_while_slack_does_not_tell_of_a_place_its_sessions_alone_show_noth
     world.people.unknown.add(DEV)
     shown = {line.detail[:2]: line for line in (await listed(world)).lines}
     assert shown["s1"].text == "Here"
-    assert shown["s2"].text == f"s2 {say.ELSEWHERE}"
+    assert shown["s2"].text == f"s2 {session_texts.ELSEWHERE}"
     assert shown["s2"].link is None
 
 
@@ -224,10 +224,12 @@ async def test_a_copy_that_is_being_compared_is_listed_without_its_model(world: 
     source = await world.asked(1)
     await world.compared(source, "claude-4.5")
     details = [line.detail for line in (await listed(world, "sessions all", ADA)).lines]
-    assert any(detail.startswith("s2") and detail.endswith(say.COMPARED) for detail in details)
+    assert any(
+        detail.startswith("s2") and detail.endswith(session_texts.COMPARED) for detail in details
+    )
     assert not any("claude" in detail for detail in details)
     text = (await world.order("status s2", thread=thread_at(1))).card.text
-    assert say.STATUS_BLIND in text
+    assert session_texts.STATUS_BLIND in text
     assert "claude" not in text
 
 
@@ -235,8 +237,8 @@ async def test_a_role_that_runs_does_not_make_the_main_session_look_so(world: Wo
     await world.asked(1)
     await world.asking(2, root=1, role="review")
     states = {line.detail[:2]: line.detail for line in (await listed(world)).lines}
-    assert states["s1"].endswith(say.CURRENT)
-    assert states["s2"].endswith(say.RUNNING)
+    assert states["s1"].endswith(session_texts.CURRENT)
+    assert states["s2"].endswith(session_texts.RUNNING)
 
 
 # Status ------------------------------------------------------------------------------------------
@@ -261,7 +263,7 @@ async def test_status_tells_how_it_stands_with_the_session(world: World) -> None
         "Turns: 3 (2,000 tokens in, 40 out)",
         "Context: 3,200 of 128,000 tokens (2 %)",
         "Queue: an answer is being written, 2 messages waiting",
-        say.STATUS_TAKES_PART,
+        session_texts.STATUS_TAKES_PART,
     ]
     assert [press.verb for press in card.presses] == ["history", "export"]
 
@@ -287,7 +289,7 @@ async def test_status_tells_of_the_sessions_of_roles_and_of_silence(world: World
     await world.order("quiet", thread=thread_at(1))
     text = (await world.order("status", thread=thread_at(1))).card.text
     assert "Beside it: s2 (review)" in text
-    assert text.endswith(say.STATUS_QUIET)
+    assert text.endswith(session_texts.STATUS_QUIET)
 
 
 async def test_status_of_a_named_session_leads_to_its_thread(world: World) -> None:
@@ -299,12 +301,12 @@ async def test_status_of_a_named_session_leads_to_its_thread(world: World) -> No
 
 async def test_status_without_a_session_says_so(world: World) -> None:
     text = (await world.order("status", thread=thread_at(1))).card.text
-    assert text.startswith(say.NO_SESSION)
+    assert text.startswith(session_texts.NO_SESSION)
     text = (await world.order("status", form=Form.COMMAND)).card.text
-    assert text == words.ONLY_IN_THREADS.format(verb="status")
+    assert text == texts.ONLY_IN_THREADS.format(verb="status")
     await world.asked(1)
     text = (await world.order("!status now".removeprefix("!"), thread=thread_at(1))).card.text
-    assert text == say.HOW.format(verb="status", usage="[s12]")
+    assert text == session_texts.HOW.format(verb="status", usage="[s12]")
 
 
 async def test_an_owner_whom_slack_no_longer_knows_goes_by_their_id(world: World) -> None:

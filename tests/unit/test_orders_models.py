@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from bot.cards import Card, Choose, Press
-from bot.orders import words
-from bot.orders import words_choices as say
-from bot.orders.model_list import MOST_BUTTONS, MOST_OPTIONS, MOST_TOLD, listable
-from bot.orders.models import Wanted, read_wanted
-from bot.records import Form, Scope, SessionRecord, Topic
+from bot.commands import texts
+from bot.commands.model_list import MOST_BUTTONS, MOST_OPTIONS, MOST_TOLD, listable
+from bot.commands.models import Wanted, read_wanted
+from bot.commands.texts import models as model_texts
+from bot.domain import Form, Scope, SessionRecord, Topic
+from bot.domain.cards import Card, Choose, Press
 from tests.unit.choices_world import MODELS, SECRET, World, world_in
 from tests.unit.orders_world import ADA, ALICE, BOB, EVE, GENERAL, GUS, TEAM
 
@@ -141,11 +141,11 @@ async def test_it_is_said_when_the_models_cannot_be_had(tmp_path: Path) -> None:
         await world.choosing.learn()
         await world.ask(world.thread())
         card = (await world.order("model", by=ALICE, thread=world.thread())).card
-        assert card.text.startswith(f"This thread is answered by {say.SOME_MODEL}")
-        assert card.lines[0].text == say.NO_MODELS
+        assert card.text.startswith(f"This thread is answered by {model_texts.SOME_MODEL}")
+        assert card.lines[0].text == model_texts.NO_MODELS
         world.server.names = MODELS
         card = (await world.order("model", by=ALICE, thread=world.thread())).card
-        assert card.lines[0].text != say.NO_MODELS, "they are asked for anew"
+        assert card.lines[0].text != model_texts.NO_MODELS, "they are asked for anew"
 
 
 async def test_by_command_it_is_told_what_a_new_thread_would_run_with(world: World) -> None:
@@ -168,7 +168,7 @@ async def test_by_command_it_is_told_what_a_new_thread_would_run_with(world: Wor
 async def test_it_can_be_asked_what_is_chosen_for_whom(
     world: World, said: str, scope: Scope, holder: str
 ) -> None:
-    whom = say.WHOM[scope]
+    whom = model_texts.WHOM[scope]
     card = (await world.order(said, by=ALICE, form=Form.COMMAND, channel=GENERAL)).card
     assert card.text == f"Nothing is chosen for {whom}."
     await world.choose(scope, holder, Topic.EFFORT, "low")
@@ -204,7 +204,7 @@ async def test_the_owner_chooses_the_threads_model_and_everybody_is_told(world: 
 async def test_while_an_answer_is_written_it_is_said_that_it_keeps_its_model(world: World) -> None:
     await world.ask(world.thread(), end=False)
     outcome = await world.order("model large", by=ALICE, thread=world.thread())
-    assert outcome.card.text.endswith(say.STILL_RUNNING)
+    assert outcome.card.text.endswith(model_texts.STILL_RUNNING)
 
 
 async def test_another_model_is_not_given_the_effort_of_the_one_before(world: World) -> None:
@@ -274,12 +274,12 @@ async def test_a_model_that_the_server_has_got_meanwhile_is_taken(world: World) 
 async def test_words_that_do_not_go_together_get_the_way_to_say_it(world: World) -> None:
     await world.ask(world.thread())
     outcome = await world.order("model large or small", by=ALICE, thread=world.thread())
-    assert outcome.card.text == say.MODEL_USAGE
+    assert outcome.card.text == model_texts.MODEL_USAGE
 
 
 async def test_without_a_thread_it_is_asked_which_one_is_meant(world: World) -> None:
     outcome = await world.order("model large", by=ALICE, form=Form.COMMAND, channel=GENERAL)
-    assert outcome.card.text == say.MODEL_OF_NO_THREAD.format(words="large")
+    assert outcome.card.text == model_texts.MODEL_OF_NO_THREAD.format(words="large")
 
 
 # Who may -----------------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ async def test_only_the_owner_and_those_in_charge_choose_for_a_thread(world: Wor
     await world.ask(world.thread())
     await world.ask(world.thread(), BOB)
     outcome = await world.order("model large", by=BOB, thread=world.thread())
-    assert outcome.card.text == words.NOT_YOURS.format(verb="model")
+    assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
     assert (await session_of(world)).model == ""
     await world.order("model large", by=ADA, thread=world.thread())
     assert (await session_of(world)).model == "large"
@@ -312,7 +312,7 @@ async def test_only_those_in_charge_choose_for_channel_and_workspace(
 ) -> None:
     await world.ask(world.thread())
     outcome = await world.order(said, by=ALICE, thread=world.thread())
-    assert outcome.card.text in (words.ADMINS_ONLY, words.NOT_YOURS.format(verb="model"))
+    assert outcome.card.text in (texts.ADMINS_ONLY, texts.NOT_YOURS.format(verb="model"))
     assert await world.chosen_for(Scope.CHANNEL, GENERAL) == {}
     assert await world.chosen_for(Scope.WORKSPACE, TEAM) == {}
     assert await world.store.audited(0, 9) == ((), 0)
@@ -356,7 +356,7 @@ async def test_everybody_chooses_for_themselves_and_is_told_alone(world: World) 
 
 async def test_on_the_home_tab_there_is_no_channel_to_choose_for(world: World) -> None:
     outcome = await world.order("model large for channel", by=ADA, channel="", form=Form.HOME)
-    assert outcome.card.text == say.NO_CHANNEL
+    assert outcome.card.text == model_texts.NO_CHANNEL
 
 
 @pytest.mark.parametrize("by", [GUS, EVE])
@@ -371,7 +371,7 @@ async def test_nothing_is_chosen_or_told_of_a_place_that_is_not_seen(world: Worl
     await world.ask(hidden)
     for said in ("model", "model large"):
         outcome = await world.order(said, by=BOB, thread=hidden)
-        assert outcome.card.text == words.NOT_SEEN
+        assert outcome.card.text == texts.NOT_SEEN
 
 
 # From the Home tab -------------------------------------------------------------------------------
@@ -380,10 +380,10 @@ async def test_nothing_is_chosen_or_told_of_a_place_that_is_not_seen(world: Worl
 async def test_ones_own_model_is_set_and_taken_back_from_the_home_tab(world: World) -> None:
     await world.choose(Scope.PERSON, ALICE, Topic.EFFORT, "high")
     outcome = await world.order("set model vendor/huge-4", by=ALICE, form=Form.HOME, channel="")
-    assert outcome.card.text == say.SET_MODEL.format(model="Vendor/Huge-4")
+    assert outcome.card.text == model_texts.SET_MODEL.format(model="Vendor/Huge-4")
     assert await world.chosen_for(Scope.PERSON, ALICE) == {Topic.MODEL: "Vendor/Huge-4"}
     outcome = await world.order("set model default", by=ALICE, form=Form.HOME, channel="")
-    assert outcome.card.text == say.SET_DEFAULT
+    assert outcome.card.text == model_texts.SET_DEFAULT
     assert await world.chosen_for(Scope.PERSON, ALICE) == {}
 
 
@@ -391,7 +391,7 @@ async def test_the_length_of_answers_is_set_from_the_home_tab(world: World) -> N
     await world.order("set verbosity brief", by=ALICE, form=Form.HOME, channel="")
     assert await world.chosen_for(Scope.PERSON, ALICE) == {Topic.VERBOSITY: "brief"}
     outcome = await world.order("set verbosity normal", by=ALICE, form=Form.HOME, channel="")
-    assert outcome.card.text == say.SET_VERBOSITY["normal"]
+    assert outcome.card.text == model_texts.SET_VERBOSITY["normal"]
     assert await world.chosen_for(Scope.PERSON, ALICE) == {}
 
 
@@ -400,7 +400,7 @@ async def test_the_length_of_answers_is_set_from_the_home_tab(world: World) -> N
 )
 async def test_what_an_old_home_tab_sets_does_nothing(world: World, said: str) -> None:
     outcome = await world.order(said, by=ALICE, form=Form.HOME, channel="")
-    assert outcome.card.text in (words.NO_LONGER, say.NO_SUCH_MODEL.format(name="gone"))
+    assert outcome.card.text in (texts.NO_LONGER, model_texts.NO_SUCH_MODEL.format(name="gone"))
     assert await world.chosen_for(Scope.PERSON, ALICE) == {}
 
 

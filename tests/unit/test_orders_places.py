@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards import Outcome, told
-from bot.inbox import LOOK_SECONDS
-from bot.model import ThreadKey
-from bot.orders import words
-from bot.orders.desk import Asked
-from bot.orders.places import CARRY_SECONDS, HOLD_SECONDS
-from bot.orders.verbs import VERBS, Timing
-from bot.records import Form, Order
+from bot.commands import texts
+from bot.commands.dispatcher import Asked
+from bot.commands.registry import VERBS, Timing
+from bot.commands.thread_queue import CARRY_SECONDS, HOLD_SECONDS
+from bot.domain import Form, Order
+from bot.domain.cards import Outcome, told
+from bot.domain.messages import ThreadKey
+from bot.turns.inbox import LOOK_SECONDS
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import until
 from tests.unit.orders_world import (
@@ -244,7 +244,7 @@ async def test_an_order_that_hangs_is_given_up_and_what_waits_goes_on(
     await world.clock.advance(CARRY_SECONDS - 1)
     assert await waits(world)
     await world.clock.advance(2)
-    assert text_of(await doing) == words.TOOK_TOO_LONG
+    assert text_of(await doing) == texts.TOOK_TOO_LONG
     assert not await waits(world)
 
 
@@ -255,7 +255,7 @@ async def test_an_order_that_never_begins_holds_nobody_for_ever(world: World, sl
     await until(lambda: world.clock.sleeping > 0)
     assert slow.begun == []
     await world.clock.advance(HOLD_SECONDS + 1)
-    assert text_of(await next_one) == words.TOOK_TOO_LONG, "nothing waits for this one, either"
+    assert text_of(await next_one) == texts.TOOK_TOO_LONG, "nothing waits for this one, either"
     assert not await waits(world)
     assert HOLD_SECONDS > LOOK_SECONDS
 
@@ -264,7 +264,7 @@ async def test_an_order_that_may_not_be_given_holds_nobody_once_that_is_clear(
     world: World, slow: Slow
 ) -> None:
     outcome = await (await begin(world, given("reset", "bobs", 2, by=BOB)))
-    assert text_of(outcome) == words.NOT_YOURS.format(verb="reset")
+    assert text_of(outcome) == texts.NOT_YOURS.format(verb="reset")
     assert slow.begun == []
     assert not await waits(world)
 

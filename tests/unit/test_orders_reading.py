@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import Message, Trigger
-from bot.orders.reading import Known, Said, read_message, read_words
-from bot.orders.verbs import NAMES, VERBS, Verb
-from bot.records import Form, Order
+from bot.commands.parser import Known, Said, read_message, read_words
+from bot.commands.registry import NAMES, VERBS, Verb
+from bot.domain import Form, Order
+from bot.domain.messages import Message, Trigger
 from tests.contracts.messages import said
 
 KNOWN = Known(models=frozenset({"gpt-5", "claude-4.5"}), roles=frozenset({"review", "planning"}))

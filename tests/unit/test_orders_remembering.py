@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import ThreadKey, TurnState
-from bot.orders import words
-from bot.orders import words_threads as say
-from bot.orders.names import Names
-from bot.orders.remembering import Remembering
-from bot.orders.spending import Spending
-from bot.orders.transcripts import Format, Transcript, as_markdown, read_transcript
-from bot.records import Form, Origin, Remembered, SessionRecord
+from bot.commands import texts
+from bot.commands.history import Remembering
+from bot.commands.texts import sessions as session_texts
+from bot.commands.transcripts import Format, Transcript, as_markdown, read_transcript
+from bot.commands.usage import Spending
+from bot.commands.user_names import Names
+from bot.domain import Form, Origin, Remembered, SessionRecord
+from bot.domain.messages import ThreadKey, TurnState
 from tests.unit.orders_world import (
     ADA,
     ALICE,
@@ -66,7 +66,7 @@ async def test_history_begins_with_the_newest_page(world: World) -> None:
         await world.asked(number, root=1, text=f"question {number}")
     newest = (await world.order("history", thread=thread_at(1))).card
     assert [line.text for line in newest.lines] == ["question 11", "question 12"]
-    assert newest.text == say.PAGE.format(page=3, last=3)
+    assert newest.text == session_texts.PAGE.format(page=3, last=3)
     (earlier,) = newest.presses
     middle = (await world.press(earlier, thread=thread_at(1))).card
     assert [line.text for line in middle.lines] == [f"question {n}" for n in range(6, 11)]
@@ -85,12 +85,12 @@ async def test_a_session_without_a_history_says_so(world: World) -> None:
     session = await world.asked(1)
     await world.store.begin_anew(session.thread, "", ALICE)
     outcome = await world.order("history", thread=thread_at(1))
-    assert outcome.card.text == say.HISTORY_EMPTY.format(handle="s2")
-    assert (await world.order("history", thread=thread_at(9))).card.text == say.NO_SESSION
+    assert outcome.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
+    assert (await world.order("history", thread=thread_at(9))).card.text == session_texts.NO_SESSION
     outcome = await world.order("history of Rome", thread=thread_at(1))
-    assert outcome.card.text == say.HOW.format(verb="history", usage="[s12] [page]")
+    assert outcome.card.text == session_texts.HOW.format(verb="history", usage="[s12] [page]")
     outcome = await world.order("history", form=Form.COMMAND)
-    assert outcome.card.text == words.ONLY_IN_THREADS.format(verb="history")
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="history")
 
 
 # Export ------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ async def test_an_export_is_a_file_for_the_person_alone(world: World) -> None:
     await world.asked(2, root=1, user=BOB, text="And Perl?", answer="Another one.")
     outcome = await world.order("export", by=BOB, thread=thread_at(1))
     assert (outcome.public, world.board.shown) == (False, [])
-    assert outcome.card.text == say.EXPORT_DONE.format(handle="s1", turns="2 turns")
+    assert outcome.card.text == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
     ((user, name, content),) = world.board.files
     assert (user, name) == (BOB, "threadpilot-s1.md")
     assert content.startswith("# What is Python\\?\n\n- Session: s1\n- Owner: Alice\n")
@@ -176,15 +176,15 @@ async def test_an_export_for_programs_has_a_stable_shape(world: World) -> None:
 async def test_a_very_long_session_is_exported_without_its_oldest_turns(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.orders.transcripts.MOST_TURNS", 3)
-    monkeypatch.setattr("bot.orders.transcripts._PAGE", 2)
+    monkeypatch.setattr("bot.commands.transcripts.MOST_TURNS", 3)
+    monkeypatch.setattr("bot.commands.transcripts._PAGE", 2)
     for number in range(1, 6):
         await world.asked(number, root=1, text=f"question {number}")
     transcript = await read_transcript(world.store, await world.session(1))
     assert [turn.text for turn in transcript.turns] == ["question 3", "question 4", "question 5"]
     assert transcript.left_out == 2
     outcome = await world.order("export", thread=thread_at(1))
-    assert outcome.card.text.endswith(say.EXPORT_LEFT_OUT.format(turns="2 turns"))
+    assert outcome.card.text.endswith(session_texts.EXPORT_LEFT_OUT.format(turns="2 turns"))
     assert "## 3. Alice" in world.board.files[0][2]
 
 
@@ -219,10 +219,12 @@ async def test_there_is_nothing_to_export_of_nothing(world: World) -> None:
     session = await world.asked(1)
     await world.store.begin_anew(session.thread, "", ALICE)
     outcome = await world.order("export", thread=thread_at(1))
-    assert outcome.card.text == say.HISTORY_EMPTY.format(handle="s2")
-    assert (await world.order("export", thread=thread_at(9))).card.text == say.NO_SESSION
+    assert outcome.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
+    assert (await world.order("export", thread=thread_at(9))).card.text == session_texts.NO_SESSION
     outcome = await world.order("export pdf", thread=thread_at(1))
-    assert outcome.card.text == say.HOW.format(verb="export", usage="[markdown|json] [s12]")
+    assert outcome.card.text == session_texts.HOW.format(
+        verb="export", usage="[markdown|json] [s12]"
+    )
     assert world.board.files == []
 
 
@@ -303,7 +305,7 @@ def test_no_text_breaks_the_frame_of_a_transcript(text: str) -> None:
     written = as_markdown(Transcript(session=SESSION, turns=(turn,)))
     outside = [line for line in frame(written) if line]
     plain = as_markdown(Transcript(session=SESSION, turns=(TURN,)))
-    missing = [] if text else [say.NO_ANSWER]
+    missing = [] if text else [session_texts.NO_ANSWER]
     assert outside == [line for line in frame(plain) if line] + missing
 
 
@@ -344,10 +346,12 @@ async def test_usage_is_of_this_thread_in_a_thread_and_ones_own_elsewhere(world:
 async def test_usage_is_of_a_day_a_week_or_a_month(world: World) -> None:
     await world.asked(1)
     await world.clock.advance(2 * 86_400)
-    assert await rows(world, "usage day", channel=GENERAL) == [f"{say.USAGE_NOTHING}: "]
+    assert await rows(world, "usage day", channel=GENERAL) == [f"{session_texts.USAGE_NOTHING}: "]
     assert len(await rows(world, "usage", channel=GENERAL)) == 1
     await world.clock.advance(20 * 86_400)
-    assert await rows(world, "usage week by me", channel=GENERAL) == [f"{say.USAGE_NOTHING}: "]
+    assert await rows(world, "usage week by me", channel=GENERAL) == [
+        f"{session_texts.USAGE_NOTHING}: "
+    ]
     card = (await world.order("usage Month BY me", form=Form.COMMAND)).card
     assert card.title == "Usage in the last 30 days"
     assert card.lines[0].text == "You"
@@ -365,7 +369,7 @@ async def test_the_usage_of_a_channel_is_for_those_who_see_it(world: World) -> N
     assert found == ["This channel: 2 turns, 2,000 tokens in, 40 out"]
     world.people.hidden.add((ALICE, DEV))
     outcome = await world.order("usage by channel", form=Form.COMMAND, channel=DEV)
-    assert outcome.card.text == words.NOT_SEEN
+    assert outcome.card.text == texts.NOT_SEEN
 
 
 async def test_usage_by_model_is_ones_own_and_everybodys_for_those_in_charge(
@@ -381,11 +385,13 @@ async def test_usage_by_model_is_ones_own_and_everybodys_for_those_in_charge(
 @pytest.mark.parametrize(
     ("order", "sentence"),
     [
-        ("usage by thread", say.USAGE_NO_THREAD),
-        ("usage by channel", say.USAGE_NO_CHANNEL),
+        ("usage by thread", session_texts.USAGE_NO_THREAD),
+        ("usage by channel", session_texts.USAGE_NO_CHANNEL),
         (
             "usage year",
-            say.HOW.format(verb="usage", usage="[day|week|month] [by thread|me|channel|model]"),
+            session_texts.HOW.format(
+                verb="usage", usage="[day|week|month] [by thread|me|channel|model]"
+            ),
         ),
     ],
 )

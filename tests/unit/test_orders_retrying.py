@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bot import limits
-from bot.model import Ending, Trigger, Turn, TurnState, Wish
-from bot.orders import words_branching as words
-from bot.orders.retrying import Retrying
-from bot.records import Choice, Form, Order, Scope, Topic
+from bot.access import quotas
+from bot.commands.retry import Retrying
+from bot.commands.texts import branch as branch_texts
+from bot.domain import Choice, Form, Order, Scope, Topic
+from bot.domain.messages import Ending, Trigger, Turn, TurnState, Wish
 from tests.contracts.messages import said, ts_at
 from tests.unit.orders_world import ALICE, TEAM, World, orders_world
 
@@ -46,7 +46,7 @@ async def test_a_turn_that_is_being_answered_is_not_answered_anew(world: World) 
     turn = await world.asking(1)
     outcome = await world.carry_out(again(turn))
     assert outcome.card is not None
-    assert outcome.card.text == words.NOT_FINISHED
+    assert outcome.card.text == branch_texts.NOT_FINISHED
     assert world.questions == []
 
 
@@ -60,7 +60,7 @@ async def test_a_button_counts_from_the_moment_that_it_stands_there(
     assert await world.store.record(turn, Ending(state=state, answer=answer, note="Sorry."))
     outcome = await world.carry_out(again(turn))
     assert outcome.card is not None
-    assert outcome.card.text == words.AGAIN
+    assert outcome.card.text == branch_texts.AGAIN
     assert [question.wish.again for question in world.questions] == [turn.id]
     assert world.questions[0] == replace(
         world.questions[0], text=turn.message.text, thread=turn.message.thread
@@ -76,7 +76,7 @@ async def test_questions_that_were_written_after_it_are_not_forgotten_with_it(wo
     assert await world.desk.take(order)
     await world.waits(6, root=1, text="And Rust?")
     outcome = await world.desk.carry_out(order)
-    assert outcome.card.text == words.AGAIN
+    assert outcome.card.text == branch_texts.AGAIN
     assert [question.ts for question in world.questions] == [ts_at(5)]
 
 
@@ -89,7 +89,7 @@ async def test_a_question_that_was_written_before_it_would_be_forgotten_with_it(
     await world.waits(4, root=1, text="And Rust?")
     order = replace(again(turn), form=Form.MESSAGE, ts=ts_at(5), turn=None)
     outcome = await world.carry_out(order)
-    assert outcome.card.text == words.AGAIN_SURE.format(count=1)
+    assert outcome.card.text == branch_texts.AGAIN_SURE.format(count=1)
     assert world.questions == []
 
 
@@ -112,7 +112,7 @@ async def test_what_was_to_be_answered_anew_by_somebody_else_at_the_same_time_is
     assert other is not None
     await world.store.finish(other, TurnState.FAILED)
     outcome = await world.desk.carry_out(second)
-    assert outcome.card.text == words.AGAIN_ALREADY
+    assert outcome.card.text == branch_texts.AGAIN_ALREADY
     assert world.questions == []
 
 
@@ -123,5 +123,5 @@ async def test_who_has_had_their_turns_has_nothing_answered_anew(world: World) -
     quota = Choice(scope=Scope.PERSON, holder=ALICE, topic=Topic.QUOTA, value="1", by=ALICE, at=1.0)
     await world.store.choose(quota)
     outcome = await world.carry_out(again(turn))
-    assert outcome.card.text == limits.USED_UP.format(turns=limits.ONE_TURN)
+    assert outcome.card.text == quotas.USED_UP.format(turns=quotas.ONE_TURN)
     assert world.questions == []

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards import Card
-from bot.orders import words
-from bot.orders import words_choices as say
-from bot.orders.roles import MOST_LINES
-from bot.records import Form
-from bot.roles import BUILT_IN, Role
+from bot.commands import texts
+from bot.commands.roles import MOST_LINES
+from bot.commands.texts import models as model_texts
+from bot.domain import Form
+from bot.domain.cards import Card
+from bot.sessions.roles import BUILT_IN, Role
 from tests.unit.choices_world import SECRET, World, world_in
 from tests.unit.orders_world import ALICE, BOB
 
@@ -77,7 +77,7 @@ async def test_a_role_that_is_there_already_is_only_told(world: World) -> None:
     session, _ = await world.ask(world.thread(), role="review")
     for said in ("role review", "role review:"):
         outcome = await world.order(said, by=ALICE, thread=world.thread())
-        assert outcome.card.text == say.ROLE_THERE.format(
+        assert outcome.card.text == model_texts.ROLE_THERE.format(
             role="review", handle=session.handle, turns="1 turn"
         )
     assert await world.store.current(world.thread(), "review") == session
@@ -87,21 +87,21 @@ async def test_a_role_that_does_not_exist_gets_the_list(world: World) -> None:
     await world.ask(world.thread())
     outcome = await world.order("role Wizard", by=ALICE, thread=world.thread())
     assert not outcome.public
-    assert outcome.card.text == say.NO_SUCH_ROLE.format(name="Wizard")
+    assert outcome.card.text == model_texts.NO_SUCH_ROLE.format(name="Wizard")
     assert {line.text for line in outcome.card.lines} == set(ROLES)
     assert [session.role for session in await world.store.currents(world.thread())] == [""]
 
 
 async def test_in_a_thread_without_questions_it_is_said_to_ask_first(world: World) -> None:
     outcome = await world.order("role review", by=ALICE, thread=world.thread())
-    assert outcome.card.text == say.ROLE_UNKNOWN_THREAD.format(role="review")
+    assert outcome.card.text == model_texts.ROLE_UNKNOWN_THREAD.format(role="review")
     card = (await world.order("role", by=ALICE, thread=world.thread())).card
     assert not begins(card)
 
 
 async def test_without_a_thread_it_is_said_where_a_role_belongs(world: World) -> None:
     outcome = await world.order("role review", by=ALICE, form=Form.BUTTON)
-    assert outcome.card.text == say.ROLE_OF_NO_THREAD.format(role="review")
+    assert outcome.card.text == model_texts.ROLE_OF_NO_THREAD.format(role="review")
     card = (await world.order("role", by=ALICE, form=Form.BUTTON)).card
     assert [line.text for line in card.lines] == sorted(ROLES)
     assert not begins(card)
@@ -119,9 +119,9 @@ async def test_more_roles_than_fit_are_told_by_name(tmp_path: Path) -> None:
 async def test_who_does_not_take_part_begins_nothing(world: World) -> None:
     await world.ask(world.thread())
     outcome = await world.order("role review", by=BOB, thread=world.thread())
-    assert outcome.card.text == words.NOT_TAKING_PART.format(verb="role")
+    assert outcome.card.text == texts.NOT_TAKING_PART.format(verb="role")
     hidden = world.thread(channel=SECRET)
     await world.ask(hidden)
     outcome = await world.order("role review", by=BOB, thread=hidden)
-    assert outcome.card.text == words.NOT_SEEN
+    assert outcome.card.text == texts.NOT_SEEN
     assert await world.store.current(world.thread(), "review") is None

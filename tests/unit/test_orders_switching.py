@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards import Card
+from bot.commands import texts
+from bot.commands.lifecycle import Switching
+from bot.commands.texts import sessions as session_texts
+from bot.domain import Form, Order, SessionRecord
+from bot.domain.cards import Card
+from bot.domain.messages import Trigger, TurnState, Wish
 from bot.errors import StoreError
-from bot.model import Trigger, TurnState, Wish
-from bot.orders import words
-from bot.orders import words_threads as say
-from bot.orders.switching import Switching
-from bot.records import Form, Order, SessionRecord
-from bot.store.folder import DATABASE
+from bot.store.sqlite.data_dir import DATABASE
 from tests.contracts.messages import said, ts_at
 from tests.unit.orders_world import (
     ADA,
@@ -65,7 +65,7 @@ async def test_a_reset_thread_goes_on_afresh_and_the_old_session_is_kept(world: 
     old = await world.asked(1)
     outcome = await world.order("reset", thread=thread_at(1))
     assert outcome.public
-    assert outcome.card.text == say.RESET_DONE.format(handle="s1")
+    assert outcome.card.text == session_texts.RESET_DONE.format(handle="s1")
     fresh = await current(world, 1)
     assert (fresh.handle, fresh.turns, fresh.owner) == ("s2", 0, ALICE)
     assert not (await world.session(old.number)).current
@@ -76,7 +76,7 @@ async def test_a_reset_twice_is_a_reset_once(world: World) -> None:
     await world.asked(1)
     await world.order("reset", thread=thread_at(1))
     outcome = await world.order("reset", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (say.RESET_FRESH, False)
+    assert (outcome.card.text, outcome.public) == (session_texts.RESET_FRESH, False)
     assert (await current(world, 1)).handle == "s2"
 
 
@@ -85,7 +85,7 @@ async def test_a_reset_while_an_answer_is_written_leaves_it_to_the_old_session(
 ) -> None:
     await world.asking(1)
     outcome = await world.order("reset", thread=thread_at(1))
-    assert outcome.card.text.endswith(say.RESET_RUNNING.format(handle="s1"))
+    assert outcome.card.text.endswith(session_texts.RESET_RUNNING.format(handle="s1"))
     assert (await current(world, 1)).handle == "s2"
 
 
@@ -118,15 +118,18 @@ async def test_nothing_is_done_that_cannot_be_put_on_record(world: World, tmp_pa
 async def test_a_reset_from_elsewhere_is_told_in_the_sessions_thread(world: World) -> None:
     await world.asked(1)
     outcome = await world.order("reset s1", form=Form.HOME)
-    assert (outcome.card.text, outcome.public) == (say.RESET_ELSEWHERE.format(handle="s1"), False)
-    assert told_in(world) == [(thread_at(1).root_ts, say.RESET_DONE.format(handle="s1"))]
+    assert (outcome.card.text, outcome.public) == (
+        session_texts.RESET_ELSEWHERE.format(handle="s1"),
+        False,
+    )
+    assert told_in(world) == [(thread_at(1).root_ts, session_texts.RESET_DONE.format(handle="s1"))]
 
 
 async def test_a_reset_of_a_channel_that_is_gone_is_done_all_the_same(world: World) -> None:
     await world.asked(1)
     world.board.trouble = True
     outcome = await world.order("reset s1", form=Form.COMMAND)
-    assert outcome.card.text == say.RESET_ELSEWHERE.format(handle="s1")
+    assert outcome.card.text == session_texts.RESET_ELSEWHERE.format(handle="s1")
     assert (await current(world, 1)).handle == "s2"
 
 
@@ -134,7 +137,7 @@ async def test_a_role_is_reset_by_its_sessions_name(world: World) -> None:
     await world.asked(1)
     await world.asked(2, root=1, role="review")
     outcome = await world.order("reset s2", thread=thread_at(1))
-    assert outcome.card.text == say.RESET_DONE_ROLE.format(handle="s2", role="review")
+    assert outcome.card.text == session_texts.RESET_DONE_ROLE.format(handle="s2", role="review")
     assert (await current(world, 1)).handle == "s1"
 
 
@@ -142,23 +145,23 @@ async def test_a_session_that_was_set_aside_cannot_be_reset(world: World) -> Non
     await world.asked(1)
     await world.order("reset", thread=thread_at(1))
     outcome = await world.order("reset s1", thread=thread_at(1))
-    assert outcome.card.text == say.RESET_SET_ASIDE.format(handle="s1")
+    assert outcome.card.text == session_texts.RESET_SET_ASIDE.format(handle="s1")
 
 
 async def test_a_session_is_reset_by_no_old_button_once_it_is_gone(world: World) -> None:
     await world.asked(1)
     await world.order("delete s1", form=Form.HOME)
     outcome = await world.order("reset s1", form=Form.HOME)
-    assert outcome.card.text == words.NO_SUCH_SESSION
+    assert outcome.card.text == texts.NO_SUCH_SESSION
 
 
 async def test_there_is_nothing_to_reset_without_a_session(world: World) -> None:
-    assert (await world.order("reset", thread=thread_at(1))).card.text == say.NO_SESSION
+    assert (await world.order("reset", thread=thread_at(1))).card.text == session_texts.NO_SESSION
     outcome = await world.order("reset", form=Form.COMMAND)
-    assert outcome.card.text == words.ONLY_IN_THREADS.format(verb="reset")
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="reset")
     await world.asked(1)
     outcome = await world.order("reset it", thread=thread_at(1))
-    assert outcome.card.text == say.HOW.format(verb="reset", usage="[s12]")
+    assert outcome.card.text == session_texts.HOW.format(verb="reset", usage="[s12]")
 
 
 # Resume ------------------------------------------------------------------------------------------
@@ -170,9 +173,9 @@ async def test_what_was_reset_can_be_taken_back(world: World) -> None:
     world.pool.gone.clear()
     outcome = await world.order("resume s1", thread=thread_at(1))
     assert outcome.public
-    assert outcome.card.text == say.RESUME_DONE_NAMED.format(
+    assert outcome.card.text == session_texts.RESUME_DONE_NAMED.format(
         handle="s1", title="Plans", turns="1 turn"
-    ) + say.RESUME_BEFORE.format(handle="s2")
+    ) + session_texts.RESUME_BEFORE.format(handle="s2")
     assert (await current(world, 1)).handle == "s1"
     fresh = await world.session(2)
     assert not fresh.current
@@ -186,7 +189,9 @@ async def test_a_session_can_be_taken_to_another_thread_of_its_channel(world: Wo
     assert outcome.public
     assert (await current(world, 10)).handle == "s1"
     assert await world.store.current(thread_at(1)) is None
-    assert told_in(world) == [(thread_at(1).root_ts, say.RESUME_MOVED.format(handle="s1"))]
+    assert told_in(world) == [
+        (thread_at(1).root_ts, session_texts.RESUME_MOVED.format(handle="s1"))
+    ]
 
 
 async def test_a_thread_can_begin_with_a_session_of_before(world: World) -> None:
@@ -203,14 +208,14 @@ async def test_in_the_middle_of_a_thread_that_it_does_not_know_it_asks_for_a_que
     """Others may have written in it."""
     await world.asked(1)
     outcome = await world.order("resume s1", thread=thread_at(50), ts="1790000051.000000")
-    assert outcome.card.text == say.RESUME_TOO_EARLY
+    assert outcome.card.text == session_texts.RESUME_TOO_EARLY
     assert (await current(world, 1)).handle == "s1"
 
 
 async def test_the_present_session_need_not_be_taken_up(world: World) -> None:
     await world.asked(1)
     outcome = await world.order("resume s1", thread=thread_at(1))
-    assert outcome.card.text == say.RESUME_PRESENT.format(handle="s1")
+    assert outcome.card.text == session_texts.RESUME_PRESENT.format(handle="s1")
 
 
 async def test_a_session_stays_in_its_channel(world: World) -> None:
@@ -218,7 +223,7 @@ async def test_a_session_stays_in_its_channel(world: World) -> None:
     await world.asked(10)
     for who in (ALICE, ADA):
         outcome = await world.order("resume s1", by=who, thread=thread_at(10))
-        assert outcome.card.text == say.RESUME_OTHER_CHANNEL.format(handle="s1")
+        assert outcome.card.text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
         assert not outcome.public
 
 
@@ -226,7 +231,7 @@ async def test_what_one_said_in_direct_messages_stays_there(world: World) -> Non
     await world.asked(1, channel=DIRECT, text="between us")
     await world.asked(10)
     outcome = await world.order("resume s1", thread=thread_at(10))
-    assert outcome.card.text == say.RESUME_OTHER_CHANNEL.format(handle="s1")
+    assert outcome.card.text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     assert (await current(world, 10)).handle == "s2"
 
 
@@ -234,7 +239,7 @@ async def test_nobody_takes_up_a_session_of_somebody_else(world: World) -> None:
     await world.asked(1, user=BOB)
     await world.asked(10, user=ALICE)
     outcome = await world.order("resume s1", by=ALICE, thread=thread_at(10))
-    assert outcome.card.text == words.NOT_YOURS.format(verb="resume")
+    assert outcome.card.text == texts.NOT_YOURS.format(verb="resume")
 
 
 async def test_nobody_but_those_in_charge_puts_a_session_in_place_of_somebody_elses(
@@ -243,7 +248,7 @@ async def test_nobody_but_those_in_charge_puts_a_session_in_place_of_somebody_el
     await world.asked(1, user=ALICE)
     await world.asked(10, user=BOB)
     outcome = await world.order("resume s1", by=ALICE, thread=thread_at(10))
-    assert (outcome.card.text, outcome.public) == (say.RESUME_NOT_YOURS, False)
+    assert (outcome.card.text, outcome.public) == (session_texts.RESUME_NOT_YOURS, False)
     assert (await current(world, 10)).handle == "s2"
     assert await audited(world) == []
     assert (await world.order("resume s1", by=ADA, thread=thread_at(10))).public
@@ -256,7 +261,7 @@ async def test_a_session_that_answers_is_not_taken_away(world: World) -> None:
     await world.asked(10, user=BOB)
     await world.waits(20)
     outcome = await world.order("resume s1", by=ADA, thread=thread_at(10))
-    assert outcome.card.text == say.BUSY.format(handle="s1")
+    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
 
 
 async def test_a_session_that_is_held_is_not_taken_away(world: World) -> None:
@@ -264,7 +269,7 @@ async def test_a_session_that_is_held_is_not_taken_away(world: World) -> None:
     await world.asked(10)
     world.pool.held.add(session.id)
     outcome = await world.order("resume s1", thread=thread_at(10))
-    assert outcome.card.text == say.BUSY.format(handle="s1")
+    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
 
 
 async def test_a_session_that_messages_wait_for_is_neither_taken_away_nor_deleted(
@@ -275,7 +280,7 @@ async def test_a_session_that_messages_wait_for_is_neither_taken_away_nor_delete
     waiting = await world.waits(20, root=1)
     for order in ("resume s1", "delete s1"):
         outcome = await world.order(order, thread=thread_at(10), form=Form.BUTTON)
-        assert outcome.card.text == say.AWAITED.format(handle="s1")
+        assert outcome.card.text == session_texts.AWAITED.format(handle="s1")
     assert await world.store.withdraw(waiting)
     assert (await world.order("resume s1", thread=thread_at(10))).public
 
@@ -303,7 +308,7 @@ async def test_without_a_name_earlier_sessions_are_offered(world: World) -> None
 async def test_copies_of_a_comparison_are_not_offered(world: World) -> None:
     await world.compared(await world.asked(1), "gpt-5")
     outcome = await world.order("resume", thread=thread_at(1))
-    assert outcome.card.text == say.RESUME_NONE
+    assert outcome.card.text == session_texts.RESUME_NONE
 
 
 async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone(
@@ -315,7 +320,7 @@ async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone
     copy = await world.compared(source, "gpt-5")
     for place in (1, 50):
         outcome = await world.order("resume s2", thread=thread_at(place), form=Form.BUTTON)
-        assert outcome.card.text == say.RESUME_COPY.format(handle="s2")
+        assert outcome.card.text == session_texts.RESUME_COPY.format(handle="s2")
         assert not outcome.public
     assert (await current(world, 1)).handle == "s1"
     question = said(2, root=1, trigger=Trigger.MENTION)
@@ -323,7 +328,7 @@ async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone
     comparing = (await world.store.claim()).turn
     assert comparing is not None
     outcome = await world.order("delete s2", form=Form.HOME)
-    assert outcome.card.text == say.BUSY.format(handle="s2")
+    assert outcome.card.text == session_texts.BUSY.format(handle="s2")
     assert await world.store.finish(comparing, TurnState.STOPPED)
     assert "gone for good" in (await world.order("delete s2", form=Form.HOME)).card.text
     assert world.runtime.deleted == [copy.id]
@@ -334,7 +339,7 @@ async def test_where_there_is_no_earlier_session_none_is_offered(world: World) -
     await world.asked(1)
     await world.asked(10, user=BOB)
     outcome = await world.order("resume", thread=thread_at(1))
-    assert outcome.card == Card(text=say.RESUME_NONE)
+    assert outcome.card == Card(text=session_texts.RESUME_NONE)
     outcome = await world.order("resume", by=BOB, thread=thread_at(1))
     assert [line.presses[0].words for line in outcome.card.lines] == ["s2"]
 
@@ -342,9 +347,9 @@ async def test_where_there_is_no_earlier_session_none_is_offered(world: World) -
 async def test_what_is_no_name_of_a_session_gets_a_sentence(world: World) -> None:
     await world.asked(1)
     outcome = await world.order("resume yesterday", thread=thread_at(1))
-    assert outcome.card.text == say.RESUME_NO_HANDLE
+    assert outcome.card.text == session_texts.RESUME_NO_HANDLE
     outcome = await world.order("resume s1", form=Form.BUTTON)
-    assert outcome.card.text == words.ONLY_IN_THREADS.format(verb="resume")
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="resume")
 
 
 # Delete ------------------------------------------------------------------------------------------
@@ -355,10 +360,10 @@ async def test_a_deleted_session_is_gone_on_both_sides_and_its_thread_is_told(
 ) -> None:
     session = await world.asked(1)
     outcome = await world.order("delete s1", form=Form.HOME)
-    assert outcome.card.text == say.DELETED.format(handle="s1", size="2.0 KB")
+    assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="2.0 KB")
     assert await world.store.session(1) is None
     assert (world.runtime.deleted, world.pool.gone) == ([session.id], [session.id])
-    assert told_in(world) == [(thread_at(1).root_ts, say.DELETED_HERE)]
+    assert told_in(world) == [(thread_at(1).root_ts, session_texts.DELETED_HERE)]
     assert await audited(world) == [(ALICE, "delete", "s1", "of U0ALICE, 1 turn")]
 
 
@@ -366,9 +371,9 @@ async def test_deleting_twice_says_that_there_is_none(world: World) -> None:
     await world.asked(1)
     await world.order("delete s1", form=Form.HOME)
     outcome = await world.order("delete s1", form=Form.HOME)
-    assert outcome.card.text == words.NO_SUCH_SESSION
+    assert outcome.card.text == texts.NO_SUCH_SESSION
     outcome = await world.order("delete", by=ADA, thread=thread_at(1), form=Form.BUTTON)
-    assert outcome.card.text == words.NO_SUCH_SESSION
+    assert outcome.card.text == texts.NO_SUCH_SESSION
 
 
 async def test_a_session_that_was_set_aside_goes_quietly(world: World) -> None:
@@ -385,7 +390,7 @@ async def test_those_in_charge_delete_what_they_do_not_see_and_it_is_on_record(
     await world.asked(1, channel=DEV, text="a secret")
     world.people.hidden.add((ADA, DEV))
     outcome = await world.order("delete s1", by=ADA, form=Form.HOME)
-    assert outcome.card.text == say.DELETED.format(handle="s1", size="2.0 KB")
+    assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="2.0 KB")
     (entry,), _ = await world.store.audited(0, 10)
     assert (entry.by, entry.act, entry.target) == (ADA, "delete", "s1")
     assert "secret" not in entry.detail
@@ -394,7 +399,7 @@ async def test_those_in_charge_delete_what_they_do_not_see_and_it_is_on_record(
 async def test_a_session_that_answers_is_not_deleted(world: World) -> None:
     await world.asking(1)
     outcome = await world.order("delete s1", form=Form.HOME)
-    assert outcome.card.text == say.BUSY.format(handle="s1")
+    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
     assert world.runtime.deleted == []
     assert (await world.store.audited(0, 10))[1] == 0
 
@@ -441,7 +446,7 @@ async def test_a_later_question_that_was_claimed_before_the_order_came_gives_way
     turn = (await world.store.claim()).turn
     assert turn is not None
     outcome = await world.order("reset", thread=thread_at(1), ts=ts_at(4))
-    assert outcome.card.text == say.RESET_DONE.format(handle=old.handle)
+    assert outcome.card.text == session_texts.RESET_DONE.format(handle=old.handle)
     assert await world.store.begin(turn)
     assert (await world.store.session_for(turn)).number != old.number
 
@@ -461,7 +466,7 @@ async def test_a_session_taken_up_by_several_presses_at_once_is_taken_up_once(
     ]
     outcomes = await asyncio.gather(*presses)
     assert [outcome.public for outcome in outcomes] == [True, False, False]
-    assert outcomes[1].card.text == say.RESUME_PRESENT.format(handle="s1")
+    assert outcomes[1].card.text == session_texts.RESUME_PRESENT.format(handle="s1")
     assert (await current(world, 1)).handle == "s1"
 
 
@@ -469,5 +474,9 @@ async def test_a_thread_reset_by_several_at_once_is_reset_once(world: World) -> 
     await world.asked(1)
     resets = [world.order("reset", thread=thread_at(1), by=by) for by in (ALICE, ADA, ALICE)]
     told = [outcome.card.text for outcome in await asyncio.gather(*resets)]
-    assert told == [say.RESET_DONE.format(handle="s1"), say.RESET_FRESH, say.RESET_FRESH]
+    assert told == [
+        session_texts.RESET_DONE.format(handle="s1"),
+        session_texts.RESET_FRESH,
+        session_texts.RESET_FRESH,
+    ]
     assert (await current(world, 1)).handle == "s2"

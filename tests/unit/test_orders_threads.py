@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.commands import texts
+from bot.commands.quietness import Quietness, is_quiet
+from bot.commands.texts import sessions as session_texts
+from bot.commands.thread import Threads
+from bot.domain import Form, SessionRecord
+from bot.domain.messages import ThreadKey
 from bot.errors import AgentError, AgentFault
-from bot.model import ThreadKey
-from bot.orders import words
-from bot.orders import words_threads as say
-from bot.orders.quietness import Quietness, is_quiet
-from bot.orders.threads import Threads
-from bot.records import Form, SessionRecord
 from tests.unit.orders_world import ALICE, BOB, World, orders_world, thread_at
 
 
@@ -75,13 +75,13 @@ async def test_stop_stops_the_running_answer(world: World, running: Running) -> 
     await world.asked(1)
     running.answering = True
     outcome = await world.order("stop", thread=thread_at(1))
-    assert outcome.card.text == say.STOPPED
+    assert outcome.card.text == session_texts.STOPPED
     assert running.did == [f"stop {thread_at(1).root_ts} by {ALICE}"]
 
 
 async def test_stop_where_nothing_runs_says_so(world: World) -> None:
     await world.asked(1)
-    assert (await world.order("stop", thread=thread_at(1))).card.text == say.NOTHING_RUNS
+    assert (await world.order("stop", thread=thread_at(1))).card.text == session_texts.NOTHING_RUNS
 
 
 async def test_stop_tells_what_still_waits_and_offers_to_drop_it(
@@ -114,14 +114,14 @@ async def test_what_waits_is_dropped_before_the_answer_is_stopped(
 async def test_stopping_an_empty_queue_says_so(world: World) -> None:
     await world.asked(1)
     outcome = await world.order("stop Queue", thread=thread_at(1))
-    assert outcome.card.text == say.NOTHING_RUNS + say.NOTHING_WAITED
+    assert outcome.card.text == session_texts.NOTHING_RUNS + session_texts.NOTHING_WAITED
     assert not outcome.public
 
 
 async def test_stop_with_other_words_does_nothing(world: World, running: Running) -> None:
     await world.asked(1)
     outcome = await world.order("stop it", thread=thread_at(1))
-    assert outcome.card.text == say.HOW.format(verb="stop", usage="[queue]")
+    assert outcome.card.text == session_texts.HOW.format(verb="stop", usage="[queue]")
     assert running.did == []
 
 
@@ -138,7 +138,7 @@ async def test_a_title_is_given_in_the_database_the_runtime_and_slack(
     assert named.names == {session.id: "Our plans !"}
     assert world.board.titles == [(thread_at(1), "Our plans !")]
     card = (await world.order("title", thread=thread_at(1))).card
-    assert card.text == say.TITLE_IS.format(handle="s1", title="Our plans !")
+    assert card.text == session_texts.TITLE_IS.format(handle="s1", title="Our plans !")
 
 
 async def test_a_runtime_that_knows_no_names_keeps_nobody_from_giving_one(
@@ -154,8 +154,8 @@ async def test_a_runtime_that_knows_no_names_keeps_nobody_from_giving_one(
 @pytest.mark.parametrize(
     ("title", "sentence"),
     [
-        ("x" * 201, say.TITLE_TOO_LONG.format(most=200, length=201)),
-        ("\u202e\x00\x07", say.TITLE_EMPTY),
+        ("x" * 201, session_texts.TITLE_TOO_LONG.format(most=200, length=201)),
+        ("\u202e\x00\x07", session_texts.TITLE_EMPTY),
     ],
 )
 async def test_a_title_that_cannot_be_shown_is_not_taken(
@@ -169,7 +169,7 @@ async def test_a_title_that_cannot_be_shown_is_not_taken(
 
 async def test_without_a_session_there_is_nothing_to_name(world: World) -> None:
     outcome = await world.order("title Plans", thread=thread_at(1))
-    assert outcome.card.text == say.NO_SESSION
+    assert outcome.card.text == session_texts.NO_SESSION
 
 
 # Quiet -------------------------------------------------------------------------------------------
@@ -180,30 +180,34 @@ async def test_a_quiet_thread_answers_mentions_only_until_it_is_joined_again(
 ) -> None:
     await world.asked(1)
     outcome = await world.order("quiet", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (say.QUIET, True)
+    assert (outcome.card.text, outcome.public) == (session_texts.QUIET, True)
     assert await is_quiet(world.store, thread_at(1))
     assert not await is_quiet(world.store, thread_at(10))
-    assert (await world.order("quiet", thread=thread_at(1))).card.text == say.QUIET_ALREADY
+    assert (
+        await world.order("quiet", thread=thread_at(1))
+    ).card.text == session_texts.QUIET_ALREADY
     outcome = await world.order("join", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (say.JOINED, True)
+    assert (outcome.card.text, outcome.public) == (session_texts.JOINED, True)
     assert not await is_quiet(world.store, thread_at(1))
-    assert (await world.order("join", thread=thread_at(1))).card.text == say.JOINED_ALREADY
+    assert (
+        await world.order("join", thread=thread_at(1))
+    ).card.text == session_texts.JOINED_ALREADY
 
 
 async def test_in_direct_messages_nobody_is_told_to_mention(world: World) -> None:
     await world.asked(1, channel="D0ALICE")
     outcome = await world.order("quiet", thread=thread_at(1, "D0ALICE"))
-    assert outcome.card.text == say.QUIET_DIRECT
+    assert outcome.card.text == session_texts.QUIET_DIRECT
 
 
 @pytest.mark.parametrize("verb", ["quiet", "join"])
 async def test_quiet_and_join_take_no_words(world: World, verb: str) -> None:
     await world.asked(1)
     outcome = await world.order(f"{verb} please", thread=thread_at(1))
-    assert outcome.card.text == say.HOW_PLAIN.format(verb=verb)
+    assert outcome.card.text == session_texts.HOW_PLAIN.format(verb=verb)
 
 
 @pytest.mark.parametrize("order", ["stop", "title x", "quiet", "join"])
 async def test_what_is_about_a_thread_needs_one(world: World, order: str) -> None:
     outcome = await world.order(order, by=BOB, form=Form.BUTTON)
-    assert outcome.card.text == words.ONLY_IN_THREADS.format(verb=order.split()[0])
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb=order.split()[0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from bot.commands.formatting import age, clipped, count, many, one_line, size, unmarked, when
+from bot.commands.paging import Pages, page_in, pager
+from bot.commands.user_names import Names
+from bot.domain.users import Person
 from bot.errors import SlackError
-from bot.orders.names import Names
-from bot.orders.paging import Pages, page_in, pager
-from bot.orders.told import age, clipped, count, many, one_line, size, unmarked, when
-from bot.people import Person
 from tests.unit.orders_world import ALICE, BOB, People
 
 

@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 from bot.errors import DataFolderInUse, SlackError, StoreError
-from bot.patience import MOST_ASKED_SECONDS, MOST_PAUSE_SECONDS, patiently
-from bot.slack.calls import TOO_MANY, CallError
+from bot.slack.api.calls import TOO_MANY, CallError
+from bot.startup_retry import MOST_ASKED_SECONDS, MOST_PAUSE_SECONDS, patiently
 from tests.fakes import HandClock
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain import SessionRecord
+from bot.domain.messages import ThreadKey, Trigger, Turn
+from bot.domain.users import Kind
 from bot.errors import SlackError
-from bot.model import ThreadKey, Trigger, Turn
-from bot.people import Kind
 from bot.ports import Earlier, Said
-from bot.quoting import NOT_READ, Quoting
-from bot.records import SessionRecord
-from bot.store.sqlite import open_store
+from bot.store.sqlite.store import open_store
+from bot.turns.prompt import NOT_READ, Quoting
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import claimed
 from tests.fakes import HandClock

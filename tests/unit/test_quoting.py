@@ -7,10 +7,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model import storable
-from bot.people import Kind
+from bot.domain.messages import storable
+from bot.domain.users import Kind
 from bot.ports import Earlier, Said
-from bot.quoting import ALL_CHARS, BEFORE, MESSAGE_CHARS, QUESTION, as_line, quote
+from bot.turns.prompt import ALL_CHARS, BEFORE, MESSAGE_CHARS, QUESTION, as_line, quote
 from tests.contracts.messages import ts_at
 
 

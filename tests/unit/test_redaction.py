@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.copilot.redacting import redacted
+from bot.domain.messages import AgentEvent, AnswerStopped, TextAdded, TextSettled, TextTakenBack
 from bot.errors import AgentError, AgentFault
-from bot.model import AgentEvent, AnswerStopped, TextAdded, TextSettled, TextTakenBack
 from bot.redaction import MOST_BETWEEN, TAKEN_OUT, Flow, Redaction
 
 TOKEN, LONGER = "xoxb-1-canary", "xoxb-1-canary-and-more"

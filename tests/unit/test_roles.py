@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.commands.registry import NAMES
 from bot.errors import SettingsError
-from bot.orders.verbs import NAMES
-from bot.roles import BUILT_IN, MOST_CHARS, MOST_ROLES, load_roles
+from bot.sessions.roles import BUILT_IN, MOST_CHARS, MOST_ROLES, load_roles
 
 TAKEN = frozenset(NAMES)
 DOCS = Path(__file__).parents[2] / "docs" / "roles.md"

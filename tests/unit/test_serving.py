@@ -10,7 +10,7 @@ from pathlib import Path
 _SERVE = """
 import asyncio, gc, os, signal, types
 from contextlib import asynccontextmanager
-from bot import serving
+from bot.cli import run as serving
 
 @asynccontextmanager
 async def opened(settings, clock):
@@ -29,7 +29,7 @@ asyncio.run(serving.serve(types.SimpleNamespace(shutdown_seconds=0.0, log_format
 
 
 async def test_garbage_is_collected_once_it_is_up() -> None:
-    """`bot.__main__` leaves it lying while the bot starts; for ever would be a leak."""
+    """`bot.cli.main` leaves it lying while the bot starts; for ever would be a leak."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _SERVE, stdout=asyncio.subprocess.PIPE
     )
@@ -47,7 +47,7 @@ class Finder:
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 sys.meta_path.insert(0, Finder())
-from bot.__main__ import main
+from bot.cli.main import main
 sys.exit(main(["run"]))
 """
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from bot.clock import SystemClock
+from bot.domain.messages import Acceptance, TurnState
 from bot.errors import DataFolderInUse
-from bot.model import Acceptance, TurnState
 from bot.store import open_store
 from tests.contracts.messages import said, ts_at
 from tests.fakes import HandClock
@@ -26,7 +26,7 @@ import asyncio, sys
 from pathlib import Path
 from bot.clock import SystemClock
 from bot.errors import StoreError
-from bot.model import Ending, TurnState
+from bot.domain.messages import Ending, TurnState
 from bot.store import open_store
 from tests.contracts.messages import said
 folder = Path(sys.argv[1])

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.records import SessionFilter, Totals
-from bot.store import days, listing
-from bot.store.schema import migrate
+from bot.domain import SessionFilter, Totals
+from bot.store.sqlite import days, session_list
+from bot.store.sqlite.schema import migrate
 
 DAY: Final = 86_400.0
 ADD: Final = """
@@ -103,13 +103,13 @@ def test_pages_and_totals_by_day_are_those_that_counting_finds(
         ).fetchall()
         fitting = [row for row in everything if until is None or row[1] < until][max(0, keep) :]
 
-        page = listing.sessions(database, wanted, offset, limit)
+        page = session_list.sessions(database, wanted, offset, limit)
         found = [(session.number, session.used, session.size) for session in page.sessions]
         assert found == fitting[offset : offset + limit]
         assert page.total == len(fitting)
 
         used = [row[1] for row in fitting]
-        assert listing.totals(database, wanted) == (
+        assert session_list.totals(database, wanted) == (
             Totals(
                 count=len(fitting),
                 size=sum(row[2] for row in fitting),

@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 
 from bot.clock import SystemClock
+from bot.domain.messages import Acceptance
 from bot.errors import StoreError
-from bot.model import Acceptance
 from bot.ports import Store
-from bot.store import checks, faults, open_store
-from bot.store.database import BUSY_SECONDS, connected
-from bot.store.folder import DATABASE
-from bot.store.writer import MAX_TOGETHER, Writer
+from bot.store import open_store
+from bot.store.sqlite import checks, faults
+from bot.store.sqlite.connection import BUSY_SECONDS, connected
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.write_queue import MAX_TOGETHER, Writer
 from tests.contracts.messages import said, ts_at
 from tests.unit.test_store_crash import assert_sound, line_of, process
 from tests.unit.test_store_folder import AS_NOBODY

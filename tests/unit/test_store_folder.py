@@ -17,7 +17,7 @@ import pytest
 from bot.errors import DataFolderInUse, SchemaTooNew, StoreError
 from bot.ports import Store
 from bot.store import open_store
-from bot.store.schema import MIGRATIONS
+from bot.store.sqlite.schema import MIGRATIONS
 from tests.contracts.messages import said
 from tests.fakes import HandClock
 

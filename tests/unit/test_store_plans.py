@@ -9,31 +9,31 @@ from contextlib import closing
 
 import pytest
 
-from bot.model import ThreadKey
-from bot.records import SessionFilter, UsageBy
-from bot.store import (
-    accepting,
-    choices,
+from bot.domain import SessionFilter, UsageBy
+from bot.domain.messages import ThreadKey
+from bot.store.sqlite import (
+    commands,
     comparisons,
     hearing,
-    listing,
-    orders,
-    remembering,
+    inbox,
+    indicators,
+    preferences,
+    session_history,
+    session_list,
     session_rows,
     sessions,
-    signs,
-    telling,
+    thread_context,
     turns,
     usage,
 )
-from bot.store.schema import migrate
+from bot.store.sqlite.schema import migrate
 
 HERE = ThreadKey(team="T0", channel="C0", root_ts="1.000000")
 
 AT_EVERY_MESSAGE = [
-    accepting.CALLED_LATER,
-    accepting.JUDGE_ANEW,
-    accepting.OVERTAKEN,
+    inbox.CALLED_LATER,
+    inbox.JUDGE_ANEW,
+    inbox.OVERTAKEN,
     turns.CLAIM,
     turns.RECOVER,
     turns.RUNNING,
@@ -46,19 +46,19 @@ AT_EVERY_MESSAGE = [
     turns.FIND,
     turns.UNTOLD,
     turns.ANSWERED_ANEW,
-    signs.SHOW_WAITING,
-    signs.MARKS_LEFT,
-    signs.STATUSES_LEFT,
-    telling.HEARD_BETWEEN,
-    telling.TURNS_TOLD,
-    telling.FIRST_ASKED,
-    telling.LAST_HEARD,
-    orders.GIVEN_AS,
-    orders.UNFINISHED,
-    orders.ORDERED_IN,
-    choices.QUIET,
-    choices.FOR_HOLDER,
-    choices.OF_TOPIC,
+    indicators.SHOW_WAITING,
+    indicators.MARKS_LEFT,
+    indicators.STATUSES_LEFT,
+    thread_context.HEARD_BETWEEN,
+    thread_context.TURNS_TOLD,
+    thread_context.FIRST_ASKED,
+    thread_context.LAST_HEARD,
+    commands.GIVEN_AS,
+    commands.UNFINISHED,
+    commands.ORDERED_IN,
+    preferences.QUIET,
+    preferences.FOR_HOLDER,
+    preferences.OF_TOPIC,
     sessions.ASKED_BY,
     sessions.CURRENT,
     sessions.CURRENT_IN,
@@ -66,11 +66,11 @@ AT_EVERY_MESSAGE = [
     sessions.BY_ID,
     sessions.FORKS_SINCE,
     session_rows.BY_NUMBER,
-    remembering.PAGE,
-    remembering.ONE,
-    remembering.AFTER,
-    remembering.LATER,
-    remembering.COUNT_AFTER,
+    session_history.PAGE,
+    session_history.ONE,
+    session_history.AFTER,
+    session_history.LATER,
+    session_history.COUNT_AFTER,
     comparisons.COMPARISON,
     comparisons.CANDIDATES,
     comparisons.SCORES,
@@ -140,7 +140,7 @@ def test_what_is_old_is_never_read_through(database: sqlite3.Connection, stateme
 
 
 def test_a_threads_newest_turns_are_found_in_their_order(database: sqlite3.Connection) -> None:
-    steps = plan(database, telling.TURNS_TOLD)
+    steps = plan(database, thread_context.TURNS_TOLD)
     assert "SEARCH n USING INDEX turns_in_thread (thread=?)" in steps
     assert not any("TEMP B-TREE" in step for step in steps), steps
 
@@ -174,7 +174,7 @@ def test_a_page_of_sessions_is_found_in_its_order(
     database: sqlite3.Connection, wanted: SessionFilter, index: str
 ) -> None:
     """Nothing is sorted but the page itself, and only what is on it is looked up."""
-    steps = plan(database, listing.page_query(wanted))
+    steps = plan(database, session_list.page_query(wanted))
     assert any(f"COVERING INDEX {index}" in step for step in steps), steps
     sorted_ = [number for number, step in enumerate(steps) if "TEMP B-TREE" in step]
     assert sorted_ in ([], [len(steps) - 1]), steps
@@ -185,7 +185,7 @@ def test_a_page_of_sessions_is_found_in_its_order(
 def test_sessions_are_added_up_from_an_index_alone(
     database: sqlite3.Connection, wanted: SessionFilter, index: str
 ) -> None:
-    steps = plan(database, listing.totals_query(wanted))
+    steps = plan(database, session_list.totals_query(wanted))
     assert any(f"COVERING INDEX {index}" in step for step in steps), steps
     assert not any("TEMP B-TREE" in step for step in steps), steps
 
@@ -201,7 +201,7 @@ def test_sessions_are_added_up_from_an_index_alone(
 def test_sessions_are_searched_by_what_narrows_most(
     database: sqlite3.Connection, wanted: SessionFilter, index: str
 ) -> None:
-    for query in (listing.page_query, listing.count_query, listing.totals_query):
+    for query in (session_list.page_query, session_list.count_query, session_list.totals_query):
         steps = plan(database, query(wanted))
         assert any(f"INDEX {index}" in step for step in steps), steps
 

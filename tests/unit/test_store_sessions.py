@@ -13,11 +13,11 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.model import Ending, Spent, ThreadKey, TurnState, Wish
+from bot.domain import Candidate, Origin, SessionFilter, SessionRecord
+from bot.domain.messages import Ending, Spent, ThreadKey, TurnState, Wish
 from bot.ports import Store
-from bot.records import Candidate, Origin, SessionFilter, SessionRecord
 from bot.store import open_store
-from bot.store.folder import DATABASE
+from bot.store.sqlite.data_dir import DATABASE
 from tests.contracts.messages import said
 from tests.fakes import HandClock
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StoreError
-from bot.store.database import Database, connected
-from bot.store.writer import LOOP_TURNS, Write, Writer
+from bot.store.sqlite.connection import Database, connected
+from bot.store.sqlite.write_queue import LOOP_TURNS, Write, Writer
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bot import taking_back
+from bot.domain.messages import ThreadKey, TurnState
 from bot.errors import SlackError
-from bot.inbox import LOOK_SECONDS
-from bot.model import ThreadKey, TurnState
 from bot.ports import Store
-from bot.slack.calls import CallError
+from bot.slack.api.calls import CallError
+from bot.turns import indicator_cleanup
+from bot.turns.inbox import LOOK_SECONDS
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import World, until, world_in
 
@@ -55,7 +55,9 @@ async def test_a_mark_is_taken_back_however_long_slack_is_in_trouble(world: Worl
         await world.passing(lambda: ("unmark", ts_at(2)) in world.slack.shown)
         await until_none_left(world)
     assert world.slack.shown == [("mark", ts_at(2)), ("unmark", ts_at(2))]
-    assert world.clock.monotonic() > DOWN / 2 * taking_back.MOST_PAUSE / 2, "it does not hammer"
+    assert world.clock.monotonic() > DOWN / 2 * indicator_cleanup.MOST_PAUSE / 2, (
+        "it does not hammer"
+    )
 
 
 async def test_a_mark_that_was_not_taken_back_before_a_restart_is_so_after_it(
@@ -142,7 +144,7 @@ async def test_what_cannot_be_taken_back_yet_does_not_hold_up_the_others(world: 
     async with world.inbox.running():
         await until(lambda: world.slack.idle == [ts_at(2)])
         await until(lambda: world.clock.sleeping >= 1)
-        await world.clock.advance(taking_back.NOT_YET_PAUSE)
+        await world.clock.advance(indicator_cleanup.NOT_YET_PAUSE)
         await until_none_left(world)
     assert world.slack.idle == [ts_at(2), ts_at(1)]
 

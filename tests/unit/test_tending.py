@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bot import farewells
-from bot.cleanup import Cleanup
+from bot.domain import Origin
 from bot.errors import AgentError, AgentFault
-from bot.records import Origin
-from bot.store.folder import DATABASE
-from bot.tending import RENEW_EVERY, RENEW_WITHIN, TIDY_EVERY, Keeping, Tending
+from bot.sessions import farewells
+from bot.sessions.cleanup import Cleanup
+from bot.sessions.maintenance import RENEW_EVERY, RENEW_WITHIN, TIDY_EVERY, Keeping, Tending
+from bot.store.sqlite.data_dir import DATABASE
 from tests.unit.inbox_world import until
 from tests.unit.orders_world import Pool, Runtime, World, orders_world
 

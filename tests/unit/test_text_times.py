@@ -16,44 +16,30 @@ from typing import Final
 
 import pytest
 
-from bot import parsing
-from bot.answer import Answer
-from bot.cards import Card, Choose, Foot, Line, Press
+from bot.access.refusals import refusal
+from bot.commands.formatting import clipped as told_clipped
+from bot.commands.formatting import one_line, unmarked
+from bot.commands.parser import Known, read_message, read_words
+from bot.commands.registry import VERBS
+from bot.commands.transcripts import Format, Transcript
+from bot.config import parsers
+from bot.domain import Form
+from bot.domain.cards import Card, Choose, Foot, Line, Press
+from bot.domain.messages import Message, ThreadKey, Trigger, storable
+from bot.domain.users import Kind
 from bot.errors import BotError
 from bot.logs import without_tokens
-from bot.model import Message, ThreadKey, Trigger, storable
-from bot.narrowing import narrowing
-from bot.orders.reading import Known, read_message, read_words
-from bot.orders.told import clipped as told_clipped
-from bot.orders.told import one_line, unmarked
-from bot.orders.transcripts import Format, Transcript
-from bot.orders.verbs import VERBS
-from bot.people import Kind
 from bot.ports import Earlier, Said
-from bot.quoting import quote
-from bot.records import Form
 from bot.redaction import Flow, Redaction
-from bot.refusals import refusal
-from bot.roles import spoken_to
-from bot.slack.addresses import LinkGuard
-from bot.slack.blocks import about_modal, question_message
-from bot.slack.cards import draw, draw_foot, draw_home
-from bot.slack.code import CodeReader
-from bot.slack.events import Identity, read_event
-from bot.slack.fences import open_fence, starts_like_fence
-from bot.slack.inert import clipped, cut, pieces
-from bot.slack.interactions import (
-    Place,
-    read_choice,
-    read_command,
-    read_order,
-    read_submission,
-)
-from bot.slack.listening import said_text
-from bot.slack.markdown import Defanger, defanged, showable
-from bot.slack.parts import PartText, Splitter
-from bot.slack.presses import Carried, read_value
-from bot.slack.readable import (
+from bot.sessions.cleanup_filter import narrowing
+from bot.sessions.roles import spoken_to
+from bot.slack.cards.button_values import Carried, read_value
+from bot.slack.cards.render import draw, draw_foot, draw_home
+from bot.slack.events.parser import Identity, read_event
+from bot.slack.formatting.code import CodeReader
+from bot.slack.formatting.inert import clipped, cut, pieces
+from bot.slack.formatting.links import LinkGuard
+from bot.slack.formatting.mrkdwn import (
     addresses_somebody,
     by_id,
     escaped,
@@ -63,7 +49,21 @@ from bot.slack.readable import (
     with_name,
     without_mention,
 )
-from bot.slack.reply_text import ReplyText
+from bot.slack.formatting.sanitize import Defanger, defanged, showable
+from bot.slack.interactions.modals_blocks import about_modal, question_message
+from bot.slack.interactions.payloads import (
+    Place,
+    read_choice,
+    read_command,
+    read_order,
+    read_submission,
+)
+from bot.slack.replies.fences import open_fence, starts_like_fence
+from bot.slack.replies.splitter import PartText, Splitter
+from bot.slack.replies.text import ReplyText
+from bot.slack.thread_history import said_text
+from bot.turns.answer import Answer
+from bot.turns.prompt import quote
 from tests.unit.test_orders_remembering import SESSION, TURN
 
 SHORT: Final = 1_000
@@ -205,9 +205,9 @@ def cleanup(text: str) -> None:
 
 def setting(text: str) -> None:
     reads: tuple[Callable[[str], object], ...] = (
-        *(parsing.user_ids, parsing.bot_ids, parsing.channel_ids, parsing.group_id, parsing.url),
-        *(parsing.secret, parsing.api_url, parsing.whole(0, 9), parsing.seconds(0, 9)),
-        *(parsing.one_of("a", "b"), parsing.yes, parsing.token("xoxb-")),
+        *(parsers.user_ids, parsers.bot_ids, parsers.channel_ids, parsers.group_id, parsers.url),
+        *(parsers.secret, parsers.api_url, parsers.whole(0, 9), parsers.seconds(0, 9)),
+        *(parsers.one_of("a", "b"), parsers.yes, parsers.token("xoxb-")),
     )
     for read in reads:
         with suppress(ValueError):

@@ -11,12 +11,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.clock import SystemClock
+from bot.domain.messages import Message, ThreadKey, TokensUsed, Trigger, Turn, TurnState
 from bot.errors import StoreError
-from bot.model import Message, ThreadKey, TokensUsed, Trigger, Turn, TurnState
 from bot.ports import UNWATCHED
-from bot.watching.gauges import Gauges, Sights
-from bot.watching.metrics import MOST_MODELS, OTHER, Metrics
-from bot.watching.opening import NO_PACKAGES, open_watching
+from bot.telemetry.gauges import Gauges, Sights
+from bot.telemetry.metrics import MOST_MODELS, OTHER, Metrics
+from bot.telemetry.setup import NO_PACKAGES, open_watching
 from tests.fakes import HandClock
 
 ROOT = Path(__file__).parents[2]
@@ -162,7 +162,7 @@ import asyncio, sys
 from bot import app
 from bot.clock import SystemClock
 from bot.errors import SettingsError
-from bot.watching.opening import open_watching
+from bot.telemetry.setup import open_watching
 
 async def main():
     try:

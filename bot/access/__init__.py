@@ -1,0 +1,1 @@
+"""Who is answered and who may do what: policy, admission, quotas."""

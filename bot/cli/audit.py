@@ -1,0 +1,64 @@
+"""`threadpilot audit verify`: whether anything was changed in what those in charge did.
+
+Only looks: a bot may run on the data folder meanwhile. Exit status: 0 all is well, 1 something does
+not fit or cannot be read and is said on standard error, 2 the settings or the arguments are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from bot.cli import texts
+from bot.config.definitions import SETTINGS
+from bot.config.settings import load_settings
+from bot.errors import SettingsError
+from bot.store.sqlite.audit_verify import check_audit
+
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+_NOT_NEEDED: Final = {
+    **{setting.name: "" for setting in SETTINGS if setting.name != "DATA_DIR"},
+    "SLACK_BOT_TOKEN": "xoxb-not-needed",
+    "SLACK_APP_TOKEN": "xapp-not-needed",
+    "SLACK_SIGNING_SECRET": "",
+    "GITHUB_TOKEN": "",
+    "MODEL_API_KEY": "",
+    "MODEL_BASE_URL": "http://127.0.0.1/",
+}
+"""All settings but the folder: whatever is wrong with them must not be in the way."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do what the arguments say; the exit status."""
+    chosen = _parser().parse_args(argv)
+    try:
+        settings = load_settings({**os.environ, **_NOT_NEEDED})
+    except SettingsError as error:
+        print(f"threadpilot audit: {texts.SETTINGS}", *error.faults, sep="\n", file=sys.stderr)
+        return 2
+    found = check_audit(settings.data_dir, chosen.expect or "")
+    print(found.sentence, file=sys.stdout if found.ok else sys.stderr)
+    return 0 if found.ok else 1
+
+
+def _hash(given: str) -> str:
+    given = given.strip().lower()
+    if not _HASH.fullmatch(given):
+        raise argparse.ArgumentTypeError(texts.BAD_HASH)
+    return given
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="threadpilot audit", description=texts.ABOUT_AUDIT)
+    commands = parser.add_subparsers(dest="command", required=True)
+    verifying = commands.add_parser("verify", help=texts.HELP_VERIFY, allow_abbrev=False)
+    verifying.add_argument("--expect", type=_hash, metavar="HASH", help=texts.HELP_EXPECT)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

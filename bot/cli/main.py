@@ -1,0 +1,90 @@
+"""The command `threadpilot`: arguments → settings → logs → run.
+
+Exit status: 0 fine, 1 something is wrong and said on standard error, 2 the settings are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from bot import __version__
+from bot.config.settings import load_settings
+from bot.errors import BotError, SettingsError, TooFewDescriptors
+from bot.file_descriptors import provide_descriptors
+from bot.logs import start_logging, without_tokens
+
+_OWN_ARGUMENTS = {
+    "demo": (
+        "the bot in a Slack workspace on localhost, with a small local model",
+        "bot.demo.main",
+    ),
+    "doctor": ("check tokens, scopes, runtime, model and database", "bot.cli.doctor"),
+    "sessions": ("list, reset, delete, clean up and export sessions", "bot.cli.sessions"),
+    "audit": ("check that nothing was changed in the record of admin acts", "bot.cli.audit"),
+    "sandbox": ("the Slack workspace on localhost, alone", "slack_emulator.__main__"),
+}
+"""What each is for, and the module whose `main` takes its arguments. None is imported before it is
+wanted: each would make the others slow to start."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status."""
+    os.umask(0o077)  # whatever it or the runtime makes is for its own account alone
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen, rest = _parser().parse_known_args(arguments[:1])[0].command, arguments[1:]
+    try:
+        provide_descriptors()
+    except TooFewDescriptors as error:
+        print(f"threadpilot cannot start: {error}", file=sys.stderr)
+        return 1
+    if chosen in _OWN_ARGUMENTS:
+        status: int = import_module(_OWN_ARGUMENTS[chosen][1]).main(rest)
+        return status
+    _parser().parse_args(arguments)
+    return run()
+
+
+def run() -> int:
+    """`threadpilot run`: the bot, until it is asked to stop."""
+    try:
+        settings = load_settings()
+        provide_descriptors(settings.max_sessions)
+        start_logging(settings.log_level, settings.secrets, settings.log_format)
+        gc.disable()  # what is imported stays: to look through it costs a tenth of the start
+        from bot.cli.loop import run as run_loop
+        from bot.cli.run import serve
+
+        run_loop(serve(settings))
+    except KeyboardInterrupt:  # from there on `serve` sees to it
+        print("threadpilot stops: it was asked to before it had begun.", file=sys.stderr)
+    except SettingsError as error:
+        print("threadpilot cannot start, because of its settings:", file=sys.stderr)
+        for fault in error.faults:
+            print(f"  {fault}", file=sys.stderr)
+        return 2
+    except BotError as error:
+        print(f"threadpilot stops: {without_tokens(str(error))}", file=sys.stderr)
+        print("To find out more, run: threadpilot doctor", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="threadpilot", description="Every Slack thread is one GitHub Copilot session."
+    )
+    parser.add_argument("--version", action="version", version=f"threadpilot {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run the bot, with the settings of the environment or .env")
+    for name, (meaning, _) in _OWN_ARGUMENTS.items():
+        commands.add_parser(name, help=meaning, add_help=False)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""`threadpilot run`: the bot until it is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING
+
+from bot.clock import SystemClock
+from bot.config.settings import Settings
+from bot.logs import announce
+from bot.services import Engine, open_engine
+
+if TYPE_CHECKING:
+    from bot.app import Bot
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 30.0
+"""How long closing may take in all, beside the time that running turns get to finish. Every part
+ends within seconds by itself; this holds the sum when Slack, the runtime and the disk all hang."""
+
+READY = "threadpilot is ready: it hears Slack"
+
+
+async def serve(settings: Settings) -> None:
+    """Run the bot until SIGTERM or Ctrl-C; while it is still starting, they cut that short.
+
+    It waits for Slack, the runtime and the database while they are in passing trouble. Raises
+    `BotError` when it cannot start.
+    """
+    up, asked = asyncio.Event(), asyncio.Event()
+    bot = asyncio.create_task(_until(asked, up, settings))
+    late: list[threading.Timer] = []
+
+    def stop() -> None:
+        if asked.is_set():
+            return
+        asked.set()
+        late.append(end_at_last(settings.shutdown_seconds + CLOSE_SECONDS))
+        if not up.is_set():
+            bot.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        with suppress(asyncio.CancelledError):
+            await bot
+    finally:
+        for timer in late:
+            timer.cancel()
+
+
+async def _until(asked: asyncio.Event, up: asyncio.Event, settings: Settings) -> None:
+    async with open_engine(settings, SystemClock()) as engine:
+        # While the runtime starts, which is a process of its own.
+        running_on = await asyncio.to_thread(_wiring)
+        async with running_on(engine):
+            up.set()
+            gc.freeze()  # nothing of what there is by now goes before the end
+            gc.enable()
+            announce(log, READY, settings.log_format)
+            await asked.wait()
+            log.info("asked to stop: finishing what runs")
+
+
+def _wiring() -> Callable[[Engine], AbstractAsyncContextManager[Bot]]:
+    """All that hears and answers, which takes a while to import."""
+    from bot.app import running_on
+
+    return running_on
+
+
+def end_at_last(seconds: float) -> threading.Timer:
+    """End the process after so many seconds, whatever it waits for: what it has not brought to its
+    end is on record, and the next start does, as after a crash."""
+
+    def end() -> None:
+        log.error("not everything could be closed within %g s; the next start takes it up", seconds)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -1,0 +1,58 @@
+"""Sentences and small facts about sessions that several orders share."""
+
+from __future__ import annotations
+
+from bot.commands.formatting import clipped, one_line
+from bot.commands.registry import VERBS
+from bot.commands.texts import sessions as session_texts
+from bot.domain import Origin, SessionRecord
+from bot.domain.messages import ThreadKey, Turn, ts_position
+from bot.ports import Store
+
+_TITLE = 120
+
+
+def how_it_goes(verb: str) -> str:
+    """The sentence for words that a verb does not take."""
+    usage = VERBS[verb].usage
+    if not usage:
+        return session_texts.HOW_PLAIN.format(verb=verb)
+    return session_texts.HOW.format(verb=verb, usage=usage)
+
+
+def titled(session: SessionRecord) -> str:
+    """A session's title, on one line."""
+    return clipped(one_line(session.title), _TITLE) or session_texts.UNTITLED
+
+
+def blind(session: SessionRecord) -> bool:
+    """Whether it is not told which model a session has: it was copied for a comparison, and which
+    answer is whose must not be found out by looking at it."""
+    return session.origin is Origin.COMPARISON and not session.current
+
+
+async def being_answered(store: Store, thread: ThreadKey, before: int | None = None) -> Turn | None:
+    """The turn of a thread that is being answered just now. Not one whose ending is on record: its
+    answer stands in the thread, and people use what is under it before the turn itself has ended.
+    `before` is the position of an order that is carried out: a turn that was written after it and
+    has not come to its prompt gives way to it. Raises `StoreError`."""
+    running = await store.running(thread)
+    if running is None or running.ending is not None or waits_behind(running, before):
+        return None
+    return running
+
+
+def waits_behind(turn: Turn, position: int | None) -> bool:
+    """Whether an open turn was written after an order, and so is asked only after it."""
+    if position is None or turn.prompted:
+        return False
+    return ts_position(turn.message.ts) > position
+
+
+async def answering(store: Store, session: SessionRecord, before: int | None = None) -> bool:
+    """Whether the running turn of a session's thread is, or is about to be, asked of it; `before`
+    as above. Raises `StoreError`."""
+    if not session.current:
+        return False
+    running = await being_answered(store, session.thread, before)
+    return running is not None and running.message.wish.role == session.role

@@ -1,0 +1,1 @@
+"""The settings: definitions, parsers, and the values read from the environment."""

@@ -1,0 +1,309 @@
+"""`threadpilot demo`: the bot in a Slack workspace on localhost, answered by a small local model.
+
+Nobody needs an account for it. The sandbox runs here; the model and the bot are programs of their
+own, the bot exactly as `threadpilot run` runs it. Ctrl-C ends all of it, last come first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from bot.config.definitions import SETTINGS
+from bot.demo import local_model
+from bot.demo.processes import READY_SECONDS, Program, ProgramFault, running
+from bot.slack import texts as slack_texts
+from bot.slack.manifest import ASK_ABOUT_MESSAGE, BOT_EVENTS, COMMAND, SCOPES
+from slack_emulator.server import Sandbox, SandboxError, running_sandbox
+from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN
+
+PORT: Final = 8787
+DATA_DIR: Final = Path("data/demo")
+OWN_ANSWER_TOKENS: Final = 1_500
+"""The longest answer of a person's own GGUF model, which is likely to know when to end."""
+
+# What the person at the terminal and the page are told ------------------------------------------
+
+STARTING_MODEL: Final = "Starting the model …"
+STARTING_BOT: Final = "Starting the bot …"
+READY: Final = """
+Threadpilot's demo is ready:  {url}
+Type in #general:             @threadpilot what is Python?
+{model}
+To stop it:                   Ctrl-C   (logs and memory are kept in {data})
+"""
+STOPPING: Final = "Stopping …"
+STOPPED: Final = "Stopped."
+PORT_IN_USE: Final = (
+    "Port {port} is in use, perhaps by another demo. Stop that one, or choose another port: "
+    "`make demo PORT={other}`."
+)
+NO_FOLDER: Final = (
+    "The demo's folder {folder} cannot be made ({why}). Choose another: "
+    "`threadpilot demo --data FOLDER`."
+)
+NO_SUCH_GGUF: Final = "There is no GGUF model file of the name {file}."
+NOT_INSTALLED: Final = (
+    "The demo's small model is not installed. Run `make setup`; or start the demo with "
+    "GITHUB_TOKEN or MODEL_BASE_URL set."
+)
+MODEL_ALONE: Final = (
+    "MODEL is set, but not whose model it is: set GITHUB_TOKEN or MODEL_BASE_URL as well. "
+    "The demo goes on with its own."
+)
+_BETTER: Final = (
+    "For a better one, stop the demo and start it again with GITHUB_TOKEN set (your Copilot plan's "
+    "models), or MODEL_BASE_URL, MODEL_API_KEY and MODEL (any OpenAI-compatible server), or with "
+    "make demo GGUF=your-model.gguf."
+)
+TINY_NOTICE: Final = (
+    "Everything here runs on this machine. The model is tiny (SmolLM2, 135 million parameters): "
+    "it shows how the bot works, and much of what it says is wrong. " + _BETTER
+)
+OWN_NOTICE: Final = "The Slack workspace, the bot and the model {name} run on this machine."
+CONFIGURED_NOTICE: Final = (
+    "The Slack workspace and the bot run on this machine; answers come from the model that you "
+    "have configured."
+)
+TINY_LINE: Final = "The model is tiny; the page says how to plug in a better one."
+
+
+class DemoFault(Exception):
+    """The demo cannot start; the text says why and gives a way out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What answers in the demo."""
+
+    notice: str
+    line: str
+    """The notice in short, for the terminal."""
+    gguf: Path | None = None
+    """The file to serve here; None with a model that is served elsewhere."""
+    answer_tokens: int = local_model.ANSWER_TOKENS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """A demo that is up."""
+
+    url: str
+    """The page."""
+    programs: tuple[Program, ...]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the demo until it is asked to end; the exit status."""
+    chosen = _parser().parse_args(argv)
+    try:
+        model = choose_model(os.environ, chosen.gguf)
+        return asyncio.run(_until_asked(chosen.port, model, chosen.data))
+    except (DemoFault, ProgramFault, SandboxError) as fault:
+        print(f"\n{fault}", file=sys.stderr)
+        return 1
+
+
+def choose_model(env: Mapping[str, str], gguf: Path | None) -> Model:
+    """The person's own file, else the model that the settings name, else the small one.
+
+    Raises `DemoFault` when the file is none, or the small model is not installed.
+    """
+    gguf = gguf or (Path(env["DEMO_GGUF"]) if env.get("DEMO_GGUF") else None)
+    if gguf is not None:
+        if not local_model.is_gguf(gguf):
+            raise DemoFault(NO_SUCH_GGUF.format(file=gguf))
+        notice = OWN_NOTICE.format(name=gguf.stem)
+        return Model(
+            notice=notice, line=notice, gguf=gguf.absolute(), answer_tokens=OWN_ANSWER_TOKENS
+        )
+    if env.get("GITHUB_TOKEN") or env.get("MODEL_BASE_URL"):
+        return Model(notice=CONFIGURED_NOTICE, line=CONFIGURED_NOTICE)
+    bundled = local_model.bundled_gguf()
+    if bundled is None:
+        raise DemoFault(NOT_INSTALLED)
+    line = MODEL_ALONE if env.get("MODEL") else TINY_LINE
+    return Model(notice=TINY_NOTICE, line=line, gguf=bundled)
+
+
+@asynccontextmanager
+async def demo(port: int, model: Model, data: Path, env: Mapping[str, str]) -> AsyncIterator[Demo]:
+    """Everything up and ready; leaving ends it in the opposite order. Port 0 takes any free one.
+
+    Raises `DemoFault`, `SandboxError` or `ProgramFault`, each with what to do about it.
+    """
+    _check_free(port)
+    data = _folder(data)
+    async with AsyncExitStack() as opened:
+        sandbox = await opened.enter_async_context(running_sandbox(port, notice=model.notice))
+        await _install_app(sandbox)
+        programs = []
+        settings = _settings(env, sandbox.api_url, data)
+        if model.gguf is not None:
+            print(STARTING_MODEL, flush=True)
+            server, address = await _start_model(opened, model, data, env)
+            programs.append(server)
+            for name in ("GITHUB_TOKEN", "MODEL_API_KEY", "MODEL"):
+                settings.pop(name, None)
+            settings["MODEL_BASE_URL"] = address
+        print(STARTING_BOT, flush=True)
+        programs.append(await _start_bot(opened, {**_plain(env), **settings}, data))
+        yield Demo(url=f"{sandbox.url}/", programs=tuple(programs))
+
+
+async def _install_app(sandbox: Sandbox) -> None:
+    """Tell the workspace what the app asks for, as its manifest would: the page offers its commands
+    and shortcuts, and it gets no more permissions and events than in a real one."""
+    app = {
+        "scopes": [*SCOPES],
+        "subscriptions": [*BOT_EVENTS],
+        "commands": [
+            {
+                "command": COMMAND,
+                "description": "Ask a question in a thread of its own",
+                "usage_hint": "[question, or help]",
+            }
+        ],
+        "shortcuts": [{"callback_id": ASK_ABOUT_MESSAGE, "name": slack_texts.ABOUT_SHORTCUT}],
+    }
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{sandbox.url}/sandbox/app", json=app) as answer,
+    ):
+        answer.raise_for_status()
+
+
+async def _until_asked(port: int, model: Model, data: Path) -> int:
+    """The demo until Ctrl-C, SIGTERM or a closed terminal, or until one of its programs ends."""
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    up = asyncio.create_task(_show(port, model, data))
+    end = asyncio.create_task(asked.wait())
+    await asyncio.wait({up, end}, return_when=asyncio.FIRST_COMPLETED)
+    if not up.done():
+        print(f"\n{STOPPING}", flush=True)
+        up.cancel()
+        await asyncio.wait({up})
+    end.cancel()
+    if up.cancelled():
+        print(STOPPED, flush=True)
+        return 0
+    up.result()
+    return 1
+
+
+async def _show(port: int, model: Model, data: Path) -> None:
+    """The demo until it is cancelled; raises `ProgramFault` when one of its programs ends."""
+    async with demo(port, model, data, os.environ) as up:
+        print(READY.format(url=up.url, model=model.line, data=data), flush=True)
+        ends = [asyncio.create_task(program.ended()) for program in up.programs]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        raise ProgramFault(done.pop().result())
+
+
+async def _start_model(
+    opened: AsyncExitStack, model: Model, data: Path, env: Mapping[str, str]
+) -> tuple[Program, str]:
+    """The model's server and its address."""
+    command = [sys.executable, "-m", "bot.demo.local_model", str(model.gguf)]
+    program = await opened.enter_async_context(
+        running(
+            "The model",
+            [*command, "--answer-tokens", str(model.answer_tokens)],
+            # Passive, or its threads spin while they wait, and the bot has no core left.
+            environment={**_plain(env), "OMP_WAIT_POLICY": "passive"},
+            log=data / "model.log",
+        )
+    )
+    ready = await program.said(re.compile(r"^ready (\S+)$", re.MULTILINE), READY_SECONDS)
+    return program, ready[1]
+
+
+async def _start_bot(opened: AsyncExitStack, env: Mapping[str, str], data: Path) -> Program:
+    """The bot, connected to the sandbox."""
+    command = [sys.executable, "-m", "bot", "run"]
+    program = await opened.enter_async_context(
+        running("The bot", command, environment=env, log=data / "bot.log")
+    )
+    await program.said(re.compile(r"\bready\b"), READY_SECONDS)
+    return program
+
+
+def _settings(env: Mapping[str, str], api_url: str, data: Path) -> dict[str, str]:
+    """The bot's settings: the sandbox's for Slack, the person's for the rest.
+
+    The bot runs in the data folder, so that a real workspace's `.env` is not read.
+    """
+    own = {name: env[name] for name in _NAMES if name in env and not name.startswith("SLACK_")}
+    return {
+        "SHUTDOWN_SECONDS": "5",  # nobody at a demo waits longer for Ctrl-C
+        **own,
+        "SLACK_BOT_TOKEN": BOT_TOKEN,
+        "SLACK_APP_TOKEN": APP_TOKEN,
+        "SLACK_API_URL": api_url,
+        "DATA_DIR": str(data),
+    }
+
+
+_NAMES: Final = frozenset(setting.name for setting in SETTINGS)
+
+
+def _plain(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment without any setting of the bot."""
+    return {name: value for name, value in env.items() if name not in _NAMES}
+
+
+def _folder(data: Path) -> Path:
+    """The data folder, made when missing. Raises `DemoFault` when it cannot be."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoFault(NO_FOLDER.format(folder=data, why=error.strerror)) from error
+    return data.absolute()
+
+
+def _check_free(port: int) -> None:
+    """Raise `DemoFault` when somebody listens on the port: said before anything is started."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            other = port + 1 if port < 65_535 else PORT
+            raise DemoFault(PORT_IN_USE.format(port=port, other=other)) from error
+
+
+def _port(given: str) -> int:
+    if not given.isascii() or not given.isdigit() or not 0 <= int(given) <= 65_535:
+        raise argparse.ArgumentTypeError("give a whole number from 0 (any free port) to 65535")
+    return int(given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="threadpilot demo",
+        description="The bot in a Slack workspace on localhost, with a small local model.",
+    )
+    parser.add_argument("--port", type=_port, default=PORT, help="the page's port (%(default)s)")
+    parser.add_argument("--gguf", type=Path, help="a GGUF model file of your own")
+    parser.add_argument(
+        "--data", type=Path, default=DATA_DIR, help="where the demo keeps its data (%(default)s)"
+    )
+    return parser

@@ -1,0 +1,51 @@
+"""Comparisons of models: the answers to one question, and how models do in many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.domain.messages import Spent, ThreadKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One model's answer in a comparison."""
+
+    label: str
+    """A, B, …: the order is shuffled."""
+    session: int
+    """The number of the session that gave it; 0 once that is gone."""
+    spent: Spent
+    answer: str = ""
+    """What it said."""
+    failed: str = ""
+    """The sentence why there is no answer."""
+    votes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One question put to several models."""
+
+    turn: int
+    session: int
+    """The session that was copied for it."""
+    thread: ThreadKey
+    by: str
+    open: bool
+    """Whether names were shown from the start."""
+    revealed: bool
+    kept: str
+    """The label of the answer that was kept; "" while there is none."""
+    candidates: Sequence[Candidate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How a model does in the comparisons of a channel."""
+
+    model: str
+    compared: int
+    votes: int
+    kept: int

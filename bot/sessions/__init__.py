@@ -1,0 +1,1 @@
+"""The sessions: pool, model selection, roles, cleanup, maintenance."""

@@ -1,0 +1,211 @@
+"""Roles: named ways of working, each with a session of its own beside a thread's main one.
+
+Three are built in; the person who runs the bot may write others, or write these anew, in a TOML
+file (`docs/roles.md`). All that is wrong with the file is told in one go.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from bot.domain import EFFORTS
+from bot.domain.messages import storable
+from bot.errors import SettingsError
+
+TOOLS: Final = ("view", "grep", "glob")
+"""The tools that there are: they read and do nothing else (`bot.copilot.file_tools`)."""
+MOST_ROLES: Final = 25
+MOST_CHARS: Final = 8_000
+"""Of a role's instructions: they come along with every question."""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
+_KEYS: Final = ("instructions", "model", "effort", "tools", "folder")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One way of working."""
+
+    name: str
+    """What people write before the colon: `review: …`."""
+    instructions: str
+    """What the model is told besides the general instructions."""
+    model: str = ""
+    """"" where a more general choice counts, like `effort`."""
+    effort: str = ""
+    tools: tuple[str, ...] = ()
+    folder: str = ""
+    """The only folder in which the tools may read; an absolute path without symbolic links."""
+
+
+_PLANNING: Final = """\
+You plan work together with the people in this thread; you do not do the work itself. Find out \
+what is wanted and what is known; where something that matters is open, ask, at most three \
+questions at once. Then give a plan: numbered steps in the order in which they are to be done, \
+each small enough to be checked, with what could go wrong and how one sees that it is done. When \
+people change their minds, give the whole plan anew, not just the change."""
+
+_CODING: Final = """\
+You write code for the people in this thread. Give complete code that can be used as it stands, \
+in fenced blocks that name the language, with the handling of errors that its place calls for. \
+Keep to the style of the code that you are shown. Say in a sentence or two what you did and why, \
+what you took for granted, and how to try it out. You cannot run code here: never say that you \
+have."""
+
+_REVIEW: Final = """\
+You review what the people in this thread show you: code, plans, texts. Look first for what is \
+wrong or unsafe, then for what is missing, then for what could be simpler; leave taste aside. For \
+each finding name the place, say what happens because of it, and how to mend it; put the worst \
+first, and say how sure you are. Where nothing is wrong, say so in a sentence. Never praise for \
+politeness' sake, and never invent findings."""
+
+BUILT_IN: Final[Mapping[str, Role]] = MappingProxyType(
+    {
+        name: Role(name=name, instructions=instructions)
+        for name, instructions in (
+            ("planning", _PLANNING),
+            ("coding", _CODING),
+            ("review", _REVIEW),
+        )
+    }
+)
+"""The roles that are there without a file, by name."""
+
+
+def spoken_to(text: str) -> tuple[str, str]:
+    """Whom a message speaks to by its beginning, and what it says: `review: look` is for review.
+    Both are "" where it speaks to nobody, or says nothing."""
+    name, _, said = text.partition(":")
+    return (name.strip().casefold(), said.strip()) if said.strip() else ("", "")
+
+
+def load_roles(file: Path | None, *, taken: frozenset[str]) -> Mapping[str, Role]:
+    """All roles by name: the built-in ones and those of the file, which go before them.
+
+    `taken` are names that mean something else already: those of the verbs. Raises `SettingsError`
+    with everything that is wrong with the file, each with its remedy.
+    """
+    if file is None:
+        return BUILT_IN
+    faults: list[str] = []
+    written = [
+        _read(name, table, file.parent, taken, faults) for name, table in _tables(file, faults)
+    ]
+    if len(written) > MOST_ROLES:
+        faults.append(f"there are {len(written)} roles: give {MOST_ROLES} at most.")
+    if faults:
+        raise SettingsError([f"ROLES_FILE ({file.name}): {fault}" for fault in faults])
+    return MappingProxyType({**BUILT_IN, **{role.name: role for role in written}})
+
+
+def _tables(file: Path, faults: list[str]) -> Sequence[tuple[str, Mapping[str, object]]]:
+    """The named tables of the file; whatever else it holds is a fault."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError):
+        faults.append("give a readable text file in UTF-8.")
+        return ()
+    except tomllib.TOMLDecodeError as error:
+        faults.append(f"this is not TOML; mend it here: {error}.")
+        return ()
+    tables = []
+    for name, table in content.items():
+        if isinstance(table, dict):
+            tables.append((name, table))
+        else:
+            faults.append(f"`{name}` stands outside of a role; put it below a line `[name]`.")
+    return tables
+
+
+def _read(
+    name: str,
+    table: Mapping[str, object],
+    beside: Path,
+    taken: frozenset[str],
+    faults: list[str],
+) -> Role:
+    """One role, as far as it can be read; what is wrong with it goes to `faults`."""
+    found: list[str] = []
+    if not _NAME.fullmatch(name):
+        found.append(
+            "a name is a small letter and up to 30 small letters, digits or hyphens; choose one."
+        )
+    elif name in taken:
+        found.append("this is the name of an order that I take; choose another one.")
+    found += [
+        f"`{key}` means nothing here; give {', '.join(_KEYS)}, or leave it out."
+        for key in table
+        if key not in _KEYS
+    ]
+    role = Role(
+        name=name,
+        instructions=_instructions(table, found),
+        model=_text(table, "model", "give the name of a model in quotes.", found),
+        effort=_effort(table, found),
+        tools=_tools(table, found),
+        folder=_folder(table, beside, found),
+    )
+    faults += [f"[{name}]: {fault}" for fault in found]
+    return role
+
+
+def _text(table: Mapping[str, object], key: str, remedy: str, faults: list[str]) -> str:
+    given = table.get(key, "")
+    if isinstance(given, str):
+        return given.strip()
+    faults.append(f"`{key}`: {remedy}")
+    return ""
+
+
+def _instructions(table: Mapping[str, object], faults: list[str]) -> str:
+    given = table.get("instructions")
+    text = storable(given).strip() if isinstance(given, str) else ""
+    if not text:
+        faults.append("`instructions` are missing: tell the model in a text how to work.")
+    elif len(text) > MOST_CHARS:
+        faults.append(
+            f"`instructions` are {len(text):,} characters: shorten them to {MOST_CHARS:,}."
+        )
+    return text
+
+
+def _effort(table: Mapping[str, object], faults: list[str]) -> str:
+    remedy = f"give one of {', '.join(EFFORTS)} in quotes, or leave it out."
+    effort = _text(table, "effort", remedy, faults)
+    if effort and effort not in EFFORTS:
+        faults.append(f"`effort`: {remedy}")
+    return effort
+
+
+def _tools(table: Mapping[str, object], faults: list[str]) -> tuple[str, ...]:
+    given = table.get("tools", [])
+    if isinstance(given, list) and all(tool in TOOLS for tool in given):
+        return tuple(tool for tool in TOOLS if tool in given)
+    faults.append(f"`tools`: give a list of {', '.join(TOOLS)}; other tools are not let through.")
+    return ()
+
+
+def _folder(table: Mapping[str, object], beside: Path, faults: list[str]) -> str:
+    """The folder, from where the file stands if it is not absolute."""
+    given = _text(table, "folder", "give a path in quotes.", faults)
+    if given and not table.get("tools"):
+        faults.append("`folder`: give `tools`, too, or leave it out.")
+    if table.get("tools") and not table.get("folder"):
+        faults.append("`tools` read in one folder only: give it as `folder`.")
+    if not given:
+        return ""
+    try:
+        folder = (beside / Path(given).expanduser()).resolve()
+        there = folder.is_dir()
+    except (OSError, RuntimeError, ValueError):
+        there, folder = False, Path()
+    if not there:
+        faults.append("`folder`: there is no such folder; make it, or give another one.")
+        return ""
+    return str(folder)

@@ -1,0 +1,1 @@
+"""The Web API client: calls, rate limiter, files, ephemeral messages, permalinks."""

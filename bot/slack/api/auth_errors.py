@@ -1,0 +1,49 @@
+"""How Slack refuses a token, and what the person who runs the bot can do about it.
+
+The same at the start of the bot and for `threadpilot doctor`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.slack.api.calls import CallError
+
+REFUSED: Final = frozenset(
+    {
+        "invalid_auth",
+        "not_authed",
+        "account_inactive",
+        "token_revoked",
+        "token_expired",
+        "not_allowed_token_type",
+        "missing_scope",
+        "no_permission",
+    }
+)
+"""Slack's codes for a token that will not be good later either (the tables of errors of
+docs.slack.dev/reference/methods/auth.test and …/apps.connections.open)."""
+
+BOT_REFUSED: Final = (
+    "Slack refuses SLACK_BOT_TOKEN ({code}). Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
+    "Permissions; if it was revoked, install the app to the workspace again first."
+)
+APP_REFUSED: Final = (
+    "Slack refuses SLACK_APP_TOKEN ({code}). Make one (xapp-…) with the scope connections:write "
+    "under Basic Information → App-Level Tokens, and see that Socket Mode is switched on."
+)
+NOT_A_BOT: Final = (
+    "SLACK_BOT_TOKEN is not a bot's. Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
+    "Permissions."
+)
+OUT_OF_REACH: Final = (
+    "Slack cannot be reached, or does not answer as it should. Look at the network, the proxy and "
+    "SLACK_API_URL; `threadpilot doctor` looks at all of it."
+)
+
+
+def with_remedy(error: CallError, refused: str) -> CallError:
+    """The same error with what to do about it in its text: `refused` for a token that is not good,
+    with `{code}` in it."""
+    text = refused.format(code=error.code) if error.code in REFUSED else OUT_OF_REACH
+    return CallError(error.code, text, maybe_done=error.maybe_done, retry_after=error.retry_after)

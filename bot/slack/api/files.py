@@ -1,0 +1,83 @@
+"""Files that the bot puts into Slack, in Slack's three steps: an address, the content, the sharing.
+
+Only the last one shows anything to anybody (docs.slack.dev/messaging/working-with-files).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+import aiohttp
+
+from bot.slack.api.calls import CallError, Cause
+from bot.slack.api.client import Client
+
+_PATIENCE: Final = 20.0
+_SECONDS: Final = 20.0
+_CONTENT_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A text file, and where it goes. Slack takes no empty file: a line end is put into one."""
+
+    name: str
+    content: str
+    channel: str
+    root_ts: str = ""
+    """The thread; "" for none."""
+    comment: str = ""
+
+
+async def upload(client: Client, cause: Cause, file: Upload) -> None:
+    """Share a file. Raises `CallError`; what may be done all the same is the sharing."""
+    octets = (file.content or "\n").encode("utf-8", "replace")
+    try:
+        opened = await client.calls(
+            client.web.files_getUploadURLExternal,
+            cause,
+            patience=_PATIENCE,
+            seconds=_SECONDS,
+            filename=file.name,
+            length=len(octets),
+        )
+    except CallError as error:
+        raise _undone(error) from error
+    match opened:
+        case {"upload_url": str(address), "file_id": str(file_id)}:
+            await _send(address, octets)
+        case _:
+            raise CallError("not_json", "the answer names no place for a file")
+    await client.calls(
+        client.web.files_completeUploadExternal,
+        cause,
+        patience=_PATIENCE,
+        seconds=_SECONDS,
+        files=[{"id": file_id, "title": file.name}],
+        channel_id=file.channel,
+        thread_ts=file.root_ts or None,
+        initial_comment=file.comment or None,
+    )
+
+
+async def _send(address: str, octets: bytes) -> None:
+    try:
+        async with (
+            asyncio.timeout(_CONTENT_SECONDS),
+            aiohttp.ClientSession() as http,
+            http.post(address, data=BytesIO(octets)) as answer,
+        ):
+            status = answer.status
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+        raise CallError("unreachable", type(error).__name__) from error
+    if status != 200:
+        raise CallError("unreachable" if status >= 500 else f"http_{status}", "sending a file")
+
+
+def _undone(error: CallError) -> CallError:
+    """Trouble in which nobody has been shown anything."""
+    code = "unreachable" if error.maybe_done else error.code
+    return CallError(code, str(error), retry_after=error.retry_after)

@@ -1,0 +1,1 @@
+"""Renders and publishes cards (Block Kit messages) and the Home tab."""

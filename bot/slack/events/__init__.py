@@ -1,0 +1,1 @@
+"""Parses events, watches for gaps, and fetches what was missed."""

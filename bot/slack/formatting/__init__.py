@@ -1,0 +1,1 @@
+"""Converts between the model's Markdown and Slack's mrkdwn, and escapes both."""

@@ -1,0 +1,1 @@
+"""Posts and streams the replies of turns."""

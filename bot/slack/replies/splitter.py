@@ -1,0 +1,181 @@
+"""A long answer in parts that each fit a Slack message.
+
+The cut is decided while the answer grows, for what a stream has shown cannot be taken back: near
+the limit text is held back for a moment, until a good place for the cut is known. An open code
+fence is closed at the end of a part and opened again at the head of the next.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bot.slack.formatting.sanitize import WORD_JOINER
+from bot.slack.replies.fences import LONGEST_CLOSER, open_fence, starts_like_fence
+
+PART_LIMIT: Final = 11_000
+"""Characters to a part, closer and opener included. Slack takes 12,000 of `markdown_text`
+(docs.slack.dev, chat.postMessage); the rest is room for a note and for how Slack counts."""
+
+SMALLEST_LIMIT: Final = 600
+"""Below this, openers and closers would leave no room for text."""
+
+_ZONE: Final = 800
+"""Near the end of a part this many characters are looked at for a place to cut."""
+
+_SENTENCE_END: Final = re.compile(r"[.!?…][\"')\]*_]*\s+|[。！？]")
+_SPACE: Final = re.compile(r"\s+")
+_CLINGING: Final = frozenset("\u200d\ufe0e\ufe0f\u2060@")
+"""Characters that must not begin a part: they belong to the one before them; and an `@` that an
+e-mail address made harmless could ping at the head of a message."""
+_HARD_CUT_SEARCH: Final = 64
+
+
+@dataclass(slots=True)
+class PartText:
+    """What one message of the answer says."""
+
+    opener: str
+    """Opens the fence again that the part before had to close; mostly empty."""
+    body: str = ""
+    """The answer's own text, its first character kept from pinging."""
+    final: bool = False
+    """Whether nothing more comes to it."""
+    note: str = ""
+    """What the bot itself has to say at the end of it."""
+    foot: Sequence[Mapping[str, object]] = ()
+    """The blocks that stand under it."""
+
+    @property
+    def text(self) -> str:
+        """As it grows: a beginning of `closed`, while there is no note."""
+        return self.opener + self.body
+
+    @property
+    def closed(self) -> str:
+        """As it may stand alone: with an open fence closed, and the note."""
+        text = self.text
+        fence = open_fence(text)
+        if fence is not None:
+            text += fence.closer(text)
+        if not self.note:
+            return text
+        return f"{text}\n\n{self.note}" if text.strip() else self.note
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing to see: Slack refuses such a message."""
+        return not (self.body.strip() or self.note)
+
+
+class Splitter:
+    """Turns a growing text into parts; what a part's text says, it goes on saying."""
+
+    def __init__(self, limit: int = PART_LIMIT) -> None:
+        if limit < SMALLEST_LIMIT:
+            raise ValueError(f"a part needs {SMALLEST_LIMIT} characters, not {limit}")
+        self._full = limit - LONGEST_CLOSER
+        self._zone = min(_ZONE, limit // 4)
+        self._held = ""
+        self.parts: list[PartText] = []
+
+    def feed(self, text: str) -> None:
+        """The answer says more."""
+        self._held += text
+        position = 0
+        while position < len(self._held):
+            part = self._growing()
+            if part is not self.parts[0] and not part.body and self._held[position] == "@":
+                # What made it harmless (an e-mail address, say) stands in the part before.
+                part.body, position = f"@{WORD_JOINER}", position + 1
+                continue
+            room = self._full - len(part.text)
+            taken = room - self._zone
+            if taken <= 0:
+                cut = _decided_cut(self._held[position : position + room + 1], room)
+                if cut is None:
+                    break
+                taken, part.final = cut, True
+            part.body += self._held[position : position + taken]
+            position += taken
+        self._held = self._held[position:]
+
+    def cut(self, shown: int) -> None:
+        """End the last part here, though it is not full: at the best place after the `shown`
+        characters of it that cannot be taken back."""
+        if not self.parts or self.parts[-1].final:
+            return
+        part = self.parts[-1]
+        start = max(0, shown - len(part.opener))
+        unsent = part.body[start:]
+        end = len(unsent.rstrip("`~"))
+        cut = next((places[-1] for places in _places(unsent) if places), end)
+        held, self._held = unsent[cut:] + self._held, ""
+        part.body = part.body[: start + cut]
+        part.final = True
+        self.feed(held)
+
+    def end(self) -> None:
+        """There is nothing more to come."""
+        if self._held:
+            self._growing().body += self._held
+            self._held = ""
+        if self.parts:
+            self.parts[-1].final = True
+
+    def _growing(self) -> PartText:
+        """The part that takes the next text."""
+        if not self.parts or self.parts[-1].final:
+            fence = open_fence(self.parts[-1].text) if self.parts else None
+            self.parts.append(PartText(fence.opener if fence else ""))
+        return self.parts[-1]
+
+
+def _decided_cut(window: str, room: int) -> int | None:
+    """Where to cut, with `room` characters left; None while that depends on what comes.
+
+    The end of a paragraph is taken as soon as there is one, everything else when the room is full.
+    """
+    paragraph = window.find("\n\n", 0, room)
+    if paragraph >= 0:
+        return paragraph + 2
+    if len(window) <= room:
+        return None
+    return next((places[-1] for places in _places(window[:room]) if places), _hard(window, room))
+
+
+def _places(text: str) -> Iterator[list[int]]:
+    """Places to cut, the best kind first: after a paragraph, a line, a sentence, a word."""
+    yield [found + 2 for found in _all(text, "\n\n")]
+    yield [found + 1 for found in _all(text, "\n")]
+    for pattern in (_SENTENCE_END, _SPACE):
+        ends = (found.end() for found in pattern.finditer(text))
+        yield [end for end in ends if end < len(text) and not starts_like_fence(text, end)]
+
+
+def _all(text: str, what: str) -> Iterator[int]:
+    found = text.find(what)
+    while found >= 0:
+        yield found
+        found = text.find(what, found + 1)
+
+
+def _hard(text: str, room: int) -> int:
+    """A cut where there is no good place: at least not within a character or a row of marks."""
+    candidates = range(room, max(room - _HARD_CUT_SEARCH, 1), -1)
+    return next((at for at in candidates if not _splits(text[at - 1], text[at])), room)
+
+
+def _splits(before: str, after: str) -> bool:
+    """Whether a cut between two characters would tear apart what belongs together."""
+    return (
+        after in _CLINGING
+        or before in "<\u200d\u2060"
+        or unicodedata.combining(after) != 0
+        or "\U0001f3fb" <= after <= "\U0001f3ff"  # skin tones
+        or ("\U0001f1e6" <= before <= "\U0001f1ff" and "\U0001f1e6" <= after <= "\U0001f1ff")
+        or (before == after and before in "`~*_")
+    )

@@ -1,0 +1,1 @@
+"""Receives events from Slack: Socket Mode and HTTP."""

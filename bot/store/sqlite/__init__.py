@@ -1,0 +1,1 @@
+"""The store in SQLite: queries by topic, write queue, connection, migrations."""

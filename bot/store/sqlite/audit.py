@@ -1,0 +1,99 @@
+"""The chain that the audit's entries make: each carries a hash over itself and the one before it.
+
+The hash of an entry is the SHA-256, in hexadecimal, of this text in ASCII: the JSON array
+
+    [hash of the entry before it, id, at, by, act, target, detail]
+
+without spaces, every character outside of ASCII written as `\\uXXXX`, numbers as Python's `json`
+writes them (`1790000000.0`), and `""` for the hash before the first entry. Ids count from 1 without
+a gap. Hashes that are on record cannot be made anew: this encoding never changes.
+
+Whoever changes an entry, takes one out or puts one in between breaks the chain, also where the
+database's own triggers were taken off first. Whoever can write the file can make all hashes from
+some entry on anew, or cut entries off its end: that is noticed only with a hash that was kept
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from bot.store.sqlite.connection import rows
+
+BEFORE_THE_FIRST: Final = ""
+_ENTRIES: Final = "SELECT id, at, by, act, target, detail, hash FROM audit ORDER BY id"
+GIVEN: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'"
+"""The highest id that an entry was ever given."""
+
+
+class Tear(StrEnum):
+    """What is wrong with the first entry that does not fit."""
+
+    CHANGED = "changed"
+    """It, or the hash of the one before it, is not what it was."""
+    GONE = "gone"
+    """It is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What was found in the audit."""
+
+    count: int
+    """How many entries fit, from the first one on."""
+    newest: str
+    """The hash of the last of them; "" where there is none."""
+    tear: Tear | None
+    """What is wrong with the next one; None where the chain holds to its end."""
+    has_expected: bool
+    """Whether the hash that was asked for is that of an entry that fits."""
+
+
+def link(before: str, number: int, at: float, by: str, act: str, target: str, detail: str) -> str:
+    """The hash of an entry that follows the one whose hash is `before`."""
+    content = json.dumps([before, number, at, by, act, target, detail], separators=(",", ":"))
+    return hashlib.sha256(content.encode("ascii")).hexdigest()
+
+
+def chain_all(database: sqlite3.Connection) -> None:
+    """Give every entry its hash: for entries from before there was a chain."""
+    before = BEFORE_THE_FIRST
+    for row in rows(database, _ENTRIES):
+        number, at, by, act, target, detail, _ = row
+        before = link(before, number, at, by, act, target, detail)
+        database.execute("UPDATE audit SET hash = ? WHERE id = ?", (before, number))
+
+
+def verify(database: sqlite3.Connection, expected: str = "") -> Chain:
+    """Read through the whole audit, as it stands at one moment. Changes nothing."""
+    # Bytes that are no text are a change like any other, and must not keep it from being named.
+    database.text_factory = lambda octets: octets.decode("utf-8", "surrogateescape")
+    database.execute("BEGIN")
+    try:
+        return _verified(database, expected)
+    finally:
+        database.execute("ROLLBACK")
+
+
+def _verified(database: sqlite3.Connection, expected: str) -> Chain:
+    count, newest, has_expected = 0, BEFORE_THE_FIRST, False
+    tear: Tear | None = None
+    with closing(database.execute(_ENTRIES)) as entries:
+        for number, at, by, act, target, detail, found in entries:
+            if number > count + 1:
+                tear = Tear.GONE
+            elif found != link(newest, number, at, by, act, target, detail):
+                tear = Tear.CHANGED
+            if tear is not None:
+                break
+            count, newest = number, found
+            has_expected = has_expected or found == expected
+    if tear is None and rows(database, GIVEN) != [(count,)]:
+        tear = Tear.GONE
+    return Chain(count=count, newest=newest, tear=tear, has_expected=has_expected)

@@ -1,0 +1,158 @@
+"""Is the data folder fit, and the database whole? For `threadpilot doctor`, and for each start.
+
+Only looks: makes nothing, changes nothing, and does not mind a bot that is running.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from bot.domain.messages import Check
+from bot.errors import StoreError
+from bot.store.sqlite.connection import BUSY_SECONDS, rows
+from bot.store.sqlite.data_dir import DATABASE, LOCK
+from bot.store.sqlite.faults import DAMAGED as DAMAGED_AT_START
+from bot.store.sqlite.schema import MIGRATIONS
+
+LOOK_SECONDS: Final = 20.0
+"""How long the database is read through; a very large one is not read to its end."""
+LOOK_AT_START_SECONDS: Final = 1.0
+"""The same where the bot starts; it is read at some 700 MB a second (measured)."""
+LITTLE_SPACE: Final = 200 * 1024 * 1024
+"""Bytes: below it, SQLite and the sessions soon have no room to write."""
+
+NEW: Final = "There is no database yet; the bot makes one in {folder} when it starts."
+GOOD: Final = "The database is whole (schema {schema}{older}), {free} free on its disk{held}."
+HELD: Final = "; a bot is using it just now"
+OLDER: Final = ", which the next start brings up to {newest}"
+NOT_WRITABLE: Final = (
+    "The bot's account may not write to {folder}. Give the folder to it (chown), or choose another "
+    "as DATA_DIR."
+)
+OPEN_TO_OTHERS: Final = (
+    "Others on this machine can read {path}, where what people wrote is kept. Mend it: "
+    "chmod {mode} {path}"
+)
+NO_SPACE: Final = "Only {free} are free on the disk of {folder}. Make room, or move DATA_DIR."
+TOO_NEW: Final = (
+    "The database has schema {schema}, and this Threadpilot knows schemas up to {newest}. Run the "
+    "newer version, or restore a backup from before the upgrade."
+)
+DAMAGED: Final = (
+    "The database is damaged ({why}). Stop the bot, keep a copy of {folder}, and restore a backup; "
+    "without one, `sqlite3 {name} .recover` saves what can be read."
+)
+UNREADABLE: Final = "The database cannot be read ({why}). Look at the folder {folder} and its disk."
+
+
+def check_database(folder: Path, space: int = LITTLE_SPACE) -> Check:
+    """All that can be seen of the data folder without starting the bot; `space` is how many bytes
+    have to be free. Blocks, bounded to about 20 s."""
+    if fault := _fault_of_folder(folder, space):
+        return Check(ok=False, sentence=fault)
+    file = folder / DATABASE
+    if not file.exists() or file.stat().st_size == 0:
+        return Check(ok=True, sentence=NEW.format(folder=folder))
+    try:
+        schema, trouble = _read_through(file)
+    except sqlite3.DatabaseError as error:
+        text = (
+            DAMAGED if "malformed" in str(error) or "not a database" in str(error) else UNREADABLE
+        )
+        return Check(ok=False, sentence=text.format(why=error, folder=folder, name=DATABASE))
+    newest = MIGRATIONS[-1].number
+    if schema > newest:
+        return Check(ok=False, sentence=TOO_NEW.format(schema=schema, newest=newest))
+    if trouble:
+        sentence = DAMAGED.format(why=trouble, folder=folder, name=DATABASE)
+        return Check(ok=False, sentence=sentence)
+    sentence = GOOD.format(
+        schema=schema,
+        older=OLDER.format(newest=newest) if schema < newest else "",
+        free=_size(_free(folder)),
+        held=HELD if _held(folder) else "",
+    )
+    return Check(ok=True, sentence=sentence)
+
+
+def _fault_of_folder(folder: Path, space: int) -> str | None:
+    """What is wrong with the folder, or with where it would be made."""
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return NOT_WRITABLE.format(folder=existing)
+    if _free(existing) < space:
+        return NO_SPACE.format(folder=existing, free=_size(_free(existing)))
+    if existing != folder:
+        return None
+    for path, mode in ((folder / DATABASE, "600"), (folder / "copilot", "700")):
+        # Inside a folder that only its owner may enter, nobody else can read anything.
+        if path.exists() and path.stat().st_mode & folder.stat().st_mode & 0o044:
+            return OPEN_TO_OTHERS.format(path=path, mode=mode)
+    return None
+
+
+def _read_through(file: Path) -> tuple[int, str | None]:
+    """The database's schema, and the first thing that is wrong with it."""
+    with closing(opened_to_look(file)) as database:
+        (schema,) = database.execute("PRAGMA user_version").fetchone()
+        return schema, damage(database, LOOK_SECONDS)
+
+
+def opened_to_look(file: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+
+
+def damage(database: sqlite3.Connection, seconds: float) -> str | None:
+    """The first thing that is wrong with a database, as far as can be seen in so many seconds."""
+    until = time.monotonic() + seconds
+    database.set_progress_handler(lambda: time.monotonic() > until, 10_000)
+    try:
+        ((found,),) = rows(database, "PRAGMA quick_check(1)")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return None
+    finally:
+        database.set_progress_handler(None, 0)
+    return None if found == "ok" else " ".join(str(found).split())
+
+
+def look_at_start(database: sqlite3.Connection) -> None:
+    """Raise `StoreError` where a database is plainly damaged: what was added to it would be lost
+    with it."""
+    if found := damage(database, LOOK_AT_START_SECONDS):
+        raise StoreError(f"{DAMAGED_AT_START} ({found})")
+
+
+def _held(folder: Path) -> bool:
+    """Whether a running bot holds the folder."""
+    try:
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "KB", "MB"):
+        if count < 1024:
+            return f"{count} {unit}"
+        count //= 1024
+    return f"{count} GB"

@@ -1,0 +1,160 @@
+"""What is said to the database about comparisons of models, and the votes for their answers."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+
+from bot.domain import Candidate, Comparison, Score
+from bot.domain.messages import ThreadKey, Turn, storable
+from bot.store.sqlite import costs
+from bot.store.sqlite.connection import rows
+from bot.store.sqlite.turn_rows import spent_of, spent_values
+
+log = logging.getLogger(__name__)
+
+# The epoch: a process that was frozen must not replace what another put on record.
+_NOTE = """
+    INSERT INTO comparisons (turn, channel, session, open, revealed)
+    SELECT n.id, h.channel, :session, :open, :open FROM turns n JOIN threads h ON h.id = n.thread
+    WHERE n.id = :turn AND n.epoch = :epoch
+    ON CONFLICT (turn) DO UPDATE
+    SET session = excluded.session, open = excluded.open, revealed = excluded.revealed, kept = ''
+    RETURNING turn
+"""
+_CANDIDATE = """
+    INSERT INTO candidates (turn, label, session, answer, failed, model, input_tokens,
+                            output_tokens, seconds, context_tokens, context_limit)
+    VALUES (:turn, :label, :session, :answer, :failed, :model, :input_tokens,
+            :output_tokens, :seconds, :context_tokens, :context_limit)
+"""
+_FORGO = "DELETE FROM candidates WHERE turn = ? RETURNING session, input_tokens, output_tokens"
+_UNLABEL = "UPDATE remembered SET label = '' WHERE turn = ? AND label <> ''"
+_LABEL = "UPDATE remembered SET label = ? WHERE turn = ? AND session = ?"
+COMPARISON = """
+    SELECT c.session, h.team, h.channel, h.root_ts, n.user, c.open, c.revealed, c.kept
+    FROM comparisons c JOIN turns n ON n.id = c.turn JOIN threads h ON h.id = n.thread
+    WHERE c.turn = ?
+"""
+CANDIDATES = """
+    SELECT c.label, c.session, c.answer, c.failed,
+           (SELECT count(*) FROM votes v WHERE v.turn = c.turn AND v.label = c.label),
+           c.model, c.input_tokens, c.output_tokens, c.seconds, c.context_tokens, c.context_limit
+    FROM candidates c WHERE c.turn = ? ORDER BY c.label
+"""
+_VOTE = """
+    INSERT INTO votes (turn, user, label)
+    SELECT c.turn, :user, k.label
+    FROM comparisons c JOIN candidates k ON k.turn = c.turn AND k.label = :label
+    WHERE c.turn = :turn AND k.failed = '' AND (c.open OR NOT c.revealed)
+    ON CONFLICT (turn, user) DO UPDATE SET label = excluded.label
+    RETURNING 1
+"""
+_REVEAL = "UPDATE comparisons SET revealed = 1 WHERE turn = ? AND NOT revealed RETURNING 1"
+_KEEP = """
+    UPDATE comparisons SET kept = :label
+    WHERE turn = :turn AND kept = ''
+      AND EXISTS (SELECT 1 FROM candidates k WHERE k.turn = :turn AND k.label = :label
+                  AND k.failed = '' AND k.session <> 0)
+    RETURNING 1
+"""
+# Only where names are shown: a scoreboard that moves with a vote would tell who is who.
+SCORES = """
+    SELECT k.model, count(*),
+           sum((SELECT count(*) FROM votes v WHERE v.turn = k.turn AND v.label = k.label)),
+           sum(c.kept = k.label)
+    FROM json_each(?) asked CROSS JOIN comparisons c ON c.channel = asked.value
+    CROSS JOIN candidates k ON k.turn = c.turn
+    WHERE k.failed = '' AND (c.revealed OR c.kept <> '')
+    GROUP BY k.model ORDER BY 3 DESC, 4 DESC, 2 DESC, 1 LIMIT ?
+"""
+
+
+def note_comparison(
+    database: sqlite3.Connection,
+    turn: Turn,
+    session: int,
+    candidates: Sequence[Candidate],
+    now: float,
+) -> None:
+    """Keep what came of a turn that compares, in place of what was kept for it; each session that
+    was asked pays for its own answer, once."""
+    noted = {
+        "turn": turn.id,
+        "epoch": turn.epoch,
+        "session": session,
+        "open": turn.message.wish.open,
+    }
+    if not rows(database, _NOTE, noted):
+        log.warning("what turn %d compared is not kept: the turn was taken over", turn.id)
+        return
+    for asked, taken, given in rows(database, _FORGO, (turn.id,)):
+        costs.take_back(database, asked, taken, given)
+    rows(database, _UNLABEL, (turn.id,))
+    for candidate in candidates:
+        # A session may have been deleted while it answered: its words go, too.
+        living = costs.add_up(database, candidate.session, candidate.spent, now)
+        values = {
+            "turn": turn.id,
+            "label": candidate.label,
+            "session": candidate.session if living else 0,
+            "answer": storable(candidate.answer) if living else "",
+            "failed": storable(candidate.failed),
+            **spent_values(candidate.spent),
+        }
+        rows(database, _CANDIDATE, values)
+        rows(database, _LABEL, (candidate.label, turn.id, candidate.session))
+
+
+def comparison(database: sqlite3.Connection, turn: int) -> Comparison | None:
+    """What came of a turn that compares."""
+    found = rows(database, COMPARISON, (turn,))
+    if not found:
+        return None
+    session, team, channel, root_ts, by, open_, revealed, kept = found[0]
+    return Comparison(
+        turn=turn,
+        session=session,
+        thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
+        by=by,
+        open=bool(open_),
+        revealed=bool(revealed),
+        kept=kept,
+        candidates=tuple(_candidate(row) for row in rows(database, CANDIDATES, (turn,))),
+    )
+
+
+def vote(database: sqlite3.Connection, turn: int, user: str, label: str) -> bool:
+    """Count somebody's one vote."""
+    return bool(rows(database, _VOTE, {"turn": turn, "user": user, "label": label}))
+
+
+def reveal(database: sqlite3.Connection, turn: int) -> bool:
+    """Show the names."""
+    return bool(rows(database, _REVEAL, (turn,)))
+
+
+def keep(database: sqlite3.Connection, turn: int, label: str) -> bool:
+    """Note which answer is kept."""
+    return bool(rows(database, _KEEP, {"turn": turn, "label": label}))
+
+
+def scores(database: sqlite3.Connection, channels: str, most: int) -> Sequence[Score]:
+    """How models do in the comparisons of some channels, these as a JSON list."""
+    return tuple(
+        Score(model=model, compared=compared, votes=votes, kept=kept)
+        for model, compared, votes, kept in rows(database, SCORES, (channels, most))
+    )
+
+
+def _candidate(row: sqlite3.Row) -> Candidate:
+    label, session, answer, failed, votes, *spent = row
+    return Candidate(
+        label=label,
+        session=session,
+        spent=spent_of(spent),
+        answer=answer,
+        failed=failed,
+        votes=votes,
+    )

@@ -1,0 +1,105 @@
+"""A connection to the database file, on a thread of its own.
+
+What belongs together is done in one go on that thread: a hop there and back for each single
+statement costs more than most statements do.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from bot.errors import StoreError
+from bot.store.sqlite.faults import MOVED
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for an operator's tool that has the database locked."""
+
+
+class Database(aiosqlite.Connection):
+    """An open connection."""
+
+    def __init__(self, file: Path) -> None:
+        # Transactions are begun by hand (isolation_level=None): the driver would begin them
+        # deferred, and one that turns from reading to writing fails at once, whatever the timeout.
+        connect = partial(sqlite3.connect, file, timeout=BUSY_SECONDS, isolation_level=None)
+        super().__init__(connect, iter_chunk_size=64)
+        self._file = file
+        self._place: tuple[int, int] | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do work on the connection's thread; cancelled, it goes on there and is not waited for."""
+        return await self._execute(work, self._conn)  # type: ignore[no-any-return, no-untyped-call]  # the driver's is untyped
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same for work that writes. Raises `StoreError` where the file is no longer the one
+        that was opened: SQLite goes on writing to one that was moved away or replaced (measured),
+        and the next start would know nothing of it."""
+
+        def unless_moved(connection: sqlite3.Connection) -> T:
+            if self._place not in (None, _place(self._file)):
+                raise StoreError(MOVED)
+            return work(connection)
+
+        return await self.run(unless_moved)
+
+    async def set_up(self) -> None:
+        """The settings that all have."""
+        await self.run(_set_up)
+        self._place = _place(self._file)
+
+
+@asynccontextmanager
+async def connected(file: Path) -> AsyncIterator[Database]:
+    """A connection with the settings that all have; closed at the end whatever happens, for one
+    left open would hang the exit."""
+    database = Database(file)
+    async with database:
+        await database.set_up()
+        yield database
+
+
+def rows(
+    database: sqlite3.Connection,
+    statement: str,
+    values: Sequence[object] | Mapping[str, object] = (),
+) -> list[sqlite3.Row]:
+    """All rows of a statement, which is thereby through: a half-read one would hold up a commit."""
+    return database.execute(statement, values).fetchall()
+
+
+@contextmanager
+def one_view(database: sqlite3.Connection) -> Iterator[None]:
+    """All that is read in it stands as of one moment, whatever is written meanwhile. Outside of a
+    transaction only."""
+    database.execute("BEGIN")
+    try:
+        yield
+    finally:
+        database.execute("ROLLBACK")
+
+
+def _place(file: Path) -> tuple[int, int] | None:
+    """Which file that is, whatever it is called; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _set_up(database: sqlite3.Connection) -> None:
+    ((mode,),) = rows(database, "PRAGMA journal_mode = WAL")
+    if mode != "wal":
+        raise StoreError("the file system of DATA_DIR does not take SQLite's WAL mode")
+    # FULL: with NORMAL a power cut takes along what was acknowledged.
+    rows(database, "PRAGMA synchronous = FULL")
+    rows(database, "PRAGMA foreign_keys = ON")

@@ -1,0 +1,267 @@
+"""One trace for each turn, by OpenTelemetry: from Slack's event to the end of the turn.
+
+    event (heard → on record)
+    ├── wait (on record → claimed)
+    └── turn (claimed → ended), one for each claim: after a restart there is a second
+        ├── resume, create, prompt: what the Copilot runtime does; its own spans are below these
+        └── slack chat.appendStream …: each call of Slack's Web API
+
+The ids of the trace and of its first span follow from the message (workspace, channel, `ts`): so a
+turn is one trace across restarts, and nothing has to be kept for that. The SDK of the runtime reads
+the current context by itself and hands it on (`copilot/_telemetry.py`, github-copilot-sdk 1.0.25).
+
+Spans name turns and threads by their ids. No text, no name of a person, no error's words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from typing import Final
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from bot import __version__
+from bot.domain.messages import Acceptance, Accepted, Message, TokensUsed, Turn, TurnState
+from bot.logs import in_trace
+from bot.ports import Clock, Outcome, Step
+
+_EXPORT_SECONDS: Final = 5.0
+_CLOSE_SECONDS: Final = 5.0
+"""How long the end of the bot waits for the last spans to be taken."""
+
+_BAD: Final = frozenset({TurnState.FAILED, TurnState.LOST})
+
+_ids: ContextVar[SpanContext | None] = ContextVar("ids", default=None)
+_heard: ContextVar[int | None] = ContextVar("heard", default=None)
+
+
+class _Ids(RandomIdGenerator):
+    """Random ids, but for the first span of a trace those that follow from its message."""
+
+    def generate_trace_id(self) -> int:
+        given = _ids.get()
+        return super().generate_trace_id() if given is None else given.trace_id
+
+    def generate_span_id(self) -> int:
+        given = _ids.get()
+        return super().generate_span_id() if given is None else given.span_id
+
+
+@asynccontextmanager
+async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[Tracing]:
+    """Traces go to `endpoint` (OTLP over HTTP, without `/v1/traces`) while inside; leaving sends
+    what is left, bounded to 5 s. What cannot be sent is dropped.
+
+    The standard's other variables are heeded where they are set in the environment:
+    `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and so on
+    (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
+    """
+    ours = Resource({"service.name": "threadpilot", "service.version": __version__})
+    provider = TracerProvider(
+        resource=ours.merge(OTELResourceDetector().detect()),
+        id_generator=_Ids(),
+        shutdown_on_exit=False,
+    )
+    exporter = OTLPSpanExporter(
+        endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_SECONDS
+    )
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    try:
+        yield Tracing(provider, clock)
+    finally:
+        await _closed(provider)
+
+
+class Tracing:
+    """`bot.ports.Watch` that traces."""
+
+    def __init__(self, provider: TracerProvider, clock: Clock) -> None:
+        self._provider = provider
+        self._tracer = provider.get_tracer("threadpilot", __version__)
+        self._clock = clock
+        self._turns: dict[int, Span] = {}
+        """The spans of turns that run."""
+        self._shown: set[int] = set()
+
+    @contextmanager
+    def delivery(self) -> Iterator[Outcome]:
+        token = _heard.set(self._now())
+        try:
+            yield Outcome()
+        finally:
+            _heard.reset(token)
+
+    def accepted(self, accepted: Accepted) -> None:
+        turn = accepted.turn
+        if turn is None:
+            return
+        ids = _ids.set(self._first(turn.message))
+        try:
+            span = self._tracer.start_span(
+                "event",
+                otel.Context(),
+                kind=SpanKind.CONSUMER,
+                attributes={
+                    **_about(turn),
+                    "threadpilot.trigger": turn.message.trigger.value,
+                    "threadpilot.acceptance": accepted.acceptance.value,
+                },
+                start_time=_heard.get() or _nanoseconds(turn.accepted),
+            )
+        finally:
+            _ids.reset(ids)
+        if accepted.acceptance is Acceptance.FULL:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(self._now())
+
+    @contextmanager
+    def running(self, turn: Turn) -> Iterator[None]:
+        first = self._first(turn.message)
+        parent = trace.set_span_in_context(NonRecordingSpan(first), otel.Context())
+        if turn.epoch == 1:
+            wait = self._tracer.start_span(
+                "wait", parent, attributes=_about(turn), start_time=_nanoseconds(turn.accepted)
+            )
+            wait.end(self._now())
+        span = self._tracer.start_span(
+            "turn",
+            parent,
+            attributes={**_about(turn), "threadpilot.claim": turn.epoch},
+            start_time=self._now(),
+        )
+        self._turns[turn.id] = span
+        try:
+            with self._current(span), in_trace(f"{first.trace_id:032x}"):
+                yield
+        finally:
+            self._turns.pop(turn.id, None)
+            self._shown.discard(turn.id)
+            span.end(self._now())
+
+    def shown(self, turn: Turn) -> None:
+        span = self._turns.get(turn.id)
+        if span is not None and turn.id not in self._shown:
+            self._shown.add(turn.id)
+            span.add_event("first text", timestamp=self._now())
+
+    def ended(self, turn: Turn, state: TurnState) -> None:
+        span = self._turns.get(turn.id)
+        if span is not None:
+            span.set_attribute("threadpilot.state", state.value)
+            span.set_status(Status(StatusCode.ERROR if state in _BAD else StatusCode.OK))
+
+    @contextmanager
+    def step(self, step: Step) -> Iterator[None]:
+        with self._inside(step.value, SpanKind.CLIENT):
+            yield
+
+    @contextmanager
+    def calling(self, method: str) -> Iterator[Outcome]:
+        outcome = Outcome()
+        with self._inside(f"slack {method}", SpanKind.CLIENT) as span:
+            try:
+                yield outcome
+            finally:
+                span.set_attribute("threadpilot.answer", outcome.said)
+                if outcome.said != "ok":
+                    span.set_status(Status(StatusCode.ERROR))
+
+    def used(self, used: TokensUsed) -> None:
+        """The runtime's own spans say it."""
+
+    @contextmanager
+    def committing(self) -> Iterator[Outcome]:
+        """A commit is for many turns at once."""
+        yield Outcome()
+
+    def lines(self, up: int) -> None:
+        """Of no turn."""
+
+    def runtime_restarted(self) -> None:
+        """A start that a turn waits for shows as a gap before its session."""
+
+    # --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _inside(self, name: str, kind: SpanKind) -> Iterator[Span]:
+        """A span of the turn that runs; none for what belongs to no turn."""
+        if not trace.get_current_span().get_span_context().is_valid:
+            yield trace.INVALID_SPAN
+            return
+        span = self._tracer.start_span(name, kind=kind, start_time=self._now())
+        try:
+            with self._current(span):
+                yield span
+        except BaseException:
+            span.set_status(Status(StatusCode.ERROR))
+            raise
+        finally:
+            span.end(self._now())
+
+    @contextmanager
+    def _current(self, span: Span) -> Iterator[None]:
+        """The span is the current one inside, and what an exception says stays out of it."""
+        token = otel.attach(trace.set_span_in_context(span))
+        try:
+            yield
+        finally:
+            otel.detach(token)
+
+    def _first(self, message: Message) -> SpanContext:
+        """The first span of a message's trace, which may have been made before a restart."""
+        key = message.thread
+        name = f"{key.team}/{key.channel}/{message.ts}"
+        digest = hashlib.sha256(name.encode()).digest()
+        trace_id = int.from_bytes(digest[:16], "big") or 1
+        sampled = self._provider.sampler.should_sample(otel.Context(), trace_id, "event").decision
+        return SpanContext(
+            trace_id=trace_id,
+            span_id=int.from_bytes(digest[16:24], "big") or 1,
+            is_remote=True,
+            trace_flags=trace.TraceFlags(
+                trace.TraceFlags.SAMPLED
+                if sampled is Decision.RECORD_AND_SAMPLE
+                else trace.TraceFlags.DEFAULT
+            ),
+        )
+
+    def _now(self) -> int:
+        return _nanoseconds(self._clock.now())
+
+
+def _about(turn: Turn) -> dict[str, AttributeValue]:
+    return {"threadpilot.turn": turn.id, "threadpilot.thread": str(turn.message.thread)}
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+async def _closed(provider: TracerProvider) -> None:
+    """Send what is left, or give it up. On a thread of its own, which the end of the program does
+    not wait for: the collector may hang."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def close() -> None:
+        provider.shutdown()
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=close, name="closing the traces", daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await done.wait()

@@ -1,0 +1,1 @@
+"""The way of a turn: inbox, runner, processor, responder."""
