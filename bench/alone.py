@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from bench.ground import Ground
 from bench.measuring import Goal, Limit, Round, Row
-from bot.cli import loop
+from bot.cli import run
 
 ENDING_SHARE: Final = 0.12
 """Part of a group's time in which nothing new is begun: what it has started has to end in it."""
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> int:
             until=began + asked.seconds * (1 - ENDING_SHARE),
         )
         ground.folder.mkdir()
-        rows = loop.run(_until_told(asked.module, ground))
+        rows = run.run(_until_told(asked.module, ground))
         outcome, status = as_text(rows, ground.less), 0
     except (Exception, asyncio.CancelledError) as error:  # whatever it is, the others go on
         traceback.print_exc()

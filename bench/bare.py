@@ -33,8 +33,7 @@ from copilot.session_events import (
 )
 
 from bot.copilot.install import environment, find_runtime, make_folders
-from bot.copilot.instructions import INSTRUCTIONS
-from bot.copilot.options import RuntimeOptions
+from bot.copilot.options import INSTRUCTIONS, RuntimeOptions
 from bot.copilot.permissions import refuse_all
 
 READY = "bare SDK is ready"

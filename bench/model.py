@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bot.cli import loop
+from bot.cli import run
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 FIRST_TOKEN_SECONDS: Final = 0.02
@@ -117,4 +117,4 @@ async def _serve(asked: Path) -> None:
 
 
 if __name__ == "__main__":
-    loop.run(_serve(Path(sys.argv[1])))
+    run.run(_serve(Path(sys.argv[1])))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from slack_emulator.delivery.http import signed
 from slack_emulator.delivery.receipt import ACK_SECONDS, Kind
-from slack_emulator.delivery.signing import signed
 from slack_emulator.delivery.socket_mode import SocketMode, enveloped
 from slack_emulator.state.entities import APP_ID, BOT_USER_ID, TEAM_ID, VERIFICATION_TOKEN, Json
 

@@ -20,8 +20,7 @@ from bot.commands import texts
 from bot.commands.admin.pause import is_paused
 from bot.commands.dispatcher import Desk
 from bot.commands.handlers import Parts, handlers
-from bot.commands.home_tab import HomePage
-from bot.commands.home_workspace import Doing
+from bot.commands.home_tab import Doing, HomePage
 from bot.commands.parser import Known
 from bot.config.settings import Settings
 from bot.copilot.agent import CopilotAgent
@@ -37,13 +36,13 @@ from bot.sessions.model_selection import Choosing
 from bot.sessions.pool import Sessions
 from bot.sessions.prewarm import Prewarming
 from bot.slack import manifest
-from bot.slack.adapters import Adapters, adapters
 from bot.slack.api.client import Client, open_client
-from bot.slack.events.parser import Deleted, Edited, Identity, Stopped
-from bot.slack.gateway import CatchUp, Door, PatientDoor, SlackGateway, who_are_we
+from bot.slack.events.parser import Deleted, Edited, Stopped
+from bot.slack.gateway import Adapters, CatchUp, PatientDoor, SlackGateway, adapters
+from bot.slack.identity import Identity, who_are_we
 from bot.slack.interactions.command_runner import OrderCounter
 from bot.slack.interactions.question_outbox import Book
-from bot.slack.receiver import Callbacks
+from bot.slack.receiver import Callbacks, Door
 from bot.slack.transport.http import SignedHttp
 from bot.slack.transport.socket_mode import SocketMode
 from bot.slack.workspace import SlackWorkspace

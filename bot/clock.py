@@ -10,9 +10,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
-from bot.ports import Clock
+
+class Clock(Protocol):
+    """Time, handed in so that tests can move it."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; for measuring."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
 
 _LOOK_SECONDS: Final = 5.0
 """So long is each part of a long wait: an absence is noticed by a part that takes too long."""

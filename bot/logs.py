@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from bot.redaction import TAKEN_OUT, Redaction
 
 _about: ContextVar[Turn | None] = ContextVar("about", default=None)

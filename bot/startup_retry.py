@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Final, TypeVar
 
+from bot.clock import Clock
 from bot.errors import BotError
-from bot.ports import Clock
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
+from bot.clock import Clock
 from bot.errors import BotError
 
 log = logging.getLogger(__name__)
@@ -55,3 +56,74 @@ class Background:
             log.warning("%s: %s", name, error)
         except Exception:
             log.exception("%s failed", name)
+
+
+class Errands:
+    """Keeps hold of what was begun until it ends."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    def under_way(self, name: str) -> bool:
+        return name in self._under_way
+
+    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Begin work; False when one of that name is under way."""
+        if name in self._under_way:
+            return False
+        task = asyncio.create_task(self._watched(name, work), name=name)
+        self._under_way[name] = task
+        task.add_done_callback(lambda _: self._under_way.pop(name, None))
+        return True
+
+    async def close(self, seconds: float = 10.0) -> None:
+        """Cancel what is under way, and give it so many seconds to put things right."""
+        tasks = set(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                log.warning("given up at the end: %s", task.get_name())
+
+    async def _watched(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except BotError as error:
+            log.warning("%s: %s", name, error)
+        except Exception:
+            log.exception("%s failed", name)
+
+
+async def set_or_past(event: asyncio.Event, clock: Clock, seconds: float | None) -> None:
+    """Wait until `event` is set or `seconds` have passed; None waits for the event alone."""
+    if event.is_set():
+        return
+    waits = [asyncio.create_task(_happens(event))]
+    if seconds is not None:
+        waits.append(asyncio.create_task(_passes(clock, seconds)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def _happens(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _passes(clock: Clock, seconds: float) -> None:
+    await clock.sleep(seconds)
+
+
+async def either(*waits: Coroutine[object, object, object]) -> None:
+    """Until one of them is through; the others are cancelled."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -10,8 +10,7 @@ from slack_emulator.delivery.retries import Delivery
 from slack_emulator.delivery.socket_mode import SocketMode
 from slack_emulator.faults import Faults
 from slack_emulator.rate_limits import Tiers
-from slack_emulator.state.clock import BaseClock, SandboxClock
-from slack_emulator.state.later import Later
+from slack_emulator.state.clock import BaseClock, Later, SandboxClock
 from slack_emulator.state.streams import Streams
 from slack_emulator.state.triggers import Triggers
 from slack_emulator.state.views import Views

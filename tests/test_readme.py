@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bot.commands.registry import VERBS
 from bot.config.definitions import SETTINGS
-from bot.domain.messages import TurnState
+from bot.domain.turns import TurnState
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

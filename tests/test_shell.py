@@ -20,7 +20,7 @@ from bot.cli import texts
 from bot.cli.main import main
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.domain import Origin, SessionRecord
+from bot.domain.sessions import Origin, SessionRecord
 from bot.ports import Setup
 from tests import forked
 from tests.copilot.asking import answer_of

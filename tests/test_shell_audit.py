@@ -16,7 +16,7 @@ import pytest
 
 from bot.cli import texts as words
 from bot.cli.main import main
-from bot.domain.messages import Check
+from bot.domain.checks import Check
 from bot.store import open_store
 from bot.store.sqlite import audit_verify as say
 from bot.store.sqlite.audit_verify import check_audit

@@ -16,8 +16,7 @@ from bench.peers.bolt_sample import READY as BOLT_READY
 from bench.programs import START_SECONDS, Program, ProgramError, running
 from bench.slack_side import SlackSide
 from bot.copilot.install import environment, find_runtime, make_folders
-from bot.copilot.instructions import INSTRUCTIONS
-from bot.copilot.options import RuntimeOptions
+from bot.copilot.options import INSTRUCTIONS, RuntimeOptions
 from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN
 
 NOT_INSTALLED: Final = "the Chat SDK is not installed for the bench: run `make setup-bench`"

@@ -21,7 +21,7 @@ from bench.many_threads import SIZE, ManyThreads, make_threads
 from bench.measuring import Goal, Limit, Round, Row, p99
 from bot.clock import SystemClock
 from bot.commands.sessions import PAGE_SIZE
-from bot.domain import SessionFilter, Unmatched
+from bot.domain.sessions import SessionFilter, Unmatched
 from bot.ports import Store
 from bot.store import open_store
 

@@ -27,7 +27,7 @@ from bench.model import (
 )
 from bench.programs import ASKED, running_bot, running_model
 from bench.slack_side import CHANNEL, PEOPLE, Shown, SlackSide, running_slack
-from bot.slack.api.tiers import RULES
+from bot.slack.api.rate_limiter import RULES
 from slack_emulator.call_log import Call
 from slack_emulator.rate_limits import PER_MINUTE
 

@@ -5,11 +5,13 @@ lists where there are lists, nobody without turns left, and no bots that talk to
 from __future__ import annotations
 
 import logging
+import re
+import unicodedata
 
-from bot.access import refusals
+from bot.access import texts
 from bot.access.policy import Access
 from bot.access.quotas import BLOCKED, Limits
-from bot.commands import texts
+from bot.access.texts import NO_QUESTION, ONLY_EMOJI, TOO_LONG
 from bot.domain.messages import BOTS_IN_A_ROW, Message, Trigger
 from bot.domain.users import Kind
 from bot.errors import NotAllowed, SlackError
@@ -41,7 +43,7 @@ class Gate:
             out = await self._access.kept_out(person, channel, external=external)
         except SlackError as error:
             log.warning("who asks could not be looked up: %s", error)
-            return refusals.OUTSIDER if external else refusals.UNKNOWN
+            return texts.OUTSIDER if external else texts.UNKNOWN
         if out is not None:
             return texts.KEPT_OUT[out]
         return await self._limits.refusal(message.user)
@@ -82,3 +84,32 @@ class Gate:
         if await self._store.bots_before(message) >= BOTS_IN_A_ROW:
             return texts.BOTS_TALK
         return await self._limits.refusal(message.user)
+
+
+def refusal(message: Message, *, max_chars: int) -> str:
+    """The sentence for a message that is not answered; empty when it is."""
+    if not message.text:
+        return NO_QUESTION
+    if len(message.text) > max_chars:
+        return TOO_LONG.format(length=len(message.text), limit=max_chars)
+    if only_emoji(message.text):
+        return ONLY_EMOJI
+    return ""
+
+
+_EMOJI_NAME = re.compile(r":[a-z0-9_+'-]+(?:::skin-tone-[2-6])?:", re.IGNORECASE)
+
+
+_SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
+
+
+_JOINING = ("Cf", "Mn", "Me")
+"""What stands beside a symbol and is none by itself."""
+
+
+def only_emoji(text: str) -> bool:
+    """Whether there is nothing but emoji, as `:names:` or as characters, in a message."""
+    rest, names = _EMOJI_NAME.subn("", text)
+    drawn = [character for character in rest if not character.isspace()]
+    kinds = [("So" if c in _SKIN_TONES else unicodedata.category(c)) for c in drawn]
+    return bool(names or "So" in kinds) and all(kind in ("So", *_JOINING) for kind in kinds)

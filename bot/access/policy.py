@@ -12,13 +12,14 @@ be forged. So of all but a message it is asked whether they see the place.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bot.domain import SessionRecord
 from bot.domain.messages import Thread, ThreadKey
+from bot.domain.sessions import SessionRecord
 from bot.domain.users import Charge, Kind, Person, Standing
 from bot.errors import SlackError
 from bot.ports import People
@@ -176,3 +177,19 @@ _OF_CHARGE: Final[Mapping[Charge, frozenset[Standing]]] = {
     Charge.NO: frozenset(),
     Charge.UNSURE: frozenset({Standing.UNSURE}),
 }
+
+
+async def seen_of(people: People, user: str, channels: Iterable[str]) -> frozenset[str]:
+    """Those of some channels that somebody sees just now. Where Slack does not tell, they do not:
+    trouble with one of them must not take the whole list away. Raises nothing."""
+
+    async def sees(channel: str) -> bool:
+        try:
+            return await people.sees(user, channel)
+        except SlackError as error:
+            log.warning("whether %s sees %s could not be found out: %s", user, channel, error)
+            return False
+
+    wanted = sorted(set(channels))
+    answers = await asyncio.gather(*map(sees, wanted))
+    return frozenset(channel for channel, seen in zip(wanted, answers, strict=True) if seen)

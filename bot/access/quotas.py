@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.domain import YES, Choice, Scope, Topic
+from bot.domain.preferences import YES, Choice, Scope, Topic
 from bot.ports import Clock, Store
 
 DAY_SECONDS: Final = 86_400

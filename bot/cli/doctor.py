@@ -22,7 +22,7 @@ from bot.clock import SystemClock
 from bot.config.settings import Settings, load_settings
 from bot.copilot.checks import check_model, check_runtime
 from bot.copilot.options import RuntimeOptions
-from bot.domain.messages import Check
+from bot.domain.checks import Check
 from bot.errors import SettingsError
 from bot.redaction import Redaction
 from bot.services import runtime_options

@@ -56,7 +56,7 @@ def run() -> int:
         provide_descriptors(settings.max_sessions)
         start_logging(settings.log_level, settings.secrets, settings.log_format)
         gc.disable()  # what is imported stays: to look through it costs a tenth of the start
-        from bot.cli.loop import run as run_loop
+        from bot.cli.run import run as run_loop
         from bot.cli.run import serve
 
         run_loop(serve(settings))

@@ -7,10 +7,11 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bot.clock import SystemClock
 from bot.config.settings import Settings
@@ -89,3 +90,21 @@ def end_at_last(seconds: float) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
+
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[object, object, T]) -> T:
+    """Like `asyncio.run`."""
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(main)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """A loop that runs nothing yet."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop  # beside the point for commands that never run a loop
+
+    return uvloop.new_event_loop()

@@ -12,23 +12,23 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bot.cli import texts
 from bot.cli.sessions_args import flags_of, parser
-from bot.cli.shell_question import agreed
 from bot.clock import SystemClock
 from bot.commands.formatting import age, clipped, count, many, one_line, size, when
 from bot.commands.lifecycle import deleted
-from bot.commands.sessions import model_of
+from bot.commands.session_state import model_of
 from bot.commands.transcripts import Format, read_transcript
 from bot.config.settings import Settings, load_settings
 from bot.copilot.agent import CopilotAgent
-from bot.domain import SessionFilter, SessionRecord, session_number
+from bot.domain.sessions import SessionFilter, SessionRecord, session_number
 from bot.errors import BotError, SettingsError
 from bot.logs import start_logging
 from bot.ports import Store
@@ -307,3 +307,37 @@ def _shape(session: SessionRecord) -> dict[str, object]:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
+
+
+_STDIN: Final = 0
+
+
+_LONGEST: Final = 1_000
+
+
+_YES: Final = ("y", "yes")
+
+
+async def agreed(question: str) -> bool:
+    """Whether the person at the terminal says yes; no answer is none."""
+    print(question, end=" ", flush=True)
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def given(text: str) -> None:
+        if not answer.done():
+            answer.set_result(text)
+
+    def wait() -> None:
+        # Not `input`: a thread that waits in there cannot be left behind when the program ends.
+        text = b""
+        with suppress(OSError):
+            text = os.read(_STDIN, _LONGEST)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(given, text.decode("utf-8", "replace"))
+
+    threading.Thread(target=wait, daemon=True, name="question").start()
+    said = await answer
+    if not said:
+        print(file=sys.stderr)
+    return said.strip().casefold() in _YES

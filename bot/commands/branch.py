@@ -11,9 +11,10 @@ from bot.commands.dispatcher import Asked, Handler
 from bot.commands.formatting import clipped, one_line
 from bot.commands.session_state import being_answered, blind
 from bot.commands.texts import branch as branch_texts
-from bot.domain import Origin, Remembered, SessionRecord
 from bot.domain.cards import Card, Line, Outcome, told
-from bot.domain.messages import ThreadKey, Turn
+from bot.domain.messages import ThreadKey
+from bot.domain.sessions import Origin, Remembered, SessionRecord
+from bot.domain.turns import Turn
 from bot.errors import SlackError
 from bot.ports import Agent, Board, Clock, Store
 from bot.sessions.model_selection import Choosing, Rule

@@ -8,12 +8,14 @@ from typing import Final
 
 from bot.commands.branch import shown
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.model_list import enumerated
+from bot.commands.models import enumerated
 from bot.commands.session_state import being_answered, blind
 from bot.commands.texts import branch as branch_texts
-from bot.domain import Candidate, Comparison, Form
 from bot.domain.cards import SILENT, Card, Line, Outcome, told
-from bot.domain.messages import Acceptance, Accepted, Message, ThreadKey, Trigger, Wish
+from bot.domain.commands import Form
+from bot.domain.comparisons import Candidate, Comparison
+from bot.domain.messages import Message, ThreadKey, Trigger, Wish
+from bot.domain.turns import Acceptance, Accepted
 from bot.errors import BotError, SlackError
 from bot.ports import Agent, Board, Store
 from bot.sessions.model_selection import Choosing

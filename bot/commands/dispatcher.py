@@ -15,15 +15,18 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bot.access import texts as access_texts
 from bot.access.policy import Access
 from bot.access.quotas import BLOCKED, Limits
 from bot.commands import texts as words
 from bot.commands.parser import Known, read_message, without_handle
 from bot.commands.registry import VERBS, Meant, Verb
 from bot.commands.thread_queue import Places
-from bot.domain import MAIN, Form, Order, SessionRecord
 from bot.domain.cards import Outcome, told
-from bot.domain.messages import Acceptance, Accepted, Message, Thread, ThreadKey
+from bot.domain.commands import Form, Order
+from bot.domain.messages import Message, Thread, ThreadKey
+from bot.domain.sessions import MAIN, SessionRecord
+from bot.domain.turns import Acceptance, Accepted
 from bot.domain.users import Charge, Person, Standing
 from bot.errors import BotError
 from bot.ports import Clock, Store
@@ -186,7 +189,7 @@ class Desk:
         for channel in _places(order) or [""]:
             out = await self._access.kept_out(person, channel, charge=charge)
             if out is not None:
-                return told(words.KEPT_OUT[out])
+                return told(access_texts.KEPT_OUT[out])
         if verb.name != "help" and (await self._limits.of(person.user)).blocked:
             return told(BLOCKED)
         if verb.meant is not Meant.NOTHING and order.thread is None and order.form is Form.MESSAGE:
@@ -224,7 +227,7 @@ class Desk:
             allowed = verb.allowed(order.words.strip())
             return told(_refusal(verb, standings, allowed, named=named))
         if verb.meant is not Meant.NOTHING and await self._hidden(person, place, order):
-            return told(words.NOT_SEEN)
+            return told(access_texts.NOT_SEEN)
         return Asked(
             order=order,
             person=person,
@@ -275,9 +278,9 @@ def _refusal(
     """Why not. Of a session in a place that somebody does not see nothing is told, not even that it
     is there."""
     if Standing.STRANGER in standings:
-        return words.NO_SUCH_SESSION if named else words.NOT_SEEN
+        return words.NO_SUCH_SESSION if named else access_texts.NOT_SEEN
     if Standing.UNSURE in standings and Standing.ADMIN in allowed:
-        return words.UNSURE
+        return access_texts.UNSURE
     if allowed <= {Standing.ADMIN}:
         return words.ADMINS_ONLY
     if Standing.PARTICIPANT in allowed:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+
+from bot.commands.registry import VERBS
+from bot.commands.texts import sessions as session_texts
+from bot.domain.cards import Press
+from bot.domain.sessions import SessionRecord
 
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -76,3 +83,67 @@ def unmarked(markdown: str) -> str:
 def clipped(text: str, most: int) -> str:
     """At most so many characters of a text, with a mark where something was left out."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+_PAGE: Final = re.compile(r"(?:page +)?([0-9]{1,6})", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """A list cut into pages, counted from 1."""
+
+    total: int
+    """Things in the whole list."""
+    per_page: int
+
+    @property
+    def last(self) -> int:
+        return max(1, -(-self.total // self.per_page))
+
+    def nearest(self, page: int) -> int:
+        """The page, or the nearest one that there is."""
+        return min(max(page, 1), self.last)
+
+    def offset(self, page: int) -> int:
+        """How many things stand before a page."""
+        return (page - 1) * self.per_page
+
+    def said(self, page: int, how: str) -> str:
+        """`how` with the `page` and the `last` one; "" where there is only one."""
+        return how.format(page=count(page), last=count(self.last)) if self.last > 1 else ""
+
+
+def page_in(words: str) -> int | None:
+    """The page in `2` or `page 2`; None for anything else."""
+    found = _PAGE.fullmatch(words.strip())
+    return int(found[1]) if found else None
+
+
+def pager(
+    verb: str, pages: Pages, page: int, labels: tuple[str, str], words: Callable[[int], str]
+) -> tuple[Press, ...]:
+    """Buttons to the page before and the page after, where there are such; `words` says what is to
+    be ordered for a page."""
+    before, after = labels
+    presses = []
+    if page > 1:
+        presses.append(Press(label=before, verb=verb, words=words(page - 1)))
+    if page < pages.last:
+        presses.append(Press(label=after, verb=verb, words=words(page + 1)))
+    return tuple(presses)
+
+
+_TITLE = 120
+
+
+def how_it_goes(verb: str) -> str:
+    """The sentence for words that a verb does not take."""
+    usage = VERBS[verb].usage
+    if not usage:
+        return session_texts.HOW_PLAIN.format(verb=verb)
+    return session_texts.HOW.format(verb=verb, usage=usage)
+
+
+def titled(session: SessionRecord) -> str:
+    """A session's title, on one line."""
+    return clipped(one_line(session.title), _TITLE) or session_texts.UNTITLED

@@ -16,13 +16,11 @@ from bot.commands.help import Help
 from bot.commands.history import Remembering
 from bot.commands.lifecycle import Switching
 from bot.commands.models import ModelOrders
-from bot.commands.quietness import Quietness
-from bot.commands.renaming import Renaming
 from bot.commands.retry import Retrying
 from bot.commands.roles import RoleOrders
 from bot.commands.sessions import Listing
 from bot.commands.status import Status
-from bot.commands.thread import Threads
+from bot.commands.thread import Quietness, Renaming, Threads
 from bot.commands.usage import Spending
 from bot.commands.user_names import Names
 from bot.ports import Agent, Board, Clock, People, Store

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from bot.commands.dispatcher import Asked, Handler
 from bot.commands.registry import VERBS, Verb
 from bot.commands.texts import sessions as session_texts
-from bot.domain import Form
 from bot.domain.cards import Card, Outcome, Press
+from bot.domain.commands import Form
 
 
 class Help:

@@ -9,14 +9,24 @@ from typing import Final
 
 from bot.commands import texts
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import age, clipped, many, one_line, unmarked
-from bot.commands.paging import Pages, page_in, pager
-from bot.commands.session_state import blind, how_it_goes, titled
+from bot.commands.formatting import (
+    Pages,
+    age,
+    clipped,
+    how_it_goes,
+    many,
+    one_line,
+    page_in,
+    pager,
+    titled,
+    unmarked,
+)
+from bot.commands.session_state import blind
 from bot.commands.texts import sessions as session_texts
 from bot.commands.transcripts import Format, read_transcript
 from bot.commands.user_names import Names
-from bot.domain import Remembered, SessionRecord
 from bot.domain.cards import Card, Line, Outcome, told
+from bot.domain.sessions import Remembered, SessionRecord
 from bot.ports import Board, Clock, Store
 
 PAGE_SIZE: Final = 5

@@ -7,22 +7,22 @@ Everything is a page of a list or a sum, so that it is as quick with 10,000 sess
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from bot.access.policy import Access
-from bot.access.seeing import seen_of
-from bot.commands import texts
-from bot.commands.formatting import age, clipped, count, many, one_line, size
-from bot.commands.home_workspace import Doing, workspace_card
-from bot.commands.model_list import MOST_OPTIONS, listable
-from bot.commands.models import DEFAULT
+from bot.access import texts as access_texts
+from bot.access.policy import Access, seen_of
+from bot.commands.formatting import age, clipped, count, many, one_line, size, titled
+from bot.commands.models import DEFAULT, MOST_OPTIONS, listable
 from bot.commands.registry import VERBOSITIES
-from bot.commands.session_state import titled
-from bot.commands.sessions import mine, model_of, presses_for
+from bot.commands.session_state import model_of
+from bot.commands.sessions import mine, presses_for
 from bot.commands.texts import models as model_texts
 from bot.commands.texts import sessions as session_texts
-from bot.domain import Scope, SessionPage, SessionRecord, Topic, UsageBy
 from bot.domain.cards import Card, Choose, Line, Press
+from bot.domain.preferences import Scope, Topic
+from bot.domain.sessions import SessionFilter, SessionPage, SessionRecord, Totals
+from bot.domain.usage import UsageBy
 from bot.domain.users import Charge, Person
 from bot.errors import StoreError
 from bot.ports import Agent, Clock, People, Store
@@ -71,7 +71,7 @@ class HomePage:
         charge = await self._access.charge(person)
         out = await self._access.kept_out(person, charge=charge)
         if out is not None:
-            return (Card(text=texts.KEPT_OUT[out]),)
+            return (Card(text=access_texts.KEPT_OUT[out]),)
         in_charge = charge is Charge.YES
         greeting = _greeting(self._command)
         try:
@@ -80,7 +80,7 @@ class HomePage:
             if in_charge:
                 cards.append(await workspace_card(self._store, self._agent, self._doing()))
             elif charge is Charge.UNSURE:
-                cards.append(Card(text=texts.UNSURE))
+                cards.append(Card(text=access_texts.UNSURE))
         except StoreError as error:
             return (greeting, Card(text=error.sentence))
         return (*cards, greeting) if recent.total else (greeting, *cards)
@@ -250,3 +250,72 @@ def _whereabouts(session: SessionRecord) -> str:
     if session.thread.channel.startswith("D"):
         return model_texts.IN_DIRECT
     return model_texts.IN_CHANNEL_OF.format(title=titled(session))
+
+
+MOST_WAITING: Final = 1_000
+"""So many are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doing:
+    """What the bot does just now."""
+
+    running: int
+    """Turns."""
+    live: int
+    """Sessions."""
+    places: int
+    """How many sessions may be live."""
+    paused: bool
+
+
+async def workspace_card(store: Store, agent: Agent, doing: Doing) -> Card:
+    """The whole bot in a few numbers. Raises `StoreError`."""
+    waiting = len(await store.waiting())
+    totals = await store.totals(SessionFilter())
+    memory = await agent.memory()
+    counted = count(waiting)
+    lines = [
+        model_texts.TURNS_RUNNING.format(count=count(doing.running)),
+        model_texts.TURNS_WAITING.format(
+            count=counted if waiting < MOST_WAITING else model_texts.MANY.format(count=counted)
+        ),
+        model_texts.SESSIONS_LIVE.format(live=count(doing.live), places=count(doing.places)),
+        model_texts.RUNTIME_MEMORY.format(size=size(memory))
+        if memory
+        else model_texts.RUNTIME_RESTS,
+        _stored(totals),
+    ]
+    if doing.paused:
+        lines.append(model_texts.PAUSED)
+    return Card(
+        title=model_texts.WORKSPACE_TITLE,
+        text="\n".join(lines),
+        presses=_presses(paused=doing.paused),
+    )
+
+
+def _stored(totals: Totals) -> str:
+    """How many sessions there are, and how much space they take once that was looked at."""
+    told = model_texts.SESSIONS_STORED.format(count=count(totals.count))
+    return model_texts.AND_SIZE.format(told=told, size=size(totals.size)) if totals.size else told
+
+
+def _presses(*, paused: bool) -> tuple[Press, ...]:
+    said = [
+        (model_texts.ADMIN_SESSIONS, "sessions"),
+        (model_texts.ADMIN_USAGE, "usage"),
+        (model_texts.ADMIN_USERS, "users"),
+        (model_texts.ADMIN_CLEANUP, "cleanup"),
+        (model_texts.ADMIN_AUDIT, "audit"),
+    ]
+    if paused:
+        last = Press(label=model_texts.ADMIN_RESUME, verb="admin", words="resume", style="primary")
+    else:
+        last = Press(
+            label=model_texts.ADMIN_PAUSE,
+            verb="admin",
+            words="pause",
+            confirm=model_texts.ADMIN_PAUSE_CONFIRM,
+        )
+    return (*(Press(label=label, verb="admin", words=order) for label, order in said), last)

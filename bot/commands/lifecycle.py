@@ -12,19 +12,13 @@ from typing import Final, Protocol
 
 from bot.commands import texts
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import age, many, size
-from bot.commands.session_state import (
-    answering,
-    being_answered,
-    blind,
-    how_it_goes,
-    titled,
-    waits_behind,
-)
+from bot.commands.formatting import age, how_it_goes, many, size, titled
+from bot.commands.session_state import answering, being_answered, blind, waits_behind
 from bot.commands.texts import sessions as session_texts
-from bot.domain import SessionFilter, SessionRecord
 from bot.domain.cards import Card, Line, Outcome, Press, told
-from bot.domain.messages import ThreadKey, Turn
+from bot.domain.messages import ThreadKey
+from bot.domain.sessions import SessionFilter, SessionRecord
+from bot.domain.turns import Turn
 from bot.errors import SlackError
 from bot.ports import Board, Clock, Store
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bot.commands.registry import NAMES, VERBS, Verb
-from bot.domain import Form, Order, session_number
+from bot.domain.commands import Form, Order
 from bot.domain.messages import Message, Trigger, Wish
+from bot.domain.sessions import session_number
 from bot.sessions.roles import spoken_to
 
 _LONGEST: Final = 4_000

@@ -12,7 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from bot.domain import EFFORTS, Form
+from bot.domain.commands import Form
+from bot.domain.sessions import EFFORTS
 from bot.domain.users import Standing
 
 _A, _O, _P, _M = Standing.ADMIN, Standing.OWNER, Standing.PARTICIPANT, Standing.MEMBER

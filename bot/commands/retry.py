@@ -8,13 +8,14 @@ from typing import Final
 
 from bot.commands.branch import last_of, shown
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.model_list import enumerated
+from bot.commands.models import enumerated
 from bot.commands.registry import ANSWERING_FOR
 from bot.commands.session_state import waits_behind
 from bot.commands.texts import branch as branch_texts
-from bot.domain import SessionRecord
 from bot.domain.cards import Card, Outcome, Press, told
-from bot.domain.messages import Acceptance, Accepted, Message, Trigger, Turn, TurnState, Wish, ts_of
+from bot.domain.messages import Message, Trigger, Wish, ts_of
+from bot.domain.sessions import SessionRecord
+from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
 from bot.ports import Store
 from bot.sessions.model_selection import Choosing
 

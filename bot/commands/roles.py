@@ -7,11 +7,11 @@ from typing import Final
 
 from bot.commands.dispatcher import Asked, Handler
 from bot.commands.formatting import clipped, many
-from bot.commands.model_list import LONGEST_OPTION
+from bot.commands.models import LONGEST_OPTION
 from bot.commands.registry import TAKING_PART
 from bot.commands.texts import models as model_texts
-from bot.domain import SessionRecord
 from bot.domain.cards import Card, Line, Outcome, Press, told
+from bot.domain.sessions import SessionRecord
 from bot.ports import Store
 from bot.sessions.model_selection import Choosing
 

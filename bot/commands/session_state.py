@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from bot.commands.formatting import clipped, one_line
-from bot.commands.registry import VERBS
 from bot.commands.texts import sessions as session_texts
-from bot.domain import Origin, SessionRecord
-from bot.domain.messages import ThreadKey, Turn, ts_position
+from bot.domain.messages import ThreadKey, ts_position
+from bot.domain.sessions import Origin, SessionRecord
+from bot.domain.turns import Turn
 from bot.ports import Store
-
-_TITLE = 120
-
-
-def how_it_goes(verb: str) -> str:
-    """The sentence for words that a verb does not take."""
-    usage = VERBS[verb].usage
-    if not usage:
-        return session_texts.HOW_PLAIN.format(verb=verb)
-    return session_texts.HOW.format(verb=verb, usage=usage)
-
-
-def titled(session: SessionRecord) -> str:
-    """A session's title, on one line."""
-    return clipped(one_line(session.title), _TITLE) or session_texts.UNTITLED
 
 
 def blind(session: SessionRecord) -> bool:
@@ -56,3 +40,18 @@ async def answering(store: Store, session: SessionRecord, before: int | None = N
         return False
     running = await being_answered(store, session.thread, before)
     return running is not None and running.message.wish.role == session.role
+
+
+def model_of(session: SessionRecord) -> str:
+    """The model that a session goes by: the one chosen for it, else the one that answered last;
+    "" where there is none, or where people are still to judge without knowing."""
+    return "" if blind(session) else session.model or session.last_model
+
+
+def state_of(session: SessionRecord, *, running: bool) -> str:
+    """What a session is to its thread, in a word or two."""
+    if running:
+        return session_texts.RUNNING
+    if blind(session):
+        return session_texts.COMPARED
+    return session_texts.CURRENT if session.current else session_texts.SET_ASIDE

@@ -9,15 +9,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.access.seeing import seen_of
+from bot.access.policy import seen_of
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import age, count, many, size
-from bot.commands.paging import Pages, page_in, pager
-from bot.commands.session_state import answering, blind, how_it_goes, titled
+from bot.commands.formatting import (
+    Pages,
+    age,
+    count,
+    how_it_goes,
+    many,
+    page_in,
+    pager,
+    size,
+    titled,
+)
+from bot.commands.session_state import answering, model_of, state_of
 from bot.commands.texts import sessions as session_texts
 from bot.commands.user_names import Names
-from bot.domain import SessionFilter, SessionRecord
 from bot.domain.cards import Card, Line, Outcome, Press, told
+from bot.domain.sessions import SessionFilter, SessionRecord
 from bot.ports import Clock, People, Store
 
 PAGE_SIZE: Final = 8
@@ -113,12 +122,6 @@ def mine(user: str) -> SessionFilter:
     return SessionFilter(owner=user, copies=False)
 
 
-def model_of(session: SessionRecord) -> str:
-    """The model that a session goes by: the one chosen for it, else the one that answered last;
-    "" where there is none, or where people are still to judge without knowing."""
-    return "" if blind(session) else session.model or session.last_model
-
-
 def presses_for(session: SessionRecord, *, seen: bool, in_charge: bool) -> tuple[Press, ...]:
     """The buttons of a session that its owner, or somebody in charge, is shown in a list."""
     reset = Press(
@@ -138,12 +141,3 @@ def presses_for(session: SessionRecord, *, seen: bool, in_charge: bool) -> tuple
         *([reset] if seen and session.current else []),
         *([delete] if seen or in_charge else []),
     )
-
-
-def state_of(session: SessionRecord, *, running: bool) -> str:
-    """What a session is to its thread, in a word or two."""
-    if running:
-        return session_texts.RUNNING
-    if blind(session):
-        return session_texts.COMPARED
-    return session_texts.CURRENT if session.current else session_texts.SET_ASIDE

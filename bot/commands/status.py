@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from bot.commands import texts
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import age, count, many
-from bot.commands.quietness import is_quiet
-from bot.commands.session_state import answering, blind, how_it_goes, titled
-from bot.commands.sessions import presses_for, state_of
+from bot.commands.formatting import age, count, how_it_goes, many, titled
+from bot.commands.session_state import answering, blind, state_of
+from bot.commands.sessions import presses_for
 from bot.commands.texts import sessions as session_texts
+from bot.commands.thread import is_quiet
 from bot.commands.user_names import Names
-from bot.domain import SessionRecord
 from bot.domain.cards import Card, Outcome, Press, told
 from bot.domain.messages import ThreadKey
+from bot.domain.sessions import SessionRecord
 from bot.ports import Clock, Store
 from bot.sessions.model_selection import Choosing, Chosen
 

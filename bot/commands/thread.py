@@ -6,17 +6,20 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
+from bot.access import texts as access_texts
 from bot.commands import texts
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import count, many, one_line
-from bot.commands.session_state import how_it_goes, titled
+from bot.commands.formatting import count, how_it_goes, many, one_line, titled
 from bot.commands.texts import sessions as session_texts
-from bot.domain import MAIN, SessionRecord
 from bot.domain.cards import Card, Outcome, Press, told
 from bot.domain.messages import ThreadKey, storable
+from bot.domain.preferences import YES, Choice, Scope, Topic
+from bot.domain.sessions import MAIN, SessionRecord
 from bot.domain.users import Kind
 from bot.errors import BotError
-from bot.ports import Board, Store
+from bot.ports import Board, ChoiceStore, Clock, Store
+from bot.sessions.model_selection import Choosing
+from bot.sessions.pool import Sessions
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ class Threads:
         if wished and asked.person.kind is not Kind.MEMBER:
             in_line = await self._store.waiting(place)
             if any(turn.message.user != asked.person.user for turn in in_line):
-                return told(texts.STOP_YOUR_OWN)
+                return told(access_texts.STOP_YOUR_OWN)
         # What waits goes first: else the next of it would begin where the running one ends.
         dropped = await self._queue.clear(place, asked.person.user) if wished else 0
         stopped = await self._turns.stop(place, asked.person.user)
@@ -129,3 +132,69 @@ class Threads:
             log.info("session %s keeps its name in the runtime: %s", session.id, error)
         if session.role == MAIN:
             await self._board.entitle(session.thread, title)
+
+
+async def is_quiet(store: ChoiceStore, thread: ThreadKey) -> bool:
+    """Whether the bot is to be silent in a thread until mentioned. Raises `StoreError`."""
+    choices = await store.choices([(Scope.THREAD, str(thread))])
+    return any(choice.topic is Topic.QUIET and choice.value == YES for choice in choices)
+
+
+class Quietness:
+    """Lets the bot be silent in a thread, and take part again."""
+
+    def __init__(self, store: ChoiceStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"quiet": self.quiet, "join": self.join}
+
+    async def quiet(self, asked: Asked) -> Outcome:
+        place = asked.place
+        if place is None:
+            return told(texts.ONLY_IN_THREADS.format(verb="quiet"))
+        if asked.words:
+            return told(how_it_goes("quiet"))
+        if await is_quiet(self._store, place):
+            return told(session_texts.QUIET_ALREADY)
+        await self._store.choose(
+            Choice(
+                scope=Scope.THREAD,
+                holder=str(place),
+                topic=Topic.QUIET,
+                value=YES,
+                by=asked.person.user,
+                at=self._clock.now(),
+            )
+        )
+        # Nobody can be mentioned to in a direct message: everything is said to the bot there.
+        direct = place.channel.startswith("D")
+        return told(session_texts.QUIET_DIRECT if direct else session_texts.QUIET, public=True)
+
+    async def join(self, asked: Asked) -> Outcome:
+        place = asked.place
+        if place is None:
+            return told(texts.ONLY_IN_THREADS.format(verb="join"))
+        if asked.words:
+            return told(how_it_goes("join"))
+        if not await self._store.unchoose(Scope.THREAD, str(place), Topic.QUIET):
+            return told(session_texts.JOINED_ALREADY)
+        return told(session_texts.JOINED, public=True)
+
+
+class Renaming:
+    """Names sessions in the runtime."""
+
+    def __init__(self, sessions: Sessions, choosing: Choosing) -> None:
+        self._sessions = sessions
+        self._choosing = choosing
+
+    async def rename(self, session: SessionRecord, title: str) -> None:
+        """Name a session. One that answers, and one that the runtime does not have yet, keep the
+        name they have. Raises `BotError`."""
+        if not session.asked or self._sessions.busy(session.id):
+            return
+        chosen = await self._choosing.chosen(session, session.thread)
+        async with self._sessions.held(session.id, chosen.setup) as live:
+            await live.rename(title)

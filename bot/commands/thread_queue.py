@@ -22,11 +22,11 @@ from typing import Final
 from bot.clock import time_limit
 from bot.commands.parser import without_handle
 from bot.commands.registry import VERBS, Meant, Timing
-from bot.domain import Hold, Order
+from bot.domain.commands import Hold, Order
 from bot.domain.messages import TS, ts_position
 from bot.errors import StoreError
 from bot.ports import Clock, Store
-from bot.turns.runner import either
+from bot.tasks import either
 
 log = logging.getLogger(__name__)
 

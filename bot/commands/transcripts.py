@@ -27,7 +27,7 @@ from typing import Final
 
 from bot.commands.formatting import clipped, count, many, one_line, when
 from bot.commands.texts import sessions as session_texts
-from bot.domain import Remembered, SessionRecord
+from bot.domain.sessions import Remembered, SessionRecord
 from bot.ports import SessionStore
 
 MOST_TURNS: Final = 5_000

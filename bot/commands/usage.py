@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from bot.commands import texts
+from bot.access import texts as access_texts
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import count, many
+from bot.commands.formatting import count, how_it_goes, many
 from bot.commands.registry import PERIODS
-from bot.commands.session_state import how_it_goes
 from bot.commands.texts import sessions as session_texts
-from bot.domain import UsageBy, UsageRow
 from bot.domain.cards import Card, Line, Outcome, Press, told
+from bot.domain.usage import UsageBy, UsageRow
 from bot.ports import Clock, People, Store
 
 _DAY_SECONDS: Final = 86_400
@@ -51,7 +50,7 @@ class Spending:
             if not channel:
                 return told(session_texts.USAGE_NO_CHANNEL)
             if not await self._people.sees(asked.person.user, channel):
-                return told(texts.NOT_SEEN)
+                return told(access_texts.NOT_SEEN)
         rows = await self._rows(asked, by, period, channel)
         everybody = by is UsageBy.MODEL and asked.in_charge
         about = session_texts.USAGE_OF_ALL if everybody else session_texts.USAGE_OF[by]

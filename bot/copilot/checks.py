@@ -11,7 +11,7 @@ from bot.copilot.install import RUNTIME_VERSION
 from bot.copilot.models import FALLBACK_MODEL, Refused, ask_once, list_models
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
-from bot.domain.messages import Check
+from bot.domain.checks import Check
 from bot.errors import AgentError, AgentFault
 
 RUNTIME_STARTS = "The Copilot runtime {version} starts (in {seconds:.1f} s)."

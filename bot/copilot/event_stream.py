@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from copilot.session_events import SessionEvent
 
 from bot.clock import wait_awake
 from bot.copilot.events import Idle, Reading
 from bot.copilot.options import RuntimeOptions
-from bot.domain.messages import (
+from bot.domain.agent_events import (
     AgentEvent,
     AnswerStopped,
     ContextUsed,
@@ -24,6 +26,7 @@ from bot.domain.messages import (
     TokensUsed,
 )
 from bot.errors import AgentError, AgentFault
+from bot.redaction import Flow, Redaction
 
 LONGEST_ANSWER = 6_000_000
 """Characters. A small model can go on for ever. What is too long for a thread is given as a file
@@ -155,3 +158,39 @@ class Answering:
         await wait_awake(self._clock, self._silence_seconds, since=lambda: self._heard_at)
         detail = f"no sign of life for {self._silence_seconds:g} s"
         self.fail(AgentError(AgentFault.SILENT, detail))
+
+
+async def redacted(
+    events: AsyncGenerator[AgentEvent, None], redaction: Redaction
+) -> AsyncGenerator[AgentEvent, None]:
+    """The same events, and the same error at their end."""
+    flow = Flow(redaction)
+    async with aclosing(events):
+        try:
+            async for event in events:
+                for passed in _passed(event, flow, redaction):
+                    yield passed
+        except AgentError:
+            if rest := flow.end():
+                yield TextAdded(text=rest)
+            raise
+    if rest := flow.end():
+        yield TextAdded(text=rest)
+
+
+def _passed(event: AgentEvent, flow: Flow, redaction: Redaction) -> list[AgentEvent]:
+    match event:
+        case TextAdded(text=text):
+            decided = flow.feed(text)
+            return [TextAdded(text=decided)] if decided else []
+        case TextSettled(text=text):
+            flow.end()
+            return [TextSettled(text=redaction(text))]
+        case TextTakenBack():
+            flow.end()
+        case AnswerStopped():
+            rest = flow.end()
+            return [TextAdded(text=rest), event] if rest else [event]
+        case _:
+            pass
+    return [event]

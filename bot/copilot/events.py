@@ -27,7 +27,7 @@ from copilot.session_events import (
 )
 
 from bot.copilot.models import fault_of_status
-from bot.domain.messages import (
+from bot.domain.agent_events import (
     AgentEvent,
     ContextUsed,
     PromptTaken,

@@ -12,21 +12,19 @@ import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from copilot import CopilotSession
 from copilot.rpc import HistoryTruncateRequest, NameSetRequest
 
 from bot.clock import REAL, time_limit
-from bot.copilot.event_stream import Answering
+from bot.copilot.event_stream import Answering, redacted
 from bot.copilot.events import prompts_of
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.redacting import redacted
 from bot.copilot.runtime import Runtime
-from bot.copilot.sdk_compat import history_of
+from bot.copilot.sdk_compat import history_of, is_refusal
 from bot.copilot.side_question import ask_aside
-from bot.copilot.switching import settle_model
-from bot.domain.messages import AgentEvent, PromptTaken
+from bot.domain.agent_events import AgentEvent, PromptTaken
 from bot.errors import AgentError, AgentFault
 from bot.ports import Prompts, Setup, Step
 
@@ -256,3 +254,51 @@ class LiveSession:
             await self._runtime.detach(self._session, DETACH_SECONDS)
         except AgentError as error:
             log.warning("session %s could not be closed in good order: %s", self.id, error)
+
+
+NO_EFFORT = "none"
+
+
+SWITCH_SECONDS = 5.0
+"""For each of up to three calls; they take milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The model that a session runs with, and its reasoning effort ("" where none is set)."""
+
+    model: str
+    effort: str
+
+
+async def settle_model(runtime: Runtime, session: CopilotSession, model: str, effort: str) -> None:
+    """Have the session run with this model ("": whichever it has) and effort ("": none), and make
+    sure that it does. Raises `AgentError`: MODEL_GONE when it stays with another model. Bounded to
+    15 s."""
+    now = await _running(runtime, session)
+    wanted = _Running(model or now.model, effort)
+    if now == wanted:
+        return
+    try:
+        await runtime.call(
+            "switch the model",
+            session.set_model(wanted.model, reasoning_effort=effort or NO_EFFORT),
+            SWITCH_SECONDS,
+        )
+    except AgentError as error:
+        if error.fault is AgentFault.RUNTIME and is_refusal(error.__cause__):
+            raise AgentError(AgentFault.MODEL_GONE, str(error)) from error
+        raise
+    now = await _running(runtime, session)
+    if now.model != wanted.model:
+        raise AgentError(
+            AgentFault.MODEL_GONE, f"the session stays with {now.model} instead of {wanted.model}"
+        )
+    if now.effort != wanted.effort:
+        log.warning("the model %s does not take the reasoning effort %r", model, effort)
+
+
+async def _running(runtime: Runtime, session: CopilotSession) -> _Running:
+    current = await runtime.call("model", session.rpc.model.get_current(), SWITCH_SECONDS)
+    effort = current.reasoning_effort or ""
+    return _Running(current.model_id or "", "" if effort == NO_EFFORT else effort)

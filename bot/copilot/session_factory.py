@@ -21,9 +21,8 @@ from bot.copilot.file_tools import reading_tools
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.permissions import refuse_all, tools_of
 from bot.copilot.runtime import Runtime
-from bot.copilot.session import DETACH_SECONDS, LiveSession
+from bot.copilot.session import DETACH_SECONDS, LiveSession, settle_model
 from bot.copilot.sign_in import make_sure_of_sign_in
-from bot.copilot.switching import settle_model
 from bot.errors import AgentError
 from bot.ports import Setup, Step
 from bot.sessions.lock_files import folder_of_sessions

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.domain.messages import Spent, ThreadKey
+from bot.domain.messages import ThreadKey
+from bot.domain.usage import Spent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

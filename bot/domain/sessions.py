@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bot.domain.messages import ThreadKey, TurnState
+from bot.domain.messages import ThreadKey
+from bot.domain.turns import TurnState
 
 MAIN: Final = ""
 """The role of a thread's ordinary session."""

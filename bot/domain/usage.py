@@ -24,3 +24,17 @@ class UsageRow:
     turns: int
     input_tokens: int
     output_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What asking the model for a turn's answer cost."""
+
+    model: str = ""
+    """The model that answered; "" where that is not known."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    context_tokens: int = 0
+    """What the last call took of the model's context; 0: unknown, like `context_limit`."""
+    context_limit: int = 0

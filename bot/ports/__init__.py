@@ -6,23 +6,21 @@ look. Implementations raise `BotError`s only; cancellation passes through everyt
 
 from __future__ import annotations
 
-from bot.clock_old import Clock
+from bot.clock import Clock
 from bot.ports.agent import Agent, AgentSession, Prompts, Setup
-from bot.ports.hearing_store import Heard, HearingStore
-from bot.ports.indicator_store import SignStore
-from bot.ports.people_store import (
-    AuditStore,
-    ChoiceStore,
-    ComparisonStore,
-    OrderStore,
-    UsageStore,
-)
-from bot.ports.question_store import QuestionStore
 from bot.ports.session_store import SessionStore
 from bot.ports.slack import Board, Earlier, Listening, People, Reply, Said, Workspace
-from bot.ports.store import Store
+from bot.ports.store import AuditStore, ChoiceStore, ComparisonStore, Store, UsageStore
 from bot.ports.telemetry import UNWATCHED, Outcome, Step, Watch
-from bot.ports.turn_store import InboxStore, ThreadStore
+from bot.ports.turn_store import (
+    Heard,
+    HearingStore,
+    InboxStore,
+    OrderStore,
+    QuestionStore,
+    SignStore,
+    ThreadStore,
+)
 
 __all__ = [
     "UNWATCHED",

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.domain.messages import AgentEvent
+from bot.domain.agent_events import AgentEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bot.domain import (
+from bot.domain.messages import ThreadKey
+from bot.domain.sessions import (
     Origin,
     Remembered,
     RememberedPage,
@@ -19,7 +20,7 @@ from bot.domain import (
     Totals,
     Unmatched,
 )
-from bot.domain.messages import ThreadKey, Turn
+from bot.domain.turns import Turn
 
 
 class SessionStore(Protocol):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.domain.cards import Card, Foot
-from bot.domain.messages import Message, Part, ThreadKey, Turn
+from bot.domain.messages import Message, ThreadKey
+from bot.domain.turns import Part, Turn
 from bot.domain.users import Kind, Person
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from bot.domain.messages import Accepted, TokensUsed, Turn, TurnState
+from bot.domain.agent_events import TokensUsed
+from bot.domain.turns import Accepted, Turn, TurnState
 
 
 class Step(StrEnum):

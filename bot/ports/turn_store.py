@@ -5,20 +5,13 @@ Every write is on disk (committed, fsynced) when its call returns. Everything ra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from bot.domain.messages import (
-    Accepted,
-    Claimed,
-    Ending,
-    Message,
-    Part,
-    Thread,
-    ThreadKey,
-    Turn,
-    TurnState,
-)
+from bot.domain.commands import Hold, OpenQuestion, Order
+from bot.domain.messages import Message, Thread, ThreadKey
+from bot.domain.turns import Accepted, Claimed, Ending, Part, Turn, TurnState
 
 
 class InboxStore(Protocol):
@@ -164,4 +157,106 @@ class ThreadStore(Protocol):
     async def make_thread(self, key: ThreadKey, people: frozenset[str]) -> None:
         """Make a thread known that the bot itself began, with these people in it; nothing where it
         is known already."""
+        ...
+
+
+class OrderStore(Protocol):
+    """Orders, from being given to being carried out."""
+
+    async def accept_order(self, order: Order, hold: Hold | None = None) -> bool:
+        """Record an order; False when it was recorded before. Unique by key, and by channel and
+        `ts` together with the messages of `InboxStore.accept` (Slack delivers a mention twice).
+        With `hold`, the turns of some threads with a higher position are not claimed, and not
+        begun, until it is released, or the time in it has come."""
+        ...
+
+    async def release_order(self, key: str) -> None:
+        """An order was carried out: nothing waits for it any more."""
+        ...
+
+    async def renew_holds(self, until: float) -> Mapping[str, Hold]:
+        """For the start: the orders, by key, that were not carried out and that turns wait for, and
+        do so until then. Not those without which their thread has gone on."""
+        ...
+
+    async def finish_order(self, key: str) -> None:
+        """An order was carried out, and who gave it was told; nothing waits for it any more."""
+        ...
+
+    async def unfinished_orders(self) -> Sequence[Order]:
+        """For the start: what was not carried out, or nobody was told; the oldest 400. Each
+        stays unfinished until `finish_order`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A stretch of time in which everything was heard, in seconds since the epoch."""
+
+    since: float
+    until: float
+
+
+class HearingStore(Protocol):
+    """Remembers, over restarts, until when everything was heard. Everything raises `StoreError`."""
+
+    async def heard(self) -> Heard | None:
+        """From when until when everything that was said has been heard; None where nothing ever
+        was."""
+        ...
+
+    async def note_heard(self, until: float) -> None:
+        """Note that everything said up to then has been heard, the first time also that nothing
+        before was. What was noted last counts, also where the clock was put back meanwhile: a note
+        of a time that has not come would hide what is missed until then."""
+        ...
+
+    async def threads_heard(self, team: str, since: float, most: int) -> Sequence[ThreadKey]:
+        """The known threads (those that have had a turn) in which messages were heard since then,
+        the last one heard first; `most` at most."""
+        ...
+
+
+class QuestionStore(Protocol):
+    """Questions asked by command, from being asked to being a message."""
+
+    async def note_question(self, question: OpenQuestion) -> bool:
+        """Keep a question; False when it is kept already, or has become a message since."""
+        ...
+
+    async def drop_question(self, event_id: str) -> None:
+        """Forget a question: it has become a message, or never will."""
+        ...
+
+    async def open_questions(self) -> Sequence[OpenQuestion]:
+        """What was asked and has not become a message; the oldest 400. Those that have are
+        forgotten."""
+        ...
+
+
+class SignStore(Protocol):
+    """What may still be shown in Slack. Everything raises `StoreError`."""
+
+    async def show_waiting(self, turn: Turn) -> bool:
+        """Note that the person is being shown that the message waits; False when it no longer
+        does, or when 200 messages may be marked so already: more could not be taken back soon.
+        Said before Slack is."""
+        ...
+
+    async def note_unmarked(self, turn: Turn) -> None:
+        """Note that a message is not marked as waiting, or no longer. Said after Slack is."""
+        ...
+
+    async def marks_left(self, after: int) -> Sequence[Turn]:
+        """Turns that wait no longer and whose messages may still be marked as waiting, with a
+        higher id than `after`: the 100 oldest."""
+        ...
+
+    async def note_status_back(self, turn: Turn) -> None:
+        """Note that a turn's thread does not show work on its account. Said after Slack is."""
+        ...
+
+    async def statuses_left(self, after: int) -> Sequence[Turn]:
+        """Turns whose threads may show that the bot works, and whose replies do not take that back
+        any more, with a higher id than `after`: the 100 oldest."""
         ...

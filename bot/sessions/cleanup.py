@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from bot.domain import SessionRecord, Totals
+from bot.domain.sessions import SessionRecord, Totals
 from bot.errors import BotError
 from bot.ports import Agent, Clock, Store
 from bot.sessions.cleanup_filter import Narrowing

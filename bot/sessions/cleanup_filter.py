@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from bot.domain import SessionFilter
+from bot.domain.sessions import SessionFilter
 from bot.errors import BotError
 
 _DAY: Final = 86_400

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self
 
-from bot.domain import SessionFilter, SessionRecord
+from bot.domain.sessions import SessionFilter, SessionRecord
 from bot.errors import BotError
 from bot.ports import Agent, Board, Clock, Store
 from bot.sessions.cleanup import Cleanup, Report
 from bot.sessions.cleanup_filter import Narrowing
-from bot.sessions.farewells import Farewells
+from bot.sessions.cleanup_notices import Farewells
 
 log = logging.getLogger(__name__)
 

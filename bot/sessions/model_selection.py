@@ -15,8 +15,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from bot.domain import Choice, Scope, SessionRecord, Topic
 from bot.domain.messages import ThreadKey
+from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.sessions import SessionRecord
 from bot.errors import BotError
 from bot.ports import Agent, ChoiceStore, Clock, Setup
 from bot.sessions.roles import Role

@@ -12,8 +12,9 @@ import logging
 from collections.abc import Coroutine
 from typing import Final
 
-from bot.domain import SessionFilter, SessionRecord
-from bot.domain.messages import ThreadKey, Turn
+from bot.domain.messages import ThreadKey
+from bot.domain.sessions import SessionFilter, SessionRecord
+from bot.domain.turns import Turn
 from bot.errors import BotError
 from bot.ports import Store
 from bot.sessions.model_selection import Choosing

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from bot.domain import EFFORTS
 from bot.domain.messages import storable
+from bot.domain.sessions import EFFORTS
 from bot.errors import SettingsError
 
 TOOLS: Final = ("view", "grep", "glob")

@@ -10,7 +10,7 @@ from typing import Final
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.domain.messages import Check
+from bot.domain.checks import Check
 from bot.errors import SlackError
 from bot.slack.api.auth_errors import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
 from bot.slack.api.calls import called

@@ -10,53 +10,34 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import (
-    AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
     nullcontext,
 )
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.commands.parser import Known
-from bot.domain.messages import Accepted
-from bot.errors import SlackError
+from bot.domain.turns import Accepted
 from bot.ports import UNWATCHED, Clock, HearingStore, People, Watch
-from bot.slack.api.auth_errors import BOT_REFUSED, NOT_A_BOT, with_remedy
-from bot.slack.api.calls import CallError, called
 from bot.slack.api.client import Client
 from bot.slack.cards.home_tab import Home, HomeCards
 from bot.slack.cards.publisher import SlackBoard
 from bot.slack.events.backfill import CatchingUp, Json
-from bot.slack.events.gaps import Gaps
-from bot.slack.events.overtaken import Overtaken
-from bot.slack.events.parser import Identity
+from bot.slack.events.gaps import Gaps, Overtaken
+from bot.slack.identity import Identity, who_are_we
 from bot.slack.interactions.ask import Asking
 from bot.slack.interactions.command_runner import OrderCounter
 from bot.slack.interactions.listeners import Controls
 from bot.slack.interactions.modals import Actions
 from bot.slack.interactions.question_outbox import Book, Gate, Questions
 from bot.slack.interactions.slash_command import Commands
-from bot.slack.receiver import Callbacks, Intake
+from bot.slack.receiver import Callbacks, Door, Intake
+from bot.slack.thread_history import SlackListening
+from bot.slack.users import SlackPeople
 from bot.startup_retry import entered
 from bot.tasks import Background
 
 log = logging.getLogger(__name__)
-
-
-class Door(Protocol):
-    """A way in: Socket Mode or signed HTTP."""
-
-    def open(
-        self, intake: Intake, heard: Callable[[bool], None]
-    ) -> AbstractAsyncContextManager[None]:
-        """Bring everything that Slack says to `intake`, from when this is entered until it is
-        left. `heard` is told True whenever Slack is heard that was not until then, and False when
-        nothing is heard any more. Raises `SlackError` or `SettingsError` when the door does not
-        open."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +55,6 @@ class PatientDoor:
                 self.clock, "a connection to Slack", opened, lambda: self.door.open(intake, heard)
             )
             yield
-
-
-async def who_are_we(client: AsyncWebClient) -> Identity:
-    """Who the bot is, by Slack's `auth.test`. Raises `SlackError`, with the remedy in its text."""
-    try:
-        answer = await called(client.auth_test())
-    except CallError as error:
-        raise with_remedy(error, BOT_REFUSED) from error
-    found = [answer.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
-    match found:
-        case [str(team), str(user), str(bot), str(name)]:
-            return Identity(team=team, user=user, bot=bot, name=name)
-    raise SlackError("not_a_bot_token", NOT_A_BOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,3 +180,22 @@ def _gaps(wanted: CatchUp, reading: CatchingUp) -> Gaps | None:
     if wanted.seconds <= 0:
         return None
     return Gaps(wanted.store, wanted.clock, reading.since, most_seconds=wanted.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """The ports of `bot.ports.slack`, without `Workspace`."""
+
+    people: SlackPeople
+    listening: SlackListening
+    board: SlackBoard
+
+
+def adapters(client: Client, us: Identity, clock: Clock) -> Adapters:
+    """They share the client, and with it what Slack takes of its calls."""
+    people = SlackPeople(client, us, clock)
+    return Adapters(
+        people=people,
+        listening=SlackListening(client, us, people),
+        board=SlackBoard(client),
+    )

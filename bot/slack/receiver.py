@@ -14,15 +14,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    suppress,
+)
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
-from bot.domain.messages import Accepted, Message
+from bot.domain.messages import Message
+from bot.domain.turns import Accepted
 from bot.errors import BotError
 from bot.ports import UNWATCHED, Watch
 from bot.slack import texts
@@ -34,11 +38,11 @@ from bot.slack.events.parser import (
     Deleted,
     Edited,
     HomeOpened,
-    Identity,
     Ignored,
     Stopped,
     read_event,
 )
+from bot.slack.identity import Identity
 from bot.slack.interactions.listeners import Controls
 from bot.slack.interactions.payloads import installing_team, read_press
 from bot.tasks import Background
@@ -257,3 +261,16 @@ def _kind(body: Json) -> str:
     """What kind of delivery it is, for the log: never what it says."""
     kind = body.get("type", body.get("command"))
     return repr(kind[:60]) if isinstance(kind, str) else "unknown"
+
+
+class Door(Protocol):
+    """A way in: Socket Mode or signed HTTP."""
+
+    def open(
+        self, intake: Intake, heard: Callable[[bool], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Bring everything that Slack says to `intake`, from when this is entered until it is
+        left. `heard` is told True whenever Slack is heard that was not until then, and False when
+        nothing is heard any more. Raises `SlackError` or `SettingsError` when the door does not
+        open."""
+        ...

@@ -15,8 +15,8 @@ from bot.errors import SlackError
 from bot.ports import Earlier, People, Said
 from bot.slack.api.calls import CallError
 from bot.slack.api.client import Client, order
-from bot.slack.events.parser import Identity
 from bot.slack.formatting.mrkdwn import LONGEST, readable, with_name
+from bot.slack.identity import Identity
 
 log = logging.getLogger(__name__)
 

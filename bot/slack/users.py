@@ -16,7 +16,7 @@ from bot.domain.users import Kind, Person
 from bot.ports import Clock
 from bot.slack.api.calls import CallError, bounded
 from bot.slack.api.client import Client
-from bot.slack.events.parser import Identity
+from bot.slack.identity import Identity
 
 log = logging.getLogger(__name__)
 

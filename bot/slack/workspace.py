@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from bot.domain.messages import Message, Part, ThreadKey, Trigger, Turn
+from bot.domain.messages import Message, ThreadKey, Trigger
+from bot.domain.turns import Part, Turn
 from bot.ports import Clock, Reply
 from bot.slack.api.calls import CallError, Cause
 from bot.slack.api.client import Client
 from bot.slack.api.late_calls import LateCalls
 from bot.slack.api.rate_limiter import Urgency
-from bot.slack.events.parser import Identity
 from bot.slack.formatting.sanitize import defanged
+from bot.slack.identity import Identity
 from bot.slack.replies.delivery import Delivering, delivery_for
 from bot.slack.replies.messages import Messages, NotePart
 from bot.slack.replies.overflow_file import WholeFile

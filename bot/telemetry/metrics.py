@@ -14,7 +14,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from bot import __version__
-from bot.domain.messages import Acceptance, Accepted, TokensUsed, Turn, TurnState
+from bot.domain.agent_events import TokensUsed
+from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
 from bot.ports import Clock, Outcome, Step
 
 _QUICK: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)

@@ -5,16 +5,23 @@ The packages for traces are an extra. They are imported here only, and only when
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 
+from bot.domain.agent_events import TokensUsed
+from bot.domain.turns import Accepted, Turn, TurnState
 from bot.errors import SettingsError
-from bot.ports import UNWATCHED, Clock, Watch
+from bot.ports import UNWATCHED, Clock, Outcome, Step, Watch
 from bot.telemetry.gauges import Sights
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.server import Site
-from bot.telemetry.together import Together
 
 NO_PACKAGES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages that send traces are not installed: run "
@@ -75,3 +82,69 @@ async def _tracing(endpoint: str, clock: Clock) -> AsyncIterator[Watch]:
         raise SettingsError([NO_PACKAGES]) from error
     async with open_tracing(endpoint, clock) as tracing:
         yield tracing
+
+
+class Together:
+    """`bot.ports.Watch` for several."""
+
+    def __init__(self, watches: Sequence[Watch]) -> None:
+        self._watches = tuple(watches)
+
+    def delivery(self) -> AbstractContextManager[Outcome]:
+        return self._told(lambda watch: watch.delivery())
+
+    def accepted(self, accepted: Accepted) -> None:
+        for watch in self._watches:
+            watch.accepted(accepted)
+
+    @contextmanager
+    def running(self, turn: Turn) -> Iterator[None]:
+        with ExitStack() as inside:
+            for watch in self._watches:
+                inside.enter_context(watch.running(turn))
+            yield
+
+    def shown(self, turn: Turn) -> None:
+        for watch in self._watches:
+            watch.shown(turn)
+
+    def ended(self, turn: Turn, state: TurnState) -> None:
+        for watch in self._watches:
+            watch.ended(turn, state)
+
+    @contextmanager
+    def step(self, step: Step) -> Iterator[None]:
+        with ExitStack() as inside:
+            for watch in self._watches:
+                inside.enter_context(watch.step(step))
+            yield
+
+    def calling(self, method: str) -> AbstractContextManager[Outcome]:
+        return self._told(lambda watch: watch.calling(method))
+
+    def used(self, used: TokensUsed) -> None:
+        for watch in self._watches:
+            watch.used(used)
+
+    def committing(self) -> AbstractContextManager[Outcome]:
+        return self._told(lambda watch: watch.committing())
+
+    def lines(self, up: int) -> None:
+        for watch in self._watches:
+            watch.lines(up)
+
+    def runtime_restarted(self) -> None:
+        for watch in self._watches:
+            watch.runtime_restarted()
+
+    @contextmanager
+    def _told(self, enter: Callable[[Watch], AbstractContextManager[Outcome]]) -> Iterator[Outcome]:
+        """What is said to one outcome, all are told."""
+        outcome = Outcome()
+        with ExitStack() as inside:
+            theirs = [inside.enter_context(enter(watch)) for watch in self._watches]
+            try:
+                yield outcome
+            finally:
+                for each in theirs:
+                    each.said = outcome.said

@@ -35,7 +35,9 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, S
 from opentelemetry.util.types import AttributeValue
 
 from bot import __version__
-from bot.domain.messages import Acceptance, Accepted, Message, TokensUsed, Turn, TurnState
+from bot.domain.agent_events import TokensUsed
+from bot.domain.messages import Message
+from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
 from bot.logs import in_trace
 from bot.ports import Clock, Outcome, Step
 

@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.clock import time_limit
-from bot.domain import Candidate, Origin, SessionRecord
 from bot.domain.cards import Foot
-from bot.domain.messages import Ending, Spent, Turn, TurnState
+from bot.domain.comparisons import Candidate
+from bot.domain.sessions import Origin, SessionRecord
+from bot.domain.turns import Ending, Turn, TurnState
+from bot.domain.usage import Spent
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, BotError
 from bot.ports import Agent, Clock, Store
 from bot.sessions.model_selection import Choosing
 from bot.sessions.pool import Sessions
-from bot.turns.answer import Answer
-from bot.turns.answer_stream import Cost, Underway, follow
+from bot.turns.answer_stream import Answer, Cost, Underway, follow
 from bot.turns.reply_actions import ballot
 
 log = logging.getLogger(__name__)

@@ -14,13 +14,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from bot.domain.messages import Acceptance, Accepted, Message, ThreadKey, Trigger, Turn, TurnState
+from bot.domain.messages import Message, ThreadKey, Trigger
+from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
 from bot.errors import BotError, StoreError
 from bot.ports import UNWATCHED, Clock, Store, Watch, Workspace
 from bot.sessions.roles import spoken_to
+from bot.tasks import either
 from bot.turns.indicator_cleanup import statuses_of
 from bot.turns.queue_notices import WaitingSigns
-from bot.turns.runner import RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS, Handler, RunningTurns, either
+from bot.turns.runner import RETRY_FIRST_SECONDS, RETRY_MOST_SECONDS, Handler, RunningTurns
 
 log = logging.getLogger(__name__)
 

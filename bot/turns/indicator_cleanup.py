@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from bot.errors import BotError, SlackError
 from bot.ports import Clock, Store, Workspace
 

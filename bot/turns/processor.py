@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from bot.access.refusals import refusal
-from bot.domain.messages import Ending, Message, Part, Thread, ThreadKey, Trigger, Turn, TurnState
+from bot.access.admission import refusal
+from bot.domain.messages import Message, Thread, ThreadKey, Trigger
+from bot.domain.turns import Ending, Part, Turn, TurnState
 from bot.errors import BotError, SlackError, StoreError
 from bot.logs import about
 from bot.ports import Clock, Reply, Store, Workspace

@@ -16,8 +16,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
-from bot.domain import SessionRecord, Told
-from bot.domain.messages import Message, Turn, storable
+from bot.domain.messages import Message, storable
+from bot.domain.sessions import SessionRecord, Told
+from bot.domain.turns import Turn
 from bot.domain.users import Kind
 from bot.errors import SlackError
 from bot.ports import Earlier, Listening, People, Said, Store

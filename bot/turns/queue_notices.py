@@ -17,7 +17,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from bot.domain.messages import Message, Turn
+from bot.domain.messages import Message
+from bot.domain.turns import Turn
 from bot.errors import BotError
 from bot.ports import Clock, Store, Workspace
 from bot.turns.indicator_cleanup import TakingBack

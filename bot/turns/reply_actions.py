@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain import Candidate
 from bot.domain.cards import Foot, Press
-from bot.domain.messages import Ending, Turn, TurnState
+from bot.domain.comparisons import Candidate
+from bot.domain.turns import Ending, Turn, TurnState
 
 AGAIN: Final = "Ask again"
 FORK: Final = "Fork from here"

@@ -16,15 +16,15 @@ from functools import partial
 from typing import Final
 
 from bot.clock import time_limit
-from bot.domain import Remembered, SessionRecord
 from bot.domain.cards import Foot
-from bot.domain.messages import Ending, Message, ThreadKey, Turn, TurnState
+from bot.domain.messages import Message, ThreadKey
+from bot.domain.sessions import Remembered, SessionRecord
+from bot.domain.turns import Ending, Turn, TurnState
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault, StoreError
 from bot.ports import AgentSession, Clock, Prompts, Reply, Store
 from bot.sessions.model_selection import Choosing
 from bot.sessions.pool import Sessions
-from bot.turns.answer import Answer
-from bot.turns.answer_stream import Cost, Underway, follow
+from bot.turns.answer_stream import Answer, Cost, Underway, follow
 from bot.turns.comparison import STOPPED, Comparing
 from bot.turns.prompt import Prompt, Quoting
 from bot.turns.reply_actions import foot_of

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from bot.domain.messages import Turn, TurnState
+from bot.domain.turns import Turn, TurnState
 from bot.errors import BotError, StoreError
 from bot.logs import about
 from bot.ports import UNWATCHED, Clock, Store, Watch
+from bot.tasks import either
 from bot.turns.queue_notices import WaitingSigns
 
 log = logging.getLogger(__name__)
@@ -242,14 +243,3 @@ async def _tried(
     except Exception as error:
         log.exception("the handler of turns failed")
         return False, error
-
-
-async def either(*waits: Coroutine[object, object, object]) -> None:
-    """Until one of them is through; the others are cancelled."""
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)

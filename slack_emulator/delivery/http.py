@@ -6,6 +6,8 @@ docs.slack.dev/apis/events-api/using-http-request-urls.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import secrets
 import time
@@ -16,9 +18,8 @@ import aiohttp
 
 from slack_emulator.app_config import BadSetting
 from slack_emulator.delivery.receipt import ACK_SECONDS, Kind, Receipt
-from slack_emulator.delivery.signing import signed
 from slack_emulator.state.clock import SandboxClock
-from slack_emulator.state.entities import VERIFICATION_TOKEN, Json
+from slack_emulator.state.entities import SIGNING_SECRET, VERIFICATION_TOKEN, Json
 
 MAX_ANSWER: Final = 1 << 20
 MAX_REDIRECTS: Final = 2
@@ -123,3 +124,11 @@ def _read(content: bytes) -> object:
     except (ValueError, RecursionError):
         return text
     return parsed if isinstance(parsed, dict) else text
+
+
+def signed(body: bytes, seconds: float) -> dict[str, str]:
+    """The headers that prove that `body` comes from Slack at this time (since the epoch)."""
+    timestamp = str(int(seconds))
+    base = b"v0:" + timestamp.encode() + b":" + body
+    digest = hmac.new(SIGNING_SECRET.encode(), base, hashlib.sha256).hexdigest()
+    return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}

@@ -16,7 +16,8 @@ from bench.rows import accepting
 from bench.rows.accepting import NotOnRecord, all_on_record
 from bench.senders import IN_FLIGHT, NotTaken, Place, by_http, by_socket, talk, ts_of
 from bot.domain.messages import Message, Trigger
-from bot.slack.events.parser import Identity, read_event
+from bot.slack.events.parser import read_event
+from bot.slack.identity import Identity
 from slack_emulator.backend import Slack
 from slack_emulator.state.entities import SIGNING_SECRET
 

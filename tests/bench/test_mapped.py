@@ -13,8 +13,8 @@ import pytest
 from bench.ground import Ground
 from bench.many_threads import SIZE, TEAM, ManyThreads, make_threads
 from bench.rows.mapped import GOAL, rows
-from bot.domain import SessionFilter, Unmatched
-from bot.domain.messages import Acceptance, TurnState
+from bot.domain.sessions import SessionFilter, Unmatched
+from bot.domain.turns import Acceptance, TurnState
 from bot.store import open_store
 from bot.store.sqlite.data_dir import DATABASE
 from bot.store.sqlite.schema import migrate

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 
-from slack_emulator.delivery.signing import signed
+from slack_emulator.delivery.http import signed
 from slack_emulator.server import running_sandbox
 from tests.chaos import quick
 from tests.chaos.command import Command

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.commands.texts import branch as branch_texts
-from bot.domain.messages import TurnState
+from bot.domain.turns import TurnState
 from bot.store.sqlite.data_dir import DATABASE
 from bot.turns import processor
 from slack_emulator.server import running_sandbox

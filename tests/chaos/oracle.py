@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Final
 
 from bot.commands.texts.sessions import RESET_DONE
-from bot.domain.messages import TurnState, ts_position
+from bot.domain.messages import ts_position
+from bot.domain.turns import TurnState
 from bot.slack.replies.messages import EVENT_TYPE
 from tests.chaos.records import Carried, Row
 from tests.chaos.seeds import MARKER, Say, told

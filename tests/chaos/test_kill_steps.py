@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.messages import TurnState
+from bot.domain.turns import TurnState
 from tests.chaos.dying import ACKNOWLEDGE, Death, DyingBot, Step
 from tests.chaos.killing import Place, a_place
 from tests.chaos.scripts import Script, a_command, a_long_answer, one_person, two_people

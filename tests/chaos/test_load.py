@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from bot.domain.messages import TurnState
+from bot.domain.turns import TurnState
 from tests.chaos.crowd import Asked, Crowd, a_crowd, event
 from tests.chaos.oracle import OPEN, same
 from tests.chaos.records import Row

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.messages import TurnState
+from bot.domain.turns import TurnState
 from bot.slack.replies.messages import EVENT_TYPE
 from tests.chaos.oracle import Seen, Written, problems
 from tests.chaos.records import Carried, Row

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from bot.domain.messages import BOTS_IN_A_ROW, Acceptance, Accepted, Trigger, TurnState
+from bot.domain.messages import BOTS_IN_A_ROW, Trigger
+from bot.domain.turns import Acceptance, Accepted, TurnState
 from bot.errors import StoreError
 from bot.ports import Store
 from tests.contracts.messages import said, ts_at

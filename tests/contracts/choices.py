@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.domain import Choice, Scope, Topic
-from bot.domain.messages import Acceptance, Accepted, Trigger
+from bot.domain.messages import Trigger
+from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.turns import Acceptance, Accepted
 from bot.ports import Store
 from tests.contracts.messages import said
 from tests.contracts.work import scheduled

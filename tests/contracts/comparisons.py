@@ -7,8 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain import Candidate, Comparison, Origin, Score, SessionRecord, UsageBy, UsageRow
-from bot.domain.messages import Ending, Message, Spent, Turn, TurnState, Wish
+from bot.domain.comparisons import Candidate, Comparison, Score
+from bot.domain.messages import Message, Wish
+from bot.domain.sessions import Origin, SessionRecord
+from bot.domain.turns import Ending, Turn, TurnState
+from bot.domain.usage import Spent, UsageBy, UsageRow
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said
 from tests.contracts.work import began, claimed, current

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain import Candidate, Origin, UsageBy
-from bot.domain.messages import Ending, Spent, Turn, TurnState, Wish
+from bot.domain.comparisons import Candidate
+from bot.domain.messages import Wish
+from bot.domain.sessions import Origin
+from bot.domain.turns import Ending, Turn, TurnState
+from bot.domain.usage import Spent, UsageBy
 from bot.ports import Store
 from tests.contracts.comparisons import asked_of_copies
 from tests.contracts.messages import said, ts_at

@@ -7,18 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain import Form, Hold, Order, Origin
-from bot.domain.messages import (
-    Acceptance,
-    Accepted,
-    Message,
-    ThreadKey,
-    Trigger,
-    TurnState,
-    Wish,
-    ts_of,
-    ts_position,
-)
+from bot.domain.commands import Form, Hold, Order
+from bot.domain.messages import Message, ThreadKey, Trigger, Wish, ts_of, ts_position
+from bot.domain.sessions import Origin
+from bot.domain.turns import Acceptance, Accepted, TurnState
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.contracts.work import Opened, answered, began, claimed, current, scheduled

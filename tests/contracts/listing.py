@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain import Origin, SessionFilter, SessionPage, Totals
-from bot.domain.messages import Spent, Wish
+from bot.domain.messages import Wish
+from bot.domain.sessions import Origin, SessionFilter, SessionPage, Totals
+from bot.domain.usage import Spent
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said
 from tests.contracts.work import answered, current

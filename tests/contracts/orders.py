@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from bot.domain import AuditEntry, Form, Order
-from bot.domain.messages import Acceptance
+from bot.domain.commands import AuditEntry, Form, Order
+from bot.domain.turns import Acceptance
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.contracts.work import Opened, scheduled

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain import Choice, Scope, Topic
-from bot.domain.messages import Acceptance, Accepted, Message, Trigger, TurnState
+from bot.domain.messages import Message, Trigger
+from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.turns import Acceptance, Accepted, TurnState
 from bot.ports import Store
 from tests.contracts.messages import said, ts_at
 from tests.fakes import HandClock

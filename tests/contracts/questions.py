@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from bot.domain import OpenQuestion
-from bot.domain.messages import Acceptance, Trigger
+from bot.domain.commands import OpenQuestion
+from bot.domain.messages import Trigger
+from bot.domain.turns import Acceptance
 from bot.ports import Store
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import THREAD_QUEUE, Opened, scheduled

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.domain import Remembered
-from bot.domain.messages import Ending, Spent, Trigger, TurnState, Wish
+from bot.domain.messages import Trigger, Wish
+from bot.domain.sessions import Remembered
+from bot.domain.turns import Ending, TurnState
+from bot.domain.usage import Spent
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said, ts_at
 from tests.contracts.work import answered, began, claimed, current, scheduled

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain import Origin, SessionRecord, Unmatched
-from bot.domain.messages import Ending, Spent, ThreadKey, TurnState, Wish, ts_position
+from bot.domain.messages import ThreadKey, Wish, ts_position
+from bot.domain.sessions import Origin, SessionRecord, Unmatched
+from bot.domain.turns import Ending, TurnState
+from bot.domain.usage import Spent
 from bot.errors import StoreError
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said, ts_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.domain.messages import Ending, TurnState
+from bot.domain.turns import Ending, TurnState
 from bot.ports import Store
 from tests.contracts.messages import said, ts_at
 from tests.contracts.work import Opened, claimed, scheduled

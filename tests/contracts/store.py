@@ -11,18 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.messages import (
-    Acceptance,
-    Claimed,
-    Delivery,
-    Ending,
-    Part,
-    Spent,
-    ThreadKey,
-    Trigger,
-    TurnState,
-    Wish,
-)
+from bot.domain.messages import ThreadKey, Trigger, Wish
+from bot.domain.turns import Acceptance, Claimed, Delivery, Ending, Part, TurnState
+from bot.domain.usage import Spent
 from bot.errors import StoreError
 from bot.ports import Store
 from tests.contracts.accepting import Accepting, TwoParty

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.domain import Form, Origin, SessionRecord, Told
-from bot.domain.messages import Delivery, Ending, Message, Part, Trigger, Turn, TurnState, Wish
+from bot.domain.commands import Form
+from bot.domain.messages import Message, Trigger, Wish
+from bot.domain.sessions import Origin, SessionRecord, Told
+from bot.domain.turns import Delivery, Ending, Part, Turn, TurnState
 from bot.ports import Store
 from tests.contracts.messages import said, ts_at
 from tests.contracts.orders import ORDER

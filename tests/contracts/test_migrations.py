@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain import Origin, SessionFilter, Totals
-from bot.domain.messages import Acceptance, ThreadKey, TurnState
+from bot.domain.messages import ThreadKey
+from bot.domain.sessions import Origin, SessionFilter, Totals
+from bot.domain.turns import Acceptance, TurnState
 from bot.ports import Heard, Store
 from bot.store import open_store
-from bot.store.sqlite.audit import verify
-from bot.store.sqlite.audit_old import audit
+from bot.store.sqlite.audit import audit, verify
 from bot.store.sqlite.data_dir import DATABASE
 from bot.store.sqlite.migrations.v1_turns import FIRST
 from bot.store.sqlite.migrations.v2_sessions import SECOND

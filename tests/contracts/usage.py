@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.domain import UsageBy, UsageRow
-from bot.domain.messages import Spent, ThreadKey, Turn, TurnState
+from bot.domain.messages import ThreadKey
+from bot.domain.turns import Turn, TurnState
+from bot.domain.usage import Spent, UsageBy, UsageRow
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said
 from tests.contracts.work import answered, began, claimed, scheduled

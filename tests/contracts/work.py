@@ -8,8 +8,10 @@ from typing import Final
 
 import pytest
 
-from bot.domain import SessionRecord
-from bot.domain.messages import Acceptance, Ending, Message, Spent, ThreadKey, Turn, TurnState
+from bot.domain.messages import Message, ThreadKey
+from bot.domain.sessions import SessionRecord
+from bot.domain.turns import Acceptance, Ending, Turn, TurnState
+from bot.domain.usage import Spent
 from bot.ports import Store
 from tests.contracts.messages import said
 from tests.fakes import HandClock

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
-from bot.domain.messages import AgentEvent, TextAdded, TextSettled, TextTakenBack
+from bot.domain.agent_events import AgentEvent, TextAdded, TextSettled, TextTakenBack
 from bot.ports import AgentSession
-from bot.turns.answer import Answer
+from bot.turns.answer_stream import Answer
 
 ANSWER_SECONDS = 20.0
 

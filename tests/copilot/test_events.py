@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 from bot.copilot.event_stream import LONGEST_ANSWER, Answering
 from bot.copilot.events import Idle, Reading, prompts_of
 from bot.copilot.options import RuntimeOptions
-from bot.domain.messages import (
+from bot.domain.agent_events import (
     AgentEvent,
     AnswerStopped,
     ContextUsed,

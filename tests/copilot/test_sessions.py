@@ -12,7 +12,7 @@ from copilot import CopilotSession
 
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.domain.messages import (
+from bot.domain.agent_events import (
     AgentEvent,
     AnswerStopped,
     ContextUsed,

@@ -21,7 +21,7 @@ from copilot.rpc import CurrentModel, ModelApi
 from bot.copilot.agent import DELETED_AT_ONCE, CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
-from bot.domain.messages import PromptTaken
+from bot.domain.agent_events import PromptTaken
 from bot.errors import AgentError, AgentFault
 from bot.ports import AgentSession, Setup
 from tests.copilot.asking import answer_of, events_of, first_text, runtimes_of, until

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from slack_emulator.state.clock import SandboxClock
+from slack_emulator.state.clock import Later, SandboxClock
 from slack_emulator.state.entities import Ephemeral, Message
-from slack_emulator.state.later import Later
 from slack_emulator.state.workspace import MAX_EPHEMERALS, MAX_MESSAGES, Workspace
 from tests.fakes import HandClock
 from tests.sandbox_client import GENERAL

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bot.commands import texts
+from bot.access import texts as access_texts
 from bot.domain.users import Standing
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene
 from tests.scripted_model import ScriptedModel
 
-UNLISTED = texts.KEPT_OUT[Standing.UNLISTED]
-ELSEWHERE = texts.KEPT_OUT[Standing.ELSEWHERE]
+UNLISTED = access_texts.KEPT_OUT[Standing.UNLISTED]
+ELSEWHERE = access_texts.KEPT_OUT[Standing.ELSEWHERE]
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access import refusals
+from bot.access import texts as access_texts
 from bot.errors import AGENT_SENTENCES, AgentFault
 from bot.turns import inbox
 from tests.sandbox_client import GENERAL
@@ -29,13 +29,13 @@ async def and_it_still_works(slack: Scene) -> None:
 
 
 async def test_an_empty_mention(slack: Scene, model: ScriptedModel) -> None:
-    assert refusals.NO_QUESTION in await the_answer_to(slack, "alice", "@threadpilot")
+    assert access_texts.NO_QUESTION in await the_answer_to(slack, "alice", "@threadpilot")
     assert model.requests == []
     await and_it_still_works(slack)
 
 
 async def test_only_emoji(slack: Scene, model: ScriptedModel) -> None:
-    assert refusals.ONLY_EMOJI in await the_answer_to(slack, "alice", "@threadpilot :tada: 🎉")
+    assert access_texts.ONLY_EMOJI in await the_answer_to(slack, "alice", "@threadpilot :tada: 🎉")
     assert model.requests == []
 
 
@@ -47,7 +47,7 @@ async def test_a_mention_of_40000_characters(slack: Scene, model: ScriptedModel)
 
 
 async def test_an_external_user(slack: Scene, model: ScriptedModel) -> None:
-    assert refusals.OUTSIDER in await the_answer_to(slack, "eve", "@threadpilot let me in")
+    assert access_texts.OUTSIDER in await the_answer_to(slack, "eve", "@threadpilot let me in")
     assert model.requests == []
 
 

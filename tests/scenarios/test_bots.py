@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from bot.commands import texts
+from bot.access import texts as access_texts
 from bot.domain.messages import BOTS_IN_A_ROW
 from tests.sandbox_client import GENERAL, Refusal
 from tests.scenarios.conftest import Bots, Scene
@@ -107,7 +107,7 @@ async def test_two_bots_that_talk_to_each_other_stop_until_a_person_writes(
         async with ping_pong(slack, root):
             said = await until_ours(slack, root, BOTS_IN_A_ROW + 1)
             await slack.until_idle(bot)
-        assert texts.BOTS_TALK in said[-1]
+        assert access_texts.BOTS_TALK in said[-1]
         assert len(model.requests) == BOTS_IN_A_ROW
     async with bots.running():
         await robot_says(slack, ASKED, root)

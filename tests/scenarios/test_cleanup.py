@@ -11,10 +11,10 @@ import pytest
 
 from bot.clock import SystemClock
 from bot.commands.texts import admin as admin_texts
-from bot.domain import Origin, SessionFilter
+from bot.domain.sessions import Origin, SessionFilter
 from bot.ports import Store
 from bot.sessions import cleanup_filter
-from bot.sessions.farewells import GONE
+from bot.sessions.cleanup_notices import GONE
 from bot.sessions.lock_files import folder_of_sessions
 from bot.store import open_store
 from tests.fakes import ForwardClock

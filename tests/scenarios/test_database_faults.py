@@ -18,7 +18,7 @@ from bot.cli.run import READY
 from bot.clock import SystemClock
 from bot.errors import StoreError
 from bot.store import open_store
-from bot.store.sqlite import faults
+from bot.store.sqlite import connection
 from bot.store.sqlite.data_dir import DATABASE
 from bot.store.sqlite.schema import MIGRATIONS
 from bot.turns.inbox import NOT_TAKEN
@@ -243,7 +243,7 @@ async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_b
         await slack.until_shown(GENERAL, ts, "You said: first", timeout=SECONDS)
         process.send_signal(signal.SIGTERM)
         _, said = await process.communicate()
-    assert faults.MOVED in said.decode()
+    assert connection.MOVED in said.decode()
     assert_sound(file.parent)
 
 
@@ -282,8 +282,8 @@ def a_folder(file: Path) -> None:
     ("damage", "words"),
     [
         (newer, "run the newer version that wrote it, or restore a backup"),
-        (garbled, faults.DAMAGED),
-        (torn, faults.DAMAGED),
+        (garbled, connection.DAMAGED),
+        (torn, connection.DAMAGED),
         (a_folder, "cannot be opened for writing"),
     ],
 )
@@ -308,11 +308,11 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
     """It says once what to do; and while nothing can be recorded, nothing is heard."""
     await left_by_a_bot(env)
     with locked(env["DATA_DIR"]) as somebody:
-        async with threadpilot("run", env=env, until=faults.LOCKED) as process:
+        async with threadpilot("run", env=env, until=connection.LOCKED) as process:
             assert await slack.calls("apps.connections.open") == []
             somebody.execute("ROLLBACK")
             said = await until_said(process, READY)
-            assert faults.LOCKED not in said
+            assert connection.LOCKED not in said
             assert "the database works now" in said
             await slack.asked("alice", "first")
             process.send_signal(signal.SIGTERM)

@@ -7,8 +7,7 @@ import logging
 
 import pytest
 
-from bot.access import refusals
-from bot.commands import texts
+from bot.access import texts as access_texts
 from bot.domain.users import Standing
 from tests.fakes import ForwardClock, QuickClock
 from tests.sandbox_client import DEV, GENERAL
@@ -205,8 +204,8 @@ async def test_who_is_not_let_in_is_told_so_as_always(
     guest = await slack.say("gus", GENERAL, "@threadpilot me too")
     await slack.advance(GIVEN_UP_SECONDS)
     await bots.start()
-    await slack.until_shown(GENERAL, outsider, refusals.OUTSIDER)
-    await slack.until_shown(GENERAL, guest, texts.KEPT_OUT[Standing.GUEST])
+    await slack.until_shown(GENERAL, outsider, access_texts.OUTSIDER)
+    await slack.until_shown(GENERAL, guest, access_texts.KEPT_OUT[Standing.GUEST])
     await until_caught_up(slack, caplog)
     assert await asked_of(model) == ["before"]
 

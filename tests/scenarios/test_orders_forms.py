@@ -11,7 +11,7 @@ import pytest
 from bot.commands import texts
 from bot.commands.registry import VERBS
 from bot.commands.texts import sessions as session_texts
-from bot.domain import Form
+from bot.domain.commands import Form
 from tests.sandbox_client import DEV, GENERAL, Json
 from tests.scenarios.conftest import Bots, Scene, words_of
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from bot.access import refusals
+from bot.access import texts as access_texts
 from bot.commands import texts
 from bot.commands.texts import sessions as session_texts
 from tests.sandbox_client import BOT_USER, DEV, GENERAL, SECRET
@@ -123,7 +123,7 @@ async def test_guests_and_people_of_other_workspaces_are_told_so_in_every_form(
 ) -> None:
     await bots.start()
     ts = await slack.a_thread("bob", "one")
-    for person, sentence in (("gus", texts.GUEST), ("eve", refusals.OUTSIDER)):
+    for person, sentence in (("gus", access_texts.GUEST), ("eve", access_texts.OUTSIDER)):
         assert await slack.told_for(person, GENERAL, ts, "!status") == sentence
         assert await slack.told_for(person, GENERAL, ts, "@threadpilot export") == sentence
         given = slack.command(person, GENERAL, "/copilot", "history s1")

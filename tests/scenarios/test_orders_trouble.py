@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from bot.access import texts as access_texts
 from bot.commands import texts
 from bot.commands.texts import sessions as session_texts
 from bot.errors import StoreError
@@ -64,8 +65,8 @@ async def pressed(slack: Scene, person: str, thread_ts: str, value: Json | str) 
         ({"v": "set", "w": "verbosity brief"}, texts.NO_LONGER),
         ({"v": "delete", "w": "s999"}, texts.NO_SUCH_SESSION),
         ({"v": "delete", "w": ""}, texts.NO_SUCH_SESSION),
-        ({"v": "status", "c": "C0NOWHERE", "t": "1.000001"}, texts.NOT_SEEN),
-        ({"v": "history", "w": "s1", "c": "C0NOWHERE", "t": "1.000001"}, texts.NOT_SEEN),
+        ({"v": "status", "c": "C0NOWHERE", "t": "1.000001"}, access_texts.NOT_SEEN),
+        ({"v": "history", "w": "s1", "c": "C0NOWHERE", "t": "1.000001"}, access_texts.NOT_SEEN),
         ({"v": "status", "n": 12_345}, "Owner: bob"),
     ],
 )
@@ -89,7 +90,7 @@ async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
     await slack.call("carol", "conversations.leave", channel=SECRET)
     for verb in ("status", "history", "export", "fork", "stop", "title"):
         value = {"v": verb, "c": SECRET, "t": secret}
-        assert await pressed(slack, "carol", ts, value) == texts.NOT_SEEN, verb
+        assert await pressed(slack, "carol", ts, value) == access_texts.NOT_SEEN, verb
     for verb in ("reset", "delete", "resume"):
         told = await pressed(slack, "carol", ts, {"v": verb, "w": "s2"})
         assert told == texts.NOT_YOURS.format(verb=verb)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access.refusals import OUTSIDER
+from bot.access import texts as access_texts
+from bot.access.texts import OUTSIDER
 from bot.commands import texts
 from bot.domain.users import Standing
 from tests.sandbox_client import DEV, GENERAL
@@ -12,7 +13,7 @@ from tests.scenarios.conftest import Bots, Scene, all_of
 from tests.scenarios.test_asking import the_questions_root
 from tests.scripted_model import ScriptedModel
 
-SENTENCES = {"gus": texts.KEPT_OUT[Standing.GUEST], "eve": OUTSIDER}
+SENTENCES = {"gus": access_texts.KEPT_OUT[Standing.GUEST], "eve": OUTSIDER}
 SETTING = {"gus": "ALLOW_GUESTS", "eve": "ALLOW_EXTERNAL"}
 
 outsiders = pytest.mark.parametrize("person", ["gus", "eve"])

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.access import texts as access_texts
 from bot.commands import texts
 from bot.commands.registry import VERBS
-from bot.domain import Form
+from bot.domain.commands import Form
 from bot.domain.users import Standing
 from bot.slack import manifest
 from bot.slack.cards.button_values import ACTION, BUTTON_CHARS, Carried
@@ -32,9 +33,9 @@ from tests.scenarios.conftest import Bots, Scene, words_of
 from tests.scripted_model import Answer, ScriptedModel
 
 QUESTION = "where is the treasure?"
-NOT_SEEN = frozenset({texts.NOT_SEEN, texts.NO_SUCH_SESSION})
-GUEST = frozenset({texts.KEPT_OUT[Standing.GUEST]})
-EXTERNAL = frozenset({texts.KEPT_OUT[Standing.EXTERNAL]})
+NOT_SEEN = frozenset({access_texts.NOT_SEEN, texts.NO_SUCH_SESSION})
+GUEST = frozenset({access_texts.KEPT_OUT[Standing.GUEST]})
+EXTERNAL = frozenset({access_texts.KEPT_OUT[Standing.EXTERNAL]})
 
 SAID = {
     "model": "scripted-2",
@@ -330,7 +331,7 @@ async def test_a_form_that_was_open_when_its_sender_was_taken_out_asks_nothing(
     await kick(slack, "carol")
     values = {manifest.QUESTION_BLOCK: {manifest.QUESTION_INPUT: QUESTION}}
     answer = await slack.submit("carol", modal["id"], values)
-    assert answer["errors"] == {manifest.QUESTION_BLOCK: texts.NOT_SEEN}
+    assert answer["errors"] == {manifest.QUESTION_BLOCK: access_texts.NOT_SEEN}
     assert len(model.requests) == 1
     await slack.call("bob", "conversations.invite", channel=SECRET, users="UCAROL")
     await slack.submit("carol", modal["id"], values)
@@ -348,6 +349,6 @@ async def test_where_the_bot_itself_is_not_orders_work_and_a_question_says_so(
     await bots.start()
     for text in ("help", "sessions", "model"):
         shown = words_of(await slack.card_for("bob", SECRET, text))
-        assert texts.NOT_SEEN not in shown
+        assert access_texts.NOT_SEEN not in shown
     assert "/invite" in words_of(await slack.card_for("bob", SECRET, "what is Python?"))
     assert model.requests == []

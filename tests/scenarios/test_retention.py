@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.sessions.farewells import GONE, GONE_ROLE
+from bot.sessions.cleanup_notices import GONE, GONE_ROLE
 from bot.sessions.lock_files import folder_of_sessions
 from bot.sessions.maintenance import COMPARISONS_EVERY, COMPARISONS_KEPT, LOOK_SECONDS, TIDY_EVERY
 from tests.fakes import ForwardClock

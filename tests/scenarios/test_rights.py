@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.access import texts as access_texts
 from bot.commands import texts
 from bot.commands.texts import admin as admin_texts
 from bot.domain.users import Standing
@@ -74,7 +75,7 @@ async def test_who_has_become_a_guest_is_kept_out_of_all_orders_and_forms_at_onc
     await bots.start()
     ts = await slack.a_thread("bob", "one")
     change(sandbox, "UBOB", guest=True)
-    guest = texts.KEPT_OUT[Standing.GUEST]
+    guest = access_texts.KEPT_OUT[Standing.GUEST]
     assert await slack.told_for("bob", GENERAL, ts, "!status") == guest
     assert (await slack.card_for("bob", GENERAL, "what is it?"))["text"] == guest
     await slack.press_foot("bob", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
@@ -93,7 +94,7 @@ async def test_who_is_answered_only_because_they_are_in_charge_is_not_when_they_
     change(sandbox, "UALICE")
     ts = await slack.say("alice", GENERAL, "@threadpilot two")
     [shown] = await slack.until_answered(GENERAL, ts)
-    assert texts.KEPT_OUT[Standing.UNLISTED] in shown
+    assert access_texts.KEPT_OUT[Standing.UNLISTED] in shown
     assert len(model.requests) == 1
 
 
@@ -110,12 +111,12 @@ async def test_while_slack_does_not_tell_nobody_is_in_charge_and_members_go_on(
         await slack.fault(method, "error", error="internal_error", times=1_000)
     for text in ("admin pause", "sessions all"):
         card = await slack.told_by(person, slack.say(person, GENERAL, f"!{text}", thread_ts=ts))
-        assert card["text"] == texts.UNSURE
+        assert card["text"] == access_texts.UNSURE
     card = await slack.told_by(person, slack.say(person, GENERAL, "!history", thread_ts=ts))
     assert "You said: one" in all_of(card)
     assert not bot.inbox.paused
     await slack.home(person)
-    assert "Your settings" in all_of(await slack.until_home_shows(person, texts.UNSURE))
+    assert "Your settings" in all_of(await slack.until_home_shows(person, access_texts.UNSURE))
     await slack.clear_faults()
     assert admin_texts.TITLE in all_of(await slack.card_for(person, GENERAL, "admin"))
 

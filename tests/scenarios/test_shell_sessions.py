@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from bot.cli import texts
-from bot.sessions.farewells import GONE
+from bot.sessions.cleanup_notices import GONE
 from bot.sessions.lock_files import folder_of_sessions
 from tests.sandbox_client import DEV, GENERAL
 from tests.scenarios.conftest import Bots, Scene, all_of, question_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.slack.api.tiers import RULES
+from bot.slack.api.rate_limiter import RULES
 from tests.fakes import QuickClock
 from tests.sandbox_client import BOT_USER, GENERAL, SECRET
 from tests.scenarios.conftest import Bots, Scene, words_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.commands import texts
+from bot.access import texts as access_texts
 from bot.commands.texts import sessions as session_texts
 from bot.domain.users import Standing
 from bot.turns.comparison import STOPPED
@@ -45,11 +45,11 @@ async def test_who_asked_and_every_member_who_sees_it_stops_an_answer(
 @pytest.mark.parametrize(
     ("person", "doors", "sentence"),
     [
-        ("gus", {}, texts.KEPT_OUT[Standing.GUEST]),
-        ("eve", {}, texts.KEPT_OUT[Standing.EXTERNAL]),
-        ("gus", LET_IN, texts.STOP_YOUR_OWN),
-        ("eve", LET_IN, texts.STOP_YOUR_OWN),
-        ("carol", {"ALLOWED_USERS": "UBOB"}, texts.KEPT_OUT[Standing.UNLISTED]),
+        ("gus", {}, access_texts.KEPT_OUT[Standing.GUEST]),
+        ("eve", {}, access_texts.KEPT_OUT[Standing.EXTERNAL]),
+        ("gus", LET_IN, access_texts.STOP_YOUR_OWN),
+        ("eve", LET_IN, access_texts.STOP_YOUR_OWN),
+        ("carol", {"ALLOWED_USERS": "UBOB"}, access_texts.KEPT_OUT[Standing.UNLISTED]),
     ],
 )
 async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
@@ -92,7 +92,7 @@ async def test_while_slack_does_not_tell_who_somebody_is_only_the_asker_stops(
     ts = await a_running_answer(slack, model, "bob")
     await slack.fault("conversations.info", "error", error="internal_error", times=1_000)
     await slack.stop("carol", GENERAL, ts)
-    assert await slack.until_whispered("carol") == texts.STOP_UNSURE
+    assert await slack.until_whispered("carol") == access_texts.STOP_UNSURE
     await slack.stop("bob", GENERAL, ts)
     await slack.until_shown(GENERAL, ts, STOPPED)
 
@@ -105,10 +105,10 @@ async def test_a_guest_stops_neither_by_an_order_what_others_have_asked(
     bot = await bots.start()
     ts = await a_running_answer(slack, model, "bob")
     await slack.say("gus", GENERAL, "I like it", thread_ts=ts)
-    assert await slack.told_for("gus", GENERAL, ts, "!stop") == texts.STOP_YOUR_OWN
+    assert await slack.told_for("gus", GENERAL, ts, "!stop") == access_texts.STOP_YOUR_OWN
     await slack.say("bob", GENERAL, "@threadpilot and then?", thread_ts=ts)
     await slack.wait_for(lambda: waits(slack, ts), 20.0)
-    assert await slack.told_for("gus", GENERAL, ts, "!stop queue") == texts.STOP_YOUR_OWN
+    assert await slack.told_for("gus", GENERAL, ts, "!stop queue") == access_texts.STOP_YOUR_OWN
     model.release()
     await slack.until_shown(GENERAL, ts, "The end.")
     await slack.until_shown(GENERAL, ts, "and then?")

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from bot.commands.parser import Known
-from bot.domain import Order
 from bot.domain.cards import Card, Outcome, told
+from bot.domain.commands import Order
 from bot.errors import StoreError
 
 DONE = "Done."

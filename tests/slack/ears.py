@@ -7,18 +7,20 @@ from collections.abc import Callable, Sequence
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.access import texts as access_texts
 from bot.access.policy import Access, Doorkeeping
 from bot.clock import SystemClock
-from bot.commands import texts
-from bot.domain import OpenQuestion
-from bot.domain.messages import Acceptance, Accepted, Message, Turn, TurnState
+from bot.domain.commands import OpenQuestion
+from bot.domain.messages import Message
+from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
 from bot.errors import StoreError
 from bot.ports import People
-from bot.slack.adapters import adapters
 from bot.slack.api.calls import Calls
 from bot.slack.api.client import Client
 from bot.slack.cards.home_tab import Home
-from bot.slack.events.parser import Deleted, Edited, HomeOpened, Identity, Stopped
+from bot.slack.events.parser import Deleted, Edited, HomeOpened, Stopped
+from bot.slack.gateway import adapters
+from bot.slack.identity import Identity
 from bot.slack.interactions.ask import Asking
 from bot.slack.interactions.command_runner import OrderCounter
 from bot.slack.interactions.listeners import Controls
@@ -131,7 +133,7 @@ class WithoutLimits:
     async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
         person = await self._access.person_now(user)
         out = await self._access.shut_out(person, channel, external=external)
-        return "" if out is None else texts.KEPT_OUT[out]
+        return "" if out is None else access_texts.KEPT_OUT[out]
 
 
 def intake_for(

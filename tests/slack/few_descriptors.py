@@ -10,7 +10,7 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
-from bot.cli.loop import run
+from bot.cli.run import run
 from bot.http_server import Bounds
 from bot.slack.transport.http import SignedHttp
 from bot.tasks import Background

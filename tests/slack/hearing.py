@@ -10,12 +10,13 @@ import aiohttp
 
 from bot.clock import SystemClock
 from bot.ports import Clock
-from bot.slack.adapters import Adapters, adapters
-from bot.slack.api.calls import Calls, make_client
-from bot.slack.api.client import Client
-from bot.slack.gateway import Door, SlackGateway, who_are_we
+from bot.slack.api.calls import Calls
+from bot.slack.api.client import Client, make_client
+from bot.slack.gateway import Adapters, SlackGateway, adapters
+from bot.slack.identity import who_are_we
 from bot.slack.interactions.command_runner import OrderCounter
 from bot.slack.interactions.question_outbox import Book
+from bot.slack.receiver import Door
 from bot.slack.transport.http import SignedHttp
 from bot.slack.transport.socket_mode import SocketMode
 from tests.conformance.outside import APP, BOT, SIGNING_SECRET, Outside, eventually

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import aiohttp
 
-from bot.domain.messages import Message, Part, ThreadKey, Trigger, Turn, TurnState
+from bot.domain.messages import Message, ThreadKey, Trigger
+from bot.domain.turns import Part, Turn, TurnState
 from bot.ports import Clock
-from bot.slack.api.calls import Calls, make_client
-from bot.slack.api.client import Client
+from bot.slack.api.calls import Calls
+from bot.slack.api.client import Client, make_client
 from bot.slack.workspace import SlackWorkspace
 from tests.conformance.outside import ALICE, BOT, GENERAL, TEAM, Json, Outside, sandbox_from_outside
 from tests.fakes import HandClock, QuickClock

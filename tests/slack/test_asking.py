@@ -12,15 +12,16 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.access import refusals
+from bot.access import texts as access_texts
 from bot.clock import SystemClock
-from bot.domain import OpenQuestion
-from bot.domain.messages import Accepted, Message, Turn
+from bot.domain.commands import OpenQuestion
+from bot.domain.messages import Message
+from bot.domain.turns import Accepted, Turn
 from bot.errors import StoreError
 from bot.ports import Clock, QuestionStore, Store
 from bot.slack import texts as slack_texts
-from bot.slack.adapters import adapters
-from bot.slack.gateway import who_are_we
+from bot.slack.gateway import adapters
+from bot.slack.identity import who_are_we
 from bot.slack.interactions.ask import Asking, Question
 from bot.slack.interactions.payloads import Person, Place
 from bot.slack.interactions.question_outbox import OLD_SECONDS, Book, NotPut, Questions
@@ -370,7 +371,7 @@ async def test_while_it_is_not_known_who_may_ask_where_nothing_is_asked(
     late = Late()
     async with asking(outside, store, unwanted) as (asked, _, _):
         told = await asked.ask(question(), late.tell) or (await late.until_told())[0]
-    assert told == refusals.UNKNOWN
+    assert told == access_texts.UNKNOWN
     assert await store.open_questions() == ()
     kept = an_open_question()
     await store.note_question(kept)

@@ -11,10 +11,10 @@ import pytest
 from bot.domain.cards import Card, Line, Press
 from bot.domain.messages import ThreadKey
 from bot.errors import SlackError
-from bot.slack.adapters import adapters
-from bot.slack.api.calls import Calls, make_client
-from bot.slack.api.client import Client
+from bot.slack.api.calls import Calls
+from bot.slack.api.client import Client, make_client
 from bot.slack.cards.publisher import SlackBoard
+from bot.slack.gateway import adapters
 from tests.conformance.outside import (
     ALICE,
     BOB,

@@ -11,8 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 import bot.slack
 from bot.slack.api import rate_limiter as budget
-from bot.slack.api.rate_limiter import LATE_SECONDS, LONGEST_CLOSED, Budget, Claim, Urgency
-from bot.slack.api.tiers import RULES
+from bot.slack.api.rate_limiter import LATE_SECONDS, LONGEST_CLOSED, RULES, Budget, Claim, Urgency
 from slack_emulator.rate_limits import PER_MINUTE, SPECIAL
 from tests.fakes import HandClock
 

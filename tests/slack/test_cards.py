@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bot.domain.cards import Card, Choose, Foot, Line, Press
 from bot.domain.messages import ThreadKey
+from bot.slack.api.client import Block
 from bot.slack.cards.button_values import OPTION_CHARS, Carried, read_value
-from bot.slack.cards.render import FALLBACK_CHARS, Block, draw, draw_foot, draw_home, threads_of
+from bot.slack.cards.render import FALLBACK_CHARS, draw, draw_foot, draw_home, threads_of
 from slack_emulator.state.block_validation import MAX_VIEW_BLOCKS, checked
 
 THREAD = ThreadKey(team="T0SANDBOX", channel="C0GENERAL", root_ts="1790000000.000100")

@@ -10,11 +10,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.domain.messages import TS, Accepted, Message, ThreadKey, Trigger
+from bot.domain.messages import TS, Message, ThreadKey, Trigger
+from bot.domain.turns import Accepted
 from bot.ports import Clock, HearingStore, Store
 from bot.slack.api import client
-from bot.slack.api.calls import Calls, make_client
-from bot.slack.api.client import Client
+from bot.slack.api.calls import Calls
+from bot.slack.api.client import Client, make_client
 from bot.slack.events import backfill
 from bot.slack.events.backfill import (
     CALLS_AT_ONCE,

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.access.refusals import refusal
+from bot.access.admission import refusal
 from bot.commands.parser import Known, read_message
-from bot.domain import Order
+from bot.domain.commands import Order
 from bot.domain.messages import Message, ThreadKey, Trigger
 from bot.slack.events.parser import (
     MALFORMED,
     Deleted,
     Edited,
     HomeOpened,
-    Identity,
     Ignored,
     Stopped,
     read_event,
 )
+from bot.slack.identity import Identity
 
 US = Identity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name="threadpilot")
 TS = "1790000000.000100"

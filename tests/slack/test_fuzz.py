@@ -16,7 +16,8 @@ from slack_bolt.async_app import AsyncBoltRequest
 from bot.commands.registry import VERBS
 from bot.domain.messages import TS, Message
 from bot.slack.cards.button_values import BUTTON_CHARS, read_value
-from bot.slack.events.parser import Identity, read_event
+from bot.slack.events.parser import read_event
+from bot.slack.identity import Identity
 from bot.slack.interactions.payloads import (
     PressedOrder,
     read_choice,

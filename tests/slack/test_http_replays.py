@@ -9,7 +9,7 @@ import json
 import pytest
 
 from bot.slack.events.parser import Edited, Stopped
-from bot.slack.transport.replays import MOST, Known, Replays
+from bot.slack.transport.replay_guard import MOST, Known, Replays
 from tests.slack.test_http import TS, calling, envelope, mention
 
 

@@ -13,8 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bench.senders import Place, talk
 from bot.clock import SystemClock
-from bot.slack.transport.socket_client import Line
-from bot.slack.transport.tickets import Tickets
+from bot.slack.transport.socket_client import Line, Tickets
 from bot.tasks import Background
 from tests.slack.ears import Ears, intake_for
 

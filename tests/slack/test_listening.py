@@ -12,9 +12,9 @@ from bot.domain.messages import ThreadKey
 from bot.domain.users import Kind
 from bot.errors import SlackError
 from bot.ports import Earlier
-from bot.slack.adapters import adapters
-from bot.slack.api.calls import Calls, make_client
-from bot.slack.api.client import Client
+from bot.slack.api.calls import Calls
+from bot.slack.api.client import Client, make_client
+from bot.slack.gateway import adapters
 from bot.slack.thread_history import SlackListening, said_text
 from tests.conformance.outside import (
     ALICE,

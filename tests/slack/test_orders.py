@@ -13,8 +13,8 @@ from dataclasses import replace
 import pytest
 
 from bot.commands import texts
-from bot.domain import Form, Order
 from bot.domain.cards import Card, Choose, Foot, Line, Outcome, Press, told
+from bot.domain.commands import Form, Order
 from bot.domain.messages import ThreadKey
 from bot.errors import BotError, StoreError
 from bot.slack import manifest

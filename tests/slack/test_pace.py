@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.domain.messages import Delivery
-from bot.slack.api.rate_limiter import Budget, Claim, Urgency
-from bot.slack.api.tiers import RULES
+from bot.domain.turns import Delivery
+from bot.slack.api.rate_limiter import RULES, Budget, Claim, Urgency
 from bot.slack.replies.pacer import ENDS, LEAST_SECONDS, SOON_SECONDS, WRITES, Pace
 from tests.fakes import HandClock
 

@@ -10,9 +10,9 @@ import pytest
 
 from bot.domain.users import Kind
 from bot.errors import SlackError
-from bot.slack.adapters import Adapters, adapters
-from bot.slack.api.calls import Calls, make_client
-from bot.slack.api.client import Client
+from bot.slack.api.calls import Calls
+from bot.slack.api.client import Client, make_client
+from bot.slack.gateway import Adapters, adapters
 from bot.slack.users import _person
 from tests.conformance.outside import (
     ALICE,

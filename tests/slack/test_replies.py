@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.domain.messages import Delivery
+from bot.domain.turns import Delivery
 from bot.errors import SlackError
 from bot.slack.formatting.sanitize import defanged, showable
 from tests.conformance.outside import ALICE, GENERAL, eventually

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from bot.errors import SlackError
 from tests.conformance.outside import ALICE, BOT, GENERAL, eventually
 from tests.fakes import HandClock

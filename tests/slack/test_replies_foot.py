@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bot.domain.cards import Foot, Press
-from bot.domain.messages import Trigger, Turn
+from bot.domain.messages import Trigger
+from bot.domain.turns import Turn
 from bot.errors import SlackError
 from bot.slack.cards.button_values import read_value
 from tests.conformance.outside import GENERAL, Json, eventually

@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from bot.errors import SlackError
 from bot.slack import workspace as slack_workspace
 from bot.slack.api import late_calls as late
-from bot.slack.api.tiers import RULES
+from bot.slack.api.rate_limiter import RULES
 from bot.slack.replies import status
 from tests.conformance.outside import ALICE, GENERAL, eventually
 from tests.fakes import HandClock, QuickClock

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from bot.slack import texts as slack_texts
 from bot.slack.replies.text import MOST_SHOWN
 from tests.conformance.outside import ALICE, Json

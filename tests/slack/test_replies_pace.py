@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bot.slack.api.calls import CallError, Calls, Cause, make_client
-from bot.slack.api.client import Client
+from bot.slack.api.calls import CallError, Calls, Cause
+from bot.slack.api.client import Client, make_client
 from bot.slack.api.rate_limiter import Urgency
 from bot.slack.replies.status import Statuses
-from bot.waits import set_or_past
+from bot.tasks import set_or_past
 from tests.conformance.outside import BOT, eventually
 from tests.fakes import HandClock, QuickClock
 from tests.slack.replying import ONE, SEVERAL, Replying, replying

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from bot.slack.replies import status
 from tests.conformance.outside import ALICE, eventually
 from tests.slack.replying import ONE, SEVERAL, Replying, replying

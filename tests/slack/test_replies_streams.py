@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from tests.conformance.outside import ALICE, GENERAL, Json, eventually
 from tests.slack.replying import ONE, Replying, replying
 

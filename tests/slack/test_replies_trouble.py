@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from bot.errors import SlackError
 from tests.conformance.outside import ALICE, GENERAL, eventually
 from tests.slack.replying import ONE, SEVERAL, Replying, again, replying

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.access.refusals import OUTSIDER
+from bot.access.texts import OUTSIDER
 from bot.domain.cards import told as told_by_the_bot
 from bot.domain.messages import Message, Trigger
 from bot.slack import manifest

@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 
 from bot.slack import manifest
 from bot.slack import texts as slack_texts
-from bot.slack.interactions.modals_blocks import (
-    MAX_QUESTION,
-    about_modal,
-    ask_button,
-    question_message,
-    question_modal,
-)
+from bot.slack.interactions.ask import MAX_QUESTION, question_message
+from bot.slack.interactions.modals import about_modal, ask_button, question_modal
 from bot.slack.interactions.payloads import (
     QUOTED_CHARS,
     Place,

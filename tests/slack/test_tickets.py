@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.errors import SlackError
 from bot.slack.api.calls import CallError
 from bot.slack.api.rate_limiter import LONGEST_CLOSED
-from bot.slack.transport.tickets import Tickets
+from bot.slack.transport.socket_client import Tickets
 from tests.conformance.outside import APP, Outside, eventually, sandbox_from_outside
 from tests.fakes import HandClock
 

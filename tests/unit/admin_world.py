@@ -12,8 +12,8 @@ from bot.access.quotas import Limits
 from bot.commands.admin.router import Admin
 from bot.commands.sessions import Listing
 from bot.commands.user_names import Names
-from bot.domain import Form
 from bot.domain.cards import Card, Press
+from bot.domain.commands import Form
 from bot.ports import Agent
 from bot.sessions.cleanup import Cleanup
 from tests.unit.orders_world import ADA, GENERAL, World, orders_world

@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.access.policy import Doorkeeping
-from bot.commands.home_tab import HomePage
-from bot.commands.home_workspace import Doing
+from bot.commands.home_tab import Doing, HomePage
 from bot.commands.models import ModelOrders
 from bot.commands.roles import RoleOrders
-from bot.domain import Choice, Scope, SessionRecord, Topic
-from bot.domain.messages import Ending, Message, Spent, ThreadKey, Trigger, Turn, TurnState, Wish
+from bot.domain.messages import Message, ThreadKey, Trigger, Wish
+from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.sessions import SessionRecord
+from bot.domain.turns import Ending, Turn, TurnState
+from bot.domain.usage import Spent
 from bot.errors import AgentError, AgentFault, SlackError
 from bot.ports import Store
 from bot.sessions.model_selection import Choosing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.domain import SessionRecord
+from bot.domain.sessions import SessionRecord
 from bot.errors import AgentError, AgentFault
 from bot.ports import Setup
 from bot.sessions.cleanup import Cleanup

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
-from bot.domain.messages import Ending, Message, Part, ThreadKey, Turn, TurnState
+from bot.domain.messages import Message, ThreadKey
+from bot.domain.turns import Ending, Part, Turn, TurnState
 from bot.errors import AgentError, AgentFault, SlackError
 from bot.ports import Reply, Store
 from bot.store import open_store

@@ -16,20 +16,12 @@ from bot.access.policy import Access, Doorkeeping
 from bot.access.quotas import Limits
 from bot.commands.dispatcher import Asked, Desk, Handler
 from bot.commands.parser import Known
-from bot.domain import Form, Order, Origin, SessionRecord
 from bot.domain.cards import Card, Outcome, Press
-from bot.domain.messages import (
-    Acceptance,
-    Accepted,
-    Ending,
-    Message,
-    Spent,
-    ThreadKey,
-    Trigger,
-    Turn,
-    TurnState,
-    Wish,
-)
+from bot.domain.commands import Form, Order
+from bot.domain.messages import Message, ThreadKey, Trigger, Wish
+from bot.domain.sessions import Origin, SessionRecord
+from bot.domain.turns import Acceptance, Accepted, Ending, Turn, TurnState
+from bot.domain.usage import Spent
 from bot.domain.users import Kind, Person
 from bot.errors import SlackError
 from bot.ports import AgentSession, Setup, Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.turns.answer import Answer
+from bot.turns.answer_stream import Answer
 
 Step = tuple[str, str]
 steps = st.lists(

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot.store import open_store
-from bot.store.sqlite.audit import Tear, verify
-from bot.store.sqlite.audit_old import audit
+from bot.store.sqlite.audit import Tear, audit, verify
 from bot.store.sqlite.data_dir import DATABASE
 from bot.store.sqlite.schema import migrate
 from tests.fakes import HandClock

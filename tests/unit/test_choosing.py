@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain import Scope, SessionRecord, Topic
 from bot.domain.messages import ThreadKey
+from bot.domain.preferences import Scope, Topic
+from bot.domain.sessions import SessionRecord
 from bot.errors import StoreError
 from bot.ports import Setup
 from bot.sessions.model_selection import (

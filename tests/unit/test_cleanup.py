@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain import SessionFilter, SessionRecord
-from bot.domain.messages import TurnState
+from bot.domain.sessions import SessionFilter, SessionRecord
+from bot.domain.turns import TurnState
 from bot.errors import AgentError
 from bot.ports import Setup
 from bot.sessions.cleanup import BATCH, CleanupRuns, Report

@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from bot.access.texts import KEPT_OUT
 from bot.commands import texts
 from bot.commands.home_tab import MOST_CHANNELS, MOST_RUNNING, MOST_SESSIONS
 from bot.commands.registry import VERBS
 from bot.commands.sessions import Listing
-from bot.commands.texts import KEPT_OUT
 from bot.commands.texts import models as model_texts
 from bot.commands.texts import sessions as session_texts
 from bot.commands.user_names import Names
-from bot.domain import Candidate, Form, Scope, SessionRecord, Topic
 from bot.domain.cards import Card, Choose, Line
-from bot.domain.messages import Spent
+from bot.domain.commands import Form
+from bot.domain.comparisons import Candidate
+from bot.domain.preferences import Scope, Topic
+from bot.domain.sessions import SessionRecord
+from bot.domain.usage import Spent
 from bot.domain.users import Standing
 from bot.errors import SlackError, StoreError
 from bot.slack.cards.render import FALLBACK_CHARS, MAX_VIEW_BLOCKS, draw, draw_home

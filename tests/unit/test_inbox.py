@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.messages import Acceptance, Claimed, Trigger, TurnState, Wish
+from bot.domain.messages import Trigger, Wish
+from bot.domain.turns import Acceptance, Claimed, TurnState
 from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
 from bot.turns import inbox as words
 from bot.turns import runner

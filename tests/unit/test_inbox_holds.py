@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.messages import TurnState
+from bot.domain.turns import TurnState
 from bot.turns.inbox import LOOK_SECONDS
 from tests.contracts.holding import an_order, held
 from tests.contracts.messages import BEGIN, said, ts_at

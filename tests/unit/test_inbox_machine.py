@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bot.domain.messages import Acceptance, Ending, Message, Turn, TurnState
+from bot.domain.messages import Message
+from bot.domain.turns import Acceptance, Ending, Turn, TurnState
 from bot.ports import Store
 from bot.store import open_store
 from bot.turns.inbox import Inbox

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.messages import TurnState
+from bot.domain.turns import TurnState
 from bot.turns.inbox import DROPPED, PAUSED
 from tests.contracts.messages import said, ts_at
 from tests.unit.inbox_world import World, until, world_in

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.messages import Message, Turn
+from bot.domain.messages import Message
+from bot.domain.turns import Turn
 from bot.errors import SlackError
 from bot.turns import queue_notices
 from bot.turns.queue_notices import WaitingSigns

@@ -9,7 +9,7 @@ import pytest
 
 from bot.access import quotas
 from bot.access.quotas import Limit, Limits
-from bot.domain import Choice, Scope, Topic
+from bot.domain.preferences import Choice, Scope, Topic
 from tests.unit.orders_world import ADA, ALICE, BOB, World, orders_world
 
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.domain.messages import Message, ThreadKey, Trigger, Turn, TurnState
+from bot.domain.messages import Message, ThreadKey, Trigger
+from bot.domain.turns import Turn, TurnState
 from bot.logs import MOMENT_SECONDS, Seldom, about, announce, in_trace, start_logging
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.messages import ThreadKey, TurnState, storable, ts_position
+from bot.domain.messages import ThreadKey, storable, ts_position
+from bot.domain.turns import TurnState
 
 
 def test_a_session_id_is_what_the_runtime_takes() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import SessionFilter
+from bot.domain.sessions import SessionFilter
 from bot.sessions.cleanup_filter import NotUnderstood, as_words, narrowing
 
 NOW = 1_790_000_000.0

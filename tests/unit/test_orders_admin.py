@@ -12,8 +12,8 @@ import pytest
 from bot.access.quotas import BLOCKED, Limit
 from bot.commands import texts
 from bot.commands.texts import admin as admin_texts
-from bot.domain import Scope, Topic
 from bot.domain.cards import Card
+from bot.domain.preferences import Scope, Topic
 from bot.errors import StoreError
 from bot.store.sqlite.data_dir import DATABASE
 from tests.unit.admin_world import InCharge, in_charge

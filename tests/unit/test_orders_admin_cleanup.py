@@ -11,8 +11,8 @@ import pytest
 
 from bot.commands.admin.cleanup import REDRAW_SECONDS
 from bot.commands.texts import admin as admin_texts
-from bot.domain import Form
 from bot.domain.cards import Card, Press
+from bot.domain.commands import Form
 from bot.errors import AgentError, AgentFault
 from bot.sessions.cleanup import BATCH
 from tests.unit.admin_world import InCharge, in_charge

@@ -12,13 +12,14 @@ import pytest_asyncio
 from bot.access.quotas import Limits as RealLimits
 from bot.commands.ask import ANSWER_MOST, AT_ONCE, WAIT_SECONDS, Asides, Copying
 from bot.commands.lifecycle import Switching
-from bot.commands.renaming import Renaming
 from bot.commands.texts import sessions as session_texts
-from bot.commands.thread import Threads
+from bot.commands.thread import Renaming, Threads
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.domain import Form, SessionRecord, UsageBy
+from bot.domain.commands import Form
 from bot.domain.messages import ThreadKey
+from bot.domain.sessions import SessionRecord
+from bot.domain.usage import UsageBy
 from bot.domain.users import Person
 from bot.errors import AGENT_SENTENCES, AgentError, AgentFault
 from bot.ports import Setup

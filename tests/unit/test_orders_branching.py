@@ -11,9 +11,9 @@ import pytest
 from bot.access import quotas
 from bot.commands.branch import FORKS_AN_HOUR, HOUR_SECONDS, Branching
 from bot.commands.texts import branch as branch_texts
-from bot.domain import Choice, Scope, Topic
 from bot.domain.cards import Outcome
 from bot.domain.messages import ts_position
+from bot.domain.preferences import Choice, Scope, Topic
 from bot.sessions.pool import Sessions
 from tests.contracts.messages import ts_at
 from tests.unit.inbox_world import until

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.access import refusals
+from bot.access import texts as access_texts
 from bot.access.policy import Access, Doorkeeping
 from bot.access.quotas import BLOCKED
 from bot.commands import texts
 from bot.commands.dispatcher import Asked
 from bot.commands.registry import VERBS, Meant
-from bot.domain import Choice, Form, Order, Scope, Topic
 from bot.domain.cards import Outcome, told
-from bot.domain.messages import Acceptance, ThreadKey
+from bot.domain.commands import Form, Order
+from bot.domain.messages import ThreadKey
+from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.turns import Acceptance
 from bot.domain.users import Kind, Person, Standing
 from bot.errors import AgentError, AgentFault, BotError, SlackError, StoreError
 from tests.contracts.messages import said
@@ -187,14 +189,14 @@ async def test_a_form_that_a_verb_does_not_have_is_refused_to_everybody(
         ("sessions all", ALICE, texts.ADMINS_ONLY),
         ("model gpt-5 for channel", ALICE, texts.ADMINS_ONLY),
         ("admin cleanup", ALICE, texts.ADMINS_ONLY),
-        ("status", WHO["stranger"], texts.NOT_SEEN),
+        ("status", WHO["stranger"], access_texts.NOT_SEEN),
         ("status s1", WHO["stranger"], texts.NO_SUCH_SESSION),
         ("export s1", WHO["unseeing admin"], texts.NO_SUCH_SESSION),
         ("delete s1", WHO["stranger"], texts.NO_SUCH_SESSION),
         ("history s999", ALICE, texts.NO_SUCH_SESSION),
         ("delete s999", ADA, texts.NO_SUCH_SESSION),
-        ("help", GUS, texts.GUEST),
-        ("help", EVE, refusals.OUTSIDER),
+        ("help", GUS, access_texts.GUEST),
+        ("help", EVE, access_texts.OUTSIDER),
         ("abracadabra", ALICE, texts.NO_LONGER),
     ],
 )
@@ -240,7 +242,7 @@ async def test_an_old_button_does_nothing_in_a_place_that_was_left(
     await world.asked(1)
     world.people.hidden.add((ALICE, DEV))
     outcome = await world.order("resume s1", thread=thread_at(10, DEV), form=Form.BUTTON)
-    assert (outcome.card.text, carried.asked) == (texts.NOT_SEEN, [])
+    assert (outcome.card.text, carried.asked) == (access_texts.NOT_SEEN, [])
 
 
 async def test_nothing_is_ordered_about_a_channel_that_was_left(
@@ -251,7 +253,7 @@ async def test_nothing_is_ordered_about_a_channel_that_was_left(
     world.people.hidden.add((ALICE, DEV))
     for order in ("help", "model gpt-5", "usage by channel", "ask what is it?"):
         outcome = await world.order(order, form=Form.COMMAND, channel=DEV)
-        assert (outcome.card.text, carried.asked) == (texts.NOT_SEEN, [])
+        assert (outcome.card.text, carried.asked) == (access_texts.NOT_SEEN, [])
     world.people.elsewhere.add(DEV)
     await world.order("help", form=Form.COMMAND, channel=DEV)
     assert [asked.order.verb for asked in carried.asked] == ["help"]
@@ -265,7 +267,7 @@ async def test_what_is_only_remembered_of_somebody_puts_them_in_charge_of_nothin
     world.people.silent = True
     for order in ("admin pause", "reset"):
         outcome = await world.order(order, by=ADA, thread=thread_at(1))
-        assert (outcome.card.text, carried.asked) == (texts.UNSURE, [])
+        assert (outcome.card.text, carried.asked) == (access_texts.UNSURE, [])
     await world.order("status", by=ADA, thread=thread_at(1))
     assert carried.asked[0].standings == {Standing.MEMBER, Standing.UNSURE}
     assert not carried.asked[0].in_charge
@@ -492,10 +494,10 @@ async def test_no_order_is_carried_out_for_who_or_where_is_on_no_list(
     await world.order("help", by=ALICE, channel=GENERAL, form=form, thread=thread_at(1))
     assert len(carried.asked) == 1
     for by, thread, channel, sentence in (
-        (BOB, thread_at(1), GENERAL, texts.UNLISTED),
-        (ALICE, thread_at(1, DEV), DEV, texts.ELSEWHERE),
-        (ALICE, thread_at(1, DEV), GENERAL, texts.ELSEWHERE),
-        (ALICE, thread_at(1), DEV, texts.ELSEWHERE),
+        (BOB, thread_at(1), GENERAL, access_texts.UNLISTED),
+        (ALICE, thread_at(1, DEV), DEV, access_texts.ELSEWHERE),
+        (ALICE, thread_at(1, DEV), GENERAL, access_texts.ELSEWHERE),
+        (ALICE, thread_at(1), DEV, access_texts.ELSEWHERE),
     ):
         outcome = await world.order("help", by=by, channel=channel, form=form, thread=thread)
         assert outcome.card.text == sentence

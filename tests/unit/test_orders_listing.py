@@ -9,14 +9,14 @@ import pytest
 
 from bot.commands import texts
 from bot.commands.help import Help
-from bot.commands.quietness import Quietness
 from bot.commands.registry import VERBS
 from bot.commands.sessions import Listing
 from bot.commands.status import Status
 from bot.commands.texts import sessions as session_texts
+from bot.commands.thread import Quietness
 from bot.commands.user_names import Names
-from bot.domain import Form
 from bot.domain.cards import Card
+from bot.domain.commands import Form
 from bot.domain.messages import ThreadKey
 from tests.unit.orders_world import (
     ADA,

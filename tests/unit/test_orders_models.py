@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from bot.access import texts as access_texts
 from bot.commands import texts
-from bot.commands.model_list import MOST_BUTTONS, MOST_OPTIONS, MOST_TOLD, listable
-from bot.commands.models import Wanted, read_wanted
+from bot.commands.models import MOST_BUTTONS, MOST_OPTIONS, MOST_TOLD, Wanted, listable, read_wanted
 from bot.commands.texts import models as model_texts
-from bot.domain import Form, Scope, SessionRecord, Topic
 from bot.domain.cards import Card, Choose, Press
+from bot.domain.commands import Form
+from bot.domain.preferences import Scope, Topic
+from bot.domain.sessions import SessionRecord
 from tests.unit.choices_world import MODELS, SECRET, World, world_in
 from tests.unit.orders_world import ADA, ALICE, BOB, EVE, GENERAL, GUS, TEAM
 
@@ -371,7 +373,7 @@ async def test_nothing_is_chosen_or_told_of_a_place_that_is_not_seen(world: Worl
     await world.ask(hidden)
     for said in ("model", "model large"):
         outcome = await world.order(said, by=BOB, thread=hidden)
-        assert outcome.card.text == texts.NOT_SEEN
+        assert outcome.card.text == access_texts.NOT_SEEN
 
 
 # From the Home tab -------------------------------------------------------------------------------

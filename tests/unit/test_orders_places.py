@@ -15,8 +15,8 @@ from bot.commands import texts
 from bot.commands.dispatcher import Asked
 from bot.commands.registry import VERBS, Timing
 from bot.commands.thread_queue import CARRY_SECONDS, HOLD_SECONDS
-from bot.domain import Form, Order
 from bot.domain.cards import Outcome, told
+from bot.domain.commands import Form, Order
 from bot.domain.messages import ThreadKey
 from bot.turns.inbox import LOOK_SECONDS
 from tests.contracts.messages import said, ts_at

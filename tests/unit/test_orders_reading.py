@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.commands.parser import Known, Said, read_message, read_words
 from bot.commands.registry import NAMES, VERBS, Verb
-from bot.domain import Form, Order
+from bot.domain.commands import Form, Order
 from bot.domain.messages import Message, Trigger
 from tests.contracts.messages import said
 

@@ -12,14 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.access import texts as access_texts
 from bot.commands import texts
 from bot.commands.history import Remembering
 from bot.commands.texts import sessions as session_texts
 from bot.commands.transcripts import Format, Transcript, as_markdown, read_transcript
 from bot.commands.usage import Spending
 from bot.commands.user_names import Names
-from bot.domain import Form, Origin, Remembered, SessionRecord
-from bot.domain.messages import ThreadKey, TurnState
+from bot.domain.commands import Form
+from bot.domain.messages import ThreadKey
+from bot.domain.sessions import Origin, Remembered, SessionRecord
+from bot.domain.turns import TurnState
 from tests.unit.orders_world import (
     ADA,
     ALICE,
@@ -369,7 +372,7 @@ async def test_the_usage_of_a_channel_is_for_those_who_see_it(world: World) -> N
     assert found == ["This channel: 2 turns, 2,000 tokens in, 40 out"]
     world.people.hidden.add((ALICE, DEV))
     outcome = await world.order("usage by channel", form=Form.COMMAND, channel=DEV)
-    assert outcome.card.text == texts.NOT_SEEN
+    assert outcome.card.text == access_texts.NOT_SEEN
 
 
 async def test_usage_by_model_is_ones_own_and_everybodys_for_those_in_charge(

@@ -11,8 +11,10 @@ import pytest
 from bot.access import quotas
 from bot.commands.retry import Retrying
 from bot.commands.texts import branch as branch_texts
-from bot.domain import Choice, Form, Order, Scope, Topic
-from bot.domain.messages import Ending, Trigger, Turn, TurnState, Wish
+from bot.domain.commands import Form, Order
+from bot.domain.messages import Trigger, Wish
+from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.turns import Ending, Turn, TurnState
 from tests.contracts.messages import said, ts_at
 from tests.unit.orders_world import ALICE, TEAM, World, orders_world
 

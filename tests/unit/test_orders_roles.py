@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.access import texts as access_texts
 from bot.commands import texts
 from bot.commands.roles import MOST_LINES
 from bot.commands.texts import models as model_texts
-from bot.domain import Form
 from bot.domain.cards import Card
+from bot.domain.commands import Form
 from bot.sessions.roles import BUILT_IN, Role
 from tests.unit.choices_world import SECRET, World, world_in
 from tests.unit.orders_world import ALICE, BOB
@@ -123,5 +124,5 @@ async def test_who_does_not_take_part_begins_nothing(world: World) -> None:
     hidden = world.thread(channel=SECRET)
     await world.ask(hidden)
     outcome = await world.order("role review", by=BOB, thread=hidden)
-    assert outcome.card.text == texts.NOT_SEEN
+    assert outcome.card.text == access_texts.NOT_SEEN
     assert await world.store.current(world.thread(), "review") is None

@@ -14,9 +14,11 @@ import pytest
 from bot.commands import texts
 from bot.commands.lifecycle import Switching
 from bot.commands.texts import sessions as session_texts
-from bot.domain import Form, Order, SessionRecord
 from bot.domain.cards import Card
-from bot.domain.messages import Trigger, TurnState, Wish
+from bot.domain.commands import Form, Order
+from bot.domain.messages import Trigger, Wish
+from bot.domain.sessions import SessionRecord
+from bot.domain.turns import TurnState
 from bot.errors import StoreError
 from bot.store.sqlite.data_dir import DATABASE
 from tests.contracts.messages import said, ts_at

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bot.commands import texts
-from bot.commands.quietness import Quietness, is_quiet
 from bot.commands.texts import sessions as session_texts
-from bot.commands.thread import Threads
-from bot.domain import Form, SessionRecord
+from bot.commands.thread import Quietness, Threads, is_quiet
+from bot.domain.commands import Form
 from bot.domain.messages import ThreadKey
+from bot.domain.sessions import SessionRecord
 from bot.errors import AgentError, AgentFault
 from tests.unit.orders_world import ALICE, BOB, World, orders_world, thread_at
 

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from bot.commands.formatting import age, clipped, count, many, one_line, size, unmarked, when
-from bot.commands.paging import Pages, page_in, pager
+from bot.commands.formatting import (
+    Pages,
+    age,
+    clipped,
+    count,
+    many,
+    one_line,
+    page_in,
+    pager,
+    size,
+    unmarked,
+    when,
+)
 from bot.commands.user_names import Names
 from bot.domain.users import Person
 from bot.errors import SlackError

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.replies.fences import open_fence
-from bot.slack.replies.splitter import PART_LIMIT, PartText, Splitter
+from bot.slack.replies.splitter import PART_LIMIT, PartText, Splitter, open_fence
 from bot.slack.replies.text import ReplyText
 
 SMALL = 600

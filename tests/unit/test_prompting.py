@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain import SessionRecord
-from bot.domain.messages import ThreadKey, Trigger, Turn
+from bot.domain.messages import ThreadKey, Trigger
+from bot.domain.sessions import SessionRecord
+from bot.domain.turns import Turn
 from bot.domain.users import Kind
 from bot.errors import SlackError
 from bot.ports import Earlier, Said

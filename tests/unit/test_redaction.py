@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.copilot.redacting import redacted
-from bot.domain.messages import AgentEvent, AnswerStopped, TextAdded, TextSettled, TextTakenBack
+from bot.copilot.event_stream import redacted
+from bot.domain.agent_events import AgentEvent, AnswerStopped, TextAdded, TextSettled, TextTakenBack
 from bot.errors import AgentError, AgentFault
 from bot.redaction import MOST_BETWEEN, TAKEN_OUT, Flow, Redaction
 

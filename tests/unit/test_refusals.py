@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access.refusals import only_emoji
+from bot.access.admission import only_emoji
 
 CODE = ["```", "``", "`:tada:`", "```\n:tada:\n```", "^", "¨ ´", "\u200d", "\ufe0f \u0301"]
 """Signs, and what is nothing without what it belongs to."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot.clock import SystemClock
-from bot.domain.messages import Acceptance, TurnState
+from bot.domain.turns import Acceptance, TurnState
 from bot.errors import DataFolderInUse
 from bot.store import open_store
 from tests.contracts.messages import said, ts_at

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain import SessionFilter, Totals
+from bot.domain.sessions import SessionFilter, Totals
 from bot.store.sqlite import days, session_list
 from bot.store.sqlite.schema import migrate
 

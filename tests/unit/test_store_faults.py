@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from bot.clock import SystemClock
-from bot.domain.messages import Acceptance
+from bot.domain.turns import Acceptance
 from bot.errors import StoreError
 from bot.ports import Store
 from bot.store import open_store
-from bot.store.sqlite import checks, faults
+from bot.store.sqlite import checks
+from bot.store.sqlite import connection as faults
 from bot.store.sqlite.connection import BUSY_SECONDS, connected
 from bot.store.sqlite.data_dir import DATABASE
 from bot.store.sqlite.write_queue import MAX_TOGETHER, Writer

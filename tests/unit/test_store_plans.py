@@ -9,12 +9,13 @@ from contextlib import closing
 
 import pytest
 
-from bot.domain import SessionFilter, UsageBy
 from bot.domain.messages import ThreadKey
+from bot.domain.sessions import SessionFilter
+from bot.domain.usage import UsageBy
 from bot.store.sqlite import (
+    checkpoints,
     commands,
     comparisons,
-    hearing,
     inbox,
     indicators,
     preferences,
@@ -148,7 +149,7 @@ def test_a_threads_newest_turns_are_found_in_their_order(database: sqlite3.Conne
 def test_where_people_speak_is_found_in_what_was_heard_lately(
     database: sqlite3.Connection,
 ) -> None:
-    steps = plan(database, hearing.THREADS_HEARD)
+    steps = plan(database, checkpoints.THREADS_HEARD)
     assert any("COVERING INDEX events_by_time (team=? AND heard>?)" in step for step in steps), (
         steps
     )

@@ -13,8 +13,11 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain import Candidate, Origin, SessionFilter, SessionRecord
-from bot.domain.messages import Ending, Spent, ThreadKey, TurnState, Wish
+from bot.domain.comparisons import Candidate
+from bot.domain.messages import ThreadKey, Wish
+from bot.domain.sessions import Origin, SessionFilter, SessionRecord
+from bot.domain.turns import Ending, TurnState
+from bot.domain.usage import Spent
 from bot.ports import Store
 from bot.store import open_store
 from bot.store.sqlite.data_dir import DATABASE

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.messages import ThreadKey, TurnState
+from bot.domain.messages import ThreadKey
+from bot.domain.turns import TurnState
 from bot.errors import SlackError
 from bot.ports import Store
 from bot.slack.api.calls import CallError

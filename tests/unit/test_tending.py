@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain import Origin
+from bot.domain.sessions import Origin
 from bot.errors import AgentError, AgentFault
-from bot.sessions import farewells
+from bot.sessions import cleanup_notices
 from bot.sessions.cleanup import Cleanup
 from bot.sessions.maintenance import RENEW_EVERY, RENEW_WITHIN, TIDY_EVERY, Keeping, Tending
 from bot.store.sqlite.data_dir import DATABASE
@@ -156,8 +156,8 @@ async def test_what_was_not_used_for_long_goes_and_its_thread_is_told(
     assert await world.store.session(answering.number) is not None
     assert set(tended.runtime.deleted) >= {old.id, role.id, aside.id}
     assert {(thread, card.text) for thread, card in world.board.shown} == {
-        (old.thread, farewells.GONE),
-        (old.thread, farewells.GONE_ROLE.format(role="review")),
+        (old.thread, cleanup_notices.GONE),
+        (old.thread, cleanup_notices.GONE_ROLE.format(role="review")),
     }
     entries, _ = await world.store.audited(0, 5)
     assert [(entry.act, entry.target) for entry in entries] == [
@@ -230,13 +230,13 @@ async def test_what_fits_is_kept_for_ever(tended: Tended, tmp_path: Path) -> Non
 async def test_no_more_threads_are_told_in_a_round_than_slack_likes(
     tended: Tended, tmp_path: Path
 ) -> None:
-    for second in range(1, farewells.MOST_AT_ONCE + 6):
+    for second in range(1, cleanup_notices.MOST_AT_ONCE + 6):
         await tended.world.asked(second)
     await tended.world.clock.advance(2 * DAY)
     async with tended.tending(Keeping(days=1), tmp_path):
         await tended.pass_by(60)
     assert await tended.world.store.session_ids() == set()
-    assert len(tended.world.board.shown) == farewells.MOST_AT_ONCE
+    assert len(tended.world.board.shown) == cleanup_notices.MOST_AT_ONCE
 
 
 async def test_sessions_go_even_when_slack_is_away(tended: Tended, tmp_path: Path) -> None:

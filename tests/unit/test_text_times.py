@@ -16,15 +16,15 @@ from typing import Final
 
 import pytest
 
-from bot.access.refusals import refusal
+from bot.access.admission import refusal
 from bot.commands.formatting import clipped as told_clipped
 from bot.commands.formatting import one_line, unmarked
 from bot.commands.parser import Known, read_message, read_words
 from bot.commands.registry import VERBS
 from bot.commands.transcripts import Format, Transcript
 from bot.config import parsers
-from bot.domain import Form
 from bot.domain.cards import Card, Choose, Foot, Line, Press
+from bot.domain.commands import Form
 from bot.domain.messages import Message, ThreadKey, Trigger, storable
 from bot.domain.users import Kind
 from bot.errors import BotError
@@ -35,9 +35,8 @@ from bot.sessions.cleanup_filter import narrowing
 from bot.sessions.roles import spoken_to
 from bot.slack.cards.button_values import Carried, read_value
 from bot.slack.cards.render import draw, draw_foot, draw_home
-from bot.slack.events.parser import Identity, read_event
+from bot.slack.events.parser import read_event
 from bot.slack.formatting.code import CodeReader
-from bot.slack.formatting.inert import clipped, cut, pieces
 from bot.slack.formatting.links import LinkGuard
 from bot.slack.formatting.mrkdwn import (
     addresses_somebody,
@@ -49,8 +48,10 @@ from bot.slack.formatting.mrkdwn import (
     with_name,
     without_mention,
 )
-from bot.slack.formatting.sanitize import Defanger, defanged, showable
-from bot.slack.interactions.modals_blocks import about_modal, question_message
+from bot.slack.formatting.sanitize import Defanger, clipped, cut, defanged, pieces, showable
+from bot.slack.identity import Identity
+from bot.slack.interactions.ask import question_message
+from bot.slack.interactions.modals import about_modal
 from bot.slack.interactions.payloads import (
     Place,
     read_choice,
@@ -58,11 +59,10 @@ from bot.slack.interactions.payloads import (
     read_order,
     read_submission,
 )
-from bot.slack.replies.fences import open_fence, starts_like_fence
-from bot.slack.replies.splitter import PartText, Splitter
+from bot.slack.replies.splitter import PartText, Splitter, open_fence, starts_like_fence
 from bot.slack.replies.text import ReplyText
 from bot.slack.thread_history import said_text
-from bot.turns.answer import Answer
+from bot.turns.answer_stream import Answer
 from bot.turns.prompt import quote
 from tests.unit.test_orders_remembering import SESSION, TURN
 

@@ -11,7 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.clock import SystemClock
-from bot.domain.messages import Message, ThreadKey, TokensUsed, Trigger, Turn, TurnState
+from bot.domain.agent_events import TokensUsed
+from bot.domain.messages import Message, ThreadKey, Trigger
+from bot.domain.turns import Turn, TurnState
 from bot.errors import StoreError
 from bot.ports import UNWATCHED
 from bot.telemetry.gauges import Gauges, Sights

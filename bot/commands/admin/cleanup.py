@@ -16,12 +16,12 @@ from bot.commands.formatting import count, many, size, when
 from bot.commands.registry import PRESSED
 from bot.commands.texts import admin as admin_texts
 from bot.domain.cards import Card, Line, Outcome, Press, told
-from bot.errands import Errands
 from bot.errors import BotError, SlackError
 from bot.ports import Board, Clock, Store
 from bot.sessions.cleanup import Cleanup, Preview, Report
 from bot.sessions.cleanup_filter import Narrowing, as_words, narrowing
-from bot.sessions.farewells import Farewells
+from bot.sessions.cleanup_notices import Farewells
+from bot.tasks import Errands
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,11 @@ from typing import Final
 
 from bot.access.quotas import MOST_A_DAY, Limit, Limits
 from bot.commands.dispatcher import Asked
-from bot.commands.formatting import clipped, many, one_line
-from bot.commands.paging import Pages, page_in, pager
+from bot.commands.formatting import Pages, clipped, many, one_line, page_in, pager
 from bot.commands.texts import admin as admin_texts
 from bot.commands.user_names import Names
-from bot.domain import YES, Choice, Scope, Topic
 from bot.domain.cards import Card, Line, Outcome, Press, told
+from bot.domain.preferences import YES, Choice, Scope, Topic
 from bot.ports import Clock, Store
 from bot.sessions.cleanup_filter import PERSON
 

@@ -11,10 +11,10 @@ from typing import Final, Protocol
 from bot.commands.dispatcher import Asked
 from bot.commands.formatting import many
 from bot.commands.texts import admin as admin_texts
-from bot.domain import YES, Choice, Scope, Topic
 from bot.domain.cards import Card, Outcome, told
-from bot.errands import Errands
+from bot.domain.preferences import YES, Choice, Scope, Topic
 from bot.ports import Board, ChoiceStore, Clock, Store
+from bot.tasks import Errands
 
 DRAIN_SECONDS: Final = 3_600.0
 """How long a drain is watched: twice as long as a turn may take."""

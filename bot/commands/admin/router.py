@@ -16,14 +16,13 @@ from bot.commands.admin.limits import LimitOrders
 from bot.commands.admin.pause import Pausing, PausingOrders
 from bot.commands.admin.usage import UsageOrders
 from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import clipped, count, one_line, when
-from bot.commands.paging import Pages, page_in, pager
+from bot.commands.formatting import Pages, clipped, count, one_line, page_in, pager, when
 from bot.commands.texts import admin as admin_texts
 from bot.commands.user_names import Names
 from bot.domain.cards import Card, Line, Outcome, Press, told
-from bot.errands import Errands
 from bot.ports import Board, Clock, People, Store
 from bot.sessions.cleanup import Cleanup
+from bot.tasks import Errands
 
 VERB: Final = "admin"
 PAGE_SIZE: Final = 8

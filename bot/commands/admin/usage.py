@@ -6,20 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from bot.access.policy import seen_of
 from bot.access.quotas import Limit, Limits
-from bot.access.seeing import seen_of
 from bot.commands.admin.limits import block_press, limit_said
 from bot.commands.dispatcher import Asked
-from bot.commands.formatting import age
-from bot.commands.paging import Pages, page_in, pager
+from bot.commands.formatting import Pages, age, page_in, pager
 from bot.commands.registry import PERIODS
 from bot.commands.texts import admin as admin_texts
 from bot.commands.texts.sessions import UNKNOWN_MODEL
 from bot.commands.usage import PERIOD_SECONDS, used
 from bot.commands.user_names import Names
-from bot.domain import Scope, SessionFilter, Topic, UsageBy, UsageRow
 from bot.domain.cards import Card, Line, Outcome, Press, told
 from bot.domain.messages import ThreadKey
+from bot.domain.preferences import Scope, Topic
+from bot.domain.sessions import SessionFilter
+from bot.domain.usage import UsageBy, UsageRow
 from bot.ports import Clock, People, Store
 
 VERB: Final = "admin"

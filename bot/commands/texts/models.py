@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from bot.domain import Scope
+from bot.domain.preferences import Scope
 
 # Models ------------------------------------------------------------------------------------------
 

@@ -13,14 +13,12 @@ from typing import Final, TypeVar
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.clock import REAL, time_limit
 from bot.errors import SlackError
-from bot.ports import UNWATCHED, Clock, Watch
+from bot.ports import Clock
 from bot.slack.api.rate_limiter import Budget, Claim, Urgency
-from bot.slack.api.watched import WatchedClient
 
 CALL_SECONDS: Final = 30.0
 """No call waits longer for its answer."""
@@ -57,14 +55,6 @@ class CallError(SlackError):
         """Whether Slack may have done it all the same."""
         self.retry_after = retry_after
         self.passing = maybe_done or code in _TOO_MANY or code == "unreachable"
-
-
-def make_client(
-    token: str, base_url: str, session: aiohttp.ClientSession, watch: Watch = UNWATCHED
-) -> AsyncWebClient:
-    """A client that repeats nothing on its own: the SDK would post twice after a dropped
-    connection. `base_url` ends with `/api/`; the session is the caller's to close."""
-    return WatchedClient(token=token, base_url=base_url, session=session, watch=watch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from typing import Final
 
 import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.domain.messages import ThreadKey
 from bot.ports import UNWATCHED, Clock, Watch
-from bot.slack.api.calls import PATIENCE, Calls, make_client
+from bot.slack.api.calls import PATIENCE, Calls
 
 log = logging.getLogger(__name__)
 
@@ -129,3 +138,59 @@ def order(ts: str) -> tuple[int, str]:
     """A `ts` as something that sorts: seconds, then their fraction."""
     seconds, _, fraction = ts.partition(".")
     return (int(seconds) if seconds.isdecimal() else 0, fraction)
+
+
+Block = dict[str, object]
+
+
+def make_client(
+    token: str, base_url: str, session: aiohttp.ClientSession, watch: Watch = UNWATCHED
+) -> AsyncWebClient:
+    """A client that repeats nothing on its own: the SDK would post twice after a dropped
+    connection. `base_url` ends with `/api/`; the session is the caller's to close."""
+    return WatchedClient(token=token, base_url=base_url, session=session, watch=watch)
+
+
+class WatchedClient(AsyncWebClient):
+    """Slack's client, watched. It repeats nothing on its own."""
+
+    def __init__(
+        self,
+        *,
+        watch: Watch,
+        base_url: str,
+        token: str | None = None,
+        timeout: int = 30,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        super().__init__(
+            token=token, base_url=base_url, timeout=timeout, session=session, retry_handlers=[]
+        )
+        self._watch = watch
+
+    async def api_call(  # type: ignore[no-untyped-def]  # what the SDK's methods hand on
+        self, api_method: str, **given
+    ) -> AsyncSlackResponse:
+        with self._watch.calling(api_method) as outcome:
+            try:
+                answer = await super().api_call(api_method, **given)
+            except SlackApiError as error:
+                outcome.said = _refusal(error)
+                raise
+            except (SlackClientError, aiohttp.ClientError, OSError, ValueError):
+                outcome.said = "unreachable"
+                raise
+            outcome.said = "ok"
+            return answer
+
+
+def _refusal(error: SlackApiError) -> str:
+    """What kind of no it was, in one of a few words."""
+    response = error.response
+    if not isinstance(response, AsyncSlackResponse):  # the SDK could not read it
+        return "failed"
+    data = response.data
+    code = data.get("error") if isinstance(data, dict) else None
+    if response.status_code == 429 or code in ("ratelimited", "rate_limited"):
+        return "ratelimited"
+    return "failed" if response.status_code >= 500 or not isinstance(code, str) else "refused"

@@ -13,9 +13,8 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from bot.config.parsers import is_loopback
 from bot.errors import SlackError
 from bot.slack.api.calls import Cause
-from bot.slack.api.client import Client
+from bot.slack.api.client import Block, Client
 from bot.slack.api.rate_limiter import Urgency
-from bot.slack.cards.render import Block
 
 _SECONDS = 10
 _SLACK: Final = ("slack.com", "slack-gov.com")

@@ -16,12 +16,10 @@ from typing import Final
 from bot.domain.cards import Card, Choose, Foot, Line, Press
 from bot.domain.messages import ThreadKey
 from bot.slack import texts
+from bot.slack.api.client import Block
 from bot.slack.cards.button_values import ACTION, BUTTON_CHARS, OPTION_CHARS, carried
-from bot.slack.formatting.inert import clipped, cut, pieces
 from bot.slack.formatting.mrkdwn import escaped
-from bot.slack.formatting.sanitize import showable
-
-Block = dict[str, object]
+from bot.slack.formatting.sanitize import clipped, cut, pieces, showable
 
 MAX_VIEW_BLOCKS: Final = 100
 FALLBACK_CHARS: Final = 3_000

@@ -18,12 +18,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from bot.domain.messages import TS, Acceptance, Accepted, ThreadKey, ts_position
+from bot.domain.messages import TS, ThreadKey, ts_position
+from bot.domain.turns import Acceptance, Accepted
 from bot.errors import BotError, SlackError, StoreError
 from bot.ports import Clock, HearingStore
 from bot.slack.api.auth_errors import REFUSED
 from bot.slack.api.client import Client
-from bot.slack.events.parser import Identity
+from bot.slack.identity import Identity
 
 log = logging.getLogger(__name__)
 

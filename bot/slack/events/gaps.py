@@ -16,10 +16,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from bot.domain.messages import Message, ThreadKey
+from bot.domain.turns import Accepted
 from bot.errors import BotError, StoreError
 from bot.ports import Clock, Heard, HearingStore
 from bot.slack.events.backfill import CaughtUp, Progress
-from bot.waits import set_or_past
+from bot.tasks import Background, set_or_past
 
 log = logging.getLogger(__name__)
 
@@ -272,3 +274,51 @@ def _tell(caught: CaughtUp) -> None:
         caught.taken,
         caught.unread,
     )
+
+
+READ_SECONDS: Final = 55.0
+"""For all tries together; less than `Background` lets a piece of work take."""
+
+
+class Overtaken:
+    """Hands messages on, and looks after those that a first one was overtaken by."""
+
+    def __init__(
+        self,
+        on_message: Callable[[Message], Awaitable[Accepted]],
+        read: Callable[[ThreadKey, str], Awaitable[CaughtUp]],
+        background: Background,
+        unread: Callable[[float], None],
+    ) -> None:
+        """`read` takes in what was said in a thread after a `ts`, and never fails for Slack's
+        sake. `unread` is told since when something could not be read that may be later, in seconds
+        since the epoch."""
+        self._on_message = on_message
+        self._read = read
+        self._background = background
+        self._unread = unread
+
+    async def on_message(self, message: Message) -> Accepted:
+        """`bot.slack.receiver.Callbacks.on_message`."""
+        accepted = await self._on_message(message)
+        if accepted.overtaken:
+            work = self._again(message)
+            if self._background.start("what was heard too early", work) is None:
+                self._unread(float(message.ts))
+        return accepted
+
+    async def _again(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                caught = await self._read(message.thread, message.ts)
+        except TimeoutError:
+            log.warning("what thread %s was told too early was not read in time", message.thread)
+            self._unread(float(message.ts))
+            return
+        if caught.for_later:
+            self._unread(float(message.ts))
+        log.info(
+            "what was heard of thread %s before it was known is taken in again: %d messages, %d of "
+            "them for the bot",
+            *(message.thread, caught.messages, caught.taken),
+        )

@@ -21,18 +21,7 @@ from bot.slack.formatting.mrkdwn import (
     readable,
     without_mention,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who the bot is in its workspace, as Slack's `auth.test` tells it."""
-
-    team: str
-    user: str
-    bot: str
-    name: str
-    answers: frozenset[str] = frozenset()
-    """Other bots, by any of their ids, that it answers when they mention it."""
+from bot.slack.identity import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

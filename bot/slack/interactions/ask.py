@@ -16,13 +16,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Final
 
-from bot.access import refusals
-from bot.domain import OpenQuestion
+from bot.access import texts as access_texts
+from bot.domain.commands import OpenQuestion
 from bot.errors import BotError, SlackError, StoreError
 from bot.slack import texts
 from bot.slack.api.calls import bounded
-from bot.slack.events.parser import Identity
-from bot.slack.interactions.modals_blocks import MAX_QUESTION, question_message
+from bot.slack.formatting.mrkdwn import escaped
+from bot.slack.identity import Identity
 from bot.slack.interactions.payloads import Person, Place
 from bot.slack.interactions.question_outbox import Book, Gate, NotPut, Questions, why
 from bot.tasks import Background
@@ -70,7 +70,7 @@ class Asking:
             return await bounded(closed, _GATE_SECONDS)
         except BotError as error:
             log.warning("whether somebody may ask could not be found out: %s", error)
-            return refusals.UNKNOWN if isinstance(error, SlackError) else error.sentence
+            return access_texts.UNKNOWN if isinstance(error, SlackError) else error.sentence
 
     async def ask(self, question: Question, late: Callable[[str], Awaitable[None]]) -> str:
         """Ask, and answer within 1.5 s: empty, and then the question is on record, or the sentence
@@ -184,3 +184,23 @@ def _prompt(question: Question) -> str:
         return question.text
     data = {"author": place.author, "text": place.quoted, "complete": not place.clipped}
     return texts.ABOUT_A_MESSAGE.format(question=question.text, quoted=as_line(data))
+
+
+MAX_QUESTION: Final = 3_000
+"""The most that a modal's input takes; the slash command takes the same."""
+
+
+_EXCERPT: Final = 120
+
+
+def question_message(asker: str, question: str, about: str = "") -> str:
+    """The message by which a question stands in the channel: the question itself cannot ping.
+
+    `asker` is a user id; `about` is the message that the question is about, if it is.
+    """
+    asked = "\n".join(f"> {line}" for line in escaped(question).splitlines())
+    if not about:
+        return texts.ASKED.format(asker=f"<@{asker}>", question=asked)
+    first = " ".join(about.split())
+    excerpt = escaped(first if len(first) <= _EXCERPT else first[:_EXCERPT] + "…")
+    return texts.ASKED_ABOUT.format(asker=f"<@{asker}>", excerpt=excerpt, question=asked)

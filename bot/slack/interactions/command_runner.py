@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, Protocol
 
 from bot.commands import texts
-from bot.domain import Form, Order
 from bot.domain.cards import Card, Outcome, told
+from bot.domain.commands import Form, Order
 from bot.domain.messages import TS, ThreadKey
 from bot.errors import BotError, SlackError, StoreError
 from bot.ports import Clock
@@ -25,7 +25,7 @@ from bot.slack.api.calls import CallError, next_try
 from bot.slack.api.ephemeral import answer_aside
 from bot.slack.cards.publisher import SlackBoard
 from bot.slack.cards.render import Drawn
-from bot.slack.interactions.modals_blocks import ask_button
+from bot.slack.interactions.modals import ask_button
 from bot.slack.interactions.payloads import PressedOrder
 from bot.tasks import Background
 

@@ -17,7 +17,7 @@ from bot.slack import manifest, texts
 from bot.slack.api.client import Client
 from bot.slack.api.ephemeral import answer_aside, post_aside, tell_aside
 from bot.slack.cards.home_tab import Home
-from bot.slack.events.parser import Identity
+from bot.slack.identity import Identity
 from bot.slack.interactions.command_runner import OrderCounter
 from bot.slack.interactions.modals import Actions
 from bot.slack.interactions.payloads import (

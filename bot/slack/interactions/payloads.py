@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from bot.domain import Form, Order
+from bot.domain.commands import Form, Order
 from bot.domain.messages import TS, ThreadKey, storable
 from bot.slack import manifest
 from bot.slack.cards.button_values import ACTION, Carried, read_value
-from bot.slack.events.parser import Identity
 from bot.slack.formatting.mrkdwn import LONGEST, by_id, readable, with_name, without_mention
+from bot.slack.identity import Identity
 
 Json = Mapping[str, object]
 

@@ -17,9 +17,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from bot.access import refusals
-from bot.domain import OpenQuestion
-from bot.domain.messages import Accepted, Message, ThreadKey, Trigger
+from bot.access import texts as access_texts
+from bot.domain.commands import OpenQuestion
+from bot.domain.messages import Message, ThreadKey, Trigger
+from bot.domain.turns import Accepted
 from bot.errors import BotError, SlackError, StoreError
 from bot.ports import Clock, QuestionStore
 from bot.slack import texts
@@ -27,7 +28,7 @@ from bot.slack.api.calls import CallError, Cause, bounded
 from bot.slack.api.client import Client
 from bot.slack.api.ephemeral import post_aside
 from bot.slack.api.rate_limiter import Urgency
-from bot.slack.events.parser import Identity
+from bot.slack.identity import Identity
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +208,7 @@ class Questions:
             sentence = await bounded(closed, _GATE_SECONDS)
         except SlackError as error:
             log.warning("whether somebody may ask could not be found out: %s", error)
-            raise _Closed(refusals.UNKNOWN, passing=error.passing) from error
+            raise _Closed(access_texts.UNKNOWN, passing=error.passing) from error
         if sentence:
             raise _Closed(sentence)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from bot.commands import texts
 from bot.commands.parser import Known, read_words
-from bot.domain import Form, Order
+from bot.domain.commands import Form, Order
 from bot.errors import SlackError
 from bot.ports import People
 from bot.slack.api.calls import bounded
+from bot.slack.api.client import Block
 from bot.slack.api.ephemeral import tell_aside
-from bot.slack.cards.render import Block
-from bot.slack.events.parser import Identity
+from bot.slack.identity import Identity
 from bot.slack.interactions.ask import Asking, Question
 from bot.slack.interactions.command_runner import OrderCounter
 from bot.slack.interactions.payloads import Commanded, Person, Place

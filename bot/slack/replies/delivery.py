@@ -12,7 +12,8 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain.messages import Delivery, Message, Part, Trigger
+from bot.domain.messages import Message, Trigger
+from bot.domain.turns import Delivery, Part
 from bot.ports import Clock
 from bot.slack.api.calls import TOO_MANY, CallError
 from bot.slack.api.client import order

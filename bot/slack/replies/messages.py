@@ -12,16 +12,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.domain.messages import Delivery, Part, Trigger, Turn
+from bot.domain.messages import Trigger
+from bot.domain.turns import Delivery, Part, Turn
 from bot.errors import BotError
 from bot.ports import Clock
 from bot.slack.api.calls import CALL_SECONDS, PATIENCE, CallError, Cause
 from bot.slack.api.client import Client, order
 from bot.slack.api.rate_limiter import Urgency
 from bot.slack.cards.render import FALLBACK_CHARS
-from bot.slack.events.parser import Identity
-from bot.slack.formatting.inert import clipped
 from bot.slack.formatting.mrkdwn import escaped
+from bot.slack.formatting.sanitize import clipped
+from bot.slack.identity import Identity
 
 log = logging.getLogger(__name__)
 

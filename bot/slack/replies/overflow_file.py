@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 
-from bot.domain.messages import Trigger, Turn
+from bot.domain.messages import Trigger
+from bot.domain.turns import Turn
 from bot.slack import texts
 from bot.slack.api.calls import CallError, Cause
 from bot.slack.api.client import Client
 from bot.slack.api.files import Upload, upload
 from bot.slack.api.rate_limiter import Urgency
-from bot.slack.events.parser import Identity
+from bot.slack.identity import Identity
 
 log = logging.getLogger(__name__)
 

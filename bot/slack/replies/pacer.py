@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from bot.domain.messages import Delivery
+from bot.domain.turns import Delivery
 from bot.ports import Clock
 from bot.slack.api.rate_limiter import Budget
 

@@ -19,7 +19,7 @@ from bot.slack.cards.render import draw_foot
 from bot.slack.replies.delivery import Delivering
 from bot.slack.replies.pacer import Pace
 from bot.slack.replies.text import ReplyText
-from bot.waits import set_or_past
+from bot.tasks import set_or_past
 
 log = logging.getLogger(__name__)
 

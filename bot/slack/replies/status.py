@@ -21,7 +21,7 @@ from bot.slack.api.calls import TOO_MANY, CallError, Cause, next_try
 from bot.slack.api.client import Client
 from bot.slack.api.late_calls import LateCalls
 from bot.slack.api.rate_limiter import Urgency
-from bot.waits import set_or_past
+from bot.tasks import set_or_past
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bot.slack.cards.render import Block
+from bot.slack.api.client import Block
 from bot.slack.formatting.links import LinkGuard
 from bot.slack.formatting.sanitize import Defanger, defanged, showable
 from bot.slack.replies.splitter import PART_LIMIT, SMALLEST_LIMIT, PartText, Splitter

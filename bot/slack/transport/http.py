@@ -30,7 +30,7 @@ from bot.http_server import Bounds, serving
 from bot.logs import Seldom
 from bot.ports import Clock
 from bot.slack.receiver import Intake
-from bot.slack.transport.replays import Known, Replays
+from bot.slack.transport.replay_guard import Known, Replays
 from bot.slack.transport.request_body import Bodies, NoRoom
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class NotSlacks(ValueError):
 
 @dataclass(slots=True, kw_only=True)
 class SignedHttp:
-    """The door: `bot.slack.gateway.Door` over HTTP."""
+    """The door: `bot.slack.receiver.Door` over HTTP."""
 
     signing_secret: str = field(repr=False)
     clock: Clock

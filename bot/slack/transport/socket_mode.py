@@ -16,10 +16,9 @@ from typing import Final
 
 from bot.ports import UNWATCHED, Clock, Watch
 from bot.slack.api.calls import CallError
-from bot.slack.api.watched import WatchedClient
+from bot.slack.api.client import WatchedClient
 from bot.slack.receiver import Intake
-from bot.slack.transport.socket_client import Line
-from bot.slack.transport.tickets import Tickets
+from bot.slack.transport.socket_client import Line, Tickets
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ _COUNTED_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketMode:
-    """The door: `bot.slack.gateway.Door` over WebSockets."""
+    """The door: `bot.slack.receiver.Door` over WebSockets."""
 
     app_token: str = field(repr=False)
     clock: Clock

@@ -19,11 +19,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from bot.domain.commands import AuditEntry
+from bot.domain.messages import storable
 from bot.store.sqlite.connection import rows
 
 BEFORE_THE_FIRST: Final = ""
@@ -97,3 +100,40 @@ def _verified(database: sqlite3.Connection, expected: str) -> Chain:
     if tear is None and rows(database, GIVEN) != [(count,)]:
         tear = Tear.GONE
     return Chain(count=count, newest=newest, tear=tear, has_expected=has_expected)
+
+
+# Its id is part of what is hashed, so it is given here; it is the one that SQLite would give.
+_ADD: Final = """
+    INSERT INTO audit (id, at, by, act, target, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+NEWEST: Final = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1"
+
+
+_PAGE: Final = "SELECT id, at, by, act, target, detail FROM audit ORDER BY id DESC LIMIT ? OFFSET ?"
+
+
+def audit(
+    database: sqlite3.Connection, now: float, by: str, act: str, target: str, detail: str
+) -> None:
+    """Add an entry."""
+    words = tuple(storable(text) for text in (by, act, target, detail))
+    ((given,),) = rows(database, GIVEN)
+    newest = rows(database, NEWEST)
+    before = newest[0][0] if newest else BEFORE_THE_FIRST
+    number = int(given) + 1
+    now = float(now)
+    rows(database, _ADD, (number, now, *words, link(before, number, now, *words)))
+
+
+def audited(
+    database: sqlite3.Connection, offset: int, limit: int
+) -> tuple[Sequence[AuditEntry], int]:
+    """Entries, newest first, and how many there are."""
+    ((total,),) = rows(database, "SELECT count(*) FROM audit")
+    entries = tuple(
+        AuditEntry(id=number, at=at, by=by, act=act, target=target, detail=detail)
+        for number, at, by, act, target, detail in rows(database, _PAGE, (limit, offset))
+    )
+    return entries, int(total)

@@ -11,11 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from bot.domain.messages import Check
+from bot.domain.checks import Check
 from bot.store.sqlite.audit import Chain, Tear, verify
 from bot.store.sqlite.checks import opened_to_look
+from bot.store.sqlite.connection import store_error
 from bot.store.sqlite.data_dir import DATABASE
-from bot.store.sqlite.faults import store_error
 from bot.store.sqlite.migrations.v3_audit_chain import THIRD
 from bot.store.sqlite.schema import MIGRATIONS
 

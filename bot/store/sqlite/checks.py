@@ -14,11 +14,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from bot.domain.messages import Check
+from bot.domain.checks import Check
 from bot.errors import StoreError
 from bot.store.sqlite.connection import BUSY_SECONDS, rows
+from bot.store.sqlite.connection import DAMAGED as DAMAGED_AT_START
 from bot.store.sqlite.data_dir import DATABASE, LOCK
-from bot.store.sqlite.faults import DAMAGED as DAMAGED_AT_START
 from bot.store.sqlite.schema import MIGRATIONS
 
 LOOK_SECONDS: Final = 20.0

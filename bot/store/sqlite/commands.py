@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain import Form, Hold, Order
+from bot.domain.commands import Form, Hold, Order
 from bot.domain.messages import Message, ThreadKey, storable
 from bot.store.sqlite import thread_holds
 from bot.store.sqlite.connection import rows

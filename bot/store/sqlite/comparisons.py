@@ -6,9 +6,10 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
-from bot.domain import Candidate, Comparison, Score
-from bot.domain.messages import ThreadKey, Turn, storable
-from bot.store.sqlite import costs
+from bot.domain.comparisons import Candidate, Comparison, Score
+from bot.domain.messages import ThreadKey, storable
+from bot.domain.turns import Turn
+from bot.store.sqlite import session_rows
 from bot.store.sqlite.connection import rows
 from bot.store.sqlite.turn_rows import spent_of, spent_values
 
@@ -90,11 +91,11 @@ def note_comparison(
         log.warning("what turn %d compared is not kept: the turn was taken over", turn.id)
         return
     for asked, taken, given in rows(database, _FORGO, (turn.id,)):
-        costs.take_back(database, asked, taken, given)
+        session_rows.take_back(database, asked, taken, given)
     rows(database, _UNLABEL, (turn.id,))
     for candidate in candidates:
         # A session may have been deleted while it answered: its words go, too.
-        living = costs.add_up(database, candidate.session, candidate.spent, now)
+        living = session_rows.add_up(database, candidate.session, candidate.spent, now)
         values = {
             "turn": turn.id,
             "label": candidate.label,

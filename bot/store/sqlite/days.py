@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from bot.domain import Totals
+from bot.domain.sessions import Totals
 from bot.store.sqlite.connection import rows
 
 _SECONDS: Final = 86_400

@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from bot.domain import Hold, OpenQuestion, Order
-from bot.domain.messages import (
-    Acceptance,
-    Accepted,
-    Claimed,
-    Ending,
-    Message,
-    Part,
-    Thread,
-    ThreadKey,
-    Turn,
-    TurnState,
-)
+from bot.domain.commands import Hold, OpenQuestion, Order
+from bot.domain.messages import Message, Thread, ThreadKey
+from bot.domain.turns import Acceptance, Accepted, Claimed, Ending, Part, Turn, TurnState
 from bot.store.sqlite import (
     commands,
     inbox,

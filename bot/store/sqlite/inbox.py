@@ -6,17 +6,8 @@ import sqlite3
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.domain.messages import (
-    BOTS_IN_A_ROW,
-    Acceptance,
-    Accepted,
-    Message,
-    Trigger,
-    Turn,
-    TurnState,
-    storable,
-    ts_position,
-)
+from bot.domain.messages import BOTS_IN_A_ROW, Message, Trigger, storable, ts_position
+from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
 from bot.errors import StoreError
 from bot.store.sqlite import commands, preferences, threads, turns
 from bot.store.sqlite.connection import rows

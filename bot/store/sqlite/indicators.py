@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain.messages import Turn
+from bot.domain.turns import Turn
 from bot.store.sqlite.connection import rows
 from bot.store.sqlite.turn_rows import TURN, read_turns
 

@@ -6,20 +6,13 @@ import json
 from collections.abc import Sequence
 from functools import partial
 
-from bot.domain import (
-    AuditEntry,
-    Candidate,
-    Choice,
-    Comparison,
-    Scope,
-    Score,
-    Topic,
-    UsageBy,
-    UsageRow,
-)
-from bot.domain.messages import ThreadKey, Turn
-from bot.store.sqlite import audit_old as audit
-from bot.store.sqlite import comparisons, usage
+from bot.domain.commands import AuditEntry
+from bot.domain.comparisons import Candidate, Comparison, Score
+from bot.domain.messages import ThreadKey
+from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.turns import Turn
+from bot.domain.usage import UsageBy, UsageRow
+from bot.store.sqlite import audit, comparisons, usage
 from bot.store.sqlite import preferences as choices
 from bot.store.sqlite.side import Side
 

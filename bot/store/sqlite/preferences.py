@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain import Choice, Scope, Topic
 from bot.domain.messages import ThreadKey, storable
+from bot.domain.preferences import Choice, Scope, Topic
 from bot.store.sqlite.connection import rows
 
 MOST: Final = 1_000

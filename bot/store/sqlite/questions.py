@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain import OpenQuestion
+from bot.domain.commands import OpenQuestion
 from bot.domain.messages import storable
 from bot.store.sqlite.connection import rows
 

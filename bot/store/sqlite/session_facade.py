@@ -7,7 +7,8 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from bot.domain import (
+from bot.domain.messages import ThreadKey
+from bot.domain.sessions import (
     Origin,
     Remembered,
     RememberedPage,
@@ -18,7 +19,7 @@ from bot.domain import (
     Totals,
     Unmatched,
 )
-from bot.domain.messages import ThreadKey, Turn
+from bot.domain.turns import Turn
 from bot.store.sqlite import session_history, session_list, session_rows, sessions, thread_context
 from bot.store.sqlite.side import Side
 

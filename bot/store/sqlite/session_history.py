@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain import Remembered, RememberedPage, SessionRecord
-from bot.domain.messages import Turn, TurnState, ts_position
+from bot.domain.messages import ts_position
+from bot.domain.sessions import Remembered, RememberedPage, SessionRecord
+from bot.domain.turns import Turn, TurnState
 from bot.store.sqlite import thread_context, thread_holds
 from bot.store.sqlite.connection import rows
 from bot.store.sqlite.session_rows import recorded_session, session_by_number, title_of

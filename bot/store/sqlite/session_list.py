@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from bot.domain import SessionFilter, SessionPage, Totals
+from bot.domain.sessions import SessionFilter, SessionPage, Totals
 from bot.store.sqlite import days
 from bot.store.sqlite.connection import one_view, rows
 from bot.store.sqlite.session_rows import SESSION, read_sessions

@@ -9,8 +9,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.domain import Origin, SessionRecord
-from bot.domain.messages import ThreadKey, Turn, storable
+from bot.domain.messages import ThreadKey, storable
+from bot.domain.sessions import Origin, SessionRecord
+from bot.domain.turns import Turn
 from bot.store.sqlite import session_history, thread_context, threads
 from bot.store.sqlite.connection import rows
 from bot.store.sqlite.session_rows import (

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bot.ports import UNWATCHED, Clock, Watch
-from bot.store.sqlite.connection import Database
-from bot.store.sqlite.faults import store_error
+from bot.store.sqlite.connection import Database, store_error
 from bot.store.sqlite.inbox import Bounds
 from bot.store.sqlite.write_queue import Writer
 

@@ -15,12 +15,11 @@ from pathlib import Path
 
 from bot.errors import StoreError
 from bot.ports import UNWATCHED, Clock, Watch
+from bot.store.sqlite.checkpoints import HearingSide
 from bot.store.sqlite.checks import look_at_start
-from bot.store.sqlite.connection import connected, rows
+from bot.store.sqlite.connection import connected, rows, store_error
 from bot.store.sqlite.data_dir import held_folder
 from bot.store.sqlite.facade import InboxSide
-from bot.store.sqlite.faults import store_error
-from bot.store.sqlite.hearing import HearingSide
 from bot.store.sqlite.inbox import Bounds
 from bot.store.sqlite.people_side import PeopleSide
 from bot.store.sqlite.schema import migrate

@@ -6,8 +6,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from bot.domain import SessionRecord, Told
 from bot.domain.messages import ThreadKey, ts_position
+from bot.domain.sessions import SessionRecord, Told
 from bot.store.sqlite import commands, threads
 from bot.store.sqlite.connection import rows
 

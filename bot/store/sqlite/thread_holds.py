@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from bot.domain import Hold
+from bot.domain.commands import Hold
 from bot.domain.messages import ThreadKey
 from bot.store.sqlite.connection import rows
 

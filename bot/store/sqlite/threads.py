@@ -6,7 +6,8 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from bot.domain.messages import Delivery, Message, Part, Thread, ThreadKey, Turn
+from bot.domain.messages import Message, Thread, ThreadKey
+from bot.domain.turns import Delivery, Part, Turn
 from bot.errors import StoreError
 from bot.store.sqlite.connection import rows
 

@@ -7,17 +7,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.domain.messages import (
-    Ending,
-    Message,
-    Spent,
-    ThreadKey,
-    Trigger,
-    Turn,
-    TurnState,
-    Wish,
-    storable,
-)
+from bot.domain.messages import Message, ThreadKey, Trigger, Wish, storable
+from bot.domain.turns import Ending, Turn, TurnState
+from bot.domain.usage import Spent
 from bot.store.sqlite.connection import rows
 
 TURN: Final = """

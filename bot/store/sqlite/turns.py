@@ -10,9 +10,11 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from bot.domain.messages import Claimed, Ending, Spent, ThreadKey, Turn, TurnState, storable
+from bot.domain.messages import ThreadKey, storable
+from bot.domain.turns import Claimed, Ending, Turn, TurnState
+from bot.domain.usage import Spent
 from bot.errors import StoreError
-from bot.store.sqlite import costs, thread_holds
+from bot.store.sqlite import session_rows, thread_holds
 from bot.store.sqlite.connection import rows
 from bot.store.sqlite.turn_rows import TURN, read_turn, read_turns, spent_of, spent_values
 
@@ -187,7 +189,7 @@ def finish(
     # A comparison asks copies of its session, and each of these pays for itself.
     free = turn.message.wish.compare or spent[0] is None
     cost = Spent() if free else spent_of(spent)
-    if session is not None and not costs.add_up(database, session, cost, now):
+    if session is not None and not session_rows.add_up(database, session, cost, now):
         # The session was deleted while it answered: now the words of this turn go, too.
         rows(database, BLANK, (json.dumps([turn.id]),))
     return True

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from bot.domain import UsageBy, UsageRow
 from bot.domain.messages import ThreadKey
+from bot.domain.usage import UsageBy, UsageRow
 from bot.store.sqlite.connection import rows
 
 _THREAD: Final = "h.team || '/' || h.channel || '/' || h.root_ts"

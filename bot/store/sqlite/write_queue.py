@@ -17,8 +17,7 @@ from typing import Generic, TypeVar
 
 from bot.errors import StoreError
 from bot.ports import UNWATCHED, Watch
-from bot.store.sqlite.connection import Database
-from bot.store.sqlite.faults import is_locked, store_error
+from bot.store.sqlite.connection import Database, is_locked, store_error
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain import MAIN, SessionRecord
 from bot.domain.cards import Card
+from bot.domain.sessions import MAIN, SessionRecord
 from bot.errors import SlackError
 from bot.ports import Board
 
