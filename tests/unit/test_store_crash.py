@@ -26,7 +26,7 @@ import asyncio, sys
 from pathlib import Path
 from bot.clock import SystemClock
 from bot.errors import StoreError
-from bot.domain.messages import Ending, TurnState
+from bot.domain.turns import Ending, TurnState
 from bot.store import open_store
 from tests.contracts.messages import said
 folder = Path(sys.argv[1])
