@@ -12,9 +12,8 @@ WORKERS ?= 3
 BIN := .venv/bin
 # What needs no process, no server and no network: rules, contracts, and what is read from Slack and
 # from the runtime.
-FAST := tests/unit tests/contracts tests/copilot/test_events.py tests/copilot/test_permissions.py \
-	tests/copilot/test_install.py $(addprefix tests/slack/test_,budget.py cards.py destinations.py \
-	edits.py events.py fuzz.py pace.py surface_blocks.py)
+FAST := tests/unit tests/contracts tests/integration/slack/api/test_destinations.py \
+	tests/integration/slack/events/test_edits.py tests/integration/slack/test_payload_fuzz.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests setup-bench demo run doctor sandbox lint test test-fast check chaos bench bench-memory fuzz screenshots clean

@@ -23,8 +23,8 @@ from bot.config.settings import Settings
 from slack_emulator.server import running_sandbox
 from slack_emulator.state.clock import MachineClock
 from tests.browser import ChromiumMissingError, chromium
-from tests.sandbox_client import DEV, GENERAL
-from tests.sandbox_page import Page
+from tests.emulator_client import DEV, GENERAL
+from tests.emulator_page import Page
 from tests.scenarios.conftest import MANIFEST, Scene, environment, the_app_of
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 

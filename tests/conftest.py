@@ -12,7 +12,7 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("tests.chaos", "tests.scenarios", "tests.sandbox_client")
+pytest.register_assert_rewrite("tests.chaos", "tests.scenarios", "tests.emulator_client")
 
 # No deadline: how long an example takes says something of the machine, and a hang ends by itself.
 settings.register_profile("steady", derandomize=True, deadline=None)

@@ -18,7 +18,7 @@ from bot.slack import texts as slack_texts
 from bot.slack.events.parser import Ignored, read_event
 from bot.slack.receiver import Intake
 from bot.tasks import Background
-from tests.slack.ears import US, Ears, intake_for
+from tests.integration.slack.receiver import US, Ears, intake_for
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "tests" / "data" / "slack-manifest-schema.json"

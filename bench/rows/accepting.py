@@ -20,7 +20,7 @@ from bench.programs import START_SECONDS, running, running_bot, running_model
 from bench.senders import IN_FLIGHT, Burst, Place, Send, by_http, by_socket, talk, ts_of
 from bench.slack_side import CHANNEL, PEOPLE, SlackSide, running_slack
 from slack_emulator.state.entities import SIGNING_SECRET, Json
-from tests.chaos.records import Records
+from tests.chaos.database_reader import Records
 
 EVENTS: Final = 2_000
 WARM_UP: Final = 200

@@ -5,8 +5,8 @@ the order in which people wrote, also where Slack, or whoever is asked on the wa
     its turn has come                       → it is carried out, within a bounded time
     it is carried out                       → what waited goes on; who gave it is told meanwhile
 
-That questions wait is the database's business (`bot.domain.commands.Hold`), orders wait for one another
-here. `bot.commands.registry` says which orders have a place.
+That questions wait is the database's business (`bot.domain.commands.Hold`), orders wait for one
+another here. `bot.commands.registry` says which orders have a place.
 """
 
 from __future__ import annotations

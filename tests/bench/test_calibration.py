@@ -15,7 +15,7 @@ from bench.calibration import SLOWEST, pace_of
 from bench.ground import LEAST_ROUNDS, Ground
 from bench.measuring import Round
 from bench.rows.slack_calls import COARSE, CROWDS, LEAST_MANY, crowds
-from tests.bench.rows import group, outcome
+from tests.bench.row_fixtures import group, outcome
 from tests.bench.stand_ins.paced import SLOWER
 
 PACES = st.floats(min_value=0.01, max_value=10)

@@ -14,7 +14,7 @@ import pytest
 
 from bench.__main__ import GROUPS, OWN, PUBLISHED, TOTAL_SECONDS, arguments, main, where_to
 from bench.groups import Group
-from tests.bench.rows import group, outcome, row, run
+from tests.bench.row_fixtures import group, outcome, row, run
 from tests.bench.stand_ins.late import NOTE, noted_in, runs
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +137,7 @@ def test_rows_that_there_are_not_are_refused_with_those_that_there_are(
 def test_interrupted_it_ends_what_runs_and_writes_nothing(tmp_path: Path) -> None:
     into = tmp_path / "into"
     program = (
-        "import sys; from bench.__main__ import main; from tests.bench.rows import group; "
+        "import sys; from bench.__main__ import main; from tests.bench.row_fixtures import group; "
         "from tests.bench.test_command import by_hand; "
         "sys.exit(main(['--into', sys.argv[1]], [group('late')], by_hand))"
     )

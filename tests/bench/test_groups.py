@@ -13,7 +13,7 @@ from bench.__main__ import GROUPS, RESERVED_SECONDS, TOTAL_SECONDS
 from bench.alone import as_text, in_one_line, read
 from bench.groups import measured, parts
 from bench.measuring import Goal, Limit, Round, Row
-from tests.bench.rows import group
+from tests.bench.row_fixtures import group
 from tests.bench.stand_ins.late import NOTE, noted_in, runs
 
 PLENTY = 60.0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measuring import Goal, Limit, Round, Row, interleaved, p99, percentile
-from tests.bench.rows import row
+from tests.bench.row_fixtures import row
 
 SECONDS = st.floats(min_value=1e-6, max_value=1e6)
 ROUNDS = st.lists(st.builds(Round, SECONDS, SECONDS), min_size=1, max_size=15)

@@ -15,7 +15,7 @@ from bench.machine import facts, kernel
 from bench.measuring import Goal, Limit, Row
 from bench.report import Run, markdown, summary
 from bench.words import bound, figure, result, result_and_ratio, spread
-from tests.bench.rows import MOST, outcome, row, run
+from tests.bench.row_fixtures import MOST, outcome, row, run
 
 P99 = Limit(name="p99", value=340.4, most=300, unit="ms")
 MIXED = run(

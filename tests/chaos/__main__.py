@@ -24,8 +24,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from tests.chaos.generator import script
 from tests.chaos.rounds import Result, play
-from tests.chaos.seeds import script
 
 STEPS: Final = 40
 AT_ONCE: Final = 3

@@ -15,9 +15,9 @@ from bot.commands.texts.sessions import RESET_DONE
 from bot.domain.messages import ts_position
 from bot.domain.turns import TurnState
 from bot.slack.replies.messages import EVENT_TYPE
-from tests.chaos.records import Carried, Row
-from tests.chaos.seeds import MARKER, Say, told
-from tests.sandbox_client import PEOPLE, Json, shown_text
+from tests.chaos.database_reader import Carried, Row
+from tests.chaos.generator import MARKER, Say, told
+from tests.emulator_client import PEOPLE, Json, shown_text
 from tests.scenarios.conftest import question_of
 from tests.scripted_model import ModelRequest, prompt_of
 

@@ -18,11 +18,9 @@ from typing import Final
 
 from slack_emulator.call_log import Call
 from slack_emulator.server import Sandbox, running_sandbox
-from tests.chaos import wrong_clock
-from tests.chaos.command import Command
-from tests.chaos.oracle import OPEN, Place, Seen, Written, problems
-from tests.chaos.records import Records
-from tests.chaos.seeds import (
+from tests.chaos import skewed_clock
+from tests.chaos.database_reader import Records
+from tests.chaos.generator import (
     DIRECT,
     Again,
     Away,
@@ -41,8 +39,10 @@ from tests.chaos.seeds import (
     Trouble,
     told,
 )
-from tests.chaos.wrong_clock import set_ahead
-from tests.sandbox_client import PEOPLE, SIGNING_SECRET, Json, Refusal
+from tests.chaos.oracle import OPEN, Place, Seen, Written, problems
+from tests.chaos.skewed_clock import set_ahead
+from tests.chaos.supervised_command import Command
+from tests.emulator_client import PEOPLE, SIGNING_SECRET, Json, Refusal
 from tests.scenarios.conftest import (
     MANIFEST,
     Scene,
@@ -159,7 +159,7 @@ async def play(script: Script, folder: Path) -> Result:
         if script.mode == "http":
             port = str(a_free_port())
             env |= {"SLACK_MODE": "http", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "HTTP_PORT": port}
-        bot = Command(env, folder / "bot.log", wrong_clock.main)
+        bot = Command(env, folder / "bot.log", skewed_clock.main)
         await opened.enter_async_context(bot.kept_running())
         await bot.up()
         if script.mode == "http":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tests.chaos.dying import DyingBot
-from tests.chaos.killing import HALF, Place, talk
-from tests.sandbox_client import DEV, GENERAL
+from tests.chaos.crash_fixtures import HALF, Place, talk
+from tests.chaos.crashing_bot import DyingBot
+from tests.emulator_client import DEV, GENERAL
 
 Script = Callable[[Place, DyingBot], Awaitable[None]]
 """Plays until all is settled, or the bot is dead."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.__main__ import LEAST_SECONDS
+from tests.chaos.generator import script
 from tests.chaos.rounds import play
-from tests.chaos.seeds import script
 
 SEED = 117
 """One in which the bot and its runtime are killed, and Slack and the model have a bad day."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.domain.turns import TurnState
-from tests.chaos.dying import ACKNOWLEDGE, Death, DyingBot, Step
-from tests.chaos.killing import Place, a_place
+from tests.chaos.crash_fixtures import Place, a_place
+from tests.chaos.crashing_bot import ACKNOWLEDGE, Death, DyingBot, Step
 from tests.chaos.scripts import Script, a_command, a_long_answer, one_person, two_people
 from tests.scripted_model import ScriptedModel
 

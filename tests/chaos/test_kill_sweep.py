@@ -13,8 +13,8 @@ from typing import Final
 
 import pytest
 
+from tests.chaos.kill_sweep import restarting, sweep
 from tests.chaos.scripts import Script, a_command, a_long_answer, one_person, two_people
-from tests.chaos.sweeping import restarting, sweep
 
 FULL: Final = os.environ.get("CHAOS") == "full"
 SECONDS: Final = float(os.environ.get("CHAOS_SWEEP_SECONDS", "220"))

@@ -17,11 +17,11 @@ from typing import Final
 import pytest
 
 from bot.domain.turns import TurnState
-from tests.chaos.crowd import Asked, Crowd, a_crowd, event
+from tests.chaos.database_reader import Row
+from tests.chaos.generator import told
+from tests.chaos.load_fixtures import Asked, Crowd, a_crowd, event
 from tests.chaos.oracle import OPEN, same
-from tests.chaos.records import Row
-from tests.chaos.seeds import told
-from tests.sandbox_client import DEV, GENERAL, PEOPLE, Json
+from tests.emulator_client import DEV, GENERAL, PEOPLE, Json
 from tests.scripted_model import Answer
 
 FULL: Final = os.environ.get("CHAOS") == "full"

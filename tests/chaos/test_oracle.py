@@ -9,10 +9,10 @@ import pytest
 
 from bot.domain.turns import TurnState
 from bot.slack.replies.messages import EVENT_TYPE
+from tests.chaos.database_reader import Carried, Row
+from tests.chaos.generator import MARKER, Say, Trouble, question, script, told
 from tests.chaos.oracle import Seen, Written, problems
-from tests.chaos.records import Carried, Row
-from tests.chaos.seeds import MARKER, Say, Trouble, question, script, told
-from tests.sandbox_client import GENERAL, PEOPLE, Json
+from tests.emulator_client import GENERAL, PEOPLE, Json
 from tests.scripted_model import ModelRequest
 
 

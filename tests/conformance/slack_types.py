@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.conformance.node import NOT_INSTALLED, PACKAGES
+from tests.conformance.echo_app import NOT_INSTALLED, PACKAGES
 
 _FIELD = re.compile(r"^    (?:\"(\w+)\"|(\w+))(\?)?:", re.MULTILINE)
 

@@ -14,7 +14,7 @@ from bot.domain.turns import Ending, Turn, TurnState
 from bot.domain.usage import Spent, UsageBy, UsageRow
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said
-from tests.contracts.work import began, claimed, current
+from tests.contracts.store_fixtures import began, claimed, current
 from tests.fakes import HandClock
 
 HERE = said(1).thread

@@ -14,7 +14,7 @@ from bot.domain.usage import Spent
 from bot.errors import StoreError
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said, ts_at
-from tests.contracts.work import answered, began, claimed, current, scheduled
+from tests.contracts.store_fixtures import answered, began, claimed, current, scheduled
 from tests.fakes import HandClock
 
 HERE = said(1).thread

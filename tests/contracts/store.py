@@ -16,23 +16,23 @@ from bot.domain.turns import Acceptance, Claimed, Delivery, Ending, Part, TurnSt
 from bot.domain.usage import Spent
 from bot.errors import StoreError
 from bot.ports import Store
-from tests.contracts.accepting import Accepting, TwoParty
-from tests.contracts.choices import Choosing
+from tests.contracts.checkpoints import Hearing
+from tests.contracts.commands import Auditing, Ordering
 from tests.contracts.comparisons import Comparing
-from tests.contracts.dropping import Dropping
-from tests.contracts.hearing import Hearing
-from tests.contracts.holding import Anew, Forks, Holding
-from tests.contracts.listing import Listing
+from tests.contracts.history import Remembering
+from tests.contracts.inbox import Accepting, TwoParty
+from tests.contracts.indicators import Showing
 from tests.contracts.messages import said, ts_at
-from tests.contracts.orders import Auditing, Ordering
-from tests.contracts.overtaken import Overtaken
-from tests.contracts.questions import Questioning, Untold
-from tests.contracts.remembering import Remembering
+from tests.contracts.out_of_order import Overtaken
+from tests.contracts.pending_questions import Questioning, Untold
+from tests.contracts.preferences import Choosing
+from tests.contracts.session_deletion import Dropping
+from tests.contracts.session_list import Listing
 from tests.contracts.sessions import Copying, Sessions
-from tests.contracts.signs import Showing
-from tests.contracts.telling import Telling
+from tests.contracts.store_fixtures import PER_USER, Opened, claimed, scheduled
+from tests.contracts.thread_context import Telling
+from tests.contracts.thread_holds import Anew, Forks, Holding
 from tests.contracts.usage import Using
-from tests.contracts.work import PER_USER, Opened, claimed, scheduled
 from tests.fakes import HandClock
 
 

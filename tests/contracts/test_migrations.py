@@ -22,7 +22,7 @@ from bot.store.sqlite.migrations.v3_audit_chain import THIRD
 from bot.store.sqlite.migrations.v4_daily_counts import FOURTH
 from bot.store.sqlite.schema import MIGRATIONS, Migration, migrate
 from tests.contracts.messages import said, ts_at
-from tests.contracts.work import answered, claimed, current
+from tests.contracts.store_fixtures import answered, claimed, current
 from tests.fakes import HandClock
 
 _EVENT = "INSERT INTO events VALUES (?, 'T0SANDBOX', 'C0GENERAL', ?, ?, ?, 5.0)"

@@ -8,7 +8,7 @@ import pytest
 
 from bot.store import open_store
 from tests.contracts.store import StoreContract
-from tests.contracts.work import PER_USER, THREAD_QUEUE, WHOLE_QUEUE, Opened, clock, store
+from tests.contracts.store_fixtures import PER_USER, THREAD_QUEUE, WHOLE_QUEUE, Opened, clock, store
 from tests.fakes import HandClock
 
 __all__ = ["clock", "store"]

@@ -9,7 +9,7 @@ from bot.domain.turns import Turn, TurnState
 from bot.domain.usage import Spent, UsageBy, UsageRow
 from bot.ports import Store
 from tests.contracts.messages import BEGIN, said
-from tests.contracts.work import answered, began, claimed, scheduled
+from tests.contracts.store_fixtures import answered, began, claimed, scheduled
 from tests.fakes import HandClock
 
 HERE = said(1).thread

@@ -17,7 +17,7 @@ from bot.config.settings import Settings
 from bot.ports import Clock
 from bot.turns.prompt import QUESTION
 from slack_emulator.server import Sandbox, running_sandbox
-from tests.sandbox_client import GENERAL, PEOPLE, SIGNING_SECRET, Json, SandboxClient
+from tests.emulator_client import GENERAL, PEOPLE, SIGNING_SECRET, Json, SandboxClient
 from tests.scripted_model import Answer, ScriptedModel
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yml"

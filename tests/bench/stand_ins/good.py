@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.ground import Ground
 from bench.measuring import Row
-from tests.bench.rows import row
+from tests.bench.row_fixtures import row
 
 
 async def rows(ground: Ground) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from bench.ground import Ground
 from bench.measuring import Row
-from tests.bench.rows import row
+from tests.bench.row_fixtures import row
 
 SLOWER: Final = "BENCH_TEST_SLOWER"
 """The variable that says how many times slower this machine is."""

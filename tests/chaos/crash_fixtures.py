@@ -1,0 +1,361 @@
+"""A workspace in which bots die and others take over: what people ask there, and what has to have
+become of every message in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bot.commands.texts import branch as branch_texts
+from bot.domain.turns import TurnState
+from bot.store.sqlite.data_dir import DATABASE
+from bot.turns import processor
+from slack_emulator.server import running_sandbox
+from tests.chaos.crashing_bot import Death, DyingBot
+from tests.emulator_client import Json, Refusal, shown_text
+from tests.scenarios.conftest import MANIFEST, Scene, environment, feet_of, question_of, the_app_of
+from tests.scripted_model import Answer, ModelRequest, ScriptedModel
+
+SETTLE_SECONDS: Final = 45.0
+REDELIVERED_AFTER: Final = 61.0
+"""Slack brings what was not acknowledged again after a minute (slack_emulator.delivery.retries)."""
+COMMAND_SECONDS: Final = 4.0
+"""A command that is not acknowledged within 3 s Slack gives up."""
+
+HALF: Final = 25
+"""So many pieces of an answer are about half of it."""
+SOME_CHARS: Final = 150
+"""Less than is in so many pieces."""
+
+_TOLD: Final = "the bot was ended at one step and another one went on from what was on record"
+_LONG = "long"
+
+
+def answer_to(question: str) -> str:
+    """What the model says to a question, always: 60 words, or 2,000 to a long one."""
+    count = 2_000 if _LONG in question else 60
+    told = " ".join(
+        f"{word}-{number}" for number, word in zip(range(count), itertools.cycle(_TOLD.split()))
+    )
+    return f"You asked: {question}. {told} The end of {question}."
+
+
+def _answer(request: ModelRequest) -> str:
+    return answer_to(question_of(request.prompt))
+
+
+def talk(model: ScriptedModel, *, hold_after: int | None = None, quick: bool = False) -> None:
+    """Have the model answer like this from now on: in some sixty pieces over about a second, with
+    a hold after so many of them, or all at once."""
+    model.default = Answer(_answer, chunk_delay=0.0 if quick else 0.02, hold_after=hold_after)
+    model.release()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question that somebody asked."""
+
+    person: str
+    channel: str
+    root: str
+    ts: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Commanded:
+    """A question that was asked by command."""
+
+    person: str
+    channel: str
+    question: str
+    taken: bool = field(kw_only=True)
+    """Whether Slack was told so; else it has told the person that it did not work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A turn as the database has it."""
+
+    id: int
+    channel: str
+    ts: str
+    state: TurnState
+    again: int
+    """The turn that it was to answer anew; 0 for none."""
+
+
+class Place:
+    """One workspace, one data folder, and the bots that come and go there."""
+
+    def __init__(
+        self, slack: Scene, model: ScriptedModel, env: dict[str, str], folder: Path
+    ) -> None:
+        self.slack = slack
+        self.model = model
+        self.env = env
+        self.asked: list[Asked] = []
+        self._commanded: list[_Commanded] = []
+        self._folder = folder
+        self._bots: list[DyingBot] = []
+
+    async def start(self, death: Death | None = None, *, watched: bool = True) -> DyingBot:
+        """A bot that hears Slack; one that is `watched` from its start may die before it does."""
+        bot = DyingBot(self.env, self._folder / f"bot-{len(self._bots)}", death)
+        self._bots.append(bot)
+        if watched:
+            bot.watch()
+        await bot.start()
+        return bot
+
+    @property
+    def last(self) -> DyingBot:
+        """The bot that was started last."""
+        return self._bots[-1]
+
+    async def close(self) -> None:
+        for bot in self._bots:
+            await bot.kill()
+
+    # What people do
+
+    async def ask(
+        self, person: str, channel: str, question: str, root: str = "", *, mention: bool = True
+    ) -> Asked:
+        """Somebody asks something, in a new thread or in one that is there."""
+        text = f"@threadpilot {question}" if mention else question
+        ts = await self.slack.say(person, channel, text, thread_ts=root or None)
+        asked = Asked(person=person, channel=channel, root=root or ts, ts=ts, question=question)
+        self.asked.append(asked)
+        return asked
+
+    async def command(self, bot: DyingBot, person: str, channel: str, question: str) -> None:
+        """Somebody asks by command, which a bot that dies may leave without an answer."""
+        asking = asyncio.create_task(self.slack.command(person, channel, "/copilot", question))
+        await self.until(lambda: asking.done() or not bot.alive, "the command is acknowledged")
+        if not asking.done():
+            await self.slack.advance(COMMAND_SECONDS)
+        acknowledged = False
+        with suppress(Refusal):
+            await asking
+            acknowledged = True
+        self._commanded.append(_Commanded(person, channel, question, taken=acknowledged))
+        await self.until(lambda: self._open_questions == 0 or not bot.alive, "it is posted")
+        if bot.alive:
+            await self.take_note_of_commands()
+
+    async def take_note_of_commands(self) -> None:
+        """Look for the questions that were asked by command: the bot has put each into its channel,
+        once. AssertionError where Slack was told that it was taken and it is not there."""
+        if not self._commanded:
+            return
+        await self.until(lambda: self._open_questions == 0, "no command is half done")
+        for commanded in self._commanded:
+            said = await self.slack.history(commanded.channel)
+            posted = [m for m in said if m.get("bot_id") and commanded.question in m["text"]]
+            assert len(posted) == 1 or not (posted or commanded.taken), (commanded, posted)
+            for message in posted:
+                asked = Asked(
+                    person=commanded.person,
+                    channel=commanded.channel,
+                    root=message["ts"],
+                    ts=message["ts"],
+                    question=commanded.question,
+                )
+                if asked not in self.asked:
+                    self.asked.append(asked)
+
+    @property
+    def _open_questions(self) -> int:
+        ((count,),) = self._query("SELECT count(*) FROM open_questions")
+        return int(count)
+
+    async def until(
+        self, what: Callable[[], bool], why: str, seconds: float = SETTLE_SECONDS
+    ) -> None:
+        """Wait for something that can be looked up at once."""
+
+        async def look() -> bool:
+            return what()
+
+        await self.slack.wait_for(look, seconds, why)
+
+    async def until_half_shown_or_dead(self, bot: DyingBot, asked: Asked) -> None:
+        """Wait until the thread shows a good part of an answer in which the model holds, or the
+        bot is dead."""
+        part = answer_to(asked.question)[:SOME_CHARS]
+
+        async def look() -> bool:
+            return not bot.alive or (
+                await self.slack.shows(asked.channel, asked.root, part) and self.model.holds > 0
+            )
+
+        await self.slack.wait_for(look, SETTLE_SECONDS, f"the thread shows {part!r}")
+
+    async def until_settled_or_dead(self, bot: DyingBot) -> None:
+        """Wait until all that was asked has its outcome, or the bot is dead."""
+        await self.until(lambda: not bot.alive or self.settled, "the bot settles all, or dies")
+
+    # What is on record
+
+    @property
+    def rows(self) -> list[Row]:
+        """All turns on record, in the order in which they came."""
+        return [
+            Row(id=id_, channel=channel, ts=ts, state=TurnState(state), again=again or 0)
+            for id_, channel, ts, state, again in self._query(
+                """
+                SELECT n.id, h.channel, n.ts, n.state, json_extract(n.wish, '$.again')
+                FROM turns n JOIN threads h ON h.id = n.thread ORDER BY n.id
+                """
+            )
+        ]
+
+    @property
+    def heard(self) -> int:
+        """How many messages are on record, those of people among themselves included."""
+        ((count,),) = self._query("SELECT count(*) FROM events")
+        return int(count)
+
+    def row_of(self, asked: Asked) -> Row | None:
+        """The turn of a question."""
+        fitting = [row for row in self.rows if (row.channel, row.ts) == (asked.channel, asked.ts)]
+        return fitting[0] if fitting else None
+
+    def state_of(self, asked: Asked) -> TurnState | None:
+        """How a question stands; None where it is not on record."""
+        row = self.row_of(asked)
+        return None if row is None else row.state
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was asked is on record, and every turn has ended."""
+        rows = self.rows
+        there = {(row.channel, row.ts) for row in rows}
+        return all(row.state.final for row in rows) and all(
+            (asked.channel, asked.ts) in there for asked in self.asked
+        )
+
+    def _query(self, statement: str) -> list[sqlite3.Row]:
+        file = Path(self.env["DATA_DIR"]) / DATABASE
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+            return database.execute(statement).fetchall()
+
+    # What has to be so in the end
+
+    async def settle(self) -> None:
+        """Start another bot and see that it brings everything to its end. AssertionError if not."""
+        talk(self.model, quick=True)
+        bot = await self.start()
+        assert bot.alive, bot.said
+        await self.take_note_of_commands()
+        # What was not acknowledged comes again; what was, too: only once it counts.
+        await self.slack.advance(REDELIVERED_AFTER)
+        await self.until(lambda: self.settled, "all that was asked is settled")
+        await self._ask_again_where_lost()
+        for channel, root in {(asked.channel, asked.root): None for asked in self.asked}:
+            last = await self.ask("alice", channel, f"and last {len(self.asked)}", root)
+            await self.until(lambda: self.settled, "the thread's next message is settled")
+            assert self.state_of(last) is TurnState.DONE
+        await self.check()
+        assert bot.alive, bot.said
+
+    async def _ask_again_where_lost(self) -> None:
+        """Press the button under every answer that was lost."""
+        for row in [row for row in self.rows if row.state is TurnState.LOST]:
+            [asked] = [a for a in self.asked if (a.channel, a.ts) == (row.channel, row.ts)]
+            [message] = await self._messages_of(asked, row.id)
+            await self._press(asked, message, "retry")
+            await self.until(
+                lambda lost=row.id: any(each.again == lost for each in self.rows),  # type: ignore[misc]
+                "what was lost is asked again",
+            )
+            await self.until(lambda: self.settled, "what was lost is answered")
+
+    async def _press(self, asked: Asked, message: Json, verb: str) -> None:
+        """Press a button, and the one that asks whether later answers may be forgotten."""
+        before = len(await self.slack.ephemeral(asked.person))
+        [foot] = [each for each in feet_of(message) if each.verb == verb]
+        await self.slack.press_foot(asked.person, asked.channel, foot)
+        told = await self.slack.until_whispered(asked.person, before + 1)
+        card = (await self.slack.ephemeral(asked.person))[before]
+        sure = [each for each in feet_of(card) if each.label == branch_texts.AGAIN_ANYWAY]
+        if sure:
+            await self.slack.press_foot(asked.person, asked.channel, sure[0])
+        else:
+            assert branch_texts.AGAIN in told
+
+    async def check(self) -> None:
+        """Every message has one outcome, and Slack shows what the model said. AssertionError."""
+        ((well,),) = self._query("PRAGMA integrity_check")
+        assert well == "ok"
+        rows = self.rows
+        anew = {row.again: row for row in rows if row.again}
+        shown: Counter[str] = Counter()
+        for asked in self.asked:
+            row = self.row_of(asked)
+            assert row is not None
+            if row.state is TurnState.LOST:
+                [told] = await self._texts_of(asked, row.id)
+                assert processor.LOST in told
+                assert _flat(answer_to(asked.question))[:20] not in told
+                shown[asked.root] += 1
+                row = anew[row.id]
+            assert row.state is TurnState.DONE, (asked, row)
+            texts = await self._texts_of(asked, row.id)
+            assert _flat(" ".join(texts)) == _flat(answer_to(asked.question))
+            if _LONG not in asked.question:
+                assert len(texts) == 1
+            shown[asked.root] += len(texts)
+            # Marks are taken back beside the turns, whose endings do not wait for it.
+            await self.slack.until_unmarked(asked.channel, asked.ts)
+        assert len(rows) == len({(row.channel, row.ts) for row in rows})
+        assert len(rows) == len(self.asked) + len(anew)
+        for channel, root in {(asked.channel, asked.root): None for asked in self.asked}:
+            said = await self.slack.bot_messages(channel, root)
+            assert len(said) == shown[root], [shown_text(message) for message in said]
+            assert [m for m in said if m.get("streaming", {}).get("state") == "streaming"] == []
+        for request in self.model.requests:
+            heard = Counter(map(question_of, request.prompts))
+            assert [question for question, times in heard.items() if times > 1] == []
+
+    async def _texts_of(self, asked: Asked, turn: int) -> list[str]:
+        return [shown_text(message) for message in await self._messages_of(asked, turn)]
+
+    async def _messages_of(self, asked: Asked, turn: int) -> Sequence[Json]:
+        """The messages of a turn's reply, by what is written on them, oldest first."""
+        page = await self.slack.as_app(
+            "conversations.replies",
+            channel=asked.channel,
+            ts=asked.root,
+            include_all_metadata=True,
+            limit=1_000,
+        )
+        return [
+            message
+            for message in page["messages"]
+            if message.get("metadata", {}).get("event_payload", {}).get("turn") == turn
+        ]
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@asynccontextmanager
+async def a_place(model: ScriptedModel, folder: Path) -> AsyncIterator[Place]:
+    """A workspace and a data folder of their own."""
+    async with running_sandbox() as sandbox, Scene(sandbox.url) as slack:
+        await slack.app(**the_app_of(MANIFEST))
+        place = Place(slack, model, environment(sandbox, model, folder / "data"), folder)
+        try:
+            yield place
+        finally:
+            await place.close()

@@ -1,0 +1,196 @@
+"""A workspace full of people, for the tests of load: they write faster than anybody can read.
+
+The bot is a process of its own, so that its memory is only its own, and its clock is quick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+import aiohttp
+
+from slack_emulator.delivery.http import signed
+from slack_emulator.server import running_sandbox
+from tests.chaos import fast_clock
+from tests.chaos.database_reader import Records, Row
+from tests.chaos.generator import question, told
+from tests.chaos.oracle import OPEN
+from tests.chaos.supervised_command import Command
+from tests.emulator_client import BOT_USER, PEOPLE, SIGNING_SECRET, Json, shown_text
+from tests.scenarios.conftest import (
+    MANIFEST,
+    Scene,
+    a_free_port,
+    environment,
+    question_of,
+    the_app_of,
+)
+from tests.scripted_model import Answer, ScriptedModel
+
+T = TypeVar("T")
+
+LOOK_SECONDS: Final = 0.2
+SENDERS: Final = 64
+"""So many deliveries at once, as Slack's own machines make them."""
+HOLD_SECONDS: Final = 400.0
+
+
+class PatientModel(ScriptedModel):
+    """Answers what `told` says, and lets a held answer wait for longer than other tests need."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.default = Answer(lambda request: told(question_of(request.prompt)))
+        self.hold_seconds = HOLD_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that somebody wrote."""
+
+    channel: str
+    ts: str
+    root_ts: str
+    text: str
+
+
+@dataclass(slots=True)
+class Acknowledgements:
+    """How Slack's deliveries were answered."""
+
+    statuses: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """People, Slack, the model and a bot."""
+
+    slack: Scene
+    model: PatientModel
+    bot: Command
+    records: Records
+    address: str
+    """Where the bot takes signed HTTP; empty with Socket Mode."""
+
+    async def ask(
+        self, number: int, person: str, channel: str, *, root_ts: str = "", lines: int = 3
+    ) -> Asked:
+        """Write a question; one that begins a thread mentions the bot."""
+        text = question(number // 1000, number % 1000, lines)
+        said = text if root_ts else f"@threadpilot {text}"
+        ts = await self.slack.say(person, channel, said, thread_ts=root_ts or None)
+        return Asked(channel, ts, root_ts or ts, text)
+
+    async def until(self, look: Callable[[list[Row]], T | None], seconds: float, why: str) -> T:
+        """Look at the turns on record until there is what is wanted. AssertionError when late."""
+        until = time.monotonic() + seconds
+        while not (seen := look(self.records.turns())):
+            assert time.monotonic() < until, f"Not so after {seconds:.0f} s: {why}"
+            await asyncio.sleep(LOOK_SECONDS)
+        return seen
+
+    async def until_settled(self, questions: Iterable[Asked], seconds: float) -> list[Row]:
+        """Wait until every question has its outcome; the turns, in the order of the questions."""
+        asked = list(questions)
+
+        def settled(rows: list[Row]) -> list[Row] | None:
+            by_place = {(row.channel, row.ts): row for row in rows if row.state not in OPEN}
+            found = [by_place.get((one.channel, one.ts)) for one in asked]
+            done = [row for row in found if row is not None]
+            return done if len(done) == len(asked) else None
+
+        return await self.until(settled, seconds, f"{len(asked)} questions are settled")
+
+    async def shown(self, thread: Asked, person: str = "alice") -> list[str]:
+        """What the bot's messages of a thread show, oldest first."""
+        said = await self.slack.bot_messages(thread.channel, thread.root_ts, person)
+        return [shown_text(message) for message in said]
+
+    async def deliver(self, payloads: Iterable[Json]) -> Acknowledgements:
+        """Bring events to the bot by signed HTTP, many at once, and see how it answers each."""
+        waiting, heard = iter(payloads), Acknowledgements()
+
+        async def send(session: aiohttp.ClientSession) -> None:
+            for payload in waiting:
+                body = json.dumps(payload).encode()
+                headers = signed(body, time.time()) | {"Content-Type": "application/json"}
+                began = time.monotonic()
+                async with session.post(self.address, data=body, headers=headers) as answer:
+                    await answer.read()
+                heard.seconds.append(time.monotonic() - began)
+                heard.statuses.append(answer.status)
+
+        lines = aiohttp.TCPConnector(limit=SENDERS)
+        async with aiohttp.ClientSession(connector=lines) as session:
+            await asyncio.gather(*(send(session) for _ in range(SENDERS)))
+        return heard
+
+
+@asynccontextmanager
+async def a_crowd(folder: Path, mode: str = "socket", **settings: str) -> AsyncIterator[Crowd]:
+    """A workspace with a bot in it. The bot keeps to Slack's limits by its own, quick clock; the
+    sandbox's, which goes as time does, has none."""
+    async with AsyncExitStack() as opened:
+        sandbox = await opened.enter_async_context(running_sandbox())
+        model = await opened.enter_async_context(PatientModel())
+        slack = await opened.enter_async_context(Scene(sandbox.url))
+        await slack.app(**the_app_of(MANIFEST), limits=False)
+        port = a_free_port()
+        env = environment(sandbox, model, folder / "data") | {
+            "SILENCE_SECONDS": "3600",
+            "TURN_SECONDS": "36000",
+            **settings,
+        }
+        if mode == "http":
+            env |= {
+                "SLACK_MODE": "http",
+                "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+                "HTTP_PORT": str(port),
+            }
+        bot = Command(env, folder / "bot.log", fast_clock.main)
+        await opened.enter_async_context(bot.kept_running())
+        await bot.up()
+        yield Crowd(
+            slack=slack,
+            model=model,
+            bot=bot,
+            records=Records(folder / "data"),
+            address=f"http://127.0.0.1:{port}/slack/events" if mode == "http" else "",
+        )
+        await bot.stop()
+        assert not bot.faults, bot.faults
+
+
+_ids = itertools.count(1)
+
+
+def event(kind: str, channel: str, person: str, ts: str, text: str, thread_ts: str = "") -> Json:
+    """An event as Slack sends it when somebody has written a message."""
+    written = {
+        "type": kind,
+        "channel": channel,
+        "user": PEOPLE[person],
+        "team": "T0SANDBOX",
+        "ts": ts,
+        "text": text.replace("@threadpilot", f"<@{BOT_USER}>"),
+    }
+    if kind == "message":
+        written["channel_type"] = "channel"
+    if thread_ts:
+        written["thread_ts"] = thread_ts
+    return {
+        "type": "event_callback",
+        "event_id": f"Ev{next(_ids):09}",
+        "team_id": "T0SANDBOX",
+        "authorizations": [{"team_id": "T0SANDBOX"}],
+        "event": written,
+    }

@@ -1,0 +1,95 @@
+"""An app's request URL: takes signed requests over HTTP, keeps them, and answers as told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from tests.conformance.http_client import PATIENCE, Json
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One request as it came in: its headers by lower-case name, and its body to the byte."""
+
+    headers: dict[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Json:
+        """The payload, out of JSON, out of a form's `payload` field, or out of a plain form."""
+        if self.headers["content-type"].startswith("application/json"):
+            parsed = json.loads(self.raw)
+        else:
+            form = {key: values[0] for key, values in parse_qs(self.raw.decode(), True).items()}
+            parsed = json.loads(form["payload"]) if "payload" in form else form
+        assert isinstance(parsed, dict)
+        return parsed
+
+    @property
+    def event(self) -> Json:
+        """The event inside the envelope; empty where this is no event."""
+        event = self.body.get("event", {})
+        assert isinstance(event, dict)
+        return event
+
+
+class Listener:
+    """What the app hears. `answer` decides the response to whatever is no url_verification."""
+
+    def __init__(self) -> None:
+        self.heard: list[Delivery] = []
+        self.url = ""
+        self.answer: Callable[[], web.Response] = web.Response
+        self._changed = asyncio.Condition()
+
+    async def take(self, request: web.Request) -> web.Response:
+        """The request URL itself."""
+        raw = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        delivery = Delivery(headers, raw)
+        async with self._changed:
+            self.heard.append(delivery)
+            self._changed.notify_all()
+        if delivery.body.get("type") == "url_verification":
+            return web.json_response({"challenge": delivery.body["challenge"]})
+        return self.answer()
+
+    def events(self, kind: str) -> list[Delivery]:
+        """The deliveries of one type of event so far."""
+        return [one for one in self.heard if one.event.get("type") == kind]
+
+    async def hears(self, kind: str, times: int = 1) -> list[Delivery]:
+        """Wait until events of this type have come this often."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: len(self.events(kind)) >= times)
+        return self.events(kind)
+
+    async def hears_of(self, times: int) -> list[Delivery]:
+        """Wait until this many requests of any kind have come."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: len(self.heard) >= times)
+        return self.heard
+
+
+@asynccontextmanager
+async def request_url(port: int = 0) -> AsyncIterator[Listener]:
+    """A listening app on a loopback port, its own unless one is asked for."""
+    listener = Listener()
+    application = web.Application()
+    application.router.add_post("/slack/events", listener.take)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    listener.url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+    try:
+        yield listener
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,229 @@
+"""Modals stack, change, complain and close as in Slack, whatever the app answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conformance.http_client import (
+    BOB,
+    BOT,
+    CAROL,
+    GENERAL,
+    Json,
+    Outside,
+    sandbox_from_outside,
+)
+from tests.conformance.socket_client import Socket, socket_mode
+
+
+def form(title: str, **more: object) -> Json:
+    """A modal with one required input and a button."""
+    return {
+        "type": "modal",
+        "callback_id": title,
+        "title": {"type": "plain_text", "text": title},
+        "submit": {"type": "plain_text", "text": "Send"},
+        "blocks": [
+            {
+                "type": "input",
+                "block_id": "b",
+                "label": {"type": "plain_text", "text": "Words"},
+                "element": {"type": "plain_text_input", "action_id": "a"},
+            },
+            {
+                "type": "actions",
+                "block_id": "more",
+                "elements": [
+                    {
+                        "type": "button",
+                        "action_id": "go_on",
+                        "value": "1",
+                        "text": {"type": "plain_text", "text": "Go on"},
+                    }
+                ],
+            },
+        ],
+    } | more
+
+
+STATE = {"values": {"b": {"a": {"type": "plain_text_input", "value": "words"}}}}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Bob with a modal in front of him, and the app at its socket."""
+
+    outside: Outside
+    socket: Socket
+    view_id: str
+
+    async def answered(self, asking: asyncio.Task[Json], payload: Json | None) -> Json:
+        """Let the app answer what bob did; what the app was told."""
+        frame = await self.socket.envelope("interactive")
+        await self.socket.ack(frame, payload)
+        await asking
+        told = frame["payload"]
+        assert isinstance(told, dict)
+        return told
+
+    def sends(self, view_id: str = "", **more: object) -> asyncio.Task[Json]:
+        """Bob presses Send (or closes the form)."""
+        arguments: Json = {"view_id": view_id or self.view_id, "state": STATE} | more
+        return asyncio.create_task(self.outside.call("views.submit", BOB, **arguments))
+
+
+async def trigger(outside: Outside, socket: Socket) -> str:
+    """A fresh trigger of bob's, by a slash command."""
+    asking = asyncio.create_task(
+        outside.call("chat.command", BOB, channel=GENERAL, command="/form", text="")
+    )
+    frame = await socket.envelope("slash_commands")
+    await socket.ack(frame)
+    await asking
+    return str(frame["payload"]["trigger_id"])
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    async with sandbox_from_outside() as outside, socket_mode(outside) as socket:
+        trigger_id = await trigger(outside, socket)
+        opened = await outside.do(
+            "views.open", BOT, trigger_id=trigger_id, view=form("first", notify_on_close=True)
+        )
+        yield Desk(outside, socket, opened["view"]["id"])
+
+
+async def test_an_opened_view_is_slacks_view_object(desk: Desk) -> None:
+    (call,) = await desk.outside.calls("views.open")
+    view = call["answer"]["view"]
+    assert view["type"] == "modal"
+    assert view["callback_id"] == "first"
+    assert view["root_view_id"] == view["id"]
+    assert view["previous_view_id"] is None
+    assert view["team_id"] == "T0SANDBOX"
+    assert view["hash"]
+    assert view["app_id"].startswith("A")
+
+
+async def test_an_answer_can_change_the_form(desk: Desk) -> None:
+    asking = desk.sends()
+    await desk.answered(asking, {"response_action": "update", "view": form("second")})
+    assert (await asking)["response_action"] == "update"
+    told = await desk.answered(desk.sends(), None)
+    assert told["view"]["callback_id"] == "second"
+
+
+async def test_an_answer_can_push_a_form_and_closing_it_shows_the_one_below(desk: Desk) -> None:
+    asking = desk.sends()
+    await desk.answered(asking, {"response_action": "push", "view": form("above")})
+    above = (await asking)["view"]
+    assert above["previous_view_id"] == desk.view_id
+    assert above["root_view_id"] == desk.view_id
+    await desk.outside.do("views.submit", BOB, view_id=above["id"], close=True)
+    told = await desk.answered(desk.sends(), None)
+    assert told["view"]["callback_id"] == "first"
+
+
+async def test_an_answer_can_clear_the_whole_stack(desk: Desk) -> None:
+    asking = desk.sends()
+    await desk.answered(asking, {"response_action": "push", "view": form("above")})
+    above = (await asking)["view"]["id"]
+    await desk.answered(desk.sends(above), {"response_action": "clear"})
+    for view_id in (above, desk.view_id):
+        assert (await desk.sends(view_id))["ok"] is False
+
+
+async def test_three_forms_are_the_most_that_stack(desk: Desk) -> None:
+    asking = desk.sends()
+    await desk.answered(asking, {"response_action": "push", "view": form("two")})
+    two = (await asking)["view"]["id"]
+    asking = desk.sends(two)
+    await desk.answered(asking, {"response_action": "push", "view": form("three")})
+    three = (await asking)["view"]["id"]
+    asking = desk.sends(three)
+    await desk.answered(asking, {"response_action": "push", "view": form("four")})
+    assert (await asking)["ok"] is False
+
+
+async def test_errors_must_be_for_inputs_of_the_form(desk: Desk) -> None:
+    asking = desk.sends()
+    await desk.answered(asking, {"response_action": "errors", "errors": {"nowhere": "Wrong."}})
+    assert (await asking)["ok"] is False
+    asking = desk.sends()
+    await desk.answered(asking, {"response_action": "errors", "errors": {"b": "Wrong."}})
+    assert (await asking)["errors"] == {"b": "Wrong."}
+
+
+async def test_an_empty_required_field_never_reaches_the_app(desk: Desk) -> None:
+    """Slack's client says so itself."""
+    empty = {"values": {"b": {"a": {"type": "plain_text_input", "value": ""}}}}
+    body = await desk.sends(state=empty)
+    assert body["response_action"] == "errors"
+    assert "b" in body["errors"]
+    assert await desk.socket.quiet() == []
+
+
+async def test_closing_is_told_to_an_app_that_asked_for_it(desk: Desk) -> None:
+    told = await desk.answered(desk.sends(close=True), None)
+    assert told["type"] == "view_closed"
+    assert told["view"]["id"] == desk.view_id
+    assert told["is_cleared"] is False
+    assert (await desk.sends())["ok"] is False
+
+
+async def test_a_button_in_a_form_tells_which_form(desk: Desk) -> None:
+    asking = asyncio.create_task(
+        desk.outside.call(
+            "blocks.actions",
+            BOB,
+            view_id=desk.view_id,
+            action_id="go_on",
+            block_id="more",
+            value="1",
+        )
+    )
+    told = await desk.answered(asking, None)
+    assert told["type"] == "block_actions"
+    assert told["container"] == {"type": "view", "view_id": desk.view_id}
+    assert told["view"]["id"] == desk.view_id
+    pushed = await desk.outside.do(
+        "views.push", BOT, trigger_id=told["trigger_id"], view=form("above")
+    )
+    assert pushed["view"]["previous_view_id"] == desk.view_id
+
+
+async def test_a_form_is_changed_by_the_app_unless_somebody_was_faster(desk: Desk) -> None:
+    (call,) = await desk.outside.calls("views.open")
+    stale = call["answer"]["view"]["hash"]
+    await desk.outside.do("views.update", BOT, view_id=desk.view_id, view=form("new"), hash=stale)
+    refused = await desk.outside.refused(
+        "views.update", BOT, view_id=desk.view_id, view=form("newer"), hash=stale
+    )
+    assert refused == "hash_conflict"
+
+
+async def test_nobody_sends_the_form_of_another(desk: Desk) -> None:
+    body = await desk.outside.call("views.submit", CAROL, view_id=desk.view_id, state=STATE)
+    assert body["ok"] is False
+    assert await desk.socket.quiet() == []
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        {},
+        {"type": "modal"},
+        {"type": "modal", "title": {"type": "plain_text", "text": "x" * 25}, "blocks": []},
+        form("no submit", submit=None),
+        form("too much", private_metadata="x" * 3_001),
+        form("too many", blocks=[{"type": "divider"}] * 101),
+        form("home", type="home"),
+    ],
+)
+async def test_views_that_break_slacks_rules_are_refused(desk: Desk, view: Json) -> None:
+    trigger_id = await trigger(desk.outside, desk.socket)
+    await desk.outside.refused("views.open", BOT, trigger_id=trigger_id, view=view)

@@ -1,0 +1,168 @@
+"""What an app answers by a response_url goes where Slack would put it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conformance.http_client import (
+    ALICE,
+    BOB,
+    BOT,
+    GENERAL,
+    Json,
+    Outside,
+    sandbox_from_outside,
+)
+from tests.conformance.request_url import Listener
+from tests.conformance.socket_client import Socket, socket_mode
+
+BUTTON: Json = {
+    "type": "actions",
+    "block_id": "b1",
+    "elements": [
+        {
+            "type": "button",
+            "action_id": "yes",
+            "value": "1",
+            "text": {"type": "plain_text", "text": "Yes"},
+        }
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """A message of the app's in a thread, whose button bob has pressed."""
+
+    outside: Outside
+    root: str
+    ts: str
+    address: str
+    bob: str
+
+    async def answers(self, message: Json) -> int:
+        """The app answers; the HTTP status."""
+        async with self.outside.http.post(self.address, json=message) as answer:
+            return answer.status
+
+    async def thread(self) -> list[str]:
+        """The texts of the thread, without its root."""
+        return [one["text"] for one in (await self.outside.replies(GENERAL, self.root))[1:]]
+
+    async def for_bob(self) -> list[str]:
+        """What bob alone sees."""
+        return [one["text"] for one in await self.outside.ephemeral(self.bob)]
+
+
+async def press(outside: Outside, socket: Socket, ts: str) -> Json:
+    """Bob presses the button; the payload that the app got."""
+    asking = asyncio.create_task(
+        outside.call(
+            "blocks.actions",
+            BOB,
+            channel=GENERAL,
+            message_ts=ts,
+            action_id="yes",
+            block_id="b1",
+            value="1",
+        )
+    )
+    frame = await socket.envelope("interactive")
+    await socket.ack(frame)
+    assert (await asking)["ok"] is True
+    payload = frame["payload"]
+    assert isinstance(payload, dict)
+    return payload
+
+
+@pytest.fixture
+async def pressed() -> AsyncIterator[Pressed]:
+    async with sandbox_from_outside() as outside, socket_mode(outside) as socket:
+        root = await outside.say(ALICE, GENERAL, "a root")
+        posted = await outside.do(
+            "chat.postMessage", BOT, channel=GENERAL, thread_ts=root, text="?", blocks=[BUTTON]
+        )
+        payload = await press(outside, socket, posted["ts"])
+        assert payload["container"]["thread_ts"] == root
+        assert payload["message"]["thread_ts"] == root
+        bob = await outside.id_of(BOB)
+        yield Pressed(outside, root, posted["ts"], payload["response_url"], bob)
+
+
+async def test_an_answer_is_for_the_person_unless_said_otherwise(pressed: Pressed) -> None:
+    assert await pressed.answers({"text": "psst", "replace_original": False}) == 200
+    assert await pressed.for_bob() == ["psst"]
+    assert await pressed.thread() == ["?"]
+
+
+async def test_an_answer_replaces_the_message_and_its_buttons(pressed: Pressed) -> None:
+    assert await pressed.answers({"text": "Yes, said bob.", "replace_original": True}) == 200
+    (message,) = (await pressed.outside.replies(GENERAL, pressed.root))[1:]
+    assert (message["ts"], message["text"]) == (pressed.ts, "Yes, said bob.")
+    assert "actions" not in [block["type"] for block in message.get("blocks", [])]
+    assert await pressed.for_bob() == []
+
+
+async def test_an_answer_deletes_the_message(pressed: Pressed) -> None:
+    assert await pressed.answers({"delete_original": True}) == 200
+    assert await pressed.thread() == []
+
+
+async def test_an_answer_for_everyone_is_a_new_message(pressed: Pressed) -> None:
+    message = {
+        "text": "for all",
+        "response_type": "in_channel",
+        "replace_original": False,
+        "thread_ts": pressed.root,
+    }
+    assert await pressed.answers(message) == 200
+    assert await pressed.thread() == ["?", "for all"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b"{}", b'{"blocks": "x"}'])
+async def test_a_senseless_answer_is_refused(pressed: Pressed, body: bytes) -> None:
+    async with pressed.outside.http.post(pressed.address, data=body) as answer:
+        assert 400 <= answer.status < 500
+    assert await pressed.for_bob() == []
+    assert await pressed.thread() == ["?"]
+
+
+async def test_a_made_up_address_answers_nothing(pressed: Pressed) -> None:
+    async with pressed.outside.http.post(pressed.address + "x", json={"text": "hi"}) as answer:
+        assert 400 <= answer.status < 500
+    assert await pressed.for_bob() == []
+
+
+# How often, and how long
+
+
+async def test_a_response_url_is_good_for_five_answers(
+    outside: Outside, listener: Listener
+) -> None:
+    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    address = listener.heard[-1].body["response_url"]
+    statuses = [await answered(outside, address, {"text": f"{n}"}) for n in range(6)]
+    assert [status < 300 for status in statuses] == [True] * 5 + [False]
+    seen = await outside.ephemeral(await outside.id_of(ALICE))
+    assert [one["text"] for one in seen] == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_response_url_is_good_for_half_an_hour(
+    outside: Outside, listener: Listener
+) -> None:
+    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    address = listener.heard[-1].body["response_url"]
+    await outside.advance(29 * 60)
+    assert await answered(outside, address, {"text": "in time"}) < 300
+    await outside.advance(2 * 60)
+    assert await answered(outside, address, {"text": "late"}) >= 400
+
+
+async def answered(outside: Outside, address: str, message: Json) -> int:
+    """Answer by a response_url; the HTTP status."""
+    async with outside.http.post(address, json=message) as answer:
+        return answer.status

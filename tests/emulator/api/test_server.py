@@ -1,0 +1,198 @@
+"""The Web API's door: faults, limits, scopes, and the record of what the app asked."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from slack_emulator.rate_limits import Tiers
+from slack_emulator.state.clock import SandboxClock
+from tests.emulator_client import BOT_TOKEN, GENERAL, SECRET, Json, SandboxClient
+from tests.fakes import HandClock
+
+POST = "chat.postMessage"
+
+
+async def post(people: SandboxClient, text: str = "hello") -> Json:
+    return await people.ask(BOT_TOKEN, POST, channel=GENERAL, text=text)
+
+
+async def test_each_fault_happens_as_often_as_it_was_set(people: SandboxClient) -> None:
+    await people.fault(POST, "500")
+    await people.fault(POST, "error", error="is_archived", times=2)
+    answers = [await post(people) for _ in range(4)]
+    assert [answer.get("error") for answer in answers] == [
+        "internal_error",
+        "is_archived",
+        "is_archived",
+        None,
+    ]
+    assert len(await people.history(GENERAL)) == 1
+
+
+async def test_too_fast_says_how_long_to_wait(people: SandboxClient) -> None:
+    await people.fault(POST, "429", retry_after=7)
+    arguments = {"channel": GENERAL, "text": "hello", "token": BOT_TOKEN}
+    async with people.http.post(f"{people.url}/api/{POST}", data=arguments) as answer:
+        assert answer.status == 429
+        assert answer.headers["Retry-After"] == "7"
+        assert (await answer.json())["error"] == "ratelimited"
+
+
+@pytest.mark.parametrize(("kind", "posted"), [("drop_before", 0), ("drop_after", 1)])
+async def test_a_line_drops_before_or_after_it_is_done(
+    people: SandboxClient, kind: str, posted: int
+) -> None:
+    await people.fault(POST, kind)
+    with pytest.raises(aiohttp.ClientError):
+        await post(people)
+    assert len(await people.history(GENERAL)) == posted
+    (call,) = await people.calls(POST)
+    assert call["fault"] == kind
+
+
+async def test_garbage_is_no_json(people: SandboxClient) -> None:
+    await people.fault(POST, "garbage")
+    with pytest.raises(aiohttp.ContentTypeError):
+        await post(people)
+    assert len(await people.history(GENERAL)) == 1
+
+
+async def test_slow_takes_its_time_by_the_sandboxs_clock(people: SandboxClient) -> None:
+    await people.fault(POST, "slow", seconds=0.2)
+    assert (await post(people))["ok"] is True
+
+
+async def test_people_are_spared(people: SandboxClient) -> None:
+    await people.fault("*", "500")
+    assert await people.say("alice", GENERAL, "hello")
+    assert (await post(people))["error"] == "internal_error"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"method": POST},
+        {"kind": "429"},
+        {"method": POST, "kind": "song"},
+        {"method": POST, "kind": True},
+        {"method": POST, "kind": "error"},
+        {"method": POST, "kind": "500", "times": 0},
+        {"method": POST, "kind": "500", "times": "many"},
+        {"method": POST, "kind": "429", "retry_after": -1},
+        {"method": POST, "kind": "429", "retry_after": "soon"},
+        {"method": "socket", "kind": "500"},
+        {"method": POST, "kind": "drop"},
+    ],
+    ids=str,
+)
+async def test_a_fault_that_makes_no_sense_is_refused(people: SandboxClient, wrong: Json) -> None:
+    async with people.http.post(f"{people.url}/sandbox/faults", json=wrong) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"].endswith(".")
+    assert await people.faults() == []
+
+
+def test_a_tier_is_a_bucket_that_fills_by_the_minute() -> None:
+    clock = SandboxClock(HandClock())
+    tiers = Tiers(clock)
+    assert [tiers.wait_for("chat.startStream", "") for _ in range(20)] == [0] * 20
+    assert tiers.wait_for("chat.startStream", "") == 3
+    clock.advance(3)
+    assert tiers.wait_for("chat.startStream", "") == 0
+    assert tiers.wait_for("chat.startStream", "") == 3
+    assert tiers.wait_for("chat.appendStream", "") == 0
+
+
+def test_posting_is_counted_by_channel() -> None:
+    tiers = Tiers(SandboxClock(HandClock()))
+    while tiers.wait_for(POST, "C1") == 0:
+        pass
+    assert tiers.wait_for(POST, "C2") == 0
+
+
+async def test_limits_can_be_switched_off(people: SandboxClient) -> None:
+    await people.app(limits=False)
+    for _ in range(30):
+        assert (await people.ask("xapp-sandbox", "apps.connections.open"))["ok"] is True
+
+
+async def test_a_missing_scope_is_named(people: SandboxClient) -> None:
+    await people.app(scopes=["commands"])
+    refused = await post(people)
+    assert (refused["error"], refused["needed"]) == ("missing_scope", "chat:write")
+    assert refused["provided"] == "commands"
+    headers = {"Authorization": f"Bearer {BOT_TOKEN}"}
+    async with people.http.post(f"{people.url}/api/auth.test", headers=headers) as answer:
+        assert answer.headers["x-oauth-scopes"] == "commands"
+
+
+async def test_agent_sessions_can_be_missing(people: SandboxClient) -> None:
+    await people.app(agent_sessions=False)
+    root = await people.say("alice", GENERAL, "go on")
+    session: Json = {"channel_id": GENERAL, "thread_ts": root, "status": "processing"}
+    refused = await people.ask(BOT_TOKEN, "agents.sessions.setStatus", **session)
+    assert refused["error"] == "feature_disabled"
+
+
+async def test_an_app_that_does_not_hear_stop_is_warned(people: SandboxClient) -> None:
+    await people.app(subscriptions=["app_mention"])
+    root = await people.say("alice", GENERAL, "go on")
+    answer = await people.as_app(
+        "agents.sessions.setStatus", channel_id=GENERAL, thread_ts=root, status="active"
+    )
+    assert answer["warning"] == "missing_agent_session_stopped_event_subscription"
+
+
+async def test_the_record_has_no_tokens_and_no_people(people: SandboxClient) -> None:
+    await people.say("alice", GENERAL, "hello")
+    arguments = {"channel": GENERAL, "text": "hi", "token": BOT_TOKEN}
+    async with people.http.post(f"{people.url}/api/{POST}", data=arguments) as answer:
+        assert answer.status == 200
+    (call,) = await people.calls()
+    assert (call["method"], call["arguments"]) == (POST, {"channel": GENERAL, "text": "hi"})
+    assert call["answer"]["ok"] is True
+    assert "xoxb" not in str(call)
+
+
+async def test_reset_empties_everything(people: SandboxClient) -> None:
+    await people.say("alice", GENERAL, "hello")
+    await people.as_app("chat.postEphemeral", channel=GENERAL, user="UBOB", text="psst")
+    await people.call("alice", "conversations.invite", channel=SECRET, users="U0PILOT")
+    await people.fault(POST, "500")
+    await people.app(limits=False, subscriptions=[])
+    await people.reset()
+    assert await people.history(GENERAL) == []
+    assert await people.ephemeral("bob") == []
+    assert await people.faults() == []
+    assert await people.calls() == []
+    assert (await people.app())["subscriptions"] is None
+    assert (await people.ask(BOT_TOKEN, "conversations.info", channel=SECRET))["ok"] is False
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"request_url": "https://slack.example/events"},
+        {"request_url": "ftp://127.0.0.1/"},
+        {"request_url": "http://127.0.0.1:99999/"},
+        {"request_url": 7},
+        {"subscriptions": "app_mention"},
+        {"subscriptions": [7]},
+        {"scopes": {}},
+        {"limits": "no"},
+        {"commands": [{}]},
+        {"shortcuts": ["ask"]},
+        {"song": 1},
+    ],
+    ids=str,
+)
+async def test_settings_that_make_no_sense_change_nothing(
+    people: SandboxClient, wrong: Json
+) -> None:
+    before = await people.app()
+    async with people.http.post(f"{people.url}/sandbox/app", json=wrong) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["error"].endswith(".")
+    assert await people.app() == before

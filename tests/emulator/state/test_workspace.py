@@ -1,0 +1,52 @@
+"""The workspace stays bounded, and its messages keep their order."""
+
+from __future__ import annotations
+
+import asyncio
+
+from slack_emulator.state.clock import Later, SandboxClock
+from slack_emulator.state.entities import Ephemeral, Message
+from slack_emulator.state.workspace import MAX_EPHEMERALS, MAX_MESSAGES, Workspace
+from tests.emulator_client import GENERAL
+from tests.fakes import HandClock
+
+
+def test_every_message_has_its_own_growing_ts_though_time_stands_still() -> None:
+    workspace = Workspace(SandboxClock(HandClock()))
+    stamps = [workspace.next_ts() for _ in range(1_000)]
+    assert stamps == sorted(set(stamps))
+    assert all(len(stamp.partition(".")[2]) == 6 for stamp in stamps)
+
+
+def test_the_oldest_messages_are_forgotten() -> None:
+    workspace = Workspace(SandboxClock(HandClock()))
+    said = [
+        workspace.post(
+            Message(channel=GENERAL, ts=workspace.next_ts(), user="UALICE", text=str(number))
+        )
+        for number in range(MAX_MESSAGES + 2)
+    ]
+    assert [message.ts for message in workspace.messages(GENERAL)] == [m.ts for m in said[2:]]
+
+
+def test_the_oldest_whispers_are_forgotten() -> None:
+    workspace = Workspace(SandboxClock(HandClock()))
+    for number in range(MAX_EPHEMERALS + 1):
+        workspace.whisper(
+            Ephemeral(channel=GENERAL, ts=workspace.next_ts(), user="UBOB", text=str(number))
+        )
+    assert len(workspace.ephemerals["UBOB"]) == MAX_EPHEMERALS
+    assert workspace.ephemerals["UBOB"][0].text == "1"
+
+
+async def test_what_is_given_up_does_not_happen() -> None:
+    base = HandClock()
+    later = Later(SandboxClock(base))
+    happened: list[str] = []
+    later.after(1, lambda: happened.append("soon"))
+    later.after(10, lambda: happened.append("never"))
+    await base.advance(2)
+    async with asyncio.timeout(30):
+        await later.forget()
+    await base.advance(20)
+    assert happened == ["soon"]

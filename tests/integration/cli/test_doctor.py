@@ -1,0 +1,272 @@
+"""The doctor: one line per check, every fault at once and with how to mend it, never a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.cli import doctor
+from bot.cli.main import main
+from bot.clock import SystemClock
+from bot.config.settings import Settings
+from bot.slack.manifest import BOT_EVENTS, SCOPES
+from bot.store import open_store
+from bot.store.sqlite.checks import check_database
+from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.schema import MIGRATIONS
+from slack_emulator.server import Sandbox, running_sandbox
+from tests import forked_processes
+from tests.emulator_client import SandboxClient
+from tests.scripted_model import ScriptedModel
+
+SECONDS = 60.0
+NOBODY = "http://127.0.0.1:9"
+"""The discard port: nothing listens there."""
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[ScriptedModel]:
+    async with ScriptedModel() as model:
+        yield model
+
+
+@pytest.fixture
+def well(sandbox: Sandbox, model: ScriptedModel, tmp_path: Path) -> dict[str, str]:
+    """Settings with which all is well."""
+    return {
+        "SLACK_BOT_TOKEN": "xoxb-sandbox",
+        "SLACK_APP_TOKEN": "xapp-sandbox",
+        "SLACK_API_URL": sandbox.api_url,
+        "MODEL_BASE_URL": model.url,
+        "DATA_DIR": str(tmp_path / "data"),
+    }
+
+
+@dataclass(frozen=True)
+class Report:
+    status: int
+    text: str
+
+
+async def run_doctor(settings: dict[str, str], tmp_path: Path, *arguments: str) -> Report:
+    """`threadpilot doctor`, as the person who runs the bot does it."""
+    home = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    process = await forked_processes.start(
+        main,
+        "doctor",
+        *arguments,
+        cwd=tmp_path,
+        env={**home, **settings},
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    async with asyncio.timeout(SECONDS):
+        written, _ = await process.communicate()
+    assert process.returncode is not None
+    return Report(process.returncode, written.decode())
+
+
+async def findings(settings: dict[str, str]) -> dict[str, doctor.Finding]:
+    return {found.name: found for found in await doctor.examine(Settings.from_env(settings))}
+
+
+async def test_when_all_is_well_every_check_says_so_and_the_status_is_0(
+    well: dict[str, str], tmp_path: Path
+) -> None:
+    report = await run_doctor(well, tmp_path)
+    assert report.status == 0, report.text
+    lines = report.text.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == [
+        *("ok", "ok", "ok", "ok", "look", "ok", "ok", "ok")
+    ]
+    assert lines[-1] == "All is well."
+    assert "@threadpilot" in report.text
+    assert "1.0.102" in report.text
+    assert not (tmp_path / "data").exists(), "the doctor only looks"
+
+
+async def test_all_faults_come_in_one_run_and_the_status_is_1(tmp_path: Path) -> None:
+    """Nothing listens for Slack, nothing for the model, and the database is damaged."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / DATABASE).write_bytes(b"not a database, whatever its name says" * 200)
+    settings = {
+        "SLACK_BOT_TOKEN": "xoxb-very-secret",
+        "SLACK_APP_TOKEN": "xapp-very-secret",
+        "SLACK_API_URL": f"{NOBODY}/api/",
+        "MODEL_BASE_URL": f"{NOBODY}/v1",
+        "MODEL_API_KEY": "key-very-secret",
+        "DATA_DIR": str(data),
+    }
+    report = await run_doctor(settings, tmp_path)
+    assert report.status == 1
+    faults = [line.split("  ")[1] for line in report.text.splitlines() if line.startswith("fault")]
+    assert [name.strip() for name in faults] == ["bot token", "app token", "model", "database"]
+    assert report.text.endswith("4 to mend.\n")
+    assert "very-secret" not in report.text
+    assert "Traceback" not in report.text
+
+
+async def test_wrong_settings_are_all_told_and_the_status_is_2(tmp_path: Path) -> None:
+    report = await run_doctor({"SLACK_MODE": "pigeon", "SLACK_BOT_TOKEN": "nonsense"}, tmp_path)
+    assert report.status == 2
+    for name in ("SLACK_MODE", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "GITHUB_TOKEN"):
+        assert name in report.text
+    assert "nonsense" not in report.text
+
+
+async def test_as_json_a_program_can_read_it(well: dict[str, str], tmp_path: Path) -> None:
+    report = await run_doctor(well, tmp_path, "--json")
+    told = json.loads(report.text)
+    assert told["ok"] is True
+    assert {entry["check"] for entry in told["checks"]} == {
+        *("settings", "bot token", "scopes", "app token", "events", "runtime", "model"),
+        "database",
+    }
+    assert all(entry["result"] in ("ok", "look") and entry["says"] for entry in told["checks"])
+
+
+async def test_a_missing_scope_is_named_with_what_it_is_for(
+    well: dict[str, str], sandbox: Sandbox
+) -> None:
+    async with SandboxClient(sandbox.url) as operator:
+        await operator.app(scopes=sorted(SCOPES.keys() - {"reactions:write"}))
+    found = (await findings(well))["scopes"]
+    assert found.ok is False
+    assert f"reactions:write ({SCOPES['reactions:write']})" in found.sentence
+    assert "chat:write" not in found.sentence
+    assert "manifest.yml" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "check"), [("SLACK_BOT_TOKEN", "bot token"), ("SLACK_APP_TOKEN", "app token")]
+)
+async def test_a_token_that_slack_refuses_is_named_and_not_shown(
+    well: dict[str, str], name: str, check: str
+) -> None:
+    wrong = well[name].partition("-")[0] + "-wrong-one"
+    found = await findings({**well, name: wrong})
+    assert [label for label, finding in found.items() if finding.ok is False] == [check]
+    assert name in found[check].sentence
+    assert "invalid_auth" in found[check].sentence
+    assert wrong not in found[check].sentence
+
+
+async def test_what_cannot_be_known_is_not_called_well(well: dict[str, str]) -> None:
+    """A token does not tell which events are subscribed to; the doctor says where to look."""
+    found = (await findings(well))["events"]
+    assert found.ok is None
+    assert all(name in found.sentence for name in BOT_EVENTS)
+
+
+async def test_with_signed_http_no_app_token_is_asked_for(well: dict[str, str]) -> None:
+    settings = {**well, "SLACK_MODE": "http", "SLACK_SIGNING_SECRET": "signing-secret"}
+    del settings["SLACK_APP_TOKEN"]
+    found = (await findings(settings))["app token"]
+    assert found.ok is None
+    assert "Event Subscriptions" in found.sentence
+
+
+async def test_a_check_that_hangs_is_given_up() -> None:
+    async def hangs() -> list[doctor.Finding]:
+        await asyncio.Event().wait()
+        return []
+
+    (found,) = await doctor._bounded("model", hangs(), 0.01)  # noqa: SLF001 - the bound itself
+    assert found.ok is False
+    assert "given up" in found.sentence
+
+
+async def test_a_check_that_breaks_does_not_hide_the_others() -> None:
+    async def breaks() -> list[doctor.Finding]:
+        raise RuntimeError("with something private in it")
+
+    (found,) = await doctor._bounded("model", breaks())  # noqa: SLF001 - the guard itself
+    assert found.ok is False
+    assert "RuntimeError" in found.sentence
+    assert "private" not in found.sentence
+
+
+async def test_a_secret_that_a_server_repeats_is_taken_out(well: dict[str, str]) -> None:
+    settings = Settings.from_env({**well, "MODEL_API_KEY": "key-very-secret"})
+    told = doctor.Finding(name="model", ok=False, sentence="refused: key-very-secret is unknown")
+    found = doctor._without_secrets(told, settings)  # noqa: SLF001 - the last guard
+    assert found.sentence == "refused: [secret] is unknown"
+
+
+# The database
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """The data folder of a bot that was stopped."""
+    async with open_store(tmp_path / "data", clock=SystemClock(), per_user=3):
+        pass
+    return tmp_path / "data"
+
+
+def test_a_stopped_bots_database_is_whole(folder: Path) -> None:
+    found = check_database(folder)
+    assert found.ok
+    assert f"is whole (schema {MIGRATIONS[-1].number})" in found.sentence
+    assert "using it" not in found.sentence
+
+
+async def test_a_running_bots_database_may_be_checked(tmp_path: Path) -> None:
+    async with open_store(tmp_path, clock=SystemClock(), per_user=3):
+        found = check_database(tmp_path)
+    assert found.ok
+    assert "a bot is using it just now" in found.sentence
+
+
+def test_a_database_of_a_newer_threadpilot_is_told(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / DATABASE)) as database:
+        database.execute("PRAGMA user_version = 999")
+    found = check_database(folder)
+    assert not found.ok
+    assert "schema 999" in found.sentence
+
+
+def test_a_damaged_page_is_found(folder: Path) -> None:
+    file = folder / DATABASE
+    with file.open("r+b") as opened:
+        opened.seek(4096)
+        opened.write(b"\xff" * 4096)
+    found = check_database(folder)
+    assert not found.ok
+    assert "restore a backup" in found.sentence
+
+
+def test_a_folder_that_others_can_read_is_told(folder: Path) -> None:
+    folder.chmod(0o755)
+    (folder / DATABASE).chmod(0o644)
+    found = check_database(folder)
+    assert not found.ok
+    assert "chmod 600" in found.sentence
+
+
+def test_a_folder_that_does_not_exist_yet_is_well_and_is_not_made(tmp_path: Path) -> None:
+    found = check_database(tmp_path / "not" / "yet")
+    assert found.ok
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told(folder: Path) -> None:
+    found = check_database(folder, space=1 << 62)
+    assert not found.ok
+    assert "Make room" in found.sentence

@@ -1,0 +1,152 @@
+"""When the model does not answer: which trouble it was, and that the session survives it.
+
+The runtime tries most faults again by itself, some for many seconds; those are in
+`test_events.py`, with the runtime's events as they were measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+from bot.copilot.agent import CopilotAgent
+from bot.copilot.event_stream import LONGEST_ANSWER
+from bot.copilot.options import RuntimeOptions
+from bot.errors import AgentError, AgentFault
+from tests.fakes import HandClock
+from tests.integration.copilot.session_probe import answer_of, first_text
+from tests.scripted_model import Answer, ScriptedModel
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def clock() -> HandClock:
+    """The clock that the module's silence is measured with."""
+    return HandClock()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def patient(
+    options: RuntimeOptions, clock: HandClock, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[CopilotAgent]:
+    """An agent that waits 120 s of the hand-moved clock for a sign of life."""
+    own = replace(options, clock=clock, data_dir=tmp_path_factory.mktemp("patient"))
+    async with CopilotAgent(own) as shared:
+        yield shared
+
+
+@pytest.mark.parametrize(
+    ("fault", "meaning"),
+    [
+        (Answer(fault=400), AgentFault.MODEL),
+        (Answer(fault=400, code="context_length_exceeded"), AgentFault.TOO_LONG),
+        (Answer(fault=401), AgentFault.ACCESS),
+        (Answer(fault=403), AgentFault.ACCESS),
+        (Answer(fault=404), AgentFault.ACCESS),
+        (Answer(""), AgentFault.EMPTY),
+    ],
+    ids=["bad request", "too long", "bad key", "forbidden", "no such model", "no text"],
+)
+async def test_a_fault_of_the_model_is_told_by_its_kind(
+    agent: CopilotAgent,
+    model: ScriptedModel,
+    session_id: str,
+    fault: Answer,
+    meaning: AgentFault,
+) -> None:
+    """No exception text for people, no key for operators, and the session answers the next."""
+    model.when("trouble", fault)
+    session = await agent.open(session_id)
+    with pytest.raises(AgentError) as caught:
+        await answer_of(session, "trouble")
+    assert caught.value.fault is meaning
+    assert "127.0.0.1" not in caught.value.sentence
+    assert "sk-very-secret" not in str(caught.value)
+    assert session.alive
+    assert await answer_of(session, "better now?") == "You said: better now?"
+
+
+async def test_a_prompt_beyond_the_models_context_is_too_long(
+    agent: CopilotAgent, session_id: str
+) -> None:
+    """The runtime does not even ask the model; the session goes on."""
+    session = await agent.open(session_id)
+    with pytest.raises(AgentError) as caught:
+        await answer_of(session, "word " * 300_000)
+    assert caught.value.fault is AgentFault.TOO_LONG
+    assert await answer_of(session, "shorter") == "You said: shorter"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Answer(fault=429, retry_after=1, times=1), Answer(fault=500, times=1)],
+    ids=["rate limit", "server error"],
+)
+async def test_a_passing_fault_is_not_noticed(
+    agent: CopilotAgent, model: ScriptedModel, session_id: str, fault: Answer
+) -> None:
+    """The runtime asks again, and there is an answer."""
+    model.when("hiccup", fault)
+    assert await answer_of(await agent.open(session_id), "hiccup") == "You said: hiccup"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(fault="silence"), Answer(chunks=["a", "b"], hold_after=1)],
+    ids=["not a word", "half-way"],
+)
+async def test_a_model_that_goes_silent_is_given_up(
+    patient: CopilotAgent,
+    model: ScriptedModel,
+    clock: HandClock,
+    session_id: str,
+    answer: Answer,
+) -> None:
+    """After 120 s without a sign of life, not before; the model's connection is closed."""
+    model.when("hush", answer)
+    session = await patient.open(session_id)
+    held, gone = model.holds, model.disconnects
+    asking = asyncio.create_task(answer_of(session, "hush"))
+    await model.reached(held + 1)
+    # The runtime answers in order: with this, everything that it said before has been heard.
+    await patient.open(f"{session_id}-beside")
+    await clock.advance(119)
+    assert not asking.done()
+    await clock.advance(2)
+    with pytest.raises(AgentError) as caught:
+        await asking
+    assert caught.value.fault is AgentFault.SILENT
+    await model.disconnected(gone + 1, within=30)
+    assert await answer_of(session, "awake?") == "You said: awake?"
+
+
+async def test_a_slow_model_is_not_a_silent_one(
+    patient: CopilotAgent, model: ScriptedModel, clock: HandClock, session_id: str
+) -> None:
+    """Every word starts the waiting anew."""
+    model.when("slow", Answer(chunks=["a", "b"], hold_after=1))
+    session = await patient.open(session_id)
+    events = session.ask("slow")
+    await first_text(events)
+    await clock.advance(100)
+    model.release()
+    async with asyncio.timeout(30):
+        rest = [event async for event in events]
+    assert rest
+
+
+async def test_a_model_that_never_ends_is_cut_off(
+    agent: CopilotAgent, model: ScriptedModel, session_id: str
+) -> None:
+    """An answer longer than any Slack thread could bear is an error."""
+    model.when("ramble", Answer(chunks=["x" * 20_000] * (LONGEST_ANSWER // 20_000 + 5)))
+    session = await agent.open(session_id)
+    with pytest.raises(AgentError) as caught:
+        await answer_of(session, "ramble")
+    assert caught.value.fault is AgentFault.MODEL
+    assert await answer_of(session, "enough") == "You said: enough"

@@ -1,0 +1,66 @@
+"""A runtime that is begun before it is needed: started once, and ended like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.copilot import runtime
+from bot.copilot.agent import CopilotAgent
+from bot.copilot.options import RuntimeOptions
+from bot.errors import AgentError, AgentFault
+from tests.integration.copilot.session_probe import answer_of, runtimes_of, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def hanging(options: RuntimeOptions, folder: Path) -> RuntimeOptions:
+    """Options with a runtime that never says a word."""
+    mute = folder / "mute"
+    mute.write_text("#!/bin/sh\nexec sleep 100\n", encoding="utf-8")
+    mute.chmod(mute.stat().st_mode | stat.S_IXUSR)
+    return replace(options, cli_path=mute)
+
+
+async def test_what_has_begun_is_waited_for_and_not_started_again(
+    own_options: RuntimeOptions,
+) -> None:
+    async with CopilotAgent(own_options) as agent:
+        agent.begin()
+        await agent.start()
+        [only] = runtimes_of(own_options.data_dir)
+        assert await answer_of(await agent.open("begun"), "hello") == "You said: hello"
+        assert runtimes_of(own_options.data_dir) == [only]
+
+
+async def test_whoever_waits_is_told_why_it_does_not_start(own_options: RuntimeOptions) -> None:
+    async with CopilotAgent(replace(own_options, cli_path=Path("/nowhere/copilot"))) as agent:
+        agent.begin()
+        with pytest.raises(AgentError, match="there is no Copilot runtime at") as caught:
+            await agent.start()
+        assert caught.value.fault is AgentFault.RUNTIME
+
+
+async def test_leaving_does_not_wait_for_a_start_that_nobody_wants_any_more(
+    own_options: RuntimeOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "START_SECONDS", 1_000.0)
+    mute = hanging(own_options, tmp_path)
+    async with asyncio.timeout(60):
+        async with CopilotAgent(mute) as agent:
+            agent.begin()
+            await until(lambda: len(runtimes_of(mute.data_dir)) == 1)
+        await until(lambda: not runtimes_of(mute.data_dir))
+
+
+async def test_a_start_that_failed_and_that_nobody_asked_about_breaks_nothing(
+    own_options: RuntimeOptions,
+) -> None:
+    async with CopilotAgent(replace(own_options, cli_path=Path("/nowhere/copilot"))) as agent:
+        agent.begin()
+        for _ in range(3):
+            await asyncio.sleep(0)

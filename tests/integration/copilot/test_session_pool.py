@@ -1,0 +1,454 @@
+"""The pool of live sessions, on the real runtime: bounded, each held by one turn at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from copilot import CopilotSession
+from copilot._jsonrpc import JsonRpcError
+
+from bot.copilot.agent import CopilotAgent
+from bot.copilot.install import find_runtime
+from bot.copilot.options import RuntimeOptions
+from bot.errors import AgentError, AgentFault
+from bot.ports import Setup
+from bot.sessions.pool import Sessions
+from tests.integration.copilot.session_probe import answer_of, runtimes_of, until
+from tests.scripted_model import Answer, ScriptedModel
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def name(number: int) -> str:
+    """A session id that no other test module uses."""
+    return f"pool-{number}"
+
+
+async def test_a_live_session_is_used_again(options: RuntimeOptions) -> None:
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=5)
+        async with sessions.held(name(1), Setup()) as first:
+            pass
+        async with sessions.held(name(1), Setup()) as second:
+            assert second is first
+        async with sessions.held(name(2), Setup()) as other:
+            assert other is not first
+        assert sessions.live == 2
+        await sessions.close()
+        assert sessions.live == 0
+
+
+async def test_the_longest_idle_session_makes_room_and_remembers(
+    options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    model.when("recite", Answer(lambda request: " | ".join(request.prompts)))
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=2)
+        for number in (11, 12, 13):
+            async with sessions.held(name(number), Setup()) as session:
+                await answer_of(session, f"I am thread {number}")
+            assert sessions.live <= 2
+        async with sessions.held(name(11), Setup()) as resumed:
+            assert await answer_of(resumed, "recite") == "I am thread 11 | recite"
+        await sessions.close()
+
+
+async def test_a_session_is_held_by_one_turn_at_a_time(options: RuntimeOptions) -> None:
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=5)
+        order: list[str] = []
+
+        async def hold(turn: str) -> None:
+            async with sessions.held(name(21), Setup()):
+                order.append(f"{turn} in")
+                await asyncio.sleep(0)
+                order.append(f"{turn} out")
+
+        await asyncio.gather(hold("a"), hold("b"), hold("c"))
+        assert order == ["a in", "a out", "b in", "b out", "c in", "c out"]
+        await sessions.close()
+
+
+async def test_when_all_are_held_a_turn_waits_for_a_bound_and_is_told(
+    options: RuntimeOptions,
+) -> None:
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=1, wait_seconds=0.2)
+        async with sessions.held(name(31), Setup()):
+            with pytest.raises(AgentError) as caught:
+                async with sessions.held(name(32), Setup()):
+                    pytest.fail("there was no place")
+            assert caught.value.fault is AgentFault.BUSY
+        async with sessions.held(name(32), Setup()) as session:
+            assert session.alive
+        await sessions.close()
+
+
+async def test_after_the_runtime_died_a_session_is_opened_that_works(
+    options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    model.when("recite", Answer(lambda request: " | ".join(request.prompts)))
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=5)
+        async with sessions.held(name(51), Setup()) as session:
+            await answer_of(session, "remember me")
+        [runtime] = runtimes_of(options.data_dir)
+        os.kill(runtime, signal.SIGKILL)
+        await until(lambda: not session.alive)
+        async with sessions.held(name(51), Setup()) as again:
+            assert again is not session
+            assert await answer_of(again, "recite") == "remember me | recite"
+        assert sessions.live == 1
+        await sessions.close()
+
+
+async def test_a_session_that_does_not_open_leaves_its_place_free(
+    options: RuntimeOptions,
+) -> None:
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=1, wait_seconds=1)
+        with pytest.raises(AgentError):
+            async with sessions.held("...", Setup()):
+                pytest.fail("the runtime takes no such id")
+        async with sessions.held(name(62), Setup()) as session:
+            assert session.alive
+        await sessions.close()
+
+
+async def test_another_model_is_taken_up_live(
+    options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    """And its effort, and given back again; the session stays the same."""
+    wanted = [Setup(), Setup(model="m-1"), Setup(model="m-1", effort="low"), Setup(model="m-1")]
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=1)
+        held, used = [], []
+        for setup in wanted:
+            async with sessions.held(name(71), setup) as session:
+                held.append(session)
+                await answer_of(session, "hello")
+                used.append((model.requests[-1].model, model.requests[-1].effort))
+                assert session.setup == setup
+        assert len(set(held)) == 1
+        assert used == [("scripted-1", ""), ("m-1", ""), ("m-1", "low"), ("m-1", "")]
+        await sessions.close()
+
+
+async def test_other_instructions_take_opening_anew(
+    options: RuntimeOptions, model: ScriptedModel, tmp_path: Path
+) -> None:
+    """And other tools; the memory stays, and so does the place."""
+    roles = [
+        Setup(),
+        Setup(instructions="Be a pirate.", model="m-1"),
+        Setup(tools=("view",), folder=str(tmp_path)),
+    ]
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=1, wait_seconds=5)
+        held, told = [], []
+        for setup in roles:
+            async with sessions.held(name(72), setup) as session:
+                held.append(session)
+                await answer_of(session, f"hello {len(held)}")
+                told.append(model.requests[-1])
+            assert sessions.live == 1
+        assert len(set(held)) == 3
+        assert not held[0].alive
+        assert ["pirate" in request.system for request in told] == [False, True, False]
+        assert [request.tools for request in told] == [0, 0, 1]
+        assert told[-1].prompts == ("hello 1", "hello 2", "hello 3")
+        await sessions.close()
+
+
+async def test_a_model_that_cannot_be_taken_up_leaves_the_session_free(
+    options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn is told, and the next one has the session as it was."""
+
+    async def say_no(*_: object, **__: object) -> None:
+        raise JsonRpcError(-32603, "model not available")
+
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=1, wait_seconds=5)
+        async with sessions.held(name(73), Setup()) as session:
+            pass
+        with monkeypatch.context() as patch:
+            patch.setattr(CopilotSession, "set_model", say_no)
+            with pytest.raises(AgentError) as caught:
+                async with sessions.held(name(73), Setup(model="retired")):
+                    pytest.fail("it cannot be had")
+        assert caught.value.fault is AgentFault.MODEL_GONE
+        async with sessions.held(name(73), Setup()) as again:
+            assert again is session
+        await sessions.close()
+
+
+async def test_a_session_is_opened_beforehand_where_there_is_room(options: RuntimeOptions) -> None:
+    """Never at the cost of another one, and once."""
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=1, wait_seconds=5)
+        warming = asyncio.create_task(sessions.prewarm(name(81), Setup()))
+        await asyncio.sleep(0)
+        assert sessions.busy(name(81))
+        await sessions.prewarm(name(81), Setup())
+        await sessions.prewarm(name(82), Setup())
+        async with sessions.held(name(81), Setup()) as session:  # waits until it is open
+            assert session.alive
+            assert warming.done()
+            assert sessions.busy(name(81))
+        assert not sessions.busy(name(81))
+        assert sessions.live == 1
+        await sessions.prewarm(name(82), Setup())
+        async with sessions.held(name(81), Setup()) as again:
+            assert again is session
+        async with sessions.held(name(82), Setup()):
+            assert sessions.live == 1, "for a turn the idle one makes room"
+        await sessions.close()
+
+
+async def test_opening_beforehand_in_vain_is_nobodys_trouble(options: RuntimeOptions) -> None:
+    """And the place is free again; also when it is cancelled."""
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=1, wait_seconds=5)
+        await sessions.prewarm("...", Setup())
+        warming = asyncio.create_task(sessions.prewarm(name(83), Setup()))
+        await asyncio.sleep(0)
+        warming.cancel()
+        await asyncio.wait([warming])
+        assert warming.cancelled()
+        assert not sessions.busy(name(83))
+        async with sessions.held(name(84), Setup()) as session:
+            assert session.alive
+        await sessions.close()
+
+
+async def test_idle_sessions_are_let_go_and_held_ones_are_not(
+    options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    """So that they can be deleted: the next turn starts afresh."""
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=5)
+        async with sessions.held(name(91), Setup()) as idle:
+            await answer_of(idle, "idle")
+        async with sessions.held(name(92), Setup()) as held:
+            letting_go = asyncio.create_task(sessions.let_go([name(91), name(92), "never-was"]))
+            await asyncio.sleep(0)
+            async with sessions.held(name(91), Setup()) as again:  # not before it is closed
+                assert letting_go.done()
+                assert (idle.alive, held.alive, again.alive) == (False, True, True)
+        await sessions.let_go([name(91)])
+        await agent.delete([name(91)])
+        async with sessions.held(name(91), Setup()) as afresh:
+            await answer_of(afresh, "afresh")
+        assert model.requests[-1].prompts == ("afresh",)
+        await sessions.close()
+
+
+async def test_the_runtime_is_renewed_when_nobody_holds_a_session(
+    own_options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    """Those that run finish first, those that come wait, and all remember."""
+    async with CopilotAgent(own_options) as agent:
+        sessions = Sessions(agent, size=5)
+        async with sessions.held(name(101), Setup()) as session:
+            await answer_of(session, "one")
+            [before] = runtimes_of(own_options.data_dir)
+            renewing = asyncio.create_task(sessions.renew(10))
+            await asyncio.sleep(0)
+
+            async def ask() -> None:
+                async with sessions.held(name(101), Setup()) as again:
+                    await answer_of(again, "two")
+
+            asking = asyncio.create_task(ask())
+            await sessions.prewarm(name(102), Setup())
+            assert not await sessions.renew(10), "one at a time"
+            assert not renewing.done()
+            still_alive = session.alive
+        assert still_alive
+        assert await renewing
+        await asking
+        assert not session.alive
+        assert model.requests[-1].prompts == ("one", "two")
+        [after] = runtimes_of(own_options.data_dir)
+        assert before != after
+        assert sessions.live == 1
+        await sessions.close()
+
+
+async def test_renewing_gives_up_when_a_turn_takes_too_long(own_options: RuntimeOptions) -> None:
+    """And everything goes on as before."""
+    async with CopilotAgent(own_options) as agent:
+        sessions = Sessions(agent, size=5, wait_seconds=5)
+        async with sessions.held(name(103), Setup()) as session:
+            [before] = runtimes_of(own_options.data_dir)
+            assert not await sessions.renew(0.05)
+            async with sessions.held(name(104), Setup()) as other:
+                assert other.alive
+            assert session.alive
+        assert runtimes_of(own_options.data_dir) == [before]
+        await sessions.close()
+
+
+async def test_a_runtime_that_does_not_come_back_is_told_and_tried_again(
+    own_options: RuntimeOptions, tmp_path: Path
+) -> None:
+    """The turns after that start it, if it can be started."""
+    link = tmp_path / "runtime"
+    link.symlink_to(find_runtime(None))
+    async with CopilotAgent(replace(own_options, cli_path=link)) as agent:
+        sessions = Sessions(agent, size=5, wait_seconds=5)
+        async with sessions.held(name(105), Setup()):
+            pass
+        real = link.readlink()
+        link.unlink()
+        with pytest.raises(AgentError):
+            await sessions.renew(5)
+        assert sessions.live == 0
+        link.symlink_to(real)
+        async with sessions.held(name(105), Setup()) as session:
+            assert session.alive
+        await sessions.close()
+
+
+async def test_turns_that_are_cancelled_leave_no_place_taken(options: RuntimeOptions) -> None:
+    """Whenever it happens: while they wait, while theirs opens, or while another makes room."""
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=2, wait_seconds=5)
+
+        async def hold(number: int) -> None:
+            async with sessions.held(name(number), Setup(instructions=str(number % 2))):
+                await asyncio.sleep(0)
+
+        for loops in (2**power for power in range(13)):
+            turns = [asyncio.create_task(hold(110 + number)) for number in (0, 1, 2, 2)]
+            for _ in range(loops):
+                await asyncio.sleep(0)
+            for turn in turns:
+                turn.cancel()
+            await asyncio.wait(turns)
+        assert not any(sessions.busy(name(110 + number)) for number in range(3))
+        for number in (0, 1, 2):
+            await hold(110 + number)
+        assert sessions.live == 2
+        assert await sessions.renew(5)
+        await sessions.close()
+
+
+async def test_a_turn_that_is_cancelled_while_another_session_makes_room_takes_no_place(
+    options: RuntimeOptions,
+) -> None:
+    """The other one is closed all the same, and not opened again before it is."""
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=1, wait_seconds=5)
+        async with sessions.held(name(121), Setup()) as idle:
+            pass
+        turn = asyncio.create_task(sessions.held(name(122), Setup()).__aenter__())
+        await asyncio.sleep(0)
+        assert sessions.busy(name(122))
+        turn.cancel()
+        await asyncio.wait([turn])
+        assert not sessions.busy(name(122))
+        async with sessions.held(name(121), Setup()) as again:
+            assert (idle.alive, again.alive) == (False, True)
+        await sessions.close()
+
+
+async def test_a_reserved_session_is_nobodys_until_it_is_given_free(
+    options: RuntimeOptions, model: ScriptedModel
+) -> None:
+    """It is closed, can be deleted, and the turn that came meanwhile begins afresh afterwards."""
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=5, wait_seconds=10)
+        async with sessions.held(name(131), Setup()) as idle:
+            await answer_of(idle, "of before")
+        async with sessions.held(name(132), Setup()) as held:
+            wanted = [name(131), name(132), "pool-never-was"]
+            async with sessions.reserved(wanted) as taken:
+                assert taken == {name(131), "pool-never-was"}
+                assert (idle.alive, held.alive) == (False, True)
+                assert sessions.busy(name(131))
+                async with sessions.reserved(wanted) as twice:
+                    assert twice == frozenset()
+
+                async def ask() -> None:
+                    async with sessions.held(name(131), Setup()) as session:
+                        await answer_of(session, "of after")
+
+                asking = asyncio.create_task(ask())
+                await sessions.prewarm(name(131), Setup())
+                await agent.delete([name(131)])
+                assert not asking.done()
+                assert sessions.live == 1
+            await asking
+        assert model.requests[-1].prompts == ("of after",)
+        assert not sessions.busy("pool-never-was")
+        await sessions.close()
+
+
+async def test_a_turn_does_not_wait_for_ever_for_a_reserved_session(
+    options: RuntimeOptions,
+) -> None:
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=5, wait_seconds=0.05)
+        async with sessions.reserved([name(133)]):
+            with pytest.raises(AgentError) as caught:
+                async with sessions.held(name(133), Setup()):
+                    pytest.fail("it is reserved")
+        assert caught.value.fault is AgentFault.BUSY
+        async with sessions.held(name(133), Setup()) as session:
+            assert session.alive
+        await sessions.close()
+
+
+async def test_whoever_is_cancelled_while_reserving_keeps_nothing_out_of_use(
+    options: RuntimeOptions,
+) -> None:
+    """Whenever it happens; and what was being closed is opened again only once it is."""
+    async with CopilotAgent(options) as agent:
+        sessions = Sessions(agent, size=2, wait_seconds=5)
+
+        async def reserve() -> None:
+            async with sessions.reserved([name(134)]):
+                await asyncio.sleep(0)
+
+        for loops in (0, 1, 2, 4, 16, 256):
+            async with sessions.held(name(134), Setup()):
+                pass
+            reserving = asyncio.create_task(reserve())
+            for _ in range(loops):
+                await asyncio.sleep(0)
+            reserving.cancel()
+            await asyncio.wait([reserving])
+            assert not sessions.busy(name(134))
+        async with sessions.held(name(134), Setup()) as session:
+            assert session.alive
+        await sessions.close()
+
+
+async def test_the_runtime_is_not_started_anew_under_a_deletion(
+    own_options: RuntimeOptions,
+) -> None:
+    """And nothing is reserved while it is."""
+    async with CopilotAgent(own_options) as agent:
+        sessions = Sessions(agent, size=5, wait_seconds=0.05)
+        async with sessions.held(name(135), Setup()):
+            pass
+        async with sessions.reserved([name(135)]):
+            assert not await sessions.renew(0.05)
+        async with sessions.held(name(135), Setup()):
+            renewing = asyncio.create_task(sessions.renew(10))
+            await asyncio.sleep(0)
+            with pytest.raises(AgentError) as caught:
+                async with sessions.reserved([name(136)]):
+                    pytest.fail("the runtime is about to go")
+        assert caught.value.fault is AgentFault.BUSY
+        assert await renewing
+        async with sessions.reserved([name(136)]) as taken:
+            assert taken == {name(136)}
+        await sessions.close()

@@ -1,0 +1,133 @@
+"""Replies of the bot in a real sandbox over real HTTP, without a model: the test says the words."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import aiohttp
+
+from bot.domain.messages import Message, ThreadKey, Trigger
+from bot.domain.turns import Part, Turn, TurnState
+from bot.ports import Clock
+from bot.slack.api.calls import Calls
+from bot.slack.api.client import Client, make_client
+from bot.slack.workspace import SlackWorkspace
+from tests.conformance.http_client import (
+    ALICE,
+    BOT,
+    GENERAL,
+    TEAM,
+    Json,
+    Outside,
+    sandbox_from_outside,
+)
+from tests.emulator_client import shown_text
+from tests.fakes import HandClock, QuickClock
+from tests.integration.slack.receiver import US
+
+ALICE_ID = "UALICE"
+ONE = frozenset({ALICE_ID})
+SEVERAL = frozenset({ALICE_ID, "UBOB"})
+
+_ids = itertools.count(1)
+
+
+@dataclass
+class Replying:
+    """What a test has in hand."""
+
+    outside: Outside
+    session: aiohttp.ClientSession
+    clock: Clock
+    noted: dict[int, dict[int, Part]] = field(default_factory=dict)
+    """The parts as a store would have them: by turn and number."""
+    workspace: SlackWorkspace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """The bot as it comes back: it knows only what was noted."""
+        web = make_client(BOT, f"{self.outside.url}/api/", self.session)
+        client = Client(web, Calls(self.clock))
+        self.workspace = SlackWorkspace(client, self.clock, self._note_part, us=US)
+
+    async def _note_part(self, turn: Turn, part: Part) -> None:
+        self.noted.setdefault(turn.id, {})[part.number] = part
+
+    def parts(self, turn: Turn) -> Sequence[Part]:
+        return sorted(self.noted.get(turn.id, {}).values(), key=lambda part: part.number)
+
+    async def asked(self, channel: str = GENERAL, token: str = ALICE) -> Turn:
+        """A person's question, as a turn that runs."""
+        ts = await self.outside.say(token, channel, "a question")
+        message = Message(
+            event_id=f"Ev{next(_ids)}",
+            thread=ThreadKey(team=TEAM, channel=channel, root_ts=ts),
+            ts=ts,
+            user=ALICE_ID,
+            user_team=TEAM,
+            text="a question",
+            trigger=Trigger.MENTION,
+        )
+        return Turn(id=next(_ids), message=message, state=TurnState.RUNNING, epoch=1)
+
+    async def fault(self, method: str, kind: str, times: int = 1, **more: object) -> None:
+        await self.outside.control(
+            "faults", {"method": method, "kind": kind, "times": times, **more}
+        )
+
+    async def no_faults(self) -> None:
+        """Slack is well again."""
+        async with self.outside.http.delete(f"{self.outside.url}/sandbox/faults") as answer:
+            assert answer.status == 200
+
+    async def messages(self, turn: Turn) -> list[Json]:
+        """The bot's messages in the turn's thread, oldest first."""
+        thread = turn.message.thread
+        said = await self.outside.do(
+            "conversations.replies",
+            ALICE,
+            channel=thread.channel,
+            ts=thread.root_ts,
+            include_all_metadata=True,
+            limit=1000,
+        )
+        return [message for message in said["messages"] if message.get("bot_id")]
+
+    async def texts(self, turn: Turn) -> list[str]:
+        return [shown_text(message) for message in await self.messages(turn)]
+
+    async def until_through(
+        self, answers: Sequence[asyncio.Task[None]], clock: HandClock, *, most_seconds: int
+    ) -> None:
+        """Let the time pass, the bot's and Slack's, until all answers are through; so many seconds
+        at most."""
+        for _ in range(most_seconds):
+            await clock.advance(1.0)
+            await self.outside.advance(1.0)
+            await asyncio.sleep(0.01)
+            if all(task.done() for task in answers):
+                break
+        await asyncio.gather(*answers)
+
+    async def methods(self) -> list[str]:
+        """The app's calls in their order, by method."""
+        listed = await self.outside.control("calls")
+        return [str(call["method"]) for call in listed]
+
+
+def again(turn: Turn) -> Turn:
+    """The turn as a restart claims it."""
+    return replace(turn, epoch=turn.epoch + 1)
+
+
+@asynccontextmanager
+async def replying(clock: Clock | None = None) -> AsyncIterator[Replying]:
+    """A fresh sandbox and a bot that can reply in it."""
+    async with sandbox_from_outside() as outside, aiohttp.ClientSession() as session:
+        yield Replying(outside, session, clock or QuickClock())

@@ -1,0 +1,132 @@
+"""An answer that is too long for a thread: its beginning there, all of it in a file, once."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.domain.turns import Turn
+from bot.slack import texts as slack_texts
+from bot.slack.replies.text import MOST_SHOWN
+from tests.conformance.http_client import ALICE, Json
+from tests.integration.slack.replies.reply_fixtures import ONE, SEVERAL, Replying, again, replying
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+async def bot() -> AsyncIterator[Replying]:
+    async with replying() as bot:
+        yield bot
+
+
+def a_text(length: int) -> str:
+    lines = (f"Line {number:07} of a very long answer.\n" for number in range(length // 36 + 1))
+    return "".join(lines)[:length]
+
+
+async def files(bot: Replying, turn: Turn) -> list[tuple[str, str]]:
+    """The files in the turn's thread, name and content, as a person gets them."""
+    found: list[tuple[str, str]] = []
+    for message in await bot.messages(turn):
+        for file in message.get("files", []):
+            headers = {"Authorization": f"Bearer {ALICE}"}
+            async with bot.outside.http.get(file["url_private"], headers=headers) as answer:
+                found.append((str(file["name"]), await answer.text()))
+    return found
+
+
+async def answers(bot: Replying, turn: Turn) -> list[str]:
+    """What the reply's own messages say."""
+    said: list[Json] = [m for m in await bot.messages(turn) if not m.get("files")]
+    return [str(message["text"]) for message in said]
+
+
+def check_beginning(shown: list[str], text: str, told: str) -> None:
+    """The messages say the beginning of the text, in order, and that there is more."""
+    beginning = "".join(shown)
+    assert beginning.endswith(f"\n\n_{told}_")
+    beginning = beginning.removesuffix(f"\n\n_{told}_")
+    assert len(beginning) == MOST_SHOWN
+    assert text.startswith(beginning)
+
+
+@pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
+async def test_five_megabytes_take_a_dozen_messages_and_one_file(
+    bot: Replying, people: frozenset[str]
+) -> None:
+    text, turn = a_text(5 * MEGABYTE), await bot.asked()
+    tracemalloc.start()
+    try:
+        async with bot.workspace.reply_to(turn, people) as reply:
+            for start in range(0, len(text), 50_000):
+                reply.append(text[start : start + 50_000])
+            await reply.finish(text)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    name = f"answer-{turn.id}.md"
+    assert await files(bot, turn) == [(name, text)]
+    check_beginning(await answers(bot, turn), text, slack_texts.WHOLE_IN_FILE.format(name=name))
+    calls = await bot.methods()
+    assert sum(method.startswith("chat.") for method in calls) < 40
+    assert most < 100 * MEGABYTE
+    refused = [call for call in await bot.outside.control("calls") if call["status"] == 429]
+    assert refused == []
+
+
+async def test_an_answer_that_just_fits_is_shown_whole_and_needs_no_file(bot: Replying) -> None:
+    text, turn = a_text(MOST_SHOWN), await bot.asked()
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        await reply.finish(text)
+    assert "".join(await answers(bot, turn)) == text
+    assert await files(bot, turn) == []
+
+
+async def test_a_long_try_that_is_taken_back_leaves_no_file(bot: Replying) -> None:
+    turn = await bot.asked()
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        reply.append(a_text(2 * MOST_SHOWN))
+        reply.replace("")
+        await reply.finish("A short one.")
+    assert await answers(bot, turn) == ["A short one."]
+    assert await files(bot, turn) == []
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "500", "garbage", "429"])
+@pytest.mark.parametrize("step", ["files.getUploadURLExternal", "files.completeUploadExternal"])
+async def test_the_file_stands_there_once_whatever_fails(
+    bot: Replying, step: str, kind: str
+) -> None:
+    await bot.fault(step, kind)
+    text, turn = a_text(MOST_SHOWN + 10), await bot.asked()
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        await reply.finish(text)
+    name = f"answer-{turn.id}.md"
+    assert await files(bot, turn) == [(name, text)]
+    check_beginning(await answers(bot, turn), text, slack_texts.WHOLE_IN_FILE.format(name=name))
+
+
+async def test_killed_after_the_file_was_given_it_is_not_given_again(bot: Replying) -> None:
+    text, turn = a_text(MOST_SHOWN + 10), await bot.asked()
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        await reply.finish(text)
+    bot.restart()
+    async with bot.workspace.reply_to(again(turn), ONE, bot.parts(turn)) as reply:
+        await reply.finish(text)
+    assert await files(bot, turn) == [(f"answer-{turn.id}.md", text)]
+    told = slack_texts.WHOLE_IN_FILE.format(name=f"answer-{turn.id}.md")
+    check_beginning(await answers(bot, turn), text, told)
+
+
+async def test_where_slack_takes_no_file_people_are_told_how_to_get_the_rest(
+    bot: Replying,
+) -> None:
+    await bot.fault("files.getUploadURLExternal", "error", error="missing_scope", times=9)
+    text, turn = a_text(MOST_SHOWN + 10), await bot.asked()
+    async with bot.workspace.reply_to(turn, ONE) as reply:
+        await reply.finish(text, "Stopped.")
+    check_beginning(await answers(bot, turn), text, f"{slack_texts.WHOLE_NOWHERE} Stopped.")
+    assert len(await bot.outside.calls("files.getUploadURLExternal")) == 1

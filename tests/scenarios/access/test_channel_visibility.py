@@ -1,0 +1,354 @@
+"""Whoever does not see a place asks nothing there and changes nothing of it, by whatever they send.
+
+Forms, buttons, menus, shortcuts, commands and the Home tab bring back what was true when they were
+shown, and a hostile client may bring anything: so everything here is forged, and delivered as Slack
+delivers it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from bot.access import texts as access_texts
+from bot.commands import texts
+from bot.commands.registry import VERBS
+from bot.domain.commands import Form
+from bot.domain.users import Standing
+from bot.slack import manifest
+from bot.slack.cards.button_values import ACTION, BUTTON_CHARS, Carried
+from bot.slack.interactions.payloads import Place
+from bot.store.sqlite.data_dir import DATABASE
+from slack_emulator.delivery.receipt import Kind
+from slack_emulator.server import Sandbox
+from slack_emulator.state.entities import OUTSIDE_TEAM_ID, TEAM_ID
+from tests.emulator_client import BOT_USER, GENERAL, PEOPLE, SECRET, Json
+from tests.scenarios.conftest import Bots, Scene, words_of
+from tests.scripted_model import Answer, ScriptedModel
+
+QUESTION = "where is the treasure?"
+NOT_SEEN = frozenset({access_texts.NOT_SEEN, texts.NO_SUCH_SESSION})
+GUEST = frozenset({access_texts.KEPT_OUT[Standing.GUEST]})
+EXTERNAL = frozenset({access_texts.KEPT_OUT[Standing.EXTERNAL]})
+
+SAID = {
+    "model": "scripted-2",
+    "title": "Mine now",
+    "compare": "scripted-1 what is it?",
+    "ask": "what is it?",
+    "vote": "A",
+    "keep": "A",
+    "stop": "queue",
+    "set": "model scripted-2",
+    "admin": "pause",
+}
+"""What would change something, by verb."""
+
+
+@dataclass
+class Forger:
+    """Sends the bot what a hostile client of somebody may have made of a form or a button."""
+
+    sandbox: Sandbox
+    slack: Scene
+    person: str
+    channel: str
+    root_ts: str
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def modal(self, callback_id: str, root_ts: str) -> str:
+        """A form that says that it was opened in the place; what stands under its input."""
+        view = {
+            "id": f"V0FORGED{next(self.numbers)}",
+            "type": "modal",
+            "callback_id": callback_id,
+            "private_metadata": Place(channel=self.channel, root_ts=root_ts, quoted="x").note(),
+            "state": {
+                "values": {manifest.QUESTION_BLOCK: {manifest.QUESTION_INPUT: {"value": QUESTION}}}
+            },
+        }
+        answer = await self._send("view_submission", view=view)
+        assert isinstance(answer, dict), answer
+        return str(answer["errors"][manifest.QUESTION_BLOCK])
+
+    async def shortcut(self) -> str:
+        """The shortcut on a message of the place."""
+        message = {"type": "message", "ts": self.root_ts, "text": "notes", "user": "UBOB"}
+        return await self._told(
+            self._send(
+                "message_action",
+                callback_id=manifest.ASK_ABOUT_MESSAGE,
+                channel={"id": self.channel},
+                message=message,
+                message_ts=self.root_ts,
+                response_url=self._answer_url(),
+            )
+        )
+
+    async def ask_button(self) -> str:
+        """The button of a help card that says that it stands in the place."""
+        action = {"action_id": manifest.ASK_BUTTON, "block_id": "b", "type": "button"}
+        return await self._told(self._press(action, self.channel))
+
+    async def button(self, verb: str, said: str, *, there: bool, menu: bool) -> str:
+        """A button, or an entry of a menu, that names the thread, or stands there itself."""
+        value = self._value(verb, said, named=not there)
+        chosen = {"selected_option": {"value": value}} if menu else {"value": value}
+        action = {"action_id": f"{ACTION}{next(self.numbers)}", "block_id": "b", **chosen}
+        return await self._told(self._press(action, self.channel if there else GENERAL))
+
+    async def command(self, text: str) -> str:
+        """The slash command, as if it had been typed in the place."""
+        payload: Json = {
+            "team_id": TEAM_ID,
+            "channel_id": self.channel,
+            "user_id": PEOPLE[self.person],
+            "command": manifest.COMMAND,
+            "text": text,
+            "response_url": self._answer_url(),
+            "trigger_id": self._trigger(),
+        }
+        receipt = await self.sandbox.slack.delivery.interactive(Kind.COMMAND, payload)
+        assert isinstance(receipt.body, dict), receipt
+        return str(receipt.body["text"])
+
+    async def at_home(self, verb: str, said: str) -> str:
+        """A button of the Home tab that names the thread; what stands on top of the tab then."""
+        before = len(await self.slack.calls("views.publish"))
+        value = self._value(verb, said, named=True)
+        view = f"V0HOME{next(self.numbers)}"
+        await self._send(
+            "block_actions",
+            container={"type": "view", "view_id": view},
+            view={"id": view, "type": "home"},
+            actions=[{"action_id": f"{ACTION}x", "block_id": "b", "value": value}],
+        )
+
+        async def published() -> str | None:
+            calls = await self.slack.calls("views.publish")
+            return words_of(calls[-1]["arguments"]["view"]) if len(calls) > before else None
+
+        shown = await self.slack.wait_for(published, 20.0, "the Home tab is shown anew")
+        return shown.partition("\n")[0]
+
+    def _value(self, verb: str, said: str, *, named: bool) -> str:
+        carried = Carried(verb=verb, words=said)
+        if named:
+            carried = replace(carried, channel=self.channel, root_ts=self.root_ts)
+        return carried.value(BUTTON_CHARS)
+
+    async def _press(self, action: Json, channel: str) -> object:
+        container = {
+            "type": "message",
+            "message_ts": self.root_ts,
+            "thread_ts": self.root_ts,
+            "channel_id": channel,
+            "is_ephemeral": False,
+        }
+        return await self._send(
+            "block_actions",
+            container=container,
+            channel={"id": channel},
+            response_url=self._answer_url(),
+            actions=[action],
+        )
+
+    async def _told(self, sending: Awaitable[object]) -> str:
+        before = len(await self.slack.ephemeral(self.person))
+        await sending
+        return await self.slack.until_whispered(self.person, before + 1)
+
+    async def _send(self, kind: str, **more: object) -> object:
+        team = OUTSIDE_TEAM_ID if self.person == "eve" else TEAM_ID
+        payload = {
+            "type": kind,
+            "team": {"id": TEAM_ID},
+            "user": {"id": PEOPLE[self.person], "team_id": team},
+            "trigger_id": self._trigger(),
+            **more,
+        }
+        receipt = await self.sandbox.slack.delivery.interactive(Kind.INTERACTIVE, payload)
+        assert receipt.ok, receipt
+        return receipt.body
+
+    def _trigger(self) -> str:
+        return self.sandbox.slack.triggers.trigger(PEOPLE[self.person])
+
+    def _answer_url(self) -> str:
+        path = self.sandbox.slack.triggers.response_path(PEOPLE[self.person], GENERAL)
+        return self.sandbox.url + path
+
+
+async def ways_of_asking(forger: Forger) -> dict[str, str]:
+    """Everything by which a question may be asked, with what the person was told."""
+    return {
+        "a form": await forger.modal(manifest.ASK_MODAL, ""),
+        "a form in the thread": await forger.modal(manifest.ASK_MODAL, forger.root_ts),
+        "a form about a message": await forger.modal(manifest.ABOUT_MODAL, forger.root_ts),
+        "the shortcut": await forger.shortcut(),
+        "the ask button": await forger.ask_button(),
+        "the command": await forger.command(QUESTION),
+    }
+
+
+async def ways_of_ordering(forger: Forger) -> dict[str, str]:
+    """Everything by which something may be ordered about the place, with what was told."""
+    told = {}
+    for name, verb in VERBS.items():
+        for said in dict.fromkeys((SAID.get(name, ""), "s1")):
+            if Form.BUTTON in verb.forms:
+                for there, menu in ((True, False), (False, False), (False, True)):
+                    way = f"{name} {said}, {there=} {menu=}"
+                    told[way] = await forger.button(name, said, there=there, menu=menu)
+            if Form.HOME in verb.forms:
+                told[f"{name} {said} at home"] = await forger.at_home(name, said)
+    for text in ("help", "status s1", "history s1", "model scripted-2", "usage by channel"):
+        told[f"/copilot {text}"] = await forger.command(text)
+    return told
+
+
+def records(bots: Bots) -> list[str]:
+    """All that is on record but for what was heard and ordered."""
+    kept = []
+    with closing(sqlite3.connect(Path(bots.env["DATA_DIR"]) / DATABASE)) as database:
+        for line in database.iterdump():
+            table = line.removeprefix('INSERT INTO "').partition('"')[0]
+            if line.startswith("INSERT") and table not in ("orders", "events", "hearing"):
+                kept.append(line)
+    return kept
+
+
+async def leave_out(slack: Scene, person: str) -> None:
+    await slack.call(person, "conversations.leave", channel=SECRET)
+
+
+async def kick(slack: Scene, person: str) -> None:
+    await slack.call("bob", "conversations.kick", channel=SECRET, user=PEOPLE[person])
+
+
+async def nothing(slack: Scene, person: str) -> None: ...
+
+
+PERSONS = {
+    "somebody who never saw it": ("carol", leave_out, {}, NOT_SEEN),
+    "somebody who was taken out": ("carol", kick, {}, NOT_SEEN),
+    "a guest": ("gus", nothing, {}, GUEST),
+    "a guest who is let in": ("gus", nothing, {"ALLOW_GUESTS": "yes"}, NOT_SEEN),
+    "somebody of another workspace": ("eve", nothing, {}, EXTERNAL),
+    "somebody of another workspace who is let in": (
+        "eve",
+        nothing,
+        {"ALLOW_EXTERNAL": "yes"},
+        NOT_SEEN,
+    ),
+}
+
+
+async def without_limits(bots: Bots, slack: Scene) -> None:
+    """More is sent in a second here than Slack takes of calls in a minute."""
+    await slack.app(limits=False)
+    bots.env["SLACK_LIMITS"] = "1000"
+
+
+async def a_private_thread(slack: Scene, model: ScriptedModel) -> str:
+    """Bob's thread in the private channel, whose session remembers something."""
+    model.when("treasure", Answer("It is under the oak."))
+    await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
+    return await slack.a_thread("bob", "the treasure is under the oak", channel=SECRET)
+
+
+@pytest.mark.parametrize("who", PERSONS)
+@pytest.mark.parametrize("ways", [ways_of_asking, ways_of_ordering])
+async def test_who_does_not_see_a_place_asks_and_changes_nothing_there(
+    bots: Bots,
+    slack: Scene,
+    sandbox: Sandbox,
+    model: ScriptedModel,
+    who: str,
+    ways: Callable[[Forger], Awaitable[dict[str, str]]],
+) -> None:
+    person, go, doors, sentences = PERSONS[who]
+    await without_limits(bots, slack)
+    bots.env.update(doors)
+    bot = await bots.start()
+    root = await a_private_thread(slack, model)
+    await slack.until_idle(bot)
+    await go(slack, person)
+    kept, asked = records(bots), len(model.requests)
+    said = await slack.history(SECRET, "bob")
+    thread = await slack.replies(SECRET, root, "bob")
+
+    told = await ways(Forger(sandbox, slack, person, SECRET, root))
+
+    assert {way: sentence for way, sentence in told.items() if sentence not in sentences} == {}
+    assert await slack.calls("views.open") == []
+    assert len(model.requests) == asked
+    assert records(bots) == kept
+    assert await slack.history(SECRET, "bob") == said
+    assert await slack.replies(SECRET, root, "bob") == thread
+
+
+@pytest.mark.parametrize("ways", [ways_of_asking, ways_of_ordering])
+async def test_nobody_asks_or_changes_anything_in_the_direct_messages_of_somebody_else(
+    bots: Bots,
+    slack: Scene,
+    sandbox: Sandbox,
+    model: ScriptedModel,
+    ways: Callable[[Forger], Awaitable[dict[str, str]]],
+) -> None:
+    await without_limits(bots, slack)
+    bot = await bots.start()
+    direct = await slack.dm("bob")
+    root = await slack.say("bob", direct, "my treasure is under the oak")
+    await slack.until_answered(direct, root, person="bob")
+    await slack.until_idle(bot)
+    kept, asked = records(bots), len(model.requests)
+    said = await slack.history(direct, "bob")
+
+    told = await ways(Forger(sandbox, slack, "carol", direct, root))
+
+    assert {way: sentence for way, sentence in told.items() if sentence not in NOT_SEEN} == {}
+    assert await slack.calls("views.open") == []
+    assert len(model.requests) == asked
+    assert records(bots) == kept
+    assert await slack.history(direct, "bob") == said
+
+
+async def test_a_form_that_was_open_when_its_sender_was_taken_out_asks_nothing(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """The one about a message and the one for a question; nothing forged."""
+    await bots.start()
+    root = await a_private_thread(slack, model)
+    await slack.shortcut("carol", manifest.ASK_ABOUT_MESSAGE, SECRET, root)
+    modal = await slack.modal()
+    await kick(slack, "carol")
+    values = {manifest.QUESTION_BLOCK: {manifest.QUESTION_INPUT: QUESTION}}
+    answer = await slack.submit("carol", modal["id"], values)
+    assert answer["errors"] == {manifest.QUESTION_BLOCK: access_texts.NOT_SEEN}
+    assert len(model.requests) == 1
+    await slack.call("bob", "conversations.invite", channel=SECRET, users="UCAROL")
+    await slack.submit("carol", modal["id"], values)
+    await slack.wait_for(lambda: asked_again(model), why="back in the channel it is asked")
+
+
+async def asked_again(model: ScriptedModel) -> bool:
+    return len(model.requests) > 1
+
+
+async def test_where_the_bot_itself_is_not_orders_work_and_a_question_says_so(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """A place that the bot does not see is no place that it could hide from anybody."""
+    await bots.start()
+    for text in ("help", "sessions", "model"):
+        shown = words_of(await slack.card_for("bob", SECRET, text))
+        assert access_texts.NOT_SEEN not in shown
+    assert "/invite" in words_of(await slack.card_for("bob", SECRET, "what is Python?"))
+    assert model.requests == []

@@ -1,0 +1,261 @@
+"""Canaries: the bot's own secrets, and whatever looks like one, are found nowhere afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bot.cli.main import main
+from bot.cli.run import READY
+from bot.redaction import TAKEN_OUT
+from tests import forked_processes
+from tests.emulator_client import GENERAL, SIGNING_SECRET
+from tests.forked_processes import Process
+from tests.scenarios.conftest import Scene
+from tests.scripted_model import Answer, ScriptedModel, ToolCall
+
+BOT, APP = "xoxb-sandbox", "xapp-sandbox"
+KEY = "sk-canary-of-the-models-key"
+GITHUB = "ghp_canaryOfTheGitHubToken0123456789"
+OURS = (BOT, APP, SIGNING_SECRET, KEY, GITHUB)
+THEIRS = "xoxp-9999-somebody-elses-token"
+"""Looks like a token and is none of ours: for logs that is enough."""
+
+ROLES = '[files]\ninstructions = "Read."\ntools = ["view"]\nfolder = "files"\n'
+
+
+class Running:
+    """A bot that runs as a process of its own and says everything."""
+
+    def __init__(self, process: Process, log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(60):
+            while READY not in self.said:
+                assert self.process.returncode is None, self.said
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(env: dict[str, str], log: Path) -> AsyncIterator[Running]:
+    """`threadpilot run` under a umask that hides nothing."""
+    with log.open("ab") as said:
+        process = await forked_processes.start(
+            main, "run", env={**os.environ, **env}, stdout=said, stderr=said, umask=0
+        )
+    try:
+        bot = Running(process, log)
+        await bot.ready()
+        yield bot
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+def canaries(env: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """Every secret that there is to give, and a role that can read."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "roles.toml").write_text(ROLES)
+    return env | {
+        "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+        "MODEL_API_KEY": KEY,
+        "GITHUB_TOKEN": GITHUB,
+        "ROLES_FILE": str(tmp_path / "roles.toml"),
+        "LOG_LEVEL": "DEBUG",
+        "SILENCE_SECONDS": "20",
+    }
+
+
+def files_of(folder: Path, named: str = "*") -> Iterator[Path]:
+    return (path for path in folder.rglob(named) if path.is_file() and not path.is_symlink())
+
+
+def rights_in(folder: Path) -> dict[Path, int]:
+    """Who may do what with a folder and all that is in it."""
+    return {path: stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.rglob("*")]}
+
+
+def texts_of(paths: Iterable[Path]) -> dict[str, str]:
+    """What is written in files, whatever else they hold."""
+    return {str(path): path.read_bytes().decode("utf-8", "replace") for path in paths}
+
+
+def found_in(texts: dict[str, str], secrets: tuple[str, ...]) -> list[str]:
+    return [
+        f"{secret} in {name}"
+        for name, text in texts.items()
+        for secret in secrets
+        if secret in text
+    ]
+
+
+async def everything_seen(slack: Scene) -> dict[str, str]:
+    """All that the bot ever said to Slack, and what people see of it."""
+    seen = {
+        f"call {n} {c['method']}": json.dumps(c["arguments"])
+        for n, c in enumerate(await slack.calls())
+    }
+    for person in ("alice", "bob"):
+        seen[f"what {person} alone sees"] = json.dumps(await slack.ephemeral(person))
+        for name, content in await slack.files_of(person):
+            seen[f"{person}'s file {name}"] = content
+    return seen
+
+
+async def driven(slack: Scene, model: ScriptedModel, threads: list[str]) -> None:
+    """Answers, errors, status, lists, exports, audit: all that shows something of a thread."""
+    ts = await slack.a_thread("alice", "hello", "and then?")
+    threads.append(ts)
+    model.when("break", Answer(fault=401, code=THEIRS))
+    await slack.say("alice", GENERAL, "break it", thread_ts=ts)
+    await slack.until_answered(GENERAL, ts, n=3)
+    model.when("refuse", Answer(fault=400, code=THEIRS))
+    await slack.say("alice", GENERAL, "refuse it", thread_ts=ts)
+    await slack.until_answered(GENERAL, ts, n=4)
+    for order in ("!status", "!history", "!sessions", "!model"):
+        await slack.told_for("alice", GENERAL, ts, order)
+    for number, form in enumerate(("markdown", "json"), start=1):
+        await slack.say("alice", GENERAL, f"!export {form}", thread_ts=ts)
+
+        async def exported(wanted: int = number) -> bool:
+            return len(await slack.files_of("alice")) == wanted
+
+        await slack.wait_for(exported, 20.0, "the export comes")
+    for words in ("admin", "admin audit", "admin usage", "admin sessions"):
+        await slack.card_for("alice", GENERAL, words)
+    await slack.home("alice")
+    await slack.until_home_shows("alice", "Your settings")
+
+
+async def test_no_secret_is_written_or_shown_anywhere(
+    canaries: dict[str, str], slack: Scene, model: ScriptedModel, tmp_path: Path
+) -> None:
+    """Logs that say everything, every call to Slack, every file, also the runtime's own; and no
+    file, and no folder, is anybody else's to read."""
+    log, data = tmp_path / "log", Path(canaries["DATA_DIR"])
+    threads: list[str] = []
+    async with running(canaries, log) as bot:
+        await driven(slack, model, threads)
+        rights = rights_in(data)
+        assert "turn ends: done" in bot.said
+    assert {path: oct(mode) for path, mode in rights.items() if mode & 0o077} == {}
+    assert rights[data] == 0o700
+    assert {path.name for path in rights} >= {
+        "threadpilot.db",
+        "threadpilot.db-wal",
+        "events.jsonl",
+    }
+    assert all(request.key == KEY for request in model.requests)
+
+    assert found_in(texts_of(files_of(data)), OURS) == []
+    assert found_in(await everything_seen(slack), OURS) == []
+    assert found_in({"the log": log.read_text()}, (*OURS, THEIRS)) == []
+
+
+async def test_a_secret_that_somebody_writes_or_a_model_says_is_not_repeated(
+    canaries: dict[str, str], slack: Scene, model: ScriptedModel, tmp_path: Path
+) -> None:
+    """Pasted into Slack, read in a file by a role, said by the model itself, piece by piece: what
+    is shown, exported, logged and kept in the database has none of it."""
+    log, data = tmp_path / "log", Path(canaries["DATA_DIR"])
+    (tmp_path / "files" / "env").write_text(f"TOKEN={BOT}\n")
+    model.when(
+        "say it", Answer(chunks=[*f"It is {BOT}, or {KEY}", f" or {APP}. "], chunk_delay=0.01)
+    )
+    disguised = [*"\u200b".join(BOT), " and ", *" ".join(KEY), " and ", *"`\n`".join(APP), "."]
+    model.when("hide it", Answer(chunks=["Hidden: ", *disguised], chunk_delay=0.01))
+    model.when("read it", Answer(lambda request: f"The file says: {request.results[-1]}"))
+    model.when("read it", Answer(calls=[ToolCall("view", {"path": "env"})], times=1))
+    async with running(canaries, log):
+        ts = await slack.a_thread("alice", f"my token is {BOT}", "say it")
+        assert f"It is {TAKEN_OUT}, or {TAKEN_OUT} or {TAKEN_OUT}." in "".join(
+            await slack.bot_texts(GENERAL, ts)
+        )
+        assert f"my token is {TAKEN_OUT}" in model.requests[0].prompt
+        hidden = await slack.asked("alice", "hide it")
+        [shown] = await slack.bot_texts(GENERAL, hidden)
+        assert shown == f"Hidden: {TAKEN_OUT} and {TAKEN_OUT} and {TAKEN_OUT}."
+        other = await slack.say("alice", GENERAL, "@threadpilot files: read it")
+        await slack.until_shown(GENERAL, other, f"TOKEN={TAKEN_OUT}")
+        assert not any(BOT in text for each in model.requests for text in each.results)
+        await slack.say("alice", GENERAL, f"!title about {KEY}", thread_ts=ts)
+        await slack.say("alice", GENERAL, f"!ask what is {APP}?", thread_ts=ts)
+        await slack.until_shown(GENERAL, ts, f"what is {TAKEN_OUT}")
+        assert not any(APP in request.prompt for request in model.requests)
+        await slack.say("alice", GENERAL, "!export json", thread_ts=ts)
+
+        async def exported() -> bool:
+            return bool(await slack.files_of("alice"))
+
+        await slack.wait_for(exported, 20.0, "the export comes")
+        await slack.told_for("alice", GENERAL, ts, "!history")
+    assert found_in(await everything_seen(slack), OURS) == []
+    assert found_in({"the log": log.read_text()}, OURS) == []
+    assert found_in(texts_of(files_of(data, "threadpilot.*")), OURS) == []
+
+
+async def test_the_runtime_gets_no_secret_that_it_does_not_need(
+    canaries: dict[str, str], slack: Scene
+) -> None:
+    """As the kernel tells it, of every process below the bot: of all that the bot's environment
+    holds only a few harmless names, and those that are the runtime's own."""
+    canaries |= {"UNRELATED_PASSWORD": "canary-of-the-machine"}
+    log = Path(canaries["DATA_DIR"]).parent / "log"
+    async with running(canaries, log) as bot:
+        await slack.asked("alice", "hello")
+        below = psutil.Process(bot.process.pid).children(recursive=True)
+        assert below, "the runtime is a process of its own"
+        for process in below:
+            [environment] = texts_of([Path(f"/proc/{process.pid}/environ")]).values()
+            assert found_in({process.name(): environment}, (BOT, APP, SIGNING_SECRET, GITHUB)) == []
+            assert "canary-of-the-machine" not in environment
+            assert "SLACK" not in environment
+            assert "canary" not in " ".join(process.cmdline())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("doctor",), ("doctor", "--json"), ("sessions", "list"), ("audit", "verify")],
+)
+async def test_what_operators_are_told_holds_no_secret(
+    canaries: dict[str, str], slack: Scene, arguments: tuple[str, ...]
+) -> None:
+    """Of a bot that stands still, also where Slack repeats the token in its refusal."""
+    async with running(canaries, Path(canaries["DATA_DIR"]).parent / "log"):
+        await slack.asked("alice", "hello")
+    await slack.fault("auth.test", "error", error=f"invalid_auth {BOT}", times=10)
+    env = {**os.environ, **canaries}
+    process = await forked_processes.start(main, *arguments, env=env, stdout=PIPE, stderr=PIPE)
+    said = b"".join(await asyncio.wait_for(process.communicate(), 90)).decode()
+    assert said
+    assert found_in({"what it says": said}, OURS) == []
+
+
+async def test_a_start_that_fails_tells_no_secret(canaries: dict[str, str], slack: Scene) -> None:
+    await slack.fault("auth.test", "error", error=f"invalid_auth {BOT} {THEIRS}", times=10)
+    env = {**os.environ, **canaries}
+    process = await forked_processes.start(main, "run", env=env, stdout=PIPE, stderr=PIPE)
+    said = b"".join(await asyncio.wait_for(process.communicate(), 60)).decode()
+    assert process.returncode == 1
+    assert "invalid_auth" in said
+    assert found_in({"what it says": said}, (*OURS, THEIRS)) == []

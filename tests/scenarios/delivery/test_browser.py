@@ -1,0 +1,331 @@
+"""The whole bot as somebody at the keyboard meets it: the page in Chromium, all else as ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+from selenium.webdriver import Chrome, Keys
+
+from bot.app import running
+from bot.config.settings import Settings
+from slack_emulator.server import running_sandbox
+from tests.browser import chromium, console_errors
+from tests.emulator.web.page_fixtures import in_its_own_thread
+from tests.emulator_page import Page
+from tests.scenarios.conftest import MANIFEST, Scene, environment, question_of, the_app_of
+from tests.scripted_model import Answer, ModelRequest, ScriptedModel
+
+MODELS: Final = ("gpt-fast", "gpt-deep")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The sandbox's address, and the model that answers in it."""
+
+    url: str
+    model: ScriptedModel
+
+
+@asynccontextmanager
+async def whole_bot(data_dir: Path) -> AsyncIterator[Whole]:
+    async with (
+        running_sandbox() as sandbox,
+        ScriptedModel() as model,
+        Scene(sandbox.url) as slack,
+    ):
+        model.models = list(MODELS)
+        await slack.app(**the_app_of(MANIFEST))
+        async with running(Settings.from_env(environment(sandbox, model, data_dir))):
+            yield Whole(sandbox.url, model)
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Chrome]:
+    with chromium() as driver:
+        yield driver
+
+
+@pytest.fixture
+def bot(tmp_path: Path) -> Iterator[Whole]:
+    with in_its_own_thread(partial(whole_bot, tmp_path / "data")) as whole:
+        yield whole
+
+
+@pytest.fixture
+def page(driver: Chrome, bot: Whole) -> Iterator[Page]:
+    console_errors(driver)
+    yield Page(driver, bot.url).open()
+    assert console_errors(driver) == []
+    driver.get("about:blank")
+
+
+def test_a_question_is_typed_and_its_answer_streams_until_stop(page: Page, bot: Whole) -> None:
+    words = [f"word{number} " for number in range(400)]
+    bot.model.when("story", Answer(chunks=words, chunk_delay=0.05))
+    page.write("@threadpilot tell me a story")
+    page.sees(".thread .message.streaming", "word1 ")
+    page.sees(".thread .caret", "")
+    page.press(".thread .stop-button")
+    page.sees_no(".thread .streaming")
+    page.sees_no(".thread .status-line")
+    page.sees(".thread .message", "Stopped.")
+    assert "word399" not in page.tells()
+    page.reply("go on")
+    page.sees(".thread .message", "You said: go on")
+
+
+def test_a_question_is_asked_by_command_button_and_modal(page: Page) -> None:
+    field = page.sees(".main .composer-field", "")
+    field.send_keys("/copilot", Keys.ESCAPE, Keys.ENTER)
+    page.press(".main .button", "Ask a question")
+    page.sees("dialog h2", "Ask a question")
+    page.sees("dialog textarea", "").send_keys("what is a modal?")
+    page.press("dialog .button", "Ask")
+    page.sees_no("dialog")
+    page.press(".main .thread-link", "1 reply")
+    page.sees(".thread .message", "You said: what is a modal?")
+
+
+def test_a_message_that_waits_is_marked(page: Page, bot: Whole) -> None:
+    bot.model.when("first", Answer(chunks=["half ", "done"], hold_after=1))
+    page.write("@threadpilot first")
+    page.sees(".thread .message.streaming", "half")
+    page.reply("second")
+    page.sees(".thread .reaction", "")
+    bot.model.release()
+    page.sees(".thread .message", "You said: second")
+    page.sees_no(".thread .reaction")
+
+
+def recite(request: ModelRequest) -> str:
+    """A model that tells everything that it remembers of this thread."""
+    return " | ".join(map(question_of, request.prompts))
+
+
+def a_thread(page: Page, *questions: str) -> None:
+    """Ask in the channel and then in the thread that opens, and wait for each answer."""
+    page.write(f"@threadpilot {questions[0]}")
+    page.sees(".thread .message", f"{questions[0]}")
+    page.sees(".thread .button", "Ask again")
+    for question in questions[1:]:
+        before = page.texts(".thread .button").count("Ask again")
+        page.reply(question)
+        page.until(partial(has_more_than, page, before), f"an answer to {question!r}")
+
+
+def has_more_than(page: Page, before: int) -> bool | None:
+    """Whether more answers than before can be asked for again in the thread."""
+    return page.texts(".thread .button").count("Ask again") > before or None
+
+
+def home(page: Page) -> None:
+    """Go to the Home tab."""
+    page.press(".entry", "Home")
+    page.sees(".home .block-header", "")
+
+
+# Under a reply -----------------------------------------------------------------------------------
+
+
+def test_ask_again_under_a_reply_answers_anew(page: Page, bot: Whole) -> None:
+    bot.model.default = Answer(recite)
+    bot.model.when("two", Answer("not so good", times=1))
+    a_thread(page, "one", "two")
+    page.sees(".thread .message", "not so good")
+    page.last(".thread .button", "Ask again").click()
+    page.sees(".thread .message", "one | two")
+    assert [question_of(text) for text in bot.model.requests[-1].prompts] == ["one", "two"]
+
+
+def test_a_fork_is_gone_on_with_in_the_thread_that_its_link_leads_to(
+    page: Page, bot: Whole
+) -> None:
+    bot.model.default = Answer(recite)
+    a_thread(page, "one", "two")
+    page.press(".thread .button", "Fork from here")
+    page.press(".thread a", "Open the thread")
+    page.sees(".thread .message", "goes on here from another thread")
+    page.sees_no(".thread .button")
+    page.reply("three")
+    page.sees(".thread .message", "one | three")
+    page.press(".thread a", "The thread that it comes from")
+    page.sees(".thread .message", "one | two")
+
+
+def test_going_back_is_asked_about_before_it_is_done(page: Page, bot: Whole) -> None:
+    bot.model.default = Answer(recite)
+    a_thread(page, "one", "two")
+    page.last(".thread .button", "Go back").click()
+    page.sees("dialog", "I forget this answer and all that came later.")
+    page.press("dialog .button", "No")
+    page.sees_no("dialog")
+    page.last(".thread .button", "Go back").click()
+    page.press("dialog .button", "Go back")
+    page.sees(".thread .message", "I no longer know “two”.")
+    page.reply("three")
+    page.sees(".thread .message", "one | three")
+
+
+def test_the_menu_under_a_reply_tells_how_it_stands(page: Page) -> None:
+    a_thread(page, "one")
+    page.press(".thread .block-actions [aria-haspopup=menu]")
+    page.press(".menu-item", "Status of this session")
+    page.sees(".thread .ephemeral", "Model: gpt-fast")
+    page.press(".thread .ephemeral .button", "History")
+    page.sees(".thread .ephemeral", "You said: one")
+
+
+# A comparison ------------------------------------------------------------------------------------
+
+
+def in_its_way(request: ModelRequest) -> str:
+    """Models of which each has a way of its own to answer, which is not its name."""
+    way = {"gpt-fast": "plainly", "gpt-deep": "warmly"}[request.model]
+    return f"{way}: {recite(request)}"
+
+
+def test_models_are_compared_blindly_and_one_is_gone_on_with(page: Page, bot: Whole) -> None:
+    bot.model.default = Answer(in_its_way)
+    a_thread(page, "before")
+    page.reply("!compare gpt-fast gpt-deep which one?")
+    page.sees(".thread .button", "Show the models")
+    [shown] = [
+        text for text in page.texts(".thread .message") if "warmly: before | which one?" in text
+    ]
+    assert "plainly: before | which one?" in shown
+    assert "gpt-" not in shown
+    warm = "A" if shown.index("warmly") < shown.index("plainly") else "B"
+    other = "AB".replace(warm, "")
+
+    page.press(".thread .button", f"{other} is better")
+    page.sees(".thread .ephemeral", f"Your vote for {other} counts.")
+    page.press(".thread .button", f"{warm} is better")
+    page.sees(".thread .ephemeral", f"Your vote for {warm} counts.")
+    page.open("UBOB")
+    page.press(".main .thread-link")
+    page.press(".thread .button", f"{warm} is better")
+    page.sees(".thread .ephemeral", f"Your vote for {warm} counts.")
+    assert f"vote for {other}" not in page.tells(), "nobody sees what another one voted"
+
+    page.open("UALICE")
+    page.press(".main .thread-link")
+    page.press(".thread .button", "Show the models")
+    names = page.sees(".thread .message", "Which model said what:").text
+    assert f"{warm}: gpt-deep" in names
+    assert f"{other}: gpt-fast" in names
+    assert names.index("2 votes") > names.index(f"{warm}: gpt-deep")
+    assert "no votes" in names
+
+    page.press(".thread .button", f"Go on with {warm}")
+    page.sees("dialog", f"This thread goes on with answer {warm}")
+    page.press("dialog .button", f"Go on with {warm}")
+    page.sees(".thread .message", f"We go on with answer {warm} of gpt-deep.")
+    page.reply("and now?")
+    page.sees(".thread .message", "warmly: before | which one? | and now?")
+    home(page)
+    page.sees(".home .block-header", "Which model does best")
+    page.sees(".home .block-section", "1. gpt-deep: 2 votes in 1 comparison, kept 1 time")
+    page.sees(".home .block-section", "2. gpt-fast: 0 votes in 1 comparison, kept 0 times")
+
+
+# The Home tab ------------------------------------------------------------------------------------
+
+
+def test_the_home_tab_lists_sessions_and_leads_to_them(page: Page) -> None:
+    home(page)
+    page.sees(".home .block-header", "Hello, I'm Threadpilot")
+    page.sees(".home .block-section", "You have none yet")
+    page.press(".entry", "general")
+    for question in ("what is Python?", "what is Rust?"):
+        a_thread(page, question)
+    home(page)
+    page.sees(".home .block-section", "The newest 2 of 2.")
+    page.sees(".home .block-section", "Last 24 hours: 2 turns")
+    page.press(".home a", "what is Python?")
+    page.sees(".thread .message", "You said: what is Python?")
+    page.sees(".main .message", "what is Rust?")
+
+
+def test_a_session_is_deleted_on_the_home_tab_after_it_was_asked_about(
+    page: Page, bot: Whole
+) -> None:
+    a_thread(page, "what is Python?")
+    home(page)
+    page.press(".home .button", "Delete")
+    page.sees("dialog", "Delete s1 and all that it remembers? It can't be brought back.")
+    page.press("dialog .button", "No")
+    page.sees_no("dialog")
+    page.press(".home .button", "Delete")
+    page.press("dialog .button", "Delete")
+    page.sees(".home .block-section", "s1 is gone for good")
+    page.sees(".home .block-section", "You have none yet")
+    page.sees_no(".home a")
+    page.press(".entry", "general")
+    page.press(".main .thread-link")
+    page.sees(".thread .message", "The session of this thread was deleted.")
+    page.reply("do you remember?")
+    page.sees(".thread .message", "do you remember?")
+    page.until(lambda: len(bot.model.requests) == 2 or None, "the model is asked")
+    assert len(bot.model.requests[-1].prompts) == 1, "nothing of the session is left"
+
+
+def test_many_sessions_are_turned_over_page_by_page(page: Page) -> None:
+    for number in range(1, 10):
+        a_thread(page, f"question number {number}")
+    home(page)
+    page.sees(".home .block-section", "The newest 5 of 9.")
+    page.press(".home .button", "All my sessions")
+    page.sees(".home .block-section", "1 to 8 of 9, the last used first.")
+    page.press(".home .button", "Older ›")
+    page.sees(".home .block-section", "9 to 9 of 9, the last used first.")
+    page.sees(".home a", "question number 1")
+    page.sees(".home .block-context", "Page 2 of 2")
+    page.press(".home .button", "‹ Newer")
+    page.sees(".home .block-section", "1 to 8 of 9, the last used first.")
+
+
+def test_what_runs_is_on_the_home_tab_with_the_way_there(page: Page, bot: Whole) -> None:
+    bot.model.when("slow", Answer(chunks=["half ", "done"], hold_after=1))
+    page.write("@threadpilot slow")
+    page.sees(".thread .message.streaming", "half")
+    home(page)
+    page.sees(".home .block-header", "Just now")
+    page.press(".home a", "“slow”")
+    page.sees(".thread .message.streaming", "half")
+    bot.model.release()
+    page.sees(".thread .message", "half done")
+
+
+def test_model_and_length_of_answers_are_chosen_on_the_home_tab(page: Page, bot: Whole) -> None:
+    home(page)
+    page.choose("Model", "gpt-deep")
+    page.sees(".home .block-section", "Your threads are answered by gpt-deep from the next answer")
+    page.choose("Length of my answers", "Brief")
+    page.sees(".home .block-section", "I keep my answers in your threads short.")
+    page.open("UALICE")
+    a_thread(page, "what is Python?")
+    assert bot.model.requests[-1].model == "gpt-deep"
+    assert "Keep answers short" in bot.model.requests[-1].system
+    home(page)
+    assert (page.chosen("Model"), page.chosen("Length of my answers")) == ("gpt-deep", "Brief")
+    page.choose("Model", "The usual one")
+    page.sees(".home .block-section", "Your threads are answered by the usual model again.")
+    page.open("UALICE")
+    a_thread(page, "what is Rust?")
+    assert bot.model.requests[-1].model == "gpt-fast"
+
+
+def test_only_those_in_charge_have_the_workspace_on_their_home_tab(page: Page) -> None:
+    home(page)
+    page.sees(".home .block-header", "The workspace, for those in charge")
+    page.press(".home .button", "Usage")
+    page.sees(".home .block-header", "Usage of the last week")
+    page.open("UBOB", "home")
+    page.sees(".home .block-header", "Your settings")
+    assert "in charge" not in page.tells()

@@ -1,0 +1,172 @@
+"""The Copilot runtime dies under running turns: each is asked once more, and answered once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from bot.domain.messages import ThreadKey
+from bot.errors import AGENT_SENTENCES, AgentFault
+from bot.turns.comparison import STOPPED
+from tests.emulator_client import GENERAL
+from tests.integration.copilot.session_probe import freeze, runtimes_of, until
+from tests.scenarios.conftest import Bots, Scene, question_of
+from tests.scenarios.faults.test_awkward_moments import refuse
+from tests.scripted_model import Answer, ScriptedModel
+
+STOPPED_ENGINE = AGENT_SENTENCES[AgentFault.RUNTIME]
+
+
+def kill_the_engine(bots: Bots) -> None:
+    [pid] = runtimes_of(Path(bots.env["DATA_DIR"]))
+    os.kill(pid, signal.SIGKILL)
+
+
+async def until_on_disk(bots: Bots, prompt: str) -> None:
+    """Wait until the runtime has a prompt in its history, where a death leaves it."""
+    folder = Path(bots.env["DATA_DIR"])
+    await until(lambda: any(prompt in file.read_text() for file in folder.rglob("events.jsonl")))
+
+
+async def test_a_turn_whose_engine_is_killed_is_asked_again_and_answered_once(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """What it had said is taken back, and the prompt that the dead runtime kept is sent once."""
+    model.when("second", Answer(chunks=["half of ", "nothing"], hold_after=1, times=1))
+    await bots.start()
+    ts = await slack.asked("alice", "first")
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    await model.reached()
+    await slack.until_shown(GENERAL, ts, "half of")
+    await until_on_disk(bots, "second")
+    kill_the_engine(bots)
+    await slack.until_shown(GENERAL, ts, "You said: second")
+    await slack.until_answered(GENERAL, ts, n=2)
+    assert await slack.bot_texts(GENERAL, ts) == ["You said: first", "You said: second"]
+    assert list(model.requests[-1].prompts) == ["first", "second"]
+    await slack.say("alice", GENERAL, "third", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: third")
+    assert list(model.requests[-1].prompts) == ["first", "second", "third"]
+
+
+async def test_a_turn_whose_engine_dies_twice_is_told_and_can_be_asked_again(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=2))
+    bot = await bots.start()
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    for times in (1, 2):
+        await model.reached(times)
+        await until_on_disk(bots, "first")
+        kill_the_engine(bots)
+    await slack.until_shown(GENERAL, ts, STOPPED_ENGINE)
+    await slack.until_idle(bot)
+    assert len(model.requests) == 2
+    again = await slack.foot_of(GENERAL, ts, "retry")
+    await slack.press_foot("alice", GENERAL, again)
+    await slack.until_shown(GENERAL, ts, "You said: first")
+    assert model.requests[-1].prompts == ("first",)
+    [told, answer] = await slack.bot_texts(GENERAL, ts)
+    assert STOPPED_ENGINE in told
+    assert answer == "You said: first"
+
+
+async def test_all_turns_whose_engine_is_killed_are_answered(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """Several at once, in threads of their own: one engine is started for them all."""
+    bots.env.update(MAX_TURNS_PER_USER="9")
+    questions = [f"question {number}" for number in range(5)]
+    for question in questions:
+        model.when(question, Answer(chunks=["half ", "done"], hold_after=1, times=1))
+    await bots.start()
+    threads = [
+        await slack.say("alice", GENERAL, f"@threadpilot {question}") for question in questions
+    ]
+    await model.reached(len(questions))
+    kill_the_engine(bots)
+    for ts, question in zip(threads, questions, strict=True):
+        await slack.until_shown(GENERAL, ts, f"You said: {question}")
+        await slack.until_answered(GENERAL, ts)
+        assert await slack.bot_texts(GENERAL, ts) == [f"You said: {question}"]
+    asked_last = [question_of(request.prompt) for request in model.requests[-len(questions) :]]
+    assert sorted(asked_last) == questions
+    assert len(runtimes_of(Path(bots.env["DATA_DIR"]))) == 1
+
+
+async def test_turns_that_begin_between_the_death_and_its_noticing_are_answered(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """One in a session that was live, one that wants a session opened."""
+    await bots.start()
+    ts = await slack.asked("alice", "first")
+    kill_the_engine(bots)
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    other = await slack.say("bob", GENERAL, "@threadpilot third")
+    await slack.until_shown(GENERAL, ts, "You said: second")
+    await slack.until_shown(GENERAL, other, "You said: third")
+    for thread in (ts, other):
+        assert not await slack.shows(GENERAL, thread, STOPPED_ENGINE)
+    assert [request.prompts for request in model.requests if len(request.prompts) > 1] == [
+        ("first", "second")
+    ]
+
+
+async def test_a_turn_that_was_stopped_is_not_asked_again(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """Stop was pressed while the engine hung; then it dies."""
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1))
+    bot = await bots.start()
+    ts = await slack.say("alice", GENERAL, "@threadpilot first")
+    await model.reached()
+    await slack.until_shown(GENERAL, ts, "half")
+    [pid] = runtimes_of(Path(bots.env["DATA_DIR"]))
+    await freeze(pid)
+    thread = ThreadKey(team="T0SANDBOX", channel=GENERAL, root_ts=ts)
+    stopping = asyncio.create_task(bot.turns.stop(thread, "UALICE"))
+    await asyncio.sleep(0)  # it is on its way, and the engine does not hear it
+    os.kill(pid, signal.SIGKILL)
+    assert await stopping
+    await slack.until_shown(GENERAL, ts, STOPPED)
+    await slack.until_idle(bot)
+    assert len(model.requests) == 1
+    [shown] = await slack.bot_texts(GENERAL, ts)
+    assert shown.startswith("half")
+    assert STOPPED_ENGINE not in shown
+
+
+async def test_a_prompt_that_is_in_the_history_and_on_no_record_is_sent_once_too(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """The database did not take down where it stands there."""
+    model.when("second", Answer(chunks=["half ", "done"], hold_after=1, times=1))
+    await bots.start()
+    ts = await slack.asked("alice", "first")
+    refuse(bots.env["DATA_DIR"], "INSERT ON remembered WHEN 1")
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    await model.reached()
+    await until_on_disk(bots, "second")
+    kill_the_engine(bots)
+    await slack.until_shown(GENERAL, ts, "You said: second")
+    assert list(model.requests[-1].prompts) == ["first", "second"]
+
+
+async def test_a_comparison_whose_engine_is_killed_is_told_and_not_asked_again(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """One answer asked later than the others would be no comparison."""
+    model.models = ["model-a", "model-b"]
+    model.when("which?", Answer(chunks=["half ", "done"], hold_after=1))
+    bot = await bots.start()
+    ts = await slack.asked("alice", "first")
+    await slack.say("alice", GENERAL, "!compare model-a model-b which?", thread_ts=ts)
+    await model.reached(2)
+    kill_the_engine(bots)
+    await slack.until_shown(GENERAL, ts, STOPPED_ENGINE)
+    await slack.until_idle(bot)
+    assert len(model.requests) == 3
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: second")

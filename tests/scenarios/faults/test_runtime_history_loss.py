@@ -1,0 +1,107 @@
+"""A runtime that is killed may lose what it has not written down: then nothing says otherwise."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.sessions.lock_files import folder_of_sessions
+from bot.store.sqlite.data_dir import DATABASE
+from tests.emulator_client import GENERAL
+from tests.integration.copilot.session_probe import runs, runtimes_of, until
+from tests.scenarios.conftest import Bots, Scene, question_of
+from tests.scenarios.faults.test_runtime_death import kill_the_engine, until_on_disk
+from tests.scripted_model import Answer, ScriptedModel
+
+ROUNDS = 4
+
+
+def on_record(bots: Bots) -> list[str]:
+    """What the one session remembers, by the bot's record."""
+    query = "SELECT n.text FROM remembered r JOIN turns n ON n.id = r.turn ORDER BY r.place"
+    with closing(sqlite3.connect(Path(bots.env["DATA_DIR"]) / DATABASE)) as database:
+        return [str(text).removeprefix("<@U0PILOT> ") for (text,) in database.execute(query)]
+
+
+def known(model: ScriptedModel) -> list[str]:
+    """What the one session was asked, by what the model was sent last."""
+    return [question_of(prompt) for prompt in model.requests[-1].prompts]
+
+
+async def kill(bots: Bots) -> None:
+    [pid] = runtimes_of(Path(bots.env["DATA_DIR"]))
+    kill_the_engine(bots)
+    await until(lambda: not runs(pid))
+
+
+def lose(bots: Bots, words: str) -> None:
+    """Take out of the one history what comes from the first line with these words on: as if the
+    runtime had been killed before it wrote that down."""
+    [history] = folder_of_sessions(Path(bots.env["DATA_DIR"])).glob("*/events.jsonl")
+    lines = history.read_text().splitlines(keepends=True)
+    first = next(number for number, line in enumerate(lines) if words in line)
+    history.write_text("".join(lines[:first]))
+
+
+@pytest.mark.parametrize("lost", ["second", "You said: second"], ids=["turn", "answer"])
+async def test_a_turn_that_was_lost_with_its_runtime_is_not_on_record_as_remembered(
+    bots: Bots, slack: Scene, model: ScriptedModel, lost: str
+) -> None:
+    """Wholly, or its answer alone: then its prompt is not left for the model to answer again."""
+    bot = await bots.start()
+    ts = await slack.a_thread("alice", "first", "second")
+    await slack.until_idle(bot)
+    await until_on_disk(bots, "You said: second")
+    await kill(bots)
+    lose(bots, lost)
+    await slack.say("alice", GENERAL, "third", thread_ts=ts)
+    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.until_idle(bot)
+    assert known(model) == ["first", "third"]
+    assert on_record(bots) == known(model)
+
+
+async def test_whenever_the_runtime_is_killed_the_record_is_what_the_model_is_sent(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """Killed at once after an answer, and under one, again and again."""
+    bot = await bots.start()
+    ts = await slack.asked("alice", "first")
+    await slack.until_idle(bot)
+    for number in range(ROUNDS):
+        model.when(f"under {number}", Answer(chunks=["half ", "done"], hold_after=1, times=1))
+        for question in (f"after {number}", f"then {number}", f"under {number}"):
+            await slack.say("alice", GENERAL, question, thread_ts=ts)
+            if question.startswith("under"):
+                await model.reached(number + 1)
+                await kill(bots)
+            await slack.until_shown(GENERAL, ts, f"You said: {question}")
+            await slack.until_idle(bot)
+            assert on_record(bots) == known(model)
+            if question.startswith("after"):
+                await kill(bots)
+
+
+async def test_a_turn_whose_runtime_died_twice_is_forgotten_where_the_history_has_it_not(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    """It failed and is not on record as remembered once the session is asked again."""
+    model.when("second", Answer(chunks=["half ", "done"], hold_after=1, times=2))
+    bot = await bots.start()
+    ts = await slack.asked("alice", "first")
+    await slack.say("alice", GENERAL, "second", thread_ts=ts)
+    for times in (1, 2):
+        await model.reached(times)
+        await until_on_disk(bots, "second")
+        await kill(bots)
+    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.until_idle(bot)
+    assert on_record(bots) == ["first", "second"]
+    lose(bots, "second")
+    await slack.say("alice", GENERAL, "third", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: third")
+    await slack.until_idle(bot)
+    assert on_record(bots) == known(model) == ["first", "third"]

@@ -1,0 +1,48 @@
+"""The bot's process is stopped for a while and goes on: what came meanwhile counts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from bot.errors import AGENT_SENTENCES, AgentFault
+from tests.emulator_client import GENERAL
+from tests.integration.copilot.session_probe import freeze, runs, runtimes_of
+from tests.scenarios.conftest import Scene
+from tests.scenarios.operations.test_restart import threadpilot
+from tests.scripted_model import Answer, ScriptedModel
+
+ANSWERS = 10
+WORDS = 150
+"""So many pieces of each that they do not fit into a pipe: all cannot be read at once."""
+SILENCE_SECONDS = 4
+
+
+async def test_answers_that_ended_while_the_bot_was_stopped_are_shown(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    """For longer than a model may be silent: it is not given up for that, nor is the runtime."""
+    env.update(SILENCE_SECONDS=str(SILENCE_SECONDS), MAX_TURNS_PER_USER=str(ANSWERS))
+    chunks = ["it begins ", *["and goes on "] * WORDS, "and ends"]
+    model.when("question", Answer(chunks=chunks, hold_after=1))
+    async with threadpilot("run", env=env) as process:
+        threads = [
+            await slack.say("alice", GENERAL, f"@threadpilot question {number}")
+            for number in range(ANSWERS)
+        ]
+        await model.reached(ANSWERS)
+        for ts in threads:
+            await slack.until_shown(GENERAL, ts, "it begins")
+        [runtime] = runtimes_of(Path(env["DATA_DIR"]), process.pid)
+        await freeze(process.pid)
+        model.release()
+        await asyncio.sleep(2 * SILENCE_SECONDS)  # the absence itself
+        os.kill(process.pid, signal.SIGCONT)
+        for ts in threads:
+            await slack.until_shown(GENERAL, ts, "and ends")
+            await slack.until_answered(GENERAL, ts)
+            [shown] = await slack.bot_texts(GENERAL, ts)
+            assert AGENT_SENTENCES[AgentFault.SILENT] not in shown
+        assert runs(runtime)

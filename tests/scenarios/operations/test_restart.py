@@ -1,0 +1,282 @@
+"""The real command, started, asked, killed and started again: nothing waiting is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.cli.main import main
+from bot.turns import processor
+from tests import forked_processes
+from tests.emulator_client import GENERAL, SIGNING_SECRET
+from tests.forked_processes import Process
+from tests.scenarios.conftest import Scene
+from tests.scripted_model import Answer, ScriptedModel
+
+START_SECONDS = 90.0
+"""Generous: it is a matter of seconds, on a machine that has more to do, too."""
+
+
+@asynccontextmanager
+async def threadpilot(
+    *arguments: str, env: dict[str, str], until: str = "ready"
+) -> AsyncIterator[Process]:
+    """The command as a process of its own, once it has said `until` on standard error."""
+    process = await forked_processes.start(main, *arguments, env={**os.environ, **env}, stderr=PIPE)
+    try:
+        await until_said(process, until)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def until_said(process: Process, word: str) -> str:
+    """Wait until it has said that on standard error; all that it has said since the last time."""
+    said = await asyncio.wait_for(_read_until(process, word), START_SECONDS)
+    assert word in said, said
+    return said
+
+
+async def _read_until(process: Process, word: str) -> str:
+    assert process.stderr is not None
+    said = ""
+    while word not in said:
+        line = await process.stderr.readline()
+        if not line:
+            break
+        said += line.decode()
+    return said
+
+
+async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await model.reached()
+        await slack.until_shown(GENERAL, ts, "half")
+        second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
+        await slack.until_marked(GENERAL, second)
+        process.kill()
+        await process.wait()
+    model.release()
+    async with threadpilot("run", env=env):
+        await slack.until_shown(GENERAL, ts, "You said: second")
+        await slack.until_answered(GENERAL, ts, n=2)
+        shown = await slack.bot_texts(GENERAL, ts)
+    assert len(shown) == 2
+    assert processor.LOST in shown[0]
+    assert shown[1] == "You said: second"
+    assert await slack.marks(GENERAL, second) == []
+
+
+async def test_what_a_restart_lost_can_be_asked_again_and_the_prompt_is_sent_once(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    """The runtime keeps a prompt that was never answered: it is cut out first."""
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await model.reached()
+        await slack.until_shown(GENERAL, ts, "half")
+        process.kill()
+        await process.wait()
+    model.release()
+    async with threadpilot("run", env=env):
+        await slack.until_shown(GENERAL, ts, processor.LOST)
+        await slack.until_answered(GENERAL, ts)
+        await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
+        await slack.until_shown(GENERAL, ts, "You said: first")
+        await slack.until_answered(GENERAL, ts, n=2)
+        shown = await slack.bot_texts(GENERAL, ts)
+    assert len(shown) == 2
+    assert shown[1] == "You said: first"
+    assert [request.prompts for request in model.requests] == [("first",)] * 2
+
+
+async def test_a_question_by_command_whose_bot_is_killed_on_the_way_is_asked_once(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    """Slack was told that it had arrived, and it did not stand in the channel yet."""
+    async with threadpilot("run", env=env) as process:
+        await slack.fault("chat.postMessage", "slow", times=1, seconds=60)
+        await slack.command("alice", GENERAL, "/copilot", "what is Python?")
+        process.kill()
+        await process.wait()
+    await slack.clear_faults()
+    async with threadpilot("run", env=env):
+
+        async def asked() -> list[str]:
+            return [m["ts"] for m in await slack.history(GENERAL) if m.get("bot_id")]
+
+        [root] = await slack.wait_for(asked, timeout=30, why="the question is posted")
+        await slack.until_shown(GENERAL, root, "You said: what is Python?")
+        assert await slack.until_answered(GENERAL, root) == ["You said: what is Python?"]
+    assert await asked() == [root]
+    assert len(model.requests) == 1
+
+
+async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1))
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await model.reached()
+        process.send_signal(signal.SIGTERM)
+        assert "asked to stop" in await _read_until(process, "asked to stop")
+        model.release()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await slack.bot_texts(GENERAL, ts) == ["half done"]
+
+
+async def test_asked_to_stop_while_it_starts_the_bot_ends_at_once(
+    env: dict[str, str], slack: Scene
+) -> None:
+    """From its very first line on, so that it is a process that nothing is imported in."""
+    await slack.fault("auth.test", "slow", times=1, seconds=3_600)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "run"), env={**os.environ, **env}
+    )
+    try:
+        await slack.wait_for(lambda: is_listening(process.pid), START_SECONDS)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), START_SECONDS) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def is_listening(pid: int) -> bool:
+    return takes_sigterm_in_hand(pid)
+
+
+def takes_sigterm_in_hand(pid: int) -> bool:
+    """As the kernel tells it: a bit for each signal that the process catches."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+async def test_a_turn_that_does_not_finish_in_time_is_taken_up_at_the_next_start(
+    env: dict[str, str], slack: Scene, model: ScriptedModel
+) -> None:
+    env["SHUTDOWN_SECONDS"] = "0"
+    model.default = Answer("The whole answer.")
+    model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot first")
+        await model.reached()
+        await slack.until_shown(GENERAL, ts, "half")
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    async with threadpilot("run", env=env):
+        await slack.until_shown(GENERAL, ts, "The whole answer.")
+        await slack.until_answered(GENERAL, ts)
+        assert await slack.bot_texts(GENERAL, ts) == ["The whole answer."]
+
+
+async def test_what_was_said_while_the_bot_was_away_is_answered_when_slack_redelivers(
+    env: dict[str, str], slack: Scene
+) -> None:
+    """The bot dies between Slack's delivery and its acknowledgement."""
+    async with threadpilot("run", env=env) as process:
+        process.send_signal(signal.SIGSTOP)
+        ts = await slack.say("alice", GENERAL, "@threadpilot are you there?")
+        process.kill()
+        await process.wait()
+    async with threadpilot("run", env=env):
+        await slack.advance(61)
+        await slack.until_shown(GENERAL, ts, "You said: are you there?")
+        await slack.until_answered(GENERAL, ts)
+        assert len(await slack.bot_texts(GENERAL, ts)) == 1
+
+
+async def run(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
+    env = {**os.environ, **env}
+    process = await forked_processes.start(main, *arguments, env=env, stdout=PIPE, stderr=PIPE)
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    return process.returncode or 0, out.decode() + err.decode()
+
+
+async def test_what_people_and_the_model_write_is_not_logged_whatever_the_level(
+    env: dict[str, str], slack: Scene
+) -> None:
+    env["LOG_LEVEL"] = "DEBUG"
+    async with threadpilot("run", env=env) as process:
+        ts = await slack.say("alice", GENERAL, "@threadpilot zebrafish")
+        await slack.until_shown(GENERAL, ts, "You said: zebrafish")
+        await slack.command("alice", GENERAL, "/copilot", "walrus")
+        process.send_signal(signal.SIGTERM)
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert b"turn ends" in said
+    for canary in (b"zebrafish", b"walrus", b"xoxb-", b"xapp-", b"verification"):
+        assert canary not in said
+
+
+async def test_wrong_settings_are_all_told_and_exit_with_2(env: dict[str, str]) -> None:
+    env.update(SLACK_BOT_TOKEN="", MAX_TURNS="many")
+    status, said = await run("run", env=env)
+    assert status == 2
+    assert "SLACK_BOT_TOKEN is not set" in said
+    assert "MAX_TURNS (it is 'many')" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "token"),
+    [("SLACK_BOT_TOKEN", "xoxb-wrong-canary"), ("SLACK_APP_TOKEN", "xapp-wrong-canary")],
+)
+async def test_a_token_that_slack_does_not_know_is_told_with_the_remedy(
+    env: dict[str, str], name: str, token: str
+) -> None:
+    env[name] = token
+    status, said = await run("run", env=env)
+    assert status == 1
+    assert name in said
+    assert "canary" not in said
+    assert "Traceback" not in said
+
+
+async def test_a_port_in_use_is_told_like_a_wrong_setting(env: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        env.update(SLACK_MODE="http", SLACK_SIGNING_SECRET=SIGNING_SECRET, HTTP_PORT=port)
+        status, said = await run("run", env=env)
+    assert status == 2
+    assert "HTTP_PORT" in said
+    assert "Traceback" not in said
+
+
+async def test_a_second_bot_on_the_same_data_is_refused(env: dict[str, str]) -> None:
+    async with threadpilot("run", env=env):
+        status, said = await run("run", env=env)
+    assert status == 1
+    assert "data folder" in said.lower()
+    assert "Traceback" not in said
+
+
+async def test_the_command_tells_its_version_and_refuses_what_it_does_not_know() -> None:
+    assert await run("--version", env={}) == (0, "threadpilot 0.1.0\n")
+    status, said = await run("fly", env={})
+    assert status == 2
+    assert "invalid choice" in said

@@ -1,0 +1,195 @@
+"""What grows old goes on a timer, and what is lost begins afresh: with what was said as context."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bot.sessions.cleanup_notices import GONE, GONE_ROLE
+from bot.sessions.lock_files import folder_of_sessions
+from bot.sessions.maintenance import COMPARISONS_EVERY, COMPARISONS_KEPT, LOOK_SECONDS, TIDY_EVERY
+from tests.emulator_client import GENERAL
+from tests.fakes import ForwardClock
+from tests.scenarios.conftest import Bots, Scene, all_of, question_of
+from tests.scenarios.delivery.test_mid_thread import quoted
+from tests.scripted_model import Answer, ScriptedModel
+
+DAY = 86_400.0
+
+
+def sessions_on_disk(bots: Bots) -> list[Path]:
+    folder = folder_of_sessions(Path(bots.env["DATA_DIR"]))
+    return [each for each in folder.iterdir() if not each.name.startswith(".")]
+
+
+async def begins_afresh(slack: Scene, model: ScriptedModel, ts: str, *before: str) -> None:
+    """Bob's next message in a thread is answered by a session that remembers nothing, and has what
+    was said before as quoted context."""
+    await slack.say("bob", GENERAL, "do you remember?", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: do you remember?")
+    request = model.requests[-1]
+    assert [question_of(prompt) for prompt in request.prompts] == ["do you remember?"]
+    texts = [line["text"] for line in quoted(request.prompt)]
+    for said in before:
+        assert f"@threadpilot {said}" in texts
+        assert f"You said: {said}" in texts
+
+
+async def test_what_nobody_has_used_for_long_goes_by_itself_and_its_thread_is_told(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    bots.env["RETENTION_DAYS"] = "30"
+    clock = ForwardClock()
+    bot = await bots.start(clock)
+    old = await slack.asked("bob", "one")
+    await slack.until_idle(bot)
+    clock.forward(29 * DAY)
+    new = await slack.asked("bob", "two")
+    await slack.until_idle(bot)
+    assert not await slack.shows(GENERAL, old, GONE)
+    clock.forward(1.5 * DAY)
+    await slack.until_shown(GENERAL, old, GONE)
+    assert not await slack.shows(GENERAL, new, GONE)
+    assert len(sessions_on_disk(bots)) == 1
+    await begins_afresh(slack, model, old, "one")
+    audit = all_of(await slack.card_for("alice", GENERAL, "admin audit"))
+    assert "Threadpilot itself" in audit
+    assert "unused for 30 days" in audit
+    assert "1 sessions" in audit
+
+
+async def test_beyond_a_number_those_go_that_were_not_used_for_the_longest(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    bots.env["RETENTION_SESSIONS"] = "2"
+    bot = await bots.start()
+    first, second, third = [await slack.asked("bob", text) for text in ("one", "two", "three")]
+    await slack.say("bob", GENERAL, "one again", thread_ts=first)
+    await slack.until_shown(GENERAL, first, "You said: one again")
+    await slack.until_idle(bot)
+    await bot.tending.tidy()
+    await slack.until_shown(GENERAL, second, GONE)
+    await bot.tending.tidy()
+    for kept in (first, third):
+        assert not await slack.shows(GENERAL, kept, GONE)
+    await begins_afresh(slack, model, second, "two")
+    await slack.say("bob", GENERAL, "and one", thread_ts=first)
+    await slack.until_shown(GENERAL, first, "You said: and one")
+    assert model.requests[-1].prompts == ("one", "one again", "and one")
+
+
+async def test_beyond_a_size_those_go_that_were_not_used_for_the_longest(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    bots.env["RETENTION_MB"] = "1"
+    bot = await bots.start()
+    big = await slack.asked("bob", "one")
+    [folder] = sessions_on_disk(bots)
+    (folder / "workspace.bin").write_bytes(bytes(2 * 1024**2))
+    small = await slack.asked("bob", "two")
+    await slack.until_idle(bot)
+    await bot.tending.tidy()
+    await slack.until_shown(GENERAL, big, GONE)
+    assert not await slack.shows(GENERAL, small, GONE)
+    assert len(sessions_on_disk(bots)) == 1
+    await begins_afresh(slack, model, big, "one")
+
+
+async def test_what_is_being_answered_is_kept_however_old(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    bots.env.update(RETENTION_SESSIONS="1", SILENCE_SECONDS="3600")
+    model.when("second", Answer(chunks=["one ", "done"], hold_after=1))
+    bot = await bots.start()
+    ts = await slack.asked("bob", "first")
+    await slack.say("bob", GENERAL, "second", thread_ts=ts)
+    await model.reached()
+    await slack.asked("carol", "another")
+    await bot.tending.tidy()
+    model.release()
+    await slack.until_shown(GENERAL, ts, "one done")
+    assert not await slack.shows(GENERAL, ts, GONE)
+    await slack.say("bob", GENERAL, "third", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: third")
+    assert model.requests[-1].prompts == ("first", "second", "third")
+
+
+async def test_the_session_of_a_role_goes_by_its_name(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    bots.env["RETENTION_SESSIONS"] = "1"
+    bot = await bots.start()
+    ts = await slack.asked("bob", "review: is it safe?")
+    await slack.until_idle(bot)
+    await slack.say("bob", GENERAL, "hello", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: hello")
+    await slack.until_idle(bot)
+    await bot.tending.tidy()
+    await slack.until_shown(GENERAL, ts, GONE_ROLE.format(role="review"))
+    await slack.say("bob", GENERAL, "go on", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: go on")
+    assert [question_of(p) for p in model.requests[-1].prompts] == ["hello", "go on"]
+
+
+async def test_without_limits_everything_is_kept(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    clock = ForwardClock()
+    bot = await bots.start(clock)
+    ts = await slack.asked("bob", "one")
+    await slack.until_idle(bot)
+    clock.forward(10 * 365 * DAY)
+    await bot.tending.tidy()
+    await slack.say("bob", GENERAL, "two", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: two")
+    assert model.requests[-1].prompts == ("one", "two")
+
+
+async def test_copies_of_a_comparison_go_after_a_week_without_a_word(
+    bots: Bots, slack: Scene, model: ScriptedModel
+) -> None:
+    model.models = ["scripted-1", "scripted-2"]
+    clock = ForwardClock()
+    bot = await bots.start(clock)
+    ts = await slack.asked("bob", "one")
+    await slack.say("bob", GENERAL, "!compare scripted-1 scripted-2 which?", thread_ts=ts)
+    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.until_idle(bot)
+    assert len(sessions_on_disk(bots)) == 3
+    clock.forward(COMPARISONS_KEPT + COMPARISONS_EVERY + TIDY_EVERY + LOOK_SECONDS)
+
+    async def gone() -> bool:
+        return len(sessions_on_disk(bots)) == 1
+
+    await slack.wait_for(gone, 20.0, "the copies are gone")
+    assert not await slack.shows(GENERAL, ts, GONE)
+    await slack.say("bob", GENERAL, "two", thread_ts=ts)
+    await slack.until_shown(GENERAL, ts, "You said: two")
+    assert [question_of(p) for p in model.requests[-1].prompts] == ["one", "two"]
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
+async def test_a_session_whose_folder_was_deleted_by_hand_begins_afresh_with_context(
+    bots: Bots, slack: Scene, model: ScriptedModel, running: bool
+) -> None:
+    """Also while the bot runs, once the session is not live any more."""
+    bots.env.update(MAX_SESSIONS="1", MAX_TURNS="1")
+    async with bots.running():
+        ts = await slack.asked("bob", "one")
+        if running:
+            [lost] = sessions_on_disk(bots)
+            await slack.asked("carol", "hers")
+            shutil.rmtree(lost)
+            await begins_afresh(slack, model, ts, "one")
+    if not running:
+        [lost] = sessions_on_disk(bots)
+        shutil.rmtree(lost)
+    async with bots.running():
+        if not running:
+            await begins_afresh(slack, model, ts, "one")
+        await slack.say("bob", GENERAL, "and then", thread_ts=ts)
+        await slack.until_shown(GENERAL, ts, "You said: and then")
+    asked = [question_of(prompt) for prompt in model.requests[-1].prompts]
+    assert asked == ["do you remember?", "and then"]

@@ -1,0 +1,224 @@
+"""In trouble that may pass the start waits, and says so once; in any other it ends at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+import pytest
+
+from bot.cli.run import READY
+from bot.copilot.install import LIBRARY, PROGRAM, find_runtime
+from bot.errors import SlackError
+from bot.slack.api.auth_errors import APP_REFUSED, BOT_REFUSED, OUT_OF_REACH
+from bot.startup_retry import MOST_PAUSE_SECONDS
+from tests.fakes import QuickClock
+from tests.integration.copilot.session_probe import runtimes_of, until
+from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.operations.operator_client import Operator
+from tests.scenarios.operations.test_restart import run, threadpilot, until_said
+
+SECONDS = 60.0
+WAITING = "is tried until it works"
+
+
+@pytest.fixture
+def operator(bots: Bots, slack: Scene) -> Operator:
+    return Operator(bots, slack)
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO)
+    return caplog
+
+
+def waits(said: str) -> list[str]:
+    """The lines in which the bot says that it waits."""
+    return [line for line in said.splitlines() if WAITING in line]
+
+
+# Slack ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
+async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
+    env: dict[str, str], slack: Scene, operator: Operator, method: str
+) -> None:
+    """It lives, is not ready, says once why, and hears Slack as soon as it can."""
+    await slack.fault(method, "500", times=10_000)
+    async with threadpilot("run", env=env, until=WAITING) as process:
+
+        async def tried() -> bool:
+            return len(await slack.calls(method)) >= 3
+
+        await slack.wait_for(tried, SECONDS, f"{method} is tried again")
+        assert (await operator.get("/healthz"))[0] == 200
+        assert await operator.get("/readyz") == (503, '{"ready": false}')
+        await slack.clear_faults()
+        said = await until_said(process, READY)
+        assert waits(said) == []
+        assert "works now" in said
+        assert (await operator.get("/readyz"))[0] == 200
+        await slack.asked("alice", "hello")
+        process.send_signal(signal.SIGTERM)
+        _, rest = await asyncio.wait_for(process.communicate(), SECONDS)
+    assert process.returncode == 0
+    assert b"Traceback" not in rest
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("auth.test", "429"),
+        ("auth.test", "drop_before"),
+        ("auth.test", "garbage"),
+        ("apps.connections.open", "429"),
+        ("apps.connections.open", "drop_after"),
+        ("apps.connections.open", "garbage"),
+        ("socket", "refuse"),
+    ],
+)
+async def test_whatever_passing_trouble_slack_is_in_at_the_start_it_is_got_over(
+    bots: Bots, slack: Scene, method: str, kind: str
+) -> None:
+    await slack.fault(method, kind, times=4, retry_after=1)
+    await bots.start(QuickClock())
+    await slack.asked("alice", "hello")
+    assert await slack.faults() == []
+
+
+async def test_it_is_said_once_when_the_trouble_begins_changes_and_ends(
+    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    await slack.fault("auth.test", "500", times=4)
+    await slack.fault("auth.test", "429", times=3, retry_after=1)
+    await bots.start(QuickClock())
+    told = [line for line in caplog.messages if line.startswith("waiting for Slack")]
+    assert len(told) == 2
+    assert all(OUT_OF_REACH in line for line in told)
+    assert caplog.messages.count("Slack works now") == 1
+    assert len(await slack.calls("auth.test")) >= 8
+
+
+async def test_slack_is_not_asked_more_often_than_it_wants_to_be(bots: Bots, slack: Scene) -> None:
+    await slack.fault("auth.test", "429", times=1, retry_after=MOST_PAUSE_SECONDS * 4)
+    began = asyncio.get_running_loop().time()
+    await bots.start(QuickClock())
+    took = asyncio.get_running_loop().time() - began
+    assert took >= MOST_PAUSE_SECONDS * 4 / QuickClock.speed
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("auth.test", signal.SIGTERM),
+        ("auth.test", signal.SIGINT),
+        ("apps.connections.open", signal.SIGTERM),
+    ],
+)
+async def test_a_bot_that_waits_ends_at_once_when_it_is_asked_to_and_leaves_nothing_behind(
+    env: dict[str, str], slack: Scene, method: str, kind: signal.Signals
+) -> None:
+    await slack.fault(method, "500", times=10_000)
+    async with threadpilot("run", env=env, until=WAITING) as process:
+        await until(lambda: len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1, 30)
+        process.send_signal(kind)
+        _, said = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0
+    assert READY not in said.decode()
+    assert "Traceback" not in said.decode()
+    assert runtimes_of(Path(env["DATA_DIR"])) == []
+
+
+async def test_a_second_bot_is_refused_while_the_first_one_waits(
+    env: dict[str, str], slack: Scene
+) -> None:
+    await slack.fault("auth.test", "500", times=10_000)
+    async with threadpilot("run", env=env, until=WAITING):
+        status, said = await run("run", env=env)
+    assert status == 1
+    assert "data folder" in said
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence", "code"),
+    [
+        ("auth.test", BOT_REFUSED, "account_inactive"),
+        ("auth.test", BOT_REFUSED, "invalid_auth"),
+        ("apps.connections.open", APP_REFUSED, "missing_scope"),
+    ],
+)
+async def test_a_refusal_that_comes_after_passing_trouble_ends_the_start(
+    env: dict[str, str], slack: Scene, method: str, sentence: str, code: str
+) -> None:
+    await slack.fault(method, "500", times=2)
+    await slack.fault(method, "error", error=code, times=10)
+    status, said = await run("run", env=env)
+    assert status == 1
+    assert sentence.format(code=code) in said
+    assert len(waits(said)) == 1
+    assert "Traceback" not in said
+
+
+async def test_what_is_no_trouble_of_slacks_ends_the_start(bots: Bots, slack: Scene) -> None:
+    """Such as an address at which there is no Slack."""
+    bots.env["SLACK_API_URL"] = f"{slack.url}/nothing/api/"
+    with pytest.raises(SlackError, match="SLACK_API_URL"):
+        async with bots.running():
+            pass
+
+
+# The runtime ------------------------------------------------------------------------------------
+
+
+def a_runtime_that_dies(folder: Path) -> tuple[Path, Path]:
+    """A program that ends at once until there is a file, and then becomes the real runtime; and
+    that file. (The real one cannot be made to fail at its start.)"""
+    program, good = folder / "sick", folder / "good"
+    program.write_text(f'#!/bin/sh\n[ -e "{good}" ] || exit 3\nexec "{find_runtime(None)}" "$@"\n')
+    program.chmod(0o700)
+    return program, good
+
+
+async def test_a_runtime_that_dies_at_its_start_is_started_again_until_it_runs(
+    env: dict[str, str], slack: Scene, operator: Operator, tmp_path: Path
+) -> None:
+    program, good = a_runtime_that_dies(tmp_path)
+    env["COPILOT_CLI_PATH"] = str(program)
+    async with threadpilot("run", env=env, until=WAITING) as process:
+        assert (await operator.get("/readyz"))[0] == 503
+        good.touch()
+        said = await until_said(process, READY)
+        assert "the Copilot runtime works now" in said
+        assert waits(said) == []
+        await slack.asked("alice", "hello")
+        assert len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1
+
+
+async def test_a_runtime_that_is_not_installed_ends_the_start_though_slack_is_in_trouble(
+    env: dict[str, str], slack: Scene, tmp_path: Path
+) -> None:
+    program = tmp_path / PROGRAM
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    env["COPILOT_CLI_PATH"] = str(program)
+    await slack.fault("auth.test", "500", times=10_000)
+    status, said = await run("run", env=env)
+    assert status == 1
+    assert f"{LIBRARY} is missing" in said
+    assert "Traceback" not in said
+
+
+async def test_a_refused_token_ends_the_start_though_the_runtime_dies(
+    env: dict[str, str], slack: Scene, tmp_path: Path
+) -> None:
+    env["COPILOT_CLI_PATH"] = str(a_runtime_that_dies(tmp_path)[0])
+    await slack.fault("auth.test", "500", times=2)
+    await slack.fault("auth.test", "error", error="invalid_auth", times=10)
+    status, said = await run("run", env=env)
+    assert status == 1
+    assert BOT_REFUSED.format(code="invalid_auth") in said

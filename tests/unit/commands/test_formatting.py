@@ -1,0 +1,165 @@
+"""How numbers, times and long texts are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.commands.formatting import (
+    Pages,
+    age,
+    clipped,
+    count,
+    many,
+    one_line,
+    page_in,
+    pager,
+    size,
+    unmarked,
+    when,
+)
+from bot.commands.user_names import Names
+from bot.domain.users import Person
+from bot.errors import SlackError
+from tests.unit.commands.command_fixtures import ALICE, BOB, People
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-5, "just now"),
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 min ago"),
+        (3_599, "59 min ago"),
+        (3_600, "1 h ago"),
+        (86_399, "23 h ago"),
+        (3 * 86_400, "3 d ago"),
+        (40 * 86_400, "1 mo ago"),
+        (800 * 86_400, "2 y ago"),
+    ],
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
+    assert age(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("octets", "said"),
+    [
+        (0, "0 B"),
+        (1_023, "1023 B"),
+        (1_536, "1.5 KB"),
+        (12 * 1_024, "12 KB"),
+        (5 * 1_024**2, "5.0 MB"),
+        (3_000 * 1_024**3, "3,000 GB"),
+    ],
+)
+def test_a_size_is_told_in_its_largest_unit(octets: int, said: str) -> None:
+    assert size(octets) == said
+
+
+def test_numbers_are_grouped_and_one_thing_is_singular() -> None:
+    assert count(1_234_567) == "1,234,567"
+    assert (many(0, "turn"), many(1, "turn"), many(2_000, "turn")) == (
+        "0 turns",
+        "1 turn",
+        "2,000 turns",
+    )
+
+
+def test_a_time_is_told_with_its_zone() -> None:
+    assert when(1_790_000_000) == "21 Sep 2026, 14:13 UTC"
+
+
+def test_a_long_text_is_clipped_with_a_mark() -> None:
+    assert clipped("12345", 5) == "12345"
+    assert clipped("1234 56", 6) == "1234…"
+    assert len(clipped("x" * 1_000, 10)) == 10
+
+
+def test_what_turns_or_hides_is_taken_out_of_a_line() -> None:
+    """Two names that differ by nothing that anybody sees are the same on a card; what joins emoji
+    and letters stays."""
+    assert one_line("ad\u200bmin\ufeff\u2060\u00ad \u202etxt.exe\u2066") == "admin txt.exe"
+    assert one_line("👩\u200d💻 می\u200cخواهم") == "👩\u200d💻 می\u200cخواهم"
+
+
+def test_one_line_has_no_breaks_control_characters_or_turned_writing() -> None:
+    assert one_line(" a\n\tb\x00\x1b[31m\u2028c\u202etxt.exe\u2069 ") == "a b [31m ctxt.exe"
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("2", 2),
+        ("page 2", 2),
+        ("Page 17", 17),
+        ("", None),
+        ("two", None),
+        ("-1", None),
+        ("²", None),
+    ],
+)
+def test_a_page_is_asked_for_by_its_number(words: str, page: int | None) -> None:
+    assert page_in(words) == page
+
+
+def test_pages_have_neighbours_only_where_there_are_some() -> None:
+    pages = Pages(total=17, per_page=8)
+    assert (pages.last, pages.nearest(0), pages.nearest(99), pages.offset(3)) == (3, 1, 3, 16)
+
+    def words_at(page: int) -> list[str]:
+        return [press.words for press in pager("sessions", pages, page, ("‹", "›"), str)]
+
+    assert (words_at(1), words_at(2), words_at(3)) == (["2"], ["1", "3"], ["2"])
+    assert Pages(total=0, per_page=8).last == 1
+
+
+def test_where_one_is_in_a_list_is_told_only_where_there_is_more_than_one_page() -> None:
+    how = "Page {page} of {last}"
+    assert Pages(total=9, per_page=8).said(2, how) == "Page 2 of 2"
+    assert Pages(total=8, per_page=8).said(1, how) == ""
+
+
+@pytest.mark.parametrize(
+    ("markdown", "told"),
+    [
+        ("With **two words** and `code`.", "With two words and `code`."),
+        ("## A heading\ntext", "A heading\ntext"),
+        ("```python\nf(**options)\n```", "\nf(**options)\n"),
+        ("2 ** 3 ** 4, __init__", "2 ** 3 ** 4, __init__"),
+    ],
+)
+def test_an_excerpt_of_markdown_is_told_without_its_marks(markdown: str, told: str) -> None:
+    assert unmarked(markdown) == told
+
+
+class _Away(SlackError):
+    passing = True
+
+
+class _SlackIsAway(People):
+    """Slack cannot be had; who is asked for is counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def person(self, user: str) -> Person:
+        self.asked += 1
+        raise _Away("unreachable", user)
+
+
+async def test_people_are_called_by_their_names_on_one_line() -> None:
+    people = People()
+    people.known[BOB] = Person(user=BOB, team="T", name="Bob\n# " + "x" * 500)
+    names = await Names(people).of([ALICE, BOB, "U0GONE", BOB])
+    assert (names[ALICE], names["U0GONE"]) == ("Alice", "U0GONE")
+    assert names[BOB].startswith("Bob # xxx")
+    assert len(names[BOB]) == 80
+
+
+async def test_while_slack_is_away_it_is_not_asked_for_one_name_after_another() -> None:
+    people = _SlackIsAway()
+    names = await Names(people).of([f"U{number}" for number in range(50)])
+    assert names == {user: user for user in names}
+    assert (len(names), people.asked) == (50, 1)

@@ -1,0 +1,404 @@
+"""`history`, `export` and `usage`: what was asked, answered and spent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.access import texts as access_texts
+from bot.commands import texts
+from bot.commands.history import Remembering
+from bot.commands.texts import sessions as session_texts
+from bot.commands.transcripts import Format, Transcript, as_markdown, read_transcript
+from bot.commands.usage import Spending
+from bot.commands.user_names import Names
+from bot.domain.commands import Form
+from bot.domain.messages import ThreadKey
+from bot.domain.sessions import Origin, Remembered, SessionRecord
+from bot.domain.turns import TurnState
+from tests.unit.commands.command_fixtures import (
+    ADA,
+    ALICE,
+    BOB,
+    DEV,
+    GENERAL,
+    TEAM,
+    World,
+    orders_world,
+    thread_at,
+)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with orders_world(tmp_path) as world:
+        names = Names(world.people)
+        remembering = Remembering(world.store, world.board, names, world.clock)
+        world.handlers.update(remembering.handlers())
+        world.handlers.update(Spending(world.store, world.people, world.clock).handlers())
+        yield world
+
+
+# History -----------------------------------------------------------------------------------------
+
+
+async def test_history_shows_who_asked_what_and_what_the_answer_was(world: World) -> None:
+    await world.asked(1, text="What is\nPython?", answer="A *language*.\nAnd a snake.")
+    await world.asked(2, root=1, user=BOB, text="x" * 1_000, answer="y" * 1_000)
+    await world.clock.advance(3_600)
+    outcome = await world.order("history", thread=thread_at(1))
+    assert not outcome.public
+    first, second = outcome.card.lines
+    assert first.text == "What is Python?"
+    assert first.detail == "1. Alice, 1 h ago · gpt-5\nA *language*. And a snake."
+    assert second.detail.startswith("2. Bob, 1 h ago · gpt-5\nyyy")
+    assert len(second.text) == 300
+    assert len(second.detail) < 600
+    assert outcome.card.presses == ()
+
+
+async def test_history_begins_with_the_newest_page(world: World) -> None:
+    for number in range(1, 13):
+        await world.asked(number, root=1, text=f"question {number}")
+    newest = (await world.order("history", thread=thread_at(1))).card
+    assert [line.text for line in newest.lines] == ["question 11", "question 12"]
+    assert newest.text == session_texts.PAGE.format(page=3, last=3)
+    (earlier,) = newest.presses
+    middle = (await world.press(earlier, thread=thread_at(1))).card
+    assert [line.text for line in middle.lines] == [f"question {n}" for n in range(6, 11)]
+    assert [press.words for press in middle.presses] == ["s1 1", "s1 3"]
+    assert (await world.order("history page 99", thread=thread_at(1))).card == newest
+
+
+async def test_the_history_of_a_named_session_leads_to_its_thread(world: World) -> None:
+    await world.asked(1)
+    card = (await world.order("history s1", form=Form.COMMAND)).card
+    assert card.link == thread_at(1)
+    assert card.title == "s1, What is Python?"
+
+
+async def test_a_session_without_a_history_says_so(world: World) -> None:
+    session = await world.asked(1)
+    await world.store.begin_anew(session.thread, "", ALICE)
+    outcome = await world.order("history", thread=thread_at(1))
+    assert outcome.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
+    assert (await world.order("history", thread=thread_at(9))).card.text == session_texts.NO_SESSION
+    outcome = await world.order("history of Rome", thread=thread_at(1))
+    assert outcome.card.text == session_texts.HOW.format(verb="history", usage="[s12] [page]")
+    outcome = await world.order("history", form=Form.COMMAND)
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="history")
+
+
+# Export ------------------------------------------------------------------------------------------
+
+
+async def test_an_export_is_a_file_for_the_person_alone(world: World) -> None:
+    await world.asked(1, text="What is Python?", answer="A language.")
+    await world.asked(2, root=1, user=BOB, text="And Perl?", answer="Another one.")
+    outcome = await world.order("export", by=BOB, thread=thread_at(1))
+    assert (outcome.public, world.board.shown) == (False, [])
+    assert outcome.card.text == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
+    ((user, name, content),) = world.board.files
+    assert (user, name) == (BOB, "threadpilot-s1.md")
+    assert content.startswith("# What is Python\\?\n\n- Session: s1\n- Owner: Alice\n")
+    assert re.findall("^## (.*)", content, re.MULTILINE) == [
+        "1. Alice, 3 Oct 2026, 04:00 UTC",
+        "2. Bob, 3 Oct 2026, 04:00 UTC",
+    ]
+    assert "```text\nWhat is Python?\n```" in content
+    assert "**gpt\\-5**, 1.5 s, 1,000 tokens in, 20 out" in content
+
+
+async def test_an_export_of_somebody_elses_session_by_those_in_charge_is_on_record(
+    world: World,
+) -> None:
+    """Before the file is there; of one's own it is nobody's business."""
+    await world.asked(1)
+    await world.asked(2, root=1, user=ADA)
+    await world.order("export", by=ALICE, thread=thread_at(1))
+    assert (await world.store.audited(0, 5))[1] == 0
+    world.board.trouble = True
+    await world.order("export", by=ADA, thread=thread_at(1))
+    (entry,), _ = await world.store.audited(0, 5)
+    assert (entry.by, entry.act, entry.target, entry.detail) == (
+        *(ADA, "export", "s1"),
+        "of U0ALICE, 2 turns",
+    )
+
+
+async def test_an_export_for_programs_has_a_stable_shape(world: World) -> None:
+    session = await world.asked(1, text="What is ☃?", answer="A snowman.")
+    await world.order("export JSON s1", form=Form.COMMAND)
+    ((_, name, content),) = world.board.files
+    assert name == "threadpilot-s1.json"
+    assert json.loads(content) == {
+        "format": "threadpilot-transcript",
+        "version": 1,
+        "session": {
+            "handle": "s1",
+            "id": session.id,
+            "title": "What is ☃?",
+            "role": "",
+            "model": "",
+            "owner": {"id": ALICE, "name": "Alice"},
+            "team": TEAM,
+            "channel": GENERAL,
+            "thread": thread_at(1).root_ts,
+            "created": "2026-10-03T04:00:00+00:00",
+            "used": "2026-10-03T04:00:00+00:00",
+            "turns": 1,
+            "input_tokens": 1000,
+            "output_tokens": 20,
+        },
+        "left_out": 0,
+        "turns": [
+            {
+                "number": 1,
+                "ts": thread_at(1).root_ts,
+                "asked": "2026-10-03T04:00:00+00:00",
+                "user": {"id": ALICE, "name": "Alice"},
+                "question": "What is ☃?",
+                "answer": "A snowman.",
+                "state": "done",
+                "model": "gpt-5",
+                "seconds": 1.5,
+                "input_tokens": 1000,
+                "output_tokens": 20,
+            }
+        ],
+    }
+
+
+async def test_a_very_long_session_is_exported_without_its_oldest_turns(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.commands.transcripts.MOST_TURNS", 3)
+    monkeypatch.setattr("bot.commands.transcripts._PAGE", 2)
+    for number in range(1, 6):
+        await world.asked(number, root=1, text=f"question {number}")
+    transcript = await read_transcript(world.store, await world.session(1))
+    assert [turn.text for turn in transcript.turns] == ["question 3", "question 4", "question 5"]
+    assert transcript.left_out == 2
+    outcome = await world.order("export", thread=thread_at(1))
+    assert outcome.card.text.endswith(session_texts.EXPORT_LEFT_OUT.format(turns="2 turns"))
+    assert "## 3. Alice" in world.board.files[0][2]
+
+
+async def test_a_copy_that_is_being_compared_does_not_tell_its_model(world: World) -> None:
+    source = await world.asked(1)
+    await world.compared(source, "claude-4.5")
+    card = (await world.order("history s2", thread=thread_at(1))).card
+    assert "gpt-5" not in card.lines[0].detail
+    for form in Format:
+        await world.order(f"export {form} s2", thread=thread_at(1))
+    for _, _, content in world.board.files:
+        assert not re.search(r"claude|gpt", content)
+
+
+async def test_names_that_slack_does_not_tell_are_ids(world: World) -> None:
+    await world.asked(1, user="U0AAGONE")
+    await world.asked(2, root=1, user=BOB)
+    await world.order("export", by=ALICE, thread=thread_at(1))
+    content = world.board.files[0][2]
+    assert "- Owner: U0AAGONE" in content
+    assert "## 2. Bob, " in content
+
+
+async def test_an_export_that_slack_does_not_take_gets_a_sentence(world: World) -> None:
+    await world.asked(1)
+    world.board.trouble = True
+    outcome = await world.order("export", thread=thread_at(1))
+    assert outcome.card.text.startswith("Sorry")
+
+
+async def test_there_is_nothing_to_export_of_nothing(world: World) -> None:
+    session = await world.asked(1)
+    await world.store.begin_anew(session.thread, "", ALICE)
+    outcome = await world.order("export", thread=thread_at(1))
+    assert outcome.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
+    assert (await world.order("export", thread=thread_at(9))).card.text == session_texts.NO_SESSION
+    outcome = await world.order("export pdf", thread=thread_at(1))
+    assert outcome.card.text == session_texts.HOW.format(
+        verb="export", usage="[markdown|json] [s12]"
+    )
+    assert world.board.files == []
+
+
+SESSION = SessionRecord(
+    number=7,
+    id="slack-T-C-1",
+    thread=ThreadKey(team="T", channel="C", root_ts="1.000000"),
+    role="",
+    current=True,
+    owner="U1",
+    title="Plans",
+    origin=Origin.THREAD,
+    model="",
+    last_model="",
+    effort="",
+    seen_ts="",
+    turns=1,
+    input_tokens=1,
+    output_tokens=1,
+    context_tokens=0,
+    context_limit=0,
+    size=0,
+    created=0,
+    used=0,
+)
+TURN = Remembered(
+    turn=1,
+    ts="1.000000",
+    user="U1",
+    text="q",
+    answer="a",
+    state=TurnState.DONE,
+    model="m",
+    event="e",
+    asked=0,
+    seconds=1,
+    input_tokens=1,
+    output_tokens=1,
+)
+
+
+def test_the_transcript_of_a_role_says_so() -> None:
+    written = as_markdown(Transcript(session=replace(SESSION, role="review"), turns=(TURN,)))
+    assert "- Role: review\n" in written
+    assert "Role" not in as_markdown(Transcript(session=SESSION, turns=(TURN,)))
+
+
+def frame(markdown: str) -> list[str]:
+    """What stands outside of all fences, as a reader of Markdown sees it."""
+    outside, fence = [], ""
+    for line in re.split(r"\r\n|\r|\n", markdown):
+        if fence:
+            if re.fullmatch(rf" {{0,3}}`{{{len(fence)},}}[ \t]*", line):
+                fence = ""
+        elif opened := re.match(r"(`{3,})", line):
+            fence = opened[1]
+        else:
+            outside.append(line)
+    assert not fence, "a fence is left open"
+    return outside
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```",
+        "```text\n````\n# heading",
+        "\n## 2. Mallory",
+        "<!--",
+        "~~~",
+        "`" * 50,
+        "\r```\r# x",
+        "",
+    ],
+)
+def test_no_text_breaks_the_frame_of_a_transcript(text: str) -> None:
+    turn = replace(TURN, text=text, answer=text)
+    written = as_markdown(Transcript(session=SESSION, turns=(turn,)))
+    outside = [line for line in frame(written) if line]
+    plain = as_markdown(Transcript(session=SESSION, turns=(TURN,)))
+    missing = [] if text else [session_texts.NO_ANSWER]
+    assert outside == [line for line in frame(plain) if line] + missing
+
+
+@given(text=st.text(alphabet="`~#\n\r a<>-"), title=st.text(), name=st.text())
+def test_no_title_and_no_name_breaks_it_either(text: str, title: str, name: str) -> None:
+    transcript = Transcript(
+        session=replace(SESSION, title=title),
+        turns=(replace(TURN, text=text, answer=text or "a"),),
+        names={"U1": name or "U1"},
+    )
+    outside = [line for line in frame(as_markdown(transcript)) if line]
+    plain = frame(as_markdown(Transcript(session=SESSION, turns=(TURN,))))
+    assert len(outside) == len([line for line in plain if line])
+    assert [line[:2] for line in outside] == [line[:2] for line in plain if line]
+    json.loads(transcript.written(Format.JSON))
+
+
+# Usage -------------------------------------------------------------------------------------------
+
+
+async def rows(world: World, order: str, by: str = ALICE, **given: object) -> list[str]:
+    form = Form.MESSAGE if given.get("thread") else Form.COMMAND
+    outcome = await world.order(order, by=by, form=form, **given)  # type: ignore[arg-type]
+    assert not outcome.public
+    return [f"{line.text}: {line.detail}" for line in outcome.card.lines]
+
+
+async def test_usage_is_of_this_thread_in_a_thread_and_ones_own_elsewhere(world: World) -> None:
+    await world.asked(1)
+    await world.asked(2, root=1, user=BOB)
+    await world.asked(10, channel=DEV)
+    two = "2 turns, 2,000 tokens in, 40 out"
+    assert await rows(world, "usage", thread=thread_at(1)) == [f"This thread: {two}"]
+    assert await rows(world, "usage", channel=GENERAL) == [f"You: {two}"]
+    assert await rows(world, "usage by me", thread=thread_at(1)) == [f"You: {two}"]
+
+
+async def test_usage_is_of_a_day_a_week_or_a_month(world: World) -> None:
+    await world.asked(1)
+    await world.clock.advance(2 * 86_400)
+    assert await rows(world, "usage day", channel=GENERAL) == [f"{session_texts.USAGE_NOTHING}: "]
+    assert len(await rows(world, "usage", channel=GENERAL)) == 1
+    await world.clock.advance(20 * 86_400)
+    assert await rows(world, "usage week by me", channel=GENERAL) == [
+        f"{session_texts.USAGE_NOTHING}: "
+    ]
+    card = (await world.order("usage Month BY me", form=Form.COMMAND)).card
+    assert card.title == "Usage in the last 30 days"
+    assert card.lines[0].text == "You"
+    assert [(press.label, press.words) for press in card.presses] == [
+        ("Day", "day by me"),
+        ("Week", "week by me"),
+    ]
+
+
+async def test_the_usage_of_a_channel_is_for_those_who_see_it(world: World) -> None:
+    await world.asked(1, channel=DEV)
+    await world.asked(2, root=1, user=BOB, channel=DEV)
+    await world.asked(10)
+    found = await rows(world, "usage by channel", channel=DEV)
+    assert found == ["This channel: 2 turns, 2,000 tokens in, 40 out"]
+    world.people.hidden.add((ALICE, DEV))
+    outcome = await world.order("usage by channel", form=Form.COMMAND, channel=DEV)
+    assert outcome.card.text == access_texts.NOT_SEEN
+
+
+async def test_usage_by_model_is_ones_own_and_everybodys_for_those_in_charge(
+    world: World,
+) -> None:
+    await world.asked(1)
+    await world.asked(10, user=BOB)
+    one, two = "gpt-5: 1 turn, 1,000 tokens in, 20 out", "gpt-5: 2 turns, 2,000 tokens in, 40 out"
+    assert await rows(world, "usage by model", channel=GENERAL) == [one]
+    assert await rows(world, "usage by model", by=ADA, channel=GENERAL) == [two]
+
+
+@pytest.mark.parametrize(
+    ("order", "sentence"),
+    [
+        ("usage by thread", session_texts.USAGE_NO_THREAD),
+        ("usage by channel", session_texts.USAGE_NO_CHANNEL),
+        (
+            "usage year",
+            session_texts.HOW.format(
+                verb="usage", usage="[day|week|month] [by thread|me|channel|model]"
+            ),
+        ),
+    ],
+)
+async def test_usage_of_what_is_not_there_gets_a_sentence(
+    world: World, order: str, sentence: str
+) -> None:
+    assert (await world.order(order, form=Form.HOME)).card.text == sentence

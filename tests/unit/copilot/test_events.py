@@ -1,0 +1,343 @@
+"""What each event of the runtime means to us; the events are as measured with CLI 1.0.102."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from copilot.session_events import (
+    AssistantMessageData,
+    AssistantMessageDeltaData,
+    AssistantReasoningDeltaData,
+    AssistantTurnRetryData,
+    AssistantUsageData,
+    ModelCallFailureData,
+    ModelCallFailureKind,
+    ModelCallFailureSource,
+    ModelCallStartData,
+    SessionErrorData,
+    SessionEvent,
+    SessionEventData,
+    SessionEventType,
+    SessionIdleData,
+    SessionUsageInfoData,
+    UserMessageData,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.copilot.event_stream import LONGEST_ANSWER, Answering
+from bot.copilot.events import Idle, Reading, prompts_of
+from bot.copilot.options import RuntimeOptions
+from bot.domain.agent_events import (
+    AgentEvent,
+    AnswerStopped,
+    ContextUsed,
+    PromptTaken,
+    TextAdded,
+    TextSettled,
+    TextTakenBack,
+    TokensUsed,
+)
+from bot.errors import AgentError, AgentFault
+from bot.ports import Prompts
+from tests.fakes import HandClock
+from tests.integration.copilot.session_probe import text_of
+
+OPTIONS = RuntimeOptions(data_dir=Path("unused"), api_key="sk-hidden", clock=HandClock())
+
+
+def event(data: SessionEventData, agent: str | None = None) -> SessionEvent:
+    """An event as the SDK hands it over."""
+    return SessionEvent(
+        data=data,
+        id=UUID(int=1),
+        timestamp=datetime(2026, 10, 1, tzinfo=UTC),
+        type=SessionEventType.UNKNOWN,
+        agent_id=agent,
+    )
+
+
+def delta(text: str) -> SessionEvent:
+    return event(AssistantMessageDeltaData(delta_content=text, message_id="m"))
+
+
+def message(text: str) -> SessionEvent:
+    return event(AssistantMessageData(content=text, message_id="m"))
+
+
+def usage() -> SessionEvent:
+    return event(AssistantUsageData(model="m", input_tokens=5, output_tokens=None))
+
+
+def call() -> SessionEvent:
+    return event(ModelCallStartData(turn_id="0"))
+
+
+def failure(
+    status: int | None = None, code: str | None = None, *, transport: bool = False
+) -> SessionEvent:
+    kind = ModelCallFailureKind.TRANSPORT if transport else ModelCallFailureKind.API
+    return event(
+        ModelCallFailureData(
+            source=ModelCallFailureSource.TOP_LEVEL,
+            failure_kind=kind,
+            status_code=status,
+            error_code=code,
+        )
+    )
+
+
+def error(kind: str = "query", status: int | None = None, text: str = "as it is") -> SessionEvent:
+    return event(SessionErrorData(error_type=kind, message=text, status_code=status))
+
+
+def idle(*, aborted: bool | None = None) -> SessionEvent:
+    return event(SessionIdleData(aborted=aborted))
+
+
+@pytest.mark.parametrize(
+    ("heard", "meaning"),
+    [
+        (delta("hi"), TextAdded(text="hi")),
+        (delta(""), None),
+        (message("hi"), TextSettled(text="hi")),
+        (event(AssistantTurnRetryData(turn_id="0")), TextTakenBack()),
+        (usage(), TokensUsed(model="m", input_tokens=5, output_tokens=0)),
+        (event(UserMessageData(content="x")), PromptTaken(event=str(UUID(int=1)))),
+        (
+            event(SessionUsageInfoData(current_tokens=7, messages_length=1, token_limit=9)),
+            ContextUsed(tokens=7, limit=9),
+        ),
+        (event(UserMessageData(content="x"), agent="sub"), None),
+        (idle(), Idle(stopped=False)),
+        (idle(aborted=True), Idle(stopped=True)),
+        (event(AssistantReasoningDeltaData(delta_content="hm", reasoning_id="r")), None),
+        (
+            event(AssistantMessageDeltaData(delta_content="x", message_id="m"), agent="sub"),
+            None,
+        ),
+        (event(AssistantMessageData(content="x", message_id="m"), agent="sub"), None),
+        (event(SessionIdleData(), agent="sub"), None),
+    ],
+)
+def test_an_event_stands_for_what_it_says(heard: SessionEvent, meaning: object) -> None:
+    """Text, tokens and rest; thoughts and sub-agents are not part of the answer."""
+    assert Reading().read(heard) == meaning
+
+
+@pytest.mark.parametrize(
+    ("heard", "fault"),
+    [
+        ([failure(400), error(status=400)], AgentFault.MODEL),
+        ([failure(422), error(status=422)], AgentFault.MODEL),
+        ([failure(400, "context_length_exceeded"), error(status=400)], AgentFault.TOO_LONG),
+        ([failure(401), error("authentication", 401)], AgentFault.ACCESS),
+        ([failure(402), error(status=402)], AgentFault.ACCESS),
+        ([failure(403), error("authentication", 403)], AgentFault.ACCESS),
+        ([failure(404), error(status=404)], AgentFault.ACCESS),
+        ([failure(413), error(text="rejected the prompt as too long")], AgentFault.TOO_LONG),
+        ([failure(429), error("rate_limit", 429)], AgentFault.RATE_LIMIT),
+        ([failure(500), error(status=500)], AgentFault.MODEL),
+        ([failure(503), error(status=503)], AgentFault.UNREACHABLE),
+        ([failure(transport=True), error()], AgentFault.UNREACHABLE),
+        ([call(), failure(429), call(), failure(transport=True), error()], AgentFault.UNREACHABLE),
+        ([call(), usage(), error(text="No response was returned.")], AgentFault.EMPTY),
+        (
+            [error(text="Request exceeds the model's prompt budget (9; limit 2)")],
+            AgentFault.TOO_LONG,
+        ),
+        ([error()], AgentFault.MODEL),
+        ([error("something new")], AgentFault.MODEL),
+    ],
+)
+def test_an_error_is_known_by_its_type_status_and_what_came_before(
+    heard: list[SessionEvent], fault: AgentFault
+) -> None:
+    """The people in the thread get the sentence of its kind."""
+    reading = Reading()
+    read = [reading.read(one) for one in heard][-1]
+    assert isinstance(read, AgentError)
+    assert read.fault is fault
+
+
+def test_an_error_keeps_its_secrets() -> None:
+    """A model server may repeat the key that it refuses."""
+    read = Reading(OPTIONS.without_secrets).read(error(text="wrong key: sk-hidden"))
+    assert isinstance(read, AgentError)
+    assert "sk-hidden" not in str(read)
+    assert "as it is" not in read.sentence
+
+
+def test_trouble_with_storing_is_no_trouble_with_the_answer() -> None:
+    """The runtime stores again later; the answer goes on."""
+    assert Reading().read(error(text="Failed to persist session events: disk full")) is None
+
+
+async def read_all(answering: Answering) -> list[AgentEvent]:
+    """What a reader gets. Raises the error that the answer ends with."""
+    events = []
+    async with asyncio.timeout(30):
+        while (one := await answering.next()) is not None:
+            events.append(one)
+    return events
+
+
+async def test_text_that_piles_up_is_put_together() -> None:
+    """However slowly somebody reads, what waits is one entry."""
+    answering = Answering(OPTIONS)
+    for letter in "abc":
+        answering.hear(delta(letter))
+    answering.hear(usage())
+    answering.hear(idle())
+    assert await read_all(answering) == [
+        TextAdded(text="abc"),
+        TokensUsed(model="m", input_tokens=5, output_tokens=0),
+    ]
+
+
+async def test_of_what_the_context_holds_only_the_last_counts() -> None:
+    """However often it is told before somebody reads."""
+    answering = Answering(OPTIONS)
+    for tokens in (1, 2, 3):
+        answering.hear(
+            event(SessionUsageInfoData(current_tokens=tokens, messages_length=1, token_limit=9))
+        )
+    answering.hear(idle())
+    assert await read_all(answering) == [ContextUsed(tokens=3, limit=9)]
+
+
+async def test_an_error_comes_after_what_was_said() -> None:
+    """The reader gets the text first, then the error."""
+    answering = Answering(OPTIONS)
+    for heard in (delta("so far"), error(status=500), idle()):
+        answering.hear(heard)
+    assert await answering.next() == TextAdded(text="so far")
+    with pytest.raises(AgentError):
+        await answering.next()
+    assert answering.over.is_set()
+
+
+async def test_a_stopped_answer_says_so_last() -> None:
+    """And hears nothing more."""
+    answering = Answering(OPTIONS)
+    for heard in (delta("a"), idle(aborted=True), delta("late"), idle()):
+        answering.hear(heard)
+    assert await read_all(answering) == [TextAdded(text="a"), AnswerStopped()]
+
+
+async def test_an_error_without_rest_still_ends_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The session normally rests right after an error; when it does not, nobody waits for it."""
+    monkeypatch.setattr("bot.copilot.event_stream.ERROR_SECONDS", 0.05)
+    answering = Answering(OPTIONS)
+    answering.hear(error(status=500))
+    with pytest.raises(AgentError):
+        await read_all(answering)
+    assert not answering.over.is_set(), "so that the session is made to rest"
+
+
+async def test_a_runtime_that_goes_ends_the_answer() -> None:
+    """With the fault that says so."""
+    answering = Answering(OPTIONS)
+    answering.runtime_gone("status -9")
+    with pytest.raises(AgentError) as caught:
+        await read_all(answering)
+    assert caught.value.fault is AgentFault.RUNTIME
+
+
+async def test_silence_is_measured_from_the_last_sign_of_life() -> None:
+    """Any event is one, also those that mean nothing to us."""
+    clock = HandClock()
+    answering = Answering(replace(OPTIONS, clock=clock, silence_seconds=10))
+    await clock.advance(9)
+    answering.hear(call())
+    await clock.advance(9)
+    early = answering.ended
+    await clock.advance(2)
+    assert (early, answering.ended) == (False, True)
+    with pytest.raises(AgentError) as caught:
+        await read_all(answering)
+    assert caught.value.fault is AgentFault.SILENT
+
+
+async def test_a_process_that_was_stopped_hears_first_what_came_meanwhile() -> None:
+    """Before it takes its own absence for the silence of the model."""
+    clock = HandClock()
+    answering = Answering(replace(OPTIONS, clock=clock, silence_seconds=120))
+    answering.hear(delta("so far"))
+    await clock.away(125)
+    assert not answering.ended
+    answering.hear(delta(" and to its end"))
+    answering.hear(idle())
+    assert len(await read_all(answering)) == 1
+
+
+async def test_an_answer_that_is_never_read_stays_bounded() -> None:
+    """It ends as an error instead of filling the memory."""
+    answering = Answering(OPTIONS)
+    for _ in range(LONGEST_ANSWER // 1_000 + 100):
+        answering.hear(delta("x" * 1_000))
+    answering.hear(idle())
+    said = 0
+
+    async def read() -> None:
+        nonlocal said
+        while isinstance(event := await answering.next(), TextAdded):
+            said += len(event.text)
+
+    with pytest.raises(AgentError):
+        await read()
+    assert LONGEST_ANSWER < said <= LONGEST_ANSWER + 1_000
+
+
+@given(
+    tries=st.lists(st.lists(st.text(max_size=5), max_size=5), max_size=3),
+    said=st.lists(st.text(max_size=5), max_size=8),
+    reads=st.lists(st.booleans(), max_size=30),
+)
+def test_what_the_reader_gets_is_what_the_model_said(
+    tries: list[list[str]], said: list[str], reads: list[bool]
+) -> None:
+    """Whatever the chunks, the failed tries before, and when somebody reads."""
+    script = []
+    for words in tries:
+        script += [delta(word) for word in words]
+        script.append(event(AssistantTurnRetryData(turn_id="0")))
+    script += [delta(word) for word in said] + [message("".join(said)), idle()]
+
+    async def play() -> list[AgentEvent]:
+        answering = Answering(OPTIONS)
+        got = []
+        for number, heard in enumerate(script):
+            answering.hear(heard)
+            wants = number < len(reads) and reads[number]
+            if wants and answering.waiting and (one := await answering.next()) is not None:
+                got.append(one)
+        return got + await read_all(answering)
+
+    assert text_of(asyncio.run(play())) == "".join(said)
+
+
+def test_the_prompts_of_a_history_are_told_and_those_at_its_end_without_an_answer() -> None:
+    def told(kind: str, number: int, **more: object) -> dict[str, object]:
+        return {"type": kind, "id": str(UUID(int=number)), "data": {}, **more}
+
+    history = [
+        told("user.message", 1),
+        told("assistant.message", 2),
+        told("user.message", 3),
+        told("session.error", 4),
+        told("user.message", 5),
+        told("user.message", 6, agentId="another"),
+        told("assistant.message", 7, agentId="another"),
+    ]
+    first, *others = (str(UUID(int=number)) for number in (1, 3, 5))
+    assert prompts_of(history) == Prompts(all=[first, *others], unanswered=others)
+    assert prompts_of(history[:2]) == Prompts(all=[first], unanswered=[])
+    assert prompts_of([]) == Prompts(all=[], unanswered=[])

@@ -1,0 +1,86 @@
+"""A cleanup on a real database and the real runtime, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.copilot.agent import CopilotAgent
+from bot.copilot.options import RuntimeOptions
+from bot.domain.sessions import SessionRecord
+from bot.errors import AgentError, AgentFault
+from bot.ports import Setup
+from bot.sessions.cleanup import Cleanup
+from bot.sessions.lock_files import folder_of_sessions
+from bot.sessions.pool import Sessions
+from tests.fakes import QuickClock
+from tests.integration.copilot.session_probe import answer_of
+from tests.scripted_model import ScriptedModel
+from tests.unit.commands.command_fixtures import ALICE, GENERAL, World, orders_world
+
+DAY = 86_400.0
+
+
+class Runtime(CopilotAgent):
+    """The real runtime, counting what it is to delete; it fails at the batch it is told to."""
+
+    def __init__(self, options: RuntimeOptions) -> None:
+        super().__init__(options)
+        self.batches: list[int] = []
+        self.fails_at = 0
+
+    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+        self.batches.append(len(session_ids))
+        if len(self.batches) == self.fails_at:
+            raise AgentError(AgentFault.RUNTIME, "it died")
+        return await super().delete(session_ids)
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """Everything around one cleanup."""
+
+    world: World
+    agent: Runtime
+    pool: Sessions
+    cleanup: Cleanup
+    sessions: Path
+
+    async def old(
+        self, second: float, *, user: str = ALICE, channel: str = GENERAL
+    ) -> SessionRecord:
+        """A session that is on record, and in the runtime, too."""
+        session = await self.world.asked(second, user=user, channel=channel)
+        await self.in_runtime(session.id)
+        return session
+
+    async def in_runtime(self, session_id: str) -> None:
+        """Have the runtime know a session."""
+        session = await self.agent.open(session_id, Setup())
+        await answer_of(session, "hello")
+        await session.close()
+
+    async def many(self, number: int) -> list[SessionRecord]:
+        """Sessions that are on record alone: deleting them is quick."""
+        return [await self.world.asked(second) for second in range(1, number + 1)]
+
+    async def on_record(self) -> frozenset[str]:
+        return await self.world.store.session_ids()
+
+
+@asynccontextmanager
+async def cleaning(folder: Path) -> AsyncIterator[Cleaning]:
+    """A cleanup in a folder of its own."""
+    async with (
+        orders_world(folder) as world,
+        ScriptedModel() as model,
+        Runtime(RuntimeOptions(data_dir=folder, base_url=model.url)) as agent,
+    ):
+        pool = Sessions(agent, size=5)
+        sessions = folder_of_sessions(folder)
+        # What it waits for is short, and the records' times are the world's.
+        cleanup = Cleanup(world.store, agent, pool, QuickClock(), sessions=sessions)
+        yield Cleaning(world, agent, pool, cleanup, sessions)
+        await pool.close()

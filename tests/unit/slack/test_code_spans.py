@@ -1,0 +1,52 @@
+"""Where spans of code begin is told from a line that grows as from the whole line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.slack.formatting.code import Spans
+from tests.unit.chunk_strategies import in_pieces
+
+LINES = st.text(st.sampled_from("``\\\\a "), max_size=40)
+
+
+def whole(line: str) -> list[int]:
+    return list(dict.fromkeys(_begun(line)))
+
+
+def _begun(line: str) -> Iterator[int]:
+    """The same, said in another way: each run, from the first, looks for the run that ends it
+    (CommonMark 0.31, section 6.1)."""
+    at = 0
+    while (found := re.compile(r"\\.|(`+)").search(line, at)) is not None:
+        at = found.end()
+        if found[1] is None:
+            continue
+        ends = (end for end in re.compile("`+").finditer(line, at) if len(end[0]) == len(found[1]))
+        end = next(ends, None)
+        if end is None:
+            yield len(found[1])
+        else:
+            at = end.end()
+
+
+@given(in_pieces(LINES))
+def test_spans_are_found_however_the_line_is_cut(pieces: list[str]) -> None:
+    spans = Spans()
+    for piece in pieces:
+        spans.read(piece)
+    assert spans.begun() == whole("".join(pieces))
+
+
+@given(LINES, LINES)
+def test_asking_on_the_way_changes_nothing(line: str, more: str) -> None:
+    """It is asked where a run is at its end."""
+    spans = Spans()
+    spans.read(line)
+    assert spans.begun() == whole(line)
+    spans.read(f"]{more}")
+    assert spans.begun() == whole(f"{line}]{more}")

@@ -1,0 +1,456 @@
+"""However hostile a text is, reading and writing it takes time in proportion to its length.
+
+One event loop serves everybody: what one person's text costs, all others wait for. Each function
+that people's or models' texts pass through is given texts of two lengths, and is asked for eight
+times the work at most in a little more than eight times the processor time; a quadratic one takes
+sixty-four times.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from bot.access.admission import refusal
+from bot.commands.formatting import clipped as told_clipped
+from bot.commands.formatting import one_line, unmarked
+from bot.commands.parser import Known, read_message, read_words
+from bot.commands.registry import VERBS
+from bot.commands.transcripts import Format, Transcript
+from bot.config import parsers
+from bot.domain.cards import Card, Choose, Foot, Line, Press
+from bot.domain.commands import Form
+from bot.domain.messages import Message, ThreadKey, Trigger, storable
+from bot.domain.users import Kind
+from bot.errors import BotError
+from bot.logs import without_tokens
+from bot.ports import Earlier, Said
+from bot.redaction import Flow, Redaction
+from bot.sessions.cleanup_filter import narrowing
+from bot.sessions.roles import spoken_to
+from bot.slack.cards.button_values import Carried, read_value
+from bot.slack.cards.render import draw, draw_foot, draw_home
+from bot.slack.events.parser import read_event
+from bot.slack.formatting.code import CodeReader
+from bot.slack.formatting.links import LinkGuard
+from bot.slack.formatting.mrkdwn import (
+    addresses_somebody,
+    by_id,
+    escaped,
+    mentions,
+    readable,
+    unescaped,
+    with_name,
+    without_mention,
+)
+from bot.slack.formatting.sanitize import Defanger, clipped, cut, defanged, pieces, showable
+from bot.slack.identity import Identity
+from bot.slack.interactions.ask import question_message
+from bot.slack.interactions.modals import about_modal
+from bot.slack.interactions.payloads import (
+    Place,
+    read_choice,
+    read_command,
+    read_order,
+    read_submission,
+)
+from bot.slack.replies.splitter import PartText, Splitter, open_fence, starts_like_fence
+from bot.slack.replies.text import ReplyText
+from bot.slack.thread_history import said_text
+from bot.turns.answer_stream import Answer
+from bot.turns.prompt import quote
+from tests.unit.commands.test_history import SESSION, TURN
+
+SHORT: Final = 1_000
+LONG: Final = 8 * SHORT
+"""Characters."""
+MOST_TIMES: Final = 24
+"""So much longer a text of eight times the length may take: a quadratic function takes 64 times as
+long, and a linear one 8 times, which leaves room for a machine with other things to do."""
+MOST_SECONDS: Final = 1.0
+"""Of processor time for the long text, which takes a tenth of it at most, and three tenths while
+coverage is measured. What is quadratic within lines of bounded length grows with the text alone,
+and may be far too much all the same."""
+NOTHING: Final = 0.001
+"""Seconds; what takes less is not measured well enough to be compared, and harms nobody."""
+TRIES: Final = 4
+STEP: Final = 40
+"""Characters of a piece, where a text comes in pieces."""
+
+US = Identity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name="threadpilot")
+THREAD = ThreadKey(team="T0HOME", channel="C0GENERAL", root_ts="1790000000.000100")
+SECRETS: Final = ("xoxb-" + "a" * 60, "aaaaaaaab", "<@U0PILOT><@U0PILOT>")
+KNOWN = Known(models=frozenset({"gpt-5", "o3", "a" * 40}), roles=frozenset({"review", "aaaa"}))
+
+RUNS: Final = "".join("a" + "`" * length for length in range(1, 44))
+# What each text is made of: a beginning, what is repeated, an end.
+TEXTS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "letters": ("", "a", ""),
+    "words": ("", "word ", "."),
+    "mentions at the end": ("a", "<@U0PILOT>", ""),
+    "mentions with blanks": ("a", "<@U0PILOT> ", ""),
+    "mentions at the beginning": ("", "<@U0PILOT>, ", "a"),
+    "mentions that do not end": ("", "<@U0PILOT", ""),
+    "mentions with names": ("", "<@U0PILOT|", ""),
+    "mentions of others": ("", "<@U1|bob> <#C1|dev> <!here> <!subteam^S1|@ops>", ""),
+    "links": ("", "<https://a.example|b> ", ""),
+    "links that do not end": ("", "<https://a.example|", ""),
+    "opening angles": ("", "<", ""),
+    "closing angles": ("<", ">", ""),
+    "both angles": ("", "<>", ""),
+    "entities": ("", "&amp;lt;", ""),
+    "ampersands": ("", "&", ""),
+    "opening brackets": ("", "[", "](https://a.example)"),
+    "closing brackets": ("", "]", ""),
+    "addresses": ("", "](", ""),
+    "addresses and code": ("", "](a``b ", ""),
+    "addresses and code on lines": ("", "](a``b " * 40 + "\n", ""),
+    "addresses and code in paragraphs": ("", "](a``b " * 284 + "\n\n", ""),
+    "addresses and open code": ("", RUNS + "](x " * 250 + "\n\n", ""),
+    "addresses and escaped ticks": ("", "\\``a" * 100 + "](x " * 380 + "\n\n", ""),
+    "addresses and runs": ("`", "](``b `", ""),
+    "Markdown links": ("", "[b.example](https://a.example/ ", ""),
+    "nested links": ("", "[a", "](x)" * 40),
+    "definitions": ("", "]: ", ""),
+    "addresses with blanks": ("](", " ", ""),
+    "schemes": ("", "](ab+c.d-e", ""),
+    "domains": ("", "a.", "](https://b.example)"),
+    "backslashes": ("", "\\", ""),
+    "escaped ticks": ("", "\\`", ""),
+    "backticks": ("", "`", ""),
+    "pairs of backticks": ("", "`` ", ""),
+    "runs of backticks": ("", "`a``b```c````d", ""),
+    "open code": ("", "`a ", ""),
+    "fences": ("", "```\n", ""),
+    "indented fences": ("", "    ```\n", ""),
+    "long fences": ("", "`" * 120 + "\n", ""),
+    "code in a fence": ("```\n", "](https://a.example) ", ""),
+    "digits in a fence": ("```\n" + "1" * 200, "](", ""),
+    "fences of tildes": ("", "~~~\n", ""),
+    "list marks": ("", "- ", "x"),
+    "long list marks": ("", "-   ", "x"),
+    "numbers": ("", "1", "x"),
+    "numbered": ("", "1. ", "x"),
+    "quotes": ("", "> ", "x"),
+    "table pipes": ("", "| a ", "|"),
+    "table": ("", "|---|---|\n", ""),
+    "emphasis": ("", "*a_", ""),
+    "stars": ("", "*", ""),
+    "strong": ("", "**a", ""),
+    "underscores": ("", "_", "x"),
+    "headings": ("", "## ", ""),
+    "blanks": ("", " ", ""),
+    "blanks before a word": ("a", " ", "b"),
+    "blanks on lines": ("", " " * 1_999 + "\n", ""),
+    "tabs": ("", "\t", "x"),
+    "newlines": ("", "\n", ""),
+    "newlines before a word": ("a", "\n", "b"),
+    "carriage returns": ("", "\r\n", ""),
+    "sentences": ("", "a. ", ""),
+    "sentence ends": ("", ".", "a"),
+    "closing quotes": (".", '"', "a"),
+    "colons": ("", ":", ""),
+    "emoji names": ("", ":a", ":"),
+    "emoji names that do not end": (":", "a", ""),
+    "emoji": ("", "\U0001f600", ""),
+    "joined emoji": ("", "\U0001f468\u200d", ""),
+    "flags": ("", "\U0001f1e6", ""),
+    "half characters": ("", "\ud83d", ""),
+    "NULs": ("", "\0", ""),
+    "combining marks": ("e", "\u0301", ""),
+    "turning marks": ("", "\u202e", ""),
+    "separators": ("", "\u2028", ""),
+    "at signs": ("", "@", ""),
+    "groups": ("", "@channel ", ""),
+    "groups that do not end": ("", "@chan", ""),
+    "commands": ("", "<!channel", ""),
+    "tokens": ("", "xoxb-aaaa ", ""),
+    "tokens that do not end": ("", "xoxb-", ""),
+    "a token": ("xoxb-", "a", ""),
+    "flags of a cleanup": ("", "--user U1 ", ""),
+    "quotation marks": ("", '"', ""),
+    "quoted words": ("", "'a' ", ""),
+    "dashes": ("", "–a", ""),
+    "commas": ("compare ", "gpt-5,", ""),
+    "orders": ("!", "admin ", ""),
+    "an order": ("model ", "a", ""),
+    "for": ("!model ", "for ", ""),
+    "a role": ("review:", " ", "x"),
+    "braces": ("", '{"v":', ""),
+}
+
+
+def text_of(name: str, length: int) -> str:
+    """The text of that name, about so long."""
+    begin, repeated, end = TEXTS[name]
+    return begin + repeated * max(1, (length - len(begin) - len(end)) // len(repeated)) + end
+
+
+def cut_up(text: str) -> Iterable[str]:
+    return (text[at : at + STEP] for at in range(0, len(text), STEP))
+
+
+# What texts pass through ------------------------------------------------------------------------
+
+
+def cleanup(text: str) -> None:
+    with suppress(BotError):
+        narrowing(text, now=1.0, here="C1", me="U1")
+
+
+def setting(text: str) -> None:
+    reads: tuple[Callable[[str], object], ...] = (
+        *(parsers.user_ids, parsers.bot_ids, parsers.channel_ids, parsers.group_id, parsers.url),
+        *(parsers.secret, parsers.api_url, parsers.whole(0, 9), parsers.seconds(0, 9)),
+        *(parsers.one_of("a", "b"), parsers.yes, parsers.token("xoxb-")),
+    )
+    for read in reads:
+        with suppress(ValueError):
+            read(text)
+
+
+def answer(text: str) -> None:
+    growing = Answer()
+    for piece in cut_up(text):
+        growing.add(piece)
+    assert growing.text
+    growing.settle(text)
+
+
+def event(text: str) -> None:
+    message = {"type": "message", "channel": "C0GENERAL", "user": "UALICE", "text": text}
+    message |= {"ts": "1790000000.000100", "channel_type": "channel"}
+    read_event({"team_id": "T0HOME", "event_id": "Ev1", "event": message}, US)
+
+
+def edit(text: str) -> None:
+    inner = {"user": "UALICE", "ts": "1790000000.000100"}
+    changed = {
+        "type": "message",
+        "subtype": "message_changed",
+        "channel": "C0GENERAL",
+        "message": inner | {"text": text},
+        "previous_message": inner | {"text": f"{text} "},
+    }
+    read_event({"team_id": "T0HOME", "event_id": "Ev1", "event": changed}, US)
+
+
+def command(text: str) -> None:
+    read_command(
+        {"user_id": "UALICE", "trigger_id": "1.2", "channel_id": "C0GENERAL", "text": text}, US
+    )
+
+
+def shortcut(text: str) -> None:
+    message = {"text": text, "ts": "1790000000.000100", "user": "UBOB"}
+    user = {"id": "UALICE", "team_id": "T0HOME"}
+    read_choice({"user": user, "channel": {"id": "C0GENERAL"}, "message": message}, US)
+
+
+def submission(text: str) -> None:
+    values = {"question": {"question_text": {"value": text}}}
+    view = {"id": "V1", "private_metadata": text, "state": {"values": values}}
+    read_submission({"user": {"id": "UALICE", "team_id": "T0HOME"}, "view": view})
+
+
+def press(text: str) -> None:
+    user = {"id": "UALICE", "team_id": "T0HOME"}
+    actions = [{"action_id": "order:1", "value": text}]
+    read_order({"user": user, "trigger_id": "1", "actions": actions}, US)
+
+
+def message(text: str) -> Message:
+    return Message(
+        event_id="Ev1",
+        thread=THREAD,
+        ts=THREAD.root_ts,
+        user="UALICE",
+        user_team="T0HOME",
+        text=text,
+        trigger=Trigger.DIRECT,
+    )
+
+
+def order(text: str) -> None:
+    read_message(message(text), KNOWN)
+    for form in Form:
+        # The longest sentence that is looked at, and what only just fits.
+        read_words(text[:4_000], KNOWN, form, commanded=True)
+
+
+def permissions(text: str) -> None:
+    for verb in VERBS.values():
+        verb.allowed(text[:4_000])
+
+
+def quoted(text: str) -> None:
+    said = Said(ts="1.000001", user="U1", name=text, kind=Kind.MEMBER, text=text)
+    quote(Earlier(root=said, newest=[said, said], left_out=0))
+
+
+def transcript(text: str) -> None:
+    turn = replace(TURN, text=text, answer=text, model=text)
+    session = replace(SESSION, title=text, role=text)
+    written = Transcript(session=session, turns=[turn], names={"U1": text})
+    for form in Format:
+        written.written(form)
+
+
+def card(text: str) -> None:
+    pressed = Press(label=text, verb="help", words=text[:500], confirm=text)
+    chosen = Choose(label=text, verb="model", words="", options=((text, "a"), (text, text)))
+    line = Line(text=text, detail=text, link=THREAD, presses=(pressed,), choose=chosen)
+    whole = Card(text=text, title=text, lines=(line,), presses=(pressed,), small=text)
+    draw(whole, thread=THREAD, links={THREAD: "https://a.example"})
+    draw_home([whole], {})
+    draw_foot(Foot(presses=(pressed,), menu=(pressed,), small=text), THREAD)
+
+
+def question(text: str) -> None:
+    question_message("UALICE", text, text)
+    place = Place(channel="C0GENERAL", quoted=text, author="UBOB")
+    about_modal(place)
+
+
+def code(text: str) -> None:
+    reader = CodeReader()
+    for piece in cut_up(text):
+        reader.read(piece)
+        reader.in_code(piece, final=False)
+        reader.in_code(piece, final=True)
+
+
+def split(text: str) -> None:
+    splitter = Splitter(600)
+    for piece in cut_up(text):
+        splitter.feed(piece)
+    splitter.end()
+
+
+def split_whole(text: str) -> None:
+    splitter = Splitter()
+    splitter.feed(text)
+    splitter.cut(10)
+    splitter.end()
+    for part in splitter.parts:
+        assert part.closed is not None
+
+
+def replied(text: str) -> None:
+    reply = ReplyText()
+    for piece in cut_up(text):
+        reply.append(piece)
+        assert reply.parts is not None
+    reply.finish(text, text[:100])
+    reply.narrow()
+
+
+def fed(make: Callable[[], Defanger | LinkGuard]) -> Callable[[str], None]:
+    def feed(text: str) -> None:
+        one = make()
+        for piece in cut_up(text):
+            one.feed(piece)
+        one.end()
+
+    return feed
+
+
+def fed_whole(text: str) -> None:
+    guard = LinkGuard()
+    guard.feed(text)
+    guard.end()
+
+
+def redacted(text: str) -> None:
+    redact = Redaction(SECRETS)
+    redact(text)
+    flow = Flow(redact)
+    for piece in cut_up(text):
+        flow.feed(piece)
+    flow.end()
+
+
+READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "storable": storable,
+    "readable": readable,
+    "unescaped": unescaped,
+    "escaped": escaped,
+    "mentions": lambda text: mentions(text, US.user),
+    "addresses_somebody": addresses_somebody,
+    "without_mention": lambda text: without_mention(text, US.user, US.name),
+    "with_name": lambda text: with_name(text, US.user, US.name),
+    "by_id": by_id,
+    "said_text": lambda text: said_text({"blocks": [{"type": "markdown", "text": text}] * 2}),
+    "a setting": setting,
+    "an answer": answer,
+    "an event": event,
+    "an edit": edit,
+    "a command": command,
+    "a shortcut": shortcut,
+    "a modal": submission,
+    "a button": press,
+    "a button's value": lambda text: (read_value(text), Carried(verb="a", words=text).value(9)),
+    "an order": order,
+    "who may order": permissions,
+    "a cleanup": cleanup,
+    "a role": spoken_to,
+    "a refusal": lambda text: refusal(message(text), max_chars=2 * LONG),
+    "quoting": quoted,
+    "redaction": redacted,
+    "tokens in logs": without_tokens,
+    "one_line": one_line,
+    "unmarked": unmarked,
+    "told.clipped": lambda text: told_clipped(text, 1_000),
+    "a transcript": transcript,
+    "showable": showable,
+    "defanged": defanged,
+    "defanged in pieces": fed(Defanger),
+    "links": fed_whole,
+    "links in pieces": fed(LinkGuard),
+    "code": code,
+    "fences": lambda text: (open_fence(text), starts_like_fence(text, 0)),
+    "parts": split_whole,
+    "parts of pieces": split,
+    "a part": lambda text: PartText("```\n", body=text, note="x").closed,
+    "a reply": replied,
+    "inert pieces": lambda text: list(pieces(text, 3_000, 5)),
+    "inert and clipped": lambda text: (clipped(text, 3_000), clipped(text, 2 * LONG), cut(text, 9)),
+    "cards": card,
+    "a question": question,
+}
+
+
+def seconds(work: Callable[[str], object], text: str) -> float:
+    """Processor time."""
+    began = time.thread_time()
+    work(text)
+    return time.thread_time() - began
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_no_text_takes_more_time_than_its_length_is_worth(reader: str) -> None:
+    work = READERS[reader]
+    work(text_of("words", SHORT))  # whatever is made at the first use
+    slow = {}
+    for name in TEXTS:
+        short, long = text_of(name, SHORT), text_of(name, LONG)
+        took = seconds(work, long)
+        allowed = times = 0.0
+        for _ in range(TRIES):
+            if took < NOTHING or took > 2 * MOST_SECONDS:
+                break
+            times = seconds(work, short) if not times else min(times, seconds(work, short))
+            allowed = min(MOST_SECONDS, MOST_TIMES * times)
+            if took < allowed:
+                break
+            took = min(took, seconds(work, long))
+        if took >= max(allowed, NOTHING):
+            slow[name] = (
+                f"{took:.3f} s for {len(long):,} characters, {times:.4f} s for {len(short):,}"
+            )
+    assert slow == {}
