@@ -273,4 +273,4 @@ def test_every_method_that_the_bot_calls_has_its_tier() -> None:
                 bare.add(file.stem)
     names = {name.replace("_", ".") for name in called}
     assert names - {"api.call", "apps.connections.open"} == set(RULES)
-    assert bare == {"calls", "checks", "gateway", "tickets"}
+    assert bare == {"calls", "checks", "identity", "socket_client"}

@@ -72,7 +72,7 @@ def test_no_file_is_ever_fetched() -> None:
     for word in ("url_private", "files_info", "files_list", "thumb_"):
         assert [path.name for path, source in sources.items() if word in source] == []
     hooks = [path.name for path, source in sources.items() if "AsyncWebhookClient(" in source]
-    assert hooks == ["asides.py"]
+    assert hooks == ["ephemeral.py"]
 
 
 @pytest.mark.parametrize(
