@@ -91,13 +91,13 @@ async def all_of(groups: Sequence[Group], calibrated: Calibrated, *, tiny: bool)
         seconds = max(0.0, min(left * part, TOTAL_SECONDS))
         print(f"== {group.name}: at most {seconds:.0f} s", flush=True)
         outcome = await measured(group, seconds, tiny=tiny, pace=pace)
-        print("\n".join(_told(outcome)), flush=True)
+        print("\n".join(_summary_of(outcome)), flush=True)
         outcomes.append(outcome)
     took = loop.time() - began
     return Run(tuple(outcomes), at, took, machine.facts(), tiny=tiny, pace=pace)
 
 
-def _told(outcome: Outcome) -> list[str]:
+def _summary_of(outcome: Outcome) -> list[str]:
     lines = [
         f"   {MET if row.met else NOT_MET} {row.name}: {result(row)} ({spread(row)}), "
         f"goal {goal(row)}"

@@ -65,13 +65,13 @@ def read(outcome: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     return tuple(map(_row, told["rows"])), tuple(told["less"])
 
 
-def _row(told: dict[str, Any]) -> Row:
+def _row(data: dict[str, Any]) -> Row:
     return Row(
         **{
-            **told,
-            "rounds": tuple(Round(**each) for each in told["rounds"]),
-            "goal": Goal(**told["goal"]),
-            "limits": tuple(Limit(**each) for each in told["limits"]),
+            **data,
+            "rounds": tuple(Round(**each) for each in data["rounds"]),
+            "goal": Goal(**data["goal"]),
+            "limits": tuple(Limit(**each) for each in data["limits"]),
         }
     )
 
@@ -84,7 +84,7 @@ def in_one_line(error: BaseException) -> str:
     return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
 
 
-async def _until_told(module: str, ground: Ground) -> list[Row]:
+async def _measure_until_stopped(module: str, ground: Ground) -> list[Row]:
     work = asyncio.current_task()
     assert work is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> int:
             until=began + asked.seconds * (1 - ENDING_SHARE),
         )
         ground.folder.mkdir()
-        rows = run.run(_until_told(asked.module, ground))
+        rows = run.run(_measure_until_stopped(asked.module, ground))
         outcome, status = as_text(rows, ground.less), 0
     except (Exception, asyncio.CancelledError) as error:  # whatever it is, the others go on
         traceback.print_exc()

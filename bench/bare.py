@@ -32,8 +32,8 @@ from copilot.session_events import (
     SessionIdleData,
 )
 
-from bot.copilot.install import environment, find_runtime, make_folders
-from bot.copilot.options import INSTRUCTIONS, RuntimeOptions
+from bot.copilot.install import find_runtime, make_runtime_dirs, runtime_environment
+from bot.copilot.options import SYSTEM_PROMPT, RuntimeOptions
 from bot.copilot.permissions import refuse_all
 
 READY = "bare SDK is ready"
@@ -111,7 +111,7 @@ def session_options(model_url: str) -> dict[str, Any]:
         "provider": ProviderConfig(type="openai", base_url=model_url),
         "streaming": True,
         "available_tools": [],
-        "system_message": {"mode": "replace", "content": INSTRUCTIONS},
+        "system_message": {"mode": "replace", "content": SYSTEM_PROMPT},
         "on_permission_request": refuse_all,
     }
 
@@ -119,13 +119,13 @@ def session_options(model_url: str) -> dict[str, Any]:
 async def started(model_url: str, folder: Path) -> CopilotClient:
     """The SDK's client with its runtime running."""
     options = RuntimeOptions(data_dir=folder, base_url=model_url)
-    folders = make_folders(folder)
+    folders = make_runtime_dirs(folder)
     client = CopilotClient(
         connection=RuntimeConnection.for_stdio(path=str(find_runtime(None))),
         base_directory=str(folders.state),
         working_directory=str(folders.work),
         mode="empty",
-        env=environment(options, folders, MODEL, os.environ),
+        env=runtime_environment(options, folders, MODEL, os.environ),
         use_logged_in_user=False,
         log_level="none",
     )

@@ -21,7 +21,7 @@ from bench.words import MET, NOT_MET, goal, missed, missed_limits, result, sprea
 WIDTH: Final = 1000
 _NAMES, _LEFT, _RIGHT, _WORDS = 24, 384, 764, 784
 """Where the names begin, the scale begins and ends, and the words beside it begin."""
-_TOP, _HEADING, _ROW, _FOOT = 92, 30, 38, 62
+_TOP, _HEADING, _ROW, _BOTTOM = 92, 30, 38, 62
 _NAME_CHARS, _AGAINST_CHARS, _WORDS_CHARS = 54, 58, 33
 _MARKS: Final = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
 _LEAST_WIDE: Final = (0.5, 2.0)
@@ -96,13 +96,13 @@ def svg(run: Run) -> str:
     for outcome in run.outcomes:
         parts += _group(outcome, scale, y)
         y += _HEADING + _ROW * max(1, len(outcome.rows))
-    height = y + _FOOT
+    height = y + _BOTTOM
     says = headline(run)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" role="img" aria-labelledby="title desc">',
         f'<title id="title">How fast the bot is: {says}</title>',
-        f'<desc id="desc">{_safe(" ".join(_told(row) for row in run.rows))}</desc>',
+        f'<desc id="desc">{_safe(" ".join(_described(row) for row in run.rows))}</desc>',
         f"<style>{_STYLE}</style>",
         f'<rect class="card" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>',
         _text(_NAMES, 34, "How fast the bot is: ratios and their goals", "title"),
@@ -141,7 +141,7 @@ def _group(outcome: Outcome, scale: Scale, y: int) -> Iterator[str]:
 
 def _row(row: Row, scale: Scale, y: int) -> Iterator[str]:
     style = "met" if row.met else "unmet"
-    yield f"<g><title>{_safe(_told(row))}</title>"
+    yield f"<g><title>{_safe(_described(row))}</title>"
     yield _text(_NAMES, y - 2, _cut(row.name, _NAME_CHARS))
     yield _text(_NAMES, y + 13, _cut(f"against {row.against}", _AGAINST_CHARS), "small")
     yield from _goal(row, scale, y)
@@ -199,7 +199,7 @@ def _text(x: float, y: int, words: str, style: str = "", *, middle: bool = False
     return f'<text x="{x}" y="{y}"{given}>{_safe(words)}</text>'
 
 
-def _told(row: Row) -> str:
+def _described(row: Row) -> str:
     """A row in words, for who cannot see the picture."""
     verdict = "met" if row.met else f"not met: {'; '.join(missed(row))}"
     return f"{row.name}: {result(row)} ({spread(row)}), goal {goal(row)}, {verdict}."

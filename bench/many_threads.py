@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.domain.messages import ThreadKey
-from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.schema import migrate
 
 TEAM: Final = "T0BENCH"
@@ -119,7 +119,7 @@ class ManyThreads:
 def make_threads(folder: Path, threads: int) -> ManyThreads:
     """Make the database in a folder that has none yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as database:
+    with closing(sqlite3.connect(folder / DATABASE_NAME, isolation_level=None)) as database:
         migrate(database)
         # Nobody minds if a power cut takes along what is made anew at each run.
         database.execute("PRAGMA journal_mode = OFF")

@@ -171,7 +171,7 @@ def bot_environment(
         "DATA_DIR": str(folder),
         "MAX_TURNS_PER_USER": "1000",
         "SHUTDOWN_SECONDS": "5",
-        **({} if slack.sandbox.slack.settings.limits else {"SLACK_LIMITS": PLENTY}),
+        **({} if slack.emulator.slack.app_config.rate_limits_enabled else {"SLACK_LIMITS": PLENTY}),
         **settings,
     }
 
@@ -190,7 +190,7 @@ async def running_bot(
 
 @asynccontextmanager
 async def running_bare(model_url: str, folder: Path) -> AsyncIterator[Program]:
-    """The bare SDK (`bench.bare`), its runtime started; `Program.ask` asks it."""
+    """The bare SDK (`bench.bare`), its runtime started; `ChildProcess.ask` asks it."""
     command = (sys.executable, "-m", "bench.bare", model_url, str(folder / "data"))
     async with running(*command, log=folder / "bare.log") as bare:
         await bare.line(START_SECONDS)

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from slack_emulator.delivery.http import signed
-from slack_emulator.delivery.receipt import ACK_SECONDS, Kind
-from slack_emulator.delivery.socket_mode import SocketMode, enveloped
+from slack_emulator.delivery.http import signature_headers
+from slack_emulator.delivery.receipt import ACK_SECONDS, PayloadKind
+from slack_emulator.delivery.socket_mode import SocketMode, build_envelope
 from slack_emulator.state.entities import APP_ID, BOT_USER_ID, TEAM_ID, VERIFICATION_TOKEN, Json
 
 IN_FLIGHT: Final = 64
@@ -31,7 +31,7 @@ class NotTaken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ThreadLocation:
     """A thread to write in."""
 
     channel: str
@@ -52,7 +52,9 @@ class Burst:
         return len(self.latencies) / self.seconds
 
 
-def talk(places: Sequence[Place], people: Sequence[str], first: int, count: int) -> list[Json]:
+def talk(
+    places: Sequence[ThreadLocation], people: Sequence[str], first: int, count: int
+) -> list[Json]:
     """The events of people who talk to each other in threads; the payloads are shaped and filled
     like Slack's own (docs.slack.dev/reference/events/message). No two numbers make the same event.
     """
@@ -69,7 +71,7 @@ def ts_of(event: Json) -> tuple[str, str]:
     return str(inner["channel"]), str(inner["ts"])
 
 
-def _event(number: int, place: Place, person: str) -> Json:
+def _event(number: int, place: ThreadLocation, person: str) -> Json:
     seconds, _, micros = place.root_ts.partition(".")
     ts = f"{int(seconds) + 1 + number // 500}.{(int(micros) + number) % 1_000_000:06d}"
     said = (
@@ -151,7 +153,7 @@ def _request(host: str, path: str, event: Json) -> bytes:
         "Accept": "*/*",
         "Content-Type": "application/json",
         "Content-Length": str(len(body)),
-        **signed(body, time.time()),
+        **signature_headers(body, time.time()),
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
@@ -171,7 +173,7 @@ async def _status(reader: asyncio.StreamReader) -> int:
 async def by_socket(sockets: SocketMode, events: Sequence[Json]) -> Burst:
     """Send envelopes to an app by Socket Mode. Raises `NotTaken` where one is acknowledged later
     than the 3 s that Slack waits, `TimeoutError` where one never is."""
-    left = iter([enveloped(Kind.EVENT, event, 0, "") for event in events])
+    left = iter([build_envelope(PayloadKind.EVENT, event, 0, "") for event in events])
     latencies: list[float] = []
 
     async def send() -> None:
@@ -185,10 +187,10 @@ async def by_socket(sockets: SocketMode, events: Sequence[Json]) -> Burst:
     return await _timed(latencies, [send() for _ in range(min(IN_FLIGHT, len(events)))])
 
 
-async def _waited(heard: asyncio.Future[None]) -> bool:
+async def _waited(received: asyncio.Future[None]) -> bool:
     """Wait for an acknowledgement. Not by the sandbox's clock, which takes three tasks each time:
     how long it took is looked at afterwards, and the burst as a whole has its bound."""
-    await asyncio.wait((heard,))
+    await asyncio.wait((received,))
     return True
 
 

@@ -20,11 +20,11 @@ import yaml
 
 from slack_emulator.api.arguments import Arguments
 from slack_emulator.api.methods.chat import post_message
-from slack_emulator.api.methods.request import Asked
-from slack_emulator.app_config import changed
-from slack_emulator.call_log import Call
-from slack_emulator.server import Sandbox, running_sandbox
-from slack_emulator.state.changes import Change, Changed, Posted, Streamed
+from slack_emulator.api.methods.request import ApiRequest
+from slack_emulator.app_config import apply_changes
+from slack_emulator.call_log import LoggedCall
+from slack_emulator.server import RunningEmulator, running_emulator
+from slack_emulator.state.changes import Change, MessageChanged, MessagePosted, StreamUpdated
 from slack_emulator.state.entities import BOT_USER_ID, Message, StreamState
 
 MANIFEST: Final = Path(__file__).parents[1] / "manifest.yml"
@@ -67,7 +67,7 @@ class Sent:
 class SlackSide:
     """The workspace, and what happens in it. `running_slack` makes one."""
 
-    sandbox: Sandbox
+    emulator: RunningEmulator
     calls: Counter[str] = field(default_factory=Counter)
     """How often the bot called each method since `forget_calls`."""
     refused: Counter[str] = field(default_factory=Counter)
@@ -80,7 +80,7 @@ class SlackSide:
     @property
     def api_url(self) -> str:
         """What SLACK_API_URL is set to."""
-        return self.sandbox.api_url
+        return self.emulator.api_url
 
     def new_mark(self) -> str:
         """A mark that no question has had yet (see `bench.model`)."""
@@ -106,12 +106,14 @@ class SlackSide:
         self, text: str, *, root_ts: str = "", person: str = PEOPLE[0], channel: str = CHANNEL
     ) -> Sent:
         """Write a message as a person."""
-        slack = self.sandbox.slack
+        slack = self.emulator.slack
         arguments: dict[str, object] = {"channel": channel, "text": text}
         if root_ts:
             arguments["thread_ts"] = root_ts
         at = time.perf_counter()
-        told = await post_message(slack, Asked(slack.workspace.user(person), Arguments(arguments)))
+        told = await post_message(
+            slack, ApiRequest(slack.workspace.user(person), Arguments(arguments))
+        )
         ts = str(told["ts"])
         return Sent(at=at, channel=channel, ts=ts, root_ts=root_ts or ts)
 
@@ -161,15 +163,15 @@ class SlackSide:
 
     def set(self, **settings: object) -> None:
         """Change the app's settings at Slack, like `/sandbox/app`."""
-        slack = self.sandbox.slack
-        slack.settings = changed(slack.settings, settings)
+        slack = self.emulator.slack
+        slack.app_config = apply_changes(slack.app_config, settings)
 
-    def hear(self, change: Change) -> None:
+    def on_event(self, change: Change) -> None:
         """Take a change of the workspace."""
         match change:
-            case Posted(message=message):
+            case MessagePosted(message=message):
                 pass
-            case Changed(after=message) | Streamed(after=message):
+            case MessageChanged(after=message) | StreamUpdated(after=message):
                 pass
             case _:
                 return
@@ -187,7 +189,7 @@ class SlackSide:
             if not waiting.seen.done() and waiting.what(shown):
                 waiting.seen.set_result(shown)
 
-    def note(self, call: Call) -> None:
+    def note(self, call: LoggedCall) -> None:
         """Take a call of the bot."""
         self.calls[call.method] += 1
         if call.status == 429:
@@ -203,7 +205,7 @@ def _text_of(message: Message) -> str:
 async def running_slack(*, limits: bool) -> AsyncIterator[SlackSide]:
     """A workspace with the app as the manifest describes it; with Slack's rate limits or without.
     Who measures a bot without them tells the bot so, by SLACK_LIMITS."""
-    async with running_sandbox() as sandbox:
+    async with running_emulator() as sandbox:
         side = SlackSide(sandbox)
         asked = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
         side.set(
@@ -213,6 +215,6 @@ async def running_slack(*, limits: bool) -> AsyncIterator[SlackSide]:
             shortcuts=asked["features"]["shortcuts"],
             limits=limits,
         )
-        sandbox.slack.workspace.watch(side.hear)
-        sandbox.slack.journal.watch(side.note)
+        sandbox.slack.workspace.add_listener(side.on_event)
+        sandbox.slack.call_log.add_listener(side.note)
         yield side

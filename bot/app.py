@@ -12,48 +12,54 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from bot.access.admission import Gate
-from bot.access.policy import Access, Doorkeeping
-from bot.access.quotas import Limits
+from bot.access.admission import AdmissionCheck
+from bot.access.policy import AccessConfig, AccessPolicy
+from bot.access.quotas import QuotaPolicy
 from bot.clock import SystemClock
 from bot.commands import texts
 from bot.commands.admin.pause import is_paused
-from bot.commands.dispatcher import Desk
-from bot.commands.handlers import Parts, handlers
-from bot.commands.home_tab import Doing, HomePage
-from bot.commands.parser import Known
+from bot.commands.dispatcher import CommandDispatcher
+from bot.commands.handlers import CommandDependencies, build_handlers
+from bot.commands.home_tab import BotActivity, HomeTab
+from bot.commands.parser import KnownNames
 from bot.config.settings import Settings
 from bot.copilot.agent import CopilotAgent
-from bot.domain.cards import Card, told
+from bot.domain.cards import Card, text_result
 from bot.errors import NotAllowed
-from bot.ports import Board, Clock, Store, Watch
-from bot.redaction import Redaction
-from bot.services import Engine, open_engine
+from bot.ports import CardPublisher, Clock, Store, Telemetry
+from bot.redaction import SecretRedactor
+from bot.services import Services, open_services
 from bot.sessions.cleanup import Cleanup
 from bot.sessions.lock_files import folder_of_sessions
-from bot.sessions.maintenance import Keeping, Tending
-from bot.sessions.model_selection import Choosing
-from bot.sessions.pool import Sessions
-from bot.sessions.prewarm import Prewarming
+from bot.sessions.maintenance import Maintenance, RetentionPolicy
+from bot.sessions.model_selection import ModelSelector
+from bot.sessions.pool import SessionPool
+from bot.sessions.prewarm import SessionPrewarmer
 from bot.slack import manifest
-from bot.slack.api.client import Client, open_client
-from bot.slack.events.parser import Deleted, Edited, Stopped
-from bot.slack.gateway import Adapters, CatchUp, PatientDoor, SlackGateway, adapters
-from bot.slack.identity import Identity, who_are_we
-from bot.slack.interactions.command_runner import OrderCounter
-from bot.slack.interactions.question_outbox import Book
-from bot.slack.receiver import Callbacks, Door
-from bot.slack.transport.http import SignedHttp
-from bot.slack.transport.socket_mode import SocketMode
+from bot.slack.api.client import SlackClient, open_client
+from bot.slack.events.parser import DeletedEvent, EditedEvent, StoppedEvent
+from bot.slack.gateway import (
+    BackfillConfig,
+    RetryingTransport,
+    SlackAdapters,
+    SlackGateway,
+    build_adapters,
+)
+from bot.slack.identity import BotIdentity, fetch_identity
+from bot.slack.interactions.command_runner import CommandRunner
+from bot.slack.interactions.question_outbox import OutboxConfig
+from bot.slack.receiver import Callbacks, Transport
+from bot.slack.transport.http import HttpTransport
+from bot.slack.transport.socket_mode import SocketModeTransport
 from bot.slack.workspace import SlackWorkspace
-from bot.startup_retry import entered, patiently
-from bot.telemetry.gauges import Sights
-from bot.telemetry.setup import Watching
-from bot.turns.comparison import Comparing
+from bot.startup_retry import enter_until_started, retry_until_started
+from bot.telemetry.gauges import StatusProbe
+from bot.telemetry.setup import TelemetrySetup
+from bot.turns.comparison import ComparisonRunner
 from bot.turns.inbox import Inbox
-from bot.turns.processor import Turns
-from bot.turns.prompt import Quoting
-from bot.turns.responder import Answering
+from bot.turns.processor import TurnProcessor
+from bot.turns.prompt import PromptBuilder
+from bot.turns.responder import TurnResponder
 
 log = logging.getLogger(__name__)
 
@@ -63,75 +69,88 @@ class Bot:
     """A running bot, for whoever started it."""
 
     inbox: Inbox
-    turns: Turns
-    sessions: Sessions
-    tending: Tending
+    turn_processor: TurnProcessor
+    pool: SessionPool
+    maintenance: Maintenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _World:
+class _Dependencies:
     """What the bot has to do with: its database, its runtime, its workspace."""
 
     settings: Settings
     clock: Clock
-    watching: Watching
+    telemetry_setup: TelemetrySetup
     store: Store
-    client: Client
-    us: Identity
+    client: SlackClient
+    identity: BotIdentity
     agent: CopilotAgent
-    slack: Adapters
-    sessions: Sessions
-    choosing: Choosing
+    slack: SlackAdapters
+    pool: SessionPool
+    model_selector: ModelSelector
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Bot]:
+async def open_bot(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Bot]:
     """A whole bot, hearing Slack while inside; what is in passing trouble is waited for. Raises
     `BotError` when a part does not open."""
-    async with open_engine(settings, clock or SystemClock()) as engine, running_on(engine) as bot:
+    opened = open_services(settings, clock or SystemClock())
+    async with opened as services, open_bot_on(services) as bot:
         yield bot
 
 
 @asynccontextmanager
-async def running_on(engine: Engine) -> AsyncIterator[Bot]:
+async def open_bot_on(services: Services) -> AsyncIterator[Bot]:
     """The same with an engine that is open already, and stays open afterwards."""
     async with AsyncExitStack() as opened:
-        world = await _open(opened, engine)
-        async with _working(opened, world) as bot:
+        world = await _open_dependencies(opened, services)
+        async with _running_bot(opened, world) as bot:
             yield bot
 
 
-async def _open(opened: AsyncExitStack, engine: Engine) -> _World:
+async def _open_dependencies(stack: AsyncExitStack, services: Services) -> _Dependencies:
     """Open what the bot has to do with beside its engine; `opened` closes it. Raises `BotError`."""
-    settings, clock, agent = engine.settings, engine.clock, engine.agent
-    client = await opened.enter_async_context(
+    settings, clock, agent = services.settings, services.clock, services.agent
+    client = await stack.enter_async_context(
         open_client(
-            *(settings.slack_bot_token, settings.slack_api_url, clock, engine.watching.watch),
-            times=settings.slack_limits,
+            settings.slack_bot_token,
+            settings.slack_api_url,
+            clock,
+            services.telemetry_setup.telemetry,
+            rate_multiplier=settings.slack_limits,
         )
     )
-    us = replace(await _both_up(client, agent, clock), answers=settings.allowed_bots)
-    choosing = Choosing(engine.store, agent, engine.roles, model=settings.model, clock=clock)
-    await opened.enter_async_context(choosing.running())
-    return _World(
+    found = await _wait_for_slack_and_runtime(client, agent, clock)
+    identity = replace(found, answered_bots=settings.allowed_bots)
+    choosing = ModelSelector(
+        services.store, agent, services.roles, model=settings.model, clock=clock
+    )
+    await stack.enter_async_context(choosing.keep_refreshed())
+    return _Dependencies(
         settings=settings,
         clock=clock,
-        watching=engine.watching,
-        store=engine.store,
+        telemetry_setup=services.telemetry_setup,
+        store=services.store,
         client=client,
-        us=us,
+        identity=identity,
         agent=agent,
-        slack=adapters(client, us, clock),
-        sessions=engine.sessions,
-        choosing=choosing,
+        slack=build_adapters(client, identity, clock),
+        pool=services.pool,
+        model_selector=choosing,
     )
 
 
-async def _both_up(client: Client, agent: CopilotAgent, clock: Clock) -> Identity:
+async def _wait_for_slack_and_runtime(
+    client: SlackClient, agent: CopilotAgent, clock: Clock
+) -> BotIdentity:
     """Who the bot is, once Slack says so and the runtime runs, both tried until they do. What is
     wrong with either of them for good ends the waiting for the other: raises `BotError`."""
-    slack = asyncio.create_task(patiently(clock, "Slack", lambda: who_are_we(client.web)))
-    runtime = asyncio.create_task(patiently(clock, "the Copilot runtime", agent.start))
+    slack = asyncio.create_task(
+        retry_until_started(clock, "Slack", lambda: fetch_identity(client.web))
+    )
+    runtime = asyncio.create_task(
+        retry_until_started(clock, "the Copilot runtime", agent.start_runtime)
+    )
     try:
         us, _ = await asyncio.gather(slack, runtime)
         return us
@@ -142,211 +161,225 @@ async def _both_up(client: Client, agent: CopilotAgent, clock: Clock) -> Identit
 
 
 @asynccontextmanager
-async def _working(opened: AsyncExitStack, world: _World) -> AsyncIterator[Bot]:
+async def _running_bot(stack: AsyncExitStack, deps: _Dependencies) -> AsyncIterator[Bot]:
     """Take messages and orders while inside. Raises `BotError`."""
-    settings, store, clock = world.settings, world.store, world.clock
-    access = Access(world.slack.people, _doorkeeping(settings))
-    limits = Limits(store, clock, per_day=settings.max_turns_per_day)
-    gate = Gate(access, limits, store)
-    prewarming = Prewarming(store, world.sessions, world.choosing)
-    opened.push_async_callback(prewarming.close)
-    workspace = SlackWorkspace(world.client, clock, note_part=store.note_part, us=world.us)
-    turns = Turns(
+    settings, store, clock = deps.settings, deps.store, deps.clock
+    access = AccessPolicy(deps.slack.users, _access_config(settings))
+    limits = QuotaPolicy(store, clock, per_day=settings.max_turns_per_day)
+    gate = AdmissionCheck(access, limits, store)
+    prewarming = SessionPrewarmer(store, deps.pool, deps.model_selector)
+    stack.push_async_callback(prewarming.close)
+    workspace = SlackWorkspace(
+        deps.client, clock, save_part=store.save_part, identity=deps.identity
+    )
+    turns = TurnProcessor(
         store,
         workspace,
         clock,
-        answering=_answering(world),
-        gate=gate,
+        responder=_build_responder(deps),
+        admission=gate,
         max_message_chars=settings.max_message_chars,
     )
     inbox = Inbox(
         *(store, clock, workspace, turns),
         max_turns=settings.max_turns,
         drain_seconds=settings.shutdown_seconds,
-        on_waiting=prewarming.for_turn,
-        watch=world.watching.watch,
+        on_waiting=prewarming.prewarm_for_turn,
+        telemetry=deps.telemetry_setup.telemetry,
     )
     cleanup = Cleanup(
-        *(store, world.agent, world.sessions, clock),
-        sessions=folder_of_sessions(settings.data_dir),
+        *(store, deps.agent, deps.pool, clock),
+        sessions_dir=folder_of_sessions(settings.data_dir),
     )
-    board = world.slack.board
-    by_verb = handlers(
-        Parts(
+    board = deps.slack.publisher
+    by_verb = build_handlers(
+        CommandDependencies(
             store=store,
-            agent=world.agent,
-            sessions=world.sessions,
-            choosing=world.choosing,
+            agent=deps.agent,
+            pool=deps.pool,
+            model_selector=deps.model_selector,
             inbox=inbox,
-            turns=turns,
+            turn_processor=turns,
             access=access,
-            people=world.slack.people,
-            board=board,
+            users=deps.slack.users,
+            publisher=board,
             cleanup=cleanup,
-            limits=limits,
+            quotas=limits,
             clock=clock,
-            command=manifest.COMMAND,
+            slash_command=manifest.SLASH_COMMAND,
         )
     )
-    opened.push_async_callback(by_verb.close)
-    desk = Desk(
-        *(store, access, by_verb.by_verb, limits),
-        ask=inbox.accept,
-        known=lambda: _known(world.choosing),
-        start=lambda order: counter.start(order),
+    stack.push_async_callback(by_verb.close)
+    desk = CommandDispatcher(
+        *(store, access, by_verb.by_name, limits),
+        enqueue=inbox.enqueue,
+        known_names=lambda: _known_names(deps.model_selector),
+        start=lambda order: counter.start_command(order),
         clock=clock,
-        wake=inbox.look_again,
-        redact=Redaction(settings.secrets),
+        wake=inbox.wake,
+        redact=SecretRedactor(settings.secrets),
     )
-    counter = OrderCounter(desk, board, clock)
-    home = HomePage(
-        *(store, access, world.slack.people, world.choosing, world.agent, clock),
-        command=manifest.COMMAND,
-        doing=lambda: Doing(
-            running=inbox.busy,
-            live=world.sessions.live,
-            places=settings.max_sessions,
+    counter = CommandRunner(desk, board, clock)
+    home = HomeTab(
+        *(store, access, deps.slack.users, deps.model_selector, deps.agent, clock),
+        slash_command=manifest.SLASH_COMMAND,
+        activity=lambda: BotActivity(
+            running_turns=inbox.running_count,
+            open_sessions=deps.pool.open_count,
+            max_sessions=settings.max_sessions,
             paused=inbox.paused,
         ),
     )
     gateway = SlackGateway(
-        world.client,
-        PatientDoor(_door(settings, clock, store, world.watching.watch), clock),
-        _callbacks(desk, inbox, turns, prewarming, board),
-        people=world.slack.people,
-        board=board,
-        orders=counter,
-        known=lambda: _known(world.choosing),
-        home=home.cards,
-        gate=gate,
-        book=Book(store=store, clock=clock, redact=desk.without_secrets),
-        us=world.us,
-        catch_up=CatchUp(store=store, clock=clock, seconds=settings.catch_up_seconds),
-        watch=world.watching.watch,
+        deps.client,
+        RetryingTransport(
+            _build_transport(settings, clock, store, deps.telemetry_setup.telemetry), clock
+        ),
+        _build_callbacks(desk, inbox, turns, prewarming, board),
+        users=deps.slack.users,
+        publisher=board,
+        command_runner=counter,
+        known_names=lambda: _known_names(deps.model_selector),
+        home_cards=home.build_cards,
+        admission=gate,
+        outbox_config=OutboxConfig(store=store, clock=clock, redact=desk.redact),
+        identity=deps.identity,
+        backfill_config=BackfillConfig(
+            store=store, clock=clock, max_seconds=settings.catch_up_seconds
+        ),
+        telemetry=deps.telemetry_setup.telemetry,
     )
-    tending = Tending(
-        *(store, world.agent, world.sessions, cleanup, board, clock), _keeping(settings)
+    tending = Maintenance(
+        *(store, deps.agent, deps.pool, cleanup, board, clock), _retention_policy(settings)
     )
-    await patiently(clock, "the database", lambda: _take_up(world, inbox))
-    unfinished = await patiently(clock, "the database", desk.take_up)
-    await entered(clock, "the database", opened, inbox.running)
-    await opened.enter_async_context(gateway.listening())
+    await retry_until_started(clock, "the database", lambda: _restore_paused(deps, inbox))
+    unfinished = await retry_until_started(clock, "the database", desk.load_unfinished)
+    await enter_until_started(clock, "the database", stack, inbox.dispatch_turns)
+    await stack.enter_async_context(gateway.connection())
     for order, again in unfinished:
         if again:
-            await desk.begin(order)
+            await desk.start_recorded(order)
         else:
-            counter.tell_later(order, told(texts.RESTARTED.format(verb=order.verb)))
-    await opened.enter_async_context(tending)
-    _show(world, inbox, gateway)
-    yield Bot(inbox=inbox, turns=turns, sessions=world.sessions, tending=tending)
+            counter.deliver_later(order, text_result(texts.RESTARTED.format(verb=order.name)))
+    await stack.enter_async_context(tending)
+    _publish_status(deps, inbox, gateway)
+    yield Bot(inbox=inbox, turn_processor=turns, pool=deps.pool, maintenance=tending)
 
 
-def _show(world: _World, inbox: Inbox, gateway: SlackGateway) -> None:
+def _publish_status(deps: _Dependencies, inbox: Inbox, gateway: SlackGateway) -> None:
     """Let those who look after the bot see how it stands."""
 
     async def ready() -> bool:
         """Slack is heard, and what it says could be recorded."""
-        await world.store.check()
-        return gateway.hearing
+        await deps.store.check_writable()
+        return gateway.is_connected
 
-    world.watching.show(
-        Sights(
-            running=lambda: inbox.busy,
-            waiting=world.store.queue_length,
-            places=world.settings.max_sessions,
-            live=lambda: world.sessions.live,
+    deps.telemetry_setup.set_probe(
+        StatusProbe(
+            running_turns=lambda: inbox.running_count,
+            queued_turns=deps.store.queue_length,
+            max_sessions=deps.settings.max_sessions,
+            live_sessions=lambda: deps.pool.open_count,
             paused=lambda: inbox.paused,
-            memory=world.agent.memory,
-            hearing=lambda: gateway.hearing,
-            catching_up=lambda: gateway.catching_up,
+            runtime_memory=deps.agent.memory_bytes,
+            is_connected=lambda: gateway.is_connected,
+            is_backfilling=lambda: gateway.is_backfilling,
         ),
         ready,
     )
 
 
-def _answering(world: _World) -> Answering:
-    store, sessions, choosing = world.store, world.sessions, world.choosing
-    return Answering(
-        *(store, sessions, world.clock),
-        choosing=choosing,
-        quoting=Quoting(
-            *(store, world.slack.listening, world.slack.people),
-            most=world.settings.context_messages,
+def _build_responder(deps: _Dependencies) -> TurnResponder:
+    store, sessions, choosing = deps.store, deps.pool, deps.model_selector
+    return TurnResponder(
+        *(store, sessions, deps.clock),
+        model_selector=choosing,
+        prompt_builder=PromptBuilder(
+            *(store, deps.slack.thread_history, deps.slack.users),
+            max_messages=deps.settings.context_messages,
         ),
-        comparing=Comparing(
-            *(store, world.agent, sessions, choosing, world.clock),
-            turn_seconds=world.settings.turn_seconds,
+        comparison_runner=ComparisonRunner(
+            *(store, deps.agent, sessions, choosing, deps.clock),
+            turn_seconds=deps.settings.turn_seconds,
         ),
-        turn_seconds=world.settings.turn_seconds,
+        turn_seconds=deps.settings.turn_seconds,
     )
 
 
-async def _take_up(world: _World, inbox: Inbox) -> None:
+async def _restore_paused(deps: _Dependencies, inbox: Inbox) -> None:
     """Begin as the bot was left: paused, if it was. Raises `StoreError`."""
-    if await is_paused(world.store, world.us.team):
+    if await is_paused(deps.store, deps.identity.team):
         log.warning("paused by somebody in charge: messages are taken, and wait")
-        inbox.pause()
+        inbox.pause_turns()
 
 
-def _door(settings: Settings, clock: Clock, store: Store, watch: Watch) -> Door:
+def _build_transport(
+    settings: Settings, clock: Clock, store: Store, telemetry: Telemetry
+) -> Transport:
     if settings.slack_mode == "http":
 
         async def ready() -> bool:
             """Messages can be taken while the database takes them; the runtime is started anew by
             the turn that needs it."""
-            await store.check()
+            await store.check_writable()
             return True
 
-        return SignedHttp(
+        return HttpTransport(
             signing_secret=settings.slack_signing_secret,
             clock=clock,
-            ready=ready,
+            check_ready=ready,
             host=settings.http_host,
             port=settings.http_port,
         )
-    return SocketMode(
+    return SocketModeTransport(
         app_token=settings.slack_app_token,
         clock=clock,
         api_url=settings.slack_api_url,
-        watch=watch,
+        telemetry=telemetry,
     )
 
 
-def _callbacks(
-    desk: Desk, inbox: Inbox, turns: Turns, prewarming: Prewarming, board: Board
+def _build_callbacks(
+    dispatcher: CommandDispatcher,
+    inbox: Inbox,
+    turn_processor: TurnProcessor,
+    prewarmer: SessionPrewarmer,
+    publisher: CardPublisher,
 ) -> Callbacks:
     """Who is told what people say and do."""
 
-    async def edited(fact: Edited) -> bool:
-        text = desk.without_secrets(fact.text)
-        return await inbox.edited(fact.team, fact.channel, fact.ts, text)
+    async def edited(fact: EditedEvent) -> bool:
+        text = dispatcher.redact(fact.text)
+        return await inbox.handle_edit(fact.team, fact.channel, fact.ts, text)
 
-    async def deleted(fact: Deleted) -> None:
-        await inbox.deleted(fact.team, fact.channel, fact.ts)
+    async def deleted(fact: DeletedEvent) -> None:
+        await inbox.handle_deletion(fact.team, fact.channel, fact.ts)
 
-    async def stopped(fact: Stopped) -> None:
+    async def stopped(fact: StoppedEvent) -> None:
         try:
-            await turns.stop(fact.thread, fact.user)
+            await turn_processor.stop_answer(fact.thread, fact.user)
         except NotAllowed as error:
             log.info("%s does not stop thread %s: %s", fact.user, fact.thread, error)
-            card = Card(text=error.sentence)
-            await board.tell(fact.user, fact.thread.channel, fact.thread.root_ts, card)
+            card = Card(text=error.user_message)
+            await publisher.post_ephemeral(
+                fact.user, fact.thread.channel, fact.thread.root_ts, card
+            )
 
     return Callbacks(
-        on_message=desk.accept,
+        on_message=dispatcher.accept_message,
         on_edited=edited,
         on_deleted=deleted,
         on_stopped=stopped,
-        on_direct_opened=lambda fact: prewarming.for_direct(fact.user, fact.channel),
+        on_direct_opened=lambda fact: prewarmer.prewarm_for_dm(fact.user, fact.channel),
     )
 
 
-def _known(choosing: Choosing) -> Known:
-    return Known(models=choosing.models, roles=choosing.roles)
+def _known_names(model_selector: ModelSelector) -> KnownNames:
+    return KnownNames(models=model_selector.model_names, roles=model_selector.role_names)
 
 
-def _doorkeeping(settings: Settings) -> Doorkeeping:
-    return Doorkeeping(
+def _access_config(settings: Settings) -> AccessConfig:
+    return AccessConfig(
         admins=settings.admin_users,
         workspace_admins=settings.workspace_admins,
         admin_group=settings.admin_group,
@@ -358,10 +391,10 @@ def _doorkeeping(settings: Settings) -> Doorkeeping:
     )
 
 
-def _keeping(settings: Settings) -> Keeping:
-    return Keeping(
-        memory_mb=settings.runtime_memory_mb,
-        days=settings.retention_days,
-        sessions=settings.retention_sessions,
-        mb=settings.retention_mb,
+def _retention_policy(settings: Settings) -> RetentionPolicy:
+    return RetentionPolicy(
+        max_runtime_memory_mb=settings.runtime_memory_mb,
+        max_unused_days=settings.retention_days,
+        max_sessions=settings.retention_sessions,
+        max_disk_mb=settings.retention_mb,
     )

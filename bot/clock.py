@@ -27,11 +27,11 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-_LOOK_SECONDS: Final = 5.0
+_SLICE_SECONDS: Final = 5.0
 """So long is each part of a long wait: an absence is noticed by a part that takes too long."""
-_AWAY_SECONDS: Final = 2.0
+_STALL_SECONDS: Final = 2.0
 """Who wakes so much too late was away: no loop that can do its work is that late."""
-_READ_SECONDS: Final = 2.0
+_GRACE_SECONDS: Final = 2.0
 """So much time there is at least, after an absence, to read what has come meanwhile."""
 
 
@@ -48,7 +48,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-REAL: Final = SystemClock()
+SYSTEM_CLOCK: Final = SystemClock()
 """For what is about other processes, which no test can hurry."""
 
 
@@ -57,9 +57,9 @@ async def time_limit(clock: Clock, seconds: float) -> AsyncIterator[None]:
     """`asyncio.timeout` by a clock: raises `TimeoutError` when so much time has passed on it, in
     which this process was not away."""
     async with asyncio.timeout(None) as limit:
-        passing: _RealLimit | asyncio.Task[None]
+        passing: _LoopTimeout | asyncio.Task[None]
         if type(clock) is SystemClock:
-            passing = _RealLimit(limit, seconds)
+            passing = _LoopTimeout(limit, seconds)
         else:
             passing = asyncio.create_task(_expire(limit, clock, seconds))
         try:
@@ -68,7 +68,7 @@ async def time_limit(clock: Clock, seconds: float) -> AsyncIterator[None]:
             passing.cancel()
 
 
-async def wait_awake(
+async def sleep_excluding_stalls(
     clock: Clock, seconds: float, *, since: Callable[[], float] | None = None
 ) -> None:
     """Wait until so much time has passed in which this process was not away: after an absence what
@@ -76,56 +76,56 @@ async def wait_awake(
     time since then."""
     begun = clock.monotonic() if since is None else since()
     while (left := begun + seconds - clock.monotonic()) > 0:
-        part, asleep = min(left, _LOOK_SECONDS), clock.monotonic()
+        part, asleep = min(left, _SLICE_SECONDS), clock.monotonic()
         await clock.sleep(part)
         now = clock.monotonic()
         heard = begun if since is None else since()
         late = now - asleep - part
-        if late < _AWAY_SECONDS:
+        if late < _STALL_SECONDS:
             begun = max(begun, heard)
             continue
         if heard <= asleep + part:  # before the absence
             begun = max(begun, heard)
-        begun = max(heard, _end_after(begun + seconds, late, now, seconds) - seconds)
+        begun = max(heard, _extended_deadline(begun + seconds, late, now, seconds) - seconds)
 
 
-def _end_after(end: float, late: float, now: float, seconds: float) -> float:
+def _extended_deadline(end: float, late: float, now: float, seconds: float) -> float:
     """When a wait of so many seconds ends that was to end at `end`, after an absence that made it
     so late: what came meanwhile can be read first."""
-    return max(end + late, now + min(_READ_SECONDS, seconds))
+    return max(end + late, now + min(_GRACE_SECONDS, seconds))
 
 
-class _RealLimit:
+class _LoopTimeout:
     """Like `_expire` on the machine's clock, by the loop's own timers: each turn makes several
     calls with a limit, and a task for each costs ten times as much."""
 
-    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
-        self._limit = limit
+    def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
+        self._timeout = timeout
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
-        self._end = self._loop.time() + seconds
-        self._wait()
+        self._deadline = self._loop.time() + seconds
+        self._schedule_check()
 
     def cancel(self) -> None:
         """It does not count any more."""
         self._timer.cancel()
 
-    def _wait(self) -> None:
+    def _schedule_check(self) -> None:
         now = self._loop.time()
-        self._due = now + min(max(0.0, self._end - now), _LOOK_SECONDS)
-        self._timer = self._loop.call_at(self._due, self._look)
+        self._next_check_at = now + min(max(0.0, self._deadline - now), _SLICE_SECONDS)
+        self._timer = self._loop.call_at(self._next_check_at, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._loop.time()
-        late = now - self._due
-        if late >= _AWAY_SECONDS:
-            self._end = _end_after(self._end, late, now, self._seconds)
-        if now < self._end:
-            self._wait()
+        late = now - self._next_check_at
+        if late >= _STALL_SECONDS:
+            self._deadline = _extended_deadline(self._deadline, late, now, self._seconds)
+        if now < self._deadline:
+            self._schedule_check()
         else:
-            self._limit.reschedule(now)
+            self._timeout.reschedule(now)
 
 
-async def _expire(limit: asyncio.Timeout, clock: Clock, seconds: float) -> None:
-    await wait_awake(clock, seconds)
-    limit.reschedule(asyncio.get_running_loop().time())
+async def _expire(timeout: asyncio.Timeout, clock: Clock, seconds: float) -> None:
+    await sleep_excluding_stalls(clock, seconds)
+    timeout.reschedule(asyncio.get_running_loop().time())

@@ -28,8 +28,8 @@ from enum import StrEnum
 class BotError(Exception):
     """Something went wrong that Threadpilot knows how to name."""
 
-    sentence = "Sorry, something went wrong on my side. Please ask again in a moment."
-    passing: bool = False
+    user_message = "Sorry, something went wrong on my side. Please ask again in a moment."
+    transient: bool = False
     """Whether the same may succeed later, though nobody changes anything."""
     retry_after: float = 0.0
     """Seconds that whoever is in trouble wants to be left alone."""
@@ -50,7 +50,7 @@ class TooFewDescriptors(BotError):
 class StoreError(BotError):
     """The database cannot be used just now."""
 
-    sentence = (
+    user_message = (
         "Sorry, I can't reach my memory just now. Please ask again in a few minutes; "
         "if it goes on, tell the person who runs me."
     )
@@ -67,12 +67,12 @@ class SchemaTooNew(StoreError):
 class NotAllowed(BotError):
     """Somebody wants something done that they have no right to; `sentence` tells them why."""
 
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-        super().__init__(sentence)
+    def __init__(self, user_message: str) -> None:
+        self.user_message = user_message
+        super().__init__(user_message)
 
 
-class AgentFault(StrEnum):
+class AgentErrorKind(StrEnum):
     """Why the model or the runtime did not answer."""
 
     ACCESS = "access"
@@ -83,35 +83,37 @@ class AgentFault(StrEnum):
     SILENT = "silent"
     RUNTIME = "runtime"
     EMPTY = "empty"
-    ENDLESS = "endless"
+    TIMED_OUT = "endless"
     BUSY = "busy"
     UNSUPPORTED = "unsupported"
     NO_SESSION = "no_session"
     MODEL_GONE = "model_gone"
 
 
-AGENT_SENTENCES: dict[AgentFault, str] = {
-    AgentFault.ACCESS: (
+AGENT_ERROR_MESSAGES: dict[AgentErrorKind, str] = {
+    AgentErrorKind.ACCESS: (
         "I'm not allowed to use the model just now. "
         "Please tell the person who runs me: its key or access needs a look."
     ),
-    AgentFault.RATE_LIMIT: "The model is taking too many questions just now. "
+    AgentErrorKind.RATE_LIMIT: "The model is taking too many questions just now. "
     "Please ask again in a minute.",
-    AgentFault.UNREACHABLE: "I can't reach the model just now. Please ask again in a few minutes.",
-    AgentFault.MODEL: "The model ran into a problem with this question. Please ask again.",
-    AgentFault.TOO_LONG: "This thread has grown too long for the model. "
+    AgentErrorKind.UNREACHABLE: "I can't reach the model just now. "
+    "Please ask again in a few minutes.",
+    AgentErrorKind.MODEL: "The model ran into a problem with this question. Please ask again.",
+    AgentErrorKind.TOO_LONG: "This thread has grown too long for the model. "
     "Please go on in a new thread.",
-    AgentFault.SILENT: "The model went silent, so I stopped waiting. Please ask again.",
-    AgentFault.RUNTIME: "My engine stopped while I was answering and is starting again. "
+    AgentErrorKind.SILENT: "The model went silent, so I stopped waiting. Please ask again.",
+    AgentErrorKind.RUNTIME: "My engine stopped while I was answering and is starting again. "
     "Please ask again.",
-    AgentFault.EMPTY: "The model gave an empty answer. Please ask again, or put it another way.",
-    AgentFault.ENDLESS: "This took longer than I may spend on one question, so I stopped. "
+    AgentErrorKind.EMPTY: "The model gave an empty answer. "
+    "Please ask again, or put it another way.",
+    AgentErrorKind.TIMED_OUT: "This took longer than I may spend on one question, so I stopped. "
     "Please ask for less at once.",
-    AgentFault.BUSY: "I'm working on too many threads at once. Please ask again in a minute.",
-    AgentFault.UNSUPPORTED: "My engine can't do this. "
+    AgentErrorKind.BUSY: "I'm working on too many threads at once. Please ask again in a minute.",
+    AgentErrorKind.UNSUPPORTED: "My engine can't do this. "
     "The person who runs me can look for an update.",
-    AgentFault.NO_SESSION: "There is nothing in this session yet. Ask me something first.",
-    AgentFault.MODEL_GONE: "The model of this thread can't be used any more. "
+    AgentErrorKind.NO_SESSION: "There is nothing in this session yet. Ask me something first.",
+    AgentErrorKind.MODEL_GONE: "The model of this thread can't be used any more. "
     "Choose another one with `!model`.",
 }
 
@@ -119,11 +121,11 @@ AGENT_SENTENCES: dict[AgentFault, str] = {
 class AgentError(BotError):
     """The model or the runtime could not answer; `fault` says which kind of trouble it was."""
 
-    def __init__(self, fault: AgentFault, detail: str, *, passing: bool = False) -> None:
-        self.fault = fault
-        self.passing = passing
-        self.sentence = AGENT_SENTENCES[fault]
-        super().__init__(f"{fault}: {detail}")
+    def __init__(self, kind: AgentErrorKind, detail: str, *, transient: bool = False) -> None:
+        self.kind = kind
+        self.transient = transient
+        self.user_message = AGENT_ERROR_MESSAGES[kind]
+        super().__init__(f"{kind}: {detail}")
 
 
 class SlackError(BotError):

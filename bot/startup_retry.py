@@ -19,44 +19,44 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FIRST_PAUSE_SECONDS: Final = 1.0
+RETRY_INITIAL_SECONDS: Final = 1.0
 """Doubled with each try."""
-MOST_PAUSE_SECONDS: Final = 30.0
-MOST_ASKED_SECONDS: Final = 300.0
+RETRY_MAX_SECONDS: Final = 30.0
+MAX_RETRY_AFTER_SECONDS: Final = 300.0
 """So long it is left alone at most where it asks to be."""
 
 
-async def patiently(clock: Clock, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
+async def retry_until_started(clock: Clock, label: str, attempt: Callable[[], Awaitable[T]]) -> T:
     """What comes of the first attempt that succeeds; however many it takes. Raises what an attempt
     raises, but for a `BotError` that passes.
 
     `what` is tried, for the log: a line when the trouble begins, changes or ends, none for a try.
     """
-    said, pause = "", FIRST_PAUSE_SECONDS
+    said, pause = "", RETRY_INITIAL_SECONDS
     while True:
         try:
             result = await attempt()
         except BotError as error:
-            if not error.passing:
+            if not error.transient:
                 raise
             if str(error) != said:
                 said = str(error)
-                log.warning("waiting for %s, which is tried until it works: %s", what, said)
-            asked = min(error.retry_after, MOST_ASKED_SECONDS)
+                log.warning("waiting for %s, which is tried until it works: %s", label, said)
+            asked = min(error.retry_after, MAX_RETRY_AFTER_SECONDS)
         else:
             if said:
-                log.info("%s works now", what)
+                log.info("%s works now", label)
             return result
         await clock.sleep(max(pause, asked))
-        pause = min(2 * pause, MOST_PAUSE_SECONDS)
+        pause = min(2 * pause, RETRY_MAX_SECONDS)
 
 
-async def entered(
+async def enter_until_started(
     clock: Clock,
-    what: str,
-    opened: AsyncExitStack,
-    make: Callable[[], AbstractAsyncContextManager[T]],
+    label: str,
+    stack: AsyncExitStack,
+    factory: Callable[[], AbstractAsyncContextManager[T]],
 ) -> T:
     """The same for something that is opened, made anew for each try: what did not open has closed
     again. `opened` closes it at last."""
-    return await patiently(clock, what, lambda: opened.enter_async_context(make()))
+    return await retry_until_started(clock, label, lambda: stack.enter_async_context(factory()))

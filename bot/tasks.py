@@ -16,7 +16,7 @@ from bot.errors import BotError
 log = logging.getLogger(__name__)
 
 
-class Background:
+class BackgroundTasks:
     """A bounded set of running tasks."""
 
     def __init__(self, limit: int = 500, seconds: float = 60.0) -> None:
@@ -25,13 +25,13 @@ class Background:
         self._seconds = seconds
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None] | None:
+    def spawn(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None] | None:
         """Run `work` and keep hold of it until it ends; None (and a log line) if too much runs."""
         if len(self._tasks) >= self._limit:
             work.close()
             log.error("too much is going on (%d pieces of work): left out: %s", self._limit, name)
             return None
-        task = asyncio.create_task(self._watched(name, work), name=name)
+        task = asyncio.create_task(self._run(name, work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -48,7 +48,7 @@ class Background:
         if late:
             await asyncio.wait(late, timeout=grace)
 
-    async def _watched(self, name: str, work: Coroutine[object, object, None]) -> None:
+    async def _run(self, name: str, work: Coroutine[object, object, None]) -> None:
         try:
             async with asyncio.timeout(self._seconds):
                 await work
@@ -58,27 +58,27 @@ class Background:
             log.exception("%s failed", name)
 
 
-class Errands:
+class NamedTasks:
     """Keeps hold of what was begun until it ends."""
 
     def __init__(self) -> None:
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def under_way(self, name: str) -> bool:
-        return name in self._under_way
+    def is_running(self, name: str) -> bool:
+        return name in self._tasks
 
-    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
+    def start_task(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
         """Begin work; False when one of that name is under way."""
-        if name in self._under_way:
+        if name in self._tasks:
             return False
-        task = asyncio.create_task(self._watched(name, work), name=name)
-        self._under_way[name] = task
-        task.add_done_callback(lambda _: self._under_way.pop(name, None))
+        task = asyncio.create_task(self._run_logged(name, work), name=name)
+        self._tasks[name] = task
+        task.add_done_callback(lambda _: self._tasks.pop(name, None))
         return True
 
     async def close(self, seconds: float = 10.0) -> None:
         """Cancel what is under way, and give it so many seconds to put things right."""
-        tasks = set(self._under_way.values())
+        tasks = set(self._tasks.values())
         for task in tasks:
             task.cancel()
         if tasks:
@@ -86,7 +86,7 @@ class Errands:
             for task in late:
                 log.warning("given up at the end: %s", task.get_name())
 
-    async def _watched(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run_logged(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except BotError as error:
@@ -95,13 +95,13 @@ class Errands:
             log.exception("%s failed", name)
 
 
-async def set_or_past(event: asyncio.Event, clock: Clock, seconds: float | None) -> None:
+async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float | None) -> None:
     """Wait until `event` is set or `seconds` have passed; None waits for the event alone."""
     if event.is_set():
         return
-    waits = [asyncio.create_task(_happens(event))]
+    waits = [asyncio.create_task(_wait_event(event))]
     if seconds is not None:
-        waits.append(asyncio.create_task(_passes(clock, seconds)))
+        waits.append(asyncio.create_task(_sleep(clock, seconds)))
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -110,15 +110,15 @@ async def set_or_past(event: asyncio.Event, clock: Clock, seconds: float | None)
         await asyncio.gather(*waits, return_exceptions=True)
 
 
-async def _happens(event: asyncio.Event) -> None:
+async def _wait_event(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _passes(clock: Clock, seconds: float) -> None:
+async def _sleep(clock: Clock, seconds: float) -> None:
     await clock.sleep(seconds)
 
 
-async def either(*waits: Coroutine[object, object, object]) -> None:
+async def first_completed(*waits: Coroutine[object, object, object]) -> None:
     """Until one of them is through; the others are cancelled."""
     tasks = [asyncio.create_task(wait) for wait in waits]
     try:

@@ -18,14 +18,14 @@ from typing import Final
 
 from selenium.webdriver import Chrome
 
-from bot.app import running
+from bot.app import open_bot
 from bot.config.settings import Settings
-from slack_emulator.server import running_sandbox
-from slack_emulator.state.clock import MachineClock
+from slack_emulator.server import running_emulator
+from slack_emulator.state.clock import SystemClock
 from tests.browser import ChromiumMissingError, chromium
 from tests.emulator_client import DEV, GENERAL
 from tests.emulator_page import Page
-from tests.scenarios.conftest import MANIFEST, Scene, environment, the_app_of
+from tests.scenarios.conftest import MANIFEST, ScenarioClient, app_config_of, environment
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 DOCS: Final = Path("docs")
@@ -106,7 +106,7 @@ def compared(request: ModelRequest) -> str:
     return COMPARED.get(request.model, "Please try again later.")
 
 
-class LateClock(MachineClock):
+class LateClock(SystemClock):
     """The machine's time, some hours late: what is done on it was done a while ago. For the
     sandbox and for the bot."""
 
@@ -125,7 +125,7 @@ class Stage:
     """Where the pictures are taken."""
 
     url: str
-    slack: Scene
+    slack: ScenarioClient
     model: ScriptedModel
     clock: LateClock
 
@@ -135,17 +135,17 @@ async def stage(data: Path) -> AsyncIterator[Stage]:
     """The bot in a workspace in which nothing was said yet."""
     clock = LateClock(50 * _HOUR)
     async with (
-        running_sandbox(clock=clock) as sandbox,
+        running_emulator(clock=clock) as sandbox,
         ScriptedModel() as model,
-        Scene(sandbox.url) as slack,
+        ScenarioClient(sandbox.url) as slack,
     ):
         model.models = list(MODELS)
         for question, answer in ANSWERS.items():
             model.when(question, answer)
         model.when("error page", Answer(compared, chunk_delay=0.08))
-        await slack.app(**the_app_of(MANIFEST))
+        await slack.app(**app_config_of(MANIFEST))
         settings = environment(sandbox, model, data) | {"MODEL": MODELS[0]}
-        async with running(Settings.from_env(settings), clock=clock):
+        async with open_bot(Settings.from_env(settings), clock=clock):
             yield Stage(sandbox.url, slack, model, clock)
 
 
@@ -154,24 +154,28 @@ async def days_pass(on: Stage) -> None:
     for hours_ago, person, channel, questions in HISTORY:
         on.clock.late = min(on.clock.late, hours_ago * _HOUR)
         ts = await on.slack.say(person, channel, f"@threadpilot {questions[0]}")
-        await on.slack.foot_of(channel, ts, "retry")
+        await on.slack.reply_action(channel, ts, "retry")
         for number, question in enumerate(questions[1:], start=1):
             await on.slack.say(person, channel, question, thread_ts=ts)
-            await on.slack.foot_of(channel, ts, "retry", number)
+            await on.slack.reply_action(channel, ts, "retry", number)
 
 
 async def compare(on: Stage) -> str:
     """A comparison with votes and the names shown; the root of its thread."""
     question = "compare gpt-fast gpt-deep Write a sentence for our error page when we are too busy."
     ts = await on.slack.say("bob", GENERAL, f"@threadpilot {question}")
-    [shown] = await on.slack.until_answered(GENERAL, ts)
+    [shown] = await on.slack.wait_until_answered(GENERAL, ts)
     best = "A" if shown.index("We are") < shown.index("Sorry") else "B"
     other = "B" if best == "A" else "A"
     for person, label in (("alice", best), ("carol", best), ("bob", other)):
         n = 0 if label == "A" else 1
-        await on.slack.press_foot(person, GENERAL, await on.slack.foot_of(GENERAL, ts, "vote", n))
-        await on.slack.until_whispered(person)
-    await on.slack.press_foot("bob", GENERAL, await on.slack.foot_of(GENERAL, ts, "reveal"))
+        await on.slack.press_reply_action(
+            person, GENERAL, await on.slack.reply_action(GENERAL, ts, "vote", n)
+        )
+        await on.slack.wait_for_ephemeral(person)
+    await on.slack.press_reply_action(
+        "bob", GENERAL, await on.slack.reply_action(GENERAL, ts, "reveal")
+    )
     await on.slack.until_shown(GENERAL, ts, "Which model said what")
     return ts
 
@@ -194,7 +198,7 @@ def photograph(on: Stage, thread: str, comparison: str) -> None:
         snap(driver, DOCS / "thread.png")
         page = at_thread(driver, on, "UALICE", GENERAL, comparison)
         page.press(".thread .dismiss")
-        page.sees_no(".thread .ephemeral")
+        page.does_not_see(".thread .ephemeral")
         page.hover(".pane-head h1", "general")
         snap(driver, DOCS / "compare.png")
     with chromium(WIDTH, HOME_HEIGHT) as driver:

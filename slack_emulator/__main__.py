@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from slack_emulator.server import Sandbox, SandboxError, running_sandbox
+from slack_emulator.server import EmulatorError, RunningEmulator, running_emulator
 from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
 DEFAULT_PORT = 8787
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="threadpilot sandbox", description="A Slack workspace on this machine."
     )
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="default: 8787")
+    parser.add_argument("--port", type=_parse_port, default=DEFAULT_PORT, help="default: 8787")
     parser.add_argument("--host", default="127.0.0.1", help="an address of this machine")
     parser.add_argument("--notice", default="", help="a text for the top of the page")
     try:
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return done.code if isinstance(done.code, int) else 2
     try:
         asyncio.run(_run(wanted.host, wanted.port, wanted.notice))
-    except SandboxError as error:
+    except EmulatorError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -39,20 +39,20 @@ async def _run(host: str, port: int, notice: str) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with running_sandbox(port=port, host=host, notice=notice) as sandbox:
+    async with running_emulator(port=port, host=host, notice=notice) as sandbox:
         print(_welcome(sandbox), flush=True)
         await stop.wait()
 
 
-def _welcome(sandbox: Sandbox) -> str:
+def _welcome(emulator: RunningEmulator) -> str:
     return (
-        f"The sandbox is at {sandbox.url}\n"
-        f"An app connects with SLACK_API_URL={sandbox.api_url} SLACK_BOT_TOKEN={BOT_TOKEN} "
+        f"The sandbox is at {emulator.url}\n"
+        f"An app connects with SLACK_API_URL={emulator.api_url} SLACK_BOT_TOKEN={BOT_TOKEN} "
         f"SLACK_APP_TOKEN={APP_TOKEN} SLACK_SIGNING_SECRET={SIGNING_SECRET}"
     )
 
 
-def _port(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65_535:
         raise argparse.ArgumentTypeError("must be a port from 0 to 65535")
     return int(text)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from slack_emulator.state.entities import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, Json
 
-EVERY_SCOPE: Final = (
+ALL_SCOPES: Final = (
     "app_mentions:read",
     "assistant:write",
     "channels:history",
@@ -40,12 +40,12 @@ EVERY_SCOPE: Final = (
 )
 
 
-class BadSetting(ValueError):
+class InvalidAppConfig(ValueError):
     """What was sent to a `/sandbox/` address makes no sense; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppSettings:
+class AppConfig:
     """The app as its owner set it up."""
 
     request_url: str | None = None
@@ -54,8 +54,8 @@ class AppSettings:
     """For commands, buttons and forms, if not the same."""
     subscriptions: frozenset[str] | None = None
     """Names as in a manifest (`app_mention`, `message.im`); None for everything."""
-    scopes: tuple[str, ...] = EVERY_SCOPE
-    limits: bool = True
+    scopes: tuple[str, ...] = ALL_SCOPES
+    rate_limits_enabled: bool = True
     """Whether the rate limits of Slack's tiers hold."""
     agent_sessions: bool = True
     """Whether `agents.sessions.*` is there; False answers `feature_disabled`."""
@@ -63,7 +63,7 @@ class AppSettings:
     commands: tuple[Json, ...] = ()
     shortcuts: tuple[Json, ...] = ()
 
-    def subscribed(self, name: str) -> bool:
+    def is_subscribed(self, name: str) -> bool:
         """Whether the app wants events of this name; a plain `message` means all of its kinds."""
         if self.subscriptions is None:
             return True
@@ -88,51 +88,51 @@ class AppSettings:
             "socket_mode": self.request_url is None,
             "subscriptions": None if self.subscriptions is None else sorted(self.subscriptions),
             "scopes": list(self.scopes),
-            "limits": self.limits,
+            "limits": self.rate_limits_enabled,
             "agent_sessions": self.agent_sessions,
         } | self.profile()
 
 
-def changed(settings: AppSettings, wanted: Mapping[str, object]) -> AppSettings:
+def apply_changes(config: AppConfig, changes: Mapping[str, object]) -> AppConfig:
     """The settings with what was sent put in. BadSetting for what makes no sense."""
-    for name, value in wanted.items():
+    for name, value in changes.items():
         match name, value:
             case "request_url", None | str():
-                settings = replace(settings, request_url=_loopback_url(name, value))
+                config = replace(config, request_url=_loopback_url(name, value))
             case "interactivity_url", None | str():
-                settings = replace(settings, interactivity_url=_loopback_url(name, value))
+                config = replace(config, interactivity_url=_loopback_url(name, value))
             case "subscriptions", None:
-                settings = replace(settings, subscriptions=None)
+                config = replace(config, subscriptions=None)
             case "subscriptions", list() if _are_strings(value):
-                settings = replace(settings, subscriptions=frozenset(value))
+                config = replace(config, subscriptions=frozenset(value))
             case "scopes", None:
-                settings = replace(settings, scopes=EVERY_SCOPE)
+                config = replace(config, scopes=ALL_SCOPES)
             case "scopes", list() if _are_strings(value):
-                settings = replace(settings, scopes=tuple(value))
+                config = replace(config, scopes=tuple(value))
             case "limits", bool():
-                settings = replace(settings, limits=value)
+                config = replace(config, rate_limits_enabled=value)
             case "agent_sessions", bool():
-                settings = replace(settings, agent_sessions=value)
+                config = replace(config, agent_sessions=value)
             case "description", str():
-                settings = replace(settings, description=value)
+                config = replace(config, description=value)
             case "commands", list():
-                settings = replace(settings, commands=_named(name, value, "command"))
+                config = replace(config, commands=_objects_with_key(name, value, "command"))
             case "shortcuts", list():
-                settings = replace(settings, shortcuts=_named(name, value, "callback_id"))
+                config = replace(config, shortcuts=_objects_with_key(name, value, "callback_id"))
             case _:
-                raise BadSetting(f"/sandbox/app does not understand {name} with that value.")
-    return settings
+                raise InvalidAppConfig(f"/sandbox/app does not understand {name} with that value.")
+    return config
 
 
 def _are_strings(value: list[object]) -> TypeGuard[list[str]]:
     return all(isinstance(one, str) for one in value)
 
 
-def _named(name: str, value: list[object], key: str) -> tuple[Json, ...]:
+def _objects_with_key(name: str, value: list[object], key: str) -> tuple[Json, ...]:
     kept: list[Json] = []
     for one in value:
         if not isinstance(one, dict) or not isinstance(one.get(key), str):
-            raise BadSetting(f"Each of {name} must be an object with a {key}.")
+            raise InvalidAppConfig(f"Each of {name} must be an object with a {key}.")
         kept.append(one)
     return tuple(kept)
 
@@ -146,13 +146,13 @@ def _loopback_url(name: str, url: str | None) -> str | None:
         host = parts.hostname or ""
         _ = parts.port
     except ValueError:
-        raise BadSetting(f"{name} is not a web address.") from None
+        raise InvalidAppConfig(f"{name} is not a web address.") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise BadSetting(
+        raise InvalidAppConfig(
             f"{name} must be a web address such as http://127.0.0.1:3000/slack/events."
         )
     if not is_loopback(host):
-        raise BadSetting(f"{name} must be on this machine: use 127.0.0.1 or localhost.")
+        raise InvalidAppConfig(f"{name} must be on this machine: use 127.0.0.1 or localhost.")
     return url
 
 

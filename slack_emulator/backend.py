@@ -2,62 +2,62 @@
 
 from __future__ import annotations
 
-from slack_emulator.app_config import AppSettings
-from slack_emulator.call_log import Journal
+from slack_emulator.app_config import AppConfig
+from slack_emulator.call_log import CallLog
 from slack_emulator.delivery.events import Events
-from slack_emulator.delivery.http import HttpEvents
+from slack_emulator.delivery.http import HttpDelivery
 from slack_emulator.delivery.retries import Delivery
 from slack_emulator.delivery.socket_mode import SocketMode
 from slack_emulator.faults import Faults
-from slack_emulator.rate_limits import Tiers
-from slack_emulator.state.clock import BaseClock, Later, SandboxClock
+from slack_emulator.rate_limits import RateLimits
+from slack_emulator.state.clock import BaseClock, EmulatorClock, Timers
 from slack_emulator.state.streams import Streams
 from slack_emulator.state.triggers import Triggers
 from slack_emulator.state.views import Views
 from slack_emulator.state.workspace import Workspace
 
 
-class Slack:
+class SlackBackend:
     """The parts of the sandbox behind its doors."""
 
     def __init__(self, clock: BaseClock | None = None, notice: str = "") -> None:
         self.notice = notice
-        self.clock = SandboxClock(clock)
-        self.settings = AppSettings()
+        self.clock = EmulatorClock(clock)
+        self.app_config = AppConfig()
         self.faults = Faults()
-        self.journal = Journal()
-        self.tiers = Tiers(self.clock)
-        self.later = Later(self.clock)
+        self.call_log = CallLog()
+        self.rate_limits = RateLimits(self.clock)
+        self.timers = Timers(self.clock)
         self.workspace = Workspace(self.clock)
         self.streams = Streams(self.workspace)
         self.views = Views(self.workspace)
         self.triggers = Triggers(self.clock)
-        self.sockets = SocketMode(self.clock, self.faults)
-        self.http = HttpEvents(self.clock)
+        self.socket_mode = SocketMode(self.clock, self.faults)
+        self.http_delivery = HttpDelivery(self.clock)
         self.delivery = Delivery(
-            self.clock, self.sockets, self.http, self.faults, lambda: self.settings
+            self.clock, self.socket_mode, self.http_delivery, self.faults, lambda: self.app_config
         )
-        self.events = Events(self.workspace, lambda: self.settings, self.delivery.event)
+        self.events = Events(self.workspace, lambda: self.app_config, self.delivery.send_event)
 
     async def reset(self) -> None:
         """Everything as it was at the start: messages, members, faults, calls, the app's settings.
 
         Connections of the app stay open.
         """
-        self.settings = AppSettings()
+        self.app_config = AppConfig()
         self.faults.clear()
-        await self.delivery.forget()
-        await self.later.forget()
-        self.tiers.clear()
-        self.triggers.forget()
-        self.views.forget()
-        self.workspace.empty()
-        self.journal.clear()
+        await self.delivery.cancel_all()
+        await self.timers.cancel_all()
+        self.rate_limits.clear()
+        self.triggers.clear()
+        self.views.reset()
+        self.workspace.reset()
+        self.call_log.clear()
 
     async def close(self) -> None:
         """End everything that is under way."""
-        await self.delivery.forget()
-        await self.later.forget()
+        await self.delivery.cancel_all()
+        await self.timers.cancel_all()
         await self.streams.close()
-        await self.sockets.close()
-        await self.http.close()
+        await self.socket_mode.close()
+        await self.http_delivery.close()

@@ -10,18 +10,18 @@ from typing import Final
 from slack_emulator.state.entities import Json
 
 MAX_CALLS: Final = 5_000
-_HIDDEN: Final = frozenset({"token"})
+_SECRET_ARGUMENTS: Final = frozenset({"token"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class LoggedCall:
     """One call, and what it was answered."""
 
     method: str
     arguments: Json
     time: float
     status: int
-    answer: Json | None
+    response: Json | None
     """None where nothing, or nothing readable, went back."""
     fault: str | None = None
 
@@ -31,29 +31,29 @@ class Call:
             "arguments": self.arguments,
             "time": self.time,
             "status": self.status,
-            "answer": self.answer,
+            "answer": self.response,
             "fault": self.fault,
         }
 
 
-class Journal:
+class CallLog:
     """The calls, and who wants to hear of them."""
 
     def __init__(self) -> None:
-        self._calls: deque[Call] = deque(maxlen=MAX_CALLS)
-        self._readers: list[Callable[[Call], None]] = []
+        self._calls: deque[LoggedCall] = deque(maxlen=MAX_CALLS)
+        self._listeners: list[Callable[[LoggedCall], None]] = []
 
-    def watch(self, reader: Callable[[Call], None]) -> None:
+    def add_listener(self, listener: Callable[[LoggedCall], None]) -> None:
         """Tell `reader` of every call from now on."""
-        self._readers.append(reader)
+        self._listeners.append(listener)
 
-    def note(self, call: Call) -> None:
+    def record(self, call: LoggedCall) -> None:
         """Write a call down."""
         self._calls.append(call)
-        for reader in self._readers:
+        for reader in self._listeners:
             reader(call)
 
-    def listed(self, method: str | None = None) -> list[Json]:
+    def list_calls(self, method: str | None = None) -> list[Json]:
         """The calls, oldest first; of one method if it is named."""
         return [call.as_json() for call in self._calls if method in (None, call.method)]
 
@@ -62,6 +62,6 @@ class Journal:
         self._calls.clear()
 
 
-def without_secrets(arguments: Mapping[str, object]) -> Json:
+def strip_secrets(arguments: Mapping[str, object]) -> Json:
     """The arguments as they may be shown."""
-    return {name: value for name, value in arguments.items() if name not in _HIDDEN}
+    return {name: value for name, value in arguments.items() if name not in _SECRET_ARGUMENTS}

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from slack_emulator.app_config import BadSetting
+from slack_emulator.app_config import InvalidAppConfig
 from slack_emulator.state.entities import Json
 
 CALL_KINDS: Final = ("429", "500", "drop_before", "drop_after", "slow", "garbage", "error")
 SOCKET_KINDS: Final = ("drop", "refuse", "dead-ticket", "half-open", "disconnect")
-MET_ON_THE_WAY_IN: Final = ("refuse", "dead-ticket")
+ON_CONNECT_KINDS: Final = ("refuse", "dead-ticket")
 """Socket faults that meet those who come, and not the lines that are open."""
 EVENT_KINDS: Final = ("duplicate", "reorder", "redeliver", "lose")
 MAX_FAULTS: Final = 1_000
@@ -35,25 +35,25 @@ class Fault:
     method: str
     """A Web API method, `*` for any, `socket` or `events`."""
     kind: str
-    times: int
+    remaining: int
     seconds: float = 1.0
     """`retry_after` of a 429, or how long `slow` takes."""
     error: str = "internal_error"
     """The code that an `error` answers with, or the reason of a `disconnect`."""
-    lines: int = 0
+    connection_count: int = 0
     """How many of the open connections a socket fault meets, the oldest first; 0: all."""
-    met: int = field(default=0)
+    hit_count: int = field(default=0)
 
     def as_json(self) -> Json:
         return {
             "id": self.id,
             "method": self.method,
             "kind": self.kind,
-            "times": self.times,
+            "times": self.remaining,
             "retry_after": self.seconds,
             "error": self.error,
-            "lines": self.lines,
-            "met": self.met,
+            "lines": self.connection_count,
+            "met": self.hit_count,
         }
 
 
@@ -64,29 +64,29 @@ class Faults:
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
 
-    def add(self, wanted: Mapping[str, object]) -> Fault:
+    def add(self, spec: Mapping[str, object]) -> Fault:
         """Set a fault. BadSetting for what makes no sense."""
         if len(self._faults) >= MAX_FAULTS:
-            raise BadSetting("There are too many faults set already.")
-        method, kind = _place_and_kind(wanted)
-        error = wanted.get("error", wanted.get("reason"))
+            raise InvalidAppConfig("There are too many faults set already.")
+        method, kind = _target_and_kind(spec)
+        error = spec.get("error", spec.get("reason"))
         if kind == "error" and not (isinstance(error, str) and error):
-            raise BadSetting("A fault of the kind error needs an error: Slack's error code.")
-        seconds = wanted.get("retry_after", wanted.get("seconds", wanted.get("delay", 1.0)))
+            raise InvalidAppConfig("A fault of the kind error needs an error: Slack's error code.")
+        seconds = spec.get("retry_after", spec.get("seconds", spec.get("delay", 1.0)))
         default = "warning" if kind == "disconnect" else "internal_error"
         fault = Fault(
             id=next(self._ids),
             method=method,
             kind=kind,
-            times=_whole("times", wanted.get("times", 1)),
+            remaining=_integer("times", spec.get("times", 1)),
             seconds=_seconds(seconds),
             error=error if isinstance(error, str) and error else default,
-            lines=_whole("lines", wanted.get("lines", 0), least=0),
+            connection_count=_integer("lines", spec.get("lines", 0), minimum=0),
         )
         self._faults.append(fault)
         return fault
 
-    def listed(self) -> list[Json]:
+    def list_faults(self) -> list[Json]:
         """Those that are still to come."""
         return [fault.as_json() for fault in self._faults]
 
@@ -99,7 +99,7 @@ class Faults:
         """No more faults."""
         self._faults.clear()
 
-    def meet(self, method: str, kinds: tuple[str, ...] = CALL_KINDS) -> Fault | None:
+    def consume(self, method: str, kinds: tuple[str, ...] = CALL_KINDS) -> Fault | None:
         """The fault that happens now, counted down, or None."""
         for fault in self._faults:
             if fault.kind in kinds and fault.method in (method, ANY):
@@ -107,21 +107,21 @@ class Faults:
         return None
 
     def _count_down(self, fault: Fault) -> Fault:
-        fault.times -= 1
-        fault.met += 1
-        if fault.times <= 0:
+        fault.remaining -= 1
+        fault.hit_count += 1
+        if fault.remaining <= 0:
             self.remove(fault)
         return fault
 
 
-def _place_and_kind(wanted: Mapping[str, object]) -> tuple[str, str]:
+def _target_and_kind(spec: Mapping[str, object]) -> tuple[str, str]:
     """`{"method": m, "kind": k}`, or shortly `{"socket": k}`, `{"events": k}`."""
-    method, kind = wanted.get("method"), wanted.get("kind", "")
+    method, kind = spec.get("method"), spec.get("kind", "")
     for place in (SOCKET, EVENTS):
-        if isinstance(wanted.get(place), str):
-            method, kind = place, wanted[place]
+        if isinstance(spec.get(place), str):
+            method, kind = place, spec[place]
     if not isinstance(kind, str | int) or isinstance(kind, bool):
-        raise BadSetting("A fault needs a kind.")
+        raise InvalidAppConfig("A fault needs a kind.")
     kind = str(kind).replace("half_open", "half-open")
     if kind in SOCKET_KINDS and method in (None, SOCKET):
         return SOCKET, kind
@@ -129,21 +129,21 @@ def _place_and_kind(wanted: Mapping[str, object]) -> tuple[str, str]:
         return EVENTS, kind
     if kind not in CALL_KINDS:
         known = ", ".join((*CALL_KINDS, *SOCKET_KINDS, *EVENT_KINDS))
-        raise BadSetting(f"There is no such kind of fault here. There are: {known}.")
+        raise InvalidAppConfig(f"There is no such kind of fault here. There are: {known}.")
     if not isinstance(method, str) or not method or method in (SOCKET, EVENTS):
-        raise BadSetting("A fault of this kind needs a method, such as chat.postMessage.")
+        raise InvalidAppConfig("A fault of this kind needs a method, such as chat.postMessage.")
     return method, kind
 
 
-def _whole(name: str, value: object, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_TIMES:
-        raise BadSetting(f"{name} must be a whole number from {least} to {MAX_TIMES}.")
+def _integer(name: str, value: object, minimum: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= MAX_TIMES:
+        raise InvalidAppConfig(f"{name} must be a whole number from {minimum} to {MAX_TIMES}.")
     return value
 
 
 def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadSetting("retry_after and seconds must be numbers.")
+        raise InvalidAppConfig("retry_after and seconds must be numbers.")
     if not math.isfinite(value) or not 0 <= value <= 3_600:
-        raise BadSetting("retry_after and seconds must be from 0 to 3600.")
+        raise InvalidAppConfig("retry_after and seconds must be from 0 to 3600.")
     return float(value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from slack_emulator.state.clock import SandboxClock
+from slack_emulator.state.clock import EmulatorClock
 
 TIER_1, TIER_2, TIER_3, TIER_4 = 1, 20, 50, 100
 SPECIAL_POST: Final = 60
@@ -80,14 +80,14 @@ PER_MINUTE: Final[dict[str, int]] = (
 _PER_CHANNEL: Final = frozenset({"assistant.threads.setStatus", "chat.postMessage"})
 
 
-class Tiers:
+class RateLimits:
     """One bucket per method, or per method and channel where Slack counts so."""
 
-    def __init__(self, clock: SandboxClock) -> None:
+    def __init__(self, clock: EmulatorClock) -> None:
         self._clock = clock
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
 
-    def wait_for(self, method: str, channel: str) -> int:
+    def acquire(self, method: str, channel: str) -> int:
         """Take one call; 0 if it may go, else the seconds that Slack's Retry-After says."""
         per_minute = PER_MINUTE.get(method, SPECIAL)
         burst = float(max(per_minute, BURST_TIER_1))

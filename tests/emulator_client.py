@@ -50,26 +50,28 @@ def shown_text(message: Json) -> str:
     return "\n".join(written) if written else str(message["text"])
 
 
-def ordering(blocks: list[Json], verb: str, words: str | None = None) -> tuple[str, str | None]:
+def command_buttons(
+    blocks: list[Json], name: str, words: str | None = None
+) -> tuple[str, str | None]:
     """The action id, and the option's value where it is one of several, of what orders `verb`."""
     for block in blocks:
         accessory = [block["accessory"]] if "accessory" in block else []
         for element in [*accessory, *(block.get("elements") or [])]:
             several = element.get("options")
             for one in [element] if several is None else several:
-                if _orders(one.get("value"), verb, words):
+                if _is_command_button(one.get("value"), name, words):
                     return element["action_id"], None if several is None else one["value"]
-    raise AssertionError(f"nothing orders {verb!r} with {words!r} in {blocks}")
+    raise AssertionError(f"nothing orders {name!r} with {words!r} in {blocks}")
 
 
-def _orders(value: object, verb: str, words: str | None) -> bool:
+def _is_command_button(value: object, name: str, words: str | None) -> bool:
     if not (isinstance(value, str) and value.startswith("{")):
         return False
     carried = json.loads(value)
-    return carried.get("v") == verb and words in (None, carried.get("w", ""))
+    return carried.get("v") == name and words in (None, carried.get("w", ""))
 
 
-class SandboxClient:
+class EmulatorClient:
     """Everything that people and operators do; `async with` closes its connections.
 
     A person is named as in the workspace: "alice", "bob", "carol", "eve", "gus".
@@ -175,19 +177,19 @@ class SandboxClient:
             value=value,
         )
 
-    async def order(
+    async def press_command(
         self, person: str, channel: str, message: Json, verb: str, words: str | None = None
     ) -> Json:
         """Press the button, or choose the option, that orders `verb` (with exactly `words`, where
         they are given) under a message or a whisper; returns when the app has acknowledged."""
-        action, value = ordering(message["blocks"], verb, words)
+        action, value = command_buttons(message["blocks"], verb, words)
         return await self.press(person, channel, message["ts"], action, value=value)
 
-    async def order_at_home(
+    async def press_command_at_home(
         self, person: str, view: Json, verb: str, words: str | None = None
     ) -> Json:
         """The same on the Home tab."""
-        action, value = ordering(view["blocks"], verb, words)
+        action, value = command_buttons(view["blocks"], verb, words)
         return await self.call(
             person, "blocks.actions", view_id=view["id"], action_id=action, value=value
         )
@@ -259,7 +261,7 @@ class SandboxClient:
         """What the bot's messages of a thread show, oldest first."""
         return [shown_text(m) for m in await self.bot_messages(channel, thread_ts, person)]
 
-    async def until_answered(
+    async def wait_until_answered(
         self,
         channel: str,
         thread_ts: str,

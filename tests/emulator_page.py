@@ -55,7 +55,7 @@ class Page:
 
         return self.until(look, f"{text!r} in {css}")
 
-    def sees_no(self, css: str) -> None:
+    def does_not_see(self, css: str) -> None:
         """Wait until no such element is shown."""
         self.until(
             lambda: (
@@ -66,7 +66,7 @@ class Page:
             f"{css} gone",
         )
 
-    def do(self, css: str, text: str, act: Callable[[WebElement], object]) -> None:
+    def click(self, css: str, text: str, act: Callable[[WebElement], object]) -> None:
         """Do something with what is there, as soon as it is there; again, where the page drew it
         anew in between."""
 
@@ -78,11 +78,11 @@ class Page:
 
     def press(self, css: str, text: str = "") -> None:
         """Click on what is there."""
-        self.do(css, text, lambda element: element.click())
+        self.click(css, text, lambda element: element.click())
 
     def hover(self, css: str, text: str) -> None:
         """Put the pointer on what is there."""
-        self.do(css, text, lambda one: ActionChains(self.driver).move_to_element(one).perform())
+        self.click(css, text, lambda one: ActionChains(self.driver).move_to_element(one).perform())
 
     def last(self, css: str, text: str) -> WebElement:
         """Wait for elements that have this text in them; the last of them."""
@@ -100,7 +100,7 @@ class Page:
     def choose(self, label: str, option: str) -> None:
         """Choose an option of the list that is called so."""
         css = f"select[aria-label='{label}']"
-        self.do(css, "", lambda one: Select(one).select_by_visible_text(option))
+        self.click(css, "", lambda one: Select(one).select_by_visible_text(option))
 
     def chosen(self, label: str) -> str:
         """What stands in the list that is called so."""
@@ -121,9 +121,9 @@ class Page:
         """Open the menu of the message that has this text."""
         more = ".message-tools [aria-haspopup=menu]:last-child"
         self.hover(".message", text)
-        self.do(".message", text, lambda one: one.find_element(By.CSS_SELECTOR, more).click())
+        self.click(".message", text, lambda one: one.find_element(By.CSS_SELECTOR, more).click())
         self.sees(".menu", "")
 
-    def tells(self) -> str:
+    def shows_status(self) -> str:
         """All the text of the page."""
         return self.driver.find_element(By.TAG_NAME, "body").text

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 
 
-class HandClock:
+class ManualClock:
     """`bot.ports.Clock` that stands still until `advance` moves it."""
 
     def __init__(self, now: float = 1_790_000_000.0) -> None:
@@ -47,11 +47,11 @@ class HandClock:
             await _settle()
         self._elapsed = until
 
-    def put(self, seconds: float) -> None:
+    def set_to(self, seconds: float) -> None:
         """Put the time of day forward, or back; what is measured goes on as it did."""
         self._now += seconds
 
-    async def away(self, seconds: float) -> None:
+    async def jump(self, seconds: float) -> None:
         """Move the clock as if the process had been stopped: whoever should have woken meanwhile
         wakes at the end."""
         await _settle()
@@ -89,7 +89,7 @@ class QuickClock:
         await asyncio.sleep(seconds / self.speed)
 
 
-class ForwardClock:
+class OffsetClock:
     """`bot.ports.Clock` that goes as time does and can be put forward: whoever sleeps that long
     wakes at once."""
 
@@ -112,7 +112,7 @@ class ForwardClock:
                 async with asyncio.timeout(left):
                     await moved.wait()
 
-    def forward(self, seconds: float) -> None:
+    def move_forward(self, seconds: float) -> None:
         """Put it forward."""
         self._ahead += seconds
         self._moved.set()
@@ -121,6 +121,6 @@ class ForwardClock:
     async def pass_by(self, seconds: int) -> None:
         """Put it forward a second at a time, so that nobody finds to have slept too long."""
         for _ in range(seconds):
-            self.forward(1.0)
+            self.move_forward(1.0)
             for _ in range(5):
                 await asyncio.sleep(0)

@@ -118,8 +118,10 @@ async def start(
         writer, given = await _stdin(ours) if stdin == PIPE else (None, None)
         out, to_out = await _output(ours, stdout)
         err, to_err = (None, to_out) if stderr == STDOUT else await _output(ours, stderr)
-        orders = _Orders(main, arguments, dict(env), cwd or Path.cwd(), umask)
-        streams = [None if each is None else _Handed(each) for each in (given, to_out, to_err)]
+        orders = _ProcessSpec(main, arguments, dict(env), cwd or Path.cwd(), umask)
+        streams = [
+            None if each is None else _PassedDescriptor(each) for each in (given, to_out, to_err)
+        ]
         process = FORKING.Process(target=_run, args=(orders, streams), daemon=True)
         await asyncio.to_thread(start_forked, process)
     started = Process(process, writer)
@@ -169,7 +171,7 @@ async def _all_of(stream: StreamReader | None) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Orders:
+class _ProcessSpec:
     """What a process is started with."""
 
     main: Main
@@ -179,22 +181,22 @@ class _Orders:
     umask: int
 
 
-class _Handed:
+class _PassedDescriptor:
     """A file descriptor on its way into the process, where it is a number again."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def __reduce__(self) -> tuple[Callable[..., int], tuple[object]]:
-        return _taken, (DupFd(self._descriptor),)
+        return _received, (DupFd(self._descriptor),)
 
 
-def _taken(handed: DupFd) -> int:  # type: ignore[valid-type]  # what it is depends on the context
+def _received(handed: DupFd) -> int:  # type: ignore[valid-type]  # what it is depends on the context
     descriptor: int = handed.detach()  # type: ignore[attr-defined]
     return descriptor
 
 
-def _run(orders: _Orders, streams: Sequence[int | None]) -> None:
+def _run(spec: _ProcessSpec, streams: Sequence[int | None]) -> None:
     """Be the command, as if it had just been started."""
     for number, stream in enumerate(streams):
         other = os.open(os.devnull, os.O_RDWR) if stream is None else stream
@@ -202,9 +204,9 @@ def _run(orders: _Orders, streams: Sequence[int | None]) -> None:
         os.close(other)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
     os.environ.clear()
-    os.environ.update(orders.env)
+    os.environ.update(spec.env)
     time.tzset()
-    os.chdir(orders.cwd)
-    os.umask(orders.umask)
-    sys.argv = ["threadpilot", *orders.arguments]
-    sys.exit(orders.main(orders.arguments))
+    os.chdir(spec.cwd)
+    os.umask(spec.umask)
+    sys.argv = ["threadpilot", *spec.arguments]
+    sys.exit(spec.main(spec.arguments))

@@ -15,10 +15,10 @@ from slack_bolt.response import BoltResponse
 
 from bot.slack import manifest as surface
 from bot.slack import texts as slack_texts
-from bot.slack.events.parser import Ignored, read_event
-from bot.slack.receiver import Intake
-from bot.tasks import Background
-from tests.integration.slack.receiver import US, Ears, intake_for
+from bot.slack.events.parser import IgnoredEvent, parse_event
+from bot.slack.receiver import EventReceiver
+from bot.tasks import BackgroundTasks
+from tests.integration.slack.receiver import IDENTITY, RecordingReceiver, event_receiver_for
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "tests" / "data" / "slack-manifest-schema.json"
@@ -125,7 +125,7 @@ def test_each_kind_of_event_has_the_scope_that_slack_asks_for() -> None:
 
 def test_the_command_and_the_shortcut_are_those_of_the_code(manifest: dict[str, Any]) -> None:
     features = manifest["features"]
-    assert [command["command"] for command in features["slash_commands"]] == [surface.COMMAND]
+    assert [command["command"] for command in features["slash_commands"]] == [surface.SLASH_COMMAND]
     assert features["shortcuts"] == [
         {
             "type": "message",
@@ -169,13 +169,13 @@ def _types(names: Iterable[str]) -> set[str]:
 
 
 def _left_alone(name: str) -> bool:
-    payload = {"type": "event_callback", "team_id": US.team, "event": {"type": name}}
-    return read_event(payload, US) == Ignored(reason=f"event type {name!r}")
+    payload = {"type": "event_callback", "team_id": IDENTITY.team, "event": {"type": name}}
+    return parse_event(payload, IDENTITY) == IgnoredEvent(reason=f"event type {name!r}")
 
 
 async def test_bolt_listens_for_the_command_and_the_shortcut() -> None:
-    intake = intake_for(Ears(), Background())
-    named: dict[str, object] = {"command": surface.COMMAND, "text": ""}
+    intake = event_receiver_for(RecordingReceiver(), BackgroundTasks())
+    named: dict[str, object] = {"command": surface.SLASH_COMMAND, "text": ""}
     assert await _matches(intake, named) == 2
     assert await _matches(intake, {**named, "command": "/other"}) == 1
     kind, chosen = "message_action", surface.ASK_ABOUT_MESSAGE
@@ -183,7 +183,7 @@ async def test_bolt_listens_for_the_command_and_the_shortcut() -> None:
     assert await _matches(intake, {"type": kind, "callback_id": "other"}) == 0
 
 
-async def _matches(intake: Intake, body: dict[str, object]) -> int:
+async def _matches(intake: EventReceiver, body: dict[str, object]) -> int:
     """How many of the real Bolt app's listeners would take this; a catch-all is one of them."""
     request = AsyncBoltRequest(mode="socket_mode", body=body)
     answer = BoltResponse(status=200, body="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bot.commands.registry import VERBS
+from bot.commands.registry import COMMANDS
 from bot.config.definitions import SETTINGS
 from bot.domain.turns import TurnState
 
@@ -16,17 +16,19 @@ def settings_table() -> str:
     rows = ["| setting | default | needed | meaning |", "| --- | --- | --- | --- |"]
     for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else ""
-        rows.append(f"| `{setting.name}` | {default} | {setting.needed} | {setting.meaning} |")
+        rows.append(
+            f"| `{setting.name}` | {default} | {setting.required_when} | {setting.description} |"
+        )
     return "\n".join(rows)
 
 
-def orders_table() -> str:
+def commands_table() -> str:
     rows = ["| order | does |", "| --- | --- |"]
-    for verb in VERBS.values():
-        if verb.listed:
+    for verb in COMMANDS.values():
+        if verb.in_help:
             written = f"{verb.name} {verb.usage}".strip().replace("|", r"\|")
             also = ", ".join(f"`{alias}`" for alias in verb.aliases)
-            rows.append(f"| `{written}`{f' (also {also})' if also else ''} | {verb.says} |")
+            rows.append(f"| `{written}`{f' (also {also})' if also else ''} | {verb.description} |")
     return "\n".join(rows)
 
 
@@ -40,8 +42,8 @@ def test_the_settings_table_is_the_one_in_the_code() -> None:
     assert between("<!-- settings:", "<!-- /settings -->") == settings_table()
 
 
-def test_the_table_of_orders_is_the_one_in_the_code() -> None:
-    assert between("<!-- orders:", "<!-- /orders -->") == orders_table()
+def test_the_table_of_commands_is_the_one_in_the_code() -> None:
+    assert between("<!-- orders:", "<!-- /orders -->") == commands_table()
 
 
 def test_every_state_of_a_turn_is_drawn_and_no_other() -> None:

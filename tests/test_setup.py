@@ -239,7 +239,7 @@ def test_a_second_run_does_nothing_and_needs_no_network(copy: Path, script: Modu
     assert done.stdout == "Threadpilot is installed.\n"
 
 
-def test_other_pins_are_installed_anew(copy: Path, script: ModuleType) -> None:
+def test_other_pins_are_installed_again(copy: Path, script: ModuleType) -> None:
     """Without a network that fails, with a sentence and a way out; and is not taken for done."""
     complete(copy, script)
     with (copy / "constraints.txt").open("a", encoding="utf-8") as pins:
@@ -305,7 +305,7 @@ def test_without_a_network_the_first_run_says_what_could_not_be_installed(copy: 
     assert "Traceback" not in done.stderr
 
 
-def test_a_venv_whose_python_is_gone_is_made_anew(copy: Path) -> None:
+def test_a_venv_whose_python_is_gone_is_recreated(copy: Path) -> None:
     venv = make_venv(copy, "--without-pip")
     for link in (venv / "bin").glob("python*"):
         link.unlink()
@@ -315,7 +315,7 @@ def test_a_venv_whose_python_is_gone_is_made_anew(copy: Path) -> None:
     assert (venv / "bin" / "python").exists()
 
 
-def test_a_venv_that_was_interrupted_before_its_first_file_is_made_anew(copy: Path) -> None:
+def test_a_venv_that_was_interrupted_before_its_first_file_is_recreated(copy: Path) -> None:
     (copy / ".venv" / "bin").mkdir(parents=True)
     (copy / ".venv" / "lib").mkdir()
     done = set_up(copy)
@@ -336,7 +336,7 @@ def test_a_venv_without_pip_gets_it_back(copy: Path) -> None:
     )
 
 
-def test_a_venv_that_was_moved_here_is_made_anew(copy: Path) -> None:
+def test_a_venv_that_was_moved_here_is_recreated(copy: Path) -> None:
     """The commands in it would still start the Python of the folder where it was made."""
     venv = make_venv(copy, "--without-pip")
     (venv / "bin" / "threadpilot").write_text("#!/elsewhere/.venv/bin/python\n", encoding="utf-8")
@@ -387,7 +387,9 @@ def test_without_npm_it_is_said_what_the_bench_needs_it_for(
 
 
 @pytest.mark.parametrize("old", [(3, 7, 3), (3, 10, 14)])
-def test_a_python_that_is_too_old_is_told_so(script: ModuleType, old: tuple[int, int, int]) -> None:
+def test_a_python_that_is_too_old_is_reported(
+    script: ModuleType, old: tuple[int, int, int]
+) -> None:
     with pytest.raises(script.Fault, match=r"needs Python 3\.11 or newer.*PYTHON="):
         script.check_python(old)
 

@@ -15,8 +15,8 @@ from bench.bare import MODEL
 from bench.peers.bolt_sample import READY as BOLT_READY
 from bench.programs import START_SECONDS, Program, ProgramError, running
 from bench.slack_side import SlackSide
-from bot.copilot.install import environment, find_runtime, make_folders
-from bot.copilot.options import INSTRUCTIONS, RuntimeOptions
+from bot.copilot.install import find_runtime, make_runtime_dirs, runtime_environment
+from bot.copilot.options import SYSTEM_PROMPT, RuntimeOptions
 from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN
 
 NOT_INSTALLED: Final = "the Chat SDK is not installed for the bench: run `make setup-bench`"
@@ -75,18 +75,18 @@ async def _ready(program: Program, words: str) -> None:
 def _copilot(model_url: str, folder: Path) -> dict[str, object]:
     """`bench.bare.started` and `bench.bare.session_options`, in the words of the SDK for
     JavaScript."""
-    folders = make_folders(folder)
+    folders = make_runtime_dirs(folder)
     options = RuntimeOptions(data_dir=folder, base_url=model_url)
     return {
         "runtime": str(find_runtime(None)),
         "state": str(folders.state),
         "work": str(folders.work),
-        "env": environment(options, folders, MODEL, os.environ),
+        "env": runtime_environment(options, folders, MODEL, os.environ),
         "session": {
             "model": MODEL,
             "provider": {"type": "openai", "baseUrl": model_url},
             "streaming": True,
             "availableTools": [],
-            "systemMessage": {"mode": "replace", "content": INSTRUCTIONS},
+            "systemMessage": {"mode": "replace", "content": SYSTEM_PROMPT},
         },
     }

@@ -17,10 +17,10 @@ from bench.measuring import Goal, Limit, Row, p99, percentile
 from bench.plain_bolt import PATH
 from bench.plain_bolt import READY as BOLT_READY
 from bench.programs import START_SECONDS, running, running_bot, running_model
-from bench.senders import IN_FLIGHT, Burst, Place, Send, by_http, by_socket, talk, ts_of
+from bench.senders import IN_FLIGHT, Burst, Send, ThreadLocation, by_http, by_socket, talk, ts_of
 from bench.slack_side import CHANNEL, PEOPLE, SlackSide, running_slack
 from slack_emulator.state.entities import SIGNING_SECRET, Json
-from tests.chaos.database_reader import Records
+from tests.chaos.database_reader import DatabaseReader
 
 EVENTS: Final = 2_000
 WARM_UP: Final = 200
@@ -29,7 +29,7 @@ THREADS: Final = 10
 ALLOWED_MS: Final = 300.0
 GOAL: Final = Goal(least=1.0)
 
-Heard = Callable[[], set[tuple[str, str]]]
+ReceivedCheck = Callable[[], set[tuple[str, str]]]
 """Channel and ts of every message that is on record."""
 
 
@@ -44,9 +44,9 @@ class _Side:
     send: Send
     numbers: itertools.count[int]
     """Of events: each burst's are others, for a repeated one would be cheap."""
-    places: Sequence[Place]
+    places: Sequence[ThreadLocation]
     count: int
-    heard: Heard | None = None
+    received: ReceivedCheck | None = None
     """Where everything has to be found that was acknowledged; None: nothing is kept."""
     latencies: list[float] = field(default_factory=list)
 
@@ -60,14 +60,14 @@ class _Side:
         """So many events. Raises `NotTaken` or `NotOnRecord`."""
         events = talk(self.places, PEOPLE[1:], next(self.numbers) * EVENTS, count)
         burst = await self.send(events)
-        if self.heard is not None:
-            all_on_record(self.heard, events)
+        if self.received is not None:
+            all_on_record(self.received, events)
         return burst
 
 
-def all_on_record(heard: Heard, events: Sequence[Json]) -> None:
+def all_on_record(received: ReceivedCheck, events: Sequence[Json]) -> None:
     """Raises `NotOnRecord` where a message is missing."""
-    missing = {ts_of(event) for event in events} - heard()
+    missing = {ts_of(event) for event in events} - received()
     if missing:
         raise NotOnRecord(f"{len(missing)} of {len(events)} acknowledged events are not on record")
 
@@ -86,7 +86,7 @@ async def _row(ground: Ground, way: str, model_url: str) -> Row:
     sides = _bot(way, model_url, folder), _plain_bolt(way, folder)
     async with sides[0] as (to_bot, places), sides[1] as to_bolt:
         make = partial(_Side, numbers=itertools.count(), places=places, count=count)
-        ours = make(send=to_bot, heard=Records(folder / "bot" / "data").heard)
+        ours = make(send=to_bot, received=DatabaseReader(folder / "bot" / "data").received_messages)
         theirs = make(send=to_bolt)
         for side in (ours, theirs):
             await side.burst(ground.pick(WARM_UP, 10))
@@ -102,8 +102,9 @@ async def _row(ground: Ground, way: str, model_url: str) -> Row:
         note=(
             f"Messages of people to each other in {len(places)} threads that the bot takes part "
             "in: each is recorded and judged, none starts a turn. After every burst each of them "
-            f"is looked for in the database. p50, p99: {_told(ours.latencies)}; of plain Bolt: "
-            f"{_told(theirs.latencies)}."
+            f"is looked for in the database. p50, p99: {_described(ours.latencies)}; of "
+            f"plain Bolt: "
+            f"{_described(theirs.latencies)}."
         ),
     )
 
@@ -112,12 +113,14 @@ def _limit(latencies: Sequence[float]) -> Limit:
     return Limit(name="p99", value=p99(latencies) * 1_000, most=ALLOWED_MS, unit="ms")
 
 
-def _told(latencies: Sequence[float]) -> str:
+def _described(latencies: Sequence[float]) -> str:
     return f"{percentile(latencies, 0.5) * 1_000:.0f} ms, {p99(latencies) * 1_000:.0f} ms"
 
 
 @asynccontextmanager
-async def _bot(way: str, model_url: str, folder: Path) -> AsyncIterator[tuple[Send, list[Place]]]:
+async def _bot(
+    way: str, model_url: str, folder: Path
+) -> AsyncIterator[tuple[Send, list[ThreadLocation]]]:
     """A bot that has answered in some threads; how to send to it, and the threads."""
     settings, address = dict[str, str](), ""
     async with running_slack(limits=False) as slack:
@@ -135,11 +138,11 @@ async def _bot(way: str, model_url: str, folder: Path) -> AsyncIterator[tuple[Se
             yield _sender(way, slack, address), places
 
 
-async def _answered(slack: SlackSide) -> Place:
+async def _answered(slack: SlackSide) -> ThreadLocation:
     """A thread in which the bot has answered somebody."""
     sent = await slack.ask("instant")
     await slack.ended(sent)
-    return Place(CHANNEL, sent.ts)
+    return ThreadLocation(CHANNEL, sent.ts)
 
 
 @asynccontextmanager
@@ -154,7 +157,7 @@ async def _plain_bolt(way: str, folder: Path) -> AsyncIterator[Send]:
 def _sender(way: str, slack: SlackSide, address: str) -> Send:
     if way == "http":
         return partial(by_http, address)
-    return partial(by_socket, slack.sandbox.slack.sockets)
+    return partial(by_socket, slack.emulator.slack.socket_mode)
 
 
 def _a_free_port() -> int:

@@ -21,7 +21,7 @@ from bench.many_threads import SIZE, ManyThreads, make_threads
 from bench.measuring import Goal, Limit, Round, Row, p99
 from bot.clock import SystemClock
 from bot.commands.sessions import PAGE_SIZE
-from bot.domain.sessions import SessionFilter, Unmatched
+from bot.domain.sessions import OrphanReport, SessionFilter
 from bot.ports import Store
 from bot.store import open_store
 
@@ -131,8 +131,8 @@ async def rows(ground: Ground) -> list[Row]:
     took = perf_counter() - begun
     clock = SystemClock()
     async with (
-        open_store(many.folder, clock=clock, per_user=1) as of_many,
-        open_store(few.folder, clock=clock, per_user=1) as of_few,
+        open_store(many.folder, clock=clock, max_running_per_user=1) as of_many,
+        open_store(few.folder, clock=clock, max_running_per_user=1) as of_few,
     ):
         with threads_apart():
             return await _all(ground, _Side(many, of_many), _Side(few, of_few), took)
@@ -216,7 +216,7 @@ async def _preview(compared: _Compared, meant: int) -> Row:
     all_old = median([await _seconds(_totals(oldest), many) for _ in range(20)])
     sizes = {many.made.session_id(number): SIZE for number in range(1, threads + 1)}
     begun = perf_counter()
-    if await many.store.note_sizes(sizes) != Unmatched(unrecorded={}, unsized=0):
+    if await many.store.save_sizes(sizes) != OrphanReport(orphan_sizes={}, missing_count=0):
         raise FoundWrong("the sessions on record are not those that were made")
     every = perf_counter() - begun
     return await compared.row(
@@ -247,14 +247,14 @@ async def _nothing(side: _Side) -> None:
 
 async def _thread(side: _Side) -> None:
     key = side.made.key(side.any_thread())
-    found = await side.store.thread(key)
-    if found is None or found.key != key or len(found.people) != 1:
+    found = await side.store.thread_by_key(key)
+    if found is None or found.key != key or len(found.participants) != 1:
         raise FoundWrong(f"thread {key}")
 
 
 async def _session(side: _Side) -> None:
     number = side.any_thread()
-    found = await side.store.current(side.made.key(number))
+    found = await side.store.current_session(side.made.key(number))
     if found is None or found.number != number:
         raise FoundWrong(f"the session of thread {number}")
 
@@ -263,10 +263,10 @@ def _page(wished: int) -> Ask:
     """What the order `sessions all` asks."""
 
     async def ask(side: _Side) -> None:
-        total = (await side.store.totals(SessionFilter())).count
+        total = (await side.store.session_totals(SessionFilter())).count
         page = min(wished, -(-total // PAGE_SIZE))
         offset = (page - 1) * PAGE_SIZE
-        found = await side.store.sessions(SessionFilter(), offset, PAGE_SIZE)
+        found = await side.store.list_sessions(SessionFilter(), offset, PAGE_SIZE)
         first = side.made.threads - offset
         expected = range(first, max(0, first - PAGE_SIZE), -1)
         if [session.number for session in found.sessions] != list(expected):
@@ -278,7 +278,7 @@ def _page(wished: int) -> Ask:
 def _meant(sessions: int) -> Ask:
     async def ask(side: _Side) -> None:
         wanted = SessionFilter(unused_since=side.made.unused_since(sessions))
-        found = await side.store.totals(wanted)
+        found = await side.store.session_totals(wanted)
         if (found.count, found.size) != (sessions, sessions * SIZE):
             raise FoundWrong(f"{found.count} sessions instead of {sessions}")
 
@@ -287,6 +287,6 @@ def _meant(sessions: int) -> Ask:
 
 def _totals(wanted: SessionFilter) -> Ask:
     async def ask(side: _Side) -> None:
-        await side.store.totals(wanted)
+        await side.store.session_totals(wanted)
 
     return ask

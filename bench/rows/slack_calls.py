@@ -27,8 +27,8 @@ from bench.model import (
 )
 from bench.programs import ASKED, running_bot, running_model
 from bench.slack_side import CHANNEL, PEOPLE, Shown, SlackSide, running_slack
-from bot.slack.api.rate_limiter import RULES
-from slack_emulator.call_log import Call
+from bot.slack.api.rate_limiter import RATE_LIMITS
+from slack_emulator.call_log import LoggedCall
 from slack_emulator.rate_limits import PER_MINUTE
 
 ALLOWED_BEHIND: Final = {10: 2.0}
@@ -97,11 +97,11 @@ class Watched:
     """By the thread's root: every change."""
 
     def watch(self, slack: SlackSide) -> None:
-        slack.sandbox.slack.journal.watch(self._call)
+        slack.emulator.slack.call_log.add_listener(self._call)
         slack.watch(lambda root, shown: self.shown[root].append(shown))
 
-    def _call(self, call: Call) -> None:
-        rule = RULES.get(call.method)
+    def _call(self, call: LoggedCall) -> None:
+        rule = RATE_LIMITS.get(call.method)
         arguments = call.arguments if rule is not None and rule.per_channel else {}
         channel = str(arguments.get("channel") or arguments.get("channel_id") or "")
         self.calls.append((time.perf_counter(), call.method, channel))

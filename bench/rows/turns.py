@@ -25,7 +25,7 @@ PROCESSOR_GOAL: Final = Goal(most_ours=6.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class ProcessorUse:
     """One side's round."""
 
     per_second: float
@@ -41,10 +41,10 @@ class Asked:
 
     threads: int
     each: int
-    rounds: Sequence[tuple[Spent, Spent]]
+    rounds: Sequence[tuple[ProcessorUse, ProcessorUse]]
     """Ours and theirs."""
 
-    def of(self, what: Callable[[Spent], float]) -> tuple[Round, ...]:
+    def of(self, what: Callable[[ProcessorUse], float]) -> tuple[Round, ...]:
         """The rounds of one figure."""
         return tuple(Round(what(ours), what(theirs)) for ours, theirs in self.rounds)
 
@@ -72,11 +72,13 @@ async def _asked(ground: Ground, threads: int, questions: int) -> Asked:
         await bare.ask(do="open", sessions=sessions)
         await _theirs(slack, bare, sessions, 1)
 
-        async def ours() -> Spent:
-            return await _spent(bot, threads * each, lambda: _ours(slack, asked, each))
+        async def ours() -> ProcessorUse:
+            return await _processor_use(bot, threads * each, lambda: _ours(slack, asked, each))
 
-        async def theirs() -> Spent:
-            return await _spent(bare, threads * each, lambda: _theirs(slack, bare, sessions, each))
+        async def theirs() -> ProcessorUse:
+            return await _processor_use(
+                bare, threads * each, lambda: _theirs(slack, bare, sessions, each)
+            )
 
         rounds = await ground.repeated(
             what, ground.pick(5, 1), lambda number: in_turn(number, ours, theirs)
@@ -115,7 +117,9 @@ def _processor_time(asked: Asked) -> Row:
     )
 
 
-async def _spent(program: Program, turns: int, ask: Callable[[], Awaitable[None]]) -> Spent:
+async def _processor_use(
+    program: Program, turns: int, ask: Callable[[], Awaitable[None]]
+) -> ProcessorUse:
     """Have so many turns, and see what they take."""
     own, runtime = program.cpu_seconds()
     began = time.perf_counter()
@@ -123,7 +127,7 @@ async def _spent(program: Program, turns: int, ask: Callable[[], Awaitable[None]
     took = time.perf_counter() - began
     own_then, runtime_then = program.cpu_seconds()
     each = 1_000 / turns
-    return Spent(turns / took, (own_then - own) * each, (runtime_then - runtime) * each)
+    return ProcessorUse(turns / took, (own_then - own) * each, (runtime_then - runtime) * each)
 
 
 async def _begun(slack: SlackSide) -> Sent:

@@ -20,15 +20,15 @@ from typing import Final
 
 from bot.domain.messages import Thread, ThreadKey
 from bot.domain.sessions import SessionRecord
-from bot.domain.users import Charge, Kind, Person, Standing
+from bot.domain.users import AccessRole, AdminStatus, User, UserKind
 from bot.errors import SlackError
-from bot.ports import People
+from bot.ports import UserDirectory
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doorkeeping:
+class AccessConfig:
     """Whom the person who runs the bot lets in."""
 
     admins: frozenset[str] = field(default_factory=frozenset)
@@ -48,144 +48,150 @@ class Doorkeeping:
     """Other bots that are answered, by any of their ids."""
 
 
-class Access:
+class AccessPolicy:
     """Tells what people are to a session."""
 
-    def __init__(self, people: People, doors: Doorkeeping) -> None:
-        self._people = people
-        self._doors = doors
+    def __init__(self, users: UserDirectory, config: AccessConfig) -> None:
+        self._users = users
+        self._config = config
 
-    async def person(self, user: str) -> Person:
+    async def get_user(self, user_id: str) -> User:
         """Who that is, as it may be remembered. Raises `SlackError`."""
-        return await self._people.person(user)
+        return await self._users.get_user(user_id)
 
-    async def person_now(self, user: str) -> Person:
+    async def fetch_user(self, user_id: str) -> User:
         """Who that is just now, as far as Slack tells. Raises `SlackError`."""
-        return await self._people.person_now(user)
+        return await self._users.fetch_user(user_id)
 
-    async def kept_out(
+    async def denial(
         self,
-        person: Person,
+        user: User,
         channel: str = "",
         *,
         external: bool = False,
-        charge: Charge | None = None,
-    ) -> Standing | None:
+        admin_status: AdminStatus | None = None,
+    ) -> AccessRole | None:
         """What keeps somebody out (EXTERNAL, GUEST, UNLISTED, UNSURE, ELSEWHERE), else None.
 
         `channel` is where they are, "" for nowhere (the Home tab); `external`: whether Slack said
         so of what they wrote, whatever else is known of them; `charge`: whether they are in charge,
         where that has been asked. Raises `SlackError`, where it has not.
         """
-        if (person.kind is Kind.EXTERNAL or external) and not self._doors.external:
-            return Standing.EXTERNAL
-        if person.kind is Kind.GUEST and not self._doors.guests:
-            return Standing.GUEST
-        if person.kind is Kind.BOT:
-            return Standing.EXTERNAL
-        if self._doors.users and person.user not in self._doors.users:
-            if charge is None:
-                now = await self.person_now(person.user) if person.remembered else person
-                charge = Charge.YES if await self.in_charge(now) else Charge.NO
-            if charge is not Charge.YES:
-                return Standing.UNSURE if charge is Charge.UNSURE else Standing.UNLISTED
-        return Standing.ELSEWHERE if self._closed(channel) else None
+        if (user.kind is UserKind.EXTERNAL or external) and not self._config.external:
+            return AccessRole.EXTERNAL
+        if user.kind is UserKind.GUEST and not self._config.guests:
+            return AccessRole.GUEST
+        if user.kind is UserKind.BOT:
+            return AccessRole.EXTERNAL
+        if self._config.users and user.id not in self._config.users:
+            if admin_status is None:
+                now = await self.fetch_user(user.id) if user.is_cached else user
+                admin_status = AdminStatus.YES if await self.is_admin(now) else AdminStatus.NO
+            if admin_status is not AdminStatus.YES:
+                return (
+                    AccessRole.ADMIN_UNKNOWN
+                    if admin_status is AdminStatus.UNKNOWN
+                    else AccessRole.USER_NOT_ALLOWED
+                )
+        return AccessRole.CHANNEL_NOT_ALLOWED if self._is_excluded(channel) else None
 
-    async def shut_out(
-        self, person: Person, channel: str, *, external: bool = False
-    ) -> Standing | None:
+    async def channel_denial(
+        self, user: User, channel: str, *, external: bool = False
+    ) -> AccessRole | None:
         """What keeps somebody from asking in a place, or having something done there, just now: as
         `kept_out`, or STRANGER where they do not see it. Raises `SlackError`."""
-        out = await self.kept_out(person, channel, external=external)
-        if out is None and channel and await self.hidden(person, channel):
-            return Standing.STRANGER
+        out = await self.denial(user, channel, external=external)
+        if out is None and channel and await self.is_hidden(user, channel):
+            return AccessRole.NO_ACCESS
         return out
 
-    def bot_kept_out(self, bot: str, channel: str) -> Standing | None:
+    def bot_denial(self, bot: str, channel: str) -> AccessRole | None:
         """The same for another bot, by the id with which it is on the list."""
-        if bot not in self._doors.bots:
-            return Standing.EXTERNAL
-        return Standing.ELSEWHERE if self._closed(channel) else None
+        if bot not in self._config.bots:
+            return AccessRole.EXTERNAL
+        return AccessRole.CHANNEL_NOT_ALLOWED if self._is_excluded(channel) else None
 
-    def _closed(self, channel: str) -> bool:
-        return bool(channel and self._doors.channels) and channel not in self._doors.channels
+    def _is_excluded(self, channel: str) -> bool:
+        return bool(channel and self._config.channels) and channel not in self._config.channels
 
-    async def in_charge(self, person: Person) -> bool:
+    async def is_admin(self, user: User) -> bool:
         """Whether somebody is in charge of the bot just now. What is only remembered of them gives
         no such right. Raises `SlackError` where they may be, and Slack does not tell."""
-        if person.kind is not Kind.MEMBER:
+        if user.kind is not UserKind.MEMBER:
             return False
-        doors = self._doors
-        claims = person.user in doors.admins or (doors.workspace_admins and person.workspace_admin)
+        doors = self._config
+        claims = user.id in doors.admins or (doors.workspace_admins and user.is_workspace_admin)
         if not claims and doors.admin_group:
-            claims = await self._people.in_group(person.user, doors.admin_group)
-        if claims and person.remembered:
-            raise SlackError("unsure", f"whether {person.user} is still what they were")
+            claims = await self._users.is_in_group(user.id, doors.admin_group)
+        if claims and user.is_cached:
+            raise SlackError("unsure", f"whether {user.id} is still what they were")
         return claims
 
-    async def charge(self, person: Person) -> Charge:
+    async def admin_status(self, user: User) -> AdminStatus:
         """The same, without an error for the doubt."""
         try:
-            return Charge.YES if await self.in_charge(person) else Charge.NO
+            return AdminStatus.YES if await self.is_admin(user) else AdminStatus.NO
         except SlackError as error:
             log.warning("whether somebody is in charge could not be found out: %s", error)
-            return Charge.UNSURE
+            return AdminStatus.UNKNOWN
 
-    async def sees(self, person: Person, channel: str) -> bool:
+    async def can_see(self, user: User, channel: str) -> bool:
         """Whether somebody can read a channel just now. Raises `SlackError`."""
-        return await self._people.sees(person.user, channel)
+        return await self._users.can_see(user.id, channel)
 
-    async def hidden(self, person: Person, channel: str) -> bool:
+    async def is_hidden(self, user: User, channel: str) -> bool:
         """Whether somebody does not see a place just now that the bot sees. In one that the bot
         does not see, Slack lets it do nothing. Raises `SlackError`."""
-        return not await self.sees(person, channel) and await self._people.here(channel)
+        return not await self.can_see(user, channel) and await self._users.bot_can_see(channel)
 
-    async def standings(
+    async def roles_of(
         self,
-        person: Person,
-        place: ThreadKey | None,
+        user: User,
+        thread_key: ThreadKey | None,
         session: SessionRecord | None,
         thread: Thread | None,
-        charge: Charge,
-    ) -> frozenset[Standing]:
+        admin_status: AdminStatus,
+    ) -> frozenset[AccessRole]:
         """All that somebody is to a session, a thread, or (where there is neither) to the bot.
 
         `place` is where the session or thread is: STRANGER where they do not see it just now.
         `charge`: whether they are in charge. Raises `SlackError`.
         """
-        out = await self.kept_out(person, charge=charge)
+        out = await self.denial(user, admin_status=admin_status)
         if out is not None:
             return frozenset({out})
-        found = set(_OF_CHARGE[charge])
-        if place is not None and not await self.sees(person, place.channel):
-            return frozenset({*found, Standing.STRANGER})
-        found.add(Standing.MEMBER)
-        if thread is not None and person.user in thread.people:
-            found.add(Standing.PARTICIPANT)
+        found = set(_ROLES_BY_ADMIN_STATUS[admin_status])
+        if thread_key is not None and not await self.can_see(user, thread_key.channel):
+            return frozenset({*found, AccessRole.NO_ACCESS})
+        found.add(AccessRole.MEMBER)
+        if thread is not None and user.id in thread.participants:
+            found.add(AccessRole.PARTICIPANT)
         if session is None:
             # Nobody's yet: it is theirs who are alone in the thread, or begin it.
-            owns = thread is None or thread.people <= {person.user}
+            owns = thread is None or thread.participants <= {user.id}
         else:
-            owns = session.owner == person.user
+            owns = session.owner == user.id
         if owns:
-            found.add(Standing.OWNER)
+            found.add(AccessRole.OWNER)
         return frozenset(found)
 
 
-_OF_CHARGE: Final[Mapping[Charge, frozenset[Standing]]] = {
-    Charge.YES: frozenset({Standing.ADMIN}),
-    Charge.NO: frozenset(),
-    Charge.UNSURE: frozenset({Standing.UNSURE}),
+_ROLES_BY_ADMIN_STATUS: Final[Mapping[AdminStatus, frozenset[AccessRole]]] = {
+    AdminStatus.YES: frozenset({AccessRole.ADMIN}),
+    AdminStatus.NO: frozenset(),
+    AdminStatus.UNKNOWN: frozenset({AccessRole.ADMIN_UNKNOWN}),
 }
 
 
-async def seen_of(people: People, user: str, channels: Iterable[str]) -> frozenset[str]:
+async def visible_channels(
+    users: UserDirectory, user: str, channels: Iterable[str]
+) -> frozenset[str]:
     """Those of some channels that somebody sees just now. Where Slack does not tell, they do not:
     trouble with one of them must not take the whole list away. Raises nothing."""
 
     async def sees(channel: str) -> bool:
         try:
-            return await people.sees(user, channel)
+            return await users.can_see(user, channel)
         except SlackError as error:
             log.warning("whether %s sees %s could not be found out: %s", user, channel, error)
             return False

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.domain.preferences import YES, Choice, Scope, Topic
+from bot.domain.preferences import ENABLED, Preference, PreferenceKind, Scope
 from bot.ports import Clock, Store
 
 DAY_SECONDS: Final = 86_400
-MOST_A_DAY: Final = 100_000
+MAX_TURNS_PER_DAY: Final = 100_000
 
 BLOCKED: Final = (
     "Sorry, I may not answer you just now. Please ask the people who are in charge of me."
@@ -28,17 +28,17 @@ TURNS: Final = "{count:,} turns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Quota:
     """What counts for one person."""
 
     blocked: bool = False
     per_day: int = 0
     """Turns in 24 hours; 0 for as many as they like."""
-    own: bool = False
+    is_custom: bool = False
     """Whether the number was set for them alone."""
 
 
-class Limits:
+class QuotaPolicy:
     """Tells who may have another turn."""
 
     def __init__(self, store: Store, clock: Clock, *, per_day: int) -> None:
@@ -47,35 +47,35 @@ class Limits:
         self._clock = clock
         self.per_day = per_day
 
-    async def refusal(self, user: str) -> str:
+    async def quota_refusal(self, user: str) -> str:
         """The sentence for somebody who may not have another turn now; "" for everybody else.
         Raises `StoreError`."""
-        limit = await self.of(user)
+        limit = await self.quota_of(user)
         if limit.blocked:
             return BLOCKED
         if not limit.per_day:
             return ""
-        had = await self._store.turns_since(user, self._clock.now() - DAY_SECONDS)
+        had = await self._store.count_turns_since(user, self._clock.now() - DAY_SECONDS)
         if had < limit.per_day:
             return ""
         one = limit.per_day == 1
         return USED_UP.format(turns=ONE_TURN if one else TURNS.format(count=limit.per_day))
 
-    async def of(self, user: str) -> Limit:
+    async def quota_of(self, user: str) -> Quota:
         """What counts for somebody. Raises `StoreError`."""
-        return self.among(await self._store.choices([(Scope.PERSON, user)]), user)
+        return self.quota_from(await self._store.preferences([(Scope.USER, user)]), user)
 
-    def among(self, choices: Sequence[Choice], user: str) -> Limit:
+    def quota_from(self, preferences: Sequence[Preference], user: str) -> Quota:
         """What counts for somebody, by choices that were read already."""
         chosen = {
-            choice.topic: choice.value
-            for choice in choices
-            if choice.scope is Scope.PERSON and choice.holder == user
+            choice.kind: choice.value
+            for choice in preferences
+            if choice.scope is Scope.USER and choice.scope_id == user
         }
-        quota = chosen.get(Topic.QUOTA, "")
-        own = quota.isdecimal() and int(quota) <= MOST_A_DAY
-        return Limit(
-            blocked=chosen.get(Topic.BLOCKED) == YES,
+        quota = chosen.get(PreferenceKind.QUOTA, "")
+        own = quota.isdecimal() and int(quota) <= MAX_TURNS_PER_DAY
+        return Quota(
+            blocked=chosen.get(PreferenceKind.BLOCKED) == ENABLED,
             per_day=int(quota) if own else self.per_day,
-            own=own,
+            is_custom=own,
         )

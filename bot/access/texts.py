@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from bot.domain.users import Standing
+from bot.domain.users import AccessRole
 
 NO_QUESTION = "You called me, but there is no question in your message. What can I do for you?"
 
@@ -20,12 +20,12 @@ TOO_LONG = (
 )
 
 
-OUTSIDER = (
+EXTERNAL_USER = (
     "Sorry, I only answer people of this workspace. Please ask one of them to put your question."
 )
 
 
-UNKNOWN = (
+UNKNOWN_USER = (
     "I can't find out just now who you are, so I can't answer yet. Please ask again in a minute."
 )
 
@@ -35,37 +35,37 @@ GUEST: Final = (
 )
 
 
-UNLISTED: Final = (
+USER_NOT_ALLOWED: Final = (
     "Sorry, I only answer certain people here. Please ask those who are in charge of me to let "
     "you in."
 )
 
 
-ELSEWHERE: Final = "Sorry, I only answer in certain channels, and this isn't one of them."
+CHANNEL_NOT_ALLOWED: Final = "Sorry, I only answer in certain channels, and this isn't one of them."
 
 
-NOT_SEEN: Final = "That belongs to a place that you can't see."
+NOT_VISIBLE: Final = "That belongs to a place that you can't see."
 
 
-UNSURE: Final = (
+ADMIN_UNKNOWN: Final = (
     "I can't find out just now whether you are in charge of me, so I don't do that yet. Please try "
     "again in a minute."
 )
 
 
-KEPT_OUT: Final[Mapping[Standing, str]] = MappingProxyType(
+DENIAL_TEXTS: Final[Mapping[AccessRole, str]] = MappingProxyType(
     {
-        Standing.GUEST: GUEST,
-        Standing.EXTERNAL: OUTSIDER,
-        Standing.UNLISTED: UNLISTED,
-        Standing.ELSEWHERE: ELSEWHERE,
-        Standing.STRANGER: NOT_SEEN,
-        Standing.UNSURE: UNSURE,
+        AccessRole.GUEST: GUEST,
+        AccessRole.EXTERNAL: EXTERNAL_USER,
+        AccessRole.USER_NOT_ALLOWED: USER_NOT_ALLOWED,
+        AccessRole.CHANNEL_NOT_ALLOWED: CHANNEL_NOT_ALLOWED,
+        AccessRole.NO_ACCESS: NOT_VISIBLE,
+        AccessRole.ADMIN_UNKNOWN: ADMIN_UNKNOWN,
     }
 )
 
 
-BOTS_TALK: Final = (
+BOT_LOOP: Final = (
     "Bots have asked me several times in a row here. I stop answering them until a person writes "
     "in this thread."
 )

@@ -17,10 +17,10 @@ from bot.cli import texts
 from bot.config.definitions import SETTINGS
 from bot.config.settings import load_settings
 from bot.errors import SettingsError
-from bot.store.sqlite.audit_verify import check_audit
+from bot.store.sqlite.audit_verify import verify_audit
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
-_NOT_NEEDED: Final = {
+_UNUSED_SETTINGS: Final = {
     **{setting.name: "" for setting in SETTINGS if setting.name != "DATA_DIR"},
     "SLACK_BOT_TOKEN": "xoxb-not-needed",
     "SLACK_APP_TOKEN": "xapp-not-needed",
@@ -36,16 +36,16 @@ def main(argv: Sequence[str]) -> int:
     """Do what the arguments say; the exit status."""
     chosen = _parser().parse_args(argv)
     try:
-        settings = load_settings({**os.environ, **_NOT_NEEDED})
+        settings = load_settings({**os.environ, **_UNUSED_SETTINGS})
     except SettingsError as error:
         print(f"threadpilot audit: {texts.SETTINGS}", *error.faults, sep="\n", file=sys.stderr)
         return 2
-    found = check_audit(settings.data_dir, chosen.expect or "")
-    print(found.sentence, file=sys.stdout if found.ok else sys.stderr)
+    found = verify_audit(settings.data_dir, chosen.expect or "")
+    print(found.message, file=sys.stdout if found.ok else sys.stderr)
     return 0 if found.ok else 1
 
 
-def _hash(given: str) -> str:
+def _hash_argument(given: str) -> str:
     given = given.strip().lower()
     if not _HASH.fullmatch(given):
         raise argparse.ArgumentTypeError(texts.BAD_HASH)
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="threadpilot audit", description=texts.ABOUT_AUDIT)
     commands = parser.add_subparsers(dest="command", required=True)
     verifying = commands.add_parser("verify", help=texts.HELP_VERIFY, allow_abbrev=False)
-    verifying.add_argument("--expect", type=_hash, metavar="HASH", help=texts.HELP_EXPECT)
+    verifying.add_argument("--expect", type=_hash_argument, metavar="HASH", help=texts.HELP_EXPECT)
     return parser
 
 

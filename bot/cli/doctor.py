@@ -22,9 +22,9 @@ from bot.clock import SystemClock
 from bot.config.settings import Settings, load_settings
 from bot.copilot.checks import check_model, check_runtime
 from bot.copilot.options import RuntimeOptions
-from bot.domain.checks import Check
+from bot.domain.checks import CheckResult
 from bot.errors import SettingsError
-from bot.redaction import Redaction
+from bot.redaction import SecretRedactor
 from bot.services import runtime_options
 from bot.slack.checks import (
     APP_NOT_NEEDED,
@@ -45,16 +45,16 @@ FAULTS: Final = "{count} to mend."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckReport:
     """One line of the doctor's report."""
 
     name: str
     ok: bool | None
     """None: cannot be known from here; the sentence says where to look."""
-    sentence: str
+    message: str
 
     @property
-    def mark(self) -> str:
+    def label(self) -> str:
         return {True: "ok", False: "fault", None: "look"}[self.ok]
 
 
@@ -66,75 +66,75 @@ def main(argv: Sequence[str]) -> int:
     try:
         settings = load_settings()
     except SettingsError as error:
-        faults = [Finding(name="settings", ok=False, sentence=fault) for fault in error.faults]
-        _tell(faults, as_json=chosen.json)
+        faults = [CheckReport(name="settings", ok=False, message=fault) for fault in error.faults]
+        _print_reports(faults, as_json=chosen.json)
         return 2
-    findings = asyncio.run(examine(settings))
-    _tell(findings, as_json=chosen.json)
+    findings = asyncio.run(run_checks(settings))
+    _print_reports(findings, as_json=chosen.json)
     return 1 if any(finding.ok is False for finding in findings) else 0
 
 
-async def examine(settings: Settings) -> list[Finding]:
+async def run_checks(settings: Settings) -> list[CheckReport]:
     """Every check, at once; the findings in the order in which they are best mended."""
     with tempfile.TemporaryDirectory(prefix="threadpilot-doctor-") as folder:
         # A folder of its own for the runtime: one that is running is left alone.
         options = replace(runtime_options(settings, SystemClock()), data_dir=Path(folder))
         findings = [
-            [Finding(name="settings", ok=True, sentence=SETTINGS_GOOD)],
+            [CheckReport(name="settings", ok=True, message=SETTINGS_GOOD)],
             *await asyncio.gather(
-                _slack(settings),
-                _app_token(settings),
-                _events(),
-                _runtime(options),
-                _model(options),
-                _database(settings.data_dir),
+                _check_slack(settings),
+                _check_app_token(settings),
+                _check_events(),
+                _check_runtime(options),
+                _check_model(options),
+                _check_database(settings.data_dir),
             ),
         ]
-    return [_without_secrets(finding, settings) for several in findings for finding in several]
+    return [_redact_report(finding, settings) for several in findings for finding in several]
 
 
-async def _slack(settings: Settings) -> list[Finding]:
-    async def both() -> list[Finding]:
+async def _check_slack(settings: Settings) -> list[CheckReport]:
+    async def both() -> list[CheckReport]:
         token, scopes = await check_bot_token(settings.slack_bot_token, settings.slack_api_url)
-        return [_finding("bot token", token), _finding("scopes", scopes)]
+        return [_report_of("bot token", token), _report_of("scopes", scopes)]
 
-    return await _bounded("bot token", both())
+    return await _run_bounded("bot token", both())
 
 
-async def _app_token(settings: Settings) -> list[Finding]:
+async def _check_app_token(settings: Settings) -> list[CheckReport]:
     if settings.slack_mode == "http":
-        return [Finding(name="app token", ok=None, sentence=APP_NOT_NEEDED)]
-    return await _single(
+        return [CheckReport(name="app token", ok=None, message=APP_NOT_NEEDED)]
+    return await _run_single(
         "app token", check_app_token(settings.slack_app_token, settings.slack_api_url)
     )
 
 
-async def _events() -> list[Finding]:
-    return [_finding("events", check_events())]
+async def _check_events() -> list[CheckReport]:
+    return [_report_of("events", check_events())]
 
 
-async def _runtime(options: RuntimeOptions) -> list[Finding]:
-    return await _single("runtime", check_runtime(options))
+async def _check_runtime(options: RuntimeOptions) -> list[CheckReport]:
+    return await _run_single("runtime", check_runtime(options))
 
 
-async def _model(options: RuntimeOptions) -> list[Finding]:
-    return await _single("model", check_model(options))
+async def _check_model(options: RuntimeOptions) -> list[CheckReport]:
+    return await _run_single("model", check_model(options))
 
 
-async def _database(folder: Path) -> list[Finding]:
-    return await _single("database", asyncio.to_thread(check_database, folder))
+async def _check_database(folder: Path) -> list[CheckReport]:
+    return await _run_single("database", asyncio.to_thread(check_database, folder))
 
 
-async def _single(name: str, check: Awaitable[Check]) -> list[Finding]:
-    async def one() -> list[Finding]:
-        return [_finding(name, await check)]
+async def _run_single(name: str, check: Awaitable[CheckResult]) -> list[CheckReport]:
+    async def one() -> list[CheckReport]:
+        return [_report_of(name, await check)]
 
-    return await _bounded(name, one())
+    return await _run_bounded(name, one())
 
 
-async def _bounded(
-    name: str, checks: Awaitable[list[Finding]], seconds: float = CHECK_SECONDS
-) -> list[Finding]:
+async def _run_bounded(
+    name: str, checks: Awaitable[list[CheckReport]], seconds: float = CHECK_SECONDS
+) -> list[CheckReport]:
     """The findings, or one that says why there are none: no check can keep the others back."""
     try:
         async with asyncio.timeout(seconds):
@@ -143,29 +143,29 @@ async def _bounded(
         sentence = TOO_SLOW.format(seconds=seconds)
     except Exception as error:
         sentence = CRASHED.format(why=type(error).__name__)
-    return [Finding(name=name, ok=False, sentence=sentence)]
+    return [CheckReport(name=name, ok=False, message=sentence)]
 
 
-def _finding(name: str, check: Check) -> Finding:
-    return Finding(name=name, ok=check.ok, sentence=check.sentence)
+def _report_of(name: str, result: CheckResult) -> CheckReport:
+    return CheckReport(name=name, ok=result.ok, message=result.message)
 
 
-def _without_secrets(finding: Finding, settings: Settings) -> Finding:
+def _redact_report(report: CheckReport, settings: Settings) -> CheckReport:
     """No check shows a secret; this holds it also where a server's own words repeat one."""
-    return replace(finding, sentence=Redaction(settings.secrets)(finding.sentence))
+    return replace(report, message=SecretRedactor(settings.secrets)(report.message))
 
 
-def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:
-    faults = sum(finding.ok is False for finding in findings)
+def _print_reports(reports: Sequence[CheckReport], *, as_json: bool) -> None:
+    faults = sum(finding.ok is False for finding in reports)
     if as_json:
         checks = [
-            {"check": finding.name, "result": finding.mark, "says": finding.sentence}
-            for finding in findings
+            {"check": finding.name, "result": finding.label, "says": finding.message}
+            for finding in reports
         ]
         print(json.dumps({"ok": not faults, "checks": checks}, indent=2, ensure_ascii=False))
         return
-    for finding in findings:
-        print(f"{finding.mark:<5}  {finding.name:<9}  {finding.sentence}")
+    for finding in reports:
+        print(f"{finding.label:<5}  {finding.name:<9}  {finding.message}")
     print(FAULTS.format(count=faults) if faults else ALL_WELL)
 
 

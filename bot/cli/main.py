@@ -15,10 +15,10 @@ from importlib import import_module
 from bot import __version__
 from bot.config.settings import load_settings
 from bot.errors import BotError, SettingsError, TooFewDescriptors
-from bot.file_descriptors import provide_descriptors
-from bot.logs import start_logging, without_tokens
+from bot.file_descriptors import raise_open_file_limit
+from bot.logs import redact_tokens, start_logging
 
-_OWN_ARGUMENTS = {
+_SUBCOMMANDS = {
     "demo": (
         "the bot in a Slack workspace on localhost, with a small local model",
         "bot.demo.main",
@@ -38,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen, rest = _parser().parse_known_args(arguments[:1])[0].command, arguments[1:]
     try:
-        provide_descriptors()
+        raise_open_file_limit()
     except TooFewDescriptors as error:
         print(f"threadpilot cannot start: {error}", file=sys.stderr)
         return 1
-    if chosen in _OWN_ARGUMENTS:
-        status: int = import_module(_OWN_ARGUMENTS[chosen][1]).main(rest)
+    if chosen in _SUBCOMMANDS:
+        status: int = import_module(_SUBCOMMANDS[chosen][1]).main(rest)
         return status
     _parser().parse_args(arguments)
     return run()
@@ -53,7 +53,7 @@ def run() -> int:
     """`threadpilot run`: the bot, until it is asked to stop."""
     try:
         settings = load_settings()
-        provide_descriptors(settings.max_sessions)
+        raise_open_file_limit(settings.max_sessions)
         start_logging(settings.log_level, settings.secrets, settings.log_format)
         gc.disable()  # what is imported stays: to look through it costs a tenth of the start
         from bot.cli.run import run as run_loop
@@ -68,7 +68,7 @@ def run() -> int:
             print(f"  {fault}", file=sys.stderr)
         return 2
     except BotError as error:
-        print(f"threadpilot stops: {without_tokens(str(error))}", file=sys.stderr)
+        print(f"threadpilot stops: {redact_tokens(str(error))}", file=sys.stderr)
         print("To find out more, run: threadpilot doctor", file=sys.stderr)
         return 1
     return 0
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"threadpilot {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the bot, with the settings of the environment or .env")
-    for name, (meaning, _) in _OWN_ARGUMENTS.items():
+    for name, (meaning, _) in _SUBCOMMANDS.items():
         commands.add_parser(name, help=meaning, add_help=False)
     return parser
 

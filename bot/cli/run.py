@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bot.clock import SystemClock
 from bot.config.settings import Settings
 from bot.logs import announce
-from bot.services import Engine, open_engine
+from bot.services import Services, open_services
 
 if TYPE_CHECKING:
     from bot.app import Bot
@@ -37,14 +37,14 @@ async def serve(settings: Settings) -> None:
     `BotError` when it cannot start.
     """
     up, asked = asyncio.Event(), asyncio.Event()
-    bot = asyncio.create_task(_until(asked, up, settings))
+    bot = asyncio.create_task(_run_until(asked, up, settings))
     late: list[threading.Timer] = []
 
     def stop() -> None:
         if asked.is_set():
             return
         asked.set()
-        late.append(end_at_last(settings.shutdown_seconds + CLOSE_SECONDS))
+        late.append(force_exit_after(settings.shutdown_seconds + CLOSE_SECONDS))
         if not up.is_set():
             bot.cancel()
 
@@ -58,27 +58,29 @@ async def serve(settings: Settings) -> None:
             timer.cancel()
 
 
-async def _until(asked: asyncio.Event, up: asyncio.Event, settings: Settings) -> None:
-    async with open_engine(settings, SystemClock()) as engine:
+async def _run_until(
+    stop_requested: asyncio.Event, started: asyncio.Event, settings: Settings
+) -> None:
+    async with open_services(settings, SystemClock()) as engine:
         # While the runtime starts, which is a process of its own.
-        running_on = await asyncio.to_thread(_wiring)
+        running_on = await asyncio.to_thread(_import_app)
         async with running_on(engine):
-            up.set()
+            started.set()
             gc.freeze()  # nothing of what there is by now goes before the end
             gc.enable()
             announce(log, READY, settings.log_format)
-            await asked.wait()
+            await stop_requested.wait()
             log.info("asked to stop: finishing what runs")
 
 
-def _wiring() -> Callable[[Engine], AbstractAsyncContextManager[Bot]]:
+def _import_app() -> Callable[[Services], AbstractAsyncContextManager[Bot]]:
     """All that hears and answers, which takes a while to import."""
-    from bot.app import running_on
+    from bot.app import open_bot_on
 
-    return running_on
+    return open_bot_on
 
 
-def end_at_last(seconds: float) -> threading.Timer:
+def force_exit_after(seconds: float) -> threading.Timer:
     """End the process after so many seconds, whatever it waits for: what it has not brought to its
     end is on record, and the next start does, as after a crash."""
 

@@ -20,30 +20,38 @@ from pathlib import Path
 from typing import Final
 
 from bot.cli import texts
-from bot.cli.sessions_args import flags_of, parser
+from bot.cli.sessions_args import build_parser, cleanup_flags
 from bot.clock import SystemClock
-from bot.commands.formatting import age, clipped, count, many, one_line, size, when
-from bot.commands.lifecycle import deleted
+from bot.commands.formatting import (
+    format_age,
+    format_count,
+    format_size,
+    format_time,
+    one_line,
+    pluralize,
+    truncate,
+)
+from bot.commands.lifecycle import delete_permanently
 from bot.commands.session_state import model_of
-from bot.commands.transcripts import Format, read_transcript
+from bot.commands.transcripts import TranscriptFormat, read_transcript
 from bot.config.settings import Settings, load_settings
 from bot.copilot.agent import CopilotAgent
-from bot.domain.sessions import SessionFilter, SessionRecord, session_number
+from bot.domain.sessions import SessionFilter, SessionRecord, parse_session_handle
 from bot.errors import BotError, SettingsError
 from bot.logs import start_logging
 from bot.ports import Store
 from bot.services import runtime_options
-from bot.sessions.cleanup import Cleanup, Report
-from bot.sessions.cleanup_filter import Narrowing, NotUnderstood, narrowing
+from bot.sessions.cleanup import Cleanup, CleanupReport
+from bot.sessions.cleanup_filter import CleanupFilter, FilterSyntaxError, parse_filter
 from bot.sessions.lock_files import folder_of_sessions
 from bot.store import open_store
-from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.data_dir import DATABASE_NAME
 
-BY: Final = "shell"
+AUDIT_ACTOR: Final = "shell"
 """Who did it, in the audit."""
 PAGE_SIZE: Final = 20
 
-_NOT_NEEDED: Final = {
+_UNUSED_SETTINGS: Final = {
     "SLACK_BOT_TOKEN": "xoxb-not-needed",
     "SLACK_APP_TOKEN": "xapp-not-needed",
     "SLACK_SIGNING_SECRET": "",
@@ -66,12 +74,12 @@ _NOT_NEEDED: Final = {
 """Settings of the bot that no session needs: whatever is wrong with them must not be in the way."""
 
 
-class NotDone(BotError):
+class CommandFailed(BotError):
     """What was asked for cannot be done; its text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tools:
+class _Services:
     """What the commands work with."""
 
     store: Store
@@ -79,210 +87,232 @@ class _Tools:
     cleanup: Cleanup
 
 
-class _NobodyHolds:
-    """`bot.sessions.cleanup.Pool` where no bot runs."""
+class NoPool:
+    """`bot.sessions.cleanup.FakeSessionPool` where no bot runs."""
 
     @asynccontextmanager
-    async def reserved(self, session_ids: Iterable[str]) -> AsyncIterator[frozenset[str]]:
+    async def exclusive(self, session_ids: Iterable[str]) -> AsyncIterator[frozenset[str]]:
         yield frozenset(session_ids)
 
 
 def main(argv: Sequence[str]) -> int:
     """Do what the arguments say; the exit status."""
-    chosen = parser().parse_args(argv)
+    chosen = build_parser().parse_args(argv)
     try:
-        settings = load_settings({**os.environ, **_NOT_NEEDED})
+        settings = load_settings({**os.environ, **_UNUSED_SETTINGS})
         start_logging("WARNING", settings.secrets)
-        return asyncio.run(_do(chosen, settings))
+        return asyncio.run(_run_command(chosen, settings))
     except SettingsError as error:
-        return _failed(texts.SETTINGS, *error.faults, status=2)
-    except NotUnderstood as error:
-        return _failed(error.sentence, status=2)
+        return _print_failure(texts.SETTINGS, *error.faults, status=2)
+    except FilterSyntaxError as error:
+        return _print_failure(error.user_message, status=2)
     except (BotError, OSError) as error:
-        return _failed(str(error))
+        return _print_failure(str(error))
     except KeyboardInterrupt:
-        return _failed(texts.INTERRUPTED)
+        return _print_failure(texts.INTERRUPTED)
 
 
-def _failed(*lines: str, status: int = 1) -> int:
+def _print_failure(*lines: str, status: int = 1) -> int:
     for line in lines:
         print(f"threadpilot sessions: {line}", file=sys.stderr)
     return status
 
 
-async def _do(chosen: argparse.Namespace, settings: Settings) -> int:
-    async with _tools(settings) as tools:
-        match chosen.command:
+async def _run_command(arguments: argparse.Namespace, settings: Settings) -> int:
+    async with _open_services(settings) as tools:
+        match arguments.command:
             case "list":
-                return await _list(tools, chosen)
+                return await _list_sessions(tools, arguments)
             case "reset":
-                return await _reset(tools, chosen)
+                return await _reset_session(tools, arguments)
             case "delete":
-                return await _delete(tools, chosen)
+                return await _delete_session(tools, arguments)
             case "cleanup":
-                return await _clean_up(tools, chosen)
+                return await _clean_up(tools, arguments)
             case _:
-                return await _export(tools, chosen)
+                return await _export_session(tools, arguments)
 
 
 @asynccontextmanager
-async def _tools(settings: Settings) -> AsyncIterator[_Tools]:
+async def _open_services(settings: Settings) -> AsyncIterator[_Services]:
     """The database and, once it is needed, the runtime. Raises `BotError`: `DataFolderInUse` while
     a bot runs on them."""
-    if not (settings.data_dir / DATABASE).is_file():
-        raise NotDone(texts.NO_DATABASE.format(folder=settings.data_dir))
+    if not (settings.data_dir / DATABASE_NAME).is_file():
+        raise CommandFailed(texts.NO_DATABASE.format(folder=settings.data_dir))
     clock = SystemClock()
     async with (
-        open_store(settings.data_dir, clock=clock, per_user=1) as store,
+        open_store(settings.data_dir, clock=clock, max_running_per_user=1) as store,
         CopilotAgent(runtime_options(settings, clock)) as agent,
     ):
         folder = folder_of_sessions(settings.data_dir)
-        cleanup = Cleanup(store, agent, _NobodyHolds(), clock, sessions=folder)
-        yield _Tools(store=store, agent=agent, cleanup=cleanup)
+        cleanup = Cleanup(store, agent, NoPool(), clock, sessions_dir=folder)
+        yield _Services(store=store, agent=agent, cleanup=cleanup)
 
 
-async def _list(tools: _Tools, chosen: argparse.Namespace) -> int:
-    wanted = SessionFilter(owner=chosen.owner, channel=chosen.channel)
-    offset = (chosen.page - 1) * PAGE_SIZE
-    found = await tools.store.sessions(wanted, offset, PAGE_SIZE)
-    if chosen.json:
+async def _list_sessions(services: _Services, arguments: argparse.Namespace) -> int:
+    wanted = SessionFilter(owner=arguments.owner, channel=arguments.channel)
+    offset = (arguments.page - 1) * PAGE_SIZE
+    found = await services.store.list_sessions(wanted, offset, PAGE_SIZE)
+    if arguments.json:
         listed = {
             "total": found.total,
-            "page": chosen.page,
-            "sessions": [_shape(session) for session in found.sessions],
+            "page": arguments.page,
+            "sessions": [_session_as_dict(session) for session in found.sessions],
         }
         print(json.dumps(listed, ensure_ascii=False, indent=2))
         return 0
     now = SystemClock().now()
     for session in found.sessions:
-        print(_line(session, now))
+        print(_format_session(session, now))
     last = max(1, -(-found.total // PAGE_SIZE))
-    sessions = many(found.total, "session")
-    print(texts.LISTED.format(sessions=sessions, page=count(chosen.page), last=count(last)))
+    sessions = pluralize(found.total, "session")
+    print(
+        texts.LISTED.format(
+            sessions=sessions, page=format_count(arguments.page), last=format_count(last)
+        )
+    )
     return 0
 
 
-async def _reset(tools: _Tools, chosen: argparse.Namespace) -> int:
-    session = await _named(tools.store, chosen.session)
+async def _reset_session(services: _Services, arguments: argparse.Namespace) -> int:
+    session = await _find_session(services.store, arguments.session)
     if not session.current:
-        raise NotDone(texts.NOT_CURRENT.format(handle=session.handle))
-    await _check_idle(tools.store, session)
-    await tools.store.audit(BY, "sessions reset", session.handle, f"of {session.owner}")
-    fresh = await tools.store.begin_anew(session.thread, session.role, session.owner)
+        raise CommandFailed(texts.NOT_CURRENT.format(handle=session.handle))
+    await _check_idle(services.store, session)
+    await services.store.add_audit_entry(
+        AUDIT_ACTOR, "sessions reset", session.handle, f"of {session.owner}"
+    )
+    fresh = await services.store.reset(session.thread, session.role, session.owner)
     print(texts.RESET.format(handle=session.handle, fresh=fresh.handle))
     return 0
 
 
-async def _delete(tools: _Tools, chosen: argparse.Namespace) -> int:
-    session = await _named(tools.store, chosen.session)
-    await _check_idle(tools.store, session)
+async def _delete_session(services: _Services, arguments: argparse.Namespace) -> int:
+    session = await _find_session(services.store, arguments.session)
+    await _check_idle(services.store, session)
     question = texts.DELETE_QUESTION.format(handle=session.handle, title=_title(session))
-    if not chosen.yes and not await agreed(f"{question} {texts.YES_OR_NO}"):
-        raise NotDone(texts.NOTHING_DELETED)
-    freed = await deleted(tools.store, tools.agent, session, by=BY, act="sessions delete")
-    print(texts.DELETED.format(handle=session.handle, size=size(freed)))
+    if not arguments.yes and not await confirm(f"{question} {texts.YES_OR_NO}"):
+        raise CommandFailed(texts.NOTHING_DELETED)
+    freed = await delete_permanently(
+        services.store, services.agent, session, actor=AUDIT_ACTOR, action="sessions delete"
+    )
+    print(texts.DELETED.format(handle=session.handle, size=format_size(freed)))
     return 0
 
 
-async def _clean_up(tools: _Tools, chosen: argparse.Namespace) -> int:
-    meant = narrowing(flags_of(chosen), now=SystemClock().now())
-    if not meant.said:
-        raise NotUnderstood(texts.SAY_WHICH)
-    found = await tools.cleanup.preview(meant)
+async def _clean_up(services: _Services, arguments: argparse.Namespace) -> int:
+    meant = parse_filter(cleanup_flags(arguments), now=SystemClock().now())
+    if not meant.is_specified:
+        raise FilterSyntaxError(texts.SAY_WHICH)
+    found = await services.cleanup.preview(meant)
     sessions = found.sessions
-    print(texts.FOUND.format(sessions=many(sessions.count, "session"), size=size(sessions.size)))
+    print(
+        texts.FOUND.format(
+            sessions=pluralize(sessions.count, "session"), size=format_size(sessions.size)
+        )
+    )
     if sessions.count:
-        used = texts.USED.format(oldest=when(sessions.oldest), newest=when(sessions.newest))
+        used = texts.USED.format(
+            oldest=format_time(sessions.oldest), newest=format_time(sessions.newest)
+        )
         print(used)
-    octets = size(found.unreachable_bytes)
-    print(texts.UNREACHABLE.format(sessions=many(found.unreachable, "session"), size=octets))
-    print(texts.LOST.format(sessions=many(found.lost, "session")))
-    print(texts.LOCKS.format(locks=many(found.locks, "lock")))
-    if chosen.dry_run:
+    octets = format_size(found.orphan_session_bytes)
+    print(
+        texts.UNREACHABLE.format(sessions=pluralize(found.orphan_sessions, "session"), size=octets)
+    )
+    print(texts.LOST.format(sessions=pluralize(found.orphan_records, "session")))
+    print(texts.LOCKS.format(locks=pluralize(found.stale_locks, "lock")))
+    if arguments.dry_run:
         return 0
-    if not chosen.yes and not await agreed(f"{texts.CLEANUP_QUESTION} {texts.YES_OR_NO}"):
-        raise NotDone(texts.NOTHING_DELETED)
-    flags = " ".join(flags_of(chosen))
+    if not arguments.yes and not await confirm(f"{texts.CLEANUP_QUESTION} {texts.YES_OR_NO}"):
+        raise CommandFailed(texts.NOTHING_DELETED)
+    flags = " ".join(cleanup_flags(arguments))
     detail = f"begun: {sessions.count} sessions, {sessions.size} bytes"
-    await tools.store.audit(BY, "sessions cleanup", flags, detail)
-    return await _cleaned_up(tools, meant, sessions.count, flags)
+    await services.store.add_audit_entry(AUDIT_ACTOR, "sessions cleanup", flags, detail)
+    return await _run_cleanup(services, meant, sessions.count, flags)
 
 
-async def _cleaned_up(tools: _Tools, meant: Narrowing, total: int, flags: str) -> int:
+async def _run_cleanup(
+    services: _Services, cleanup_filter: CleanupFilter, total: int, flags: str
+) -> int:
     """Do it; Ctrl-C ends it after the batch that it is at."""
     cancelled = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancelled.set)
 
-    async def progress(sofar: Report) -> None:
-        told = texts.PROGRESS.format(deleted=count(sofar.deleted), total=count(total))
+    async def progress(sofar: CleanupReport) -> None:
+        told = texts.PROGRESS.format(deleted=format_count(sofar.deleted), total=format_count(total))
         print(told, file=sys.stderr, flush=True)
 
-    report = await tools.cleanup.run(meant, progress=progress, cancelled=cancelled.is_set)
-    ended = "done" if report.whole else "cancelled" if report.cancelled else "ended early"
-    told = texts.RESULT.format(
-        deleted=many(report.deleted, "session"),
-        size=size(report.bytes),
-        skipped=count(report.skipped),
-        orphans=count(report.orphans),
-        locks=count(report.locks),
-        failed=count(report.failed),
+    report = await services.cleanup.run(
+        cleanup_filter, on_progress=progress, is_cancelled=cancelled.is_set
     )
-    await tools.store.audit(BY, "sessions cleanup", flags, f"{ended}: {told}")
+    ended = "done" if report.is_complete else "cancelled" if report.cancelled else "ended early"
+    told = texts.RESULT.format(
+        deleted=pluralize(report.deleted, "session"),
+        size=format_size(report.freed_bytes),
+        skipped=format_count(report.skipped),
+        orphans=format_count(report.orphans),
+        locks=format_count(report.removed_locks),
+        failed=format_count(report.failed),
+    )
+    await services.store.add_audit_entry(AUDIT_ACTOR, "sessions cleanup", flags, f"{ended}: {told}")
     print(told)
-    return 0 if report.whole else _failed(texts.REPEAT)
+    return 0 if report.is_complete else _print_failure(texts.REPEAT)
 
 
-async def _export(tools: _Tools, chosen: argparse.Namespace) -> int:
-    session = await _named(tools.store, chosen.session)
-    await tools.store.audit(BY, "sessions export", session.handle, f"of {session.owner}")
-    form = Format.JSON if chosen.json else Format(chosen.format)
-    text = (await read_transcript(tools.store, session)).written(form)
-    if chosen.output is None:
+async def _export_session(services: _Services, arguments: argparse.Namespace) -> int:
+    session = await _find_session(services.store, arguments.session)
+    await services.store.add_audit_entry(
+        AUDIT_ACTOR, "sessions export", session.handle, f"of {session.owner}"
+    )
+    form = TranscriptFormat.JSON if arguments.json else TranscriptFormat(arguments.format)
+    text = (await read_transcript(services.store, session)).render(form)
+    if arguments.output is None:
         sys.stdout.write(text)
     else:
-        await asyncio.to_thread(_write, chosen.output, text)
-        print(texts.WRITTEN.format(file=chosen.output), file=sys.stderr)
+        await asyncio.to_thread(_write_private, arguments.output, text)
+        print(texts.WRITTEN.format(file=arguments.output), file=sys.stderr)
     return 0
 
 
-def _write(file: Path, text: str) -> None:
+def _write_private(file: Path, text: str) -> None:
     """What people said in private places is for whoever runs the bot alone."""
     file.touch(mode=0o600)
     file.write_text(text, encoding="utf-8")
 
 
-async def _named(store: Store, handle: str) -> SessionRecord:
-    number = session_number(handle)
-    session = await store.session(number) if number is not None else None
+async def _find_session(store: Store, handle: str) -> SessionRecord:
+    number = parse_session_handle(handle)
+    session = await store.session_by_number(number) if number is not None else None
     if session is None:
-        raise NotDone(texts.NO_SUCH_SESSION.format(given=clipped(one_line(handle), 40)))
+        raise CommandFailed(texts.NO_SUCH_SESSION.format(given=truncate(one_line(handle), 40)))
     return session
 
 
 async def _check_idle(store: Store, session: SessionRecord) -> None:
     """A turn that was cut short is taken up by the bot's next start, in this session."""
-    if await store.running(session.thread) or await store.waiting(session.thread):
-        raise NotDone(texts.IN_USE.format(handle=session.handle))
+    if await store.running_turn(session.thread) or await store.waiting_turns(session.thread):
+        raise CommandFailed(texts.IN_USE.format(handle=session.handle))
 
 
 def _title(session: SessionRecord) -> str:
-    return clipped(one_line(session.title), 60) or texts.UNTITLED
+    return truncate(one_line(session.title), 60) or texts.UNTITLED
 
 
-def _line(session: SessionRecord, now: float) -> str:
+def _format_session(session: SessionRecord, now: float) -> str:
     facts = (
-        many(session.turns, "turn"),
+        pluralize(session.turn_count, "turn"),
         model_of(session) or "-",
-        size(session.size),
-        age(now - session.used),
+        format_size(session.size),
+        format_age(now - session.last_used_at),
         session.owner,
         str(session.thread),
-        texts.CURRENT if session.current else texts.SET_ASIDE,
+        texts.CURRENT if session.current else texts.INACTIVE,
     )
     return f"{session.handle:<8} {_title(session)}  [{', '.join(facts)}]"
 
 
-def _shape(session: SessionRecord) -> dict[str, object]:
+def _session_as_dict(session: SessionRecord) -> dict[str, object]:
     """A session for programs; what it has now stays."""
     return {
         "handle": session.handle,
@@ -296,12 +326,12 @@ def _shape(session: SessionRecord) -> dict[str, object]:
         "current": session.current,
         "origin": session.origin.value,
         "model": session.model,
-        "turns": session.turns,
+        "turns": session.turn_count,
         "input_tokens": session.input_tokens,
         "output_tokens": session.output_tokens,
         "bytes": session.size,
-        "created": session.created,
-        "used": session.used,
+        "created": session.created_at,
+        "used": session.last_used_at,
     }
 
 
@@ -312,13 +342,13 @@ if __name__ == "__main__":
 _STDIN: Final = 0
 
 
-_LONGEST: Final = 1_000
+_MAX_ANSWER_BYTES: Final = 1_000
 
 
 _YES: Final = ("y", "yes")
 
 
-async def agreed(question: str) -> bool:
+async def confirm(question: str) -> bool:
     """Whether the person at the terminal says yes; no answer is none."""
     print(question, end=" ", flush=True)
     loop = asyncio.get_running_loop()
@@ -332,7 +362,7 @@ async def agreed(question: str) -> bool:
         # Not `input`: a thread that waits in there cannot be left behind when the program ends.
         text = b""
         with suppress(OSError):
-            text = os.read(_STDIN, _LONGEST)
+            text = os.read(_STDIN, _MAX_ANSWER_BYTES)
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(given, text.decode("utf-8", "replace"))
 

@@ -6,24 +6,24 @@ import argparse
 from pathlib import Path
 
 from bot.cli import texts
-from bot.commands.transcripts import Format
+from bot.commands.transcripts import TranscriptFormat
 from bot.sessions.cleanup_filter import EXAMPLES
 
 
-def _page(given: str) -> int:
+def _page_number(given: str) -> int:
     if not given.isdecimal() or not 0 < int(given) <= 1_000_000:
         raise argparse.ArgumentTypeError(texts.BAD_PAGE)
     return int(given)
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="threadpilot sessions", description=texts.ABOUT)
     commands = whole.add_subparsers(dest="command", required=True)
 
     listing = commands.add_parser("list", help=texts.HELP_LIST, allow_abbrev=False)
     listing.add_argument("--owner", default="", metavar="U…", help=texts.HELP_OWNER)
     listing.add_argument("--channel", default="", metavar="C…", help=texts.HELP_CHANNEL)
-    listing.add_argument("--page", type=_page, default=1, metavar="N")
+    listing.add_argument("--page", type=_page_number, default=1, metavar="N")
     listing.add_argument("--json", action="store_true")
 
     reset = commands.add_parser("reset", help=texts.HELP_RESET)
@@ -43,17 +43,23 @@ def parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help=texts.HELP_EXPORT)
     export.add_argument("session", metavar="s12")
-    export.add_argument("--format", choices=[form.value for form in Format], default="markdown")
+    export.add_argument(
+        "--format", choices=[form.value for form in TranscriptFormat], default="markdown"
+    )
     export.add_argument("--json", action="store_true", help=texts.HELP_JSON)
     export.add_argument("-o", "--output", type=Path, metavar="FILE")
     return whole
 
 
-def flags_of(chosen: argparse.Namespace) -> list[str]:
+def cleanup_flags(arguments: argparse.Namespace) -> list[str]:
     """What narrows the cleanup, as `bot.sessions.cleanup_filter` reads it."""
     flags = []
     for flag in EXAMPLES:
-        value: str | None = vars(chosen).get(flag.removeprefix("--").replace("-", "_"))
+        value: str | None = vars(arguments).get(flag.removeprefix("--").replace("-", "_"))
         if value is not None:
             flags += [f"{flag}={value}"]
-    return [*flags, *(["--all"] if chosen.all else []), *(["--orphans"] if chosen.orphans else [])]
+    return [
+        *flags,
+        *(["--all"] if arguments.all else []),
+        *(["--orphans"] if arguments.orphans else []),
+    ]

@@ -14,37 +14,37 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
-from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import clipped, count
+from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.formatting import format_count, truncate
 from bot.commands.texts import sessions as session_texts
-from bot.domain.cards import Card, Outcome, told
-from bot.errors import AgentError, AgentFault, BotError
-from bot.ports import AgentSession, Setup, UsageStore
-from bot.sessions.model_selection import Choosing
+from bot.domain.cards import Card, CommandResult, text_result
+from bot.errors import AgentError, AgentErrorKind, BotError
+from bot.ports import AgentSession, SessionConfig, UsageStore
+from bot.sessions.model_selection import ModelSelector
 
 log = logging.getLogger(__name__)
 
-QUESTION_MOST: Final = 3_000
+MAX_QUESTION_CHARS: Final = 3_000
 """Characters of a side question; longer ones belong into the thread."""
-ANSWER_MOST: Final = 11_000
-_QUOTED: Final = 500
-AT_ONCE: Final = 4
+MAX_ANSWER_CHARS: Final = 11_000
+_MAX_QUOTE_CHARS: Final = 500
+MAX_CONCURRENT: Final = 4
 """So many side questions are asked at once, in all; more wait their turn."""
-_BLANK: Final = "aside-"
+_FRESH_PREFIX: Final = "aside-"
 """How the id of a session begins that is made for one side question and knows nothing."""
 WAIT_SECONDS: Final = 30.0
 """How long a side question waits for its turn before it is told that there are too many."""
 DELETE_SECONDS: Final = 10.0
 
 
-class Copying(Protocol):
+class SessionCopier(Protocol):
     """The runtime, as far as it copies and deletes."""
 
-    async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
+    async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
         """As `bot.ports.Agent` promises."""
         ...
 
-    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
         """As `bot.ports.Agent` promises."""
         ...
 
@@ -52,29 +52,31 @@ class Copying(Protocol):
 class Pool(Protocol):
     """The live sessions."""
 
-    def held(self, session_id: str, setup: Setup) -> AbstractAsyncContextManager[AgentSession]: ...
+    def acquire(
+        self, session_id: str, config: SessionConfig
+    ) -> AbstractAsyncContextManager[AgentSession]: ...
 
-    async def let_go(self, session_ids: Sequence[str]) -> None: ...
+    async def close_idle(self, session_ids: Sequence[str]) -> None: ...
 
 
-class Limits(Protocol):
+class QuotaCheck(Protocol):
     """Who may ask how much."""
 
-    async def refusal(self, user: str) -> str:
+    async def quota_refusal(self, user: str) -> str:
         """The sentence why somebody is not answered just now; "" where they are."""
         ...
 
 
-class Asides:
+class AskCommand:
     """Asks side questions."""
 
     def __init__(
         self,
         store: UsageStore,
-        agent: Copying,
+        agent: SessionCopier,
         pool: Pool,
-        choosing: Choosing,
-        limits: Limits,
+        model_selector: ModelSelector,
+        quotas: QuotaCheck,
         *,
         paused: Callable[[], bool],
         wait_seconds: float = WAIT_SECONDS,
@@ -83,98 +85,105 @@ class Asides:
         self._store = store
         self._agent = agent
         self._pool = pool
-        self._choosing = choosing
-        self._limits = limits
+        self._model_selector = model_selector
+        self._quotas = quotas
         self._paused = paused
         self._wait_seconds = wait_seconds
-        self._asking: set[str] = set()
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._active_users: set[str] = set()
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
 
-    def handlers(self) -> Mapping[str, Handler]:
+    def handlers(self) -> Mapping[str, CommandHandler]:
         return {"ask": self.ask}
 
-    async def ask(self, asked: Asked) -> Outcome:
-        question, user = asked.words.strip(), asked.person.user
+    async def ask(self, ctx: CommandContext) -> CommandResult:
+        question, user = ctx.args.strip(), ctx.user.id
         if not question:
-            return told(session_texts.ASK_NOTHING)
-        if len(question) > QUESTION_MOST:
-            length = count(len(question))
-            return told(session_texts.ASK_TOO_LONG.format(most=count(QUESTION_MOST), length=length))
-        refusal = await self._limits.refusal(user)
+            return text_result(session_texts.ASK_NOTHING)
+        if len(question) > MAX_QUESTION_CHARS:
+            length = format_count(len(question))
+            return text_result(
+                session_texts.ASK_TOO_LONG.format(
+                    most=format_count(MAX_QUESTION_CHARS), length=length
+                )
+            )
+        refusal = await self._quotas.quota_refusal(user)
         if refusal:
-            return told(refusal)
+            return text_result(refusal)
         if self._paused():
-            return told(session_texts.ASK_PAUSED)
-        if user in self._asking:
-            return told(session_texts.ASK_ONE_AT_A_TIME)
-        self._asking.add(user)
+            return text_result(session_texts.ASK_PAUSED)
+        if user in self._active_users:
+            return text_result(session_texts.ASK_ONE_AT_A_TIME)
+        self._active_users.add(user)
         try:
-            async with self._place():
+            async with self._slot():
                 # First: what cost something must have been counted, whatever happens then.
-                await self._store.note_aside(user, asked.place)
-                answer = await self._answer(asked, question)
+                await self._store.record_side_question(user, ctx.thread_key)
+                answer = await self._ask_copy(ctx, question)
         finally:
-            self._asking.discard(user)
-        return _answered(asked, question, answer)
+            self._active_users.discard(user)
+        return _answer_result(ctx, question, answer)
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _slot(self) -> AsyncIterator[None]:
         """One of the places for side questions. Raises `AgentError`: BUSY when none comes free in
         time."""
         try:
             async with asyncio.timeout(self._wait_seconds):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError as error:
-            raise AgentError(AgentFault.BUSY, "too many side questions at once") from error
+            raise AgentError(AgentErrorKind.BUSY, "too many side questions at once") from error
         try:
             yield
         finally:
-            self._places.release()
+            self._slots.release()
 
-    async def _answer(self, asked: Asked, question: str) -> str:
-        owner = asked.person.user
-        chosen = await self._choosing.chosen(asked.session, asked.place, owner=owner)
-        async with self._copy(asked) as copy, self._pool.held(copy, chosen.setup) as session:
-            if session.blank and not copy.startswith(_BLANK):
-                raise AgentError(AgentFault.RUNTIME, f"the copy {copy} is gone")
-            answer = await session.aside(question)
+    async def _ask_copy(self, ctx: CommandContext, question: str) -> str:
+        owner = ctx.user.id
+        chosen = await self._model_selector.select(ctx.session, ctx.thread_key, owner=owner)
+        async with (
+            self._temporary_session(ctx) as copy,
+            self._pool.acquire(copy, chosen.config) as session,
+        ):
+            if session.is_new and not copy.startswith(_FRESH_PREFIX):
+                raise AgentError(AgentErrorKind.RUNTIME, f"the copy {copy} is gone")
+            answer = await session.ask_side_question(question)
         return answer.strip()
 
     @asynccontextmanager
-    async def _copy(self, asked: Asked) -> AsyncIterator[str]:
+    async def _temporary_session(self, ctx: CommandContext) -> AsyncIterator[str]:
         """The id of a session of the runtime that knows what the thread's does, for a while."""
         copy = ""
-        if asked.session is not None:
+        if ctx.session is not None:
             try:
-                copy = await self._agent.fork(asked.session.id)
+                copy = await self._agent.fork_session(ctx.session.id)
             except AgentError as error:
-                if error.fault is not AgentFault.NO_SESSION:
+                if error.kind is not AgentErrorKind.NO_SESSION:
                     raise
-        copy = copy or f"{_BLANK}{uuid.uuid4()}"
+        copy = copy or f"{_FRESH_PREFIX}{uuid.uuid4()}"
         try:
             yield copy
         finally:
-            await self._forget(copy)
+            await self._delete_copy(copy)
 
-    async def _forget(self, copy: str) -> None:
+    async def _delete_copy(self, copy: str) -> None:
         """The answer counts also where its copy cannot be deleted: it is an orphan then."""
         try:
             async with asyncio.timeout(DELETE_SECONDS):
-                await self._pool.let_go([copy])
-                await self._agent.delete([copy])
+                await self._pool.close_idle([copy])
+                await self._agent.delete_sessions([copy])
         except (BotError, TimeoutError) as error:
             log.warning("the copy %s for a side question stays behind: %s", copy, error)
 
 
-def _answered(asked: Asked, question: str, answer: str) -> Outcome:
+def _answer_result(ctx: CommandContext, question: str, answer: str) -> CommandResult:
     if not answer:
-        return told(session_texts.ASK_EMPTY)
-    in_thread = asked.place is not None
+        return text_result(session_texts.ASK_EMPTY)
+    in_thread = ctx.thread_key is not None
     notes = [session_texts.ASK_SMALL if in_thread else session_texts.ASK_SMALL_ALONE]
-    if len(answer) > ANSWER_MOST:
+    if len(answer) > MAX_ANSWER_CHARS:
         notes.insert(0, session_texts.ASK_CLIPPED)
     text = session_texts.ASK_ANSWERED.format(
-        question=clipped(question, _QUOTED), answer=clipped(answer, ANSWER_MOST)
+        question=truncate(question, _MAX_QUOTE_CHARS), answer=truncate(answer, MAX_ANSWER_CHARS)
     )
-    card = Card(title=session_texts.ASK_TITLE, text=text, small=" ".join(notes))
-    return Outcome(card=card, public=in_thread)
+    card = Card(title=session_texts.ASK_TITLE, text=text, small_print=" ".join(notes))
+    return CommandResult(card=card, public=in_thread)

@@ -16,18 +16,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.access import texts as access_texts
-from bot.access.policy import Access
-from bot.access.quotas import BLOCKED, Limits
+from bot.access.policy import AccessPolicy
+from bot.access.quotas import BLOCKED, QuotaPolicy
 from bot.commands import texts as words
-from bot.commands.parser import Known, read_message, without_handle
-from bot.commands.registry import VERBS, Meant, Verb
-from bot.commands.thread_queue import Places
-from bot.domain.cards import Outcome, told
-from bot.domain.commands import Form, Order
+from bot.commands.parser import KnownNames, parse_message, split_handle
+from bot.commands.registry import COMMANDS, CommandSpec, CommandTarget
+from bot.commands.thread_queue import ThreadQueue
+from bot.domain.cards import CommandResult, text_result
+from bot.domain.commands import Command, CommandSource
 from bot.domain.messages import Message, Thread, ThreadKey
-from bot.domain.sessions import MAIN, SessionRecord
-from bot.domain.turns import Acceptance, Accepted
-from bot.domain.users import Charge, Person, Standing
+from bot.domain.sessions import MAIN_ROLE, SessionRecord
+from bot.domain.turns import AcceptResult, AcceptStatus
+from bot.domain.users import AccessRole, AdminStatus, User
 from bot.errors import BotError
 from bot.ports import Clock, Store
 
@@ -35,53 +35,54 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CommandContext:
     """An order that may be carried out, with all that is known about it."""
 
-    order: Order
-    person: Person
-    standings: frozenset[Standing]
-    words: str
+    command: Command
+    user: User
+    access_roles: frozenset[AccessRole]
+    args: str
     """What was said after the verb, without the handle of a session that was named."""
     position: int
     """Where it stands among the messages of its thread (`bot.domain.messages.ts_position`)."""
-    given: float
-    """When it came in, in seconds since the epoch by this machine's clock, like `Turn.accepted`."""
+    received_at: float
+    """When it came in, in seconds since the epoch by this machine's clock, like
+    `Turn.accepted_at`."""
     session: SessionRecord | None = None
     """The session that it is about: the one that was named, else the thread's current one (of the
     role that gave the answer, under an answer); None where the thread has none (yet)."""
     thread: Thread | None = None
     """The thread in which it was given, when it is known (has had a turn)."""
-    named: bool = False
+    names_session: bool = False
     """Whether the session was named."""
 
     @property
-    def place(self) -> ThreadKey | None:
+    def thread_key(self) -> ThreadKey | None:
         """The thread in which it was given."""
-        return self.order.thread
+        return self.command.thread
 
     @property
-    def in_charge(self) -> bool:
-        return Standing.ADMIN in self.standings
+    def is_admin(self) -> bool:
+        return AccessRole.ADMIN in self.access_roles
 
 
-Handler = Callable[[Asked], Awaitable[Outcome]]
+CommandHandler = Callable[[CommandContext], Awaitable[CommandResult]]
 """Carries out the orders of one verb. Raises `BotError`, whose sentence the person is told."""
 
 
-class Desk:
+class CommandDispatcher:
     """Where everything that people tell the bot comes in."""
 
     def __init__(
         self,
         store: Store,
-        access: Access,
-        handlers: Mapping[str, Handler],
-        limits: Limits,
+        access: AccessPolicy,
+        handlers: Mapping[str, CommandHandler],
+        quotas: QuotaPolicy,
         *,
-        ask: Callable[[Message], Awaitable[Accepted]],
-        known: Callable[[], Known],
-        start: Callable[[Order], bool],
+        enqueue: Callable[[Message], Awaitable[AcceptResult]],
+        known_names: Callable[[], KnownNames],
+        start: Callable[[Command], bool],
         clock: Clock,
         wake: Callable[[], None] = lambda: None,
         redact: Callable[[str], str] = str,
@@ -93,203 +94,215 @@ class Desk:
         self._store = store
         self._access = access
         self._handlers = handlers
-        self._limits = limits
-        self._ask = ask
-        self._known = known
+        self._quotas = quotas
+        self._enqueue = enqueue
+        self._known_names = known_names
         self._start = start
-        self._places = Places(store, clock, wake)
-        self.without_secrets = redact
-        self._recording: set[asyncio.Task[Accepted]] = set()
+        self._thread_queue = ThreadQueue(store, clock, wake)
+        self.redact = redact
+        self._recording_tasks: set[asyncio.Task[AcceptResult]] = set()
 
-    async def accept(self, message: Message) -> Accepted:
+    async def accept_message(self, message: Message) -> AcceptResult:
         """Take a message in: on disk when this returns, as an order or as a question.
 
         Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
         """
-        words = self.without_secrets(message.text)
-        if words != message.text or message.ordered:
-            message = replace(message, text=words, ordered=self.without_secrets(message.ordered))
-        read = read_message(message, self._known())
+        words = self.redact(message.text)
+        if words != message.text or message.command_text:
+            message = replace(message, text=words, command_text=self.redact(message.command_text))
+        read = parse_message(message, self._known_names())
         if isinstance(read, Message):
-            return await self._ask(read)
+            return await self._enqueue(read)
         # Whoever gives up waiting may have it on record all the same: then it has to begin, too,
         # for what Slack brings again counts as a repeat.
-        return await asyncio.shield(self._begin(read))
+        return await asyncio.shield(self._start_recording(read))
 
-    def _begin(self, order: Order) -> asyncio.Task[Accepted]:
-        task = asyncio.create_task(self._recorded(order), name=f"order {order.key}")
-        self._recording.add(task)
-        task.add_done_callback(self._was_recorded)
+    def _start_recording(self, command: Command) -> asyncio.Task[AcceptResult]:
+        task = asyncio.create_task(self._record_and_start(command), name=f"order {command.key}")
+        self._recording_tasks.add(task)
+        task.add_done_callback(self._on_recorded)
         return task
 
-    async def _recorded(self, order: Order) -> Accepted:
-        if not await self._places.put(order):
-            return Accepted(acceptance=Acceptance.REPEATED)
-        log.info("order %s by %s in thread %s", order.verb, order.by, order.thread)
-        await self.begin(order)
-        return Accepted(acceptance=Acceptance.ORDER)
+    async def _record_and_start(self, command: Command) -> AcceptResult:
+        if not await self._thread_queue.put(command):
+            return AcceptResult(status=AcceptStatus.DUPLICATE)
+        log.info("order %s by %s in thread %s", command.name, command.user, command.thread)
+        await self.start_recorded(command)
+        return AcceptResult(status=AcceptStatus.COMMAND)
 
-    async def begin(self, order: Order) -> None:
+    async def start_recorded(self, command: Command) -> None:
         """Begin to carry out an order on record that nobody waits for at a door: one by a message,
         or one that a restart cut short. Where that cannot be, nothing waits for it either."""
-        if not self._start(order):
-            await self._places.let_go(order)
+        if not self._start(command):
+            await self._thread_queue.release_hold(command)
 
-    def _was_recorded(self, task: asyncio.Task[Accepted]) -> None:
-        self._recording.discard(task)
+    def _on_recorded(self, task: asyncio.Task[AcceptResult]) -> None:
+        self._recording_tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("an order could not be recorded: %s", error)
 
-    async def take(self, order: Order) -> bool:
+    async def record(self, command: Command) -> bool:
         """Put an order on record that was pressed or commanded; False when it was before (a
         double click). Raises `StoreError`."""
-        return await self._places.put(self._redacted(order))
+        return await self._thread_queue.put(self._redact_args(command))
 
-    async def take_up(self) -> Sequence[tuple[Order, bool]]:
+    async def load_unfinished(self) -> Sequence[tuple[Command, bool]]:
         """For the start: the orders that were not carried out, or that nobody was told of, and
         whether each is to be carried out: the questions of its thread wait for it still. Raises
         `StoreError`."""
-        return await self._places.take_up()
+        return await self._thread_queue.load_unfinished()
 
-    def _redacted(self, order: Order) -> Order:
-        return replace(order, words=self.without_secrets(order.words))
+    def _redact_args(self, command: Command) -> Command:
+        return replace(command, args=self.redact(command.args))
 
-    async def carry_out(self, order: Order) -> Outcome:
+    async def execute(self, command: Command) -> CommandResult:
         """Do what a recorded order says, when its turn has come. Never raises for the order's sake:
         whatever is wrong becomes a sentence. The caller shows the outcome, then calls `done`; what
         was written later goes on as soon as this returns."""
-        outcome = await self._tried(order)
-        await self._places.let_go(order)
+        outcome = await self._execute_safely(command)
+        await self._thread_queue.release_hold(command)
         return outcome
 
-    async def _tried(self, order: Order) -> Outcome:
+    async def _execute_safely(self, command: Command) -> CommandResult:
         try:
-            async with self._places.turn_of(order):
-                return await self._carried_out(self._redacted(order))
+            async with self._thread_queue.in_order(command):
+                return await self._authorize_and_run(self._redact_args(command))
         except TimeoutError:
-            log.warning("order %s of %s took too long", order.verb, order.by)
-            return told(words.TOOK_TOO_LONG)
+            log.warning("order %s of %s took too long", command.name, command.user)
+            return text_result(words.TOOK_TOO_LONG)
         except BotError as error:
-            log.warning("order %s of %s could not be carried out: %s", order.verb, order.by, error)
-            return told(error.sentence)
+            log.warning(
+                "order %s of %s could not be carried out: %s", command.name, command.user, error
+            )
+            return text_result(error.user_message)
         except Exception:
-            log.exception("order %s of %s could not be carried out", order.verb, order.by)
-            return told(BotError.sentence)
+            log.exception("order %s of %s could not be carried out", command.name, command.user)
+            return text_result(BotError.user_message)
 
-    async def done(self, order: Order) -> None:
+    async def mark_done(self, command: Command) -> None:
         """Whoever gave the order has been told. Raises `StoreError`."""
-        await self._places.done(order)
+        await self._thread_queue.mark_done(command)
 
-    async def _carried_out(self, order: Order) -> Outcome:
-        verb = VERBS.get(order.verb)
-        if verb is None or order.form not in verb.forms:
-            return told(words.NO_LONGER)
-        person = await self._access.person_now(order.by)
-        charge = await self._access.charge(person)
-        for channel in _places(order) or [""]:
-            out = await self._access.kept_out(person, channel, charge=charge)
+    async def _authorize_and_run(self, command: Command) -> CommandResult:
+        verb = COMMANDS.get(command.name)
+        if verb is None or command.source not in verb.sources:
+            return text_result(words.OUTDATED)
+        person = await self._access.fetch_user(command.user)
+        charge = await self._access.admin_status(person)
+        for channel in _channels_of(command) or [""]:
+            out = await self._access.denial(person, channel, admin_status=charge)
             if out is not None:
-                return told(access_texts.KEPT_OUT[out])
-        if verb.name != "help" and (await self._limits.of(person.user)).blocked:
-            return told(BLOCKED)
-        if verb.meant is not Meant.NOTHING and order.thread is None and order.form is Form.MESSAGE:
-            return told(words.NO_LONGER)
-        asked = await self._looked_up(order, verb, person, charge)
-        if isinstance(asked, Outcome):
+                return text_result(access_texts.DENIAL_TEXTS[out])
+        if verb.name != "help" and (await self._quotas.quota_of(person.id)).blocked:
+            return text_result(BLOCKED)
+        if (
+            verb.target is not CommandTarget.NOTHING
+            and command.thread is None
+            and command.source is CommandSource.MESSAGE
+        ):
+            return text_result(words.OUTDATED)
+        asked = await self._build_context(command, verb, person, charge)
+        if isinstance(asked, CommandResult):
             return asked
-        refusal = await self._limits.refusal(person.user) if verb.asks else ""
+        refusal = await self._quotas.quota_refusal(person.id) if verb.uses_quota else ""
         if refusal:
-            return told(refusal)
+            return text_result(refusal)
         return await self._handlers[verb.name](asked)
 
-    async def _looked_up(
-        self, order: Order, verb: Verb, person: Person, charge: Charge
-    ) -> Asked | Outcome:
+    async def _build_context(
+        self, command: Command, spec: CommandSpec, user: User, admin_status: AdminStatus
+    ) -> CommandContext | CommandResult:
         """The order with the session that it is about, if the person may give it."""
-        said, session, named = order.words.strip(), None, False
-        if verb.meant is Meant.SESSION:
-            said, number = without_handle(said)
+        said, session, named = command.args.strip(), None, False
+        if spec.target is CommandTarget.SESSION:
+            said, number = split_handle(said)
             if number is not None:
-                session, named = await self._store.session(number), True
+                session, named = await self._store.session_by_number(number), True
                 if session is None:
-                    return told(words.NO_SUCH_SESSION)
+                    return text_result(words.NO_SUCH_SESSION)
         thread = None
-        if order.thread is not None:
-            thread = await self._store.thread(order.thread)
-            if session is None and verb.meant is not Meant.NOTHING:
-                session = await self._store.current(order.thread, await self._role(order))
-        place = session.thread if session is not None else order.thread
+        if command.thread is not None:
+            thread = await self._store.thread_by_key(command.thread)
+            if session is None and spec.target is not CommandTarget.NOTHING:
+                session = await self._store.current_session(
+                    command.thread, await self._session_role(command)
+                )
+        place = session.thread if session is not None else command.thread
         about = thread
-        if session is not None and session.thread != order.thread:
-            about = await self._store.thread(session.thread)
-        standings = await self._access.standings(person, place, session, about, charge)
-        if not _may(verb, standings, order.words.strip()):
-            allowed = verb.allowed(order.words.strip())
-            return told(_refusal(verb, standings, allowed, named=named))
-        if verb.meant is not Meant.NOTHING and await self._hidden(person, place, order):
-            return told(access_texts.NOT_SEEN)
-        return Asked(
-            order=order,
-            person=person,
-            standings=standings,
-            words=said,
-            position=self._places.position(order),
-            given=self._places.given(order),
+        if session is not None and session.thread != command.thread:
+            about = await self._store.thread_by_key(session.thread)
+        standings = await self._access.roles_of(user, place, session, about, admin_status)
+        if not _is_permitted(spec, standings, command.args.strip()):
+            allowed = spec.roles_for(command.args.strip())
+            return text_result(_denial_text(spec, standings, allowed, names_session=named))
+        if spec.target is not CommandTarget.NOTHING and await self._is_hidden(user, place, command):
+            return text_result(access_texts.NOT_VISIBLE)
+        return CommandContext(
+            command=command,
+            user=user,
+            access_roles=standings,
+            args=said,
+            position=self._thread_queue.position_of(command),
+            received_at=self._thread_queue.received_at(command),
             session=session,
             thread=thread,
-            named=named,
+            names_session=named,
         )
 
-    async def _role(self, order: Order) -> str:
+    async def _session_role(self, command: Command) -> str:
         """Which of the thread's sessions is meant: the one that gave the answer under which the
         button stands, else the main one."""
-        turn = None if order.turn is None else await self._store.turn(order.turn)
-        if turn is None or turn.message.thread != order.thread:
-            return MAIN
-        return turn.message.wish.role
+        turn = None if command.turn is None else await self._store.turn_by_id(command.turn)
+        if turn is None or turn.message.thread != command.thread:
+            return MAIN_ROLE
+        return turn.message.options.role
 
-    async def _hidden(self, person: Person, place: ThreadKey | None, order: Order) -> bool:
+    async def _is_hidden(self, user: User, thread_key: ThreadKey | None, command: Command) -> bool:
         """Whether somebody who sees the place of what they name does not see one where they give
         the order: a button may be old, or forged. Orders are given also where the bot is not, but
         about no thread there."""
-        seen = {"" if place is None else place.channel}
-        given = order.thread.channel if order.thread is not None else ""
+        seen = {"" if thread_key is None else thread_key.channel}
+        given = command.thread.channel if command.thread is not None else ""
         if given and given not in seen:
-            if not await self._access.sees(person, given):
+            if not await self._access.can_see(user, given):
                 return True
             seen.add(given)
         return bool(
-            order.channel
-            and order.channel not in seen
-            and await self._access.hidden(person, order.channel)
+            command.channel
+            and command.channel not in seen
+            and await self._access.is_hidden(user, command.channel)
         )
 
 
-def _places(order: Order) -> Sequence[str]:
+def _channels_of(command: Command) -> Sequence[str]:
     """The channels that an order is about: where it is given and, for an old button, the one of its
     thread. On the Home tab there may be none."""
-    about = order.thread.channel if order.thread is not None else ""
-    return tuple(dict.fromkeys(filter(None, (order.channel, about))))
+    about = command.thread.channel if command.thread is not None else ""
+    return tuple(dict.fromkeys(filter(None, (command.channel, about))))
 
 
-def _refusal(
-    verb: Verb, standings: frozenset[Standing], allowed: frozenset[Standing], *, named: bool
+def _denial_text(
+    spec: CommandSpec,
+    access_roles: frozenset[AccessRole],
+    allowed: frozenset[AccessRole],
+    *,
+    names_session: bool,
 ) -> str:
     """Why not. Of a session in a place that somebody does not see nothing is told, not even that it
     is there."""
-    if Standing.STRANGER in standings:
-        return words.NO_SUCH_SESSION if named else access_texts.NOT_SEEN
-    if Standing.UNSURE in standings and Standing.ADMIN in allowed:
-        return access_texts.UNSURE
-    if allowed <= {Standing.ADMIN}:
+    if AccessRole.NO_ACCESS in access_roles:
+        return words.NO_SUCH_SESSION if names_session else access_texts.NOT_VISIBLE
+    if AccessRole.ADMIN_UNKNOWN in access_roles and AccessRole.ADMIN in allowed:
+        return access_texts.ADMIN_UNKNOWN
+    if allowed <= {AccessRole.ADMIN}:
         return words.ADMINS_ONLY
-    if Standing.PARTICIPANT in allowed:
-        return words.NOT_TAKING_PART.format(verb=verb.name)
-    return words.NOT_YOURS.format(verb=verb.name)
+    if AccessRole.PARTICIPANT in allowed:
+        return words.NOT_PARTICIPANT.format(verb=spec.name)
+    return words.NOT_YOURS.format(verb=spec.name)
 
 
-def _may(verb: Verb, standings: frozenset[Standing], said: str) -> bool:
+def _is_permitted(spec: CommandSpec, access_roles: frozenset[AccessRole], args: str) -> bool:
     """Whether somebody who is all this may give an order."""
-    if Standing.STRANGER in standings and verb.meant is not Meant.NOTHING:
-        return verb.unseen and Standing.ADMIN in standings
-    return verb.permits(standings, said)
+    if AccessRole.NO_ACCESS in access_roles and spec.target is not CommandTarget.NOTHING:
+        return spec.admins_skip_visibility and AccessRole.ADMIN in access_roles
+    return spec.permits(access_roles, args)

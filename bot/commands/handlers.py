@@ -5,49 +5,49 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from bot.access.policy import Access
-from bot.access.quotas import Limits
-from bot.commands.admin.router import Admin
-from bot.commands.ask import Asides
-from bot.commands.branch import Branching
-from bot.commands.compare import Comparisons
-from bot.commands.dispatcher import Handler
+from bot.access.policy import AccessPolicy
+from bot.access.quotas import QuotaPolicy
+from bot.commands.admin.router import AdminRouter
+from bot.commands.ask import AskCommand
+from bot.commands.branch import BranchCommands
+from bot.commands.compare import CompareCommands
+from bot.commands.dispatcher import CommandHandler
 from bot.commands.help import Help
-from bot.commands.history import Remembering
-from bot.commands.lifecycle import Switching
-from bot.commands.models import ModelOrders
-from bot.commands.retry import Retrying
-from bot.commands.roles import RoleOrders
-from bot.commands.sessions import Listing
-from bot.commands.status import Status
-from bot.commands.thread import Quietness, Renaming, Threads
-from bot.commands.usage import Spending
-from bot.commands.user_names import Names
-from bot.ports import Agent, Board, Clock, People, Store
+from bot.commands.history import HistoryCommands
+from bot.commands.lifecycle import LifecycleCommands
+from bot.commands.models import ModelCommands
+from bot.commands.retry import RetryCommand
+from bot.commands.roles import RoleCommands
+from bot.commands.sessions import SessionsCommand
+from bot.commands.status import StatusCommand
+from bot.commands.thread import QuietCommands, SessionRenamer, ThreadCommands
+from bot.commands.usage import UsageCommand
+from bot.commands.user_names import UserNames
+from bot.ports import Agent, CardPublisher, Clock, Store, UserDirectory
 from bot.sessions.cleanup import Cleanup
-from bot.sessions.model_selection import Choosing
-from bot.sessions.pool import Sessions
+from bot.sessions.model_selection import ModelSelector
+from bot.sessions.pool import SessionPool
 from bot.turns.inbox import Inbox
-from bot.turns.processor import Turns
+from bot.turns.processor import TurnProcessor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class CommandDependencies:
     """The parts of a bot that orders have to do with."""
 
     store: Store
     agent: Agent
-    sessions: Sessions
-    choosing: Choosing
+    pool: SessionPool
+    model_selector: ModelSelector
     inbox: Inbox
-    turns: Turns
-    access: Access
-    people: People
-    board: Board
+    turn_processor: TurnProcessor
+    access: AccessPolicy
+    users: UserDirectory
+    publisher: CardPublisher
     cleanup: Cleanup
-    limits: Limits
+    quotas: QuotaPolicy
     clock: Clock
-    command: str
+    slash_command: str
     """The slash command, with its slash."""
 
 
@@ -55,45 +55,65 @@ class Parts:
 class Handlers:
     """All that carry out orders."""
 
-    by_verb: Mapping[str, Handler]
+    by_name: Mapping[str, CommandHandler]
     close: Callable[[], Awaitable[None]]
     """Ends what orders have begun and still goes on."""
 
 
-def handlers(parts: Parts) -> Handlers:
+def build_handlers(dependencies: CommandDependencies) -> Handlers:
     """One handler for each verb of the table."""
-    store, board, clock, choosing = parts.store, parts.board, parts.clock, parts.choosing
-    names = Names(parts.people)
-    listing = Listing(store, parts.people, names, clock)
-    admin = Admin(
-        *(store, parts.people, board, clock, parts.cleanup, parts.limits, parts.inbox),
-        listing=listing.sessions,
+    store, board, clock, choosing = (
+        dependencies.store,
+        dependencies.publisher,
+        dependencies.clock,
+        dependencies.model_selector,
     )
-    branching = Branching(store, parts.agent, parts.sessions, choosing, board, clock)
-    retrying = Retrying(store, choosing, ask=parts.inbox.accept)
-    comparisons = Comparisons(
-        *(store, parts.agent, parts.sessions, choosing, board), ask=parts.inbox.accept
-    )
-    by_verb: dict[str, Handler] = {}
-    for topic in (
-        Help(command=parts.command),
-        listing,
-        Status(store, choosing, names, clock),
-        Switching(store, board, parts.agent, parts.sessions, clock),
-        Threads(store, board, parts.turns, parts.inbox, Renaming(parts.sessions, choosing).rename),
-        Asides(
-            *(store, parts.agent, parts.sessions, choosing, parts.limits),
-            paused=lambda: parts.inbox.paused,
+    names = UserNames(dependencies.users)
+    listing = SessionsCommand(store, dependencies.users, names, clock)
+    admin = AdminRouter(
+        *(
+            store,
+            dependencies.users,
+            board,
+            clock,
+            dependencies.cleanup,
+            dependencies.quotas,
+            dependencies.inbox,
         ),
-        Quietness(store, clock),
-        Remembering(store, board, names, clock),
-        Spending(store, parts.people, clock),
-        ModelOrders(store, choosing, clock),
-        RoleOrders(store, choosing),
+        list_sessions=listing.sessions,
+    )
+    branching = BranchCommands(store, dependencies.agent, dependencies.pool, choosing, board, clock)
+    retrying = RetryCommand(store, choosing, enqueue=dependencies.inbox.enqueue)
+    comparisons = CompareCommands(
+        *(store, dependencies.agent, dependencies.pool, choosing, board),
+        enqueue=dependencies.inbox.enqueue,
+    )
+    by_verb: dict[str, CommandHandler] = {}
+    for topic in (
+        Help(slash_command=dependencies.slash_command),
+        listing,
+        StatusCommand(store, choosing, names, clock),
+        LifecycleCommands(store, board, dependencies.agent, dependencies.pool, clock),
+        ThreadCommands(
+            store,
+            board,
+            dependencies.turn_processor,
+            dependencies.inbox,
+            SessionRenamer(dependencies.pool, choosing).rename,
+        ),
+        AskCommand(
+            *(store, dependencies.agent, dependencies.pool, choosing, dependencies.quotas),
+            paused=lambda: dependencies.inbox.paused,
+        ),
+        QuietCommands(store, clock),
+        HistoryCommands(store, board, names, clock),
+        UsageCommand(store, dependencies.users, clock),
+        ModelCommands(store, choosing, clock),
+        RoleCommands(store, choosing),
         branching,
         retrying,
         comparisons,
         admin,
     ):
         by_verb |= topic.handlers()
-    return Handlers(by_verb=by_verb, close=admin.close)
+    return Handlers(by_name=by_verb, close=admin.close)

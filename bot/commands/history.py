@@ -8,144 +8,155 @@ from dataclasses import replace
 from typing import Final
 
 from bot.commands import texts
-from bot.commands.dispatcher import Asked, Handler
+from bot.commands.dispatcher import CommandContext, CommandHandler
 from bot.commands.formatting import (
     Pages,
-    age,
-    clipped,
-    how_it_goes,
-    many,
+    display_title,
+    format_age,
     one_line,
-    page_in,
-    pager,
-    titled,
-    unmarked,
+    page_buttons,
+    parse_page,
+    pluralize,
+    strip_markdown,
+    truncate,
+    usage_hint,
 )
-from bot.commands.session_state import blind
+from bot.commands.session_state import is_blind
 from bot.commands.texts import sessions as session_texts
-from bot.commands.transcripts import Format, read_transcript
-from bot.commands.user_names import Names
-from bot.domain.cards import Card, Line, Outcome, told
-from bot.domain.sessions import Remembered, SessionRecord
-from bot.ports import Board, Clock, Store
+from bot.commands.transcripts import TranscriptFormat, read_transcript
+from bot.commands.user_names import UserNames
+from bot.domain.cards import Card, CardItem, CommandResult, text_result
+from bot.domain.sessions import HistoryEntry, SessionRecord
+from bot.ports import CardPublisher, Clock, Store
 
 PAGE_SIZE: Final = 5
-_QUESTION: Final = 300
-_ANSWER: Final = 500
-_FORMAT: Final = re.compile("|".join(Format), re.IGNORECASE)
+_MAX_QUESTION_CHARS: Final = 300
+_MAX_ANSWER_CHARS: Final = 500
+_FORMAT_PATTERN: Final = re.compile("|".join(TranscriptFormat), re.IGNORECASE)
 
 
-class Remembering:
+class HistoryCommands:
     """Shows what sessions remember."""
 
-    def __init__(self, store: Store, board: Board, names: Names, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, publisher: CardPublisher, names: UserNames, clock: Clock
+    ) -> None:
         self._store = store
-        self._board = board
+        self._publisher = publisher
         self._names = names
         self._clock = clock
 
-    def handlers(self) -> Mapping[str, Handler]:
+    def handlers(self) -> Mapping[str, CommandHandler]:
         return {"history": self.history, "export": self.export}
 
-    async def history(self, asked: Asked) -> Outcome:
+    async def history(self, ctx: CommandContext) -> CommandResult:
         """A page of what was asked, the newest one where none is named."""
-        wished = page_in(asked.words)
-        if asked.words and wished is None:
-            return told(how_it_goes("history"))
-        session = asked.session
+        wished = parse_page(ctx.args)
+        if ctx.args and wished is None:
+            return text_result(usage_hint("history"))
+        session = ctx.session
         if session is None:
-            return told(_missing(asked, "history"))
-        total = (await self._store.remembered(session.number, 0, 1)).total
+            return text_result(_no_session_text(ctx, "history"))
+        total = (await self._store.list_history(session.number, 0, 1)).total
         if not total:
-            return told(_nothing(session))
+            return text_result(_empty_text(session))
         pages = Pages(total=total, per_page=PAGE_SIZE)
         page = pages.nearest(pages.last if wished is None else wished)
         first = pages.offset(page)
-        found = await self._store.remembered(session.number, first, PAGE_SIZE)
-        return Outcome(
+        found = await self._store.list_history(session.number, first, PAGE_SIZE)
+        return CommandResult(
             card=Card(
                 title=session_texts.HISTORY_TITLE.format(
-                    handle=session.handle, title=titled(session)
+                    handle=session.handle, title=display_title(session)
                 ),
-                text=pages.said(page, session_texts.PAGE),
-                lines=await self._lines(_shown(session, found.turns), first),
-                presses=pager(
+                text=pages.label(page, session_texts.PAGE),
+                items=await self._items(_without_hidden_models(session, found.entries), first),
+                buttons=page_buttons(
                     "history",
                     pages,
                     page,
                     (session_texts.HISTORY_EARLIER, session_texts.HISTORY_LATER),
                     lambda page: f"{session.handle} {page}",
                 ),
-                link=session.thread if session.thread != asked.place else None,
+                link=session.thread if session.thread != ctx.thread_key else None,
             )
         )
 
-    async def export(self, asked: Asked) -> Outcome:
+    async def export(self, ctx: CommandContext) -> CommandResult:
         """The transcript, to the person alone."""
-        if asked.words and not _FORMAT.fullmatch(asked.words):
-            return told(how_it_goes("export"))
-        session = asked.session
+        if ctx.args and not _FORMAT_PATTERN.fullmatch(ctx.args):
+            return text_result(usage_hint("export"))
+        session = ctx.session
         if session is None:
-            return told(_missing(asked, "export"))
+            return text_result(_no_session_text(ctx, "export"))
         transcript = await read_transcript(self._store, session)
         if not transcript.turns:
-            return told(_nothing(session))
-        if session.owner != asked.person.user and asked.in_charge:
-            detail = f"of {session.owner}, {many(len(transcript.turns), 'turn')}"
-            await self._store.audit(asked.person.user, "export", session.handle, detail)
+            return text_result(_empty_text(session))
+        if session.owner != ctx.user.id and ctx.is_admin:
+            detail = f"of {session.owner}, {pluralize(len(transcript.turns), 'turn')}"
+            await self._store.add_audit_entry(ctx.user.id, "export", session.handle, detail)
         people = {session.owner, *(turn.user for turn in transcript.turns)}
-        names = await self._names.of(people)
-        turns_shown = _shown(session, transcript.turns)
-        about = replace(session, model="") if blind(session) else session
+        names = await self._names.names_of(people)
+        turns_shown = _without_hidden_models(session, transcript.turns)
+        about = replace(session, model="") if is_blind(session) else session
         transcript = replace(transcript, session=about, turns=turns_shown, names=names)
-        form = Format(asked.words.casefold() or Format.MARKDOWN)
-        await self._board.upload(
-            asked.person.user,
+        form = TranscriptFormat(ctx.args.casefold() or TranscriptFormat.MARKDOWN)
+        await self._publisher.upload(
+            ctx.user.id,
             transcript.file_name(form),
-            transcript.written(form),
+            transcript.render(form),
             session_texts.EXPORT_COMMENT.format(handle=session.handle),
         )
-        turns = many(len(transcript.turns), "turn")
+        turns = pluralize(len(transcript.turns), "turn")
         done = session_texts.EXPORT_DONE.format(handle=session.handle, turns=turns)
-        if transcript.left_out:
-            done += session_texts.EXPORT_LEFT_OUT.format(turns=many(transcript.left_out, "turn"))
-        return told(done)
+        if transcript.omitted_count:
+            done += session_texts.EXPORT_OMITTED.format(
+                turns=pluralize(transcript.omitted_count, "turn")
+            )
+        return text_result(done)
 
-    async def _lines(self, turns: Sequence[Remembered], first: int) -> tuple[Line, ...]:
-        names = await self._names.of({turn.user for turn in turns})
+    async def _items(self, turns: Sequence[HistoryEntry], first: int) -> tuple[CardItem, ...]:
+        names = await self._names.names_of({turn.user for turn in turns})
         now = self._clock.now()
         return tuple(
-            _line(turn, number, names[turn.user], now)
+            _item(turn, number, names[turn.user], now)
             for number, turn in enumerate(turns, start=first + 1)
         )
 
 
-def _shown(session: SessionRecord, turns: Sequence[Remembered]) -> Sequence[Remembered]:
+def _without_hidden_models(
+    session: SessionRecord, turns: Sequence[HistoryEntry]
+) -> Sequence[HistoryEntry]:
     """The turns, without the models where these are not told."""
-    return tuple(replace(turn, model="") for turn in turns) if blind(session) else turns
+    return tuple(replace(turn, model="") for turn in turns) if is_blind(session) else turns
 
 
-def _line(turn: Remembered, number: int, name: str, now: float) -> Line:
-    who = session_texts.HISTORY_WHO.format(number=number, name=name, age=age(now - turn.asked))
+def _item(turn: HistoryEntry, number: int, name: str, now: float) -> CardItem:
+    who = session_texts.HISTORY_WHO.format(
+        number=number, name=name, age=format_age(now - turn.asked_at)
+    )
     if turn.model:
         who = f"{who} · {turn.model}"
     answer = (
-        clipped(one_line(unmarked(turn.answer[: 4 * _ANSWER])), _ANSWER) or session_texts.NO_ANSWER
+        truncate(one_line(strip_markdown(turn.answer[: 4 * _MAX_ANSWER_CHARS])), _MAX_ANSWER_CHARS)
+        or session_texts.NO_ANSWER
     )
-    return Line(
-        text=clipped(one_line(turn.text), _QUESTION) or session_texts.UNTITLED,
+    return CardItem(
+        text=truncate(one_line(turn.text), _MAX_QUESTION_CHARS) or session_texts.UNTITLED,
         detail=f"{who}\n{answer}",
     )
 
 
-def _missing(asked: Asked, verb: str) -> str:
+def _no_session_text(ctx: CommandContext, command_name: str) -> str:
     return (
-        texts.ONLY_IN_THREADS.format(verb=verb) if asked.place is None else session_texts.NO_SESSION
+        texts.ONLY_IN_THREADS.format(verb=command_name)
+        if ctx.thread_key is None
+        else session_texts.NO_SESSION
     )
 
 
-def _nothing(session: SessionRecord) -> str:
-    if not session.asked:
+def _empty_text(session: SessionRecord) -> str:
+    if not session.has_turns:
         return session_texts.HISTORY_EMPTY.format(handle=session.handle)
-    turns = many(session.turns, "time")
-    return session_texts.HISTORY_OLDER_KIND.format(handle=session.handle, turns=turns)
+    turns = pluralize(session.turn_count, "time")
+    return session_texts.HISTORY_UNAVAILABLE.format(handle=session.handle, turns=turns)

@@ -11,28 +11,28 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
 from bot.commands import texts
-from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import age, how_it_goes, many, size, titled
-from bot.commands.session_state import answering, being_answered, blind, waits_behind
+from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.formatting import display_title, format_age, format_size, pluralize, usage_hint
+from bot.commands.session_state import is_answering, is_blind, is_queued_after, running_turn
 from bot.commands.texts import sessions as session_texts
-from bot.domain.cards import Card, Line, Outcome, Press, told
+from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
 from bot.domain.messages import ThreadKey
 from bot.domain.sessions import SessionFilter, SessionRecord
 from bot.domain.turns import Turn
 from bot.errors import SlackError
-from bot.ports import Board, Clock, Store
+from bot.ports import CardPublisher, Clock, Store
 
 log = logging.getLogger(__name__)
 
-OFFERED: Final = 5
+MAX_OFFERED: Final = 5
 """Earlier sessions that are offered where none is named."""
-_LOOKED_AT: Final = 20
+_MAX_CONSIDERED: Final = 20
 
 
-class Deleting(Protocol):
+class SessionDeleter(Protocol):
     """The runtime, as far as it deletes."""
 
-    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
         """As `bot.ports.Agent` promises."""
         ...
 
@@ -40,182 +40,193 @@ class Deleting(Protocol):
 class Pool(Protocol):
     """The live sessions."""
 
-    def reserved(self, session_ids: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
-        """As `bot.sessions.pool.Sessions.reserved`."""
+    def exclusive(self, session_ids: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
+        """As `bot.sessions.pool.SessionPool.exclusive`."""
         ...
 
-    async def let_go(self, session_ids: Iterable[str]) -> None:
+    async def close_idle(self, session_ids: Iterable[str]) -> None:
         """Close those that are live and idle."""
         ...
 
 
-class Switching:
+class LifecycleCommands:
     """Gives threads other sessions."""
 
     def __init__(
-        self, store: Store, board: Board, agent: Deleting, pool: Pool, clock: Clock
+        self,
+        store: Store,
+        publisher: CardPublisher,
+        agent: SessionDeleter,
+        pool: Pool,
+        clock: Clock,
     ) -> None:
         self._store = store
-        self._board = board
+        self._publisher = publisher
         self._agent = agent
         self._pool = pool
         self._clock = clock
 
-    def handlers(self) -> Mapping[str, Handler]:
-        return {"reset": self.reset, "resume": self.resume, "delete": self.delete}
+    def handlers(self) -> Mapping[str, CommandHandler]:
+        return {"reset": self.reset, "resume": self.resume, "delete": self.delete_session}
 
     # A fresh one
 
-    async def reset(self, asked: Asked) -> Outcome:
-        session = asked.session
-        if asked.words:
-            return told(how_it_goes("reset"))
+    async def reset(self, ctx: CommandContext) -> CommandResult:
+        session = ctx.session
+        if ctx.args:
+            return text_result(usage_hint("reset"))
         if session is None:
             missing = texts.ONLY_IN_THREADS.format(verb="reset")
-            return told(missing if asked.place is None else session_texts.NO_SESSION)
+            return text_result(missing if ctx.thread_key is None else session_texts.NO_SESSION)
         if not session.current:
-            return told(session_texts.RESET_SET_ASIDE.format(handle=session.handle))
-        runs = await answering(self._store, session, asked.position)
-        if not session.asked and not runs:
-            return told(session_texts.RESET_FRESH)
-        if session.owner != asked.person.user:
-            await self._store.audit(
-                asked.person.user, "reset", session.handle, f"of {session.owner}"
+            return text_result(session_texts.RESET_INACTIVE.format(handle=session.handle))
+        runs = await is_answering(self._store, session, ctx.position)
+        if not session.has_turns and not runs:
+            return text_result(session_texts.RESET_FRESH)
+        if session.owner != ctx.user.id:
+            await self._store.add_audit_entry(
+                ctx.user.id, "reset", session.handle, f"of {session.owner}"
             )
         # It stays its owner's, also where somebody in charge gave the order.
-        upto = asked.order.ts
-        await self._store.begin_anew(session.thread, session.role, session.owner, upto=upto)
-        await self._pool.let_go([session.id])
+        upto = ctx.command.ts
+        await self._store.reset(session.thread, session.role, session.owner, seen_until=upto)
+        await self._pool.close_idle([session.id])
         done = session_texts.RESET_DONE_ROLE if session.role else session_texts.RESET_DONE
         sentences = [done.format(handle=session.handle, role=session.role)]
         if runs:
             sentences.append(session_texts.RESET_RUNNING.format(handle=session.handle))
         sentence = " ".join(sentences)
-        if session.thread == asked.place:
-            return told(sentence, public=True)
-        await self._tell(session.thread, sentence)
-        return told(session_texts.RESET_ELSEWHERE.format(handle=session.handle))
+        if session.thread == ctx.thread_key:
+            return text_result(sentence, public=True)
+        await self._notify_thread(session.thread, sentence)
+        return text_result(session_texts.RESET_ELSEWHERE.format(handle=session.handle))
 
     # An earlier one
 
-    async def resume(self, asked: Asked) -> Outcome:
-        place, session = asked.place, asked.session
+    async def resume(self, ctx: CommandContext) -> CommandResult:
+        place, session = ctx.thread_key, ctx.session
         if place is None:
-            return told(texts.ONLY_IN_THREADS.format(verb="resume"))
-        if asked.words:
-            return told(session_texts.RESUME_NO_HANDLE)
-        if not asked.named or session is None:
-            return await self._offer(asked, place)
-        present = await self._store.current(place, session.role)
-        refusal = _why_not(asked, place, session, present)
+            return text_result(texts.ONLY_IN_THREADS.format(verb="resume"))
+        if ctx.args:
+            return text_result(session_texts.RESUME_NO_HANDLE)
+        if not ctx.names_session or session is None:
+            return await self._offer(ctx, place)
+        present = await self._store.current_session(place, session.role)
+        refusal = _resume_denial(ctx, place, session, present)
         if refusal:
-            return told(refusal)
+            return text_result(refusal)
         # The one that comes is opened anew: what it is opened with may differ here.
-        async with self._pool.reserved([session.id]) as reserved:
-            refusal = await self._in_use(asked, session, reserved)
+        async with self._pool.exclusive([session.id]) as reserved:
+            refusal = await self._busy_text(ctx, session, reserved)
             if refusal:
-                return told(refusal)
-            await self._audit_resume(asked, session, present)
-            if asked.thread is None:
-                await self._store.make_thread(place, frozenset({asked.person.user}))
-            if await self._store.take_up(session.number, place) is None:
-                return told(texts.NO_SUCH_SESSION)
+                return text_result(refusal)
+            await self._audit_resume(ctx, session, present)
+            if ctx.thread is None:
+                await self._store.add_thread(place, frozenset({ctx.user.id}))
+            if await self._store.attach(session.number, place) is None:
+                return text_result(texts.NO_SUCH_SESSION)
         if present is not None:
-            await self._pool.let_go([present.id])
+            await self._pool.close_idle([present.id])
         if session.current and session.thread != place:
-            await self._tell(
+            await self._notify_thread(
                 session.thread, session_texts.RESUME_MOVED.format(handle=session.handle)
             )
-        return told(_resumed(session, present), public=True)
+        return text_result(_resumed_text(session, present), public=True)
 
     async def _audit_resume(
-        self, asked: Asked, session: SessionRecord, present: SessionRecord | None
+        self, ctx: CommandContext, session: SessionRecord, current: SessionRecord | None
     ) -> None:
         """Put on record that somebody takes up, or puts aside, what is somebody else's."""
-        user, detail = asked.person.user, []
+        user, detail = ctx.user.id, []
         if session.owner != user:
             detail.append(f"of {session.owner}")
-        if present is not None and present.owner != user:
-            detail.append(f"in place of {present.handle} of {present.owner}")
+        if current is not None and current.owner != user:
+            detail.append(f"in place of {current.handle} of {current.owner}")
         if detail:
-            await self._store.audit(user, "resume", session.handle, ", ".join(detail))
+            await self._store.add_audit_entry(user, "resume", session.handle, ", ".join(detail))
 
-    async def _offer(self, asked: Asked, place: ThreadKey) -> Outcome:
+    async def _offer(self, ctx: CommandContext, thread_key: ThreadKey) -> CommandResult:
         """Earlier sessions of this thread, then the person's own in this channel."""
-        user = asked.person.user
-        here = SessionFilter(thread=place, set_aside=True)
-        around = SessionFilter(owner=user, channel=place.channel)
+        user = ctx.user.id
+        here = SessionFilter(thread=thread_key, inactive=True)
+        around = SessionFilter(owner=user, channel=thread_key.channel)
         found: dict[int, SessionRecord] = {}
         for wanted in (here, around):
-            for session in (await self._store.sessions(wanted, 0, _LOOKED_AT)).sessions:
-                theirs = session.owner == user or asked.in_charge
-                here_now = session.current and session.thread == place
-                if theirs and not here_now and not blind(session):
+            for session in (await self._store.list_sessions(wanted, 0, _MAX_CONSIDERED)).sessions:
+                theirs = session.owner == user or ctx.is_admin
+                here_now = session.current and session.thread == thread_key
+                if theirs and not here_now and not is_blind(session):
                     found.setdefault(session.number, session)
         if not found:
-            return told(session_texts.RESUME_NONE)
-        lines = tuple(self._line(session) for session in list(found.values())[:OFFERED])
-        return Outcome(
+            return text_result(session_texts.RESUME_NONE)
+        lines = tuple(self._session_item(session) for session in list(found.values())[:MAX_OFFERED])
+        return CommandResult(
             card=Card(
-                title=session_texts.RESUME_TITLE, text=session_texts.RESUME_WHICH, lines=lines
+                title=session_texts.RESUME_TITLE, text=session_texts.RESUME_WHICH, items=lines
             )
         )
 
-    def _line(self, session: SessionRecord) -> Line:
+    def _session_item(self, session: SessionRecord) -> CardItem:
         role = [session.role] if session.role else []
-        used = age(self._clock.now() - session.used)
-        return Line(
-            text=titled(session),
-            detail=" · ".join((session.handle, *role, many(session.turns, "turn"), used)),
+        used = format_age(self._clock.now() - session.last_used_at)
+        return CardItem(
+            text=display_title(session),
+            detail=" · ".join((session.handle, *role, pluralize(session.turn_count, "turn"), used)),
             link=session.thread,
-            presses=(Press(label=session_texts.RESUME, verb="resume", words=session.handle),),
+            buttons=(
+                Button(label=session_texts.RESUME, command_name="resume", args=session.handle),
+            ),
         )
 
     # None at all
 
-    async def delete(self, asked: Asked) -> Outcome:
-        session = asked.session
-        if session is None or not asked.named:
-            return told(texts.NO_SUCH_SESSION)
-        async with self._pool.reserved([session.id]) as reserved:
-            refusal = await self._in_use(asked, session, reserved)
+    async def delete_session(self, ctx: CommandContext) -> CommandResult:
+        session = ctx.session
+        if session is None or not ctx.names_session:
+            return text_result(texts.NO_SUCH_SESSION)
+        async with self._pool.exclusive([session.id]) as reserved:
+            refusal = await self._busy_text(ctx, session, reserved)
             if refusal:
-                return told(refusal)
-            freed = await deleted(
-                self._store, self._agent, session, by=asked.person.user, act="delete"
+                return text_result(refusal)
+            freed = await delete_permanently(
+                self._store, self._agent, session, actor=ctx.user.id, action="delete"
             )
         if session.current:
-            await self._tell(session.thread, session_texts.DELETED_HERE)
-        return told(session_texts.DELETED.format(handle=session.handle, size=size(freed)))
+            await self._notify_thread(session.thread, session_texts.DELETED_HERE)
+        return text_result(
+            session_texts.DELETED.format(handle=session.handle, size=format_size(freed))
+        )
 
     # All of them
 
-    async def _in_use(self, asked: Asked, session: SessionRecord, reserved: frozenset[str]) -> str:
+    async def _busy_text(
+        self, ctx: CommandContext, session: SessionRecord, reserved: frozenset[str]
+    ) -> str:
         """The sentence why a session cannot be taken away; "" where it can. To be asked while it is
         reserved: a turn that is begun after this one looked does not get it before it has gone."""
-        if await self._store.session(session.number) is None:
+        if await self._store.session_by_number(session.number) is None:
             return texts.NO_SUCH_SESSION
-        running = await being_answered(self._store, session.thread, asked.position)
-        if session.id not in reserved or (running is not None and _asks(running, session)):
+        running = await running_turn(self._store, session.thread, ctx.position)
+        if session.id not in reserved or (running is not None and _targets(running, session)):
             return session_texts.BUSY.format(handle=session.handle)
         if session.current:
-            waiting = await self._store.waiting(session.thread)
-            earlier = (turn for turn in waiting if not waits_behind(turn, asked.position))
-            if any(_asks(turn, session) for turn in earlier):
+            waiting = await self._store.waiting_turns(session.thread)
+            earlier = (turn for turn in waiting if not is_queued_after(turn, ctx.position))
+            if any(_targets(turn, session) for turn in earlier):
                 return session_texts.AWAITED.format(handle=session.handle)
         return ""
 
-    async def _tell(self, thread: ThreadKey, sentence: str) -> None:
+    async def _notify_thread(self, thread: ThreadKey, sentence: str) -> None:
         """Tell a thread what became of its session. It is done all the same where it cannot be
         told: the channel may be gone."""
         try:
-            await self._board.show(thread, Card(text=sentence))
+            await self._publisher.post(thread, Card(text=sentence))
         except SlackError as error:
             log.info("thread %s cannot be told of its session: %s", thread, error)
 
 
-async def deleted(
-    store: Store, agent: Deleting, session: SessionRecord, *, by: str, act: str
+async def delete_permanently(
+    store: Store, agent: SessionDeleter, session: SessionRecord, *, actor: str, action: str
 ) -> int:
     """Delete a session that nobody uses for good; the bytes freed. Raises `AgentError`,
     `StoreError`.
@@ -223,44 +234,47 @@ async def deleted(
     It is on record first, that it cannot happen that it is done and nobody can tell by whom; then
     the runtime's: killed in between, the record is left and it can be said again.
     """
-    turns = many(session.turns, "turn")
-    await store.audit(by, act, session.handle, f"of {session.owner}, {turns}")
-    freed = (await agent.delete([session.id])).get(session.id, 0)
-    await store.drop([session.number])
+    turns = pluralize(session.turn_count, "turn")
+    await store.add_audit_entry(actor, action, session.handle, f"of {session.owner}, {turns}")
+    freed = (await agent.delete_sessions([session.id])).get(session.id, 0)
+    await store.delete_sessions([session.number])
     return freed
 
 
-def _asks(turn: Turn, session: SessionRecord) -> bool:
+def _targets(turn: Turn, session: SessionRecord) -> bool:
     """Whether a turn of a session's thread is, or will be, asked of it. A comparison asks copies,
     of which nobody knows before its end which are its own."""
-    if blind(session):
-        return bool(turn.message.wish.compare)
-    return session.current and turn.message.wish.role == session.role
+    if is_blind(session):
+        return bool(turn.message.options.compare_models)
+    return session.current and turn.message.options.role == session.role
 
 
-def _why_not(
-    asked: Asked, place: ThreadKey, session: SessionRecord, present: SessionRecord | None
+def _resume_denial(
+    ctx: CommandContext,
+    thread_key: ThreadKey,
+    session: SessionRecord,
+    current: SessionRecord | None,
 ) -> str:
     """The sentence why a session cannot be taken up in a thread, whatever it does just now; ""
     where it can."""
-    user = asked.person.user
-    if session.thread == place and session.current:
+    user = ctx.user.id
+    if session.thread == thread_key and session.current:
         return session_texts.RESUME_PRESENT.format(handle=session.handle)
-    if blind(session):
+    if is_blind(session):
         return session_texts.RESUME_COPY.format(handle=session.handle)
-    if (session.thread.team, session.thread.channel) != (place.team, place.channel):
+    if (session.thread.team, session.thread.channel) != (thread_key.team, thread_key.channel):
         return session_texts.RESUME_OTHER_CHANNEL.format(handle=session.handle)
-    if present is not None and present.owner != user and not asked.in_charge:
+    if current is not None and current.owner != user and not ctx.is_admin:
         return session_texts.RESUME_NOT_YOURS
-    if asked.thread is None and asked.order.ts != place.root_ts:
+    if ctx.thread is None and ctx.command.ts != thread_key.root_ts:
         return session_texts.RESUME_TOO_EARLY
     return ""
 
 
-def _resumed(session: SessionRecord, present: SessionRecord | None) -> str:
+def _resumed_text(session: SessionRecord, current: SessionRecord | None) -> str:
     done = session_texts.RESUME_DONE_NAMED if session.title else session_texts.RESUME_DONE
-    turns = many(session.turns, "turn")
-    sentence = done.format(handle=session.handle, title=titled(session), turns=turns)
-    if present is None:
+    turns = pluralize(session.turn_count, "turn")
+    sentence = done.format(handle=session.handle, title=display_title(session), turns=turns)
+    if current is None:
         return sentence
-    return sentence + session_texts.RESUME_BEFORE.format(handle=present.handle)
+    return sentence + session_texts.RESUME_BEFORE.format(handle=current.handle)

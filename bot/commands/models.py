@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.commands import texts
-from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import clipped
-from bot.commands.registry import ANSWERING_FOR, VERBOSITIES
-from bot.commands.session_state import being_answered
+from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.formatting import truncate
+from bot.commands.registry import OWNERS, VERBOSITIES
+from bot.commands.session_state import running_turn
 from bot.commands.texts import models as model_texts
-from bot.domain.cards import Card, Choose, Line, Outcome, Press, told
+from bot.domain.cards import Button, Card, CardItem, CommandResult, Select, text_result
 from bot.domain.messages import ThreadKey
-from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.preferences import Preference, PreferenceKind, Scope
 from bot.domain.sessions import EFFORTS
 from bot.ports import Clock, Store
-from bot.sessions.model_selection import Choosing, Rule
+from bot.sessions.model_selection import ModelSelector, SelectionRule
 
 DEFAULT: Final = "default"
 """What takes a choice back."""
 _SCOPES: Final[Mapping[str, Scope]] = {
-    "me": Scope.PERSON,
+    "me": Scope.USER,
     "channel": Scope.CHANNEL,
     "workspace": Scope.WORKSPACE,
 }
-_PUBLIC: Final = frozenset({Scope.THREAD, Scope.CHANNEL})
+_PUBLIC_SCOPES: Final = frozenset({Scope.THREAD, Scope.CHANNEL})
 """What everybody in the thread is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ModelArgs:
     """What somebody says after `model`."""
 
     name: str = ""
@@ -39,19 +39,19 @@ class Wanted:
     scope: Scope = Scope.THREAD
 
     @property
-    def shows(self) -> bool:
+    def is_query(self) -> bool:
         """Whether nothing is to be changed."""
         return not self.name and not self.effort
 
     @property
-    def default(self) -> bool:
+    def is_default(self) -> bool:
         """Whether a choice is taken back."""
         return self.name.casefold() == DEFAULT
 
 
-def read_wanted(said: str) -> Wanted | None:
+def parse_model_args(args: str) -> ModelArgs | None:
     """What is meant by the words after `model`; None when they do not go together."""
-    parts = said.split()
+    parts = args.split()
     scope = Scope.THREAD
     if parts and parts[-1].casefold() in _SCOPES:
         alone = len(parts) == 1
@@ -63,282 +63,305 @@ def read_wanted(said: str) -> Wanted | None:
         effort = parts.pop().casefold()
     if len(parts) > 1 or (effort and parts and parts[0].casefold() == DEFAULT):
         return None
-    return Wanted(name=parts[0] if parts else "", effort=effort, scope=scope)
+    return ModelArgs(name=parts[0] if parts else "", effort=effort, scope=scope)
 
 
-class ModelOrders:
+class ModelCommands:
     """Carries out `model` and `set`."""
 
-    def __init__(self, store: Store, choosing: Choosing, clock: Clock) -> None:
+    def __init__(self, store: Store, model_selector: ModelSelector, clock: Clock) -> None:
         self._store = store
-        self._choosing = choosing
+        self._model_selector = model_selector
         self._clock = clock
 
-    def handlers(self) -> Mapping[str, Handler]:
-        return {"model": self.model, "set": self.set_own}
+    def handlers(self) -> Mapping[str, CommandHandler]:
+        return {"model": self.model, "set": self.set_preference}
 
-    async def model(self, asked: Asked) -> Outcome:
+    async def model(self, ctx: CommandContext) -> CommandResult:
         """Show or choose the model of a thread, of one's threads, a channel or the workspace."""
-        wanted = read_wanted(asked.words)
+        wanted = parse_model_args(ctx.args)
         if wanted is None:
-            return told(model_texts.MODEL_USAGE)
-        if wanted.shows:
-            return Outcome(card=await self._shown(asked, wanted.scope))
-        if not _may_choose(asked, wanted.scope):
-            return told(texts.ADMINS_ONLY)
-        holder = _holder(asked, wanted.scope)
+            return text_result(model_texts.MODEL_USAGE)
+        if wanted.is_query:
+            return CommandResult(card=await self._model_card(ctx, wanted.scope))
+        if not _can_choose(ctx, wanted.scope):
+            return text_result(texts.ADMINS_ONLY)
+        holder = _scope_id(ctx, wanted.scope)
         if not holder:
-            return told(_whereabouts(asked, wanted.scope))
+            return text_result(_missing_location_text(ctx, wanted.scope))
         name = wanted.name
-        if name and not wanted.default:
-            found = await self._choosing.check_model(name)
+        if name and not wanted.is_default:
+            found = await self._model_selector.resolve_model(name)
             if found is None:
-                return Outcome(card=self._unknown(asked, name))
+                return CommandResult(card=self._unknown_model_card(ctx, name))
             name = found
-        return await self._choose(asked, wanted, holder, name)
+        return await self._apply(ctx, wanted, holder, name)
 
-    async def set_own(self, asked: Asked) -> Outcome:
+    async def set_preference(self, ctx: CommandContext) -> CommandResult:
         """Set what counts for oneself, from the Home tab."""
-        what, _, value = asked.words.partition(" ")
-        user = asked.person.user
+        what, _, value = ctx.args.partition(" ")
+        user = ctx.user.id
         if what == "verbosity" and value in VERBOSITIES:
             liked = "" if value == "normal" else value
-            await self._keep(user, Scope.PERSON, user, Topic.VERBOSITY, liked)
-            return told(model_texts.SET_VERBOSITY[value])
+            await self._save_preference(user, Scope.USER, user, PreferenceKind.VERBOSITY, liked)
+            return text_result(model_texts.SET_VERBOSITY[value])
         if what != "model" or not value:
-            return told(texts.NO_LONGER)
+            return text_result(texts.OUTDATED)
         name: str | None = ""
         if value != DEFAULT:
-            name = await self._choosing.check_model(value)
+            name = await self._model_selector.resolve_model(value)
         if name is None:
-            return Outcome(card=self._unknown(asked, value))
-        await self._keep(user, Scope.PERSON, user, Topic.MODEL, name)
-        await self._keep(user, Scope.PERSON, user, Topic.EFFORT, "")
-        return told(model_texts.SET_MODEL.format(model=name) if name else model_texts.SET_DEFAULT)
+            return CommandResult(card=self._unknown_model_card(ctx, value))
+        await self._save_preference(user, Scope.USER, user, PreferenceKind.MODEL, name)
+        await self._save_preference(user, Scope.USER, user, PreferenceKind.EFFORT, "")
+        return text_result(
+            model_texts.SET_MODEL.format(model=name) if name else model_texts.SET_DEFAULT
+        )
 
     # Choosing
 
-    async def _choose(self, asked: Asked, wanted: Wanted, holder: str, name: str) -> Outcome:
+    async def _apply(
+        self, ctx: CommandContext, model_args: ModelArgs, scope_id: str, name: str
+    ) -> CommandResult:
         """Keep the choice, and say so to those whom it is about."""
-        model = "" if wanted.default else name
-        user, scope = asked.person.user, wanted.scope
-        others = asked.session is not None and asked.session.owner != user
+        model = "" if model_args.is_default else name
+        user, scope = ctx.user.id, model_args.scope
+        others = ctx.session is not None and ctx.session.owner != user
         if scope in (Scope.CHANNEL, Scope.WORKSPACE) or (scope is Scope.THREAD and others):
-            detail = " ".join(filter(None, (name, wanted.effort)))
-            await self._store.audit(user, "model", holder, detail)
+            detail = " ".join(filter(None, (name, model_args.effort)))
+            await self._store.add_audit_entry(user, "model", scope_id, detail)
         if name:
-            await self._keep(user, scope, holder, Topic.MODEL, model)
-        await self._keep(user, scope, holder, Topic.EFFORT, wanted.effort)
-        if scope is Scope.THREAD and asked.session is not None:
+            await self._save_preference(user, scope, scope_id, PreferenceKind.MODEL, model)
+        await self._save_preference(user, scope, scope_id, PreferenceKind.EFFORT, model_args.effort)
+        if scope is Scope.THREAD and ctx.session is not None:
             # Both: the session's own counts, and the thread's is there for the one after a reset.
-            of_session = model if name else asked.session.model
-            await self._store.choose_model(asked.session.number, of_session, wanted.effort)
-        sentences = [_chose(asked, wanted, model)]
+            of_session = model if name else ctx.session.model
+            await self._store.set_model(ctx.session.number, of_session, model_args.effort)
+        sentences = [_selection_text(ctx, model_args, model)]
         if scope is Scope.THREAD:
-            sentences += await self._in_this_thread(asked, wanted)
-        return told(" ".join(sentences), public=scope in _PUBLIC)
+            sentences += await self._thread_effect(ctx, model_args)
+        return text_result(" ".join(sentences), public=scope in _PUBLIC_SCOPES)
 
-    async def _in_this_thread(self, asked: Asked, wanted: Wanted) -> list[str]:
+    async def _thread_effect(self, ctx: CommandContext, model_args: ModelArgs) -> list[str]:
         """From when on it counts, and what does when a choice was taken back."""
         sentences = []
-        place = asked.place
-        if wanted.default and place is not None:
-            session = await self._store.current(place)
-            chosen = await self._choosing.chosen(session, place, owner=asked.person.user)
-            model = _named(chosen.shown, chosen.setup.effort)
-            sentences.append(model_texts.NOW_FOLLOWS.format(model=model, rule=chosen.rule_said))
+        place = ctx.thread_key
+        if model_args.is_default and place is not None:
+            session = await self._store.current_session(place)
+            chosen = await self._model_selector.select(session, place, owner=ctx.user.id)
+            model = _describe_model(chosen.display_model, chosen.config.effort)
+            sentences.append(model_texts.NOW_USING.format(model=model, rule=chosen.rule_text))
         sentences.append(model_texts.FROM_NEXT)
         if place is None:
             return sentences
-        if await being_answered(self._store, place, asked.position) is not None:
+        if await running_turn(self._store, place, ctx.position) is not None:
             sentences.append(model_texts.STILL_RUNNING)
         return sentences
 
-    async def _keep(self, by: str, scope: Scope, holder: str, topic: Topic, value: str) -> None:
+    async def _save_preference(
+        self, actor: str, scope: Scope, scope_id: str, kind: PreferenceKind, value: str
+    ) -> None:
         """Keep a choice; "" takes it back."""
         if not value:
-            await self._store.unchoose(scope, holder, topic)
+            await self._store.clear_preference(scope, scope_id, kind)
             return
         at = self._clock.now()
-        await self._store.choose(
-            Choice(scope=scope, holder=holder, topic=topic, value=value, by=by, at=at)
+        await self._store.set_preference(
+            Preference(
+                scope=scope, scope_id=scope_id, kind=kind, value=value, set_by=actor, set_at=at
+            )
         )
 
     # Showing
 
-    async def _shown(self, asked: Asked, scope: Scope) -> Card:
+    async def _model_card(self, ctx: CommandContext, scope: Scope) -> Card:
         """Which model counts, which rule says so, and what else there is."""
-        if not self._choosing.offered:
-            await self._choosing.learn()
+        if not self._model_selector.available_models:
+            await self._model_selector.refresh_models()
         if scope is Scope.THREAD:
-            text, shown, takeable = await self._now(asked)
+            text, shown, takeable = await self._current_model(ctx)
         else:
-            text, shown, takeable = await self._chosen_for(asked, scope)
-        presses: tuple[Press, ...] = ()
-        if takeable and _may_choose(asked, scope):
-            back = f"{DEFAULT}{_suffix(asked, scope)}"
-            presses = (Press(label=model_texts.TAKE_BACK, verb="model", words=back),)
-        listed = self._listed(asked, scope, shown)
+            text, shown, takeable = await self._scope_model(ctx, scope)
+        presses: tuple[Button, ...] = ()
+        if takeable and _can_choose(ctx, scope):
+            back = f"{DEFAULT}{_scope_suffix(ctx, scope)}"
+            presses = (Button(label=model_texts.CLEAR_CHOICE, command_name="model", args=back),)
+        listed = self._selectable_item(ctx, scope, shown)
         return Card(
             title=model_texts.MODEL_TITLE,
             text=text,
-            lines=(listed,),
-            presses=presses,
-            small=model_texts.MODEL_HINT,
+            items=(listed,),
+            buttons=presses,
+            small_print=model_texts.MODEL_HINT,
         )
 
-    async def _now(self, asked: Asked) -> tuple[str, str, bool]:
+    async def _current_model(self, ctx: CommandContext) -> tuple[str, str, bool]:
         """What counts in this thread, or in one that the person would begin here; the model's
         name, and whether it can be taken back."""
-        order = asked.order
-        sentence, place = model_texts.MODEL_NOW, asked.place
+        order = ctx.command
+        sentence, place = model_texts.MODEL_NOW, ctx.thread_key
         if place is None:
             # No thread has such a root: what is chosen for channel, person and workspace counts.
             sentence = model_texts.MODEL_FOR_NEW
             place = ThreadKey(team=order.team, channel=order.channel, root_ts="")
-        chosen = await self._choosing.chosen(asked.session, place, owner=asked.person.user)
-        model = _named(chosen.shown, chosen.setup.effort)
-        text = sentence.format(model=model, rule=chosen.rule_said)
-        return text, chosen.shown, chosen.rule in (Rule.SESSION, Rule.THREAD)
-
-    async def _chosen_for(self, asked: Asked, scope: Scope) -> tuple[str, str, bool]:
-        """The same for what is chosen for a channel, the workspace or a person."""
-        holder = _holder(asked, scope)
-        choices = await self._store.choices([(scope, holder)]) if holder else ()
-        found = {choice.topic: choice.value for choice in choices}
-        model, effort = found.get(Topic.MODEL, ""), found.get(Topic.EFFORT, "")
-        whom = model_texts.WHOM[scope]
-        if not model and not effort:
-            return model_texts.NOTHING_CHOSEN_FOR.format(whom=whom), "", False
-        name = _named(model, effort) if model else model_texts.EFFORT_ONLY.format(effort=effort)
-        return model_texts.CHOSEN_FOR.format(whom=whom, model=name), model, True
-
-    def _listed(self, asked: Asked, scope: Scope, shown: str) -> Line:
-        """The models that there are, to choose from where the person may."""
-        if asked.place is None and scope is Scope.THREAD:
-            scope = Scope.PERSON
-        return model_line(
-            self._choosing.offered,
-            shown,
-            suffix=_suffix(asked, scope),
-            may_choose=_may_choose(asked, scope),
+        chosen = await self._model_selector.select(ctx.session, place, owner=ctx.user.id)
+        model = _describe_model(chosen.display_model, chosen.config.effort)
+        text = sentence.format(model=model, rule=chosen.rule_text)
+        return (
+            text,
+            chosen.display_model,
+            chosen.rule in (SelectionRule.SESSION, SelectionRule.THREAD),
         )
 
-    def _unknown(self, asked: Asked, name: str) -> Card:
+    async def _scope_model(self, ctx: CommandContext, scope: Scope) -> tuple[str, str, bool]:
+        """The same for what is chosen for a channel, the workspace or a person."""
+        holder = _scope_id(ctx, scope)
+        choices = await self._store.preferences([(scope, holder)]) if holder else ()
+        found = {choice.kind: choice.value for choice in choices}
+        model, effort = found.get(PreferenceKind.MODEL, ""), found.get(PreferenceKind.EFFORT, "")
+        whom = model_texts.SCOPE_NAMES[scope]
+        if not model and not effort:
+            return model_texts.NOTHING_CHOSEN_FOR.format(whom=whom), "", False
+        name = (
+            _describe_model(model, effort)
+            if model
+            else model_texts.EFFORT_ONLY.format(effort=effort)
+        )
+        return model_texts.CHOSEN_FOR.format(whom=whom, model=name), model, True
+
+    def _selectable_item(self, ctx: CommandContext, scope: Scope, current: str) -> CardItem:
+        """The models that there are, to choose from where the person may."""
+        if ctx.thread_key is None and scope is Scope.THREAD:
+            scope = Scope.USER
+        return models_item(
+            self._model_selector.available_models,
+            current,
+            suffix=_scope_suffix(ctx, scope),
+            can_choose=_can_choose(ctx, scope),
+        )
+
+    def _unknown_model_card(self, ctx: CommandContext, name: str) -> Card:
         """That there is no such model, and which ones there are."""
-        text = model_texts.NO_SUCH_MODEL.format(name=clipped(name, LONGEST_OPTION))
-        if asked.order.verb == "set":
+        text = model_texts.NO_SUCH_MODEL.format(name=truncate(name, MAX_OPTION_CHARS))
+        if ctx.command.name == "set":
             return Card(text=text)
-        return Card(text=text, lines=(self._listed(asked, Scope.THREAD, ""),))
+        return Card(text=text, items=(self._selectable_item(ctx, Scope.THREAD, ""),))
 
 
-def _may_choose(asked: Asked, scope: Scope) -> bool:
+def _can_choose(ctx: CommandContext, scope: Scope) -> bool:
     """The desk has looked at the words as they were written; this is as they are understood."""
-    if scope is Scope.PERSON:
+    if scope is Scope.USER:
         return True
     if scope is Scope.THREAD:
-        return bool(ANSWERING_FOR & asked.standings)
-    return asked.in_charge
+        return bool(OWNERS & ctx.access_roles)
+    return ctx.is_admin
 
 
-def _holder(asked: Asked, scope: Scope) -> str:
+def _scope_id(ctx: CommandContext, scope: Scope) -> str:
     """Whom a choice is for; "" where the order was given at no such place."""
     match scope:
         case Scope.THREAD:
-            return "" if asked.place is None else str(asked.place)
+            return "" if ctx.thread_key is None else str(ctx.thread_key)
         case Scope.CHANNEL:
-            return asked.order.channel
+            return ctx.command.channel
         case Scope.WORKSPACE:
-            return asked.order.team
-        case Scope.PERSON:
-            return asked.person.user
+            return ctx.command.team
+        case Scope.USER:
+            return ctx.user.id
 
 
-def _whereabouts(asked: Asked, scope: Scope) -> str:
+def _missing_location_text(ctx: CommandContext, scope: Scope) -> str:
     """What to do when it cannot be told which thread or channel is meant."""
     if scope is Scope.THREAD:
-        said = clipped(" ".join(asked.words.split()), LONGEST_OPTION)
+        said = truncate(" ".join(ctx.args.split()), MAX_OPTION_CHARS)
         return model_texts.MODEL_OF_NO_THREAD.format(words=said)
     return model_texts.NO_CHANNEL
 
 
-def _suffix(asked: Asked, scope: Scope) -> str:
+def _scope_suffix(ctx: CommandContext, scope: Scope) -> str:
     """What stands after a model's name so that it is chosen for `scope`."""
-    if asked.place is None and scope is Scope.THREAD:
-        scope = Scope.PERSON
+    if ctx.thread_key is None and scope is Scope.THREAD:
+        scope = Scope.USER
     meant = (f" for {word}" for word, its_scope in _SCOPES.items() if its_scope is scope)
     return next(meant, "")
 
 
-def _chose(asked: Asked, wanted: Wanted, model: str) -> str:
-    public = wanted.scope in _PUBLIC
-    who, whom = asked.person.name if public else model_texts.YOU, model_texts.WHOM[wanted.scope]
-    if wanted.default:
+def _selection_text(ctx: CommandContext, model_args: ModelArgs, model: str) -> str:
+    public = model_args.scope in _PUBLIC_SCOPES
+    who, whom = (
+        ctx.user.name if public else model_texts.YOU,
+        model_texts.SCOPE_NAMES[model_args.scope],
+    )
+    if model_args.is_default:
         return model_texts.CHOSE_DEFAULT.format(who=who, whom=whom)
     if not model:
-        effort = model_texts.EFFORT_ONLY.format(effort=wanted.effort)
+        effort = model_texts.EFFORT_ONLY.format(effort=model_args.effort)
         return model_texts.CHOSE.format(who=who, model=effort, whom=whom)
-    return model_texts.CHOSE.format(who=who, model=_named(model, wanted.effort), whom=whom)
+    return model_texts.CHOSE.format(
+        who=who, model=_describe_model(model, model_args.effort), whom=whom
+    )
 
 
-def _named(model: str, effort: str) -> str:
+def _describe_model(model: str, effort: str) -> str:
     """A model with the effort that it is to make, for people."""
     name = model or model_texts.SOME_MODEL
     return model_texts.MODEL_AND_EFFORT.format(model=name, effort=effort) if effort else name
 
 
-MOST_TOLD: Final = 30
+MAX_NAMED: Final = 30
 """Models that are told by name."""
 
 
-MOST_BUTTONS: Final = 5
+MAX_BUTTONS: Final = 5
 """Up to so many models have a button each; more are a list."""
 
 
-LONGEST_OPTION: Final = 75
+MAX_OPTION_CHARS: Final = 75
 """Characters on a button or in a list, as Slack has it."""
 
 
-MOST_OPTIONS: Final = 100
+MAX_OPTIONS: Final = 100
 """Things in a list, as Slack has it."""
 
 
-def listable(models: Sequence[str]) -> list[str]:
+def selectable(models: Sequence[str]) -> list[str]:
     """The models whose names fit a list and can be typed as one word."""
-    return [name for name in models if len(name) <= LONGEST_OPTION and name.split() == [name]]
+    return [name for name in models if len(name) <= MAX_OPTION_CHARS and name.split() == [name]]
 
 
-def model_line(offered: Sequence[str], shown: str, *, suffix: str, may_choose: bool) -> Line:
+def models_item(
+    available_models: Sequence[str], current: str, *, suffix: str, can_choose: bool
+) -> CardItem:
     """The models that there are, to choose one of where the person may.
 
     `shown` is the one that counts now; `suffix` is what `model <name>` is followed by.
     """
-    if not offered:
-        return Line(text=model_texts.NO_MODELS)
-    text = model_texts.MODELS_ARE.format(models=enumerated(offered))
-    names = listable(offered)[:MOST_OPTIONS]
-    if not may_choose or not names:
-        return Line(text=text)
-    if len(names) <= MOST_BUTTONS:
-        presses = (_use(name, suffix) for name in names if name != shown)
-        return Line(text=text, presses=tuple(presses))
-    choose = Choose(
+    if not available_models:
+        return CardItem(text=model_texts.NO_MODELS)
+    text = model_texts.MODELS_ARE.format(models=join_models(available_models))
+    names = selectable(available_models)[:MAX_OPTIONS]
+    if not can_choose or not names:
+        return CardItem(text=text)
+    if len(names) <= MAX_BUTTONS:
+        presses = (_use_button(name, suffix) for name in names if name != current)
+        return CardItem(text=text, buttons=tuple(presses))
+    choose = Select(
         label=model_texts.USE_LABEL,
-        verb="model",
-        words="",
+        command_name="model",
+        args="",
         options=tuple((name, f"{name}{suffix}") for name in names),
-        chosen=f"{shown}{suffix}" if shown in names else "",
+        selected=f"{current}{suffix}" if current in names else "",
     )
-    return Line(text=text, choose=choose)
+    return CardItem(text=text, select=choose)
 
 
-def _use(name: str, suffix: str) -> Press:
-    label = clipped(model_texts.USE.format(model=name), LONGEST_OPTION)
-    return Press(label=label, verb="model", words=f"{name}{suffix}")
+def _use_button(name: str, suffix: str) -> Button:
+    label = truncate(model_texts.USE.format(model=name), MAX_OPTION_CHARS)
+    return Button(label=label, command_name="model", args=f"{name}{suffix}")
 
 
-def enumerated(models: Sequence[str]) -> str:
+def join_models(models: Sequence[str]) -> str:
     """The names of models, as many as fit a sentence."""
-    names = ", ".join(clipped(name, LONGEST_OPTION) for name in models[:MOST_TOLD])
-    more = len(models) - MOST_TOLD
+    names = ", ".join(truncate(name, MAX_OPTION_CHARS) for name in models[:MAX_NAMED])
+    more = len(models) - MAX_NAMED
     return model_texts.MODELS_MORE.format(models=names, more=more) if more > 0 else names

@@ -11,22 +11,22 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bot.commands.registry import NAMES, VERBS, Verb
-from bot.domain.commands import Form, Order
-from bot.domain.messages import Message, Trigger, Wish
-from bot.domain.sessions import session_number
-from bot.sessions.roles import spoken_to
+from bot.commands.registry import COMMANDS, COMMANDS_AND_ALIASES, CommandSpec
+from bot.domain.commands import Command, CommandSource
+from bot.domain.messages import Message, MessageOptions, Trigger
+from bot.domain.sessions import parse_session_handle
+from bot.sessions.roles import split_role_prefix
 
-_LONGEST: Final = 4_000
+_MAX_COMMAND_CHARS: Final = 4_000
 """Characters of a sentence that may be an order; a longer one is a question."""
-_NOTHING_FITS: Final = r"(?!)"
+_NEVER_MATCHES: Final = r"(?!)"
 _ANY_WORD: Final = r"\S{1,200}"
-_LIKE_A_MODEL: Final = r"(?=\S{0,199}[-0-9./:])\S{1,200}"
+_MODEL_LIKE: Final = r"(?=\S{0,199}[-0-9./:])\S{1,200}"
 """A word as no language has it: `gpt-5`, `o3`, `llama3.2:1b`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownNames:
     """What orders may name."""
 
     models: frozenset[str] = field(default_factory=frozenset)
@@ -34,94 +34,97 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ParsedCommand:
     """A verb and what was said after it."""
 
-    verb: str
-    words: str
+    name: str
+    args: str
 
 
-def read_words(text: str, known: Known, form: Form, *, commanded: bool = False) -> Said | None:
+def parse_command(
+    text: str, known: KnownNames, source: CommandSource, *, from_slash_command: bool = False
+) -> ParsedCommand | None:
     """The order in a sentence, if it is one. `commanded`: what follows the slash command is looked
     through for an order that has another form only."""
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_COMMAND_CHARS:
         return None
     marked = text.startswith("!")
     first, _, rest = text.removeprefix("!").partition(" ")
     name, newline, more = first.partition("\n")
-    verb = NAMES.get(name.removesuffix(":").casefold())
-    if verb is None or form not in verb.forms:
+    verb = COMMANDS_AND_ALIASES.get(name.removesuffix(":").casefold())
+    if verb is None or source not in verb.sources:
         return None
     words = f"{more} {rest}".strip() if newline else rest.strip()
-    commanded = commanded or form is Form.COMMAND
-    spoken = verb.spoken and (name.endswith(":") or commanded)
+    from_slash_command = from_slash_command or source is CommandSource.SLASH_COMMAND
+    spoken = verb.takes_free_text and (name.endswith(":") or from_slash_command)
     if marked or spoken:
-        return Said(verb=verb.name, words=words)
-    if name.endswith(":") or not _fits(verb, words, known, form):
+        return ParsedCommand(name=verb.name, args=words)
+    if name.endswith(":") or not _args_match(verb, words, known, source):
         return None
-    return Said(verb=verb.name, words=words)
+    return ParsedCommand(name=verb.name, args=words)
 
 
-def read_message(message: Message, known: Known) -> Order | Message:
+def parse_message(message: Message, known: KnownNames) -> Command | Message:
     """A message as an order, or as a question: to the session of a role where it begins with one
     (`review: …`)."""
     if message.trigger is Trigger.BOT_MENTION:  # bots ask, and order nothing
-        return with_role(message, known.roles)
+        return apply_role_prefix(message, known.roles)
     spoken_to = message.trigger in (Trigger.MENTION, Trigger.DIRECT)
     marked = message.text.startswith("!") and message.trigger is not Trigger.COMMAND
-    if message.trigger not in (Trigger.ASIDE, Trigger.BOT) and (spoken_to or marked):
-        said = read_words(message.text, known, Form.MESSAGE)
-        if said is not None and VERBS[said.verb].by_id and message.ordered:
-            said = read_words(message.ordered, known, Form.MESSAGE) or said
+    if message.trigger not in (Trigger.OVERHEARD, Trigger.BOT) and (spoken_to or marked):
+        said = parse_command(message.text, known, CommandSource.MESSAGE)
+        if said is not None and COMMANDS[said.name].uses_ids and message.command_text:
+            said = parse_command(message.command_text, known, CommandSource.MESSAGE) or said
         if said is not None:
-            return Order(
+            return Command(
                 key=message.event_id,
-                verb=said.verb,
-                words=said.words,
-                by=message.user,
-                form=Form.MESSAGE,
+                name=said.name,
+                args=said.args,
+                user=message.user,
+                source=CommandSource.MESSAGE,
                 team=message.thread.team,
                 channel=message.thread.channel,
                 thread=message.thread,
                 ts=message.ts,
             )
-    return with_role(message, known.roles)
+    return apply_role_prefix(message, known.roles)
 
 
-def with_role(message: Message, roles: frozenset[str]) -> Message:
+def apply_role_prefix(message: Message, roles: frozenset[str]) -> Message:
     """The message as a question to a role's session, where it begins with the role's name and a
     colon."""
-    role, question = spoken_to(message.text)
+    role, question = split_role_prefix(message.text)
     if role not in roles:
         return message
-    return replace(message, text=question, wish=Wish(role=role))
+    return replace(message, text=question, options=MessageOptions(role=role))
 
 
-def without_handle(said: str) -> tuple[str, int | None]:
+def split_handle(args: str) -> tuple[str, int | None]:
     """The words without a session's handle, and its number; None where none is named. A handle
     stands first, or last after other words (`json s12`)."""
-    parts = said.split()
+    parts = args.split()
     for place in (0, -1):
-        if parts and parts[place][:1] in "sS" and (number := session_number(parts[place])):
+        if parts and parts[place][:1] in "sS" and (number := parse_session_handle(parts[place])):
             del parts[place]
             return " ".join(parts), number
-    return said, None
+    return args, None
 
 
-def _fits(verb: Verb, words: str, known: Known, form: Form) -> bool:
+def _args_match(spec: CommandSpec, args: str, known: KnownNames, source: CommandSource) -> bool:
     """Whether what follows a verb makes the sentence an order. Who gets a model's name wrong is to
     be told which there are; but a message with any word there may be a question."""
-    models = _one_of(known.models)
+    models = _alternatives(known.models)
     pattern = (
-        verb.words.replace("{model}", models)
+        spec.args_pattern.replace("{model}", models)
         .replace(
-            "{a_model}", _ANY_WORD if form is Form.COMMAND else f"(?:{models}|{_LIKE_A_MODEL})"
+            "{a_model}",
+            _ANY_WORD if source is CommandSource.SLASH_COMMAND else f"(?:{models}|{_MODEL_LIKE})",
         )
-        .replace("{role}", _one_of(known.roles))
+        .replace("{role}", _alternatives(known.roles))
     )
-    return re.fullmatch(pattern, words, re.IGNORECASE | re.DOTALL) is not None
+    return re.fullmatch(pattern, args, re.IGNORECASE | re.DOTALL) is not None
 
 
-def _one_of(names: frozenset[str]) -> str:
+def _alternatives(names: frozenset[str]) -> str:
     longest_first = sorted(names, key=len, reverse=True)
-    return f"(?:{'|'.join(map(re.escape, longest_first)) or _NOTHING_FITS})"
+    return f"(?:{'|'.join(map(re.escape, longest_first)) or _NEVER_MATCHES})"

@@ -12,29 +12,29 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from bot.domain.commands import Form
+from bot.domain.commands import CommandSource
 from bot.domain.sessions import EFFORTS
-from bot.domain.users import Standing
+from bot.domain.users import AccessRole
 
-_A, _O, _P, _M = Standing.ADMIN, Standing.OWNER, Standing.PARTICIPANT, Standing.MEMBER
-SEEING: Final = frozenset({_A, _O, _P, _M})
+_A, _O, _P, _M = AccessRole.ADMIN, AccessRole.OWNER, AccessRole.PARTICIPANT, AccessRole.MEMBER
+VIEWERS: Final = frozenset({_A, _O, _P, _M})
 """Everybody who sees the place."""
-TAKING_PART: Final = frozenset({_A, _O, _P})
+PARTICIPANTS: Final = frozenset({_A, _O, _P})
 """Those who have written in the thread."""
-ANSWERING_FOR: Final = frozenset({_A, _O})
+OWNERS: Final = frozenset({_A, _O})
 """Those who answer for the session."""
-IN_CHARGE: Final = frozenset({_A})
+ADMINS: Final = frozenset({_A})
 
-TYPED: Final = frozenset({Form.COMMAND, Form.MESSAGE})
-PRESSED: Final = frozenset({Form.BUTTON, Form.HOME})
-ANYWHERE: Final = TYPED | PRESSED
-IN_THREADS: Final = frozenset({Form.MESSAGE, Form.BUTTON})
+TYPED_SOURCES: Final = frozenset({CommandSource.SLASH_COMMAND, CommandSource.MESSAGE})
+INTERACTIVE_SOURCES: Final = frozenset({CommandSource.BUTTON, CommandSource.HOME_TAB})
+ANY_SOURCE: Final = TYPED_SOURCES | INTERACTIVE_SOURCES
+THREAD_SOURCES: Final = frozenset({CommandSource.MESSAGE, CommandSource.BUTTON})
 
 VERBOSITIES: Final = ("brief", "normal", "detailed")
 PERIODS: Final = ("day", "week", "month")
 
 
-class Meant(StrEnum):
+class CommandTarget(StrEnum):
     """What an order is about."""
 
     NOTHING = "nothing"
@@ -45,312 +45,321 @@ class Meant(StrEnum):
     """A session: named by its handle as the first or last word, else the thread's current one."""
 
 
-class Timing(StrEnum):
+class CommandTiming(StrEnum):
     """When an order is carried out, as for the thread in which it is given."""
 
-    BESIDE = "beside"
+    IMMEDIATE = "beside"
     """At once, whatever else goes on: it only shows something, or stops what runs."""
-    BEHIND = "behind"
+    AFTER_PENDING = "behind"
     """After the orders of its thread that change something (`WITHIN`) and were given before it.
     Nothing waits for it."""
-    WITHIN = "within"
+    IN_ORDER = "within"
     """In the order in which people wrote: it changes what the thread goes on with, or is a question
     itself. Later questions wait until it is carried out. Earlier ones that run or wait still are
     left as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
+class CommandSpec:
     """One row of the table."""
 
     name: str
-    says: str
+    description: str
     """What it does, for the help."""
     usage: str = ""
     """What may be written after it, for the help."""
     aliases: tuple[str, ...] = ()
-    words: str = ""
+    args_pattern: str = ""
     """A pattern: what has to follow it for a sentence to be this order and not a question, with
     `{model}` and `{role}` for the names that there are, and `{a_model}` for what may be meant as
     one. (`!verb` is an order whatever follows.)"""
-    by_id: bool = False
+    uses_ids: bool = False
     """Whether what follows it may name people and channels: a message's are read by their ids, and
     not by the names that Slack shows for them."""
-    spoken: bool = False
+    takes_free_text: bool = False
     """Whether free words follow it: then also `verb: …`, and `/copilot verb …`, are orders
     whatever follows."""
-    meant: Meant = Meant.NOTHING
-    may: frozenset[Standing] = SEEING
-    stricter: tuple[tuple[str, frozenset[Standing]], ...] = ()
+    target: CommandTarget = CommandTarget.NOTHING
+    allowed_roles: frozenset[AccessRole] = VIEWERS
+    role_overrides: tuple[tuple[str, frozenset[AccessRole]], ...] = ()
     """(pattern of all words, who may say these): the first that fits counts instead of `may`."""
-    forms: frozenset[Form] = ANYWHERE
-    unseen: bool = False
+    sources: frozenset[CommandSource] = ANY_SOURCE
+    admins_skip_visibility: bool = False
     """Whether those in charge may do it without seeing the place: nothing of it is shown."""
-    timing: Timing = Timing.BESIDE
-    shows: str | None = None
+    timing: CommandTiming = CommandTiming.IMMEDIATE
+    read_only_pattern: str | None = None
     """A pattern of all words with which it only shows something, and does so at once."""
-    asks: bool = False
+    uses_quota: bool = False
     """Whether it costs what a question does, so that those who may not ask may not order it."""
-    listed: bool = True
+    in_help: bool = True
     """Whether the help tells of it; what only buttons say is not told."""
 
-    def timing_with(self, words: str) -> Timing:
+    def timing_for(self, args: str) -> CommandTiming:
         """When it is carried out with these words."""
-        words = " ".join(words.split())
-        if self.shows is not None and re.fullmatch(self.shows, words, re.IGNORECASE | re.DOTALL):
-            return Timing.BESIDE
+        args = " ".join(args.split())
+        if self.read_only_pattern is not None and re.fullmatch(
+            self.read_only_pattern, args, re.IGNORECASE | re.DOTALL
+        ):
+            return CommandTiming.IMMEDIATE
         return self.timing
 
-    def permits(self, standings: frozenset[Standing], words: str) -> bool:
+    def permits(self, access_roles: frozenset[AccessRole], args: str) -> bool:
         """Whether somebody who is all this may order it with these words."""
-        return bool(self.allowed(words) & standings)
+        return bool(self.roles_for(args) & access_roles)
 
-    def allowed(self, words: str) -> frozenset[Standing]:
+    def roles_for(self, args: str) -> frozenset[AccessRole]:
         """Who may order it with these words."""
-        words = " ".join(words.split())
-        for pattern, may in self.stricter:
-            if re.fullmatch(pattern, words, re.IGNORECASE | re.DOTALL):
+        args = " ".join(args.split())
+        for pattern, may in self.role_overrides:
+            if re.fullmatch(pattern, args, re.IGNORECASE | re.DOTALL):
                 return may
-        return self.may
+        return self.allowed_roles
 
 
 _HANDLE: Final = r"s[0-9]{1,12}"
-_MAYBE_HANDLE: Final = rf"(?:{_HANDLE})?"
+_OPTIONAL_HANDLE: Final = rf"(?:{_HANDLE})?"
 _PAGE: Final = r"(?:page )?[0-9]{1,6}"
 _NAME: Final = r"\S{1,200}"
-_MODEL_SHOWN: Final = r"|(?:for )?(?:channel|workspace|me)"
+_MODEL_QUERY: Final = r"|(?:for )?(?:channel|workspace|me)"
 _EFFORT: Final = f"(?:{'|'.join(EFFORTS)})"
 
-_TABLE: Final = (
-    Verb(name="help", meant=Meant.THREAD, says="what I can do, and what you may do here"),
-    Verb(
+_SPECS: Final = (
+    CommandSpec(
+        name="help",
+        target=CommandTarget.THREAD,
+        description="what I can do, and what you may do here",
+    ),
+    CommandSpec(
         name="sessions",
         aliases=("list",),
         usage="[all] [page]",
-        words=rf"(?:all)? ?(?:{_PAGE})?",
-        says="your sessions, the newest first",
-        stricter=((r"all\b.*", IN_CHARGE),),
+        args_pattern=rf"(?:all)? ?(?:{_PAGE})?",
+        description="your sessions, the newest first",
+        role_overrides=((r"all\b.*", ADMINS),),
     ),
-    Verb(
+    CommandSpec(
         name="status",
         usage="[s12]",
-        words=_MAYBE_HANDLE,
-        meant=Meant.SESSION,
-        says="this thread's session: model, turns, tokens, queue, owner",
+        args_pattern=_OPTIONAL_HANDLE,
+        target=CommandTarget.SESSION,
+        description="this thread's session: model, turns, tokens, queue, owner",
     ),
-    Verb(
+    CommandSpec(
         name="reset",
         aliases=("new",),
         usage="[s12]",
-        words=_MAYBE_HANDLE,
-        meant=Meant.SESSION,
-        may=ANSWERING_FOR,
-        timing=Timing.WITHIN,
-        says="go on in this thread with a fresh session; the old one can be taken back",
+        args_pattern=_OPTIONAL_HANDLE,
+        target=CommandTarget.SESSION,
+        allowed_roles=OWNERS,
+        timing=CommandTiming.IN_ORDER,
+        description="go on in this thread with a fresh session; the old one can be taken back",
     ),
-    Verb(
+    CommandSpec(
         name="resume",
         usage="<s12>",
-        words=_MAYBE_HANDLE,
-        meant=Meant.SESSION,
-        may=ANSWERING_FOR,
-        stricter=((r"", SEEING),),
-        forms=IN_THREADS,
-        timing=Timing.WITHIN,
-        shows="",
-        says="take up an earlier session of yours in this thread",
+        args_pattern=_OPTIONAL_HANDLE,
+        target=CommandTarget.SESSION,
+        allowed_roles=OWNERS,
+        role_overrides=((r"", VIEWERS),),
+        sources=THREAD_SOURCES,
+        timing=CommandTiming.IN_ORDER,
+        read_only_pattern="",
+        description="take up an earlier session of yours in this thread",
     ),
-    Verb(
+    CommandSpec(
         name="stop",
         usage="[queue]",
-        words=r"(?:queue)?",
-        meant=Meant.THREAD,
-        may=TAKING_PART,
-        forms=IN_THREADS,
-        says="stop the running answer; `queue` also drops what waits",
+        args_pattern=r"(?:queue)?",
+        target=CommandTarget.THREAD,
+        allowed_roles=PARTICIPANTS,
+        sources=THREAD_SOURCES,
+        description="stop the running answer; `queue` also drops what waits",
     ),
-    Verb(
+    CommandSpec(
         name="model",
         usage="[name|default] [low|medium|high] [for me|channel|workspace]",
-        words=rf"(?:{{a_model}}|default|{_EFFORT})?(?: {_EFFORT})?"
+        args_pattern=rf"(?:{{a_model}}|default|{_EFFORT})?(?: {_EFFORT})?"
         r"(?: ?for (?:me|channel|workspace))?",
-        meant=Meant.THREAD,
-        may=ANSWERING_FOR,
-        stricter=(
-            (_MODEL_SHOWN, SEEING),
-            (r".*\bfor (?:channel|workspace)", IN_CHARGE),
-            (r".*\bfor me", SEEING),
+        target=CommandTarget.THREAD,
+        allowed_roles=OWNERS,
+        role_overrides=(
+            (_MODEL_QUERY, VIEWERS),
+            (r".*\bfor (?:channel|workspace)", ADMINS),
+            (r".*\bfor me", VIEWERS),
         ),
-        timing=Timing.WITHIN,
-        shows=_MODEL_SHOWN,
-        says="show or choose the model",
+        timing=CommandTiming.IN_ORDER,
+        read_only_pattern=_MODEL_QUERY,
+        description="show or choose the model",
     ),
-    Verb(
+    CommandSpec(
         name="compare",
         usage="[--open] <models…> <question>",
-        words=r"(?:--open )?{model}(?:[,\s].*)?",
-        meant=Meant.THREAD,
-        may=TAKING_PART,
-        forms=TYPED,
-        timing=Timing.WITHIN,
-        asks=True,
-        says="ask several models the same and vote, without knowing which is which",
+        args_pattern=r"(?:--open )?{model}(?:[,\s].*)?",
+        target=CommandTarget.THREAD,
+        allowed_roles=PARTICIPANTS,
+        sources=TYPED_SOURCES,
+        timing=CommandTiming.IN_ORDER,
+        uses_quota=True,
+        description="ask several models the same and vote, without knowing which is which",
     ),
-    Verb(
+    CommandSpec(
         name="ask",
         usage="<question>",
-        spoken=True,
-        meant=Meant.THREAD,
-        may=SEEING,
-        forms=TYPED,
-        timing=Timing.BEHIND,
-        says="a side question that does not enter the thread's memory",
+        takes_free_text=True,
+        target=CommandTarget.THREAD,
+        allowed_roles=VIEWERS,
+        sources=TYPED_SOURCES,
+        timing=CommandTiming.AFTER_PENDING,
+        description="a side question that does not enter the thread's memory",
     ),
-    Verb(
+    CommandSpec(
         name="fork",
         usage="[s12]",
-        words=_MAYBE_HANDLE,
-        meant=Meant.SESSION,
-        forms=IN_THREADS | {Form.HOME},
-        timing=Timing.BEHIND,
-        asks=True,
-        says="go on in a new thread that knows everything up to here",
+        args_pattern=_OPTIONAL_HANDLE,
+        target=CommandTarget.SESSION,
+        sources=THREAD_SOURCES | {CommandSource.HOME_TAB},
+        timing=CommandTiming.AFTER_PENDING,
+        uses_quota=True,
+        description="go on in a new thread that knows everything up to here",
     ),
-    Verb(
+    CommandSpec(
         name="retry",
         usage="[model]",
-        words=r"(?:{a_model})?",
-        meant=Meant.THREAD,
-        may=TAKING_PART,
-        forms=IN_THREADS,
-        timing=Timing.WITHIN,
-        asks=True,
-        says="answer again, with another model if you name one",
+        args_pattern=r"(?:{a_model})?",
+        target=CommandTarget.THREAD,
+        allowed_roles=PARTICIPANTS,
+        sources=THREAD_SOURCES,
+        timing=CommandTiming.IN_ORDER,
+        uses_quota=True,
+        description="answer again, with another model if you name one",
     ),
-    Verb(
+    CommandSpec(
         name="rewind",
-        meant=Meant.THREAD,
-        may=ANSWERING_FOR,
-        forms=IN_THREADS,
-        timing=Timing.WITHIN,
-        says="go back to before the last answer, or before the one whose menu you use",
+        target=CommandTarget.THREAD,
+        allowed_roles=OWNERS,
+        sources=THREAD_SOURCES,
+        timing=CommandTiming.IN_ORDER,
+        description="go back to before the last answer, or before the one whose menu you use",
     ),
-    Verb(
+    CommandSpec(
         name="role",
         usage="[name]",
-        words=r"(?:{role})?",
-        meant=Meant.THREAD,
-        may=TAKING_PART,
-        forms=IN_THREADS,
-        timing=Timing.WITHIN,
-        shows="",
-        says="a session for a role beside this one; then `role: question` asks it",
+        args_pattern=r"(?:{role})?",
+        target=CommandTarget.THREAD,
+        allowed_roles=PARTICIPANTS,
+        sources=THREAD_SOURCES,
+        timing=CommandTiming.IN_ORDER,
+        read_only_pattern="",
+        description="a session for a role beside this one; then `role: question` asks it",
     ),
-    Verb(
+    CommandSpec(
         name="title",
         usage="<title>",
-        spoken=True,
-        meant=Meant.THREAD,
-        may=TAKING_PART,
-        forms=IN_THREADS,
-        timing=Timing.BEHIND,
-        shows="",
-        says="name this thread's session",
+        takes_free_text=True,
+        target=CommandTarget.THREAD,
+        allowed_roles=PARTICIPANTS,
+        sources=THREAD_SOURCES,
+        timing=CommandTiming.AFTER_PENDING,
+        read_only_pattern="",
+        description="name this thread's session",
     ),
-    Verb(
+    CommandSpec(
         name="history",
         usage="[s12] [page]",
-        words=rf"(?:s[0-9]{{1,12}})? ?(?:{_PAGE})?",
-        meant=Meant.SESSION,
-        says="what was asked and answered, page by page",
+        args_pattern=rf"(?:s[0-9]{{1,12}})? ?(?:{_PAGE})?",
+        target=CommandTarget.SESSION,
+        description="what was asked and answered, page by page",
     ),
-    Verb(
+    CommandSpec(
         name="export",
         usage="[markdown|json] [s12]",
-        words=rf"(?:markdown|json)? ?{_MAYBE_HANDLE}",
-        meant=Meant.SESSION,
-        says="the transcript as a file, for you alone",
+        args_pattern=rf"(?:markdown|json)? ?{_OPTIONAL_HANDLE}",
+        target=CommandTarget.SESSION,
+        description="the transcript as a file, for you alone",
     ),
-    Verb(
+    CommandSpec(
         name="usage",
         usage=f"[{'|'.join(PERIODS)}] [by thread|me|channel|model]",
-        words=rf"(?:{'|'.join(PERIODS)})?(?: ?by (?:thread|me|channel|model))?",
-        meant=Meant.THREAD,
-        says="tokens and turns",
+        args_pattern=rf"(?:{'|'.join(PERIODS)})?(?: ?by (?:thread|me|channel|model))?",
+        target=CommandTarget.THREAD,
+        description="tokens and turns",
     ),
-    Verb(
+    CommandSpec(
         name="quiet",
-        meant=Meant.THREAD,
-        may=TAKING_PART,
-        forms=IN_THREADS,
-        timing=Timing.WITHIN,
-        says="stay silent in this thread until mentioned",
+        target=CommandTarget.THREAD,
+        allowed_roles=PARTICIPANTS,
+        sources=THREAD_SOURCES,
+        timing=CommandTiming.IN_ORDER,
+        description="stay silent in this thread until mentioned",
     ),
-    Verb(
+    CommandSpec(
         name="join",
-        meant=Meant.THREAD,
-        may=TAKING_PART,
-        forms=IN_THREADS,
-        timing=Timing.WITHIN,
-        says="take part in this thread again",
+        target=CommandTarget.THREAD,
+        allowed_roles=PARTICIPANTS,
+        sources=THREAD_SOURCES,
+        timing=CommandTiming.IN_ORDER,
+        description="take part in this thread again",
     ),
-    Verb(
+    CommandSpec(
         name="admin",
         usage="<cleanup|sessions|usage|users|audit|limits|pause|resume|drain> …",
-        by_id=True,
-        words=r"(?:(?:cleanup|sessions|usage|users|audit|limits)(?: .*)?|pause|resume|drain)?",
-        may=IN_CHARGE,
-        says="clean up, see who uses what, limits, pause and drain",
+        uses_ids=True,
+        args_pattern=(
+            r"(?:(?:cleanup|sessions|usage|users|audit|limits)(?: "
+            r".*)?|pause|resume|drain)?"
+        ),
+        allowed_roles=ADMINS,
+        description="clean up, see who uses what, limits, pause and drain",
     ),
     # What only buttons say.
-    Verb(
+    CommandSpec(
         name="delete",
-        words=_HANDLE,
-        meant=Meant.SESSION,
-        may=ANSWERING_FOR,
-        forms=PRESSED,
-        unseen=True,
-        listed=False,
-        timing=Timing.WITHIN,
-        says="delete a session for good",
+        args_pattern=_HANDLE,
+        target=CommandTarget.SESSION,
+        allowed_roles=OWNERS,
+        sources=INTERACTIVE_SOURCES,
+        admins_skip_visibility=True,
+        in_help=False,
+        timing=CommandTiming.IN_ORDER,
+        description="delete a session for good",
     ),
-    Verb(
+    CommandSpec(
         name="vote",
-        meant=Meant.THREAD,
-        forms=frozenset({Form.BUTTON}),
-        listed=False,
-        says="vote for an answer of a comparison",
+        target=CommandTarget.THREAD,
+        sources=frozenset({CommandSource.BUTTON}),
+        in_help=False,
+        description="vote for an answer of a comparison",
     ),
-    Verb(
+    CommandSpec(
         name="reveal",
-        meant=Meant.THREAD,
-        may=TAKING_PART,
-        forms=frozenset({Form.BUTTON}),
-        listed=False,
-        says="show which model gave which answer",
+        target=CommandTarget.THREAD,
+        allowed_roles=PARTICIPANTS,
+        sources=frozenset({CommandSource.BUTTON}),
+        in_help=False,
+        description="show which model gave which answer",
     ),
-    Verb(
+    CommandSpec(
         name="keep",
-        meant=Meant.THREAD,
-        may=ANSWERING_FOR,
-        forms=frozenset({Form.BUTTON}),
-        listed=False,
-        timing=Timing.WITHIN,
-        says="go on with an answer of a comparison",
+        target=CommandTarget.THREAD,
+        allowed_roles=OWNERS,
+        sources=frozenset({CommandSource.BUTTON}),
+        in_help=False,
+        timing=CommandTiming.IN_ORDER,
+        description="go on with an answer of a comparison",
     ),
-    Verb(
+    CommandSpec(
         name="set",
-        words=rf"(?:model {_NAME}|verbosity (?:{'|'.join(VERBOSITIES)}))",
-        forms=frozenset({Form.HOME}),
-        listed=False,
-        says="choose what counts for you",
+        args_pattern=rf"(?:model {_NAME}|verbosity (?:{'|'.join(VERBOSITIES)}))",
+        sources=frozenset({CommandSource.HOME_TAB}),
+        in_help=False,
+        description="choose what counts for you",
     ),
 )
 
-VERBS: Final[Mapping[str, Verb]] = MappingProxyType({verb.name: verb for verb in _TABLE})
+COMMANDS: Final[Mapping[str, CommandSpec]] = MappingProxyType({verb.name: verb for verb in _SPECS})
 """Every verb by its name."""
 
-NAMES: Final[Mapping[str, Verb]] = MappingProxyType(
-    {name: verb for verb in _TABLE for name in (verb.name, *verb.aliases)}
+COMMANDS_AND_ALIASES: Final[Mapping[str, CommandSpec]] = MappingProxyType(
+    {name: verb for verb in _SPECS for name in (verb.name, *verb.aliases)}
 )
 """Every verb by each of its names."""

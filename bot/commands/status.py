@@ -6,130 +6,141 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.commands import texts
-from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import age, count, how_it_goes, many, titled
-from bot.commands.session_state import answering, blind, state_of
-from bot.commands.sessions import presses_for
+from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.formatting import display_title, format_age, format_count, pluralize, usage_hint
+from bot.commands.session_state import is_answering, is_blind, state_of
+from bot.commands.sessions import session_buttons
 from bot.commands.texts import sessions as session_texts
 from bot.commands.thread import is_quiet
-from bot.commands.user_names import Names
-from bot.domain.cards import Card, Outcome, Press, told
+from bot.commands.user_names import UserNames
+from bot.domain.cards import Button, Card, CommandResult, text_result
 from bot.domain.messages import ThreadKey
 from bot.domain.sessions import SessionRecord
 from bot.ports import Clock, Store
-from bot.sessions.model_selection import Choosing, Chosen
+from bot.sessions.model_selection import ModelSelection, ModelSelector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
+class _StatusFacts:
     """What is told of a session beside what is on its record."""
 
-    chosen: Chosen
+    selection: ModelSelection
     owner: str
-    answering: bool
-    waiting: int
-    beside: tuple[SessionRecord, ...]
-    quiet: bool
+    is_answering: bool
+    waiting_count: int
+    other_sessions: tuple[SessionRecord, ...]
+    is_quiet: bool
     now: float
 
 
-class Status:
+class StatusCommand:
     """Tells how it stands."""
 
-    def __init__(self, store: Store, choosing: Choosing, names: Names, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, model_selector: ModelSelector, names: UserNames, clock: Clock
+    ) -> None:
         self._store = store
-        self._choosing = choosing
+        self._model_selector = model_selector
         self._names = names
         self._clock = clock
 
-    def handlers(self) -> Mapping[str, Handler]:
+    def handlers(self) -> Mapping[str, CommandHandler]:
         return {"status": self.status}
 
-    async def status(self, asked: Asked) -> Outcome:
-        if asked.words:
-            return told(how_it_goes("status"))
-        session = asked.session
+    async def status(self, ctx: CommandContext) -> CommandResult:
+        if ctx.args:
+            return text_result(usage_hint("status"))
+        session = ctx.session
         if session is None:
-            if asked.place is None:
-                return told(texts.ONLY_IN_THREADS.format(verb="status"))
-            return told(await self._without_session(asked, asked.place))
-        facts = await self._facts(session)
-        return Outcome(
+            if ctx.thread_key is None:
+                return text_result(texts.ONLY_IN_THREADS.format(verb="status"))
+            return text_result(await self._no_session_text(ctx, ctx.thread_key))
+        facts = await self._gather_facts(session)
+        return CommandResult(
             card=Card(
                 title=session_texts.STATUS_TITLE.format(
-                    handle=session.handle, title=titled(session)
+                    handle=session.handle, title=display_title(session)
                 ),
-                text="\n".join(_told(session, facts)),
-                presses=(
-                    Press(label=session_texts.HISTORY, verb="history", words=session.handle),
-                    Press(label=session_texts.EXPORT, verb="export", words=session.handle),
-                    *self._presses(asked, session),
+                text="\n".join(_status_texts(session, facts)),
+                buttons=(
+                    Button(
+                        label=session_texts.HISTORY, command_name="history", args=session.handle
+                    ),
+                    Button(label=session_texts.EXPORT, command_name="export", args=session.handle),
+                    *self._buttons(ctx, session),
                 ),
-                small=session_texts.STATUS_ID.format(id=session.id),
-                link=session.thread if session.thread != asked.place else None,
+                small_print=session_texts.STATUS_ID.format(id=session.id),
+                link=session.thread if session.thread != ctx.thread_key else None,
             )
         )
 
-    def _presses(self, asked: Asked, session: SessionRecord) -> tuple[Press, ...]:
-        if session.owner != asked.person.user and not asked.in_charge:
+    def _buttons(self, ctx: CommandContext, session: SessionRecord) -> tuple[Button, ...]:
+        if session.owner != ctx.user.id and not ctx.is_admin:
             return ()
-        return presses_for(session, seen=True, in_charge=asked.in_charge)
+        return session_buttons(session, visible=True, is_admin=ctx.is_admin)
 
-    async def _without_session(self, asked: Asked, place: ThreadKey) -> str:
+    async def _no_session_text(self, ctx: CommandContext, thread_key: ThreadKey) -> str:
         """A thread may have a model and people before it has a session."""
-        chosen = await self._choosing.chosen(None, place, owner=asked.person.user)
-        quiet = await is_quiet(self._store, place)
-        return "\n".join((session_texts.NO_SESSION, _model(chosen), _manners(quiet=quiet)))
+        chosen = await self._model_selector.select(None, thread_key, owner=ctx.user.id)
+        quiet = await is_quiet(self._store, thread_key)
+        return "\n".join((session_texts.NO_SESSION, _model_text(chosen), _quiet_text(quiet=quiet)))
 
-    async def _facts(self, session: SessionRecord) -> _Facts:
-        beside = await self._store.currents(session.thread)
-        return _Facts(
-            chosen=await self._choosing.chosen(session, session.thread),
-            owner=await self._names.name(session.owner),
-            answering=await answering(self._store, session),
-            waiting=len(await self._store.waiting(session.thread)),
-            beside=tuple(each for each in beside if each.number != session.number),
-            quiet=await is_quiet(self._store, session.thread),
+    async def _gather_facts(self, session: SessionRecord) -> _StatusFacts:
+        beside = await self._store.current_sessions(session.thread)
+        return _StatusFacts(
+            selection=await self._model_selector.select(session, session.thread),
+            owner=await self._names.name_of(session.owner),
+            is_answering=await is_answering(self._store, session),
+            waiting_count=len(await self._store.waiting_turns(session.thread)),
+            other_sessions=tuple(each for each in beside if each.number != session.number),
+            is_quiet=await is_quiet(self._store, session.thread),
             now=self._clock.now(),
         )
 
 
-def _told(session: SessionRecord, facts: _Facts) -> Iterator[str]:
+def _status_texts(session: SessionRecord, facts: _StatusFacts) -> Iterator[str]:
     state = state_of(session, running=False)
-    yield session_texts.STATUS_STATE.format(state=f"{state}, {age(facts.now - session.used)}")
+    yield session_texts.STATUS_STATE.format(
+        state=f"{state}, {format_age(facts.now - session.last_used_at)}"
+    )
     yield session_texts.STATUS_OWNER.format(name=facts.owner)
-    yield session_texts.STATUS_BLIND if blind(session) else _model(facts.chosen)
-    if facts.chosen.setup.effort:
-        yield session_texts.STATUS_EFFORT.format(effort=facts.chosen.setup.effort)
+    yield session_texts.STATUS_BLIND if is_blind(session) else _model_text(facts.selection)
+    if facts.selection.config.effort:
+        yield session_texts.STATUS_EFFORT.format(effort=facts.selection.config.effort)
     yield session_texts.STATUS_TURNS.format(
-        turns=count(session.turns),
-        input=count(session.input_tokens),
-        output=count(session.output_tokens),
+        turns=format_count(session.turn_count),
+        input=format_count(session.input_tokens),
+        output=format_count(session.output_tokens),
     )
     if session.context_tokens and session.context_limit:
         yield session_texts.STATUS_CONTEXT.format(
-            used=count(session.context_tokens),
-            limit=count(session.context_limit),
+            used=format_count(session.context_tokens),
+            limit=format_count(session.context_limit),
             percent=round(100 * session.context_tokens / session.context_limit),
         )
-    yield session_texts.STATUS_QUEUE.format(queue=_queue(facts))
-    if facts.beside:
-        beside = ", ".join(f"{each.handle} ({each.role or titled(each)})" for each in facts.beside)
-        yield session_texts.STATUS_BESIDE.format(sessions=beside)
-    yield _manners(quiet=facts.quiet)
+    yield session_texts.STATUS_QUEUE.format(queue=_queue_text(facts))
+    if facts.other_sessions:
+        beside = ", ".join(
+            f"{each.handle} ({each.role or display_title(each)})" for each in facts.other_sessions
+        )
+        yield session_texts.STATUS_OTHERS.format(sessions=beside)
+    yield _quiet_text(quiet=facts.is_quiet)
 
 
-def _model(chosen: Chosen) -> str:
-    model = chosen.shown or session_texts.STATUS_DEFAULT
-    return session_texts.STATUS_MODEL.format(model=model, rule=chosen.rule_said)
+def _model_text(selection: ModelSelection) -> str:
+    model = selection.display_model or session_texts.STATUS_DEFAULT
+    return session_texts.STATUS_MODEL.format(model=model, rule=selection.rule_text)
 
 
-def _manners(*, quiet: bool) -> str:
+def _quiet_text(*, quiet: bool) -> str:
     return session_texts.STATUS_QUIET if quiet else session_texts.STATUS_TAKES_PART
 
 
-def _queue(facts: _Facts) -> str:
-    runs = session_texts.STATUS_ANSWERING if facts.answering else session_texts.STATUS_IDLE
-    if not facts.waiting:
+def _queue_text(facts: _StatusFacts) -> str:
+    runs = session_texts.STATUS_ANSWERING if facts.is_answering else session_texts.STATUS_IDLE
+    if not facts.waiting_count:
         return f"{runs}, {session_texts.STATUS_NOTHING_WAITS}"
-    return f"{runs}, {session_texts.STATUS_WAITING.format(messages=many(facts.waiting, 'message'))}"
+    return (
+        f"{runs}, "
+        f"{session_texts.STATUS_WAITING.format(messages=pluralize(facts.waiting_count, 'message'))}"
+    )

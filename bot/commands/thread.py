@@ -8,193 +8,207 @@ from typing import Final, Protocol
 
 from bot.access import texts as access_texts
 from bot.commands import texts
-from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import count, how_it_goes, many, one_line, titled
+from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.formatting import display_title, format_count, one_line, pluralize, usage_hint
 from bot.commands.texts import sessions as session_texts
-from bot.domain.cards import Card, Outcome, Press, told
-from bot.domain.messages import ThreadKey, storable
-from bot.domain.preferences import YES, Choice, Scope, Topic
-from bot.domain.sessions import MAIN, SessionRecord
-from bot.domain.users import Kind
+from bot.domain.cards import Button, Card, CommandResult, text_result
+from bot.domain.messages import ThreadKey, strip_unstorable
+from bot.domain.preferences import ENABLED, Preference, PreferenceKind, Scope
+from bot.domain.sessions import MAIN_ROLE, SessionRecord
+from bot.domain.users import UserKind
 from bot.errors import BotError
-from bot.ports import Board, ChoiceStore, Clock, Store
-from bot.sessions.model_selection import Choosing
-from bot.sessions.pool import Sessions
+from bot.ports import CardPublisher, Clock, PreferenceStore, Store
+from bot.sessions.model_selection import ModelSelector
+from bot.sessions.pool import SessionPool
 
 log = logging.getLogger(__name__)
 
-TITLE_MOST: Final = 200
+MAX_TITLE_CHARS: Final = 200
 """Characters of a title."""
-_QUEUE: Final = "queue"
+_QUEUE_ARG: Final = "queue"
 
 
-class Stopping(Protocol):
+class AnswerStopper(Protocol):
     """Whoever has answers running."""
 
-    async def stop(self, thread: ThreadKey, by: str) -> bool:
+    async def stop_answer(self, thread: ThreadKey, requested_by: str) -> bool:
         """Stop the thread's running answer; whether there was one. Raises `NotAllowed` where `by`
         may not, `StoreError`."""
         ...
 
 
-class Queue(Protocol):
+class MessageQueue(Protocol):
     """Whoever lets messages wait."""
 
-    async def clear(self, thread: ThreadKey, by: str = "") -> int:
+    async def drop_waiting(self, thread: ThreadKey, requested_by: str = "") -> int:
         """Drop what waits in a thread, and tell whose it was, but for `by`; how many that were.
         Raises `StoreError`."""
         ...
 
 
-Rename = Callable[[SessionRecord, str], Awaitable[None]]
+RenameSession = Callable[[SessionRecord, str], Awaitable[None]]
 """Gives a session a name in the runtime. Raises `BotError`."""
 
 
-class Threads:
+class ThreadCommands:
     """Stops what runs in a thread and names its session."""
 
     def __init__(
-        self, store: Store, board: Board, turns: Stopping, queue: Queue, rename: Rename
+        self,
+        store: Store,
+        publisher: CardPublisher,
+        turn_processor: AnswerStopper,
+        queue: MessageQueue,
+        rename: RenameSession,
     ) -> None:
         self._store = store
-        self._board = board
-        self._turns = turns
+        self._publisher = publisher
+        self._turn_processor = turn_processor
         self._queue = queue
         self._rename = rename
 
-    def handlers(self) -> Mapping[str, Handler]:
-        return {"stop": self.stop, "title": self.title}
+    def handlers(self) -> Mapping[str, CommandHandler]:
+        return {"stop": self.stop_thread, "title": self.title}
 
-    async def stop(self, asked: Asked) -> Outcome:
-        place, wished = asked.place, asked.words.casefold()
+    async def stop_thread(self, ctx: CommandContext) -> CommandResult:
+        place, wished = ctx.thread_key, ctx.args.casefold()
         if place is None:
-            return told(texts.ONLY_IN_THREADS.format(verb="stop"))
-        if wished not in ("", _QUEUE):
-            return told(how_it_goes("stop"))
-        if wished and asked.person.kind is not Kind.MEMBER:
-            in_line = await self._store.waiting(place)
-            if any(turn.message.user != asked.person.user for turn in in_line):
-                return told(access_texts.STOP_YOUR_OWN)
+            return text_result(texts.ONLY_IN_THREADS.format(verb="stop"))
+        if wished not in ("", _QUEUE_ARG):
+            return text_result(usage_hint("stop"))
+        if wished and ctx.user.kind is not UserKind.MEMBER:
+            in_line = await self._store.waiting_turns(place)
+            if any(turn.message.user != ctx.user.id for turn in in_line):
+                return text_result(access_texts.STOP_YOUR_OWN)
         # What waits goes first: else the next of it would begin where the running one ends.
-        dropped = await self._queue.clear(place, asked.person.user) if wished else 0
-        stopped = await self._turns.stop(place, asked.person.user)
+        dropped = await self._queue.drop_waiting(place, ctx.user.id) if wished else 0
+        stopped = await self._turn_processor.stop_answer(place, ctx.user.id)
         said = session_texts.STOPPED if stopped else session_texts.NOTHING_RUNS
         if wished:
             if not dropped:
-                return told(said + session_texts.NOTHING_WAITED)
-            return told(
-                said + session_texts.DROPPED.format(messages=many(dropped, "message")), public=True
+                return text_result(said + session_texts.NOTHING_WAITED)
+            return text_result(
+                said + session_texts.DROPPED.format(messages=pluralize(dropped, "message")),
+                public=True,
             )
-        waiting = len(await self._store.waiting(place))
+        waiting = len(await self._store.waiting_turns(place))
         if not waiting:
-            return told(said)
+            return text_result(said)
         messages = (
             session_texts.ONE_IS
             if waiting == 1
-            else session_texts.MANY_ARE.format(count=count(waiting))
+            else session_texts.MANY_ARE.format(count=format_count(waiting))
         )
-        drop = Press(
+        drop = Button(
             label=session_texts.DROP,
-            verb="stop",
-            words=_QUEUE,
+            command_name="stop",
+            args=_QUEUE_ARG,
             style="danger",
             confirm=session_texts.DROP_CONFIRM,
         )
-        return Outcome(
-            card=Card(text=said + session_texts.WAITS.format(messages=messages), presses=(drop,))
+        return CommandResult(
+            card=Card(text=said + session_texts.WAITS.format(messages=messages), buttons=(drop,))
         )
 
-    async def title(self, asked: Asked) -> Outcome:
-        session, place = asked.session, asked.place
+    async def title(self, ctx: CommandContext) -> CommandResult:
+        session, place = ctx.session, ctx.thread_key
         if place is None:
-            return told(texts.ONLY_IN_THREADS.format(verb="title"))
+            return text_result(texts.ONLY_IN_THREADS.format(verb="title"))
         if session is None:
-            return told(session_texts.NO_SESSION)
-        if not asked.words:
+            return text_result(session_texts.NO_SESSION)
+        if not ctx.args:
             shown = session_texts.TITLE_IS if session.title else session_texts.TITLE_NONE
-            return told(shown.format(handle=session.handle, title=titled(session)))
-        title = one_line(storable(asked.words))
+            return text_result(shown.format(handle=session.handle, title=display_title(session)))
+        title = one_line(strip_unstorable(ctx.args))
         if not title:
-            return told(session_texts.TITLE_EMPTY)
-        if len(title) > TITLE_MOST:
-            return told(
-                session_texts.TITLE_TOO_LONG.format(most=TITLE_MOST, length=count(len(title)))
+            return text_result(session_texts.TITLE_EMPTY)
+        if len(title) > MAX_TITLE_CHARS:
+            return text_result(
+                session_texts.TITLE_TOO_LONG.format(
+                    most=MAX_TITLE_CHARS, length=format_count(len(title))
+                )
             )
-        await self._store.retitle(session.number, title)
-        await self._show_title(session, title)
-        return told(session_texts.TITLED.format(handle=session.handle, title=title), public=True)
+        await self._store.rename_session(session.number, title)
+        await self._publish_title(session, title)
+        return text_result(
+            session_texts.TITLE_SET.format(handle=session.handle, title=title), public=True
+        )
 
-    async def _show_title(self, session: SessionRecord, title: str) -> None:
+    async def _publish_title(self, session: SessionRecord, title: str) -> None:
         """In the runtime and in Slack the title is a nicety: without it all works as well."""
         try:
             await self._rename(session, title)
         except BotError as error:
             log.info("session %s keeps its name in the runtime: %s", session.id, error)
-        if session.role == MAIN:
-            await self._board.entitle(session.thread, title)
+        if session.role == MAIN_ROLE:
+            await self._publisher.set_title(session.thread, title)
 
 
-async def is_quiet(store: ChoiceStore, thread: ThreadKey) -> bool:
+async def is_quiet(store: PreferenceStore, thread: ThreadKey) -> bool:
     """Whether the bot is to be silent in a thread until mentioned. Raises `StoreError`."""
-    choices = await store.choices([(Scope.THREAD, str(thread))])
-    return any(choice.topic is Topic.QUIET and choice.value == YES for choice in choices)
+    choices = await store.preferences([(Scope.THREAD, str(thread))])
+    return any(
+        choice.kind is PreferenceKind.QUIET and choice.value == ENABLED for choice in choices
+    )
 
 
-class Quietness:
+class QuietCommands:
     """Lets the bot be silent in a thread, and take part again."""
 
-    def __init__(self, store: ChoiceStore, clock: Clock) -> None:
+    def __init__(self, store: PreferenceStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    def handlers(self) -> Mapping[str, Handler]:
+    def handlers(self) -> Mapping[str, CommandHandler]:
         return {"quiet": self.quiet, "join": self.join}
 
-    async def quiet(self, asked: Asked) -> Outcome:
-        place = asked.place
+    async def quiet(self, ctx: CommandContext) -> CommandResult:
+        place = ctx.thread_key
         if place is None:
-            return told(texts.ONLY_IN_THREADS.format(verb="quiet"))
-        if asked.words:
-            return told(how_it_goes("quiet"))
+            return text_result(texts.ONLY_IN_THREADS.format(verb="quiet"))
+        if ctx.args:
+            return text_result(usage_hint("quiet"))
         if await is_quiet(self._store, place):
-            return told(session_texts.QUIET_ALREADY)
-        await self._store.choose(
-            Choice(
+            return text_result(session_texts.QUIET_ALREADY)
+        await self._store.set_preference(
+            Preference(
                 scope=Scope.THREAD,
-                holder=str(place),
-                topic=Topic.QUIET,
-                value=YES,
-                by=asked.person.user,
-                at=self._clock.now(),
+                scope_id=str(place),
+                kind=PreferenceKind.QUIET,
+                value=ENABLED,
+                set_by=ctx.user.id,
+                set_at=self._clock.now(),
             )
         )
         # Nobody can be mentioned to in a direct message: everything is said to the bot there.
         direct = place.channel.startswith("D")
-        return told(session_texts.QUIET_DIRECT if direct else session_texts.QUIET, public=True)
+        return text_result(
+            session_texts.QUIET_DIRECT if direct else session_texts.QUIET, public=True
+        )
 
-    async def join(self, asked: Asked) -> Outcome:
-        place = asked.place
+    async def join(self, ctx: CommandContext) -> CommandResult:
+        place = ctx.thread_key
         if place is None:
-            return told(texts.ONLY_IN_THREADS.format(verb="join"))
-        if asked.words:
-            return told(how_it_goes("join"))
-        if not await self._store.unchoose(Scope.THREAD, str(place), Topic.QUIET):
-            return told(session_texts.JOINED_ALREADY)
-        return told(session_texts.JOINED, public=True)
+            return text_result(texts.ONLY_IN_THREADS.format(verb="join"))
+        if ctx.args:
+            return text_result(usage_hint("join"))
+        if not await self._store.clear_preference(Scope.THREAD, str(place), PreferenceKind.QUIET):
+            return text_result(session_texts.JOINED_ALREADY)
+        return text_result(session_texts.JOINED, public=True)
 
 
-class Renaming:
+class SessionRenamer:
     """Names sessions in the runtime."""
 
-    def __init__(self, sessions: Sessions, choosing: Choosing) -> None:
-        self._sessions = sessions
-        self._choosing = choosing
+    def __init__(self, pool: SessionPool, model_selector: ModelSelector) -> None:
+        self._pool = pool
+        self._model_selector = model_selector
 
     async def rename(self, session: SessionRecord, title: str) -> None:
         """Name a session. One that answers, and one that the runtime does not have yet, keep the
         name they have. Raises `BotError`."""
-        if not session.asked or self._sessions.busy(session.id):
+        if not session.has_turns or self._pool.is_in_use(session.id):
             return
-        chosen = await self._choosing.chosen(session, session.thread)
-        async with self._sessions.held(session.id, chosen.setup) as live:
+        chosen = await self._model_selector.select(session, session.thread)
+        async with self._pool.acquire(session.id, chosen.config) as live:
             await live.rename(title)

@@ -25,28 +25,28 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from bot.commands.formatting import clipped, count, many, one_line, when
+from bot.commands.formatting import format_count, format_time, one_line, pluralize, truncate
 from bot.commands.texts import sessions as session_texts
-from bot.domain.sessions import Remembered, SessionRecord
+from bot.domain.sessions import HistoryEntry, SessionRecord
 from bot.ports import SessionStore
 
-MOST_TURNS: Final = 5_000
-MOST_CHARS: Final = 20_000_000
+MAX_TURNS: Final = 5_000
+MAX_CHARS: Final = 20_000_000
 """Characters of questions and answers that go into one file."""
 VERSION: Final = 1
-_PAGE: Final = 200
+_PAGE_SIZE: Final = 200
 _MARKUP: Final = re.compile(r"([!-/:-@\[-`{-~])")
 _FENCES: Final = re.compile(r"`+")
 
 
-class Format(StrEnum):
+class TranscriptFormat(StrEnum):
     """What a transcript is written in."""
 
     MARKDOWN = "markdown"
     JSON = "json"
 
 
-_ENDINGS: Final = {Format.MARKDOWN: "md", Format.JSON: "json"}
+_EXTENSIONS: Final = {TranscriptFormat.MARKDOWN: "md", TranscriptFormat.JSON: "json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,40 +54,40 @@ class Transcript:
     """What a session was asked and answered."""
 
     session: SessionRecord
-    turns: Sequence[Remembered]
-    left_out: int = 0
+    turns: Sequence[HistoryEntry]
+    omitted_count: int = 0
     """How many of the oldest turns are not in it."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What people are called, by their Slack user ids; an id stands for itself where missing."""
 
-    def written(self, form: Format) -> str:
+    def render(self, file_format: TranscriptFormat) -> str:
         """The file's text."""
-        return as_json(self) if form is Format.JSON else as_markdown(self)
+        return as_json(self) if file_format is TranscriptFormat.JSON else as_markdown(self)
 
-    def file_name(self, form: Format) -> str:
-        return f"threadpilot-{self.session.handle}.{_ENDINGS[form]}"
+    def file_name(self, file_format: TranscriptFormat) -> str:
+        return f"threadpilot-{self.session.handle}.{_EXTENSIONS[file_format]}"
 
 
 async def read_transcript(store: SessionStore, session: SessionRecord) -> Transcript:
-    """The newest turns of a session, at most `MOST_TURNS` and about `MOST_CHARS`; without names.
+    """The newest turns of a session, at most `MAX_TURNS` and about `MOST_CHARS`; without names.
 
     Raises `StoreError`.
     """
-    total = (await store.remembered(session.number, 0, 1)).total
-    kept: list[Remembered] = []
+    total = (await store.list_history(session.number, 0, 1)).total
+    kept: list[HistoryEntry] = []
     chars, end = 0, total
-    while end > 0 and len(kept) < MOST_TURNS and chars < MOST_CHARS:
-        begin = max(0, end - min(_PAGE, MOST_TURNS - len(kept)))
-        page = (await store.remembered(session.number, begin, end - begin)).turns
+    while end > 0 and len(kept) < MAX_TURNS and chars < MAX_CHARS:
+        begin = max(0, end - min(_PAGE_SIZE, MAX_TURNS - len(kept)))
+        page = (await store.list_history(session.number, begin, end - begin)).entries
         chars += sum(len(turn.text) + len(turn.answer) for turn in page)
         kept[:0] = page
         end = begin
-    return Transcript(session=session, turns=tuple(kept), left_out=end)
+    return Transcript(session=session, turns=tuple(kept), omitted_count=end)
 
 
 def as_markdown(transcript: Transcript) -> str:
     """A transcript to read."""
-    return "\n".join(_markdown(transcript)) + "\n"
+    return "\n".join(_markdown_parts(transcript)) + "\n"
 
 
 def as_json(transcript: Transcript) -> str:
@@ -102,23 +102,23 @@ def as_json(transcript: Transcript) -> str:
             "title": session.title,
             "role": session.role,
             "model": session.model,
-            "owner": _who(transcript, session.owner),
+            "owner": _user_json(transcript, session.owner),
             "team": session.thread.team,
             "channel": session.thread.channel,
             "thread": session.thread.root_ts,
-            "created": _iso(session.created),
-            "used": _iso(session.used),
-            "turns": session.turns,
+            "created": _iso(session.created_at),
+            "used": _iso(session.last_used_at),
+            "turns": session.turn_count,
             "input_tokens": session.input_tokens,
             "output_tokens": session.output_tokens,
         },
-        "left_out": transcript.left_out,
+        "left_out": transcript.omitted_count,
         "turns": [
             {
                 "number": number,
                 "ts": turn.ts,
-                "asked": _iso(turn.asked),
-                "user": _who(transcript, turn.user),
+                "asked": _iso(turn.asked_at),
+                "user": _user_json(transcript, turn.user),
                 "question": turn.text,
                 "answer": turn.answer,
                 "state": turn.state.value,
@@ -133,35 +133,36 @@ def as_json(transcript: Transcript) -> str:
     return json.dumps(shape, ensure_ascii=False, indent=2) + "\n"
 
 
-def _markdown(transcript: Transcript) -> Iterator[str]:
+def _markdown_parts(transcript: Transcript) -> Iterator[str]:
     session = transcript.session
-    yield f"# {_inert(session.title) or session_texts.UNTITLED}"
+    yield f"# {_escape(session.title) or session_texts.UNTITLED}"
     yield ""
     yield f"- {session_texts.TRANSCRIPT_SESSION}: {session.handle}"
     if session.role:
-        yield f"- {session_texts.TRANSCRIPT_ROLE}: {_inert(session.role)}"
-    yield f"- {session_texts.TRANSCRIPT_OWNER}: {_inert(_name(transcript, session.owner))}"
-    yield f"- {session_texts.TRANSCRIPT_BEGUN}: {when(session.created)}"
-    yield f"- {session_texts.TRANSCRIPT_TURNS}: {count(session.turns)}"
+        yield f"- {session_texts.TRANSCRIPT_ROLE}: {_escape(session.role)}"
+    yield f"- {session_texts.TRANSCRIPT_OWNER}: {_escape(_display_name(transcript, session.owner))}"
+    yield f"- {session_texts.TRANSCRIPT_CREATED}: {format_time(session.created_at)}"
+    yield f"- {session_texts.TRANSCRIPT_TURNS}: {format_count(session.turn_count)}"
     yield "- " + session_texts.TRANSCRIPT_TOKENS.format(
-        input=count(session.input_tokens), output=count(session.output_tokens)
+        input=format_count(session.input_tokens), output=format_count(session.output_tokens)
     )
-    if transcript.left_out:
-        left_out = many(transcript.left_out, "turn")
-        yield f"- {session_texts.TRANSCRIPT_LEFT_OUT.format(turns=left_out)}"
+    if transcript.omitted_count:
+        left_out = pluralize(transcript.omitted_count, "turn")
+        yield f"- {session_texts.TRANSCRIPT_OMITTED.format(turns=left_out)}"
     for number, turn in _numbered(transcript):
         yield ""
-        yield f"## {number}. {_inert(_name(transcript, turn.user))}, {when(turn.asked)}"
+        author = _escape(_display_name(transcript, turn.user))
+        yield f"## {number}. {author}, {format_time(turn.asked_at)}"
         yield ""
         yield from _fenced(turn.text)
         yield ""
-        yield f"**{_inert(turn.model) or session_texts.UNKNOWN_MODEL}**{_cost(turn)}"
+        yield f"**{_escape(turn.model) or session_texts.UNKNOWN_MODEL}**{_usage_text(turn)}"
         yield ""
         yield from _fenced(turn.answer) if turn.answer else (session_texts.NO_ANSWER,)
 
 
-def _numbered(transcript: Transcript) -> Iterator[tuple[int, Remembered]]:
-    return enumerate(transcript.turns, start=transcript.left_out + 1)
+def _numbered(transcript: Transcript) -> Iterator[tuple[int, HistoryEntry]]:
+    return enumerate(transcript.turns, start=transcript.omitted_count + 1)
 
 
 def _fenced(text: str) -> Iterator[str]:
@@ -172,24 +173,24 @@ def _fenced(text: str) -> Iterator[str]:
     yield fence
 
 
-def _inert(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", clipped(one_line(text), 300))
+def _escape(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", truncate(one_line(text), 300))
 
 
-def _cost(turn: Remembered) -> str:
+def _usage_text(turn: HistoryEntry) -> str:
     tokens = session_texts.TRANSCRIPT_COST.format(
-        input=count(turn.input_tokens), output=count(turn.output_tokens)
+        input=format_count(turn.input_tokens), output=format_count(turn.output_tokens)
     )
     return f", {turn.seconds:.1f} s, {tokens}" if turn.seconds else f", {tokens}"
 
 
-def _name(transcript: Transcript, user: str) -> str:
+def _display_name(transcript: Transcript, user: str) -> str:
     return transcript.names.get(user, user)
 
 
-def _who(transcript: Transcript, user: str) -> dict[str, str]:
-    return {"id": user, "name": _name(transcript, user)}
+def _user_json(transcript: Transcript, user: str) -> dict[str, str]:
+    return {"id": user, "name": _display_name(transcript, user)}
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+def _iso(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")

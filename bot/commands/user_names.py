@@ -4,36 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bot.commands.formatting import clipped, one_line
+from bot.commands.formatting import one_line, truncate
 from bot.errors import SlackError
-from bot.ports import People
+from bot.ports import UserDirectory
 
-MOST_NAMES = 200
+MAX_LOOKUPS = 200
 """Of more people than that in one text, the others go by their ids."""
-_LONGEST = 80
+_MAX_NAME_CHARS = 80
 
 
-class Names:
+class UserNames:
     """Looks up names; an id stands for itself where Slack does not tell."""
 
-    def __init__(self, people: People) -> None:
-        self._people = people
+    def __init__(self, users: UserDirectory) -> None:
+        self._users = users
 
-    async def name(self, user: str) -> str:
-        return (await self.of((user,)))[user]
+    async def name_of(self, user: str) -> str:
+        return (await self.names_of((user,)))[user]
 
-    async def of(self, users: Iterable[str]) -> Mapping[str, str]:
+    async def names_of(self, users: Iterable[str]) -> Mapping[str, str]:
         """The names of these people, all of them."""
         found: dict[str, str] = {}
         tries = 0
         for user in sorted(set(users)):
             name = ""
-            if tries < MOST_NAMES:
+            if tries < MAX_LOOKUPS:
                 tries += 1
                 try:
-                    name = (await self._people.person(user)).name
+                    name = (await self._users.get_user(user)).name
                 except SlackError as error:
-                    if error.passing:  # Slack is in trouble: no use in asking for each of them
-                        tries = MOST_NAMES
-            found[user] = clipped(one_line(name), _LONGEST) or user
+                    if error.transient:  # Slack is in trouble: no use in asking for each of them
+                        tries = MAX_LOOKUPS
+            found[user] = truncate(one_line(name), _MAX_NAME_CHARS) or user
         return found

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bot.redaction import SHORTEST
+from bot.redaction import MIN_SECRET_CHARS
 
 
 def secret(given: str) -> str:
     """Values that are too short to be taken out of what is written are refused: each log line that
     holds such a letter would be spoiled, or the secret would stand there."""
-    if given and len(given) < SHORTEST:
+    if given and len(given) < MIN_SECRET_CHARS:
         raise ValueError(
-            f"this is too short for a secret; give all of it, at least {SHORTEST} characters, or "
-            "leave it out where none is asked for."
+            f"this is too short for a secret; give all of it, at least {MIN_SECRET_CHARS} "
+            "characters, or leave it out where none is asked for."
         )
     return given
 
@@ -31,7 +31,7 @@ def token(prefix: str) -> Callable[[str], str]:
     return parse
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
+def choice(*choices: str) -> Callable[[str], str]:
     def parse(given: str) -> str:
         for choice in choices:
             if given.lower() == choice.lower():
@@ -41,7 +41,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
+def integer(low: int, high: int) -> Callable[[str], int]:
     def parse(given: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", given) or not low <= int(given) <= high:
             raise ValueError(f"give a whole number from {low} to {high}.")
@@ -110,21 +110,25 @@ def file(given: str) -> Path | None:
 
 
 def user_ids(given: str) -> frozenset[str]:
-    return _ids(given, "[UW]", "Slack user ids such as U024BE7LH (profile → ⋮ → Copy member ID)")
+    return _parse_ids(
+        given, "[UW]", "Slack user ids such as U024BE7LH (profile → ⋮ → Copy member ID)"
+    )
 
 
 def bot_ids(given: str) -> frozenset[str]:
-    return _ids(given, "[BUW]", "the ids of bots in Slack such as B024BE7LH or U024BE7LH")
+    return _parse_ids(given, "[BUW]", "the ids of bots in Slack such as B024BE7LH or U024BE7LH")
 
 
 def channel_ids(given: str) -> frozenset[str]:
-    return _ids(given, "[CDG]", "Slack channel ids such as C024BE7LH (at the end of its details)")
+    return _parse_ids(
+        given, "[CDG]", "Slack channel ids such as C024BE7LH (at the end of its details)"
+    )
 
 
-def _ids(given: str, first: str, what: str) -> frozenset[str]:
+def _parse_ids(given: str, first_letters: str, expected: str) -> frozenset[str]:
     ids = [part.strip() for part in given.split(",") if part.strip()]
-    if any(not re.fullmatch(f"{first}[A-Z0-9]+", part) for part in ids):
-        raise ValueError(f"give {what}, with commas.")
+    if any(not re.fullmatch(f"{first_letters}[A-Z0-9]+", part) for part in ids):
+        raise ValueError(f"give {expected}, with commas.")
     return frozenset(ids)
 
 
@@ -134,7 +138,7 @@ def group_id(given: str) -> str:
     return given
 
 
-def yes(given: str) -> bool:
+def boolean(given: str) -> bool:
     if given.lower() not in ("yes", "no"):
         raise ValueError("say yes or no.")
     return given.lower() == "yes"

@@ -17,7 +17,7 @@ from dotenv import dotenv_values
 from bot.config import parsers
 from bot.config.definitions import SETTINGS
 from bot.errors import SettingsError
-from bot.logs import without_tokens
+from bot.logs import redact_tokens
 
 T = TypeVar("T")
 
@@ -90,11 +90,11 @@ class Settings:
             slack_bot_token=read("SLACK_BOT_TOKEN", parsers.token("xoxb-")),
             slack_app_token=read("SLACK_APP_TOKEN", parsers.token("xapp-")),
             slack_signing_secret=read("SLACK_SIGNING_SECRET", parsers.secret),
-            slack_mode=read("SLACK_MODE", parsers.one_of("socket", "http")),
+            slack_mode=read("SLACK_MODE", parsers.choice("socket", "http")),
             slack_api_url=read("SLACK_API_URL", parsers.api_url),
-            slack_limits=read("SLACK_LIMITS", parsers.whole(1, 1_000)),
+            slack_limits=read("SLACK_LIMITS", parsers.integer(1, 1_000)),
             http_host=read("HTTP_HOST", str),
-            http_port=read("HTTP_PORT", parsers.whole(1, 65_535)),
+            http_port=read("HTTP_PORT", parsers.integer(1, 65_535)),
             data_dir=read("DATA_DIR", parsers.folder),
             github_token=read("GITHUB_TOKEN", parsers.secret),
             model_base_url=read("MODEL_BASE_URL", parsers.url),
@@ -103,35 +103,35 @@ class Settings:
             copilot_cli_path=read("COPILOT_CLI_PATH", parsers.file),
             admin_users=read("ADMIN_USERS", parsers.user_ids),
             admin_group=read("ADMIN_GROUP", parsers.group_id),
-            workspace_admins=read("WORKSPACE_ADMINS", parsers.yes),
-            allow_guests=read("ALLOW_GUESTS", parsers.yes),
-            allow_external=read("ALLOW_EXTERNAL", parsers.yes),
+            workspace_admins=read("WORKSPACE_ADMINS", parsers.boolean),
+            allow_guests=read("ALLOW_GUESTS", parsers.boolean),
+            allow_external=read("ALLOW_EXTERNAL", parsers.boolean),
             allowed_channels=read("ALLOWED_CHANNELS", parsers.channel_ids),
             allowed_users=read("ALLOWED_USERS", parsers.user_ids),
             allowed_bots=read("ALLOWED_BOTS", parsers.bot_ids),
             roles_file=read("ROLES_FILE", parsers.file),
-            max_turns=read("MAX_TURNS", parsers.whole(1, 1_000)),
-            max_turns_per_user=read("MAX_TURNS_PER_USER", parsers.whole(1, 1_000)),
-            max_turns_per_day=read("MAX_TURNS_PER_DAY", parsers.whole(0, 100_000)),
-            max_sessions=read("MAX_SESSIONS", parsers.whole(1, 1_000)),
+            max_turns=read("MAX_TURNS", parsers.integer(1, 1_000)),
+            max_turns_per_user=read("MAX_TURNS_PER_USER", parsers.integer(1, 1_000)),
+            max_turns_per_day=read("MAX_TURNS_PER_DAY", parsers.integer(0, 100_000)),
+            max_sessions=read("MAX_SESSIONS", parsers.integer(1, 1_000)),
             pool_seconds=read("POOL_SECONDS", parsers.seconds(0, 600)),
-            runtime_memory_mb=read("RUNTIME_MEMORY_MB", parsers.whole(0, 1_000_000)),
-            retention_days=read("RETENTION_DAYS", parsers.whole(0, 36_500)),
-            retention_sessions=read("RETENTION_SESSIONS", parsers.whole(0, 10_000_000)),
-            retention_mb=read("RETENTION_MB", parsers.whole(0, 100_000_000)),
-            context_messages=read("CONTEXT_MESSAGES", parsers.whole(0, 500)),
+            runtime_memory_mb=read("RUNTIME_MEMORY_MB", parsers.integer(0, 1_000_000)),
+            retention_days=read("RETENTION_DAYS", parsers.integer(0, 36_500)),
+            retention_sessions=read("RETENTION_SESSIONS", parsers.integer(0, 10_000_000)),
+            retention_mb=read("RETENTION_MB", parsers.integer(0, 100_000_000)),
+            context_messages=read("CONTEXT_MESSAGES", parsers.integer(0, 500)),
             catch_up_seconds=read("CATCH_UP_SECONDS", parsers.seconds(0, 86_400)),
-            max_message_chars=read("MAX_MESSAGE_CHARS", parsers.whole(1, 40_000)),
+            max_message_chars=read("MAX_MESSAGE_CHARS", parsers.integer(1, 40_000)),
             silence_seconds=read("SILENCE_SECONDS", parsers.seconds(1, 3_600)),
             turn_seconds=read("TURN_SECONDS", parsers.seconds(1, 86_400)),
             shutdown_seconds=read("SHUTDOWN_SECONDS", parsers.seconds(0, 600)),
-            log_level=read("LOG_LEVEL", parsers.one_of("DEBUG", "INFO", "WARNING", "ERROR")),
-            log_format=read("LOG_FORMAT", parsers.one_of("text", "json")),
-            metrics_port=read("METRICS_PORT", parsers.whole(0, 65_535)),
+            log_level=read("LOG_LEVEL", parsers.choice("DEBUG", "INFO", "WARNING", "ERROR")),
+            log_format=read("LOG_FORMAT", parsers.choice("text", "json")),
+            metrics_port=read("METRICS_PORT", parsers.integer(0, 65_535)),
             metrics_host=read("METRICS_HOST", str),
             otel_exporter_otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", parsers.url),
         )
-        faults = [*read.faults, *_missing(settings, read)]
+        faults = [*read.faults, *_check_combinations(settings, read)]
         if faults:
             raise SettingsError(faults)
         return settings
@@ -151,28 +151,28 @@ class _Reader:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
-        self._table = {setting.name: setting for setting in SETTINGS}
+        self._definitions = {setting.name: setting for setting in SETTINGS}
         self.faults: list[str] = []
-        self.faulty: set[str] = set()
+        self.invalid_names: set[str] = set()
 
     def __call__(self, name: str, parse: Callable[[str], T]) -> T:
-        setting = self._table[name]
+        setting = self._definitions[name]
         given = self._env.get(name, "").strip() or setting.default
         try:
             return parse(given)
         except ValueError as fault:
-            shown = "" if setting.secret else f" (it is {without_tokens(given)!r})"
+            shown = "" if setting.secret else f" (it is {redact_tokens(given)!r})"
             self.faults.append(f"{name}{shown}: {fault}")
-            self.faulty.add(name)
+            self.invalid_names.add(name)
             return parse(setting.default)
 
 
-def _missing(settings: Settings, read: _Reader) -> list[str]:
+def _check_combinations(settings: Settings, reader: _Reader) -> list[str]:
     """What has to be given together with what was chosen."""
     faults = []
 
     def need(present: bool, name: str, remedy: str) -> None:
-        if not present and name not in read.faulty:
+        if not present and name not in reader.invalid_names:
             faults.append(f"{name} is not set: {remedy}")
 
     need(
@@ -193,12 +193,12 @@ def _missing(settings: Settings, read: _Reader) -> list[str]:
             "SLACK_SIGNING_SECRET",
             "copy the Signing Secret from your app's Basic Information page.",
         )
-    if settings.max_sessions < settings.max_turns and "MAX_SESSIONS" not in read.faulty:
+    if settings.max_sessions < settings.max_turns and "MAX_SESSIONS" not in reader.invalid_names:
         faults.append(
             f"MAX_SESSIONS (it is {settings.max_sessions}): every running turn holds a session, so "
             f"give at least MAX_TURNS, which is {settings.max_turns}."
         )
-    if not settings.github_token and not {"MODEL_BASE_URL", "GITHUB_TOKEN"} & read.faulty:
+    if not settings.github_token and not {"MODEL_BASE_URL", "GITHUB_TOKEN"} & reader.invalid_names:
         need(
             bool(settings.model_base_url),
             "GITHUB_TOKEN or MODEL_BASE_URL",

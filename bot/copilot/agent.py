@@ -12,16 +12,16 @@ from weakref import WeakValueDictionary
 
 from copilot.rpc import SessionsBulkDeleteRequest, SessionsForkRequest
 
-from bot.clock import REAL, time_limit
-from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
+from bot.clock import SYSTEM_CLOCK, time_limit
+from bot.copilot.models import FALLBACK_MODEL, list_models, resolve_model
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
 from bot.copilot.session import LiveSession
 from bot.copilot.session_factory import open_session
-from bot.copilot.sign_in import listing_fault
+from bot.copilot.sign_in import listing_error
 from bot.copilot.supervisor import RuntimeSupervisor
-from bot.errors import AgentError, AgentFault
-from bot.ports import Setup
+from bot.errors import AgentError, AgentErrorKind
+from bot.ports import SessionConfig
 from bot.sessions.lock_files import folder_of_sessions
 
 log = logging.getLogger(__name__)
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 OPEN_SECONDS = 50.0
 """The port allows 60 s; clearing away a runtime that does not start takes up to 8 s."""
 MODELS_SECONDS = 5.0
-MODELS_REMEMBERED_SECONDS = 60.0
-STORED_SECONDS = 60.0
+MODELS_CACHE_SECONDS = 60.0
+STORED_SIZES_SECONDS = 60.0
 """Every session's folder is looked at: 200 took 0.4 s."""
-DELETED_AT_ONCE = 100
+DELETE_BATCH_SIZE = 100
 """One takes about 18 ms; so many stay well within the time of one call."""
 
-_PLAIN = Setup()
+_DEFAULT_CONFIG = SessionConfig()
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,250}")
 """What the runtime takes (measured); for an empty one the SDK would invent an id of its own."""
@@ -51,9 +51,9 @@ class CopilotAgent:
         self._supervisor = RuntimeSupervisor(options)
         self._model = ""
         self._models: tuple[str, ...] = ()
-        self._models_until = 0.0
-        self._live: WeakValueDictionary[str, LiveSession] = WeakValueDictionary()
-        self._beginning: asyncio.Task[Runtime] | None = None
+        self._models_expire_at = 0.0
+        self._live_sessions: WeakValueDictionary[str, LiveSession] = WeakValueDictionary()
+        self._starting: asyncio.Task[Runtime] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,49 +64,52 @@ class CopilotAgent:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> Literal[False]:
-        if self._beginning is not None:
+        if self._starting is not None:
             # What has begun and is not waited for any more is not waited for here, either.
-            self._beginning.cancel()
-            await asyncio.gather(self._beginning, return_exceptions=True)
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
         await self._supervisor.close()
         return False
 
-    def begin(self) -> None:
+    def start_runtime_in_background(self) -> None:
         """Begin to start the runtime, beside whatever else has to be done; `start` waits for it."""
-        self._beginning = asyncio.create_task(self._ready(), name="starting the runtime")
+        self._starting = asyncio.create_task(self._ensure_runtime(), name="starting the runtime")
 
-    async def start(self) -> None:
+    async def start_runtime(self) -> None:
         """Start the runtime now instead of with the first session. Raises `AgentError`."""
-        beginning, self._beginning = self._beginning, None
-        await (beginning or self._ready())
+        beginning, self._starting = self._starting, None
+        await (beginning or self._ensure_runtime())
 
-    async def open(self, session_id: str, setup: Setup = _PLAIN) -> LiveSession:
-        """`bot.ports.Agent.open`."""
+    async def open_session(
+        self, session_id: str, config: SessionConfig = _DEFAULT_CONFIG
+    ) -> LiveSession:
+        """`bot.ports.Agent.open_session`."""
         if not _SESSION_ID.fullmatch(session_id):
-            raise AgentError(AgentFault.RUNTIME, f"{session_id!r} is no session id")
+            raise AgentError(AgentErrorKind.RUNTIME, f"{session_id!r} is no session id")
         try:
-            async with time_limit(REAL, OPEN_SECONDS):
-                live = await self._opened(session_id, setup)
+            async with time_limit(SYSTEM_CLOCK, OPEN_SECONDS):
+                live = await self._open_session(session_id, config)
         except TimeoutError as error:
             raise AgentError(
-                AgentFault.RUNTIME, f"session {session_id} did not open within {OPEN_SECONDS:g} s"
+                AgentErrorKind.RUNTIME,
+                f"session {session_id} did not open within {OPEN_SECONDS:g} s",
             ) from error
-        self._live[session_id] = live
+        self._live_sessions[session_id] = live
         return live
 
-    async def _opened(self, session_id: str, setup: Setup) -> LiveSession:
-        await self._let_go_of(session_id)
-        runtime = await self._ready()
-        await runtime.until_let_go(session_id)
-        return await open_session(runtime, self._options, session_id, setup, self._model)
+    async def _open_session(self, session_id: str, config: SessionConfig) -> LiveSession:
+        await self._close_previous(session_id)
+        runtime = await self._ensure_runtime()
+        await runtime.wait_detached(session_id)
+        return await open_session(runtime, self._options, session_id, config, self._model)
 
-    async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
-        """`bot.ports.Agent.fork`."""
-        live = self._live.get(session_id)
-        if live is not None and live.blank:
+    async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
+        """`bot.ports.Agent.fork_session`."""
+        live = self._live_sessions.get(session_id)
+        if live is not None and live.is_new:
             # The runtime would copy it while it is live, and not afterwards.
-            raise AgentError(AgentFault.NO_SESSION, f"nothing was asked in {session_id} yet")
-        runtime = await self._ready()
+            raise AgentError(AgentErrorKind.NO_SESSION, f"nothing was asked in {session_id} yet")
+        runtime = await self._ensure_runtime()
         request = SessionsForkRequest(
             session_id=session_id, name=title or None, to_event_id=before or None
         )
@@ -114,98 +117,98 @@ class CopilotAgent:
             copy = await runtime.call("fork", runtime.client.rpc.sessions.fork(request))
         except AgentError as error:
             if _NOTHING_TO_FORK.search(str(error.__cause__)):
-                raise AgentError(AgentFault.NO_SESSION, str(error)) from error
+                raise AgentError(AgentErrorKind.NO_SESSION, str(error)) from error
             raise
         log.info("session %s is a copy of %s", copy.session_id, session_id)
         return copy.session_id
 
-    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
-        """`bot.ports.Agent.delete`."""
+    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+        """`bot.ports.Agent.delete_sessions`."""
         freed = dict.fromkeys(session_ids, 0)
         stored = [session_id for session_id in freed if _SESSION_ID.fullmatch(session_id)]
-        runtime = await self._ready()
-        for start in range(0, len(stored), DELETED_AT_ONCE):
-            some = stored[start : start + DELETED_AT_ONCE]
+        runtime = await self._ensure_runtime()
+        for start in range(0, len(stored), DELETE_BATCH_SIZE):
+            some = stored[start : start + DELETE_BATCH_SIZE]
             # The runtime deletes open ones as well, and their handles would wait in vain.
-            await asyncio.gather(*map(self._let_go_of, some))
-            freed.update(await self._delete(runtime, some))
+            await asyncio.gather(*map(self._close_previous, some))
+            freed.update(await self._delete_batch(runtime, some))
         return freed
 
-    async def _delete(self, runtime: Runtime, session_ids: list[str]) -> Mapping[str, int]:
+    async def _delete_batch(self, runtime: Runtime, session_ids: list[str]) -> Mapping[str, int]:
         request = SessionsBulkDeleteRequest(session_ids=session_ids)
         deleted = await runtime.call("delete", runtime.client.rpc.sessions.bulk_delete(request))
         freed = {session_id: deleted.freed_bytes.get(session_id, 0) for session_id in session_ids}
         nothing = [session_id for session_id in session_ids if not freed[session_id]]
-        left = await asyncio.to_thread(self._still_there, nothing)
+        left = await asyncio.to_thread(self._still_on_disk, nothing)
         if left:
             # Another process has them, which is no error to the runtime.
             detail = f"{len(left)} sessions could not be deleted, such as {left[0]}"
-            raise AgentError(AgentFault.RUNTIME, detail)
+            raise AgentError(AgentErrorKind.RUNTIME, detail)
         return freed
 
-    def _still_there(self, session_ids: list[str]) -> list[str]:
+    def _still_on_disk(self, session_ids: list[str]) -> list[str]:
         folder = folder_of_sessions(self._options.data_dir)
         return [session_id for session_id in session_ids if (folder / session_id).exists()]
 
-    async def stored(self) -> Mapping[str, int]:
-        """`bot.ports.Agent.stored`."""
-        runtime = await self._ready()
+    async def stored_sizes(self) -> Mapping[str, int]:
+        """`bot.ports.Agent.stored_sizes`."""
+        runtime = await self._ensure_runtime()
         sizes = runtime.client.rpc.sessions.get_sizes()
-        return dict((await runtime.call("sizes", sizes, STORED_SECONDS)).sizes)
+        return dict((await runtime.call("sizes", sizes, STORED_SIZES_SECONDS)).sizes)
 
-    async def models(self) -> Sequence[str]:
-        """`bot.ports.Agent.models`."""
+    async def list_models(self) -> Sequence[str]:
+        """`bot.ports.Agent.list_models`."""
         clock = self._options.clock
-        if self._models and clock.monotonic() < self._models_until:
+        if self._models and clock.monotonic() < self._models_expire_at:
             return self._models
         try:
-            async with time_limit(REAL, MODELS_SECONDS):
-                listed = await self._list_models()
+            async with time_limit(SYSTEM_CLOCK, MODELS_SECONDS):
+                listed = await self._fetch_models()
         except TimeoutError as error:
             raise AgentError(
-                AgentFault.UNREACHABLE, f"no list of models within {MODELS_SECONDS:g} s"
+                AgentErrorKind.UNREACHABLE, f"no list of models within {MODELS_SECONDS:g} s"
             ) from error
         default = self._model if self._model != FALLBACK_MODEL else ""
         named = (self._options.model or default, *listed)
         self._models = tuple(dict.fromkeys(name for name in named if name))
-        self._models_until = clock.monotonic() + MODELS_REMEMBERED_SECONDS
+        self._models_expire_at = clock.monotonic() + MODELS_CACHE_SECONDS
         return self._models
 
-    async def memory(self) -> int:
-        """`bot.ports.Agent.memory`."""
-        runtime = self._supervisor.up
-        return 0 if runtime is None else await asyncio.to_thread(runtime.memory)
+    async def memory_bytes(self) -> int:
+        """`bot.ports.Agent.memory_bytes`."""
+        runtime = self._supervisor.current_runtime
+        return 0 if runtime is None else await asyncio.to_thread(runtime.memory_bytes)
 
     async def restart(self) -> None:
         """`bot.ports.Agent.restart`."""
-        await self._learn_model()
+        await self._resolve_model()
         await self._supervisor.restart(self._model)
 
-    async def _list_models(self) -> Sequence[str]:
+    async def _fetch_models(self) -> Sequence[str]:
         """What the model server offers or, with GitHub's models, the plan."""
         if self._options.base_url:
             return await list_models(self._options)
-        runtime = await self._supervisor.running(self._model)
+        runtime = await self._supervisor.ensure_running(self._model)
         try:
             listed = await runtime.call("list of models", runtime.client.list_models())
         except AgentError as error:
-            raise await listing_fault(self._options, error) from error
+            raise await listing_error(self._options, error) from error
         return [model.id for model in listed]
 
-    async def _ready(self) -> Runtime:
+    async def _ensure_runtime(self) -> Runtime:
         """The runtime, which runs, and the model known if it can be. Raises `AgentError`."""
-        await self._learn_model()
-        return await self._supervisor.running(self._model)
+        await self._resolve_model()
+        return await self._supervisor.ensure_running(self._model)
 
-    async def _learn_model(self) -> None:
+    async def _resolve_model(self) -> None:
         """Ask for the model's name until there is one: its server may come up after the bot.
         Outside the lock, so that a server that hangs holds up nobody for longer than 5 s."""
         if self._model in ("", FALLBACK_MODEL):
-            self._model = await choose_model(self._options)
+            self._model = await resolve_model(self._options)
 
-    async def _let_go_of(self, session_id: str) -> None:
+    async def _close_previous(self, session_id: str) -> None:
         """Close the session if it was opened before: its events go to the newest handle only, and
         whoever still had the old one would wait in vain."""
-        older = self._live.pop(session_id, None)
+        older = self._live_sessions.pop(session_id, None)
         if older is not None:
             await older.close()

@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 
 from bot.copilot.install import RUNTIME_VERSION
-from bot.copilot.models import FALLBACK_MODEL, Refused, ask_once, list_models
+from bot.copilot.models import FALLBACK_MODEL, ModelServerError, list_models, send_test_prompt
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
-from bot.domain.checks import Check
-from bot.errors import AgentError, AgentFault
+from bot.domain.checks import CheckResult
+from bot.errors import AgentError, AgentErrorKind
 
 RUNTIME_STARTS = "The Copilot runtime {version} starts (in {seconds:.1f} s)."
 RUNTIME_DIFFERS = (
@@ -45,10 +45,10 @@ GITHUB_UNREACHABLE = (
 )
 GITHUB_NO_SUCH_MODEL = "Your Copilot plan has no model {model}: choose one of {models} for MODEL."
 
-_MOST_NAMES = 20
+_MAX_NAMES = 20
 
 
-async def check_runtime(options: RuntimeOptions) -> Check:
+async def check_runtime(options: RuntimeOptions) -> CheckResult:
     """Start the runtime once, and look at its version."""
     begun = time.monotonic()
     try:
@@ -59,42 +59,44 @@ async def check_runtime(options: RuntimeOptions) -> Check:
         finally:
             await runtime.stop()
     except AgentError as error:
-        return Check(ok=False, sentence=RUNTIME_FAULT.format(detail=_detail(error)))
+        return CheckResult(ok=False, message=RUNTIME_FAULT.format(detail=_error_detail(error)))
     if status.version != RUNTIME_VERSION:
         differs = RUNTIME_DIFFERS.format(version=status.version, expected=RUNTIME_VERSION)
-        return Check(ok=False, sentence=differs)
-    return Check(ok=True, sentence=RUNTIME_STARTS.format(version=status.version, seconds=seconds))
+        return CheckResult(ok=False, message=differs)
+    return CheckResult(
+        ok=True, message=RUNTIME_STARTS.format(version=status.version, seconds=seconds)
+    )
 
 
-async def check_model(options: RuntimeOptions) -> Check:
+async def check_model(options: RuntimeOptions) -> CheckResult:
     """Ask the model server, or GitHub, whether there is a model to talk to."""
     return await (_check_server(options) if options.base_url else _check_github(options))
 
 
-async def _check_server(options: RuntimeOptions) -> Check:
+async def _check_server(options: RuntimeOptions) -> CheckResult:
     """A listed model is taken at its word; one that is not, or no list, gets a short question."""
     model = options.model
     try:
         try:
             listed = await list_models(options)
-        except Refused as refused:
+        except ModelServerError as refused:
             if refused.status not in (404, 405, 501):
                 raise
             listed = ()
         model = model or next(iter(listed), FALLBACK_MODEL)
         if model not in listed:
-            await ask_once(options, model)
-    except Refused as refused:
+            await send_test_prompt(options, model)
+    except ModelServerError as refused:
         if refused.status in (401, 403):
-            return Check(ok=False, sentence=MODEL_KEY_REFUSED.format(status=refused.status))
+            return CheckResult(ok=False, message=MODEL_KEY_REFUSED.format(status=refused.status))
         sentence = MODEL_REFUSES.format(status=refused.status, model=model or FALLBACK_MODEL)
-        return Check(ok=False, sentence=sentence)
+        return CheckResult(ok=False, message=sentence)
     except AgentError as error:
-        return Check(ok=False, sentence=MODEL_UNREACHABLE.format(detail=_detail(error)))
-    return Check(ok=True, sentence=MODEL_ANSWERS.format(model=model))
+        return CheckResult(ok=False, message=MODEL_UNREACHABLE.format(detail=_error_detail(error)))
+    return CheckResult(ok=True, message=MODEL_ANSWERS.format(model=model))
 
 
-async def _check_github(options: RuntimeOptions) -> Check:
+async def _check_github(options: RuntimeOptions) -> CheckResult:
     """The runtime knows how to talk to GitHub: it is asked who it is and what it may use."""
     try:
         runtime = await Runtime.start(options, options.model)
@@ -102,20 +104,22 @@ async def _check_github(options: RuntimeOptions) -> Check:
             client = runtime.client
             auth = await runtime.call("sign-in", client.get_auth_status())
             if not auth.isAuthenticated:
-                return Check(ok=False, sentence=GITHUB_REFUSES)
+                return CheckResult(ok=False, message=GITHUB_REFUSES)
             listed = [m.id for m in await runtime.call("list of models", client.list_models())]
         finally:
             await runtime.stop()
     except AgentError as error:
-        return Check(ok=False, sentence=GITHUB_UNREACHABLE.format(detail=_detail(error)))
+        return CheckResult(ok=False, message=GITHUB_UNREACHABLE.format(detail=_error_detail(error)))
     if options.model and listed and options.model not in listed:
-        names = ", ".join(listed[:_MOST_NAMES])
+        names = ", ".join(listed[:_MAX_NAMES])
         sentence = GITHUB_NO_SUCH_MODEL.format(model=options.model, models=names)
-        return Check(ok=False, sentence=sentence)
-    return Check(ok=True, sentence=GITHUB_ANSWERS.format(model=options.model or GITHUB_DEFAULT))
+        return CheckResult(ok=False, message=sentence)
+    return CheckResult(
+        ok=True, message=GITHUB_ANSWERS.format(model=options.model or GITHUB_DEFAULT)
+    )
 
 
-def _detail(error: AgentError) -> str:
+def _error_detail(error: AgentError) -> str:
     """An error's own words, without the name of its fault before them."""
-    detail = str(error).removeprefix(f"{error.fault}: ")
-    return detail.rstrip(".") if error.fault is not AgentFault.MODEL else "not an answer in JSON"
+    detail = str(error).removeprefix(f"{error.kind}: ")
+    return detail.rstrip(".") if error.kind is not AgentErrorKind.MODEL else "not an answer in JSON"

@@ -13,184 +13,190 @@ from contextlib import aclosing
 
 from copilot.session_events import SessionEvent
 
-from bot.clock import wait_awake
-from bot.copilot.events import Idle, Reading
+from bot.clock import sleep_excluding_stalls
+from bot.copilot.events import EventReader, SessionIdle
 from bot.copilot.options import RuntimeOptions
 from bot.domain.agent_events import (
     AgentEvent,
     AnswerStopped,
-    ContextUsed,
-    TextAdded,
-    TextSettled,
-    TextTakenBack,
+    ContextUsage,
+    TextComplete,
+    TextDelta,
+    TextRetracted,
     TokensUsed,
 )
-from bot.errors import AgentError, AgentFault
-from bot.redaction import Flow, Redaction
+from bot.errors import AgentError, AgentErrorKind
+from bot.redaction import SecretRedactor, StreamRedactor
 
-LONGEST_ANSWER = 6_000_000
+MAX_ANSWER_CHARS = 6_000_000
 """Characters. A small model can go on for ever. What is too long for a thread is given as a file
 (`bot.slack.replies.overflow_file`), so this is for the memory."""
-_PIECE = 50_000
+_MAX_CHUNK_CHARS = 50_000
 """Characters. What nobody has read yet piles up in pieces of this size: to add to one takes as
 long as it is."""
 ERROR_SECONDS = 3.0
 """How long the session may take to come to rest after it reported an error: milliseconds."""
 
 
-class Answering:
+class PromptEvents:
     """Hears the events of one prompt, and hands them on by `next`."""
 
     def __init__(self, options: RuntimeOptions) -> None:
-        self.sent = asyncio.Event()
+        self.prompt_sent = asyncio.Event()
         """Set when the runtime has, or should have, the prompt."""
-        self.over = asyncio.Event()
+        self.runtime_done = asyncio.Event()
         """Set when the runtime says no more about this prompt: it rests, or it is gone."""
-        self._reading = Reading(options.without_secrets)
+        self._reader = EventReader(options.sanitize_for_log)
         self._clock = options.clock
-        self._watch = options.watch
+        self._telemetry = options.telemetry
         self._silence_seconds = options.silence_seconds
-        self._heard_at = self._clock.monotonic()
-        self._waiting: deque[AgentEvent] = deque()
-        self._length = 0
-        self._ended = False
+        self._last_event_at = self._clock.monotonic()
+        self._pending: deque[AgentEvent] = deque()
+        self._text_chars = 0
+        self._complete = False
         self._error: AgentError | None = None
-        self._reported: AgentError | None = None
-        self._news = asyncio.Event()
-        self._silence = asyncio.create_task(self._watch_silence())
+        self._reported_error: AgentError | None = None
+        self._changed = asyncio.Event()
+        self._silence_task = asyncio.create_task(self._monitor_silence())
         self._error_timer: asyncio.TimerHandle | None = None
 
     @property
-    def ended(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the reader will get nothing more than what waits."""
-        return self._ended
+        return self._complete
 
     @property
-    def waiting(self) -> int:
+    def pending_count(self) -> int:
         """How many events wait to be read."""
-        return len(self._waiting)
+        return len(self._pending)
 
-    async def next(self) -> AgentEvent | None:
+    async def next_event(self) -> AgentEvent | None:
         """The next event; None at the end. Raises the `AgentError` that the answer ended with."""
-        while not self._waiting:
-            if self._ended:
+        while not self._pending:
+            if self._complete:
                 if self._error is not None:
                     raise self._error
                 return None
-            self._news.clear()
-            await self._news.wait()
-        return self._waiting.popleft()
+            self._changed.clear()
+            await self._changed.wait()
+        return self._pending.popleft()
 
-    def hear(self, event: SessionEvent) -> None:
+    def handle_event(self, event: SessionEvent) -> None:
         """Take an event of the runtime. Called on the loop, in order."""
-        self._heard_at = self._clock.monotonic()
-        match self._reading.read(event):
+        self._last_event_at = self._clock.monotonic()
+        match self._reader.translate(event):
             case None:
                 pass
-            case Idle(stopped=stopped):
-                self.over.set()
-                self._end(self._reported, stopped=stopped)
+            case SessionIdle(stopped=stopped):
+                self.runtime_done.set()
+                self._finish(self._reported_error, stopped=stopped)
             case AgentError() as error:
-                self._reported = error
+                self._reported_error = error
                 loop = asyncio.get_running_loop()
                 self._error_timer = loop.call_later(ERROR_SECONDS, self.fail, error)
             case heard:
                 if isinstance(heard, TokensUsed):
-                    self._watch.used(heard)
-                self._put(heard)
+                    self._telemetry.record_tokens(heard)
+                self._enqueue(heard)
 
     def fail(self, error: AgentError) -> None:
         """End the answer with an error, unless it has ended."""
-        self._end(error)
+        self._finish(error)
 
-    def runtime_gone(self, reason: str) -> None:
+    def fail_runtime_gone(self, reason: str) -> None:
         """The runtime is no more: nothing will come."""
-        self.over.set()
-        self._end(AgentError(AgentFault.RUNTIME, f"the runtime is gone: {reason}"))
+        self.runtime_done.set()
+        self._finish(AgentError(AgentErrorKind.RUNTIME, f"the runtime is gone: {reason}"))
 
-    def stopped(self) -> None:
+    def complete_as_stopped(self) -> None:
         """End the answer as stopped, unless it has ended."""
-        self._end(None, stopped=True)
+        self._finish(None, stopped=True)
 
-    def close(self) -> None:
+    def cancel_timers(self) -> None:
         """Let go of the timers."""
-        self._silence.cancel()
+        self._silence_task.cancel()
         if self._error_timer is not None:
             self._error_timer.cancel()
 
-    def _put(self, event: AgentEvent) -> None:
-        if self._ended:
+    def _enqueue(self, event: AgentEvent) -> None:
+        if self._complete:
             return
         match event:
-            case TextAdded(text=text):
-                self._length += len(text)
-                last = self._waiting[-1] if self._waiting else None
-                if isinstance(last, TextAdded) and len(last.text) < _PIECE:
-                    self._waiting[-1] = TextAdded(text=last.text + text)
+            case TextDelta(text=text):
+                self._text_chars += len(text)
+                last = self._pending[-1] if self._pending else None
+                if isinstance(last, TextDelta) and len(last.text) < _MAX_CHUNK_CHARS:
+                    self._pending[-1] = TextDelta(text=last.text + text)
                 else:
-                    self._waiting.append(event)
-            case TextSettled() | TextTakenBack():
+                    self._pending.append(event)
+            case TextComplete() | TextRetracted():
                 # What piled up of this message is overruled before anybody has read it.
-                while self._waiting and isinstance(self._waiting[-1], TextAdded):
-                    self._waiting.pop()
-                self._waiting.append(event)
-            case ContextUsed():
-                if self._waiting and isinstance(self._waiting[-1], ContextUsed):
-                    self._waiting.pop()
-                self._waiting.append(event)
+                while self._pending and isinstance(self._pending[-1], TextDelta):
+                    self._pending.pop()
+                self._pending.append(event)
+            case ContextUsage():
+                if self._pending and isinstance(self._pending[-1], ContextUsage):
+                    self._pending.pop()
+                self._pending.append(event)
             case _:
-                self._waiting.append(event)
-        self._news.set()
-        if self._length > LONGEST_ANSWER:
-            self.fail(AgentError(AgentFault.MODEL, f"it says more than {LONGEST_ANSWER:,} letters"))
+                self._pending.append(event)
+        self._changed.set()
+        if self._text_chars > MAX_ANSWER_CHARS:
+            self.fail(
+                AgentError(AgentErrorKind.MODEL, f"it says more than {MAX_ANSWER_CHARS:,} letters")
+            )
 
-    def _end(self, error: AgentError | None, *, stopped: bool = False) -> None:
-        if self._ended:
+    def _finish(self, error: AgentError | None, *, stopped: bool = False) -> None:
+        if self._complete:
             return
         if error is None and stopped:
-            self._waiting.append(AnswerStopped())
-        self._ended = True
+            self._pending.append(AnswerStopped())
+        self._complete = True
         self._error = error
-        self.close()
-        self._news.set()
+        self.cancel_timers()
+        self._changed.set()
 
-    async def _watch_silence(self) -> None:
-        await wait_awake(self._clock, self._silence_seconds, since=lambda: self._heard_at)
+    async def _monitor_silence(self) -> None:
+        await sleep_excluding_stalls(
+            self._clock, self._silence_seconds, since=lambda: self._last_event_at
+        )
         detail = f"no sign of life for {self._silence_seconds:g} s"
-        self.fail(AgentError(AgentFault.SILENT, detail))
+        self.fail(AgentError(AgentErrorKind.SILENT, detail))
 
 
-async def redacted(
-    events: AsyncGenerator[AgentEvent, None], redaction: Redaction
+async def redact_events(
+    events: AsyncGenerator[AgentEvent, None], redactor: SecretRedactor
 ) -> AsyncGenerator[AgentEvent, None]:
     """The same events, and the same error at their end."""
-    flow = Flow(redaction)
+    flow = StreamRedactor(redactor)
     async with aclosing(events):
         try:
             async for event in events:
-                for passed in _passed(event, flow, redaction):
+                for passed in _redact_event(event, flow, redactor):
                     yield passed
         except AgentError:
-            if rest := flow.end():
-                yield TextAdded(text=rest)
+            if rest := flow.redact_rest():
+                yield TextDelta(text=rest)
             raise
-    if rest := flow.end():
-        yield TextAdded(text=rest)
+    if rest := flow.redact_rest():
+        yield TextDelta(text=rest)
 
 
-def _passed(event: AgentEvent, flow: Flow, redaction: Redaction) -> list[AgentEvent]:
+def _redact_event(
+    event: AgentEvent, stream: StreamRedactor, redactor: SecretRedactor
+) -> list[AgentEvent]:
     match event:
-        case TextAdded(text=text):
-            decided = flow.feed(text)
-            return [TextAdded(text=decided)] if decided else []
-        case TextSettled(text=text):
-            flow.end()
-            return [TextSettled(text=redaction(text))]
-        case TextTakenBack():
-            flow.end()
+        case TextDelta(text=text):
+            decided = stream.redact_chunk(text)
+            return [TextDelta(text=decided)] if decided else []
+        case TextComplete(text=text):
+            stream.redact_rest()
+            return [TextComplete(text=redactor(text))]
+        case TextRetracted():
+            stream.redact_rest()
         case AnswerStopped():
-            rest = flow.end()
-            return [TextAdded(text=rest), event] if rest else [event]
+            rest = stream.redact_rest()
+            return [TextDelta(text=rest), event] if rest else [event]
         case _:
             pass
     return [event]

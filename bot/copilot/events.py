@@ -26,45 +26,45 @@ from copilot.session_events import (
     UserMessageData,
 )
 
-from bot.copilot.models import fault_of_status
+from bot.copilot.models import kind_of_status
 from bot.domain.agent_events import (
     AgentEvent,
-    ContextUsed,
-    PromptTaken,
-    TextAdded,
-    TextSettled,
-    TextTakenBack,
+    ContextUsage,
+    PromptAccepted,
+    TextComplete,
+    TextDelta,
+    TextRetracted,
     TokensUsed,
 )
-from bot.errors import AgentError, AgentFault
-from bot.ports import Prompts
+from bot.errors import AgentError, AgentErrorKind
+from bot.ports import PromptIds
 
 _TOO_LONG_CODES = frozenset(
     {"context_length_exceeded", "string_above_max_length", "request_too_large"}
 )
-_OVER_BUDGET = "prompt budget"
+_PROMPT_TOO_LONG = "prompt budget"
 """Part of the runtime's message when it does not even send the prompt; there is no code for it."""
-_STORING = "persist session events"
+_HISTORY_NOT_WRITTEN = "persist session events"
 """Part of its message when the memory could not be written; the answer itself goes on."""
 
-_FAULT_OF_TYPE = {
-    "authentication": AgentFault.ACCESS,
-    "authorization": AgentFault.ACCESS,
-    "quota": AgentFault.RATE_LIMIT,
-    "rate_limit": AgentFault.RATE_LIMIT,
-    "context_limit": AgentFault.TOO_LONG,
+_KIND_OF_ERROR_TYPE = {
+    "authentication": AgentErrorKind.ACCESS,
+    "authorization": AgentErrorKind.ACCESS,
+    "quota": AgentErrorKind.RATE_LIMIT,
+    "rate_limit": AgentErrorKind.RATE_LIMIT,
+    "context_limit": AgentErrorKind.TOO_LONG,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
+class SessionIdle:
     """The session has come to rest: nothing more comes of this prompt."""
 
     stopped: bool
     """Whether it was made to."""
 
 
-def prompts_of(history: Sequence[Mapping[str, object]]) -> Prompts:
+def prompt_ids_of(history: Sequence[Mapping[str, object]]) -> PromptIds:
     """The prompts in a session's history, as the runtime tells it."""
     found: list[str] = []
     answered = 0
@@ -75,10 +75,10 @@ def prompts_of(history: Sequence[Mapping[str, object]]) -> Prompts:
             answered = len(found)
         elif event["type"] == SessionEventType.USER_MESSAGE.value:
             found.append(str(UUID(str(event["id"]))))
-    return Prompts(all=found, unanswered=found[answered:])
+    return PromptIds(all=found, unanswered=found[answered:])
 
 
-class Reading:
+class EventReader:
     """Reads the events of one prompt.
 
     A prompt that goes well: user message, context used, model call starts, deltas, usage, message,
@@ -91,35 +91,37 @@ class Reading:
     with a message id of its own, and only the last one is settled (measured): they are one text.
     """
 
-    def __init__(self, clean: Callable[[object], str] = str) -> None:
-        self._clean = clean
+    def __init__(self, sanitize: Callable[[object], str] = str) -> None:
+        self._sanitize = sanitize
         self._failure: ModelCallFailureData | None = None
-        self._taken = False
+        self._prompt_accepted = False
         self._answered = False
         self._message_id = ""
-        self._earlier = ""  # the pieces before the current one
-        self._piece: list[str] = []
-        self._owed = ""  # of the earlier pieces, what a retry took back with the current one
+        self._previous_text = ""  # the pieces before the current one
+        self._current_chunks: list[str] = []
+        self._text_to_repeat = (
+            ""  # of the earlier pieces, what a retry took back with the current one
+        )
 
-    def read(self, event: SessionEvent) -> AgentEvent | AgentError | Idle | None:
+    def translate(self, event: SessionEvent) -> AgentEvent | AgentError | SessionIdle | None:
         """What an event means to us; None when nothing. An error is returned, not raised: the
-        session says `Idle` after it."""
+        session says `SessionIdle` after it."""
         if event.agent_id is not None:
             return None  # a sub-agent's; what matters of it is in the main answer
         match event.data:
-            case UserMessageData() if not self._taken:
-                self._taken = True
-                return PromptTaken(event=str(event.id))
+            case UserMessageData() if not self._prompt_accepted:
+                self._prompt_accepted = True
+                return PromptAccepted(event_id=str(event.id))
             case SessionUsageInfoData(current_tokens=tokens, token_limit=limit):
-                return ContextUsed(tokens=tokens, limit=limit)
+                return ContextUsage(tokens=tokens, limit=limit)
             case AssistantMessageDeltaData(delta_content=text, message_id=message_id):
-                return TextAdded(text=self._more(message_id, text)) if text else None
+                return TextDelta(text=self._add_delta(message_id, text)) if text else None
             case AssistantMessageData(content=text, message_id=message_id):
-                return TextSettled(text=self._whole(message_id, text))
+                return TextComplete(text=self._complete_text(message_id, text))
             case AssistantTurnRetryData():
-                self._piece.clear()
-                self._owed = self._earlier
-                return TextTakenBack()
+                self._current_chunks.clear()
+                self._text_to_repeat = self._previous_text
+                return TextRetracted()
             case ModelCallStartData():
                 self._failure, self._answered = None, False
             case ModelCallFailureData() as failure:
@@ -132,53 +134,53 @@ class Reading:
                     output_tokens=usage.output_tokens or 0,
                 )
             case SessionErrorData() as error:
-                return self._error(error)
+                return self._translate_error(error)
             case SessionIdleData(aborted=aborted):
-                return Idle(stopped=bool(aborted))
+                return SessionIdle(stopped=bool(aborted))
         return None
 
-    def _more(self, message_id: str, text: str) -> str:
+    def _add_delta(self, message_id: str, text: str) -> str:
         """What a delta adds to what was said."""
-        self._turn_to(message_id)
-        self._piece.append(text)
-        owed, self._owed = self._owed, ""
+        self._switch_message(message_id)
+        self._current_chunks.append(text)
+        owed, self._text_to_repeat = self._text_to_repeat, ""
         return owed + text
 
-    def _whole(self, message_id: str, text: str) -> str:
+    def _complete_text(self, message_id: str, text: str) -> str:
         """The settled text with the pieces that came before it."""
-        self._turn_to(message_id)
-        whole = self._earlier + text
-        self._message_id, self._earlier, self._owed = "", "", ""
-        self._piece.clear()
+        self._switch_message(message_id)
+        whole = self._previous_text + text
+        self._message_id, self._previous_text, self._text_to_repeat = "", "", ""
+        self._current_chunks.clear()
         return whole
 
-    def _turn_to(self, message_id: str) -> None:
+    def _switch_message(self, message_id: str) -> None:
         if message_id != self._message_id:
-            self._earlier += "".join(self._piece)
-            self._piece.clear()
+            self._previous_text += "".join(self._current_chunks)
+            self._current_chunks.clear()
             self._message_id = message_id
 
-    def _error(self, error: SessionErrorData) -> AgentError | None:
-        if _STORING in error.message:
+    def _translate_error(self, error: SessionErrorData) -> AgentError | None:
+        if _HISTORY_NOT_WRITTEN in error.message:
             return None
-        detail = f"{error.error_type}, status {error.status_code}: {self._clean(error.message)}"
-        return AgentError(self._fault(error), detail)
+        detail = f"{error.error_type}, status {error.status_code}: {self._sanitize(error.message)}"
+        return AgentError(self._error_kind(error), detail)
 
-    def _fault(self, error: SessionErrorData) -> AgentFault:
+    def _error_kind(self, error: SessionErrorData) -> AgentErrorKind:
         failure = self._failure
         if failure is not None and failure.error_code in _TOO_LONG_CODES:
-            return AgentFault.TOO_LONG
-        known = _FAULT_OF_TYPE.get(error.error_type)
+            return AgentErrorKind.TOO_LONG
+        known = _KIND_OF_ERROR_TYPE.get(error.error_type)
         if known is not None:
             return known
         status = error.status_code or (failure.status_code if failure is not None else None)
         if status is not None:
-            return fault_of_status(status)
+            return kind_of_status(status)
         if failure is not None and failure.failure_kind is ModelCallFailureKind.TRANSPORT:
-            return AgentFault.UNREACHABLE
+            return AgentErrorKind.UNREACHABLE
         if failure is None and self._answered:
             # The model call went well and had no text: the runtime takes that for an error.
-            return AgentFault.EMPTY
-        if _OVER_BUDGET in error.message:
-            return AgentFault.TOO_LONG
-        return AgentFault.MODEL
+            return AgentErrorKind.EMPTY
+        if _PROMPT_TOO_LONG in error.message:
+            return AgentErrorKind.TOO_LONG
+        return AgentErrorKind.MODEL

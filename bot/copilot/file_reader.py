@@ -23,23 +23,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self, TextIO
 
-SECONDS: Final = 15
-MOST_CHARS: Final = 1_000_000
+TIMEOUT_SECONDS: Final = 15
+MAX_CHARS: Final = 1_000_000
 """Of what is told. Who started this shows less of it; but it looks for secrets before it cuts."""
-MOST_FILES: Final = 20_000
-MOST_DEEP: Final = 40
-_MOST_MEMORY: Final = 512 * 1024 * 1024
-_MOST_BYTES: Final = 20_000_000
+MAX_FILES: Final = 20_000
+MAX_DEPTH: Final = 40
+_MAX_MEMORY_BYTES: Final = 512 * 1024 * 1024
+_MAX_FILE_BYTES: Final = 20_000_000
 """Of one file."""
-_PROBE: Final = 8_192
+_BINARY_PROBE_BYTES: Final = 8_192
 
 if sys.platform != "win32":
     import resource
 
-    _NO_LINK: Final = os.O_RDONLY | os.O_NOFOLLOW
-    _WALKING: Final = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | _NO_LINK
-    _FOLDER: Final = os.O_DIRECTORY | _NO_LINK
-    _FILE: Final = os.O_NONBLOCK | _NO_LINK
+    _NOFOLLOW_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW
+    _WALK_FLAGS: Final = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | _NOFOLLOW_FLAGS
+    _FOLDER_FLAGS: Final = os.O_DIRECTORY | _NOFOLLOW_FLAGS
+    _FILE_FLAGS: Final = os.O_NONBLOCK | _NOFOLLOW_FLAGS
 
 OUTSIDE: Final = "You may only read in the folder that you were given. Go on without this."
 NOT_THERE: Final = "There is no such file or folder, or it cannot be read."
@@ -50,12 +50,12 @@ NO_PATTERN: Final = "This is no regular expression that Python knows: {error}."
 WRONG: Final = "The tool cannot be called like this: {why}."
 
 
-class Refused(Exception):
+class ToolError(Exception):
     """The text says to the model why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ToolCall:
     """What the model wants."""
 
     folder: str
@@ -63,11 +63,11 @@ class Call:
     tool: str
     arguments: dict[str, object]
 
-    def text(self, name: str, otherwise: str | None = None) -> str:
+    def text_argument(self, name: str, default: str | None = None) -> str:
         """An argument that is a text. Raises `Refused`."""
-        value = self.arguments.get(name, otherwise)
+        value = self.arguments.get(name, default)
         if not isinstance(value, str) or "\0" in value:
-            raise Refused(WRONG.format(why=f"{name} has to be a text"))
+            raise ToolError(WRONG.format(why=f"{name} has to be a text"))
         return value
 
 
@@ -75,55 +75,61 @@ def main() -> None:
     """Answer the one call that comes by standard input."""
     if sys.platform == "win32":
         sys.exit(1)
-    signal.alarm(SECONDS)
+    signal.alarm(TIMEOUT_SECONDS)
     with suppress(OSError, ValueError):  # where the system knows no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     asked = json.load(sys.stdin)
-    call = Call(asked["folder"], asked["tool"], asked["arguments"])
+    call = ToolCall(asked["folder"], asked["tool"], asked["arguments"])
     try:
-        told = answer(call)
-    except Refused as refusal:
+        told = run_tool(call)
+    except ToolError as refusal:
         told = str(refusal)
     except RecursionError:
         told = WRONG.format(why="the pattern is too deep")
     sys.stdout.buffer.write(told.encode("utf-8", "replace"))
 
 
-def answer(call: Call) -> str:
+def run_tool(call: ToolCall) -> str:
     """What the model is told. Raises `Refused`."""
-    tools: dict[str, Callable[[Call], Iterator[str]]] = {"view": view, "grep": grep, "glob": glob}
-    return _joined(tools[call.tool](call)) or NOTHING
+    tools: dict[str, Callable[[ToolCall], Iterator[str]]] = {
+        "view": view,
+        "grep": grep,
+        "glob": glob,
+    }
+    return _join_up_to_limit(tools[call.tool](call)) or NOTHING
 
 
 # The tools ---------------------------------------------------------------------------------------
 
 
-def view(call: Call) -> Iterator[str]:
+def view(call: ToolCall) -> Iterator[str]:
     """The lines of a file, numbered, or the names in a folder."""
-    _, place = _opened(call, call.text("path"))
+    _, place = _open_within(call, call.text_argument("path"))
     with place:
         if place.is_folder:
-            yield from sorted(_entries(place.descriptor))
+            yield from sorted(_list_entries(place.descriptor))
             return
-        first, last = _range(call.arguments.get("view_range"))
-        for number, line in enumerate(place.lines(), start=1):
+        first, last = _line_range(call.arguments.get("view_range"))
+        for number, line in enumerate(place.read_lines(), start=1):
             if last is not None and number > last:
                 break
             if number >= first:
                 yield f"{number}. {line}"
 
 
-def grep(call: Call) -> Iterator[str]:
+def grep(call: ToolCall) -> Iterator[str]:
     """Where a regular expression matches."""
     try:
         pattern = re.compile(
-            call.text("pattern"), re.IGNORECASE if call.arguments.get("ignore_case") else 0
+            call.text_argument("pattern"), re.IGNORECASE if call.arguments.get("ignore_case") else 0
         )
     except (re.error, OverflowError) as error:
-        raise Refused(NO_PATTERN.format(error=error)) from error
-    mode = call.text("output_mode", "content")
-    for name, place in _files(call, call.text("path", "."), call.text("glob", "")):
-        found = _matches(place, pattern)
+        raise ToolError(NO_PATTERN.format(error=error)) from error
+    mode = call.text_argument("output_mode", "content")
+    for name, place in _walk_files(
+        call, call.text_argument("path", "."), call.text_argument("glob", "")
+    ):
+        found = _matching_lines(place, pattern)
         if mode == "content":
             yield from (f"{name}:{number}: {line}" for number, line in found)
         elif mode == "count":
@@ -134,16 +140,18 @@ def grep(call: Call) -> Iterator[str]:
             yield name
 
 
-def glob(call: Call) -> Iterator[str]:
+def glob(call: ToolCall) -> Iterator[str]:
     """The files whose path fits a pattern."""
-    for name, _ in _files(call, call.text("path", "."), call.text("pattern")):
+    for name, _ in _walk_files(
+        call, call.text_argument("path", "."), call.text_argument("pattern")
+    ):
         yield name
 
 
 # The files ---------------------------------------------------------------------------------------
 
 
-class Place:
+class OpenPath:
     """An open file or folder; a context manager."""
 
     def __init__(self, descriptor: int) -> None:
@@ -159,46 +167,46 @@ class Place:
     def is_folder(self) -> bool:
         return stat.S_ISDIR(os.fstat(self.descriptor).st_mode)
 
-    def lines(self) -> Iterator[str]:
+    def read_lines(self) -> Iterator[str]:
         """The lines of a text file without their ends. Raises `Refused`."""
         if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
-            raise Refused(NO_TEXT)
-        if b"\0" in os.pread(self.descriptor, _PROBE, 0):
-            raise Refused(NO_TEXT)
-        left = _MOST_BYTES
-        with self._text() as file:
+            raise ToolError(NO_TEXT)
+        if b"\0" in os.pread(self.descriptor, _BINARY_PROBE_BYTES, 0):
+            raise ToolError(NO_TEXT)
+        left = _MAX_FILE_BYTES
+        with self._open_text() as file:
             while left > 0 and (line := file.readline(left)):
                 left -= len(line)
                 yield line.rstrip("\r\n")
 
-    def _text(self) -> TextIO:
+    def _open_text(self) -> TextIO:
         os.lseek(self.descriptor, 0, os.SEEK_SET)
         return open(self.descriptor, encoding="utf-8", errors="replace", closefd=False)
 
 
-def _opened(call: Call, path: str) -> tuple[str, Place]:
+def _open_within(call: ToolCall, path: str) -> tuple[str, OpenPath]:
     """What a path leads to in the folder, also by links that stay in it, and its path from there
     on. The links are looked up first, and the path without them is opened. Raises `Refused`."""
     try:
         real = os.path.realpath(Path(call.folder, path))
         within = os.path.relpath(real, call.folder)
         if within.split("/")[0] == "..":
-            raise Refused(OUTSIDE)
-        return within, Place(_walked(real))
+            raise ToolError(OUTSIDE)
+        return within, OpenPath(_open_without_links(real))
     except OSError as error:  # also where a link goes while it is looked up
-        raise Refused(NOT_THERE) from error
+        raise ToolError(NOT_THERE) from error
 
 
-def _walked(path: str) -> int:
+def _open_without_links(path: str) -> int:
     """A descriptor of what lies at the end of an absolute path, no part of which may be a link."""
     names = [part for part in path.split("/") if part]
-    at = os.open("/", _WALKING)
+    at = os.open("/", _WALK_FLAGS)
     try:
         for name in names[:-1]:
-            below = os.open(name, _WALKING, dir_fd=at)
+            below = os.open(name, _WALK_FLAGS, dir_fd=at)
             os.close(at)
             at = below
-        return _open_at(names[-1], at) if names else os.open(".", _FOLDER, dir_fd=at)
+        return _open_at(names[-1], at) if names else os.open(".", _FOLDER_FLAGS, dir_fd=at)
     finally:
         os.close(at)
 
@@ -207,13 +215,13 @@ def _open_at(name: str, folder: int) -> int:
     """Open a file, or a folder to list it. Pipes and devices are not opened at all."""
     mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     if stat.S_ISDIR(mode):
-        return os.open(name, _FOLDER, dir_fd=folder)
+        return os.open(name, _FOLDER_FLAGS, dir_fd=folder)
     if stat.S_ISREG(mode):
-        return os.open(name, _FILE, dir_fd=folder)
+        return os.open(name, _FILE_FLAGS, dir_fd=folder)
     raise OSError("neither a file nor a folder")
 
 
-def _entries(folder: int) -> list[str]:
+def _list_entries(folder: int) -> list[str]:
     """The names in an open folder, those of folders with a slash."""
     with os.scandir(folder) as found:
         return [
@@ -222,18 +230,18 @@ def _entries(folder: int) -> list[str]:
         ]
 
 
-def _files(call: Call, path: str, wanted: str) -> Iterator[tuple[str, Place]]:
+def _walk_files(call: ToolCall, path: str, pattern: str) -> Iterator[tuple[str, OpenPath]]:
     """The files at and below a path whose own path fits, each open, with the path from the folder
     on. Neither hidden ones nor links."""
-    fits = _fitting(wanted)
-    within, place = _opened(call, path)
+    fits = _path_matcher(pattern)
+    within, place = _open_within(call, path)
     with place:
         if not place.is_folder:
             yield within, place
             return
-        left = MOST_FILES
+        left = MAX_FILES
         begin = "" if within == "." else within
-        for name, below in _below(place.descriptor, begin, MOST_DEEP):
+        for name, below in _walk_below(place.descriptor, begin, MAX_DEPTH):
             with below:
                 left -= 1
                 if left < 0:
@@ -242,49 +250,49 @@ def _files(call: Call, path: str, wanted: str) -> Iterator[tuple[str, Place]]:
                     yield name, below
 
 
-def _below(folder: int, path: str, deep: int) -> Iterator[tuple[str, Place]]:
-    for entry in sorted(_entries(folder)):
-        if entry.startswith(".") or not deep:
+def _walk_below(folder: int, path: str, depth: int) -> Iterator[tuple[str, OpenPath]]:
+    for entry in sorted(_list_entries(folder)):
+        if entry.startswith(".") or not depth:
             continue
         name = f"{path}/{entry}" if path else entry
         try:
-            below = Place(_open_at(entry.rstrip("/"), folder))
+            below = OpenPath(_open_at(entry.rstrip("/"), folder))
         except OSError:
             continue  # a link, or gone meanwhile
         if below.is_folder:
             with below:
-                yield from _below(below.descriptor, name.rstrip("/"), deep - 1)
+                yield from _walk_below(below.descriptor, name.rstrip("/"), depth - 1)
         else:
             yield name, below
 
 
-def _matches(place: Place, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+def _matching_lines(file: OpenPath, pattern: re.Pattern[str]) -> Iterator[tuple[int, str]]:
     try:
-        for number, line in enumerate(place.lines(), start=1):
+        for number, line in enumerate(file.read_lines(), start=1):
             if pattern.search(line):
                 yield number, line
-    except Refused:
+    except ToolError:
         return
 
 
 # Small things ------------------------------------------------------------------------------------
 
 
-def _range(given: object) -> tuple[int, int | None]:
-    match given:
+def _line_range(value: object) -> tuple[int, int | None]:
+    match value:
         case None:
             return 1, None
         case [int(first), int(last)]:
             return first, None if last < 0 else last
-    raise Refused(WRONG.format(why="view_range has to be two numbers, the second -1 for the end"))
+    raise ToolError(WRONG.format(why="view_range has to be two numbers, the second -1 for the end"))
 
 
-def _fitting(wanted: str) -> Callable[[str], bool]:
+def _path_matcher(glob_pattern: str) -> Callable[[str], bool]:
     """Whether a path fits a pattern: `*` and `?` stay within a name, `**` does not, `{a,b}` is one
     of them. A pattern without a slash is about the name alone."""
-    if not wanted:
+    if not glob_pattern:
         return lambda _: True
-    parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]|[{},]|[^*?\[{},]+|\[", wanted)
+    parts = re.findall(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]|[{},]|[^*?\[{},]+|\[", glob_pattern)
     known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
     written, braces = "", 0
     for part in parts:
@@ -299,20 +307,20 @@ def _fitting(wanted: str) -> Callable[[str], bool]:
     try:
         pattern = re.compile(written, re.DOTALL)
     except re.error as error:
-        raise Refused(WRONG.format(why="the pattern of paths is none")) from error
-    if "/" in wanted:
+        raise ToolError(WRONG.format(why="the pattern of paths is none")) from error
+    if "/" in glob_pattern:
         return lambda path: bool(pattern.fullmatch(path))
     return lambda path: bool(pattern.fullmatch(path.rpartition("/")[2]))
 
 
-def _joined(lines: Iterator[str]) -> str:
+def _join_up_to_limit(lines: Iterator[str]) -> str:
     """As many lines as may be told."""
     kept: list[str] = []
-    left = MOST_CHARS
+    left = MAX_CHARS
     for line in lines:
         left -= len(line) + 1
         if left < 0:
-            return "\n".join([*kept, line[: MOST_CHARS // 2], CUT])
+            return "\n".join([*kept, line[: MAX_CHARS // 2], CUT])
         kept.append(line)
     return "\n".join(kept)
 

@@ -18,24 +18,24 @@ from typing import Final
 
 from copilot import Tool, ToolInvocation, ToolResult
 
-from bot.clock import REAL, time_limit
+from bot.clock import SYSTEM_CLOCK, time_limit
 from bot.copilot import file_reader
-from bot.redaction import Redaction
+from bot.redaction import SecretRedactor
 
 log = logging.getLogger(__name__)
 
-MOST_CHARS: Final = 50_000
+MAX_RESULT_CHARS: Final = 50_000
 """Of one result: a model reads about 12,000 tokens of it."""
-LINE_CHARS: Final = 2_000
-AT_ONCE: Final = 2
+MAX_LINE_CHARS: Final = 2_000
+MAX_CONCURRENT_READERS: Final = 2
 """So many readers of a session work at once; what else it wants to have read waits."""
-_SECONDS: Final = file_reader.SECONDS + 5.0
+_READER_TIMEOUT_SECONDS: Final = file_reader.TIMEOUT_SECONDS + 5.0
 """The reader ends by itself before."""
 
 FAILED: Final = "This took too long or could not be done. Ask for less, or go on without it."
 """What the model is told; people do not see it."""
 
-_COMMAND: Final = (sys.executable, "-I", "-S", str(Path(file_reader.__file__).resolve()))
+_READER_COMMAND: Final = (sys.executable, "-I", "-S", str(Path(file_reader.__file__).resolve()))
 
 _PATH: Final = {"type": "string", "description": "Relative to the folder that you may read."}
 _GLOB: Final = {
@@ -70,18 +70,18 @@ _ARGUMENTS: Final[dict[str, dict[str, object]]] = {
     },
     "glob": {"pattern": _GLOB, "path": _PATH},
 }
-_NEEDED: Final = {"view": ["path"], "grep": ["pattern"], "glob": ["pattern"]}
+_REQUIRED_ARGUMENTS: Final = {"view": ["path"], "grep": ["pattern"], "glob": ["pattern"]}
 
 
-def reading_tools(names: Sequence[str], folder: str, redact: Redaction) -> list[Tool]:
+def reading_tools(names: Sequence[str], folder: str, redact: SecretRedactor) -> list[Tool]:
     """The tools of these names, which read in the folder, an absolute path without links."""
 
-    readers = asyncio.Semaphore(AT_ONCE)
+    readers = asyncio.Semaphore(MAX_CONCURRENT_READERS)
 
     async def carry_out(invocation: ToolInvocation) -> ToolResult:
         async with readers:
-            found = await _read(folder, invocation.tool_name, invocation.arguments)
-        return ToolResult(text_result_for_llm=_fitting(redact(found)))
+            found = await _call_reader(folder, invocation.tool_name, invocation.arguments)
+        return ToolResult(text_result_for_llm=_truncate_result(redact(found)))
 
     return [
         Tool(
@@ -90,7 +90,7 @@ def reading_tools(names: Sequence[str], folder: str, redact: Redaction) -> list[
             parameters={
                 "type": "object",
                 "properties": _ARGUMENTS[name],
-                "required": _NEEDED[name],
+                "required": _REQUIRED_ARGUMENTS[name],
                 "additionalProperties": False,
             },
             handler=carry_out,
@@ -102,14 +102,14 @@ def reading_tools(names: Sequence[str], folder: str, redact: Redaction) -> list[
     ]
 
 
-async def _read(folder: str, tool: str, arguments: object) -> str:
+async def _call_reader(folder: str, tool: str, arguments: object) -> str:
     """What the reader says to what may be called with anything. Bounded; raises nothing."""
     known = _ARGUMENTS.get(tool, {})
     if not isinstance(arguments, dict) or not arguments.keys() <= known.keys():
         return file_reader.WRONG.format(why=f"it takes {', '.join(known)}")
     call = json.dumps({"folder": folder, "tool": tool, "arguments": arguments}).encode()
     try:
-        status, told = await _run(call)
+        status, told = await _run_reader(call)
     except (OSError, TimeoutError) as error:
         log.warning("nothing could be read for the model: %r", error)
         return FAILED
@@ -119,17 +119,17 @@ async def _read(folder: str, tool: str, arguments: object) -> str:
     return told.decode("utf-8", "replace")
 
 
-async def _run(call: bytes) -> tuple[int, bytes]:
+async def _run_reader(call: bytes) -> tuple[int, bytes]:
     """How the reader ends, and what it says. Raises `OSError` and `TimeoutError`."""
     process = await asyncio.create_subprocess_exec(
-        *_COMMAND,
+        *_READER_COMMAND,
         env={},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with time_limit(REAL, _SECONDS):
+        async with time_limit(SYSTEM_CLOCK, _READER_TIMEOUT_SECONDS):
             told, _ = await process.communicate(call)
     finally:
         if process.returncode is None:
@@ -137,10 +137,15 @@ async def _run(call: bytes) -> tuple[int, bytes]:
     return await process.wait(), told
 
 
-def _fitting(text: str) -> str:
+def _truncate_result(text: str) -> str:
     """As much as a model is told at once."""
     lines = [
-        line if len(line) <= LINE_CHARS else f"{line[:LINE_CHARS]}…" for line in text.split("\n")
+        line if len(line) <= MAX_LINE_CHARS else f"{line[:MAX_LINE_CHARS]}…"
+        for line in text.split("\n")
     ]
     whole = "\n".join(lines)
-    return whole if len(whole) <= MOST_CHARS else f"{whole[:MOST_CHARS]}\n{file_reader.CUT}"
+    return (
+        whole
+        if len(whole) <= MAX_RESULT_CHARS
+        else f"{whole[:MAX_RESULT_CHARS]}\n{file_reader.CUT}"
+    )

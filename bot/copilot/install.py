@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.sdk_compat import downloaded_runtime
-from bot.errors import AgentError, AgentFault
+from bot.errors import AgentError, AgentErrorKind
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ RUNTIME_VERSION = "1.0.102"
 """The CLI that github-copilot-sdk 1.0.25 was made with."""
 PROGRAM = "copilot-runtime"
 LIBRARY = "runtime.node"
-FOLDER = Path("share", "threadpilot", "runtime")
+RUNTIME_FOLDER = Path("share", "threadpilot", "runtime")
 """Where `make setup` puts them, below the virtual environment."""
 
 REMEDY = (
@@ -39,7 +39,7 @@ _NOT_NATIVE = (
     "`make setup` installs"
 )
 
-_PASSED_ON = (
+_INHERITED_VARIABLES = (
     "PATH",
     "LANG",
     "LC_ALL",
@@ -63,22 +63,22 @@ def find_runtime(explicit: Path | None, prefix: str = sys.prefix) -> Path:
     else the one that the SDK has downloaded. Raises `AgentError` that names the remedy."""
     if explicit is not None:
         # Absolute: the runtime is started in a folder of its own.
-        return _checked(explicit.absolute())
-    installed = Path(prefix) / FOLDER / PROGRAM
+        return _check_program(explicit.absolute())
+    installed = Path(prefix) / RUNTIME_FOLDER / PROGRAM
     if installed.exists():
-        return _checked(installed)
+        return _check_program(installed)
     downloaded = downloaded_runtime()
     if downloaded is not None:
-        return _checked(downloaded)
-    raise AgentError(AgentFault.RUNTIME, f"the Copilot runtime is not installed: {REMEDY}")
+        return _check_program(downloaded)
+    raise AgentError(AgentErrorKind.RUNTIME, f"the Copilot runtime is not installed: {REMEDY}")
 
 
-def _checked(path: Path) -> Path:
+def _check_program(path: Path) -> Path:
     if not path.is_file():
-        raise AgentError(AgentFault.RUNTIME, f"there is no Copilot runtime at {path}: {REMEDY}")
+        raise AgentError(AgentErrorKind.RUNTIME, f"there is no Copilot runtime at {path}: {REMEDY}")
     if not os.access(path, os.X_OK):
         raise AgentError(
-            AgentFault.RUNTIME,
+            AgentErrorKind.RUNTIME,
             f"the Copilot runtime at {path} may not be executed: `chmod +x` it, or {REMEDY}",
         )
     # A link may have any name; the program looks for its library where it really lies.
@@ -87,20 +87,21 @@ def _checked(path: Path) -> Path:
         return path
     if program.name == PROGRAM:
         raise AgentError(
-            AgentFault.RUNTIME, f"{LIBRARY} is missing beside the Copilot runtime {path}: {REMEDY}"
+            AgentErrorKind.RUNTIME,
+            f"{LIBRARY} is missing beside the Copilot runtime {path}: {REMEDY}",
         )
-    _tell_not_native(path)
+    _warn_not_native(path)
     return path
 
 
 @cache
-def _tell_not_native(path: Path) -> None:
+def _warn_not_native(path: Path) -> None:
     """Once, however often it is started."""
     log.warning(_NOT_NATIVE, path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
+class RuntimeDirs:
     """The runtime's own folders, readable by nobody else: they hold what people wrote."""
 
     state: Path
@@ -113,10 +114,10 @@ class Folders:
     native runtime leaves it empty."""
 
 
-def make_folders(data_dir: Path) -> Folders:
+def make_runtime_dirs(data_dir: Path) -> RuntimeDirs:
     """Make what is missing. Raises `AgentError` when the data folder cannot be written."""
     root = data_dir / "copilot"
-    folders = Folders(
+    folders = RuntimeDirs(
         state=root / "state", home=root / "home", work=root / "work", cache=root / "cache"
     )
     try:
@@ -125,18 +126,18 @@ def make_folders(data_dir: Path) -> Folders:
             folder.chmod(0o700)
     except OSError as error:
         raise AgentError(
-            AgentFault.RUNTIME, f"the runtime's folder {root} cannot be made: {error.strerror}"
+            AgentErrorKind.RUNTIME, f"the runtime's folder {root} cannot be made: {error.strerror}"
         ) from error
     return folders
 
 
-def environment(
-    options: RuntimeOptions, folders: Folders, model: str, inherited: Mapping[str, str]
+def runtime_environment(
+    options: RuntimeOptions, dirs: RuntimeDirs, model: str, inherited: Mapping[str, str]
 ) -> dict[str, str]:
     """The whole environment of the runtime. Keys go over the wire instead, never in here."""
-    env = {name: inherited[name] for name in _PASSED_ON if name in inherited}
-    env["HOME"] = str(folders.home)
-    env["COPILOT_CACHE_HOME"] = str(folders.cache)
+    env = {name: inherited[name] for name in _INHERITED_VARIABLES if name in inherited}
+    env["HOME"] = str(dirs.home)
+    env["COPILOT_CACHE_HOME"] = str(dirs.cache)
     env["COPILOT_AUTO_UPDATE"] = "false"
     if options.base_url:
         # Offline: with a model server of one's own, GitHub is not called at all.

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
+from bot.errors import AgentError, AgentErrorKind
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ FALLBACK_MODEL = "default"
 """What servers with a single model take, whatever they call it."""
 
 
-async def choose_model(options: RuntimeOptions) -> str:
+async def resolve_model(options: RuntimeOptions) -> str:
     """The model to use: the configured one, else the first that the server lists, else "default".
 
     With GitHub's models and none configured: "", the plan's default.
@@ -35,24 +35,24 @@ async def choose_model(options: RuntimeOptions) -> str:
     return listed[0] if listed else FALLBACK_MODEL
 
 
-class Refused(AgentError):
+class ModelServerError(AgentError):
     """The model server answered with an HTTP error; `status` is which."""
 
     def __init__(self, status: int) -> None:
         self.status = status
-        super().__init__(fault_of_status(status), f"the model server answers HTTP {status}")
+        super().__init__(kind_of_status(status), f"the model server answers HTTP {status}")
 
 
 async def list_models(options: RuntimeOptions) -> tuple[str, ...]:
     """The names of `GET <base_url>/models`. Raises `AgentError`, `Refused` among them; bounded to
     5 s."""
-    async with _server(options, LIST_SECONDS) as http, http.get("models") as answer:
+    async with _connect_server(options, LIST_SECONDS) as http, http.get("models") as answer:
         if answer.status != 200:
-            raise Refused(answer.status)
-        return _names(await answer.json(content_type=None))
+            raise ModelServerError(answer.status)
+        return _parse_model_ids(await answer.json(content_type=None))
 
 
-async def ask_once(options: RuntimeOptions, model: str) -> None:
+async def send_test_prompt(options: RuntimeOptions, model: str) -> None:
     """Have the model server answer one short question, without the runtime. Raises `AgentError`,
     `Refused` among them; bounded to 60 s."""
     question = {
@@ -62,16 +62,18 @@ async def ask_once(options: RuntimeOptions, model: str) -> None:
         "stream": False,
     }
     async with (
-        _server(options, ASK_SECONDS) as http,
+        _connect_server(options, ASK_SECONDS) as http,
         http.post("chat/completions", json=question) as answer,
     ):
         if answer.status != 200:
-            raise Refused(answer.status)
+            raise ModelServerError(answer.status)
         await answer.json(content_type=None)
 
 
 @asynccontextmanager
-async def _server(options: RuntimeOptions, seconds: float) -> AsyncIterator[aiohttp.ClientSession]:
+async def _connect_server(
+    options: RuntimeOptions, seconds: float
+) -> AsyncIterator[aiohttp.ClientSession]:
     """The model server, every trouble with it made an `AgentError`."""
     headers = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
     try:
@@ -84,29 +86,32 @@ async def _server(options: RuntimeOptions, seconds: float) -> AsyncIterator[aioh
             yield http
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise AgentError(
-            AgentFault.UNREACHABLE, f"the model server cannot be reached ({type(error).__name__})"
+            AgentErrorKind.UNREACHABLE,
+            f"the model server cannot be reached ({type(error).__name__})",
         ) from error
     except ValueError as error:
-        raise AgentError(AgentFault.MODEL, "the model server does not answer in JSON") from error
+        raise AgentError(
+            AgentErrorKind.MODEL, "the model server does not answer in JSON"
+        ) from error
 
 
-def fault_of_status(status: int) -> AgentFault:
+def kind_of_status(status: int) -> AgentErrorKind:
     """What a model server's HTTP status means for the person who asked."""
     match status:
         case 401 | 402 | 403 | 404:
             # 404: the server has no such model, or the address is wrong; for the operator too.
-            return AgentFault.ACCESS
+            return AgentErrorKind.ACCESS
         case 413:
-            return AgentFault.TOO_LONG
+            return AgentErrorKind.TOO_LONG
         case 429:
-            return AgentFault.RATE_LIMIT
+            return AgentErrorKind.RATE_LIMIT
         case 502 | 503 | 504:
-            return AgentFault.UNREACHABLE
+            return AgentErrorKind.UNREACHABLE
         case _:
-            return AgentFault.MODEL
+            return AgentErrorKind.MODEL
 
 
-def _names(body: object) -> tuple[str, ...]:
+def _parse_model_ids(body: object) -> tuple[str, ...]:
     """The ids of an OpenAI model list; what does not look like one has none."""
     listed = body.get("data") if isinstance(body, dict) else None
     if not isinstance(listed, list):

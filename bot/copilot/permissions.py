@@ -14,7 +14,7 @@ from copilot import PermissionRequest, PermissionRequestResult
 from copilot.rpc import PermissionDecisionReject
 from copilot.session import PermissionInvocation
 
-from bot.ports import Setup
+from bot.ports import SessionConfig
 
 log = logging.getLogger(__name__)
 
@@ -25,16 +25,16 @@ REFUSED = "You have no such permission in this conversation. Go on without it."
 """What the model is told; people do not see it."""
 
 
-def tools_of(setup: Setup) -> tuple[str, ...]:
+def allowed_tools(config: SessionConfig) -> tuple[str, ...]:
     """The tools that a session gets: of those that it should have, the ones that only read, and
     none without a folder to read in."""
-    wanted = tuple(tool for tool in READING_TOOLS if tool in setup.tools)
-    for tool in setup.tools:
+    wanted = tuple(tool for tool in READING_TOOLS if tool in config.tools)
+    for tool in config.tools:
         if tool not in wanted:
             log.warning("the tool %s is not let through: it can do more than read", tool)
-    folder = Path(setup.folder)
+    folder = Path(config.folder)
     if wanted and not (folder.is_absolute() and folder.is_dir()):
-        log.warning("no tools without a folder: %r is no absolute path of one", setup.folder)
+        log.warning("no tools without a folder: %r is no absolute path of one", config.folder)
         return ()
     return wanted
 

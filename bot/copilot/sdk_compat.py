@@ -23,9 +23,9 @@ from copilot.generated import session_events
 
 Process = subprocess.Popen[bytes]
 
-_Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
+_ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
-NEEDLESS: Final = frozenset(
+IGNORED_EVENTS: Final = frozenset(
     {
         "assistant.idle",
         "assistant.message_start",
@@ -52,20 +52,20 @@ NEEDLESS: Final = frozenset(
 """Events that come with every turn, or with every piece of an answer, and say nothing that the bot
 wants to know: 20 of 26 in the shortest turn, every other one in a long one (measured). All others
 are heard, also those that nobody knows yet."""
-SIGN_OF_LIFE_SECONDS: Final = 1.0
+LIVENESS_SECONDS: Final = 1.0
 """So often a session's needless events are heard all the same, for they tell that it lives."""
-_MOST_SESSIONS: Final = 1_000
-_NOBODY_LISTENS: Final = b'{"jsonrpc":"2.0","method":"session.lifecycle"'
-_EVENT: Final = re.compile(
+_MAX_SESSIONS: Final = 1_000
+_UNUSED_NOTIFICATION: Final = b'{"jsonrpc":"2.0","method":"session.lifecycle"'
+_EVENT_PATTERN: Final = re.compile(
     rb'\{"jsonrpc":"2.0","method":"session.event",'
     rb'"params":\{"sessionId":"(?P<session>[^"]*)","event":\{"type":"(?P<type>[^"]*)"'
 )
 """How the runtime writes an event. One that is written otherwise is heard like all others."""
 _END_OF_HEADERS: Final = b"\r\n\r\n"
-_LENGTH: Final = re.compile(rb"Content-Length: *([0-9]{1,10})", re.IGNORECASE)
-_AT_ONCE: Final = 1 << 16
+_CONTENT_LENGTH: Final = re.compile(rb"Content-Length: *([0-9]{1,10})", re.IGNORECASE)
+_READ_BYTES: Final = 1 << 16
 
-_NO_SUCH_METHOD = -32601
+_METHOD_NOT_FOUND = -32601
 """JSON-RPC's code; every other refusal of the runtime has -32603 (measured, CLI 1.0.102)."""
 
 
@@ -78,9 +78,9 @@ def downloaded_runtime() -> Path | None:
     return Path(ensure_runtime_wrapper())
 
 
-def is_missing(error: BaseException | None) -> bool:
+def is_unsupported(error: BaseException | None) -> bool:
     """Whether the runtime has no such function: several are experimental and come and go."""
-    return isinstance(error, JsonRpcError) and error.code == _NO_SUCH_METHOD
+    return isinstance(error, JsonRpcError) and error.code == _METHOD_NOT_FOUND
 
 
 def is_refusal(error: BaseException | None) -> bool:
@@ -88,43 +88,43 @@ def is_refusal(error: BaseException | None) -> bool:
     return isinstance(error, JsonRpcError)
 
 
-def leave_out_late_answers(loop: asyncio.AbstractEventLoop) -> None:
+def ignore_late_responses(loop: asyncio.AbstractEventLoop) -> None:
     """Have nothing logged of answers to calls that were given up meanwhile: the SDK's reader sets
     them all the same (`_jsonrpc.py`: `call_soon_threadsafe(future.set_result, …)`), and asyncio
     would write a traceback with what was answered. All else is told as before."""
     told = loop.get_exception_handler()
-    if isinstance(told, _WithoutLateAnswers):
+    if isinstance(told, _LateResponseFilter):
         return
-    loop.set_exception_handler(_WithoutLateAnswers(told))
+    loop.set_exception_handler(_LateResponseFilter(told))
 
 
-class _WithoutLateAnswers:
+class _LateResponseFilter:
     """`asyncio`'s exception handler that leaves out what is no trouble."""
 
-    def __init__(self, others: _Handler | None) -> None:
-        self._others = others
+    def __init__(self, next_handler: _ExceptionHandler | None) -> None:
+        self._next_handler = next_handler
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         late = str(context.get("message")).startswith("Exception in callback Future.set_")
         if late and isinstance(context.get("exception"), asyncio.InvalidStateError):
             return
-        if self._others is not None:
-            self._others(loop, context)
+        if self._next_handler is not None:
+            self._next_handler(loop, context)
         else:
             loop.default_exception_handler(context)
 
 
-def hear_less(client: CopilotClient) -> None:
+def filter_events(client: CopilotClient) -> None:
     """Read what a started client is told in one go instead of byte by byte, and drop what it would
     hear in vain before it is parsed, handed to the loop and made an object of."""
     rpc = client._client  # noqa: SLF001 (see the module's docstring)
     if rpc is not None:
-        rpc._read_message = _Messages(rpc)  # type: ignore[method-assign]  # noqa: SLF001
+        rpc._read_message = _MessageReader(rpc)  # type: ignore[method-assign]  # noqa: SLF001
     # The SDK has dateutil read each event's time: 20 times as slow, for the same (measured).
     session_events.from_datetime = _from_datetime
 
 
-class _Messages:
+class _MessageReader:
     """Reads the runtime's messages, on the SDK's reading thread.
 
     The SDK reads the header of each message byte by byte from a pipe without a buffer, which are
@@ -133,57 +133,57 @@ class _Messages:
 
     def __init__(self, rpc: JsonRpcClient) -> None:
         self._pipe = rpc.process.stdout  # without a buffer: it reads what there is
-        self._read = bytearray()
-        self._lived: dict[bytes, float] = {}
+        self._buffer = bytearray()
+        self._last_passed_at: dict[bytes, float] = {}
 
     def __call__(self) -> dict[str, Any] | None:
         """The next message that says something; None when the runtime has closed the pipe. Raises
         `EOFError` when it did so within a message."""
-        while (content := self._next()) is not None:
-            if not self._is_needless(content):
+        while (content := self._next_message()) is not None:
+            if not self._is_ignored(content):
                 message: dict[str, Any] = json.loads(content)
                 return message
         return None
 
-    def _next(self) -> bytes | None:
-        while (end := self._read.find(_END_OF_HEADERS)) < 0:
-            if not self._more():
-                if self._read:
+    def _next_message(self) -> bytes | None:
+        while (end := self._buffer.find(_END_OF_HEADERS)) < 0:
+            if not self._fill_buffer():
+                if self._buffer:
                     raise EOFError("the runtime ended within the headers of a message")
                 return None
-        length = _LENGTH.search(self._read, 0, end)
+        length = _CONTENT_LENGTH.search(self._buffer, 0, end)
         if length is None:
             raise ValueError("a message of the runtime does not say how long it is")
         start = end + len(_END_OF_HEADERS)
         stop = start + int(length[1])
-        while len(self._read) < stop:
-            if not self._more():
+        while len(self._buffer) < stop:
+            if not self._fill_buffer():
                 raise EOFError("the runtime ended within a message")
-        content = bytes(self._read[start:stop])
-        del self._read[:stop]
+        content = bytes(self._buffer[start:stop])
+        del self._buffer[:stop]
         return content
 
-    def _more(self) -> bool:
+    def _fill_buffer(self) -> bool:
         """Wait until there is more to read; False at the end."""
-        some = self._pipe.read(_AT_ONCE)
-        self._read += some
+        some = self._pipe.read(_READ_BYTES)
+        self._buffer += some
         return bool(some)
 
-    def _is_needless(self, message: bytes) -> bool:
-        if message.startswith(_NOBODY_LISTENS):
+    def _is_ignored(self, message: bytes) -> bool:
+        if message.startswith(_UNUSED_NOTIFICATION):
             return True
-        event = _EVENT.match(message)
-        if event is None or event["type"].decode() not in NEEDLESS:
+        event = _EVENT_PATTERN.match(message)
+        if event is None or event["type"].decode() not in IGNORED_EVENTS:
             return False
-        return not self._tells_of_life(event["session"])
+        return not self._is_liveness_due(event["session"])
 
-    def _tells_of_life(self, session_id: bytes) -> bool:
+    def _is_liveness_due(self, session_id: bytes) -> bool:
         now = time.monotonic()
-        if now - self._lived.get(session_id, 0.0) < SIGN_OF_LIFE_SECONDS:
+        if now - self._last_passed_at.get(session_id, 0.0) < LIVENESS_SECONDS:
             return False
-        if len(self._lived) >= _MOST_SESSIONS:
-            self._lived.clear()
-        self._lived[session_id] = now
+        if len(self._last_passed_at) >= _MAX_SESSIONS:
+            self._last_passed_at.clear()
+        self._last_passed_at[session_id] = now
         return True
 
 
@@ -193,12 +193,12 @@ def _from_datetime(x: Any) -> datetime:
     return datetime.fromisoformat(session_events.from_str(x))
 
 
-def has_ended(error: BaseException | None) -> bool:
+def is_process_gone(error: BaseException | None) -> bool:
     """Whether a call failed because there is no process (any more) that could answer."""
     return isinstance(error, ProcessExitedError | BrokenPipeError | ConnectionResetError)
 
 
-def is_cut_off(client: CopilotClient) -> bool:
+def is_disconnected(client: CopilotClient) -> bool:
     """Whether the connection of a started client has ended. Its calls are refused from then on with
     a plain `RuntimeError("Client not connected")`, sooner than the process can be seen to be gone
     (`client.py`: `_handle_connection_close`)."""
@@ -218,7 +218,7 @@ def close_pipes(process: Process) -> None:
                 pipe.close()
 
 
-def forget(client: CopilotClient, session: CopilotSession) -> None:
+def discard_session(client: CopilotClient, session: CopilotSession) -> None:
     """Let the client forget a session that is disconnected; it would keep 12 KB of each for ever
     (measured)."""
     with client._sessions_lock:  # noqa: SLF001 (see the module's docstring)

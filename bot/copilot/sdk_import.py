@@ -12,34 +12,34 @@ import dataclasses
 import threading
 from typing import Any, Final
 
-_GENERATED: Final = "copilot.generated."
-_making: Final = threading.RLock()
+_GENERATED_PREFIX: Final = "copilot.generated."
+_build_lock: Final = threading.RLock()
 """The SDK makes objects on its reading thread as well."""
-_dataclass: Final = dataclasses.dataclass
+_original_dataclass: Final = dataclasses.dataclass
 
 
 def import_sdk() -> None:
     """Import it. Where that was done before, everything stays as it is."""
-    dataclasses.dataclass = dataclass_later
+    dataclasses.dataclass = lazy_dataclass
     try:
         import copilot  # noqa: F401
     finally:
-        dataclasses.dataclass = _dataclass
+        dataclasses.dataclass = _original_dataclass
 
 
-def dataclass_later(cls: type | None = None, /, **options: Any) -> Any:
+def lazy_dataclass(cls: type | None = None, /, **options: Any) -> Any:
     """`dataclasses.dataclass`, which waits with a plain class that is generated."""
-    generated = cls is not None and cls.__module__.startswith(_GENERATED)
+    generated = cls is not None and cls.__module__.startswith(_GENERATED_PREFIX)
     if cls is None or not generated or options or "__init__" in vars(cls):
-        return _dataclass(cls, **options)
+        return _original_dataclass(cls, **options)
     # Where there is no text, `dataclass` writes the signature: 4 ms for each of 40 classes.
     cls.__doc__ = cls.__doc__ or cls.__name__
     for name in ("__init__", "__dataclass_fields__", "__dataclass_params__"):
-        setattr(cls, name, _Unmade(cls, name))
+        setattr(cls, name, _LazyAttribute(cls, name))
     return cls
 
 
-class _Unmade:
+class _LazyAttribute:
     """Something that `dataclass` gives to a class: who asks for it has the class made."""
 
     __slots__ = ("_cls", "_name")
@@ -49,17 +49,17 @@ class _Unmade:
         self._name = name
 
     def __get__(self, instance: object, owner: type) -> Any:
-        _make(self._cls)
+        _build_dataclass(self._cls)
         made = vars(self._cls)[self._name]
         return made.__get__(instance, owner) if callable(made) else made
 
 
-def _make(cls: type) -> None:
+def _build_dataclass(cls: type) -> None:
     """Make a dataclass of a class that is none yet. Its `__init__` comes last and in one step, from
     an heir that is there for nothing else: no other thread may find the class without one."""
-    with _making:
-        if isinstance(vars(cls)["__init__"], _Unmade):
-            _dataclass(init=False)(cls)
+    with _build_lock:
+        if isinstance(vars(cls)["__init__"], _LazyAttribute):
+            _original_dataclass(init=False)(cls)
             told = {"__module__": cls.__module__, "__doc__": cls.__doc__}
-            heir: type = _dataclass(repr=False, eq=False)(type(cls.__name__, (cls,), told))
+            heir: type = _original_dataclass(repr=False, eq=False)(type(cls.__name__, (cls,), told))
             setattr(cls, "__init__", vars(heir)["__init__"])  # noqa: B010 (mypy knows no other way)

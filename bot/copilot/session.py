@@ -17,22 +17,22 @@ from dataclasses import dataclass, replace
 from copilot import CopilotSession
 from copilot.rpc import HistoryTruncateRequest, NameSetRequest
 
-from bot.clock import REAL, time_limit
-from bot.copilot.event_stream import Answering, redacted
-from bot.copilot.events import prompts_of
+from bot.clock import SYSTEM_CLOCK, time_limit
+from bot.copilot.event_stream import PromptEvents, redact_events
+from bot.copilot.events import prompt_ids_of
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
 from bot.copilot.sdk_compat import history_of, is_refusal
-from bot.copilot.side_question import ask_aside
-from bot.domain.agent_events import AgentEvent, PromptTaken
-from bot.errors import AgentError, AgentFault
-from bot.ports import Prompts, Setup, Step
+from bot.copilot.side_question import ask_side_question
+from bot.domain.agent_events import AgentEvent, PromptAccepted
+from bot.errors import AgentError, AgentErrorKind
+from bot.ports import PromptIds, SessionConfig, TurnStep
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 4.5
 """The port allows 5 s for a stop; an abort takes about 12 ms."""
-REST_SECONDS = 3.0
+IDLE_SECONDS = 3.0
 DETACH_SECONDS = 1.5
 
 _NO_SUCH_EVENT = re.compile(r"Event .* not found in session")
@@ -48,25 +48,25 @@ class LiveSession:
         runtime: Runtime,
         options: RuntimeOptions,
         *,
-        setup: Setup,
+        config: SessionConfig,
         default_model: str,
-        blank: bool,
+        is_new: bool,
     ) -> None:
         """`default_model` is what a setup without a model means; `blank` says that the session
         was made just now."""
         self._session = session
         self._runtime = runtime
         self._options = options
-        self._setup = setup
+        self._config = config
         self._default_model = default_model
-        self._blank = blank
-        self._as_found = not blank
-        self._open = True
-        self._one_prompt = asyncio.Lock()
-        self._answering: Answering | None = None
-        self._settling: asyncio.Task[None] | None = None
-        self._asked = False
-        self._stop_at_once = False  # for a stop that comes before the prompt is on its way
+        self._is_new = is_new
+        self._resumed = not is_new
+        self._is_open = True
+        self._prompt_lock = asyncio.Lock()
+        self._prompt_events: PromptEvents | None = None
+        self._becoming_idle: asyncio.Task[None] | None = None
+        self._prompt_active = False
+        self._abort_requested = False  # for a stop that comes before the prompt is on its way
 
     @property
     def id(self) -> str:
@@ -79,98 +79,98 @@ class LiveSession:
 
     @property
     def alive(self) -> bool:
-        return self._open and not self._runtime.gone
+        return self._is_open and not self._runtime.gone
 
     @property
-    def setup(self) -> Setup:
-        """`bot.ports.AgentSession.setup`."""
-        return self._setup
+    def config(self) -> SessionConfig:
+        """`bot.ports.AgentSession.config`."""
+        return self._config
 
     @property
-    def blank(self) -> bool:
+    def is_new(self) -> bool:
         """Whether nothing was ever asked in it: on disk there is nothing of it yet."""
-        return self._blank
+        return self._is_new
 
     @property
-    def as_found(self) -> bool:
-        """`bot.ports.AgentSession.as_found`."""
-        return self._as_found
+    def resumed(self) -> bool:
+        """`bot.ports.AgentSession.resumed`."""
+        return self._resumed
 
     async def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """`bot.ports.AgentSession.ask`."""
-        self._asked = True
+        self._prompt_active = True
         try:
-            async with self._one_prompt, aclosing(self._redacted(prompt)) as events:
+            async with self._prompt_lock, aclosing(self._redacted_answer(prompt)) as events:
                 async for event in events:
-                    if isinstance(event, PromptTaken):
-                        self._blank = self._as_found = False
+                    if isinstance(event, PromptAccepted):
+                        self._is_new = self._resumed = False
                     yield event
         finally:
-            self._asked = self._stop_at_once = False
+            self._prompt_active = self._abort_requested = False
 
-    def _redacted(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
+    def _redacted_answer(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """The answer to a prompt, the bot's secrets taken out of both."""
         redact = self._options.redact
-        return redacted(self._answer_to(redact(prompt)), redact)
+        return redact_events(self._send_prompt(redact(prompt)), redact)
 
-    async def _answer_to(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
+    async def _send_prompt(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """Send the prompt into the session at rest, and leave it at rest again."""
-        await self._at_rest()
-        answering = self._answering = Answering(self._options)
+        await self._wait_idle()
+        answering = self._prompt_events = PromptEvents(self._options)
         listening = ExitStack()
         try:
-            self._listen(answering, listening)
+            self._subscribe(answering, listening)
             await self._send(answering, prompt)
-            if self._stop_at_once:
-                await self.stop()
-            while (event := await answering.next()) is not None:
+            if self._abort_requested:
+                await self.abort()
+            while (event := await answering.next_event()) is not None:
                 yield event
         finally:
-            self._answering = None
-            answering.close()
+            self._prompt_events = None
+            answering.cancel_timers()
             await self._conclude(answering, listening)
 
-    async def stop(self) -> None:
-        """`bot.ports.AgentSession.stop`."""
-        answering = self._answering
+    async def abort(self) -> None:
+        """`bot.ports.AgentSession.abort`."""
+        answering = self._prompt_events
         if answering is None:
-            self._stop_at_once = self._asked
+            self._abort_requested = self._prompt_active
             return
-        if answering.ended:
+        if answering.is_complete:
             return
         try:
-            async with time_limit(REAL, STOP_SECONDS):
+            async with time_limit(SYSTEM_CLOCK, STOP_SECONDS):
                 # An abort that overtakes its prompt would be for nothing.
-                await answering.sent.wait()
-                if not answering.over.is_set():
+                await answering.prompt_sent.wait()
+                if not answering.runtime_done.is_set():
                     await self._session.abort()
-                    await answering.over.wait()
+                    await answering.runtime_done.wait()
         except Exception as error:  # the answer ends for the reader, and `ask` clears up
             log.warning("session %s could not be stopped in good order: %r", self.id, error)
-            answering.stopped()
+            answering.complete_as_stopped()
 
     async def close(self) -> None:
         """`bot.ports.AgentSession.close`: bounded to 1.5 s. What is being answered ends as an
         error for its reader."""
-        if not self._open:
+        if not self._is_open:
             return
-        answering = self._answering
+        answering = self._prompt_events
         if answering is not None:
-            answering.fail(AgentError(AgentFault.RUNTIME, f"session {self.id} was closed"))
+            answering.fail(AgentError(AgentErrorKind.RUNTIME, f"session {self.id} was closed"))
         await self._detach()
         if answering is not None:
-            answering.over.set()
+            answering.runtime_done.set()
 
-    async def use(self, model: str, effort: str) -> None:
-        """`bot.ports.AgentSession.use`."""
-        await self._at_rest()
-        await settle_model(self._runtime, self._session, model or self._default_model, effort)
-        self._setup = replace(self._setup, model=model, effort=effort)
+    async def switch_model(self, model: str, effort: str) -> None:
+        """`bot.ports.AgentSession.switch_model`."""
+        await self._wait_idle()
+        await ensure_model(self._runtime, self._session, model or self._default_model, effort)
+        self._config = replace(self._config, model=model, effort=effort)
 
-    async def forget_from(self, event: str) -> bool:
-        """`bot.ports.AgentSession.forget_from`."""
-        await self._at_rest()
-        request = HistoryTruncateRequest(event_id=event)
+    async def truncate_from(self, event_id: str) -> bool:
+        """`bot.ports.AgentSession.truncate_from`."""
+        await self._wait_idle()
+        request = HistoryTruncateRequest(event_id=event_id)
         try:
             await self._runtime.call("forget", self._session.rpc.history.truncate(request))
         except AgentError as error:
@@ -178,68 +178,68 @@ class LiveSession:
                 return False
             raise
         # A switch of the model is an event of the history, too, and may have been cut with it.
-        await self.use(self._setup.model, self._setup.effort)
+        await self.switch_model(self._config.model, self._config.effort)
         return True
 
-    async def prompts(self) -> Prompts:
-        """`bot.ports.AgentSession.prompts`."""
-        await self._at_rest()
-        return prompts_of(await self._runtime.call("history", history_of(self._session)))
+    async def prompt_ids(self) -> PromptIds:
+        """`bot.ports.AgentSession.prompt_ids`."""
+        await self._wait_idle()
+        return prompt_ids_of(await self._runtime.call("history", history_of(self._session)))
 
-    async def aside(self, question: str) -> str:
-        """`bot.ports.AgentSession.aside`."""
-        self._make_sure_alive()
+    async def ask_side_question(self, question: str) -> str:
+        """`bot.ports.AgentSession.ask_side_question`."""
+        self._check_alive()
         redact = self._options.redact
-        answer = ask_aside(self._runtime, self._session, self._options, redact(question))
+        answer = ask_side_question(self._runtime, self._session, self._options, redact(question))
         return redact(await answer)
 
     async def rename(self, title: str) -> None:
         """`bot.ports.AgentSession.rename`."""
-        self._make_sure_alive()
+        self._check_alive()
         await self._runtime.call("rename", self._session.rpc.name.set(NameSetRequest(name=title)))
 
-    async def _at_rest(self) -> None:
+    async def _wait_idle(self) -> None:
         """Wait until what was asked before has been cleared up. Raises `AgentError`."""
-        if self._settling is not None:
-            await asyncio.shield(self._settling)
-        self._make_sure_alive()
+        if self._becoming_idle is not None:
+            await asyncio.shield(self._becoming_idle)
+        self._check_alive()
 
-    def _make_sure_alive(self) -> None:
+    def _check_alive(self) -> None:
         if not self.alive:
-            raise AgentError(AgentFault.RUNTIME, f"session {self.id} is not open any more")
+            raise AgentError(AgentErrorKind.RUNTIME, f"session {self.id} is not open any more")
 
-    def _listen(self, answering: Answering, listening: ExitStack) -> None:
+    def _subscribe(self, events: PromptEvents, subscriptions: ExitStack) -> None:
         try:
-            listening.callback(self._session.on(answering.hear))
+            subscriptions.callback(self._session.on(events.handle_event))
         except RuntimeError as error:
-            self._open = False
-            raise AgentError(AgentFault.RUNTIME, f"session {self.id} is closed") from error
-        listening.callback(self._runtime.when_gone(answering.runtime_gone))
+            self._is_open = False
+            raise AgentError(AgentErrorKind.RUNTIME, f"session {self.id} is closed") from error
+        subscriptions.callback(self._runtime.add_gone_listener(events.fail_runtime_gone))
 
-    async def _conclude(self, answering: Answering, listening: ExitStack) -> None:
+    async def _conclude(self, events: PromptEvents, subscriptions: ExitStack) -> None:
         """Leave the session at rest, or detached. Bounded to 4.5 s."""
-        if answering.over.is_set() or not answering.sent.is_set():
-            listening.close()
+        if events.runtime_done.is_set() or not events.prompt_sent.is_set():
+            subscriptions.close()
             return
-        self._settling = asyncio.create_task(self._settle(answering))
-        self._settling.add_done_callback(lambda _: listening.close())
+        self._becoming_idle = asyncio.create_task(self._abort_unread(events))
+        self._becoming_idle.add_done_callback(lambda _: subscriptions.close())
         # Shielded: being cancelled twice must not leave the model talking.
-        await asyncio.shield(self._settling)
+        await asyncio.shield(self._becoming_idle)
 
-    async def _send(self, answering: Answering, prompt: str) -> None:
+    async def _send(self, events: PromptEvents, prompt: str) -> None:
         try:
-            with self._options.watch.step(Step.PROMPT):
+            with self._options.telemetry.observe_step(TurnStep.PROMPT):
                 await self._runtime.call("send", self._session.send(prompt))
         finally:
-            answering.sent.set()
+            events.prompt_sent.set()
 
-    async def _settle(self, answering: Answering) -> None:
+    async def _abort_unread(self, events: PromptEvents) -> None:
         """End an answer that nobody reads any more, so that the session rests. Bounded to 4.5 s;
         raises nothing."""
         try:
-            async with time_limit(REAL, REST_SECONDS):
+            async with time_limit(SYSTEM_CLOCK, IDLE_SECONDS):
                 await self._session.abort()
-                await answering.over.wait()
+                await events.runtime_done.wait()
         except Exception as error:  # whatever it was: the session must not be used again
             if self.alive:
                 log.warning("session %s does not come to rest: %r", self.id, error)
@@ -247,7 +247,7 @@ class LiveSession:
 
     async def _detach(self) -> None:
         """Let go of the session; a running answer ends with it. Raises nothing."""
-        self._open = False
+        self._is_open = False
         if self._runtime.gone:
             return
         try:
@@ -264,19 +264,19 @@ SWITCH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class _ActiveModel:
     """The model that a session runs with, and its reasoning effort ("" where none is set)."""
 
     model: str
     effort: str
 
 
-async def settle_model(runtime: Runtime, session: CopilotSession, model: str, effort: str) -> None:
+async def ensure_model(runtime: Runtime, session: CopilotSession, model: str, effort: str) -> None:
     """Have the session run with this model ("": whichever it has) and effort ("": none), and make
     sure that it does. Raises `AgentError`: MODEL_GONE when it stays with another model. Bounded to
     15 s."""
-    now = await _running(runtime, session)
-    wanted = _Running(model or now.model, effort)
+    now = await _active_model(runtime, session)
+    wanted = _ActiveModel(model or now.model, effort)
     if now == wanted:
         return
     try:
@@ -286,19 +286,20 @@ async def settle_model(runtime: Runtime, session: CopilotSession, model: str, ef
             SWITCH_SECONDS,
         )
     except AgentError as error:
-        if error.fault is AgentFault.RUNTIME and is_refusal(error.__cause__):
-            raise AgentError(AgentFault.MODEL_GONE, str(error)) from error
+        if error.kind is AgentErrorKind.RUNTIME and is_refusal(error.__cause__):
+            raise AgentError(AgentErrorKind.MODEL_GONE, str(error)) from error
         raise
-    now = await _running(runtime, session)
+    now = await _active_model(runtime, session)
     if now.model != wanted.model:
         raise AgentError(
-            AgentFault.MODEL_GONE, f"the session stays with {now.model} instead of {wanted.model}"
+            AgentErrorKind.MODEL_GONE,
+            f"the session stays with {now.model} instead of {wanted.model}",
         )
     if now.effort != wanted.effort:
         log.warning("the model %s does not take the reasoning effort %r", model, effort)
 
 
-async def _running(runtime: Runtime, session: CopilotSession) -> _Running:
+async def _active_model(runtime: Runtime, session: CopilotSession) -> _ActiveModel:
     current = await runtime.call("model", session.rpc.model.get_current(), SWITCH_SECONDS)
     effort = current.reasoning_effort or ""
-    return _Running(current.model_id or "", "" if effort == NO_EFFORT else effort)
+    return _ActiveModel(current.model_id or "", "" if effort == NO_EFFORT else effort)

@@ -19,28 +19,30 @@ from copilot.session import PermissionInvocation, SystemMessageReplaceConfig
 
 from bot.copilot.file_tools import reading_tools
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.permissions import refuse_all, tools_of
+from bot.copilot.permissions import allowed_tools, refuse_all
 from bot.copilot.runtime import Runtime
-from bot.copilot.session import DETACH_SECONDS, LiveSession, settle_model
-from bot.copilot.sign_in import make_sure_of_sign_in
+from bot.copilot.session import DETACH_SECONDS, LiveSession, ensure_model
+from bot.copilot.sign_in import ensure_signed_in
 from bot.errors import AgentError
-from bot.ports import Setup, Step
+from bot.ports import SessionConfig, TurnStep
 from bot.sessions.lock_files import folder_of_sessions
 
 log = logging.getLogger(__name__)
 
 _NO_SUCH_SESSION = "Session not found"
 """All errors have one code (-32603); only these words tell that there is no such session."""
-_AGAIN_AFTER = (0.1, 0.3, 1.0, 2.0)
+_RETRY_DELAYS = (0.1, 0.3, 1.0, 2.0)
 """Seconds between tries to open a session that is on disk or has just been opened, and of which the
 runtime says that there is none."""
 
 
-Asked = Callable[[PermissionRequest, PermissionInvocation], Awaitable[PermissionRequestResult]]
+PermissionHandler = Callable[
+    [PermissionRequest, PermissionInvocation], Awaitable[PermissionRequestResult]
+]
 """Answers a request for permission."""
 
 
-class _Given(TypedDict, total=False):
+class _SessionArguments(TypedDict, total=False):
     """What a session is opened with, resumed or created."""
 
     model: str
@@ -49,59 +51,67 @@ class _Given(TypedDict, total=False):
     available_tools: list[str]
     tools: list[Tool]
     system_message: SystemMessageReplaceConfig
-    on_permission_request: Asked
+    on_permission_request: PermissionHandler
 
 
 async def open_session(
-    runtime: Runtime, options: RuntimeOptions, session_id: str, setup: Setup, default_model: str
+    runtime: Runtime,
+    options: RuntimeOptions,
+    session_id: str,
+    config: SessionConfig,
+    default_model: str,
 ) -> LiveSession:
     """Resume the session or, only when the runtime says that there is none, create it; and make
     sure of its model. Raises `AgentError`."""
-    given = _given(options, setup, setup.model or default_model)
-    for pause in _AGAIN_AFTER:
+    given = _session_arguments(options, config, config.model or default_model)
+    for pause in _RETRY_DELAYS:
         try:
-            session, new = await _open_once(runtime, options, session_id, given, setup.effort)
+            session, new = await _open_once(runtime, options, session_id, given, config.effort)
             break
         except AgentError as error:
-            if not _says_there_is_none(error):
+            if not _is_not_found(error):
                 raise
             log.info("session %s is still being let go of: it is opened again", session_id)
         await asyncio.sleep(pause)
     else:
-        session, new = await _open_once(runtime, options, session_id, given, setup.effort)
+        session, new = await _open_once(runtime, options, session_id, given, config.effort)
     return LiveSession(
-        session, runtime, options, setup=setup, default_model=default_model, blank=new
+        session, runtime, options, config=config, default_model=default_model, is_new=new
     )
 
 
 async def _open_once(
-    runtime: Runtime, options: RuntimeOptions, session_id: str, given: _Given, effort: str
+    runtime: Runtime,
+    options: RuntimeOptions,
+    session_id: str,
+    arguments: _SessionArguments,
+    effort: str,
 ) -> tuple[CopilotSession, bool]:
     """The session, signed in and with its model, and whether it is new."""
-    session, new = await _resume_or_create(runtime, options, session_id, given)
+    session, new = await _resume_or_create(runtime, options, session_id, arguments)
     try:
-        await make_sure_of_sign_in(runtime, session, options)
-        await settle_model(runtime, session, given.get("model", ""), effort)
+        await ensure_signed_in(runtime, session, options)
+        await ensure_model(runtime, session, arguments.get("model", ""), effort)
     except BaseException:
-        await _let_go(runtime, session)
+        await _release(runtime, session)
         raise
     return session, new
 
 
-def _says_there_is_none(error: AgentError) -> bool:
+def _is_not_found(error: AgentError) -> bool:
     return _NO_SUCH_SESSION in str(error.__cause__)
 
 
-async def _is_kept(options: RuntimeOptions, session_id: str) -> bool:
+async def _has_history(options: RuntimeOptions, session_id: str) -> bool:
     """Whether there is a history of the session, whatever the runtime says: while it lets go of one
     late, it says for a moment that there is none (measured: 3 of 14 times). An empty one
     is none: so a runtime leaves it that died before it wrote the first event, and for ever says
     that there is no such session."""
     history = folder_of_sessions(options.data_dir) / session_id / "events.jsonl"
-    return await asyncio.to_thread(_is_written, history)
+    return await asyncio.to_thread(_is_nonempty_file, history)
 
 
-def _is_written(history: Path) -> bool:
+def _is_nonempty_file(history: Path) -> bool:
     try:
         return history.stat().st_size > 0
     except FileNotFoundError:
@@ -109,39 +119,44 @@ def _is_written(history: Path) -> bool:
 
 
 async def _resume_or_create(
-    runtime: Runtime, options: RuntimeOptions, session_id: str, given: _Given
+    runtime: Runtime, options: RuntimeOptions, session_id: str, arguments: _SessionArguments
 ) -> tuple[CopilotSession, bool]:
     """The session, and whether it is new. Resume first: creating over a session on disk would
     lose its memory without a word."""
     client = runtime.client
     try:
-        with options.watch.step(Step.RESUME):
-            resuming = client.resume_session(session_id, **given)
-            session = await runtime.opened("resume", session_id, resuming)
+        with options.telemetry.observe_step(TurnStep.RESUME):
+            resuming = client.resume_session(session_id, **arguments)
+            session = await runtime.open_session("resume", session_id, resuming)
     except AgentError as error:
-        if not _says_there_is_none(error) or await _is_kept(options, session_id):
+        if not _is_not_found(error) or await _has_history(options, session_id):
             raise
         log.info("session %s is new", session_id)
-        creating = client.create_session(session_id=session_id, **given)
-        with options.watch.step(Step.CREATE):
-            return await runtime.opened("create", session_id, creating), True
+        creating = client.create_session(session_id=session_id, **arguments)
+        with options.telemetry.observe_step(TurnStep.CREATE):
+            return await runtime.open_session("create", session_id, creating), True
     log.info("session %s is resumed", session_id)
     return session, False
 
 
-def _given(options: RuntimeOptions, setup: Setup, model: str) -> _Given:
+def _session_arguments(
+    options: RuntimeOptions, config: SessionConfig, model: str
+) -> _SessionArguments:
     """Resuming takes everything anew: the runtime keeps the conversation only."""
-    tools = tools_of(setup)
-    general = options.reading_instructions if tools else options.instructions
-    given = _Given(
+    tools = allowed_tools(config)
+    general = options.reading_system_prompt if tools else options.system_prompt
+    given = _SessionArguments(
         streaming=True,
         # By their source: no tool of the runtime's that has the same name is let in.
         available_tools=[f"custom:{tool}" for tool in tools],
-        system_message={"mode": "replace", "content": _joined(general, setup.instructions)},
+        system_message={
+            "mode": "replace",
+            "content": _join_instructions(general, config.instructions),
+        },
         on_permission_request=refuse_all,
     )
     if tools:
-        given["tools"] = reading_tools(tools, setup.folder, options.redact)
+        given["tools"] = reading_tools(tools, config.folder, options.redact)
     if model:
         given["model"] = model
     if options.base_url:
@@ -151,11 +166,11 @@ def _given(options: RuntimeOptions, setup: Setup, model: str) -> _Given:
     return given
 
 
-def _joined(general: str, particular: str) -> str:
-    return f"{general}\n{particular.strip()}\n" if particular.strip() else general
+def _join_instructions(general: str, specific: str) -> str:
+    return f"{general}\n{specific.strip()}\n" if specific.strip() else general
 
 
-async def _let_go(runtime: Runtime, session: CopilotSession) -> None:
+async def _release(runtime: Runtime, session: CopilotSession) -> None:
     """Leave a session that is not going to be used. Raises nothing but cancellation."""
     try:
         await runtime.detach(session, DETACH_SECONDS)

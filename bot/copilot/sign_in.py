@@ -12,14 +12,14 @@ from copilot import CopilotSession
 
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
-from bot.errors import AgentError, AgentFault
+from bot.errors import AgentError, AgentErrorKind
 
 REACH_SECONDS = 5.0
 _NOT_SIGNED_IN = "Not authenticated"
 """Part of the refusal to list the models when signing in failed. Not why it did."""
 
 
-async def make_sure_of_sign_in(
+async def ensure_signed_in(
     runtime: Runtime, session: CopilotSession, options: RuntimeOptions
 ) -> None:
     """Raise `AgentError` when the session would ask GitHub's models without being signed in:
@@ -29,21 +29,25 @@ async def make_sure_of_sign_in(
         return
     status = await runtime.call("sign-in", session.rpc.git_hub_auth.get_status())
     if not status.is_authenticated:
-        raise await _not_let_in(options)
+        raise await _sign_in_error(options)
 
 
-async def listing_fault(options: RuntimeOptions, error: AgentError) -> AgentError:
+async def listing_error(options: RuntimeOptions, error: AgentError) -> AgentError:
     """What a refused list of models means: that of signing in, where that failed; else itself."""
-    return await _not_let_in(options) if _NOT_SIGNED_IN in str(error.__cause__) else error
+    return await _sign_in_error(options) if _NOT_SIGNED_IN in str(error.__cause__) else error
 
 
-async def _not_let_in(options: RuntimeOptions) -> AgentError:
+async def _sign_in_error(options: RuntimeOptions) -> AgentError:
     """The runtime does not say why, so that GitHub's address is tried."""
-    fault = AgentFault.ACCESS if await _answers(options.github_api) else AgentFault.UNREACHABLE
+    fault = (
+        AgentErrorKind.ACCESS
+        if await _is_reachable(options.github_api_url)
+        else AgentErrorKind.UNREACHABLE
+    )
     return AgentError(fault, "GitHub did not let us sign in")
 
 
-async def _answers(address: str) -> bool:
+async def _is_reachable(address: str) -> bool:
     """Whether anything but a gateway's error comes from there within 5 s."""
     timeout = aiohttp.ClientTimeout(total=REACH_SECONDS)
     try:

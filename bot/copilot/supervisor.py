@@ -6,7 +6,7 @@ import asyncio
 
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
-from bot.errors import AgentError, AgentFault
+from bot.errors import AgentError, AgentErrorKind
 
 
 class RuntimeSupervisor:
@@ -15,38 +15,38 @@ class RuntimeSupervisor:
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
         self._runtime: Runtime | None = None
-        self._one_start = asyncio.Lock()
+        self._start_lock = asyncio.Lock()
         self._died = False
         self._closed = False
 
     @property
-    def up(self) -> Runtime | None:
+    def current_runtime(self) -> Runtime | None:
         """The runtime, if it runs."""
         runtime = self._runtime
         return None if runtime is None or runtime.gone else runtime
 
-    async def running(self, model: str) -> Runtime:
+    async def ensure_running(self, model: str) -> Runtime:
         """The runtime, started if need be; one start at a time. Nothing is left of one that has
         gone when the next one starts. Raises `AgentError`."""
-        async with self._one_start:
+        async with self._start_lock:
             if self._closed:
-                raise AgentError(AgentFault.RUNTIME, "the agent is closed")
+                raise AgentError(AgentErrorKind.RUNTIME, "the agent is closed")
             if self._runtime is not None and self._runtime.gone:
                 self._died = True
-                await self._runtime.clear_away()
+                await self._runtime.wait_cleaned_up()
                 self._runtime = None
             if self._runtime is None:
                 self._runtime = await Runtime.start(self._options, model)
                 if self._died:
-                    self._options.watch.runtime_restarted()
+                    self._options.telemetry.record_runtime_restart()
                 self._died = False
             return self._runtime
 
     async def restart(self, model: str) -> None:
         """End the runtime and start it anew. Raises `AgentError`."""
         await self._stop()
-        await self.running(model)
-        self._options.watch.runtime_restarted()
+        await self.ensure_running(model)
+        self._options.telemetry.record_runtime_restart()
 
     async def close(self) -> None:
         """End the runtime for good. Raises nothing."""
@@ -54,7 +54,7 @@ class RuntimeSupervisor:
         await self._stop()
 
     async def _stop(self) -> None:
-        async with self._one_start:
+        async with self._start_lock:
             runtime, self._runtime = self._runtime, None
             if runtime is not None:
                 # Shielded: half a stop would leave a runtime behind.

@@ -27,9 +27,9 @@ from aiohttp import web
 
 CONTEXT_TOKENS: Final = 8192
 """SmolLM2's own length, shared out among the answers that are written at once."""
-ANSWERS_AT_ONCE: Final = 2
+MAX_CONCURRENT_ANSWERS: Final = 2
 """More would make each too slow to watch on two cores; further questions wait."""
-ANSWER_TOKENS: Final = 400
+MAX_ANSWER_TOKENS: Final = 400
 """The longest answer: about 10 s of text on two cores."""
 TEMPERATURE: Final = 0.2
 TOP_P: Final = 0.9
@@ -43,8 +43,8 @@ END_TOKEN: Final = 2
 END_BIAS: Final = 3.0
 """Makes the end likelier where a sentence could end. Measured over six questions: without it half
 of the answers run into any limit, with 2.0 the usual answer has 140 words, with 4.0 thirty."""
-MOST_THREADS: Final = 8
-LONGEST_QUESTION: Final = 1 << 20
+MAX_THREADS: Final = 8
+MAX_REQUEST_BYTES: Final = 1 << 20
 """Bytes; far more than the context takes."""
 
 NO_SERVER: Final = "The demo's model server is not installed. Run `make setup`."
@@ -52,11 +52,11 @@ NOT_GGUF: Final = "{name} is not a GGUF model file."
 
 # The Copilot runtime asks on, up to twice, when an answer was cut at its longest; and what comes
 # then is the same again. (Inside a text the quotes would be escaped: this is the field only.)
-_CUT: Final = b'"finish_reason":"length"'
-_ENDED: Final = b'"finish_reason":"stop"'
+_FINISHED_BY_LENGTH: Final = b'"finish_reason":"length"'
+_FINISHED_BY_STOP: Final = b'"finish_reason":"stop"'
 
 
-def bundled_gguf() -> Path | None:
+def find_bundled_gguf() -> Path | None:
     """SmolLM2-135M's file, which `make setup` installs; None where it is not there.
 
     Looked up without importing its package, whose own dependencies are not installed.
@@ -77,20 +77,23 @@ def is_gguf(file: Path) -> bool:
         return False
 
 
-class Door:
+class ModelProxy:
     """What is asked is passed to llama.cpp's server at `inner`, and its answer back."""
 
-    def __init__(self, inner: str, help_to_end: bool) -> None:
-        self._inner = inner
-        self._help_to_end = help_to_end
+    def __init__(self, upstream_url: str, bias_end_token: bool) -> None:
+        self._upstream_url = upstream_url
+        self._bias_end_token = bias_end_token
 
-    async def models(self, _request: web.Request) -> web.StreamResponse:
-        async with aiohttp.ClientSession() as http, http.get(f"{self._inner}/v1/models") as answer:
+    async def handle_models(self, _request: web.Request) -> web.StreamResponse:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self._upstream_url}/v1/models") as answer,
+        ):
             return web.Response(
                 body=await answer.read(), status=answer.status, content_type=answer.content_type
             )
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
+    async def handle_chat(self, request: web.Request) -> web.StreamResponse:
         """One answer, streamed as it comes. When the asker goes away, llama.cpp stops too."""
         try:
             question = json.loads(await request.read())
@@ -98,24 +101,24 @@ class Door:
             question = None
         if not isinstance(question, dict):
             return web.json_response({"error": {"message": "not a JSON object"}}, status=400)
-        if self._help_to_end:
+        if self._bias_end_token:
             question["logit_bias"] = [[END_TOKEN, END_BIAS]]
         # No limit in all: an answer takes as long as it takes, and who asked may go away.
         unlimited = aiohttp.ClientTimeout(total=None)
         async with (
             aiohttp.ClientSession(timeout=unlimited) as http,
-            http.post(f"{self._inner}/v1/chat/completions", json=question) as answer,
+            http.post(f"{self._upstream_url}/v1/chat/completions", json=question) as answer,
         ):
             response = web.StreamResponse(status=answer.status)
             response.content_type = answer.content_type
             await response.prepare(request)
             async for line in answer.content:
-                await response.write(line.replace(_CUT, _ENDED))
+                await response.write(line.replace(_FINISHED_BY_LENGTH, _FINISHED_BY_STOP))
             await response.write_eof()
             return response
 
 
-def start_llama(file: Path, answer_tokens: int) -> tuple[object, str]:
+def start_llama_server(file: Path, answer_tokens: int) -> tuple[object, str]:
     """Load the file and serve it, in threads of llama.cpp's own: the server, which ends when
     nobody holds it any more, and its address."""
     import xllamacpp  # type: ignore[import-untyped]  # it has no types
@@ -131,26 +134,26 @@ def start_llama(file: Path, answer_tokens: int) -> tuple[object, str]:
     parameters.endpoint_slots = False
     parameters.verbosity = 1
     parameters.n_ctx = CONTEXT_TOKENS
-    parameters.n_parallel = ANSWERS_AT_ONCE
+    parameters.n_parallel = MAX_CONCURRENT_ANSWERS
     parameters.n_predict = answer_tokens
     parameters.sampling.temp = TEMPERATURE
     parameters.sampling.top_p = TOP_P
     parameters.sampling.penalty_repeat = REPEAT_PENALTY
     parameters.sampling.dry_multiplier = REPEATED_PASSAGES_PENALTY
     parameters.sampling.dry_penalty_last_n = REPEATED_PASSAGES_WITHIN
-    threads = min(len(os.sched_getaffinity(0)), MOST_THREADS)
+    threads = min(len(os.sched_getaffinity(0)), MAX_THREADS)
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     server = xllamacpp.Server(parameters)
     return server, str(server.listening_address)
 
 
-async def serve(inner: str, help_to_end: bool, stop: asyncio.Event) -> None:
+async def serve_proxy(upstream_url: str, bias_end_token: bool, stop: asyncio.Event) -> None:
     """Open the door, say so, and keep it open until asked to stop."""
-    door = Door(inner, help_to_end)
-    app = web.Application(client_max_size=LONGEST_QUESTION)
-    app.router.add_get("/v1/models", door.models)
-    app.router.add_post("/v1/chat/completions", door.chat)
+    door = ModelProxy(upstream_url, bias_end_token)
+    app = web.Application(client_max_size=MAX_REQUEST_BYTES)
+    app.router.add_get("/v1/models", door.handle_models)
+    app.router.add_post("/v1/chat/completions", door.handle_chat)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None)
     await runner.setup()
     try:
@@ -162,18 +165,18 @@ async def serve(inner: str, help_to_end: bool, stop: asyncio.Event) -> None:
         await runner.cleanup()
 
 
-async def _until_asked(inner: str, help_to_end: bool) -> None:
+async def _serve_until_stopped(upstream_url: str, bias_end_token: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(inner, help_to_end, stop)
+    await serve_proxy(upstream_url, bias_end_token, stop)
 
 
 def main(argv: Sequence[str]) -> int:
     """Serve the file that the arguments name; exit status 1 when it cannot be served."""
     parser = argparse.ArgumentParser(prog="python -m bot.demo.local_model")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--answer-tokens", type=int, default=ANSWER_TOKENS)
+    parser.add_argument("--answer-tokens", type=int, default=MAX_ANSWER_TOKENS)
     chosen = parser.parse_args(argv)
     if importlib.util.find_spec("xllamacpp") is None:
         print(NO_SERVER, file=sys.stderr)
@@ -181,9 +184,9 @@ def main(argv: Sequence[str]) -> int:
     if not is_gguf(chosen.file):
         print(NOT_GGUF.format(name=chosen.file.name), file=sys.stderr)
         return 1
-    bundled = bundled_gguf()
-    _server, inner = start_llama(chosen.file, chosen.answer_tokens)
-    asyncio.run(_until_asked(inner, bundled is not None and bundled.samefile(chosen.file)))
+    bundled = find_bundled_gguf()
+    _server, inner = start_llama_server(chosen.file, chosen.answer_tokens)
+    asyncio.run(_serve_until_stopped(inner, bundled is not None and bundled.samefile(chosen.file)))
     # llama.cpp's threads may be in the middle of an answer: nothing of theirs is worth a wait.
     os._exit(0)
 

@@ -23,15 +23,15 @@ import aiohttp
 
 from bot.config.definitions import SETTINGS
 from bot.demo import local_model
-from bot.demo.processes import READY_SECONDS, Program, ProgramFault, running
+from bot.demo.processes import READY_SECONDS, ChildProcess, DemoProcessError, run_process
 from bot.slack import texts as slack_texts
-from bot.slack.manifest import ASK_ABOUT_MESSAGE, BOT_EVENTS, COMMAND, SCOPES
-from slack_emulator.server import Sandbox, SandboxError, running_sandbox
+from bot.slack.manifest import ASK_ABOUT_MESSAGE, BOT_EVENTS, SCOPES, SLASH_COMMAND
+from slack_emulator.server import EmulatorError, RunningEmulator, running_emulator
 from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN
 
 PORT: Final = 8787
 DATA_DIR: Final = Path("data/demo")
-OWN_ANSWER_TOKENS: Final = 1_500
+CUSTOM_MODEL_ANSWER_TOKENS: Final = 1_500
 """The longest answer of a person's own GGUF model, which is likely to know when to end."""
 
 # What the person at the terminal and the page are told ------------------------------------------
@@ -63,37 +63,37 @@ MODEL_ALONE: Final = (
     "MODEL is set, but not whose model it is: set GITHUB_TOKEN or MODEL_BASE_URL as well. "
     "The demo goes on with its own."
 )
-_BETTER: Final = (
+_BETTER_MODEL_HINT: Final = (
     "For a better one, stop the demo and start it again with GITHUB_TOKEN set (your Copilot plan's "
     "models), or MODEL_BASE_URL, MODEL_API_KEY and MODEL (any OpenAI-compatible server), or with "
     "make demo GGUF=your-model.gguf."
 )
 TINY_NOTICE: Final = (
     "Everything here runs on this machine. The model is tiny (SmolLM2, 135 million parameters): "
-    "it shows how the bot works, and much of what it says is wrong. " + _BETTER
+    "it shows how the bot works, and much of what it says is wrong. " + _BETTER_MODEL_HINT
 )
 OWN_NOTICE: Final = "The Slack workspace, the bot and the model {name} run on this machine."
 CONFIGURED_NOTICE: Final = (
     "The Slack workspace and the bot run on this machine; answers come from the model that you "
     "have configured."
 )
-TINY_LINE: Final = "The model is tiny; the page says how to plug in a better one."
+TINY_SUMMARY: Final = "The model is tiny; the page says how to plug in a better one."
 
 
-class DemoFault(Exception):
+class DemoError(Exception):
     """The demo cannot start; the text says why and gives a way out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class DemoModel:
     """What answers in the demo."""
 
     notice: str
-    line: str
+    summary: str
     """The notice in short, for the terminal."""
     gguf: Path | None = None
     """The file to serve here; None with a model that is served elsewhere."""
-    answer_tokens: int = local_model.ANSWER_TOKENS
+    max_answer_tokens: int = local_model.MAX_ANSWER_TOKENS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,55 +102,60 @@ class Demo:
 
     url: str
     """The page."""
-    programs: tuple[Program, ...]
+    processes: tuple[ChildProcess, ...]
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the demo until it is asked to end; the exit status."""
     chosen = _parser().parse_args(argv)
     try:
-        model = choose_model(os.environ, chosen.gguf)
-        return asyncio.run(_until_asked(chosen.port, model, chosen.data))
-    except (DemoFault, ProgramFault, SandboxError) as fault:
+        model = select_model(os.environ, chosen.gguf)
+        return asyncio.run(_run_until_stopped(chosen.port, model, chosen.data))
+    except (DemoError, DemoProcessError, EmulatorError) as fault:
         print(f"\n{fault}", file=sys.stderr)
         return 1
 
 
-def choose_model(env: Mapping[str, str], gguf: Path | None) -> Model:
+def select_model(env: Mapping[str, str], gguf: Path | None) -> DemoModel:
     """The person's own file, else the model that the settings name, else the small one.
 
-    Raises `DemoFault` when the file is none, or the small model is not installed.
+    Raises `DemoError` when the file is none, or the small model is not installed.
     """
     gguf = gguf or (Path(env["DEMO_GGUF"]) if env.get("DEMO_GGUF") else None)
     if gguf is not None:
         if not local_model.is_gguf(gguf):
-            raise DemoFault(NO_SUCH_GGUF.format(file=gguf))
+            raise DemoError(NO_SUCH_GGUF.format(file=gguf))
         notice = OWN_NOTICE.format(name=gguf.stem)
-        return Model(
-            notice=notice, line=notice, gguf=gguf.absolute(), answer_tokens=OWN_ANSWER_TOKENS
+        return DemoModel(
+            notice=notice,
+            summary=notice,
+            gguf=gguf.absolute(),
+            max_answer_tokens=CUSTOM_MODEL_ANSWER_TOKENS,
         )
     if env.get("GITHUB_TOKEN") or env.get("MODEL_BASE_URL"):
-        return Model(notice=CONFIGURED_NOTICE, line=CONFIGURED_NOTICE)
-    bundled = local_model.bundled_gguf()
+        return DemoModel(notice=CONFIGURED_NOTICE, summary=CONFIGURED_NOTICE)
+    bundled = local_model.find_bundled_gguf()
     if bundled is None:
-        raise DemoFault(NOT_INSTALLED)
-    line = MODEL_ALONE if env.get("MODEL") else TINY_LINE
-    return Model(notice=TINY_NOTICE, line=line, gguf=bundled)
+        raise DemoError(NOT_INSTALLED)
+    line = MODEL_ALONE if env.get("MODEL") else TINY_SUMMARY
+    return DemoModel(notice=TINY_NOTICE, summary=line, gguf=bundled)
 
 
 @asynccontextmanager
-async def demo(port: int, model: Model, data: Path, env: Mapping[str, str]) -> AsyncIterator[Demo]:
+async def run_demo(
+    port: int, model: DemoModel, data: Path, env: Mapping[str, str]
+) -> AsyncIterator[Demo]:
     """Everything up and ready; leaving ends it in the opposite order. Port 0 takes any free one.
 
-    Raises `DemoFault`, `SandboxError` or `ProgramFault`, each with what to do about it.
+    Raises `DemoError`, `EmulatorError` or `DemoProcessError`, each with what to do about it.
     """
-    _check_free(port)
-    data = _folder(data)
+    _check_port_free(port)
+    data = _make_data_folder(data)
     async with AsyncExitStack() as opened:
-        sandbox = await opened.enter_async_context(running_sandbox(port, notice=model.notice))
+        sandbox = await opened.enter_async_context(running_emulator(port, notice=model.notice))
         await _install_app(sandbox)
         programs = []
-        settings = _settings(env, sandbox.api_url, data)
+        settings = _bot_settings(env, sandbox.api_url, data)
         if model.gguf is not None:
             print(STARTING_MODEL, flush=True)
             server, address = await _start_model(opened, model, data, env)
@@ -159,11 +164,11 @@ async def demo(port: int, model: Model, data: Path, env: Mapping[str, str]) -> A
                 settings.pop(name, None)
             settings["MODEL_BASE_URL"] = address
         print(STARTING_BOT, flush=True)
-        programs.append(await _start_bot(opened, {**_plain(env), **settings}, data))
-        yield Demo(url=f"{sandbox.url}/", programs=tuple(programs))
+        programs.append(await _start_bot(opened, {**_without_settings(env), **settings}, data))
+        yield Demo(url=f"{sandbox.url}/", processes=tuple(programs))
 
 
-async def _install_app(sandbox: Sandbox) -> None:
+async def _install_app(emulator: RunningEmulator) -> None:
     """Tell the workspace what the app asks for, as its manifest would: the page offers its commands
     and shortcuts, and it gets no more permissions and events than in a real one."""
     app = {
@@ -171,7 +176,7 @@ async def _install_app(sandbox: Sandbox) -> None:
         "subscriptions": [*BOT_EVENTS],
         "commands": [
             {
-                "command": COMMAND,
+                "command": SLASH_COMMAND,
                 "description": "Ask a question in a thread of its own",
                 "usage_hint": "[question, or help]",
             }
@@ -180,17 +185,17 @@ async def _install_app(sandbox: Sandbox) -> None:
     }
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{sandbox.url}/sandbox/app", json=app) as answer,
+        session.post(f"{emulator.url}/sandbox/app", json=app) as answer,
     ):
         answer.raise_for_status()
 
 
-async def _until_asked(port: int, model: Model, data: Path) -> int:
+async def _run_until_stopped(port: int, model: DemoModel, data: Path) -> int:
     """The demo until Ctrl-C, SIGTERM or a closed terminal, or until one of its programs ends."""
     asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    up = asyncio.create_task(_show(port, model, data))
+    up = asyncio.create_task(_run_and_report(port, model, data))
     end = asyncio.create_task(asked.wait())
     await asyncio.wait({up, end}, return_when=asyncio.FIRST_COMPLETED)
     if not up.done():
@@ -205,53 +210,55 @@ async def _until_asked(port: int, model: Model, data: Path) -> int:
     return 1
 
 
-async def _show(port: int, model: Model, data: Path) -> None:
-    """The demo until it is cancelled; raises `ProgramFault` when one of its programs ends."""
-    async with demo(port, model, data, os.environ) as up:
-        print(READY.format(url=up.url, model=model.line, data=data), flush=True)
-        ends = [asyncio.create_task(program.ended()) for program in up.programs]
+async def _run_and_report(port: int, model: DemoModel, data: Path) -> None:
+    """The demo until it is cancelled; raises `DemoProcessError` when one of its programs ends."""
+    async with run_demo(port, model, data, os.environ) as up:
+        print(READY.format(url=up.url, model=model.summary, data=data), flush=True)
+        ends = [asyncio.create_task(program.wait_exit()) for program in up.processes]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for end in ends:
                 end.cancel()
-        raise ProgramFault(done.pop().result())
+        raise DemoProcessError(done.pop().result())
 
 
 async def _start_model(
-    opened: AsyncExitStack, model: Model, data: Path, env: Mapping[str, str]
-) -> tuple[Program, str]:
+    opened: AsyncExitStack, model: DemoModel, data: Path, env: Mapping[str, str]
+) -> tuple[ChildProcess, str]:
     """The model's server and its address."""
     command = [sys.executable, "-m", "bot.demo.local_model", str(model.gguf)]
     program = await opened.enter_async_context(
-        running(
+        run_process(
             "The model",
-            [*command, "--answer-tokens", str(model.answer_tokens)],
+            [*command, "--answer-tokens", str(model.max_answer_tokens)],
             # Passive, or its threads spin while they wait, and the bot has no core left.
-            environment={**_plain(env), "OMP_WAIT_POLICY": "passive"},
+            environment={**_without_settings(env), "OMP_WAIT_POLICY": "passive"},
             log=data / "model.log",
         )
     )
-    ready = await program.said(re.compile(r"^ready (\S+)$", re.MULTILINE), READY_SECONDS)
+    ready = await program.wait_for_output(re.compile(r"^ready (\S+)$", re.MULTILINE), READY_SECONDS)
     return program, ready[1]
 
 
-async def _start_bot(opened: AsyncExitStack, env: Mapping[str, str], data: Path) -> Program:
+async def _start_bot(opened: AsyncExitStack, env: Mapping[str, str], data: Path) -> ChildProcess:
     """The bot, connected to the sandbox."""
     command = [sys.executable, "-m", "bot", "run"]
     program = await opened.enter_async_context(
-        running("The bot", command, environment=env, log=data / "bot.log")
+        run_process("The bot", command, environment=env, log=data / "bot.log")
     )
-    await program.said(re.compile(r"\bready\b"), READY_SECONDS)
+    await program.wait_for_output(re.compile(r"\bready\b"), READY_SECONDS)
     return program
 
 
-def _settings(env: Mapping[str, str], api_url: str, data: Path) -> dict[str, str]:
+def _bot_settings(env: Mapping[str, str], api_url: str, data: Path) -> dict[str, str]:
     """The bot's settings: the sandbox's for Slack, the person's for the rest.
 
     The bot runs in the data folder, so that a real workspace's `.env` is not read.
     """
-    own = {name: env[name] for name in _NAMES if name in env and not name.startswith("SLACK_")}
+    own = {
+        name: env[name] for name in _SETTING_NAMES if name in env and not name.startswith("SLACK_")
+    }
     return {
         "SHUTDOWN_SECONDS": "5",  # nobody at a demo waits longer for Ctrl-C
         **own,
@@ -262,35 +269,35 @@ def _settings(env: Mapping[str, str], api_url: str, data: Path) -> dict[str, str
     }
 
 
-_NAMES: Final = frozenset(setting.name for setting in SETTINGS)
+_SETTING_NAMES: Final = frozenset(setting.name for setting in SETTINGS)
 
 
-def _plain(env: Mapping[str, str]) -> dict[str, str]:
+def _without_settings(env: Mapping[str, str]) -> dict[str, str]:
     """The environment without any setting of the bot."""
-    return {name: value for name, value in env.items() if name not in _NAMES}
+    return {name: value for name, value in env.items() if name not in _SETTING_NAMES}
 
 
-def _folder(data: Path) -> Path:
-    """The data folder, made when missing. Raises `DemoFault` when it cannot be."""
+def _make_data_folder(data: Path) -> Path:
+    """The data folder, made when missing. Raises `DemoError` when it cannot be."""
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise DemoFault(NO_FOLDER.format(folder=data, why=error.strerror)) from error
+        raise DemoError(NO_FOLDER.format(folder=data, why=error.strerror)) from error
     return data.absolute()
 
 
-def _check_free(port: int) -> None:
-    """Raise `DemoFault` when somebody listens on the port: said before anything is started."""
+def _check_port_free(port: int) -> None:
+    """Raise `DemoError` when somebody listens on the port: said before anything is started."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             other = port + 1 if port < 65_535 else PORT
-            raise DemoFault(PORT_IN_USE.format(port=port, other=other)) from error
+            raise DemoError(PORT_IN_USE.format(port=port, other=other)) from error
 
 
-def _port(given: str) -> int:
+def _port_number(given: str) -> int:
     if not given.isascii() or not given.isdigit() or not 0 <= int(given) <= 65_535:
         raise argparse.ArgumentTypeError("give a whole number from 0 (any free port) to 65535")
     return int(given)
@@ -301,7 +308,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="threadpilot demo",
         description="The bot in a Slack workspace on localhost, with a small local model.",
     )
-    parser.add_argument("--port", type=_port, default=PORT, help="the page's port (%(default)s)")
+    parser.add_argument(
+        "--port", type=_port_number, default=PORT, help="the page's port (%(default)s)"
+    )
     parser.add_argument("--gguf", type=Path, help="a GGUF model file of your own")
     parser.add_argument(
         "--data", type=Path, default=DATA_DIR, help="where the demo keeps its data (%(default)s)"

@@ -16,16 +16,16 @@ READY_SECONDS = 60.0
 """How long a program may take to say that it is ready; a slow disk's first start needs 20."""
 STOP_SECONDS = 10.0
 """How long it may take to end when asked to; then it is killed."""
-LOOK_SECONDS = 0.05
-LAST_LINES = 5
-LONGEST_TAIL = 8_192
+POLL_SECONDS = 0.05
+TAIL_LINES = 5
+MAX_TAIL_CHARS = 8_192
 
 
-class ProgramFault(Exception):
+class DemoProcessError(Exception):
     """A program did not become ready, or ended by itself; the text ends with its last words."""
 
 
-class Program:
+class ChildProcess:
     """A running program; `running` starts it."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
@@ -37,27 +37,27 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
-    async def ended(self) -> str:
+    async def wait_exit(self) -> str:
         """Wait until it ends by itself; how it did, in one sentence with its last words."""
         status = await self._process.wait()
-        return f"{self.name} ended by itself (status {status}).{self._last_words()}"
+        return f"{self.name} ended by itself (status {status}).{self._log_tail()}"
 
-    async def said(self, pattern: re.Pattern[str], within: float) -> re.Match[str]:
-        """Wait for a line in its log. Raises `ProgramFault` when it ends before, or takes longer
-        than `within` seconds."""
+    async def wait_for_output(self, pattern: re.Pattern[str], timeout: float) -> re.Match[str]:
+        """Wait for a line in its log. Raises `DemoProcessError` when it ends before, or takes
+        longer than `within` seconds."""
         try:
-            async with asyncio.timeout(within):
-                while not (found := pattern.search(self._written())):
+            async with asyncio.timeout(timeout):
+                while not (found := pattern.search(self._read_log())):
                     if self._process.returncode is not None:
-                        raise ProgramFault(f"{self.name} did not start.{self._last_words()}")
-                    await asyncio.sleep(LOOK_SECONDS)
+                        raise DemoProcessError(f"{self.name} did not start.{self._log_tail()}")
+                    await asyncio.sleep(POLL_SECONDS)
                 return found
         except TimeoutError:
-            raise ProgramFault(
-                f"{self.name} was not ready within {within:g} s.{self._last_words()}"
+            raise DemoProcessError(
+                f"{self.name} was not ready within {timeout:g} s.{self._log_tail()}"
             ) from None
 
-    async def stop(self) -> None:
+    async def terminate(self) -> None:
         """Ask it to end, and kill it and whatever it started when it does not."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
@@ -70,18 +70,18 @@ class Program:
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
 
-    def _written(self) -> str:
+    def _read_log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def _last_words(self) -> str:
-        lines = self._written()[-LONGEST_TAIL:].strip().splitlines()[-LAST_LINES:]
+    def _log_tail(self) -> str:
+        lines = self._read_log()[-MAX_TAIL_CHARS:].strip().splitlines()[-TAIL_LINES:]
         return "".join(f"\n  {line}" for line in lines)
 
 
 @asynccontextmanager
-async def running(
+async def run_process(
     name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path
-) -> AsyncIterator[Program]:
+) -> AsyncIterator[ChildProcess]:
     """Start a program whose whole output goes to `log` (begun anew), and end it when leaving.
 
     It runs in a session of its own, so that the terminal's Ctrl-C reaches only the one who can
@@ -101,8 +101,8 @@ async def running(
             stderr=output,
             start_new_session=True,
         )
-    program = Program(name, process, log)
+    program = ChildProcess(name, process, log)
     try:
         yield program
     finally:
-        await asyncio.shield(program.stop())
+        await asyncio.shield(program.terminate())

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextAdded:
+class TextDelta:
     """The model said more."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextTakenBack:
+class TextRetracted:
     """The model call failed half-way and is tried again: what it said since the last
-    `TextSettled` does not count."""
+    `TextComplete` does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextSettled:
+class TextComplete:
     """One message of the model is complete; `text` is what it said, all of it.
 
     There may be several to one prompt: one per model call.
@@ -38,14 +38,14 @@ class TokensUsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PromptTaken:
+class PromptAccepted:
     """The prompt is in the session's history; `event` is its id there. Comes once, before text."""
 
-    event: str
+    event_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContextUsed:
+class ContextUsage:
     """How full the model's context is by now, in tokens. The last one counts."""
 
     tokens: int
@@ -58,5 +58,11 @@ class AnswerStopped:
 
 
 AgentEvent = (
-    TextAdded | TextTakenBack | TextSettled | TokensUsed | PromptTaken | ContextUsed | AnswerStopped
+    TextDelta
+    | TextRetracted
+    | TextComplete
+    | TokensUsed
+    | PromptAccepted
+    | ContextUsage
+    | AnswerStopped
 )

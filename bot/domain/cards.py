@@ -13,12 +13,12 @@ from bot.domain.messages import ThreadKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
+class Button:
     """A button: pressing it orders `verb` with `words`."""
 
     label: str
-    verb: str
-    words: str = ""
+    command_name: str
+    args: str = ""
     style: Literal["", "primary", "danger"] = ""
     confirm: str = ""
     """What is asked before it counts; "" where it counts at once."""
@@ -27,20 +27,20 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choose:
+class Select:
     """A list to choose one of: choosing orders `verb` with `words` and the option's value."""
 
     label: str
-    verb: str
-    words: str
+    command_name: str
+    args: str
     options: tuple[tuple[str, str], ...]
     """(what is shown, value), 1 to 100 of them."""
-    chosen: str = ""
+    selected: str = ""
     """The value that stands now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class CardItem:
     """One thing of a list."""
 
     text: str
@@ -48,9 +48,9 @@ class Line:
     """Set smaller below the text."""
     link: ThreadKey | None = None
     """Where the text leads to."""
-    presses: tuple[Press, ...] = ()
+    buttons: tuple[Button, ...] = ()
     """At most five; a single one stands beside the text."""
-    choose: Choose | None = None
+    select: Select | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,28 +59,28 @@ class Card:
 
     text: str
     title: str = ""
-    lines: tuple[Line, ...] = ()
+    items: tuple[CardItem, ...] = ()
     """At most ten are drawn."""
-    presses: tuple[Press, ...] = ()
-    small: str = ""
+    buttons: tuple[Button, ...] = ()
+    small_print: str = ""
     """A note at the end."""
     link: ThreadKey | None = None
     """A thread that the card leads to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foot:
+class ReplyActions:
     """What stands under a reply: buttons, a menu, small print."""
 
-    presses: tuple[Press, ...] = ()
+    buttons: tuple[Button, ...] = ()
     """At most six."""
-    menu: tuple[Press, ...] = ()
+    menu: tuple[Button, ...] = ()
     """At most five."""
-    small: str = ""
+    small_print: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class CommandResult:
     """What comes of an order."""
 
     card: Card
@@ -90,9 +90,9 @@ class Outcome:
     """Whether nobody is told: what comes of it shows by itself."""
 
 
-SILENT = Outcome(card=Card(text=""), silent=True)
+SILENT = CommandResult(card=Card(text=""), silent=True)
 
 
-def told(text: str, *, public: bool = False) -> Outcome:
+def text_result(text: str, *, public: bool = False) -> CommandResult:
     """An outcome of one sentence."""
-    return Outcome(card=Card(text=text), public=public)
+    return CommandResult(card=Card(text=text), public=public)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class CheckResult:
     """What `threadpilot doctor` found out about one thing, for the person who runs the bot."""
 
     ok: bool | None
     """None: cannot be known from here; the sentence says where to look."""
-    sentence: str
+    message: str
     """What is well, or what is wrong and how to mend it; no secret in it."""

@@ -9,7 +9,7 @@ from bot.domain.messages import ThreadKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenQuestion:
+class PendingQuestion:
     """A question asked by command, button or shortcut, until it is a message in its channel."""
 
     event_id: str
@@ -22,37 +22,37 @@ class OpenQuestion:
     user_team: str
     text: str
     """What the model is asked."""
-    shown: str
+    mrkdwn: str
     """How it stands in the channel, in Slack's own markup."""
-    asked: float
+    asked_at: float
     """Seconds since the epoch."""
 
 
-class Form(StrEnum):
+class CommandSource(StrEnum):
     """How an order was given."""
 
-    COMMAND = "command"
+    SLASH_COMMAND = "command"
     """By the slash command, from anywhere in a channel."""
     MESSAGE = "message"
     """By a message that is nothing but the order."""
     BUTTON = "button"
     """By a button, a menu or a list under a message."""
-    HOME = "home"
+    HOME_TAB = "home"
     """By a button or a list on the Home tab."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Command:
     """Something that the bot was told to do by one of its verbs (`bot.commands.registry`)."""
 
     key: str
     """Slack's id of the order, the same if it is repeated."""
-    verb: str
-    words: str
+    name: str
+    args: str
     """What was said after the verb."""
-    by: str
+    user: str
     """Slack user id."""
-    form: Form
+    source: CommandSource
     team: str
     """The workspace of the bot."""
     channel: str = ""
@@ -66,7 +66,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class ThreadHold:
     """The place of an order in its threads: what is written there later waits until it is carried
     out."""
 
@@ -74,7 +74,7 @@ class Hold:
     position: int
     """As `bot.domain.messages.ts_position`: of the message that gave the order, else of when it
     came in."""
-    until: float
+    expires_at: float
     """Seconds since the epoch; then nothing waits for it any more."""
 
 
@@ -84,8 +84,8 @@ class AuditEntry:
 
     id: int
     at: float
-    by: str
-    act: str
+    actor: str
+    action: str
     """The verb, as people type it: `admin cleanup`."""
     target: str
     detail: str

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.domain.messages import ThreadKey
-from bot.domain.usage import Spent
+from bot.domain.usage import TokenUsage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +17,10 @@ class Candidate:
     """A, B, …: the order is shuffled."""
     session: int
     """The number of the session that gave it; 0 once that is gone."""
-    spent: Spent
+    usage: TokenUsage
     answer: str = ""
     """What it said."""
-    failed: str = ""
+    error: str = ""
     """The sentence why there is no answer."""
     votes: int = 0
 
@@ -33,20 +33,20 @@ class Comparison:
     session: int
     """The session that was copied for it."""
     thread: ThreadKey
-    by: str
-    open: bool
+    user: str
+    show_names: bool
     """Whether names were shown from the start."""
     revealed: bool
-    kept: str
+    kept_label: str
     """The label of the answer that was kept; "" while there is none."""
     candidates: Sequence[Candidate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ModelScore:
     """How a model does in the comparisons of a channel."""
 
     model: str
-    compared: int
+    comparison_count: int
     votes: int
-    kept: int
+    kept_count: int

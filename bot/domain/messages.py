@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-TS: Final = re.compile(r"([0-9]{1,12})\.([0-9]{6})", re.ASCII)
+TS_PATTERN: Final = re.compile(r"([0-9]{1,12})\.([0-9]{6})", re.ASCII)
 """The shape of Slack's `ts`: seconds since the epoch, a dot, six digits that keep the messages of a
 channel apart (docs.slack.dev/reference/events/message). Nothing else passes a door."""
 
@@ -21,18 +21,18 @@ def ts_position(ts: str) -> int:
 
     Raises `ValueError` for what is no `ts`.
     """
-    shape = TS.fullmatch(ts)
+    shape = TS_PATTERN.fullmatch(ts)
     if shape is None:
         raise ValueError(f"not the ts of a Slack message: {ts!r}")
     return int(shape[1]) * 1_000_000 + int(shape[2])
 
 
-def ts_of(position: int) -> str:
+def ts_from_position(position: int) -> str:
     """The `ts` at a position: `ts_position` the other way."""
     return f"{position // 1_000_000}.{position % 1_000_000:06d}"
 
 
-def storable(text: str) -> str:
+def strip_unstorable(text: str) -> str:
     """`text` without what no database or model takes: NULs go, and half characters (lone
     surrogates, which JSON can carry and UTF-8 cannot) become question marks."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
@@ -70,7 +70,7 @@ class Trigger(StrEnum):
     """Written in a direct message with the bot."""
     FOLLOW_UP = "follow_up"
     """Written without a mention in a thread; the bot's business while the thread is two-party."""
-    ASIDE = "aside"
+    OVERHEARD = "aside"
     """Written in a thread to somebody else: never answered, but its author takes part."""
     COMMAND = "command"
     """Asked by a slash command, a shortcut or a modal; the bot posted the thread's root itself."""
@@ -78,27 +78,27 @@ class Trigger(StrEnum):
     """Said by another bot in a thread: recorded as heard, and nothing more."""
     BOT_MENTION = "bot_mention"
     """The bot is mentioned by another bot, one of those that are answered."""
-    MENU = "menu"
+    REPLY_ACTION = "menu"
     """Asked by a button under a reply; there is no message of its own, `ts` is the press's."""
 
 
-BOTS_IN_A_ROW: Final = 3
+MAX_CONSECUTIVE_BOT_TURNS: Final = 3
 """So many messages of other bots in a row are answered in a thread; then a person has to write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class MessageOptions:
     """How a message wants to be answered, where that is not in the usual way."""
 
     role: str = ""
     """Which of the thread's sessions is asked; "" is the main one."""
     model: str = ""
     """The model for this turn alone."""
-    again: int = 0
+    retry_of: int = 0
     """The turn that is to be answered anew: its session forgets it and all that came after it."""
-    compare: tuple[str, ...] = ()
+    compare_models: tuple[str, ...] = ()
     """The models whose answers are to be compared."""
-    open: bool = False
+    show_names: bool = False
     """Whether a comparison shows the models' names at once."""
 
 
@@ -117,14 +117,14 @@ class Message:
     text: str
     """Plain readable text: entities unescaped, the bot's own mention taken out, edges stripped."""
     trigger: Trigger
-    ordered: str = field(default="", compare=False)
+    command_text: str = field(default="", compare=False)
     """The same with people and channels by their ids, where that is known: what orders go by. It is
     not recorded; by then it is known whether the message is one."""
     external: bool = False
     """Whether the person belongs to another workspace (Slack Connect)."""
     direct: bool = False
     """Whether the channel is a direct message with the bot."""
-    wish: Wish = Wish()
+    options: MessageOptions = MessageOptions()
 
     @property
     def starts_thread(self) -> bool:
@@ -136,9 +136,9 @@ class Thread:
     """What the database knows of a thread."""
 
     key: ThreadKey
-    people: frozenset[str]
+    participants: frozenset[str]
     """Slack user ids of those who take part, the bot not counted."""
-    people_known: bool
+    participants_known: bool
     """False while people may have written before the bot was first called into the thread."""
 
 

@@ -14,10 +14,10 @@ class Scope(StrEnum):
     WORKSPACE = "workspace"
     CHANNEL = "channel"
     THREAD = "thread"
-    PERSON = "person"
+    USER = "person"
 
 
-class Topic(StrEnum):
+class PreferenceKind(StrEnum):
     """What can be chosen."""
 
     MODEL = "model"
@@ -30,17 +30,17 @@ class Topic(StrEnum):
     PAUSED = "paused"
 
 
-YES: Final = "yes"
+ENABLED: Final = "yes"
 """The value of a choice that is made or not: quiet, blocked, paused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Preference:
     """Something that somebody chose."""
 
     scope: Scope
-    holder: str
-    topic: Topic
+    scope_id: str
+    kind: PreferenceKind
     value: str
-    by: str
-    at: float
+    set_by: str
+    set_at: float

@@ -16,16 +16,16 @@ from typing import Final
 from bot.domain.messages import ThreadKey
 from bot.domain.turns import TurnState
 
-MAIN: Final = ""
+MAIN_ROLE: Final = ""
 """The role of a thread's ordinary session."""
 
 EFFORTS: Final = ("low", "medium", "high")
 """How hard a model can be asked to think."""
 
-_HANDLE: Final = re.compile(r"[sS]?([0-9]{1,12})", re.ASCII)
+_HANDLE_PATTERN: Final = re.compile(r"[sS]?([0-9]{1,12})", re.ASCII)
 
 
-class Origin(StrEnum):
+class SessionOrigin(StrEnum):
     """How a session came to be."""
 
     THREAD = "thread"
@@ -51,7 +51,7 @@ class SessionRecord:
     owner: str
     """Slack user id of who began it."""
     title: str
-    origin: Origin
+    origin: SessionOrigin
     model: str
     """Chosen for this session; "" where a more general choice counts."""
     last_model: str
@@ -59,7 +59,7 @@ class SessionRecord:
     effort: str
     seen_ts: str
     """Up to which message of the thread it has been told what was said; "" for not at all."""
-    turns: int
+    turn_count: int
     """How many turns it remembers."""
     input_tokens: int
     output_tokens: int
@@ -69,8 +69,8 @@ class SessionRecord:
     """What its last model call took of the model's context, and how much that is; 0: unknown."""
     size: int
     """Bytes on disk when last looked at; 0: unknown."""
-    created: float
-    used: float
+    created_at: float
+    last_used_at: float
 
     @property
     def handle(self) -> str:
@@ -78,14 +78,14 @@ class SessionRecord:
         return f"s{self.number}"
 
     @property
-    def asked(self) -> bool:
+    def has_turns(self) -> bool:
         """Whether the runtime may know it: before its first turn it does not."""
-        return self.turns > 0
+        return self.turn_count > 0
 
 
-def session_number(handle: str) -> int | None:
+def parse_session_handle(handle: str) -> int | None:
     """The number in `s12` or `12`; None for what is no handle."""
-    found = _HANDLE.fullmatch(handle.strip())
+    found = _HANDLE_PATTERN.fullmatch(handle.strip())
     return int(found[1]) if found else None
 
 
@@ -102,9 +102,9 @@ class SessionFilter:
     """Last used before this time."""
     keep_newest: int = 0
     """Leaves out the newest so many (by `used`) of all that fit otherwise."""
-    set_aside: bool | None = None
+    inactive: bool | None = None
     """True: only those that are not current; False: only those that are."""
-    copies: bool | None = None
+    comparison_copies: bool | None = None
     """True: only the copies of comparisons that nobody goes on with; False: all but those."""
 
 
@@ -118,7 +118,7 @@ class SessionPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class SessionTotals:
     """What some sessions come to."""
 
     count: int
@@ -129,17 +129,17 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unmatched:
+class OrphanReport:
     """What either only the runtime has or only the record knows of."""
 
-    unrecorded: Mapping[str, int]
+    orphan_sizes: Mapping[str, int]
     """The runtime's sessions that are on no record, and how many bytes each takes."""
-    unsized: int
+    missing_count: int
     """How many sessions on record were asked something, and the runtime has none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
+class HistoryEntry:
     """One turn that a session remembers."""
 
     turn: int
@@ -149,9 +149,9 @@ class Remembered:
     answer: str
     state: TurnState
     model: str
-    event: str
+    event_id: str
     """The runtime's id of the prompt in the session's history."""
-    asked: float
+    asked_at: float
     seconds: float
     """How long the answer took; 0: unknown."""
     input_tokens: int
@@ -159,23 +159,23 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RememberedPage:
+class HistoryPage:
     """Turns that a session remembers, oldest first."""
 
-    turns: Sequence[Remembered]
+    entries: Sequence[HistoryEntry]
     total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class KnownMessages:
     """Which messages of a thread a session knows otherwise than by being told, as `ts`."""
 
-    known: frozenset[str]
+    known_ts: frozenset[str]
     """Messages and replies of turns that it was asked (also those that it is meant to have
     forgotten, unless it was never asked anything or lost all), and all orders."""
-    answers: frozenset[str]
+    other_session_replies: frozenset[str]
     """Replies of turns that were asked of the thread's sessions of other roles, or of one that is
     gone; comparisons left out. Of what the bot itself wrote, only these are worth telling."""
-    questions: Mapping[str, tuple[str, str]]
+    posted_questions: Mapping[str, tuple[str, str]]
     """Messages by which the bot put somebody's question into the thread (asked by command), that
     the session was not asked: who asked it (a user id), and what."""

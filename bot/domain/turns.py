@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.domain.messages import Message
-from bot.domain.usage import Spent
+from bot.domain.usage import TokenUsage
 
 
 class TurnState(StrEnum):
@@ -33,7 +33,7 @@ class TurnState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class TurnResult:
     """How a turn ends: what the thread will show in the end, and the state that goes with it."""
 
     state: TurnState
@@ -41,7 +41,7 @@ class Ending:
     """The whole of what the model said."""
     note: str = ""
     """A sentence of the bot's own, set apart from the answer."""
-    spent: Spent | None = None
+    usage: TokenUsage | None = None
     """What it cost, where the model was asked."""
 
 
@@ -54,53 +54,53 @@ class Turn:
     state: TurnState
     epoch: int
     """Raised by each claim; a write with an older epoch changes nothing."""
-    waited: bool = False
+    may_be_marked_waiting: bool = False
     """Whether the message may be marked as waiting."""
     prompted: bool = False
     """Whether its prompt may have been sent under an earlier claim."""
-    ending: Ending | None = None
+    result: TurnResult | None = None
     """How it ends, once that is on record."""
-    accepted: float = field(default=0.0, compare=False)
+    accepted_at: float = field(default=0.0, compare=False)
     """When its message was recorded, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimResult:
     """What a claim came to."""
 
     turn: Turn | None = None
     """The turn that may run, RUNNING; None where none may."""
-    waiting: int = 0
+    queue_length: int = 0
     """How many turns wait still, whether they may run or not."""
 
 
-class Acceptance(StrEnum):
+class AcceptStatus(StrEnum):
     """What became of a message at the inbox's door."""
 
     SCHEDULED = "scheduled"
     """It is recorded as a turn."""
-    REPEATED = "repeated"
+    DUPLICATE = "repeated"
     """It had been recorded before: Slack delivers twice, and redelivers."""
     OVERHEARD = "overheard"
     """It is recorded, but is people talking to people."""
-    FULL = "full"
+    QUEUE_FULL = "full"
     """It is recorded as refused: too many messages wait already."""
-    TAKEN = "taken"
+    ALREADY_RETRIED = "taken"
     """It was to have a turn answered anew, and another one does that already."""
-    ORDER = "order"
+    COMMAND = "order"
     """It is an order to the bot and not a question for the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class AcceptResult:
     """The inbox's answer to a message."""
 
-    acceptance: Acceptance
+    status: AcceptStatus
     turn: Turn | None = None
     """Present for SCHEDULED and FULL."""
-    ahead: int = 0
+    turns_ahead: int = 0
     """How many turns of the same thread are open before this one."""
-    overtaken: bool = False
+    out_of_order: bool = False
     """It made its thread known, and people's later messages there had been heard before it: they
     are to be taken in again. Also of a REPEATED one, while they have not been."""
 
@@ -115,7 +115,7 @@ class Delivery(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ReplyPart:
     """One Slack message of a reply; long answers have several, counted from 0."""
 
     number: int

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class UsageBy(StrEnum):
+class UsageGrouping(StrEnum):
     """What usage is added up by."""
 
     THREAD = "thread"
-    PERSON = "me"
+    USER = "me"
     CHANNEL = "channel"
     MODEL = "model"
 
@@ -19,7 +19,7 @@ class UsageBy(StrEnum):
 class UsageRow:
     """What one thread, person, channel or model used."""
 
-    name: str
+    key: str
     """`team/channel/root_ts`, a user id, a channel id, or a model's name ("" where unknown)."""
     turns: int
     input_tokens: int
@@ -27,7 +27,7 @@ class UsageRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class TokenUsage:
     """What asking the model for a turn's answer cost."""
 
     model: str = ""

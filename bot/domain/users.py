@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class UserKind(StrEnum):
     """How somebody belongs to the workspace."""
 
     MEMBER = "member"
@@ -18,32 +18,32 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class User:
     """Somebody, as Slack knows them."""
 
-    user: str
+    id: str
     team: str
     """Their own workspace."""
     name: str
     """What people call them; as they typed it, so never to be trusted as markup."""
-    kind: Kind = Kind.MEMBER
-    workspace_admin: bool = False
+    kind: UserKind = UserKind.MEMBER
+    is_workspace_admin: bool = False
     """Whether they are an admin or an owner of the workspace."""
-    remembered: bool = False
+    is_cached: bool = False
     """Whether Slack said so a while ago, and was not asked just now, or did not answer. That is
     enough for a member's rights, and for no more."""
 
 
-class Charge(StrEnum):
+class AdminStatus(StrEnum):
     """Whether somebody is in charge of the bot just now."""
 
     YES = "yes"
     NO = "no"
-    UNSURE = "unsure"
+    UNKNOWN = "unsure"
     """They may be, and Slack does not tell: then they have no such right."""
 
 
-class Standing(StrEnum):
+class AccessRole(StrEnum):
     """What somebody is to a session, or to the bot where no session is meant."""
 
     ADMIN = "admin"
@@ -54,13 +54,13 @@ class Standing(StrEnum):
     """Has written in the session's thread."""
     MEMBER = "member"
     """Sees the place that the session belongs to."""
-    STRANGER = "stranger"
+    NO_ACCESS = "stranger"
     """Does not see that place."""
-    UNSURE = "unsure"
+    ADMIN_UNKNOWN = "unsure"
     """May be in charge of the bot, which Slack does not tell just now."""
     GUEST = "guest"
     EXTERNAL = "external"
-    UNLISTED = "unlisted"
+    USER_NOT_ALLOWED = "unlisted"
     """Not one of those whom alone the bot answers."""
-    ELSEWHERE = "elsewhere"
+    CHANNEL_NOT_ALLOWED = "elsewhere"
     """In a place that is none of those in which alone the bot answers."""

@@ -7,49 +7,57 @@ look. Implementations raise `BotError`s only; cancellation passes through everyt
 from __future__ import annotations
 
 from bot.clock import Clock
-from bot.ports.agent import Agent, AgentSession, Prompts, Setup
+from bot.ports.agent import Agent, AgentSession, PromptIds, SessionConfig
 from bot.ports.session_store import SessionStore
-from bot.ports.slack import Board, Earlier, Listening, People, Reply, Said, Workspace
-from bot.ports.store import AuditStore, ChoiceStore, ComparisonStore, Store, UsageStore
-from bot.ports.telemetry import UNWATCHED, Outcome, Step, Watch
+from bot.ports.slack import (
+    CardPublisher,
+    Reply,
+    ThreadExcerpt,
+    ThreadHistory,
+    ThreadMessage,
+    UserDirectory,
+    Workspace,
+)
+from bot.ports.store import AuditStore, ComparisonStore, PreferenceStore, Store, UsageStore
+from bot.ports.telemetry import NULL_TELEMETRY, Observation, Telemetry, TurnStep
 from bot.ports.turn_store import (
-    Heard,
-    HearingStore,
+    Checkpoint,
+    CheckpointStore,
+    CommandStore,
     InboxStore,
-    OrderStore,
-    QuestionStore,
-    SignStore,
+    IndicatorStore,
+    PendingQuestionStore,
     ThreadStore,
 )
 
 __all__ = [
-    "UNWATCHED",
+    "NULL_TELEMETRY",
     "Agent",
     "AgentSession",
     "AuditStore",
-    "Board",
-    "ChoiceStore",
+    "CardPublisher",
+    "Checkpoint",
+    "CheckpointStore",
     "Clock",
+    "CommandStore",
     "ComparisonStore",
-    "Earlier",
-    "Heard",
-    "HearingStore",
     "InboxStore",
-    "Listening",
-    "OrderStore",
-    "Outcome",
-    "People",
-    "Prompts",
-    "QuestionStore",
+    "IndicatorStore",
+    "Observation",
+    "PendingQuestionStore",
+    "PreferenceStore",
+    "PromptIds",
     "Reply",
-    "Said",
+    "SessionConfig",
     "SessionStore",
-    "Setup",
-    "SignStore",
-    "Step",
     "Store",
+    "Telemetry",
+    "ThreadExcerpt",
+    "ThreadHistory",
+    "ThreadMessage",
     "ThreadStore",
+    "TurnStep",
     "UsageStore",
-    "Watch",
+    "UserDirectory",
     "Workspace",
 ]

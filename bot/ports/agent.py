@@ -1,7 +1,7 @@
 """What the story asks of the Copilot runtime.
 
 Several of the runtime's functions behind these verbs are marked experimental; where one is missing
-the verb raises `AgentError` with `AgentFault.UNSUPPORTED`.
+the verb raises `AgentError` with `AgentErrorKind.UNSUPPORTED`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bot.domain.agent_events import AgentEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class SessionConfig:
     """What a session is opened with; the runtime keeps only the conversation."""
 
     model: str = ""
@@ -30,8 +30,8 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prompts:
-    """The ids (`PromptTaken.event`) of the prompts in a session's history, oldest first."""
+class PromptIds:
+    """The ids (`PromptAccepted.event_id`) of the prompts in a session's history, oldest first."""
 
     all: Sequence[str] = ()
     unanswered: Sequence[str] = ()
@@ -50,12 +50,12 @@ class AgentSession(Protocol):
         ...
 
     @property
-    def blank(self) -> bool:
+    def is_new(self) -> bool:
         """Whether it knows nothing: it was made when it was opened, and not asked since."""
         ...
 
     @property
-    def as_found(self) -> bool:
+    def resumed(self) -> bool:
         """Whether it was opened over a history and not asked since: what a bot or a runtime that
         died left at its end may still be there."""
         ...
@@ -63,7 +63,7 @@ class AgentSession(Protocol):
     def ask(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """Send a prompt and follow the answer to its end.
 
-        `PromptTaken` comes first. Ends normally when the session is idle again, with
+        `PromptAccepted` comes first. Ends normally when the session is idle again, with
         `AnswerStopped` last when stopped.
         Raises `AgentError` for every other end: among them silence (no event for the configured
         time: the answer is aborted first) and a runtime that died (noticed within 2 s).
@@ -72,7 +72,7 @@ class AgentSession(Protocol):
         """
         ...
 
-    async def stop(self) -> None:
+    async def abort(self) -> None:
         """Abort the running answer, if there is one; `ask` then ends with `AnswerStopped`.
         Returns within 5 s whatever the runtime does. Safe when idle."""
         ...
@@ -82,26 +82,26 @@ class AgentSession(Protocol):
         ...
 
     @property
-    def setup(self) -> Setup:
+    def config(self) -> SessionConfig:
         """What it runs with now."""
         ...
 
-    async def use(self, model: str, effort: str) -> None:
+    async def switch_model(self, model: str, effort: str) -> None:
         """Go on with another model, and make sure that it does. Raises `AgentError`: MODEL_GONE
         when the runtime stays with another one. Bounded to 15 s. Only at rest."""
         ...
 
-    async def forget_from(self, event: str) -> bool:
-        """Cut the history: the prompt with this id (`PromptTaken.event`) and all after it. False
-        when the history has no such prompt (any more). Only at rest. Raises `AgentError`."""
+    async def truncate_from(self, event_id: str) -> bool:
+        """Cut the history: the prompt with this id (`PromptAccepted.event_id`) and all after it.
+        False when the history has no such prompt (any more). Only at rest. Raises `AgentError`."""
         ...
 
-    async def prompts(self) -> Prompts:
+    async def prompt_ids(self) -> PromptIds:
         """The prompts in its history: to see what a runtime or a bot that died left there, and
         what it did not keep. Only at rest. Raises `AgentError`."""
         ...
 
-    async def aside(self, question: str) -> str:
+    async def ask_side_question(self, question: str) -> str:
         """The answer to a side question that knows the history and does not enter it; also while
         an answer is under way. Raises `AgentError`; bounded like `ask` by silence."""
         ...
@@ -114,7 +114,9 @@ class AgentSession(Protocol):
 class Agent(Protocol):
     """The Copilot runtime."""
 
-    async def open(self, session_id: str, setup: Setup = Setup()) -> AgentSession:
+    async def open_session(
+        self, session_id: str, config: SessionConfig = SessionConfig()
+    ) -> AgentSession:
         """Resume the session or, only when the runtime says that there is none, create it.
 
         Starts the runtime when it is not running. The model is verified after a resume. Raises
@@ -122,27 +124,27 @@ class Agent(Protocol):
         """
         ...
 
-    async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
+    async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
         """Copy a session, at rest or not: all of it, or all before the prompt with the id
         `before`. The copy's id. Raises `AgentError`: NO_SESSION when the runtime has none (it has
         none before the first prompt)."""
         ...
 
-    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
         """Delete sessions for good, open ones too; the bytes freed by each. What is not there
         frees 0. Raises `AgentError`."""
         ...
 
-    async def stored(self) -> Mapping[str, int]:
+    async def stored_sizes(self) -> Mapping[str, int]:
         """All sessions that the runtime has on disk, with their bytes. Raises `AgentError`."""
         ...
 
-    async def models(self) -> Sequence[str]:
+    async def list_models(self) -> Sequence[str]:
         """The names of the models that can be chosen, the default one first. Remembered for a
         minute. Raises `AgentError`; bounded to 5 s."""
         ...
 
-    async def memory(self) -> int:
+    async def memory_bytes(self) -> int:
         """How much memory its process takes, with those that it started, in bytes; 0 while it does
         not run."""
         ...

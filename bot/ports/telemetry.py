@@ -11,10 +11,10 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from bot.domain.agent_events import TokensUsed
-from bot.domain.turns import Accepted, Turn, TurnState
+from bot.domain.turns import AcceptResult, Turn, TurnState
 
 
-class Step(StrEnum):
+class TurnStep(StrEnum):
     """A step of a turn that is timed by itself."""
 
     RESUME = "resume"
@@ -26,95 +26,95 @@ class Step(StrEnum):
 
 
 @dataclass(slots=True)
-class Outcome:
+class Observation:
     """What became of what is being watched: said by whoever does it, one of a few words."""
 
-    said: str = "given_up"
+    outcome: str = "given_up"
 
 
-class Watch(Protocol):
+class Telemetry(Protocol):
     """Is told what happens."""
 
-    def delivery(self) -> AbstractContextManager[Outcome]:
+    def observe_delivery(self) -> AbstractContextManager[Observation]:
         """Something that Slack brought is taken inside, and then acknowledged or not: `taken` or
         `refused`."""
         ...
 
-    def accepted(self, accepted: Accepted) -> None:
+    def record_message(self, result: AcceptResult) -> None:
         """A message is on record, or was already."""
         ...
 
-    def running(self, turn: Turn) -> AbstractContextManager[None]:
+    def observe_turn(self, turn: Turn) -> AbstractContextManager[None]:
         """A claimed turn runs inside, and in the tasks that are begun inside."""
         ...
 
-    def shown(self, turn: Turn) -> None:
+    def record_reply_posted(self, turn: Turn) -> None:
         """A message of the turn's reply stands in the thread; the first one counts."""
         ...
 
-    def ended(self, turn: Turn, state: TurnState) -> None:
+    def record_turn_ended(self, turn: Turn, state: TurnState) -> None:
         """It is on record that the turn has ended."""
         ...
 
-    def step(self, step: Step) -> AbstractContextManager[None]:
+    def observe_step(self, step: TurnStep) -> AbstractContextManager[None]:
         """A step of the turn that runs."""
         ...
 
-    def calling(self, method: str) -> AbstractContextManager[Outcome]:
+    def observe_api_call(self, method: str) -> AbstractContextManager[Observation]:
         """One call of a method of Slack's Web API, tried once: `ok`, `ratelimited`, `refused`
         (Slack says no), `failed` (Slack is in trouble), `unreachable`, else given up."""
         ...
 
-    def used(self, used: TokensUsed) -> None:
+    def record_tokens(self, tokens: TokensUsed) -> None:
         """What one model call cost."""
         ...
 
-    def committing(self) -> AbstractContextManager[Outcome]:
+    def observe_commit(self) -> AbstractContextManager[Observation]:
         """What is written together goes to disk inside: `ok` or `failed`."""
         ...
 
-    def lines(self, up: int) -> None:
+    def record_connections(self, count: int) -> None:
         """So many lines to Slack by Socket Mode are up."""
         ...
 
-    def runtime_restarted(self) -> None:
+    def record_runtime_restart(self) -> None:
         """The runtime has been started again: it was gone, or was told to."""
         ...
 
 
-class Unwatched:
-    """`Watch` where nobody looks."""
+class NullTelemetry:
+    """`Telemetry` where nobody looks."""
 
-    def delivery(self) -> AbstractContextManager[Outcome]:
-        return nullcontext(Outcome())
+    def observe_delivery(self) -> AbstractContextManager[Observation]:
+        return nullcontext(Observation())
 
-    def accepted(self, accepted: Accepted) -> None: ...
+    def record_message(self, result: AcceptResult) -> None: ...
 
-    def running(self, turn: Turn) -> AbstractContextManager[None]:
+    def observe_turn(self, turn: Turn) -> AbstractContextManager[None]:
         del turn
         return nullcontext()
 
-    def shown(self, turn: Turn) -> None: ...
+    def record_reply_posted(self, turn: Turn) -> None: ...
 
-    def ended(self, turn: Turn, state: TurnState) -> None: ...
+    def record_turn_ended(self, turn: Turn, state: TurnState) -> None: ...
 
-    def step(self, step: Step) -> AbstractContextManager[None]:
+    def observe_step(self, step: TurnStep) -> AbstractContextManager[None]:
         del step
         return nullcontext()
 
-    def calling(self, method: str) -> AbstractContextManager[Outcome]:
+    def observe_api_call(self, method: str) -> AbstractContextManager[Observation]:
         del method
-        return nullcontext(Outcome())
+        return nullcontext(Observation())
 
-    def used(self, used: TokensUsed) -> None: ...
+    def record_tokens(self, tokens: TokensUsed) -> None: ...
 
-    def committing(self) -> AbstractContextManager[Outcome]:
-        return nullcontext(Outcome())
+    def observe_commit(self) -> AbstractContextManager[Observation]:
+        return nullcontext(Observation())
 
-    def lines(self, up: int) -> None: ...
+    def record_connections(self, count: int) -> None: ...
 
-    def runtime_restarted(self) -> None: ...
+    def record_runtime_restart(self) -> None: ...
 
 
-UNWATCHED: Final = Unwatched()
+NULL_TELEMETRY: Final = NullTelemetry()
 """What parts have that were made without anybody who looks."""

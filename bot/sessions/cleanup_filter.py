@@ -16,19 +16,19 @@ from bot.errors import BotError
 
 _DAY: Final = 86_400
 _UNITS: Final = {"h": 3_600, "d": _DAY, "w": 7 * _DAY}
-_LONGEST: Final = 36_500 * _DAY
+_MAX_AGE_SECONDS: Final = 36_500 * _DAY
 """Seconds: a hundred years. More is a slip of the finger."""
-_MOST_KEPT: Final = 10_000_000
+_MAX_KEPT: Final = 10_000_000
 _DURATION: Final = re.compile(r"([0-9]{1,7})([hdw])", re.ASCII | re.IGNORECASE)
-_MOMENT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII)
-_KEPT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII)
+_COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _CHANNEL: Final = re.compile(r"(?:<#|#)?([CDG][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
-PERSON: Final = re.compile(r"(?:<@|@)?([UW][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
+USER_PATTERN: Final = re.compile(r"(?:<@|@)?([UW][A-Z0-9]{2,30})(?:\|[^<>]*)?>?", re.ASCII)
 """Somebody by their id, as people type it and as Slack sends it."""
 _DASHES: Final = re.compile(r"(?<!\S)[–—](?=[a-z])")
 """What phones make of two hyphens."""
-_LONGEST_NAME: Final = 200
-_LONGEST_WORDS: Final = 4_000
+_MAX_NAME_CHARS: Final = 200
+_MAX_ARGS_CHARS: Final = 4_000
 
 NOT_UNDERSTOOD: Final = "I don't know what `{word}` means for a cleanup. I know: {flags}."
 NO_VALUE: Final = "`{flag}` needs something after it, for example `{example}`."
@@ -43,7 +43,7 @@ BAD_CHANNEL: Final = (
     "I can't tell which channel `{given}` is. Give the channel's ID: it stands at the end of the "
     "channel's details."
 )
-BAD_PERSON: Final = (
+BAD_USER: Final = (
     "I can't tell who `{given}` is. Give their member ID: it is in the menu of their profile."
 )
 OR_HERE: Final = " Or say `here` for this channel."
@@ -61,62 +61,64 @@ EXAMPLES: Final = {
     "--model": "--model gpt-5",
     "--keep": "--keep 100",
 }
-ALONE: Final = ("--all", "--orphans")
-FLAGS: Final = (*EXAMPLES, *ALONE)
+EXCLUSIVE_FLAGS: Final = ("--all", "--orphans")
+FLAGS: Final = (*EXAMPLES, *EXCLUSIVE_FLAGS)
 
 
-class NotUnderstood(BotError):
+class FilterSyntaxError(BotError):
     """The words of a cleanup do not say which sessions are meant; the sentence says why."""
 
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
+    def __init__(self, user_message: str) -> None:
+        self.user_message = user_message
         # What people wrote stays out of the log.
         super().__init__("the words of a cleanup were not understood")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Narrowing:
+class CleanupFilter:
     """Which sessions a cleanup is about."""
 
-    wanted: SessionFilter
-    everything: bool = False
+    session_filter: SessionFilter
+    all_sessions: bool = False
     """Whether all sessions are meant, and that was said."""
-    orphans: bool = False
+    orphans_only: bool = False
     """Whether only what has lost its other half is meant."""
 
     @property
-    def said(self) -> bool:
+    def is_specified(self) -> bool:
         """Whether anything was said at all: nothing goes for the asking."""
-        return self.everything or self.orphans or self.wanted != SessionFilter()
+        return self.all_sessions or self.orphans_only or self.session_filter != SessionFilter()
 
 
-def narrowing(words: str | list[str], *, now: float, here: str = "", me: str = "") -> Narrowing:
+def parse_filter(
+    args: str | list[str], *, now: float, current_channel: str = "", current_user: str = ""
+) -> CleanupFilter:
     """What the words mean; `here` and `me` are the channel and the person that these stand for.
 
-    Raises `NotUnderstood`.
+    Raises `FilterSyntaxError`.
     """
-    given = dict(_pairs(words))
-    alone = [flag for flag in ALONE if flag in given]
+    given = dict(_parse_flags(args))
+    alone = [flag for flag in EXCLUSIVE_FLAGS if flag in given]
     # A button's `--unused-since` goes with anything: it only says as of when the rest was meant.
     if alone and set(given) - {alone[0], "--unused-since"}:
-        raise NotUnderstood(ALL_AND_MORE.format(flag=alone[0]))
-    return Narrowing(
-        wanted=SessionFilter(
-            owner=_person(given.get("--user", ""), me),
-            channel=_channel(given.get("--channel", ""), here),
+        raise FilterSyntaxError(ALL_AND_MORE.format(flag=alone[0]))
+    return CleanupFilter(
+        session_filter=SessionFilter(
+            owner=_user_id(given.get("--user", ""), current_user),
+            channel=_channel_id(given.get("--channel", ""), current_channel),
             model=_model(given.get("--model", "")),
             unused_since=_unused_since(given, now),
-            keep_newest=_kept(given.get("--keep", "")),
+            keep_newest=_keep_count(given.get("--keep", "")),
         ),
-        everything="--all" in given,
-        orphans="--orphans" in given,
+        all_sessions="--all" in given,
+        orphans_only="--orphans" in given,
     )
 
 
-def as_words(meant: Narrowing, *, at: float) -> str:
+def format_filter(cleanup_filter: CleanupFilter, *, as_of: float) -> str:
     """The words that mean the same at any later time: what was used after `at` is never meant."""
-    wanted = meant.wanted
-    since = at if wanted.unused_since is None else wanted.unused_since
+    wanted = cleanup_filter.session_filter
+    since = as_of if wanted.unused_since is None else wanted.unused_since
     words = [f"--unused-since {since:.6f}"]
     if wanted.channel:
         words.append(f"--channel {wanted.channel}")
@@ -126,41 +128,43 @@ def as_words(meant: Narrowing, *, at: float) -> str:
         words.append(f"--model {shlex.quote(wanted.model)}")
     if wanted.keep_newest:
         words.append(f"--keep {wanted.keep_newest}")
-    if meant.everything:
+    if cleanup_filter.all_sessions:
         words.append("--all")
-    if meant.orphans:
+    if cleanup_filter.orphans_only:
         words.append("--orphans")
     return " ".join(words)
 
 
-def _pairs(words: str | list[str]) -> Iterator[tuple[str, str]]:
+def _parse_flags(args: str | list[str]) -> Iterator[tuple[str, str]]:
     """Each flag with its value, "" for those that have none."""
-    parts = iter(_split(words) if isinstance(words, str) else words)
+    parts = iter(_split_args(args) if isinstance(args, str) else args)
     seen = set[str]()
     for part in parts:
         flag, equals, value = part.partition("=")
         flag = flag.casefold()
-        if flag not in FLAGS or (equals and flag in ALONE):
-            raise NotUnderstood(
-                NOT_UNDERSTOOD.format(word=_shown(part), flags=", ".join(f"`{f}`" for f in FLAGS))
+        if flag not in FLAGS or (equals and flag in EXCLUSIVE_FLAGS):
+            raise FilterSyntaxError(
+                NOT_UNDERSTOOD.format(
+                    word=_for_display(part), flags=", ".join(f"`{f}`" for f in FLAGS)
+                )
             )
         if flag in seen:
-            raise NotUnderstood(TWICE.format(flag=flag))
+            raise FilterSyntaxError(TWICE.format(flag=flag))
         seen.add(flag)
         if flag in EXAMPLES and not equals:
             value = next(parts, "")
         if flag in EXAMPLES and (not value or value.startswith("--")):
-            raise NotUnderstood(NO_VALUE.format(flag=flag, example=EXAMPLES[flag]))
+            raise FilterSyntaxError(NO_VALUE.format(flag=flag, example=EXAMPLES[flag]))
         yield flag, value
 
 
-def _split(words: str) -> list[str]:
-    if len(words) > _LONGEST_WORDS:
-        raise NotUnderstood(TOO_LONG)
+def _split_args(args: str) -> list[str]:
+    if len(args) > _MAX_ARGS_CHARS:
+        raise FilterSyntaxError(TOO_LONG)
     try:
-        return shlex.split(_DASHES.sub("--", words))
+        return shlex.split(_DASHES.sub("--", args))
     except ValueError:
-        raise NotUnderstood(UNBALANCED) from None
+        raise FilterSyntaxError(UNBALANCED) from None
 
 
 def _unused_since(given: dict[str, str], now: float) -> float | None:
@@ -170,8 +174,8 @@ def _unused_since(given: dict[str, str], now: float) -> float | None:
         moments.append(now - _duration(given["--older-than"]))
     if "--unused-since" in given:
         text = given["--unused-since"]
-        if not _MOMENT.fullmatch(text) or float(text) > now:
-            raise NotUnderstood(BAD_MOMENT.format(given=_shown(text)))
+        if not _TIMESTAMP.fullmatch(text) or float(text) > now:
+            raise FilterSyntaxError(BAD_MOMENT.format(given=_for_display(text)))
         moments.append(float(text))
     return min(moments, default=None)
 
@@ -179,43 +183,47 @@ def _unused_since(given: dict[str, str], now: float) -> float | None:
 def _duration(given: str) -> int:
     found = _DURATION.fullmatch(given)
     seconds = int(found[1]) * _UNITS[found[2].lower()] if found else 0
-    if not 0 < seconds <= _LONGEST:
-        raise NotUnderstood(BAD_DURATION.format(given=_shown(given)))
+    if not 0 < seconds <= _MAX_AGE_SECONDS:
+        raise FilterSyntaxError(BAD_DURATION.format(given=_for_display(given)))
     return seconds
 
 
-def _kept(given: str) -> int:
+def _keep_count(given: str) -> int:
     if not given:
         return 0
-    if not _KEPT.fullmatch(given) or not 0 < int(given) <= _MOST_KEPT:
-        raise NotUnderstood(BAD_COUNT.format(given=_shown(given)))
+    if not _COUNT.fullmatch(given) or not 0 < int(given) <= _MAX_KEPT:
+        raise FilterSyntaxError(BAD_COUNT.format(given=_for_display(given)))
     return int(given)
 
 
-def _channel(given: str, here: str) -> str:
-    if given.casefold() == "here" and here:
-        return here
+def _channel_id(given: str, current_channel: str) -> str:
+    if given.casefold() == "here" and current_channel:
+        return current_channel
     found = _CHANNEL.fullmatch(given)
     if given and found is None:
-        raise NotUnderstood(BAD_CHANNEL.format(given=_shown(given)) + (OR_HERE if here else ""))
+        raise FilterSyntaxError(
+            BAD_CHANNEL.format(given=_for_display(given)) + (OR_HERE if current_channel else "")
+        )
     return found[1] if found else ""
 
 
-def _person(given: str, me: str) -> str:
-    if given.casefold() == "me" and me:
-        return me
-    found = PERSON.fullmatch(given)
+def _user_id(given: str, current_user: str) -> str:
+    if given.casefold() == "me" and current_user:
+        return current_user
+    found = USER_PATTERN.fullmatch(given)
     if given and found is None:
-        raise NotUnderstood(BAD_PERSON.format(given=_shown(given)) + (OR_ME if me else ""))
+        raise FilterSyntaxError(
+            BAD_USER.format(given=_for_display(given)) + (OR_ME if current_user else "")
+        )
     return found[1] if found else ""
 
 
 def _model(given: str) -> str:
-    if len(given) > _LONGEST_NAME:
-        raise NotUnderstood(BAD_MODEL.format(given=_shown(given)))
+    if len(given) > _MAX_NAME_CHARS:
+        raise FilterSyntaxError(BAD_MODEL.format(given=_for_display(given)))
     return given
 
 
-def _shown(given: str) -> str:
+def _for_display(given: str) -> str:
     """What was typed, short and without what would end the frame that it is shown in."""
     return given.replace("`", "'")[:40]

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.domain.cards import Card
-from bot.domain.sessions import MAIN, SessionRecord
+from bot.domain.sessions import MAIN_ROLE, SessionRecord
 from bot.errors import SlackError
-from bot.ports import Board
+from bot.ports import CardPublisher
 
 log = logging.getLogger(__name__)
 
-MOST_AT_ONCE: Final = 30
+MAX_NOTICES: Final = 30
 """Threads that are told in one round: a big cleanup shall not flood Slack."""
 
 GONE: Final = (
@@ -26,27 +26,27 @@ GONE_ROLE: Final = (
 )
 
 
-class Farewells:
+class CleanupNotices:
     """One round of telling threads; each cleanup has one of its own."""
 
-    def __init__(self, board: Board, *, most: int = MOST_AT_ONCE) -> None:
-        self._board = board
-        self._left = most
-        self.untold = 0
+    def __init__(self, publisher: CardPublisher, *, max_notices: int = MAX_NOTICES) -> None:
+        self._publisher = publisher
+        self._remaining = max_notices
+        self.unnotified_count = 0
         """How many threads there were beyond those that were told."""
 
-    async def tell(self, gone: Sequence[SessionRecord]) -> None:
+    async def notify_threads(self, sessions: Sequence[SessionRecord]) -> None:
         """Tell the threads whose current session has gone. Slack's trouble is nobody else's."""
-        for session in gone:
-            if not session.current or not session.asked:
+        for session in sessions:
+            if not session.current or not session.has_turns:
                 continue
-            if self._left <= 0:
-                self.untold += 1
+            if self._remaining <= 0:
+                self.unnotified_count += 1
                 continue
-            self._left -= 1
-            text = GONE if session.role == MAIN else GONE_ROLE.format(role=session.role)
+            self._remaining -= 1
+            text = GONE if session.role == MAIN_ROLE else GONE_ROLE.format(role=session.role)
             try:
-                await self._board.show(session.thread, Card(text=text))
+                await self._publisher.post(session.thread, Card(text=text))
             except SlackError as error:
                 log.warning(
                     "thread %s could not be told that its session is gone: %s",

@@ -16,22 +16,22 @@ from types import MappingProxyType
 from typing import Final
 
 from bot.domain.messages import ThreadKey
-from bot.domain.preferences import Choice, Scope, Topic
+from bot.domain.preferences import Preference, PreferenceKind, Scope
 from bot.domain.sessions import SessionRecord
 from bot.errors import BotError
-from bot.ports import Agent, ChoiceStore, Clock, Setup
+from bot.ports import Agent, Clock, PreferenceStore, SessionConfig
 from bot.sessions.roles import Role
 
 log = logging.getLogger(__name__)
 
-START_SECONDS: Final = 5.0
+INITIAL_REFRESH_SECONDS: Final = 5.0
 """How long the start waits for the first list of models."""
-LEARN_SECONDS: Final = 300.0
+REFRESH_SECONDS: Final = 300.0
 """How often the list is asked for."""
-LEARN_SOON_SECONDS: Final = 30.0
+EMPTY_REFRESH_SECONDS: Final = 30.0
 """The same while there is none."""
 
-VERBOSITY: Final[Mapping[str, str]] = MappingProxyType(
+VERBOSITY_INSTRUCTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "brief": "Keep answers short: a few sentences, no repetition, unless more is asked for.",
         "detailed": "Answer in detail: give reasons, examples and what else matters.",
@@ -40,7 +40,7 @@ VERBOSITY: Final[Mapping[str, str]] = MappingProxyType(
 """What the model is told for the owner's liking; nothing for an ordinary one."""
 
 
-class Rule(StrEnum):
+class SelectionRule(StrEnum):
     """Which rule chose a model; the first that has one counts."""
 
     TURN = "turn"
@@ -54,44 +54,44 @@ class Rule(StrEnum):
     SERVER = "server"
 
 
-RULE_SAID: Final[Mapping[Rule, str]] = MappingProxyType(
+RULE_TEXTS: Final[Mapping[SelectionRule, str]] = MappingProxyType(
     {
-        Rule.TURN: "chosen for this answer",
-        Rule.SESSION: "chosen for this session",
-        Rule.ROLE: "it comes with the role",
-        Rule.THREAD: "chosen for this thread",
-        Rule.CHANNEL: "chosen for this channel",
-        Rule.PERSON: "chosen by the session's owner for all of theirs",
-        Rule.WORKSPACE: "chosen for the workspace",
-        Rule.SETTING: "chosen by the person who runs me",
-        Rule.SERVER: "nobody chose another one",
+        SelectionRule.TURN: "chosen for this answer",
+        SelectionRule.SESSION: "chosen for this session",
+        SelectionRule.ROLE: "it comes with the role",
+        SelectionRule.THREAD: "chosen for this thread",
+        SelectionRule.CHANNEL: "chosen for this channel",
+        SelectionRule.PERSON: "chosen by the session's owner for all of theirs",
+        SelectionRule.WORKSPACE: "chosen for the workspace",
+        SelectionRule.SETTING: "chosen by the person who runs me",
+        SelectionRule.SERVER: "nobody chose another one",
     }
 )
 """The rules as phrases, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class ModelSelection:
     """What a session is to be opened with, and why."""
 
-    setup: Setup
-    rule: Rule
+    config: SessionConfig
+    rule: SelectionRule
     """Which rule chose the model."""
-    shown: str
+    display_model: str
     """The model's name for people, also where none is chosen; "" where it is not known."""
 
     @property
-    def rule_said(self) -> str:
+    def rule_text(self) -> str:
         """A phrase: `chosen for this channel`."""
-        return RULE_SAID[self.rule]
+        return RULE_TEXTS[self.rule]
 
 
-class Choosing:
+class ModelSelector:
     """Knows the models and the roles, and which ones count."""
 
     def __init__(
         self,
-        store: ChoiceStore,
+        store: PreferenceStore,
         agent: Agent,
         roles: Mapping[str, Role],
         *,
@@ -104,35 +104,35 @@ class Choosing:
         self._roles = roles
         self._model = model
         self._clock = clock
-        self._offered: tuple[str, ...] = ()
+        self._available_models: tuple[str, ...] = ()
 
     @property
-    def offered(self) -> Sequence[str]:
+    def available_models(self) -> Sequence[str]:
         """The models that can be chosen, as last learned, the default one first."""
-        return self._offered
+        return self._available_models
 
     @property
-    def models(self) -> frozenset[str]:
+    def model_names(self) -> frozenset[str]:
         """The same, for looking up."""
-        return frozenset(self._offered)
+        return frozenset(self._available_models)
 
     @property
-    def roles(self) -> frozenset[str]:
+    def role_names(self) -> frozenset[str]:
         """The names of the roles."""
         return frozenset(self._roles)
 
-    def role(self, name: str) -> Role | None:
+    def find_role(self, name: str) -> Role | None:
         """A role by its name; None for one that is not there (any more)."""
         return self._roles.get(name)
 
-    async def chosen(
+    async def select(
         self,
         session: SessionRecord | None,
         thread: ThreadKey | None,
         *,
-        wish: str = "",
+        turn_model: str = "",
         owner: str = "",
-    ) -> Chosen:
+    ) -> ModelSelection:
         """What a session is to be opened with. Raises `StoreError`.
 
         Without a session it is told for one that `owner` would begin in `thread`. `wish` is a model
@@ -140,115 +140,121 @@ class Choosing:
         """
         place = thread if session is None else session.thread
         person = owner if session is None else session.owner
-        choices = await self._store.choices(_holders(place, person))
-        levels = list(self._levels(session, wish, choices))
-        rule, model, effort = _first(levels)
+        choices = await self._store.preferences(_preference_holders(place, person))
+        levels = list(self._candidates(session, turn_model, choices))
+        rule, model, effort = _first_with_model(levels)
         role = self._role_of(session)
-        liking = _chosen_in(choices, Scope.PERSON, Topic.VERBOSITY)
-        told = (role.instructions if role else "", VERBOSITY.get(liking, ""))
-        setup = Setup(
+        liking = _preference_value(choices, Scope.USER, PreferenceKind.VERBOSITY)
+        told = (role.instructions if role else "", VERBOSITY_INSTRUCTIONS.get(liking, ""))
+        setup = SessionConfig(
             model=model,
             effort=effort,
             instructions="\n\n".join(text for text in told if text),
             tools=role.tools if role else (),
             folder=role.folder if role else "",
         )
-        default = self._offered[0] if self._offered else ""
-        return Chosen(setup=setup, rule=rule, shown=model or default)
+        default = self._available_models[0] if self._available_models else ""
+        return ModelSelection(config=setup, rule=rule, display_model=model or default)
 
-    async def check_model(self, name: str) -> str | None:
+    async def resolve_model(self, name: str) -> str | None:
         """A model as the server spells it, whatever the case it is written in; None when the server
         has none of that name. The server is asked anew for a name that is not known."""
-        known = _spelled(name, self._offered)
+        known = _match_model_name(name, self._available_models)
         if known is None:
-            await self.learn()
-            known = _spelled(name, self._offered)
+            await self.refresh_models()
+            known = _match_model_name(name, self._available_models)
         return known
 
-    async def learn(self) -> None:
+    async def refresh_models(self) -> None:
         """Ask for the list of models anew; the old one stays when it cannot be had. Never
         raises."""
         try:
-            self._offered = tuple(dict.fromkeys(await self._agent.models()))
+            self._available_models = tuple(dict.fromkeys(await self._agent.list_models()))
         except BotError as error:
             log.info("the list of models cannot be had: %s", error)
         except Exception:
             log.exception("the list of models cannot be had")
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def keep_refreshed(self) -> AsyncIterator[None]:
         """While inside, the list of models is kept fresh. Entering takes 5 s at most."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(START_SECONDS):
-                await self.learn()
-        learning = asyncio.create_task(self._keep_learning())
+            async with asyncio.timeout(INITIAL_REFRESH_SECONDS):
+                await self.refresh_models()
+        learning = asyncio.create_task(self._refresh_loop())
         try:
             yield
         finally:
             learning.cancel()
             await asyncio.wait([learning])
 
-    async def _keep_learning(self) -> None:
+    async def _refresh_loop(self) -> None:
         while True:
-            await self._clock.sleep(LEARN_SECONDS if self._offered else LEARN_SOON_SECONDS)
-            await self.learn()
+            await self._clock.sleep(
+                REFRESH_SECONDS if self._available_models else EMPTY_REFRESH_SECONDS
+            )
+            await self.refresh_models()
 
     def _role_of(self, session: SessionRecord | None) -> Role | None:
         return None if session is None else self._roles.get(session.role)
 
-    def _levels(
-        self, session: SessionRecord | None, wish: str, choices: Sequence[Choice]
-    ) -> Iterator[tuple[Rule, str, str]]:
+    def _candidates(
+        self, session: SessionRecord | None, turn_model: str, preferences: Sequence[Preference]
+    ) -> Iterator[tuple[SelectionRule, str, str]]:
         """Model and effort of each rule, the most special rule first."""
-        yield Rule.TURN, wish, ""
+        yield SelectionRule.TURN, turn_model, ""
         if session is not None:
-            yield Rule.SESSION, session.model, session.effort
+            yield SelectionRule.SESSION, session.model, session.effort
         role = self._role_of(session)
         if role is not None:
-            yield Rule.ROLE, role.model, role.effort
+            yield SelectionRule.ROLE, role.model, role.effort
         for rule, scope in (
-            (Rule.THREAD, Scope.THREAD),
-            (Rule.CHANNEL, Scope.CHANNEL),
-            (Rule.PERSON, Scope.PERSON),
-            (Rule.WORKSPACE, Scope.WORKSPACE),
+            (SelectionRule.THREAD, Scope.THREAD),
+            (SelectionRule.CHANNEL, Scope.CHANNEL),
+            (SelectionRule.PERSON, Scope.USER),
+            (SelectionRule.WORKSPACE, Scope.WORKSPACE),
         ):
-            model = _chosen_in(choices, scope, Topic.MODEL)
-            yield rule, model, _chosen_in(choices, scope, Topic.EFFORT)
-        yield Rule.SETTING, self._model, ""
+            model = _preference_value(preferences, scope, PreferenceKind.MODEL)
+            yield rule, model, _preference_value(preferences, scope, PreferenceKind.EFFORT)
+        yield SelectionRule.SETTING, self._model, ""
 
 
-def _first(levels: Sequence[tuple[Rule, str, str]]) -> tuple[Rule, str, str]:
+def _first_with_model(
+    candidates: Sequence[tuple[SelectionRule, str, str]],
+) -> tuple[SelectionRule, str, str]:
     """The first rule that has a model, the model, and how hard it is to think.
 
     An effort counts with the model of its own rule or of a more general one, never with a more
     special one: not every model takes every effort.
     """
     effort = ""
-    for rule, model, its_effort in levels:
+    for rule, model, its_effort in candidates:
         effort = effort or its_effort
         if model:
             return rule, model, effort
-    return Rule.SERVER, "", effort
+    return SelectionRule.SERVER, "", effort
 
 
-def _holders(place: ThreadKey | None, person: str) -> list[tuple[Scope, str]]:
+def _preference_holders(thread: ThreadKey | None, user: str) -> list[tuple[Scope, str]]:
     """For whom something may have been chosen that counts here."""
-    holders = [(Scope.PERSON, person)] if person else []
-    if place is not None:
+    holders = [(Scope.USER, user)] if user else []
+    if thread is not None:
         holders += [
-            (Scope.WORKSPACE, place.team),
-            (Scope.CHANNEL, place.channel),
-            (Scope.THREAD, str(place)),
+            (Scope.WORKSPACE, thread.team),
+            (Scope.CHANNEL, thread.channel),
+            (Scope.THREAD, str(thread)),
         ]
     return holders
 
 
-def _chosen_in(choices: Sequence[Choice], scope: Scope, topic: Topic) -> str:
-    found = (choice.value for choice in choices if choice.scope is scope and choice.topic is topic)
+def _preference_value(preferences: Sequence[Preference], scope: Scope, kind: PreferenceKind) -> str:
+    found = (
+        choice.value for choice in preferences if choice.scope is scope and choice.kind is kind
+    )
     return next(found, "")
 
 
-def _spelled(name: str, models: Sequence[str]) -> str | None:
+def _match_model_name(name: str, models: Sequence[str]) -> str | None:
     """`name` as it is spelled among `models`: just so, else in another case."""
     if name in models:
         return name

@@ -17,67 +17,67 @@ from bot.domain.sessions import SessionFilter, SessionRecord
 from bot.domain.turns import Turn
 from bot.errors import BotError
 from bot.ports import Store
-from bot.sessions.model_selection import Choosing
-from bot.sessions.pool import Sessions
+from bot.sessions.model_selection import ModelSelector
+from bot.sessions.pool import SessionPool
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 4
-SECONDS: Final = 60.0
+MAX_CONCURRENT: Final = 4
+PREWARM_TIMEOUT_SECONDS: Final = 60.0
 
 
-class Prewarming:
+class SessionPrewarmer:
     """Opens sessions in the background."""
 
-    def __init__(self, store: Store, sessions: Sessions, choosing: Choosing) -> None:
+    def __init__(self, store: Store, pool: SessionPool, model_selector: ModelSelector) -> None:
         self._store = store
-        self._sessions = sessions
-        self._choosing = choosing
+        self._pool = pool
+        self._model_selector = model_selector
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def for_turn(self, turn: Turn) -> None:
+    def prewarm_for_turn(self, turn: Turn) -> None:
         """A turn waits: its session will be asked soon."""
-        self._start(self._of_thread(turn.message.thread, turn.message.wish.role))
+        self._start(self._prewarm_thread(turn.message.thread, turn.message.options.role))
 
-    def for_direct(self, user: str, channel: str) -> None:
+    def prewarm_for_dm(self, user: str, channel: str) -> None:
         """Somebody opened their direct messages: they may go on where they left off."""
-        self._start(self._newest(user, channel))
+        self._start(self._prewarm_newest(user, channel))
 
     async def close(self) -> None:
         """Give up what is under way."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=SECONDS)
+            await asyncio.wait(set(self._tasks), timeout=PREWARM_TIMEOUT_SECONDS)
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
-        if len(self._tasks) >= AT_ONCE:
+        if len(self._tasks) >= MAX_CONCURRENT:
             work.close()
             return
-        task = asyncio.create_task(self._watched(work), name="prewarming")
+        task = asyncio.create_task(self._run_logged(work), name="prewarming")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _watched(self, work: Coroutine[object, object, None]) -> None:
+    async def _run_logged(self, work: Coroutine[object, object, None]) -> None:
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(PREWARM_TIMEOUT_SECONDS):
                 await work
         except (BotError, TimeoutError) as error:
             log.info("a session could not be opened beforehand: %s", error)
         except Exception:
             log.exception("a session could not be opened beforehand")
 
-    async def _of_thread(self, thread: ThreadKey, role: str) -> None:
-        session = await self._store.current(thread, role)
+    async def _prewarm_thread(self, thread: ThreadKey, role: str) -> None:
+        session = await self._store.current_session(thread, role)
         if session is not None:
-            await self._open(session)
+            await self._prewarm(session)
 
-    async def _newest(self, user: str, channel: str) -> None:
-        wanted = SessionFilter(owner=user, channel=channel, set_aside=False)
-        page = await self._store.sessions(wanted, 0, 1)
+    async def _prewarm_newest(self, user: str, channel: str) -> None:
+        wanted = SessionFilter(owner=user, channel=channel, inactive=False)
+        page = await self._store.list_sessions(wanted, 0, 1)
         for session in page.sessions:
-            await self._open(session)
+            await self._prewarm(session)
 
-    async def _open(self, session: SessionRecord) -> None:
-        chosen = await self._choosing.chosen(session, session.thread)
-        await self._sessions.prewarm(session.id, chosen.setup)
+    async def _prewarm(self, session: SessionRecord) -> None:
+        chosen = await self._model_selector.select(session, session.thread)
+        await self._pool.prewarm(session.id, chosen.config)

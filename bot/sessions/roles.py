@@ -14,14 +14,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from bot.domain.messages import storable
+from bot.domain.messages import strip_unstorable
 from bot.domain.sessions import EFFORTS
 from bot.errors import SettingsError
 
 TOOLS: Final = ("view", "grep", "glob")
 """The tools that there are: they read and do nothing else (`bot.copilot.file_tools`)."""
-MOST_ROLES: Final = 25
-MOST_CHARS: Final = 8_000
+MAX_ROLES: Final = 25
+MAX_INSTRUCTION_CHARS: Final = 8_000
 """Of a role's instructions: they come along with every question."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
@@ -65,7 +65,7 @@ each finding name the place, say what happens because of it, and how to mend it;
 first, and say how sure you are. Where nothing is wrong, say so in a sentence. Never praise for \
 politeness' sake, and never invent findings."""
 
-BUILT_IN: Final[Mapping[str, Role]] = MappingProxyType(
+BUILT_IN_ROLES: Final[Mapping[str, Role]] = MappingProxyType(
     {
         name: Role(name=name, instructions=instructions)
         for name, instructions in (
@@ -78,33 +78,34 @@ BUILT_IN: Final[Mapping[str, Role]] = MappingProxyType(
 """The roles that are there without a file, by name."""
 
 
-def spoken_to(text: str) -> tuple[str, str]:
+def split_role_prefix(text: str) -> tuple[str, str]:
     """Whom a message speaks to by its beginning, and what it says: `review: look` is for review.
     Both are "" where it speaks to nobody, or says nothing."""
     name, _, said = text.partition(":")
     return (name.strip().casefold(), said.strip()) if said.strip() else ("", "")
 
 
-def load_roles(file: Path | None, *, taken: frozenset[str]) -> Mapping[str, Role]:
+def load_roles(file: Path | None, *, reserved_names: frozenset[str]) -> Mapping[str, Role]:
     """All roles by name: the built-in ones and those of the file, which go before them.
 
     `taken` are names that mean something else already: those of the verbs. Raises `SettingsError`
     with everything that is wrong with the file, each with its remedy.
     """
     if file is None:
-        return BUILT_IN
+        return BUILT_IN_ROLES
     faults: list[str] = []
     written = [
-        _read(name, table, file.parent, taken, faults) for name, table in _tables(file, faults)
+        _parse_role(name, table, file.parent, reserved_names, faults)
+        for name, table in _parse_tables(file, faults)
     ]
-    if len(written) > MOST_ROLES:
-        faults.append(f"there are {len(written)} roles: give {MOST_ROLES} at most.")
+    if len(written) > MAX_ROLES:
+        faults.append(f"there are {len(written)} roles: give {MAX_ROLES} at most.")
     if faults:
         raise SettingsError([f"ROLES_FILE ({file.name}): {fault}" for fault in faults])
-    return MappingProxyType({**BUILT_IN, **{role.name: role for role in written}})
+    return MappingProxyType({**BUILT_IN_ROLES, **{role.name: role for role in written}})
 
 
-def _tables(file: Path, faults: list[str]) -> Sequence[tuple[str, Mapping[str, object]]]:
+def _parse_tables(file: Path, faults: list[str]) -> Sequence[tuple[str, Mapping[str, object]]]:
     """The named tables of the file; whatever else it holds is a fault."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -123,11 +124,11 @@ def _tables(file: Path, faults: list[str]) -> Sequence[tuple[str, Mapping[str, o
     return tables
 
 
-def _read(
+def _parse_role(
     name: str,
     table: Mapping[str, object],
-    beside: Path,
-    taken: frozenset[str],
+    base_dir: Path,
+    reserved_names: frozenset[str],
     faults: list[str],
 ) -> Role:
     """One role, as far as it can be read; what is wrong with it goes to `faults`."""
@@ -136,7 +137,7 @@ def _read(
         found.append(
             "a name is a small letter and up to 30 small letters, digits or hyphens; choose one."
         )
-    elif name in taken:
+    elif name in reserved_names:
         found.append("this is the name of an order that I take; choose another one.")
     found += [
         f"`{key}` means nothing here; give {', '.join(_KEYS)}, or leave it out."
@@ -149,7 +150,7 @@ def _read(
         model=_text(table, "model", "give the name of a model in quotes.", found),
         effort=_effort(table, found),
         tools=_tools(table, found),
-        folder=_folder(table, beside, found),
+        folder=_folder(table, base_dir, found),
     )
     faults += [f"[{name}]: {fault}" for fault in found]
     return role
@@ -165,12 +166,13 @@ def _text(table: Mapping[str, object], key: str, remedy: str, faults: list[str])
 
 def _instructions(table: Mapping[str, object], faults: list[str]) -> str:
     given = table.get("instructions")
-    text = storable(given).strip() if isinstance(given, str) else ""
+    text = strip_unstorable(given).strip() if isinstance(given, str) else ""
     if not text:
         faults.append("`instructions` are missing: tell the model in a text how to work.")
-    elif len(text) > MOST_CHARS:
+    elif len(text) > MAX_INSTRUCTION_CHARS:
         faults.append(
-            f"`instructions` are {len(text):,} characters: shorten them to {MOST_CHARS:,}."
+            f"`instructions` are {len(text):,} characters: shorten them to "
+            f"{MAX_INSTRUCTION_CHARS:,}."
         )
     return text
 
@@ -191,7 +193,7 @@ def _tools(table: Mapping[str, object], faults: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def _folder(table: Mapping[str, object], beside: Path, faults: list[str]) -> str:
+def _folder(table: Mapping[str, object], base_dir: Path, faults: list[str]) -> str:
     """The folder, from where the file stands if it is not absolute."""
     given = _text(table, "folder", "give a path in quotes.", faults)
     if given and not table.get("tools"):
@@ -201,7 +203,7 @@ def _folder(table: Mapping[str, object], beside: Path, faults: list[str]) -> str
     if not given:
         return ""
     try:
-        folder = (beside / Path(given).expanduser()).resolve()
+        folder = (base_dir / Path(given).expanduser()).resolve()
         there = folder.is_dir()
     except (OSError, RuntimeError, ValueError):
         there, folder = False, Path()

@@ -10,13 +10,13 @@ from typing import Final
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from bot.domain.checks import Check
+from bot.domain.checks import CheckResult
 from bot.errors import SlackError
-from bot.slack.api.auth_errors import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
-from bot.slack.api.calls import called
+from bot.slack.api.auth_errors import APP_TOKEN_REFUSED, BOT_TOKEN_REFUSED, NOT_A_BOT_TOKEN
+from bot.slack.api.calls import call_once
 from bot.slack.manifest import BOT_EVENTS, SCOPES
 
-ASK_SECONDS: Final = 10.0
+CALL_SECONDS: Final = 10.0
 
 BOT_GOOD: Final = "The bot token is @{user}'s in the workspace {team}."
 APP_GOOD: Final = "The app-level token may connect by Socket Mode."
@@ -44,68 +44,68 @@ EVENTS_UNKNOWN: Final = (
 )
 
 
-async def check_bot_token(token: str, api_url: str) -> tuple[Check, Check]:
+async def check_bot_token(token: str, api_url: str) -> tuple[CheckResult, CheckResult]:
     """Whose the bot token is, and whether it has the scopes. Bounded to 10 s."""
     headers: dict[str, str] = {}
 
     async def auth_test() -> AsyncSlackResponse:
-        answer = await _client(token, api_url).auth_test()
+        answer = await _build_client(token, api_url).auth_test()
         headers.update({name.lower(): value for name, value in answer.headers.items()})
         return answer
 
     try:
-        who = await called(auth_test(), ASK_SECONDS)
+        who = await call_once(auth_test(), CALL_SECONDS)
     except SlackError as error:
-        return _refused(error, BOT_REFUSED, "SLACK_BOT_TOKEN"), _scopes_unknown()
+        return _failed_check(error, BOT_TOKEN_REFUSED, "SLACK_BOT_TOKEN"), _scopes_unknown()
     scopes = _check_scopes(headers.get("x-oauth-scopes"))
     if not who.get("bot_id"):
-        return Check(ok=False, sentence=NOT_A_BOT), scopes
+        return CheckResult(ok=False, message=NOT_A_BOT_TOKEN), scopes
     good = BOT_GOOD.format(user=who.get("user"), team=who.get("team"))
-    return Check(ok=True, sentence=good), scopes
+    return CheckResult(ok=True, message=good), scopes
 
 
-async def check_app_token(token: str, api_url: str) -> Check:
+async def check_app_token(token: str, api_url: str) -> CheckResult:
     """Whether a Socket Mode connection would be given; none is made. Bounded to 10 s."""
-    asked = _client(token, api_url).apps_connections_open(app_token=token)
+    asked = _build_client(token, api_url).apps_connections_open(app_token=token)
     try:
-        await called(asked, ASK_SECONDS)
+        await call_once(asked, CALL_SECONDS)
     except SlackError as error:
-        return _refused(error, APP_REFUSED, "SLACK_APP_TOKEN")
-    return Check(ok=True, sentence=APP_GOOD)
+        return _failed_check(error, APP_TOKEN_REFUSED, "SLACK_APP_TOKEN")
+    return CheckResult(ok=True, message=APP_GOOD)
 
 
-def check_events() -> Check:
+def check_events() -> CheckResult:
     """What has to be subscribed to, since it cannot be asked for."""
-    return Check(ok=None, sentence=EVENTS_UNKNOWN.format(names=", ".join(sorted(BOT_EVENTS))))
+    return CheckResult(ok=None, message=EVENTS_UNKNOWN.format(names=", ".join(sorted(BOT_EVENTS))))
 
 
-def _client(token: str, api_url: str) -> AsyncWebClient:
+def _build_client(token: str, api_url: str) -> AsyncWebClient:
     return AsyncWebClient(
-        token=token, base_url=api_url, timeout=int(ASK_SECONDS), retry_handlers=[]
+        token=token, base_url=api_url, timeout=int(CALL_SECONDS), retry_handlers=[]
     )
 
 
-def _check_scopes(granted: str | None) -> Check:
+def _check_scopes(granted: str | None) -> CheckResult:
     """`granted` is what Slack names in the header `x-oauth-scopes` of every answer."""
     if granted is None:
         return _scopes_unknown()
     names = {name.strip() for name in granted.split(",") if name.strip()}
     missing = [f"{name} ({why})" for name, why in SCOPES.items() if name not in names]
     if missing:
-        return Check(ok=False, sentence=SCOPES_MISSING.format(names=", ".join(missing)))
+        return CheckResult(ok=False, message=SCOPES_MISSING.format(names=", ".join(missing)))
     sentence = SCOPES_GOOD.format(count=len(SCOPES))
     if more := sorted(names - SCOPES.keys()):
         sentence += SCOPES_MORE.format(names=", ".join(more))
-    return Check(ok=True, sentence=sentence)
+    return CheckResult(ok=True, message=sentence)
 
 
-def _scopes_unknown() -> Check:
-    return Check(ok=None, sentence=SCOPES_UNKNOWN.format(names=", ".join(SCOPES)))
+def _scopes_unknown() -> CheckResult:
+    return CheckResult(ok=None, message=SCOPES_UNKNOWN.format(names=", ".join(SCOPES)))
 
 
-def _refused(error: SlackError, sentence: str, name: str) -> Check:
+def _failed_check(error: SlackError, sentence: str, name: str) -> CheckResult:
     if error.code in ("ratelimited", "rate_limited", "http_429"):
-        return Check(ok=None, sentence=SLOW_DOWN.format(name=name))
+        return CheckResult(ok=None, message=SLOW_DOWN.format(name=name))
     if error.code in ("timeout", "unreachable") or error.code.startswith("http_"):
-        return Check(ok=False, sentence=UNREACHABLE.format(why=error))
-    return Check(ok=False, sentence=sentence.format(code=error.code))
+        return CheckResult(ok=False, message=UNREACHABLE.format(why=error))
+    return CheckResult(ok=False, message=sentence.format(code=error.code))

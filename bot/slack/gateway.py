@@ -16,54 +16,59 @@ from contextlib import (
 )
 from dataclasses import dataclass, replace
 
-from bot.commands.parser import Known
-from bot.domain.turns import Accepted
-from bot.ports import UNWATCHED, Clock, HearingStore, People, Watch
-from bot.slack.api.client import Client
-from bot.slack.cards.home_tab import Home, HomeCards
-from bot.slack.cards.publisher import SlackBoard
-from bot.slack.events.backfill import CatchingUp, Json
-from bot.slack.events.gaps import Gaps, Overtaken
-from bot.slack.identity import Identity, who_are_we
-from bot.slack.interactions.ask import Asking
-from bot.slack.interactions.command_runner import OrderCounter
-from bot.slack.interactions.listeners import Controls
-from bot.slack.interactions.modals import Actions
-from bot.slack.interactions.question_outbox import Book, Gate, Questions
-from bot.slack.interactions.slash_command import Commands
-from bot.slack.receiver import Callbacks, Door, Intake
-from bot.slack.thread_history import SlackListening
-from bot.slack.users import SlackPeople
-from bot.startup_retry import entered
-from bot.tasks import Background
+from bot.commands.parser import KnownNames
+from bot.domain.turns import AcceptResult
+from bot.ports import NULL_TELEMETRY, CheckpointStore, Clock, Telemetry, UserDirectory
+from bot.slack.api.client import SlackClient
+from bot.slack.cards.home_tab import HomeTabPublisher, LoadHomeCards
+from bot.slack.cards.publisher import SlackCardPublisher
+from bot.slack.events.backfill import Backfill, Json
+from bot.slack.events.gaps import GapMonitor, OutOfOrderFilter
+from bot.slack.identity import BotIdentity, fetch_identity
+from bot.slack.interactions.ask import QuestionService
+from bot.slack.interactions.command_runner import CommandRunner
+from bot.slack.interactions.listeners import Listeners
+from bot.slack.interactions.modals import Modals
+from bot.slack.interactions.question_outbox import OutboxConfig, QuestionAdmission, QuestionOutbox
+from bot.slack.interactions.slash_command import SlashCommand
+from bot.slack.receiver import Callbacks, EventReceiver, Transport
+from bot.slack.thread_history import SlackThreadHistory
+from bot.slack.users import SlackUsers
+from bot.startup_retry import enter_until_started
+from bot.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class PatientDoor:
+class RetryingTransport:
     """A door that is tried until it opens, unless the trouble is one that does not pass."""
 
-    door: Door
+    transport: Transport
     clock: Clock
 
     @asynccontextmanager
-    async def open(self, intake: Intake, heard: Callable[[bool], None]) -> AsyncIterator[None]:
+    async def open(
+        self, receiver: EventReceiver, on_connection_change: Callable[[bool], None]
+    ) -> AsyncIterator[None]:
         """`Door.open`."""
         async with AsyncExitStack() as opened:
-            await entered(
-                self.clock, "a connection to Slack", opened, lambda: self.door.open(intake, heard)
+            await enter_until_started(
+                self.clock,
+                "a connection to Slack",
+                opened,
+                lambda: self.transport.open(receiver, on_connection_change),
             )
             yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatchUp:
+class BackfillConfig:
     """What it takes to look for what was missed."""
 
-    store: HearingStore
+    store: CheckpointStore
     clock: Clock
-    seconds: float
+    max_seconds: float
     """How far back; 0: no gap is looked into."""
 
 
@@ -72,130 +77,152 @@ class SlackGateway:
 
     def __init__(
         self,
-        client: Client,
-        door: Door,
+        client: SlackClient,
+        transport: Transport,
         callbacks: Callbacks,
         *,
-        people: People,
-        board: SlackBoard,
-        orders: OrderCounter,
-        known: Callable[[], Known],
-        home: HomeCards,
-        gate: Gate,
-        book: Book,
-        us: Identity | None = None,
-        catch_up: CatchUp | None = None,
-        watch: Watch = UNWATCHED,
+        users: UserDirectory,
+        publisher: SlackCardPublisher,
+        command_runner: CommandRunner,
+        known_names: Callable[[], KnownNames],
+        home_cards: LoadHomeCards,
+        admission: QuestionAdmission,
+        outbox_config: OutboxConfig,
+        identity: BotIdentity | None = None,
+        backfill_config: BackfillConfig | None = None,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         """`client` has the bot's token and Slack's address. `orders` is closed when listening
         ends; `known` tells what orders may name just now, `home` what a Home tab shows,
         `gate` who may ask where; `book` keeps the questions on their way. `us` is who the bot
         is, where that has been asked; without `catch_up` nothing that was said is read again."""
         self._client = client
-        self._door = door
+        self._transport = transport
         self._callbacks = callbacks
-        self._people = people
-        self._board = board
-        self._orders = orders
-        self._known = known
-        self._home = home
-        self._gate = gate
-        self._book = book
-        self._us = us
-        self._catch_up = catch_up
-        self._watch = watch
-        self.hearing = False
+        self._users = users
+        self._publisher = publisher
+        self._command_runner = command_runner
+        self._known_names = known_names
+        self._home_cards = home_cards
+        self._admission = admission
+        self._outbox_config = outbox_config
+        self._identity = identity
+        self._backfill_config = backfill_config
+        self._telemetry = telemetry
+        self.is_connected = False
         """Whether Slack is heard just now."""
-        self._gaps: Gaps | None = None
+        self._gap_monitor: GapMonitor | None = None
 
     @property
-    def catching_up(self) -> bool:
+    def is_backfilling(self) -> bool:
         """Whether something that was said while nothing was heard is still to be read."""
-        return self._gaps is not None and self._gaps.open
+        return self._gap_monitor is not None and self._gap_monitor.has_gap
 
-    async def identity(self) -> Identity:
+    async def identity(self) -> BotIdentity:
         """Who the bot is; asked once. Raises `SlackError`."""
-        if self._us is None:
-            self._us = await who_are_we(self._client.web)
-        return self._us
+        if self._identity is None:
+            self._identity = await fetch_identity(self._client.web)
+        return self._identity
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    async def connection(self) -> AsyncIterator[None]:
         """Entered when the bot hears Slack. Raises `SlackError` or `SettingsError`."""
         us = await self.identity()
-        background = Background()
+        background = BackgroundTasks()
         callbacks = self._callbacks
 
-        async def missed(body: Json) -> Accepted | None:
-            return await intake.missed(body)
+        async def missed(body: Json) -> AcceptResult | None:
+            return await intake.deliver_missed(body)
 
-        if self._catch_up is not None:
-            wanted = self._catch_up
-            reading = CatchingUp(self._client, us, wanted.store, wanted.clock, missed)
-            self._gaps = _gaps(wanted, reading)
-            overtaken = Overtaken(callbacks.on_message, reading.thread, background, self._unread)
+        if self._backfill_config is not None:
+            wanted = self._backfill_config
+            reading = Backfill(self._client, us, wanted.store, wanted.clock, missed)
+            self._gap_monitor = _build_gap_monitor(wanted, reading)
+            overtaken = OutOfOrderFilter(
+                callbacks.on_message, reading.read_thread, background, self._report_unread
+            )
             callbacks = replace(callbacks, on_message=overtaken.on_message)
-        questions = Questions(self._client, us, callbacks.on_message, self._book, self._gate)
-        intake = self._intake(us, background, questions, callbacks)
+        questions = QuestionOutbox(
+            self._client, us, callbacks.on_message, self._outbox_config, self._admission
+        )
+        intake = self._build_receiver(us, background, questions, callbacks)
         try:
-            async with self._door.open(intake, self._heard):
+            async with self._transport.open(intake, self._on_connection_change):
                 log.info("listening as @%s in workspace %s", us.name, us.team)
                 async with (
-                    self._gaps.watched() if self._gaps is not None else nullcontext(),
-                    questions.taken_up(),
+                    self._gap_monitor.monitoring()
+                    if self._gap_monitor is not None
+                    else nullcontext(),
+                    questions.resuming(),
                 ):
                     yield
         finally:
-            self.hearing = False
+            self.is_connected = False
             await intake.drain()
-            await asyncio.gather(self._orders.close(), background.close())
+            await asyncio.gather(self._command_runner.close(), background.close())
 
-    def _heard(self, hearing: bool) -> None:
-        self.hearing = hearing
-        if self._gaps is not None:
-            self._gaps.heard(hearing)
+    def _on_connection_change(self, connected: bool) -> None:
+        self.is_connected = connected
+        if self._gap_monitor is not None:
+            self._gap_monitor.set_connected(connected)
 
-    def _unread(self, since: float) -> None:
-        if self._gaps is not None:
-            self._gaps.unread(since)
+    def _report_unread(self, since: float) -> None:
+        if self._gap_monitor is not None:
+            self._gap_monitor.report_unread(since)
 
-    def _intake(
-        self, us: Identity, background: Background, questions: Questions, callbacks: Callbacks
-    ) -> Intake:
-        asking = Asking(us, questions, self._book, background, self._gate)
-        home = Home(self._client, self._board.links, self._home)
-        controls = Controls(
+    def _build_receiver(
+        self,
+        identity: BotIdentity,
+        background_tasks: BackgroundTasks,
+        outbox: QuestionOutbox,
+        callbacks: Callbacks,
+    ) -> EventReceiver:
+        asking = QuestionService(
+            identity, outbox, self._outbox_config, background_tasks, self._admission
+        )
+        home = HomeTabPublisher(self._client, self._publisher.permalinks, self._home_cards)
+        controls = Listeners(
             self._client,
-            us,
-            background,
-            Commands(us, self._people, asking, self._orders, self._known),
-            Actions(self._client, asking),
-            self._orders,
+            identity,
+            background_tasks,
+            SlashCommand(identity, self._users, asking, self._command_runner, self._known_names),
+            Modals(self._client, asking),
+            self._command_runner,
             home,
         )
-        return Intake(self._client, us, callbacks, background, controls, home, watch=self._watch)
+        return EventReceiver(
+            self._client,
+            identity,
+            callbacks,
+            background_tasks,
+            controls,
+            home,
+            telemetry=self._telemetry,
+        )
 
 
-def _gaps(wanted: CatchUp, reading: CatchingUp) -> Gaps | None:
-    if wanted.seconds <= 0:
+def _build_gap_monitor(config: BackfillConfig, backfill: Backfill) -> GapMonitor | None:
+    if config.max_seconds <= 0:
         return None
-    return Gaps(wanted.store, wanted.clock, reading.since, most_seconds=wanted.seconds)
+    return GapMonitor(
+        config.store, config.clock, backfill.read_since, max_seconds=config.max_seconds
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adapters:
+class SlackAdapters:
     """The ports of `bot.ports.slack`, without `Workspace`."""
 
-    people: SlackPeople
-    listening: SlackListening
-    board: SlackBoard
+    users: SlackUsers
+    thread_history: SlackThreadHistory
+    publisher: SlackCardPublisher
 
 
-def adapters(client: Client, us: Identity, clock: Clock) -> Adapters:
+def build_adapters(client: SlackClient, identity: BotIdentity, clock: Clock) -> SlackAdapters:
     """They share the client, and with it what Slack takes of its calls."""
-    people = SlackPeople(client, us, clock)
-    return Adapters(
-        people=people,
-        listening=SlackListening(client, us, people),
-        board=SlackBoard(client),
+    people = SlackUsers(client, identity, clock)
+    return SlackAdapters(
+        users=people,
+        thread_history=SlackThreadHistory(client, identity, people),
+        publisher=SlackCardPublisher(client),
     )

@@ -7,30 +7,30 @@ from dataclasses import dataclass
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.errors import SlackError
-from bot.slack.api.auth_errors import BOT_REFUSED, NOT_A_BOT, with_remedy
-from bot.slack.api.calls import CallError, called
+from bot.slack.api.auth_errors import BOT_TOKEN_REFUSED, NOT_A_BOT_TOKEN, with_remedy
+from bot.slack.api.calls import SlackCallError, call_once
 
 
-async def who_are_we(client: AsyncWebClient) -> Identity:
+async def fetch_identity(client: AsyncWebClient) -> BotIdentity:
     """Who the bot is, by Slack's `auth.test`. Raises `SlackError`, with the remedy in its text."""
     try:
-        answer = await called(client.auth_test())
-    except CallError as error:
-        raise with_remedy(error, BOT_REFUSED) from error
+        answer = await call_once(client.auth_test())
+    except SlackCallError as error:
+        raise with_remedy(error, BOT_TOKEN_REFUSED) from error
     found = [answer.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
     match found:
         case [str(team), str(user), str(bot), str(name)]:
-            return Identity(team=team, user=user, bot=bot, name=name)
-    raise SlackError("not_a_bot_token", NOT_A_BOT)
+            return BotIdentity(team=team, user=user, bot=bot, name=name)
+    raise SlackError("not_a_bot_token", NOT_A_BOT_TOKEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class BotIdentity:
     """Who the bot is in its workspace, as Slack's `auth.test` tells it."""
 
     team: str
     user: str
     bot: str
     name: str
-    answers: frozenset[str] = frozenset()
+    answered_bots: frozenset[str] = frozenset()
     """Other bots, by any of their ids, that it answers when they mention it."""

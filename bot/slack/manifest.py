@@ -47,7 +47,7 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Every permission that the bot token needs, with what for."""
 
-COMMAND: Final = "/copilot"
+SLASH_COMMAND: Final = "/copilot"
 """The slash command: a new thread from anywhere in a channel."""
 
 ASK_ABOUT_MESSAGE: Final = "ask_about_message"
@@ -56,7 +56,7 @@ ASK_ABOUT_MESSAGE: Final = "ask_about_message"
 ASK_BUTTON: Final = "ask_question"
 """The action id of the help card's button."""
 
-HELP_ACTIONS: Final = "help_actions"
+HELP_ACTIONS_BLOCK: Final = "help_actions"
 """The block id of the help card's button."""
 
 ASK_MODAL: Final = "ask_question_modal"

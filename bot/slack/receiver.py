@@ -26,32 +26,32 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
 from bot.domain.messages import Message
-from bot.domain.turns import Accepted
+from bot.domain.turns import AcceptResult
 from bot.errors import BotError
-from bot.ports import UNWATCHED, Watch
+from bot.ports import NULL_TELEMETRY, Telemetry
 from bot.slack import texts
-from bot.slack.api.client import Client
-from bot.slack.api.ephemeral import post_aside
-from bot.slack.cards.home_tab import Home
+from bot.slack.api.client import SlackClient
+from bot.slack.api.ephemeral import post_ephemeral
+from bot.slack.cards.home_tab import HomeTabPublisher
 from bot.slack.events.parser import (
-    ELSEWHERE,
-    Deleted,
-    Edited,
-    HomeOpened,
-    Ignored,
-    Stopped,
-    read_event,
+    OTHER_WORKSPACE,
+    DeletedEvent,
+    EditedEvent,
+    HomeOpenedEvent,
+    IgnoredEvent,
+    StoppedEvent,
+    parse_event,
 )
-from bot.slack.identity import Identity
-from bot.slack.interactions.listeners import Controls
-from bot.slack.interactions.payloads import installing_team, read_press
-from bot.tasks import Background
+from bot.slack.identity import BotIdentity
+from bot.slack.interactions.listeners import Listeners
+from bot.slack.interactions.payloads import installing_team, parse_button_press
+from bot.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, object]
 
-_AT_ONCE: Final = 1_000
+_MAX_CONCURRENT_DELIVERIES: Final = 1_000
 """How many deliveries may be under way; Slack delivers at most about 8 a second (30,000/h)."""
 
 
@@ -59,73 +59,78 @@ _AT_ONCE: Final = 1_000
 class Callbacks:
     """Who is told what people say and do."""
 
-    on_message: Callable[[Message], Awaitable[Accepted]]
+    on_message: Callable[[Message], Awaitable[AcceptResult]]
     """Has the message on disk when it returns; whatever it raises, Slack delivers again."""
-    on_edited: Callable[[Edited], Awaitable[bool]]
+    on_edited: Callable[[EditedEvent], Awaitable[bool]]
     """Whether the message has a turn, so that its author has been told what comes of the edit."""
-    on_deleted: Callable[[Deleted], Coroutine[object, object, None]]
-    on_stopped: Callable[[Stopped], Coroutine[object, object, None]]
-    on_direct_opened: Callable[[HomeOpened], None] | None = None
+    on_deleted: Callable[[DeletedEvent], Coroutine[object, object, None]]
+    on_stopped: Callable[[StoppedEvent], Coroutine[object, object, None]]
+    on_direct_opened: Callable[[HomeOpenedEvent], None] | None = None
     """Somebody opened their direct messages with the bot; returns at once."""
 
 
-class Intake:
+class EventReceiver:
     """Takes what the doors bring and answers as Slack expects it."""
 
     def __init__(
         self,
-        client: Client,
-        us: Identity,
+        client: SlackClient,
+        identity: BotIdentity,
         callbacks: Callbacks,
-        background: Background,
-        controls: Controls,
-        home: Home,
+        background_tasks: BackgroundTasks,
+        listeners: Listeners,
+        home_tab: HomeTabPublisher,
         record_seconds: float = 10.0,
-        watch: Watch = UNWATCHED,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         """`record_seconds` is how long writing a message to the inbox may take."""
         self._client = client
-        self._us = us
+        self._identity = identity
         self._callbacks = callbacks
-        self._background = background
-        self._controls = controls
-        self._home = home
+        self._background_tasks = background_tasks
+        self._listeners = listeners
+        self._home_tab = home_tab
         self._record_seconds = record_seconds
-        self._watch = watch
-        self._under_way = 0
+        self._telemetry = telemetry
+        self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self.app = self._bolt()
+        self.app = self._build_app()
 
     async def deliver(self, body: Json, headers: Mapping[str, str] | None = None) -> BoltResponse:
         """Take one delivery, whose sender has been checked. Only a 200 means that it is taken.
 
         Never raises: a payload that makes no sense is acknowledged, as Slack would only repeat it.
         """
-        with self._watch.delivery() as outcome:
-            answer = await self._bounded(body, headers)
-            outcome.said = "taken" if answer.status == 200 else "refused"
+        with self._telemetry.observe_delivery() as outcome:
+            answer = await self._dispatch_within_limit(body, headers)
+            outcome.outcome = "taken" if answer.status == 200 else "refused"
             return answer
 
-    async def _bounded(self, body: Json, headers: Mapping[str, str] | None) -> BoltResponse:
+    async def _dispatch_within_limit(
+        self, body: Json, headers: Mapping[str, str] | None
+    ) -> BoltResponse:
         """Take one delivery, unless too many are under way."""
-        if self._under_way >= _AT_ONCE:
-            log.error("%d deliveries are under way; one is left for Slack to repeat", _AT_ONCE)
+        if self._in_flight >= _MAX_CONCURRENT_DELIVERIES:
+            log.error(
+                "%d deliveries are under way; one is left for Slack to repeat",
+                _MAX_CONCURRENT_DELIVERIES,
+            )
             return BoltResponse(status=503, body="")
-        self._under_way += 1
+        self._in_flight += 1
         self._idle.clear()
         try:
             return await self._dispatch(body, headers)
         finally:
-            self._under_way -= 1
-            if not self._under_way:
+            self._in_flight -= 1
+            if not self._in_flight:
                 self._idle.set()
 
-    async def missed(self, body: Json) -> Accepted | None:
+    async def deliver_missed(self, body: Json) -> AcceptResult | None:
         """Take the event of a message that was said while nothing was heard, as if it came now;
         None for one that is nothing for the bot. Raises what recording it raises, and
         `TimeoutError`: then it is not taken."""
-        fact = read_event(body, self._us)
+        fact = parse_event(body, self._identity)
         if not isinstance(fact, Message):
             return None
         async with asyncio.timeout(self._record_seconds):
@@ -139,23 +144,23 @@ class Intake:
 
     async def _dispatch(self, body: Json, headers: Mapping[str, str] | None) -> BoltResponse:
         if body.get("type") == "event_callback":
-            return BoltResponse(status=200 if await self._heard(body) else 503, body="")
-        if installing_team(body) not in ("", self._us.team):
-            log.info("ignored: %s, %s", _kind(body), ELSEWHERE.reason)
+            return BoltResponse(status=200 if await self._handle_event(body) else 503, body="")
+        if installing_team(body) not in ("", self._identity.team):
+            log.info("ignored: %s, %s", _delivery_kind(body), OTHER_WORKSPACE.reason)
             return BoltResponse(status=200, body="")
-        request = _request(body, headers)
+        request = _build_bolt_request(body, headers)
         if request is None:
-            log.warning("a delivery makes no sense and is left alone: %s", _kind(body))
+            log.warning("a delivery makes no sense and is left alone: %s", _delivery_kind(body))
             return BoltResponse(status=200, body="")
         answer = await self.app.async_dispatch(request)
         if answer.status == 404:  # Bolt's word for "nobody registered for this"
-            log.info("nothing to do for a delivery: %s", _kind(body))
+            log.info("nothing to do for a delivery: %s", _delivery_kind(body))
             return BoltResponse(status=200, body="")
         return answer
 
     # What Bolt knows --------------------------------------------------------------------------
 
-    def _bolt(self) -> AsyncApp:
+    def _build_app(self) -> AsyncApp:
         quiet = logging.getLogger("bot.slack.bolt")
         # What Bolt warns of is how it was set up (it reads SLACK_* variables that are not for it)
         # and unmatched deliveries, which are logged above.
@@ -166,7 +171,7 @@ class Intake:
             client=self._client.web,
             # The answer of auth.test, asked once at the start: with a token alone Bolt asks on
             # the first event, and acknowledges that event if Slack does not answer.
-            authorize=_authorizing(self._us, self._client.web.token),
+            authorize=_build_authorize(self._identity, self._client.web.token),
             signing_secret="",
             request_verification_enabled=False,
             ssl_check_enabled=False,
@@ -174,33 +179,35 @@ class Intake:
             attaching_function_token_enabled=False,
             attaching_conversation_kwargs_enabled=False,
         )
-        self._controls.register(app)
+        self._listeners.register(app)
         return app
 
     # Events -----------------------------------------------------------------------------------
 
-    async def _heard(self, body: Json) -> bool:
+    async def _handle_event(self, body: Json) -> bool:
         """Take an event; False when Slack is to bring it again. What is done besides recording a
         message is done afterwards."""
-        match read_event(body, self._us):
+        match parse_event(body, self._identity):
             case Message() as message:
-                return await self._on_disk(message)
-            case Edited() as edited:
-                self._background.start("an edit", self._edited(edited))
-            case Deleted() as deleted:
-                self._background.start("a deletion", self._callbacks.on_deleted(deleted))
-            case Stopped() as stopped:
-                self._background.start("a stop", self._callbacks.on_stopped(stopped))
-            case HomeOpened() as opened:
+                return await self._record_message(message)
+            case EditedEvent() as edited:
+                self._background_tasks.spawn("an edit", self._handle_edit(edited))
+            case DeletedEvent() as deleted:
+                self._background_tasks.spawn("a deletion", self._callbacks.on_deleted(deleted))
+            case StoppedEvent() as stopped:
+                self._background_tasks.spawn("a stop", self._callbacks.on_stopped(stopped))
+            case HomeOpenedEvent() as opened:
                 if opened.tab == "messages" and self._callbacks.on_direct_opened is not None:
                     self._callbacks.on_direct_opened(opened)
-                self._background.start("showing the home tab", self._home.opened(opened))
-            case Ignored() as ignored:
+                self._background_tasks.spawn(
+                    "showing the home tab", self._home_tab.on_opened(opened)
+                )
+            case IgnoredEvent() as ignored:
                 level = logging.INFO if ignored.notable else logging.DEBUG
                 log.log(level, "ignored: %s", ignored.reason)
         return True
 
-    async def _on_disk(self, message: Message) -> bool:
+    async def _record_message(self, message: Message) -> bool:
         try:
             async with asyncio.timeout(self._record_seconds):
                 await self._callbacks.on_message(message)
@@ -214,14 +221,14 @@ class Intake:
             return False
         return True
 
-    async def _edited(self, edited: Edited) -> None:
+    async def _handle_edit(self, edited: EditedEvent) -> None:
         has_turn = await self._callbacks.on_edited(edited)
-        if edited.mentions_us and not has_turn:
-            await self._tell_of_late_mention(edited)
+        if edited.adds_mention and not has_turn:
+            await self._notify_late_mention(edited)
 
-    async def _tell_of_late_mention(self, edited: Edited) -> None:
+    async def _notify_late_mention(self, edited: EditedEvent) -> None:
         """An edit that makes a message a mention starts no turn, and nobody else would say so."""
-        await post_aside(
+        await post_ephemeral(
             self._client,
             edited.channel,
             edited.user,
@@ -230,9 +237,9 @@ class Intake:
         )
 
 
-def _request(body: Json, headers: Mapping[str, str] | None) -> AsyncBoltRequest | None:
+def _build_bolt_request(body: Json, headers: Mapping[str, str] | None) -> AsyncBoltRequest | None:
     """The delivery as Bolt takes it, or None for shapes that Bolt would stumble over."""
-    if body.get("type") == "block_actions" and read_press(body) is None:
+    if body.get("type") == "block_actions" and parse_button_press(body) is None:
         return None
     try:
         # The doors have read and checked the body, so Bolt is given it as Socket Mode would.
@@ -242,32 +249,34 @@ def _request(body: Json, headers: Mapping[str, str] | None) -> AsyncBoltRequest 
         return None
 
 
-def _authorizing(us: Identity, token: str | None) -> Callable[[], Awaitable[AuthorizeResult]]:
+def _build_authorize(
+    identity: BotIdentity, token: str | None
+) -> Callable[[], Awaitable[AuthorizeResult]]:
     """Bolt's authorization with what is known already. (It cannot call a method for this.)"""
 
     async def authorize() -> AuthorizeResult:
         return AuthorizeResult(
             enterprise_id=None,
-            team_id=us.team,
-            bot_user_id=us.user,
-            bot_id=us.bot,
+            team_id=identity.team,
+            bot_user_id=identity.user,
+            bot_id=identity.bot,
             bot_token=token,
         )
 
     return authorize
 
 
-def _kind(body: Json) -> str:
+def _delivery_kind(body: Json) -> str:
     """What kind of delivery it is, for the log: never what it says."""
     kind = body.get("type", body.get("command"))
     return repr(kind[:60]) if isinstance(kind, str) else "unknown"
 
 
-class Door(Protocol):
+class Transport(Protocol):
     """A way in: Socket Mode or signed HTTP."""
 
     def open(
-        self, intake: Intake, heard: Callable[[bool], None]
+        self, receiver: EventReceiver, on_connection_change: Callable[[bool], None]
     ) -> AbstractAsyncContextManager[None]:
         """Bring everything that Slack says to `intake`, from when this is entered until it is
         left. `heard` is told True whenever Slack is heard that was not until then, and False when

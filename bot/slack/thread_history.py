@@ -1,4 +1,4 @@
-"""What was said in a thread: `bot.ports.Listening` in Slack."""
+"""What was said in a thread: `bot.ports.ThreadHistory` in Slack."""
 
 from __future__ import annotations
 
@@ -9,49 +9,51 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from bot.domain.messages import TS, ThreadKey
-from bot.domain.users import Kind
+from bot.domain.messages import TS_PATTERN, ThreadKey
+from bot.domain.users import UserKind
 from bot.errors import SlackError
-from bot.ports import Earlier, People, Said
-from bot.slack.api.calls import CallError
-from bot.slack.api.client import Client, order
-from bot.slack.formatting.mrkdwn import LONGEST, readable, with_name
-from bot.slack.identity import Identity
+from bot.ports import ThreadExcerpt, ThreadMessage, UserDirectory
+from bot.slack.api.calls import SlackCallError
+from bot.slack.api.client import SlackClient, ts_sort_key
+from bot.slack.formatting.mrkdwn import MAX_MARKUP_CHARS, mrkdwn_to_text, replace_mentions
+from bot.slack.identity import BotIdentity
 
 log = logging.getLogger(__name__)
 
-_SECONDS: Final = 9.0
+_TOTAL_SECONDS: Final = 9.0
 _NAME_SECONDS: Final = 3.0
 """For the names of all who spoke, together; whoever is not known by then goes by their id. Slack
 is read in the time that is left of the 10 s of `bot.ports`."""
-_READ_SECONDS: Final = _SECONDS - _NAME_SECONDS
+_READ_SECONDS: Final = _TOTAL_SECONDS - _NAME_SECONDS
 
-_SAYS_SOMETHING: Final = frozenset(
+_TEXT_SUBTYPES: Final = frozenset(
     {"", "file_share", "thread_broadcast", "me_message", "bot_message"}
 )
 
 
-class SlackListening:
+class SlackThreadHistory:
     """Reads threads."""
 
-    def __init__(self, client: Client, us: Identity, people: People) -> None:
+    def __init__(self, client: SlackClient, identity: BotIdentity, users: UserDirectory) -> None:
         self._client = client
-        self._us = us
-        self._people = people
+        self._identity = identity
+        self._users = users
 
-    async def earlier(self, thread: ThreadKey, *, after: str, before: str, most: int) -> Earlier:
-        """`Listening.earlier`. Slack tells the oldest first: of a stretch of more than 1,000
-        messages these are the newest of its first 1,000."""
-        root: Said | None = None
-        newest: deque[Said] = deque(maxlen=max(0, most))
+    async def fetch_excerpt(
+        self, thread: ThreadKey, *, after: str, before: str, max_messages: int
+    ) -> ThreadExcerpt:
+        """`ThreadHistory.fetch_excerpt`. Slack tells the oldest first: of a stretch of more than
+        1,000 messages these are the newest of its first 1,000."""
+        root: ThreadMessage | None = None
+        newest: deque[ThreadMessage] = deque(maxlen=max(0, max_messages))
         count = 0
         try:
             async with asyncio.timeout(_READ_SECONDS):
                 async for message in self._client.replies(
                     thread, oldest=after or None, latest=before
                 ):
-                    said = self._said(message)
-                    if said is None or not _between(said.ts, after, before):
+                    said = self._parse_message(message)
+                    if said is None or not _is_between(said.ts, after, before):
                         continue
                     if said.ts == thread.root_ts:
                         root = said
@@ -59,42 +61,58 @@ class SlackListening:
                         newest.append(said)
                         count += 1
         except TimeoutError as error:
-            raise CallError("timeout", f"none within {_READ_SECONDS:.0f} s") from error
+            raise SlackCallError("timeout", f"none within {_READ_SECONDS:.0f} s") from error
         kept = [*([root] if root else []), *newest]
-        known = await self._named({said.user for said in kept if said.kind is not Kind.BOT})
+        known = await self._fetch_names(
+            {said.user for said in kept if said.kind is not UserKind.BOT}
+        )
         named = [_with_name(said, known) for said in kept]
-        return Earlier(
+        return ThreadExcerpt(
             root=named[0] if root else None,
             newest=named[1:] if root else named,
-            left_out=count - len(newest),
+            omitted_count=count - len(newest),
         )
 
-    def _said(self, message: Mapping[str, object]) -> Said | None:
+    def _parse_message(self, message: Mapping[str, object]) -> ThreadMessage | None:
         """A message as it stands, with ids for names; None for what is nobody's words."""
         ts, subtype = message.get("ts"), message.get("subtype", "")
-        if not (isinstance(ts, str) and TS.fullmatch(ts)) or subtype not in _SAYS_SOMETHING:
+        if not (isinstance(ts, str) and TS_PATTERN.fullmatch(ts)) or subtype not in _TEXT_SUBTYPES:
             return None
         user, bot = _text(message, "user"), _text(message, "bot_id")
-        text = readable(with_name(said_text(message)[:LONGEST], self._us.user, self._us.name))
-        if user == self._us.user or (bot and bot == self._us.bot):
-            return Said(
-                ts=ts, user=self._us.user, name=self._us.name, kind=Kind.BOT, text=text, ours=True
+        text = mrkdwn_to_text(
+            replace_mentions(
+                message_text(message)[:MAX_MARKUP_CHARS], self._identity.user, self._identity.name
+            )
+        )
+        if user == self._identity.user or (bot and bot == self._identity.bot):
+            return ThreadMessage(
+                ts=ts,
+                user=self._identity.user,
+                name=self._identity.name,
+                kind=UserKind.BOT,
+                text=text,
+                is_own=True,
             )
         if bot or subtype == "bot_message":
-            return Said(ts=ts, user=bot or user, name=_bot_name(message), kind=Kind.BOT, text=text)
+            return ThreadMessage(
+                ts=ts, user=bot or user, name=_bot_name(message), kind=UserKind.BOT, text=text
+            )
         if not user:
             return None
-        at_home = (_text(message, "user_team") or _text(message, "team")) in ("", self._us.team)
-        kind = Kind.MEMBER if at_home else Kind.EXTERNAL
-        return Said(ts=ts, user=user, name=user, kind=kind, text=text)
+        at_home = (_text(message, "user_team") or _text(message, "team")) in (
+            "",
+            self._identity.team,
+        )
+        kind = UserKind.MEMBER if at_home else UserKind.EXTERNAL
+        return ThreadMessage(ts=ts, user=user, name=user, kind=kind, text=text)
 
-    async def _named(self, users: Iterable[str]) -> Mapping[str, tuple[str, Kind]]:
+    async def _fetch_names(self, users: Iterable[str]) -> Mapping[str, tuple[str, UserKind]]:
         """Names and kinds of those whom Slack tells of in time."""
-        known: dict[str, tuple[str, Kind]] = {}
+        known: dict[str, tuple[str, UserKind]] = {}
 
         async def look_up(user: str) -> None:
             try:
-                person = await self._people.person(user)
+                person = await self._users.get_user(user)
             except SlackError as error:
                 log.info("somebody's name is not known: %s", error)
             else:
@@ -108,7 +126,7 @@ class SlackListening:
         return known
 
 
-def said_text(message: Mapping[str, object]) -> str:
+def message_text(message: Mapping[str, object]) -> str:
     """What a message says: its Markdown where it is written in blocks, for its plain text may then
     be cut short; else its text."""
     blocks = message.get("blocks")
@@ -120,15 +138,17 @@ def said_text(message: Mapping[str, object]) -> str:
     return "\n".join(written) if any(written) else _text(message, "text")
 
 
-def _between(ts: str, after: str, before: str) -> bool:
-    return (not after or order(ts) > order(after)) and order(ts) < order(before)
+def _is_between(ts: str, after: str, before: str) -> bool:
+    return (not after or ts_sort_key(ts) > ts_sort_key(after)) and ts_sort_key(ts) < ts_sort_key(
+        before
+    )
 
 
-def _with_name(said: Said, known: Mapping[str, tuple[str, Kind]]) -> Said:
-    if said.kind is Kind.BOT or said.user not in known:
-        return said
-    name, kind = known[said.user]
-    return replace(said, name=name, kind=kind)
+def _with_name(message: ThreadMessage, known: Mapping[str, tuple[str, UserKind]]) -> ThreadMessage:
+    if message.kind is UserKind.BOT or message.user not in known:
+        return message
+    name, kind = known[message.user]
+    return replace(message, name=name, kind=kind)
 
 
 def _bot_name(message: Mapping[str, object]) -> str:

@@ -12,151 +12,159 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from bot.domain.users import Kind, Person
+from bot.domain.users import User, UserKind
 from bot.ports import Clock
-from bot.slack.api.calls import CallError, bounded
-from bot.slack.api.client import Client
-from bot.slack.identity import Identity
+from bot.slack.api.calls import SlackCallError, with_timeout
+from bot.slack.api.client import SlackClient
+from bot.slack.identity import BotIdentity
 
 log = logging.getLogger(__name__)
 
-PERSON_SECONDS: Final = 600.0
-GROUP_SECONDS: Final = 60.0
+USER_CACHE_SECONDS: Final = 600.0
+GROUP_CACHE_SECONDS: Final = 60.0
 
-_KNOWN: Final = 2_000
-_GROUPS_KNOWN: Final = 20
-_SECONDS: Final = 10.0
-_PATIENCE: Final = 10.0
-_AGAIN_SECONDS: Final = 3.0
+_MAX_CACHED_USERS: Final = 2_000
+_MAX_CACHED_GROUPS: Final = 20
+_CALL_SECONDS: Final = 10.0
+_MAX_WAIT_SECONDS: Final = 10.0
+_RETRY_SECONDS: Final = 3.0
 """For so long it is asked again who somebody is, for else they are not answered."""
-_NOW_SECONDS: Final = 3.0
+_REFRESH_SECONDS: Final = 3.0
 """So long it may take to ask anew who somebody is, and so long to wait for one's turn with that."""
-_LOOK_SECONDS: Final = 30.0
+_MEMBERS_SECONDS: Final = 30.0
 """For all pages of a channel's members."""
-_PAGE: Final = 1_000
+_PAGE_SIZE: Final = 1_000
 _MAX_PAGES: Final = 100
 
-_NOT_OURS: Final = frozenset({"channel_not_found", "not_in_channel", "no_permission"})
+_INVISIBLE_CHANNEL_ERRORS: Final = frozenset(
+    {"channel_not_found", "not_in_channel", "no_permission"}
+)
 """Channels that the bot itself cannot see."""
-_NO_GROUP: Final = frozenset({"no_such_subteam", "plan_upgrade_required", "missing_scope"})
+_GROUP_ERRORS: Final = frozenset({"no_such_subteam", "plan_upgrade_required", "missing_scope"})
 """There is no such group, or the bot may not look: then nobody is in it."""
-_NOBODY: Final = frozenset({"user_not_found", "user_not_visible"})
+_UNKNOWN_USER_ERRORS: Final = frozenset({"user_not_found", "user_not_visible"})
 """There is no such person (any more): what is remembered of them does not count."""
 
 
-class SlackPeople:
+class SlackUsers:
     """The people of one workspace."""
 
-    def __init__(self, client: Client, us: Identity, clock: Clock) -> None:
+    def __init__(self, client: SlackClient, identity: BotIdentity, clock: Clock) -> None:
         self._web = client.web
-        self._calls = client.calls
-        self._us = us
+        self._calls = client.call
+        self._identity = identity
         self._clock = clock
-        self._persons: OrderedDict[str, tuple[float, Person]] = OrderedDict()
+        self._users: OrderedDict[str, tuple[float, User]] = OrderedDict()
         self._groups: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
 
-    async def person(self, user: str) -> Person:
+    async def get_user(self, user_id: str) -> User:
         """`People.person`."""
-        known = self._remembered(user)
+        known = self._cached_user(user_id)
         if known is not None:
             return known
-        answer = await self._calls.until_done(
-            self._web.users_info, within=_AGAIN_SECONDS, seconds=_SECONDS, user=user
+        answer = await self._calls.call_with_retries(
+            self._web.users_info, retry_seconds=_RETRY_SECONDS, seconds=_CALL_SECONDS, user=user_id
         )
-        return self._keep(user, answer)
+        return self._store_user(user_id, answer)
 
-    async def person_now(self, user: str) -> Person:
+    async def fetch_user(self, user_id: str) -> User:
         """`People.person_now`."""
-        known = self._remembered(user)
+        known = self._cached_user(user_id)
         if known is None:
-            return await self.person(user)
+            return await self.get_user(user_id)
         try:
             answer = await self._calls(
-                self._web.users_info, patience=_NOW_SECONDS, seconds=_NOW_SECONDS, user=user
+                self._web.users_info,
+                max_wait=_REFRESH_SECONDS,
+                seconds=_REFRESH_SECONDS,
+                user=user_id,
             )
-            return self._keep(user, answer)
-        except CallError as error:
-            if error.code in _NOBODY:
-                self._persons.pop(user, None)
+            return self._store_user(user_id, answer)
+        except SlackCallError as error:
+            if error.code in _UNKNOWN_USER_ERRORS:
+                self._users.pop(user_id, None)
                 raise
-            log.warning("who %s is counts as it was known before: %s", user, error)
+            log.warning("who %s is counts as it was known before: %s", user_id, error)
             return known
 
-    async def sees(self, user: str, channel: str) -> bool:
+    async def can_see(self, user_id: str, channel: str) -> bool:
         """`People.sees`."""
         try:
-            return await bounded(self._sees(user, channel), _LOOK_SECONDS)
-        except CallError as error:
-            if error.code in _NOT_OURS:
+            return await with_timeout(self._check_access(user_id, channel), _MEMBERS_SECONDS)
+        except SlackCallError as error:
+            if error.code in _INVISIBLE_CHANNEL_ERRORS:
                 return False
             raise
 
-    async def here(self, channel: str) -> bool:
-        """`People.here`."""
+    async def bot_can_see(self, channel: str) -> bool:
+        """`UserDirectory.bot_can_see`."""
         try:
-            await self._channel(channel)
-        except CallError as error:
-            if error.code in _NOT_OURS:
+            await self._fetch_channel(channel)
+        except SlackCallError as error:
+            if error.code in _INVISIBLE_CHANNEL_ERRORS:
                 return False
             raise
         return True
 
-    async def in_group(self, user: str, group: str) -> bool:
-        """`People.in_group`."""
+    async def is_in_group(self, user_id: str, group: str) -> bool:
+        """`UserDirectory.is_in_group`."""
         known = self._groups.get(group)
-        young = known is not None and self._clock.monotonic() - known[0] < GROUP_SECONDS
-        if known is not None and young and user not in known[1]:
+        young = known is not None and self._clock.monotonic() - known[0] < GROUP_CACHE_SECONDS
+        if known is not None and young and user_id not in known[1]:
             return False
-        members = await self._members_of_group(group)
+        members = await self._fetch_group_members(group)
         self._groups[group] = self._clock.monotonic(), members
-        if len(self._groups) > _GROUPS_KNOWN:
+        if len(self._groups) > _MAX_CACHED_GROUPS:
             self._groups.popitem(last=False)
-        return user in members
+        return user_id in members
 
-    def _remembered(self, user: str) -> Person | None:
-        known = self._persons.get(user)
-        if known is None or self._clock.monotonic() - known[0] >= PERSON_SECONDS:
+    def _cached_user(self, user: str) -> User | None:
+        known = self._users.get(user)
+        if known is None or self._clock.monotonic() - known[0] >= USER_CACHE_SECONDS:
             return None
-        return replace(known[1], remembered=True)
+        return replace(known[1], is_cached=True)
 
-    def _keep(self, user: str, answer: Mapping[str, object]) -> Person:
-        """Who that is by Slack's answer, from now on remembered. Raises `CallError`."""
-        person = _person(user, answer.get("user"), self._us)
-        self._persons[user] = (self._clock.monotonic(), person)
-        self._persons.move_to_end(user)
-        if len(self._persons) > _KNOWN:
-            self._persons.popitem(last=False)
+    def _store_user(self, user: str, answer: Mapping[str, object]) -> User:
+        """Who that is by Slack's answer, from now on remembered. Raises `SlackCallError`."""
+        person = _parse_user(user, answer.get("user"), self._identity)
+        self._users[user] = (self._clock.monotonic(), person)
+        self._users.move_to_end(user)
+        if len(self._users) > _MAX_CACHED_USERS:
+            self._users.popitem(last=False)
         return person
 
-    async def _sees(self, user: str, channel: str) -> bool:
-        match (await self._channel(channel)).get("channel"):
+    async def _check_access(self, user: str, channel: str) -> bool:
+        match (await self._fetch_channel(channel)).get("channel"):
             case {"is_im": True, "user": str(other)}:
                 return user == other
             case dict() as place:
                 public = place.get("is_private") is False and not place.get("is_mpim")
             case _:
-                raise CallError("not_json", "the answer names no channel")
-        if public and (await self.person(user)).kind is Kind.MEMBER:
+                raise SlackCallError("not_json", "the answer names no channel")
+        if public and (await self.get_user(user)).kind is UserKind.MEMBER:
             return True
-        async for member in self._members(channel):
+        async for member in self._iter_members(channel):
             if member == user:
                 return True
         return False
 
-    async def _channel(self, channel: str) -> Mapping[str, object]:
+    async def _fetch_channel(self, channel: str) -> Mapping[str, object]:
         return await self._calls(
-            self._web.conversations_info, patience=_PATIENCE, seconds=_SECONDS, channel=channel
+            self._web.conversations_info,
+            max_wait=_MAX_WAIT_SECONDS,
+            seconds=_CALL_SECONDS,
+            channel=channel,
         )
 
-    async def _members(self, channel: str) -> AsyncIterator[str]:
+    async def _iter_members(self, channel: str) -> AsyncIterator[str]:
         cursor: str | None = None
         for _ in range(_MAX_PAGES):
             page = await self._calls(
                 self._web.conversations_members,
-                patience=_PATIENCE,
-                seconds=_SECONDS,
+                max_wait=_MAX_WAIT_SECONDS,
+                seconds=_CALL_SECONDS,
                 channel=channel,
-                limit=_PAGE,
+                limit=_PAGE_SIZE,
                 cursor=cursor,
             )
             for member in _strings(page.get("members")):
@@ -165,61 +173,61 @@ class SlackPeople:
             cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
             if not cursor:
                 return
-        raise CallError("too_many_members", f"more than {_PAGE * _MAX_PAGES:,}")
+        raise SlackCallError("too_many_members", f"more than {_PAGE_SIZE * _MAX_PAGES:,}")
 
-    async def _members_of_group(self, group: str) -> frozenset[str]:
+    async def _fetch_group_members(self, group: str) -> frozenset[str]:
         try:
             answer = await self._calls(
                 self._web.usergroups_users_list,
-                patience=_PATIENCE,
-                seconds=_SECONDS,
+                max_wait=_MAX_WAIT_SECONDS,
+                seconds=_CALL_SECONDS,
                 usergroup=group,
             )
-        except CallError as error:
-            if error.code not in _NO_GROUP:
+        except SlackCallError as error:
+            if error.code not in _GROUP_ERRORS:
                 raise
             log.warning("nobody is in charge by user group %s: %s", group, error)
             return frozenset()
         return frozenset(_strings(answer.get("users")))
 
 
-def _person(user: str, found: object, us: Identity) -> Person:
+def _parse_user(user: str, found: object, identity: BotIdentity) -> User:
     """A person as `users.info` tells it (docs.slack.dev/reference/objects/user-object)."""
     match found:
         case {"team_id": str(team)} if isinstance(found, dict):
             pass
         case _:
-            raise CallError("no_team", "users.info answered without a workspace")
-    return Person(
-        user=user,
-        team=us.team if _at_home(found, us) else team,
-        name=_name(found) or user,
-        kind=_kind(found, us),
-        workspace_admin=any(
+            raise SlackCallError("no_team", "users.info answered without a workspace")
+    return User(
+        id=user,
+        team=identity.team if _is_in_workspace(found, identity) else team,
+        name=_display_name(found) or user,
+        kind=_user_kind(found, identity),
+        is_workspace_admin=any(
             found.get(flag) is True for flag in ("is_admin", "is_owner", "is_primary_owner")
         ),
     )
 
 
-def _kind(found: Mapping[str, object], us: Identity) -> Kind:
+def _user_kind(found: Mapping[str, object], identity: BotIdentity) -> UserKind:
     if found.get("is_bot") is True or found.get("id") == "USLACKBOT":
-        return Kind.BOT
-    if found.get("is_stranger") is True or not _at_home(found, us):
-        return Kind.EXTERNAL
+        return UserKind.BOT
+    if found.get("is_stranger") is True or not _is_in_workspace(found, identity):
+        return UserKind.EXTERNAL
     if found.get("is_restricted") is True or found.get("is_ultra_restricted") is True:
-        return Kind.GUEST
-    return Kind.MEMBER
+        return UserKind.GUEST
+    return UserKind.MEMBER
 
 
-def _at_home(found: Mapping[str, object], us: Identity) -> bool:
+def _is_in_workspace(found: Mapping[str, object], identity: BotIdentity) -> bool:
     """Whether they belong to our workspace; in an Enterprise organization, among others."""
-    if found.get("team_id") == us.team:
+    if found.get("team_id") == identity.team:
         return True
     elsewhere = found.get("enterprise_user")
-    return isinstance(elsewhere, dict) and us.team in _strings(elsewhere.get("teams"))
+    return isinstance(elsewhere, dict) and identity.team in _strings(elsewhere.get("teams"))
 
 
-def _name(found: Mapping[str, object]) -> str:
+def _display_name(found: Mapping[str, object]) -> str:
     """What people call them: the name that they chose to be shown, where they chose one."""
     profile = found.get("profile")
     shown = profile.get("display_name") if isinstance(profile, dict) else ""

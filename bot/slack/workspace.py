@@ -10,169 +10,171 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from bot.domain.messages import Message, ThreadKey, Trigger
-from bot.domain.turns import Part, Turn
+from bot.domain.turns import ReplyPart, Turn
 from bot.ports import Clock, Reply
-from bot.slack.api.calls import CallError, Cause
-from bot.slack.api.client import Client
+from bot.slack.api.calls import CallContext, SlackCallError
+from bot.slack.api.client import SlackClient
 from bot.slack.api.late_calls import LateCalls
-from bot.slack.api.rate_limiter import Urgency
-from bot.slack.formatting.sanitize import defanged
-from bot.slack.identity import Identity
-from bot.slack.replies.delivery import Delivering, delivery_for
-from bot.slack.replies.messages import Messages, NotePart
-from bot.slack.replies.overflow_file import WholeFile
-from bot.slack.replies.pacer import Pace
+from bot.slack.api.rate_limiter import Priority
+from bot.slack.formatting.sanitize import escape_mentions
+from bot.slack.identity import BotIdentity
+from bot.slack.replies.delivery import ReplyDelivery, delivery_for
+from bot.slack.replies.messages import ReplyMessages, SavePart
+from bot.slack.replies.overflow_file import OverflowFile
+from bot.slack.replies.pacer import Pacer
 from bot.slack.replies.reply import SlackReply
-from bot.slack.replies.status import Statuses
+from bot.slack.replies.status import ThreadStatuses
 from bot.slack.replies.text import ReplyText
 
 log = logging.getLogger(__name__)
 
-WAITING: Final = "hourglass_flowing_sand"
+WAITING_REACTION: Final = "hourglass_flowing_sand"
 """The reaction on a message that waits its turn."""
 
-_PEOPLE_SECONDS: Final = 10.0
-_ASIDE_SECONDS: Final = 10.0
-_NOT_THERE: Final = frozenset({"no_reaction", "message_not_found", "channel_not_found"})
+_PARTICIPANTS_SECONDS: Final = 10.0
+_CALL_SECONDS: Final = 10.0
+_REACTION_GONE_CODES: Final = frozenset({"no_reaction", "message_not_found", "channel_not_found"})
 """reactions.remove: there is no mark, or nobody whom it could tell anything."""
-_LEAVE_SECONDS: Final = 28.0
+_CLOSE_SECONDS: Final = 28.0
 """Leaving a reply, in all: with what it takes to cancel less than the 30 s of `bot.ports`."""
-_MAX_LEFT: Final = 1_000
-_WRITTEN_BY_A_PERSON: Final = frozenset({"", "file_share", "thread_broadcast", "me_message"})
+_MAX_UNFINISHED_TURNS: Final = 1_000
+_USER_MESSAGE_SUBTYPES: Final = frozenset({"", "file_share", "thread_broadcast", "me_message"})
 
 
 class SlackWorkspace:
     """One workspace."""
 
-    def __init__(self, client: Client, clock: Clock, note_part: NotePart, *, us: Identity) -> None:
-        """`note_part` is `Store.note_part`; `us` is who the bot is."""
+    def __init__(
+        self, client: SlackClient, clock: Clock, save_part: SavePart, *, identity: BotIdentity
+    ) -> None:
+        """`save_part` is `Store.note_part`; `us` is who the bot is."""
         self._client = client
         self._clock = clock
-        self._note_part = note_part
-        self._us = us
-        self._pace = Pace(client.calls.budget, clock)
-        self._statuses = Statuses(client, clock)
-        self._late = LateCalls(clock)
+        self._save_part = save_part
+        self._identity = identity
+        self._pacer = Pacer(client.call.rate_limiter, clock)
+        self._statuses = ThreadStatuses(client, clock)
+        self._late_calls = LateCalls(clock)
         """Marks by their messages."""
-        self._left: deque[int] = deque(maxlen=_MAX_LEFT)
+        self._unfinished_turns: deque[int] = deque(maxlen=_MAX_UNFINISHED_TURNS)
         """The turns whose answer stands in the thread in part or not at all, and nobody knows
         which; their next reply looks at the thread first."""
 
     @asynccontextmanager
-    async def reply_to(
-        self, turn: Turn, people: frozenset[str], earlier: Sequence[Part] = ()
+    async def open_reply(
+        self, turn: Turn, participants: frozenset[str], previous_parts: Sequence[ReplyPart] = ()
     ) -> AsyncIterator[Reply]:
-        """`Workspace.reply_to`."""
-        delivery, why = delivery_for(turn.message, people)
+        """`Workspace.open_reply`."""
+        delivery, why = delivery_for(turn.message, participants)
         log.info("delivery=%s: %s", delivery, why)
-        showing = self._statuses.show(turn.message.thread, resumed=turn.epoch > 1)
+        showing = self._statuses.open_status(turn.message.thread, resumed=turn.epoch > 1)
         text = ReplyText()
-        resumed = turn.epoch > 1 or turn.id in self._left
-        delivering = Delivering(
+        resumed = turn.epoch > 1 or turn.id in self._unfinished_turns
+        delivering = ReplyDelivery(
             text,
-            Messages(turn, self._client, self._clock, self._note_part, self._us),
+            ReplyMessages(turn, self._client, self._clock, self._save_part, self._identity),
             delivery,
-            self._pace,
+            self._pacer,
             self._clock,
             showing,
-            WholeFile(turn, self._client, self._us, resumed=resumed),
-            earlier=earlier,
+            OverflowFile(turn, self._client, self._identity, resumed=resumed),
+            previous_parts=previous_parts,
             resumed=resumed,
         )
-        reply = SlackReply(turn.message.thread, text, delivering, self._pace, self._clock)
+        reply = SlackReply(turn.message.thread, text, delivering, self._pacer, self._clock)
         try:
             yield reply
         finally:
-            self._remember(turn, whole=reply.whole)
-            leave_by = self._clock.monotonic() + _LEAVE_SECONDS
+            self._track_unfinished(turn, complete=reply.is_complete)
+            leave_by = self._clock.monotonic() + _CLOSE_SECONDS
             try:
                 await reply.close()
             finally:
-                reply.status_left = not await showing.end(leave_by - self._clock.monotonic())
+                reply.status_uncleared = not await showing.clear(leave_by - self._clock.monotonic())
 
-    def _remember(self, turn: Turn, *, whole: bool) -> None:
-        if turn.id in self._left:
-            self._left.remove(turn.id)
-        if not whole:
-            self._left.append(turn.id)
+    def _track_unfinished(self, turn: Turn, *, complete: bool) -> None:
+        if turn.id in self._unfinished_turns:
+            self._unfinished_turns.remove(turn.id)
+        if not complete:
+            self._unfinished_turns.append(turn.id)
 
-    async def people_in(self, thread: ThreadKey) -> frozenset[str]:
-        """`Workspace.people_in`. Raises `SlackError`."""
+    async def fetch_participants(self, thread: ThreadKey) -> frozenset[str]:
+        """`Workspace.fetch_participants`. Raises `SlackError`."""
         try:
-            async with asyncio.timeout(_PEOPLE_SECONDS):
+            async with asyncio.timeout(_PARTICIPANTS_SECONDS):
                 messages = [message async for message in self._client.replies(thread)]
         except TimeoutError as error:
-            raise CallError("timeout", f"none within {_PEOPLE_SECONDS:.0f} s") from error
-        return frozenset(str(m["user"]) for m in messages if _by_a_person(m))
+            raise SlackCallError("timeout", f"none within {_PARTICIPANTS_SECONDS:.0f} s") from error
+        return frozenset(str(m["user"]) for m in messages if _is_user_message(m))
 
-    async def take_status_back(self, thread: ThreadKey) -> bool:
-        """`Workspace.take_status_back`."""
-        return await self._statuses.take_back(thread)
+    async def clear_status(self, thread: ThreadKey) -> bool:
+        """`Workspace.clear_status`."""
+        return await self._statuses.clear_status(thread)
 
-    async def mark_waiting(self, message: Message) -> bool:
-        """`Workspace.mark_waiting`. Of a press there is no message to mark."""
-        if message.trigger is Trigger.MENU:
+    async def add_waiting_reaction(self, message: Message) -> bool:
+        """`Workspace.add_waiting_reaction`. Of a press there is no message to mark."""
+        if message.trigger is Trigger.REPLY_ACTION:
             return False
         place = (message.thread.channel, message.ts)
         try:
-            with self._late.noted(place):
-                await self._client.calls(
+            with self._late_calls.track(place):
+                await self._client.call(
                     self._client.web.reactions_add,
-                    patience=5.0,
-                    seconds=_ASIDE_SECONDS,
+                    max_wait=5.0,
+                    seconds=_CALL_SECONDS,
                     channel=message.thread.channel,
                     timestamp=message.ts,
-                    name=WAITING,
+                    name=WAITING_REACTION,
                 )
-        except CallError as error:
+        except SlackCallError as error:
             if error.code == "already_reacted":
                 return True
             log.warning("a message is not shown as waiting: %s", error)
             return error.maybe_done
         return True
 
-    async def unmark_waiting(self, message: Message) -> bool:
-        """`Workspace.unmark_waiting`: a mark that stays tells of a wait that is over."""
-        if message.trigger is Trigger.MENU:
+    async def remove_waiting_reaction(self, message: Message) -> bool:
+        """`Workspace.remove_waiting_reaction`: a mark that stays tells of a wait that is over."""
+        if message.trigger is Trigger.REPLY_ACTION:
             return True
         try:
-            await self._client.calls(
+            await self._client.call(
                 self._client.web.reactions_remove,
-                patience=0.0,
-                seconds=_ASIDE_SECONDS,
+                max_wait=0.0,
+                seconds=_CALL_SECONDS,
                 channel=message.thread.channel,
                 timestamp=message.ts,
-                name=WAITING,
+                name=WAITING_REACTION,
             )
-        except CallError as error:
-            if error.code not in _NOT_THERE:
+        except SlackCallError as error:
+            if error.code not in _REACTION_GONE_CODES:
                 raise
-            return self._late.over((message.thread.channel, message.ts))
+            return self._late_calls.is_expired((message.thread.channel, message.ts))
         return True
 
-    async def whisper(self, message: Message, sentence: str) -> bool:
-        """`Workspace.whisper`. Slack shows it in a thread only once that has an answer, so beside
-        a message that starts one it goes into the channel."""
+    async def post_ephemeral(self, message: Message, text: str) -> bool:
+        """`Workspace.post_ephemeral`. Slack shows it in a thread only once that has an answer, so
+        beside a message that starts one it goes into the channel."""
         try:
-            await self._client.calls(
+            await self._client.call(
                 self._client.web.chat_postEphemeral,
-                Cause(urgency=Urgency.FIRST),
-                patience=5.0,
-                seconds=_ASIDE_SECONDS,
+                CallContext(priority=Priority.HIGH),
+                max_wait=5.0,
+                seconds=_CALL_SECONDS,
                 channel=message.thread.channel,
                 user=message.user,
                 thread_ts=None if message.starts_thread else message.thread.root_ts,
-                markdown_text=defanged(sentence),
+                markdown_text=escape_mentions(text),
             )
-        except CallError as error:
+        except SlackCallError as error:
             log.warning("somebody could not be told alone: %s", error)
-            return error.maybe_done or not error.passing
+            return error.maybe_done or not error.transient
         return True
 
 
-def _by_a_person(message: Mapping[str, object]) -> bool:
+def _is_user_message(message: Mapping[str, object]) -> bool:
     return (
         isinstance(message.get("user"), str)
         and not message.get("bot_id")
-        and message.get("subtype", "") in _WRITTEN_BY_A_PERSON
+        and message.get("subtype", "") in _USER_MESSAGE_SUBTYPES
     )

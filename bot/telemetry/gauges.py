@@ -13,72 +13,74 @@ from prometheus_client import CollectorRegistry, Gauge
 
 log = logging.getLogger(__name__)
 
-_SECONDS: Final = 2.0
+_READ_TIMEOUT_SECONDS: Final = 2.0
 """How long one look may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sights:
+class StatusProbe:
     """What can be seen of a bot that runs."""
 
-    running: Callable[[], int]
+    running_turns: Callable[[], int]
     """Turns that run."""
-    waiting: Callable[[], Awaitable[int]]
+    queued_turns: Callable[[], Awaitable[int]]
     """Turns that wait."""
-    places: int
+    max_sessions: int
     """How many sessions may be live."""
-    live: Callable[[], int]
+    live_sessions: Callable[[], int]
     """How many are."""
     paused: Callable[[], bool]
-    memory: Callable[[], Awaitable[int]]
+    runtime_memory: Callable[[], Awaitable[int]]
     """Bytes that the runtime takes; 0 while it does not run."""
-    hearing: Callable[[], bool]
+    is_connected: Callable[[], bool]
     """Whether Slack is heard."""
-    catching_up: Callable[[], bool]
+    is_backfilling: Callable[[], bool]
     """Whether something that was said while nothing was heard is still to be read."""
 
 
 class Gauges:
     """Looks at a bot. What could not be seen is `NaN`: unknown, and not an old number."""
 
-    def __init__(self, registry: CollectorRegistry, sights: Sights) -> None:
+    def __init__(self, registry: CollectorRegistry, probe: StatusProbe) -> None:
         """Adds its gauges to `registry`: once to each."""
-        self._sights = sights
+        self._probe = probe
 
         def gauge(name: str, meaning: str) -> Gauge:
             return Gauge(f"threadpilot_{name}", meaning, registry=registry)
 
-        self._running = gauge("turns_running", "Turns that run.")
-        self._waiting = gauge("turns_waiting", "Turns that wait: the queue's length.")
-        self._live = gauge("sessions_live", "Copilot sessions that are open.")
-        self._places = gauge("sessions_places", "Copilot sessions that may be open at once.")
+        self._running_turns = gauge("turns_running", "Turns that run.")
+        self._queued_turns = gauge("turns_waiting", "Turns that wait: the queue's length.")
+        self._live_sessions = gauge("sessions_live", "Copilot sessions that are open.")
+        self._max_sessions = gauge("sessions_places", "Copilot sessions that may be open at once.")
         self._paused = gauge("paused", "1 while somebody in charge has paused the bot, else 0.")
-        self._memory = gauge(
+        self._runtime_memory = gauge(
             "runtime_memory_bytes", "Memory of the Copilot runtime; 0 while it does not run."
         )
-        self._hearing = gauge("hearing", "1 while Slack is heard, in either mode, else 0.")
-        self._catching_up = gauge(
+        self._connected = gauge("hearing", "1 while Slack is heard, in either mode, else 0.")
+        self._backfilling = gauge(
             "catching_up", "1 while what was said in a gap is still to be read, else 0."
         )
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Set every gauge. Bounded; raises nothing but cancellation."""
-        sights = self._sights
-        self._running.set(sights.running())
-        self._live.set(sights.live())
-        self._places.set(sights.places)
+        sights = self._probe
+        self._running_turns.set(sights.running_turns())
+        self._live_sessions.set(sights.live_sessions())
+        self._max_sessions.set(sights.max_sessions)
         self._paused.set(sights.paused())
-        self._hearing.set(sights.hearing())
-        self._catching_up.set(sights.catching_up())
-        waiting, memory = await asyncio.gather(_seen(sights.waiting()), _seen(sights.memory()))
-        self._waiting.set(waiting)
-        self._memory.set(memory)
+        self._connected.set(sights.is_connected())
+        self._backfilling.set(sights.is_backfilling())
+        waiting, memory = await asyncio.gather(
+            _read_value(sights.queued_turns()), _read_value(sights.runtime_memory())
+        )
+        self._queued_turns.set(waiting)
+        self._runtime_memory.set(memory)
 
 
-async def _seen(looking: Awaitable[int]) -> float:
+async def _read_value(value: Awaitable[int]) -> float:
     try:
-        async with asyncio.timeout(_SECONDS):
-            return float(await looking)
+        async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
+            return float(await value)
     except Exception as error:
         log.warning("a gauge could not be read: %r", error)
         return math.nan

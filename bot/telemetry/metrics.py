@@ -15,35 +15,50 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from bot import __version__
 from bot.domain.agent_events import TokensUsed
-from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
-from bot.ports import Clock, Outcome, Step
+from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
+from bot.ports import Clock, Observation, TurnStep
 
-_QUICK: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_FAST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds, for what takes milliseconds when all is well."""
-_ACKNOWLEDGED: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0)
+_ACK_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0)
 """Slack waits 3 s (docs.slack.dev/apis/events-api); it gets its own bucket."""
-_CALLED: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_WAITED: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+_API_CALL_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_WAIT_BUCKETS: Final = (
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.0,
+    3.0,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    1800.0,
+)
 """For what a person waits for."""
 
-MOST_MODELS: Final = 20
-OTHER: Final = "other"
+MAX_MODELS: Final = 20
+OTHER_MODEL: Final = "other"
 """The label of all models beyond the first so many: people choose models by name."""
 
 
-class Metrics:
-    """`bot.ports.Watch` that counts."""
+class PrometheusTelemetry:
+    """`bot.ports.Telemetry` that counts."""
 
     def __init__(self, clock: Clock) -> None:
         """Turns are timed by `clock`."""
         self.registry = CollectorRegistry()
         self._clock = clock
-        self._models: set[str] = set()
-        self._unshown: dict[int, Turn] = {}
+        self._labelled_models: set[str] = set()
+        self._awaiting_first_text: dict[int, Turn] = {}
         """Turns that run and of whose reply nothing stands in the thread yet."""
-        self._make()
+        self._register_metrics()
 
-    def _make(self) -> None:
+    def _register_metrics(self) -> None:
         registry = self.registry
         ProcessCollector(registry=registry)
         Info("threadpilot_build", "Which Threadpilot this is.", registry=registry).info(
@@ -61,50 +76,50 @@ class Metrics:
             ["state"],
             registry=registry,
         )
-        self._acknowledged = Histogram(
+        self._ack_seconds = Histogram(
             "threadpilot_acknowledge_seconds",
             "From reading what Slack brings to acknowledging it, by answer; Slack allows 3 s.",
             ["answer"],
-            buckets=_ACKNOWLEDGED,
+            buckets=_ACK_BUCKETS,
             registry=registry,
         )
-        self._waited = Histogram(
+        self._wait_seconds = Histogram(
             "threadpilot_turn_wait_seconds",
             "From a message on record to the beginning of its turn.",
-            buckets=_WAITED,
+            buckets=_WAIT_BUCKETS,
             registry=registry,
         )
-        self._first_text = Histogram(
+        self._first_text_seconds = Histogram(
             "threadpilot_first_text_seconds",
             "From a message on record to the first text of its reply in the thread.",
-            buckets=_WAITED,
+            buckets=_WAIT_BUCKETS,
             registry=registry,
         )
-        self._whole = Histogram(
+        self._turn_seconds = Histogram(
             "threadpilot_turn_seconds",
             "From a message on record to the end of its turn, by last state.",
             ["state"],
-            buckets=_WAITED,
+            buckets=_WAIT_BUCKETS,
             registry=registry,
         )
-        self._steps = Histogram(
+        self._step_seconds = Histogram(
             "threadpilot_step_seconds",
             "Steps of a turn in the Copilot runtime: a session resumed or created, a prompt taken.",
             ["step"],
-            buckets=_QUICK,
+            buckets=_FAST_BUCKETS,
             registry=registry,
         )
-        self._calls = Counter(
+        self._api_call_count = Counter(
             "threadpilot_slack_calls",
             "Tries to call a method of Slack's Web API, by answer; ratelimited is HTTP 429.",
             ["method", "answer"],
             registry=registry,
         )
-        self._called = Histogram(
+        self._api_call_seconds = Histogram(
             "threadpilot_slack_call_seconds",
             "How long Slack takes to answer a call, by method.",
             ["method"],
-            buckets=_CALLED,
+            buckets=_API_CALL_BUCKETS,
             registry=registry,
         )
         self._tokens = Counter(
@@ -118,113 +133,114 @@ class Metrics:
             "Times that the Copilot runtime was started again.",
             registry=registry,
         )
-        self._lines = Gauge(
+        self._connections = Gauge(
             "threadpilot_slack_lines",
             "Lines to Slack by Socket Mode that are up; 0 with SLACK_MODE=http.",
             registry=registry,
         )
-        self._commits = Histogram(
+        self._commit_seconds = Histogram(
             "threadpilot_database_commit_seconds",
             "Commits of the database, until they are on disk, by result.",
             ["result"],
-            buckets=_QUICK,
+            buckets=_FAST_BUCKETS,
             registry=registry,
         )
-        self._begin_with_zeros()
+        self._initialize_labels()
 
-    def _begin_with_zeros(self) -> None:
+    def _initialize_labels(self) -> None:
         """What has not happened yet is there as 0, so that its first time shows as a rise."""
-        for acceptance in Acceptance:
+        for acceptance in AcceptStatus:
             self._messages.labels(acceptance.value)
         for state in TurnState:
             if state.final:
                 self._turns.labels(state.value)
-        for step in Step:
-            self._steps.labels(step.value)
+        for step in TurnStep:
+            self._step_seconds.labels(step.value)
         for answer in ("taken", "refused"):
-            self._acknowledged.labels(answer)
+            self._ack_seconds.labels(answer)
         for result in ("ok", "failed"):
-            self._commits.labels(result)
+            self._commit_seconds.labels(result)
 
-    # `bot.ports.Watch` --------------------------------------------------------------------------
+    # `bot.ports.Telemetry`
+    # --------------------------------------------------------------------------
 
     @contextmanager
-    def delivery(self) -> Iterator[Outcome]:
-        began, outcome = self._clock.monotonic(), Outcome()
+    def observe_delivery(self) -> Iterator[Observation]:
+        began, outcome = self._clock.monotonic(), Observation()
         try:
             yield outcome
         finally:
-            self._acknowledged.labels(outcome.said).observe(self._clock.monotonic() - began)
+            self._ack_seconds.labels(outcome.outcome).observe(self._clock.monotonic() - began)
 
-    def accepted(self, accepted: Accepted) -> None:
-        self._messages.labels(accepted.acceptance.value).inc()
+    def record_message(self, result: AcceptResult) -> None:
+        self._messages.labels(result.status.value).inc()
 
     @contextmanager
-    def running(self, turn: Turn) -> Iterator[None]:
+    def observe_turn(self, turn: Turn) -> Iterator[None]:
         if turn.epoch == 1 and not turn.state.final:
-            self._waited.observe(self._since(turn))
+            self._wait_seconds.observe(self._seconds_since_accepted(turn))
         if not turn.prompted:  # else an earlier claim may have shown something
-            self._unshown[turn.id] = turn
+            self._awaiting_first_text[turn.id] = turn
         try:
             yield
         finally:
-            self._unshown.pop(turn.id, None)
+            self._awaiting_first_text.pop(turn.id, None)
 
-    def shown(self, turn: Turn) -> None:
-        if self._unshown.pop(turn.id, None) is not None:
-            self._first_text.observe(self._since(turn))
+    def record_reply_posted(self, turn: Turn) -> None:
+        if self._awaiting_first_text.pop(turn.id, None) is not None:
+            self._first_text_seconds.observe(self._seconds_since_accepted(turn))
 
-    def ended(self, turn: Turn, state: TurnState) -> None:
+    def record_turn_ended(self, turn: Turn, state: TurnState) -> None:
         self._turns.labels(state.value).inc()
-        self._whole.labels(state.value).observe(self._since(turn))
+        self._turn_seconds.labels(state.value).observe(self._seconds_since_accepted(turn))
 
     @contextmanager
-    def step(self, step: Step) -> Iterator[None]:
+    def observe_step(self, step: TurnStep) -> Iterator[None]:
         began = self._clock.monotonic()
         try:
             yield
         finally:
-            self._steps.labels(step.value).observe(self._clock.monotonic() - began)
+            self._step_seconds.labels(step.value).observe(self._clock.monotonic() - began)
 
     @contextmanager
-    def calling(self, method: str) -> Iterator[Outcome]:
-        began, outcome = self._clock.monotonic(), Outcome()
+    def observe_api_call(self, method: str) -> Iterator[Observation]:
+        began, outcome = self._clock.monotonic(), Observation()
         try:
             yield outcome
         finally:
-            self._calls.labels(method, outcome.said).inc()
-            self._called.labels(method).observe(self._clock.monotonic() - began)
+            self._api_call_count.labels(method, outcome.outcome).inc()
+            self._api_call_seconds.labels(method).observe(self._clock.monotonic() - began)
 
-    def used(self, used: TokensUsed) -> None:
-        model = self._known(used.model)
-        self._tokens.labels(model, "input").inc(max(0, used.input_tokens))
-        self._tokens.labels(model, "output").inc(max(0, used.output_tokens))
+    def record_tokens(self, tokens: TokensUsed) -> None:
+        model = self._model_label(tokens.model)
+        self._tokens.labels(model, "input").inc(max(0, tokens.input_tokens))
+        self._tokens.labels(model, "output").inc(max(0, tokens.output_tokens))
 
     @contextmanager
-    def committing(self) -> Iterator[Outcome]:
-        began, outcome = self._clock.monotonic(), Outcome()
+    def observe_commit(self) -> Iterator[Observation]:
+        began, outcome = self._clock.monotonic(), Observation()
         try:
             yield outcome
         finally:
-            self._commits.labels(outcome.said).observe(self._clock.monotonic() - began)
+            self._commit_seconds.labels(outcome.outcome).observe(self._clock.monotonic() - began)
 
-    def lines(self, up: int) -> None:
-        self._lines.set(up)
+    def record_connections(self, count: int) -> None:
+        self._connections.set(count)
 
-    def runtime_restarted(self) -> None:
+    def record_runtime_restart(self) -> None:
         self._restarts.inc()
 
     # --------------------------------------------------------------------------------------------
 
-    def _since(self, turn: Turn) -> float:
+    def _seconds_since_accepted(self, turn: Turn) -> float:
         """Seconds since the turn's message was put on record; never less than none, though the
         machine's clock be put back."""
-        return max(0.0, self._clock.now() - turn.accepted)
+        return max(0.0, self._clock.now() - turn.accepted_at)
 
-    def _known(self, model: str) -> str:
+    def _model_label(self, model: str) -> str:
         """The model's label."""
-        if model not in self._models:
-            if len(self._models) >= MOST_MODELS:
-                return OTHER
-            self._models.add(model)
+        if model not in self._labelled_models:
+            if len(self._labelled_models) >= MAX_MODELS:
+                return OTHER_MODEL
+            self._labelled_models.add(model)
         return model

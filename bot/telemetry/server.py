@@ -15,64 +15,64 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from bot.errors import BotError
-from bot.http_server import Bounds, serving
-from bot.telemetry.gauges import Gauges, Sights
+from bot.http_server import ServerLimits, serve_http
+from bot.telemetry.gauges import Gauges, StatusProbe
 
 log = logging.getLogger(__name__)
 
 READY_SECONDS: Final = 3.0
 """How long the bot may take to say that it is ready: less than a database that is locked does."""
 
-BOUNDS: Final = Bounds(connections=32)
+BOUNDS: Final = ServerLimits(max_connections=32)
 
 
-class Site:
+class TelemetryServer:
     """Answers those who look after the bot."""
 
-    def __init__(self, registry: CollectorRegistry, bounds: Bounds = BOUNDS) -> None:
+    def __init__(self, registry: CollectorRegistry, bounds: ServerLimits = BOUNDS) -> None:
         self._registry = registry
         self._bounds = bounds
         self._gauges: Gauges | None = None
-        self._ready: Callable[[], Awaitable[bool]] | None = None
+        self._ready_check: Callable[[], Awaitable[bool]] | None = None
         self.port = 0
         """Where it listens, once it is open."""
 
-    def show(self, sights: Sights, ready: Callable[[], Awaitable[bool]]) -> None:
+    def set_probe(self, probe: StatusProbe, ready_check: Callable[[], Awaitable[bool]]) -> None:
         """The bot runs: from now on this can be seen of it. `ready` says whether messages are heard
         and could be recorded; it may raise `BotError`, which means no."""
-        self._gauges = Gauges(self._registry, sights)
-        self._ready = ready
+        self._gauges = Gauges(self._registry, probe)
+        self._ready_check = ready_check
 
     @asynccontextmanager
-    async def open(self, host: str, port: int) -> AsyncIterator[None]:
+    async def serve(self, host: str, port: int) -> AsyncIterator[None]:
         """Answer while inside. Raises `SettingsError` when the address cannot be had."""
         site = web.Application(client_max_size=1_024)
-        site.router.add_get("/metrics", self._metrics)
-        site.router.add_get("/healthz", _alive)
-        site.router.add_get("/readyz", self._readiness)
-        served = serving(
-            *(site, host, port), setting="METRICS", bounds=self._bounds, shutdown_seconds=1.0
+        site.router.add_get("/metrics", self._handle_metrics)
+        site.router.add_get("/healthz", _handle_health)
+        site.router.add_get("/readyz", self._handle_ready)
+        served = serve_http(
+            *(site, host, port), setting_prefix="METRICS", limits=self._bounds, shutdown_seconds=1.0
         )
         async with served as self.port:
             log.info("metrics and health checks are at port %d", self.port)
             yield
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _handle_metrics(self, _: web.Request) -> web.Response:
         if self._gauges is not None:
-            await self._gauges.look()
+            await self._gauges.refresh()
         text = generate_latest(self._registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def _readiness(self, _: web.Request) -> web.Response:
+    async def _handle_ready(self, _: web.Request) -> web.Response:
         ready = await self._is_ready()
         return web.json_response({"ready": ready}, status=200 if ready else 503)
 
     async def _is_ready(self) -> bool:
-        if self._ready is None:
+        if self._ready_check is None:
             return False
         try:
             async with asyncio.timeout(READY_SECONDS):
-                return await self._ready()
+                return await self._ready_check()
         except TimeoutError:
             log.warning("not ready: the check takes longer than %g s", READY_SECONDS)
         except BotError as error:
@@ -80,5 +80,5 @@ class Site:
         return False
 
 
-async def _alive(_: web.Request) -> web.Response:
+async def _handle_health(_: web.Request) -> web.Response:
     return web.json_response({"alive": True})

@@ -16,12 +16,12 @@ from contextlib import (
 from dataclasses import dataclass
 
 from bot.domain.agent_events import TokensUsed
-from bot.domain.turns import Accepted, Turn, TurnState
+from bot.domain.turns import AcceptResult, Turn, TurnState
 from bot.errors import SettingsError
-from bot.ports import UNWATCHED, Clock, Outcome, Step, Watch
-from bot.telemetry.gauges import Sights
-from bot.telemetry.metrics import Metrics
-from bot.telemetry.server import Site
+from bot.ports import NULL_TELEMETRY, Clock, Observation, Telemetry, TurnStep
+from bot.telemetry.gauges import StatusProbe
+from bot.telemetry.metrics import PrometheusTelemetry
+from bot.telemetry.server import TelemetryServer
 
 NO_PACKAGES = (
     "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages that send traces are not installed: run "
@@ -30,52 +30,52 @@ NO_PACKAGES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watching:
+class TelemetrySetup:
     """Who looks at a bot."""
 
-    watch: Watch
+    telemetry: Telemetry
     """Is told what happens."""
-    site: Site | None
+    server: TelemetryServer | None
     """Where the operators look; None when there is no such door."""
 
-    def show(self, sights: Sights, ready: Callable[[], Awaitable[bool]]) -> None:
-        """The bot hears Slack: `Site.show`."""
-        if self.site is not None:
-            self.site.show(sights, ready)
+    def set_probe(self, probe: StatusProbe, ready_check: Callable[[], Awaitable[bool]]) -> None:
+        """The bot hears Slack: `TelemetryServer.set_probe`."""
+        if self.server is not None:
+            self.server.set_probe(probe, ready_check)
 
 
 @asynccontextmanager
-async def open_watching(
-    *, clock: Clock, metrics_host: str, metrics_port: int, traces_to: str
-) -> AsyncIterator[Watching]:
+async def open_telemetry(
+    *, clock: Clock, metrics_host: str, metrics_port: int, otlp_endpoint: str
+) -> AsyncIterator[TelemetrySetup]:
     """Metrics are served at a port that is not 0, traces sent to an endpoint that is not empty.
 
     Raises `SettingsError` when the address cannot be had or the packages for traces are missing.
     """
     async with AsyncExitStack() as opened:
-        watches: list[Watch] = []
+        watches: list[Telemetry] = []
         site = None
         if metrics_port:
-            metrics = Metrics(clock)
-            site = Site(metrics.registry)
-            await opened.enter_async_context(site.open(metrics_host, metrics_port))
+            metrics = PrometheusTelemetry(clock)
+            site = TelemetryServer(metrics.registry)
+            await opened.enter_async_context(site.serve(metrics_host, metrics_port))
             watches.append(metrics)
-        if traces_to:
-            watches.append(await opened.enter_async_context(_tracing(traces_to, clock)))
-        yield Watching(watch=_all_of(watches), site=site)
+        if otlp_endpoint:
+            watches.append(await opened.enter_async_context(_open_tracing(otlp_endpoint, clock)))
+        yield TelemetrySetup(telemetry=_combine(watches), server=site)
 
 
-def _all_of(watches: list[Watch]) -> Watch:
-    match watches:
+def _combine(members: list[Telemetry]) -> Telemetry:
+    match members:
         case []:
-            return UNWATCHED
+            return NULL_TELEMETRY
         case [watch]:
             return watch
-    return Together(watches)
+    return CompositeTelemetry(members)
 
 
 @asynccontextmanager
-async def _tracing(endpoint: str, clock: Clock) -> AsyncIterator[Watch]:
+async def _open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[Telemetry]:
     try:
         from bot.telemetry.tracing import open_tracing
     except ImportError as error:
@@ -84,67 +84,69 @@ async def _tracing(endpoint: str, clock: Clock) -> AsyncIterator[Watch]:
         yield tracing
 
 
-class Together:
-    """`bot.ports.Watch` for several."""
+class CompositeTelemetry:
+    """`bot.ports.Telemetry` for several."""
 
-    def __init__(self, watches: Sequence[Watch]) -> None:
-        self._watches = tuple(watches)
+    def __init__(self, members: Sequence[Telemetry]) -> None:
+        self._members = tuple(members)
 
-    def delivery(self) -> AbstractContextManager[Outcome]:
-        return self._told(lambda watch: watch.delivery())
+    def observe_delivery(self) -> AbstractContextManager[Observation]:
+        return self._observe_all(lambda watch: watch.observe_delivery())
 
-    def accepted(self, accepted: Accepted) -> None:
-        for watch in self._watches:
-            watch.accepted(accepted)
+    def record_message(self, result: AcceptResult) -> None:
+        for watch in self._members:
+            watch.record_message(result)
 
     @contextmanager
-    def running(self, turn: Turn) -> Iterator[None]:
+    def observe_turn(self, turn: Turn) -> Iterator[None]:
         with ExitStack() as inside:
-            for watch in self._watches:
-                inside.enter_context(watch.running(turn))
+            for watch in self._members:
+                inside.enter_context(watch.observe_turn(turn))
             yield
 
-    def shown(self, turn: Turn) -> None:
-        for watch in self._watches:
-            watch.shown(turn)
+    def record_reply_posted(self, turn: Turn) -> None:
+        for watch in self._members:
+            watch.record_reply_posted(turn)
 
-    def ended(self, turn: Turn, state: TurnState) -> None:
-        for watch in self._watches:
-            watch.ended(turn, state)
+    def record_turn_ended(self, turn: Turn, state: TurnState) -> None:
+        for watch in self._members:
+            watch.record_turn_ended(turn, state)
 
     @contextmanager
-    def step(self, step: Step) -> Iterator[None]:
+    def observe_step(self, step: TurnStep) -> Iterator[None]:
         with ExitStack() as inside:
-            for watch in self._watches:
-                inside.enter_context(watch.step(step))
+            for watch in self._members:
+                inside.enter_context(watch.observe_step(step))
             yield
 
-    def calling(self, method: str) -> AbstractContextManager[Outcome]:
-        return self._told(lambda watch: watch.calling(method))
+    def observe_api_call(self, method: str) -> AbstractContextManager[Observation]:
+        return self._observe_all(lambda watch: watch.observe_api_call(method))
 
-    def used(self, used: TokensUsed) -> None:
-        for watch in self._watches:
-            watch.used(used)
+    def record_tokens(self, tokens: TokensUsed) -> None:
+        for watch in self._members:
+            watch.record_tokens(tokens)
 
-    def committing(self) -> AbstractContextManager[Outcome]:
-        return self._told(lambda watch: watch.committing())
+    def observe_commit(self) -> AbstractContextManager[Observation]:
+        return self._observe_all(lambda watch: watch.observe_commit())
 
-    def lines(self, up: int) -> None:
-        for watch in self._watches:
-            watch.lines(up)
+    def record_connections(self, count: int) -> None:
+        for watch in self._members:
+            watch.record_connections(count)
 
-    def runtime_restarted(self) -> None:
-        for watch in self._watches:
-            watch.runtime_restarted()
+    def record_runtime_restart(self) -> None:
+        for watch in self._members:
+            watch.record_runtime_restart()
 
     @contextmanager
-    def _told(self, enter: Callable[[Watch], AbstractContextManager[Outcome]]) -> Iterator[Outcome]:
+    def _observe_all(
+        self, enter: Callable[[Telemetry], AbstractContextManager[Observation]]
+    ) -> Iterator[Observation]:
         """What is said to one outcome, all are told."""
-        outcome = Outcome()
+        outcome = Observation()
         with ExitStack() as inside:
-            theirs = [inside.enter_context(enter(watch)) for watch in self._watches]
+            theirs = [inside.enter_context(enter(watch)) for watch in self._members]
             try:
                 yield outcome
             finally:
                 for each in theirs:
-                    each.said = outcome.said
+                    each.outcome = outcome.outcome

@@ -37,34 +37,34 @@ from opentelemetry.util.types import AttributeValue
 from bot import __version__
 from bot.domain.agent_events import TokensUsed
 from bot.domain.messages import Message
-from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
-from bot.logs import in_trace
-from bot.ports import Clock, Outcome, Step
+from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
+from bot.logs import trace_context
+from bot.ports import Clock, Observation, TurnStep
 
 _EXPORT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 5.0
 """How long the end of the bot waits for the last spans to be taken."""
 
-_BAD: Final = frozenset({TurnState.FAILED, TurnState.LOST})
+_FAILED_STATES: Final = frozenset({TurnState.FAILED, TurnState.LOST})
 
-_ids: ContextVar[SpanContext | None] = ContextVar("ids", default=None)
-_heard: ContextVar[int | None] = ContextVar("heard", default=None)
+_forced_span_context: ContextVar[SpanContext | None] = ContextVar("ids", default=None)
+_received_at: ContextVar[int | None] = ContextVar("heard", default=None)
 
 
-class _Ids(RandomIdGenerator):
+class _MessageIdGenerator(RandomIdGenerator):
     """Random ids, but for the first span of a trace those that follow from its message."""
 
     def generate_trace_id(self) -> int:
-        given = _ids.get()
+        given = _forced_span_context.get()
         return super().generate_trace_id() if given is None else given.trace_id
 
     def generate_span_id(self) -> int:
-        given = _ids.get()
+        given = _forced_span_context.get()
         return super().generate_span_id() if given is None else given.span_id
 
 
 @asynccontextmanager
-async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[Tracing]:
+async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[TracingTelemetry]:
     """Traces go to `endpoint` (OTLP over HTTP, without `/v1/traces`) while inside; leaving sends
     what is left, bounded to 5 s. What cannot be sent is dropped.
 
@@ -75,7 +75,7 @@ async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[Tracing]:
     ours = Resource({"service.name": "threadpilot", "service.version": __version__})
     provider = TracerProvider(
         resource=ours.merge(OTELResourceDetector().detect()),
-        id_generator=_Ids(),
+        id_generator=_MessageIdGenerator(),
         shutdown_on_exit=False,
     )
     exporter = OTLPSpanExporter(
@@ -83,130 +83,133 @@ async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[Tracing]:
     )
     provider.add_span_processor(BatchSpanProcessor(exporter))
     try:
-        yield Tracing(provider, clock)
+        yield TracingTelemetry(provider, clock)
     finally:
-        await _closed(provider)
+        await _shut_down(provider)
 
 
-class Tracing:
-    """`bot.ports.Watch` that traces."""
+class TracingTelemetry:
+    """`bot.ports.Telemetry` that traces."""
 
     def __init__(self, provider: TracerProvider, clock: Clock) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer("threadpilot", __version__)
         self._clock = clock
-        self._turns: dict[int, Span] = {}
+        self._turn_spans: dict[int, Span] = {}
         """The spans of turns that run."""
-        self._shown: set[int] = set()
+        self._turns_with_text: set[int] = set()
 
     @contextmanager
-    def delivery(self) -> Iterator[Outcome]:
-        token = _heard.set(self._now())
+    def observe_delivery(self) -> Iterator[Observation]:
+        token = _received_at.set(self._now())
         try:
-            yield Outcome()
+            yield Observation()
         finally:
-            _heard.reset(token)
+            _received_at.reset(token)
 
-    def accepted(self, accepted: Accepted) -> None:
-        turn = accepted.turn
+    def record_message(self, result: AcceptResult) -> None:
+        turn = result.turn
         if turn is None:
             return
-        ids = _ids.set(self._first(turn.message))
+        ids = _forced_span_context.set(self._root_span_context(turn.message))
         try:
             span = self._tracer.start_span(
                 "event",
                 otel.Context(),
                 kind=SpanKind.CONSUMER,
                 attributes={
-                    **_about(turn),
+                    **_turn_attributes(turn),
                     "threadpilot.trigger": turn.message.trigger.value,
-                    "threadpilot.acceptance": accepted.acceptance.value,
+                    "threadpilot.acceptance": result.status.value,
                 },
-                start_time=_heard.get() or _nanoseconds(turn.accepted),
+                start_time=_received_at.get() or _to_nanoseconds(turn.accepted_at),
             )
         finally:
-            _ids.reset(ids)
-        if accepted.acceptance is Acceptance.FULL:
+            _forced_span_context.reset(ids)
+        if result.status is AcceptStatus.QUEUE_FULL:
             span.set_status(Status(StatusCode.ERROR))
         span.end(self._now())
 
     @contextmanager
-    def running(self, turn: Turn) -> Iterator[None]:
-        first = self._first(turn.message)
+    def observe_turn(self, turn: Turn) -> Iterator[None]:
+        first = self._root_span_context(turn.message)
         parent = trace.set_span_in_context(NonRecordingSpan(first), otel.Context())
         if turn.epoch == 1:
             wait = self._tracer.start_span(
-                "wait", parent, attributes=_about(turn), start_time=_nanoseconds(turn.accepted)
+                "wait",
+                parent,
+                attributes=_turn_attributes(turn),
+                start_time=_to_nanoseconds(turn.accepted_at),
             )
             wait.end(self._now())
         span = self._tracer.start_span(
             "turn",
             parent,
-            attributes={**_about(turn), "threadpilot.claim": turn.epoch},
+            attributes={**_turn_attributes(turn), "threadpilot.claim": turn.epoch},
             start_time=self._now(),
         )
-        self._turns[turn.id] = span
+        self._turn_spans[turn.id] = span
         try:
-            with self._current(span), in_trace(f"{first.trace_id:032x}"):
+            with self._activate_span(span), trace_context(f"{first.trace_id:032x}"):
                 yield
         finally:
-            self._turns.pop(turn.id, None)
-            self._shown.discard(turn.id)
+            self._turn_spans.pop(turn.id, None)
+            self._turns_with_text.discard(turn.id)
             span.end(self._now())
 
-    def shown(self, turn: Turn) -> None:
-        span = self._turns.get(turn.id)
-        if span is not None and turn.id not in self._shown:
-            self._shown.add(turn.id)
+    def record_reply_posted(self, turn: Turn) -> None:
+        span = self._turn_spans.get(turn.id)
+        if span is not None and turn.id not in self._turns_with_text:
+            self._turns_with_text.add(turn.id)
             span.add_event("first text", timestamp=self._now())
 
-    def ended(self, turn: Turn, state: TurnState) -> None:
-        span = self._turns.get(turn.id)
+    def record_turn_ended(self, turn: Turn, state: TurnState) -> None:
+        span = self._turn_spans.get(turn.id)
         if span is not None:
             span.set_attribute("threadpilot.state", state.value)
-            span.set_status(Status(StatusCode.ERROR if state in _BAD else StatusCode.OK))
+            span.set_status(Status(StatusCode.ERROR if state in _FAILED_STATES else StatusCode.OK))
 
     @contextmanager
-    def step(self, step: Step) -> Iterator[None]:
-        with self._inside(step.value, SpanKind.CLIENT):
+    def observe_step(self, step: TurnStep) -> Iterator[None]:
+        with self._child_span(step.value, SpanKind.CLIENT):
             yield
 
     @contextmanager
-    def calling(self, method: str) -> Iterator[Outcome]:
-        outcome = Outcome()
-        with self._inside(f"slack {method}", SpanKind.CLIENT) as span:
+    def observe_api_call(self, method: str) -> Iterator[Observation]:
+        outcome = Observation()
+        with self._child_span(f"slack {method}", SpanKind.CLIENT) as span:
             try:
                 yield outcome
             finally:
-                span.set_attribute("threadpilot.answer", outcome.said)
-                if outcome.said != "ok":
+                span.set_attribute("threadpilot.answer", outcome.outcome)
+                if outcome.outcome != "ok":
                     span.set_status(Status(StatusCode.ERROR))
 
-    def used(self, used: TokensUsed) -> None:
+    def record_tokens(self, tokens: TokensUsed) -> None:
         """The runtime's own spans say it."""
 
     @contextmanager
-    def committing(self) -> Iterator[Outcome]:
+    def observe_commit(self) -> Iterator[Observation]:
         """A commit is for many turns at once."""
-        yield Outcome()
+        yield Observation()
 
-    def lines(self, up: int) -> None:
+    def record_connections(self, count: int) -> None:
         """Of no turn."""
 
-    def runtime_restarted(self) -> None:
+    def record_runtime_restart(self) -> None:
         """A start that a turn waits for shows as a gap before its session."""
 
     # --------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _inside(self, name: str, kind: SpanKind) -> Iterator[Span]:
+    def _child_span(self, name: str, kind: SpanKind) -> Iterator[Span]:
         """A span of the turn that runs; none for what belongs to no turn."""
         if not trace.get_current_span().get_span_context().is_valid:
             yield trace.INVALID_SPAN
             return
         span = self._tracer.start_span(name, kind=kind, start_time=self._now())
         try:
-            with self._current(span):
+            with self._activate_span(span):
                 yield span
         except BaseException:
             span.set_status(Status(StatusCode.ERROR))
@@ -215,7 +218,7 @@ class Tracing:
             span.end(self._now())
 
     @contextmanager
-    def _current(self, span: Span) -> Iterator[None]:
+    def _activate_span(self, span: Span) -> Iterator[None]:
         """The span is the current one inside, and what an exception says stays out of it."""
         token = otel.attach(trace.set_span_in_context(span))
         try:
@@ -223,7 +226,7 @@ class Tracing:
         finally:
             otel.detach(token)
 
-    def _first(self, message: Message) -> SpanContext:
+    def _root_span_context(self, message: Message) -> SpanContext:
         """The first span of a message's trace, which may have been made before a restart."""
         key = message.thread
         name = f"{key.team}/{key.channel}/{message.ts}"
@@ -242,18 +245,18 @@ class Tracing:
         )
 
     def _now(self) -> int:
-        return _nanoseconds(self._clock.now())
+        return _to_nanoseconds(self._clock.now())
 
 
-def _about(turn: Turn) -> dict[str, AttributeValue]:
+def _turn_attributes(turn: Turn) -> dict[str, AttributeValue]:
     return {"threadpilot.turn": turn.id, "threadpilot.thread": str(turn.message.thread)}
 
 
-def _nanoseconds(seconds: float) -> int:
+def _to_nanoseconds(seconds: float) -> int:
     return int(seconds * 1e9)
 
 
-async def _closed(provider: TracerProvider) -> None:
+async def _shut_down(provider: TracerProvider) -> None:
     """Send what is left, or give it up. On a thread of its own, which the end of the program does
     not wait for: the collector may hang."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()

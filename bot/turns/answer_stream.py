@@ -10,20 +10,20 @@ from typing import Protocol
 
 from bot.domain.agent_events import (
     AnswerStopped,
-    ContextUsed,
-    PromptTaken,
-    TextAdded,
-    TextSettled,
-    TextTakenBack,
+    ContextUsage,
+    PromptAccepted,
+    TextComplete,
+    TextDelta,
+    TextRetracted,
     TokensUsed,
 )
-from bot.domain.usage import Spent
+from bot.domain.usage import TokenUsage
 from bot.ports import AgentSession, Clock
 
 log = logging.getLogger(__name__)
 
 
-class Showing(Protocol):
+class AnswerSink(Protocol):
     """Where an answer shows as it grows: what `bot.ports.Reply` has for that."""
 
     def append(self, text: str) -> None:
@@ -35,15 +35,15 @@ class Showing(Protocol):
         ...
 
 
-class Underway:
+class ActivePrompts:
     """The sessions that are being asked for one turn, for whoever wants to stop it."""
 
     def __init__(self) -> None:
         self._sessions: list[AgentSession] = []
-        self.stop_wanted = False
+        self.stop_requested = False
 
     @contextmanager
-    def of(self, session: AgentSession) -> Iterator[None]:
+    def track(self, session: AgentSession) -> Iterator[None]:
         """A session is being asked while inside."""
         self._sessions.append(session)
         try:
@@ -51,94 +51,98 @@ class Underway:
         finally:
             self._sessions.remove(session)
 
-    async def stop(self) -> None:
+    async def stop_all(self) -> None:
         """Stop what is being asked, and what would be asked next."""
-        self.stop_wanted = True
-        await asyncio.gather(*(session.stop() for session in self._sessions))
+        self.stop_requested = True
+        await asyncio.gather(*(session.abort() for session in self._sessions))
 
 
-class Cost:
+class UsageMeter:
     """What asking costs, added up while it goes on."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._began: float | None = None
+        self._started_at: float | None = None
         self._model = ""
-        self._taken = 0
-        self._given = 0
-        self._context = ContextUsed(tokens=0, limit=0)
+        self._input_tokens = 0
+        self._output_tokens = 0
+        self._context = ContextUsage(tokens=0, limit=0)
 
-    def begin(self) -> None:
+    def start_timer(self) -> None:
         """From now on time is counted; also that of a first asking that came to nothing."""
-        if self._began is None:
-            self._began = self._clock.monotonic()
+        if self._started_at is None:
+            self._started_at = self._clock.monotonic()
 
-    def add(self, event: TokensUsed | ContextUsed) -> None:
+    def add(self, event: TokensUsed | ContextUsage) -> None:
         """One more model call, or a look at the context."""
         match event:
             case TokensUsed(model=model, input_tokens=taken, output_tokens=given):
                 self._model = model
-                self._taken += taken
-                self._given += given
-            case ContextUsed():
+                self._input_tokens += taken
+                self._output_tokens += given
+            case ContextUsage():
                 self._context = event
 
     @property
-    def spent(self) -> Spent:
+    def total_usage(self) -> TokenUsage:
         """What it came to up to now."""
-        return Spent(
+        return TokenUsage(
             model=self._model,
-            input_tokens=self._taken,
-            output_tokens=self._given,
-            seconds=0.0 if self._began is None else self._clock.monotonic() - self._began,
+            input_tokens=self._input_tokens,
+            output_tokens=self._output_tokens,
+            seconds=0.0 if self._started_at is None else self._clock.monotonic() - self._started_at,
             context_tokens=self._context.tokens,
             context_limit=self._context.limit,
         )
 
 
-async def follow(
+async def stream_answer(
     session: AgentSession,
     prompt: str,
-    answer: Answer,
-    cost: Cost,
+    buffer: AnswerBuffer,
+    usage_meter: UsageMeter,
     *,
-    taken: Callable[[str], Awaitable[None]],
-    showing: Showing | None = None,
+    on_prompt_accepted: Callable[[str], Awaitable[None]],
+    sink: AnswerSink | None = None,
 ) -> bool:
     """Ask, and pass the answer on as it comes; whether it was stopped. `taken` is told the id of
     the prompt in the session's history. Raises `AgentError`, and what `taken` raises."""
     stopped = False
-    cost.begin()
+    usage_meter.start_timer()
     async with aclosing(session.ask(prompt)) as events:
         async for event in events:
             match event:
-                case PromptTaken(event=event_id):
-                    await taken(event_id)
-                case TextAdded(text=text):
-                    more = answer.add(text)
-                    if showing is not None:
-                        showing.append(more)
-                case TextTakenBack():
-                    if answer.take_back() and showing is not None:
-                        showing.replace(answer.text)
-                case TextSettled(text=text):
-                    if answer.settle(text) and showing is not None:
-                        showing.replace(answer.text)
-                case TokensUsed() | ContextUsed():
-                    cost.add(event)
+                case PromptAccepted(event_id=event_id):
+                    await on_prompt_accepted(event_id)
+                case TextDelta(text=text):
+                    more = buffer.add(text)
+                    if sink is not None:
+                        sink.append(more)
+                case TextRetracted():
+                    if buffer.discard_current() and sink is not None:
+                        sink.replace(buffer.text)
+                case TextComplete(text=text):
+                    if buffer.complete_current(text) and sink is not None:
+                        sink.replace(buffer.text)
+                case TokensUsed() | ContextUsage():
+                    usage_meter.add(event)
                 case AnswerStopped():
                     stopped = True
     log.debug(
         "model %s took %d tokens and gave %d",
-        *(cost.spent.model, cost.spent.input_tokens, cost.spent.output_tokens),
+        *(
+            usage_meter.total_usage.model,
+            usage_meter.total_usage.input_tokens,
+            usage_meter.total_usage.output_tokens,
+        ),
     )
     return stopped
 
 
-_GAP = "\n\n"
+_SEPARATOR = "\n\n"
 
 
-class Answer:
+class AnswerBuffer:
     """What the model has said up to here.
 
     A prompt may be answered in several messages (one per model call), shown with a blank line
@@ -146,13 +150,13 @@ class Answer:
     """
 
     def __init__(self) -> None:
-        self._settled: list[str] = []
+        self._completed: list[str] = []
         self._current: list[str] = []
 
     @property
     def text(self) -> str:
         """The whole answer up to here."""
-        return _GAP.join(part for part in (*self._settled, "".join(self._current)) if part)
+        return _SEPARATOR.join(part for part in (*self._completed, "".join(self._current)) if part)
 
     def add(self, text: str) -> str:
         """The model said more; what of it is to be appended to what is shown."""
@@ -160,24 +164,24 @@ class Answer:
             return ""
         first = not self._current
         self._current.append(text)
-        return _GAP + text if first and self._settled else text
+        return _SEPARATOR + text if first and self._completed else text
 
-    def take_back(self) -> bool:
+    def discard_current(self) -> bool:
         """The current message does not count; whether anything of it had been shown."""
         shown = bool(self._current)
         self._current.clear()
         return shown
 
-    def take_all_back(self) -> None:
+    def discard_all(self) -> None:
         """Nothing of it counts: it is asked for anew."""
-        self._settled.clear()
+        self._completed.clear()
         self._current.clear()
 
-    def settle(self, text: str) -> bool:
+    def complete_current(self, text: str) -> bool:
         """The current message is complete and says `text`; whether that differs from what had
         been added (then everything shown has to be replaced)."""
         differs = "".join(self._current) != text
         self._current.clear()
         if text:
-            self._settled.append(text)
+            self._completed.append(text)
         return differs

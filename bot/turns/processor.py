@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from bot.access.admission import refusal
+from bot.access.admission import invalid_message_text
 from bot.domain.messages import Message, Thread, ThreadKey, Trigger
-from bot.domain.turns import Ending, Part, Turn, TurnState
+from bot.domain.turns import ReplyPart, Turn, TurnResult, TurnState
 from bot.errors import BotError, SlackError, StoreError
-from bot.logs import about
+from bot.logs import log_context
 from bot.ports import Clock, Reply, Store, Workspace
-from bot.turns.responder import Answering
+from bot.turns.responder import TurnResponder
 
 log = logging.getLogger(__name__)
 
@@ -39,28 +39,28 @@ UNSURE = (
 
 # ------------------------------------------------------------------------------------------------
 
-PEOPLE_TRIES = 3
-PEOPLE_PAUSE_SECONDS = 1.0
+PARTICIPANTS_TRIES = 3
+PARTICIPANTS_PAUSE_SECONDS = 1.0
 """Doubled with each try."""
 RECORD_TRIES = 8
 RECORD_PAUSE_SECONDS = 0.1
 """Doubled with each try: the database gets about 25 s in all to come back."""
 
 
-class Gate(Protocol):
+class TurnAdmission(Protocol):
     """Who is answered at all."""
 
-    async def refusal(self, message: Message) -> str:
+    async def refusal_for(self, message: Message) -> str:
         """The sentence why its author is not answered; empty when they are. Raises `StoreError`."""
         ...
 
-    async def let_stop(self, user: str, asked: Message) -> None:
+    async def authorize_stop(self, user_id: str, message: Message) -> None:
         """See to it that somebody may stop the answer to a message. Raises `NotAllowed`,
         `StoreError`."""
         ...
 
 
-class Turns:
+class TurnProcessor:
     """Runs the turns that the inbox hands out."""
 
     def __init__(
@@ -69,127 +69,133 @@ class Turns:
         workspace: Workspace,
         clock: Clock,
         *,
-        answering: Answering,
-        gate: Gate,
+        responder: TurnResponder,
+        admission: TurnAdmission,
         max_message_chars: int,
     ) -> None:
         self._store = store
         self._workspace = workspace
         self._clock = clock
-        self._answering = answering
-        self._gate = gate
+        self._responder = responder
+        self._admission = admission
         self._max_message_chars = max_message_chars
 
-    async def take(self, turn: Turn) -> bool:
+    async def process(self, turn: Turn) -> bool:
         """Bring a claimed turn to its end; whether that is on record for certain.
 
         Raises `BotError` when the end could not be shown or recorded, though it may be later: the
         turn is then left as it is, for `settle`.
         """
-        with about(turn):
+        with log_context(turn):
             started = self._clock.monotonic()
             log.info("turn begins: %s by %s", turn.message.trigger, turn.message.user)
-            thread = await self._on_record(turn.message)
-            sentence = await self._refusal(turn.message)
-            if not thread.people_known:
-                thread = await self._with_people(thread)
-                if turn.message.trigger is Trigger.FOLLOW_UP and len(thread.people) > 1:
-                    return await self._leave_to_others(turn)
-                if turn.message.trigger is Trigger.FOLLOW_UP and not thread.people_known:
+            thread = await self._load_thread(turn.message)
+            sentence = await self._rejection_text(turn.message)
+            if not thread.participants_known:
+                thread = await self._with_participants(thread)
+                if turn.message.trigger is Trigger.FOLLOW_UP and len(thread.participants) > 1:
+                    return await self._end_unaddressed(turn)
+                if turn.message.trigger is Trigger.FOLLOW_UP and not thread.participants_known:
                     sentence = UNSURE
             if sentence:
-                refused = Ending(state=TurnState.REFUSED, note=sentence)
-                ended = await self._tell(turn, thread, refused)
+                refused = TurnResult(state=TurnState.REFUSED, note=sentence)
+                ended = await self._end_without_answer(turn, thread, refused)
             else:
                 ended = await self._answer(turn, thread)
             log.debug("turn took %.3f s", self._clock.monotonic() - started)
             return ended
 
-    async def settle(self, turn: Turn) -> bool:
+    async def recover(self, turn: Turn) -> bool:
         """Bring a turn to its end that was cut short, by a restart or by trouble.
 
         What is on record is shown. A turn that had not come to its prompt waits again. For the
         others the thread is told: the runtime may have taken the prompt, and nobody knows what
         became of it. Raises `BotError` like `take`.
         """
-        with about(turn):
-            if turn.ending is None and not turn.prompted:
+        with log_context(turn):
+            if turn.result is None and not turn.prompted:
                 log.info("turn was cut short before its prompt; it waits again")
-                await self._store.hand_back(turn)
+                await self._store.requeue(turn)
                 return False
-            ending = turn.ending or Ending(state=TurnState.LOST, note=LOST)
+            ending = turn.result or TurnResult(state=TurnState.LOST, note=LOST)
             log.warning("turn was cut short; it is settled as %s", ending.state)
-            return await self._tell(turn, await self._on_record(turn.message), ending)
+            return await self._end_without_answer(
+                turn, await self._load_thread(turn.message), ending
+            )
 
-    async def stop(self, thread: ThreadKey, by: str) -> bool:
+    async def stop_answer(self, thread: ThreadKey, requested_by: str) -> bool:
         """Stop the thread's running answer; what is shown stays. Whether there was one. Raises
         `NotAllowed` where `by` may not stop it, `StoreError`."""
-        asked = self._answering.asked_in(thread)
+        asked = self._responder.active_message(thread)
         if asked is not None:
-            await self._gate.let_stop(by, asked)
-        stopped = asked is not None and await self._answering.stop(asked)
-        log.info("%s stops the answer in thread %s: %s", by, thread, stopped)
+            await self._admission.authorize_stop(requested_by, asked)
+        stopped = asked is not None and await self._responder.stop_response(asked)
+        log.info("%s stops the answer in thread %s: %s", requested_by, thread, stopped)
         return stopped
 
-    async def _refusal(self, message: Message) -> str:
+    async def _rejection_text(self, message: Message) -> str:
         """The sentence why a message is not answered; empty when it is."""
-        return await self._gate.refusal(message) or refusal(
+        return await self._admission.refusal_for(message) or invalid_message_text(
             message, max_chars=self._max_message_chars
         )
 
-    async def _on_record(self, message: Message) -> Thread:
+    async def _load_thread(self, message: Message) -> Thread:
         """The thread of an accepted message."""
-        thread = await self._store.thread(message.thread)
+        thread = await self._store.thread_by_key(message.thread)
         if thread is None:
             raise StoreError(f"thread {message.thread} of an accepted message is not on record")
         return thread
 
-    async def _with_people(self, thread: Thread) -> Thread:
+    async def _with_participants(self, thread: Thread) -> Thread:
         """A thread that the bot was called into the middle of, with everybody in it: asked of
         Slack, and asked again through passing trouble. As it was where that is in vain."""
-        pause = PEOPLE_PAUSE_SECONDS
-        for tries_left in reversed(range(PEOPLE_TRIES)):
+        pause = PARTICIPANTS_PAUSE_SECONDS
+        for tries_left in reversed(range(PARTICIPANTS_TRIES)):
             try:
-                people = await self._workspace.people_in(thread.key)
+                people = await self._workspace.fetch_participants(thread.key)
             except SlackError as error:
                 log.warning("who takes part in the thread could not be found out: %s", error)
-                if not (error.passing and tries_left):
+                if not (error.transient and tries_left):
                     return thread
             else:
-                await self._store.note_people(thread.key, people)
-                return replace(thread, people=thread.people | people, people_known=True)
+                await self._store.add_participants(thread.key, people)
+                return replace(
+                    thread, participants=thread.participants | people, participants_known=True
+                )
             await self._clock.sleep(pause)
             pause *= 2
         return thread
 
-    async def _leave_to_others(self, turn: Turn) -> bool:
+    async def _end_unaddressed(self, turn: Turn) -> bool:
         """End the turn of a message that people may have meant for each other."""
-        await self._workspace.whisper(turn.message, FOR_OTHERS)
-        ended = await self._store.finish(turn, TurnState.WITHDRAWN)
+        await self._workspace.post_ephemeral(turn.message, FOR_OTHERS)
+        ended = await self._store.finish_turn(turn, TurnState.WITHDRAWN)
         log.info("turn ends: the message may have been for others")
         return ended
 
-    async def _tell(self, turn: Turn, thread: Thread, ending: Ending) -> bool:
+    async def _end_without_answer(self, turn: Turn, thread: Thread, result: TurnResult) -> bool:
         """End a turn that the model is not asked for."""
-        earlier = await self._store.parts(turn)
-        async with self._workspace.reply_to(turn, thread.people, earlier) as reply:
-            state = await self._show(turn, reply, ending)
+        earlier = await self._store.reply_parts(turn)
+        async with self._workspace.open_reply(turn, thread.participants, earlier) as reply:
+            state = await self._record_and_show(turn, reply, result)
         return await self._finish(turn, state, reply)
 
     async def _answer(self, turn: Turn, thread: Thread) -> bool:
         """Ask the session, and show what it says while it says it."""
-        earlier: Sequence[Part] = await self._store.parts(turn) if turn.epoch > 1 else ()
-        with self._answering.under_way(turn) as underway:
-            async with self._workspace.reply_to(turn, thread.people, earlier) as reply:
-                ending = await self._answering.answer(turn, reply, underway)
-                state = None if ending is None else await self._show(turn, reply, ending)
+        earlier: Sequence[ReplyPart] = await self._store.reply_parts(turn) if turn.epoch > 1 else ()
+        with self._responder.stoppable(turn) as underway:
+            async with self._workspace.open_reply(turn, thread.participants, earlier) as reply:
+                ending = await self._responder.respond(turn, reply, underway)
+                state = None if ending is None else await self._record_and_show(turn, reply, ending)
         if ending is None:
             log.info("turn gives way to an earlier message")
-            await self._store.hand_back(turn)
+            await self._store.requeue(turn)
             return False
         return await self._finish(turn, state, reply)
 
-    async def _show(self, turn: Turn, reply: Reply, ending: Ending) -> TurnState | None:
+    async def _record_and_show(
+        self, turn: Turn, reply: Reply, result: TurnResult
+    ) -> TurnState | None:
         """Record the ending and show it, in this order: a restart between the two shows it again
         over what stands there, never beside it.
 
@@ -197,39 +203,41 @@ class Turns:
         when it may be shown later.
         """
         try:
-            if not await self._recorded(turn, ending):
+            if not await self._record_result(turn, result):
                 log.warning("turn was taken over; nothing more is shown from here")
                 return None
-            state: TurnState | None = ending.state
+            state: TurnState | None = result.state
         except StoreError:
             log.exception("an ending is shown that could not be put on record")
             state = None
         try:
-            await reply.finish(ending.answer, ending.note, await self._answering.foot(turn, ending))
+            await reply.finish(
+                result.answer, result.note, await self._responder.reply_actions(turn, result)
+            )
         except SlackError as error:
-            if error.passing:
+            if error.transient:
                 raise
             log.exception("the thread could not be told how the turn ended")
-            await self._workspace.whisper(turn.message, BotError.sentence)
+            await self._workspace.post_ephemeral(turn.message, BotError.user_message)
             return state and TurnState.FAILED
         return state
 
-    async def _recorded(self, turn: Turn, ending: Ending) -> bool:
+    async def _record_result(self, turn: Turn, result: TurnResult) -> bool:
         """Put the ending on record. Raises `StoreError` when the database does not come back."""
         pause = RECORD_PAUSE_SECONDS
         for _ in range(RECORD_TRIES):
             try:
-                return await self._store.record(turn, ending)
+                return await self._store.record_result(turn, result)
             except StoreError as error:
                 log.warning("the ending is not on record yet: %s", error)
             await self._clock.sleep(pause)
             pause *= 2
-        return await self._store.record(turn, ending)
+        return await self._store.record_result(turn, result)
 
     async def _finish(self, turn: Turn, state: TurnState | None, reply: Reply) -> bool:
         """End a turn whose reply has been left."""
         if state is None:
             return False
-        ended = await self._store.finish(turn, state, status_left=reply.status_left)
+        ended = await self._store.finish_turn(turn, state, status_uncleared=reply.status_uncleared)
         log.info("turn ends: %s", state)
         return ended

@@ -21,166 +21,168 @@ from bot.domain.messages import Message
 from bot.domain.turns import Turn
 from bot.errors import BotError
 from bot.ports import Clock, Store, Workspace
-from bot.turns.indicator_cleanup import TakingBack
+from bot.turns.indicator_cleanup import IndicatorCleanup
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4
+MAX_CONCURRENT_CALLS = 4
 """Calls to Slack at once: marks are many and not urgent, answers shall not queue behind them."""
 MAX_PENDING = 2_000
 """Things left to do; beyond it a mark is left out, which loses nobody's answer."""
 CALL_SECONDS = 60.0
-MOMENT_SECONDS = 0.5
+INDICATOR_DELAY_SECONDS = 0.5
 """Who waits no longer than that is not shown as waiting: it would come and go, and cost four calls
 of which nobody has anything."""
-UNMARK = "unmark"
+CLEAR_INDICATOR = "unmark"
 
 
-class WaitingSigns:
+class QueueNotices:
     """Marks on messages, and sentences for their authors alone, in background tasks."""
 
     def __init__(self, store: Store, workspace: Workspace, clock: Clock) -> None:
         self._store = store
         self._workspace = workspace
         self._clock = clock
-        self._moments: dict[str, asyncio.Task[None]] = {}
-        self._last: dict[str, asyncio.Task[None]] = {}
+        self._delayed: dict[str, asyncio.Task[None]] = {}
+        self._last_task: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._left = TakingBack("the mark of a wait", store.marks_left, self._unmark_again, clock)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
+        self._cleanup = IndicatorCleanup(
+            "the mark of a wait", store.stale_waiting_indicators, self._retry_clear, clock
+        )
 
     @property
-    def pending(self) -> int:
+    def pending_count(self) -> int:
         """How much is left to do."""
-        return len(self._tasks) + len(self._moments) + self._left.busy
+        return len(self._tasks) + len(self._delayed) + self._cleanup.is_active
 
-    def look(self) -> None:
+    def trigger_cleanup(self) -> None:
         """Take back what is left of earlier marks, also of those from before a restart."""
-        self._left.look()
+        self._cleanup.trigger()
 
-    def show(self, turn: Turn) -> None:
+    def schedule_indicator(self, turn: Turn) -> None:
         """Show that the message waits, if it still does after a moment."""
-        lane = _lane(turn.message)
-        if lane in self._moments or len(self._moments) >= MAX_PENDING:
+        lane = _message_key(turn.message)
+        if lane in self._delayed or len(self._delayed) >= MAX_PENDING:
             return
-        moment = asyncio.create_task(self._mark_later(turn), name=f"moment {lane}")
-        self._moments[lane] = moment
-        moment.add_done_callback(lambda _: self._moments.pop(lane, None))
+        moment = asyncio.create_task(self._show_after_delay(turn), name=f"moment {lane}")
+        self._delayed[lane] = moment
+        moment.add_done_callback(lambda _: self._delayed.pop(lane, None))
 
-    def take_back(self, turn: Turn) -> None:
+    def clear_indicator(self, turn: Turn) -> None:
         """Take the mark back, if there is one or one is on its way."""
-        lane = _lane(turn.message)
-        if (moment := self._moments.get(lane)) is not None:
+        lane = _message_key(turn.message)
+        if (moment := self._delayed.get(lane)) is not None:
             moment.cancel()
-        if turn.waited or lane in self._last:
-            self._do(turn.message, UNMARK, partial(self._unmark_first, turn))
+        if turn.may_be_marked_waiting or lane in self._last_task:
+            self._enqueue(turn.message, CLEAR_INDICATOR, partial(self._clear_now, turn))
 
-    def whisper(
+    def notify_author(
         self,
         message: Message,
-        sentence: str,
-        then: Callable[[], Awaitable[object]] | None = None,
+        text: str,
+        on_sent: Callable[[], Awaitable[object]] | None = None,
     ) -> asyncio.Task[None] | None:
         """Tell the author alone and, unless that may be tried again, do `then`; None where too
         much is left to do already."""
 
         async def tell() -> None:
-            told = await self._workspace.whisper(message, sentence)
-            if told and then is not None:
-                await then()
+            told = await self._workspace.post_ephemeral(message, text)
+            if told and on_sent is not None:
+                await on_sent()
 
-        return self._do(message, "whisper", tell)
+        return self._enqueue(message, "whisper", tell)
 
-    async def told(self, message: Message, sentence: str) -> None:
+    async def notify_author_and_wait(self, message: Message, text: str) -> None:
         """Tell the author alone, and wait until that is done; bounded, never raises."""
-        task = self.whisper(message, sentence)
+        task = self.notify_author(message, text)
         if task is not None:
             await asyncio.wait({task})
 
-    async def close(self, seconds: float) -> None:
+    async def close(self, timeout: float) -> None:
         """Let what is under way end within `seconds`, then give it up. Marks that are left then
         are taken back by the next start."""
-        for moment in tuple(self._moments.values()):
+        for moment in tuple(self._delayed.values()):
             moment.cancel()
-        await self._left.close()
+        await self._cleanup.close()
         if not self._tasks:
             return
-        _, late = await asyncio.wait(set(self._tasks), timeout=seconds)
+        _, late = await asyncio.wait(set(self._tasks), timeout=timeout)
         for task in late:
             log.warning("given up at the end: %s", task.get_name())
             task.cancel()
         if late:
-            await asyncio.wait(late, timeout=seconds)
+            await asyncio.wait(late, timeout=timeout)
 
-    async def _mark_later(self, turn: Turn) -> None:
+    async def _show_after_delay(self, turn: Turn) -> None:
         async def mark() -> None:
-            if not await self._store.show_waiting(turn):
+            if not await self._store.add_waiting_indicator(turn):
                 return
-            if not await self._workspace.mark_waiting(turn.message):
-                await self._store.note_unmarked(turn)
+            if not await self._workspace.add_waiting_reaction(turn.message):
+                await self._store.remove_waiting_indicator(turn)
 
-        await self._clock.sleep(MOMENT_SECONDS)
-        self._do(turn.message, "mark", mark)
+        await self._clock.sleep(INDICATOR_DELAY_SECONDS)
+        self._enqueue(turn.message, "mark", mark)
 
-    async def _unmark_first(self, turn: Turn) -> None:
+    async def _clear_now(self, turn: Turn) -> None:
         """Take a mark back at once; where that does not work out, it is one of those left."""
         unmarked = False
         try:
-            unmarked = await self._unmark(turn)
+            unmarked = await self._clear(turn)
         except BotError as error:
             log.info("the mark of a wait is taken back later: %s", error)
         finally:
             if not unmarked:
-                self._left.look()
+                self._cleanup.trigger()
 
-    async def _unmark_again(self, turn: Turn) -> bool:
+    async def _retry_clear(self, turn: Turn) -> bool:
         """Take a mark back that is left; not while something else is done about its message.
         Raises `BotError`."""
-        if _lane(turn.message) in self._last:
+        if _message_key(turn.message) in self._last_task:
             return False
         outcome: bool | BotError = False
 
         async def unmark() -> None:
             nonlocal outcome
             try:
-                outcome = await self._unmark(turn)
+                outcome = await self._clear(turn)
             except BotError as error:
                 outcome = error
 
-        task = self._do(turn.message, UNMARK, unmark)
+        task = self._enqueue(turn.message, CLEAR_INDICATOR, unmark)
         if task is not None:
             await asyncio.wait({task})
         if isinstance(outcome, BotError):
             raise outcome
         return outcome
 
-    async def _unmark(self, turn: Turn) -> bool:
-        unmarked = await self._workspace.unmark_waiting(turn.message)
+    async def _clear(self, turn: Turn) -> bool:
+        unmarked = await self._workspace.remove_waiting_reaction(turn.message)
         if unmarked:
-            await self._store.note_unmarked(turn)
+            await self._store.remove_waiting_indicator(turn)
         return unmarked
 
-    def _do(
-        self, message: Message, what: str, work: Callable[[], Awaitable[None]]
+    def _enqueue(
+        self, message: Message, action: str, work: Callable[[], Awaitable[None]]
     ) -> asyncio.Task[None] | None:
         """Do something about a message, after what is being done about it already."""
-        lane = _lane(message)
+        lane = _message_key(message)
         # What was marked must be unmarked, and there are no more of these than of marks.
-        if len(self._tasks) >= MAX_PENDING and what != UNMARK:
-            log.error("too much is to be shown beside the turns; left out: %s %s", what, lane)
+        if len(self._tasks) >= MAX_PENDING and action != CLEAR_INDICATOR:
+            log.error("too much is to be shown beside the turns; left out: %s %s", action, lane)
             return None
-        before = self._last.get(lane)
-        task = asyncio.create_task(self._in_order(before, work), name=f"{what} {lane}")
-        self._last[lane] = task
+        before = self._last_task.get(lane)
+        task = asyncio.create_task(self._run_after(before, work), name=f"{action} {lane}")
+        self._last_task[lane] = task
         self._tasks.add(task)
-        task.add_done_callback(lambda ended: self._ended(lane, ended))
+        task.add_done_callback(lambda ended: self._on_task_done(lane, ended))
         return task
 
-    async def _in_order(
-        self, before: asyncio.Task[None] | None, work: Callable[[], Awaitable[None]]
+    async def _run_after(
+        self, previous: asyncio.Task[None] | None, work: Callable[[], Awaitable[None]]
     ) -> None:
-        if before is not None:
-            await asyncio.wait([before])
+        if previous is not None:
+            await asyncio.wait([previous])
         try:
             async with self._slots, asyncio.timeout(CALL_SECONDS):
                 await work()
@@ -189,11 +191,11 @@ class WaitingSigns:
         except Exception:
             log.exception("a message could not be marked or its author told")
 
-    def _ended(self, lane: str, task: asyncio.Task[None]) -> None:
+    def _on_task_done(self, lane: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if self._last.get(lane) is task:
-            del self._last[lane]
+        if self._last_task.get(lane) is task:
+            del self._last_task[lane]
 
 
-def _lane(message: Message) -> str:
+def _message_key(message: Message) -> str:
     return f"{message.thread.team}/{message.thread.channel}/{message.ts}"

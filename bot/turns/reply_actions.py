@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain.cards import Foot, Press
+from bot.domain.cards import Button, ReplyActions
 from bot.domain.comparisons import Candidate
-from bot.domain.turns import Ending, Turn, TurnState
+from bot.domain.turns import Turn, TurnResult, TurnState
 
 AGAIN: Final = "Ask again"
 FORK: Final = "Fork from here"
@@ -24,42 +24,44 @@ KEEP_SURE: Final = (
 )
 
 
-def foot_of(turn: Turn, ending: Ending) -> Foot | None:
+def actions_for(turn: Turn, result: TurnResult) -> ReplyActions | None:
     """What stands under the reply of a turn that ends so; None where nothing can be done."""
 
-    def press(label: str, verb: str, confirm: str = "") -> Press:
-        return Press(label=label, verb=verb, turn=turn.id, confirm=confirm)
+    def press(label: str, verb: str, confirm: str = "") -> Button:
+        return Button(label=label, command_name=verb, turn=turn.id, confirm=confirm)
 
-    if ending.state in (TurnState.REFUSED, TurnState.WITHDRAWN):
+    if result.state in (TurnState.REFUSED, TurnState.WITHDRAWN):
         return None
     again = press(AGAIN, "retry")
     about = (press(STATUS, "status"), press(HISTORY, "history"), press(EXPORT, "export"))
-    if ending.state in (TurnState.DONE, TurnState.STOPPED) and ending.answer:
+    if result.state in (TurnState.DONE, TurnState.STOPPED) and result.answer:
         rewind = press(REWIND, "rewind", REWIND_SURE)
-        return Foot(presses=(again, press(FORK, "fork")), menu=(rewind, *about))
-    return Foot(presses=(again,), menu=about)
+        return ReplyActions(buttons=(again, press(FORK, "fork")), menu=(rewind, *about))
+    return ReplyActions(buttons=(again,), menu=about)
 
 
-def ballot(turn: Turn, candidates: Sequence[Candidate], *, named: bool) -> Foot:
+def vote_actions(
+    turn: Turn, candidates: Sequence[Candidate], *, models_revealed: bool
+) -> ReplyActions:
     """What stands under a comparison: the votes, and either the names or going on with one."""
-    answered = [each.label for each in candidates if not each.failed]
+    answered = [each.label for each in candidates if not each.error]
     votes = tuple(
-        Press(label=VOTE.format(label=label), verb="vote", words=label, turn=turn.id)
+        Button(label=VOTE.format(label=label), command_name="vote", args=label, turn=turn.id)
         for label in answered
     )
-    if named:
-        return Foot(presses=votes, menu=keeps(turn.id, answered))
-    return Foot(presses=(*votes, Press(label=REVEAL, verb="reveal", turn=turn.id)))
+    if models_revealed:
+        return ReplyActions(buttons=votes, menu=keep_buttons(turn.id, answered))
+    return ReplyActions(buttons=(*votes, Button(label=REVEAL, command_name="reveal", turn=turn.id)))
 
 
-def keeps(turn: int, labels: Sequence[str]) -> tuple[Press, ...]:
+def keep_buttons(turn_id: int, labels: Sequence[str]) -> tuple[Button, ...]:
     """A button for each answer that can be gone on with."""
     return tuple(
-        Press(
+        Button(
             label=KEEP.format(label=label),
-            verb="keep",
-            words=label,
-            turn=turn,
+            command_name="keep",
+            args=label,
+            turn=turn_id,
             confirm=KEEP_SURE.format(label=label),
         )
         for label in labels

@@ -14,182 +14,182 @@ from typing import Protocol
 
 from bot.domain.turns import Turn, TurnState
 from bot.errors import BotError, StoreError
-from bot.logs import about
-from bot.ports import UNWATCHED, Clock, Store, Watch
-from bot.tasks import either
-from bot.turns.queue_notices import WaitingSigns
+from bot.logs import log_context
+from bot.ports import NULL_TELEMETRY, Clock, Store, Telemetry
+from bot.tasks import first_completed
+from bot.turns.queue_notices import QueueNotices
 
 log = logging.getLogger(__name__)
 
-RETRY_FIRST_SECONDS = 0.1
-RETRY_MOST_SECONDS = 30.0
-SETTLE_SECONDS = 3600.0
+RETRY_INITIAL_SECONDS = 0.1
+RETRY_MAX_SECONDS = 30.0
+DELIVERY_RETRY_SECONDS = 3600.0
 """How long an ending on record is tried to be shown, while Slack is in trouble. Until then it holds
 its thread."""
-MOST_PARKED = 200
+MAX_PENDING_DELIVERIES = 200
 """Beyond them they keep their places, so that fewer new turns begin: Slack is down for all."""
 CANCEL_SECONDS = 8.0
 """How long cancelled turns get to close their replies, which takes Slack a moment when it is well:
 what stays open after that is taken over by the next start."""
-HAND_BACK_SECONDS = 5.0
+REQUEUE_SECONDS = 5.0
 """How long putting on record that a turn waits again may take."""
 
 
-class Handler(Protocol):
+class TurnHandler(Protocol):
     """Who answers. What is returned: whether the end of the turn is on record for certain."""
 
-    async def take(self, turn: Turn) -> bool:
+    async def process(self, turn: Turn) -> bool:
         """Bring a claimed turn to its end, or let it wait again."""
         ...
 
-    async def settle(self, turn: Turn) -> bool:
+    async def recover(self, turn: Turn) -> bool:
         """Bring a turn to its end that was cut short; shows its answer when one is on record."""
         ...
 
 
-class RunningTurns:
+class TurnRunner:
     """The turns that have been handed out and have not ended."""
 
     def __init__(
         self,
         store: Store,
         clock: Clock,
-        handler: Handler,
-        signs: WaitingSigns,
+        handler: TurnHandler,
+        notices: QueueNotices,
         *,
-        on_change: Callable[[], None],
+        on_slot_free: Callable[[], None],
         on_waiting: Callable[[Turn], None],
-        watch: Watch = UNWATCHED,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         """`on_change` is called when a place has become free, `on_waiting` with a turn that gave
         way to an earlier message of its thread and waits again."""
         self._store = store
         self._clock = clock
         self._handler = handler
-        self._signs = signs
-        self._on_change = on_change
+        self._notices = notices
+        self._on_slot_free = on_slot_free
         self._on_waiting = on_waiting
-        self._watch = watch
-        self._taken: dict[asyncio.Task[None], Turn | None] = {}
+        self._telemetry = telemetry
+        self._tasks: dict[asyncio.Task[None], Turn | None] = {}
         """None for those that are only settled: they stay as they are when they are cut short."""
-        self._parked: set[asyncio.Task[None]] = set()
+        self._pending_delivery: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
 
     @property
-    def busy(self) -> int:
+    def busy_slots(self) -> int:
         """How many places are taken."""
-        return len(self._taken) - len(self._parked)
+        return len(self._tasks) - len(self._pending_delivery)
 
     @property
-    def parked(self) -> int:
+    def pending_delivery_count(self) -> int:
         """How many answers wait for Slack to take them."""
-        return len(self._parked)
+        return len(self._pending_delivery)
 
-    def has(self, number: int) -> bool:
+    def is_running(self, turn_id: int) -> bool:
         """Whether a turn is being answered."""
-        return any(turn is not None and turn.id == number for turn in self._taken.values())
+        return any(turn is not None and turn.id == turn_id for turn in self._tasks.values())
 
-    def begin(self, turn: Turn, *, settle: bool) -> None:
+    def start_turn(self, turn: Turn, *, recover: bool) -> None:
         """Run a turn: answer it or, with `settle`, bring it to its end that a restart left open."""
-        run = self._settle(turn) if settle else self._take(turn)
+        run = self._recover(turn) if recover else self._process(turn)
         task = asyncio.create_task(run, name=f"turn {turn.id}")
-        self._taken[task] = None if settle else turn
-        task.add_done_callback(self._ended)
+        self._tasks[task] = None if recover else turn
+        task.add_done_callback(self._on_task_done)
 
-    async def until_none(self) -> None:
+    async def wait_until_empty(self) -> None:
         """Wait until no place is taken."""
-        while working := set(self._taken) - self._parked:
+        while working := set(self._tasks) - self._pending_delivery:
             # One that is parked meanwhile does not end.
             await asyncio.wait(working, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
 
-    def opening(self) -> None:
+    def enable_retries(self) -> None:
         """Go on with trying what does not succeed, from now on until `closing`."""
         self._closing.clear()
 
-    def closing(self) -> None:
+    def disable_retries(self) -> None:
         """Nothing that did not succeed is tried again."""
         self._closing.set()
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, timeout: float) -> None:
         """Give running turns `seconds` to end; those that do not are cut short, and wait for the
         next start. For when no more are begun. Takes 16 s more at most."""
-        if self._taken:
-            log.info("waiting up to %g s for %d running turns", seconds, len(self._taken))
-            await either(asyncio.wait(set(self._taken)), self._clock.sleep(seconds))
-        for task in self._taken:
+        if self._tasks:
+            log.info("waiting up to %g s for %d running turns", timeout, len(self._tasks))
+            await first_completed(asyncio.wait(set(self._tasks)), self._clock.sleep(timeout))
+        for task in self._tasks:
             task.cancel()
-        if self._taken:
-            _, stuck = await asyncio.wait(set(self._taken), timeout=CANCEL_SECONDS)
-            await self._leave(stuck)
+        if self._tasks:
+            _, stuck = await asyncio.wait(set(self._tasks), timeout=CANCEL_SECONDS)
+            await self._abandon(stuck)
 
-    async def _leave(self, stuck: set[asyncio.Task[None]]) -> None:
+    async def _abandon(self, stuck: set[asyncio.Task[None]]) -> None:
         """Leave turns whose replies do not close to the next start, as if they had."""
-        left = [turn for task in stuck if (turn := self._taken.get(task)) is not None]
+        left = [turn for task in stuck if (turn := self._tasks.get(task)) is not None]
         for task in stuck:
             log.warning("%s does not end; it is left to the next start", task.get_name())
-        await asyncio.gather(*map(self._let_wait, left))
+        await asyncio.gather(*map(self._requeue, left))
         for task in stuck:
             task.cancel()
         if stuck:
             await asyncio.wait(stuck, timeout=3.0)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._taken.pop(task, None)
-        self._parked.discard(task)
-        self._on_change()
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        self._pending_delivery.discard(task)
+        self._on_slot_free()
         if not task.cancelled() and task.exception() is not None:
             log.error("%s broke off", task.get_name(), exc_info=task.exception())
 
     # One turn
 
-    async def _take(self, turn: Turn) -> None:
-        with about(turn), self._watch.running(turn):
+    async def _process(self, turn: Turn) -> None:
+        with log_context(turn), self._telemetry.observe_turn(turn):
             try:
-                ended, error = await _tried(self._handler.take, turn)
+                ended, error = await _run_handler(self._handler.process, turn)
             except asyncio.CancelledError:
-                await self._let_wait(turn)
+                await self._requeue(turn)
                 raise
             if not ended:
-                await self._see_to_end(turn, error)
+                await self._ensure_ended(turn, error)
 
-    async def _settle(self, turn: Turn) -> None:
+    async def _recover(self, turn: Turn) -> None:
         # Cut short again it stays as it is: the next start finds it as this one did.
-        with about(turn), self._watch.running(turn):
-            ended, error = await _tried(self._handler.settle, turn)
+        with log_context(turn), self._telemetry.observe_turn(turn):
+            ended, error = await _run_handler(self._handler.recover, turn)
             if not ended:
-                await self._see_to_end(turn, error)
+                await self._ensure_ended(turn, error)
 
-    async def _let_wait(self, turn: Turn) -> None:
+    async def _requeue(self, turn: Turn) -> None:
         """Leave a turn that is cut short to the next start: to be answered afresh or, with its
         answer on record, to be shown."""
         try:
-            async with asyncio.timeout(HAND_BACK_SECONDS):
-                left = await self._still_running(turn)
-                if left is not None and left.ending is None:
-                    await self._store.hand_back(left)
+            async with asyncio.timeout(REQUEUE_SECONDS):
+                left = await self._load_if_running(turn)
+                if left is not None and left.result is None:
+                    await self._store.requeue(left)
                     log.info("turn is cut short and waits for the next start")
         except (StoreError, TimeoutError) as error:
             log.warning("turn could not be handed back, the next start settles it: %s", error)
 
-    async def _see_to_end(self, turn: Turn, error: Exception | None) -> None:
+    async def _ensure_ended(self, turn: Turn, error: Exception | None) -> None:
         """A turn whose handler is through must have ended, or it would block its thread for ever.
 
         An ending on record is shown, again and again while trouble lasts that may pass. Without
         one, or after trouble of our own, the turn ends here.
         """
-        pause, until = RETRY_FIRST_SECONDS, self._clock.monotonic() + SETTLE_SECONDS
+        pause, until = RETRY_INITIAL_SECONDS, self._clock.monotonic() + DELIVERY_RETRY_SECONDS
         hopeless = False
         while not self._closing.is_set():
             try:
-                left = await self._still_running(turn)
+                left = await self._load_if_running(turn)
                 if left is None:
                     return
-                if left.ending is None or hopeless or self._clock.monotonic() >= until:
+                if left.result is None or hopeless or self._clock.monotonic() >= until:
                     owed, error = error, None  # it is told once, also where it ends later
                     await self._fail(left, owed)
                     return
-                self._park()
-                ended, error = await _tried(self._handler.settle, left)
+                self._release_slot()
+                ended, error = await _run_handler(self._handler.recover, left)
                 if ended:
                     return
                 hopeless = not isinstance(error, BotError)
@@ -197,21 +197,25 @@ class RunningTurns:
                     continue
             except StoreError as trouble:
                 log.warning("turn cannot be ended: %s; again in %g s", trouble, pause)
-            await either(self._closing.wait(), self._clock.sleep(pause))
-            pause = min(2 * pause, RETRY_MOST_SECONDS)
+            await first_completed(self._closing.wait(), self._clock.sleep(pause))
+            pause = min(2 * pause, RETRY_MAX_SECONDS)
 
-    def _park(self) -> None:
+    def _release_slot(self) -> None:
         """The turn of the running task leaves its place to others, where that is to be had."""
         task = asyncio.current_task()
-        if task in self._taken and task not in self._parked and self.parked < MOST_PARKED:
+        if (
+            task in self._tasks
+            and task not in self._pending_delivery
+            and self.pending_delivery_count < MAX_PENDING_DELIVERIES
+        ):
             log.warning("turn leaves its place to others until its answer can be shown")
-            self._parked.add(task)
-            self._on_change()
+            self._pending_delivery.add(task)
+            self._on_slot_free()
 
-    async def _still_running(self, turn: Turn) -> Turn | None:
+    async def _load_if_running(self, turn: Turn) -> Turn | None:
         """The turn as it is on record, if it still runs under this claim."""
         key = turn.message.thread
-        left = await self._store.find(key.team, key.channel, turn.message.ts)
+        left = await self._store.turn_by_ts(key.team, key.channel, turn.message.ts)
         if left is not None and left.state is TurnState.WAITING:
             # It gave way to an earlier message: shown as waiting, unless it is claimed at once.
             self._on_waiting(left)
@@ -224,13 +228,13 @@ class RunningTurns:
         two finds it open, and tells the thread."""
         log.error("turn was left open by its handler and ends as failed")
         if error is not None:
-            sentence = error.sentence if isinstance(error, BotError) else BotError.sentence
-            await self._signs.told(turn.message, sentence)
+            sentence = error.user_message if isinstance(error, BotError) else BotError.user_message
+            await self._notices.notify_author_and_wait(turn.message, sentence)
         # What its replies could not take back is not known here.
-        await self._store.finish(turn, TurnState.FAILED, status_left=True)
+        await self._store.finish_turn(turn, TurnState.FAILED, status_uncleared=True)
 
 
-async def _tried(
+async def _run_handler(
     work: Callable[[Turn], Awaitable[bool]], turn: Turn
 ) -> tuple[bool, Exception | None]:
     """Let the handler have a turn: whether it has ended for certain, and what the handler could not

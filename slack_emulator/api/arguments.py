@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import BodyPartReader, web
 
-from slack_emulator.state.entities import Json, Refused
+from slack_emulator.state.entities import ApiError, Json
 
 MAX_ARGUMENT_CHARS: Final = 1_000_000
 
@@ -23,11 +23,11 @@ class Arguments:
     def __init__(self, values: Mapping[str, object]) -> None:
         self.values = {name: value for name, value in values.items() if value is not None}
 
-    def has(self, name: str) -> bool:
+    def has_value(self, name: str) -> bool:
         """Whether it was given and is not empty."""
         return self.values.get(name) not in (None, "", [], {})
 
-    def gives(self, name: str) -> bool:
+    def is_given(self, name: str) -> bool:
         """Whether it was given at all, be it empty."""
         return name in self.values
 
@@ -38,32 +38,32 @@ class Arguments:
         """
         value = self.values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise invalid(name, "must be a string")
+            raise invalid_argument(name, "must be a string")
         return str(value).encode(errors="replace").decode()
 
-    def required(self, name: str) -> str:
+    def required_text(self, name: str) -> str:
         """A string that must be there."""
         if not (value := self.text(name)):
-            raise invalid(name, "missing required field")
+            raise invalid_argument(name, "missing required field")
         return value
 
     def ts(self, name: str) -> str | None:
         """A message's ts, or None where there is none."""
         value = self.text(name)
         if value and not _looks_like_ts(value):
-            raise Refused("invalid_ts" if name == "ts" else f"invalid_{name}")
+            raise ApiError("invalid_ts" if name == "ts" else f"invalid_{name}")
         return value or None
 
-    def number(self, name: str, default: int, low: int, high: int) -> int:
+    def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
         """A whole number, cut to what is allowed at the top. Refused below `low`."""
         value = self.text(name, str(default))
         try:
             number = int(value)
         except ValueError:
-            raise invalid(name, "must be a whole number") from None
-        if number < low:
-            raise Refused("invalid_limit" if name == "limit" else "invalid_arguments")
-        return min(number, high)
+            raise invalid_argument(name, "must be a whole number") from None
+        if number < minimum:
+            raise ApiError("invalid_limit" if name == "limit" else "invalid_arguments")
+        return min(number, maximum)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """Yes or no."""
@@ -72,7 +72,7 @@ class Arguments:
             return value
         return str(value).lower() in ("1", "true", "yes", "on")
 
-    def structure(self, name: str) -> object:
+    def json_value(self, name: str) -> object:
         """JSON, given as such or as a string; None where there is none."""
         value = self.values.get(name)
         if not isinstance(value, str):
@@ -82,34 +82,34 @@ class Arguments:
         try:
             parsed: object = json.loads(value)
         except (ValueError, RecursionError):
-            raise invalid(name, "must be valid JSON") from None
+            raise invalid_argument(name, "must be valid JSON") from None
         return parsed
 
-    def objects(self, name: str, code: str) -> list[Json] | None:
+    def json_objects(self, name: str, code: str) -> list[Json] | None:
         """A list of objects; None where there is none. Refused with `code`."""
         try:
-            value = self.structure(name)
-        except Refused:
-            raise Refused(code) from None
+            value = self.json_value(name)
+        except ApiError:
+            raise ApiError(code) from None
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            raise Refused(code)
+            raise ApiError(code)
         return value
 
-    def object(self, name: str, code: str) -> Json | None:
+    def json_object(self, name: str, code: str) -> Json | None:
         """One object; None where there is none. Refused with `code`."""
         try:
-            value = self.structure(name)
-        except Refused:
-            raise Refused(code) from None
+            value = self.json_value(name)
+        except ApiError:
+            raise ApiError(code) from None
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise Refused(code)
+            raise ApiError(code)
         return value
 
-    def names(self, name: str) -> list[str]:
+    def string_list(self, name: str) -> list[str]:
         """A list of words: a JSON list, or separated by commas."""
         value = self.values.get(name)
         if isinstance(value, str):
@@ -117,13 +117,15 @@ class Arguments:
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise invalid(name, "must be a list of strings")
+            raise invalid_argument(name, "must be a list of strings")
         return list(value)
 
 
-def invalid(name: str, why: str) -> Refused:
+def invalid_argument(name: str, reason: str) -> ApiError:
     """Slack's answer to a wrong argument, with its explanation."""
-    return Refused("invalid_arguments", response_metadata={"messages": [f"[ERROR] {why}: {name}"]})
+    return ApiError(
+        "invalid_arguments", response_metadata={"messages": [f"[ERROR] {reason}: {name}"]}
+    )
 
 
 def _looks_like_ts(value: str) -> bool:
@@ -131,7 +133,7 @@ def _looks_like_ts(value: str) -> bool:
     return seconds.isascii() and seconds.isdigit() and (not dot or micros.isdigit())
 
 
-async def read(request: web.Request) -> Json:
+async def read_arguments(request: web.Request) -> Json:
     """The arguments of a request, and its token if it stands among them.
 
     Refused with `invalid_json`, `json_not_object`, `invalid_form_data` or `invalid_post_type`.
@@ -143,33 +145,33 @@ async def read(request: web.Request) -> Json:
     if kind == "application/json":
         return values | await _read_json(request)
     if kind == "multipart/form-data":
-        return values | await _read_parts(request)
+        return values | await _read_multipart(request)
     if kind in ("application/x-www-form-urlencoded", "application/octet-stream", "text/plain"):
         try:
             return values | dict(await request.post())
         except (ValueError, LookupError):
-            raise Refused("invalid_form_data") from None
-    raise Refused("invalid_post_type")
+            raise ApiError("invalid_form_data") from None
+    raise ApiError("invalid_post_type")
 
 
 async def _read_json(request: web.Request) -> Json:
     try:
         body: object = json.loads(await request.read() or b"{}")
     except (ValueError, RecursionError):
-        raise Refused("invalid_json") from None
+        raise ApiError("invalid_json") from None
     if not isinstance(body, dict):
-        raise Refused("json_not_object")
+        raise ApiError("json_not_object")
     return body
 
 
-async def _read_parts(request: web.Request) -> Json:
+async def _read_multipart(request: web.Request) -> Json:
     values: Json = {}
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or not part.name:
-                raise Refused("invalid_form_data")
+                raise ApiError("invalid_form_data")
             content = bytes(await part.read(decode=True))
             values[part.name] = content.decode()
     except (ValueError, LookupError, AssertionError):
-        raise Refused("invalid_form_data") from None
+        raise ApiError("invalid_form_data") from None
     return values

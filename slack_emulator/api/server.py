@@ -13,136 +13,140 @@ from aiohttp import web
 
 from slack_emulator.api import arguments
 from slack_emulator.api.arguments import Arguments
-from slack_emulator.api.methods import METHODS, OF_PEOPLE, OF_THE_APP, SCOPES
-from slack_emulator.api.methods.request import Asked
-from slack_emulator.backend import Slack
-from slack_emulator.call_log import Call, without_secrets
+from slack_emulator.api.methods import APP_ONLY_METHODS, METHODS, SCOPES, USER_ONLY_METHODS
+from slack_emulator.api.methods.request import ApiRequest
+from slack_emulator.backend import SlackBackend
+from slack_emulator.call_log import LoggedCall, strip_secrets
 from slack_emulator.faults import Fault
-from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN, BOT_USER_ID, Json, Refused, User
+from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN, BOT_USER_ID, ApiError, Json, User
 
 CONNECTIONS_OPEN = "apps.connections.open"
 API_TEST = "api.test"
-TOO_FAST = "ratelimited"
+RATE_LIMITED = "ratelimited"
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _ApiResponse:
     """What goes back."""
 
     body: Json | None
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     garbage: bool = False
-    cut: bool = False
+    drop_connection: bool = False
 
 
 class WebApi:
     """Everything under `/api/`."""
 
-    def __init__(self, slack: Slack) -> None:
+    def __init__(self, slack: SlackBackend) -> None:
         self._slack = slack
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One call from its request to its response."""
         method = request.match_info["method"]
         try:
-            values = await arguments.read(request)
-        except Refused as refused:
-            return _response(_Answer(_refusal(refused)))
+            values = await arguments.read_arguments(request)
+        except ApiError as refused:
+            return _http_response(_ApiResponse(_error_body(refused)))
         token = _token(request, values)
         values.pop("token", None)
         by_app = token in (BOT_TOKEN, APP_TOKEN)
-        fault = self._slack.faults.meet(method) if by_app else None
-        answer = await self._answer(method, token, values, fault)
+        fault = self._slack.faults.consume(method) if by_app else None
+        answer = await self._respond(method, token, values, fault)
         if by_app:
-            self._note(method, values, answer, fault)
-        if answer.cut:
+            self._log_call(method, values, answer, fault)
+        if answer.drop_connection:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
-        return _response(answer)
+        return _http_response(answer)
 
-    def _note(self, method: str, values: Json, answer: _Answer, fault: Fault | None) -> None:
-        self._slack.journal.note(
-            Call(
+    def _log_call(
+        self, method: str, values: Json, response: _ApiResponse, fault: Fault | None
+    ) -> None:
+        self._slack.call_log.record(
+            LoggedCall(
                 method=method,
-                arguments=without_secrets(values),
+                arguments=strip_secrets(values),
                 time=self._slack.clock.now(),
-                status=answer.status,
-                answer=answer.body,
+                status=response.status,
+                response=response.body,
                 fault=fault.kind if fault else None,
             )
         )
 
-    async def _answer(self, method: str, token: str, values: Json, fault: Fault | None) -> _Answer:
+    async def _respond(
+        self, method: str, token: str, values: Json, fault: Fault | None
+    ) -> _ApiResponse:
         """What the fault makes of it, before or after the method is run."""
         match fault.kind if fault else None:
             case "429" if fault:
-                return _too_fast(math.ceil(fault.seconds))
+                return _rate_limited(math.ceil(fault.seconds))
             case "500":
-                return _Answer({"ok": False, "error": "internal_error"}, status=500)
+                return _ApiResponse({"ok": False, "error": "internal_error"}, status=500)
             case "drop_before":
-                return _Answer(None, cut=True)
+                return _ApiResponse(None, drop_connection=True)
             case "error" if fault:
-                return _Answer({"ok": False, "error": fault.error})
+                return _ApiResponse({"ok": False, "error": fault.error})
             case "slow" if fault:
                 await self._slack.clock.sleep(fault.seconds)
             case _:
                 pass
-        answer = await self._run(method, token, values)
+        answer = await self._call_method(method, token, values)
         if fault and fault.kind == "drop_after":
-            return _Answer(answer.body, cut=True)
+            return _ApiResponse(answer.body, drop_connection=True)
         if fault and fault.kind == "garbage":
-            return _Answer(answer.body, garbage=True)
+            return _ApiResponse(answer.body, garbage=True)
         return answer
 
-    async def _run(self, method: str, token: str, values: Json) -> _Answer:
+    async def _call_method(self, method: str, token: str, values: Json) -> _ApiResponse:
         headers: tuple[tuple[str, str], ...] = ()
         try:
             if method == API_TEST:
-                return _Answer(_api_test(values))
-            user = self._authenticated(method, token)
+                return _ApiResponse(_api_test(values))
+            user = self._authenticate(method, token)
             if user.id == BOT_USER_ID:
-                if wait := self._wait_for(method, values):
-                    return _too_fast(wait)
+                if wait := self._retry_after(method, values):
+                    return _rate_limited(wait)
                 if token == BOT_TOKEN:
-                    headers = self._scopes(method)
-            body = await METHODS[method](self._slack, Asked(user, Arguments(values)))
-        except Refused as refused:
-            return _Answer(_refusal(refused), headers=headers)
-        return _Answer({"ok": True} | body, headers=headers)
+                    headers = self._scope_headers(method)
+            body = await METHODS[method](self._slack, ApiRequest(user, Arguments(values)))
+        except ApiError as refused:
+            return _ApiResponse(_error_body(refused), headers=headers)
+        return _ApiResponse({"ok": True} | body, headers=headers)
 
-    def _authenticated(self, method: str, token: str) -> User:
+    def _authenticate(self, method: str, token: str) -> User:
         """Whose token it is, if that may call this method."""
         if method not in METHODS:
-            raise Refused("unknown_method")
+            raise ApiError("unknown_method")
         if not token:
-            raise Refused("not_authed")
+            raise ApiError("not_authed")
         if token == APP_TOKEN:
             if method != CONNECTIONS_OPEN:
-                raise Refused("not_allowed_token_type")
+                raise ApiError("not_allowed_token_type")
             return self._slack.workspace.users[BOT_USER_ID]
         if token == BOT_TOKEN:
-            if method == CONNECTIONS_OPEN or method in OF_PEOPLE:
-                raise Refused("not_allowed_token_type")
+            if method == CONNECTIONS_OPEN or method in USER_ONLY_METHODS:
+                raise ApiError("not_allowed_token_type")
             return self._slack.workspace.users[BOT_USER_ID]
-        if (person := self._slack.workspace.by_token(token)) is None:
-            raise Refused("invalid_auth")
-        if method == CONNECTIONS_OPEN or method in OF_THE_APP:
-            raise Refused("not_allowed_token_type")
+        if (person := self._slack.workspace.user_by_token(token)) is None:
+            raise ApiError("invalid_auth")
+        if method == CONNECTIONS_OPEN or method in APP_ONLY_METHODS:
+            raise ApiError("not_allowed_token_type")
         return person
 
-    def _wait_for(self, method: str, values: Json) -> int:
-        if not self._slack.settings.limits:
+    def _retry_after(self, method: str, values: Json) -> int:
+        if not self._slack.app_config.rate_limits_enabled:
             return 0
         channel = values.get("channel", values.get("channel_id", ""))
-        return self._slack.tiers.wait_for(method, str(channel))
+        return self._slack.rate_limits.acquire(method, str(channel))
 
-    def _scopes(self, method: str) -> tuple[tuple[str, str], ...]:
+    def _scope_headers(self, method: str) -> tuple[tuple[str, str], ...]:
         """The headers that name them. Refused with `missing_scope`."""
-        granted, needed = self._slack.settings.scopes, SCOPES.get(method, ())
+        granted, needed = self._slack.app_config.scopes, SCOPES.get(method, ())
         if needed and not set(needed) & set(granted):
-            raise Refused("missing_scope", needed=needed[0], provided=",".join(granted))
+            raise ApiError("missing_scope", needed=needed[0], provided=",".join(granted))
         return (
             ("x-oauth-scopes", ",".join(granted)),
             ("x-accepted-oauth-scopes", ",".join(needed)),
@@ -166,22 +170,22 @@ def _token(request: web.Request, values: Json) -> str:
     return field if isinstance(field, str) else ""
 
 
-def _refusal(refused: Refused) -> Json:
-    return {"ok": False, "error": refused.code} | refused.more
+def _error_body(error: ApiError) -> Json:
+    return {"ok": False, "error": error.code} | error.extra
 
 
-def _too_fast(seconds: int) -> _Answer:
-    return _Answer(
-        {"ok": False, "error": TOO_FAST}, status=429, headers=(("Retry-After", str(seconds)),)
+def _rate_limited(seconds: int) -> _ApiResponse:
+    return _ApiResponse(
+        {"ok": False, "error": RATE_LIMITED}, status=429, headers=(("Retry-After", str(seconds)),)
     )
 
 
-def _response(answer: _Answer) -> web.Response:
-    if answer.garbage:
+def _http_response(response: _ApiResponse) -> web.Response:
+    if response.garbage:
         return web.Response(text="<html>This is not what you asked for", content_type="text/html")
     return web.Response(
-        text=json.dumps(answer.body),
-        status=answer.status,
+        text=json.dumps(response.body),
+        status=response.status,
         content_type="application/json",
-        headers=dict(answer.headers),
+        headers=dict(response.headers),
     )

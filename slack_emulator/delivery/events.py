@@ -10,18 +10,18 @@ import itertools
 from collections.abc import Callable
 from typing import Final
 
-from slack_emulator.app_config import AppSettings
+from slack_emulator.app_config import AppConfig
 from slack_emulator.state.changes import (
     Change,
-    Changed,
-    Deleted,
     HomeOpened,
-    Membership,
-    Posted,
-    Reacted,
+    MembershipChanged,
+    MessageChanged,
+    MessageDeleted,
+    MessagePosted,
+    ReactionChanged,
     StatusSet,
-    StopPressed,
-    Streamed,
+    StopRequested,
+    StreamUpdated,
 )
 from slack_emulator.state.entities import (
     APP_ID,
@@ -34,7 +34,7 @@ from slack_emulator.state.entities import (
     ThreadStatus,
 )
 from slack_emulator.state.serializers import is_shared, message_json
-from slack_emulator.state.text import mentions
+from slack_emulator.state.text import has_mention
 from slack_emulator.state.workspace import Workspace
 
 MESSAGE_EVENTS: Final = {
@@ -50,31 +50,31 @@ class Events:
     def __init__(
         self,
         workspace: Workspace,
-        settings: Callable[[], AppSettings],
+        app_config: Callable[[], AppConfig],
         deliver: Callable[[Json], None],
     ) -> None:
         self._workspace = workspace
-        self._settings = settings
+        self._app_config = app_config
         self._deliver = deliver
-        self._numbers = itertools.count(1)
-        workspace.watch(self.heard)
+        self._event_numbers = itertools.count(1)
+        workspace.add_listener(self.on_change)
 
-    def heard(self, change: Change) -> None:
+    def on_change(self, change: Change) -> None:
         """Send what the app may hear of this change."""
         match change:
-            case Posted(message):
-                self._posted(message)
-            case Changed(before, after, silent=False):
-                self._changed(before, after)
-            case Streamed(before, after, _):
-                self._changed(before, after)
-            case Deleted():
-                self._deleted(change)
-            case Reacted():
-                self._reacted(change)
+            case MessagePosted(message):
+                self._send_posted(message)
+            case MessageChanged(before, after, silent=False):
+                self._send_changed(before, after)
+            case StreamUpdated(before, after, _):
+                self._send_changed(before, after)
+            case MessageDeleted():
+                self._send_deleted(change)
+            case ReactionChanged():
+                self._send_reaction(change)
             case StatusSet(status, str(previous)):
-                self._renamed(status, previous)
-            case StopPressed(channel, thread_ts, user, streams):
+                self._send_title_changed(status, previous)
+            case StopRequested(channel, thread_ts, user, streams):
                 stopped: Json = {"channel": channel, "user": user, "thread_ts": thread_ts}
                 stopped["streaming_message_ts"] = list(streams)
                 self._send("agent_session_stopped", stopped, channel)
@@ -83,15 +83,15 @@ class Events:
                 if view is not None:
                     opened["view"] = view
                 self._send("app_home_opened", opened, channel)
-            case Membership(channel, user, joined, inviter):
-                self._membership(channel, user, joined=joined, inviter=inviter)
+            case MembershipChanged(channel, user, joined, inviter):
+                self._send_membership(channel, user, joined=joined, inviter=inviter)
             case _:
                 pass
 
-    def _posted(self, message: Message) -> None:
+    def _send_posted(self, message: Message) -> None:
         channel = self._workspace.channels[message.channel]
         event = self._message_event(message, channel)
-        mentioned = mentions(message.text, BOT_USER_ID) and not message.from_app
+        mentioned = has_mention(message.text, BOT_USER_ID) and not message.from_app
         if mentioned and not channel.is_im:
             mention = {k: v for k, v in event.items() if k not in ("channel_type", "subtype")}
             self._send("app_mention", mention, channel.id)
@@ -109,13 +109,13 @@ class Events:
         author = self._workspace.users.get(message.user)
         if author is not None and author.is_stranger:
             event |= {"user_team": author.team_id, "source_team": author.team_id}
-        root = self._workspace.find(channel.id, message.root)
+        root = self._workspace.find_message(channel.id, message.root_ts)
         if message.subtype == "thread_broadcast" and root is not None:
             event["root"] = message_json(self._workspace, root)
         return event
 
-    def _changed(self, before: Message, after: Message) -> None:
-        self._about_old(
+    def _send_changed(self, before: Message, after: Message) -> None:
+        self._send_message_subtype(
             "message_changed",
             after.channel,
             {
@@ -124,11 +124,11 @@ class Events:
             },
         )
 
-    def _deleted(self, deleted: Deleted) -> None:
+    def _send_deleted(self, deleted: MessageDeleted) -> None:
         if deleted.tombstone is not None:
-            self._changed(deleted.before, deleted.tombstone)
+            self._send_changed(deleted.before, deleted.tombstone)
             return
-        self._about_old(
+        self._send_message_subtype(
             "message_deleted",
             deleted.before.channel,
             {
@@ -137,15 +137,15 @@ class Events:
             },
         )
 
-    def _about_old(self, subtype: str, channel_id: str, told: Json) -> None:
+    def _send_message_subtype(self, subtype: str, channel_id: str, fields: Json) -> None:
         channel = self._workspace.channels[channel_id]
         ts = self._workspace.next_ts()
         place: Json = {"channel": channel.id, "channel_type": channel.type, "hidden": True}
         self._send(
-            "message", {"subtype": subtype, "ts": ts, "event_ts": ts} | place | told, channel.id
+            "message", {"subtype": subtype, "ts": ts, "event_ts": ts} | place | fields, channel.id
         )
 
-    def _renamed(self, status: ThreadStatus, previous: str) -> None:
+    def _send_title_changed(self, status: ThreadStatus, previous: str) -> None:
         told: Json = {
             "channel": status.channel,
             "user": BOT_USER_ID,
@@ -156,7 +156,7 @@ class Events:
         }
         self._send("agent_session_title_changed", told, status.channel)
 
-    def _reacted(self, change: Reacted) -> None:
+    def _send_reaction(self, change: ReactionChanged) -> None:
         message = change.message
         told: Json = {
             "user": change.user,
@@ -167,7 +167,7 @@ class Events:
         name = "reaction_added" if change.added else "reaction_removed"
         self._send(name, told, message.channel)
 
-    def _membership(
+    def _send_membership(
         self, channel: Channel, user: str, *, joined: bool, inviter: str | None
     ) -> None:
         if channel.is_im:
@@ -182,17 +182,17 @@ class Events:
             told["inviter"] = inviter
         self._send("member_joined_channel" if joined else "member_left_channel", told, channel.id)
 
-    def _send(self, kind: str, told: Json, channel_id: str) -> None:
+    def _send(self, kind: str, fields: Json, channel_id: str) -> None:
         channel = self._workspace.channels[channel_id]
         name = MESSAGE_EVENTS[channel.type] if kind == "message" else kind
-        if BOT_USER_ID not in channel.members or not self._settings().subscribed(name):
+        if BOT_USER_ID not in channel.members or not self._app_config().is_subscribed(name):
             return
-        event: Json = {"event_ts": self._workspace.next_ts()} | told | {"type": kind}
+        event: Json = {"event_ts": self._workspace.next_ts()} | fields | {"type": kind}
         self._deliver(self._envelope(event, channel))
 
     def _envelope(self, event: Json, channel: Channel) -> Json:
         shared = is_shared(self._workspace, channel)
-        number = next(self._numbers)
+        number = next(self._event_numbers)
         return {
             "token": VERIFICATION_TOKEN,
             "team_id": TEAM_ID,

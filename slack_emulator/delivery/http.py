@@ -16,23 +16,23 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from slack_emulator.app_config import BadSetting
-from slack_emulator.delivery.receipt import ACK_SECONDS, Kind, Receipt
-from slack_emulator.state.clock import SandboxClock
+from slack_emulator.app_config import InvalidAppConfig
+from slack_emulator.delivery.receipt import ACK_SECONDS, PayloadKind, Receipt
+from slack_emulator.state.clock import EmulatorClock
 from slack_emulator.state.entities import SIGNING_SECRET, VERIFICATION_TOKEN, Json
 
-MAX_ANSWER: Final = 1 << 20
+MAX_RESPONSE_BYTES: Final = 1 << 20
 MAX_REDIRECTS: Final = 2
 
 
-class HttpEvents:
+class HttpDelivery:
     """The side that posts."""
 
-    def __init__(self, clock: SandboxClock) -> None:
+    def __init__(self, clock: EmulatorClock) -> None:
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
 
-    def _http(self) -> aiohttp.ClientSession:
+    def _get_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(trust_env=False)
         return self._session
@@ -43,7 +43,7 @@ class HttpEvents:
             await self._session.close()
             self._session = None
 
-    async def verify(self, url: str) -> None:
+    async def verify_url(self, url: str) -> None:
         """Ask the address to repeat a challenge. BadSetting where it does not."""
         challenge = secrets.token_urlsafe(32)
         receipt = await self._post(
@@ -61,32 +61,34 @@ class HttpEvents:
         body = receipt.body
         answered = body.get("challenge") if isinstance(body, dict) else body
         if not receipt.ok or str(answered).strip() not in (challenge, f"challenge={challenge}"):
-            raise BadSetting(
+            raise InvalidAppConfig(
                 "The request URL did not answer the challenge. Start the app first, and see that "
                 "it has the sandbox's signing secret."
             )
 
     async def deliver(
-        self, url: str, kind: Kind, payload: Json, attempt: int, reason: str
+        self, url: str, kind: PayloadKind, payload: Json, attempt: int, reason: str
     ) -> Receipt:
         """Post one payload, in the form that its kind has, and wait for the answer."""
         headers: dict[str, str] = {}
         if attempt:
             headers = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": reason}
-        if kind is Kind.EVENT:
+        if kind is PayloadKind.EVENT:
             return await self._post(url, json.dumps(payload).encode(), "application/json", headers)
         form = {k: str(v) for k, v in payload.items() if v is not None}
-        if kind is Kind.INTERACTIVE:
+        if kind is PayloadKind.INTERACTIVE:
             form = {"payload": json.dumps(payload)}
         return await self._post(
             url, urlencode(form).encode(), "application/x-www-form-urlencoded", headers
         )
 
-    async def _post(self, url: str, body: bytes, kind: str, headers: dict[str, str]) -> Receipt:
+    async def _post(
+        self, url: str, body: bytes, content_type: str, headers: dict[str, str]
+    ) -> Receipt:
         """Signed with the machine's own time: that is what the app compares with."""
-        headers = headers | signed(body, time.time()) | {"Content-Type": kind}
+        headers = headers | signature_headers(body, time.time()) | {"Content-Type": content_type}
         headers["User-Agent"] = "Slackbot 1.0 (+https://api.slack.com/robots)"
-        asking = asyncio.ensure_future(self._ask(url, body, headers))
+        asking = asyncio.ensure_future(self._send_request(url, body, headers))
         late = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
         try:
             await asyncio.wait({asking, late}, return_when=asyncio.FIRST_COMPLETED)
@@ -96,17 +98,17 @@ class HttpEvents:
             late.cancel()
             await asyncio.gather(asking, late, return_exceptions=True)
 
-    async def _ask(self, url: str, body: bytes, headers: dict[str, str]) -> Receipt:
+    async def _send_request(self, url: str, body: bytes, headers: dict[str, str]) -> Receipt:
         try:
-            async with self._http().post(
+            async with self._get_session().post(
                 url, data=body, headers=headers, max_redirects=MAX_REDIRECTS
             ) as answer:
-                content = await answer.content.read(MAX_ANSWER)
+                content = await answer.content.read(MAX_RESPONSE_BYTES)
                 return Receipt(
                     ok=200 <= answer.status < 300,
                     reason="" if 200 <= answer.status < 300 else "http_error",
-                    body=_read(content),
-                    give_up=answer.headers.get("X-Slack-No-Retry") == "1",
+                    body=_parse_body(content),
+                    no_retry=answer.headers.get("X-Slack-No-Retry") == "1",
                 )
         except aiohttp.TooManyRedirects:
             return Receipt(ok=False, reason="too_many_redirects")
@@ -116,7 +118,7 @@ class HttpEvents:
             return Receipt(ok=False, reason="connection_failed")
 
 
-def _read(content: bytes) -> object:
+def _parse_body(content: bytes) -> object:
     """The answer's JSON, or its text."""
     text = content.decode(errors="replace")
     try:
@@ -126,9 +128,9 @@ def _read(content: bytes) -> object:
     return parsed if isinstance(parsed, dict) else text
 
 
-def signed(body: bytes, seconds: float) -> dict[str, str]:
+def signature_headers(body: bytes, sent_at: float) -> dict[str, str]:
     """The headers that prove that `body` comes from Slack at this time (since the epoch)."""
-    timestamp = str(int(seconds))
+    timestamp = str(int(sent_at))
     base = b"v0:" + timestamp.encode() + b":" + body
     digest = hmac.new(SIGNING_SECRET.encode(), base, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": f"v0={digest}"}

@@ -9,7 +9,7 @@ ACK_SECONDS = 3.0
 """How long Slack waits for the app, for events, commands, buttons, forms and shortcuts alike."""
 
 
-class Kind(StrEnum):
+class PayloadKind(StrEnum):
     """The types of Socket Mode's envelopes."""
 
     EVENT = "events_api"
@@ -26,5 +26,5 @@ class Receipt:
     """Slack's word for why not; http_timeout, http_error, connection_failed..."""
     body: object = None
     """The answer's JSON, or its plain text."""
-    give_up: bool = False
+    no_retry: bool = False
     """The app asked for no redelivery."""

@@ -17,21 +17,21 @@ from typing import Final
 
 from aiohttp import WSMsgType, web
 
-from slack_emulator.delivery.receipt import ACK_SECONDS, Kind, Receipt
-from slack_emulator.faults import MET_ON_THE_WAY_IN, SOCKET, Fault, Faults
-from slack_emulator.state.clock import SandboxClock, within
-from slack_emulator.state.entities import APP_ID, Json, Refused
+from slack_emulator.delivery.receipt import ACK_SECONDS, PayloadKind, Receipt
+from slack_emulator.faults import ON_CONNECT_KINDS, SOCKET, Fault, Faults
+from slack_emulator.state.clock import EmulatorClock, finishes_within
+from slack_emulator.state.entities import APP_ID, ApiError, Json
 
 MAX_CONNECTIONS: Final = 10
-MAX_TICKETS: Final = 100
-TICKET_SECONDS: Final = 30.0
+MAX_CONNECTION_KEYS: Final = 100
+CONNECTION_KEY_SECONDS: Final = 30.0
 CONNECTION_SECONDS: Final = 3_600
 PING_SECONDS: Final = 5.0
-WARNED_SECONDS: Final = 10.0
+DISCONNECT_WARNING_SECONDS: Final = 10.0
 """How long a connection stays after Slack's warning (docs.slack.dev: using Socket Mode)."""
 CLOSE_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 5.0
-MAX_FRAME: Final = 4 << 20
+MAX_FRAME_BYTES: Final = 4 << 20
 NO_CONNECTION: Final = "connection_failed"
 
 
@@ -39,7 +39,7 @@ NO_CONNECTION: Final = "connection_failed"
 class Envelope:
     """A delivery as it goes over a connection."""
 
-    number: str
+    envelope_id: str
     frame: str
 
 
@@ -48,9 +48,9 @@ class Connection:
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.socket = socket
-        self.silent = False
+        self.half_open = False
         """Half-open: nothing is heard and nothing is sent, and yet it is not closed."""
-        self.waiting: dict[str, asyncio.Future[None]] = {}
+        self.pending_acks: dict[str, asyncio.Future[None]] = {}
         self._transport = transport
 
     async def send(self, payload: Json) -> bool:
@@ -59,7 +59,7 @@ class Connection:
 
     async def send_frame(self, frame: str) -> bool:
         """The same for what is written out already."""
-        if self.silent:
+        if self.half_open:
             return True
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -73,9 +73,9 @@ class Connection:
         if self._transport is not None:
             self._transport.abort()
 
-    def lost(self) -> None:
+    def cancel_pending(self) -> None:
         """Nobody will acknowledge here any more."""
-        for heard in self.waiting.values():
+        for heard in self.pending_acks.values():
             if not heard.done():
                 heard.cancel()
 
@@ -83,47 +83,47 @@ class Connection:
 class SocketMode:
     """All connections of the app."""
 
-    def __init__(self, clock: SandboxClock, faults: Faults) -> None:
+    def __init__(self, clock: EmulatorClock, faults: Faults) -> None:
         self._clock = clock
         self._faults = faults
-        self._tickets: dict[str, float] = {}
+        self._connection_keys: dict[str, float] = {}
         self._connections: list[Connection] = []
-        self._turn = 0
-        self._acks: dict[str, object] = {}
-        self._heard: dict[str, asyncio.Future[None]] = {}
-        self._dropping = 0
-        self._ending: set[asyncio.Task[None]] = set()
+        self._next_index = 0
+        self._ack_payloads: dict[str, object] = {}
+        self._pending_acks: dict[str, asyncio.Future[None]] = {}
+        self._drops_remaining = 0
+        self._closing_tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def deaf(self) -> int:
+    def half_open_count(self) -> int:
         """How many half-open connections the app has not given up yet."""
-        return sum(connection.silent for connection in self._connections)
+        return sum(connection.half_open for connection in self._connections)
 
     @property
-    def open(self) -> int:
+    def connection_count(self) -> int:
         """How many connections are open."""
         return len(self._connections)
 
-    def ticket(self) -> str:
+    def issue_connection_key(self) -> str:
         """A ticket for one connection. Refused where ten are open."""
         if len(self._connections) >= MAX_CONNECTIONS:
-            raise Refused("too_many_websockets")
-        while len(self._tickets) >= MAX_TICKETS:
-            del self._tickets[next(iter(self._tickets))]
+            raise ApiError("too_many_websockets")
+        while len(self._connection_keys) >= MAX_CONNECTION_KEYS:
+            del self._connection_keys[next(iter(self._connection_keys))]
         ticket = secrets.token_urlsafe(24)
-        self._tickets[ticket] = self._clock.now() + TICKET_SECONDS
+        self._connection_keys[ticket] = self._clock.now() + CONNECTION_KEY_SECONDS
         return ticket
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """The WebSocket's door; 404 without a ticket that is fresh and unused."""
-        until = self._tickets.pop(request.query.get("ticket", ""), None)
-        dead = self._faults.meet(SOCKET, ("dead-ticket",))
+        until = self._connection_keys.pop(request.query.get("ticket", ""), None)
+        dead = self._faults.consume(SOCKET, ("dead-ticket",))
         if dead or until is None or self._clock.now() >= until:
             return web.Response(status=404, text="This ticket is used up or too old.\n")
-        if self._faults.meet(SOCKET, ("refuse",)):
+        if self._faults.consume(SOCKET, ("refuse",)):
             return web.Response(status=503, text="Not now.\n")
         socket = web.WebSocketResponse(
-            autoping=False, max_msg_size=MAX_FRAME, timeout=CLOSE_SECONDS
+            autoping=False, max_msg_size=MAX_FRAME_BYTES, timeout=CLOSE_SECONDS
         )
         if not socket.can_prepare(request):
             return web.Response(status=400, text="This address is for WebSockets.\n")
@@ -131,14 +131,14 @@ class SocketMode:
         connection = Connection(socket, request.transport)
         await connection.send(self._hello())
         self._connections.append(connection)
-        if self._dropping > 0:
-            self._dropping -= 1
+        if self._drops_remaining > 0:
+            self._drops_remaining -= 1
             connection.abort()
         pinging = asyncio.create_task(self._ping(connection))
         try:
             await self._listen(connection)
         finally:
-            self._forget(connection)
+            self._remove_connection(connection)
             pinging.cancel()
             await asyncio.gather(pinging, return_exceptions=True)
         return socket
@@ -159,21 +159,21 @@ class SocketMode:
         """Slack's side pings too; some clients give up a line on which it does not."""
         while not connection.socket.closed:
             await asyncio.sleep(PING_SECONDS)
-            if not connection.silent:
+            if not connection.half_open:
                 with contextlib.suppress(ConnectionError, RuntimeError):
                     await connection.socket.ping(b"sandbox")
 
     async def _listen(self, connection: Connection) -> None:
         async for frame in connection.socket:
-            if connection.silent:
+            if connection.half_open:
                 continue
             if frame.type is WSMsgType.PING:
                 with contextlib.suppress(ConnectionError, RuntimeError):
                     await connection.socket.pong(frame.data)
             elif frame.type is WSMsgType.TEXT:
-                self._acknowledged(frame.data)
+                self._handle_ack(frame.data)
 
-    def _acknowledged(self, text: str) -> None:
+    def _handle_ack(self, text: str) -> None:
         """An acknowledgement counts on whichever connection it comes."""
         try:
             ack: object = json.loads(text)
@@ -182,72 +182,76 @@ class SocketMode:
         if not isinstance(ack, dict):
             return
         envelope_id = ack.get("envelope_id")
-        if isinstance(envelope_id, str) and (heard := self._heard.get(envelope_id)):
-            self._acks[envelope_id] = ack.get("payload")
+        if isinstance(envelope_id, str) and (heard := self._pending_acks.get(envelope_id)):
+            self._ack_payloads[envelope_id] = ack.get("payload")
             if not heard.done():
                 heard.set_result(None)
 
-    async def deliver(self, kind: Kind, payload: Json, attempt: int, reason: str) -> Receipt:
+    async def deliver(self, kind: PayloadKind, payload: Json, attempt: int, reason: str) -> Receipt:
         """Send to any one connection, and wait for the acknowledgement."""
 
         async def in_time(heard: asyncio.Future[None]) -> bool:
-            return await within(self._clock, ACK_SECONDS, heard)
+            return await finishes_within(self._clock, ACK_SECONDS, heard)
 
-        return await self.send(enveloped(kind, payload, attempt, reason), in_time)
+        return await self.send(build_envelope(kind, payload, attempt, reason), in_time)
 
     async def send(
-        self, envelope: Envelope, in_time: Callable[[asyncio.Future[None]], Awaitable[bool]]
+        self, envelope: Envelope, wait_for_ack: Callable[[asyncio.Future[None]], Awaitable[bool]]
     ) -> Receipt:
         """Send to any one connection; `in_time` waits for the acknowledgement, and tells whether it
         came."""
-        connection = self._next()
+        connection = self._next_connection()
         if connection is None:
             return Receipt(ok=False, reason=NO_CONNECTION)
-        envelope_id = envelope.number
+        envelope_id = envelope.envelope_id
         heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._heard[envelope_id] = connection.waiting[envelope_id] = heard
+        self._pending_acks[envelope_id] = connection.pending_acks[envelope_id] = heard
         try:
             if not await connection.send_frame(envelope.frame):
                 return Receipt(ok=False, reason=NO_CONNECTION)
-            if not await in_time(heard):
+            if not await wait_for_ack(heard):
                 return Receipt(ok=False, reason="timeout")
             if heard.cancelled():
                 return Receipt(ok=False, reason=NO_CONNECTION)
-            return Receipt(ok=True, body=self._acks.get(envelope_id))
+            return Receipt(ok=True, body=self._ack_payloads.get(envelope_id))
         finally:
-            connection.waiting.pop(envelope_id, None)
-            self._heard.pop(envelope_id, None)
-            self._acks.pop(envelope_id, None)
+            connection.pending_acks.pop(envelope_id, None)
+            self._pending_acks.pop(envelope_id, None)
+            self._ack_payloads.pop(envelope_id, None)
 
-    def _next(self) -> Connection | None:
+    def _next_connection(self) -> Connection | None:
         if not self._connections:
             return None
-        self._turn += 1
-        return self._connections[self._turn % len(self._connections)]
+        self._next_index += 1
+        return self._connections[self._next_index % len(self._connections)]
 
-    def _start(self, work: Coroutine[object, object, None]) -> None:
+    def _start_task(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        self._closing_tasks.add(task)
+        task.add_done_callback(self._closing_tasks.discard)
 
-    def trouble(self, fault: Fault) -> None:
+    def apply_fault(self, fault: Fault) -> None:
         """A socket fault that was just set; some are met only by those who come."""
-        now = self._connections[: fault.lines] if fault.lines else list(self._connections)
-        if fault.kind in MET_ON_THE_WAY_IN or not self._faults.meet(SOCKET, (fault.kind,)):
+        now = (
+            self._connections[: fault.connection_count]
+            if fault.connection_count
+            else list(self._connections)
+        )
+        if fault.kind in ON_CONNECT_KINDS or not self._faults.consume(SOCKET, (fault.kind,)):
             return
         match fault.kind:
             case "drop":
-                self._dropping = fault.times
+                self._drops_remaining = fault.remaining
                 for connection in now:
-                    self._forget(connection)
+                    self._remove_connection(connection)
                     connection.abort()
             case "half-open":
                 for connection in now:
-                    connection.silent = True
+                    connection.half_open = True
             case _:
                 for connection in now:
-                    self._start(self._disconnect(connection, fault.error))
-        while fault.times > 0 and self._faults.meet(SOCKET, (fault.kind,)):
+                    self._start_task(self._disconnect(connection, fault.error))
+        while fault.remaining > 0 and self._faults.consume(SOCKET, (fault.kind,)):
             continue
 
     async def _disconnect(self, connection: Connection, reason: str) -> None:
@@ -256,41 +260,41 @@ class SocketMode:
             {"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}}
         )
         if reason != "warning":
-            await self._end(connection)
+            await self._close_connection(connection)
             return
-        await self._clock.sleep(WARNED_SECONDS)
-        await self._end(connection)
+        await self._clock.sleep(DISCONNECT_WARNING_SECONDS)
+        await self._close_connection(connection)
 
-    async def _end(self, connection: Connection) -> None:
-        self._forget(connection)
+    async def _close_connection(self, connection: Connection) -> None:
+        self._remove_connection(connection)
         with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await connection.socket.close()
         connection.abort()
 
-    def _forget(self, connection: Connection) -> None:
+    def _remove_connection(self, connection: Connection) -> None:
         if connection in self._connections:
             self._connections.remove(connection)
-        connection.lost()
+        connection.cancel_pending()
 
     async def close(self) -> None:
         """End every connection."""
-        ending = list(self._ending)
+        ending = list(self._closing_tasks)
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
-        await asyncio.gather(*(self._end(one) for one in list(self._connections)))
+        await asyncio.gather(*(self._close_connection(one) for one in list(self._connections)))
 
 
-def enveloped(kind: Kind, payload: Json, attempt: int, reason: str) -> Envelope:
+def build_envelope(kind: PayloadKind, payload: Json, attempt: int, reason: str) -> Envelope:
     """A delivery, written out."""
     number = str(uuid.uuid4())
     envelope: Json = {
         "envelope_id": number,
         "payload": payload,
         "type": kind.value,
-        "accepts_response_payload": kind is not Kind.EVENT,
+        "accepts_response_payload": kind is not PayloadKind.EVENT,
     }
-    if kind is Kind.EVENT:
+    if kind is PayloadKind.EVENT:
         envelope |= {"retry_attempt": attempt, "retry_reason": reason}
     return Envelope(number, json.dumps(envelope))

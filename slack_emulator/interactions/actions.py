@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from slack_emulator.backend import Slack
-from slack_emulator.delivery.receipt import Kind, Receipt
+from slack_emulator.backend import SlackBackend
+from slack_emulator.delivery.receipt import PayloadKind, Receipt
 from slack_emulator.delivery.socket_mode import NO_CONNECTION
 from slack_emulator.interactions import form_values, responses
 from slack_emulator.state import block_validation as block_kit
@@ -20,11 +20,11 @@ from slack_emulator.state.entities import (
     TEAM_DOMAIN,
     TEAM_ID,
     VERIFICATION_TOKEN,
+    ApiError,
     Channel,
     Ephemeral,
     Json,
     Message,
-    Refused,
     User,
 )
 from slack_emulator.state.serializers import message_json
@@ -34,9 +34,11 @@ DIRECT_MESSAGE: Final = "directmessage"
 """What Slack calls a direct message in `channel_name`."""
 
 
-async def command(slack: Slack, user: User, channel: Channel, name: str, text: str) -> Json:
+async def send_slash_command(
+    slack: SlackBackend, user: User, channel: Channel, name: str, text: str
+) -> Json:
     """A slash command; answers when the app has acknowledged it."""
-    path = slack.triggers.response_path(user.id, channel.id)
+    path = slack.triggers.create_response_path(user.id, channel.id)
     payload: Json = {
         "token": VERIFICATION_TOKEN,
         "team_id": TEAM_ID,
@@ -50,43 +52,48 @@ async def command(slack: Slack, user: User, channel: Channel, name: str, text: s
         "api_app_id": APP_ID,
         "is_enterprise_install": "false",
         "response_url": slack.workspace.url + path,
-        "trigger_id": slack.triggers.trigger(user.id),
+        "trigger_id": slack.triggers.create_trigger(user.id),
     }
-    receipt = await _acknowledged(slack, Kind.COMMAND, payload)
-    if responses.says_something(receipt.body):
+    receipt = await _deliver(slack, PayloadKind.COMMAND, payload)
+    if responses.has_content(receipt.body):
         place = ResponseUrl(user.id, channel.id, slack.clock.now())
-        responses.answer(slack.workspace, place, receipt.body)
+        responses.apply_response(slack.workspace, place, receipt.body)
     return {"response": receipt.body}
 
 
-async def press(
-    slack: Slack, user: User, container: Message | Ephemeral | Json, wanted: Mapping[str, object]
+async def send_block_action(
+    slack: SlackBackend,
+    user: User,
+    container: Message | Ephemeral | Json,
+    interaction: Mapping[str, object],
 ) -> Json:
     """A button or another element, under a message, an ephemeral message or in a view."""
     blocks = container["blocks"] if isinstance(container, dict) else container.blocks
     shown = list(blocks) if isinstance(blocks, list | tuple) else []
-    block_id, element = _find(shown, str(wanted["action_id"]), str(wanted["block_id"]))
+    block_id, element = _find_element(
+        shown, str(interaction["action_id"]), str(interaction["block_id"])
+    )
     action: Json = {
         "action_id": element.get("action_id"),
         "block_id": block_id,
         "action_ts": slack.workspace.next_ts(),
-    } | form_values.chosen(element, wanted["value"])
-    payload: Json = _common(slack, user, "block_actions") | {"actions": [action]}
+    } | form_values.action_payload(element, interaction["value"])
+    payload: Json = _base_payload(slack, user, "block_actions") | {"actions": [action]}
     if isinstance(container, dict):
-        payload["trigger_id"] = slack.triggers.trigger(user.id, str(container["id"]))
+        payload["trigger_id"] = slack.triggers.create_trigger(user.id, str(container["id"]))
         payload |= {
             "container": {"type": "view", "view_id": container["id"]},
             "view": container,
         }
     else:
-        payload |= _message_container(slack, user, container)
-    receipt = await _acknowledged(slack, Kind.INTERACTIVE, payload)
+        payload |= _message_fields(slack, user, container)
+    receipt = await _deliver(slack, PayloadKind.INTERACTIVE, payload)
     return {"response": receipt.body}
 
 
-def _message_container(slack: Slack, user: User, message: Message | Ephemeral) -> Json:
+def _message_fields(slack: SlackBackend, user: User, message: Message | Ephemeral) -> Json:
     ephemeral = isinstance(message, Ephemeral)
-    path = slack.triggers.response_path(
+    path = slack.triggers.create_response_path(
         user.id, message.channel, message.ts, message.thread_ts, ephemeral=ephemeral
     )
     container: Json = {
@@ -99,7 +106,7 @@ def _message_container(slack: Slack, user: User, message: Message | Ephemeral) -
         container["thread_ts"] = message.thread_ts
     told: Json = {
         "container": container,
-        "channel": _channel(slack.workspace.channels[message.channel]),
+        "channel": _channel_json(slack.workspace.channels[message.channel]),
         "response_url": slack.workspace.url + path,
         "state": {"values": {}},
     }
@@ -108,94 +115,100 @@ def _message_container(slack: Slack, user: User, message: Message | Ephemeral) -
     return told
 
 
-def _find(blocks: list[Json], action_id: str, block_id: str) -> tuple[str, Json]:
+def _find_element(blocks: list[Json], action_id: str, block_id: str) -> tuple[str, Json]:
     """The element that is meant. Refused with `action_not_found`."""
-    for found, element in block_kit.elements_of(blocks):
+    for found, element in block_kit.iter_elements(blocks):
         if element.get("action_id") == action_id and block_id in ("", found):
             return found, element
-    raise Refused("action_not_found")
+    raise ApiError("action_not_found")
 
 
-async def shortcut(slack: Slack, user: User, message: Message, callback_id: str) -> Json:
+async def send_message_shortcut(
+    slack: SlackBackend, user: User, message: Message, callback_id: str
+) -> Json:
     """A message shortcut."""
-    path = slack.triggers.response_path(user.id, message.channel, None, message.thread_ts)
-    payload = _common(slack, user, "message_action") | {
+    path = slack.triggers.create_response_path(user.id, message.channel, None, message.thread_ts)
+    payload = _base_payload(slack, user, "message_action") | {
         "callback_id": callback_id,
         "action_ts": slack.workspace.next_ts(),
         "message_ts": message.ts,
         "message": message_json(slack.workspace, message),
-        "channel": _channel(slack.workspace.channels[message.channel]),
+        "channel": _channel_json(slack.workspace.channels[message.channel]),
         "response_url": slack.workspace.url + path,
     }
-    receipt = await _acknowledged(slack, Kind.INTERACTIVE, payload)
+    receipt = await _deliver(slack, PayloadKind.INTERACTIVE, payload)
     return {"response": receipt.body}
 
 
-async def global_shortcut(slack: Slack, user: User, callback_id: str) -> Json:
+async def send_global_shortcut(slack: SlackBackend, user: User, callback_id: str) -> Json:
     """A shortcut that is about no message."""
-    payload = _common(slack, user, "shortcut") | {
+    payload = _base_payload(slack, user, "shortcut") | {
         "callback_id": callback_id,
         "action_ts": slack.workspace.next_ts(),
     }
-    receipt = await _acknowledged(slack, Kind.INTERACTIVE, payload)
+    receipt = await _deliver(slack, PayloadKind.INTERACTIVE, payload)
     return {"response": receipt.body}
 
 
-async def submit(slack: Slack, user: User, view: Json, given: Mapping[str, object]) -> Json:
+async def submit_view(
+    slack: SlackBackend, user: User, view: Json, submitted: Mapping[str, object]
+) -> Json:
     """A form that a person sends; what the app answers is done to the stack of modals."""
     blocks = view["blocks"] if isinstance(view["blocks"], list) else []
-    state = form_values.filled_in(blocks, given)
-    if errors := form_values.left_empty(blocks, state):
+    state = form_values.build_view_state(blocks, submitted)
+    if errors := form_values.find_missing_inputs(blocks, state):
         return {"response_action": "errors", "errors": errors}
     view["state"] = state
-    payload = _common(slack, user, "view_submission") | {"view": view, "response_urls": []}
-    payload["trigger_id"] = slack.triggers.trigger(user.id, str(view["id"]))
-    receipt = await _acknowledged(slack, Kind.INTERACTIVE, payload)
+    payload = _base_payload(slack, user, "view_submission") | {"view": view, "response_urls": []}
+    payload["trigger_id"] = slack.triggers.create_trigger(user.id, str(view["id"]))
+    receipt = await _deliver(slack, PayloadKind.INTERACTIVE, payload)
     body = receipt.body if isinstance(receipt.body, dict) else {}
-    return _respond(slack, user, view, body)
+    return _apply_response(slack, user, view, body)
 
 
-def _respond(slack: Slack, user: User, view: Json, body: Mapping[str, object]) -> Json:
+def _apply_response(
+    slack: SlackBackend, user: User, view: Json, body: Mapping[str, object]
+) -> Json:
     action, shown = body.get("response_action"), body.get("view")
     match action:
         case None:
-            slack.views.close(user.id, str(view["id"]))
+            slack.views.close_modal(user.id, str(view["id"]))
         case "clear":
-            slack.views.clear(user.id)
+            slack.views.close_all(user.id)
         case "update" if isinstance(shown, dict):
-            after = slack.views.update(shown, str(view["id"]), "", "")
+            after = slack.views.update_view(shown, str(view["id"]), "", "")
             return {"response_action": action, "view": after}
         case "push" if isinstance(shown, dict):
-            return {"response_action": action, "view": slack.views.push(user.id, shown)}
+            return {"response_action": action, "view": slack.views.push_modal(user.id, shown)}
         case "errors":
-            return {"response_action": action, "errors": _errors(view, body.get("errors"))}
+            return {"response_action": action, "errors": _checked_errors(view, body.get("errors"))}
         case _:
-            raise Refused("invalid_response_action")
+            raise ApiError("invalid_response_action")
     return {"response_action": action or "close"}
 
 
-def _errors(view: Json, errors: object) -> Json:
+def _checked_errors(view: Json, errors: object) -> Json:
     """Errors stand under inputs: those for blocks that are no inputs are the app's mistake."""
     blocks = view["blocks"] if isinstance(view["blocks"], list) else []
     inputs = {block["block_id"] for block in blocks if block.get("type") == "input"}
     if not isinstance(errors, dict) or not errors or not set(errors) <= inputs:
-        raise Refused("invalid_response_action")
+        raise ApiError("invalid_response_action")
     return errors
 
 
-async def close(slack: Slack, user: User, view: Json) -> Json:
+async def close_view(slack: SlackBackend, user: User, view: Json) -> Json:
     """A person closes a modal; the app is told if it wished so."""
-    slack.views.close(user.id, str(view["id"]))
+    slack.views.close_modal(user.id, str(view["id"]))
     if view.get("clear_on_close"):
-        slack.views.clear(user.id)
+        slack.views.close_all(user.id)
     if view.get("notify_on_close"):
-        payload = _common(slack, user, "view_closed") | {"view": view, "is_cleared": False}
+        payload = _base_payload(slack, user, "view_closed") | {"view": view, "is_cleared": False}
         payload.pop("trigger_id")
-        await slack.delivery.interactive(Kind.INTERACTIVE, payload)
+        await slack.delivery.send_interaction(PayloadKind.INTERACTIVE, payload)
     return {}
 
 
-def _common(slack: Slack, user: User, kind: str) -> Json:
+def _base_payload(slack: SlackBackend, user: User, kind: str) -> Json:
     return {
         "type": kind,
         "token": VERIFICATION_TOKEN,
@@ -210,21 +223,21 @@ def _common(slack: Slack, user: User, kind: str) -> Json:
             "username": user.name,
             "team_id": user.team_id,
         },
-        "trigger_id": slack.triggers.trigger(user.id),
+        "trigger_id": slack.triggers.create_trigger(user.id),
     }
 
 
-def _channel(channel: Channel) -> Json:
+def _channel_json(channel: Channel) -> Json:
     return {"id": channel.id, "name": DIRECT_MESSAGE if channel.is_im else channel.name}
 
 
-async def _acknowledged(slack: Slack, kind: Kind, payload: Json) -> Receipt:
+async def _deliver(slack: SlackBackend, kind: PayloadKind, payload: Json) -> Receipt:
     """Send and wait. Refused with what the person would see."""
-    receipt = await slack.delivery.interactive(kind, payload)
+    receipt = await slack.delivery.send_interaction(kind, payload)
     if receipt.ok:
         return receipt
     if receipt.reason in ("timeout", "http_timeout"):
-        raise Refused("operation_timeout")
+        raise ApiError("operation_timeout")
     if receipt.reason == NO_CONNECTION:
-        raise Refused("dispatch_failed")
-    raise Refused("dispatch_failed", reason=receipt.reason)
+        raise ApiError("dispatch_failed")
+    raise ApiError("dispatch_failed", reason=receipt.reason)

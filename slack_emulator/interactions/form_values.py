@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from slack_emulator.state import block_validation as block_kit
-from slack_emulator.state.entities import Json, Refused
+from slack_emulator.state.entities import ApiError, Json
 
-REQUIRED: Final = "Please complete this required field."
+REQUIRED_TEXT: Final = "Please complete this required field."
 
-_STATELESS: Final = frozenset(
+_STATELESS_TYPES: Final = frozenset(
     {"button", "workflow_button", "icon_button", "feedback_buttons", "image", "overflow"}
 )
 _VALUE_KEYS: Final = {
@@ -28,18 +28,22 @@ _VALUE_KEYS: Final = {
     "multi_channels_select": "selected_channels",
     "rich_text_input": "rich_text_value",
 }
-_ONE_OPTION: Final = frozenset({"static_select", "external_select", "overflow", "radio_buttons"})
-_OPTIONS: Final = frozenset({"multi_static_select", "multi_external_select", "checkboxes"})
+_SINGLE_OPTION_TYPES: Final = frozenset(
+    {"static_select", "external_select", "overflow", "radio_buttons"}
+)
+_MULTI_OPTION_TYPES: Final = frozenset(
+    {"multi_static_select", "multi_external_select", "checkboxes"}
+)
 
 
-def chosen(element: Json, value: object) -> Json:
+def action_payload(element: Json, value: object) -> Json:
     """The element's part of a payload when a person chose `value`; its own value if none."""
     kind = str(element["type"])
-    if kind in _ONE_OPTION:
-        return {"type": kind, "selected_option": _option(element, value)}
-    if kind in _OPTIONS:
+    if kind in _SINGLE_OPTION_TYPES:
+        return {"type": kind, "selected_option": _find_option(element, value)}
+    if kind in _MULTI_OPTION_TYPES:
         values = value if isinstance(value, list) else [value] if value is not None else []
-        options = [_option(element, one) for one in values]
+        options = [_find_option(element, one) for one in values]
         return {"type": kind, "selected_options": options}
     if kind in _VALUE_KEYS:
         return {"type": kind, _VALUE_KEYS[kind]: value}
@@ -56,7 +60,7 @@ def chosen(element: Json, value: object) -> Json:
     return {"type": kind, "value": value}
 
 
-def _option(element: Json, value: object) -> Json:
+def _find_option(element: Json, value: object) -> Json:
     """The option with this value, or given whole. Refused with `invalid_option`."""
     if isinstance(value, dict):
         return value
@@ -71,7 +75,7 @@ def _option(element: Json, value: object) -> Json:
             return option
     if element["type"] == "external_select":
         return {"text": {"type": "plain_text", "text": str(value)}, "value": value}
-    raise Refused("invalid_option")
+    raise ApiError("invalid_option")
 
 
 def _feedback_text(element: Json, value: object) -> object:
@@ -79,42 +83,46 @@ def _feedback_text(element: Json, value: object) -> object:
         button = element.get(name)
         if isinstance(button, dict) and button.get("value") == value:
             return button.get("text")
-    raise Refused("invalid_option")
+    raise ApiError("invalid_option")
 
 
-def filled_in(blocks: Sequence[Json], given: Mapping[str, object]) -> Json:
+def build_view_state(blocks: Sequence[Json], submitted: Mapping[str, object]) -> Json:
     """`state.values` of a view: what was given, and what stood there where nothing was.
 
     `given` is `{"values": {block_id: {action_id: {"value": ...}}}}`, its inside alone, or with
     bare values. Refused with `invalid_state` for blocks that are not there.
     """
-    inside = given.get("values", given)
+    inside = submitted.get("values", submitted)
     if not isinstance(inside, dict):
-        raise Refused("invalid_state")
+        raise ApiError("invalid_state")
     values: dict[str, Json] = {}
-    for block_id, element in block_kit.elements_of(blocks):
+    for block_id, element in block_kit.iter_elements(blocks):
         action_id = str(element.get("action_id", ""))
-        if element["type"] in _STATELESS:
+        if element["type"] in _STATELESS_TYPES:
             continue
         block = inside.get(block_id, {})
         if not isinstance(block, dict):
-            raise Refused("invalid_state")
-        values.setdefault(block_id, {})[action_id] = _state_of(element, block.get(action_id))
+            raise ApiError("invalid_state")
+        values.setdefault(block_id, {})[action_id] = _element_state(element, block.get(action_id))
     if unknown := set(inside) - set(values):
-        raise Refused("invalid_state", unknown_blocks=sorted(str(one) for one in unknown))
+        raise ApiError("invalid_state", unknown_blocks=sorted(str(one) for one in unknown))
     return {"values": {**values}}
 
 
-def _state_of(element: Json, given: object) -> Json:
+def _element_state(element: Json, submitted: object) -> Json:
     kind = str(element["type"])
-    if isinstance(given, dict) and ("type" in given or "value" in given or len(given) == 1):
-        state: Json = {**given, "type": kind}
-        wanted = "selected_option" if kind in _ONE_OPTION else _VALUE_KEYS.get(kind, "value")
+    if isinstance(submitted, dict) and (
+        "type" in submitted or "value" in submitted or len(submitted) == 1
+    ):
+        state: Json = {**submitted, "type": kind}
+        wanted = (
+            "selected_option" if kind in _SINGLE_OPTION_TYPES else _VALUE_KEYS.get(kind, "value")
+        )
         if wanted != "value" and wanted not in state and "value" in state:
-            return chosen(element, state["value"])
+            return action_payload(element, state["value"])
         return state
-    if given is not None:
-        return chosen(element, given)
+    if submitted is not None:
+        return action_payload(element, submitted)
     for initial, key in (
         ("initial_value", "value"),
         ("initial_option", "selected_option"),
@@ -122,15 +130,15 @@ def _state_of(element: Json, given: object) -> Json:
     ):
         if initial in element:
             return {"type": kind, key: element[initial]}
-    if kind in _ONE_OPTION:
+    if kind in _SINGLE_OPTION_TYPES:
         return {"type": kind, "selected_option": None}
-    if kind in _OPTIONS:
+    if kind in _MULTI_OPTION_TYPES:
         return {"type": kind, "selected_options": []}
     key = _VALUE_KEYS.get(kind, "value")
     return {"type": kind, key: element.get(key.replace("selected_", "initial_"))}
 
 
-def left_empty(blocks: Sequence[Json], state: Json) -> Json:
+def find_missing_inputs(blocks: Sequence[Json], state: Json) -> Json:
     """Which required inputs are empty, with what Slack's client says under them."""
     values = state["values"]
     errors: Json = {}
@@ -142,5 +150,5 @@ def left_empty(blocks: Sequence[Json], state: Json) -> Json:
         for one in given.values():
             content = [value for key, value in one.items() if key != "type"]
             if not any(value not in (None, "", []) for value in content):
-                errors[block_id] = REQUIRED
+                errors[block_id] = REQUIRED_TEXT
     return errors

@@ -10,30 +10,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from slack_emulator.state import block_validation as block_kit
-from slack_emulator.state.entities import BOT_USER_ID, Ephemeral, Json, Message, Refused
+from slack_emulator.state.entities import BOT_USER_ID, ApiError, Ephemeral, Json, Message
 from slack_emulator.state.triggers import ResponseUrl
 from slack_emulator.state.workspace import Workspace
 
 
-def answer(workspace: Workspace, url: ResponseUrl, body: object) -> None:
+def apply_response(workspace: Workspace, url: ResponseUrl, body: object) -> None:
     """Show what was answered. Refused with `no_text`, `invalid_payload` or for its blocks."""
     said = {"text": body} if isinstance(body, str) else body
     if not isinstance(said, dict):
-        raise Refused("invalid_payload")
+        raise ApiError("invalid_payload")
     if said.get("delete_original") is True:
         _delete_original(workspace, url)
         return
-    text, blocks = _content(said)
+    text, blocks = _parse_content(said)
     if said.get("replace_original") is True and url.message_ts is not None:
         _replace_original(workspace, url, text, blocks)
         return
     thread_ts = said.get("thread_ts", url.thread_ts)
     if thread_ts is not None and not isinstance(thread_ts, str):
-        raise Refused("invalid_payload")
+        raise ApiError("invalid_payload")
     if said.get("response_type") == "in_channel":
-        _say_in_channel(workspace, url, text, blocks, thread_ts)
+        _post_in_channel(workspace, url, text, blocks, thread_ts)
     else:
-        workspace.whisper(
+        workspace.post_ephemeral(
             Ephemeral(
                 channel=url.channel,
                 ts=workspace.next_ts(),
@@ -45,7 +45,7 @@ def answer(workspace: Workspace, url: ResponseUrl, body: object) -> None:
         )
 
 
-def says_something(body: object) -> bool:
+def has_content(body: object) -> bool:
     """Whether an acknowledgement has something to show in it."""
     if isinstance(body, str):
         return bool(body.strip())
@@ -54,18 +54,18 @@ def says_something(body: object) -> bool:
     )
 
 
-def _content(said: Mapping[str, object]) -> tuple[str, tuple[Json, ...]]:
-    text, blocks = said.get("text", ""), said.get("blocks") or []
+def _parse_content(response: Mapping[str, object]) -> tuple[str, tuple[Json, ...]]:
+    text, blocks = response.get("text", ""), response.get("blocks") or []
     if not isinstance(text, str) or not isinstance(blocks, list):
-        raise Refused("invalid_payload")
+        raise ApiError("invalid_payload")
     if not all(isinstance(block, dict) for block in blocks):
-        raise Refused("invalid_blocks")
-    if not text and not blocks and not said.get("attachments"):
-        raise Refused("no_text")
-    return text, block_kit.checked(blocks)
+        raise ApiError("invalid_blocks")
+    if not text and not blocks and not response.get("attachments"):
+        raise ApiError("no_text")
+    return text, block_kit.validate_blocks(blocks)
 
 
-def _say_in_channel(
+def _post_in_channel(
     workspace: Workspace,
     url: ResponseUrl,
     text: str,
@@ -73,7 +73,7 @@ def _say_in_channel(
     thread_ts: str | None,
 ) -> None:
     root = workspace.thread_root(url.channel, thread_ts) if thread_ts else None
-    workspace.post(
+    workspace.post_message(
         Message(
             channel=url.channel,
             ts=workspace.next_ts(),
@@ -93,12 +93,12 @@ def _replace_original(
     if url.message_ts is None:
         return
     if url.ephemeral:
-        seen = workspace.whispered(url.user, url.channel, url.message_ts)
+        seen = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
         if seen is not None:
-            workspace.whisper(replace(seen, text=text, blocks=blocks))
+            workspace.post_ephemeral(replace(seen, text=text, blocks=blocks))
         return
     message = workspace.message(url.channel, url.message_ts)
-    workspace.change(
+    workspace.update_message(
         replace(
             message,
             text=text,
@@ -111,10 +111,10 @@ def _replace_original(
 
 def _delete_original(workspace: Workspace, url: ResponseUrl) -> None:
     if url.message_ts is None:
-        raise Refused("message_not_found")
+        raise ApiError("message_not_found")
     if url.ephemeral:
-        seen = workspace.whispered(url.user, url.channel, url.message_ts)
+        seen = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
         if seen is not None:
-            workspace.whisper(replace(seen, text="", blocks=(), deleted=True))
+            workspace.post_ephemeral(replace(seen, text="", blocks=(), deleted=True))
         return
-    workspace.delete(workspace.message(url.channel, url.message_ts))
+    workspace.delete_message(workspace.message(url.channel, url.message_ts))

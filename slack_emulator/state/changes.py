@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slack_emulator.state.entities import Channel, Ephemeral, Json, Message, Prompts, ThreadStatus
+from slack_emulator.state.entities import (
+    Channel,
+    Ephemeral,
+    Json,
+    Message,
+    SuggestedPrompts,
+    ThreadStatus,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class MessagePosted:
     """A message was written."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class MessageChanged:
     """A message reads otherwise than before; `silent` if only its thread's counts changed."""
 
     before: Message
@@ -24,7 +31,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted:
+class MessageDeleted:
     """A message is gone, or only its empty place is left (`tombstone`)."""
 
     before: Message
@@ -32,7 +39,7 @@ class Deleted:
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
+class StreamUpdated:
     """A stream grew or ended."""
 
     before: Message
@@ -53,11 +60,11 @@ class StatusSet:
 class PromptsSet:
     """The app suggests questions."""
 
-    prompts: Prompts
+    prompts: SuggestedPrompts
 
 
 @dataclass(frozen=True, slots=True)
-class Reacted:
+class ReactionChanged:
     """A reaction was added or taken back."""
 
     message: Message
@@ -67,24 +74,24 @@ class Reacted:
 
 
 @dataclass(frozen=True, slots=True)
-class Whispered:
+class EphemeralPosted:
     """One person sees something that nobody else does."""
 
     ephemeral: Ephemeral
 
 
 @dataclass(frozen=True, slots=True)
-class ViewShown:
+class ViewChanged:
     """A person's modal was opened, changed or closed, or their Home tab was published."""
 
-    what: str
+    event: str
     """`view_opened`, `view_updated`, `view_closed` or `home`."""
     user: str
     view: Json
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class MembershipChanged:
     """Somebody came into a channel, or left it."""
 
     channel: Channel
@@ -94,7 +101,7 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
-class StopPressed:
+class StopRequested:
     """A person pressed the native Stop button."""
 
     channel: str
@@ -114,22 +121,22 @@ class HomeOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class Emptied:
+class Reset:
     """The workspace was put back to how it began."""
 
 
 Change = (
-    Posted
-    | Changed
-    | Deleted
-    | Streamed
+    MessagePosted
+    | MessageChanged
+    | MessageDeleted
+    | StreamUpdated
     | StatusSet
     | PromptsSet
-    | Reacted
-    | Whispered
-    | ViewShown
-    | Membership
-    | StopPressed
+    | ReactionChanged
+    | EphemeralPosted
+    | ViewChanged
+    | MembershipChanged
+    | StopRequested
     | HomeOpened
-    | Emptied
+    | Reset
 )

@@ -21,7 +21,7 @@ class BaseClock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
-class MachineClock:
+class SystemClock:
     """The machine's time."""
 
     def now(self) -> float:
@@ -31,31 +31,31 @@ class MachineClock:
         await asyncio.sleep(seconds)
 
 
-class SandboxClock:
+class EmulatorClock:
     """A base clock plus what it was moved by."""
 
     def __init__(self, base: BaseClock | None = None) -> None:
-        self._base = base or MachineClock()
-        self._moved_by = 0.0
-        self._moved = asyncio.Event()
+        self._base = base or SystemClock()
+        self._offset = 0.0
+        self._advanced = asyncio.Event()
 
     def now(self) -> float:
         """Seconds since the epoch, as the sandbox sees it."""
-        return self._base.now() + self._moved_by
+        return self._base.now() + self._offset
 
     def advance(self, seconds: float) -> None:
         """Move forward; never back. ValueError for less than 0."""
         if seconds < 0:
             raise ValueError("The clock only goes forward.")
-        self._moved_by += seconds
-        self._moved.set()
-        self._moved = asyncio.Event()
+        self._offset += seconds
+        self._advanced.set()
+        self._advanced = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
         """Until the sandbox's time is that much later, by waiting or by being moved."""
         until = self.now() + seconds
         while (left := until - self.now()) > 0:
-            moved = asyncio.ensure_future(self._moved.wait())
+            moved = asyncio.ensure_future(self._advanced.wait())
             slept = asyncio.ensure_future(self._base.sleep(left))
             try:
                 await asyncio.wait({moved, slept}, return_when=asyncio.FIRST_COMPLETED)
@@ -65,42 +65,44 @@ class SandboxClock:
                 await asyncio.gather(moved, slept, return_exceptions=True)
 
 
-async def within(clock: SandboxClock, seconds: float, wanted: asyncio.Future[None]) -> bool:
+async def finishes_within(
+    clock: EmulatorClock, seconds: float, future: asyncio.Future[None]
+) -> bool:
     """Whether `wanted` is done before the sandbox's clock has gone on by `seconds`."""
     late = asyncio.ensure_future(clock.sleep(seconds))
     try:
-        await asyncio.wait({wanted, late}, return_when=asyncio.FIRST_COMPLETED)
-        return wanted.done()
+        await asyncio.wait({future, late}, return_when=asyncio.FIRST_COMPLETED)
+        return future.done()
     finally:
         late.cancel()
         await asyncio.gather(late, return_exceptions=True)
 
 
-MAX_WAITING: Final = 5_000
+MAX_TIMERS: Final = 5_000
 
 
-class Later:
+class Timers:
     """A bounded number of things that are still to happen; beyond it the oldest is given up."""
 
-    def __init__(self, clock: SandboxClock) -> None:
+    def __init__(self, clock: EmulatorClock) -> None:
         self._clock = clock
-        self._waiting: dict[asyncio.Task[None], None] = {}
+        self._pending: dict[asyncio.Task[None], None] = {}
 
-    def after(self, seconds: float, happen: Callable[[], None]) -> None:
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call `happen` once the clock has gone on by that much."""
-        if len(self._waiting) >= MAX_WAITING:
-            next(iter(self._waiting)).cancel()
-        task = asyncio.create_task(self._wait(seconds, happen))
-        self._waiting[task] = None
-        task.add_done_callback(lambda done: self._waiting.pop(done, None))
+        if len(self._pending) >= MAX_TIMERS:
+            next(iter(self._pending)).cancel()
+        task = asyncio.create_task(self._call_after(seconds, callback))
+        self._pending[task] = None
+        task.add_done_callback(lambda done: self._pending.pop(done, None))
 
-    async def _wait(self, seconds: float, happen: Callable[[], None]) -> None:
+    async def _call_after(self, seconds: float, callback: Callable[[], None]) -> None:
         await self._clock.sleep(seconds)
-        happen()
+        callback()
 
-    async def forget(self) -> None:
+    async def cancel_all(self) -> None:
         """None of it happens any more."""
-        waiting = list(self._waiting)
+        waiting = list(self._pending)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)

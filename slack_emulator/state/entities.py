@@ -28,12 +28,12 @@ SIGNING_SECRET: Final = "sandbox-signing-secret"  # noqa: S105 - the same
 VERIFICATION_TOKEN: Final = "sandbox-verification"  # noqa: S105 - Slack's old one; payloads have it
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """A call is answered with `ok: false` and this Slack error code; `more` goes along with it."""
 
-    def __init__(self, code: str, **more: object) -> None:
+    def __init__(self, code: str, **extra: object) -> None:
         self.code = code
-        self.more = more
+        self.extra = extra
         super().__init__(code)
 
 
@@ -62,7 +62,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class UserGroup:
     """A user group, which can be mentioned as one."""
 
     id: str
@@ -119,7 +119,7 @@ class Message:
     client_msg_id: str | None = None
 
     @property
-    def root(self) -> str:
+    def root_ts(self) -> str:
         """The ts of the thread that it is in, or would start."""
         return self.thread_ts or self.ts
 
@@ -183,9 +183,9 @@ class ThreadStatus:
     thread_ts: str
     status: str = ""
     loading_messages: tuple[str, ...] = ()
-    until: float | None = None
+    expires_at: float | None = None
     """When the free text goes by itself; seconds since the epoch."""
-    session: str | None = None
+    session_status: str | None = None
     title: str = ""
 
     def as_json(self) -> Json:
@@ -194,13 +194,13 @@ class ThreadStatus:
             "thread_ts": self.thread_ts,
             "status": self.status,
             "loading_messages": list(self.loading_messages),
-            "session": self.session,
+            "session": self.session_status,
             "title": self.title,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prompts:
+class SuggestedPrompts:
     """What the app suggests to ask."""
 
     channel: str

@@ -11,11 +11,11 @@ from slack_emulator.state.entities import (
     BOT_USER_ID,
     OUTSIDE_TEAM_ID,
     Channel,
-    Group,
     User,
+    UserGroup,
 )
 
-PEOPLE: Final = (
+HUMANS: Final = (
     User(
         id="UALICE",
         name="alice",
@@ -41,7 +41,7 @@ PEOPLE: Final = (
         is_guest=True,
     ),
 )
-BOT: Final = User(
+APP_BOT: Final = User(
     id=BOT_USER_ID,
     name=BOT_NAME,
     real_name="Threadpilot",
@@ -49,7 +49,7 @@ BOT: Final = User(
     bot_id=BOT_ID,
     app_id=APP_ID,
 )
-ROBOT: Final = User(
+OTHER_APP_BOT: Final = User(
     id="U0ROBOT",
     name="robot",
     real_name="Robot (another app)",
@@ -59,16 +59,16 @@ ROBOT: Final = User(
     app_id="A0ROBOT",
 )
 """The bot of another app; in no channel until it joins one (`conversations.join`)."""
-EVERYBODY: Final = (*PEOPLE, BOT)
-GROUPS: Final = (Group(id="S0PILOTS", handle="pilots", members=("UCAROL",)),)
+INITIAL_USERS: Final = (*HUMANS, APP_BOT)
+USER_GROUPS: Final = (UserGroup(id="S0PILOTS", handle="pilots", members=("UCAROL",)),)
 
 
-def channels(created: int) -> list[Channel]:
+def initial_channels(created: int) -> list[Channel]:
     """#general with everybody in it, #dev with all but the guest; #secret is private, without the
     app, eve and the guest."""
-    everybody = frozenset(user.id for user in EVERYBODY)
-    full = frozenset(user.id for user in EVERYBODY if not user.is_guest)
-    insiders = frozenset(user.id for user in PEOPLE if not (user.is_stranger or user.is_guest))
+    everybody = frozenset(user.id for user in INITIAL_USERS)
+    full = frozenset(user.id for user in INITIAL_USERS if not user.is_guest)
+    insiders = frozenset(user.id for user in HUMANS if not (user.is_stranger or user.is_guest))
     return [
         Channel(id="C0GENERAL", name="general", members=everybody, created=created),
         Channel(id="C0DEV", name="dev", members=full, created=created),

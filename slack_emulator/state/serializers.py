@@ -70,7 +70,7 @@ def channel_json(workspace: Workspace, channel: Channel, viewer: str) -> Json:
             "is_group": False,
             "is_mpim": False,
             "is_archived": False,
-            "user": other_side(channel, viewer),
+            "user": im_partner(channel, viewer),
             "is_user_deleted": False,
             "is_open": True,
             "priority": 0,
@@ -100,7 +100,7 @@ def channel_json(workspace: Workspace, channel: Channel, viewer: str) -> Json:
     }
 
 
-def other_side(channel: Channel, viewer: str) -> str:
+def im_partner(channel: Channel, viewer: str) -> str:
     """Who one talks with in a direct message."""
     others = sorted(channel.members - {viewer})
     return others[0] if others else viewer

@@ -12,27 +12,27 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from slack_emulator.state import block_validation as block_kit
-from slack_emulator.state.changes import Emptied, StopPressed, Streamed
-from slack_emulator.state.entities import Json, Message, Refused, StreamState
+from slack_emulator.state.changes import Reset, StopRequested, StreamUpdated
+from slack_emulator.state.entities import ApiError, Json, Message, StreamState
 from slack_emulator.state.workspace import Workspace
 
-LIFE_SECONDS: Final = 300.0
-MAX_KEPT: Final = 10_000
+STREAM_LIFETIME_SECONDS: Final = 300.0
+MAX_STREAMS: Final = 10_000
 """Streams that are remembered, also ended ones; the oldest are forgotten."""
 MAX_CHARS: Final = 12_000
 """Of one call's markdown_text, and of a whole stream's."""
 
-_STATUSES: Final = ("pending", "in_progress", "complete", "error")
-_DETAIL_CHARS: Final = 256
+_TASK_STATUSES: Final = ("pending", "in_progress", "complete", "error")
+_MAX_DETAIL_CHARS: Final = 256
 
 
 @dataclass(slots=True)
 class _Stream:
     """What a live or ended stream is made of."""
 
-    started: float
+    started_at: float
     state: StreamState = StreamState.STREAMING
-    by_chunks: bool | None = None
+    uses_chunks: bool | None = None
     """Whether it is written by chunks or by markdown_text; None before the first of either."""
     pieces: list[Json] = field(default_factory=list)
     """Blocks in the order in which they came; text that follows text is one piece."""
@@ -47,7 +47,7 @@ class Addition:
 
     text: str = ""
     pieces: tuple[Json, ...] = ()
-    by_chunks: bool | None = None
+    uses_chunks: bool | None = None
 
 
 class Streams:
@@ -56,19 +56,19 @@ class Streams:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._streams: dict[tuple[str, str], _Stream] = {}
-        self._ends: dict[tuple[str, str], asyncio.Task[None]] = {}
-        workspace.watch(lambda change: self._forget() if isinstance(change, Emptied) else None)
+        self._expiry_timers: dict[tuple[str, str], asyncio.Task[None]] = {}
+        workspace.add_listener(lambda change: self._clear() if isinstance(change, Reset) else None)
 
-    def _forget(self) -> None:
-        for end in self._ends.values():
+    def _clear(self) -> None:
+        for end in self._expiry_timers.values():
             end.cancel()
-        self._ends.clear()
+        self._expiry_timers.clear()
         self._streams.clear()
 
     async def close(self) -> None:
         """End the timers."""
-        ends = list(self._ends.values())
-        self._forget()
+        ends = list(self._expiry_timers.values())
+        self._clear()
         await asyncio.gather(*ends, return_exceptions=True)
 
     def is_live(self, message: Message) -> bool:
@@ -78,7 +78,7 @@ class Streams:
 
     def _state(self, stream: _Stream) -> StreamState:
         """By the clock, not by the timer, which may wake a moment late."""
-        old = self._workspace.clock.now() - stream.started >= LIFE_SECONDS
+        old = self._workspace.clock.now() - stream.started_at >= STREAM_LIFETIME_SECONDS
         if stream.state is StreamState.STREAMING and old:
             return StreamState.EXPIRED
         return stream.state
@@ -86,26 +86,26 @@ class Streams:
     def start(self, message: Message, addition: Addition) -> Message:
         """Begin a stream with a message that the workspace does not have yet."""
         key = (message.channel, message.ts)
-        stream = _Stream(started=self._workspace.clock.now())
-        self._take(stream, addition)
+        stream = _Stream(started_at=self._workspace.clock.now())
+        self._append(stream, addition)
         self._streams[key] = stream
-        if len(self._streams) > MAX_KEPT:
+        if len(self._streams) > MAX_STREAMS:
             del self._streams[next(iter(self._streams))]
         posted = replace(
             message,
             text=addition.text,
-            blocks=_shown(stream, message.task_display_mode),
+            blocks=_render_blocks(stream, message.task_display_mode),
             stream_state=StreamState.STREAMING,
         )
-        self._workspace.post(posted)
-        self._ends[key] = asyncio.create_task(self._expire(key))
+        self._workspace.post_message(posted)
+        self._expiry_timers[key] = asyncio.create_task(self._expire(key))
         return posted
 
     def append(self, message: Message, addition: Addition) -> Message:
         """Let a live stream grow. Refused where it is not live, or by its length or mode."""
-        stream = self._live(message)
-        self._take(stream, addition)
-        return self._show(message, stream, addition.text, ())
+        stream = self._require_live(message)
+        self._append(stream, addition)
+        return self._publish(message, stream, addition.text, ())
 
     def stop(
         self,
@@ -115,125 +115,125 @@ class Streams:
         metadata: Json | None,
     ) -> Message:
         """End a live stream; `last_blocks` stand under its text."""
-        stream = self._live(message)
-        self._take(stream, addition)
+        stream = self._require_live(message)
+        self._append(stream, addition)
         stream.state = StreamState.STOPPED
-        self._end_timer(message)
+        self._cancel_timer(message)
         if metadata is not None:
             message = replace(message, metadata=metadata)
-        return self._show(message, stream, addition.text, last_blocks)
+        return self._publish(message, stream, addition.text, last_blocks)
 
-    def stop_by_person(self, channel: str, thread_ts: str, user_id: str) -> tuple[str, ...]:
+    def stop_by_user(self, channel: str, thread_ts: str, user_id: str) -> tuple[str, ...]:
         """The native Stop: end the thread's live streams; their ts's."""
         stopped: list[str] = []
         for message in self._workspace.replies(channel, thread_ts):
             stream = self._streams.get((channel, message.ts))
             if stream is not None and self._state(stream) is StreamState.STREAMING:
                 stream.state = StreamState.STOPPED_BY_USER
-                self._end_timer(message)
-                self._show(message, stream, "", ())
+                self._cancel_timer(message)
+                self._publish(message, stream, "", ())
                 stopped.append(message.ts)
-        self._workspace.tell(StopPressed(channel, thread_ts, user_id, tuple(stopped)))
+        self._workspace.notify(StopRequested(channel, thread_ts, user_id, tuple(stopped)))
         return tuple(stopped)
 
-    def _live(self, message: Message) -> _Stream:
+    def _require_live(self, message: Message) -> _Stream:
         stream = self._streams.get((message.channel, message.ts))
         if stream is None:
-            raise Refused("message_not_in_streaming_state")
+            raise ApiError("message_not_in_streaming_state")
         match self._state(stream):
             case StreamState.STREAMING:
                 return stream
             case StreamState.STOPPED_BY_USER:
-                raise Refused("stopped_by_user")
+                raise ApiError("stopped_by_user")
             case _:
-                raise Refused("message_not_in_streaming_state")
+                raise ApiError("message_not_in_streaming_state")
 
-    def _take(self, stream: _Stream, addition: Addition) -> None:
+    def _append(self, stream: _Stream, addition: Addition) -> None:
         """Add to the stream, all or nothing."""
-        if None not in (stream.by_chunks, addition.by_chunks) and (
-            stream.by_chunks is not addition.by_chunks
+        if None not in (stream.uses_chunks, addition.uses_chunks) and (
+            stream.uses_chunks is not addition.uses_chunks
         ):
-            raise Refused("streaming_mode_mismatch")
+            raise ApiError("streaming_mode_mismatch")
         if stream.length + len(addition.text) > MAX_CHARS:
-            raise Refused("msg_too_long")
-        if addition.by_chunks is not None:
-            stream.by_chunks = addition.by_chunks
+            raise ApiError("msg_too_long")
+        if addition.uses_chunks is not None:
+            stream.uses_chunks = addition.uses_chunks
         stream.length += len(addition.text)
         for piece in addition.pieces:
             _add_piece(stream, piece)
 
-    def _show(
+    def _publish(
         self, message: Message, stream: _Stream, delta: str, last_blocks: tuple[Json, ...]
     ) -> Message:
         after = replace(
             message,
             text=message.text + delta,
-            blocks=(*_shown(stream, message.task_display_mode), *last_blocks),
+            blocks=(*_render_blocks(stream, message.task_display_mode), *last_blocks),
             stream_state=self._state(stream),
         )
-        self._workspace.replace_quietly(after)
-        self._workspace.tell(Streamed(message, after, delta))
+        self._workspace.replace_silently(after)
+        self._workspace.notify(StreamUpdated(message, after, delta))
         return after
 
     async def _expire(self, key: tuple[str, str]) -> None:
-        await self._workspace.clock.sleep(LIFE_SECONDS)
-        stream, message = self._streams.get(key), self._workspace.find(*key)
-        self._ends.pop(key, None)
+        await self._workspace.clock.sleep(STREAM_LIFETIME_SECONDS)
+        stream, message = self._streams.get(key), self._workspace.find_message(*key)
+        self._expiry_timers.pop(key, None)
         if stream is not None and message is not None:
             stream.state = StreamState.EXPIRED
-            self._show(message, stream, "", ())
+            self._publish(message, stream, "", ())
 
-    def _end_timer(self, message: Message) -> None:
-        if (end := self._ends.pop((message.channel, message.ts), None)) is not None:
+    def _cancel_timer(self, message: Message) -> None:
+        if (end := self._expiry_timers.pop((message.channel, message.ts), None)) is not None:
             end.cancel()
 
 
-def read_addition(text: str, chunks: Sequence[Json] | None) -> Addition:
+def parse_addition(text: str, chunks: Sequence[Json] | None) -> Addition:
     """What a call adds. Refused for both at once, for too much, and for wrong chunks."""
     if text and chunks:
-        raise Refused("cannot_provide_both_markdown_text_and_chunks")
+        raise ApiError("cannot_provide_both_markdown_text_and_chunks")
     if len(text) > MAX_CHARS:
-        raise Refused("msg_too_long")
+        raise ApiError("msg_too_long")
     if text:
-        return Addition(text=text, pieces=({"type": "markdown", "text": text},), by_chunks=False)
+        return Addition(text=text, pieces=({"type": "markdown", "text": text},), uses_chunks=False)
     if not chunks:
         return Addition()
     pieces: list[Json] = []
     for chunk in chunks:
-        pieces += _read_chunk(chunk)
+        pieces += _parse_chunk(chunk)
     said = "".join(str(piece["text"]) for piece in pieces if piece["type"] == "markdown")
-    return Addition(text=said, pieces=tuple(pieces), by_chunks=True)
+    return Addition(text=said, pieces=tuple(pieces), uses_chunks=True)
 
 
-def _read_chunk(chunk: Json) -> list[Json]:
+def _parse_chunk(chunk: Json) -> list[Json]:
     match chunk:
         case {"type": "markdown_text", "text": str(text)}:
             return [{"type": "markdown", "text": text}]
         case {"type": "task_update", "id": str(task_id), "title": str(title)} if task_id:
-            return [_read_task(chunk, task_id, title)]
+            return [_parse_task(chunk, task_id, title)]
         case {"type": "plan_update", "title": str(title)}:
             return [{"type": "plan", "title": title}]
         case {"type": "blocks", "blocks": list(blocks)}:
             if not all(isinstance(block, dict) for block in blocks):
-                raise Refused("invalid_chunks")
-            return [{"type": "blocks", "blocks": block_kit.checked(blocks)}]
+                raise ApiError("invalid_chunks")
+            return [{"type": "blocks", "blocks": block_kit.validate_blocks(blocks)}]
         case _:
-            raise Refused("invalid_chunks")
+            raise ApiError("invalid_chunks")
 
 
-def _read_task(chunk: Json, task_id: str, title: str) -> Json:
+def _parse_task(chunk: Json, task_id: str, title: str) -> Json:
     status = chunk.get("status", "pending")
-    if status not in _STATUSES:
-        raise Refused("invalid_chunks")
+    if status not in _TASK_STATUSES:
+        raise ApiError("invalid_chunks")
     task: Json = {"type": "task_card", "task_id": task_id, "title": title, "status": status}
     for name in ("details", "output"):
         if (value := chunk.get(name)) is not None:
-            if not isinstance(value, str) or len(value) > _DETAIL_CHARS:
-                raise Refused("invalid_chunks")
+            if not isinstance(value, str) or len(value) > _MAX_DETAIL_CHARS:
+                raise ApiError("invalid_chunks")
             task[name] = value
     if (sources := chunk.get("sources")) is not None:
         if not isinstance(sources, list):
-            raise Refused("invalid_chunks")
+            raise ApiError("invalid_chunks")
         task["sources"] = sources
     return task
 
@@ -257,7 +257,7 @@ def _add_piece(stream: _Stream, piece: Json) -> None:
             stream.pieces.append(piece)
 
 
-def _shown(stream: _Stream, mode: str | None) -> tuple[Json, ...]:
+def _render_blocks(stream: _Stream, mode: str | None) -> tuple[Json, ...]:
     """The stream as blocks: a plan holds all its tasks, a timeline has them where they came."""
     shown: list[Json] = []
     if mode == "plan" and (stream.tasks or stream.plan_title):

@@ -14,23 +14,23 @@ _TOKEN = re.compile(
     r"|(?:https?://|mailto:)[^<>\s|]+(?:\|[^<>|]*)?)>"
 )
 _NAME = re.compile(r"(?<![\w@/.])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
-_PING = re.compile(r"(?<![\w@/.])@(here|channel|everyone)\b")
+_BROADCAST_MENTION = re.compile(r"(?<![\w@/.])@(here|channel|everyone)\b")
 
 
-def as_typed(text: str, user_ids: Mapping[str, str]) -> str:
+def encode_typed_text(text: str, user_ids: Mapping[str, str]) -> str:
     """The text as Slack stores it; `user_ids` maps lower-case names to user ids."""
     parts: list[str] = []
     end = 0
     for token in _TOKEN.finditer(text):
-        parts += [_plain(text[end : token.start()], user_ids), token.group()]
+        parts += [_encode_plain(text[end : token.start()], user_ids), token.group()]
         end = token.end()
-    parts.append(_plain(text[end:], user_ids))
+    parts.append(_encode_plain(text[end:], user_ids))
     return "".join(parts)
 
 
-def _plain(text: str, user_ids: Mapping[str, str]) -> str:
+def _encode_plain(text: str, user_ids: Mapping[str, str]) -> str:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    pinging = _PING.sub(lambda ping: f"<!{ping.group(1)}>", escaped)
+    pinging = _BROADCAST_MENTION.sub(lambda ping: f"<!{ping.group(1)}>", escaped)
     return _NAME.sub(lambda name: _mention(name.group(1), user_ids), pinging)
 
 
@@ -44,6 +44,6 @@ def _mention(name: str, user_ids: Mapping[str, str]) -> str:
     return f"<@{user_ids[known.lower()]}>{name[len(known) :]}"
 
 
-def mentions(text: str, user_id: str) -> bool:
+def has_mention(text: str, user_id: str) -> bool:
     """Whether the text mentions this user."""
     return re.search(rf"<@{re.escape(user_id)}(?:\|[^<>]*)?>", text) is not None

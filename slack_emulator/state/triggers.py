@@ -10,13 +10,13 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from slack_emulator.state.clock import SandboxClock
-from slack_emulator.state.entities import Refused
+from slack_emulator.state.clock import EmulatorClock
+from slack_emulator.state.entities import ApiError
 
 TRIGGER_SECONDS: Final = 3.0
 RESPONSE_SECONDS: Final = 1_800.0
 RESPONSE_USES: Final = 5
-MAX_KEPT: Final = 2_000
+MAX_ENTRIES: Final = 2_000
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Trigger:
     """Whose hand it was; opens one view."""
 
     user: str
-    until: float
+    expires_at: float
     view_id: str | None = None
     """The view that was open, for views.push."""
     used: bool = False
@@ -36,46 +36,46 @@ class ResponseUrl:
 
     user: str
     channel: str
-    until: float
+    expires_at: float
     message_ts: str | None = None
     """The message that was pressed, which may be replaced or deleted."""
     thread_ts: str | None = None
     ephemeral: bool = False
     """Whether that message is one that only the person sees."""
-    uses: int = RESPONSE_USES
+    uses_remaining: int = RESPONSE_USES
 
 
 class Triggers:
     """Those that were given out."""
 
-    def __init__(self, clock: SandboxClock) -> None:
+    def __init__(self, clock: EmulatorClock) -> None:
         self._clock = clock
         self._triggers: dict[str, Trigger] = {}
         self._urls: dict[str, ResponseUrl] = {}
 
-    def trigger(self, user: str, view_id: str | None = None) -> str:
+    def create_trigger(self, user: str, view_id: str | None = None) -> str:
         """A new trigger id."""
         trigger_id = (
             f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**12)}.{secrets.token_hex(8)}"
         )
-        if len(self._triggers) >= MAX_KEPT:
+        if len(self._triggers) >= MAX_ENTRIES:
             del self._triggers[next(iter(self._triggers))]
         self._triggers[trigger_id] = Trigger(user, self._clock.now() + TRIGGER_SECONDS, view_id)
         return trigger_id
 
-    def pull(self, trigger_id: str) -> Trigger:
+    def use_trigger(self, trigger_id: str) -> Trigger:
         """Use a trigger id, once. Refused by what is wrong with it."""
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
-            raise Refused("invalid_trigger_id")
+            raise ApiError("invalid_trigger_id")
         if trigger.used:
-            raise Refused("exchanged_trigger_id")
-        if self._clock.now() >= trigger.until:
-            raise Refused("expired_trigger_id")
+            raise ApiError("exchanged_trigger_id")
+        if self._clock.now() >= trigger.expires_at:
+            raise ApiError("expired_trigger_id")
         trigger.used = True
         return trigger
 
-    def response_path(
+    def create_response_path(
         self,
         user: str,
         channel: str,
@@ -86,7 +86,7 @@ class Triggers:
     ) -> str:
         """The path of a new response URL."""
         key = secrets.token_urlsafe(18)
-        if len(self._urls) >= MAX_KEPT:
+        if len(self._urls) >= MAX_ENTRIES:
             del self._urls[next(iter(self._urls))]
         self._urls[key] = ResponseUrl(
             user,
@@ -98,17 +98,17 @@ class Triggers:
         )
         return f"/response/{key}"
 
-    def use_response(self, key: str) -> ResponseUrl:
+    def use_response_url(self, key: str) -> ResponseUrl:
         """Use a response URL once more. Refused with `used_url` or `expired_url`."""
         url = self._urls.get(key)
-        if url is None or self._clock.now() >= url.until:
-            raise Refused("expired_url")
-        if url.uses <= 0:
-            raise Refused("used_url")
-        url.uses -= 1
+        if url is None or self._clock.now() >= url.expires_at:
+            raise ApiError("expired_url")
+        if url.uses_remaining <= 0:
+            raise ApiError("used_url")
+        url.uses_remaining -= 1
         return url
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """What was given out is worth nothing any more."""
         self._triggers.clear()
         self._urls.clear()

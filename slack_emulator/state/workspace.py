@@ -13,27 +13,27 @@ from typing import Final
 from slack_emulator.state import seed
 from slack_emulator.state.changes import (
     Change,
-    Changed,
-    Deleted,
-    Emptied,
-    Membership,
-    Posted,
+    EphemeralPosted,
+    MembershipChanged,
+    MessageChanged,
+    MessageDeleted,
+    MessagePosted,
     PromptsSet,
-    Reacted,
+    ReactionChanged,
+    Reset,
     StatusSet,
-    Whispered,
 )
-from slack_emulator.state.clock import SandboxClock
+from slack_emulator.state.clock import EmulatorClock
 from slack_emulator.state.entities import (
+    ApiError,
     Channel,
     Ephemeral,
     File,
-    Group,
     Message,
-    Prompts,
-    Refused,
+    SuggestedPrompts,
     ThreadStatus,
     User,
+    UserGroup,
 )
 
 MAX_MESSAGES: Final = 10_000
@@ -49,38 +49,40 @@ STATUS_SECONDS: Final = 120.0
 class Workspace:
     """What is there now."""
 
-    def __init__(self, clock: SandboxClock) -> None:
+    def __init__(self, clock: EmulatorClock) -> None:
         self.clock = clock
         self.url = ""
         """The sandbox's own address, for links to files and messages."""
-        self.users: dict[str, User] = {user.id: user for user in (*seed.EVERYBODY, seed.ROBOT)}
-        self._watchers: list[Callable[[Change], None]] = []
+        self.users: dict[str, User] = {
+            user.id: user for user in (*seed.INITIAL_USERS, seed.OTHER_APP_BOT)
+        }
+        self._listeners: list[Callable[[Change], None]] = []
         self._last_micros = 0
-        self._fill()
+        self._load_initial_state()
 
-    def _fill(self) -> None:
-        founded = seed.channels(int(self.clock.now()))
+    def _load_initial_state(self) -> None:
+        founded = seed.initial_channels(int(self.clock.now()))
         self.channels: dict[str, Channel] = {channel.id: channel for channel in founded}
         self._messages: dict[str, dict[str, Message]] = {}
         self._threads: dict[tuple[str, str], dict[str, None]] = {}
         self.ephemerals: dict[str, list[Ephemeral]] = {}
         self.statuses: dict[tuple[str, str], ThreadStatus] = {}
-        self.prompts: dict[tuple[str, str | None], Prompts] = {}
+        self.prompts: dict[tuple[str, str | None], SuggestedPrompts] = {}
         self.files: dict[str, File] = {}
 
-    def watch(self, watcher: Callable[[Change], None]) -> None:
+    def add_listener(self, listener: Callable[[Change], None]) -> None:
         """Tell `watcher` of every change from now on."""
-        self._watchers.append(watcher)
+        self._listeners.append(listener)
 
-    def tell(self, change: Change) -> None:
+    def notify(self, change: Change) -> None:
         """Let the watchers know."""
-        for watcher in self._watchers:
+        for watcher in self._listeners:
             watcher(change)
 
-    def empty(self) -> None:
+    def reset(self) -> None:
         """Back to how it began; nothing of before is left."""
-        self._fill()
-        self.tell(Emptied())
+        self._load_initial_state()
+        self.notify(Reset())
 
     def next_ts(self) -> str:
         """Slack's id of a message: its time, unique and growing."""
@@ -92,15 +94,15 @@ class Workspace:
     def user(self, user_id: str) -> User:
         """Refused with `user_not_found`."""
         if (user := self.users.get(user_id)) is None:
-            raise Refused("user_not_found")
+            raise ApiError("user_not_found")
         return user
 
-    def by_token(self, token: str) -> User | None:
+    def user_by_token(self, token: str) -> User | None:
         """The person, or the other app's bot, whose token it is."""
-        acting = (*seed.PEOPLE, seed.ROBOT)
+        acting = (*seed.HUMANS, seed.OTHER_APP_BOT)
         return next((user for user in acting if user.token == token), None)
 
-    def user_ids(self) -> dict[str, str]:
+    def user_ids_by_name(self) -> dict[str, str]:
         """Lower-case names to ids, for `@name` in what people type."""
         return {user.name.lower(): user.id for user in self.users.values()}
 
@@ -108,26 +110,26 @@ class Workspace:
         """Refused with `channel_not_found` where there is none, or none that this user may see."""
         channel = self.channels.get(channel_id)
         if channel is None:
-            raise Refused("channel_not_found")
-        if not self.sees(user_id, channel):
-            raise Refused("channel_not_found")
+            raise ApiError("channel_not_found")
+        if not self.can_see(user_id, channel):
+            raise ApiError("channel_not_found")
         return channel
 
-    def sees(self, user_id: str, channel: Channel) -> bool:
+    def can_see(self, user_id: str, channel: Channel) -> bool:
         """Whether somebody may know of a channel: guests know only of theirs."""
         if user_id in channel.members:
             return True
         guest = user_id in self.users and self.users[user_id].is_guest
         return not (channel.is_im or channel.is_private or guest)
 
-    def group(self, group_id: str) -> Group:
+    def user_group(self, group_id: str) -> UserGroup:
         """Refused with `no_such_subteam`."""
-        found = next((group for group in seed.GROUPS if group.id == group_id), None)
+        found = next((group for group in seed.USER_GROUPS if group.id == group_id), None)
         if found is None:
-            raise Refused("no_such_subteam")
+            raise ApiError("no_such_subteam")
         return found
 
-    def channel_named(self, name: str) -> str:
+    def channel_id_by_name(self, name: str) -> str:
         """The id of the channel with this name, or what is no id of any."""
         return next((c.id for c in self.channels.values() if name and c.name == name), "")
 
@@ -135,16 +137,16 @@ class Workspace:
         """As `visible_channel`; refused with `not_in_channel` for those who are not in it."""
         channel = self.visible_channel(channel_id, user_id)
         if user_id not in channel.members:
-            raise Refused("not_in_channel")
+            raise ApiError("not_in_channel")
         return channel
 
     def channels_of(self, user_id: str) -> list[Channel]:
         """The channels and direct messages that this user is in."""
         return [channel for channel in self.channels.values() if user_id in channel.members]
 
-    def open_im(self, one: str, other: str) -> tuple[Channel, bool]:
+    def open_im(self, first_user_id: str, second_user_id: str) -> tuple[Channel, bool]:
         """The direct message of two, and whether it was there already."""
-        members = frozenset((one, other))
+        members = frozenset((first_user_id, second_user_id))
         for channel in self.channels.values():
             if channel.is_im and channel.members == members:
                 return channel, True
@@ -158,21 +160,21 @@ class Workspace:
         )
         self.channels[opened.id] = opened
         for user_id in members:
-            self.tell(Membership(opened, user_id, joined=True))
+            self.notify(MembershipChanged(opened, user_id, joined=True))
         return opened, False
 
     def join(self, channel: Channel, user_id: str, inviter: str | None = None) -> Channel:
         """Put somebody into a channel."""
         grown = replace(channel, members=channel.members | {user_id})
         self.channels[channel.id] = grown
-        self.tell(Membership(grown, user_id, joined=True, inviter=inviter))
+        self.notify(MembershipChanged(grown, user_id, joined=True, inviter=inviter))
         return grown
 
     def leave(self, channel: Channel, user_id: str) -> Channel:
         """Take somebody out of a channel."""
         shrunk = replace(channel, members=channel.members - {user_id})
         self.channels[channel.id] = shrunk
-        self.tell(Membership(shrunk, user_id, joined=False))
+        self.notify(MembershipChanged(shrunk, user_id, joined=False))
         return shrunk
 
     # Messages
@@ -186,13 +188,13 @@ class Workspace:
         said = self._messages.get(channel_id, {})
         return [said[ts] for ts in self._threads.get((channel_id, root_ts), {}) if ts in said]
 
-    def find(self, channel_id: str, ts: str) -> Message | None:
+    def find_message(self, channel_id: str, ts: str) -> Message | None:
         return self._messages.get(channel_id, {}).get(ts)
 
     def message(self, channel_id: str, ts: str) -> Message:
         """Refused with `message_not_found`."""
-        if (found := self.find(channel_id, ts)) is None:
-            raise Refused("message_not_found")
+        if (found := self.find_message(channel_id, ts)) is None:
+            raise ApiError("message_not_found")
         return found
 
     def thread_root(self, channel_id: str, thread_ts: str) -> Message:
@@ -200,14 +202,14 @@ class Workspace:
 
         As Slack does, a reply's own ts leads to its root.
         """
-        found = self.find(channel_id, thread_ts)
+        found = self.find_message(channel_id, thread_ts)
         if found is not None and found.thread_ts is not None:
-            found = self.find(channel_id, found.thread_ts)
+            found = self.find_message(channel_id, found.thread_ts)
         if found is None:
-            raise Refused("thread_not_found")
+            raise ApiError("thread_not_found")
         return found
 
-    def post(self, message: Message) -> Message:
+    def post_message(self, message: Message) -> Message:
         """Write a message; the free status text of its thread goes, if the app wrote it."""
         said = self._messages.setdefault(message.channel, {})
         said[message.ts] = message
@@ -217,24 +219,24 @@ class Workspace:
             oldest = next(iter(said))
             del said[oldest]
             self._threads.pop((message.channel, oldest), None)
-        self.tell(Posted(message))
-        self._root_changed(message)
+        self.notify(MessagePosted(message))
+        self._notify_root_changed(message)
         if message.from_app:
-            self._clear_status_text(message.channel, message.root)
+            self._clear_status_text(message.channel, message.root_ts)
         return message
 
-    def change(self, after: Message, *, silent: bool = False) -> Message:
+    def update_message(self, after: Message, *, silent: bool = False) -> Message:
         """Replace a message by how it reads now."""
         before = self.message(after.channel, after.ts)
         self._messages[after.channel][after.ts] = after
-        self.tell(Changed(before, after, silent=silent))
+        self.notify(MessageChanged(before, after, silent=silent))
         return after
 
-    def replace_quietly(self, after: Message) -> None:
+    def replace_silently(self, after: Message) -> None:
         """Replace a message without telling: the caller tells what it means."""
         self._messages[after.channel][after.ts] = after
 
-    def delete(self, message: Message) -> None:
+    def delete_message(self, message: Message) -> None:
         """Take a message out; a root with replies leaves an empty place."""
         if self.replies(message.channel, message.ts):
             left = Message(
@@ -245,20 +247,20 @@ class Workspace:
                 subtype="tombstone",
             )
             self._messages[message.channel][message.ts] = left
-            self.tell(Deleted(message, left))
+            self.notify(MessageDeleted(message, left))
             return
         del self._messages[message.channel][message.ts]
         if message.thread_ts:
             self._threads.get((message.channel, message.thread_ts), {}).pop(message.ts, None)
-        self.tell(Deleted(message))
-        self._root_changed(message)
+        self.notify(MessageDeleted(message))
+        self._notify_root_changed(message)
 
-    def _root_changed(self, reply: Message) -> None:
+    def _notify_root_changed(self, reply: Message) -> None:
         """A thread's root shows how many replies there are: who watches must look again."""
-        if reply.thread_ts and (root := self.find(reply.channel, reply.thread_ts)):
-            self.tell(Changed(root, root, silent=True))
+        if reply.thread_ts and (root := self.find_message(reply.channel, reply.thread_ts)):
+            self.notify(MessageChanged(root, root, silent=True))
 
-    def react(self, message: Message, name: str, user_id: str, *, added: bool) -> None:
+    def set_reaction(self, message: Message, name: str, user_id: str, *, added: bool) -> None:
         """Add or take back one person's reaction."""
         reactions = dict(message.reactions)
         who = [user for user in reactions.get(name, ()) if user != user_id]
@@ -266,10 +268,10 @@ class Workspace:
         if not reactions[name]:
             del reactions[name]
         after = replace(message, reactions=reactions)
-        self.replace_quietly(after)
-        self.tell(Reacted(after, name, user_id, added))
+        self.replace_silently(after)
+        self.notify(ReactionChanged(after, name, user_id, added))
 
-    def whisper(self, ephemeral: Ephemeral) -> None:
+    def post_ephemeral(self, ephemeral: Ephemeral) -> None:
         """Show something to one person only; the same ts again replaces it."""
         seen = self.ephemerals.setdefault(ephemeral.user, [])
         for place, before in enumerate(seen):
@@ -282,53 +284,57 @@ class Workspace:
         else:
             seen.append(ephemeral)
             del seen[:-MAX_EPHEMERALS]
-        self.tell(Whispered(ephemeral))
+        self.notify(EphemeralPosted(ephemeral))
 
-    def whispered(self, user_id: str, channel: str, ts: str) -> Ephemeral | None:
+    def find_ephemeral(self, user_id: str, channel: str, ts: str) -> Ephemeral | None:
         """What one person sees in a channel at this ts, and nobody else."""
         seen = self.ephemerals.get(user_id, [])
         return next((one for one in seen if (one.channel, one.ts) == (channel, ts)), None)
 
     # Under a thread
 
-    def status(self, channel: str, thread_ts: str) -> ThreadStatus:
+    def thread_status(self, channel: str, thread_ts: str) -> ThreadStatus:
         """The line under a thread as it is now; an old free text is gone."""
         status = self.statuses.get((channel, thread_ts)) or ThreadStatus(
             channel=channel, thread_ts=thread_ts
         )
-        if status.until is not None and self.clock.now() >= status.until:
-            status = replace(status, status="", loading_messages=(), until=None)
+        if status.expires_at is not None and self.clock.now() >= status.expires_at:
+            status = replace(status, status="", loading_messages=(), expires_at=None)
         return status
 
-    def set_status(self, status: ThreadStatus) -> None:
+    def set_thread_status(self, status: ThreadStatus) -> None:
         """Change the line under a thread."""
         before = self.statuses.get((status.channel, status.thread_ts))
         self.statuses[status.channel, status.thread_ts] = status
         if len(self.statuses) > MAX_STATUSES:
             del self.statuses[next(iter(self.statuses))]
-        renamed = before is not None and before.session is not None and before.title != status.title
-        self.tell(StatusSet(status, before.title if before and renamed else None))
+        renamed = (
+            before is not None
+            and before.session_status is not None
+            and before.title != status.title
+        )
+        self.notify(StatusSet(status, before.title if before and renamed else None))
 
-    def tell_if_gone(self, channel: str, thread_ts: str) -> None:
+    def notify_if_status_expired(self, channel: str, thread_ts: str) -> None:
         """Tell that a free text is too old by now, unless it was set anew."""
         kept = self.statuses.get((channel, thread_ts))
-        status = self.status(channel, thread_ts)
+        status = self.thread_status(channel, thread_ts)
         if kept is not None and kept != status:
-            self.set_status(status)
+            self.set_thread_status(status)
 
     def _clear_status_text(self, channel: str, thread_ts: str) -> None:
-        status = self.status(channel, thread_ts)
+        status = self.thread_status(channel, thread_ts)
         if status.status:
-            self.set_status(replace(status, status="", loading_messages=(), until=None))
+            self.set_thread_status(replace(status, status="", loading_messages=(), expires_at=None))
 
-    def suggest(self, prompts: Prompts) -> None:
+    def set_prompts(self, prompts: SuggestedPrompts) -> None:
         """Show suggested questions."""
         self.prompts[prompts.channel, prompts.thread_ts] = prompts
         if len(self.prompts) > MAX_STATUSES:
             del self.prompts[next(iter(self.prompts))]
-        self.tell(PromptsSet(prompts))
+        self.notify(PromptsSet(prompts))
 
-    def keep_file(self, file: File) -> None:
+    def store_file(self, file: File) -> None:
         """Hold a file; beyond the bound the oldest goes."""
         self.files[file.id] = file
         while len(self.files) > MAX_FILES:

@@ -62,84 +62,84 @@ from typing import Final
 from aiohttp import web
 
 from slack_emulator.api.methods.apps import TEAM_NAME
-from slack_emulator.backend import Slack
-from slack_emulator.call_log import Call
+from slack_emulator.backend import SlackBackend
+from slack_emulator.call_log import LoggedCall
 from slack_emulator.state.changes import (
     Change,
-    Changed,
-    Deleted,
-    Emptied,
+    EphemeralPosted,
     HomeOpened,
-    Membership,
-    Posted,
+    MembershipChanged,
+    MessageChanged,
+    MessageDeleted,
+    MessagePosted,
     PromptsSet,
-    Reacted,
+    ReactionChanged,
+    Reset,
     StatusSet,
-    StopPressed,
-    Streamed,
-    ViewShown,
-    Whispered,
+    StopRequested,
+    StreamUpdated,
+    ViewChanged,
 )
 from slack_emulator.state.entities import TEAM_ID, Channel, Json, User
-from slack_emulator.state.serializers import message_json, other_side
+from slack_emulator.state.serializers import im_partner, message_json
 
-MAX_WAITING: Final = 2_000
+MAX_QUEUED: Final = 2_000
 """Events that a page may be behind before it is cut off."""
-MAX_READERS: Final = 50
+MAX_SUBSCRIBERS: Final = 50
 KEEPALIVE_SECONDS: Final = 15.0
 
 
-class _Reader:
+class _Subscriber:
     """One open page; what it has not read yet."""
 
     def __init__(self, user: User) -> None:
         self.user = user
-        self.waiting: asyncio.Queue[tuple[str, Json]] = asyncio.Queue(MAX_WAITING)
-        self.behind = False
+        self.queue: asyncio.Queue[tuple[str, Json]] = asyncio.Queue(MAX_QUEUED)
+        self.overflowed = False
 
-    def tell(self, name: str, data: Json) -> None:
+    def enqueue(self, name: str, data: Json) -> None:
         try:
-            self.waiting.put_nowait((name, data))
+            self.queue.put_nowait((name, data))
         except asyncio.QueueFull:
-            self.behind = True
+            self.overflowed = True
 
 
-class Feed:
+class EventStream:
     """All pages that are open."""
 
-    def __init__(self, slack: Slack) -> None:
+    def __init__(self, slack: SlackBackend) -> None:
         self._slack = slack
-        self._readers: list[_Reader] = []
+        self._subscribers: list[_Subscriber] = []
         self._closing = asyncio.Event()
-        slack.workspace.watch(self._changed)
-        slack.journal.watch(self._called)
+        slack.workspace.add_listener(self._on_change)
+        slack.call_log.add_listener(self._on_call)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Feed one page until it goes."""
         user = self._slack.workspace.users.get(request.query.get("user", ""))
         if user is None or user.is_bot:
             return web.Response(status=400, text="Say which person: /sandbox/feed?user=UALICE\n")
-        if len(self._readers) >= MAX_READERS:
+        if len(self._subscribers) >= MAX_SUBSCRIBERS:
             return web.Response(status=503, text="Too many pages are open.\n")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        reader = _Reader(user)
-        reader.tell("snapshot", self._snapshot(user))
-        self._readers.append(reader)
+        reader = _Subscriber(user)
+        reader.enqueue("snapshot", self._snapshot(user))
+        self._subscribers.append(reader)
         try:
             with contextlib.suppress(ConnectionError):
-                await self._write(reader, response)
+                await self._stream_events(reader, response)
         finally:
-            self._readers.remove(reader)
+            self._subscribers.remove(reader)
         return response
 
-    async def _write(self, reader: _Reader, response: web.StreamResponse) -> None:
+    async def _stream_events(self, subscriber: _Subscriber, response: web.StreamResponse) -> None:
         closing = asyncio.ensure_future(self._closing.wait())
         try:
-            while not reader.behind and not closing.done():
-                event = asyncio.ensure_future(reader.waiting.get())
+            while not subscriber.overflowed and not closing.done():
+                event = asyncio.ensure_future(subscriber.queue.get())
                 await asyncio.wait(
                     {event, closing},
                     timeout=KEEPALIVE_SECONDS,
@@ -160,16 +160,16 @@ class Feed:
         """Let the pages go."""
         self._closing.set()
 
-    def tell_all(self, name: str, data: Json) -> None:
+    def broadcast(self, name: str, data: Json) -> None:
         """Something that every page shows."""
-        for reader in self._readers:
-            reader.tell(name, data)
+        for reader in self._subscribers:
+            reader.enqueue(name, data)
 
-    def _called(self, call: Call) -> None:
-        answer = call.answer or {}
+    def _on_call(self, call: LoggedCall) -> None:
+        answer = call.response or {}
         ok = answer.get("ok") is True and call.fault not in ("drop_after", "garbage")
         error = None if ok else answer.get("error") or call.fault or "nothing came back"
-        self.tell_all(
+        self.broadcast(
             "call",
             {
                 "method": call.method,
@@ -180,96 +180,96 @@ class Feed:
             },
         )
 
-    def _in_channel(self, channel_id: str, name: str, data: Json) -> None:
+    def _send_to_channel(self, channel_id: str, name: str, data: Json) -> None:
         channel = self._slack.workspace.channels.get(channel_id)
-        for reader in self._readers:
+        for reader in self._subscribers:
             if channel is not None and reader.user.id in channel.members:
-                reader.tell(name, data)
+                reader.enqueue(name, data)
 
-    def _to_user(self, user_id: str, name: str, data: Json) -> None:
-        for reader in self._readers:
+    def _send_to_user(self, user_id: str, name: str, data: Json) -> None:
+        for reader in self._subscribers:
             if reader.user.id == user_id:
-                reader.tell(name, data)
+                reader.enqueue(name, data)
 
-    def _changed(self, change: Change) -> None:
+    def _on_change(self, change: Change) -> None:
         workspace = self._slack.workspace
-        if not self._readers:
+        if not self._subscribers:
             return
         match change:
-            case Posted(message):
+            case MessagePosted(message):
                 shown = message_json(workspace, message)
-                self._in_channel(
+                self._send_to_channel(
                     message.channel, "message", {"channel": message.channel, "message": shown}
                 )
-            case Changed(_, after):
+            case MessageChanged(_, after):
                 shown = message_json(workspace, after)
-                self._in_channel(
+                self._send_to_channel(
                     after.channel, "message_changed", {"channel": after.channel, "message": shown}
                 )
-            case Streamed(_, after, delta):
-                told: Json = {"channel": after.channel, "ts": after.ts, "thread_ts": after.root}
+            case StreamUpdated(_, after, delta):
+                told: Json = {"channel": after.channel, "ts": after.ts, "thread_ts": after.root_ts}
                 told |= {"state": after.stream_state, "delta": delta}
                 told["message"] = message_json(workspace, after)
-                self._in_channel(after.channel, "stream", told)
-            case Deleted(before, None):
+                self._send_to_channel(after.channel, "stream", told)
+            case MessageDeleted(before, None):
                 told = {"channel": before.channel, "ts": before.ts, "thread_ts": before.thread_ts}
-                self._in_channel(before.channel, "message_deleted", told)
-            case Deleted(before, tombstone) if tombstone is not None:
+                self._send_to_channel(before.channel, "message_deleted", told)
+            case MessageDeleted(before, tombstone) if tombstone is not None:
                 shown = message_json(workspace, tombstone)
-                self._in_channel(
+                self._send_to_channel(
                     before.channel, "message_changed", {"channel": before.channel, "message": shown}
                 )
             case StatusSet(status, _):
-                self._in_channel(status.channel, "status", status.as_json())
+                self._send_to_channel(status.channel, "status", status.as_json())
             case PromptsSet(prompts):
-                self._in_channel(prompts.channel, "prompts", prompts.as_json())
-            case Reacted(message, name, user, added):
+                self._send_to_channel(prompts.channel, "prompts", prompts.as_json())
+            case ReactionChanged(message, name, user, added):
                 told = {"channel": message.channel, "ts": message.ts, "name": name, "user": user}
                 told |= {"added": added, "message": message_json(workspace, message)}
-                self._in_channel(message.channel, "reaction", told)
-            case Whispered(ephemeral):
-                self._to_user(ephemeral.user, "ephemeral", ephemeral.as_json())
-            case ViewShown("view_closed", user, view):
-                self._to_user(user, "view_closed", {"view_id": view["id"]})
-            case ViewShown(what, user, view):
-                self._to_user(user, what, {"view": view})
-            case Membership(channel, _, _, _):
-                self._joined(channel)
-            case Emptied():
-                self.tell_all("reset", {})
-            case StopPressed() | HomeOpened() | _:
+                self._send_to_channel(message.channel, "reaction", told)
+            case EphemeralPosted(ephemeral):
+                self._send_to_user(ephemeral.user, "ephemeral", ephemeral.as_json())
+            case ViewChanged("view_closed", user, view):
+                self._send_to_user(user, "view_closed", {"view_id": view["id"]})
+            case ViewChanged(what, user, view):
+                self._send_to_user(user, what, {"view": view})
+            case MembershipChanged(channel, _, _, _):
+                self._send_membership(channel)
+            case Reset():
+                self.broadcast("reset", {})
+            case StopRequested() | HomeOpened() | _:
                 pass
 
-    def _joined(self, channel: Channel) -> None:
-        for reader in self._readers:
+    def _send_membership(self, channel: Channel) -> None:
+        for reader in self._subscribers:
             if reader.user.id in channel.members:
-                shown = _im(channel, reader.user) if channel.is_im else _channel(channel)
-                reader.tell("channel_joined", {"channel": shown})
+                shown = _im_json(channel, reader.user) if channel.is_im else _channel_json(channel)
+                reader.enqueue("channel_joined", {"channel": shown})
 
-    def _snapshot(self, me: User) -> Json:
+    def _snapshot(self, viewer: User) -> Json:
         workspace = self._slack.workspace
-        mine = workspace.channels_of(me.id)
+        mine = workspace.channels_of(viewer.id)
         inside = {channel.id for channel in mine}
-        now = [workspace.status(*key) for key in workspace.statuses if key[0] in inside]
-        home = self._slack.views.homes.get(me.id)
+        now = [workspace.thread_status(*key) for key in workspace.statuses if key[0] in inside]
+        home = self._slack.views.homes.get(viewer.id)
         return {
-            "me": _user(me),
+            "me": _user_json(viewer),
             "team": {"id": TEAM_ID, "name": TEAM_NAME},
-            "users": [_user(user) for user in workspace.users.values()],
+            "users": [_user_json(user) for user in workspace.users.values()],
             "notice": self._slack.notice,
-            "channels": [_channel(channel) for channel in mine if not channel.is_im],
-            "ims": [_im(channel, me) for channel in mine if channel.is_im],
-            "app": self._slack.settings.profile(),
+            "channels": [_channel_json(channel) for channel in mine if not channel.is_im],
+            "ims": [_im_json(channel, viewer) for channel in mine if channel.is_im],
+            "app": self._slack.app_config.profile(),
             "clock": self._slack.clock.now(),
             "statuses": [status.as_json() for status in now],
             "prompts": [p.as_json() for p in workspace.prompts.values() if p.channel in inside],
-            "ephemerals": [one.as_json() for one in workspace.ephemerals.get(me.id, [])],
-            "views": [{"view": view} for view in self._slack.views.open_for(me.id)],
+            "ephemerals": [one.as_json() for one in workspace.ephemerals.get(viewer.id, [])],
+            "views": [{"view": view} for view in self._slack.views.stack_of(viewer.id)],
             "home": None if home is None else {"view": home},
         }
 
 
-def _user(user: User) -> Json:
+def _user_json(user: User) -> Json:
     return {
         "id": user.id,
         "name": user.name,
@@ -282,7 +282,7 @@ def _user(user: User) -> Json:
     }
 
 
-def _channel(channel: Channel) -> Json:
+def _channel_json(channel: Channel) -> Json:
     return {
         "id": channel.id,
         "name": channel.name,
@@ -292,5 +292,5 @@ def _channel(channel: Channel) -> Json:
     }
 
 
-def _im(channel: Channel, me: User) -> Json:
-    return {"id": channel.id, "user": other_side(channel, me.id), "is_im": True}
+def _im_json(channel: Channel, viewer: User) -> Json:
+    return {"id": channel.id, "user": im_partner(channel, viewer.id), "is_im": True}

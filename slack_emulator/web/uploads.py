@@ -6,23 +6,23 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from slack_emulator.api.methods.files import MAX_BYTES, may_read
-from slack_emulator.backend import Slack
+from slack_emulator.api.methods.files import MAX_BYTES, can_read
+from slack_emulator.backend import SlackBackend
 from slack_emulator.state.entities import BOT_TOKEN, BOT_USER_ID
 
 
 class Uploads:
     """The two addresses of files."""
 
-    def __init__(self, slack: Slack) -> None:
+    def __init__(self, slack: SlackBackend) -> None:
         self._slack = slack
 
     def routes(self) -> list[web.RouteDef]:
         """The addresses."""
         return [
             web.post("/upload/v1/{file}", self.receive),
-            web.get("/files-pri/{file}/{name}", self.send),
-            web.get("/files-pri/{file}/download/{name}", self.send),
+            web.get("/files-pri/{file}/{name}", self.download),
+            web.get("/files-pri/{file}/download/{name}", self.download),
         ]
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -30,20 +30,20 @@ class Uploads:
         file = self._slack.workspace.files.get(request.match_info["file"])
         if file is None or file.content:
             return web.Response(status=404, text="There is no upload under way here.\n")
-        content = await _content(request)
+        content = await _read_content(request)
         if not 0 < len(content) <= MAX_BYTES:
             return web.Response(status=400, text="The file is empty or too large.\n")
-        self._slack.workspace.keep_file(replace(file, content=content, length=len(content)))
+        self._slack.workspace.store_file(replace(file, content=content, length=len(content)))
         return web.Response(text=f"OK - {len(content)}")
 
-    async def send(self, request: web.Request) -> web.Response:
+    async def download(self, request: web.Request) -> web.Response:
         """A file's content for those who may see it; others are sent to the page, as at Slack."""
         file_id = request.match_info["file"].partition("-")[2]
         file = self._slack.workspace.files.get(file_id)
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        person = self._slack.workspace.by_token(token)
+        person = self._slack.workspace.user_by_token(token)
         user = BOT_USER_ID if token == BOT_TOKEN else person.id if person else ""
-        if kind.lower() != "bearer" or file is None or not may_read(self._slack, user, file):
+        if kind.lower() != "bearer" or file is None or not can_read(self._slack, user, file):
             raise web.HTTPFound("/")
         return web.Response(
             body=file.content,
@@ -52,7 +52,7 @@ class Uploads:
         )
 
 
-async def _content(request: web.Request) -> bytes:
+async def _read_content(request: web.Request) -> bytes:
     if request.content_type != "multipart/form-data":
         return await request.read()
     form = await request.post()

@@ -14,15 +14,15 @@ from aiohttp import web
 from bench.ground import Ground
 from bench.rows import accepting
 from bench.rows.accepting import NotOnRecord, all_on_record
-from bench.senders import IN_FLIGHT, NotTaken, Place, by_http, by_socket, talk, ts_of
+from bench.senders import IN_FLIGHT, NotTaken, ThreadLocation, by_http, by_socket, talk, ts_of
 from bot.domain.messages import Message, Trigger
-from bot.slack.events.parser import read_event
-from bot.slack.identity import Identity
-from slack_emulator.backend import Slack
+from bot.slack.events.parser import parse_event
+from bot.slack.identity import BotIdentity
+from slack_emulator.backend import SlackBackend
 from slack_emulator.state.entities import SIGNING_SECRET
 
-US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
-PLACES = [Place("C0GENERAL", f"170000000{number}.000100") for number in range(3)]
+IDENTITY = BotIdentity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
+PLACES = [ThreadLocation("C0GENERAL", f"170000000{number}.000100") for number in range(3)]
 PEOPLE = ("UBOB", "UCAROL")
 
 
@@ -49,7 +49,7 @@ def test_no_two_events_of_bursts_are_the_same() -> None:
 def test_what_is_sent_is_what_people_say_to_each_other_in_threads() -> None:
     """Something that the bot has to judge each time, and not what it could throw away unread."""
     for event in talk(PLACES, PEOPLE, 1, 10):
-        fact = read_event(event, US)
+        fact = parse_event(event, IDENTITY)
         assert isinstance(fact, Message)
         assert fact.trigger is Trigger.FOLLOW_UP
         assert fact.ts > fact.thread.root_ts
@@ -86,13 +86,13 @@ async def test_a_burst_that_is_not_taken_whole_is_worth_nothing(status: int) -> 
 
 
 async def test_envelopes_that_nobody_acknowledges_are_worth_nothing() -> None:
-    slack = Slack()
+    slack = SlackBackend()
     with pytest.raises(NotTaken, match="connection_failed"):
-        await by_socket(slack.sockets, talk(PLACES, PEOPLE, 1, 3))
+        await by_socket(slack.socket_mode, talk(PLACES, PEOPLE, 1, 3))
     await slack.close()
 
 
-def test_what_was_acknowledged_and_is_not_on_record_is_told() -> None:
+def test_what_was_acknowledged_and_is_not_on_record_is_reported() -> None:
     events = talk(PLACES, PEOPLE, 1, 5)
     kept = {ts_of(event) for event in events}
     all_on_record(lambda: kept, events)

@@ -21,7 +21,7 @@ from tests.bench.stand_ins.paced import SLOWER
 PACES = st.floats(min_value=0.01, max_value=10)
 
 
-class HandTime:
+class ManualTime:
     """A clock that moves when it is told to."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ def ground(tmp_path: Path = Path(), *, pace: float = 1.0, tiny: bool = False) ->
     return Ground(folder=tmp_path, pace=pace, tiny=tiny)
 
 
-def told(report: Path) -> str:
+def report_of(report: Path) -> str:
     return (report / "RESULTS.md").read_text(encoding="utf-8")
 
 
@@ -67,12 +67,12 @@ def test_every_row_is_measured_however_slow_the_machine_is(
         return pace
 
     assert main(["--into", str(tmp_path)], [group("paced")], calibrated) == 0
-    assert f"in {rounds} rounds" in told(tmp_path)
-    assert f"pace: {pace:.2f}" in told(tmp_path)
+    assert f"in {rounds} rounds" in report_of(tmp_path)
+    assert f"pace: {pace:.2f}" in report_of(tmp_path)
     if less:
-        assert f"**Paced:** on this machine less than planned: {less}." in told(tmp_path)
+        assert f"**Paced:** on this machine less than planned: {less}." in report_of(tmp_path)
     else:
-        assert "less than planned" not in told(tmp_path)
+        assert "less than planned" not in report_of(tmp_path)
 
 
 # The pace ---------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_on_a_slow_machine_slacks_limits_are_met_by_fewer_threads_and_pieces() -
 async def test_after_the_least_rounds_none_is_begun_that_would_end_too_late(
     planned: int, takes: float, seconds: float
 ) -> None:
-    clock = HandTime()
+    clock = ManualTime()
     where = Ground(folder=Path(), until=seconds, clock=clock)
 
     async def measure() -> float:
@@ -146,7 +146,7 @@ async def test_after_the_least_rounds_none_is_begun_that_would_end_too_late(
 
 
 def test_what_one_part_of_a_group_does_not_use_the_next_one_has() -> None:
-    clock = HandTime()
+    clock = ManualTime()
     where = Ground(folder=Path(), until=100.0, clock=clock)
     assert where.part(0.4).left == pytest.approx(40)
     clock.now = 10
@@ -157,7 +157,7 @@ def test_what_one_part_of_a_group_does_not_use_the_next_one_has() -> None:
 
 def test_what_cannot_be_done_by_halves_is_made_as_large_as_there_is_time_for() -> None:
     """Other load may have come since the machine was calibrated."""
-    clock = HandTime()
+    clock = ManualTime()
     place = replace(ground(), until=100.0, clock=clock)
     assert place.fitting("threads", 1_000, least=100, each_seconds=0.05) == 1_000
     assert place.less == []

@@ -65,7 +65,7 @@ def test_all_goals_met_ends_well(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "✓ quick enough: 1.00× (one round), goal ≤ 1.5×" in capsys.readouterr().out
 
 
-def test_a_goal_that_is_not_met_is_told_at_the_end_and_by_the_exit_status(
+def test_a_goal_that_is_not_met_is_reported_at_the_end_and_by_the_exit_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ended(tmp_path, group("good"), group("slow_bot")) == 2

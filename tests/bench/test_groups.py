@@ -33,12 +33,12 @@ async def test_a_group_that_fails_says_why_in_one_line() -> None:
     assert "\n" not in outcome.why
 
 
-async def test_a_group_whose_process_dies_is_told() -> None:
+async def test_a_group_whose_process_dies_is_reported() -> None:
     outcome = await measured(group("dying"), PLENTY, tiny=True)
     assert outcome.why == "its process ended without a word"
 
 
-async def test_a_group_of_which_there_is_no_module_is_told() -> None:
+async def test_a_group_of_which_there_is_no_module_is_reported() -> None:
     missing = group("good", module="tests.bench.stand_ins.nowhere")
     outcome = await measured(missing, PLENTY, tiny=True)
     assert outcome.why.startswith("ModuleNotFoundError: No module named")
@@ -59,7 +59,7 @@ async def test_a_group_that_is_late_is_ended_with_all_that_it_has_started(
     assert not runs(noted_in(noted))
 
 
-def test_of_several_faults_the_first_is_told() -> None:
+def test_of_several_faults_the_first_is_reported() -> None:
     inner = ExceptionGroup("inner", [OSError("no\nroom")])
     several = ExceptionGroup("several", [inner, ValueError()])
     assert in_one_line(several) == "OSError: no room"

@@ -13,13 +13,13 @@ import pytest
 from bench.ground import Ground
 from bench.many_threads import SIZE, TEAM, ManyThreads, make_threads
 from bench.rows.mapped import GOAL, rows
-from bot.domain.sessions import SessionFilter, Unmatched
-from bot.domain.turns import Acceptance, TurnState
+from bot.domain.sessions import OrphanReport, SessionFilter
+from bot.domain.turns import AcceptStatus, TurnState
 from bot.store import open_store
-from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.schema import migrate
-from tests.contracts.messages import said
-from tests.fakes import HandClock
+from tests.contracts.messages import make_message
+from tests.fakes import ManualClock
 
 THREADS = 70
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
@@ -32,7 +32,7 @@ def made(tmp_path: Path) -> ManyThreads:
 
 @pytest.fixture
 def database(made: ManyThreads) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(made.folder / DATABASE)) as database:
+    with closing(sqlite3.connect(made.folder / DATABASE_NAME)) as database:
         yield database
 
 
@@ -57,33 +57,35 @@ def test_it_is_whole(database: sqlite3.Connection) -> None:
 
 async def test_the_bot_takes_it_for_its_own(made: ManyThreads) -> None:
     """A thread is found with its session, is known to the runtime by the same id, and goes on."""
-    async with open_store(made.folder, clock=HandClock(), per_user=1) as store:
+    async with open_store(made.folder, clock=ManualClock(), max_running_per_user=1) as store:
         for number in (1, 2, THREADS):
             key = made.key(number)
-            thread = await store.thread(key)
+            thread = await store.thread_by_key(key)
             assert thread is not None
-            assert thread.people_known
-            session = await store.current(key)
+            assert thread.participants_known
+            session = await store.current_session(key)
             assert session is not None
             assert (session.number, session.id) == (number, made.session_id(number))
-            assert {session.owner} == thread.people
-            turn = await store.find(TEAM, key.channel, key.root_ts)
+            assert {session.owner} == thread.participants
+            turn = await store.turn_by_ts(TEAM, key.channel, key.root_ts)
             assert turn is not None
             assert turn.state is TurnState.DONE
-            assert await store.recall(number, turn.id) is not None
+            assert await store.history_entry(number, turn.id) is not None
         key = made.key(THREADS)
-        again = replace(said(1), thread=key, ts=key.root_ts, event_id="Ev-again")
-        assert (await store.accept(again)).acceptance is Acceptance.REPEATED
-        later = replace(said(1), thread=key, ts=f"{float(key.root_ts) + 9:.6f}", event_id="Ev-new")
-        assert (await store.accept(later)).acceptance is Acceptance.SCHEDULED
+        again = replace(make_message(1), thread=key, ts=key.root_ts, event_id="Ev-again")
+        assert (await store.accept_message(again)).status is AcceptStatus.DUPLICATE
+        later = replace(
+            make_message(1), thread=key, ts=f"{float(key.root_ts) + 9:.6f}", event_id="Ev-new"
+        )
+        assert (await store.accept_message(later)).status is AcceptStatus.SCHEDULED
         sizes = {made.session_id(number): SIZE for number in range(1, THREADS + 1)}
-        assert await store.note_sizes(sizes) == Unmatched(unrecorded={}, unsized=0)
+        assert await store.save_sizes(sizes) == OrphanReport(orphan_sizes={}, missing_count=0)
 
 
 @pytest.mark.parametrize("meant", [1, 30, THREADS - 1])
 async def test_so_many_are_unused_for_the_longest(made: ManyThreads, meant: int) -> None:
-    async with open_store(made.folder, clock=HandClock(), per_user=1) as store:
-        totals = await store.totals(SessionFilter(unused_since=made.unused_since(meant)))
+    async with open_store(made.folder, clock=ManualClock(), max_running_per_user=1) as store:
+        totals = await store.session_totals(SessionFilter(unused_since=made.unused_since(meant)))
     assert (totals.count, totals.size) == (meant, meant * SIZE)
 
 

@@ -48,14 +48,14 @@ def test_a_row_stands_in_the_table_with_everything_that_belongs_to_it() -> None:
     )
 
 
-def test_a_goal_that_is_not_met_is_told_in_the_table_and_above_it() -> None:
+def test_a_goal_that_is_not_met_is_reported_in_the_table_and_above_it() -> None:
     report = markdown(MIXED)
     [line] = lines_of("whole answer", report)
     assert line.endswith("| one round | ≤ 1.05× | ✗ no |")
     assert "- Not met: whole answer: 1.06×, not ≤ 1.05×." in report.splitlines()
 
 
-def test_a_limit_that_does_not_hold_is_told_though_the_ratio_is_good() -> None:
+def test_a_limit_that_does_not_hold_is_reported_though_the_ratio_is_good() -> None:
     report = markdown(MIXED)
     [in_table, in_limits] = lines_of("events/s", report)
     assert in_table.endswith("| ≥ 0.6×, p99 ≤ 300 ms | ✗ no |")
@@ -119,7 +119,7 @@ def test_what_is_no_folder_stays_as_it_is() -> None:
     assert "5 events/s at http://127.0.0.1:1/api/chat, and/or 1/2" in markdown(failed)
 
 
-def test_a_machine_is_told_without_the_names_that_somebody_gave_it() -> None:
+def test_a_machine_is_reported_without_the_names_that_somebody_gave_it() -> None:
     assert kernel("6.1.0-19-amd64") == "6.1.0"
     assert kernel("6.18.44-my-laptop") == "6.18.44"
     assert kernel("custom") == "?"
@@ -246,13 +246,13 @@ def test_a_row_says_what_its_goal_is_about(
     assert (result_and_ratio(measured), spread(measured), bound(measured)) == told
 
 
-def test_a_difference_that_is_too_large_is_told_as_one() -> None:
+def test_a_difference_that_is_too_large_is_reported_as_one() -> None:
     late = run(outcome("good", row("first text", 1.4, goal=Goal(most_more=6.0))))
     assert "- Not met: first text: +8.00 ms, not ≤ 6 ms more." in markdown(late).splitlines()
     assert "+8.00 ms ✗" in words_in(svg(late))
 
 
-def test_what_was_less_than_planned_is_told_below_the_table() -> None:
+def test_what_was_less_than_planned_is_reported_below_the_table() -> None:
     less = replace(outcome("good", row("r", 1.0)), less=("3 rounds instead of 5 (r)", "and more"))
     assert (
         "- **Good:** on this machine less than planned: 3 rounds instead of 5 (r); and more."

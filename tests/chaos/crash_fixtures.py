@@ -15,12 +15,19 @@ from typing import Final
 
 from bot.commands.texts import branch as branch_texts
 from bot.domain.turns import TurnState
-from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.turns import processor
-from slack_emulator.server import running_sandbox
-from tests.chaos.crashing_bot import Death, DyingBot
+from slack_emulator.server import running_emulator
+from tests.chaos.crashing_bot import CrashingBot, CrashPoint
 from tests.emulator_client import Json, Refusal, shown_text
-from tests.scenarios.conftest import MANIFEST, Scene, environment, feet_of, question_of, the_app_of
+from tests.scenarios.conftest import (
+    MANIFEST,
+    ScenarioClient,
+    app_config_of,
+    environment,
+    question_of,
+    reply_actions_in,
+)
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 SETTLE_SECONDS: Final = 45.0
@@ -34,7 +41,9 @@ HALF: Final = 25
 SOME_CHARS: Final = 150
 """Less than is in so many pieces."""
 
-_TOLD: Final = "the bot was ended at one step and another one went on from what was on record"
+_NOTICE_TEXTS: Final = (
+    "the bot was ended at one step and another one went on from what was on record"
+)
 _LONG = "long"
 
 
@@ -42,7 +51,8 @@ def answer_to(question: str) -> str:
     """What the model says to a question, always: 60 words, or 2,000 to a long one."""
     count = 2_000 if _LONG in question else 60
     told = " ".join(
-        f"{word}-{number}" for number, word in zip(range(count), itertools.cycle(_TOLD.split()))
+        f"{word}-{number}"
+        for number, word in zip(range(count), itertools.cycle(_NOTICE_TEXTS.split()))
     )
     return f"You asked: {question}. {told} The end of {question}."
 
@@ -70,7 +80,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Commanded:
+class _SlashQuestion:
     """A question that was asked by command."""
 
     person: str
@@ -92,23 +102,23 @@ class Row:
     """The turn that it was to answer anew; 0 for none."""
 
 
-class Place:
+class CrashFixture:
     """One workspace, one data folder, and the bots that come and go there."""
 
     def __init__(
-        self, slack: Scene, model: ScriptedModel, env: dict[str, str], folder: Path
+        self, slack: ScenarioClient, model: ScriptedModel, env: dict[str, str], folder: Path
     ) -> None:
         self.slack = slack
         self.model = model
         self.env = env
         self.asked: list[Asked] = []
-        self._commanded: list[_Commanded] = []
+        self._commanded: list[_SlashQuestion] = []
         self._folder = folder
-        self._bots: list[DyingBot] = []
+        self._bots: list[CrashingBot] = []
 
-    async def start(self, death: Death | None = None, *, watched: bool = True) -> DyingBot:
+    async def start(self, death: CrashPoint | None = None, *, watched: bool = True) -> CrashingBot:
         """A bot that hears Slack; one that is `watched` from its start may die before it does."""
-        bot = DyingBot(self.env, self._folder / f"bot-{len(self._bots)}", death)
+        bot = CrashingBot(self.env, self._folder / f"bot-{len(self._bots)}", death)
         self._bots.append(bot)
         if watched:
             bot.watch()
@@ -116,7 +126,7 @@ class Place:
         return bot
 
     @property
-    def last(self) -> DyingBot:
+    def last(self) -> CrashingBot:
         """The bot that was started last."""
         return self._bots[-1]
 
@@ -136,7 +146,7 @@ class Place:
         self.asked.append(asked)
         return asked
 
-    async def command(self, bot: DyingBot, person: str, channel: str, question: str) -> None:
+    async def command(self, bot: CrashingBot, person: str, channel: str, question: str) -> None:
         """Somebody asks by command, which a bot that dies may leave without an answer."""
         asking = asyncio.create_task(self.slack.command(person, channel, "/copilot", question))
         await self.until(lambda: asking.done() or not bot.alive, "the command is acknowledged")
@@ -146,7 +156,7 @@ class Place:
         with suppress(Refusal):
             await asking
             acknowledged = True
-        self._commanded.append(_Commanded(person, channel, question, taken=acknowledged))
+        self._commanded.append(_SlashQuestion(person, channel, question, taken=acknowledged))
         await self.until(lambda: self._open_questions == 0 or not bot.alive, "it is posted")
         if bot.alive:
             await self.take_note_of_commands()
@@ -187,7 +197,7 @@ class Place:
 
         await self.slack.wait_for(look, seconds, why)
 
-    async def until_half_shown_or_dead(self, bot: DyingBot, asked: Asked) -> None:
+    async def until_half_shown_or_dead(self, bot: CrashingBot, asked: Asked) -> None:
         """Wait until the thread shows a good part of an answer in which the model holds, or the
         bot is dead."""
         part = answer_to(asked.question)[:SOME_CHARS]
@@ -199,7 +209,7 @@ class Place:
 
         await self.slack.wait_for(look, SETTLE_SECONDS, f"the thread shows {part!r}")
 
-    async def until_settled_or_dead(self, bot: DyingBot) -> None:
+    async def wait_until_done_or_dead(self, bot: CrashingBot) -> None:
         """Wait until all that was asked has its outcome, or the bot is dead."""
         await self.until(lambda: not bot.alive or self.settled, "the bot settles all, or dies")
 
@@ -219,7 +229,7 @@ class Place:
         ]
 
     @property
-    def heard(self) -> int:
+    def received_messages(self) -> int:
         """How many messages are on record, those of people among themselves included."""
         ((count,),) = self._query("SELECT count(*) FROM events")
         return int(count)
@@ -244,13 +254,13 @@ class Place:
         )
 
     def _query(self, statement: str) -> list[sqlite3.Row]:
-        file = Path(self.env["DATA_DIR"]) / DATABASE
+        file = Path(self.env["DATA_DIR"]) / DATABASE_NAME
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
             return database.execute(statement).fetchall()
 
     # What has to be so in the end
 
-    async def settle(self) -> None:
+    async def wait_and_retry(self) -> None:
         """Start another bot and see that it brings everything to its end. AssertionError if not."""
         talk(self.model, quick=True)
         bot = await self.start()
@@ -272,25 +282,25 @@ class Place:
         for row in [row for row in self.rows if row.state is TurnState.LOST]:
             [asked] = [a for a in self.asked if (a.channel, a.ts) == (row.channel, row.ts)]
             [message] = await self._messages_of(asked, row.id)
-            await self._press(asked, message, "retry")
+            await self._press_button(asked, message, "retry")
             await self.until(
                 lambda lost=row.id: any(each.again == lost for each in self.rows),  # type: ignore[misc]
                 "what was lost is asked again",
             )
             await self.until(lambda: self.settled, "what was lost is answered")
 
-    async def _press(self, asked: Asked, message: Json, verb: str) -> None:
+    async def _press_button(self, asked: Asked, message: Json, verb: str) -> None:
         """Press a button, and the one that asks whether later answers may be forgotten."""
         before = len(await self.slack.ephemeral(asked.person))
-        [foot] = [each for each in feet_of(message) if each.verb == verb]
-        await self.slack.press_foot(asked.person, asked.channel, foot)
-        told = await self.slack.until_whispered(asked.person, before + 1)
+        [foot] = [each for each in reply_actions_in(message) if each.command_name == verb]
+        await self.slack.press_reply_action(asked.person, asked.channel, foot)
+        told = await self.slack.wait_for_ephemeral(asked.person, before + 1)
         card = (await self.slack.ephemeral(asked.person))[before]
-        sure = [each for each in feet_of(card) if each.label == branch_texts.AGAIN_ANYWAY]
+        sure = [each for each in reply_actions_in(card) if each.label == branch_texts.RETRY_ANYWAY]
         if sure:
-            await self.slack.press_foot(asked.person, asked.channel, sure[0])
+            await self.slack.press_reply_action(asked.person, asked.channel, sure[0])
         else:
-            assert branch_texts.AGAIN in told
+            assert branch_texts.RETRY in told
 
     async def check(self) -> None:
         """Every message has one outcome, and Slack shows what the model said. AssertionError."""
@@ -315,7 +325,7 @@ class Place:
                 assert len(texts) == 1
             shown[asked.root] += len(texts)
             # Marks are taken back beside the turns, whose endings do not wait for it.
-            await self.slack.until_unmarked(asked.channel, asked.ts)
+            await self.slack.wait_until_reaction_cleared(asked.channel, asked.ts)
         assert len(rows) == len({(row.channel, row.ts) for row in rows})
         assert len(rows) == len(self.asked) + len(anew)
         for channel, root in {(asked.channel, asked.root): None for asked in self.asked}:
@@ -350,11 +360,11 @@ def _flat(text: str) -> str:
 
 
 @asynccontextmanager
-async def a_place(model: ScriptedModel, folder: Path) -> AsyncIterator[Place]:
+async def crash_fixture(model: ScriptedModel, folder: Path) -> AsyncIterator[CrashFixture]:
     """A workspace and a data folder of their own."""
-    async with running_sandbox() as sandbox, Scene(sandbox.url) as slack:
-        await slack.app(**the_app_of(MANIFEST))
-        place = Place(slack, model, environment(sandbox, model, folder / "data"), folder)
+    async with running_emulator() as sandbox, ScenarioClient(sandbox.url) as slack:
+        await slack.app(**app_config_of(MANIFEST))
+        place = CrashFixture(slack, model, environment(sandbox, model, folder / "data"), folder)
         try:
             yield place
         finally:

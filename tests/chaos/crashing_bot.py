@@ -28,7 +28,7 @@ from yarl import URL
 
 from bot.cli import main as command
 from bot.cli.run import READY
-from bot.store.sqlite.write_queue import Writer
+from bot.store.sqlite.write_queue import WriteQueue
 from tests.forked_processes import FORKING, start_forked
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class CrashPoint:
     """Where a bot dies."""
 
     step: Step
@@ -64,22 +64,22 @@ class Death:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Orders:
+class _CrashSpec:
     """What a process is started with."""
 
     env: dict[str, str]
     folder: Path
-    death: Death | None
+    death: CrashPoint | None
 
 
-class DyingBot:
+class CrashingBot:
     """A process with a whole bot in it, from the parent's side."""
 
-    def __init__(self, env: dict[str, str], folder: Path, death: Death | None = None) -> None:
+    def __init__(self, env: dict[str, str], folder: Path, death: CrashPoint | None = None) -> None:
         """`folder` is this process's own, for what it says and does."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        orders = _Orders(env=env, folder=folder, death=death)
+        orders = _CrashSpec(env=env, folder=folder, death=death)
         self._process: BaseProcess = FORKING.Process(target=_live, args=(orders,), daemon=True)
 
     async def start(self) -> None:
@@ -146,19 +146,19 @@ async def _until(what: Callable[[], bool], seconds: float) -> None:
 # In the process ----------------------------------------------------------------------------------
 
 
-def _live(orders: _Orders) -> None:
+def _live(spec: _CrashSpec) -> None:
     """Be a bot until the end."""
-    with (orders.folder / "stderr").open("wb") as said:
+    with (spec.folder / "stderr").open("wb") as said:
         os.dup2(said.fileno(), 2)
-    os.environ.update(orders.env)
-    _watch(_Border(orders))
+    os.environ.update(spec.env)
+    _watch(_StepRecorder(spec))
     sys.exit(command.main(["run"]))
 
 
-class _Border:
+class _StepRecorder:
     """Counts what crosses it, and dies where it is told."""
 
-    def __init__(self, orders: _Orders) -> None:
+    def __init__(self, orders: _CrashSpec) -> None:
         self._death = orders.death
         self._watched = orders.folder / "watched"
         self._watching = False
@@ -174,21 +174,21 @@ class _Border:
         self._counts[name] += 1
         step = Step(name, self._counts[name])
         os.write(self._done, f"{step}\n".encode())
-        self._die_at(step, "before")
+        self._crash_at(step, "before")
         try:
             return await work()
         finally:  # also where it was refused: that is an answer, too
-            self._die_at(step, "after")
+            self._crash_at(step, "after")
 
-    def _die_at(self, step: Step, when: When) -> None:
-        if self._death == Death(step, when):
+    def _crash_at(self, step: Step, when: When) -> None:
+        if self._death == CrashPoint(step, when):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 Method = Callable[..., Coroutine[Any, Any, Any]]
 
 
-def _watch(border: _Border) -> None:
+def _watch(border: _StepRecorder) -> None:
     """Put the border around everything through which the bot reaches the outside."""
 
     def around(method: Method, name_of: Callable[..., str]) -> Method:
@@ -200,7 +200,7 @@ def _watch(border: _Border) -> None:
 
     web = aiohttp.ClientSession
     web._request = around(web._request, _method_called)  # type: ignore[method-assign]  # noqa: SLF001
-    Writer.do = around(Writer.do, _write_done)  # type: ignore[method-assign]
+    WriteQueue.submit = around(WriteQueue.submit, _write_done)  # type: ignore[method-assign]
     runtime = JsonRpcClient
     runtime.request = around(runtime.request, _asked_of_runtime)  # type: ignore[method-assign]
     runtime.notify = around(runtime.notify, _asked_of_runtime)  # type: ignore[method-assign]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.data_dir import DATABASE_NAME
 
 _TURNS: Final = """
     SELECT n.id, h.channel, h.root_ts, n.ts, n.user, n.text, n.state,
@@ -44,23 +44,23 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class ExecutedCommand:
     """One command on record."""
 
     channel: str
     thread: str
     """The `ts` of its thread's first message."""
     ts: str
-    verb: str
+    command_name: str
     given: float
     """When it was recorded, by the bot's clock."""
 
 
-class Records:
+class DatabaseReader:
     """The database file of a data folder."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._file = data_dir / DATABASE
+        self._file = data_dir / DATABASE_NAME
 
     def turns(self) -> list[Row]:
         """All turns, in the order in which their messages were taken."""
@@ -68,14 +68,14 @@ class Records:
             found = database.execute(_TURNS).fetchall()
         return [Row(*columns) for columns in found]
 
-    def heard(self) -> set[tuple[str, str]]:
+    def received_messages(self) -> set[tuple[str, str]]:
         """Channel and `ts` of every message on record, answered or not, and of every order."""
         with self._open() as database:
             events = database.execute("SELECT channel, ts FROM events").fetchall()
             orders = database.execute("SELECT channel, ts FROM orders").fetchall()
         return {(channel, ts) for channel, ts in (*events, *orders)}
 
-    def seconds_until_heard(self) -> list[float]:
+    def seconds_until_received(self) -> list[float]:
         """For each message on record, how many seconds after it was written it was so; both times
         are this machine's."""
         with self._open() as database:
@@ -87,18 +87,18 @@ class Records:
         with self._open() as database:
             return [user for (user,) in database.execute("SELECT user FROM turns ORDER BY ended")]
 
-    def carried(self) -> list[Carried]:
+    def executed_commands(self) -> list[ExecutedCommand]:
         """All commands that are done with."""
         with self._open() as database:
             found = database.execute(
                 "SELECT channel, thread, ts, verb, given FROM orders WHERE finished IS NOT NULL"
             ).fetchall()
         return [
-            Carried(channel, str(thread).rpartition("/")[2], ts, verb, given)
+            ExecutedCommand(channel, str(thread).rpartition("/")[2], ts, verb, given)
             for channel, thread, ts, verb, given in found
         ]
 
-    def signs_left(self) -> list[int]:
+    def indicators_left(self) -> list[int]:
         """The turns that are over (or wait again) and of which something may be shown still: the
         mark of a wait, or that the bot works."""
         with self._open() as database:
@@ -113,7 +113,7 @@ class Records:
         with self._open() as database:
             return int(database.execute("SELECT count(*) FROM holds").fetchone()[0])
 
-    def orders_left(self) -> int:
+    def commands_left(self) -> int:
         """How many orders are not done with."""
         with self._open() as database:
             found = database.execute("SELECT count(*) FROM orders WHERE finished IS NULL")

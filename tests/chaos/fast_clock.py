@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from bot.app import running
+from bot.app import open_bot
 from bot.cli.run import READY
 from bot.config.settings import Settings, load_settings
 from bot.logs import start_logging
@@ -25,7 +25,7 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM."""
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
-    async with running(settings, clock=TenfoldClock()):
+    async with open_bot(settings, clock=TenfoldClock()):
         print(READY, file=sys.stderr, flush=True)
         await asked.wait()
 

@@ -44,7 +44,7 @@ def question(thread: int, number: int, lines: int, version: int = 0) -> str:
     return f"Tell me about t{thread:02}m{number:03}v{version} in {lines} lines"
 
 
-def told(asked: str) -> str:
+def prompt_lines_of(asked: str) -> str:
     """What the model says to a question, whole; empty where it is not one of ours."""
     found = _QUESTION.search(asked)
     if found is None:
@@ -126,18 +126,18 @@ class Delete(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order(Step):
+class CommandStep(Step):
     """Somebody gives a command in a thread: asks how it stands, or has its session begin anew."""
 
     of: Say
-    verb: str
+    command_name: str
 
     def __str__(self) -> str:
-        return f"{self.of.person} writes !{self.verb} in thread {self.of.thread}"
+        return f"{self.of.person} writes !{self.command_name} in thread {self.of.thread}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again(Step):
+class RetryStep(Step):
     """Two people want another answer in a thread, at once; or its owner wants it twice."""
 
     of: Say
@@ -148,7 +148,7 @@ class Again(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Away(Step):
+class AbsenceStep(Step):
     """The bot is ended; what is written meanwhile Slack does not bring, and reading it fails a few
     times once the bot is back. Its clock may be wrong then, until the next start."""
 
@@ -331,25 +331,25 @@ class _Writer:
     def _stop(self) -> Stop:
         return Stop(of=self._recent())
 
-    def _ask_status(self) -> Order:
-        return Order(of=self._recent(), verb="status")
+    def _ask_status(self) -> CommandStep:
+        return CommandStep(of=self._recent(), command_name="status")
 
-    def _reset(self) -> Order:
-        return Order(of=self._begun(), verb="reset")
+    def _reset(self) -> CommandStep:
+        return CommandStep(of=self._begun(), command_name="reset")
 
-    def _again(self) -> Again:
+    def _again(self) -> RetryStep:
         of = self._begun()
         shared = self._threads[of.thread].shared
         other = self._random.choice(("alice", "bob", "carol")) if shared else of.person
-        return Again(of=of, people=(of.person, other))
+        return RetryStep(of=of, people=(of.person, other))
 
     def _begun(self) -> Say:
         """The first message of one of the threads."""
         return self._random.choice(self._threads).said[0]
 
-    def _away(self) -> Away:
+    def _away(self) -> AbsenceStep:
         say = self._say()
-        return Away(
+        return AbsenceStep(
             say=replace(say, mentions=say.place != DIRECT),
             unread=self._random.choice((0, 2, 8)),
             ahead=self._random.choice((0.0, 0.0, 86_400.0)),

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.crash_fixtures import Place, a_place
-from tests.chaos.crashing_bot import Death, DyingBot, Step
+from tests.chaos.crash_fixtures import CrashFixture, crash_fixture
+from tests.chaos.crashing_bot import CrashingBot, CrashPoint, Step
 from tests.chaos.scripts import Script, one_person
 from tests.scripted_model import ScriptedModel
 
@@ -20,8 +20,8 @@ LANES = 2
 """So many places at once: one for each processor of a small machine."""
 MOST_OF_A_KIND = 3
 """What comes again and again, like looking for the next turn, is not worth more deaths."""
-_FIRST_DEATH = Death(Step("chat.appendStream"), "after")
-_EACH_TIME = Death(Step("commit record"), "after")
+_FIRST_DEATH = CrashPoint(Step("chat.appendStream"), "after")
+_EACH_TIME = CrashPoint(Step("commit record"), "after")
 """A step that every script comes to, however slow the machine is."""
 _DEATH_SECONDS = 30.0
 """How long a bot may take to die at a step that it has come to: what is settled by that step is
@@ -29,14 +29,14 @@ seen before it is dead."""
 
 
 @dataclass(slots=True)
-class Swept:
+class SweepResult:
     """What came of it."""
 
     script: str
-    done: list[Death] = field(default_factory=list)
-    missed: list[Death] = field(default_factory=list)
+    done: list[CrashPoint] = field(default_factory=list)
+    missed: list[CrashPoint] = field(default_factory=list)
     """Deaths whose step did not come this time; the bot was killed at the end instead."""
-    left: list[Death] = field(default_factory=list)
+    left: list[CrashPoint] = field(default_factory=list)
     """Deaths for which there was no time."""
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -54,12 +54,12 @@ class Swept:
 
 async def sweep(
     script: Script, folder: Path, *, seconds: float, seed: int, every: int = 1
-) -> Swept:
+) -> SweepResult:
     """Let bots die under a script's hands at each step, or at each `every`-th and one that comes
     for certain, in about `seconds` at most. `seed` says which come last, for which there may be no
     time."""
     began = time.monotonic()
-    swept = Swept(script.__name__)
+    swept = SweepResult(script.__name__)
     steps = await _steps_of(script, folder / "living")
     deaths = deaths_at(steps, seed)
     swept.left = deaths if every == 1 else [_EACH_TIME, *deaths[1::every]]
@@ -68,27 +68,27 @@ async def sweep(
     return swept
 
 
-async def restarting(place: Place, bot: DyingBot) -> None:
+async def restarting(place: CrashFixture, bot: CrashingBot) -> None:
     """A bot died in the middle of an answer; what the next one does from its start to where all is
     settled is the script that is swept here."""
     del bot
-    await place.until_settled_or_dead(place.last)
+    await place.wait_until_done_or_dead(place.last)
 
 
-def deaths_at(steps: Sequence[Step], seed: int) -> list[Death]:
+def deaths_at(steps: Sequence[Step], seed: int) -> list[CrashPoint]:
     """Right after each step, and right before the first of each kind: elsewhere the one before has
     just been done. Right after the first of each kind comes first, the others in any order."""
     first = [step for step in steps if step.number == 1]
     again = [step for step in steps if 1 < step.number <= MOST_OF_A_KIND]
     others = [
-        *(Death(step, "after") for step in again),
-        *(Death(step, "before") for step in first),
+        *(CrashPoint(step, "after") for step in again),
+        *(CrashPoint(step, "before") for step in first),
     ]
     random.Random(seed).shuffle(others)  # noqa: S311  # an order, no secret
-    return [*(Death(step, "after") for step in first), *others]
+    return [*(CrashPoint(step, "after") for step in first), *others]
 
 
-async def _all(swept: Swept, script: Script, folder: Path, until: float) -> None:
+async def _all(swept: SweepResult, script: Script, folder: Path, until: float) -> None:
     longest = 0.0
 
     async def lane() -> None:
@@ -109,16 +109,16 @@ async def _all(swept: Swept, script: Script, folder: Path, until: float) -> None
 
 async def _steps_of(script: Script, folder: Path) -> list[Step]:
     """What a bot does to the outside that lives through a script."""
-    async with ScriptedModel() as model, a_place(model, folder) as place:
+    async with ScriptedModel() as model, crash_fixture(model, folder) as place:
         bot = await _played(place, script, None)
         assert bot.alive, bot.said
         return bot.steps
 
 
-async def _die(script: Script, death: Death, folder: Path) -> bool:
+async def _die(script: Script, death: CrashPoint, folder: Path) -> bool:
     """One bot's death and what comes after it; whether it came to its step. AssertionError where
     it did harm."""
-    async with ScriptedModel() as model, a_place(model, folder) as place:
+    async with ScriptedModel() as model, crash_fixture(model, folder) as place:
         bot = await _played(place, script, death)
         if death.step in bot.steps:
             with suppress(TimeoutError):
@@ -127,13 +127,13 @@ async def _die(script: Script, death: Death, folder: Path) -> bool:
         assert bot.killed or not died, bot.said
         await bot.kill()
         try:
-            await place.settle()
+            await place.wait_and_retry()
         except Exception as error:
             raise AssertionError(f"{error}\n{place.rows}\n{place.last.said[-4_000:]}") from error
         return died
 
 
-async def _played(place: Place, script: Script, death: Death | None) -> DyingBot:
+async def _played(place: CrashFixture, script: Script, death: CrashPoint | None) -> CrashingBot:
     if script is not restarting:
         bot = await place.start(death, watched=False)
         assert bot.alive, bot.said

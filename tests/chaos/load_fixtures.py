@@ -17,21 +17,21 @@ from typing import Final, TypeVar
 
 import aiohttp
 
-from slack_emulator.delivery.http import signed
-from slack_emulator.server import running_sandbox
+from slack_emulator.delivery.http import signature_headers
+from slack_emulator.server import running_emulator
 from tests.chaos import fast_clock
-from tests.chaos.database_reader import Records, Row
-from tests.chaos.generator import question, told
+from tests.chaos.database_reader import DatabaseReader, Row
+from tests.chaos.generator import prompt_lines_of, question
 from tests.chaos.oracle import OPEN
-from tests.chaos.supervised_command import Command
+from tests.chaos.supervised_command import SupervisedCommand
 from tests.emulator_client import BOT_USER, PEOPLE, SIGNING_SECRET, Json, shown_text
 from tests.scenarios.conftest import (
     MANIFEST,
-    Scene,
-    a_free_port,
+    ScenarioClient,
+    app_config_of,
     environment,
+    free_port,
     question_of,
-    the_app_of,
 )
 from tests.scripted_model import Answer, ScriptedModel
 
@@ -48,7 +48,7 @@ class PatientModel(ScriptedModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.default = Answer(lambda request: told(question_of(request.prompt)))
+        self.default = Answer(lambda request: prompt_lines_of(question_of(request.prompt)))
         self.hold_seconds = HOLD_SECONDS
 
 
@@ -71,13 +71,13 @@ class Acknowledgements:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crowd:
+class LoadFixture:
     """People, Slack, the model and a bot."""
 
-    slack: Scene
+    slack: ScenarioClient
     model: PatientModel
-    bot: Command
-    records: Records
+    bot: SupervisedCommand
+    records: DatabaseReader
     address: str
     """Where the bot takes signed HTTP; empty with Socket Mode."""
 
@@ -122,7 +122,9 @@ class Crowd:
         async def send(session: aiohttp.ClientSession) -> None:
             for payload in waiting:
                 body = json.dumps(payload).encode()
-                headers = signed(body, time.time()) | {"Content-Type": "application/json"}
+                headers = signature_headers(body, time.time()) | {
+                    "Content-Type": "application/json"
+                }
                 began = time.monotonic()
                 async with session.post(self.address, data=body, headers=headers) as answer:
                     await answer.read()
@@ -136,15 +138,17 @@ class Crowd:
 
 
 @asynccontextmanager
-async def a_crowd(folder: Path, mode: str = "socket", **settings: str) -> AsyncIterator[Crowd]:
+async def load_fixture(
+    folder: Path, mode: str = "socket", **settings: str
+) -> AsyncIterator[LoadFixture]:
     """A workspace with a bot in it. The bot keeps to Slack's limits by its own, quick clock; the
     sandbox's, which goes as time does, has none."""
     async with AsyncExitStack() as opened:
-        sandbox = await opened.enter_async_context(running_sandbox())
+        sandbox = await opened.enter_async_context(running_emulator())
         model = await opened.enter_async_context(PatientModel())
-        slack = await opened.enter_async_context(Scene(sandbox.url))
-        await slack.app(**the_app_of(MANIFEST), limits=False)
-        port = a_free_port()
+        slack = await opened.enter_async_context(ScenarioClient(sandbox.url))
+        await slack.app(**app_config_of(MANIFEST), limits=False)
+        port = free_port()
         env = environment(sandbox, model, folder / "data") | {
             "SILENCE_SECONDS": "3600",
             "TURN_SECONDS": "36000",
@@ -156,14 +160,14 @@ async def a_crowd(folder: Path, mode: str = "socket", **settings: str) -> AsyncI
                 "SLACK_SIGNING_SECRET": SIGNING_SECRET,
                 "HTTP_PORT": str(port),
             }
-        bot = Command(env, folder / "bot.log", fast_clock.main)
+        bot = SupervisedCommand(env, folder / "bot.log", fast_clock.main)
         await opened.enter_async_context(bot.kept_running())
         await bot.up()
-        yield Crowd(
+        yield LoadFixture(
             slack=slack,
             model=model,
             bot=bot,
-            records=Records(folder / "data"),
+            records=DatabaseReader(folder / "data"),
             address=f"http://127.0.0.1:{port}/slack/events" if mode == "http" else "",
         )
         await bot.stop()

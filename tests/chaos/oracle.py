@@ -14,9 +14,9 @@ from typing import Final
 from bot.commands.texts.sessions import RESET_DONE
 from bot.domain.messages import ts_position
 from bot.domain.turns import TurnState
-from bot.slack.replies.messages import EVENT_TYPE
-from tests.chaos.database_reader import Carried, Row
-from tests.chaos.generator import MARKER, Say, told
+from bot.slack.replies.messages import REPLY_EVENT_TYPE
+from tests.chaos.database_reader import ExecutedCommand, Row
+from tests.chaos.generator import MARKER, Say, prompt_lines_of
 from tests.emulator_client import PEOPLE, Json, shown_text
 from tests.scenarios.conftest import question_of
 from tests.scripted_model import ModelRequest, prompt_of
@@ -29,7 +29,7 @@ OPEN: Final = (TurnState.WAITING, TurnState.RUNNING)
 
 
 @dataclass(slots=True)
-class Written:
+class WrittenMessage:
     """A message that somebody wrote, and what became of it by their own hand."""
 
     say: Say
@@ -45,25 +45,25 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Observations:
     """Everything that can be looked at in the end."""
 
-    written: Sequence[Written]
+    written: Sequence[WrittenMessage]
     turns: Mapping[Place, Row]
     """By the message."""
     threads: Mapping[Place, Sequence[Json]]
     """All messages of each thread, with their metadata, oldest first."""
-    whispers: Mapping[str, Sequence[str]]
+    ephemeral_messages: Mapping[str, Sequence[str]]
     """What each person alone was shown."""
     requests: Sequence[ModelRequest]
-    resets: Sequence[Carried] = ()
+    resets: Sequence[ExecutedCommand] = ()
     """The commands that had a thread's session begin anew; none where the bot's clock was wrong,
     by which it is told what came first."""
     processing: Sequence[Place] = ()
     """The threads under which Slack still shows that the bot works."""
 
 
-def problems(seen: Seen) -> Iterator[str]:
+def problems(seen: Observations) -> Iterator[str]:
     """Everything that is wrong."""
     replies = _replies(seen)
     for written in seen.written:
@@ -88,7 +88,7 @@ def problems(seen: Seen) -> Iterator[str]:
         yield f"thread {place} shows for ever that the bot works"
 
 
-def _replies(seen: Seen) -> dict[int, list[Json]]:
+def _replies(seen: Observations) -> dict[int, list[Json]]:
     """The messages of each turn's reply, oldest first."""
     found: defaultdict[int, list[Json]] = defaultdict(list)
     for messages in seen.threads.values():
@@ -100,13 +100,15 @@ def _replies(seen: Seen) -> dict[int, list[Json]]:
 
 def _turn_of(message: Json) -> int | None:
     metadata = message.get("metadata") or {}
-    if metadata.get("event_type") != EVENT_TYPE:
+    if metadata.get("event_type") != REPLY_EVENT_TYPE:
         return None
     turn = metadata["event_payload"].get("turn")
     return turn if isinstance(turn, int) else None
 
 
-def _outcome(written: Written, turn: Row, reply: list[Json], seen: Seen) -> Iterator[str]:
+def _outcome(
+    written: WrittenMessage, turn: Row, reply: list[Json], seen: Observations
+) -> Iterator[str]:
     """The one outcome of a message: what its thread or its author is shown."""
     if turn.text not in written.versions:
         yield f"was taken as {turn.text!r}"
@@ -114,7 +116,7 @@ def _outcome(written: Written, turn: Row, reply: list[Json], seen: Seen) -> Iter
     texts = [shown_text(message) for message in reply]
     if len({message["metadata"]["event_payload"]["part"] for message in reply}) != len(reply):
         yield f"has a part of its reply twice: {texts}"
-    whole, said = told(turn.text), turn.answer
+    whole, said = prompt_lines_of(turn.text), turn.answer
     match turn.state:
         case TurnState.DONE:
             if not same(texts, whole):
@@ -125,7 +127,7 @@ def _outcome(written: Written, turn: Row, reply: list[Json], seen: Seen) -> Iter
             if texts:
                 yield f"is withdrawn and yet shows {_short(texts)}"
         case _ if not texts:
-            if not _whispered(turn, seen):
+            if not _ephemeral_problems(turn, seen):
                 yield "shows nothing, and its author was told nothing"
         case _:
             if not whole.startswith(said):
@@ -145,13 +147,13 @@ def _short(texts: Sequence[str]) -> str:
     return str([text if len(text) < 160 else f"{text[:70]}…{text[-70:]}" for text in texts])
 
 
-def _whispered(turn: Row, seen: Seen) -> bool:
+def _ephemeral_problems(turn: Row, seen: Observations) -> bool:
     """Whether the author of a message was told something beside the thread."""
     (name,) = (name for name, user in PEOPLE.items() if user == turn.user)
-    return bool(seen.whispers[name])
+    return bool(seen.ephemeral_messages[name])
 
 
-def _threads(seen: Seen) -> Iterator[str]:
+def _threads(seen: Observations) -> Iterator[str]:
     """Nothing is left open, nothing stands there that belongs to no turn or to another thread."""
     numbers = {(w.channel, w.root_ts): w.say.thread for w in seen.written}
     known = {row.id: (row.channel, row.root_ts) for row in seen.turns.values()}
@@ -176,7 +178,7 @@ def _threads(seen: Seen) -> Iterator[str]:
                 yield f"thread {number} has a message of turn {turn}, which is not its"
 
 
-def _order(seen: Seen, replies: Mapping[int, Sequence[Json]]) -> Iterator[str]:
+def _order(seen: Observations, replies: Mapping[int, Sequence[Json]]) -> Iterator[str]:
     """In a thread, what was taken earlier and written earlier is answered earlier."""
     by_thread: defaultdict[Place, list[Row]] = defaultdict(list)
     for row in sorted(seen.turns.values(), key=lambda row: row.id):
@@ -190,7 +192,7 @@ def _order(seen: Seen, replies: Mapping[int, Sequence[Json]]) -> Iterator[str]:
                 yield f"{after.text!r} was answered before {before.text!r}"
 
 
-def _histories(seen: Seen) -> Iterator[str]:
+def _histories(seen: Observations) -> Iterator[str]:
     """No session knows another thread's questions, or the same question twice."""
     for request in seen.requests:
         asked = [
@@ -202,14 +204,14 @@ def _histories(seen: Seen) -> Iterator[str]:
             yield f"the model was sent the same question twice in one history: {doubled}"
 
 
-def _memories(seen: Seen) -> Iterator[str]:
+def _memories(seen: Observations) -> Iterator[str]:
     """What a session knows of an answer is what the model said, letter by letter."""
     states: defaultdict[str, set[str]] = defaultdict(set)
     for row in seen.turns.values():  # one that was asked for anew has several
         states[row.text].add(row.state)
     for request in seen.requests:
         for asked, known in _known(request):
-            whole, ended = told(asked), states[asked]
+            whole, ended = prompt_lines_of(asked), states[asked]
             half = ended - {TurnState.DONE} and whole.startswith(known)
             if whole and ended and known != whole and not half:
                 yield f"a session knows {known[-80:]!r} as the answer to {asked!r} ({ended})"
@@ -228,7 +230,7 @@ def _known(request: ModelRequest) -> Iterator[tuple[str, str]]:
             answer.append(text)
 
 
-def _resets(seen: Seen) -> Iterator[str]:
+def _resets(seen: Observations) -> Iterator[str]:
     """What is written after a reset is not asked with what had been answered before it."""
     rows = {row.text: row for row in seen.turns.values()}
     for request in seen.requests:
@@ -247,7 +249,7 @@ def _resets(seen: Seen) -> Iterator[str]:
                 yield f"{last.text!r} was asked after a reset with the memory of {old}"
 
 
-def _forgotten(seen: Seen) -> Iterator[str]:
+def _forgotten(seen: Observations) -> Iterator[str]:
     """A session knows all that it answered before; where an answer was asked for anew, what came
     after it is cut off, and such threads are left out."""
     rows = {row.text: row for row in seen.turns.values()}

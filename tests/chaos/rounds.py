@@ -16,40 +16,40 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from slack_emulator.call_log import Call
-from slack_emulator.server import Sandbox, running_sandbox
+from slack_emulator.call_log import LoggedCall
+from slack_emulator.server import RunningEmulator, running_emulator
 from tests.chaos import skewed_clock
-from tests.chaos.database_reader import Records
+from tests.chaos.database_reader import DatabaseReader
 from tests.chaos.generator import (
     DIRECT,
-    Again,
-    Away,
+    AbsenceStep,
+    CommandStep,
     Delete,
     Edit,
     Fault,
     KillBot,
     KillRuntime,
     Lock,
-    Order,
+    RetryStep,
     Say,
     Script,
     Step,
     Stop,
     Terminate,
     Trouble,
-    told,
+    prompt_lines_of,
 )
-from tests.chaos.oracle import OPEN, Place, Seen, Written, problems
+from tests.chaos.oracle import OPEN, Observations, Place, WrittenMessage, problems
 from tests.chaos.skewed_clock import set_ahead
-from tests.chaos.supervised_command import Command
+from tests.chaos.supervised_command import SupervisedCommand
 from tests.emulator_client import PEOPLE, SIGNING_SECRET, Json, Refusal
 from tests.scenarios.conftest import (
     MANIFEST,
-    Scene,
-    a_free_port,
+    ScenarioClient,
+    app_config_of,
     environment,
+    free_port,
     question_of,
-    the_app_of,
 )
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
@@ -59,7 +59,7 @@ HEAL_SECONDS: Final = 180.0
 """So long the bot may take to settle everything once there is no more trouble."""
 RETRIES: Final = (61.0, 301.0)
 """Slack's redeliveries: what nobody acknowledged comes again after a minute and after five."""
-PATIENCE_SECONDS: Final = 12.0
+SETTLE_TIMEOUT_SECONDS: Final = 12.0
 """How long it is waited for what a redelivery brings before the next one comes."""
 MEMORY_MB: Final = 300
 """More than the bot itself may take in the end; it is about 90 to begin with."""
@@ -76,7 +76,7 @@ class Model(ScriptedModel):
     def __init__(self) -> None:
         super().__init__()
         self._troubles: dict[str, Answer] = {}
-        self.default = Answer(_told)
+        self.default = Answer(_prompt_lines)
 
     def expect(self, asked: str, trouble: Trouble) -> None:
         """A question that is going to come."""
@@ -92,16 +92,16 @@ class Model(ScriptedModel):
         return answer
 
 
-def _told(request: ModelRequest) -> str:
-    return told(question_of(request.prompt))
+def _prompt_lines(request: ModelRequest) -> str:
+    return prompt_lines_of(question_of(request.prompt))
 
 
 _TROUBLES: Final[Mapping[Trouble, Answer]] = {
-    Trouble.SLOW: Answer(_told, chunk_delay=0.05),
+    Trouble.SLOW: Answer(_prompt_lines, chunk_delay=0.05),
     Trouble.ERROR: Answer(fault=500, times=1),
     Trouble.LIMIT: Answer(fault=429, retry_after=1, times=1),
-    Trouble.CUT: Answer(_told, fault="cut", times=1),
-    Trouble.GARBAGE: Answer(_told, fault="garbage", times=1),
+    Trouble.CUT: Answer(_prompt_lines, fault="cut", times=1),
+    Trouble.GARBAGE: Answer(_prompt_lines, fault="garbage", times=1),
     Trouble.REFUSED: Answer(fault=400),
 }
 
@@ -151,20 +151,20 @@ async def play(script: Script, folder: Path) -> Result:
     """Play a round; everything of it is in `folder`, and nothing runs when it is over."""
     began = time.monotonic()
     async with AsyncExitStack() as opened:
-        sandbox = await opened.enter_async_context(running_sandbox())
+        sandbox = await opened.enter_async_context(running_emulator())
         model = await opened.enter_async_context(Model())
-        slack = await opened.enter_async_context(Scene(sandbox.url))
-        await slack.app(**the_app_of(MANIFEST))
+        slack = await opened.enter_async_context(ScenarioClient(sandbox.url))
+        await slack.app(**app_config_of(MANIFEST))
         env = environment(sandbox, model, folder / "data")
         if script.mode == "http":
-            port = str(a_free_port())
+            port = str(free_port())
             env |= {"SLACK_MODE": "http", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "HTTP_PORT": port}
-        bot = Command(env, folder / "bot.log", skewed_clock.main)
+        bot = SupervisedCommand(env, folder / "bot.log", skewed_clock.main)
         await opened.enter_async_context(bot.kept_running())
         await bot.up()
         if script.mode == "http":
             await slack.app(request_url=f"http://127.0.0.1:{env['HTTP_PORT']}/slack/events")
-        stage = _Stage(sandbox, slack, model, bot, folder / "data", script)
+        stage = _RoundRunner(sandbox, slack, model, bot, folder / "data", script)
         found = [*await stage.played(script), *bot.faults]
         return Result(
             script=script,
@@ -178,15 +178,15 @@ async def play(script: Script, folder: Path) -> Result:
         )
 
 
-class _Stage:
+class _RoundRunner:
     """A round under way."""
 
     def __init__(
         self,
-        sandbox: Sandbox,
-        slack: Scene,
+        sandbox: RunningEmulator,
+        slack: ScenarioClient,
         model: Model,
-        bot: Command,
+        bot: SupervisedCommand,
         data: Path,
         script: Script,
     ) -> None:
@@ -195,10 +195,10 @@ class _Stage:
         self._model = model
         self._bot = bot
         self._data = data
-        self._records = Records(data)
+        self._records = DatabaseReader(data)
         self._script = script
-        self._roots: dict[int, Written] = {}
-        self._by_number: dict[int, Written] = {}
+        self._roots: dict[int, WrittenMessage] = {}
+        self._by_number: dict[int, WrittenMessage] = {}
         self._orders: list[Place] = []
         self.outcomes: Counter[str] = Counter()
         self.memory_mb = 0
@@ -206,7 +206,7 @@ class _Stage:
         """Whether the bot's clock was ever wrong."""
 
     @property
-    def written(self) -> list[Written]:
+    def written(self) -> list[WrittenMessage]:
         """Every message that the bot has to see to."""
         return list(self._by_number.values())
 
@@ -236,13 +236,13 @@ class _Stage:
                 case Stop(of=say):
                     root = self._roots[say.thread]
                     await self._slack.stop(say.person, root.channel, root.ts)
-                case Order(of=say, verb=verb):
-                    await self._order(say, say.person, verb)
-                case Again(of=say):
+                case CommandStep(of=say, command_name=verb):
+                    await self._command(say, say.person, verb)
+                case RetryStep(of=say):
                     await asyncio.gather(
-                        *(self._order(say, person, "retry") for person in step.people)
+                        *(self._command(say, person, "retry") for person in step.people)
                     )
-                case Away():
+                case AbsenceStep():
                     await self._away(step)
                 case _:
                     await self._trouble(step)
@@ -269,12 +269,12 @@ class _Stage:
         """Kill the bot as soon as Slack has done its next call of a method, if one comes soon."""
         done = asyncio.Event()
 
-        def note(call: Call) -> None:
+        def note(call: LoggedCall) -> None:
             if call.method == method and not done.is_set():
                 self._bot.kill()
                 done.set()
 
-        self._sandbox.slack.journal.watch(note)
+        self._sandbox.slack.call_log.add_listener(note)
         with suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), MOMENT_SECONDS)
         done.set()
@@ -291,20 +291,20 @@ class _Stage:
         called = "@threadpilot " if say.mentions and not direct else ""
         thread_ts = None if root is None else root.ts
         ts = await self._slack.say(say.person, channel, called + say.text, thread_ts=thread_ts)
-        written = Written(say, channel, ts, thread_ts or ts, {say.text})
+        written = WrittenMessage(say, channel, ts, thread_ts or ts, {say.text})
         self._by_number[say.number] = written
         self._roots.setdefault(say.thread, written)
 
-    async def _order(self, say: Say, person: str, verb: str) -> None:
+    async def _command(self, say: Say, person: str, verb: str) -> None:
         """Somebody gives a command in a thread."""
         root = self._roots[say.thread]
         words = f"@threadpilot {verb}" if say.mentions else f"!{verb}"
         ts = await self._slack.say(person, root.channel, words, thread_ts=root.ts)
         self._orders.append((root.channel, ts))
 
-    async def _away(self, away: Away) -> None:
+    async def _away(self, away: AbsenceStep) -> None:
         """A message is written while the bot is away, of which it learns by reading alone."""
-        self._bot.hold()
+        self._bot.suspend()
         await self._bot.stop()
         faults = self._sandbox.slack.faults
         lost = faults.add({"events": "lose", "times": MOST_LOST})
@@ -316,14 +316,14 @@ class _Stage:
         if away.ahead:
             self.wrong_clock = True
             set_ahead(self._data, away.ahead)
-            self._bot.let_go()
+            self._bot.resume()
             await self._bot.up()
-            self._bot.hold()
+            self._bot.suspend()
             await self._bot.stop()
             set_ahead(self._data, 0.0)
-        self._bot.let_go()
+        self._bot.resume()
 
-    async def _edit(self, edit: Edit, written: Written) -> None:
+    async def _edit(self, edit: Edit, written: WrittenMessage) -> None:
         called = "@threadpilot " if written.say.mentions else ""
         self._model.expect(edit.text, written.say.trouble)
         person = written.say.person
@@ -336,7 +336,7 @@ class _Stage:
         """End all trouble, let the bot settle, stop it, and find what is wrong."""
         await self._slack.clear_faults()
         await self._bot.up()
-        await self._slack.wait_for(self._all_lines_heard, HEAL_SECONDS, "no line is half-open")
+        await self._slack.wait_for(self._all_lines_received, HEAL_SECONDS, "no line is half-open")
         await self._settled()
         await self._bot.up()
         await self._tidy()
@@ -344,7 +344,7 @@ class _Stage:
         await self._bot.stop()
         self.outcomes.update(row.state for row in self._records.turns())
         found = [*self._records.faults(), *problems(await self._seen())]
-        if self._records.orders_left():
+        if self._records.commands_left():
             found.append("an order was never done with")
         if self._records.holds_left():
             found.append("a thread waits for an order that is done with")
@@ -352,8 +352,8 @@ class _Stage:
             found.append(f"the bot takes {self.memory_mb} MB in the end")
         return found
 
-    async def _all_lines_heard(self) -> bool:
-        return self._sandbox.slack.sockets.deaf == 0
+    async def _all_lines_received(self) -> bool:
+        return self._sandbox.slack.socket_mode.half_open_count == 0
 
     async def _settled(self) -> None:
         """Wait until every message has its outcome; Slack's clock brings what it redelivers. What
@@ -363,7 +363,7 @@ class _Stage:
         while time.monotonic() < until and not self._all_settled():
             if retries and time.monotonic() >= patience:
                 await self._slack.advance(retries.pop(0))
-                patience = time.monotonic() + PATIENCE_SECONDS
+                patience = time.monotonic() + SETTLE_TIMEOUT_SECONDS
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tidy(self) -> None:
@@ -385,28 +385,38 @@ class _Stage:
         """The threads under which Slack shows that the bot works."""
         workspace = self._sandbox.slack.workspace
         places = {(root.channel, root.ts) for root in self._roots.values()}
-        return [place for place in places if workspace.status(*place).session == "processing"]
+        return [
+            place
+            for place in places
+            if workspace.thread_status(*place).session_status == "processing"
+        ]
 
     def _all_settled(self) -> bool:
         turns = {(row.channel, row.ts): row.state for row in self._records.turns()}
         mine = [turns.get((written.channel, written.ts)) for written in self.written]
         done = all(state is not None and state not in OPEN for state in mine)
-        return done and self._records.heard() >= {*self._orders} and not self._records.orders_left()
+        return (
+            done
+            and self._records.received_messages() >= {*self._orders}
+            and not self._records.commands_left()
+        )
 
-    async def _seen(self) -> Seen:
+    async def _seen(self) -> Observations:
         threads = {(root.channel, root.ts): root.say.person for root in self._roots.values()}
-        return Seen(
+        return Observations(
             written=self.written,
             turns={(row.channel, row.ts): row for row in self._records.turns()},
             threads={place: await self._thread(*place, who) for place, who in threads.items()},
-            whispers={
+            ephemeral_messages={
                 name: [str(one["text"]) for one in await self._slack.ephemeral(name)]
                 for name in PEOPLE
             },
             requests=self._model.requests,
             resets=[]
             if self.wrong_clock
-            else [each for each in self._records.carried() if each.verb == "reset"],
+            else [
+                each for each in self._records.executed_commands() if each.command_name == "reset"
+            ],
             processing=self._processing(),
         )
 

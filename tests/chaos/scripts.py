@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tests.chaos.crash_fixtures import HALF, Place, talk
-from tests.chaos.crashing_bot import DyingBot
+from tests.chaos.crash_fixtures import HALF, CrashFixture, talk
+from tests.chaos.crashing_bot import CrashingBot
 from tests.emulator_client import DEV, GENERAL
 
-Script = Callable[[Place, DyingBot], Awaitable[None]]
+Script = Callable[[CrashFixture, CrashingBot], Awaitable[None]]
 """Plays until all is settled, or the bot is dead."""
 
 _ALL_BUT_THE_LAST = 60
 
 
-async def one_person(place: Place, bot: DyingBot) -> None:
+async def one_person(place: CrashFixture, bot: CrashingBot) -> None:
     """Alice asks, and while she sees the answer come as a stream she asks on; each of her messages
     is delivered more than once."""
     await place.slack.fault("events", "duplicate", times=3)
@@ -24,23 +24,23 @@ async def one_person(place: Place, bot: DyingBot) -> None:
     if place.row_of(first) is not None:
         await place.ask("alice", GENERAL, "second", first.root, mention=False)
     talk(place.model)
-    await place.until_settled_or_dead(bot)
+    await place.wait_until_done_or_dead(bot)
 
 
-async def two_people(place: Place, bot: DyingBot) -> None:
+async def two_people(place: CrashFixture, bot: CrashingBot) -> None:
     """In a thread of two people the answers come by edits."""
     root = await place.slack.say("bob", DEV, "shall we ask?")
     await place.slack.say("alice", DEV, "yes", thread_ts=root)
-    await place.until(lambda: place.heard > 0 or not bot.alive, "they are overheard")
+    await place.until(lambda: place.received_messages > 0 or not bot.alive, "they are overheard")
     talk(place.model, hold_after=HALF)
     first = await place.ask("alice", DEV, "first", root)
     await place.until_half_shown_or_dead(bot, first)
     await place.ask("bob", DEV, "second", root)
     talk(place.model)
-    await place.until_settled_or_dead(bot)
+    await place.wait_until_done_or_dead(bot)
 
 
-async def a_long_answer(place: Place, bot: DyingBot) -> None:
+async def a_long_answer(place: CrashFixture, bot: CrashingBot) -> None:
     """An answer that takes several messages; the model holds before the end of the last."""
     talk(place.model, hold_after=_ALL_BUT_THE_LAST)
     story = await place.ask("alice", GENERAL, "a long story")
@@ -52,11 +52,11 @@ async def a_long_answer(place: Place, bot: DyingBot) -> None:
 
     await place.slack.wait_for(goes_on, 45.0, "the answer goes on in a second message")
     talk(place.model)
-    await place.until_settled_or_dead(bot)
+    await place.wait_until_done_or_dead(bot)
 
 
-async def a_command(place: Place, bot: DyingBot) -> None:
+async def a_command(place: CrashFixture, bot: CrashingBot) -> None:
     """Alice asks by command: the bot puts her question into the channel."""
     talk(place.model)
     await place.command(bot, "alice", GENERAL, "what is a command?")
-    await place.until_settled_or_dead(bot)
+    await place.wait_until_done_or_dead(bot)

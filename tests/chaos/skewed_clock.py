@@ -19,7 +19,7 @@ def set_ahead(data_dir: Path, seconds: float) -> None:
     (data_dir.parent / _FILE).write_text(f"{seconds}", encoding="utf-8")
 
 
-class WrongClock(SystemClock):
+class SkewedClock(SystemClock):
     """`bot.ports.Clock`, ahead of the machine's."""
 
     def __init__(self) -> None:
@@ -32,5 +32,5 @@ class WrongClock(SystemClock):
 
 def main(arguments: Sequence[str]) -> int:
     """The command; its exit status."""
-    run.SystemClock = WrongClock  # type: ignore[attr-defined]  # in this process only
+    run.SystemClock = SkewedClock  # type: ignore[attr-defined]  # in this process only
     return threadpilot(arguments)

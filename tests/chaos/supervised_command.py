@@ -26,7 +26,7 @@ AGAIN_SECONDS: Final = 0.2
 """How long the service manager waits before it starts the bot again."""
 
 
-class Command:
+class SupervisedCommand:
     """The bot's process, one after another over the same data. Its log goes on in one file."""
 
     def __init__(self, env: Mapping[str, str], log: Path, main: Main = threadpilot) -> None:
@@ -96,11 +96,11 @@ class Command:
         if status != 0 and was_up:
             self.faults.append(f"asked to stop, the bot ended with {status}")
 
-    def hold(self) -> None:
+    def suspend(self) -> None:
         """It is not started again from now on."""
         self._wanted.clear()
 
-    def let_go(self) -> None:
+    def resume(self) -> None:
         """It is started again."""
         self._wanted.set()
 

@@ -18,8 +18,8 @@ import pytest
 
 from bot.domain.turns import TurnState
 from tests.chaos.database_reader import Row
-from tests.chaos.generator import told
-from tests.chaos.load_fixtures import Asked, Crowd, a_crowd, event
+from tests.chaos.generator import prompt_lines_of
+from tests.chaos.load_fixtures import Asked, LoadFixture, event, load_fixture
 from tests.chaos.oracle import OPEN, same
 from tests.emulator_client import DEV, GENERAL, PEOPLE, Json
 from tests.scripted_model import Answer
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.timeout(600 if FULL else 120)
 
 
 @asynccontextmanager
-async def within(bot_mb: int, crowd: Crowd) -> AsyncIterator[None]:
+async def within(bot_mb: int, crowd: LoadFixture) -> AsyncIterator[None]:
     """The bot takes at no time so many MB more than when this began."""
     before, most = crowd.bot.memory(), 0
 
@@ -56,7 +56,7 @@ async def within(bot_mb: int, crowd: Crowd) -> AsyncIterator[None]:
     assert grown <= bot_mb, f"the bot grew by {grown:.0f} MB"
 
 
-async def questions_in_threads(crowd: Crowd, count: int, first: int = 0) -> list[Asked]:
+async def questions_in_threads(crowd: LoadFixture, count: int, first: int = 0) -> list[Asked]:
     """Alice asks in so many threads of two channels."""
     channels = (GENERAL, DEV)
     return [
@@ -66,15 +66,15 @@ async def questions_in_threads(crowd: Crowd, count: int, first: int = 0) -> list
 
 def whole(questions: list[Asked]) -> list[str]:
     """What the model says to each."""
-    return [told(question.text) for question in questions]
+    return [prompt_lines_of(question.text) for question in questions]
 
 
-async def all_show(crowd: Crowd, questions: list[Asked]) -> None:
+async def all_show(crowd: LoadFixture, questions: list[Asked]) -> None:
     """Each thread shows what the model said to its question, once; on the quick clock a stream may
     have grown too old, and the answer gone on in a second message."""
     for one in questions:
         texts = await crowd.shown(one)
-        assert same(texts, told(one.text)), f"{one.text!r} shows {texts}"
+        assert same(texts, prompt_lines_of(one.text)), f"{one.text!r} shows {texts}"
 
 
 async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lost(
@@ -84,7 +84,7 @@ async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lo
     to each other in the same threads."""
     asking, events = (30, 10_000) if FULL else (6, 400)
     limit = {"MAX_TURNS_PER_USER": "20"}
-    async with a_crowd(tmp_path, "http", **limit) as crowd, within(150 if FULL else 60, crowd):
+    async with load_fixture(tmp_path, "http", **limit) as crowd, within(150 if FULL else 60, crowd):
         await crowd.slack.app(subscriptions=[])  # this test delivers what the sandbox would
         questions = await questions_in_threads(crowd, asking)
         burst = the_burst(questions, events)
@@ -94,7 +94,7 @@ async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lo
         print(f"{len(burst)} events in {took:.1f} s, the latest acknowledged after {latest:.2f} s")
         assert set(heard.statuses) == {200}
         assert latest < ACKNOWLEDGED_SECONDS
-        on_record = crowd.records.heard()
+        on_record = crowd.records.received_messages()
         assert {(e["event"]["channel"], e["event"]["ts"]) for e in burst} <= on_record
         rows = await crowd.until_settled(questions, SECONDS)
         assert {row.state for row in rows} == {TurnState.DONE}
@@ -124,7 +124,7 @@ def the_burst(questions: list[Asked], count: int) -> list[Json]:
 async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_path: Path) -> None:
     """As fast as people can post them; what is on record is acknowledged at once."""
     asking, events = (20, 2_000) if FULL else (4, 200)
-    async with a_crowd(tmp_path, MAX_TURNS_PER_USER="20") as crowd, within(150, crowd):
+    async with load_fixture(tmp_path, MAX_TURNS_PER_USER="20") as crowd, within(150, crowd):
         questions = await questions_in_threads(crowd, asking)
         left = iter(range(events))
 
@@ -137,16 +137,18 @@ async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_pat
         await asyncio.gather(*(talk(person) for person in ("bob", "carol") * 8))
         rows = await crowd.until_settled(questions, SECONDS)
         assert {row.state for row in rows} == {TurnState.DONE}
-        late = await crowd.until(lambda _: all_heard(crowd, events + asking), 60, "all are heard")
+        late = await crowd.until(
+            lambda _: all_received(crowd, events + asking), 60, "all are heard"
+        )
         latest = max(late)
         print(f"{events} messages, the latest on record after {latest:.2f} s")
         assert latest < ACKNOWLEDGED_SECONDS
         await all_show(crowd, questions)
 
 
-def all_heard(crowd: Crowd, count: int) -> list[float] | None:
+def all_received(crowd: LoadFixture, count: int) -> list[float] | None:
     """How many seconds after it was written each message was on record, once all are."""
-    seconds = crowd.records.seconds_until_heard()
+    seconds = crowd.records.seconds_until_received()
     return seconds if len(seconds) >= count else None
 
 
@@ -154,9 +156,9 @@ async def test_the_messages_that_wait_in_one_thread_are_answered_in_their_order(
     tmp_path: Path,
 ) -> None:
     waiting = 500 if FULL else 20
-    async with a_crowd(tmp_path) as crowd, within(100, crowd):
+    async with load_fixture(tmp_path) as crowd, within(100, crowd):
         crowd.model.when(
-            "t00m000v0", Answer(told("Tell me about t00m000v0 in 3 lines"), hold_after=1)
+            "t00m000v0", Answer(prompt_lines_of("Tell me about t00m000v0 in 3 lines"), hold_after=1)
         )
         first = await crowd.ask(0, "alice", GENERAL)
         await crowd.model.reached(within=60)
@@ -176,14 +178,14 @@ async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: P
     many threads at once, comes whole."""
     count = 200 if FULL else 10
     more = {"MAX_TURNS": str(count), "MAX_SESSIONS": str(count), "MAX_TURNS_PER_USER": str(count)}
-    async with a_crowd(tmp_path, **more) as crowd, within(200 if FULL else 60, crowd):
+    async with load_fixture(tmp_path, **more) as crowd, within(200 if FULL else 60, crowd):
         crowd.model.default = Answer(crowd.model.default.text, hold_after=1)
         questions = await questions_in_threads(crowd, count)
         await crowd.model.reached(count, within=SECONDS)
         rows = crowd.records.turns()
         assert [row.state for row in rows] == [TurnState.RUNNING] * count
         for one in questions[:10]:  # Slack takes some twenty streams a minute: these are live
-            first_words = told(one.text)[:8]  # the piece after which the model holds
+            first_words = prompt_lines_of(one.text)[:8]  # the piece after which the model holds
             await crowd.slack.until_shown(one.channel, one.ts, first_words, SECONDS)
         began = time.monotonic()
         crowd.model.release()
@@ -199,7 +201,7 @@ async def test_somebody_with_very_much_to_ask_does_not_keep_others_waiting(
     much, little = (60, 10) if FULL else (18, 3)
     per_user = 5 if FULL else 3
     limits = {"MAX_TURNS_PER_USER": str(per_user), "MAX_TURNS": str(3 * per_user)}
-    async with a_crowd(tmp_path, **limits) as crowd:
+    async with load_fixture(tmp_path, **limits) as crowd:
         crowd.model.default = Answer(crowd.model.default.text, hold_after=1)
         questions = await questions_in_threads(crowd, much)
         for number in range(2 * little):
@@ -235,13 +237,13 @@ async def test_an_endless_answer_keeps_the_bot_small_and_hearing(tmp_path: Path)
     """5 MB: its beginning stands in the thread; meanwhile others are heard and answered."""
     size = (5 if FULL else 1) * MB
     text = "\n".join(f"Line {n:07} of an endless answer." for n in range(size // 33))
-    async with a_crowd(tmp_path) as crowd, within(200 if FULL else 120, crowd):
+    async with load_fixture(tmp_path) as crowd, within(200 if FULL else 120, crowd):
         crowd.model.when("everything", Answer(text))
         endless = await crowd.slack.say("alice", GENERAL, "@threadpilot tell me everything")
         await crowd.slack.until_shown(GENERAL, endless, "Line 0000000", 60)
         others = [await crowd.ask(number, "bob", DEV) for number in range(5)]
         await crowd.until_settled([*others, Asked(GENERAL, endless, endless, "")], SECONDS)
-        assert max(crowd.records.seconds_until_heard()) < ACKNOWLEDGED_SECONDS
+        assert max(crowd.records.seconds_until_received()) < ACKNOWLEDGED_SECONDS
         await all_show(crowd, others)
         shown = await crowd.slack.bot_texts(GENERAL, endless)
         assert text.startswith(shown[0].rstrip("\n"))

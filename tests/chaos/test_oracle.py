@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.turns import TurnState
-from bot.slack.replies.messages import EVENT_TYPE
-from tests.chaos.database_reader import Carried, Row
-from tests.chaos.generator import MARKER, Say, Trouble, question, script, told
-from tests.chaos.oracle import Seen, Written, problems
+from bot.slack.replies.messages import REPLY_EVENT_TYPE
+from tests.chaos.database_reader import ExecutedCommand, Row
+from tests.chaos.generator import MARKER, Say, Trouble, prompt_lines_of, question, script
+from tests.chaos.oracle import Observations, WrittenMessage, problems
 from tests.emulator_client import GENERAL, PEOPLE, Json
 from tests.scripted_model import ModelRequest
 
 
-def asked(thread: int, number: int) -> Written:
+def asked(thread: int, number: int) -> WrittenMessage:
     """Alice's message; its thread begins with the message of the thread's own number."""
     say = Say(
         number=number,
@@ -28,14 +28,14 @@ def asked(thread: int, number: int) -> Written:
         mentions=True,
         trouble=Trouble.NONE,
     )
-    return Written(say, GENERAL, ts_of(number), ts_of(thread), {say.text})
+    return WrittenMessage(say, GENERAL, ts_of(number), ts_of(thread), {say.text})
 
 
 def ts_of(number: int, later: int = 0) -> str:
     return f"{1_790_000_000 + number}.{later:06}"
 
 
-def row(of: Written) -> Row:
+def row(of: WrittenMessage) -> Row:
     return Row(
         id=of.say.number + 1,
         channel=of.channel,
@@ -44,35 +44,35 @@ def row(of: Written) -> Row:
         user=PEOPLE["alice"],
         text=of.say.text,
         state=TurnState.DONE,
-        answer=told(of.say.text),
+        answer=prompt_lines_of(of.say.text),
         note="",
     )
 
 
-def reply(of: Written, text: str = "", part: int = 0) -> Json:
+def reply(of: WrittenMessage, text: str = "", part: int = 0) -> Json:
     payload = {"turn": of.say.number + 1, "part": part}
     return {
         "ts": ts_of(100 + of.say.number, part),
         "bot_id": "B0PILOT",
-        "text": text or told(of.say.text),
-        "metadata": {"event_type": EVENT_TYPE, "event_payload": payload},
+        "text": text or prompt_lines_of(of.say.text),
+        "metadata": {"event_type": REPLY_EVENT_TYPE, "event_payload": payload},
     }
 
 
 FIRST, SECOND, OTHER = asked(0, 0), asked(0, 2), asked(1, 1)
 
 
-def all_well() -> Seen:
+def all_well() -> Observations:
     """Two threads, three questions, three answers."""
     system = ("system", "Be kind.")
-    return Seen(
+    return Observations(
         written=[FIRST, OTHER, SECOND],
         turns={(each.channel, each.ts): row(each) for each in (FIRST, OTHER, SECOND)},
         threads={
             (GENERAL, FIRST.ts): [{"ts": FIRST.ts, "text": "?"}, reply(FIRST), reply(SECOND)],
             (GENERAL, OTHER.ts): [{"ts": OTHER.ts, "text": "?"}, reply(OTHER)],
         },
-        whispers={"alice": []},
+        ephemeral_messages={"alice": []},
         requests=[
             ModelRequest(model="m", messages=(system, ("user", FIRST.say.text))),
             ModelRequest(model="m", messages=(system, ("user", OTHER.say.text))),
@@ -80,12 +80,12 @@ def all_well() -> Seen:
     )
 
 
-def with_turn(seen: Seen, of: Written, **changes: object) -> Seen:
+def with_turn(seen: Observations, of: WrittenMessage, **changes: object) -> Observations:
     changed = replace(row(of), **changes)  # type: ignore[arg-type]  # a test names real fields
     return replace(seen, turns={**seen.turns, (of.channel, of.ts): changed})
 
 
-def in_thread(seen: Seen, of: Written, *messages: Json) -> Seen:
+def in_thread(seen: Observations, of: WrittenMessage, *messages: Json) -> Observations:
     place = (GENERAL, of.root_ts)
     return replace(seen, threads={**seen.threads, place: messages})
 
@@ -148,26 +148,28 @@ def test_where_all_is_well_nothing_is_found() -> None:
                 of_talk(
                     with_turn(with_turn(s, FIRST, ended=float(FIRST.ts)), SECOND, accepted=9.0),
                     FIRST.say.text,
-                    told(FIRST.say.text),
+                    prompt_lines_of(FIRST.say.text),
                     SECOND.say.text,
                 ),
-                resets=[Carried(GENERAL, FIRST.ts, ts_of(1), "reset", 5.0)],
+                resets=[ExecutedCommand(GENERAL, FIRST.ts, ts_of(1), "reset", 5.0)],
             ),
             "after a reset",
         ),
     ],
 )
-def test_each_kind_of_wrong_is_found(wrong: Callable[[Seen], Seen], found: str) -> None:
+def test_each_kind_of_wrong_is_found(
+    wrong: Callable[[Observations], Observations], found: str
+) -> None:
     with pytest.raises(AssertionError, match=found):
         assert not list(problems(wrong(all_well())))
 
 
-def of_history(seen: Seen, *questions: str) -> Seen:
+def of_history(seen: Observations, *questions: str) -> Observations:
     messages = tuple(("user", text) for text in questions)
     return replace(seen, requests=[ModelRequest(model="m", messages=messages)])
 
 
-def of_talk(seen: Seen, *said: str) -> Seen:
+def of_talk(seen: Observations, *said: str) -> Observations:
     """A request with questions and answers in turns, the first a question."""
     messages = tuple(
         ("user" if not number % 2 else "assistant", text) for number, text in enumerate(said)
@@ -182,6 +184,6 @@ def test_the_same_seed_is_the_same_script_and_another_is_another() -> None:
 
 def test_every_line_of_an_answer_says_whose_it_is() -> None:
     text = question(3, 14, 7, version=1)
-    lines = told(text).splitlines()
+    lines = prompt_lines_of(text).splitlines()
     assert len(lines) == 7
     assert {MARKER.findall(line)[0] for line in lines} == {"t03m014v1"}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tests.conformance.http_client import ALICE, Outside, sandbox_from_outside
+from tests.conformance.http_client import ALICE, Outside, emulator_over_http
 from tests.conformance.request_url import Listener, request_url
 from tests.conformance.sdk_client import client_for
 from tests.conformance.socket_client import Socket, socket_mode
@@ -15,7 +15,7 @@ from tests.conformance.socket_client import Socket, socket_mode
 
 @pytest.fixture
 async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
+    async with emulator_over_http() as outside:
         yield outside
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from slack_emulator.server import running_sandbox
+from slack_emulator.server import running_emulator
 
 # What comes over the wire is whatever the other side sent; the tests say what they expect of it.
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ GENERAL, DEV, SECRET = "C0GENERAL", "C0DEV", "C0SECRET"
 
 T = TypeVar("T")
 
-PATIENCE = 10.0  # seconds; nothing on loopback needs a tenth of it
+WAIT_SECONDS = 10.0  # seconds; nothing on loopback needs a tenth of it
 
 
 class Outside:
@@ -48,7 +48,7 @@ class Outside:
         assert isinstance(body, dict)
         return body
 
-    async def do(self, method: str, token: str, **arguments: object) -> Json:
+    async def act(self, method: str, token: str, **arguments: object) -> Json:
         """One Web API call that must succeed."""
         body = await self.call(method, token, **arguments)
         assert body["ok"] is True, f"{method} answered {body}"
@@ -62,7 +62,7 @@ class Outside:
 
     async def id_of(self, token: str) -> str:
         """The user id of who has this token."""
-        return str((await self.do("auth.test", token))["user_id"])
+        return str((await self.act("auth.test", token))["user_id"])
 
     async def control(self, name: str, body: Json | None = None, **query: str) -> Any:
         """Read one of the /sandbox/ addresses, or write it if there is a body."""
@@ -91,33 +91,35 @@ class Outside:
 
     async def say(self, token: str, channel: str, text: str, **more: object) -> str:
         """Post a message; its ts."""
-        said = await self.do("chat.postMessage", token, channel=channel, text=text, **more)
+        said = await self.act("chat.postMessage", token, channel=channel, text=text, **more)
         return str(said["ts"])
 
     async def replies(self, channel: str, ts: str, token: str = ALICE) -> list[Json]:
         """The messages of a thread, its root first."""
-        body = await self.do("conversations.replies", token, channel=channel, ts=ts)
+        body = await self.act("conversations.replies", token, channel=channel, ts=ts)
         return list(body["messages"])
 
     async def messages(self, channel: str, token: str = ALICE) -> list[Json]:
         """The channel's messages, newest first."""
-        body = await self.do("conversations.history", token, channel=channel)
+        body = await self.act("conversations.history", token, channel=channel)
         return list(body["messages"])
 
 
-async def eventually(look: Callable[[], Awaitable[T]], why: str, patience: float = PATIENCE) -> T:
+async def wait_until(
+    look: Callable[[], Awaitable[T]], why: str, max_wait: float = WAIT_SECONDS
+) -> T:
     """Look until there is something to see; it is returned."""
-    until = time.monotonic() + patience
+    until = time.monotonic() + max_wait
     while True:
         seen = await look()
         if seen:
             return seen
-        assert time.monotonic() < until, f"after {patience:.0f} s still not so: {why}"
+        assert time.monotonic() < until, f"after {max_wait:.0f} s still not so: {why}"
         await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
-async def sandbox_from_outside() -> AsyncIterator[Outside]:
+async def emulator_over_http() -> AsyncIterator[Outside]:
     """A fresh sandbox on a port of its own, and a client at its door."""
-    async with running_sandbox() as sandbox, aiohttp.ClientSession() as http:
+    async with running_emulator() as sandbox, aiohttp.ClientSession() as http:
         yield Outside(sandbox.url, http)

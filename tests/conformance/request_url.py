@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from tests.conformance.http_client import PATIENCE, Json
+from tests.conformance.http_client import WAIT_SECONDS, Json
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class Listener:
         """The deliveries of one type of event so far."""
         return [one for one in self.heard if one.event.get("type") == kind]
 
-    async def hears(self, kind: str, times: int = 1) -> list[Delivery]:
+    async def wait_for_event(self, kind: str, times: int = 1) -> list[Delivery]:
         """Wait until events of this type have come this often."""
-        async with asyncio.timeout(PATIENCE), self._changed:
+        async with asyncio.timeout(WAIT_SECONDS), self._changed:
             await self._changed.wait_for(lambda: len(self.events(kind)) >= times)
         return self.events(kind)
 
-    async def hears_of(self, times: int) -> list[Delivery]:
+    async def wait_for_type(self, times: int) -> list[Delivery]:
         """Wait until this many requests of any kind have come."""
-        async with asyncio.timeout(PATIENCE), self._changed:
+        async with asyncio.timeout(WAIT_SECONDS), self._changed:
             await self._changed.wait_for(lambda: len(self.heard) >= times)
         return self.heard
 

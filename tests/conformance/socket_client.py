@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from tests.conformance.http_client import APP, PATIENCE, Json, Outside
+from tests.conformance.http_client import APP, WAIT_SECONDS, Json, Outside
 
 
 class Socket:
@@ -20,7 +20,7 @@ class Socket:
         self.ticket = ticket
         self.hello: Json = {}
 
-    async def frame(self, patience: float = PATIENCE) -> Json:
+    async def frame(self, patience: float = WAIT_SECONDS) -> Json:
         """The next frame; TimeoutError if none comes."""
         async with asyncio.timeout(patience):
             message = await self._wire.receive()
@@ -31,7 +31,7 @@ class Socket:
 
     async def ended(self) -> bool:
         """Whether the other side closes or cuts the connection in time."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 message = await self._wire.receive()
                 if message.type is not aiohttp.WSMsgType.TEXT:
@@ -76,7 +76,7 @@ class Socket:
         frames: list[Json] = []
         while True:
             try:
-                frame = await self.frame(PATIENCE if len(frames) < expected else seconds)
+                frame = await self.frame(WAIT_SECONDS if len(frames) < expected else seconds)
             except TimeoutError:
                 return frames
             await self.ack(frame)
@@ -90,7 +90,7 @@ class Socket:
 @asynccontextmanager
 async def socket_mode(outside: Outside) -> AsyncIterator[Socket]:
     """An app connected by Socket Mode, greeted by `hello`."""
-    opened = await outside.do("apps.connections.open", APP)
+    opened = await outside.act("apps.connections.open", APP)
     async with outside.http.ws_connect(opened["url"]) as wire:
         socket = Socket(wire, opened["url"])
         socket.hello = await socket.frame()

@@ -48,7 +48,7 @@ async def test_an_unknown_address_is_not_found(outside: Outside) -> None:
             assert answer.status == 404
 
 
-async def test_a_huge_request_is_refused_and_the_sandbox_lives(outside: Outside) -> None:
+async def test_a_huge_request_is_refused_and_the_emulator_lives(outside: Outside) -> None:
     form = aiohttp.FormData({"channel": GENERAL, "token": BOT}, default_to_multipart=True)
     form.add_field("text", io.BytesIO(b"x" * 30_000_000))
     with contextlib.suppress(aiohttp.ClientError):

@@ -18,8 +18,8 @@ from tests.conformance.http_client import (
     GENERAL,
     Json,
     Outside,
-    eventually,
-    sandbox_from_outside,
+    emulator_over_http,
+    wait_until,
 )
 
 
@@ -39,7 +39,7 @@ class Stage:
 
     async def command(self, command: str, text: str, token: str = ALICE) -> Json:
         """A slash command typed in #general; the answer."""
-        return await self.outside.do(
+        return await self.outside.act(
             "chat.command", token, channel=GENERAL, command=command, text=text
         )
 
@@ -50,7 +50,7 @@ class Stage:
             messages = await self.outside.messages(GENERAL)
             return [message for message in messages if message["text"] == text]
 
-        return (await eventually(look, f"a message {text!r} in #general"))[0]
+        return (await wait_until(look, f"a message {text!r} in #general"))[0]
 
     async def modal(self, times: int = 1) -> Json:
         """Wait until the app has opened this many modals; the last one as Slack gave it."""
@@ -59,7 +59,7 @@ class Stage:
             opened = await self.outside.calls("views.open")
             return opened if len(opened) >= times else []
 
-        view = (await eventually(look, "the app opens a modal"))[-1]["answer"]["view"]
+        view = (await wait_until(look, "the app opens a modal"))[-1]["answer"]["view"]
         assert isinstance(view, dict)
         return view
 
@@ -67,7 +67,7 @@ class Stage:
 @pytest.fixture(params=["socket", "http"])
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     async with (
-        sandbox_from_outside() as outside,
+        emulator_over_http() as outside,
         echo_app(f"{outside.url}/api/", request.param) as app,
     ):
         if request.param == "http":
@@ -75,7 +75,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
                 "app", {"request_url": f"http://127.0.0.1:{app.port}/slack/events"}
             )
         alice, bob, bot = [
-            (await outside.do("auth.test", token))["user_id"]
+            (await outside.act("auth.test", token))["user_id"]
             for token in (ALICE, BOB, "xoxb-sandbox")
         ]
         yield Stage(outside, app, alice, bob, bot)
@@ -94,7 +94,7 @@ async def test_a_mention_is_echoed_as_a_stream_in_its_thread(stage: Stage) -> No
         answers = (await stage.outside.replies(GENERAL, ts))[1:]
         return [answer for answer in answers if answer["text"].endswith("(end)")]
 
-    answers = await eventually(look, "the stream ends")
+    answers = await wait_until(look, "the stream ends")
     assert [answer["text"] for answer in answers] == ["You said: three small words (end)"]
     assert answers[0]["user"] == stage.bot
     assert len(await stage.outside.calls("chat.startStream")) == 1
@@ -109,20 +109,20 @@ async def test_the_app_says_that_it_listens(stage: Stage) -> None:
     async def look() -> list[Json]:
         return await stage.outside.calls("assistant.threads.setStatus")
 
-    status = (await eventually(look, "the app sets its status"))[0]
+    status = (await wait_until(look, "the app sets its status"))[0]
     assert status["answer"]["ok"] is True
     assert status["arguments"]["thread_ts"] == ts
 
 
 async def test_a_direct_message_is_answered(stage: Stage) -> None:
-    opened = await stage.outside.do("conversations.open", BOB, users=stage.bot)
+    opened = await stage.outside.act("conversations.open", BOB, users=stage.bot)
     channel = opened["channel"]["id"]
     ts = await stage.outside.say(BOB, channel, "hello there")
 
     async def look() -> list[Json]:
         return (await stage.outside.replies(channel, ts, BOB))[1:]
 
-    answers = await eventually(look, "an answer in the direct message")
+    answers = await wait_until(look, "an answer in the direct message")
     assert [answer["text"] for answer in answers] == [f"Hello, <@{stage.bob}>"]
 
 
@@ -145,7 +145,7 @@ async def test_a_command_is_answered_later_by_its_response_url(stage: Stage) -> 
 async def test_a_button_changes_the_message_it_stands_under(stage: Stage) -> None:
     await stage.command("/button", "quiet")
     message = await stage.posted("quiet")
-    await stage.outside.do(
+    await stage.outside.act(
         "blocks.actions",
         BOB,
         channel=GENERAL,
@@ -167,21 +167,21 @@ async def test_a_form_with_a_fault_says_so_under_the_field(stage: Stage) -> None
     refused = await stage.outside.call("views.submit", ALICE, view_id=view["id"], state=typed("hi"))
     assert refused["response_action"] == "errors"
     assert refused["errors"] == {"words": "Please write at least 3 letters."}
-    await stage.outside.do("views.submit", ALICE, view_id=view["id"], state=typed("good day"))
+    await stage.outside.act("views.submit", ALICE, view_id=view["id"], state=typed("good day"))
     await stage.posted(f"<@{stage.alice}> sent: good day")
 
 
 async def test_a_sent_form_is_closed(stage: Stage) -> None:
     await stage.command("/form", "")
     view = await stage.modal()
-    await stage.outside.do("views.submit", ALICE, view_id=view["id"], state=typed("once"))
+    await stage.outside.act("views.submit", ALICE, view_id=view["id"], state=typed("once"))
     await stage.posted(f"<@{stage.alice}> sent: once")
     await stage.outside.refused("views.submit", ALICE, view_id=view["id"], state=typed("twice"))
 
 
 async def test_a_message_shortcut_opens_a_form_about_the_message(stage: Stage) -> None:
     ts = await stage.outside.say(BOB, GENERAL, "worth repeating")
-    await stage.outside.do(
+    await stage.outside.act(
         "shortcuts.run", ALICE, callback_id="echo_message", channel=GENERAL, message_ts=ts
     )
     view = await stage.modal()
@@ -190,11 +190,11 @@ async def test_a_message_shortcut_opens_a_form_about_the_message(stage: Stage) -
 
 async def test_the_home_tab_shows_what_the_app_published(stage: Stage) -> None:
     async def look() -> str:
-        opened = await stage.outside.do("apps.home.open", ALICE)
+        opened = await stage.outside.act("apps.home.open", ALICE)
         blocks = (opened.get("view") or {}).get("blocks") or []
         return blocks[0]["text"]["text"] if blocks else ""
 
-    assert await eventually(look, "the Home tab is published") == "The echo app is at home."
+    assert await wait_until(look, "the Home tab is published") == "The echo app is at home."
 
 
 @pytest.mark.parametrize("stage", ["socket"], indirect=True)
@@ -206,18 +206,18 @@ async def test_the_app_comes_back_when_slack_says_good_bye(stage: Stage, reason:
     async def look() -> bool:
         return len(await stage.outside.calls("apps.connections.open")) >= 2
 
-    await eventually(look, "the app asks for a new ticket", patience=30)
+    await wait_until(look, "the app asks for a new ticket", max_wait=30)
 
     async def reached() -> bool:
         arguments = {"channel": GENERAL, "command": "/echo", "text": "there?"}
         return bool((await stage.outside.call("chat.command", ALICE, **arguments))["ok"])
 
-    await eventually(reached, "a command reaches the app again")
+    await wait_until(reached, "a command reaches the app again")
     ts = await stage.mention("again")
 
     async def answered() -> list[Json]:
         answers = (await stage.outside.replies(GENERAL, ts))[1:]
         return [answer for answer in answers if answer["text"].endswith("(end)")]
 
-    answers = await eventually(answered, "the app answers again")
+    answers = await wait_until(answered, "the app answers again")
     assert [answer["text"] for answer in answers] == ["You said: again (end)"]

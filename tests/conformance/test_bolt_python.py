@@ -26,8 +26,8 @@ from tests.conformance.http_client import (
     SIGNING_SECRET,
     Json,
     Outside,
-    eventually,
-    sandbox_from_outside,
+    emulator_over_http,
+    wait_until,
 )
 
 FORM = {
@@ -111,7 +111,7 @@ async def await_ended(handler: AsyncSocketModeHandler) -> None:
 
 @pytest.fixture
 async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
+    async with emulator_over_http() as outside:
         app = an_app(AsyncWebClient(token=BOT, base_url=f"{outside.url}/api/"))
         handler = AsyncSocketModeHandler(app, APP)
         await handler.connect_async()  # type: ignore[no-untyped-call]  # the same
@@ -122,7 +122,7 @@ async def outside() -> AsyncIterator[Outside]:
 
 
 async def alices_id(outside: Outside) -> str:
-    return str((await outside.do("auth.test", ALICE))["user_id"])
+    return str((await outside.act("auth.test", ALICE))["user_id"])
 
 
 async def only_for_alice(outside: Outside, text: str) -> Json:
@@ -132,18 +132,18 @@ async def only_for_alice(outside: Outside, text: str) -> Json:
     async def look() -> list[Json]:
         return [one for one in await outside.ephemeral(alice) if one["text"] == text]
 
-    return (await eventually(look, f"alice sees {text!r}"))[0]
+    return (await wait_until(look, f"alice sees {text!r}"))[0]
 
 
 async def test_say_stream_and_set_status_work_in_a_thread(outside: Outside) -> None:
-    bot = (await outside.do("auth.test", BOT))["user_id"]
+    bot = (await outside.act("auth.test", BOT))["user_id"]
     ts = await outside.say(ALICE, GENERAL, f"<@{bot}> count")
 
     async def look() -> list[Json]:
         shown = (await outside.replies(GENERAL, ts))[1:]
         return [one for one in shown if one["text"] == "one two three"]
 
-    assert len(await eventually(look, "the stream is whole")) == 1
+    assert len(await wait_until(look, "the stream is whole")) == 1
     (status,) = await outside.calls("assistant.threads.setStatus")
     assert status["arguments"]["status"] == "is thinking..."
     assert status["answer"]["ok"] is True
@@ -155,16 +155,16 @@ async def test_say_answers_in_the_channel(outside: Outside) -> None:
     async def look() -> list[Json]:
         return [one for one in await outside.messages(GENERAL) if one["text"] == "pong"]
 
-    assert len(await eventually(look, "the app answers")) == 1
+    assert len(await wait_until(look, "the app answers")) == 1
 
 
 async def test_a_form_is_refused_and_then_taken(outside: Outside) -> None:
-    await outside.do("chat.command", ALICE, channel=GENERAL, command="/form", text="")
+    await outside.act("chat.command", ALICE, channel=GENERAL, command="/form", text="")
 
     async def look() -> list[Json]:
         return await outside.calls("views.open")
 
-    view = (await eventually(look, "the form opens"))[0]["answer"]["view"]
+    view = (await wait_until(look, "the form opens"))[0]["answer"]["view"]
 
     def typed(text: str) -> Json:
         return {"values": {"b": {"a": {"type": "plain_text_input", "value": text}}}}
@@ -172,15 +172,15 @@ async def test_a_form_is_refused_and_then_taken(outside: Outside) -> None:
     refused = await outside.call("views.submit", ALICE, view_id=view["id"], state=typed("bad"))
     assert refused["response_action"] == "errors"
     assert refused["errors"] == {"b": "Not good."}
-    await outside.do("views.submit", ALICE, view_id=view["id"], state=typed("good"))
+    await outside.act("views.submit", ALICE, view_id=view["id"], state=typed("good"))
 
 
 async def test_an_ephemeral_button_replaces_what_it_stands_under(outside: Outside) -> None:
     """The only way to change an ephemeral message in Slack is its own button's response_url."""
-    await outside.do("chat.command", ALICE, channel=GENERAL, command="/ask", text="Shall we?")
+    await outside.act("chat.command", ALICE, channel=GENERAL, command="/ask", text="Shall we?")
     await only_for_alice(outside, "One moment.")
     question = await only_for_alice(outside, "Shall we?")
-    await outside.do(
+    await outside.act(
         "blocks.actions",
         ALICE,
         channel=GENERAL,
@@ -197,7 +197,7 @@ async def test_an_ephemeral_button_replaces_what_it_stands_under(outside: Outsid
 
 async def test_a_shortcut_answers_by_its_response_url(outside: Outside) -> None:
     ts = await outside.say(ALICE, GENERAL, "something odd")
-    await outside.do("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
+    await outside.act("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
     await only_for_alice(outside, "You looked at: something odd")
 
 
@@ -214,5 +214,5 @@ async def test_a_command_that_the_app_does_not_know_times_out_for_the_person(
         await outside.advance(3.1)
         return asked.done()
 
-    await eventually(moved, "the command times out")
+    await wait_until(moved, "the command times out")
     assert (await asked)["error"] == "operation_timeout"

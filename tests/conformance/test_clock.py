@@ -11,7 +11,7 @@ from tests.conformance.socket_client import Socket
 async def test_a_stream_lives_five_minutes_however_busy_it_is(outside: Outside) -> None:
     alice = await outside.id_of(ALICE)
     root = await outside.say(ALICE, GENERAL, "a question")
-    started = await outside.do(
+    started = await outside.act(
         "chat.startStream",
         BOT,
         channel=GENERAL,
@@ -22,12 +22,12 @@ async def test_a_stream_lives_five_minutes_however_busy_it_is(outside: Outside) 
     )
     stream = {"channel": GENERAL, "ts": started["ts"]}
     await outside.advance(290)
-    await outside.do("chat.appendStream", BOT, **stream, markdown_text=" on")
+    await outside.act("chat.appendStream", BOT, **stream, markdown_text=" on")
     await outside.advance(15)
     for method in ("chat.appendStream", "chat.stopStream"):
         late = await outside.refused(method, BOT, **stream, markdown_text=" late")
         assert late == "message_not_in_streaming_state"
-    await outside.do("chat.update", BOT, **stream, text="saved")
+    await outside.act("chat.update", BOT, **stream, text="saved")
     assert [one["text"] for one in await outside.replies(GENERAL, root)][1:] == ["saved"]
 
 
@@ -56,8 +56,8 @@ async def test_stop_ends_the_streams_of_the_thread_and_tells_the_app(
     alice = await outside.id_of(ALICE)
     root = await outside.say(ALICE, GENERAL, "a question")
     where = {"channel_id": GENERAL, "thread_ts": root}
-    await outside.do("agents.sessions.setStatus", BOT, **where, status="processing")
-    started = await outside.do(
+    await outside.act("agents.sessions.setStatus", BOT, **where, status="processing")
+    started = await outside.act(
         "chat.startStream",
         BOT,
         channel=GENERAL,
@@ -66,7 +66,7 @@ async def test_stop_ends_the_streams_of_the_thread_and_tells_the_app(
         recipient_team_id="T0SANDBOX",
         markdown_text="begun",
     )
-    await outside.do("agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=root)
+    await outside.act("agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=root)
     event = (await socket.event("agent_session_stopped"))["payload"]["event"]
     assert event["channel"] == GENERAL
     assert event["user"] == alice
@@ -93,16 +93,16 @@ async def test_reset_empties_everything(outside: Outside) -> None:
     bot = await outside.id_of(BOT)
     for channel in (GENERAL, DEV, SECRET):
         await outside.say(ALICE, channel, "old")
-    await outside.do("chat.postEphemeral", BOT, channel=GENERAL, user=alice, text="old")
-    await outside.do("conversations.invite", ALICE, channel=SECRET, users=bot)
+    await outside.act("chat.postEphemeral", BOT, channel=GENERAL, user=alice, text="old")
+    await outside.act("conversations.invite", ALICE, channel=SECRET, users=bot)
     await outside.control("faults", {"method": "chat.postMessage", "times": 1, "kind": "500"})
     await outside.control("reset", {})
     for channel in (GENERAL, DEV, SECRET):
         assert await outside.messages(channel) == []
     assert await outside.ephemeral(alice) == []
     assert await outside.calls("chat.postEphemeral") == []
-    await outside.do("chat.postMessage", BOT, channel=GENERAL, text="new")
-    members = await outside.do("conversations.members", ALICE, channel=SECRET)
+    await outside.act("chat.postMessage", BOT, channel=GENERAL, text="new")
+    members = await outside.act("conversations.members", ALICE, channel=SECRET)
     assert bot not in members["members"]
 
 

@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from tests.conformance.http_client import ALICE, APP, BOT, GENERAL, Json, Outside, eventually
+from tests.conformance.http_client import ALICE, APP, BOT, GENERAL, Json, Outside, wait_until
 from tests.conformance.socket_client import Socket, socket_mode
 
 
@@ -32,7 +32,7 @@ async def fault(outside: Outside, kind: str, **more: object) -> None:
 
 
 async def test_every_call_of_the_app_is_listed_with_its_answer(outside: Outside) -> None:
-    await outside.do("chat.postMessage", BOT, channel=GENERAL, text="hello")
+    await outside.act("chat.postMessage", BOT, channel=GENERAL, text="hello")
     await outside.refused("chat.postMessage", BOT, channel="C0NOWHERE", text="hello")
     good, bad = await outside.calls("chat.postMessage")
     assert good["method"] == "chat.postMessage"
@@ -100,7 +100,7 @@ async def test_slow_answers_when_the_clock_has_moved(outside: Outside) -> None:
     async def look() -> bool:
         return not list(await outside.control("faults"))
 
-    await eventually(look, "the call is under way")
+    await wait_until(look, "the call is under way")
     assert await outside.messages(GENERAL) == []
     await outside.advance(3600)
     assert (await posting)[0] == 200
@@ -177,7 +177,7 @@ async def test_a_dropped_socket_is_cut(outside: Outside, socket: Socket) -> None
 
 async def test_a_refused_socket_is_refused_once(outside: Outside) -> None:
     await outside.control("faults", {"socket": "refuse", "times": 1})
-    opened = await outside.do("apps.connections.open", APP)
+    opened = await outside.act("apps.connections.open", APP)
     with pytest.raises(aiohttp.ClientError):
         await outside.http.ws_connect(opened["url"])
     async with socket_mode(outside) as socket:

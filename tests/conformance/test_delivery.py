@@ -13,12 +13,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.conformance.http_client import ALICE, APP, GENERAL, PATIENCE, Outside, eventually
+from tests.conformance.http_client import ALICE, APP, GENERAL, WAIT_SECONDS, Outside, wait_until
 from tests.conformance.request_url import Delivery, Listener, request_url
 from tests.conformance.socket_client import socket_mode
 
 
-async def told_of(outside: Outside, listener: Listener, text: str) -> list[Delivery]:
+async def deliver(outside: Outside, listener: Listener, text: str) -> list[Delivery]:
     """The deliveries of what was said, once something said later has come as well."""
     later = f"later than {text}"
     await outside.say(ALICE, GENERAL, later)
@@ -26,11 +26,11 @@ async def told_of(outside: Outside, listener: Listener, text: str) -> list[Deliv
     async def look() -> bool:
         return any(one.event["text"] == later for one in listener.events("message"))
 
-    await eventually(look, "what was said later comes")
+    await wait_until(look, "what was said later comes")
     return [one for one in listener.events("message") if one.event["text"] == text]
 
 
-async def heard_after(outside: Outside, listener: Listener, times: int) -> list[Delivery]:
+async def received_after(outside: Outside, listener: Listener, times: int) -> list[Delivery]:
     """Wait, with the clock going on second by second, until this many messages have come."""
 
     async def look() -> bool:
@@ -38,7 +38,7 @@ async def heard_after(outside: Outside, listener: Listener, times: int) -> list[
             await outside.advance(1)
         return len(listener.events("message")) >= times
 
-    await eventually(look, f"the message comes {times} times")
+    await wait_until(look, f"the message comes {times} times")
     return listener.events("message")
 
 
@@ -53,7 +53,7 @@ async def test_hello_says_how_many_are_connected(outside: Outside) -> None:
         assert "debug_info" in first.hello
 
 
-async def test_a_ticket_is_good_for_one_connection(outside: Outside) -> None:
+async def test_a_connection_url_is_good_for_one_connection(outside: Outside) -> None:
     async with socket_mode(outside) as socket:
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await outside.http.ws_connect(socket.ticket)
@@ -61,8 +61,8 @@ async def test_a_ticket_is_good_for_one_connection(outside: Outside) -> None:
         await outside.http.ws_connect(socket.ticket)
 
 
-async def test_a_made_up_ticket_opens_nothing(outside: Outside) -> None:
-    ticket = (await outside.do("apps.connections.open", APP))["url"]
+async def test_a_made_up_connection_url_opens_nothing(outside: Outside) -> None:
+    ticket = (await outside.act("apps.connections.open", APP))["url"]
     with pytest.raises(aiohttp.WSServerHandshakeError):
         await outside.http.ws_connect(ticket.replace("ticket=", "ticket=x"))
 
@@ -83,11 +83,11 @@ async def test_of_two_connections_one_gets_the_event(outside: Outside) -> None:
         waiting = [asyncio.create_task(socket.event("message")) for socket in (first, second)]
         await outside.say(ALICE, GENERAL, "who hears me?")
         heard, left = await asyncio.wait(
-            waiting, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
+            waiting, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
         )
         assert (len(heard), len(left)) == (1, 1)
         await outside.say(ALICE, GENERAL, "and who hears me?")
-        heard, _ = await asyncio.wait(left, timeout=PATIENCE)
+        heard, _ = await asyncio.wait(left, timeout=WAIT_SECONDS)
         event = heard.pop().result()["payload"]["event"]
         assert event["text"] == "and who hears me?", "the first was for the other one alone"
 
@@ -166,7 +166,7 @@ async def test_a_command_without_any_app_fails_for_the_person(outside: Outside) 
         await outside.advance(3.1)
         return asked.done()
 
-    await eventually(look, "the command fails")
+    await wait_until(look, "the command fails")
     assert (await asked)["ok"] is False
 
 
@@ -175,7 +175,7 @@ async def test_a_command_without_any_app_fails_for_the_person(outside: Outside) 
 
 async def test_http_events_have_their_headers(outside: Outside, listener: Listener) -> None:
     await outside.say(ALICE, GENERAL, "hello")
-    (first,) = await listener.hears("message")
+    (first,) = await listener.wait_for_event("message")
     assert first.headers["content-type"].startswith("application/json")
     assert first.headers["x-slack-signature"].startswith("v0=")
     assert first.headers["x-slack-request-timestamp"].isdigit()
@@ -190,11 +190,11 @@ async def test_a_failing_app_is_asked_again_three_times(
 ) -> None:
     listener.answer = lambda: web.Response(status=500)
     await outside.say(ALICE, GENERAL, "hello?")
-    await heard_after(outside, listener, 2)
+    await received_after(outside, listener, 2)
     await outside.advance(61)
-    await heard_after(outside, listener, 3)
+    await received_after(outside, listener, 3)
     await outside.advance(301)
-    told = await heard_after(outside, listener, 4)
+    told = await received_after(outside, listener, 4)
     retries = [one.headers.get("x-slack-retry-num") for one in told]
     assert retries == [None, "1", "2", "3"]
     assert {one.headers.get("x-slack-retry-reason") for one in told[1:]} == {"http_error"}
@@ -206,15 +206,15 @@ async def test_a_failing_app_is_asked_again_three_times(
 async def test_the_second_retry_waits_a_minute(outside: Outside, listener: Listener) -> None:
     listener.answer = lambda: web.Response(status=500)
     await outside.say(ALICE, GENERAL, "hello?")
-    await listener.hears("message", times=2)
+    await listener.wait_for_event("message", times=2)
     await outside.advance(50)
-    assert len(await told_of(outside, listener, "hello?")) == 2
+    assert len(await deliver(outside, listener, "hello?")) == 2
     await outside.advance(20)
 
     async def look() -> bool:
         return [one.event["text"] for one in listener.events("message")].count("hello?") == 3
 
-    await eventually(look, "the second retry comes")
+    await wait_until(look, "the second retry comes")
 
 
 async def test_an_app_that_asks_for_no_retry_gets_none(
@@ -222,9 +222,9 @@ async def test_an_app_that_asks_for_no_retry_gets_none(
 ) -> None:
     listener.answer = lambda: web.Response(status=500, headers={"X-Slack-No-Retry": "1"})
     await outside.say(ALICE, GENERAL, "hello?")
-    await listener.hears("message")
+    await listener.wait_for_event("message")
     await outside.advance(3600)
-    assert len(await told_of(outside, listener, "hello?")) == 1
+    assert len(await deliver(outside, listener, "hello?")) == 1
 
 
 async def test_an_app_that_recovers_is_not_asked_further(
@@ -233,10 +233,10 @@ async def test_an_app_that_recovers_is_not_asked_further(
     answers = [web.Response(status=503)]
     listener.answer = lambda: answers.pop() if answers else web.Response()
     await outside.say(ALICE, GENERAL, "hello?")
-    told = await listener.hears("message", times=2)
+    told = await listener.wait_for_event("message", times=2)
     assert [one.headers.get("x-slack-retry-num") for one in told] == [None, "1"]
     await outside.advance(3600)
-    assert len(await told_of(outside, listener, "hello?")) == 2
+    assert len(await deliver(outside, listener, "hello?")) == 2
 
 
 async def test_an_app_that_is_down_is_asked_again(outside: Outside) -> None:
@@ -251,7 +251,7 @@ async def test_an_app_that_is_down_is_asked_again(outside: Outside) -> None:
         await outside.refused("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     async with request_url(port) as listener:
         await outside.advance(65)
-        (again,) = await listener.hears("message")
+        (again,) = await listener.wait_for_event("message")
         assert again.headers["x-slack-retry-reason"] == "connection_failed"
 
 
@@ -266,7 +266,7 @@ async def test_http_answers_to_commands_are_shown(outside: Outside, listener: Li
     ]
     for answer in answers:
         listener.answer = answer
-        await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+        await outside.act("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     assert [one["text"] for one in await outside.ephemeral(alice)] == ["as JSON", "as text"]
     assert [one["text"] for one in await outside.messages(GENERAL)] == ["for all"]
 

@@ -56,7 +56,7 @@ async def test_a_mention_typed_by_name_is_resolved(outside: Outside, socket: Soc
     assert event["text"] == f"<@{bot}> 1 &lt; 2 &amp;&amp; 3 &gt; 2"
 
 
-async def test_the_app_hears_nothing_of_channels_without_it(
+async def test_the_app_receives_nothing_of_channels_without_it(
     outside: Outside, socket: Socket
 ) -> None:
     await outside.say(ALICE, SECRET, "@threadpilot can you hear me?")
@@ -64,7 +64,7 @@ async def test_the_app_hears_nothing_of_channels_without_it(
 
 
 async def test_the_apps_own_words_are_echoed_to_it(outside: Outside, socket: Socket) -> None:
-    posted = await outside.do("chat.postMessage", BOT, channel=GENERAL, text="mine")
+    posted = await outside.act("chat.postMessage", BOT, channel=GENERAL, text="mine")
     event = (await socket.event("message"))["payload"]["event"]
     assert (event["ts"], event["text"]) == (posted["ts"], "mine")
     assert event["bot_id"].startswith("B")
@@ -74,7 +74,7 @@ async def test_the_apps_own_words_are_echoed_to_it(outside: Outside, socket: Soc
 
 async def test_a_direct_message_is_no_mention(outside: Outside, socket: Socket) -> None:
     bot = await outside.id_of(BOT)
-    opened = await outside.do("conversations.open", BOB, users=bot)
+    opened = await outside.act("conversations.open", BOB, users=bot)
     channel = opened["channel"]["id"]
     await outside.say(BOB, channel, f"<@{bot}> hello")
     events = [frame["payload"]["event"] for frame in await socket.quiet(1)]
@@ -88,32 +88,32 @@ async def test_a_direct_message_is_no_mention(outside: Outside, socket: Socket) 
 async def test_a_stranger_is_marked_as_one(outside: Outside, socket: Socket) -> None:
     await outside.say(EVE, GENERAL, "hello from far")
     payload = (await socket.event("message"))["payload"]
-    eve = await outside.do("auth.test", EVE)
+    eve = await outside.act("auth.test", EVE)
     assert payload["event"]["user_team"] == eve["team_id"]
     assert payload["authorizations"][0]["team_id"] == TEAM
 
 
-async def test_a_changed_and_a_deleted_message_are_told_with_what_they_were(
+async def test_a_changed_and_a_deleted_message_are_reported_with_what_they_were(
     outside: Outside, socket: Socket
 ) -> None:
     ts = await outside.say(ALICE, GENERAL, "helo")
     await socket.event("message")
-    await outside.do("chat.update", ALICE, channel=GENERAL, ts=ts, text="hello")
+    await outside.act("chat.update", ALICE, channel=GENERAL, ts=ts, text="hello")
     changed = (await socket.event("message"))["payload"]["event"]
     assert changed["subtype"] == "message_changed"
     assert changed["message"]["text"] == "hello"
     assert changed["message"]["edited"]["user"] == await outside.id_of(ALICE)
     assert changed["previous_message"]["text"] == "helo"
-    await outside.do("chat.delete", ALICE, channel=GENERAL, ts=ts)
+    await outside.act("chat.delete", ALICE, channel=GENERAL, ts=ts)
     deleted = (await socket.event("message"))["payload"]["event"]
     assert deleted["subtype"] == "message_deleted"
     assert deleted["deleted_ts"] == ts
     assert deleted["previous_message"]["text"] == "hello"
 
 
-async def test_a_reaction_is_told(outside: Outside, socket: Socket) -> None:
+async def test_a_reaction_is_reported(outside: Outside, socket: Socket) -> None:
     ts = await outside.say(ALICE, GENERAL, "look")
-    await outside.do("reactions.add", BOB, channel=GENERAL, timestamp=ts, name="eyes")
+    await outside.act("reactions.add", BOB, channel=GENERAL, timestamp=ts, name="eyes")
     event = (await socket.event("reaction_added"))["payload"]["event"]
     assert event["reaction"] == "eyes"
     assert event["item"] == {"type": "message", "channel": GENERAL, "ts": ts}
@@ -126,10 +126,10 @@ async def test_ts_are_unique_strings_that_grow(outside: Outside) -> None:
 
 
 async def test_a_person_uploads_a_file_with_a_message(outside: Outside, socket: Socket) -> None:
-    upload = await outside.do("files.getUploadURLExternal", BOB, filename="a.txt", length=5)
+    upload = await outside.act("files.getUploadURLExternal", BOB, filename="a.txt", length=5)
     async with outside.http.post(upload["upload_url"], data=b"hello") as answer:
         assert answer.status == 200
-    await outside.do(
+    await outside.act(
         "files.completeUploadExternal",
         BOB,
         files=[{"id": upload["file_id"], "title": "A"}],

@@ -43,7 +43,9 @@ async def test_a_button_tells_who_pressed_it_and_where(outside: Outside, socket:
         "text": {"type": "plain_text", "text": "Yes"},
     }
     blocks = [{"type": "actions", "block_id": "b1", "elements": [button]}]
-    ts = (await outside.do("chat.postMessage", BOT, channel=GENERAL, text="?", blocks=blocks))["ts"]
+    ts = (await outside.act("chat.postMessage", BOT, channel=GENERAL, text="?", blocks=blocks))[
+        "ts"
+    ]
     pressed = asyncio.create_task(
         outside.call(
             "blocks.actions",
@@ -102,7 +104,7 @@ async def test_a_form_is_opened_once_by_its_trigger_and_sent(
         ],
     }
     trigger = frame["payload"]["trigger_id"]
-    opened = await outside.do("views.open", BOT, trigger_id=trigger, view=view)
+    opened = await outside.act("views.open", BOT, trigger_id=trigger, view=view)
     again = await outside.refused("views.open", BOT, trigger_id=trigger, view=view)
     assert again == "exchanged_trigger_id"
     await socket.ack(frame)
@@ -140,12 +142,12 @@ async def test_a_trigger_is_too_old_after_three_seconds(outside: Outside, socket
 
 
 async def test_opening_home_tells_the_app(outside: Outside, socket: Socket) -> None:
-    await outside.do("apps.home.open", CAROL)
+    await outside.act("apps.home.open", CAROL)
     event = (await socket.event("app_home_opened"))["payload"]["event"]
     assert event["tab"] == "home"
     assert event["user"] == await outside.id_of(CAROL)
     assert event["channel"].startswith("D")
     view = {"type": "home", "blocks": [{"type": "divider"}]}
-    await outside.do("views.publish", BOT, user_id=event["user"], view=view)
-    seen = (await outside.do("apps.home.open", CAROL))["view"]
+    await outside.act("views.publish", BOT, user_id=event["user"], view=view)
+    seen = (await outside.act("apps.home.open", CAROL))["view"]
     assert seen["blocks"][0]["type"] == "divider"

@@ -10,14 +10,14 @@ import sys
 import aiohttp
 import pytest
 
-from tests.conformance.http_client import ALICE, APP, BOB, BOT, GENERAL, PATIENCE, Json, Outside
+from tests.conformance.http_client import ALICE, APP, BOB, BOT, GENERAL, WAIT_SECONDS, Json, Outside
 from tests.conformance.socket_client import Socket
 
 
 async def begun(outside: Outside, **more: object) -> str:
     """The app starts a stream in a new thread of alice's; its ts."""
     root = await outside.say(ALICE, GENERAL, "a question")
-    started = await outside.do(
+    started = await outside.act(
         "chat.startStream",
         BOT,
         channel=GENERAL,
@@ -91,8 +91,8 @@ async def test_a_stream_holds_twelve_thousand_characters_in_all(outside: Outside
     more = {"channel": GENERAL, "ts": ts}
     refused = await outside.refused("chat.appendStream", BOT, **more, markdown_text="y" * 5_000)
     assert refused == "msg_too_long"
-    await outside.do("chat.appendStream", BOT, **more, markdown_text="z" * 4_000)
-    await outside.do("chat.stopStream", BOT, **more)
+    await outside.act("chat.appendStream", BOT, **more, markdown_text="z" * 4_000)
+    await outside.act("chat.stopStream", BOT, **more)
     (text,) = [one["text"] for one in await outside.replies(GENERAL, ts)][-1:]
     assert text == "x" * 8_000 + "z" * 4_000
 
@@ -102,7 +102,7 @@ async def test_what_is_refused_leaves_nothing_behind(outside: Outside) -> None:
     bad = [{"type": "markdown_text", "text": "lost"}, {"type": "song"}]
     where = {"channel": GENERAL, "ts": ts}
     assert await outside.refused("chat.appendStream", BOT, **where, chunks=bad) == "invalid_chunks"
-    await outside.do("chat.stopStream", BOT, **where, chunks=[])
+    await outside.act("chat.stopStream", BOT, **where, chunks=[])
     assert (await outside.replies(GENERAL, ts))[-1]["text"] == "kept"
 
 
@@ -110,7 +110,7 @@ async def test_a_live_stream_shows_its_state(outside: Outside) -> None:
     """Whoever reads along can tell a growing message from a settled one."""
     ts = await begun(outside, markdown_text="so far")
     live = (await outside.replies(GENERAL, ts))[-1]
-    await outside.do("chat.stopStream", BOT, channel=GENERAL, ts=ts)
+    await outside.act("chat.stopStream", BOT, channel=GENERAL, ts=ts)
     settled = (await outside.replies(GENERAL, ts))[-1]
     assert live["text"] == settled["text"] == "so far"
     assert live["streaming"] != settled["streaming"]
@@ -118,29 +118,29 @@ async def test_a_live_stream_shows_its_state(outside: Outside) -> None:
 
 async def test_metadata_can_be_changed_and_taken_away(outside: Outside) -> None:
     metadata = {"event_type": "turn", "event_payload": {"id": "1"}}
-    posted = await outside.do(
+    posted = await outside.act(
         "chat.postMessage", BOT, channel=GENERAL, text="one", metadata=metadata
     )
     where = {"channel": GENERAL, "ts": posted["ts"]}
 
     async def now() -> object:
-        body = await outside.do(
+        body = await outside.act(
             "conversations.history", BOT, channel=GENERAL, include_all_metadata=True
         )
         return body["messages"][0].get("metadata")
 
-    await outside.do("chat.update", BOT, **where, text="two")
+    await outside.act("chat.update", BOT, **where, text="two")
     assert await now() == metadata, "kept where nothing is said of it"
-    await outside.do("chat.update", BOT, **where, text="three", metadata={})
+    await outside.act("chat.update", BOT, **where, text="three", metadata={})
     assert not await now()
 
 
 async def test_an_app_writes_to_a_person_by_their_id(outside: Outside) -> None:
     """chat.postMessage takes a user's id as channel: the message goes to the direct message."""
     bob = await outside.id_of(BOB)
-    posted = await outside.do("chat.postMessage", BOT, channel=bob, text="just you")
+    posted = await outside.act("chat.postMessage", BOT, channel=bob, text="just you")
     assert posted["channel"].startswith("D")
-    opened = await outside.do("conversations.open", BOB, users=await outside.id_of(BOT))
+    opened = await outside.act("conversations.open", BOB, users=await outside.id_of(BOT))
     assert opened["channel"]["id"] == posted["channel"]
     assert [one["text"] for one in await outside.messages(posted["channel"], BOB)] == ["just you"]
 
@@ -170,7 +170,7 @@ async def test_agent_sessions_can_be_missing_in_a_workspace(outside: Outside) ->
     where = {"channel_id": GENERAL, "thread_ts": root}
     refused = await outside.refused("agents.sessions.setStatus", BOT, **where, status="active")
     assert refused == "feature_disabled"
-    await outside.do("assistant.threads.setStatus", BOT, **where, status="is thinking...")
+    await outside.act("assistant.threads.setStatus", BOT, **where, status="is thinking...")
 
 
 async def test_an_app_holds_ten_connections(outside: Outside) -> None:
@@ -178,7 +178,7 @@ async def test_an_app_holds_ten_connections(outside: Outside) -> None:
     wires = []
     try:
         for _ in range(10):
-            url = (await outside.do("apps.connections.open", APP))["url"]
+            url = (await outside.act("apps.connections.open", APP))["url"]
             wires.append(await outside.http.ws_connect(url))
             await wires[-1].receive_json()
         await outside.advance(600)
@@ -188,8 +188,8 @@ async def test_an_app_holds_ten_connections(outside: Outside) -> None:
             await wire.close()
 
 
-async def test_a_ticket_is_good_for_a_short_while(outside: Outside) -> None:
-    url = (await outside.do("apps.connections.open", APP))["url"]
+async def test_a_connection_url_is_good_for_a_short_while(outside: Outside) -> None:
+    url = (await outside.act("apps.connections.open", APP))["url"]
     await outside.advance(120)
     with pytest.raises(aiohttp.WSServerHandshakeError):
         await outside.http.ws_connect(url)
@@ -198,7 +198,7 @@ async def test_a_ticket_is_good_for_a_short_while(outside: Outside) -> None:
 # The command
 
 
-async def test_the_command_starts_the_sandbox_alone_and_ends_cleanly() -> None:
+async def test_the_command_starts_the_emulator_alone_and_ends_cleanly() -> None:
     """`--port 0` takes a free port and says which; SIGTERM ends it with status 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -211,14 +211,14 @@ async def test_the_command_starts_the_sandbox_alone_and_ends_cleanly() -> None:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_SECONDS):
             line = (await process.stdout.readline()).decode()
         url = line.split()[-1]
         assert url.startswith("http://127.0.0.1:")
         async with aiohttp.ClientSession() as http:
-            assert (await Outside(url, http).do("auth.test", BOT))["team_id"] == "T0SANDBOX"
+            assert (await Outside(url, http).act("auth.test", BOT))["team_id"] == "T0SANDBOX"
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_SECONDS):
             await process.stdout.read()
             assert await process.wait() == 0
     finally:
@@ -236,7 +236,7 @@ async def test_the_command_refuses_what_it_cannot_do(arguments: list[str]) -> No
         *arguments,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_SECONDS):
         _, said = await process.communicate()
     assert process.returncode not in (0, None)
     assert b"Traceback" not in said
@@ -248,7 +248,7 @@ async def test_a_port_in_use_gets_one_clear_sentence(outside: Outside) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "slack_emulator", "--port", port, stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_SECONDS):
         _, said = await process.communicate()
     assert process.returncode == 1
     assert port in said.decode()

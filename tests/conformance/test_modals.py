@@ -15,7 +15,7 @@ from tests.conformance.http_client import (
     GENERAL,
     Json,
     Outside,
-    sandbox_from_outside,
+    emulator_over_http,
 )
 from tests.conformance.socket_client import Socket, socket_mode
 
@@ -54,14 +54,14 @@ STATE = {"values": {"b": {"a": {"type": "plain_text_input", "value": "words"}}}}
 
 
 @dataclass(frozen=True)
-class Desk:
+class ModalDriver:
     """Bob with a modal in front of him, and the app at its socket."""
 
     outside: Outside
     socket: Socket
     view_id: str
 
-    async def answered(self, asking: asyncio.Task[Json], payload: Json | None) -> Json:
+    async def respond(self, asking: asyncio.Task[Json], payload: Json | None) -> Json:
         """Let the app answer what bob did; what the app was told."""
         frame = await self.socket.envelope("interactive")
         await self.socket.ack(frame, payload)
@@ -70,7 +70,7 @@ class Desk:
         assert isinstance(told, dict)
         return told
 
-    def sends(self, view_id: str = "", **more: object) -> asyncio.Task[Json]:
+    def submit(self, view_id: str = "", **more: object) -> asyncio.Task[Json]:
         """Bob presses Send (or closes the form)."""
         arguments: Json = {"view_id": view_id or self.view_id, "state": STATE} | more
         return asyncio.create_task(self.outside.call("views.submit", BOB, **arguments))
@@ -88,17 +88,17 @@ async def trigger(outside: Outside, socket: Socket) -> str:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
-    async with sandbox_from_outside() as outside, socket_mode(outside) as socket:
+async def modal_driver() -> AsyncIterator[ModalDriver]:
+    async with emulator_over_http() as outside, socket_mode(outside) as socket:
         trigger_id = await trigger(outside, socket)
-        opened = await outside.do(
+        opened = await outside.act(
             "views.open", BOT, trigger_id=trigger_id, view=form("first", notify_on_close=True)
         )
-        yield Desk(outside, socket, opened["view"]["id"])
+        yield ModalDriver(outside, socket, opened["view"]["id"])
 
 
-async def test_an_opened_view_is_slacks_view_object(desk: Desk) -> None:
-    (call,) = await desk.outside.calls("views.open")
+async def test_an_opened_view_is_slacks_view_object(modal_driver: ModalDriver) -> None:
+    (call,) = await modal_driver.outside.calls("views.open")
     view = call["answer"]["view"]
     assert view["type"] == "modal"
     assert view["callback_id"] == "first"
@@ -109,107 +109,117 @@ async def test_an_opened_view_is_slacks_view_object(desk: Desk) -> None:
     assert view["app_id"].startswith("A")
 
 
-async def test_an_answer_can_change_the_form(desk: Desk) -> None:
-    asking = desk.sends()
-    await desk.answered(asking, {"response_action": "update", "view": form("second")})
+async def test_an_answer_can_change_the_form(modal_driver: ModalDriver) -> None:
+    asking = modal_driver.submit()
+    await modal_driver.respond(asking, {"response_action": "update", "view": form("second")})
     assert (await asking)["response_action"] == "update"
-    told = await desk.answered(desk.sends(), None)
+    told = await modal_driver.respond(modal_driver.submit(), None)
     assert told["view"]["callback_id"] == "second"
 
 
-async def test_an_answer_can_push_a_form_and_closing_it_shows_the_one_below(desk: Desk) -> None:
-    asking = desk.sends()
-    await desk.answered(asking, {"response_action": "push", "view": form("above")})
+async def test_an_answer_can_push_a_form_and_closing_it_shows_the_one_below(
+    modal_driver: ModalDriver,
+) -> None:
+    asking = modal_driver.submit()
+    await modal_driver.respond(asking, {"response_action": "push", "view": form("above")})
     above = (await asking)["view"]
-    assert above["previous_view_id"] == desk.view_id
-    assert above["root_view_id"] == desk.view_id
-    await desk.outside.do("views.submit", BOB, view_id=above["id"], close=True)
-    told = await desk.answered(desk.sends(), None)
+    assert above["previous_view_id"] == modal_driver.view_id
+    assert above["root_view_id"] == modal_driver.view_id
+    await modal_driver.outside.act("views.submit", BOB, view_id=above["id"], close=True)
+    told = await modal_driver.respond(modal_driver.submit(), None)
     assert told["view"]["callback_id"] == "first"
 
 
-async def test_an_answer_can_clear_the_whole_stack(desk: Desk) -> None:
-    asking = desk.sends()
-    await desk.answered(asking, {"response_action": "push", "view": form("above")})
+async def test_an_answer_can_clear_the_whole_stack(modal_driver: ModalDriver) -> None:
+    asking = modal_driver.submit()
+    await modal_driver.respond(asking, {"response_action": "push", "view": form("above")})
     above = (await asking)["view"]["id"]
-    await desk.answered(desk.sends(above), {"response_action": "clear"})
-    for view_id in (above, desk.view_id):
-        assert (await desk.sends(view_id))["ok"] is False
+    await modal_driver.respond(modal_driver.submit(above), {"response_action": "clear"})
+    for view_id in (above, modal_driver.view_id):
+        assert (await modal_driver.submit(view_id))["ok"] is False
 
 
-async def test_three_forms_are_the_most_that_stack(desk: Desk) -> None:
-    asking = desk.sends()
-    await desk.answered(asking, {"response_action": "push", "view": form("two")})
+async def test_three_forms_are_the_most_that_stack(modal_driver: ModalDriver) -> None:
+    asking = modal_driver.submit()
+    await modal_driver.respond(asking, {"response_action": "push", "view": form("two")})
     two = (await asking)["view"]["id"]
-    asking = desk.sends(two)
-    await desk.answered(asking, {"response_action": "push", "view": form("three")})
+    asking = modal_driver.submit(two)
+    await modal_driver.respond(asking, {"response_action": "push", "view": form("three")})
     three = (await asking)["view"]["id"]
-    asking = desk.sends(three)
-    await desk.answered(asking, {"response_action": "push", "view": form("four")})
+    asking = modal_driver.submit(three)
+    await modal_driver.respond(asking, {"response_action": "push", "view": form("four")})
     assert (await asking)["ok"] is False
 
 
-async def test_errors_must_be_for_inputs_of_the_form(desk: Desk) -> None:
-    asking = desk.sends()
-    await desk.answered(asking, {"response_action": "errors", "errors": {"nowhere": "Wrong."}})
+async def test_errors_must_be_for_inputs_of_the_form(modal_driver: ModalDriver) -> None:
+    asking = modal_driver.submit()
+    await modal_driver.respond(
+        asking, {"response_action": "errors", "errors": {"nowhere": "Wrong."}}
+    )
     assert (await asking)["ok"] is False
-    asking = desk.sends()
-    await desk.answered(asking, {"response_action": "errors", "errors": {"b": "Wrong."}})
+    asking = modal_driver.submit()
+    await modal_driver.respond(asking, {"response_action": "errors", "errors": {"b": "Wrong."}})
     assert (await asking)["errors"] == {"b": "Wrong."}
 
 
-async def test_an_empty_required_field_never_reaches_the_app(desk: Desk) -> None:
+async def test_an_empty_required_field_never_reaches_the_app(modal_driver: ModalDriver) -> None:
     """Slack's client says so itself."""
     empty = {"values": {"b": {"a": {"type": "plain_text_input", "value": ""}}}}
-    body = await desk.sends(state=empty)
+    body = await modal_driver.submit(state=empty)
     assert body["response_action"] == "errors"
     assert "b" in body["errors"]
-    assert await desk.socket.quiet() == []
+    assert await modal_driver.socket.quiet() == []
 
 
-async def test_closing_is_told_to_an_app_that_asked_for_it(desk: Desk) -> None:
-    told = await desk.answered(desk.sends(close=True), None)
+async def test_closing_is_reported_to_an_app_that_asked_for_it(modal_driver: ModalDriver) -> None:
+    told = await modal_driver.respond(modal_driver.submit(close=True), None)
     assert told["type"] == "view_closed"
-    assert told["view"]["id"] == desk.view_id
+    assert told["view"]["id"] == modal_driver.view_id
     assert told["is_cleared"] is False
-    assert (await desk.sends())["ok"] is False
+    assert (await modal_driver.submit())["ok"] is False
 
 
-async def test_a_button_in_a_form_tells_which_form(desk: Desk) -> None:
+async def test_a_button_in_a_form_tells_which_form(modal_driver: ModalDriver) -> None:
     asking = asyncio.create_task(
-        desk.outside.call(
+        modal_driver.outside.call(
             "blocks.actions",
             BOB,
-            view_id=desk.view_id,
+            view_id=modal_driver.view_id,
             action_id="go_on",
             block_id="more",
             value="1",
         )
     )
-    told = await desk.answered(asking, None)
+    told = await modal_driver.respond(asking, None)
     assert told["type"] == "block_actions"
-    assert told["container"] == {"type": "view", "view_id": desk.view_id}
-    assert told["view"]["id"] == desk.view_id
-    pushed = await desk.outside.do(
+    assert told["container"] == {"type": "view", "view_id": modal_driver.view_id}
+    assert told["view"]["id"] == modal_driver.view_id
+    pushed = await modal_driver.outside.act(
         "views.push", BOT, trigger_id=told["trigger_id"], view=form("above")
     )
-    assert pushed["view"]["previous_view_id"] == desk.view_id
+    assert pushed["view"]["previous_view_id"] == modal_driver.view_id
 
 
-async def test_a_form_is_changed_by_the_app_unless_somebody_was_faster(desk: Desk) -> None:
-    (call,) = await desk.outside.calls("views.open")
+async def test_a_form_is_changed_by_the_app_unless_somebody_was_faster(
+    modal_driver: ModalDriver,
+) -> None:
+    (call,) = await modal_driver.outside.calls("views.open")
     stale = call["answer"]["view"]["hash"]
-    await desk.outside.do("views.update", BOT, view_id=desk.view_id, view=form("new"), hash=stale)
-    refused = await desk.outside.refused(
-        "views.update", BOT, view_id=desk.view_id, view=form("newer"), hash=stale
+    await modal_driver.outside.act(
+        "views.update", BOT, view_id=modal_driver.view_id, view=form("new"), hash=stale
+    )
+    refused = await modal_driver.outside.refused(
+        "views.update", BOT, view_id=modal_driver.view_id, view=form("newer"), hash=stale
     )
     assert refused == "hash_conflict"
 
 
-async def test_nobody_sends_the_form_of_another(desk: Desk) -> None:
-    body = await desk.outside.call("views.submit", CAROL, view_id=desk.view_id, state=STATE)
+async def test_nobody_sends_the_form_of_another(modal_driver: ModalDriver) -> None:
+    body = await modal_driver.outside.call(
+        "views.submit", CAROL, view_id=modal_driver.view_id, state=STATE
+    )
     assert body["ok"] is False
-    assert await desk.socket.quiet() == []
+    assert await modal_driver.socket.quiet() == []
 
 
 @pytest.mark.parametrize(
@@ -224,6 +234,8 @@ async def test_nobody_sends_the_form_of_another(desk: Desk) -> None:
         form("home", type="home"),
     ],
 )
-async def test_views_that_break_slacks_rules_are_refused(desk: Desk, view: Json) -> None:
-    trigger_id = await trigger(desk.outside, desk.socket)
-    await desk.outside.refused("views.open", BOT, trigger_id=trigger_id, view=view)
+async def test_views_that_break_slacks_rules_are_refused(
+    modal_driver: ModalDriver, view: Json
+) -> None:
+    trigger_id = await trigger(modal_driver.outside, modal_driver.socket)
+    await modal_driver.outside.refused("views.open", BOT, trigger_id=trigger_id, view=view)

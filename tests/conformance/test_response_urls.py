@@ -15,7 +15,7 @@ from tests.conformance.http_client import (
     GENERAL,
     Json,
     Outside,
-    sandbox_from_outside,
+    emulator_over_http,
 )
 from tests.conformance.request_url import Listener
 from tests.conformance.socket_client import Socket, socket_mode
@@ -35,7 +35,7 @@ BUTTON: Json = {
 
 
 @dataclass(frozen=True)
-class Pressed:
+class ButtonPress:
     """A message of the app's in a thread, whose button bob has pressed."""
 
     outside: Outside
@@ -80,61 +80,63 @@ async def press(outside: Outside, socket: Socket, ts: str) -> Json:
 
 
 @pytest.fixture
-async def pressed() -> AsyncIterator[Pressed]:
-    async with sandbox_from_outside() as outside, socket_mode(outside) as socket:
+async def button_press() -> AsyncIterator[ButtonPress]:
+    async with emulator_over_http() as outside, socket_mode(outside) as socket:
         root = await outside.say(ALICE, GENERAL, "a root")
-        posted = await outside.do(
+        posted = await outside.act(
             "chat.postMessage", BOT, channel=GENERAL, thread_ts=root, text="?", blocks=[BUTTON]
         )
         payload = await press(outside, socket, posted["ts"])
         assert payload["container"]["thread_ts"] == root
         assert payload["message"]["thread_ts"] == root
         bob = await outside.id_of(BOB)
-        yield Pressed(outside, root, posted["ts"], payload["response_url"], bob)
+        yield ButtonPress(outside, root, posted["ts"], payload["response_url"], bob)
 
 
-async def test_an_answer_is_for_the_person_unless_said_otherwise(pressed: Pressed) -> None:
-    assert await pressed.answers({"text": "psst", "replace_original": False}) == 200
-    assert await pressed.for_bob() == ["psst"]
-    assert await pressed.thread() == ["?"]
+async def test_an_answer_is_for_the_person_unless_said_otherwise(button_press: ButtonPress) -> None:
+    assert await button_press.answers({"text": "psst", "replace_original": False}) == 200
+    assert await button_press.for_bob() == ["psst"]
+    assert await button_press.thread() == ["?"]
 
 
-async def test_an_answer_replaces_the_message_and_its_buttons(pressed: Pressed) -> None:
-    assert await pressed.answers({"text": "Yes, said bob.", "replace_original": True}) == 200
-    (message,) = (await pressed.outside.replies(GENERAL, pressed.root))[1:]
-    assert (message["ts"], message["text"]) == (pressed.ts, "Yes, said bob.")
+async def test_an_answer_replaces_the_message_and_its_buttons(button_press: ButtonPress) -> None:
+    assert await button_press.answers({"text": "Yes, said bob.", "replace_original": True}) == 200
+    (message,) = (await button_press.outside.replies(GENERAL, button_press.root))[1:]
+    assert (message["ts"], message["text"]) == (button_press.ts, "Yes, said bob.")
     assert "actions" not in [block["type"] for block in message.get("blocks", [])]
-    assert await pressed.for_bob() == []
+    assert await button_press.for_bob() == []
 
 
-async def test_an_answer_deletes_the_message(pressed: Pressed) -> None:
-    assert await pressed.answers({"delete_original": True}) == 200
-    assert await pressed.thread() == []
+async def test_an_answer_deletes_the_message(button_press: ButtonPress) -> None:
+    assert await button_press.answers({"delete_original": True}) == 200
+    assert await button_press.thread() == []
 
 
-async def test_an_answer_for_everyone_is_a_new_message(pressed: Pressed) -> None:
+async def test_an_answer_for_everyone_is_a_new_message(button_press: ButtonPress) -> None:
     message = {
         "text": "for all",
         "response_type": "in_channel",
         "replace_original": False,
-        "thread_ts": pressed.root,
+        "thread_ts": button_press.root,
     }
-    assert await pressed.answers(message) == 200
-    assert await pressed.thread() == ["?", "for all"]
+    assert await button_press.answers(message) == 200
+    assert await button_press.thread() == ["?", "for all"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b"{}", b'{"blocks": "x"}'])
-async def test_a_senseless_answer_is_refused(pressed: Pressed, body: bytes) -> None:
-    async with pressed.outside.http.post(pressed.address, data=body) as answer:
+async def test_a_senseless_answer_is_refused(button_press: ButtonPress, body: bytes) -> None:
+    async with button_press.outside.http.post(button_press.address, data=body) as answer:
         assert 400 <= answer.status < 500
-    assert await pressed.for_bob() == []
-    assert await pressed.thread() == ["?"]
+    assert await button_press.for_bob() == []
+    assert await button_press.thread() == ["?"]
 
 
-async def test_a_made_up_address_answers_nothing(pressed: Pressed) -> None:
-    async with pressed.outside.http.post(pressed.address + "x", json={"text": "hi"}) as answer:
+async def test_a_made_up_address_answers_nothing(button_press: ButtonPress) -> None:
+    async with button_press.outside.http.post(
+        button_press.address + "x", json={"text": "hi"}
+    ) as answer:
         assert 400 <= answer.status < 500
-    assert await pressed.for_bob() == []
+    assert await button_press.for_bob() == []
 
 
 # How often, and how long
@@ -143,7 +145,7 @@ async def test_a_made_up_address_answers_nothing(pressed: Pressed) -> None:
 async def test_a_response_url_is_good_for_five_answers(
     outside: Outside, listener: Listener
 ) -> None:
-    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    await outside.act("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     address = listener.heard[-1].body["response_url"]
     statuses = [await answered(outside, address, {"text": f"{n}"}) for n in range(6)]
     assert [status < 300 for status in statuses] == [True] * 5 + [False]
@@ -154,7 +156,7 @@ async def test_a_response_url_is_good_for_five_answers(
 async def test_a_response_url_is_good_for_half_an_hour(
     outside: Outside, listener: Listener
 ) -> None:
-    await outside.do("chat.command", ALICE, channel=GENERAL, command="/x", text="")
+    await outside.act("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     address = listener.heard[-1].body["response_url"]
     await outside.advance(29 * 60)
     assert await answered(outside, address, {"text": "in time"}) < 300

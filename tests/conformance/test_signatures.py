@@ -15,7 +15,7 @@ def accepted(delivery: Delivery, secret: str = SIGNING_SECRET, body: bytes | Non
 
 
 async def test_the_request_url_is_verified_by_a_signed_challenge(listener: Listener) -> None:
-    (challenge,) = await listener.hears_of(1)
+    (challenge,) = await listener.wait_for_type(1)
     assert challenge.body["type"] == "url_verification"
     assert challenge.body["challenge"]
     assert accepted(challenge)
@@ -23,7 +23,7 @@ async def test_the_request_url_is_verified_by_a_signed_challenge(listener: Liste
 
 async def test_an_event_is_signed(outside: Outside, listener: Listener) -> None:
     await outside.say(ALICE, GENERAL, "hëllo <world> & all ✓")
-    (event,) = await listener.hears("message")
+    (event,) = await listener.wait_for_event("message")
     assert accepted(event)
     assert not accepted(event, secret="another-secret")
     assert not accepted(event, body=event.raw.replace(b"all", b"ill"))
@@ -32,7 +32,7 @@ async def test_an_event_is_signed(outside: Outside, listener: Listener) -> None:
 
 
 async def test_a_slash_command_is_a_signed_form(outside: Outside, listener: Listener) -> None:
-    await outside.do("chat.command", ALICE, channel=GENERAL, command="/echo", text="a & b = c")
+    await outside.act("chat.command", ALICE, channel=GENERAL, command="/echo", text="a & b = c")
     command = listener.heard[-1]
     assert command.headers["content-type"].startswith("application/x-www-form-urlencoded")
     assert accepted(command)
@@ -45,7 +45,7 @@ async def test_a_slash_command_is_a_signed_form(outside: Outside, listener: List
 
 async def test_a_shortcut_is_a_signed_payload(outside: Outside, listener: Listener) -> None:
     ts = await outside.say(ALICE, GENERAL, "look at this")
-    await outside.do("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
+    await outside.act("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
     payloads = [one for one in listener.heard if b"payload=" in one.raw]
     assert len(payloads) == 1
     assert accepted(payloads[0])
@@ -59,5 +59,5 @@ async def test_signatures_stay_valid_when_the_clock_was_moved(
     """The sandbox's clock is for Slack's waiting times; an app's own clock judges the signature."""
     await outside.advance(3600)
     await outside.say(ALICE, GENERAL, "an hour later")
-    (event,) = await listener.hears("message")
+    (event,) = await listener.wait_for_event("message")
     assert accepted(event)

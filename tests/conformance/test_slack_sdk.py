@@ -28,7 +28,7 @@ async def test_an_app_learns_who_it_is(slack: AsyncWebClient) -> None:
     assert team["team"]["id"] == TEAM
 
 
-async def test_a_person_is_told_from_a_bot_and_an_admin_from_others(
+async def test_a_person_is_distinguished_from_a_bot_and_an_admin_from_others(
     slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
 ) -> None:
     bot = (await slack.auth_test())["user_id"]
@@ -190,7 +190,7 @@ async def test_arguments_may_come_as_a_form_or_as_json(outside: Outside) -> None
 # Limits of pace
 
 
-async def test_the_sdk_waits_as_long_as_it_is_told(outside: Outside) -> None:
+async def test_the_sdk_waits_as_long_as_slack_asks(outside: Outside) -> None:
     """429 with Retry-After is understood by the SDK's own handler, and the call then succeeds."""
     await outside.control(
         "faults",

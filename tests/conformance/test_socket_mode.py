@@ -19,13 +19,13 @@ from tests.conformance.http_client import (
     BOB,
     BOT,
     GENERAL,
-    PATIENCE,
+    WAIT_SECONDS,
     Outside,
-    eventually,
+    wait_until,
 )
 
 
-class Heard:
+class ReceivedRequests:
     """What the SDK's client hands to the app; everything is acknowledged."""
 
     def __init__(self) -> None:
@@ -54,25 +54,25 @@ class Heard:
                     return request
             return None
 
-        async with asyncio.timeout(PATIENCE), self._changed:
+        async with asyncio.timeout(WAIT_SECONDS), self._changed:
             request = await self._changed.wait_for(found)
         assert request is not None
         return request
 
 
 @pytest.fixture
-async def heard() -> Heard:
-    return Heard()
+async def received() -> ReceivedRequests:
+    return ReceivedRequests()
 
 
 @pytest.fixture
-async def client(outside: Outside, heard: Heard) -> AsyncIterator[SocketModeClient]:
+async def client(outside: Outside, received: ReceivedRequests) -> AsyncIterator[SocketModeClient]:
     client = SocketModeClient(
         app_token=APP,
         web_client=AsyncWebClient(token=BOT, base_url=f"{outside.url}/api/"),
         ping_interval=0.2,
     )
-    client.socket_mode_request_listeners.append(heard.take)
+    client.socket_mode_request_listeners.append(received.take)
     await client.connect()  # type: ignore[no-untyped-call]  # the SDK types it not
     try:
         yield client
@@ -87,22 +87,22 @@ async def client(outside: Outside, heard: Heard) -> AsyncIterator[SocketModeClie
 
 
 async def test_events_commands_and_shortcuts_come_by_one_socket(
-    outside: Outside, heard: Heard, client: SocketModeClient
+    outside: Outside, received: ReceivedRequests, client: SocketModeClient
 ) -> None:
     assert await client.is_connected()
-    bot = (await outside.do("auth.test", BOT))["user_id"]
+    bot = (await outside.act("auth.test", BOT))["user_id"]
     ts = await outside.say(BOB, GENERAL, f"<@{bot}> hello")
-    mention = await heard.until("events_api", "app_mention")
-    message = await heard.until("events_api", "message")
+    mention = await received.until("events_api", "app_mention")
+    message = await received.until("events_api", "message")
     assert mention.payload["event"]["ts"] == message.payload["event"]["ts"] == ts
     assert mention.payload["event_id"] != message.payload["event_id"]
-    await outside.do("chat.command", ALICE, channel=GENERAL, command="/say", text="it")
-    command = await heard.until("slash_commands")
+    await outside.act("chat.command", ALICE, channel=GENERAL, command="/say", text="it")
+    command = await received.until("slash_commands")
     assert command.accepts_response_payload is True
-    alice = (await outside.do("auth.test", ALICE))["user_id"]
+    alice = (await outside.act("auth.test", ALICE))["user_id"]
     assert [one["text"] for one in await outside.ephemeral(alice)] == ["heard it"]
-    await outside.do("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
-    shortcut = await heard.until("interactive")
+    await outside.act("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
+    shortcut = await received.until("interactive")
     assert shortcut.payload["type"] == "message_action"
 
 
@@ -112,18 +112,18 @@ async def test_pings_are_answered(client: SocketModeClient) -> None:
     async def look() -> bool:
         return client.last_ping_pong_time is not None
 
-    await eventually(look, "a pong comes back")
+    await wait_until(look, "a pong comes back")
     first = client.last_ping_pong_time
 
     async def later() -> bool:
         return bool(first is not None and (client.last_ping_pong_time or 0) > first)
 
-    await eventually(later, "another pong comes back")
+    await wait_until(later, "another pong comes back")
 
 
 @pytest.mark.parametrize("fault", ["disconnect", "drop"])
-async def test_a_lost_connection_is_made_anew(
-    outside: Outside, heard: Heard, client: SocketModeClient, fault: str
+async def test_a_lost_connection_is_recreated(
+    outside: Outside, received: ReceivedRequests, client: SocketModeClient, fault: str
 ) -> None:
     """The client asks for a new ticket, and what is said afterwards reaches it."""
     before = await client.session_id()
@@ -132,15 +132,15 @@ async def test_a_lost_connection_is_made_anew(
     async def look() -> bool:
         return await client.session_id() != before and await client.is_connected()
 
-    await eventually(look, "the client is connected again")
+    await wait_until(look, "the client is connected again")
     await outside.say(ALICE, GENERAL, "are you back?")
-    message = await heard.until("events_api", "message")
+    message = await received.until("events_api", "message")
     assert message.payload["event"]["text"] == "are you back?"
     assert len(await outside.calls("apps.connections.open")) == 2
 
 
 async def test_a_half_open_connection_is_noticed_and_replaced(
-    outside: Outside, heard: Heard, client: SocketModeClient
+    outside: Outside, received: ReceivedRequests, client: SocketModeClient
 ) -> None:
     """Nothing comes and nothing is closed: the client misses its pong and connects anew."""
     before = await client.session_id()
@@ -149,14 +149,14 @@ async def test_a_half_open_connection_is_noticed_and_replaced(
     async def look() -> bool:
         return await client.session_id() != before and await client.is_connected()
 
-    await eventually(look, "the client is connected again")
+    await wait_until(look, "the client is connected again")
     await outside.say(ALICE, GENERAL, "are you back?")
-    message = await heard.until("events_api", "message")
+    message = await received.until("events_api", "message")
     assert message.payload["event"]["text"] == "are you back?"
 
 
-async def test_what_was_unheard_on_a_lost_connection_is_heard_on_the_next(
-    outside: Outside, heard: Heard, client: SocketModeClient
+async def test_what_was_lost_with_a_connection_is_received_on_the_next(
+    outside: Outside, received: ReceivedRequests, client: SocketModeClient
 ) -> None:
     """No event is lost with a connection: it is redelivered, with the same event_id."""
     await outside.control("faults", {"socket": "half-open", "times": 1})
@@ -166,9 +166,9 @@ async def test_what_was_unheard_on_a_lost_connection_is_heard_on_the_next(
     async def look() -> bool:
         return await client.session_id() != before and await client.is_connected()
 
-    await eventually(look, "the client is connected again")
+    await wait_until(look, "the client is connected again")
     await outside.advance(65)
-    message = await heard.until("events_api", "message")
+    message = await received.until("events_api", "message")
     assert message.payload["event"]["text"] == "into the void"
     assert message.retry_attempt is not None
     assert message.retry_attempt >= 1

@@ -26,14 +26,14 @@ async def a_busy_thread(outside: Outside) -> tuple[str, str]:
     alice = await outside.id_of(ALICE)
     root = await outside.say(ALICE, GENERAL, "@threadpilot hello")
     edited = await outside.say(BOB, GENERAL, "helo", thread_ts=root)
-    await outside.do("chat.update", BOB, channel=GENERAL, ts=edited, text="hello")
-    await outside.do("reactions.add", BOB, channel=GENERAL, timestamp=root, name="eyes")
-    await outside.do("reactions.remove", BOB, channel=GENERAL, timestamp=root, name="eyes")
-    await outside.do("chat.delete", BOB, channel=GENERAL, ts=edited)
+    await outside.act("chat.update", BOB, channel=GENERAL, ts=edited, text="hello")
+    await outside.act("reactions.add", BOB, channel=GENERAL, timestamp=root, name="eyes")
+    await outside.act("reactions.remove", BOB, channel=GENERAL, timestamp=root, name="eyes")
+    await outside.act("chat.delete", BOB, channel=GENERAL, ts=edited)
     session = {"channel_id": GENERAL, "thread_ts": root}
-    await outside.do("agents.sessions.setStatus", BOT, **session, status="processing", title="A")
-    await outside.do("agents.sessions.rename", BOT, **session, title="B")
-    started = await outside.do(
+    await outside.act("agents.sessions.setStatus", BOT, **session, status="processing", title="A")
+    await outside.act("agents.sessions.rename", BOT, **session, title="B")
+    started = await outside.act(
         "chat.startStream",
         BOT,
         channel=GENERAL,
@@ -42,10 +42,10 @@ async def a_busy_thread(outside: Outside) -> tuple[str, str]:
         recipient_team_id="T0SANDBOX",
         markdown_text="begun",
     )
-    await outside.do("agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=root)
-    await outside.do("apps.home.open", BOB, tab="messages")
+    await outside.act("agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=root)
+    await outside.act("apps.home.open", BOB, tab="messages")
     bot = await outside.id_of(BOT)
-    await outside.do("conversations.invite", ALICE, channel=SECRET, users=bot)
+    await outside.act("conversations.invite", ALICE, channel=SECRET, users=bot)
     return root, str(started["ts"])
 
 
@@ -83,11 +83,11 @@ async def test_events_have_every_field_that_slack_requires(
 async def test_a_files_event_has_every_field_that_slack_requires(
     outside: Outside, socket: Socket
 ) -> None:
-    upload = await outside.do("files.getUploadURLExternal", BOB, filename="a.txt", length=2)
+    upload = await outside.act("files.getUploadURLExternal", BOB, filename="a.txt", length=2)
     async with outside.http.post(upload["upload_url"], data=b"hi") as answer:
         assert answer.status == 200
     files = [{"id": upload["file_id"]}]
-    await outside.do("files.completeUploadExternal", BOB, files=files, channel_id=GENERAL)
+    await outside.act("files.completeUploadExternal", BOB, files=files, channel_id=GENERAL)
     event = (await socket.event("message"))["payload"]["event"]
     assert event_shape("message", "FileShareMessageEvent").missing(event) == set()
 
@@ -110,13 +110,13 @@ def strange(file: str, name: str, value: Json) -> set[str]:
 
 async def test_answers_have_no_field_that_slack_does_not_know(outside: Outside) -> None:
     root, _ = await a_busy_thread(outside)
-    posted = await outside.do("chat.postMessage", BOT, channel=GENERAL, thread_ts=root, text="x")
-    replies = await outside.do("conversations.replies", BOT, channel=GENERAL, ts=root)
-    auth = await outside.do("auth.test", BOT)
-    users = await outside.do("users.list", BOT)
-    listed = await outside.do("conversations.list", BOT)
-    info = await outside.do("conversations.info", BOT, channel=GENERAL)
-    team = await outside.do("team.info", BOT)
+    posted = await outside.act("chat.postMessage", BOT, channel=GENERAL, thread_ts=root, text="x")
+    replies = await outside.act("conversations.replies", BOT, channel=GENERAL, ts=root)
+    auth = await outside.act("auth.test", BOT)
+    users = await outside.act("users.list", BOT)
+    listed = await outside.act("conversations.list", BOT)
+    info = await outside.act("conversations.info", BOT, channel=GENERAL)
+    team = await outside.act("team.info", BOT)
     post, thread = "ChatPostMessageResponse", "ConversationsRepliesResponse"
     found = {
         "post": strange(post, post, posted),
@@ -140,7 +140,7 @@ async def test_answers_have_no_field_that_slack_does_not_know(outside: Outside) 
 async def test_a_stream_tells_its_state_by_slacks_own_field(outside: Outside) -> None:
     alice = await outside.id_of(ALICE)
     root = await outside.say(ALICE, GENERAL, "a question")
-    started = await outside.do(
+    started = await outside.act(
         "chat.startStream",
         BOT,
         channel=GENERAL,
@@ -150,6 +150,6 @@ async def test_a_stream_tells_its_state_by_slacks_own_field(outside: Outside) ->
         markdown_text="begun",
     )
     assert (await outside.replies(GENERAL, root))[-1]["streaming_state"] == "in_progress"
-    stopped = await outside.do("chat.stopStream", BOT, channel=GENERAL, ts=started["ts"])
+    stopped = await outside.act("chat.stopStream", BOT, channel=GENERAL, ts=started["ts"])
     assert stopped["message"]["streaming_state"] == "completed"
     assert strange("ChatStopStreamResponse", "Message", stopped["message"]) <= {"metadata"}

@@ -23,7 +23,7 @@ GUS = "xoxp-gus"
 
 
 async def test_everybody_has_the_token_of_the_design(outside: Outside) -> None:
-    seen = [await outside.do("auth.test", token) for token in (ALICE, BOB, CAROL, BOT)]
+    seen = [await outside.act("auth.test", token) for token in (ALICE, BOB, CAROL, BOT)]
     assert {one["team_id"] for one in seen} == {TEAM}
     assert [one["user"] for one in seen[:3]] == ["alice", "bob", "carol"]
     assert len({one["user_id"] for one in seen}) == 4
@@ -34,15 +34,15 @@ async def test_everybody_has_the_token_of_the_design(outside: Outside) -> None:
 async def test_only_alice_is_an_admin(outside: Outside) -> None:
     flags = []
     for token in (ALICE, BOB, CAROL):
-        user = await outside.do("users.info", BOT, user=await outside.id_of(token))
+        user = await outside.act("users.info", BOT, user=await outside.id_of(token))
         flags.append(user["user"]["is_admin"])
     assert flags == [True, False, False]
 
 
 async def test_eve_is_a_stranger_from_another_workspace(outside: Outside) -> None:
-    eve = await outside.do("auth.test", EVE)
+    eve = await outside.act("auth.test", EVE)
     assert eve["team_id"] != TEAM
-    seen = (await outside.do("users.info", BOT, user=eve["user_id"]))["user"]
+    seen = (await outside.act("users.info", BOT, user=eve["user_id"]))["user"]
     assert seen["team_id"] == eve["team_id"]
     assert seen["is_stranger"] is True
     assert not seen.get("is_admin")
@@ -55,9 +55,9 @@ async def test_the_bot_and_everyone_are_in_general_and_dev_and_secret_is_without
     everyone = {bot} | {await outside.id_of(token) for token in (ALICE, BOB, CAROL, EVE)}
     guest = await outside.id_of(GUS)
     for channel, inside in ((GENERAL, everyone | {guest}), (DEV, everyone)):
-        members = (await outside.do("conversations.members", ALICE, channel=channel))["members"]
+        members = (await outside.act("conversations.members", ALICE, channel=channel))["members"]
         assert set(members) == inside
-    members = (await outside.do("conversations.members", ALICE, channel=SECRET))["members"]
+    members = (await outside.act("conversations.members", ALICE, channel=SECRET))["members"]
     assert bot not in members
     assert await outside.refused("conversations.members", BOT, channel=SECRET) in {
         "channel_not_found",
@@ -66,21 +66,21 @@ async def test_the_bot_and_everyone_are_in_general_and_dev_and_secret_is_without
 
 
 async def test_gus_is_a_guest_who_knows_of_general_alone(outside: Outside) -> None:
-    guest = (await outside.do("users.info", BOT, user="UGUS"))["user"]
+    guest = (await outside.act("users.info", BOT, user="UGUS"))["user"]
     assert (guest["team_id"], guest["is_restricted"], guest["is_admin"]) == (TEAM, True, False)
-    seen = (await outside.do("conversations.list", GUS))["channels"]
+    seen = (await outside.act("conversations.list", GUS))["channels"]
     assert [one["id"] for one in seen] == [GENERAL]
     assert await outside.refused("conversations.info", GUS, channel=DEV) == "channel_not_found"
     assert await outside.refused("conversations.join", GUS, channel=DEV) == "channel_not_found"
 
 
 async def test_alice_owns_the_workspace_and_nobody_else_does(outside: Outside) -> None:
-    listed = (await outside.do("users.list", BOT))["members"]
+    listed = (await outside.act("users.list", BOT))["members"]
     assert [one["id"] for one in listed if one["is_owner"]] == ["UALICE"]
 
 
 async def test_carol_is_in_the_user_group(outside: Outside) -> None:
-    group = await outside.do("usergroups.users.list", BOT, usergroup="S0PILOTS")
+    group = await outside.act("usergroups.users.list", BOT, usergroup="S0PILOTS")
     assert group["users"] == ["UCAROL"]
     code = await outside.refused("usergroups.users.list", BOT, usergroup="S0NOBODY")
     assert code == "no_such_subteam"
@@ -88,11 +88,11 @@ async def test_carol_is_in_the_user_group(outside: Outside) -> None:
 
 async def test_a_bot_that_is_invited_to_secret_is_in_it(outside: Outside, socket: Socket) -> None:
     bot = await outside.id_of(BOT)
-    await outside.do("conversations.invite", ALICE, channel=SECRET, users=bot)
+    await outside.act("conversations.invite", ALICE, channel=SECRET, users=bot)
     await outside.say(ALICE, SECRET, "now you hear me")
     event = (await socket.event("message"))["payload"]["event"]
     assert event["text"] == "now you hear me"
-    await outside.do("chat.postMessage", BOT, channel=SECRET, text="I do")
+    await outside.act("chat.postMessage", BOT, channel=SECRET, text="I do")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ def ts_at(second: float) -> str:
     return f"{BEGIN + second:.6f}"
 
 
-def said(
+def make_message(
     second: float,
     *,
     root: float | None = None,

@@ -5,77 +5,81 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.messages import Trigger
-from bot.domain.preferences import Choice, Scope, Topic
-from bot.domain.turns import Acceptance, Accepted
+from bot.domain.preferences import Preference, PreferenceKind, Scope
+from bot.domain.turns import AcceptResult, AcceptStatus
 from bot.ports import Store
-from tests.contracts.messages import said
+from tests.contracts.messages import make_message
 from tests.contracts.store_fixtures import scheduled
 
-HERE = said(1).thread
+HERE = make_message(1).thread
 
 
-def chosen(scope: Scope, holder: str, topic: Topic, value: str, by: str = "U0ALICE") -> Choice:
-    return Choice(scope=scope, holder=holder, topic=topic, value=value, by=by, at=12.5)
+def preference(
+    scope: Scope, holder: str, topic: PreferenceKind, value: str, by: str = "U0ALICE"
+) -> Preference:
+    return Preference(scope=scope, scope_id=holder, kind=topic, value=value, set_by=by, set_at=12.5)
 
 
-QUIET = chosen(Scope.THREAD, str(HERE), Topic.QUIET, "yes")
+QUIET = preference(Scope.THREAD, str(HERE), PreferenceKind.QUIET, "yes")
 
 
-class Choosing:
+class PreferenceContract:
     async def test_a_choice_is_kept_in_place_of_an_earlier_one(self, store: Store) -> None:
-        first = chosen(Scope.CHANNEL, "C0DEV", Topic.MODEL, "gpt")
-        second = chosen(Scope.CHANNEL, "C0DEV", Topic.MODEL, "claude", by="U0BOB")
-        await store.choose(first)
-        assert await store.choices([(Scope.CHANNEL, "C0DEV")]) == (first,)
-        await store.choose(second)
-        assert await store.choices([(Scope.CHANNEL, "C0DEV")]) == (second,)
+        first = preference(Scope.CHANNEL, "C0DEV", PreferenceKind.MODEL, "gpt")
+        second = preference(Scope.CHANNEL, "C0DEV", PreferenceKind.MODEL, "claude", by="U0BOB")
+        await store.set_preference(first)
+        assert await store.preferences([(Scope.CHANNEL, "C0DEV")]) == (first,)
+        await store.set_preference(second)
+        assert await store.preferences([(Scope.CHANNEL, "C0DEV")]) == (second,)
 
     async def test_a_choice_is_taken_back(self, store: Store) -> None:
-        await store.choose(chosen(Scope.PERSON, "U0BOB", Topic.BLOCKED, "yes"))
-        assert await store.unchoose(Scope.PERSON, "U0BOB", Topic.BLOCKED)
-        assert not await store.unchoose(Scope.PERSON, "U0BOB", Topic.BLOCKED)
-        assert await store.choices([(Scope.PERSON, "U0BOB")]) == ()
+        await store.set_preference(preference(Scope.USER, "U0BOB", PreferenceKind.BLOCKED, "yes"))
+        assert await store.clear_preference(Scope.USER, "U0BOB", PreferenceKind.BLOCKED)
+        assert not await store.clear_preference(Scope.USER, "U0BOB", PreferenceKind.BLOCKED)
+        assert await store.preferences([(Scope.USER, "U0BOB")]) == ()
 
     async def test_choices_come_by_the_order_of_their_holders(self, store: Store) -> None:
-        workspace = chosen(Scope.WORKSPACE, "T0", Topic.MODEL, "gpt")
-        person = chosen(Scope.PERSON, "U0BOB", Topic.MODEL, "claude")
-        effort = chosen(Scope.PERSON, "U0BOB", Topic.EFFORT, "high")
-        other = chosen(Scope.PERSON, "U0EVE", Topic.MODEL, "claude")
+        workspace = preference(Scope.WORKSPACE, "T0", PreferenceKind.MODEL, "gpt")
+        person = preference(Scope.USER, "U0BOB", PreferenceKind.MODEL, "claude")
+        effort = preference(Scope.USER, "U0BOB", PreferenceKind.EFFORT, "high")
+        other = preference(Scope.USER, "U0EVE", PreferenceKind.MODEL, "claude")
         for choice in (person, workspace, other, effort):
-            await store.choose(choice)
-        asked = [(Scope.WORKSPACE, "T0"), (Scope.CHANNEL, "C0"), (Scope.PERSON, "U0BOB")]
-        assert await store.choices(asked) == (workspace, effort, person)
-        assert await store.choices([]) == ()
-        assert await store.choices_of(Topic.MODEL) == (workspace, person, other)
-        assert await store.choices_of(Topic.PAUSED) == ()
+            await store.set_preference(choice)
+        asked = [(Scope.WORKSPACE, "T0"), (Scope.CHANNEL, "C0"), (Scope.USER, "U0BOB")]
+        assert await store.preferences(asked) == (workspace, effort, person)
+        assert await store.preferences([]) == ()
+        assert await store.preferences_of_kind(PreferenceKind.MODEL) == (workspace, person, other)
+        assert await store.preferences_of_kind(PreferenceKind.PAUSED) == ()
 
     @pytest.mark.parametrize("trigger", [Trigger.FOLLOW_UP, Trigger.DIRECT])
     async def test_in_a_quiet_thread_only_a_mention_is_answered(
         self, store: Store, trigger: Trigger
     ) -> None:
         await scheduled(store, 1)
-        await store.choose(QUIET)
-        said_on = said(2, root=1, trigger=trigger)
-        assert await store.accept(said_on) == Accepted(acceptance=Acceptance.OVERHEARD)
-        for second, called in enumerate((Trigger.MENTION, Trigger.COMMAND, Trigger.MENU), 3):
-            message = said(second, root=1, trigger=called)
-            assert (await store.accept(message)).acceptance is Acceptance.SCHEDULED
-        await store.unchoose(QUIET.scope, QUIET.holder, QUIET.topic)
-        said_later = said(9, root=1, trigger=trigger)
-        assert (await store.accept(said_later)).acceptance is Acceptance.SCHEDULED
+        await store.set_preference(QUIET)
+        said_on = make_message(2, root=1, trigger=trigger)
+        assert await store.accept_message(said_on) == AcceptResult(status=AcceptStatus.OVERHEARD)
+        for second, called in enumerate(
+            (Trigger.MENTION, Trigger.COMMAND, Trigger.REPLY_ACTION), 3
+        ):
+            message = make_message(second, root=1, trigger=called)
+            assert (await store.accept_message(message)).status is AcceptStatus.SCHEDULED
+        await store.clear_preference(QUIET.scope, QUIET.scope_id, QUIET.kind)
+        said_later = make_message(9, root=1, trigger=trigger)
+        assert (await store.accept_message(said_later)).status is AcceptStatus.SCHEDULED
 
     async def test_who_writes_in_a_quiet_thread_takes_part(self, store: Store) -> None:
         await scheduled(store, 1)
-        await store.choose(QUIET)
-        await store.accept(said(2, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP))
-        thread = await store.thread(HERE)
+        await store.set_preference(QUIET)
+        await store.accept_message(make_message(2, root=1, user="U0BOB", trigger=Trigger.FOLLOW_UP))
+        thread = await store.thread_by_key(HERE)
         assert thread is not None
-        assert thread.people == {"U0ALICE", "U0BOB"}
+        assert thread.participants == {"U0ALICE", "U0BOB"}
 
     async def test_a_quiet_thread_leaves_the_others_alone(self, store: Store) -> None:
-        await store.choose(QUIET)
-        unknown = said(2, root=1, trigger=Trigger.DIRECT, direct=True)
-        assert (await store.accept(unknown)).acceptance is Acceptance.OVERHEARD
-        assert await store.thread(HERE) is None
-        other = said(3, trigger=Trigger.DIRECT, direct=True)
-        assert (await store.accept(other)).acceptance is Acceptance.SCHEDULED
+        await store.set_preference(QUIET)
+        unknown = make_message(2, root=1, trigger=Trigger.DIRECT, direct=True)
+        assert (await store.accept_message(unknown)).status is AcceptStatus.OVERHEARD
+        assert await store.thread_by_key(HERE) is None
+        other = make_message(3, trigger=Trigger.DIRECT, direct=True)
+        assert (await store.accept_message(other)).status is AcceptStatus.SCHEDULED

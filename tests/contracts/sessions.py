@@ -7,18 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.messages import ThreadKey, Wish, ts_position
-from bot.domain.sessions import Origin, SessionRecord, Unmatched
-from bot.domain.turns import Ending, TurnState
-from bot.domain.usage import Spent
+from bot.domain.messages import MessageOptions, ThreadKey, ts_position
+from bot.domain.sessions import OrphanReport, SessionOrigin, SessionRecord
+from bot.domain.turns import TurnResult, TurnState
+from bot.domain.usage import TokenUsage
 from bot.errors import StoreError
 from bot.ports import Store
-from tests.contracts.messages import BEGIN, said, ts_at
+from tests.contracts.messages import BEGIN, make_message, ts_at
 from tests.contracts.store_fixtures import answered, began, claimed, current, scheduled
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 
-HERE = said(1).thread
-ELSEWHERE = said(500).thread
+HERE = make_message(1).thread
+ELSEWHERE = make_message(500).thread
 
 
 async def copied(
@@ -26,7 +26,7 @@ async def copied(
 ) -> SessionRecord:
     given: dict[str, object] = {
         "session_id": "copy-1",
-        "origin": Origin.FORK,
+        "origin": SessionOrigin.FORK,
         "thread": thread,
         "owner": "U0BOB",
         **how,
@@ -34,11 +34,11 @@ async def copied(
     return await store.add_session(source, **given)  # type: ignore[arg-type]  # a test's choice
 
 
-class Sessions:
+class SessionContract:
     async def test_the_first_turn_makes_the_threads_session(self, store: Store) -> None:
-        await store.accept(said(1, text="  What is\n Python?  "))
+        await store.accept_message(make_message(1, text="  What is\n Python?  "))
         turn = await claimed(store)
-        session = await store.session_for(turn)
+        session = await store.ensure_session(turn)
         assert session == SessionRecord(
             number=session.number,
             id=HERE.session_id(),
@@ -47,36 +47,36 @@ class Sessions:
             current=True,
             owner="U0ALICE",
             title="What is Python?",
-            origin=Origin.THREAD,
+            origin=SessionOrigin.THREAD,
             model="",
             last_model="",
             effort="",
             seen_ts="",
-            turns=0,
+            turn_count=0,
             input_tokens=0,
             output_tokens=0,
             context_tokens=0,
             context_limit=0,
             size=0,
-            created=float(BEGIN),
-            used=float(BEGIN),
+            created_at=float(BEGIN),
+            last_used_at=float(BEGIN),
         )
-        assert not session.asked
-        assert await store.session_for(turn) == session
-        assert await store.current(HERE) == session
-        assert await store.session(session.number) == session
+        assert not session.has_turns
+        assert await store.ensure_session(turn) == session
+        assert await store.current_session(HERE) == session
+        assert await store.session_by_number(session.number) == session
         assert await store.session_by_id(session.id) == session
 
     async def test_where_there_is_none_none_is_found(self, store: Store) -> None:
-        assert await store.current(HERE) is None
-        assert await store.currents(HERE) == ()
-        assert await store.session(1) is None
+        assert await store.current_session(HERE) is None
+        assert await store.current_sessions(HERE) == ()
+        assert await store.session_by_number(1) is None
         assert await store.session_by_id("slack-T0-C0-1") is None
-        assert await store.take_up(1, HERE) is None
+        assert await store.attach(1, HERE) is None
 
     async def test_a_long_question_makes_a_short_title(self, store: Store) -> None:
-        await store.accept(said(1, text="why " * 2_000))
-        session = await store.session_for(await claimed(store))
+        await store.accept_message(make_message(1, text="why " * 2_000))
+        session = await store.ensure_session(await claimed(store))
         assert len(session.title) <= 100
         assert session.title.endswith("why…")
 
@@ -84,127 +84,135 @@ class Sessions:
         self, store: Store
     ) -> None:
         """Not the one that was when the turn was claimed; and that one does not pay for it."""
-        await answered(store, said(1))
-        await store.accept(said(2, root=1))
+        await answered(store, make_message(1))
+        await store.accept_message(make_message(2, root=1))
         turn = await claimed(store)
-        fresh = await store.begin_anew(HERE, "", "U0ALICE")
-        assert await store.session_for(turn) == fresh
-        assert await store.begin(turn)
-        spent = Spent(input_tokens=7, output_tokens=1)
-        await store.record(turn, Ending(state=TurnState.DONE, answer="Yes.", spent=spent))
-        assert await store.finish(turn, TurnState.DONE)
+        fresh = await store.reset(HERE, "", "U0ALICE")
+        assert await store.ensure_session(turn) == fresh
+        assert await store.mark_prompted(turn)
+        spent = TokenUsage(input_tokens=7, output_tokens=1)
+        await store.record_result(
+            turn, TurnResult(state=TurnState.DONE, answer="Yes.", usage=spent)
+        )
+        assert await store.finish_turn(turn, TurnState.DONE)
         assert (await current(store, HERE)).input_tokens == 7
 
     @pytest.mark.parametrize("state", [TurnState.REFUSED, TurnState.WITHDRAWN])
     async def test_what_is_never_asked_does_not_count_as_a_use_of_the_session(
-        self, store: Store, clock: HandClock, state: TurnState
+        self, store: Store, clock: ManualClock, state: TurnState
     ) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         before = await current(store, HERE)
-        await store.accept(said(2, root=1))
+        await store.accept_message(make_message(2, root=1))
         turn = await claimed(store)
         await clock.advance(60)
-        assert await store.finish(turn, state)
+        assert await store.finish_turn(turn, state)
         assert await current(store, HERE) == before
 
     async def test_later_turns_ask_the_same_session_whoever_writes(self, store: Store) -> None:
-        await answered(store, said(1))
-        _, session = await began(store, said(2, root=1, user="U0BOB", text="And Rust?"))
+        await answered(store, make_message(1))
+        _, session = await began(store, make_message(2, root=1, user="U0BOB", text="And Rust?"))
         assert (session.owner, session.title) == ("U0ALICE", "What is Python?")
 
     async def test_each_role_has_a_session_of_its_own(self, store: Store) -> None:
-        await answered(store, said(1))
-        await answered(store, replace(said(2, root=1), wish=Wish(role="review")))
-        await answered(store, replace(said(3, root=1), wish=Wish(role="coding")))
-        await answered(store, replace(said(4, root=1), wish=Wish(role="review")))
-        found = await store.currents(HERE)
-        assert [(s.role, s.turns) for s in found] == [("", 1), ("coding", 1), ("review", 2)]
+        await answered(store, make_message(1))
+        await answered(
+            store, replace(make_message(2, root=1), options=MessageOptions(role="review"))
+        )
+        await answered(
+            store, replace(make_message(3, root=1), options=MessageOptions(role="coding"))
+        )
+        await answered(
+            store, replace(make_message(4, root=1), options=MessageOptions(role="review"))
+        )
+        found = await store.current_sessions(HERE)
+        assert [(s.role, s.turn_count) for s in found] == [("", 1), ("coding", 1), ("review", 2)]
         assert [s.id for s in found] == [HERE.session_id(n) for n in (0, 2, 1)]
-        assert await store.current(HERE, "review") == found[2]
+        assert await store.current_session(HERE, "review") == found[2]
 
     async def test_a_fresh_session_sets_the_old_one_aside(self, store: Store) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         old = await current(store, HERE)
-        fresh = await store.begin_anew(HERE, "", "U0BOB")
+        fresh = await store.reset(HERE, "", "U0BOB")
         assert fresh.current
-        assert (fresh.id, fresh.owner, fresh.turns) == (HERE.session_id(1), "U0BOB", 0)
-        assert await store.session(old.number) == replace(old, current=False)
+        assert (fresh.id, fresh.owner, fresh.turn_count) == (HERE.session_id(1), "U0BOB", 0)
+        assert await store.session_by_number(old.number) == replace(old, current=False)
         assert await current(store, HERE) == fresh
-        assert (await began(store, said(2, root=1)))[1].number == fresh.number
+        assert (await began(store, make_message(2, root=1)))[1].number == fresh.number
 
-    async def test_a_fresh_session_is_told_nothing_from_before(
-        self, store: Store, clock: HandClock
+    async def test_a_fresh_session_is_given_nothing_from_before(
+        self, store: Store, clock: ManualClock
     ) -> None:
         """Also where Slack's clock is ahead of this machine's."""
-        await answered(store, said(1))
-        await store.accept(said(30, root=1, user="U0BOB"))
-        assert (await store.begin_anew(HERE, "", "U0ALICE")).seen_ts == ts_at(30)
+        await answered(store, make_message(1))
+        await store.accept_message(make_message(30, root=1, user="U0BOB"))
+        assert (await store.reset(HERE, "", "U0ALICE")).seen_ts == ts_at(30)
         await clock.advance(60)
-        assert (await store.begin_anew(HERE, "", "U0ALICE")).seen_ts == ts_at(60)
+        assert (await store.reset(HERE, "", "U0ALICE")).seen_ts == ts_at(60)
 
     async def test_a_fresh_session_gets_its_title_from_its_first_question(
         self, store: Store
     ) -> None:
-        await answered(store, said(1))
-        assert (await store.begin_anew(HERE, "", "U0ALICE")).title == ""
-        await answered(store, said(2, root=1, text="And Rust?"))
-        await answered(store, said(3, root=1, text="And Go?"))
+        await answered(store, make_message(1))
+        assert (await store.reset(HERE, "", "U0ALICE")).title == ""
+        await answered(store, make_message(2, root=1, text="And Rust?"))
+        await answered(store, make_message(3, root=1, text="And Go?"))
         assert (await current(store, HERE)).title == "And Rust?"
 
-    async def test_a_fresh_session_may_be_told_what_was_said_before_it(self, store: Store) -> None:
-        await answered(store, said(1))
-        fresh = await store.begin_anew(HERE, "review", "U0ALICE", told=False)
+    async def test_a_fresh_session_may_be_given_what_was_said_before_it(self, store: Store) -> None:
+        await answered(store, make_message(1))
+        fresh = await store.reset(HERE, "review", "U0ALICE", mark_seen=False)
         assert fresh.seen_ts == ""
 
     async def test_an_id_is_never_given_twice(self, store: Store) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         ids = [(await current(store, HERE)).id]
         for _ in range(3):
-            fresh = await store.begin_anew(HERE, "", "U0ALICE")
+            fresh = await store.reset(HERE, "", "U0ALICE")
             ids.append(fresh.id)
-            await store.drop([fresh.number])
+            await store.delete_sessions([fresh.number])
         copy = await copied(store, await _first(store), session_id=HERE.session_id(4))
         ids.append(copy.id)
-        ids.append((await store.begin_anew(HERE, "", "U0ALICE")).id)
+        ids.append((await store.reset(HERE, "", "U0ALICE")).id)
         assert ids == [HERE.session_id(n) for n in range(6)]
 
     async def test_an_earlier_session_is_taken_up_again(
-        self, store: Store, clock: HandClock
+        self, store: Store, clock: ManualClock
     ) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         old = await current(store, HERE)
-        fresh = await store.begin_anew(HERE, "", "U0ALICE")
+        fresh = await store.reset(HERE, "", "U0ALICE")
         await clock.advance(9)
-        again = await store.take_up(old.number, HERE)
-        assert again == replace(old, used=old.used + 9)
+        again = await store.attach(old.number, HERE)
+        assert again == replace(old, last_used_at=old.last_used_at + 9)
         assert await current(store, HERE) == again
-        assert await store.session(fresh.number) == replace(fresh, current=False)
-        assert await store.take_up(old.number, HERE) == again
+        assert await store.session_by_number(fresh.number) == replace(fresh, current=False)
+        assert await store.attach(old.number, HERE) == again
 
     async def test_a_session_is_taken_up_in_another_thread(self, store: Store) -> None:
         """It knows nothing of what was said there, and again where it was when it comes back."""
-        await answered(store, said(1))
-        await answered(store, said(500))
+        await answered(store, make_message(1))
+        await answered(store, make_message(500))
         moved = await current(store, HERE)
         there = await current(store, ELSEWHERE)
-        taken = await store.take_up(moved.number, ELSEWHERE)
+        taken = await store.attach(moved.number, ELSEWHERE)
         assert taken is not None
         assert (taken.thread, taken.current, taken.seen_ts) == (ELSEWHERE, True, "")
-        assert await store.current(HERE) is None
-        assert await store.session(there.number) == replace(there, current=False)
-        await answered(store, said(501, root=500))
+        assert await store.current_session(HERE) is None
+        assert await store.session_by_number(there.number) == replace(there, current=False)
+        await answered(store, make_message(501, root=500))
         assert (await current(store, ELSEWHERE)).seen_ts == ts_at(501)
-        back = await store.take_up(moved.number, HERE)
+        back = await store.attach(moved.number, HERE)
         assert back is not None
-        assert (back.seen_ts, back.turns) == (ts_at(1), 2)
+        assert (back.seen_ts, back.turn_count) == (ts_at(1), 2)
 
     async def test_only_known_threads_have_sessions(self, store: Store) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         session = await current(store, HERE)
         with pytest.raises(StoreError):
-            await store.begin_anew(ELSEWHERE, "", "U0ALICE")
+            await store.reset(ELSEWHERE, "", "U0ALICE")
         with pytest.raises(StoreError):
-            await store.take_up(session.number, ELSEWHERE)
+            await store.attach(session.number, ELSEWHERE)
         with pytest.raises(StoreError):
             await copied(store, session, ELSEWHERE)
         assert await current(store, HERE) == session
@@ -213,53 +221,53 @@ class Sessions:
         await scheduled(store, 1)
         turn = await claimed(store)
         found = await asyncio.gather(
-            *(store.session_for(turn) for _ in range(5)),
-            *(store.begin_anew(HERE, "", "U0ALICE") for _ in range(5)),
+            *(store.ensure_session(turn) for _ in range(5)),
+            *(store.reset(HERE, "", "U0ALICE") for _ in range(5)),
         )
         # The turn is asked of the first one, its own or a fresh one that came before it.
         asked, fresh = ({session.number for session in part} for part in (found[:5], found[5:]))
         assert len(fresh) == 5
         assert len(asked) == 1
-        assert [s.number for s in await store.currents(HERE)] == [found[-1].number]
+        assert [s.number for s in await store.current_sessions(HERE)] == [found[-1].number]
 
     async def test_title_and_model_are_chosen(self, store: Store) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         session = await current(store, HERE)
-        await store.retitle(session.number, "Snakes \ud83d")
-        await store.choose_model(session.number, "gpt", "high")
+        await store.rename_session(session.number, "Snakes \ud83d")
+        await store.set_model(session.number, "gpt", "high")
         chosen = replace(session, title="Snakes ?", model="gpt", effort="high")
         assert await current(store, HERE) == chosen
-        await store.choose_model(session.number, "", "")
+        await store.set_model(session.number, "", "")
         assert (await current(store, HERE)).model == ""
 
     async def test_all_of_it_is_there_by_its_ids(self, store: Store) -> None:
         assert await store.session_ids() == frozenset()
-        await answered(store, said(1))
-        await store.begin_anew(HERE, "", "U0ALICE")
+        await answered(store, make_message(1))
+        await store.reset(HERE, "", "U0ALICE")
         assert await store.session_ids() == {HERE.session_id(), HERE.session_id(1)}
 
     async def test_sizes_are_kept(self, store: Store) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         sizes = {f"unknown-{n}": n for n in range(2_000)}
-        unmatched = await store.note_sizes({**sizes, HERE.session_id(): 4_711})
-        assert unmatched == Unmatched(unrecorded=sizes, unsized=0)
+        unmatched = await store.save_sizes({**sizes, HERE.session_id(): 4_711})
+        assert unmatched == OrphanReport(orphan_sizes=sizes, missing_count=0)
         assert (await current(store, HERE)).size == 4_711
 
     async def test_sessions_that_take_no_space_any_more_are_counted(self, store: Store) -> None:
         """Those that were asked: the others never took any."""
         for second in (1, 2):
-            await answered(store, said(second))
-        await store.begin_anew(HERE, "", "U0ALICE")
-        kept = {said(2).thread.session_id(): 1}
-        assert await store.note_sizes(kept) == Unmatched(unrecorded={}, unsized=1)
-        assert await store.note_sizes({}) == Unmatched(unrecorded={}, unsized=2)
-        assert (await current(store, said(2).thread)).size == 1
+            await answered(store, make_message(second))
+        await store.reset(HERE, "", "U0ALICE")
+        kept = {make_message(2).thread.session_id(): 1}
+        assert await store.save_sizes(kept) == OrphanReport(orphan_sizes={}, missing_count=1)
+        assert await store.save_sizes({}) == OrphanReport(orphan_sizes={}, missing_count=2)
+        assert (await current(store, make_message(2).thread)).size == 1
 
 
-class Copying:
+class SessionCopyContract:
     async def test_a_copy_remembers_what_its_source_does(self, store: Store) -> None:
         for second in (1, 2):
-            await answered(store, said(second, root=1))
+            await answered(store, make_message(second, root=1))
         source = await current(store, HERE)
         copy = await copied(store, source)
         assert copy == replace(
@@ -268,75 +276,77 @@ class Copying:
             id="copy-1",
             current=False,
             owner="U0BOB",
-            origin=Origin.FORK,
+            origin=SessionOrigin.FORK,
         )
-        page = await store.remembered(copy.number, 0, 10)
-        assert page == await store.remembered(source.number, 0, 10)
+        page = await store.list_history(copy.number, 0, 10)
+        assert page == await store.list_history(source.number, 0, 10)
         assert page.total == 2
         assert await current(store, HERE) == source
 
     async def test_a_copy_goes_up_to_a_turn(self, store: Store) -> None:
-        turns = [await answered(store, said(second, root=1)) for second in (1, 2, 3)]
+        turns = [await answered(store, make_message(second, root=1)) for second in (1, 2, 3)]
         source = await current(store, HERE)
         copy = await copied(store, source, before_turn=turns[1].id)
-        page = await store.remembered(copy.number, 0, 10)
-        assert [each.turn for each in page.turns] == [turns[0].id]
-        assert (copy.turns, copy.seen_ts) == (1, ts_at(1))
+        page = await store.list_history(copy.number, 0, 10)
+        assert [each.turn for each in page.entries] == [turns[0].id]
+        assert (copy.turn_count, copy.seen_ts) == (1, ts_at(1))
 
-    async def test_in_another_thread_a_copy_is_told_what_comes_after_its_beginning(
+    async def test_in_another_thread_a_copy_is_given_what_comes_after_its_beginning(
         self, store: Store
     ) -> None:
-        turn = await answered(store, said(1))
+        turn = await answered(store, make_message(1))
         source = await current(store, HERE)
-        await store.make_thread(ELSEWHERE, frozenset({"U0BOB"}))
+        await store.add_thread(ELSEWHERE, frozenset({"U0BOB"}))
         copy = await copied(store, source, ELSEWHERE, title="Again", model="gpt")
-        assert (copy.thread, copy.seen_ts, copy.turns) == (ELSEWHERE, ELSEWHERE.root_ts, 1)
+        assert (copy.thread, copy.seen_ts, copy.turn_count) == (ELSEWHERE, ELSEWHERE.root_ts, 1)
         assert (copy.title, copy.model, copy.current) == ("Again", "gpt", False)
-        taken_up = await store.take_up(copy.number, ELSEWHERE)
+        taken_up = await store.attach(copy.number, ELSEWHERE)
         assert taken_up == replace(copy, current=True)
         assert await current(store, ELSEWHERE) == taken_up
-        assert await store.forget(copy.number, turn.id) == (turn.id,)
+        assert await store.truncate_history(copy.number, turn.id) == (turn.id,)
         assert (await current(store, ELSEWHERE)).seen_ts == ELSEWHERE.root_ts
         assert await current(store, HERE) == source
 
     async def test_a_copy_keeps_the_model_that_was_chosen(self, store: Store) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         source = await current(store, HERE)
-        await store.choose_model(source.number, "gpt", "high")
+        await store.set_model(source.number, "gpt", "high")
         same = await copied(store, source)
         other = await copied(store, source, session_id="copy-2", model="claude")
         assert (same.model, same.effort) == ("gpt", "high")
         assert (other.model, other.effort) == ("claude", "")
 
     async def test_a_copy_has_the_role_of_its_source_and_is_set_aside(self, store: Store) -> None:
-        await answered(store, said(1))
-        await answered(store, replace(said(2, root=1), wish=Wish(role="review")))
-        main, review = await store.currents(HERE)
+        await answered(store, make_message(1))
+        await answered(
+            store, replace(make_message(2, root=1), options=MessageOptions(role="review"))
+        )
+        main, review = await store.current_sessions(HERE)
         copy = await copied(store, review)
-        assert (await store.currents(HERE)) == (main, review)
-        taken_up = await store.take_up(copy.number, HERE)
-        assert (await store.currents(HERE)) == (main, taken_up)
+        assert (await store.current_sessions(HERE)) == (main, review)
+        taken_up = await store.attach(copy.number, HERE)
+        assert (await store.current_sessions(HERE)) == (main, taken_up)
 
     async def test_what_the_runtime_does_not_have_yet_gets_an_id_of_the_threads(
         self, store: Store
     ) -> None:
         await scheduled(store, 1)
-        source = await store.session_for(await claimed(store))
+        source = await store.ensure_session(await claimed(store))
         copies = [await copied(store, source, session_id="") for _ in range(2)]
         assert [copy.id for copy in copies] == [HERE.session_id(1), HERE.session_id(2)]
-        assert not any(copy.asked for copy in copies)
+        assert not any(copy.has_turns for copy in copies)
 
     async def test_an_id_that_is_on_record_is_refused(self, store: Store) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         source = await current(store, HERE)
         with pytest.raises(StoreError):
             await copied(store, source, session_id=source.id)
         assert await current(store, HERE) == source
 
     async def test_what_has_gone_cannot_be_copied(self, store: Store) -> None:
-        await answered(store, said(1))
+        await answered(store, make_message(1))
         source = await current(store, HERE)
-        await store.drop([source.number])
+        await store.delete_sessions([source.number])
         with pytest.raises(StoreError):
             await copied(store, source)
 

@@ -10,11 +10,11 @@ import pytest
 
 from bot.domain.messages import Message, ThreadKey
 from bot.domain.sessions import SessionRecord
-from bot.domain.turns import Acceptance, Ending, Turn, TurnState
-from bot.domain.usage import Spent
+from bot.domain.turns import AcceptStatus, Turn, TurnResult, TurnState
+from bot.domain.usage import TokenUsage
 from bot.ports import Store
-from tests.contracts.messages import said
-from tests.fakes import HandClock
+from tests.contracts.messages import make_message
+from tests.fakes import ManualClock
 
 PER_USER: Final = 2
 THREAD_QUEUE: Final = 5
@@ -24,8 +24,8 @@ Opened = Callable[[], AbstractAsyncContextManager[Store]]
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -41,34 +41,34 @@ async def claimed(store: Store) -> Turn:
 
 
 async def scheduled(store: Store, second: float, root: float | None = None) -> Turn:
-    accepted = await store.accept(said(second, root=root))
-    assert accepted.acceptance is Acceptance.SCHEDULED
+    accepted = await store.accept_message(make_message(second, root=root))
+    assert accepted.status is AcceptStatus.SCHEDULED
     assert accepted.turn is not None
     return accepted.turn
 
 
 async def began(store: Store, message: Message) -> tuple[Turn, SessionRecord]:
     """The turn of a message, its prompt taken by its session."""
-    await store.accept(message)
+    await store.accept_message(message)
     turn = await claimed(store)
-    session = await store.session_for(turn)
-    assert await store.begin(turn)
-    await store.remember(turn, session.number, f"event-{turn.id}")
+    session = await store.ensure_session(turn)
+    assert await store.mark_prompted(turn)
+    await store.append_history(turn, session.number, f"event-{turn.id}")
     return turn, session
 
 
 async def answered(
-    store: Store, message: Message, *, spent: Spent | None = None, answer: str = "So it is."
+    store: Store, message: Message, *, usage: TokenUsage | None = None, answer: str = "So it is."
 ) -> Turn:
     """The turn of a message that was answered by its session."""
     turn, _ = await began(store, message)
-    await store.record(turn, Ending(state=TurnState.DONE, answer=answer, spent=spent))
-    assert await store.finish(turn, TurnState.DONE)
+    await store.record_result(turn, TurnResult(state=TurnState.DONE, answer=answer, usage=usage))
+    assert await store.finish_turn(turn, TurnState.DONE)
     return turn
 
 
 async def current(store: Store, key: ThreadKey, role: str = "") -> SessionRecord:
     """A thread's current session as it stands now."""
-    session = await store.current(key, role)
+    session = await store.current_session(key, role)
     assert session is not None, "the thread has no session"
     return session

@@ -9,18 +9,18 @@ import pytest
 from bot.store import open_store
 from tests.contracts.store import StoreContract
 from tests.contracts.store_fixtures import PER_USER, THREAD_QUEUE, WHOLE_QUEUE, Opened, clock, store
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 
 __all__ = ["clock", "store"]
 
 
 class TestSqlite(StoreContract):
     @pytest.fixture
-    def opened(self, tmp_path: Path, clock: HandClock) -> Opened:
+    def opened(self, tmp_path: Path, clock: ManualClock) -> Opened:
         return lambda: open_store(
             tmp_path / "data",
             clock=clock,
-            per_user=PER_USER,
-            thread_queue=THREAD_QUEUE,
-            whole_queue=WHOLE_QUEUE,
+            max_running_per_user=PER_USER,
+            max_waiting_per_thread=THREAD_QUEUE,
+            max_waiting=WHOLE_QUEUE,
         )

@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from slack_emulator.server import Sandbox, running_sandbox
-from tests.emulator_client import SandboxClient
+from slack_emulator.server import RunningEmulator, running_emulator
+from tests.emulator_client import EmulatorClient
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with running_sandbox() as sandbox:
+async def emulator() -> AsyncIterator[RunningEmulator]:
+    async with running_emulator() as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-async def people(sandbox: Sandbox) -> AsyncIterator[SandboxClient]:
-    async with SandboxClient(sandbox.url) as people:
+async def people(emulator: RunningEmulator) -> AsyncIterator[EmulatorClient]:
+    async with EmulatorClient(emulator.url) as people:
         yield people

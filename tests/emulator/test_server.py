@@ -11,22 +11,22 @@ import sys
 import pytest
 
 from slack_emulator.__main__ import main
-from slack_emulator.server import SandboxError, running_sandbox
-from tests.emulator_client import GENERAL, SandboxClient
+from slack_emulator.server import EmulatorError, running_emulator
+from tests.emulator_client import GENERAL, EmulatorClient
 
 
 async def test_it_listens_on_this_machine_only() -> None:
-    with pytest.raises(SandboxError, match="this machine only"):
-        async with running_sandbox(host="0.0.0.0"):  # noqa: S104 - what must be refused
+    with pytest.raises(EmulatorError, match="this machine only"):
+        async with running_emulator(host="0.0.0.0"):  # noqa: S104 - what must be refused
             pass
 
 
-async def test_two_sandboxes_do_not_meet() -> None:
+async def test_two_emulators_do_not_meet() -> None:
     async with (
-        running_sandbox() as one,
-        running_sandbox() as other,
-        SandboxClient(one.url) as here,
-        SandboxClient(other.url) as there,
+        running_emulator() as one,
+        running_emulator() as other,
+        EmulatorClient(one.url) as here,
+        EmulatorClient(other.url) as there,
     ):
         await here.say("alice", GENERAL, "hello")
         assert len(await here.history(GENERAL)) == 1
@@ -55,7 +55,7 @@ def test_another_machines_address_is_refused(capsys: pytest.CaptureFixture[str])
     assert "this machine only" in capsys.readouterr().err
 
 
-async def test_the_command_says_where_it_is_and_ends_when_told() -> None:
+async def test_the_command_says_where_it_is_and_ends_when_stopped() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "slack_emulator", "--port", "0", "--notice", "A tiny model."),
         stdout=asyncio.subprocess.PIPE,
@@ -65,7 +65,7 @@ async def test_the_command_says_where_it_is_and_ends_when_told() -> None:
     try:
         async with asyncio.timeout(30):
             url = (await process.stdout.readline()).decode().split()[-1]
-            async with SandboxClient(url) as people:
+            async with EmulatorClient(url) as people:
                 assert (await people.as_app("auth.test"))["user"] == "threadpilot"
             process.send_signal(signal.SIGTERM)
             await process.stdout.read()
@@ -76,7 +76,7 @@ async def test_the_command_says_where_it_is_and_ends_when_told() -> None:
             await process.wait()
 
 
-async def test_the_page_lets_no_other_script_in(people: SandboxClient) -> None:
+async def test_the_page_lets_no_other_script_in(people: EmulatorClient) -> None:
     async with people.http.get(f"{people.url}/") as answer:
         assert answer.status == 200
         assert answer.content_type == "text/html"
@@ -86,7 +86,7 @@ async def test_the_page_lets_no_other_script_in(people: SandboxClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.js", "..%2fserver.py", "__init__.py"])
-async def test_only_the_pages_files_are_served(people: SandboxClient, name: str) -> None:
+async def test_only_the_pages_files_are_served(people: EmulatorClient, name: str) -> None:
     async with people.http.get(f"{people.url}/page/{name}") as answer:
         assert answer.status == 404
 
@@ -95,7 +95,7 @@ async def test_only_the_pages_files_are_served(people: SandboxClient, name: str)
     "headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Host": "["}]
 )
 async def test_pages_of_other_sites_cannot_reach_it(
-    people: SandboxClient, headers: dict[str, str]
+    people: EmulatorClient, headers: dict[str, str]
 ) -> None:
     async with people.http.post(f"{people.url}/sandbox/reset", headers=headers) as answer:
         assert answer.status in (400, 403)

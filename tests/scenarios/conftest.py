@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.app import Bot, running
+from bot.app import Bot, open_bot
 from bot.config.settings import Settings
 from bot.ports import Clock
 from bot.turns.prompt import QUESTION
-from slack_emulator.server import Sandbox, running_sandbox
-from tests.emulator_client import GENERAL, PEOPLE, SIGNING_SECRET, Json, SandboxClient
+from slack_emulator.server import RunningEmulator, running_emulator
+from tests.emulator_client import GENERAL, PEOPLE, SIGNING_SECRET, EmulatorClient, Json
 from tests.scripted_model import Answer, ScriptedModel
 
 MANIFEST = Path(__file__).parents[2] / "manifest.yml"
 
 
-def the_app_of(manifest: Path) -> dict[str, object]:
+def app_config_of(manifest: Path) -> dict[str, object]:
     """What a manifest asks Slack for, as the sandbox takes it."""
     asked = yaml.safe_load(manifest.read_text(encoding="utf-8"))
     return {
@@ -35,11 +35,11 @@ def the_app_of(manifest: Path) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foot:
+class ReplyAction:
     """A button or an entry of a menu under a message."""
 
     ts: str
-    verb: str
+    command_name: str
     block: str
     action: str
     value: str | None
@@ -47,7 +47,7 @@ class Foot:
     label: str
 
 
-def feet_of(message: Json) -> list[Foot]:
+def reply_actions_in(message: Json) -> list[ReplyAction]:
     """Everything under a message that orders something when it is pressed or chosen."""
     found = []
     for block in message.get("blocks", []):
@@ -58,9 +58,9 @@ def feet_of(message: Json) -> list[Foot]:
                 if not value.startswith("{"):
                     continue
                 found.append(
-                    Foot(
+                    ReplyAction(
                         ts=message["ts"],
-                        verb=json.loads(value)["v"],
+                        command_name=json.loads(value)["v"],
                         block=block["block_id"],
                         action=element["action_id"],
                         value=None if several is None else value,
@@ -70,7 +70,7 @@ def feet_of(message: Json) -> list[Foot]:
     return found
 
 
-def words_of(shown: Json) -> str:
+def text_of(shown: Json) -> str:
     """Everything that can be read on a card or a page, what its buttons are called included."""
     return "\n".join(_texts(shown.get("blocks") or [])) or str(shown.get("text", ""))
 
@@ -85,7 +85,7 @@ def _texts(part: object) -> Iterator[str]:
             yield from (text for each in part for text in _texts(each))
 
 
-def all_of(message: Json) -> str:
+def full_text_of(message: Json) -> str:
     """Everything that a message or a view shows, with what its buttons carry."""
     texts = [str(message.get("text", ""))]
     waiting: list[object] = [message.get("blocks", [])]
@@ -100,7 +100,7 @@ def all_of(message: Json) -> str:
     return "\n".join(texts)
 
 
-class Scene(SandboxClient):
+class ScenarioClient(EmulatorClient):
     """The people's side of the workspace, with what scenarios look at again and again."""
 
     async def shows(self, channel: str, thread_ts: str, text: str) -> bool:
@@ -115,38 +115,45 @@ class Scene(SandboxClient):
             lambda: self.shows(channel, thread_ts, text), timeout, f"the thread shows {text!r}"
         )
 
-    async def foot_of(self, channel: str, thread_ts: str, verb: str, n: int = -1) -> Foot:
+    async def reply_action(
+        self, channel: str, thread_ts: str, command_name: str, n: int = -1
+    ) -> ReplyAction:
         """The button or menu entry of a verb under one of the bot's messages in a thread, the last
         that has one unless `n` says which."""
 
-        async def found() -> Foot | None:
+        async def found() -> ReplyAction | None:
             said = await self.bot_messages(channel, thread_ts)
-            feet = [foot for message in said for foot in feet_of(message) if foot.verb == verb]
+            feet = [
+                foot
+                for message in said
+                for foot in reply_actions_in(message)
+                if foot.command_name == command_name
+            ]
             return feet[n] if len(feet) > (n if n >= 0 else 0) else None
 
-        return await self.wait_for(found, why=f"a reply has {verb!r} under it")
+        return await self.wait_for(found, why=f"a reply has {command_name!r} under it")
 
-    async def press_foot(self, person: str, channel: str, foot: Foot) -> None:
+    async def press_reply_action(self, person: str, channel: str, action: ReplyAction) -> None:
         """Press such a button."""
         await self.press(
-            person, channel, foot.ts, foot.action, block_id=foot.block, value=foot.value
+            person, channel, action.ts, action.action, block_id=action.block, value=action.value
         )
 
-    async def told_for(
+    async def ephemeral_after_message(
         self, person: str, channel: str, thread_ts: str, words: str, times: int | None = None
     ) -> str:
         """Give an order in a thread and wait for what this person alone is told."""
         before = len(await self.ephemeral(person)) if times is None else times - 1
         await self.say(person, channel, words, thread_ts=thread_ts)
-        return await self.until_whispered(person, before + 1)
+        return await self.wait_for_ephemeral(person, before + 1)
 
-    async def a_thread(self, person: str, *questions: str, channel: str = GENERAL) -> str:
+    async def start_thread(self, person: str, *questions: str, channel: str = GENERAL) -> str:
         """A thread in which somebody asked these questions, and got an answer to each."""
         ts = await self.say(person, channel, f"@threadpilot {questions[0]}")
-        await self.until_answered(channel, ts, person=person)
+        await self.wait_until_answered(channel, ts, person=person)
         for number, question in enumerate(questions[1:], start=2):
             await self.say(person, channel, question, thread_ts=ts)
-            await self.until_answered(channel, ts, n=number, person=person)
+            await self.wait_until_answered(channel, ts, n=number, person=person)
         return ts
 
     async def files_of(self, person: str) -> list[tuple[str, str]]:
@@ -162,14 +169,14 @@ class Scene(SandboxClient):
                     found.append((str(file["name"]), (await answer.read()).decode()))
         return found
 
-    async def told_by(self, person: str, doing: Awaitable[object]) -> Json:
+    async def ephemeral_after(self, person: str, doing: Awaitable[object]) -> Json:
         """What this person alone is shown once they have done something: the whole card."""
         before = len(await self.ephemeral(person))
         await doing
-        await self.until_whispered(person, before + 1)
+        await self.wait_for_ephemeral(person, before + 1)
         return (await self.ephemeral(person))[before]
 
-    async def page_of(self, person: str) -> Json:
+    async def home_tab_of(self, person: str) -> Json:
         """The Home tab of a person as the bot published it last."""
         pages: list[Json] = [
             call["answer"]["view"]
@@ -178,12 +185,12 @@ class Scene(SandboxClient):
         ]
         return pages[-1] if pages else {}
 
-    async def until_on_page(self, person: str, text: str) -> Json:
+    async def wait_for_home_tab_text(self, person: str, text: str) -> Json:
         """Wait until a person's Home tab, as it was published last, shows `text`."""
 
         async def shown() -> Json | None:
-            page = await self.page_of(person)
-            return page if text in words_of(page) else None
+            page = await self.home_tab_of(person)
+            return page if text in text_of(page) else None
 
         return await self.wait_for(shown, why=f"the Home tab of {person} shows {text!r}")
 
@@ -197,25 +204,25 @@ class Scene(SandboxClient):
             await self.command(person, channel, "/copilot", words)
         else:
             await self.say(person, channel, words, thread_ts=thread_ts)
-        await self.until_whispered(person, before + 1)
+        await self.wait_for_ephemeral(person, before + 1)
         return (await self.ephemeral(person))[-1]
 
-    async def until_told(self, person: str, text: str, timeout: float = 20.0) -> Json:
+    async def wait_for_ephemeral_text(self, person: str, text: str, timeout: float = 20.0) -> Json:
         """Wait until something that this person alone is shown has `text` in it, also a card that
         took another one's place; that message."""
 
         async def told() -> Json | None:
-            fitting = [each for each in await self.ephemeral(person) if text in all_of(each)]
+            fitting = [each for each in await self.ephemeral(person) if text in full_text_of(each)]
             return fitting[-1] if fitting else None
 
         return await self.wait_for(told, timeout, f"{person} is told {text!r}")
 
-    async def until_in_direct(self, person: str, text: str, timeout: float = 30.0) -> Json:
+    async def wait_for_dm_text(self, person: str, text: str, timeout: float = 30.0) -> Json:
         """Wait until the bot shows `text` in the direct messages with a person; that message."""
         channel = await self.dm(person)
 
         async def shown() -> Json | None:
-            fitting = [m for m in await self.history(channel, person) if text in all_of(m)]
+            fitting = [m for m in await self.history(channel, person) if text in full_text_of(m)]
             return fitting[0] if fitting else None
 
         return await self.wait_for(shown, timeout, f"{person} is shown {text!r} directly")
@@ -225,11 +232,11 @@ class Scene(SandboxClient):
         done."""
 
         async def idle() -> bool:
-            return bot.inbox.busy == 0
+            return bot.inbox.running_count == 0
 
         await self.wait_for(idle, 20.0, "no turn runs")
 
-    async def until_home_shows(self, person: str, text: str) -> Json:
+    async def wait_for_published_home_text(self, person: str, text: str) -> Json:
         """Wait until a person's Home tab, which has been opened, shows `text`; the view. It is not
         opened for that: then the bot would draw it anew."""
 
@@ -241,34 +248,34 @@ class Scene(SandboxClient):
                 and call["answer"]["ok"]
                 and call["arguments"]["user_id"] == PEOPLE[person]
             ]
-            return drawn[-1] if drawn and text in all_of(drawn[-1]) else None
+            return drawn[-1] if drawn and text in full_text_of(drawn[-1]) else None
 
         return await self.wait_for(shown, 20.0, f"{person}'s Home tab shows {text!r}")
 
-    async def asked(self, person: str, text: str, channel: str = GENERAL) -> str:
+    async def ask_in_new_thread(self, person: str, text: str, channel: str = GENERAL) -> str:
         """Ask the bot in a thread of one's own and wait for the answer; the thread."""
         ts = await self.say(person, channel, f"@threadpilot {text}")
-        await self.until_answered(channel, ts, person=person)
+        await self.wait_until_answered(channel, ts, person=person)
         return ts
 
-    async def marks(self, channel: str, ts: str) -> list[str]:
+    async def reactions(self, channel: str, ts: str) -> list[str]:
         """The names of the reactions on a message."""
         found = await self.call("alice", "reactions.get", channel=channel, timestamp=ts)
         return [reaction["name"] for reaction in found["message"].get("reactions", [])]
 
-    async def until_marked(self, channel: str, ts: str) -> None:
+    async def wait_until_reaction_set(self, channel: str, ts: str) -> None:
         """Wait until a message is shown as waiting."""
-        await self.wait_for(lambda: self.marks(channel, ts), why=f"{ts} is shown as waiting")
+        await self.wait_for(lambda: self.reactions(channel, ts), why=f"{ts} is shown as waiting")
 
-    async def until_unmarked(self, channel: str, ts: str) -> None:
+    async def wait_until_reaction_cleared(self, channel: str, ts: str) -> None:
         """Wait until a message is no longer shown as waiting."""
 
         async def unmarked() -> bool:
-            return await self.marks(channel, ts) == []
+            return await self.reactions(channel, ts) == []
 
         await self.wait_for(unmarked, why=f"{ts} is no longer shown as waiting")
 
-    async def until_whispered(self, person: str, times: int = 1) -> str:
+    async def wait_for_ephemeral(self, person: str, times: int = 1) -> str:
         """Wait until the bot has told a person something; the last of it."""
 
         async def told() -> str | None:
@@ -279,16 +286,16 @@ class Scene(SandboxClient):
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with running_sandbox() as sandbox:
+async def emulator() -> AsyncIterator[RunningEmulator]:
+    async with running_emulator() as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-async def slack(sandbox: Sandbox) -> AsyncIterator[Scene]:
+async def slack(emulator: RunningEmulator) -> AsyncIterator[ScenarioClient]:
     """The app is installed as the manifest says: the scenarios get by with what it asks for."""
-    async with Scene(sandbox.url) as slack:
-        await slack.app(**the_app_of(MANIFEST))
+    async with ScenarioClient(emulator.url) as slack:
+        await slack.app(**app_config_of(MANIFEST))
         yield slack
 
 
@@ -304,12 +311,12 @@ async def model() -> AsyncIterator[ScriptedModel]:
         yield model
 
 
-def environment(sandbox: Sandbox, model: ScriptedModel, data_dir: Path) -> dict[str, str]:
+def environment(emulator: RunningEmulator, model: ScriptedModel, data_dir: Path) -> dict[str, str]:
     """What it takes to be a whole bot."""
     return {
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
         "SLACK_APP_TOKEN": "xapp-sandbox",
-        "SLACK_API_URL": sandbox.api_url,
+        "SLACK_API_URL": emulator.api_url,
         "MODEL_BASE_URL": model.url,
         "DATA_DIR": str(data_dir),
         "SHUTDOWN_SECONDS": "5",
@@ -317,15 +324,15 @@ def environment(sandbox: Sandbox, model: ScriptedModel, data_dir: Path) -> dict[
 
 
 @pytest.fixture
-def env(sandbox: Sandbox, model: ScriptedModel, tmp_path: Path) -> dict[str, str]:
+def env(emulator: RunningEmulator, model: ScriptedModel, tmp_path: Path) -> dict[str, str]:
     """The environment of the test's bot; the test may change it before the bot starts."""
-    return environment(sandbox, model, tmp_path / "data")
+    return environment(emulator, model, tmp_path / "data")
 
 
 class Bots:
     """Starts bots, one after another, and stops what a test leaves running."""
 
-    def __init__(self, env: dict[str, str], slack: Scene) -> None:
+    def __init__(self, env: dict[str, str], slack: ScenarioClient) -> None:
         self.env = env
         self._slack = slack
         self._stack = AsyncExitStack()
@@ -333,7 +340,7 @@ class Bots:
     @asynccontextmanager
     async def running(self, clock: Clock | None = None) -> AsyncIterator[Bot]:
         settings = Settings.from_env(self.env)
-        async with running(settings, clock=clock) as bot:
+        async with open_bot(settings, clock=clock) as bot:
             if settings.slack_mode == "http":
                 port = settings.http_port
                 await self._slack.app(request_url=f"http://127.0.0.1:{port}/slack/events")
@@ -349,7 +356,7 @@ class Bots:
 
 
 @pytest.fixture
-async def bots(env: dict[str, str], slack: Scene) -> AsyncIterator[Bots]:
+async def bots(env: dict[str, str], slack: ScenarioClient) -> AsyncIterator[Bots]:
     bots = Bots(env, slack)
     try:
         yield bots
@@ -357,7 +364,7 @@ async def bots(env: dict[str, str], slack: Scene) -> AsyncIterator[Bots]:
         await bots.close()
 
 
-async def a_busy_thread(bots: Bots, slack: Scene, model: ScriptedModel) -> str:
+async def start_busy_thread(bots: Bots, slack: ScenarioClient, model: ScriptedModel) -> str:
     """Alice's thread, in which the bot is in the middle of an answer, "one done", that goes on when
     the model is released."""
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
@@ -368,7 +375,7 @@ async def a_busy_thread(bots: Bots, slack: Scene, model: ScriptedModel) -> str:
 
 
 @pytest.fixture(params=["socket", "http"])
-def door(request: pytest.FixtureRequest, env: dict[str, str]) -> str:
+def transport(request: pytest.FixtureRequest, env: dict[str, str]) -> str:
     """Both ways in: a test that asks for this runs once with each."""
     mode = str(request.param)
     if mode == "http":
@@ -376,12 +383,12 @@ def door(request: pytest.FixtureRequest, env: dict[str, str]) -> str:
             SLACK_MODE="http",
             SLACK_APP_TOKEN="",
             SLACK_SIGNING_SECRET=SIGNING_SECRET,
-            HTTP_PORT=str(a_free_port()),
+            HTTP_PORT=str(free_port()),
         )
     return mode
 
 
-def a_free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 
 @st.composite
-def in_pieces(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> list[str]:
+def in_chunks(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> list[str]:
     """One of `texts` in arbitrary pieces."""
     text = draw(texts)
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=12)))

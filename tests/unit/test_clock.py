@@ -8,13 +8,13 @@ import time
 import pytest
 
 from bot import clock as clocks
-from bot.clock import REAL, time_limit, wait_awake
-from tests.fakes import HandClock
+from bot.clock import SYSTEM_CLOCK, sleep_excluding_stalls, time_limit
+from tests.fakes import ManualClock
 
 
 async def test_who_is_not_away_waits_as_long_as_asked() -> None:
-    clock = HandClock()
-    waiting = asyncio.create_task(wait_awake(clock, 120))
+    clock = ManualClock()
+    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 120))
     await clock.advance(119.9)
     assert not waiting.done()
     await clock.advance(0.2)
@@ -22,10 +22,10 @@ async def test_who_is_not_away_waits_as_long_as_asked() -> None:
 
 
 async def test_an_absence_is_no_part_of_the_wait() -> None:
-    clock = HandClock()
-    waiting = asyncio.create_task(wait_awake(clock, 120))
+    clock = ManualClock()
+    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 120))
     await clock.advance(10)
-    await clock.away(500)
+    await clock.jump(500)
     assert not waiting.done()
     await clock.advance(100)
     assert not waiting.done()
@@ -37,10 +37,10 @@ async def test_an_absence_is_no_part_of_the_wait() -> None:
 async def test_after_an_absence_at_the_end_there_is_time_to_read_what_came_meanwhile(
     before: float,
 ) -> None:
-    clock = HandClock()
-    waiting = asyncio.create_task(wait_awake(clock, 120))
+    clock = ManualClock()
+    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 120))
     await clock.advance(before)
-    await clock.away(30)
+    await clock.jump(30)
     assert not waiting.done()
     await clock.advance(1.9)
     assert not waiting.done()
@@ -49,22 +49,22 @@ async def test_after_an_absence_at_the_end_there_is_time_to_read_what_came_meanw
 
 
 async def test_absences_again_and_again_never_make_a_wait_end() -> None:
-    clock = HandClock()
-    waiting = asyncio.create_task(wait_awake(clock, 3))
+    clock = ManualClock()
+    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 3))
     for _ in range(50):
-        await clock.away(60)
+        await clock.jump(60)
     assert not waiting.done()
     await clock.advance(5)
     assert waiting.done()
 
 
-async def test_a_wait_begins_anew_with_what_is_waited_for() -> None:
-    clock = HandClock()
+async def test_a_wait_starts_over_with_what_is_waited_for() -> None:
+    clock = ManualClock()
     heard = 0.0
-    waiting = asyncio.create_task(wait_awake(clock, 10, since=lambda: heard))
+    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 10, since=lambda: heard))
     await clock.advance(9)
     heard = clock.monotonic()
-    await clock.away(60)
+    await clock.jump(60)
     await clock.advance(8)
     assert not waiting.done()
     await clock.advance(5)
@@ -72,7 +72,7 @@ async def test_a_wait_begins_anew_with_what_is_waited_for() -> None:
 
 
 async def test_what_was_done_meanwhile_is_not_too_late_by_an_absence() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     done = asyncio.Event()
 
     async def work() -> str:
@@ -82,13 +82,13 @@ async def test_what_was_done_meanwhile_is_not_too_late_by_an_absence() -> None:
 
     working = asyncio.create_task(work())
     await clock.advance(29)
-    await clock.away(300)
+    await clock.jump(300)
     done.set()
     assert await working == "done"
 
 
-async def test_what_is_not_done_in_time_is_told_so() -> None:
-    clock = HandClock()
+async def test_what_is_not_done_in_time_is_reported() -> None:
+    clock = ManualClock()
 
     async def work() -> None:
         async with time_limit(clock, 30):
@@ -104,9 +104,9 @@ async def test_on_the_machines_clock_an_absence_does_not_count_either(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever was away has time to read what came meanwhile."""
-    monkeypatch.setattr(clocks, "_AWAY_SECONDS", 0.2)
+    monkeypatch.setattr(clocks, "_STALL_SECONDS", 0.2)
     read = False
-    async with time_limit(REAL, 0.3):
+    async with time_limit(SYSTEM_CLOCK, 0.3):
         time.sleep(1.0)  # noqa: ASYNC251 # the whole process stands still
         for _ in range(5):
             await asyncio.sleep(0.01)
@@ -114,9 +114,9 @@ async def test_on_the_machines_clock_an_absence_does_not_count_either(
     assert read
 
 
-async def test_on_the_machines_clock_what_takes_too_long_is_told_so() -> None:
+async def test_on_the_machines_clock_what_takes_too_long_is_reported() -> None:
     with pytest.raises(TimeoutError):
-        async with time_limit(REAL, 0.05):
+        async with time_limit(SYSTEM_CLOCK, 0.05):
             await asyncio.Event().wait()
-    async with time_limit(REAL, 3_600):
+    async with time_limit(SYSTEM_CLOCK, 3_600):
         pass

@@ -16,54 +16,61 @@ from typing import Final
 
 import pytest
 
-from bot.access.admission import refusal
-from bot.commands.formatting import clipped as told_clipped
-from bot.commands.formatting import one_line, unmarked
-from bot.commands.parser import Known, read_message, read_words
-from bot.commands.registry import VERBS
-from bot.commands.transcripts import Format, Transcript
+from bot.access.admission import invalid_message_text
+from bot.commands.formatting import one_line, strip_markdown
+from bot.commands.formatting import truncate as told_clipped
+from bot.commands.parser import KnownNames, parse_command, parse_message
+from bot.commands.registry import COMMANDS
+from bot.commands.transcripts import Transcript, TranscriptFormat
 from bot.config import parsers
-from bot.domain.cards import Card, Choose, Foot, Line, Press
-from bot.domain.commands import Form
-from bot.domain.messages import Message, ThreadKey, Trigger, storable
-from bot.domain.users import Kind
+from bot.domain.cards import Button, Card, CardItem, ReplyActions, Select
+from bot.domain.commands import CommandSource
+from bot.domain.messages import Message, ThreadKey, Trigger, strip_unstorable
+from bot.domain.users import UserKind
 from bot.errors import BotError
-from bot.logs import without_tokens
-from bot.ports import Earlier, Said
-from bot.redaction import Flow, Redaction
-from bot.sessions.cleanup_filter import narrowing
-from bot.sessions.roles import spoken_to
-from bot.slack.cards.button_values import Carried, read_value
-from bot.slack.cards.render import draw, draw_foot, draw_home
-from bot.slack.events.parser import read_event
-from bot.slack.formatting.code import CodeReader
-from bot.slack.formatting.links import LinkGuard
+from bot.logs import redact_tokens
+from bot.ports import ThreadExcerpt, ThreadMessage
+from bot.redaction import SecretRedactor, StreamRedactor
+from bot.sessions.cleanup_filter import parse_filter
+from bot.sessions.roles import split_role_prefix
+from bot.slack.cards.button_values import ButtonValue, parse_button_value
+from bot.slack.cards.render import render_actions, render_card, render_home
+from bot.slack.events.parser import parse_event
+from bot.slack.formatting.code import CodeSpanTracker
+from bot.slack.formatting.links import LinkSanitizer
 from bot.slack.formatting.mrkdwn import (
-    addresses_somebody,
-    by_id,
-    escaped,
-    mentions,
-    readable,
-    unescaped,
-    with_name,
-    without_mention,
+    escape,
+    mentions_user,
+    mrkdwn_to_text,
+    replace_mentions,
+    starts_with_mention,
+    strip_mention,
+    strip_mention_labels,
+    unescape,
 )
-from bot.slack.formatting.sanitize import Defanger, clipped, cut, defanged, pieces, showable
-from bot.slack.identity import Identity
+from bot.slack.formatting.sanitize import (
+    MentionEscaper,
+    escape_mentions,
+    escaped_chunks,
+    sanitize,
+    truncate,
+    truncate_escaped,
+)
+from bot.slack.identity import BotIdentity
 from bot.slack.interactions.ask import question_message
 from bot.slack.interactions.modals import about_modal
 from bot.slack.interactions.payloads import (
-    Place,
-    read_choice,
-    read_command,
-    read_order,
-    read_submission,
+    QuestionTarget,
+    parse_command_press,
+    parse_shortcut,
+    parse_slash_command,
+    parse_submission,
 )
-from bot.slack.replies.splitter import PartText, Splitter, open_fence, starts_like_fence
+from bot.slack.replies.splitter import PartText, Splitter, find_open_fence, starts_fence
 from bot.slack.replies.text import ReplyText
-from bot.slack.thread_history import said_text
-from bot.turns.answer_stream import Answer
-from bot.turns.prompt import quote
+from bot.slack.thread_history import message_text
+from bot.turns.answer_stream import AnswerBuffer
+from bot.turns.prompt import format_excerpt
 from tests.unit.commands.test_history import SESSION, TURN
 
 SHORT: Final = 1_000
@@ -82,10 +89,10 @@ TRIES: Final = 4
 STEP: Final = 40
 """Characters of a piece, where a text comes in pieces."""
 
-US = Identity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name="threadpilot")
+IDENTITY = BotIdentity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name="threadpilot")
 THREAD = ThreadKey(team="T0HOME", channel="C0GENERAL", root_ts="1790000000.000100")
 SECRETS: Final = ("xoxb-" + "a" * 60, "aaaaaaaab", "<@U0PILOT><@U0PILOT>")
-KNOWN = Known(models=frozenset({"gpt-5", "o3", "a" * 40}), roles=frozenset({"review", "aaaa"}))
+KNOWN = KnownNames(models=frozenset({"gpt-5", "o3", "a" * 40}), roles=frozenset({"review", "aaaa"}))
 
 RUNS: Final = "".join("a" + "`" * length for length in range(1, 44))
 # What each text is made of: a beginning, what is repeated, an end.
@@ -200,14 +207,14 @@ def cut_up(text: str) -> Iterable[str]:
 
 def cleanup(text: str) -> None:
     with suppress(BotError):
-        narrowing(text, now=1.0, here="C1", me="U1")
+        parse_filter(text, now=1.0, current_channel="C1", current_user="U1")
 
 
 def setting(text: str) -> None:
     reads: tuple[Callable[[str], object], ...] = (
         *(parsers.user_ids, parsers.bot_ids, parsers.channel_ids, parsers.group_id, parsers.url),
-        *(parsers.secret, parsers.api_url, parsers.whole(0, 9), parsers.seconds(0, 9)),
-        *(parsers.one_of("a", "b"), parsers.yes, parsers.token("xoxb-")),
+        *(parsers.secret, parsers.api_url, parsers.integer(0, 9), parsers.seconds(0, 9)),
+        *(parsers.choice("a", "b"), parsers.boolean, parsers.token("xoxb-")),
     )
     for read in reads:
         with suppress(ValueError):
@@ -215,17 +222,17 @@ def setting(text: str) -> None:
 
 
 def answer(text: str) -> None:
-    growing = Answer()
+    growing = AnswerBuffer()
     for piece in cut_up(text):
         growing.add(piece)
     assert growing.text
-    growing.settle(text)
+    growing.complete_current(text)
 
 
 def event(text: str) -> None:
     message = {"type": "message", "channel": "C0GENERAL", "user": "UALICE", "text": text}
     message |= {"ts": "1790000000.000100", "channel_type": "channel"}
-    read_event({"team_id": "T0HOME", "event_id": "Ev1", "event": message}, US)
+    parse_event({"team_id": "T0HOME", "event_id": "Ev1", "event": message}, IDENTITY)
 
 
 def edit(text: str) -> None:
@@ -237,31 +244,32 @@ def edit(text: str) -> None:
         "message": inner | {"text": text},
         "previous_message": inner | {"text": f"{text} "},
     }
-    read_event({"team_id": "T0HOME", "event_id": "Ev1", "event": changed}, US)
+    parse_event({"team_id": "T0HOME", "event_id": "Ev1", "event": changed}, IDENTITY)
 
 
 def command(text: str) -> None:
-    read_command(
-        {"user_id": "UALICE", "trigger_id": "1.2", "channel_id": "C0GENERAL", "text": text}, US
+    parse_slash_command(
+        {"user_id": "UALICE", "trigger_id": "1.2", "channel_id": "C0GENERAL", "text": text},
+        IDENTITY,
     )
 
 
 def shortcut(text: str) -> None:
     message = {"text": text, "ts": "1790000000.000100", "user": "UBOB"}
     user = {"id": "UALICE", "team_id": "T0HOME"}
-    read_choice({"user": user, "channel": {"id": "C0GENERAL"}, "message": message}, US)
+    parse_shortcut({"user": user, "channel": {"id": "C0GENERAL"}, "message": message}, IDENTITY)
 
 
 def submission(text: str) -> None:
     values = {"question": {"question_text": {"value": text}}}
     view = {"id": "V1", "private_metadata": text, "state": {"values": values}}
-    read_submission({"user": {"id": "UALICE", "team_id": "T0HOME"}, "view": view})
+    parse_submission({"user": {"id": "UALICE", "team_id": "T0HOME"}, "view": view})
 
 
-def press(text: str) -> None:
+def button_value(text: str) -> None:
     user = {"id": "UALICE", "team_id": "T0HOME"}
     actions = [{"action_id": "order:1", "value": text}]
-    read_order({"user": user, "trigger_id": "1", "actions": actions}, US)
+    parse_command_press({"user": user, "trigger_id": "1", "actions": actions}, IDENTITY)
 
 
 def message(text: str) -> Message:
@@ -276,116 +284,116 @@ def message(text: str) -> Message:
     )
 
 
-def order(text: str) -> None:
-    read_message(message(text), KNOWN)
-    for form in Form:
+def command_text(text: str) -> None:
+    parse_message(message(text), KNOWN)
+    for form in CommandSource:
         # The longest sentence that is looked at, and what only just fits.
-        read_words(text[:4_000], KNOWN, form, commanded=True)
+        parse_command(text[:4_000], KNOWN, form, from_slash_command=True)
 
 
 def permissions(text: str) -> None:
-    for verb in VERBS.values():
-        verb.allowed(text[:4_000])
+    for verb in COMMANDS.values():
+        verb.roles_for(text[:4_000])
 
 
-def quoted(text: str) -> None:
-    said = Said(ts="1.000001", user="U1", name=text, kind=Kind.MEMBER, text=text)
-    quote(Earlier(root=said, newest=[said, said], left_out=0))
+def excerpt(text: str) -> None:
+    said = ThreadMessage(ts="1.000001", user="U1", name=text, kind=UserKind.MEMBER, text=text)
+    format_excerpt(ThreadExcerpt(root=said, newest=[said, said], omitted_count=0))
 
 
 def transcript(text: str) -> None:
     turn = replace(TURN, text=text, answer=text, model=text)
     session = replace(SESSION, title=text, role=text)
     written = Transcript(session=session, turns=[turn], names={"U1": text})
-    for form in Format:
-        written.written(form)
+    for form in TranscriptFormat:
+        written.render(form)
 
 
 def card(text: str) -> None:
-    pressed = Press(label=text, verb="help", words=text[:500], confirm=text)
-    chosen = Choose(label=text, verb="model", words="", options=((text, "a"), (text, text)))
-    line = Line(text=text, detail=text, link=THREAD, presses=(pressed,), choose=chosen)
-    whole = Card(text=text, title=text, lines=(line,), presses=(pressed,), small=text)
-    draw(whole, thread=THREAD, links={THREAD: "https://a.example"})
-    draw_home([whole], {})
-    draw_foot(Foot(presses=(pressed,), menu=(pressed,), small=text), THREAD)
+    pressed = Button(label=text, command_name="help", args=text[:500], confirm=text)
+    chosen = Select(label=text, command_name="model", args="", options=((text, "a"), (text, text)))
+    line = CardItem(text=text, detail=text, link=THREAD, buttons=(pressed,), select=chosen)
+    whole = Card(text=text, title=text, items=(line,), buttons=(pressed,), small_print=text)
+    render_card(whole, thread=THREAD, links={THREAD: "https://a.example"})
+    render_home([whole], {})
+    render_actions(ReplyActions(buttons=(pressed,), menu=(pressed,), small_print=text), THREAD)
 
 
 def question(text: str) -> None:
     question_message("UALICE", text, text)
-    place = Place(channel="C0GENERAL", quoted=text, author="UBOB")
+    place = QuestionTarget(channel="C0GENERAL", quoted=text, author="UBOB")
     about_modal(place)
 
 
 def code(text: str) -> None:
-    reader = CodeReader()
+    reader = CodeSpanTracker()
     for piece in cut_up(text):
-        reader.read(piece)
-        reader.in_code(piece, final=False)
-        reader.in_code(piece, final=True)
+        reader.advance(piece)
+        reader.is_in_code(piece, final=False)
+        reader.is_in_code(piece, final=True)
 
 
 def split(text: str) -> None:
     splitter = Splitter(600)
     for piece in cut_up(text):
-        splitter.feed(piece)
-    splitter.end()
+        splitter.add_text(piece)
+    splitter.complete()
 
 
 def split_whole(text: str) -> None:
     splitter = Splitter()
-    splitter.feed(text)
-    splitter.cut(10)
-    splitter.end()
+    splitter.add_text(text)
+    splitter.end_part(10)
+    splitter.complete()
     for part in splitter.parts:
-        assert part.closed is not None
+        assert part.closed_text is not None
 
 
 def replied(text: str) -> None:
     reply = ReplyText()
     for piece in cut_up(text):
-        reply.append(piece)
+        reply.append_text(piece)
         assert reply.parts is not None
-    reply.finish(text, text[:100])
-    reply.narrow()
+    reply.complete(text, text[:100])
+    reply.shrink_parts()
 
 
-def fed(make: Callable[[], Defanger | LinkGuard]) -> Callable[[str], None]:
+def fed(make: Callable[[], MentionEscaper | LinkSanitizer]) -> Callable[[str], None]:
     def feed(text: str) -> None:
         one = make()
         for piece in cut_up(text):
             one.feed(piece)
-        one.end()
+        one.flush()
 
     return feed
 
 
 def fed_whole(text: str) -> None:
-    guard = LinkGuard()
+    guard = LinkSanitizer()
     guard.feed(text)
-    guard.end()
+    guard.flush()
 
 
 def redacted(text: str) -> None:
-    redact = Redaction(SECRETS)
+    redact = SecretRedactor(SECRETS)
     redact(text)
-    flow = Flow(redact)
+    flow = StreamRedactor(redact)
     for piece in cut_up(text):
-        flow.feed(piece)
-    flow.end()
+        flow.redact_chunk(piece)
+    flow.redact_rest()
 
 
 READERS: Final[Mapping[str, Callable[[str], object]]] = {
-    "storable": storable,
-    "readable": readable,
-    "unescaped": unescaped,
-    "escaped": escaped,
-    "mentions": lambda text: mentions(text, US.user),
-    "addresses_somebody": addresses_somebody,
-    "without_mention": lambda text: without_mention(text, US.user, US.name),
-    "with_name": lambda text: with_name(text, US.user, US.name),
-    "by_id": by_id,
-    "said_text": lambda text: said_text({"blocks": [{"type": "markdown", "text": text}] * 2}),
+    "storable": strip_unstorable,
+    "readable": mrkdwn_to_text,
+    "unescaped": unescape,
+    "escaped": escape,
+    "mentions": lambda text: mentions_user(text, IDENTITY.user),
+    "addresses_somebody": starts_with_mention,
+    "without_mention": lambda text: strip_mention(text, IDENTITY.user, IDENTITY.name),
+    "with_name": lambda text: replace_mentions(text, IDENTITY.user, IDENTITY.name),
+    "by_id": strip_mention_labels,
+    "said_text": lambda text: message_text({"blocks": [{"type": "markdown", "text": text}] * 2}),
     "a setting": setting,
     "an answer": answer,
     "an event": event,
@@ -393,33 +401,40 @@ READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "a command": command,
     "a shortcut": shortcut,
     "a modal": submission,
-    "a button": press,
-    "a button's value": lambda text: (read_value(text), Carried(verb="a", words=text).value(9)),
-    "an order": order,
+    "a button": button_value,
+    "a button's value": lambda text: (
+        parse_button_value(text),
+        ButtonValue(command_name="a", args=text).encode(9),
+    ),
+    "an order": command_text,
     "who may order": permissions,
     "a cleanup": cleanup,
-    "a role": spoken_to,
-    "a refusal": lambda text: refusal(message(text), max_chars=2 * LONG),
-    "quoting": quoted,
+    "a role": split_role_prefix,
+    "a refusal": lambda text: invalid_message_text(message(text), max_chars=2 * LONG),
+    "quoting": excerpt,
     "redaction": redacted,
-    "tokens in logs": without_tokens,
+    "tokens in logs": redact_tokens,
     "one_line": one_line,
-    "unmarked": unmarked,
+    "unmarked": strip_markdown,
     "told.clipped": lambda text: told_clipped(text, 1_000),
     "a transcript": transcript,
-    "showable": showable,
-    "defanged": defanged,
-    "defanged in pieces": fed(Defanger),
+    "showable": sanitize,
+    "defanged": escape_mentions,
+    "defanged in pieces": fed(MentionEscaper),
     "links": fed_whole,
-    "links in pieces": fed(LinkGuard),
+    "links in pieces": fed(LinkSanitizer),
     "code": code,
-    "fences": lambda text: (open_fence(text), starts_like_fence(text, 0)),
+    "fences": lambda text: (find_open_fence(text), starts_fence(text, 0)),
     "parts": split_whole,
     "parts of pieces": split,
-    "a part": lambda text: PartText("```\n", body=text, note="x").closed,
+    "a part": lambda text: PartText("```\n", body=text, note="x").closed_text,
     "a reply": replied,
-    "inert pieces": lambda text: list(pieces(text, 3_000, 5)),
-    "inert and clipped": lambda text: (clipped(text, 3_000), clipped(text, 2 * LONG), cut(text, 9)),
+    "inert pieces": lambda text: list(escaped_chunks(text, 3_000, 5)),
+    "inert and clipped": lambda text: (
+        truncate_escaped(text, 3_000),
+        truncate_escaped(text, 2 * LONG),
+        truncate(text, 9),
+    ),
     "cards": card,
     "a question": question,
 }

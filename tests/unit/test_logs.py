@@ -13,7 +13,14 @@ import pytest
 
 from bot.domain.messages import Message, ThreadKey, Trigger
 from bot.domain.turns import Turn, TurnState
-from bot.logs import MOMENT_SECONDS, Seldom, about, announce, in_trace, start_logging
+from bot.logs import (
+    FLUSH_DELAY_SECONDS,
+    LogThrottle,
+    announce,
+    log_context,
+    start_logging,
+    trace_context,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +49,7 @@ def a_turn() -> Turn:
 
 def test_a_line_of_a_turn_names_turn_and_thread(capsys: pytest.CaptureFixture[str]) -> None:
     start_logging("INFO", ())
-    with about(a_turn()):
+    with log_context(a_turn()):
         logging.getLogger("bot.turns.processor").info("inside")
     logging.getLogger("bot.turns.processor").info("outside")
     inside, outside = capsys.readouterr().err.splitlines()
@@ -76,12 +83,12 @@ def test_what_is_too_short_for_a_secret_spoils_no_line(
 
 def test_what_others_cause_is_said_once_a_minute_each() -> None:
     now = 0.0
-    seldom = Seldom(60.0, lambda: now)
-    assert [seldom.may("a"), seldom.may("a"), seldom.may("b")] == [True, False, True]
+    seldom = LogThrottle(60.0, lambda: now)
+    assert [seldom.allow("a"), seldom.allow("a"), seldom.allow("b")] == [True, False, True]
     now = 59.0
-    assert not seldom.may("a")
+    assert not seldom.allow("a")
     now = 60.0
-    assert [seldom.may("a"), seldom.may("a")] == [True, False]
+    assert [seldom.allow("a"), seldom.allow("a")] == [True, False]
 
 
 # LOG_FORMAT=json --------------------------------------------------------------------------------
@@ -96,7 +103,7 @@ def test_as_json_each_line_is_an_object_with_turn_and_thread(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", (), "json")
-    with about(a_turn()), in_trace("0af7651916cd43dd8448eb211c80319c"):
+    with log_context(a_turn()), trace_context("0af7651916cd43dd8448eb211c80319c"):
         logging.getLogger("bot.turns.processor").info("inside %s", "\u2028 of\na turn")
     logging.getLogger("bot.turns.processor").warning("outside")
     inside, outside = objects(capsys)
@@ -141,7 +148,7 @@ async def test_the_lines_of_a_moment_are_written_together_and_in_order(
     said = ""
     async with asyncio.timeout(20):
         while said.count("\n") < 3:
-            await asyncio.sleep(MOMENT_SECONDS)
+            await asyncio.sleep(FLUSH_DELAY_SECONDS)
             said += capsys.readouterr().err
     assert [line[-1] for line in said.splitlines()] == ["0", "1", "2"]
 

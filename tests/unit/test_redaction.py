@@ -9,13 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.copilot.event_stream import redacted
-from bot.domain.agent_events import AgentEvent, AnswerStopped, TextAdded, TextSettled, TextTakenBack
-from bot.errors import AgentError, AgentFault
-from bot.redaction import MOST_BETWEEN, TAKEN_OUT, Flow, Redaction
+from bot.copilot.event_stream import redact_events
+from bot.domain.agent_events import (
+    AgentEvent,
+    AnswerStopped,
+    TextComplete,
+    TextDelta,
+    TextRetracted,
+)
+from bot.errors import AgentError, AgentErrorKind
+from bot.redaction import MAX_GAP_CHARS, REPLACEMENT, SecretRedactor, StreamRedactor
 
 TOKEN, LONGER = "xoxb-1-canary", "xoxb-1-canary-and-more"
-REDACTION = Redaction([TOKEN, LONGER, "abababab", "short"])
+REDACTION = SecretRedactor([TOKEN, LONGER, "abababab", "short"])
 
 SECRETS = (TOKEN, LONGER, "abababab")
 BETWEEN = (" ", "\n", "`", "\u200b", "\u00ad", "\u2060", " \u200b", "**", "\t")
@@ -32,7 +38,7 @@ def chunked(draw: st.DrawFn) -> list[str]:
 
 
 def test_a_secret_is_taken_out_whole_and_words_stay() -> None:
-    assert REDACTION(f"a {LONGER}, {TOKEN}! short") == f"a {TAKEN_OUT}, {TAKEN_OUT}! short"
+    assert REDACTION(f"a {LONGER}, {TOKEN}! short") == f"a {REPLACEMENT}, {REPLACEMENT}! short"
 
 
 FAR_APART = re.compile(r"[ \n\t`*\u200b\u00ad\u2060]{9}")
@@ -46,30 +52,30 @@ def letters_of(text: str) -> str:
 @pytest.mark.parametrize("between", BETWEEN)
 def test_a_secret_is_taken_out_whatever_is_passed_over_between_its_letters(between: str) -> None:
     for secret in SECRETS:
-        assert REDACTION(f"it is {between.join(secret)}.") == f"it is {TAKEN_OUT}."
+        assert REDACTION(f"it is {between.join(secret)}.") == f"it is {REPLACEMENT}."
     every_third = between.join(TOKEN[at : at + 3] for at in range(0, len(TOKEN), 3))
-    assert REDACTION(f"it is {every_third}.") == f"it is {TAKEN_OUT}."
+    assert REDACTION(f"it is {every_third}.") == f"it is {REPLACEMENT}."
 
 
 @pytest.mark.parametrize("secret", ["key________________of_mine", "_under_score_d_", "a b c d e f"])
 def test_a_secret_of_such_characters_is_found_as_it_is(secret: str) -> None:
-    own = Redaction([secret])
+    own = SecretRedactor([secret])
     assert secret not in own(f"it is {secret}.")
-    flow = Flow(own)
-    assert secret not in "".join([*map(flow.feed, f"it is {secret}."), flow.end()])
+    flow = StreamRedactor(own)
+    assert secret not in "".join([*map(flow.redact_chunk, f"it is {secret}."), flow.redact_rest()])
 
 
 def test_letters_that_stand_far_apart_are_no_secret() -> None:
-    apart = (" " * (MOST_BETWEEN + 1)).join(TOKEN)
+    apart = (" " * (MAX_GAP_CHARS + 1)).join(TOKEN)
     assert REDACTION(apart) == apart
-    flow = Flow(REDACTION)
-    assert "".join([*map(flow.feed, apart), flow.end()]) == apart
+    flow = StreamRedactor(REDACTION)
+    assert "".join([*map(flow.redact_chunk, apart), flow.redact_rest()]) == apart
 
 
 @given(pieces=chunked())
 def test_no_cut_lets_a_secret_through(pieces: list[str]) -> None:
-    flow = Flow(REDACTION)
-    out = "".join([*map(flow.feed, pieces), flow.end()])
+    flow = StreamRedactor(REDACTION)
+    out = "".join([*map(flow.redact_chunk, pieces), flow.redact_rest()])
     whole = "".join(pieces)
     assert REDACTION(out) == out
     if not FAR_APART.search(whole):
@@ -80,11 +86,11 @@ def test_no_cut_lets_a_secret_through(pieces: list[str]) -> None:
 
 @given(pieces=chunked())
 def test_only_the_beginning_of_a_secret_is_held_back(pieces: list[str]) -> None:
-    flow = Flow(REDACTION)
-    given_out = "".join(map(flow.feed, pieces))
-    rest = flow.end()
+    flow = StreamRedactor(REDACTION)
+    given_out = "".join(map(flow.redact_chunk, pieces))
+    rest = flow.redact_rest()
     assert not rest or any(secret.startswith(letters_of(rest)) for secret in SECRETS)
-    assert len(rest) < len(LONGER) * (1 + MOST_BETWEEN)
+    assert len(rest) < len(LONGER) * (1 + MAX_GAP_CHARS)
     assert REDACTION(given_out) == given_out
 
 
@@ -97,39 +103,39 @@ async def passed(events: Sequence[AgentEvent | AgentError]) -> list[AgentEvent]:
 
     found: list[AgentEvent] = []
     try:
-        async for event in redacted(said(), REDACTION):
+        async for event in redact_events(said(), REDACTION):
             found.append(event)
     except AgentError:
         found.append(AnswerStopped())
     return found
 
 
-GONE = AgentError(AgentFault.RUNTIME, "gone")
+GONE = AgentError(AgentErrorKind.RUNTIME, "gone")
 
 
 @pytest.mark.parametrize(
     ("events", "shown"),
     [
         (
-            [TextAdded(text="it is xoxb-1"), TextAdded(text="-canary."), TextSettled(text=TOKEN)],
+            [TextDelta(text="it is xoxb-1"), TextDelta(text="-canary."), TextComplete(text=TOKEN)],
             [
-                TextAdded(text="it is "),
-                TextAdded(text=f"{TAKEN_OUT}."),
-                TextSettled(text=TAKEN_OUT),
+                TextDelta(text="it is "),
+                TextDelta(text=f"{REPLACEMENT}."),
+                TextComplete(text=REPLACEMENT),
             ],
         ),
         (
-            [TextAdded(text="box"), AnswerStopped()],
-            [TextAdded(text="bo"), TextAdded(text="x"), AnswerStopped()],
+            [TextDelta(text="box"), AnswerStopped()],
+            [TextDelta(text="bo"), TextDelta(text="x"), AnswerStopped()],
         ),
         (
-            [TextAdded(text="box"), GONE],
-            [TextAdded(text="bo"), TextAdded(text="x"), AnswerStopped()],
+            [TextDelta(text="box"), GONE],
+            [TextDelta(text="bo"), TextDelta(text="x"), AnswerStopped()],
         ),
-        ([TextAdded(text="box")], [TextAdded(text="bo"), TextAdded(text="x")]),
+        ([TextDelta(text="box")], [TextDelta(text="bo"), TextDelta(text="x")]),
         (
-            [TextAdded(text="xoxb"), TextTakenBack(), TextAdded(text="-1-canary")],
-            [TextTakenBack(), TextAdded(text="-1-canary")],
+            [TextDelta(text="xoxb"), TextRetracted(), TextDelta(text="-1-canary")],
+            [TextRetracted(), TextDelta(text="-1-canary")],
         ),
     ],
 )

@@ -8,15 +8,15 @@ import itertools
 import pytest
 
 from bot.errors import DataFolderInUse, SlackError, StoreError
-from bot.slack.api.calls import TOO_MANY, CallError
-from bot.startup_retry import MOST_ASKED_SECONDS, MOST_PAUSE_SECONDS, patiently
-from tests.fakes import HandClock
+from bot.slack.api.calls import RATE_LIMITED, SlackCallError
+from bot.startup_retry import MAX_RETRY_AFTER_SECONDS, RETRY_MAX_SECONDS, retry_until_started
+from tests.fakes import ManualClock
 
 
 class Trying:
     """Takes down when it was tried; fails with each of these errors, and then no more."""
 
-    def __init__(self, clock: HandClock, *errors: Exception) -> None:
+    def __init__(self, clock: ManualClock, *errors: Exception) -> None:
         self._clock = clock
         self._errors = iter(errors)
         self.at: list[float] = []
@@ -32,34 +32,36 @@ class Trying:
         return [later - earlier for earlier, later in itertools.pairwise(self.at)]
 
 
-async def lived(clock: HandClock, trying: Trying) -> str:
+async def lived(clock: ManualClock, trying: Trying) -> str:
     """What comes of it, however long it takes on the clock."""
-    task = asyncio.create_task(patiently(clock, "Slack", trying))
+    task = asyncio.create_task(retry_until_started(clock, "Slack", trying))
     while not task.done():
         await clock.advance(1.0)
     return task.result()
 
 
 async def test_it_is_tried_ever_more_slowly_but_no_more_slowly_than_every_half_minute() -> None:
-    clock = HandClock()
-    trying = Trying(clock, *[CallError("unreachable")] * 9)
+    clock = ManualClock()
+    trying = Trying(clock, *[SlackCallError("unreachable")] * 9)
     assert await lived(clock, trying) == "up"
-    assert trying.pauses == [1, 2, 4, 8, 16, *[MOST_PAUSE_SECONDS] * 4]
+    assert trying.pauses == [1, 2, 4, 8, 16, *[RETRY_MAX_SECONDS] * 4]
 
 
 async def test_who_wants_to_be_left_alone_is_but_not_for_longer_than_five_minutes() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     trying = Trying(
-        clock, CallError(TOO_MANY, retry_after=60.0), CallError(TOO_MANY, retry_after=86_400.0)
+        clock,
+        SlackCallError(RATE_LIMITED, retry_after=60.0),
+        SlackCallError(RATE_LIMITED, retry_after=86_400.0),
     )
     assert await lived(clock, trying) == "up"
-    assert trying.pauses == [60, MOST_ASKED_SECONDS]
+    assert trying.pauses == [60, MAX_RETRY_AFTER_SECONDS]
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        CallError("invalid_auth"),
+        SlackCallError("invalid_auth"),
         SlackError("not_a_bot_token"),
         DataFolderInUse("in use"),
         StoreError("damaged"),
@@ -67,8 +69,8 @@ async def test_who_wants_to_be_left_alone_is_but_not_for_longer_than_five_minute
     ],
 )
 async def test_what_does_not_pass_is_not_tried_again(error: Exception) -> None:
-    clock = HandClock()
-    trying = Trying(clock, CallError("unreachable"), error)
+    clock = ManualClock()
+    trying = Trying(clock, SlackCallError("unreachable"), error)
     with pytest.raises(type(error)) as caught:
         await lived(clock, trying)
     assert caught.value is error

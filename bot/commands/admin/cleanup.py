@@ -11,243 +11,275 @@ import asyncio
 import logging
 from typing import Final
 
-from bot.commands.dispatcher import Asked
-from bot.commands.formatting import count, many, size, when
-from bot.commands.registry import PRESSED
+from bot.commands.dispatcher import CommandContext
+from bot.commands.formatting import format_count, format_size, format_time, pluralize
+from bot.commands.registry import INTERACTIVE_SOURCES
 from bot.commands.texts import admin as admin_texts
-from bot.domain.cards import Card, Line, Outcome, Press, told
+from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
 from bot.errors import BotError, SlackError
-from bot.ports import Board, Clock, Store
-from bot.sessions.cleanup import Cleanup, Preview, Report
-from bot.sessions.cleanup_filter import Narrowing, as_words, narrowing
-from bot.sessions.cleanup_notices import Farewells
-from bot.tasks import Errands
+from bot.ports import CardPublisher, Clock, Store
+from bot.sessions.cleanup import Cleanup, CleanupPreview, CleanupReport
+from bot.sessions.cleanup_filter import CleanupFilter, format_filter, parse_filter
+from bot.sessions.cleanup_notices import CleanupNotices
+from bot.tasks import NamedTasks
 
 log = logging.getLogger(__name__)
 
-VERB: Final = "admin"
-ACT: Final = "admin cleanup"
-_ERRAND: Final = "cleanup"
-REDRAW_SECONDS: Final = 3.0
+COMMAND_NAME: Final = "admin"
+AUDIT_ACTION: Final = "admin cleanup"
+_TASK_NAME: Final = "cleanup"
+UPDATE_INTERVAL_SECONDS: Final = 3.0
 
 
-class CleanupOrders:
+class CleanupCommands:
     """Previews, begins and cancels cleanups."""
 
     def __init__(
-        self, store: Store, board: Board, clock: Clock, cleanup: Cleanup, errands: Errands
+        self,
+        store: Store,
+        publisher: CardPublisher,
+        clock: Clock,
+        cleanup: Cleanup,
+        tasks: NamedTasks,
     ) -> None:
         self._store = store
-        self._board = board
+        self._publisher = publisher
         self._clock = clock
         self._cleanup = cleanup
-        self._errands = errands
+        self._tasks = tasks
         self._cancelled = asyncio.Event()
 
-    async def cleanup(self, asked: Asked) -> Outcome:
-        first, _, rest = asked.words.partition(" ")
+    async def cleanup(self, ctx: CommandContext) -> CommandResult:
+        first, _, rest = ctx.args.partition(" ")
         if first.casefold() == "cancel":
             return self._cancel()
         if first.casefold() == "go":
-            return await self._go(asked, rest)
-        return await self._preview(asked)
+            return await self._start(ctx, rest)
+        return await self._preview(ctx)
 
-    async def _preview(self, asked: Asked) -> Outcome:
-        meant = self._meant(asked, asked.words)
+    async def _preview(self, ctx: CommandContext) -> CommandResult:
+        meant = self._parse_filter(ctx, ctx.args)
         now = self._clock.now()
         found = await self._cleanup.preview(meant)
         presses = []
-        if meant.said and not meant.orphans and found.sessions.count:
-            sessions = many(found.sessions.count, "session")
+        if meant.is_specified and not meant.orphans_only and found.sessions.count:
+            sessions = pluralize(found.sessions.count, "session")
             presses.append(
-                _go(
+                _start_button(
                     admin_texts.DELETE,
                     admin_texts.DELETE_CONFIRM.format(sessions=sessions),
                     meant,
                     now,
                 )
             )
-        orphans = found.unreachable + found.lost
-        if orphans or found.locks:
-            only = narrowing("--orphans", now=now)
-            confirm = admin_texts.TIDY_CONFIRM.format(orphans=count(orphans + found.locks))
-            presses.append(_go(admin_texts.TIDY, confirm, only, now))
+        orphans = found.orphan_sessions + found.orphan_records
+        if orphans or found.stale_locks:
+            only = parse_filter("--orphans", now=now)
+            confirm = admin_texts.REMOVE_ORPHANS_CONFIRM.format(
+                orphans=format_count(orphans + found.stale_locks)
+            )
+            presses.append(_start_button(admin_texts.REMOVE_ORPHANS, confirm, only, now))
         card = Card(
             title=admin_texts.CLEANUP_TITLE,
-            text=_sessions_found(found),
-            lines=tuple(_left_over(found)),
-            presses=tuple(presses),
-            small=admin_texts.IN_USE if meant.said else admin_texts.NARROW,
+            text=_preview_text(found),
+            items=tuple(_orphan_items(found)),
+            buttons=tuple(presses),
+            small_print=admin_texts.IN_USE if meant.is_specified else admin_texts.FILTER_HELP,
         )
-        return Outcome(card=card)
+        return CommandResult(card=card)
 
-    async def _go(self, asked: Asked, flags: str) -> Outcome:
-        if asked.order.form not in PRESSED:
-            return told(
-                admin_texts.PRESS_ONLY.format(flags=flags.replace("`", "'")[:100] or "--all")
+    async def _start(self, ctx: CommandContext, flags: str) -> CommandResult:
+        if ctx.command.source not in INTERACTIVE_SOURCES:
+            return text_result(
+                admin_texts.BUTTON_ONLY.format(flags=flags.replace("`", "'")[:100] or "--all")
             )
-        meant = self._meant(asked, flags)
-        if not meant.said:
-            return told(admin_texts.NARROW)
-        if self._cleanup.runs or self._errands.under_way(_ERRAND):
-            return told(admin_texts.RUNNING)
+        meant = self._parse_filter(ctx, flags)
+        if not meant.is_specified:
+            return text_result(admin_texts.FILTER_HELP)
+        if self._cleanup.is_running or self._tasks.is_running(_TASK_NAME):
+            return text_result(admin_texts.RUNNING)
         found = await self._cleanup.preview(meant)
-        by = asked.person.user
+        by = ctx.user.id
         detail = f"begun: {found.sessions.count} sessions, {found.sessions.size} bytes"
-        await self._store.audit(by, ACT, flags, detail)
+        await self._store.add_audit_entry(by, AUDIT_ACTION, flags, detail)
         self._cancelled.clear()
-        begun = self._errands.start(_ERRAND, lambda: self._work(by, flags, meant, found))
-        return told(admin_texts.BEGUN if begun else admin_texts.RUNNING)
+        begun = self._tasks.start_task(_TASK_NAME, lambda: self._run(by, flags, meant, found))
+        return text_result(admin_texts.BEGUN if begun else admin_texts.RUNNING)
 
-    def _cancel(self) -> Outcome:
-        if not self._errands.under_way(_ERRAND):
-            return told(admin_texts.NOT_RUNNING)
+    def _cancel(self) -> CommandResult:
+        if not self._tasks.is_running(_TASK_NAME):
+            return text_result(admin_texts.NOT_RUNNING)
         self._cancelled.set()
-        return told(admin_texts.CANCELLING)
+        return text_result(admin_texts.CANCELLING)
 
-    def _meant(self, asked: Asked, flags: str) -> Narrowing:
-        """Raises `NotUnderstood`."""
-        return narrowing(
-            flags, now=self._clock.now(), here=asked.order.channel, me=asked.person.user
+    def _parse_filter(self, ctx: CommandContext, flags: str) -> CleanupFilter:
+        """Raises `FilterSyntaxError`."""
+        return parse_filter(
+            flags,
+            now=self._clock.now(),
+            current_channel=ctx.command.channel,
+            current_user=ctx.user.id,
         )
 
-    async def _work(self, by: str, flags: str, meant: Narrowing, found: Preview) -> None:
+    async def _run(
+        self, actor: str, flags: str, cleanup_filter: CleanupFilter, preview: CleanupPreview
+    ) -> None:
         """Do it, show it, and put on record what became of it, also when it is cut short."""
-        shown = _Shown(self._board, self._clock, by, found.sessions.count)
-        report = Report()
+        shown = _ProgressCard(self._publisher, self._clock, actor, preview.sessions.count)
+        report = CleanupReport()
 
-        async def progress(sofar: Report) -> None:
+        async def progress(sofar: CleanupReport) -> None:
             nonlocal report
             report = sofar
-            await shown.progress(sofar)
+            await shown.report_progress(sofar)
 
         try:
-            await shown.begin()
+            await shown.post_initial()
             report = await self._cleanup.run(
-                meant,
-                progress=progress,
-                gone=Farewells(self._board).tell,
-                cancelled=self._cancelled.is_set,
+                cleanup_filter,
+                on_progress=progress,
+                on_deleted=CleanupNotices(self._publisher).notify_threads,
+                is_cancelled=self._cancelled.is_set,
             )
         except BaseException as error:
-            await self._store.audit(by, ACT, flags, f"interrupted: {_on_record(report)}")
-            told_why = error.sentence if isinstance(error, BotError) else admin_texts.INTERRUPTED
-            await shown.end(told_why, report)
+            await self._store.add_audit_entry(
+                actor, AUDIT_ACTION, flags, f"interrupted: {_audit_detail(report)}"
+            )
+            told_why = (
+                error.user_message if isinstance(error, BotError) else admin_texts.INTERRUPTED
+            )
+            await shown.post_final(told_why, report)
             raise
-        await self._store.audit(by, ACT, flags, _on_record(report))
-        await shown.end(_how_it_ended(report), report)
+        await self._store.add_audit_entry(actor, AUDIT_ACTION, flags, _audit_detail(report))
+        await shown.post_final(_summary(report), report)
 
 
-class _Shown:
+class _ProgressCard:
     """The card in somebody's direct messages that shows how a cleanup goes. Slack's trouble is not
     the cleanup's."""
 
-    def __init__(self, board: Board, clock: Clock, user: str, total: int) -> None:
-        self._board = board
+    def __init__(self, publisher: CardPublisher, clock: Clock, user: str, total: int) -> None:
+        self._publisher = publisher
         self._clock = clock
         self._user = user
         self._total = total
-        self._drawn = 0.0
+        self._updated_at = 0.0
         self._channel = self._ts = ""
 
-    async def begin(self) -> None:
+    async def post_initial(self) -> None:
         try:
-            self._channel = await self._board.direct(self._user)
-            self._ts = await self._board.begin(self._channel, self._going_on(Report()))
+            self._channel = await self._publisher.open_dm(self._user)
+            self._ts = await self._publisher.post_to_channel(
+                self._channel, self._progress_card(CleanupReport())
+            )
         except SlackError as error:
             log.warning("how a cleanup goes could not be shown: %s", error)
-        self._drawn = self._clock.monotonic()
+        self._updated_at = self._clock.monotonic()
 
-    async def progress(self, report: Report) -> None:
+    async def report_progress(self, report: CleanupReport) -> None:
         """Show it, at a pace that Slack likes."""
-        if self._clock.monotonic() - self._drawn >= REDRAW_SECONDS:
-            await self._draw(self._going_on(report))
+        if self._clock.monotonic() - self._updated_at >= UPDATE_INTERVAL_SECONDS:
+            await self._publish(self._progress_card(report))
 
-    async def end(self, sentence: str, report: Report) -> None:
-        await self._draw(
-            Card(title=admin_texts.CLEANUP_TITLE, text=sentence, lines=tuple(_results(report)))
+    async def post_final(self, sentence: str, report: CleanupReport) -> None:
+        await self._publish(
+            Card(title=admin_texts.CLEANUP_TITLE, text=sentence, items=tuple(_result_items(report)))
         )
 
-    def _going_on(self, report: Report) -> Card:
-        cancel = Press(label=admin_texts.CANCEL, verb=VERB, words="cleanup cancel")
-        text = admin_texts.PROGRESS.format(deleted=count(report.deleted), total=count(self._total))
-        return Card(title=admin_texts.CLEANUP_TITLE, text=text, presses=(cancel,))
+    def _progress_card(self, report: CleanupReport) -> Card:
+        cancel = Button(label=admin_texts.CANCEL, command_name=COMMAND_NAME, args="cleanup cancel")
+        text = admin_texts.PROGRESS.format(
+            deleted=format_count(report.deleted), total=format_count(self._total)
+        )
+        return Card(title=admin_texts.CLEANUP_TITLE, text=text, buttons=(cancel,))
 
-    async def _draw(self, card: Card) -> None:
-        self._drawn = self._clock.monotonic()
+    async def _publish(self, card: Card) -> None:
+        self._updated_at = self._clock.monotonic()
         try:
             if self._ts:
-                await self._board.redraw(self._channel, self._ts, card)
+                await self._publisher.update(self._channel, self._ts, card)
             else:
-                self._channel = await self._board.direct(self._user)
-                self._ts = await self._board.begin(self._channel, card)
+                self._channel = await self._publisher.open_dm(self._user)
+                self._ts = await self._publisher.post_to_channel(self._channel, card)
         except SlackError as error:
             log.warning("how a cleanup goes could not be shown: %s", error)
 
 
-def _go(label: str, confirm: str, meant: Narrowing, now: float) -> Press:
-    return Press(
+def _start_button(label: str, confirm: str, cleanup_filter: CleanupFilter, now: float) -> Button:
+    return Button(
         label=label,
-        verb=VERB,
-        words=f"cleanup go {as_words(meant, at=now)}",
+        command_name=COMMAND_NAME,
+        args=f"cleanup go {format_filter(cleanup_filter, as_of=now)}",
         style="danger",
         confirm=confirm,
     )
 
 
-def _sessions_found(found: Preview) -> str:
-    sessions = found.sessions
+def _preview_text(preview: CleanupPreview) -> str:
+    sessions = preview.sessions
     if not sessions.count:
         return admin_texts.FOUND_NONE
     return admin_texts.FOUND.format(
-        sessions=many(sessions.count, "session"),
-        size=size(sessions.size),
-        oldest=when(sessions.oldest),
-        newest=when(sessions.newest),
+        sessions=pluralize(sessions.count, "session"),
+        size=format_size(sessions.size),
+        oldest=format_time(sessions.oldest),
+        newest=format_time(sessions.newest),
     )
 
 
-def _left_over(found: Preview) -> list[Line]:
+def _orphan_items(preview: CleanupPreview) -> list[CardItem]:
     lines = []
-    if found.unreachable:
-        sessions = many(found.unreachable, "session")
-        octets = size(found.unreachable_bytes)
-        lines.append(Line(text=admin_texts.UNREACHABLE.format(sessions=sessions, size=octets)))
-    if found.lost:
-        lines.append(Line(text=admin_texts.LOST.format(sessions=many(found.lost, "session"))))
-    if found.locks:
-        lines.append(Line(text=admin_texts.LOCKS.format(locks=many(found.locks, "lock"))))
+    if preview.orphan_sessions:
+        sessions = pluralize(preview.orphan_sessions, "session")
+        octets = format_size(preview.orphan_session_bytes)
+        lines.append(CardItem(text=admin_texts.UNREACHABLE.format(sessions=sessions, size=octets)))
+    if preview.orphan_records:
+        lines.append(
+            CardItem(
+                text=admin_texts.MISSING_ON_DISK.format(
+                    sessions=pluralize(preview.orphan_records, "session")
+                )
+            )
+        )
+    if preview.stale_locks:
+        lines.append(
+            CardItem(text=admin_texts.LOCKS.format(locks=pluralize(preview.stale_locks, "lock")))
+        )
     return lines
 
 
-def _how_it_ended(report: Report) -> str:
+def _summary(report: CleanupReport) -> str:
     if report.cancelled:
         return admin_texts.CANCELLED
     return (
-        admin_texts.ENDED_EARLY.format(trouble=report.trouble)
-        if report.trouble
+        admin_texts.ENDED_EARLY.format(trouble=report.error_text)
+        if report.error_text
         else admin_texts.DONE
     )
 
 
-def _results(report: Report) -> list[Line]:
-    deleted = many(report.deleted, "session")
-    texts = [admin_texts.RESULT.format(deleted=deleted, size=size(report.bytes))]
+def _result_items(report: CleanupReport) -> list[CardItem]:
+    deleted = pluralize(report.deleted, "session")
+    texts = [admin_texts.RESULT.format(deleted=deleted, size=format_size(report.freed_bytes))]
     if report.skipped:
-        texts.append(admin_texts.RESULT_SKIPPED.format(sessions=many(report.skipped, "session")))
+        texts.append(
+            admin_texts.RESULT_SKIPPED.format(sessions=pluralize(report.skipped, "session"))
+        )
     if report.orphans:
-        texts.append(admin_texts.RESULT_ORPHANS.format(orphans=many(report.orphans, "session")))
-    if report.locks:
-        texts.append(admin_texts.RESULT_LOCKS.format(locks=many(report.locks, "lock")))
+        texts.append(
+            admin_texts.RESULT_ORPHANS.format(orphans=pluralize(report.orphans, "session"))
+        )
+    if report.removed_locks:
+        texts.append(admin_texts.RESULT_LOCKS.format(locks=pluralize(report.removed_locks, "lock")))
     if report.failed:
-        texts.append(admin_texts.RESULT_FAILED.format(sessions=many(report.failed, "session")))
-    return [Line(text=text) for text in texts]
+        texts.append(admin_texts.RESULT_FAILED.format(sessions=pluralize(report.failed, "session")))
+    return [CardItem(text=text) for text in texts]
 
 
-def _on_record(report: Report) -> str:
+def _audit_detail(report: CleanupReport) -> str:
     """What became of it, for the audit."""
-    ended = "cancelled" if report.cancelled else "ended early" if report.trouble else "done"
+    ended = "cancelled" if report.cancelled else "ended early" if report.error_text else "done"
     return (
-        f"{ended}: {report.deleted} deleted, {report.bytes} bytes, {report.skipped} skipped, "
-        f"{report.orphans} orphans, {report.locks} locks, {report.failed} failed"
+        f"{ended}: {report.deleted} deleted, {report.freed_bytes} bytes, {report.skipped} skipped, "
+        f"{report.orphans} orphans, {report.removed_locks} locks, {report.failed} failed"
     )

@@ -5,148 +5,164 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bot.access.quotas import MOST_A_DAY, Limit, Limits
-from bot.commands.dispatcher import Asked
-from bot.commands.formatting import Pages, clipped, many, one_line, page_in, pager
+from bot.access.quotas import MAX_TURNS_PER_DAY, Quota, QuotaPolicy
+from bot.commands.dispatcher import CommandContext
+from bot.commands.formatting import Pages, one_line, page_buttons, parse_page, pluralize, truncate
 from bot.commands.texts import admin as admin_texts
-from bot.commands.user_names import Names
-from bot.domain.cards import Card, Line, Outcome, Press, told
-from bot.domain.preferences import YES, Choice, Scope, Topic
+from bot.commands.user_names import UserNames
+from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
+from bot.domain.preferences import ENABLED, Preference, PreferenceKind, Scope
 from bot.ports import Clock, Store
-from bot.sessions.cleanup_filter import PERSON
+from bot.sessions.cleanup_filter import USER_PATTERN
 
-VERB: Final = "admin"
+COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
-_LONGEST_WORD: Final = 40
+_MAX_WORD_CHARS: Final = 40
 _QUOTA: Final = re.compile(r"([0-9]{1,6})(?: turns?)?(?: a day)?", re.ASCII | re.IGNORECASE)
 
 
-class LimitOrders:
+class LimitCommands:
     """Shows and sets limits."""
 
-    def __init__(self, store: Store, names: Names, limits: Limits, clock: Clock) -> None:
+    def __init__(self, store: Store, names: UserNames, quotas: QuotaPolicy, clock: Clock) -> None:
         self._store = store
         self._names = names
-        self._limits = limits
+        self._quotas = quotas
         self._clock = clock
 
-    async def limits(self, asked: Asked) -> Outcome:
-        wished = page_in(asked.words) if asked.words else 1
+    async def limits(self, ctx: CommandContext) -> CommandResult:
+        wished = parse_page(ctx.args) if ctx.args else 1
         if wished is not None:
-            return await self._listed(wished)
-        given, _, what = asked.words.partition(" ")
-        found = PERSON.fullmatch(given)
+            return await self._list_page(wished)
+        given, _, what = ctx.args.partition(" ")
+        found = USER_PATTERN.fullmatch(given)
         if found is None:
-            shown = clipped(one_line(given).replace("`", "'"), _LONGEST_WORD)
-            return told(admin_texts.NO_SUCH_PERSON.format(given=shown))
-        return await self._set(asked.person.user, found[1], what.strip().casefold())
+            shown = truncate(one_line(given).replace("`", "'"), _MAX_WORD_CHARS)
+            return text_result(admin_texts.NO_SUCH_USER.format(given=shown))
+        return await self._apply(ctx.user.id, found[1], what.strip().casefold())
 
-    async def _set(self, by: str, user: str, what: str) -> Outcome:
-        if what == "block":
-            return await self._block(by, user)
-        if what == "unblock":
-            return await self._unblock(by, user)
-        if what == "default":
-            await self._audit(by, user, what)
-            await self._store.unchoose(Scope.PERSON, user, Topic.QUOTA)
-            return await self._quota_told(user)
-        found = _QUOTA.fullmatch(what)
-        number = 0 if what == "unlimited" else int(found[1]) if found else -1
-        if what != "unlimited" and not 0 < number <= MOST_A_DAY:
-            return told(admin_texts.LIMITS_HOW)
-        await self._audit(by, user, what)
-        await self._choose(by, user, Topic.QUOTA, str(number))
-        return await self._quota_told(user)
+    async def _apply(self, actor: str, user: str, action: str) -> CommandResult:
+        if action == "block":
+            return await self._block(actor, user)
+        if action == "unblock":
+            return await self._unblock(actor, user)
+        if action == "default":
+            await self._audit(actor, user, action)
+            await self._store.clear_preference(Scope.USER, user, PreferenceKind.QUOTA)
+            return await self._quota_result(user)
+        found = _QUOTA.fullmatch(action)
+        number = 0 if action == "unlimited" else int(found[1]) if found else -1
+        if action != "unlimited" and not 0 < number <= MAX_TURNS_PER_DAY:
+            return text_result(admin_texts.LIMITS_HOW)
+        await self._audit(actor, user, action)
+        await self._save_preference(actor, user, PreferenceKind.QUOTA, str(number))
+        return await self._quota_result(user)
 
-    async def _block(self, by: str, user: str) -> Outcome:
-        if user == by:
-            return told(admin_texts.NOT_YOURSELF)
-        await self._audit(by, user, "block")
-        await self._choose(by, user, Topic.BLOCKED, YES)
-        return told(admin_texts.BLOCKED_NOW.format(name=await self._names.name(user)))
+    async def _block(self, actor: str, user: str) -> CommandResult:
+        if user == actor:
+            return text_result(admin_texts.NOT_YOURSELF)
+        await self._audit(actor, user, "block")
+        await self._save_preference(actor, user, PreferenceKind.BLOCKED, ENABLED)
+        return text_result(admin_texts.BLOCKED_NOW.format(name=await self._names.name_of(user)))
 
-    async def _unblock(self, by: str, user: str) -> Outcome:
-        was = (await self._limits.of(user)).blocked
+    async def _unblock(self, actor: str, user: str) -> CommandResult:
+        was = (await self._quotas.quota_of(user)).blocked
         if was:
-            await self._audit(by, user, "unblock")
-            await self._store.unchoose(Scope.PERSON, user, Topic.BLOCKED)
+            await self._audit(actor, user, "unblock")
+            await self._store.clear_preference(Scope.USER, user, PreferenceKind.BLOCKED)
         sentence = admin_texts.UNBLOCKED if was else admin_texts.WAS_NOT_BLOCKED
-        return told(sentence.format(name=await self._names.name(user)))
+        return text_result(sentence.format(name=await self._names.name_of(user)))
 
-    async def _audit(self, by: str, user: str, what: str) -> None:
+    async def _audit(self, actor: str, user: str, action: str) -> None:
         """First: what is done must be on record."""
-        await self._store.audit(by, "admin limits", user, what)
+        await self._store.add_audit_entry(actor, "admin limits", user, action)
 
-    async def _quota_told(self, user: str) -> Outcome:
-        limit = await self._limits.of(user)
-        name = await self._names.name(user)
-        return told(admin_texts.QUOTA_NOW.format(name=name, limit=limit_said(limit.per_day)))
+    async def _quota_result(self, user: str) -> CommandResult:
+        limit = await self._quotas.quota_of(user)
+        name = await self._names.name_of(user)
+        return text_result(
+            admin_texts.QUOTA_NOW.format(name=name, limit=format_quota(limit.per_day))
+        )
 
-    async def _choose(self, by: str, user: str, topic: Topic, value: str) -> None:
-        await self._store.choose(
-            Choice(
-                scope=Scope.PERSON,
-                holder=user,
-                topic=topic,
+    async def _save_preference(
+        self, actor: str, user: str, kind: PreferenceKind, value: str
+    ) -> None:
+        await self._store.set_preference(
+            Preference(
+                scope=Scope.USER,
+                scope_id=user,
+                kind=kind,
                 value=value,
-                by=by,
-                at=self._clock.now(),
+                set_by=actor,
+                set_at=self._clock.now(),
             )
         )
 
-    async def _listed(self, wished: int) -> Outcome:
+    async def _list_page(self, requested_page: int) -> CommandResult:
         choices = [
-            *await self._store.choices_of(Topic.BLOCKED),
-            *await self._store.choices_of(Topic.QUOTA),
+            *await self._store.preferences_of_kind(PreferenceKind.BLOCKED),
+            *await self._store.preferences_of_kind(PreferenceKind.QUOTA),
         ]
-        users = sorted({each.holder for each in choices if each.scope is Scope.PERSON})
+        users = sorted({each.scope_id for each in choices if each.scope is Scope.USER})
         pages = Pages(total=len(users), per_page=PAGE_SIZE)
-        page = pages.nearest(wished)
+        page = pages.nearest(requested_page)
         shown = users[pages.offset(page) :][:PAGE_SIZE]
-        names = await self._names.of(shown)
-        lines = [_line(user, names[user], self._limits.among(choices, user)) for user in shown]
-        everybody = admin_texts.EVERYBODY.format(limit=limit_said(self._limits.per_day))
-        return Outcome(
+        names = await self._names.names_of(shown)
+        lines = [
+            _quota_item(user, names[user], self._quotas.quota_from(choices, user)) for user in shown
+        ]
+        everybody = admin_texts.DEFAULT_QUOTA.format(limit=format_quota(self._quotas.per_day))
+        return CommandResult(
             card=Card(
                 title=admin_texts.LIMITS_TITLE,
-                text=everybody if users else f"{everybody} {admin_texts.NOBODY_ELSE}",
-                lines=tuple(lines),
-                presses=pager(
-                    VERB,
+                text=everybody if users else f"{everybody} {admin_texts.NO_OTHER_QUOTAS}",
+                items=tuple(lines),
+                buttons=page_buttons(
+                    COMMAND_NAME,
                     pages,
                     page,
                     (admin_texts.NEWER, admin_texts.OLDER),
                     lambda n: f"limits {n}",
                 ),
-                small=admin_texts.LIMITS_HOW,
+                small_print=admin_texts.LIMITS_HOW,
             )
         )
 
 
-def limit_said(per_day: int) -> str:
+def format_quota(per_day: int) -> str:
     """How many turns, in words."""
     return (
-        admin_texts.A_DAY.format(turns=many(per_day, "turn")) if per_day else admin_texts.NO_LIMIT
+        admin_texts.A_DAY.format(turns=pluralize(per_day, "turn"))
+        if per_day
+        else admin_texts.NO_LIMIT
     )
 
 
-def block_press(user: str, name: str, *, blocked: bool) -> Press:
+def block_button(user: str, name: str, *, blocked: bool) -> Button:
     """The button that blocks somebody, or takes that back."""
     if blocked:
-        return Press(label=admin_texts.UNBLOCK, verb=VERB, words=f"limits {user} unblock")
-    return Press(
+        return Button(
+            label=admin_texts.UNBLOCK, command_name=COMMAND_NAME, args=f"limits {user} unblock"
+        )
+    return Button(
         label=admin_texts.BLOCK,
-        verb=VERB,
-        words=f"limits {user} block",
+        command_name=COMMAND_NAME,
+        args=f"limits {user} block",
         style="danger",
         confirm=admin_texts.BLOCK_CONFIRM.format(name=name),
     )
 
 
-def _line(user: str, name: str, limit: Limit) -> Line:
-    details = [admin_texts.IS_BLOCKED] if limit.blocked else []
-    presses = [block_press(user, name, blocked=True)] if limit.blocked else []
-    if limit.own:
-        details.append(limit_said(limit.per_day))
-        presses.append(Press(label=admin_texts.DEFAULT, verb=VERB, words=f"limits {user} default"))
-    return Line(text=f"{name} ({user})", detail=" · ".join(details), presses=tuple(presses))
+def _quota_item(user: str, name: str, quota: Quota) -> CardItem:
+    details = [admin_texts.IS_BLOCKED] if quota.blocked else []
+    presses = [block_button(user, name, blocked=True)] if quota.blocked else []
+    if quota.is_custom:
+        details.append(format_quota(quota.per_day))
+        presses.append(
+            Button(
+                label=admin_texts.USE_DEFAULT,
+                command_name=COMMAND_NAME,
+                args=f"limits {user} default",
+            )
+        )
+    return CardItem(text=f"{name} ({user})", detail=" · ".join(details), buttons=tuple(presses))

@@ -8,105 +8,116 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from bot.commands.dispatcher import Asked
-from bot.commands.formatting import many
+from bot.commands.dispatcher import CommandContext
+from bot.commands.formatting import pluralize
 from bot.commands.texts import admin as admin_texts
-from bot.domain.cards import Card, Outcome, told
-from bot.domain.preferences import YES, Choice, Scope, Topic
-from bot.ports import Board, ChoiceStore, Clock, Store
-from bot.tasks import Errands
+from bot.domain.cards import Card, CommandResult, text_result
+from bot.domain.preferences import ENABLED, Preference, PreferenceKind, Scope
+from bot.ports import CardPublisher, Clock, PreferenceStore, Store
+from bot.tasks import NamedTasks
 
 DRAIN_SECONDS: Final = 3_600.0
 """How long a drain is watched: twice as long as a turn may take."""
-_DRAIN: Final = "drain"
+_TASK_NAME: Final = "drain"
 
 
-class Pausing(Protocol):
+class TurnPauser(Protocol):
     """Whether new turns are begun."""
 
     @property
     def paused(self) -> bool: ...
 
     @property
-    def busy(self) -> int:
+    def running_count(self) -> int:
         """How many turns run."""
         ...
 
-    def pause(self) -> None:
+    def pause_turns(self) -> None:
         """Begin no new turns: messages are taken, and wait."""
         ...
 
-    def go_on(self) -> None:
+    def resume_turns(self) -> None:
         """Begin them again."""
         ...
 
-    async def until_idle(self, seconds: float) -> bool:
+    async def wait_until_idle(self, timeout: float) -> bool:
         """Wait until nothing runs; False when something still does after so many seconds."""
         ...
 
 
-class PausingOrders:
+class PausingCommands:
     """Pauses, goes on, drains."""
 
     def __init__(
-        self, store: Store, board: Board, clock: Clock, pausing: Pausing, errands: Errands
+        self,
+        store: Store,
+        publisher: CardPublisher,
+        clock: Clock,
+        inbox: TurnPauser,
+        tasks: NamedTasks,
     ) -> None:
         self._store = store
-        self._board = board
+        self._publisher = publisher
         self._clock = clock
-        self._pausing = pausing
-        self._errands = errands
+        self._inbox = inbox
+        self._tasks = tasks
 
-    async def pause(self, asked: Asked) -> Outcome:
-        team, by = asked.order.team, asked.person.user
+    async def pause(self, ctx: CommandContext) -> CommandResult:
+        team, by = ctx.command.team, ctx.user.id
         was = await is_paused(self._store, team)
-        if was and self._pausing.paused:
-            return told(admin_texts.WAS_PAUSED)
-        await self._store.audit(by, "admin pause", team)
-        await self._store.choose(
-            Choice(
+        if was and self._inbox.paused:
+            return text_result(admin_texts.ALREADY_PAUSED)
+        await self._store.add_audit_entry(by, "admin pause", team)
+        await self._store.set_preference(
+            Preference(
                 scope=Scope.WORKSPACE,
-                holder=team,
-                topic=Topic.PAUSED,
-                value=YES,
-                by=by,
-                at=self._clock.now(),
+                scope_id=team,
+                kind=PreferenceKind.PAUSED,
+                value=ENABLED,
+                set_by=by,
+                set_at=self._clock.now(),
             )
         )
-        self._pausing.pause()
-        return told(admin_texts.PAUSED.format(running=many(self._pausing.busy, "turn")))
+        self._inbox.pause_turns()
+        return text_result(
+            admin_texts.PAUSED.format(running=pluralize(self._inbox.running_count, "turn"))
+        )
 
-    async def resume(self, asked: Asked) -> Outcome:
-        team = asked.order.team
-        if not await is_paused(self._store, team) and not self._pausing.paused:
-            return told(admin_texts.WAS_GOING_ON)
-        await self._store.audit(asked.person.user, "admin resume", team)
-        await self._store.unchoose(Scope.WORKSPACE, team, Topic.PAUSED)
-        self._pausing.go_on()
-        return told(admin_texts.RESUMED)
+    async def resume(self, ctx: CommandContext) -> CommandResult:
+        team = ctx.command.team
+        if not await is_paused(self._store, team) and not self._inbox.paused:
+            return text_result(admin_texts.NOT_PAUSED)
+        await self._store.add_audit_entry(ctx.user.id, "admin resume", team)
+        await self._store.clear_preference(Scope.WORKSPACE, team, PreferenceKind.PAUSED)
+        self._inbox.resume_turns()
+        return text_result(admin_texts.RESUMED)
 
-    async def drain(self, asked: Asked) -> Outcome:
-        by = asked.person.user
-        await self._store.audit(by, "admin drain", asked.order.team)
-        self._pausing.pause()
-        running = many(self._pausing.busy, "turn")
-        self._errands.start(_DRAIN, lambda: self._watch(by))
-        return told(admin_texts.DRAINING.format(running=running))
+    async def drain(self, ctx: CommandContext) -> CommandResult:
+        by = ctx.user.id
+        await self._store.add_audit_entry(by, "admin drain", ctx.command.team)
+        self._inbox.pause_turns()
+        running = pluralize(self._inbox.running_count, "turn")
+        self._tasks.start_task(_TASK_NAME, lambda: self._notify_when_drained(by))
+        return text_result(admin_texts.DRAINING.format(running=running))
 
-    async def _watch(self, by: str) -> None:
+    async def _notify_when_drained(self, actor: str) -> None:
         """Tell who drains when nothing runs any more."""
-        idle = await self._pausing.until_idle(DRAIN_SECONDS)
-        if not self._pausing.paused:
-            sentence = admin_texts.GOES_ON
+        idle = await self._inbox.wait_until_idle(DRAIN_SECONDS)
+        if not self._inbox.paused:
+            sentence = admin_texts.DRAIN_RESUMED
         elif idle:
             sentence = admin_texts.DRAINED
         else:
             sentence = admin_texts.NOT_DRAINED.format(minutes=int(DRAIN_SECONDS // 60))
-        await self._board.begin(await self._board.direct(by), Card(text=sentence))
+        await self._publisher.post_to_channel(
+            await self._publisher.open_dm(actor), Card(text=sentence)
+        )
 
 
-async def is_paused(store: ChoiceStore, team: str) -> bool:
+async def is_paused(store: PreferenceStore, team: str) -> bool:
     """Whether somebody in charge has paused the bot, and nobody has let it go on. Raises
     `StoreError`."""
-    choices = await store.choices([(Scope.WORKSPACE, team)])
-    return any(choice.topic is Topic.PAUSED and choice.value == YES for choice in choices)
+    choices = await store.preferences([(Scope.WORKSPACE, team)])
+    return any(
+        choice.kind is PreferenceKind.PAUSED and choice.value == ENABLED for choice in choices
+    )

@@ -10,85 +10,93 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from bot.access.quotas import Limits
-from bot.commands.admin.cleanup import CleanupOrders
-from bot.commands.admin.limits import LimitOrders
-from bot.commands.admin.pause import Pausing, PausingOrders
-from bot.commands.admin.usage import UsageOrders
-from bot.commands.dispatcher import Asked, Handler
-from bot.commands.formatting import Pages, clipped, count, one_line, page_in, pager, when
+from bot.access.quotas import QuotaPolicy
+from bot.commands.admin.cleanup import CleanupCommands
+from bot.commands.admin.limits import LimitCommands
+from bot.commands.admin.pause import PausingCommands, TurnPauser
+from bot.commands.admin.usage import UsageCommands
+from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.formatting import (
+    Pages,
+    format_count,
+    format_time,
+    one_line,
+    page_buttons,
+    parse_page,
+    truncate,
+)
 from bot.commands.texts import admin as admin_texts
-from bot.commands.user_names import Names
-from bot.domain.cards import Card, Line, Outcome, Press, told
-from bot.ports import Board, Clock, People, Store
+from bot.commands.user_names import UserNames
+from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
+from bot.ports import CardPublisher, Clock, Store, UserDirectory
 from bot.sessions.cleanup import Cleanup
-from bot.tasks import Errands
+from bot.tasks import NamedTasks
 
-VERB: Final = "admin"
+COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
-_LONGEST_WORD: Final = 40
-_ALONE: Final = frozenset({"pause", "resume", "drain"})
+_MAX_WORD_CHARS: Final = 40
+_WITHOUT_ARGS: Final = frozenset({"pause", "resume", "drain"})
 """Nothing goes after these: `admin resume s12` may be meant for one session, and concerns all."""
 
 
-class Admin:
+class AdminRouter:
     """Carries out what those in charge order. To be closed at the end, before the store is."""
 
     def __init__(
         self,
         store: Store,
-        people: People,
-        board: Board,
+        users: UserDirectory,
+        publisher: CardPublisher,
         clock: Clock,
         cleanup: Cleanup,
-        limits: Limits,
-        pausing: Pausing,
+        quotas: QuotaPolicy,
+        inbox: TurnPauser,
         *,
-        listing: Handler,
+        list_sessions: CommandHandler,
     ) -> None:
         """`listing` is the handler of `sessions`, which lists everybody's for those in charge."""
-        names = Names(people)
+        names = UserNames(users)
         self._store = store
         self._names = names
-        self._listing = listing
-        self._pausing = pausing
-        self._errands = Errands()
-        cleaning = CleanupOrders(store, board, clock, cleanup, self._errands)
-        numbers = UsageOrders(store, people, names, limits, clock)
-        bounds = LimitOrders(store, names, limits, clock)
-        halts = PausingOrders(store, board, clock, pausing, self._errands)
-        self._topics: Mapping[str, Handler] = {
+        self._list_sessions = list_sessions
+        self._inbox = inbox
+        self._tasks = NamedTasks()
+        cleaning = CleanupCommands(store, publisher, clock, cleanup, self._tasks)
+        numbers = UsageCommands(store, users, names, quotas, clock)
+        bounds = LimitCommands(store, names, quotas, clock)
+        halts = PausingCommands(store, publisher, clock, inbox, self._tasks)
+        self._subcommands: Mapping[str, CommandHandler] = {
             "": self._overview,
             "cleanup": cleaning.cleanup,
-            "sessions": self._sessions,
+            "sessions": self._all_sessions,
             "usage": numbers.usage,
             "users": numbers.users,
-            "audit": self._audit,
+            "audit": self._audit_log,
             "limits": bounds.limits,
             "pause": halts.pause,
             "resume": halts.resume,
             "drain": halts.drain,
         }
 
-    def handlers(self) -> Mapping[str, Handler]:
-        return {VERB: self.admin}
+    def handlers(self) -> Mapping[str, CommandHandler]:
+        return {COMMAND_NAME: self.admin}
 
     async def close(self) -> None:
         """End what was begun and still goes on. Bounded; raises nothing."""
-        await self._errands.close()
+        await self._tasks.close()
 
-    async def admin(self, asked: Asked) -> Outcome:
-        topic, _, rest = asked.words.strip().partition(" ")
+    async def admin(self, ctx: CommandContext) -> CommandResult:
+        topic, _, rest = ctx.args.strip().partition(" ")
         topic = topic.casefold()
-        handler = self._topics.get(topic)
+        handler = self._subcommands.get(topic)
         if handler is None:
-            return told(admin_texts.UNKNOWN.format(word=_short(topic)))
-        if topic in _ALONE and rest.strip():
-            return told(admin_texts.GOES_ALONE.format(word=topic))
-        return await handler(replace(asked, words=rest.strip()))
+            return text_result(admin_texts.UNKNOWN.format(word=_clip_word(topic)))
+        if topic in _WITHOUT_ARGS and rest.strip():
+            return text_result(admin_texts.TAKES_NO_ARGS.format(word=topic))
+        return await handler(replace(ctx, args=rest.strip()))
 
-    async def _overview(self, asked: Asked) -> Outcome:  # noqa: ARG002 # it is a handler
-        paused = self._pausing.paused
+    async def _overview(self, ctx: CommandContext) -> CommandResult:  # noqa: ARG002 # it is a handler
+        paused = self._inbox.paused
         halt = (admin_texts.RESUME, "resume") if paused else (admin_texts.PAUSE, "pause")
         presses = (
             (admin_texts.SESSIONS, "sessions"),
@@ -99,52 +107,63 @@ class Admin:
             (admin_texts.CLEANUP, "cleanup"),
             halt,
         )
-        state = admin_texts.HELD if paused else admin_texts.TAKEN
+        state = admin_texts.ON_HOLD if paused else admin_texts.TAKEN
         card = Card(
             title=admin_texts.TITLE,
-            text=admin_texts.NOW.format(running=count(self._pausing.busy), state=state),
-            presses=tuple(Press(label=label, verb=VERB, words=topic) for label, topic in presses),
-            small=admin_texts.OVERVIEW,
+            text=admin_texts.ACTIVITY.format(
+                running=format_count(self._inbox.running_count), state=state
+            ),
+            buttons=tuple(
+                Button(label=label, command_name=COMMAND_NAME, args=topic)
+                for label, topic in presses
+            ),
+            small_print=admin_texts.OVERVIEW,
         )
-        return Outcome(card=card)
+        return CommandResult(card=card)
 
-    async def _sessions(self, asked: Asked) -> Outcome:
-        return await self._listing(replace(asked, words=f"all {asked.words}".strip()))
+    async def _all_sessions(self, ctx: CommandContext) -> CommandResult:
+        return await self._list_sessions(replace(ctx, args=f"all {ctx.args}".strip()))
 
-    async def _audit(self, asked: Asked) -> Outcome:
-        wished = page_in(asked.words) if asked.words else 1
+    async def _audit_log(self, ctx: CommandContext) -> CommandResult:
+        wished = parse_page(ctx.args) if ctx.args else 1
         if wished is None:
-            return told(admin_texts.AUDIT_HOW)
-        _, total = await self._store.audited(0, 1)
+            return text_result(admin_texts.AUDIT_HOW)
+        _, total = await self._store.list_audit_entries(0, 1)
         if not total:
-            return told(admin_texts.AUDIT_NONE)
+            return text_result(admin_texts.AUDIT_NONE)
         pages = Pages(total=total, per_page=PAGE_SIZE)
         page = pages.nearest(wished)
-        entries, _ = await self._store.audited(pages.offset(page), PAGE_SIZE)
-        people = await self._names.of({entry.by for entry in entries if _is_person(entry.by)})
+        entries, _ = await self._store.list_audit_entries(pages.offset(page), PAGE_SIZE)
+        people = await self._names.names_of(
+            {entry.actor for entry in entries if _is_user_id(entry.actor)}
+        )
         lines = [
-            Line(
-                text=f"{people.get(entry.by, entry.by or admin_texts.BY_ITSELF)}: "
-                f"{one_line(f'{entry.act} {entry.target}')}",
-                detail=" · ".join(filter(None, (when(entry.at), one_line(entry.detail)))),
+            CardItem(
+                text=f"{people.get(entry.actor, entry.actor or admin_texts.SYSTEM_ACTOR)}: "
+                f"{one_line(f'{entry.action} {entry.target}')}",
+                detail=" · ".join(filter(None, (format_time(entry.at), one_line(entry.detail)))),
             )
             for entry in entries
         ]
         card = Card(
             title=admin_texts.AUDIT_TITLE,
             text=admin_texts.AUDIT_TITLE,
-            lines=tuple(lines),
-            presses=pager(
-                VERB, pages, page, (admin_texts.NEWER, admin_texts.OLDER), lambda n: f"audit {n}"
+            items=tuple(lines),
+            buttons=page_buttons(
+                COMMAND_NAME,
+                pages,
+                page,
+                (admin_texts.NEWER, admin_texts.OLDER),
+                lambda n: f"audit {n}",
             ),
-            small=pages.said(page, admin_texts.PAGE),
+            small_print=pages.label(page, admin_texts.PAGE),
         )
-        return Outcome(card=card)
+        return CommandResult(card=card)
 
 
-def _is_person(by: str) -> bool:
-    return re.fullmatch(r"[UW][A-Z0-9]+", by, re.ASCII) is not None
+def _is_user_id(actor: str) -> bool:
+    return re.fullmatch(r"[UW][A-Z0-9]+", actor, re.ASCII) is not None
 
 
-def _short(word: str) -> str:
-    return clipped(one_line(word).replace("`", "'"), _LONGEST_WORD)
+def _clip_word(word: str) -> str:
+    return truncate(one_line(word).replace("`", "'"), _MAX_WORD_CHARS)

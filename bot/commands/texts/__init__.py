@@ -10,9 +10,9 @@ NO_SUCH_SESSION: Final = "I know no session of that name that you may see. `sess
 NOT_YOURS: Final = (
     "Only the person whose session this is, or somebody in charge of me, can `{verb}` here."
 )
-NOT_TAKING_PART: Final = "Only those who have written in this thread can `{verb}` here."
+NOT_PARTICIPANT: Final = "Only those who have written in this thread can `{verb}` here."
 ADMINS_ONLY: Final = "Only those who are in charge of me can do that."
-NO_LONGER: Final = "This is from an earlier time and does nothing any more."
+OUTDATED: Final = "This is from an earlier time and does nothing any more."
 ONLY_IN_THREADS: Final = "That goes in a thread. Write `!{verb}` there."
 TOOK_TOO_LONG: Final = (
     "That takes longer than I may spend on it, so I stopped. Please look how far it got."

@@ -12,13 +12,13 @@ OVERVIEW: Final = (
     "`limits`, `pause`, `resume`, `drain`."
 )
 UNKNOWN: Final = "I don't know `admin {word}`. " + OVERVIEW
-GOES_ALONE: Final = (
+TAKES_NO_ARGS: Final = (
     "I have done nothing: `admin {word}` concerns everybody, and nothing goes after it. "
     "Say just `admin {word}`."
 )
-NOW: Final = "Turns running: {running}. New messages {state}."
+ACTIVITY: Final = "Turns running: {running}. New messages {state}."
 TAKEN: Final = "are taken"
-HELD: Final = "wait until I am told to go on"
+ON_HOLD: Final = "wait until I am told to go on"
 SESSIONS: Final = "Sessions"
 USAGE: Final = "Usage"
 USERS: Final = "People"
@@ -36,12 +36,12 @@ OLDER: Final = "More ›"
 CLEANUP_TITLE: Final = "Clean up"
 FOUND: Final = "{sessions}, {size}. Last used between {oldest} and {newest}."
 FOUND_NONE: Final = "No session fits."
-NARROW: Final = (
+FILTER_HELP: Final = (
     "Say which ones are to go: `--older-than 30d` (or `12h`, `2w`), `--channel here`, "
     "`--user @somebody`, `--model name`, `--keep 100` (the newest so many stay), or `--all`."
 )
 UNREACHABLE: Final = "On disk, but of no thread: {sessions}, {size}. That goes along."
-LOST: Final = (
+MISSING_ON_DISK: Final = (
     "{sessions} on record whose memory is gone from the disk. The button below takes them off."
 )
 LOCKS: Final = "{locks} left behind by an engine that was killed: they go along."
@@ -50,9 +50,11 @@ DELETE: Final = "Delete"
 DELETE_CONFIRM: Final = (
     "{sessions} will be deleted for good, with all that was asked and answered in them."
 )
-TIDY: Final = "Remove what is left over"
-TIDY_CONFIRM: Final = "What has lost its other half will be removed for good: {orphans} in all."
-PRESS_ONLY: Final = "Deleting needs the button under a preview. Say `admin cleanup {flags}` first."
+REMOVE_ORPHANS: Final = "Remove what is left over"
+REMOVE_ORPHANS_CONFIRM: Final = (
+    "What has lost its other half will be removed for good: {orphans} in all."
+)
+BUTTON_ONLY: Final = "Deleting needs the button under a preview. Say `admin cleanup {flags}` first."
 BEGUN: Final = "I have begun. How it goes is shown in our direct messages."
 RUNNING: Final = "A cleanup is under way already. Please wait until it is done, or cancel it."
 PROGRESS: Final = "Cleaning up: {deleted} of {total} deleted so far."
@@ -95,12 +97,12 @@ LIMITS_TITLE: Final = "Limits"
 LIMITS_HOW: Final = (
     "`admin limits @somebody block`, `unblock`, `20 a day`, `unlimited`, or `default`"
 )
-EVERYBODY: Final = "Everybody may have {limit}."
+DEFAULT_QUOTA: Final = "Everybody may have {limit}."
 NO_LIMIT: Final = "as many turns as they like"
 A_DAY: Final = "{turns} in 24 hours"
-NOBODY_ELSE: Final = "Nobody is blocked or has a limit of their own."
-DEFAULT: Final = "As everybody"
-NO_SUCH_PERSON: Final = "I don't know who `{given}` is. Mention them, or give their member ID."
+NO_OTHER_QUOTAS: Final = "Nobody is blocked or has a limit of their own."
+USE_DEFAULT: Final = "As everybody"
+NO_SUCH_USER: Final = "I don't know who `{given}` is. Mention them, or give their member ID."
 BLOCKED_NOW: Final = "{name} is blocked and gets no more answers."
 UNBLOCKED: Final = "{name} is not blocked any more."
 WAS_NOT_BLOCKED: Final = "{name} was not blocked."
@@ -112,7 +114,7 @@ NOT_YOURSELF: Final = "You can't block yourself."
 AUDIT_TITLE: Final = "What those in charge did"
 AUDIT_NONE: Final = "Nothing has been done yet."
 AUDIT_HOW: Final = "`admin audit [page]`"
-BY_ITSELF: Final = "Threadpilot itself"
+SYSTEM_ACTOR: Final = "Threadpilot itself"
 
 # Pause and drain ---------------------------------------------------------------------------------
 
@@ -120,9 +122,9 @@ PAUSED: Final = (
     "I take no new turns now; new messages wait. {running} running now may end. "
     "`admin resume` lets me go on."
 )
-WAS_PAUSED: Final = "I take no new turns already. `admin resume` lets me go on."
+ALREADY_PAUSED: Final = "I take no new turns already. `admin resume` lets me go on."
 RESUMED: Final = "I go on: what waited is answered now."
-WAS_GOING_ON: Final = "I am not paused."
+NOT_PAUSED: Final = "I am not paused."
 DRAINING: Final = (
     "I take no new turns now and let {running} end. I tell you in our direct messages when "
     "nothing runs any more. A restart lets me go on, or `admin resume`."
@@ -132,4 +134,4 @@ DRAINED: Final = (
     "restart, or after `admin resume`."
 )
 NOT_DRAINED: Final = "Something still runs after {minutes} minutes: I have stopped watching."
-GOES_ON: Final = "I was told to go on, so I have stopped waiting for the end of what runs."
+DRAIN_RESUMED: Final = "I was told to go on, so I have stopped waiting for the end of what runs."

@@ -15,14 +15,14 @@ OTHER_SESSION: Final = (
 NOT_A_COMPARISON: Final = "A comparison can't be answered anew. Ask for another one."
 UNKNOWN_MODEL: Final = "I know no model called “{name}”. These I know: {models}."
 NO_MODELS: Final = "none just now"
-AGAIN: Final = "I'll answer that anew."
-AGAIN_WITH: Final = "I'll answer that anew with {model}."
-AGAIN_ALREADY: Final = "I'm about to answer that anew."
-AGAIN_SURE: Final = (
+RETRY: Final = "I'll answer that anew."
+RETRY_WITH: Final = "I'll answer that anew with {model}."
+RETRY_PENDING: Final = "I'm about to answer that anew."
+RETRY_CONFIRM: Final = (
     "To answer that anew I have to forget what came after it ({count} more). The messages stay."
 )
-AGAIN_ANYWAY: Final = "Answer anew"
-FORGETS_OTHERS: Final = (
+RETRY_ANYWAY: Final = "Answer anew"
+RETRY_TRUNCATES: Final = (
     "To answer that anew I would have to forget what came after it ({count} more). Only the person "
     "whose session this is, or somebody in charge of me, can have me do that."
 )
@@ -65,7 +65,7 @@ FORKED_UPTO: Final = "Here is the new thread. It knows everything up to that ans
 
 # Comparing ----------------------------------------------------------------------------------------
 
-COMPARE_HOW: Final = (
+COMPARE_SYNTAX: Final = (
     "Name two to {most} models and then your question: `compare gpt-a gpt-b what is …?`. "
     "These I know: {models}."
 )
@@ -75,7 +75,7 @@ NO_SUCH_COMPARISON: Final = "That comparison is over: there is nothing to vote o
 VOTED: Final = "Your vote for {label} counts. You can change it until the models are shown."
 VOTED_OPEN: Final = "Your vote for {label} counts."
 NO_VOTE: Final = "The models are shown already, so no more votes are taken."
-NOT_HERE: Final = "I'm not in this conversation yet. Invite me, then ask again."
+NOT_IN_CHANNEL: Final = "I'm not in this conversation yet. Invite me, then ask again."
 REVEALED: Final = "Which model said what:"
 CANDIDATE: Final = "{label}: {model}"
 COST: Final = "{seconds:.1f} s · {taken:,} tokens in · {given:,} out · {votes}"

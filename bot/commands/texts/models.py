@@ -27,7 +27,7 @@ MODEL_HINT: Final = (
 )
 USE: Final = "Use {model}"
 USE_LABEL: Final = "Use another model"
-TAKE_BACK: Final = "Back to the usual one"
+CLEAR_CHOICE: Final = "Back to the usual one"
 MODEL_USAGE: Final = (
     "Please say it like this: `model <name|default> [low|medium|high] [for me|channel|workspace]`."
 )
@@ -42,12 +42,12 @@ CHOSE: Final = "{who} chose {model} for {whom}."
 CHOSE_DEFAULT: Final = "{who} took the choice for {whom} back."
 FROM_NEXT: Final = "It counts from the next answer on."
 STILL_RUNNING: Final = "The answer that is being written is still from the model before."
-NOW_FOLLOWS: Final = "Now it is {model} ({rule})."
-WHOM: Final[Mapping[Scope, str]] = MappingProxyType(
+NOW_USING: Final = "Now it is {model} ({rule})."
+SCOPE_NAMES: Final[Mapping[Scope, str]] = MappingProxyType(
     {
         Scope.THREAD: "this thread",
         Scope.CHANNEL: "this channel",
-        Scope.PERSON: "your threads",
+        Scope.USER: "your threads",
         Scope.WORKSPACE: "the workspace",
     }
 )
@@ -155,7 +155,7 @@ SESSIONS_LIVE: Final = "Sessions live: {live} of {places}"
 RUNTIME_MEMORY: Final = "Memory of the runtime: {size}"
 RUNTIME_RESTS: Final = "The runtime is not running; the next question starts it."
 SESSIONS_STORED: Final = "Sessions on record: {count}"
-AND_SIZE: Final = "{told}, {size}"
+WITH_SIZE: Final = "{told}, {size}"
 PAUSED: Final = "I'm paused: new questions wait."
 MANY: Final = "{count} or more"
 ADMIN_SESSIONS: Final = "All sessions"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.slack.api.calls import CallError
+from bot.slack.api.calls import SlackCallError
 
-REFUSED: Final = frozenset(
+TOKEN_ERROR_CODES: Final = frozenset(
     {
         "invalid_auth",
         "not_authed",
@@ -24,26 +24,32 @@ REFUSED: Final = frozenset(
 """Slack's codes for a token that will not be good later either (the tables of errors of
 docs.slack.dev/reference/methods/auth.test and …/apps.connections.open)."""
 
-BOT_REFUSED: Final = (
+BOT_TOKEN_REFUSED: Final = (
     "Slack refuses SLACK_BOT_TOKEN ({code}). Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
     "Permissions; if it was revoked, install the app to the workspace again first."
 )
-APP_REFUSED: Final = (
+APP_TOKEN_REFUSED: Final = (
     "Slack refuses SLACK_APP_TOKEN ({code}). Make one (xapp-…) with the scope connections:write "
     "under Basic Information → App-Level Tokens, and see that Socket Mode is switched on."
 )
-NOT_A_BOT: Final = (
+NOT_A_BOT_TOKEN: Final = (
     "SLACK_BOT_TOKEN is not a bot's. Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
     "Permissions."
 )
-OUT_OF_REACH: Final = (
+SLACK_UNREACHABLE: Final = (
     "Slack cannot be reached, or does not answer as it should. Look at the network, the proxy and "
     "SLACK_API_URL; `threadpilot doctor` looks at all of it."
 )
 
 
-def with_remedy(error: CallError, refused: str) -> CallError:
+def with_remedy(error: SlackCallError, refused_text: str) -> SlackCallError:
     """The same error with what to do about it in its text: `refused` for a token that is not good,
     with `{code}` in it."""
-    text = refused.format(code=error.code) if error.code in REFUSED else OUT_OF_REACH
-    return CallError(error.code, text, maybe_done=error.maybe_done, retry_after=error.retry_after)
+    text = (
+        refused_text.format(code=error.code)
+        if error.code in TOKEN_ERROR_CODES
+        else SLACK_UNREACHABLE
+    )
+    return SlackCallError(
+        error.code, text, maybe_done=error.maybe_done, retry_after=error.retry_after
+    )

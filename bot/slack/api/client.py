@@ -20,28 +20,28 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.domain.messages import ThreadKey
-from bot.ports import UNWATCHED, Clock, Watch
-from bot.slack.api.calls import PATIENCE, Calls
+from bot.ports import NULL_TELEMETRY, Clock, Telemetry
+from bot.slack.api.calls import MAX_WAIT_SECONDS, ApiCaller
 
 log = logging.getLogger(__name__)
 
-_PAGE: Final = 200
+_PAGE_SIZE: Final = 200
 _MAX_PAGES: Final = 5
-_HISTORY_PAGES: Final = 25
+_MAX_HISTORY_PAGES: Final = 25
 """The newest messages come first, and those that were missed may be older."""
 
-Item = Mapping[str, object]
+PageItem = Mapping[str, object]
 """One message or channel of a page."""
-Asked = Awaitable[Mapping[str, object]]
+PageRequest = Awaitable[Mapping[str, object]]
 """A page that is on its way."""
 
 
-class Client:
-    """One workspace's client, and what its calls go by. Everything raises `CallError`."""
+class SlackClient:
+    """One workspace's client, and what its calls go by. Everything raises `SlackCallError`."""
 
-    def __init__(self, web: AsyncWebClient, calls: Calls) -> None:
+    def __init__(self, web: AsyncWebClient, call: ApiCaller) -> None:
         self.web = web
-        self.calls = calls
+        self.call = call
 
     async def replies(
         self,
@@ -49,92 +49,99 @@ class Client:
         *,
         oldest: str | None = None,
         latest: str | None = None,
-        patience: float = PATIENCE,
-    ) -> AsyncGenerator[Item, None]:
+        max_wait: float = MAX_WAIT_SECONDS,
+    ) -> AsyncGenerator[PageItem, None]:
         """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`.
-        Those at `oldest` and at `latest` themselves are left out. A page waits for `patience`
+        Those at `oldest` and at `latest` themselves are left out. A page waits for `max_wait`
         seconds at most where there are too many calls."""
 
-        def asked(cursor: str | None) -> Asked:
-            return self.calls(
+        def asked(cursor: str | None) -> PageRequest:
+            return self.call(
                 self.web.conversations_replies,
                 channel=thread.channel,
                 ts=thread.root_ts,
-                patience=patience,
+                max_wait=max_wait,
                 oldest=oldest,
                 latest=latest,
                 include_all_metadata=True,
-                limit=_PAGE,
+                limit=_PAGE_SIZE,
                 cursor=cursor,
             )
 
-        async for page in _pages(asked, "messages"):
+        async for page in _paginate(asked, "messages"):
             for message in page:
                 yield message
 
     def history(
-        self, channel: str, oldest: str, *, patience: float = PATIENCE
-    ) -> AsyncGenerator[Sequence[Item], None]:
+        self, channel: str, oldest: str, *, max_wait: float = MAX_WAIT_SECONDS
+    ) -> AsyncGenerator[Sequence[PageItem], None]:
         """What was said in a channel after `oldest`, without the answers in threads: page by page,
-        the newest first, 5,000 messages at most; `patience` as for `replies`."""
+        the newest first, 5,000 messages at most; `max_wait` as for `replies`."""
 
-        def asked(cursor: str | None) -> Asked:
-            return self.calls(
+        def asked(cursor: str | None) -> PageRequest:
+            return self.call(
                 self.web.conversations_history,
-                patience=patience,
+                max_wait=max_wait,
                 channel=channel,
                 oldest=oldest,
                 include_all_metadata=True,
-                limit=_PAGE,
+                limit=_PAGE_SIZE,
                 cursor=cursor,
             )
 
-        return _pages(asked, "messages", _HISTORY_PAGES)
+        return _paginate(asked, "messages", _MAX_HISTORY_PAGES)
 
-    def conversations(self) -> AsyncGenerator[Sequence[Item], None]:
+    def conversations(self) -> AsyncGenerator[Sequence[PageItem], None]:
         """The conversations that the bot is in, page by page, 1,000 at most."""
 
-        def asked(cursor: str | None) -> Asked:
-            return self.calls(
+        def asked(cursor: str | None) -> PageRequest:
+            return self.call(
                 self.web.users_conversations,
                 types="public_channel,private_channel,mpim,im",
                 exclude_archived=True,
-                limit=_PAGE,
+                limit=_PAGE_SIZE,
                 cursor=cursor,
             )
 
-        return _pages(asked, "channels")
+        return _paginate(asked, "channels")
 
 
-async def _pages(
-    ask: Callable[[str | None], Asked], name: str, most: int = _MAX_PAGES
-) -> AsyncGenerator[Sequence[Item], None]:
+async def _paginate(
+    fetch_page: Callable[[str | None], PageRequest], key: str, max_pages: int = _MAX_PAGES
+) -> AsyncGenerator[Sequence[PageItem], None]:
     """What stands on the pages under a name, on so many at most; `ask` calls for the page at a
     cursor."""
     cursor: str | None = None
-    for _ in range(most):
-        page = await ask(cursor)
-        found = page.get(name)
+    for _ in range(max_pages):
+        page = await fetch_page(cursor)
+        found = page.get(key)
         listed = found if isinstance(found, list) else ()
         yield [each for each in listed if isinstance(each, dict)]
         rest = page.get("response_metadata")
         cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
         if not cursor:
             return
-    log.warning("there are more %s than are read at once: the rest is left out", name)
+    log.warning("there are more %s than are read at once: the rest is left out", key)
 
 
 @asynccontextmanager
 async def open_client(
-    token: str, base_url: str, clock: Clock, watch: Watch = UNWATCHED, *, times: int = 1
-) -> AsyncIterator[Client]:
+    token: str,
+    base_url: str,
+    clock: Clock,
+    telemetry: Telemetry = NULL_TELEMETRY,
+    *,
+    rate_multiplier: int = 1,
+) -> AsyncIterator[SlackClient]:
     """A client with connections of its own, which all calls share: without a session the SDK
     opens a new one for each call. Slack takes `times` as many calls as it says in public."""
     async with aiohttp.ClientSession() as session:
-        yield Client(make_client(token, base_url, session, watch), Calls(clock, times))
+        yield SlackClient(
+            make_client(token, base_url, session, telemetry), ApiCaller(clock, rate_multiplier)
+        )
 
 
-def order(ts: str) -> tuple[int, str]:
+def ts_sort_key(ts: str) -> tuple[int, str]:
     """A `ts` as something that sorts: seconds, then their fraction."""
     seconds, _, fraction = ts.partition(".")
     return (int(seconds) if seconds.isdecimal() else 0, fraction)
@@ -144,20 +151,22 @@ Block = dict[str, object]
 
 
 def make_client(
-    token: str, base_url: str, session: aiohttp.ClientSession, watch: Watch = UNWATCHED
+    token: str, base_url: str, session: aiohttp.ClientSession, telemetry: Telemetry = NULL_TELEMETRY
 ) -> AsyncWebClient:
     """A client that repeats nothing on its own: the SDK would post twice after a dropped
     connection. `base_url` ends with `/api/`; the session is the caller's to close."""
-    return WatchedClient(token=token, base_url=base_url, session=session, watch=watch)
+    return InstrumentedWebClient(
+        token=token, base_url=base_url, session=session, telemetry=telemetry
+    )
 
 
-class WatchedClient(AsyncWebClient):
+class InstrumentedWebClient(AsyncWebClient):
     """Slack's client, watched. It repeats nothing on its own."""
 
     def __init__(
         self,
         *,
-        watch: Watch,
+        telemetry: Telemetry,
         base_url: str,
         token: str | None = None,
         timeout: int = 30,
@@ -166,25 +175,25 @@ class WatchedClient(AsyncWebClient):
         super().__init__(
             token=token, base_url=base_url, timeout=timeout, session=session, retry_handlers=[]
         )
-        self._watch = watch
+        self._telemetry = telemetry
 
     async def api_call(  # type: ignore[no-untyped-def]  # what the SDK's methods hand on
         self, api_method: str, **given
     ) -> AsyncSlackResponse:
-        with self._watch.calling(api_method) as outcome:
+        with self._telemetry.observe_api_call(api_method) as outcome:
             try:
                 answer = await super().api_call(api_method, **given)
             except SlackApiError as error:
-                outcome.said = _refusal(error)
+                outcome.outcome = _outcome_label(error)
                 raise
             except (SlackClientError, aiohttp.ClientError, OSError, ValueError):
-                outcome.said = "unreachable"
+                outcome.outcome = "unreachable"
                 raise
-            outcome.said = "ok"
+            outcome.outcome = "ok"
             return answer
 
 
-def _refusal(error: SlackApiError) -> str:
+def _outcome_label(error: SlackApiError) -> str:
     """What kind of no it was, in one of a few words."""
     response = error.response
     if not isinstance(response, AsyncSlackResponse):  # the SDK could not read it

@@ -12,16 +12,16 @@ from typing import Final
 
 import aiohttp
 
-from bot.slack.api.calls import CallError, Cause
-from bot.slack.api.client import Client
+from bot.slack.api.calls import CallContext, SlackCallError
+from bot.slack.api.client import SlackClient
 
-_PATIENCE: Final = 20.0
-_SECONDS: Final = 20.0
-_CONTENT_SECONDS: Final = 60.0
+_MAX_WAIT_SECONDS: Final = 20.0
+_CALL_SECONDS: Final = 20.0
+_TRANSFER_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
+class FileUpload:
     """A text file, and where it goes. Slack takes no empty file: a line end is put into one."""
 
     name: str
@@ -32,30 +32,30 @@ class Upload:
     comment: str = ""
 
 
-async def upload(client: Client, cause: Cause, file: Upload) -> None:
-    """Share a file. Raises `CallError`; what may be done all the same is the sharing."""
+async def upload_file(client: SlackClient, context: CallContext, file: FileUpload) -> None:
+    """Share a file. Raises `SlackCallError`; what may be done all the same is the sharing."""
     octets = (file.content or "\n").encode("utf-8", "replace")
     try:
-        opened = await client.calls(
+        opened = await client.call(
             client.web.files_getUploadURLExternal,
-            cause,
-            patience=_PATIENCE,
-            seconds=_SECONDS,
+            context,
+            max_wait=_MAX_WAIT_SECONDS,
+            seconds=_CALL_SECONDS,
             filename=file.name,
             length=len(octets),
         )
-    except CallError as error:
-        raise _undone(error) from error
+    except SlackCallError as error:
+        raise _as_not_shared(error) from error
     match opened:
         case {"upload_url": str(address), "file_id": str(file_id)}:
-            await _send(address, octets)
+            await _post_content(address, octets)
         case _:
-            raise CallError("not_json", "the answer names no place for a file")
-    await client.calls(
+            raise SlackCallError("not_json", "the answer names no place for a file")
+    await client.call(
         client.web.files_completeUploadExternal,
-        cause,
-        patience=_PATIENCE,
-        seconds=_SECONDS,
+        context,
+        max_wait=_MAX_WAIT_SECONDS,
+        seconds=_CALL_SECONDS,
         files=[{"id": file_id, "title": file.name}],
         channel_id=file.channel,
         thread_ts=file.root_ts or None,
@@ -63,21 +63,21 @@ async def upload(client: Client, cause: Cause, file: Upload) -> None:
     )
 
 
-async def _send(address: str, octets: bytes) -> None:
+async def _post_content(address: str, octets: bytes) -> None:
     try:
         async with (
-            asyncio.timeout(_CONTENT_SECONDS),
+            asyncio.timeout(_TRANSFER_SECONDS),
             aiohttp.ClientSession() as http,
             http.post(address, data=BytesIO(octets)) as answer,
         ):
             status = answer.status
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-        raise CallError("unreachable", type(error).__name__) from error
+        raise SlackCallError("unreachable", type(error).__name__) from error
     if status != 200:
-        raise CallError("unreachable" if status >= 500 else f"http_{status}", "sending a file")
+        raise SlackCallError("unreachable" if status >= 500 else f"http_{status}", "sending a file")
 
 
-def _undone(error: CallError) -> CallError:
+def _as_not_shared(error: SlackCallError) -> SlackCallError:
     """Trouble in which nobody has been shown anything."""
     code = "unreachable" if error.maybe_done else error.code
-    return CallError(code, str(error), retry_after=error.retry_after)
+    return SlackCallError(code, str(error), retry_after=error.retry_after)

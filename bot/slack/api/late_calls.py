@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from bot.ports import Clock
-from bot.slack.api.calls import CallError
+from bot.slack.api.calls import SlackCallError
 
-LATE_SECONDS: Final = 30.0
+LATE_CALL_SECONDS: Final = 30.0
 """So long after it was given up nothing comes of a call any more. (No limit is known. Slack's own
 words are that requests take a second at most as a rule.)"""
 
@@ -24,29 +24,31 @@ class LateCalls:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._until: dict[Hashable, float] = {}
-        self._begun = clock.monotonic()
+        self._pending_until: dict[Hashable, float] = {}
+        self._started_at = clock.monotonic()
 
     @contextmanager
-    def noted(self, about: Hashable) -> Iterator[None]:
+    def track(self, key: Hashable) -> Iterator[None]:
         """For the time of a call that sets something: noted where it may be done later."""
         try:
             yield
         except BaseException as error:
-            if not isinstance(error, CallError) or error.maybe_done:
-                self._note(about)
+            if not isinstance(error, SlackCallError) or error.maybe_done:
+                self._record(key)
             raise
 
-    def expected(self, about: Hashable) -> bool:
+    def is_pending(self, key: Hashable) -> bool:
         """Whether something may still come of a call of this process."""
-        return self._clock.monotonic() < self._until.get(about, float("-inf"))
+        return self._clock.monotonic() < self._pending_until.get(key, float("-inf"))
 
-    def over(self, about: Hashable) -> bool:
+    def is_expired(self, key: Hashable) -> bool:
         """Whether nothing comes of a call any more, of this process or the one before."""
-        dead = self._clock.monotonic() >= self._begun + LATE_SECONDS
-        return dead and not self.expected(about)
+        dead = self._clock.monotonic() >= self._started_at + LATE_CALL_SECONDS
+        return dead and not self.is_pending(key)
 
-    def _note(self, about: Hashable) -> None:
+    def _record(self, key: Hashable) -> None:
         now = self._clock.monotonic()
-        self._until = {each: until for each, until in self._until.items() if until > now}
-        self._until[about] = now + LATE_SECONDS
+        self._pending_until = {
+            each: until for each, until in self._pending_until.items() if until > now
+        }
+        self._pending_until[key] = now + LATE_CALL_SECONDS

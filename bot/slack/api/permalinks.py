@@ -10,48 +10,48 @@ from contextlib import suppress
 from typing import Final
 
 from bot.domain.messages import ThreadKey
-from bot.slack.api.calls import CallError
-from bot.slack.api.client import Client
+from bot.slack.api.calls import SlackCallError
+from bot.slack.api.client import SlackClient
 
 log = logging.getLogger(__name__)
 
-_KNOWN: Final = 2_000
-_SECONDS: Final = 3.0
+_MAX_CACHED: Final = 2_000
+_FETCH_SECONDS: Final = 3.0
 """For all links of a card together: it is shown without those that take longer."""
 
 
-class Links:
+class Permalinks:
     """The addresses that were asked for."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: SlackClient) -> None:
         self._client = client
-        self._addresses: OrderedDict[ThreadKey, str] = OrderedDict()
+        self._cache: OrderedDict[ThreadKey, str] = OrderedDict()
 
-    async def of(self, threads: Collection[ThreadKey]) -> Mapping[ThreadKey, str]:
+    async def fetch(self, threads: Collection[ThreadKey]) -> Mapping[ThreadKey, str]:
         """The addresses of those threads that have one and whose address Slack tells in 3 s.
         Never raises for Slack's sake."""
-        unknown = [thread for thread in threads if thread not in self._addresses]
+        unknown = [thread for thread in threads if thread not in self._cache]
         if unknown:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_SECONDS):
-                    await asyncio.gather(*(self._ask(thread) for thread in unknown))
-        known = {thread: self._addresses.get(thread, "") for thread in threads}
-        while len(self._addresses) > _KNOWN:
-            self._addresses.popitem(last=False)
+                async with asyncio.timeout(_FETCH_SECONDS):
+                    await asyncio.gather(*(self._fetch_one(thread) for thread in unknown))
+        known = {thread: self._cache.get(thread, "") for thread in threads}
+        while len(self._cache) > _MAX_CACHED:
+            self._cache.popitem(last=False)
         return {thread: address for thread, address in known.items() if address}
 
-    async def _ask(self, thread: ThreadKey) -> None:
+    async def _fetch_one(self, thread: ThreadKey) -> None:
         try:
-            answer = await self._client.calls(
+            answer = await self._client.call(
                 self._client.web.chat_getPermalink,
-                patience=0.0,
-                seconds=_SECONDS,
+                max_wait=0.0,
+                seconds=_FETCH_SECONDS,
                 channel=thread.channel,
                 message_ts=thread.root_ts,
             )
-        except CallError as error:
+        except SlackCallError as error:
             log.info("no address of a thread: %s", error)
             return
         address = answer.get("permalink")
         if isinstance(address, str) and address.startswith(("https://", "http://")):
-            self._addresses[thread] = address.replace("|", "%7C").replace(">", "%3E")
+            self._cache[thread] = address.replace("|", "%7C").replace(">", "%3E")

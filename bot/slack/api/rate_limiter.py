@@ -20,34 +20,34 @@ from types import MappingProxyType
 from typing import Final
 
 from bot.ports import Clock
-from bot.tasks import set_or_past
+from bot.tasks import wait_for_event
 
-MOST_WAITING: Final = 1_000
+MAX_WAITING_CALLS: Final = 1_000
 """So many calls wait at once, all methods together; one more is refused."""
-LONGEST_CLOSED: Final = 300.0
+MAX_RETRY_AFTER_SECONDS: Final = 300.0
 """Seconds for which Slack's word is taken that there were too many; then it is asked again."""
-LATE_SECONDS: Final = 0.25
+ARRIVAL_JITTER_SECONDS: Final = 0.25
 """So many seconds one call may be longer on its way than another: Slack counts them when they
 arrive, so a token comes back that much later."""
 
-_MOST_BUCKETS: Final = 1_000
+_MAX_BUCKETS: Final = 1_000
 """With more channels than that, the buckets that are full are forgotten."""
-_AT_ONCE: Final = 1e-6
+_EPSILON_SECONDS: Final = 1e-6
 """No pause is shorter: what is left of one when its sleep has ended is rounding."""
 
 
-class Urgency(IntEnum):
+class Priority(IntEnum):
     """Who goes first where calls have to wait."""
 
-    FIRST = 0
+    HIGH = 0
     """Ends an answer, or answers a person."""
-    USUAL = 1
-    SPARE = 2
+    NORMAL = 1
+    OPTIONAL = 2
     """Can be left out: never waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class RateRequest:
     """Who wants to call what."""
 
     method: str
@@ -55,197 +55,205 @@ class Claim:
     channel: str = ""
     thread: str = ""
     """What it is called for; those of one thread wait one after another."""
-    urgency: Urgency = Urgency.USUAL
+    priority: Priority = Priority.NORMAL
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting:
+class _Waiter:
     """A call that waits, and what tells it to look again."""
 
-    claim: Claim
-    look: asyncio.Event = field(default_factory=asyncio.Event)
+    request: RateRequest
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class _Line:
+class _WaitQueue:
     """Those that wait for one bucket."""
 
     def __init__(self) -> None:
-        self._threads: dict[Urgency, OrderedDict[str, deque[_Waiting]]] = {
-            urgency: OrderedDict() for urgency in Urgency
+        self._threads: dict[Priority, OrderedDict[str, deque[_Waiter]]] = {
+            urgency: OrderedDict() for urgency in Priority
         }
 
     @property
-    def first(self) -> _Waiting | None:
+    def head(self) -> _Waiter | None:
         for threads in self._threads.values():
             for waiting in threads.values():
                 return waiting[0]
         return None
 
-    def join(self, waiting: _Waiting) -> None:
-        threads = self._threads[waiting.claim.urgency]
-        threads.setdefault(waiting.claim.thread, deque()).append(waiting)
+    def add(self, waiter: _Waiter) -> None:
+        threads = self._threads[waiter.request.priority]
+        threads.setdefault(waiter.request.thread, deque()).append(waiter)
 
-    def leave(self, waiting: _Waiting) -> None:
+    def remove(self, waiter: _Waiter) -> None:
         """Go, served or not; the thread's next call is behind those of the other threads."""
-        threads = self._threads[waiting.claim.urgency]
-        of_thread = threads.pop(waiting.claim.thread)
-        of_thread.remove(waiting)
+        threads = self._threads[waiter.request.priority]
+        of_thread = threads.pop(waiter.request.thread)
+        of_thread.remove(waiter)
         if of_thread:
-            threads[waiting.claim.thread] = of_thread
-        if self.first is not None:
-            self.first.look.set()
+            threads[waiter.request.thread] = of_thread
+        if self.head is not None:
+            self.head.wake.set()
 
 
 class _Bucket:
     """The tokens of one method, or of one method in one channel."""
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
-        self._seconds = rule.seconds + LATE_SECONDS
-        self._taken: deque[float] = deque(maxlen=rule.calls)
-        self._closed_until = 0.0
-        self.line = _Line()
+    def __init__(self, limit: RateLimit) -> None:
+        self._limit = limit
+        self._seconds = limit.seconds + ARRIVAL_JITTER_SECONDS
+        self._consumed_at: deque[float] = deque(maxlen=limit.calls)
+        self._blocked_until = 0.0
+        self.queue = _WaitQueue()
 
-    def pause(self, now: float) -> float:
+    def wait_seconds(self, now: float) -> float:
         """Seconds until there is a token."""
-        pause = self._closed_until - now
-        if self._used(now) == self._rule.calls:
-            pause = max(pause, self._taken[0] + self._seconds - now)
-        return pause if pause > _AT_ONCE else 0.0
+        pause = self._blocked_until - now
+        if self._used_count(now) == self._limit.calls:
+            pause = max(pause, self._consumed_at[0] + self._seconds - now)
+        return pause if pause > _EPSILON_SECONDS else 0.0
 
-    def close(self, until: float) -> None:
-        self._closed_until = max(self._closed_until, until)
+    def block(self, until: float) -> None:
+        self._blocked_until = max(self._blocked_until, until)
 
-    def take(self, now: float) -> None:
-        self._taken.append(now)
+    def consume(self, now: float) -> None:
+        self._consumed_at.append(now)
 
-    def can_spare(self, now: float) -> bool:
+    def has_optional_token(self, now: float) -> bool:
         """Whether there is a token for a call that can be left out."""
-        return self.line.first is None and self.pause(now) == 0 and self.left(now) > 0
+        return (
+            self.queue.head is None
+            and self.wait_seconds(now) == 0
+            and self.optional_tokens(now) > 0
+        )
 
-    def left(self, now: float) -> int:
+    def optional_tokens(self, now: float) -> int:
         """How many calls that can be left out there are tokens for."""
-        return max(0, self._rule.spare - self._used(now))
+        return max(0, self._limit.optional_calls - self._used_count(now))
 
-    def lasting(self, now: float, kept: int) -> float:
+    def sustainable_interval(self, now: float, reserved: int) -> float:
         """Seconds from one such call to the next at which what is left now, but for `kept`, and
         what comes back lasts: then there is a token for each of them, whatever went before."""
-        room = self._rule.spare - kept
+        room = self._limit.optional_calls - reserved
         if room <= 0:
             return self._seconds
-        left = room - self._used(now)
+        left = room - self._used_count(now)
         paces = [
             (at + self._seconds - now) / (left + back)
-            for back, at in enumerate(self._taken, 1)
+            for back, at in enumerate(self._consumed_at, 1)
             if left + back > 0
         ]
         return max([self._seconds / room, *paces])
 
-    def _used(self, now: float) -> int:
-        while self._taken and now - self._taken[0] >= self._seconds - _AT_ONCE:
-            self._taken.popleft()
-        return len(self._taken)
+    def _used_count(self, now: float) -> int:
+        while self._consumed_at and now - self._consumed_at[0] >= self._seconds - _EPSILON_SECONDS:
+            self._consumed_at.popleft()
+        return len(self._consumed_at)
 
-    def idle(self, now: float) -> bool:
+    def is_idle(self, now: float) -> bool:
         """Whether it is as good as a new one."""
-        return not self._used(now) and self.line.first is None and self._closed_until <= now
+        return not self._used_count(now) and self.queue.head is None and self._blocked_until <= now
 
 
-class Budget:
+class RateLimiter:
     """One for the workspace: whoever calls Slack takes from it first."""
 
-    def __init__(self, clock: Clock, times: int = 1) -> None:
+    def __init__(self, clock: Clock, rate_multiplier: int = 1) -> None:
         """`times` as much is taken as Slack says in public."""
         self._clock = clock
-        self._rules = {method: rule.times(times) for method, rule in RULES.items()}
+        self._limits = {
+            method: rule.scaled(rate_multiplier) for method, rule in RATE_LIMITS.items()
+        }
         self._buckets: dict[tuple[str, str], _Bucket] = {}
-        self._waiting = 0
+        self._waiting_count = 0
 
     @property
-    def buckets(self) -> int:
+    def bucket_count(self) -> int:
         """How many are kept."""
         return len(self._buckets)
 
-    async def take(self, claim: Claim, until: float) -> float:
+    async def acquire(self, request: RateRequest, deadline: float) -> float:
         """Take a token, waiting for it until the clock's `monotonic` is at `until`.
 
         0.0 when the call may be made; else there is none by then, or too much waits already: the
         seconds after which there may be one.
         """
-        bucket, now = self._bucket(claim), self._clock.monotonic()
-        if claim.urgency is Urgency.SPARE:
-            free = bucket.can_spare(now)
+        bucket, now = self._bucket_for(request), self._clock.monotonic()
+        if request.priority is Priority.OPTIONAL:
+            free = bucket.has_optional_token(now)
         else:
-            free = bucket.line.first is None and bucket.pause(now) == 0
+            free = bucket.queue.head is None and bucket.wait_seconds(now) == 0
         if free:
-            bucket.take(now)
+            bucket.consume(now)
             return 0.0
-        if claim.urgency is Urgency.SPARE or self._waiting >= MOST_WAITING:
-            return max(bucket.pause(now), 1.0)
-        self._waiting += 1
+        if request.priority is Priority.OPTIONAL or self._waiting_count >= MAX_WAITING_CALLS:
+            return max(bucket.wait_seconds(now), 1.0)
+        self._waiting_count += 1
         try:
-            return await self._wait(bucket, claim, until)
+            return await self._wait(bucket, request, deadline)
         finally:
-            self._waiting -= 1
+            self._waiting_count -= 1
 
-    def rule(self, method: str) -> Rule:
+    def limit_for(self, method: str) -> RateLimit:
         """How many calls of a method are taken."""
-        return self._rules[method]
+        return self._limits[method]
 
-    def left(self, method: str) -> int:
+    def optional_tokens(self, method: str) -> int:
         """How many calls of a method that can be left out there are tokens for."""
-        return self._bucket(Claim(method=method)).left(self._clock.monotonic())
+        return self._bucket_for(RateRequest(method=method)).optional_tokens(self._clock.monotonic())
 
-    def lasting(self, method: str, kept: int) -> float:
+    def sustainable_interval(self, method: str, reserved: int) -> float:
         """Seconds from one such call to the next at which the tokens last but for `kept`, with
         what comes back as Slack's minute goes on."""
-        return self._bucket(Claim(method=method)).lasting(self._clock.monotonic(), kept)
+        return self._bucket_for(RateRequest(method=method)).sustainable_interval(
+            self._clock.monotonic(), reserved
+        )
 
-    def close(self, claim: Claim, seconds: float) -> None:
+    def block(self, request: RateRequest, seconds: float) -> None:
         """Slack says that there were too many: nobody calls this for so many seconds."""
-        seconds = min(max(seconds, 0.1), LONGEST_CLOSED)
-        self._bucket(claim).close(self._clock.monotonic() + seconds)
+        seconds = min(max(seconds, 0.1), MAX_RETRY_AFTER_SECONDS)
+        self._bucket_for(request).block(self._clock.monotonic() + seconds)
 
-    async def _wait(self, bucket: _Bucket, claim: Claim, until: float) -> float:
-        waiting = _Waiting(claim)
-        bucket.line.join(waiting)
+    async def _wait(self, bucket: _Bucket, request: RateRequest, deadline: float) -> float:
+        waiting = _Waiter(request)
+        bucket.queue.add(waiting)
         try:
             while True:
                 now = self._clock.monotonic()
-                pause, mine = bucket.pause(now), bucket.line.first is waiting
+                pause, mine = bucket.wait_seconds(now), bucket.queue.head is waiting
                 if mine and pause == 0:
-                    bucket.take(now)
+                    bucket.consume(now)
                     return 0.0
-                if now + pause >= until:
+                if now + pause >= deadline:
                     return max(pause, 1.0)
-                waiting.look.clear()
-                left = until - now
-                await set_or_past(waiting.look, self._clock, min(left, pause) if mine else left)
+                waiting.wake.clear()
+                left = deadline - now
+                await wait_for_event(waiting.wake, self._clock, min(left, pause) if mine else left)
         finally:
-            bucket.line.leave(waiting)
+            bucket.queue.remove(waiting)
 
-    def _bucket(self, claim: Claim) -> _Bucket:
-        rule = self.rule(claim.method)
-        key = (claim.method, claim.channel if rule.per_channel else "")
+    def _bucket_for(self, request: RateRequest) -> _Bucket:
+        rule = self.limit_for(request.method)
+        key = (request.method, request.channel if rule.per_channel else "")
         bucket = self._buckets.get(key)
         if bucket is None:
-            if len(self._buckets) >= _MOST_BUCKETS:
-                self._forget_idle()
+            if len(self._buckets) >= _MAX_BUCKETS:
+                self._drop_idle_buckets()
             bucket = self._buckets[key] = _Bucket(rule)
         return bucket
 
-    def _forget_idle(self) -> None:
+    def _drop_idle_buckets(self) -> None:
         now = self._clock.monotonic()
         self._buckets = {
-            key: bucket for key, bucket in self._buckets.items() if not bucket.idle(now)
+            key: bucket for key, bucket in self._buckets.items() if not bucket.is_idle(now)
         }
 
 
-_SPARE_SHARE: Final = 0.96
+_OPTIONAL_SHARE: Final = 0.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class RateLimit:
     """At most `calls` in any `seconds`."""
 
     calls: int
@@ -254,42 +262,42 @@ class Rule:
     """Whether Slack counts each channel by itself."""
 
     @property
-    def spare(self) -> int:
+    def optional_calls(self) -> int:
         """How many of them may be calls that can be left out; the others are kept for those that
         cannot."""
-        return int(self.calls * _SPARE_SHARE)
+        return int(self.calls * _OPTIONAL_SHARE)
 
-    def times(self, more: int) -> Rule:
+    def scaled(self, factor: int) -> RateLimit:
         """The same where Slack takes so many times as much (SLACK_LIMITS)."""
-        return replace(self, calls=self.calls * more)
+        return replace(self, calls=self.calls * factor)
 
 
-_TIER_2: Final = Rule(calls=20)
+_TIER_2: Final = RateLimit(calls=20)
 
 
-_TIER_3: Final = Rule(calls=50)
+_TIER_3: Final = RateLimit(calls=50)
 
 
-_TIER_4: Final = Rule(calls=100)
+_TIER_4: Final = RateLimit(calls=100)
 
 
-_PLENTY: Final = Rule(calls=600)
+_SPECIAL_TIER: Final = RateLimit(calls=600)
 
 
-RULES: Final[Mapping[str, Rule]] = MappingProxyType(
+RATE_LIMITS: Final[Mapping[str, RateLimit]] = MappingProxyType(
     {
         "agents.sessions.rename": _TIER_3,
         "agents.sessions.setStatus": _TIER_3,
-        "assistant.threads.setStatus": Rule(calls=60, per_channel=True),
+        "assistant.threads.setStatus": RateLimit(calls=60, per_channel=True),
         "assistant.threads.setSuggestedPrompts": _TIER_3,
-        "auth.test": _PLENTY,
+        "auth.test": _SPECIAL_TIER,
         "chat.appendStream": _TIER_4,
         "chat.delete": _TIER_3,
-        "chat.getPermalink": _PLENTY,
+        "chat.getPermalink": _SPECIAL_TIER,
         "chat.postEphemeral": _TIER_4,
         # One a second, with short bursts. So no minute has more than 60, and none is waited for
         # long after a burst.
-        "chat.postMessage": Rule(calls=10, seconds=10.0, per_channel=True),
+        "chat.postMessage": RateLimit(calls=10, seconds=10.0, per_channel=True),
         "chat.startStream": _TIER_2,
         "chat.stopStream": _TIER_2,
         "chat.update": _TIER_3,

@@ -11,141 +11,150 @@ from typing import Final
 
 from bot.domain.cards import Card
 from bot.domain.messages import ThreadKey
-from bot.slack.api.calls import CallError, Cause
-from bot.slack.api.client import Client
-from bot.slack.api.files import Upload, upload
-from bot.slack.api.permalinks import Links
-from bot.slack.api.rate_limiter import Urgency
-from bot.slack.cards.render import Drawn, draw, threads_of
-from bot.slack.formatting.mrkdwn import escaped
-from bot.slack.formatting.sanitize import showable
+from bot.slack.api.calls import CallContext, SlackCallError
+from bot.slack.api.client import SlackClient
+from bot.slack.api.files import FileUpload, upload_file
+from bot.slack.api.permalinks import Permalinks
+from bot.slack.api.rate_limiter import Priority
+from bot.slack.cards.render import RenderedCard, linked_threads, render_card
+from bot.slack.formatting.mrkdwn import escape
+from bot.slack.formatting.sanitize import sanitize
 
 log = logging.getLogger(__name__)
 
-CARD_EVENT: Final = "threadpilot_card"
+CARD_EVENT_TYPE: Final = "threadpilot_card"
 """The metadata's name on every card that is posted."""
 
-_SECONDS: Final = 10.0
-_PATIENCE: Final = 20.0
-_TITLE: Final = 200
-_COMMENT: Final = 1_000
+_CALL_SECONDS: Final = 10.0
+_MAX_WAIT_SECONDS: Final = 20.0
+_MAX_TITLE_CHARS: Final = 200
+_MAX_COMMENT_CHARS: Final = 1_000
 
 
-class SlackBoard:
+class SlackCardPublisher:
     """Shows cards."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: SlackClient) -> None:
         self._client = client
         self._web = client.web
-        self._calls = client.calls
-        self.links = Links(client)
+        self._call = client.call
+        self.permalinks = Permalinks(client)
 
-    async def show(self, thread: ThreadKey, card: Card, *, order: str = "") -> str:
+    async def post(self, thread: ThreadKey, card: Card, *, command_key: str = "") -> str:
         """`Board.show`; `order` is the key of the order that the card answers, for `shown`."""
-        drawn = await self.drawn(card, thread=thread)
-        return await self._post(thread.channel, drawn, order, thread.root_ts)
+        drawn = await self.render(card, thread=thread)
+        return await self._post(thread.channel, drawn, command_key, thread.root_ts)
 
-    async def shown(self, thread: ThreadKey, order: str, after: str) -> bool:
+    async def is_posted(self, thread: ThreadKey, command_key: str, after: str) -> bool:
         """Whether the card that answers this order stands in the thread, after the message
         `after`. Raises `SlackError`."""
         async for message in self._client.replies(thread, oldest=after or None):
             metadata = message.get("metadata")
             payload = metadata.get("event_payload") if isinstance(metadata, dict) else None
-            if isinstance(payload, dict) and payload.get("order") == order:
+            if isinstance(payload, dict) and payload.get("order") == command_key:
                 return True
         return False
 
-    async def begin(self, channel: str, card: Card) -> str:
+    async def post_to_channel(self, channel: str, card: Card) -> str:
         """`Board.begin`."""
-        return await self._post(channel, await self.drawn(card), "", "")
+        return await self._post(channel, await self.render(card), "", "")
 
-    async def redraw(self, channel: str, ts: str, card: Card) -> None:
+    async def update(self, channel: str, ts: str, card: Card) -> None:
         """`Board.redraw`. Its buttons are about the thread in which the card stands."""
-        drawn = await self.drawn(card)
-        await self._calls(
+        drawn = await self.render(card)
+        await self._call(
             self._web.chat_update,
-            patience=_PATIENCE,
-            seconds=_SECONDS,
+            max_wait=_MAX_WAIT_SECONDS,
+            seconds=_CALL_SECONDS,
             channel=channel,
             ts=ts,
-            **_inert(drawn),
+            **_message_arguments(drawn),
         )
 
-    async def tell(self, user: str, channel: str, root_ts: str, card: Card) -> None:
+    async def post_ephemeral(self, user: str, channel: str, root_ts: str, card: Card) -> None:
         """`Board.tell`."""
         try:
-            await self.whisper(user, channel, root_ts, await self.drawn(card))
-        except CallError as error:
+            await self.send_ephemeral(user, channel, root_ts, await self.render(card))
+        except SlackCallError as error:
             log.warning("a person could not be told alone: %s", error)
 
-    async def whisper(self, user: str, channel: str, root_ts: str, drawn: Drawn) -> None:
+    async def send_ephemeral(
+        self, user: str, channel: str, root_ts: str, rendered: RenderedCard
+    ) -> None:
         """Show a card to one person alone. Raises `SlackError`."""
-        await self._calls(
+        await self._call(
             self._web.chat_postEphemeral,
-            Cause(urgency=Urgency.FIRST),
-            patience=_PATIENCE,
-            seconds=_SECONDS,
+            CallContext(priority=Priority.HIGH),
+            max_wait=_MAX_WAIT_SECONDS,
+            seconds=_CALL_SECONDS,
             channel=channel,
             user=user,
             thread_ts=root_ts or None,
-            **_inert(drawn),
+            **_message_arguments(rendered),
         )
 
-    async def direct(self, user: str) -> str:
+    async def open_dm(self, user: str) -> str:
         """`Board.direct`."""
-        opened = await self._calls(
-            self._web.conversations_open, patience=_PATIENCE, seconds=_SECONDS, users=user
+        opened = await self._call(
+            self._web.conversations_open,
+            max_wait=_MAX_WAIT_SECONDS,
+            seconds=_CALL_SECONDS,
+            users=user,
         )
         channel = opened.get("channel")
         found = channel.get("id") if isinstance(channel, dict) else None
         if not isinstance(found, str):
-            raise CallError("not_json", "the answer names no channel")
+            raise SlackCallError("not_json", "the answer names no channel")
         return found
 
     async def upload(self, user: str, name: str, content: str, comment: str) -> None:
         """`Board.upload`."""
-        channel = await self.direct(user)
-        told = escaped(showable(comment[:_COMMENT]))
-        file = Upload(name=name, content=content, channel=channel, comment=told)
-        await upload(self._client, Cause(urgency=Urgency.FIRST), file)
+        channel = await self.open_dm(user)
+        told = escape(sanitize(comment[:_MAX_COMMENT_CHARS]))
+        file = FileUpload(name=name, content=content, channel=channel, comment=told)
+        await upload_file(self._client, CallContext(priority=Priority.HIGH), file)
 
-    async def entitle(self, thread: ThreadKey, title: str) -> None:
+    async def set_title(self, thread: ThreadKey, title: str) -> None:
         """`Board.entitle`."""
         try:
-            await self._calls(
+            await self._call(
                 self._web.agents_sessions_rename,
-                patience=0.0,
-                seconds=_SECONDS,
+                max_wait=0.0,
+                seconds=_CALL_SECONDS,
                 channel_id=thread.channel,
                 thread_ts=thread.root_ts,
-                title=showable(" ".join(title.split()))[:_TITLE],
+                title=sanitize(" ".join(title.split()))[:_MAX_TITLE_CHARS],
             )
-        except CallError as error:
+        except SlackCallError as error:
             log.info("the agent session could not be given a title in Slack: %s", error)
 
-    async def drawn(self, card: Card, *, thread: ThreadKey | None = None, verb: str = "") -> Drawn:
+    async def render(
+        self, card: Card, *, thread: ThreadKey | None = None, command_name: str = ""
+    ) -> RenderedCard:
         """A card with its links looked up; see `bot.slack.cards.render.draw`."""
-        links = await self.links.of(threads_of([card]))
-        return draw(card, thread=thread, verb=verb, links=links)
+        links = await self.permalinks.fetch(linked_threads([card]))
+        return render_card(card, thread=thread, command_name=command_name, links=links)
 
-    async def _post(self, channel: str, drawn: Drawn, order: str, root_ts: str) -> str:
-        answer = await self._calls(
+    async def _post(
+        self, channel: str, rendered: RenderedCard, command_key: str, root_ts: str
+    ) -> str:
+        answer = await self._call(
             self._web.chat_postMessage,
-            patience=_PATIENCE,
-            seconds=_SECONDS,
+            max_wait=_MAX_WAIT_SECONDS,
+            seconds=_CALL_SECONDS,
             channel=channel,
             thread_ts=root_ts or None,
-            **_inert(drawn),
+            **_message_arguments(rendered),
             unfurl_links=False,
             unfurl_media=False,
-            metadata={"event_type": CARD_EVENT, "event_payload": {"order": order}},
+            metadata={"event_type": CARD_EVENT_TYPE, "event_payload": {"order": command_key}},
         )
         ts = answer.get("ts")
         if not isinstance(ts, str):
-            raise CallError("not_json", "the answer names no message", maybe_done=True)
+            raise SlackCallError("not_json", "the answer names no message", maybe_done=True)
         return ts
 
 
-def _inert(drawn: Drawn) -> dict[str, object]:
+def _message_arguments(rendered: RenderedCard) -> dict[str, object]:
     """A drawn card as arguments of a call, nothing in it turned into a link or a ping."""
-    return {"text": drawn.text, "blocks": drawn.blocks, "parse": "none", "link_names": False}
+    return {"text": rendered.text, "blocks": rendered.blocks, "parse": "none", "link_names": False}

@@ -10,45 +10,45 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bot.domain.messages import storable
+from bot.domain.messages import strip_unstorable
 
-LONGEST: Final = 200_000
+MAX_MARKUP_CHARS: Final = 200_000
 """Characters of markup that are read. Slack's longest message has 40,000, each of them five as an
 entity at most (api.slack.com/changelog/2018-04-truncating-really-long-messages)."""
 
-_TOKEN = re.compile(r"<([^<>\s][^<>]*)>")
-_NAMED = re.compile(r"<([@#][A-Z0-9]+)\|[^<>]*>", re.ASCII)
-_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_TOKEN_PATTERN = re.compile(r"<([^<>\s][^<>]*)>")
+_LABELED_MENTION = re.compile(r"<([@#][A-Z0-9]+)\|[^<>]*>", re.ASCII)
+_URL_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _GROUP_PINGS = frozenset({"here", "channel", "everyone"})
 
 
-def readable(text: str) -> str:
+def mrkdwn_to_text(text: str) -> str:
     """Slack's markup as plain text, edges stripped; always encodable as UTF-8."""
-    plain = unescaped(_TOKEN.sub(lambda token: _word(token.group(1)), text))
-    return storable(plain).strip()
+    plain = unescape(_TOKEN_PATTERN.sub(lambda token: _token_text(token.group(1)), text))
+    return strip_unstorable(plain).strip()
 
 
-def unescaped(text: str) -> str:
+def unescape(text: str) -> str:
     """Slack's three entities turned back; `&amp;` last, so that nothing is turned back twice."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """`text` as inert Slack markup: with its angle brackets as entities nothing in it can ping."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def mentions(text: str, user: str) -> bool:
+def mentions_user(text: str, user: str) -> bool:
     """Whether the markup mentions this user."""
-    return _may_mention(text, user) and re.search(_mention(user), text) is not None
+    return _may_mention(text, user) and re.search(_mention_pattern(user), text) is not None
 
 
-def addresses_somebody(text: str) -> bool:
+def starts_with_mention(text: str) -> bool:
     """Whether the markup begins by addressing people: one person, a group, or everybody."""
     return re.match(r"\s*<(?:@|!subteam\^|!(?:here|channel|everyone)\b)", text) is not None
 
 
-def without_mention(text: str, user: str, name: str) -> str:
+def strip_mention(text: str, user: str, name: str) -> str:
     """The markup without the user's mention at either edge; those inside become `@name`.
 
     A comma or colon after a leading mention ("@bot, what is …") goes with it, but not one that
@@ -56,7 +56,7 @@ def without_mention(text: str, user: str, name: str) -> str:
     """
     if not _may_mention(text, user):
         return text.rstrip()
-    mention = _mention(user)
+    mention = _mention_pattern(user)
     text = re.sub(rf"\A(?:\s*{mention}\s*(?:[,:](?=\s|\Z))?)+", "", text)
     # Found once, from the beginning: looked for at the end again and again, many of them would take
     # quadratic time.
@@ -65,18 +65,18 @@ def without_mention(text: str, user: str, name: str) -> str:
         if text[stop:end].strip():
             break
         end = start
-    return with_name(text[:end].rstrip(), user, name)
+    return replace_mentions(text[:end].rstrip(), user, name)
 
 
-def by_id(text: str) -> str:
+def strip_mention_labels(text: str) -> str:
     """The markup with people and channels by their ids, without the names that Slack puts beside
     them in commands (`<@U1|bob>`): names are no orders' to resolve."""
-    return _NAMED.sub(r"<\1>", text)
+    return _LABELED_MENTION.sub(r"<\1>", text)
 
 
-def with_name(text: str, user: str, name: str) -> str:
+def replace_mentions(text: str, user: str, name: str) -> str:
     """The markup with the user's mentions as `@name`: Slack's events tell the id alone."""
-    return re.sub(_mention(user), lambda _: f"@{name}", text)
+    return re.sub(_mention_pattern(user), lambda _: f"@{name}", text)
 
 
 def _may_mention(text: str, user: str) -> bool:
@@ -84,19 +84,19 @@ def _may_mention(text: str, user: str) -> bool:
     return f"<@{user}" in text
 
 
-def _mention(user: str) -> str:
+def _mention_pattern(user: str) -> str:
     return rf"<@{re.escape(user)}(?:\|[^<>]*)?>"
 
 
-def _word(token: str) -> str:
+def _token_text(token: str) -> str:
     """What a person sees in the place of one `<token>`."""
     target, _, label = token.partition("|")
     kind, name = target[0], target[1:]
     if kind in "@#":
         return kind + (label.removeprefix(kind) or name)
     if kind == "!":
-        return _special(name, label)
-    if not _ADDRESS.match(target):  # nothing of Slack's: somebody's own `<angle brackets>`
+        return _special_token_text(name, label)
+    if not _URL_SCHEME.match(target):  # nothing of Slack's: somebody's own `<angle brackets>`
         return f"<{token}>"
     shown_alone = not label or target in (label, f"mailto:{label}", f"tel:{label}")
     # Slack turns a typed `example.com` into `<http://example.com|example.com>` by itself.
@@ -106,7 +106,7 @@ def _word(token: str) -> str:
     return f"{label} ({target})"
 
 
-def _special(name: str, label: str) -> str:
+def _special_token_text(name: str, label: str) -> str:
     """`!here`, `!subteam^S1|@ops`, `!date^…|yesterday` and their like."""
     if name in _GROUP_PINGS:
         return f"@{name}"

@@ -17,25 +17,31 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.access import texts as access_texts
-from bot.domain.commands import OpenQuestion
+from bot.domain.commands import PendingQuestion
 from bot.errors import BotError, SlackError, StoreError
 from bot.slack import texts
-from bot.slack.api.calls import bounded
-from bot.slack.formatting.mrkdwn import escaped
-from bot.slack.identity import Identity
-from bot.slack.interactions.payloads import Person, Place
-from bot.slack.interactions.question_outbox import Book, Gate, NotPut, Questions, why
-from bot.tasks import Background
-from bot.turns.prompt import as_line
+from bot.slack.api.calls import with_timeout
+from bot.slack.formatting.mrkdwn import escape
+from bot.slack.identity import BotIdentity
+from bot.slack.interactions.payloads import Actor, QuestionTarget
+from bot.slack.interactions.question_outbox import (
+    OutboxConfig,
+    PostRejected,
+    QuestionAdmission,
+    QuestionOutbox,
+    failure_text,
+)
+from bot.tasks import BackgroundTasks
+from bot.turns.prompt import encode_json
 
 log = logging.getLogger(__name__)
 
-_PROMPT_SECONDS: Final = 1.5
+_ACK_SECONDS: Final = 1.5
 """How long Slack is kept waiting for the outcome; it gives up after 3 s."""
 _RECORD_SECONDS: Final = 1.2
 """Of these, for the record: what is not there by then is not taken."""
 
-_GATE_SECONDS: Final = 1.5
+_ADMISSION_SECONDS: Final = 1.5
 """For whether somebody may ask in a place, before a form is opened for that."""
 
 
@@ -44,52 +50,61 @@ class Question:
     """What somebody asks, and where. `key` is Slack's id of the asking, the same if repeated."""
 
     key: str
-    person: Person
-    place: Place
+    actor: Actor
+    target: QuestionTarget
     text: str
 
 
-class Asking:
+class QuestionService:
     """Takes questions, and has them put into channels."""
 
     def __init__(
-        self, us: Identity, questions: Questions, book: Book, background: Background, gate: Gate
+        self,
+        identity: BotIdentity,
+        outbox: QuestionOutbox,
+        config: OutboxConfig,
+        background_tasks: BackgroundTasks,
+        admission: QuestionAdmission,
     ) -> None:
-        self._us = us
-        self._questions = questions
-        self._book = book
-        self._background = background
-        self._gate = gate
+        self._identity = identity
+        self._outbox = outbox
+        self._config = config
+        self._background_tasks = background_tasks
+        self._admission = admission
 
-    async def closed_to(self, person: Person, channel: str) -> str:
+    async def denial_for(self, actor: Actor, channel: str) -> str:
         """The sentence why no form is opened for somebody by which they would ask in a channel, or
-        empty; within 1.5 s. What they send is looked at again by `Questions`."""
-        external = person.team != self._us.team
-        closed = self._gate.closed_to(person.user, channel, external=external)
+        empty; within 1.5 s. What they send is looked at again by `QuestionOutbox`."""
+        external = actor.team != self._identity.team
+        closed = self._admission.denial_for(actor.user, channel, external=external)
         try:
-            return await bounded(closed, _GATE_SECONDS)
+            return await with_timeout(closed, _ADMISSION_SECONDS)
         except BotError as error:
             log.warning("whether somebody may ask could not be found out: %s", error)
-            return access_texts.UNKNOWN if isinstance(error, SlackError) else error.sentence
+            return (
+                access_texts.UNKNOWN_USER if isinstance(error, SlackError) else error.user_message
+            )
 
-    async def ask(self, question: Question, late: Callable[[str], Awaitable[None]]) -> str:
+    async def submit(
+        self, question: Question, notify_later: Callable[[str], Awaitable[None]]
+    ) -> str:
         """Ask, and answer within 1.5 s: empty, and then the question is on record, or the sentence
         why not.
 
         What comes out later than that is told through `late`. The same question sent twice (a
         double click, a modal sent again after a restart) is asked once.
         """
-        refusal = _refusal(question.text)
+        refusal = _validation_error(question.text)
         if refusal:
             return refusal
-        until = asyncio.get_running_loop().time() + _PROMPT_SECONDS
-        recorded = self._record(question)
-        noted = await self._noted(recorded)
+        until = asyncio.get_running_loop().time() + _ACK_SECONDS
+        recorded = self._pending_question(question)
+        noted = await self._save(recorded)
         if noted is not True:
             return noted or ""
         outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        work = self._work(recorded, outcome, late)
-        if self._seen_to("asking a question", recorded, work) is None:
+        work = self._post_and_report(recorded, outcome, notify_later)
+        if self._start_task("asking a question", recorded, work) is None:
             return ""  # on record: it is taken up when there is less to do
         try:
             async with asyncio.timeout_at(until):
@@ -98,109 +113,115 @@ class Asking:
             # In the last moment it may have come out all the same, and then nobody else tells it.
             return outcome.result() if outcome.done() and not outcome.cancelled() else ""
 
-    def _seen_to(
-        self, name: str, question: OpenQuestion, work: Coroutine[object, object, None]
+    def _start_task(
+        self, name: str, question: PendingQuestion, work: Coroutine[object, object, None]
     ) -> asyncio.Task[None] | None:
-        """`Background.start` for work on a question that nobody else may take up meanwhile."""
-        task = self._background.start(name, work)
+        """`BackgroundTasks.spawn` for work on a question that nobody else may take up meanwhile."""
+        task = self._background_tasks.spawn(name, work)
         if task is not None:
-            self._questions.leave(question.event_id)
-            task.add_done_callback(lambda _: self._questions.take_back(question.event_id))
+            self._outbox.reserve(question.event_id)
+            task.add_done_callback(lambda _: self._outbox.release(question.event_id))
         return task
 
-    async def _noted(self, question: OpenQuestion) -> bool | str:
+    async def _save(self, question: PendingQuestion) -> bool | str:
         """Whether the question is new on record, or the sentence why it is not there."""
-        noting = asyncio.ensure_future(self._book.store.note_question(question))
-        self._questions.leave(question.event_id)
+        noting = asyncio.ensure_future(self._config.store.save_question(question))
+        self._outbox.reserve(question.event_id)
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
                 return await asyncio.shield(noting)
         except TimeoutError:
             log.warning("a question could not be recorded in time")
-            self._seen_to("leaving a question alone", question, self._left(question, noting))
-            return StoreError.sentence
+            self._start_task(
+                "leaving a question alone", question, self._discard_if_saved(question, noting)
+            )
+            return StoreError.user_message
         except BotError as error:
             log.warning("a question could not be recorded: %s", error)
-            return error.sentence
+            return error.user_message
         finally:
-            self._questions.take_back(question.event_id)
+            self._outbox.release(question.event_id)
 
-    async def _left(self, question: OpenQuestion, noting: asyncio.Future[bool]) -> None:
+    async def _discard_if_saved(
+        self, question: PendingQuestion, saving: asyncio.Future[bool]
+    ) -> None:
         """A question of which it was told that it is not taken is not asked either, also when it
         gets on record after all."""
-        if await noting:
-            await self._book.store.drop_question(question.event_id)
+        if await saving:
+            await self._config.store.delete_question(question.event_id)
 
-    async def _work(
+    async def _post_and_report(
         self,
-        question: OpenQuestion,
+        question: PendingQuestion,
         outcome: asyncio.Future[str],
-        late: Callable[[str], Awaitable[None]],
+        notify_later: Callable[[str], Awaitable[None]],
     ) -> None:
         """Put the question where it belongs. Cut off on the way it is taken up again, and nobody
         needs to be told."""
         try:
-            if await self._questions.put(question):
+            if await self._outbox.post_question(question):
                 return
-            sentence = texts.ASKED_SOON
-        except NotPut as error:
-            sentence = why(error, self._us.name)
+            sentence = texts.QUESTION_DELAYED
+        except PostRejected as error:
+            sentence = failure_text(error, self._identity.name)
             if not outcome.done():
                 outcome.set_result(sentence)
                 return
         finally:
             if not outcome.done():
                 outcome.set_result("")
-        await late(sentence)
+        await notify_later(sentence)
 
-    def _record(self, question: Question) -> OpenQuestion:
-        place, redact = question.place, self._book.redact
-        return OpenQuestion(
+    def _pending_question(self, question: Question) -> PendingQuestion:
+        place, redact = question.target, self._config.redact
+        return PendingQuestion(
             event_id=f"command-{question.key}",
-            team=self._us.team,
+            team=self._identity.team,
             channel=place.channel,
             root_ts=place.root_ts,
-            user=question.person.user,
-            user_team=question.person.team,
-            text=redact(_prompt(question)),
-            shown=redact(question_message(question.person.user, question.text, place.quoted)),
-            asked=self._book.clock.now(),
+            user=question.actor.user,
+            user_team=question.actor.team,
+            text=redact(_prompt_text(question)),
+            mrkdwn=redact(question_message(question.actor.user, question.text, place.quoted)),
+            asked_at=self._config.clock.now(),
         )
 
 
-def _refusal(text: str) -> str:
+def _validation_error(text: str) -> str:
     """The sentence why a text is not to be asked, or empty."""
     if not text:
         return texts.NO_QUESTION
-    if len(text) > MAX_QUESTION:
-        return texts.TOO_LONG.format(length=len(text), limit=MAX_QUESTION)
+    if len(text) > MAX_QUESTION_CHARS:
+        return texts.TOO_LONG.format(length=len(text), limit=MAX_QUESTION_CHARS)
     return ""
 
 
-def _prompt(question: Question) -> str:
+def _prompt_text(question: Question) -> str:
     """The question as the model gets it; a quoted message goes along as data on one line."""
-    place = question.place
+    place = question.target
     if not place.quoted:
         return question.text
     data = {"author": place.author, "text": place.quoted, "complete": not place.clipped}
-    return texts.ABOUT_A_MESSAGE.format(question=question.text, quoted=as_line(data))
+    return texts.PROMPT_ABOUT_MESSAGE.format(question=question.text, quoted=encode_json(data))
 
 
-MAX_QUESTION: Final = 3_000
+MAX_QUESTION_CHARS: Final = 3_000
 """The most that a modal's input takes; the slash command takes the same."""
 
 
-_EXCERPT: Final = 120
+_MAX_EXCERPT_CHARS: Final = 120
 
 
-def question_message(asker: str, question: str, about: str = "") -> str:
+def question_message(asker: str, question: str, quoted: str = "") -> str:
     """The message by which a question stands in the channel: the question itself cannot ping.
 
     `asker` is a user id; `about` is the message that the question is about, if it is.
     """
-    asked = "\n".join(f"> {line}" for line in escaped(question).splitlines())
-    if not about:
-        return texts.ASKED.format(asker=f"<@{asker}>", question=asked)
-    first = " ".join(about.split())
-    excerpt = escaped(first if len(first) <= _EXCERPT else first[:_EXCERPT] + "…")
-    return texts.ASKED_ABOUT.format(asker=f"<@{asker}>", excerpt=excerpt, question=asked)
+    asked = "\n".join(f"> {line}" for line in escape(question).splitlines())
+    if not quoted:
+        return texts.QUESTION_MESSAGE.format(asker=f"<@{asker}>", question=asked)
+    first = " ".join(quoted.split())
+    excerpt = escape(
+        first if len(first) <= _MAX_EXCERPT_CHARS else first[:_MAX_EXCERPT_CHARS] + "…"
+    )
+    return texts.QUESTION_ABOUT_MESSAGE.format(asker=f"<@{asker}>", excerpt=excerpt, question=asked)

@@ -15,132 +15,145 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, Protocol
 
 from bot.commands import texts
-from bot.domain.cards import Card, Outcome, told
-from bot.domain.commands import Form, Order
-from bot.domain.messages import TS, ThreadKey
+from bot.domain.cards import Card, CommandResult, text_result
+from bot.domain.commands import Command, CommandSource
+from bot.domain.messages import TS_PATTERN, ThreadKey
 from bot.errors import BotError, SlackError, StoreError
 from bot.ports import Clock
 from bot.slack import texts as slack_texts
-from bot.slack.api.calls import CallError, next_try
-from bot.slack.api.ephemeral import answer_aside
-from bot.slack.cards.publisher import SlackBoard
-from bot.slack.cards.render import Drawn
+from bot.slack.api.calls import SlackCallError, retry_delay
+from bot.slack.api.ephemeral import respond
+from bot.slack.cards.publisher import SlackCardPublisher
+from bot.slack.cards.render import RenderedCard
 from bot.slack.interactions.modals import ask_button
-from bot.slack.interactions.payloads import PressedOrder
-from bot.tasks import Background
+from bot.slack.interactions.payloads import CommandPress
+from bot.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
-CARRY_SECONDS: Final = 300.0
+COMMAND_TIMEOUT_SECONDS: Final = 300.0
 """So long an order may take; what takes longer shows its own progress from the background."""
-TELL_SECONDS: Final = 120.0
+DELIVERY_SECONDS: Final = 120.0
 """So long telling is tried while Slack's trouble may pass."""
-PROMPT_SECONDS: Final = 2.0
+ACK_SECONDS: Final = 2.0
 """How long Slack is kept waiting; it gives up after 3 s."""
 
 _RECORD_SECONDS: Final = 2.0
-_DONE_SECONDS: Final = 10.0
-_AT_ONCE: Final = 500
-AT_ONCE_EACH: Final = 20
+_MARK_DONE_SECONDS: Final = 10.0
+_MAX_RUNNING: Final = 500
+MAX_RUNNING_PER_USER: Final = 20
 """So many orders of one person are carried out, or wait to be, at once."""
-_ONE_TELL_SECONDS: Final = 60.0
+_ONE_DELIVERY_SECONDS: Final = 60.0
 
-Tell = Callable[[Outcome], Awaitable[None]]
+DeliverResult = Callable[[CommandResult], Awaitable[None]]
 """Shows an outcome to those whom it is for. Raises `SlackError`."""
-Publish = Callable[[str, Card], Awaitable[None]]
+PublishHomeTab = Callable[[str, Card], Awaitable[None]]
 """Shows somebody's Home tab anew, with a card on top. Raises `SlackError`."""
 
 
-class Desk(Protocol):
+class Dispatcher(Protocol):
     """What the counter needs of `bot.commands.dispatcher.Desk`, which has the promises."""
 
-    async def take(self, order: Order) -> bool:
+    async def record(self, command: Command) -> bool:
         """Put it on record; False when it was before. Raises `StoreError`."""
         ...
 
-    async def carry_out(self, order: Order) -> Outcome:
+    async def execute(self, command: Command) -> CommandResult:
         """Do what it says. Never raises for the order's sake."""
         ...
 
-    def done(self, order: Order) -> Coroutine[object, object, None]:
+    def mark_done(self, command: Command) -> Coroutine[object, object, None]:
         """Whoever gave it has been told. Raises `StoreError`."""
         ...
 
 
-class OrderCounter:
+class CommandRunner:
     """Where orders are given and answered in Slack."""
 
     def __init__(
-        self, desk: Desk, board: SlackBoard, clock: Clock, carry_seconds: float = CARRY_SECONDS
+        self,
+        dispatcher: Dispatcher,
+        publisher: SlackCardPublisher,
+        clock: Clock,
+        timeout_seconds: float = COMMAND_TIMEOUT_SECONDS,
     ) -> None:
         """`carry_seconds` is how long an order may take."""
-        self._desk = desk
-        self._board = board
+        self._dispatcher = dispatcher
+        self._publisher = publisher
         self._clock = clock
-        self._background = Background(
-            _AT_ONCE, carry_seconds + TELL_SECONDS + _ONE_TELL_SECONDS + _DONE_SECONDS
+        self._running_tasks = BackgroundTasks(
+            _MAX_RUNNING,
+            timeout_seconds + DELIVERY_SECONDS + _ONE_DELIVERY_SECONDS + _MARK_DONE_SECONDS,
         )
-        self._reserve = Background(_AT_ONCE, TELL_SECONDS + _ONE_TELL_SECONDS + _DONE_SECONDS)
+        self._delivery_tasks = BackgroundTasks(
+            _MAX_RUNNING, DELIVERY_SECONDS + _ONE_DELIVERY_SECONDS + _MARK_DONE_SECONDS
+        )
         """For what is told, and done with, when too much is being carried out."""
-        self._carry_seconds = carry_seconds
-        self._by: Counter[str] = Counter()
+        self._timeout_seconds = timeout_seconds
+        self._running_by_user: Counter[str] = Counter()
         """How many orders of each person are under way."""
-        self._pressed: set[tuple[str, ...]] = set()
+        self._running_presses: set[tuple[str, ...]] = set()
         """What is being carried out because it was pressed: a second click waits for nothing."""
 
-    def start(self, order: Order) -> bool:
+    def start_command(self, command: Command) -> bool:
         """Begin to carry out an order on record that a message gave, or that was cut short; returns
         at once, whether it could. Who gave it is told where not."""
-        tell = self._teller(order)
-        sentence = self._too_many(order)
-        if not sentence and self._begun(order, self._work(order, tell)):
+        tell = self._thread_delivery(command)
+        sentence = self._overload_text(command)
+        if not sentence and self._start_task(command, self._execute_and_deliver(command, tell)):
             return True
-        work = self._told(order, tell, told(sentence or slack_texts.BUSY))
-        self._reserve.start(f"that {order.verb} has to wait", work)
+        work = self._deliver_and_mark_done(command, tell, text_result(sentence or slack_texts.BUSY))
+        self._delivery_tasks.spawn(f"that {command.name} has to wait", work)
         return False
 
-    def tell_later(self, order: Order, outcome: Outcome) -> None:
+    def deliver_later(self, command: Command, result: CommandResult) -> None:
         """Begin to tell what came of an order that no press or command waits for any more, and be
         done with it: in its thread, else to who gave it alone. Returns at once."""
-        work = self._told(order, self._teller(order), outcome)
-        self._reserve.start(f"the outcome of {order.verb}", work)
+        work = self._deliver_and_mark_done(command, self._thread_delivery(command), result)
+        self._delivery_tasks.spawn(f"the outcome of {command.name}", work)
 
-    async def press(self, pressed: PressedOrder, publish: Publish) -> str:
+    async def run_button_command(
+        self, press: CommandPress, publish_home_tab: PublishHomeTab
+    ) -> str:
         """Record what was pressed, in 2 s at most, and begin to carry it out; nothing more for a
         double click. Empty, or the sentence why it could not be taken."""
-        if pressed.same in self._pressed:
+        if press.dedup_key in self._running_presses:
             return ""
-        sentence = self._too_many(pressed.order)
+        sentence = self._overload_text(press.command)
         if sentence:
             return sentence
-        self._pressed.add(pressed.same)
-        fresh = await self._taken(pressed.order)
-        work = self._pressed_work(pressed, self._presser(pressed, publish))
-        if fresh is True and self._begun(pressed.order, work):
+        self._running_presses.add(press.dedup_key)
+        fresh = await self._record(press.command)
+        work = self._run_press(press, self._press_delivery(press, publish_home_tab))
+        if fresh is True and self._start_task(press.command, work):
             return ""
         work.close()
-        self._pressed.discard(pressed.same)
+        self._running_presses.discard(press.dedup_key)
         if fresh is True:
-            self._reserve.start("an order that could not begin", self._desk.done(pressed.order))
+            self._delivery_tasks.spawn(
+                "an order that could not begin", self._dispatcher.mark_done(press.command)
+            )
             return slack_texts.BUSY
         return fresh or ""
 
-    async def command(self, order: Order, answer_url: str) -> Drawn | None:
+    async def run_slash_command(self, command: Command, response_url: str) -> RenderedCard | None:
         """Record what was commanded and carry it out: its outcome for who commanded it alone, if
         that comes within 2 s; else None, and it is told when it comes."""
         began = asyncio.get_running_loop().time()
-        sentence = self._too_many(order)
+        sentence = self._overload_text(command)
         if sentence:
-            return await self._drawn(order, told(sentence))
-        fresh = await self._taken(order)
+            return await self._render(command, text_result(sentence))
+        fresh = await self._record(command)
         if fresh is not True:
-            return await self._drawn(order, told(fresh)) if fresh else None
-        outcome: asyncio.Future[Drawn] = asyncio.get_running_loop().create_future()
-        late = self._late(order, answer_url, outcome)
-        if not self._begun(order, self._work(order, late)):
-            self._reserve.start("an order that could not begin", self._desk.done(order))
-            return await self._drawn(order, told(slack_texts.BUSY))
-        left = PROMPT_SECONDS - (asyncio.get_running_loop().time() - began)
+            return await self._render(command, text_result(fresh)) if fresh else None
+        outcome: asyncio.Future[RenderedCard] = asyncio.get_running_loop().create_future()
+        late = self._slash_delivery(command, response_url, outcome)
+        if not self._start_task(command, self._execute_and_deliver(command, late)):
+            self._delivery_tasks.spawn(
+                "an order that could not begin", self._dispatcher.mark_done(command)
+            )
+            return await self._render(command, text_result(slack_texts.BUSY))
+        left = ACK_SECONDS - (asyncio.get_running_loop().time() - began)
         try:
             return await asyncio.wait_for(outcome, max(left, 0.0))
         except TimeoutError:
@@ -148,85 +161,91 @@ class OrderCounter:
 
     async def close(self) -> None:
         """Let what runs end within a few seconds; the rest stays on record."""
-        await asyncio.gather(self._background.close(), self._reserve.close())
+        await asyncio.gather(self._running_tasks.close(), self._delivery_tasks.close())
 
     # One order --------------------------------------------------------------------------------
 
-    def _too_many(self, order: Order) -> str:
+    def _overload_text(self, command: Command) -> str:
         """The sentence for somebody of whom too much is under way; "" for everybody else."""
-        return texts.TOO_MANY if self._by[order.by] >= AT_ONCE_EACH else ""
+        return texts.TOO_MANY if self._running_by_user[command.user] >= MAX_RUNNING_PER_USER else ""
 
-    def _begun(self, order: Order, work: Coroutine[object, object, None]) -> bool:
+    def _start_task(self, command: Command, work: Coroutine[object, object, None]) -> bool:
         """Begin to carry out an order; False where too much is going on."""
-        task = self._background.start(f"the {order.form} {order.verb}", work)
+        task = self._running_tasks.spawn(f"the {command.source} {command.name}", work)
         if task is None:
             return False
-        self._by[order.by] += 1
-        task.add_done_callback(lambda _: self._ended(order.by))
+        self._running_by_user[command.user] += 1
+        task.add_done_callback(lambda _: self._on_task_done(command.user))
         return True
 
-    def _ended(self, user: str) -> None:
-        self._by[user] -= 1
-        if not self._by[user]:
-            del self._by[user]
+    def _on_task_done(self, user: str) -> None:
+        self._running_by_user[user] -= 1
+        if not self._running_by_user[user]:
+            del self._running_by_user[user]
 
-    async def _taken(self, order: Order) -> bool | str:
+    async def _record(self, command: Command) -> bool | str:
         """Whether the order is new on record, or the sentence why it is not there."""
-        taking = asyncio.ensure_future(self._desk.take(order))
+        taking = asyncio.ensure_future(self._dispatcher.record(command))
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
                 return await asyncio.shield(taking)
         except TimeoutError:
-            log.warning("order %s of %s could not be recorded in time", order.verb, order.by)
-            self._background.start(f"leaving {order.verb} alone", self._left(order, taking))
-            return StoreError.sentence
+            log.warning("order %s of %s could not be recorded in time", command.name, command.user)
+            self._running_tasks.spawn(
+                f"leaving {command.name} alone", self._discard_if_recorded(command, taking)
+            )
+            return StoreError.user_message
         except BotError as error:
-            log.warning("order %s of %s could not be recorded: %s", order.verb, order.by, error)
-            return error.sentence
+            log.warning(
+                "order %s of %s could not be recorded: %s", command.name, command.user, error
+            )
+            return error.user_message
 
-    async def _left(self, order: Order, taking: asyncio.Future[bool]) -> None:
+    async def _discard_if_recorded(self, command: Command, recording: asyncio.Future[bool]) -> None:
         """An order of which it was told that it could not be taken is not carried out, and not
         told of again at the next start, also when it gets on record after all."""
-        if await taking:
-            await self._desk.done(order)
+        if await recording:
+            await self._dispatcher.mark_done(command)
 
-    async def _pressed_work(self, pressed: PressedOrder, tell: Tell) -> None:
+    async def _run_press(self, press: CommandPress, deliver: DeliverResult) -> None:
         try:
-            await self._work(pressed.order, tell)
+            await self._execute_and_deliver(press.command, deliver)
         finally:
-            self._pressed.discard(pressed.same)
+            self._running_presses.discard(press.dedup_key)
 
-    async def _work(self, order: Order, tell: Tell) -> None:
+    async def _execute_and_deliver(self, command: Command, deliver: DeliverResult) -> None:
         """Carry out, tell, done."""
         try:
-            async with asyncio.timeout(self._carry_seconds):
-                outcome = await self._desk.carry_out(order)
+            async with asyncio.timeout(self._timeout_seconds):
+                outcome = await self._dispatcher.execute(command)
         except TimeoutError:
-            log.warning("order %s of %s took too long", order.verb, order.by)
-            outcome = told(texts.TOOK_TOO_LONG)
-        await self._told(order, tell, outcome)
+            log.warning("order %s of %s took too long", command.name, command.user)
+            outcome = text_result(texts.TOOK_TOO_LONG)
+        await self._deliver_and_mark_done(command, deliver, outcome)
 
-    async def _told(self, order: Order, tell: Tell, outcome: Outcome) -> None:
+    async def _deliver_and_mark_done(
+        self, command: Command, deliver: DeliverResult, result: CommandResult
+    ) -> None:
         """Tell, done: also when it cannot be told."""
         try:
-            await self._persist(tell, outcome)
+            await self._deliver_with_retries(deliver, result)
         except SlackError as error:
-            log.warning("what came of order %s could not be told: %s", order.verb, error)
-        async with asyncio.timeout(_DONE_SECONDS):
-            await self._desk.done(order)
+            log.warning("what came of order %s could not be told: %s", command.name, error)
+        async with asyncio.timeout(_MARK_DONE_SECONDS):
+            await self._dispatcher.mark_done(command)
 
-    async def _persist(self, tell: Tell, outcome: Outcome) -> None:
+    async def _deliver_with_retries(self, deliver: DeliverResult, result: CommandResult) -> None:
         """Tell, again and again while Slack's trouble may pass. Raises `SlackError`."""
-        until, tries = self._clock.monotonic() + TELL_SECONDS, 0
+        until, tries = self._clock.monotonic() + DELIVERY_SECONDS, 0
         while True:
             try:
-                async with asyncio.timeout(_ONE_TELL_SECONDS):
-                    await tell(outcome)
+                async with asyncio.timeout(_ONE_DELIVERY_SECONDS):
+                    await deliver(result)
             except TimeoutError as error:
-                raise CallError("timeout", "telling took too long", maybe_done=True) from error
-            except CallError as error:
-                pause = next_try(error, tries)
-                if not error.passing or self._clock.monotonic() + pause > until:
+                raise SlackCallError("timeout", "telling took too long", maybe_done=True) from error
+            except SlackCallError as error:
+                pause = retry_delay(error, tries)
+                if not error.transient or self._clock.monotonic() + pause > until:
                     raise
                 log.warning("what came of an order could not be told yet: %s", error)
             else:
@@ -236,83 +255,99 @@ class OrderCounter:
 
     # How outcomes are told --------------------------------------------------------------------
 
-    def _teller(self, order: Order) -> Tell:
+    def _thread_delivery(self, command: Command) -> DeliverResult:
         """In the order's thread, or beside it to who gave it alone."""
         tries = 0
 
-        async def tell(outcome: Outcome) -> None:
+        async def tell(outcome: CommandResult) -> None:
             nonlocal tries
             tries += 1
             if outcome.silent:
                 return
-            if outcome.public and order.thread is not None:
-                await self._show(order, order.thread, outcome.card, again=tries > 1)
+            if outcome.public and command.thread is not None:
+                await self._post_in_thread(
+                    command, command.thread, outcome.card, is_retry=tries > 1
+                )
             else:
-                await self._whisper(order, outcome)
+                await self._post_ephemeral(command, outcome)
 
         return tell
 
-    def _presser(self, pressed: PressedOrder, publish: Publish) -> Tell:
-        order, in_thread = pressed.order, self._teller(pressed.order)
+    def _press_delivery(
+        self, press: CommandPress, publish_home_tab: PublishHomeTab
+    ) -> DeliverResult:
+        order, in_thread = press.command, self._thread_delivery(press.command)
 
-        async def tell(outcome: Outcome) -> None:
+        async def tell(outcome: CommandResult) -> None:
             if outcome.silent:
                 return
             public = outcome.public and order.thread is not None
             if public:
                 await in_thread(outcome)
-            if order.form is Form.HOME:
-                await publish(order.by, outcome.card)
+            if order.source is CommandSource.HOME_TAB:
+                await publish_home_tab(order.user, outcome.card)
             elif not public:
-                drawn = await self._drawn(order, outcome)
+                drawn = await self._render(order, outcome)
                 try:
-                    await answer_aside(
-                        pressed.answer_url,
+                    await respond(
+                        press.response_url,
                         drawn.text,
                         drawn.blocks,
-                        root_ts=pressed.root_ts,
-                        replace=pressed.replaces,
+                        root_ts=press.root_ts,
+                        replace_original=press.replaces_message,
                     )
                 except SlackError as error:
                     log.info("answered beside the button instead: %s", error)
-                    await self._board.whisper(order.by, order.channel, pressed.root_ts, drawn)
+                    await self._publisher.send_ephemeral(
+                        order.user, order.channel, press.root_ts, drawn
+                    )
 
         return tell
 
-    def _late(self, order: Order, answer_url: str, prompt: asyncio.Future[Drawn]) -> Tell:
-        async def tell(outcome: Outcome) -> None:
-            nothing = Drawn(text="", blocks=[])
-            drawn = nothing if outcome.silent else await self._drawn(order, outcome)
-            if not prompt.done():
-                prompt.set_result(drawn)
+    def _slash_delivery(
+        self, command: Command, response_url: str, response: asyncio.Future[RenderedCard]
+    ) -> DeliverResult:
+        async def tell(outcome: CommandResult) -> None:
+            nothing = RenderedCard(text="", blocks=[])
+            drawn = nothing if outcome.silent else await self._render(command, outcome)
+            if not response.done():
+                response.set_result(drawn)
                 return
             if outcome.silent:
                 return
             try:
-                await answer_aside(answer_url, drawn.text, drawn.blocks)
+                await respond(response_url, drawn.text, drawn.blocks)
             except SlackError as error:
                 log.info("answered in the channel instead: %s", error)
-                await self._board.whisper(order.by, order.channel, "", drawn)
+                await self._publisher.send_ephemeral(command.user, command.channel, "", drawn)
 
         return tell
 
-    async def _show(self, order: Order, thread: ThreadKey, card: Card, *, again: bool) -> None:
+    async def _post_in_thread(
+        self, command: Command, thread: ThreadKey, card: Card, *, is_retry: bool
+    ) -> None:
         """Post into the thread, once: after trouble it may stand there already."""
-        after = order.ts if TS.fullmatch(order.ts) else f"{self._clock.now() - 3_600:.6f}"
-        if not (again and await self._board.shown(thread, order.key, after)):
-            await self._board.show(thread, card, order=order.key)
+        after = (
+            command.ts if TS_PATTERN.fullmatch(command.ts) else f"{self._clock.now() - 3_600:.6f}"
+        )
+        if not (is_retry and await self._publisher.is_posted(thread, command.key, after)):
+            await self._publisher.post(thread, card, command_key=command.key)
 
-    async def _whisper(self, order: Order, outcome: Outcome) -> None:
+    async def _post_ephemeral(self, command: Command, result: CommandResult) -> None:
         """To who gave it alone, where they gave it. Slack shows such a thing in a thread only once
         that has an answer, so beside a message that starts one it goes into the channel."""
-        drawn = await self._drawn(order, outcome)
-        channel = order.channel or await self._board.direct(order.by)
-        root_ts = order.thread.root_ts if order.thread is not None and order.channel else ""
-        await self._board.whisper(order.by, channel, "" if root_ts == order.ts else root_ts, drawn)
+        drawn = await self._render(command, result)
+        channel = command.channel or await self._publisher.open_dm(command.user)
+        root_ts = command.thread.root_ts if command.thread is not None and command.channel else ""
+        await self._publisher.send_ephemeral(
+            command.user, channel, "" if root_ts == command.ts else root_ts, drawn
+        )
 
-    async def _drawn(self, order: Order, outcome: Outcome) -> Drawn:
+    async def _render(self, command: Command, result: CommandResult) -> RenderedCard:
         """An outcome for one person; the help has the button that asks."""
-        drawn = await self._board.drawn(outcome.card, thread=order.thread, verb=order.verb)
-        if order.verb == "help" and order.channel:
-            return Drawn(text=drawn.text, blocks=[*drawn.blocks, ask_button()])
+        drawn = await self._publisher.render(
+            result.card, thread=command.thread, command_name=command.name
+        )
+        if command.name == "help" and command.channel:
+            return RenderedCard(text=drawn.text, blocks=[*drawn.blocks, ask_button()])
         return drawn

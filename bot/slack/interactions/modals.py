@@ -11,67 +11,83 @@ from typing import Final
 
 from bot.errors import SlackError
 from bot.slack import manifest, texts
-from bot.slack.api.calls import Cause
-from bot.slack.api.client import Block, Client
-from bot.slack.api.rate_limiter import Urgency
-from bot.slack.formatting.mrkdwn import escaped
-from bot.slack.interactions.ask import MAX_QUESTION, Asking, Question
-from bot.slack.interactions.payloads import Chosen, Place, Pressed, Sent
+from bot.slack.api.calls import CallContext
+from bot.slack.api.client import Block, SlackClient
+from bot.slack.api.rate_limiter import Priority
+from bot.slack.formatting.mrkdwn import escape
+from bot.slack.interactions.ask import MAX_QUESTION_CHARS, Question, QuestionService
+from bot.slack.interactions.payloads import (
+    ButtonPress,
+    ModalSubmission,
+    QuestionTarget,
+    ShortcutPayload,
+)
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 1.0
+_MAX_WAIT_SECONDS = 1.0
 """Slack takes a trigger for 3 s."""
 
-_OVER = frozenset({"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"})
+_EXPIRED_TRIGGER_ERRORS = frozenset(
+    {"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"}
+)
 
 
-class Actions:
+class Modals:
     """What buttons, modals and shortcuts do."""
 
-    def __init__(self, client: Client, asking: Asking) -> None:
+    def __init__(self, client: SlackClient, question_service: QuestionService) -> None:
         self._client = client
-        self._asking = asking
+        self._question_service = question_service
 
-    async def press(self, pressed: Pressed) -> str:
+    async def on_button(self, button_press: ButtonPress) -> str:
         """A button was pressed: ours, or one from an earlier time."""
-        closed = await self._asking.closed_to(pressed.person, pressed.channel)
+        closed = await self._question_service.denial_for(button_press.actor, button_press.channel)
         if closed:
             return closed
-        if pressed.action != manifest.ASK_BUTTON or not pressed.channel:
+        if button_press.action_id != manifest.ASK_BUTTON or not button_press.channel:
             return texts.OLD_BUTTON
-        return await self._open(pressed.trigger, question_modal(Place(channel=pressed.channel)))
+        return await self._open_modal(
+            button_press.trigger_id, question_modal(QuestionTarget(channel=button_press.channel))
+        )
 
-    async def choose(self, chosen: Chosen) -> str:
+    async def on_shortcut(self, shortcut: ShortcutPayload) -> str:
         """The shortcut was chosen on a message: ask what to do with it."""
-        closed = await self._asking.closed_to(chosen.person, chosen.place.channel)
+        closed = await self._question_service.denial_for(shortcut.actor, shortcut.target.channel)
         if closed:
             return closed
-        if not chosen.place.quoted:
+        if not shortcut.target.quoted:
             return texts.ABOUT_EMPTY
-        return await self._open(chosen.trigger, about_modal(chosen.place))
+        return await self._open_modal(shortcut.trigger_id, about_modal(shortcut.target))
 
-    async def send(self, sent: Sent, late: Callable[[str], Awaitable[None]]) -> str:
+    async def on_submission(
+        self, submission: ModalSubmission, notify_later: Callable[[str], Awaitable[None]]
+    ) -> str:
         """A modal was sent off: ask its question."""
-        question = Question(key=sent.view, person=sent.person, place=sent.place, text=sent.question)
-        return await self._asking.ask(question, late)
+        question = Question(
+            key=submission.view_id,
+            actor=submission.actor,
+            target=submission.target,
+            text=submission.question,
+        )
+        return await self._question_service.submit(question, notify_later)
 
-    async def _open(self, trigger: str, view: Block) -> str:
+    async def _open_modal(self, trigger_id: str, view: Block) -> str:
         try:
-            await self._client.calls(
+            await self._client.call(
                 self._client.web.views_open,
-                Cause(urgency=Urgency.FIRST),
-                patience=_PATIENCE,
-                trigger_id=trigger,
+                CallContext(priority=Priority.HIGH),
+                max_wait=_MAX_WAIT_SECONDS,
+                trigger_id=trigger_id,
                 view=view,
             )
         except SlackError as error:
             log.warning("a modal could not be opened: %s", error)
-            return texts.TOO_SLOW if error.code in _OVER else error.sentence
+            return texts.TOO_SLOW if error.code in _EXPIRED_TRIGGER_ERRORS else error.user_message
         return ""
 
 
-_SECTION: Final = 3_000
+_MAX_SECTION_CHARS: Final = 3_000
 
 
 def ask_button() -> Block:
@@ -82,30 +98,30 @@ def ask_button() -> Block:
         "text": _plain(texts.ASK_BUTTON),
         "style": "primary",
     }
-    return {"type": "actions", "block_id": manifest.HELP_ACTIONS, "elements": [button]}
+    return {"type": "actions", "block_id": manifest.HELP_ACTIONS_BLOCK, "elements": [button]}
 
 
-def question_modal(place: Place) -> Block:
+def question_modal(target: QuestionTarget) -> Block:
     """The modal in which a question for a channel is written."""
     return _modal(
         manifest.ASK_MODAL,
         texts.MODAL_TITLE,
-        place,
-        [_question(texts.QUESTION_LABEL, texts.QUESTION_HINT)],
+        target,
+        [_question_input(texts.QUESTION_LABEL, texts.QUESTION_HINT)],
     )
 
 
-def about_modal(place: Place) -> Block:
+def about_modal(target: QuestionTarget) -> Block:
     """The modal that asks what to do with a message; the message goes with it."""
-    note = f"{texts.ABOUT_QUOTED}\n{_quoted(place.quoted, 1_500)}"
-    blocks = [_section(note), _question(texts.ABOUT_LABEL, texts.ABOUT_HINT)]
-    if place.clipped:
-        clipped = texts.ABOUT_CLIPPED.format(limit=len(place.quoted))
+    note = f"{texts.ABOUT_QUOTED}\n{_blockquote(target.quoted, 1_500)}"
+    blocks = [_section(note), _question_input(texts.ABOUT_LABEL, texts.ABOUT_HINT)]
+    if target.clipped:
+        clipped = texts.ABOUT_CLIPPED.format(limit=len(target.quoted))
         blocks.insert(1, {"type": "context", "elements": [_mrkdwn(clipped)]})
-    return _modal(manifest.ABOUT_MODAL, texts.ABOUT_TITLE, place, blocks)
+    return _modal(manifest.ABOUT_MODAL, texts.ABOUT_TITLE, target, blocks)
 
 
-def _question(label: str, hint: str) -> Block:
+def _question_input(label: str, hint: str) -> Block:
     return {
         "type": "input",
         "block_id": manifest.QUESTION_BLOCK,
@@ -116,32 +132,36 @@ def _question(label: str, hint: str) -> Block:
             "action_id": manifest.QUESTION_INPUT,
             "multiline": True,
             "min_length": 1,
-            "max_length": MAX_QUESTION,
+            "max_length": MAX_QUESTION_CHARS,
             "focus_on_load": True,
         },
     }
 
 
-def _modal(callback_id: str, title: str, place: Place, blocks: list[Block]) -> Block:
+def _modal(callback_id: str, title: str, target: QuestionTarget, blocks: list[Block]) -> Block:
     return {
         "type": "modal",
         "callback_id": callback_id,
         "title": _plain(title),
         "submit": _plain(texts.MODAL_SEND),
         "close": _plain(texts.MODAL_CANCEL),
-        "private_metadata": place.note(),
+        "private_metadata": target.to_metadata(),
         "blocks": blocks,
     }
 
 
-def _quoted(text: str, limit: int) -> str:
+def _blockquote(text: str, limit: int) -> str:
     shown = text if len(text) <= limit else text[:limit] + "…"
-    quoted = "\n".join(f"> {line}" for line in escaped(shown).splitlines())
-    return quoted if len(quoted) <= _SECTION - 100 else quoted[: _SECTION - 100] + "…"
+    quoted = "\n".join(f"> {line}" for line in escape(shown).splitlines())
+    return (
+        quoted
+        if len(quoted) <= _MAX_SECTION_CHARS - 100
+        else quoted[: _MAX_SECTION_CHARS - 100] + "…"
+    )
 
 
 def _section(text: str) -> Block:
-    return {"type": "section", "text": _mrkdwn(text[:_SECTION])}
+    return {"type": "section", "text": _mrkdwn(text[:_MAX_SECTION_CHARS])}
 
 
 def _plain(text: str) -> Block:

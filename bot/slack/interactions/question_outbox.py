@@ -18,138 +18,139 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bot.access import texts as access_texts
-from bot.domain.commands import OpenQuestion
+from bot.domain.commands import PendingQuestion
 from bot.domain.messages import Message, ThreadKey, Trigger
-from bot.domain.turns import Accepted
+from bot.domain.turns import AcceptResult
 from bot.errors import BotError, SlackError, StoreError
-from bot.ports import Clock, QuestionStore
+from bot.ports import Clock, PendingQuestionStore
 from bot.slack import texts
-from bot.slack.api.calls import CallError, Cause, bounded
-from bot.slack.api.client import Client
-from bot.slack.api.ephemeral import post_aside
-from bot.slack.api.rate_limiter import Urgency
-from bot.slack.identity import Identity
+from bot.slack.api.calls import CallContext, SlackCallError, with_timeout
+from bot.slack.api.client import SlackClient
+from bot.slack.api.ephemeral import post_ephemeral
+from bot.slack.api.rate_limiter import Priority
+from bot.slack.identity import BotIdentity
 
 log = logging.getLogger(__name__)
 
-EVENT_TYPE: Final = "threadpilot_question"
+METADATA_EVENT_TYPE: Final = "threadpilot_question"
 """The metadata's name on the message by which a question stands in its channel."""
 
-LOOK_SECONDS: Final = 30.0
+CHECK_SECONDS: Final = 30.0
 """How often it is looked for questions that are still on their way."""
-OLD_SECONDS: Final = 3_600.0
+MAX_AGE_SECONDS: Final = 3_600.0
 """So long after it was asked nobody expects the answer any more."""
 
 # Together less than what Background lets a piece of work take.
-_GATE_SECONDS: Final = 3.0
+_ADMISSION_SECONDS: Final = 3.0
 _POST_SECONDS: Final = 20.0
-_PATIENCE: Final = 3.0
+_MAX_WAIT_SECONDS: Final = 3.0
 _RECORD_SECONDS: Final = 5.0
-_TRIES: Final = 2
-_ONE_SECONDS: Final = 50.0
+_MAX_TRIES: Final = 2
+_RESUME_SECONDS: Final = 50.0
 """How long one question may take that is taken up again."""
-_END_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
+class OutboxConfig:
     """Where questions are kept that are on their way."""
 
-    store: QuestionStore
+    store: PendingQuestionStore
     clock: Clock
     redact: Callable[[str], str] = str
     """Takes out of people's words what may be kept nowhere."""
 
 
-class NotPut(SlackError):
+class PostRejected(SlackError):
     """A question is not to be in its channel, by Slack's word or by ours: it is not asked."""
 
-    def __init__(self, code: str, sentence: str = SlackError.sentence) -> None:
+    def __init__(self, code: str, user_message: str = SlackError.user_message) -> None:
         super().__init__(code)
-        self.sentence = sentence
+        self.user_message = user_message
 
 
-class Gate(Protocol):
+class QuestionAdmission(Protocol):
     """Who may ask where."""
 
-    async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
+    async def denial_for(self, user_id: str, channel: str, *, external: bool) -> str:
         """The sentence why nothing is asked in a channel for somebody just now; empty when it is.
         `external`: whether Slack says that they are of another workspace. Raises `SlackError`
         while it cannot be found out, `StoreError`."""
         ...
 
 
-class _Closed(CallError):
+class _QuestionDenied(SlackCallError):
     """Somebody may not ask there, or that is not known just now: surely nothing was posted."""
 
-    def __init__(self, sentence: str, *, passing: bool = False) -> None:
+    def __init__(self, user_message: str, *, transient: bool = False) -> None:
         super().__init__("not_let_in")
-        self.sentence = sentence
-        self.passing = passing
+        self.user_message = user_message
+        self.transient = transient
 
 
-class Questions:
+class QuestionOutbox:
     """Brings recorded questions on their way."""
 
     def __init__(
         self,
-        client: Client,
-        us: Identity,
-        on_message: Callable[[Message], Awaitable[Accepted]],
-        book: Book,
-        gate: Gate,
+        client: SlackClient,
+        identity: BotIdentity,
+        on_message: Callable[[Message], Awaitable[AcceptResult]],
+        config: OutboxConfig,
+        admission: QuestionAdmission,
     ) -> None:
         self._client = client
-        self._gate = gate
-        self._us = us
+        self._admission = admission
+        self._identity = identity
         self._on_message = on_message
-        self._book = book
-        self._under_way: set[str] = set()
-        self._others: list[str] = []
+        self._config = config
+        self._posting: set[str] = set()
+        self._reserved: list[str] = []
 
-    def leave(self, event_id: str) -> None:
-        """Whoever has a question recorded sees to it: it is not taken up, until `take_back`."""
-        self._others.append(event_id)
+    def reserve(self, event_id: str) -> None:
+        """Whoever has a question recorded sees to it: it is not taken up, until
+        `subtract_usage`."""
+        self._reserved.append(event_id)
 
-    def take_back(self, event_id: str) -> None:
+    def release(self, event_id: str) -> None:
         """Nobody else sees to it any more: if it is on record still, it is taken up."""
-        self._others.remove(event_id)
+        self._reserved.remove(event_id)
 
-    async def put(self, question: OpenQuestion, *, anew: bool = True) -> bool:
+    async def post_question(self, question: PendingQuestion, *, unposted: bool = True) -> bool:
         """Post a recorded question and hand it to the inbox; whether it has become a message by
         then. If not, it stays on record and is tried again.
 
-        `anew`: surely nothing was posted of it yet. Raises `NotPut`, and then it is not on record
-        any more; `StoreError` when it is, but should not be.
+        `anew`: surely nothing was posted of it yet. Raises `PostRejected`, and then it is not on
+        record any more; `StoreError` when it is, but should not be.
         """
-        if question.event_id in self._under_way:
+        if question.event_id in self._posting:
             return False
-        self._under_way.add(question.event_id)
+        self._posting.add(question.event_id)
         try:
-            return await self._put(question, anew=anew)
+            return await self._post_and_deliver(question, unposted=unposted)
         finally:
-            self._under_way.discard(question.event_id)
+            self._posting.discard(question.event_id)
 
     @asynccontextmanager
-    async def taken_up(self) -> AsyncIterator[None]:
+    async def resuming(self) -> AsyncIterator[None]:
         """While inside, what is left on record is taken up: at once, and again and again."""
-        task = asyncio.create_task(self._take_up(), name="questions on their way")
+        task = asyncio.create_task(self._resume_pending(), name="questions on their way")
         try:
             yield
         finally:
             task.cancel()
-            await asyncio.wait({task}, timeout=_END_SECONDS)
+            await asyncio.wait({task}, timeout=_CLOSE_SECONDS)
 
-    async def _put(self, question: OpenQuestion, *, anew: bool) -> bool:
+    async def _post_and_deliver(self, question: PendingQuestion, *, unposted: bool) -> bool:
         try:
-            ts = await self._standing(question, anew=anew)
-        except CallError as error:
-            if error.maybe_done or (error.passing and not anew):
+            ts = await self._ensure_posted(question, unposted=unposted)
+        except SlackCallError as error:
+            if error.maybe_done or (error.transient and not unposted):
                 log.warning("a question could not be posted yet: %s", error)
                 return False
             log.warning("a question could not be posted: %s", error)
-            await self._book.store.drop_question(question.event_id)
-            raise NotPut(error.code, error.sentence) from error
+            await self._config.store.delete_question(question.event_id)
+            raise PostRejected(error.code, error.user_message) from error
         root = question.root_ts or ts
         message = Message(
             event_id=question.event_id,
@@ -161,16 +162,16 @@ class Questions:
             trigger=Trigger.COMMAND,
             direct=question.channel.startswith("D"),
         )
-        if not await self._handed_over(message):
+        if not await self._deliver(message):
             return False
         try:
-            await self._book.store.drop_question(question.event_id)
+            await self._config.store.delete_question(question.event_id)
         except StoreError as error:
             log.info("a question that was asked is still on record: %s", error)
         return True
 
-    async def _handed_over(self, message: Message) -> bool:
-        for _ in range(_TRIES):
+    async def _deliver(self, message: Message) -> bool:
+        for _ in range(_MAX_TRIES):
             try:
                 async with asyncio.timeout(_RECORD_SECONDS):
                     await self._on_message(message)
@@ -180,139 +181,140 @@ class Questions:
                 return True
         return False
 
-    async def _standing(self, question: OpenQuestion, *, anew: bool) -> str:
+    async def _ensure_posted(self, question: PendingQuestion, *, unposted: bool) -> str:
         """The `ts` of the message by which the question stands in its channel. Raises
-        `CallError`: with `maybe_done` where it may stand there all the same."""
+        `SlackCallError`: with `maybe_done` where it may stand there all the same."""
         let_in = False
-        for tries_left in reversed(range(_TRIES)):
-            if not anew and (found := await self._found(question)):
+        for tries_left in reversed(range(_MAX_TRIES)):
+            if not unposted and (found := await self._find_posted(question)):
                 return found
             if not let_in:
-                await self._let_in(question)
+                await self._check_admission(question)
                 let_in = True
             try:
-                return await self._posted(question)
-            except CallError as error:
+                return await self._post(question)
+            except SlackCallError as error:
                 # What Slack is slow with it may do a moment after it was looked for.
                 if not error.maybe_done or error.code == "timeout" or not tries_left:
                     raise
                 log.warning("a question may not have been posted: %s", error)
-                anew = False
-        raise CallError("timeout", "the question", maybe_done=True)
+                unposted = False
+        raise SlackCallError("timeout", "the question", maybe_done=True)
 
-    async def _let_in(self, question: OpenQuestion) -> None:
+    async def _check_admission(self, question: PendingQuestion) -> None:
         """See to it that who asks may ask there at this moment. Raises `_Closed`, `StoreError`."""
-        external = question.user_team != self._us.team
-        closed = self._gate.closed_to(question.user, question.channel, external=external)
+        external = question.user_team != self._identity.team
+        closed = self._admission.denial_for(question.user, question.channel, external=external)
         try:
-            sentence = await bounded(closed, _GATE_SECONDS)
+            sentence = await with_timeout(closed, _ADMISSION_SECONDS)
         except SlackError as error:
             log.warning("whether somebody may ask could not be found out: %s", error)
-            raise _Closed(access_texts.UNKNOWN, passing=error.passing) from error
+            raise _QuestionDenied(access_texts.UNKNOWN_USER, transient=error.transient) from error
         if sentence:
-            raise _Closed(sentence)
+            raise _QuestionDenied(sentence)
 
-    async def _found(self, question: OpenQuestion) -> str:
+    async def _find_posted(self, question: PendingQuestion) -> str:
         """The `ts` of a message that was posted for the question; "" where there is none. Raises
-        `CallError` with `maybe_done`: nobody knows then."""
+        `SlackCallError` with `maybe_done`: nobody knows then."""
         # Slack's clock and ours may differ.
-        oldest = f"{max(0.0, question.asked - OLD_SECONDS):.6f}"
+        oldest = f"{max(0.0, question.asked_at - MAX_AGE_SECONDS):.6f}"
         try:
             if question.root_ts:
                 thread = ThreadKey(
                     team=question.team, channel=question.channel, root_ts=question.root_ts
                 )
                 async for message in self._client.replies(thread, oldest=oldest):
-                    if self._is_it(message, question):
+                    if self._is_posted_message(message, question):
                         return str(message["ts"])
                 return ""
             async for page in self._client.history(question.channel, oldest):
                 for message in page:
-                    if self._is_it(message, question):
+                    if self._is_posted_message(message, question):
                         return str(message["ts"])
-        except CallError as error:
-            raise CallError(error.code, "whether it stands there", maybe_done=True) from error
+        except SlackCallError as error:
+            raise SlackCallError(error.code, "whether it stands there", maybe_done=True) from error
         return ""
 
-    def _is_it(self, message: Mapping[str, object], question: OpenQuestion) -> bool:
+    def _is_posted_message(self, message: Mapping[str, object], question: PendingQuestion) -> bool:
         metadata = message.get("metadata")
-        if message.get("bot_id") != self._us.bot or not isinstance(metadata, dict):
+        if message.get("bot_id") != self._identity.bot or not isinstance(metadata, dict):
             return False
-        return metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload") == {
-            "question": question.event_id
-        }
+        return metadata.get("event_type") == METADATA_EVENT_TYPE and metadata.get(
+            "event_payload"
+        ) == {"question": question.event_id}
 
-    async def _posted(self, question: OpenQuestion) -> str:
-        """Post it in the bot's name, nothing in it live; the message's `ts`. Raises `CallError`."""
-        answer = await self._client.calls(
+    async def _post(self, question: PendingQuestion) -> str:
+        """Post it in the bot's name, nothing in it live; the message's `ts`. Raises
+        `SlackCallError`."""
+        answer = await self._client.call(
             self._client.web.chat_postMessage,
-            Cause(urgency=Urgency.FIRST),
-            patience=_PATIENCE,
+            CallContext(priority=Priority.HIGH),
+            max_wait=_MAX_WAIT_SECONDS,
             seconds=_POST_SECONDS,
             channel=question.channel,
-            text=question.shown,
+            text=question.mrkdwn,
             thread_ts=question.root_ts or None,
             parse="none",
             link_names=False,
             unfurl_links=False,
             unfurl_media=False,
             metadata={
-                "event_type": EVENT_TYPE,
+                "event_type": METADATA_EVENT_TYPE,
                 "event_payload": {"question": question.event_id},
             },
         )
         ts = answer.get("ts")
         if not isinstance(ts, str):
-            raise CallError("no_ts", "chat.postMessage answered without a ts", maybe_done=True)
+            raise SlackCallError("no_ts", "chat.postMessage answered without a ts", maybe_done=True)
         return ts
 
-    async def _take_up(self) -> None:
+    async def _resume_pending(self) -> None:
         while True:
             try:
-                found = await self._book.store.open_questions()
+                found = await self._config.store.pending_questions()
                 # Before the first is taken up, for that takes its time: what others see to may
                 # have come to its end by then.
-                for question in [each for each in found if each.event_id not in self._others]:
-                    await self._take_up_one(question)
+                for question in [each for each in found if each.event_id not in self._reserved]:
+                    await self._resume_one(question)
             except StoreError as error:
                 log.warning("what was asked by command could not be read: %s", error)
-            await self._book.clock.sleep(LOOK_SECONDS)
+            await self._config.clock.sleep(CHECK_SECONDS)
 
-    async def _take_up_one(self, question: OpenQuestion) -> None:
-        if question.event_id in self._under_way:
+    async def _resume_one(self, question: PendingQuestion) -> None:
+        if question.event_id in self._posting:
             return
         try:
-            async with asyncio.timeout(_ONE_SECONDS):
-                await self._on_its_way(question)
+            async with asyncio.timeout(_RESUME_SECONDS):
+                await self._resume(question)
         except (BotError, TimeoutError) as error:
             log.warning("what was asked by command could not be taken up: %s", error)
         except Exception:
             log.exception("what was asked by command could not be taken up")
 
-    async def _on_its_way(self, question: OpenQuestion) -> None:
-        if self._book.clock.now() - question.asked > OLD_SECONDS:
+    async def _resume(self, question: PendingQuestion) -> None:
+        if self._config.clock.now() - question.asked_at > MAX_AGE_SECONDS:
             log.warning("a question asked by %s is too old to be asked now", question.user)
-            await self._tell(question, texts.ASKED_LONG_AGO)
-            await self._book.store.drop_question(question.event_id)
+            await self._notify_asker(question, texts.QUESTION_EXPIRED)
+            await self._config.store.delete_question(question.event_id)
             return
         log.info("a question asked by %s is taken up", question.user)
         try:
-            await self.put(question, anew=False)
-        except NotPut as error:
-            await self._tell(question, why(error, self._us.name))
+            await self.post_question(question, unposted=False)
+        except PostRejected as error:
+            await self._notify_asker(question, failure_text(error, self._identity.name))
 
-    async def _tell(self, question: OpenQuestion, sentence: str) -> None:
+    async def _notify_asker(self, question: PendingQuestion, text: str) -> None:
         try:
-            await post_aside(
-                self._client, question.channel, question.user, sentence, question.root_ts
+            await post_ephemeral(
+                self._client, question.channel, question.user, text, question.root_ts
             )
         except SlackError as error:
             log.warning("who asked a question could not be told: %s", error)
 
 
-_NOT_HERE: Final = frozenset({"not_in_channel", "channel_not_found"})
-_TOO_MANY: Final = frozenset({"ratelimited", "rate_limited"})
-_READ_ONLY: Final = frozenset(
+_NOT_IN_CHANNEL_ERRORS: Final = frozenset({"not_in_channel", "channel_not_found"})
+_RATE_LIMIT_ERRORS: Final = frozenset({"ratelimited", "rate_limited"})
+_READ_ONLY_ERRORS: Final = frozenset(
     {
         "is_archived",
         "restricted_action",
@@ -324,10 +326,10 @@ _READ_ONLY: Final = frozenset(
 )
 
 
-def why(error: SlackError, name: str) -> str:
+def failure_text(error: SlackError, bot_name: str) -> str:
     """What the asker is told of a question that was not put; `name` is the bot's."""
-    if error.code in _NOT_HERE:
-        return texts.NOT_HERE.format(name=name)
-    if error.code in _READ_ONLY:
+    if error.code in _NOT_IN_CHANNEL_ERRORS:
+        return texts.NOT_IN_CHANNEL.format(name=bot_name)
+    if error.code in _READ_ONLY_ERRORS:
         return texts.READ_ONLY
-    return texts.BUSY if error.code in _TOO_MANY else error.sentence
+    return texts.BUSY if error.code in _RATE_LIMIT_ERRORS else error.user_message

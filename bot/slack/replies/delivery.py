@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.domain.messages import Message, Trigger
-from bot.domain.turns import Delivery, Part
+from bot.domain.turns import Delivery, ReplyPart
 from bot.ports import Clock
-from bot.slack.api.calls import TOO_MANY, CallError
-from bot.slack.api.client import order
-from bot.slack.api.rate_limiter import Urgency
-from bot.slack.replies.messages import Messages, Shown
-from bot.slack.replies.overflow_file import WholeFile
-from bot.slack.replies.pacer import Pace
+from bot.slack.api.calls import RATE_LIMITED, SlackCallError
+from bot.slack.api.client import ts_sort_key
+from bot.slack.api.rate_limiter import Priority
+from bot.slack.replies.messages import PostedMessage, ReplyMessages
+from bot.slack.replies.overflow_file import OverflowFile
+from bot.slack.replies.pacer import Pacer
 from bot.slack.replies.splitter import PartText
-from bot.slack.replies.status import Showing
+from bot.slack.replies.status import StatusHandle
 from bot.slack.replies.text import ReplyText
 
 log = logging.getLogger(__name__)
 
-STREAM_AGE: Final = 240.0
+MAX_STREAM_AGE_SECONDS: Final = 240.0
 """Seconds after which a stream is ended and another one begun: Slack ends it after about 300,
 whatever is written to it (slackapi/python-slack-sdk issue 1859)."""
 
@@ -35,17 +35,17 @@ HALT_SECONDS: Final = 10.0
 """So long after Stop was pressed the end of the answer is awaited before it is shown on. Slack ends
 the stream for whoever presses, also for those who may not stop the answer."""
 
-_BLOCKS_REFUSED: Final = frozenset(
+_BLOCK_ERROR_CODES: Final = frozenset(
     {"msg_blocks_too_many", "invalid_blocks", "invalid_blocks_format"}
 )
-_DOES_NOT_FIT: Final = _BLOCKS_REFUSED | {"msg_too_long", "no_text"}
+_FORMAT_ERROR_CODES: Final = _BLOCK_ERROR_CODES | {"msg_too_long", "no_text"}
 
 
-def delivery_for(message: Message, people: frozenset[str]) -> tuple[Delivery, str]:
+def delivery_for(message: Message, participants: frozenset[str]) -> tuple[Delivery, str]:
     """How an answer reaches its audience, and why so: Slack shows a stream live to one person."""
     if message.trigger is Trigger.BOT_MENTION:  # a bot is nobody to show a stream to
         return Delivery.EDITS, "another bot asks"
-    everybody = people | {message.user}
+    everybody = participants | {message.user}
     if message.direct:
         return Delivery.STREAM, "a direct message"
     if len(everybody) == 1:
@@ -53,286 +53,292 @@ def delivery_for(message: Message, people: frozenset[str]) -> tuple[Delivery, st
     return Delivery.EDITS, f"{len(everybody)} people in the thread"
 
 
-class Delivering:
+class ReplyDelivery:
     """One reply's messages on their way. One caller at a time."""
 
     def __init__(
         self,
         text: ReplyText,
-        messages: Messages,
+        messages: ReplyMessages,
         delivery: Delivery,
-        pace: Pace,
+        pacer: Pacer,
         clock: Clock,
-        showing: Showing,
-        whole: WholeFile,
+        status: StatusHandle,
+        overflow_file: OverflowFile,
         *,
-        earlier: Sequence[Part] = (),
+        previous_parts: Sequence[ReplyPart] = (),
         resumed: bool = False,
     ) -> None:
         """`resumed`: an earlier run of the turn may have put out `earlier`, and more unnoted."""
         self._text = text
         self._messages = messages
         self.delivery = delivery
-        self._pace = pace
+        self._pacer = pacer
         self._clock = clock
-        self._showing = showing
-        self._whole = whole
-        self._earlier = earlier
-        self._to_take_over = resumed or bool(earlier)
+        self._status = status
+        self._overflow_file = overflow_file
+        self._previous_parts = previous_parts
+        self._needs_adoption = resumed or bool(previous_parts)
         self._halted_until = 0.0
-        self._last = False
-        self._shown: dict[int, Shown] = {}
-        self._settled: dict[int, PartText] = {}
-        self._outdated: list[Shown] = []
+        self._final = False
+        self._posted: dict[int, PostedMessage] = {}
+        self._synced: dict[int, PartText] = {}
+        self._outdated: list[PostedMessage] = []
 
-    async def bring_up(self, *, last: bool) -> bool:
+    async def sync(self, *, final: bool) -> bool:
         """Bring the thread up to the text; False where that is not to be done yet.
 
-        `last`: the text is whole, and waits for Slack where it must. Raises `CallError`; what has
-        been done by then is not done again by the next call.
+        `last`: the text is whole, and waits for Slack where it must. Raises `SlackCallError`; what
+        has been done by then is not done again by the next call.
         """
-        self._last = last
-        if last and self._text.cut_short:
-            self._text.say_beneath(await self._whole.give(self._text.said))
+        self._final = final
+        if final and self._text.is_truncated:
+            self._text.set_overflow_note(await self._overflow_file.share(self._text.full_text))
         while True:
             try:
-                return await self._show_parts()
-            except CallError as error:
-                if error.code == TOO_MANY and not last:
+                return await self._sync_parts()
+            except SlackCallError as error:
+                if error.code == RATE_LIMITED and not final:
                     return False
-                if error.code not in _DOES_NOT_FIT or not self._try_otherwise(error):
+                if error.code not in _FORMAT_ERROR_CODES or not self._try_simpler_format(error):
                     raise
                 log.warning("Slack would not have the text like this: %s", error)
 
-    def until_too_old(self) -> float | None:
+    def remaining_stream_seconds(self) -> float | None:
         """Seconds until a live stream has to be left; None while there is none."""
-        live = self._live()
+        live = self._live_stream()
         if live is None:
             return None
-        return max(0.0, live.started + STREAM_AGE - self._clock.monotonic())
+        return max(0.0, live.started_at + MAX_STREAM_AGE_SECONDS - self._clock.monotonic())
 
-    def halted_for(self) -> float:
+    def remaining_halt_seconds(self) -> float:
         """For how many seconds what is shown stays as it is, for a person pressed Stop: until the
         end is known, or it shows that the answer goes on."""
         return max(0.0, self._halted_until - self._clock.monotonic())
 
     async def end_streams(self) -> None:
         """End what is live, with the text that it shows."""
-        for shown in self._shown.values():
-            if shown.live:
-                await self._messages.end(shown)
+        for shown in self._posted.values():
+            if shown.is_live:
+                await self._messages.close_stream(shown)
 
-    def _live(self) -> Shown | None:
-        return next((shown for shown in self._shown.values() if shown.live), None)
+    def _live_stream(self) -> PostedMessage | None:
+        return next((shown for shown in self._posted.values() if shown.is_live), None)
 
-    def _try_otherwise(self, error: CallError) -> bool:
+    def _try_simpler_format(self, error: SlackCallError) -> bool:
         """Choose another form for a text that Slack refuses: without the foot where that may be
         what it refuses, in smaller parts, at last no Markdown.
 
         What counts as too long or as too much in one message is Slack's to know.
         """
-        if error.code in _BLOCKS_REFUSED and self._text.drop_foot():
+        if error.code in _BLOCK_ERROR_CODES and self._text.drop_actions():
             return True
-        self._settled.clear()
-        if self._text.narrow():
+        self._synced.clear()
+        if self._text.shrink_parts():
             return True
-        if self._messages.plain:
+        if self._messages.use_plain_text:
             return False
-        self._text.drop_foot()
-        self._messages.plain = True
+        self._text.drop_actions()
+        self._messages.use_plain_text = True
         return True
 
-    async def _show_parts(self) -> bool:
-        if self._to_take_over:
-            await self._take_over()
-        await self._end_what_is_too_old()
+    async def _sync_parts(self) -> bool:
+        if self._needs_adoption:
+            await self._adopt_previous()
+        await self._end_expired_stream()
         parts = self._text.parts
         all_shown = True
         for number, part in enumerate(parts):
-            if self._settled.get(number) is part and not (part.note or part.foot):
+            if self._synced.get(number) is part and not (part.note or part.action_blocks):
                 continue
-            final = part.final  # before anything is awaited: meanwhile the part may grow
-            if not await self._show_part(number, part):
+            final = part.is_final  # before anything is awaited: meanwhile the part may grow
+            if not await self._sync_part(number, part):
                 all_shown = False
             elif final:
-                self._settled[number] = part
-        if parts or self._last:
-            await self._take_away(len(parts))
+                self._synced[number] = part
+        if parts or self._final:
+            await self._delete_surplus(len(parts))
         return all_shown
 
-    async def _show_part(self, number: int, part: PartText) -> bool:
-        shown = self._shown.get(number)
-        if part.blank:
-            if shown is not None and part.final:
+    async def _sync_part(self, number: int, part: PartText) -> bool:
+        shown = self._posted.get(number)
+        if part.is_blank:
+            if shown is not None and part.is_final:
                 await self._remove(shown)
             return True
         if shown is None:
-            shown = await self._begin(number, part)
+            shown = await self._start_message(number, part)
         if shown is None:
             return False
-        if shown.live:
-            await self._grow(shown, part)
-        if shown.live:
+        if shown.is_live:
+            await self._append_stream(shown, part)
+        if shown.is_live:
             return True
-        if self.halted_for() and not self._last:
+        if self.remaining_halt_seconds() and not self._final:
             return False
         return await self._edit(shown, part)
 
-    async def _begin(self, number: int, part: PartText) -> Shown | None:
+    async def _start_message(self, number: int, part: PartText) -> PostedMessage | None:
         """The part's message: a stream where that is wanted and to be had, else a post. None where
         it is not to be begun yet: when so many write that it could not be ended.
 
         A part that is complete before it was begun needs no stream, and no end.
         """
-        if part.final:
+        if part.is_final:
             return await self._post(number, part)
-        way = self._pace.begin(self, self.delivery)
+        way = self._pacer.begin_message(self, self.delivery)
         if way is Delivery.STREAM:
             try:
-                return self._keep(await self._messages.start(number, part.text))
-            except CallError as error:
-                self._go_on_by_edits(f"there is no stream to be had: {error}")
-                way = self._pace.begin(self, self.delivery)
+                return self._register(await self._messages.start_stream(number, part.text))
+            except SlackCallError as error:
+                self._switch_to_edits(f"there is no stream to be had: {error}")
+                way = self._pacer.begin_message(self, self.delivery)
         if way is None:
             return None
-        self._go_on_by_edits("so many are streamed that edits come sooner")
+        self._switch_to_edits("so many are streamed that edits come sooner")
         return await self._post(number, part)
 
-    async def _post(self, number: int, part: PartText) -> Shown:
-        urgency = self._urgency(number)
-        return self._keep(await self._messages.post(number, part.closed, part.foot, urgency))
+    async def _post(self, number: int, part: PartText) -> PostedMessage:
+        urgency = self._priority(number)
+        return self._register(
+            await self._messages.post(number, part.closed_text, part.action_blocks, urgency)
+        )
 
-    def _urgency(self, number: int) -> Urgency:
+    def _priority(self, number: int) -> Priority:
         """The end of the answer goes first; what comes on the way to it may be left out."""
-        if not self._last:
-            return Urgency.SPARE
-        return Urgency.FIRST if number >= len(self._text.parts) - 1 else Urgency.USUAL
+        if not self._final:
+            return Priority.OPTIONAL
+        return Priority.HIGH if number >= len(self._text.parts) - 1 else Priority.NORMAL
 
-    async def _grow(self, shown: Shown, part: PartText) -> None:
+    async def _append_stream(self, message: PostedMessage, part: PartText) -> None:
         """Let a live stream say what the part says; where it cannot, it has ended."""
-        wanted = part.closed if part.final else part.text
-        if shown.sent is None or not wanted.startswith(shown.sent):
-            self._go_on_by_edits("what the stream has shown does not count")
-            await self._end(shown)
+        wanted = part.closed_text if part.is_final else part.text
+        if message.sent_text is None or not wanted.startswith(message.sent_text):
+            self._switch_to_edits("what the stream has shown does not count")
+            await self._abort_stream(message)
             return
-        more = wanted[len(shown.sent) :]
+        more = wanted[len(message.sent_text) :]
         try:
-            if part.final:
-                stood = self._showing.stands
-                await self._stop(shown, part, more)
-                if not self._text.ended:
-                    self._showing.renew()
-                elif stood and self._showing.stands:
-                    self._showing.taken_back()
+            if part.is_final:
+                stood = self._status.is_confirmed
+                await self._stop_stream(message, part, more)
+                if not self._text.is_finished:
+                    self._status.renew()
+                elif stood and self._status.is_confirmed:
+                    self._status.mark_cleared()
             elif more:
-                await self._messages.append(shown, more)
-        except CallError as error:
-            if error.code == TOO_MANY:
+                await self._messages.append_stream(message, more)
+        except SlackCallError as error:
+            if error.code == RATE_LIMITED:
                 raise  # the stream is as it was
             if error.code == "stopped_by_user":
                 self._halted_until = self._clock.monotonic() + HALT_SECONDS
-            self._go_on_by_edits(f"the stream broke: {error}")
-            await self._end(shown)
+            self._switch_to_edits(f"the stream broke: {error}")
+            await self._abort_stream(message)
 
-    async def _stop(self, shown: Shown, part: PartText, more: str) -> None:
+    async def _stop_stream(self, message: PostedMessage, part: PartText, more: str) -> None:
         """End a stream with the last of its text and the foot, if it is to be had."""
         try:
-            await self._messages.stop(shown, more, part.foot, note=not self._last)
-        except CallError as error:
-            if error.code not in _BLOCKS_REFUSED or not self._text.drop_foot():
+            await self._messages.stop_stream(
+                message, more, part.action_blocks, save=not self._final
+            )
+        except SlackCallError as error:
+            if error.code not in _BLOCK_ERROR_CODES or not self._text.drop_actions():
                 raise
             log.warning("Slack would not have what stands under the reply: %s", error)
-            await self._messages.stop(shown, more, note=not self._last)
+            await self._messages.stop_stream(message, more, save=not self._final)
 
-    async def _end(self, live: Shown) -> None:
+    async def _abort_stream(self, message: PostedMessage) -> None:
         """End a stream before its answer has ended."""
-        await self._messages.end(live)
-        if not self.halted_for() and not self._last:
-            self._showing.renew()
+        await self._messages.close_stream(message)
+        if not self.remaining_halt_seconds() and not self._final:
+            self._status.renew()
 
-    async def _edit(self, shown: Shown, part: PartText) -> bool:
+    async def _edit(self, message: PostedMessage, part: PartText) -> bool:
         """Make a message say what the part says; False where that is not to be done yet."""
-        says_it = shown.sent == part.closed
-        if says_it and (shown.fixed or shown.foot == bool(part.foot)):
+        says_it = message.sent_text == part.closed_text
+        if says_it and (message.is_uneditable or message.has_actions == bool(part.action_blocks)):
             return True
-        if not shown.fixed:
-            if not self._last and not self._pace.spares_edits:
+        if not message.is_uneditable:
+            if not self._final and not self._pacer.has_available_edits:
                 return False
-            urgency = self._urgency(shown.number)
+            urgency = self._priority(message.number)
             try:
-                await self._messages.edit(shown, part.closed, part.foot, urgency)
-            except CallError as error:
-                if error.passing or error.code in _DOES_NOT_FIT:
+                await self._messages.edit(message, part.closed_text, part.action_blocks, urgency)
+            except SlackCallError as error:
+                if error.transient or error.code in _FORMAT_ERROR_CODES:
                     raise
                 log.warning("a message of the reply can not be edited: %s", error)
-                shown.fixed = True
+                message.is_uneditable = True
             else:
                 return True
             if says_it:  # only what stands under it would change: not worth a second message
                 return True
-        if not part.final and not self._last:
+        if not part.is_final and not self._final:
             return False  # what is posted anew may be as fixed: once, with all that it shall say
-        return await self._edit(await self._post_instead(shown, part), part)
+        return await self._edit(await self._repost(message, part), part)
 
-    async def _post_instead(self, fixed: Shown, part: PartText) -> Shown:
+    async def _repost(self, uneditable: PostedMessage, part: PartText) -> PostedMessage:
         """Say a part in another message than the one that cannot be edited, and so also what
         follows it: the thread is read from top to bottom."""
-        shown = await self._post(fixed.number, part)
-        self._outdated.append(fixed)
-        for later in self._shown.values():
+        shown = await self._post(uneditable.number, part)
+        self._outdated.append(uneditable)
+        for later in self._posted.values():
             if later.number > shown.number:
-                later.fixed, later.sent = True, None
-                self._settled.pop(later.number, None)
+                later.is_uneditable, later.sent_text = True, None
+                self._synced.pop(later.number, None)
         return shown
 
-    async def _take_away(self, count: int) -> None:
+    async def _delete_surplus(self, count: int) -> None:
         """Delete the messages that others stand for, and those that the answer, now shorter, has
         no text for."""
         while self._outdated:
-            await self._messages.delete(self._outdated[0])
+            await self._messages.delete_message(self._outdated[0])
             del self._outdated[0]
-        for number in sorted(self._shown, reverse=True):
+        for number in sorted(self._posted, reverse=True):
             if number >= count:
-                await self._remove(self._shown[number])
+                await self._remove(self._posted[number])
 
-    async def _remove(self, shown: Shown) -> None:
-        if shown.live:
-            await self._messages.end(shown)
-        await self._messages.delete(shown)
-        del self._shown[shown.number]
-        self._settled.pop(shown.number, None)
+    async def _remove(self, message: PostedMessage) -> None:
+        if message.is_live:
+            await self._messages.close_stream(message)
+        await self._messages.delete_message(message)
+        del self._posted[message.number]
+        self._synced.pop(message.number, None)
 
-    async def _end_what_is_too_old(self) -> None:
+    async def _end_expired_stream(self) -> None:
         """End a stream before Slack does; what comes next begins another."""
-        live = self._live()
-        if live is None or self._clock.monotonic() - live.started < STREAM_AGE:
+        live = self._live_stream()
+        if live is None or self._clock.monotonic() - live.started_at < MAX_STREAM_AGE_SECONDS:
             return
         if live.number == len(self._text.parts) - 1:
-            self._text.cut(len(live.sent or ""))
+            self._text.end_part(len(live.sent_text or ""))
         elif live.number >= len(self._text.parts):
-            await self._end(live)
+            await self._abort_stream(live)
 
-    async def _take_over(self) -> None:
+    async def _adopt_previous(self) -> None:
         """Take over what an earlier run of this turn has put out, noted or not, oldest first."""
-        for part in self._earlier:
-            old = Shown(part.number, part.ts, part.delivery, None, live=not part.closed)
-            if old.live:
-                await self._messages.end(old)
-            await self._messages.note(old)
-        missed = await self._messages.missed()
-        found = sorted({*(part.ts for part in self._earlier), *missed}, key=order)
+        for part in self._previous_parts:
+            old = PostedMessage(part.number, part.ts, part.delivery, None, is_live=not part.closed)
+            if old.is_live:
+                await self._messages.close_stream(old)
+            await self._messages.save_message(old)
+        missed = await self._messages.find_unsaved()
+        found = sorted({*(part.ts for part in self._previous_parts), *missed}, key=ts_sort_key)
         if found:
-            self._go_on_by_edits("an earlier run of this turn had begun the answer")
-            self._pace.go_on(self)
+            self._switch_to_edits("an earlier run of this turn had begun the answer")
+            self._pacer.register(self)
         for number, ts in enumerate(found):
-            await self._messages.note(self._keep(Shown(number, ts, Delivery.EDITS, None)))
-        self._to_take_over = False
+            await self._messages.save_message(
+                self._register(PostedMessage(number, ts, Delivery.EDITS, None))
+            )
+        self._needs_adoption = False
 
-    def _keep(self, shown: Shown) -> Shown:
-        self._shown[shown.number] = shown
-        return shown
+    def _register(self, message: PostedMessage) -> PostedMessage:
+        self._posted[message.number] = message
+        return message
 
-    def _go_on_by_edits(self, why: str) -> None:
+    def _switch_to_edits(self, reason: str) -> None:
         if self.delivery is not Delivery.EDITS:
             self.delivery = Delivery.EDITS
-            log.info("delivery=%s from here: %s", Delivery.EDITS, why)
+            log.info("delivery=%s from here: %s", Delivery.EDITS, reason)

@@ -11,67 +11,69 @@ import logging
 from bot.domain.messages import Trigger
 from bot.domain.turns import Turn
 from bot.slack import texts
-from bot.slack.api.calls import CallError, Cause
-from bot.slack.api.client import Client
-from bot.slack.api.files import Upload, upload
-from bot.slack.api.rate_limiter import Urgency
-from bot.slack.identity import Identity
+from bot.slack.api.calls import CallContext, SlackCallError
+from bot.slack.api.client import SlackClient
+from bot.slack.api.files import FileUpload, upload_file
+from bot.slack.api.rate_limiter import Priority
+from bot.slack.identity import BotIdentity
 
 log = logging.getLogger(__name__)
 
 
-class WholeFile:
+class OverflowFile:
     """The file of one turn."""
 
-    def __init__(self, turn: Turn, client: Client, us: Identity, *, resumed: bool) -> None:
+    def __init__(
+        self, turn: Turn, client: SlackClient, identity: BotIdentity, *, resumed: bool
+    ) -> None:
         """`resumed`: an earlier run of the turn may have given it."""
         self._turn = turn
         self._client = client
-        self._us = us
-        self._unsure = resumed
-        self._told = ""
+        self._identity = identity
+        self._may_be_shared = resumed
+        self._notice = ""
 
     @property
     def name(self) -> str:
         """What the file is called."""
         return f"answer-{self._turn.id}.md"
 
-    async def give(self, text: str) -> str:
+    async def share(self, text: str) -> str:
         """Put `text` into the thread as a file, once; the sentence that tells people of it, or that
-        Slack would not have it. Raises `CallError` where it may be had later."""
-        if not self._told:
-            self._told = await self._given(text)
-        return self._told
+        Slack would not have it. Raises `SlackCallError` where it may be had later."""
+        if not self._notice:
+            self._notice = await self._upload(text)
+        return self._notice
 
-    async def _given(self, text: str) -> str:
+    async def _upload(self, text: str) -> str:
         thread = self._turn.message.thread
-        told = texts.WHOLE_IN_FILE.format(name=self.name)
-        if self._unsure and await self._is_there():
+        told = texts.FULL_ANSWER_IN_FILE.format(name=self.name)
+        if self._may_be_shared and await self._is_shared():
             return told
-        self._unsure = False
+        self._may_be_shared = False
         try:
-            await upload(
+            await upload_file(
                 self._client,
-                Cause(urgency=Urgency.FIRST, thread=f"{thread.channel}/{thread.root_ts}"),
-                Upload(
+                CallContext(priority=Priority.HIGH, thread=f"{thread.channel}/{thread.root_ts}"),
+                FileUpload(
                     name=self.name, content=text, channel=thread.channel, root_ts=thread.root_ts
                 ),
             )
-        except CallError as error:
-            self._unsure = error.maybe_done
-            if error.passing:
+        except SlackCallError as error:
+            self._may_be_shared = error.maybe_done
+            if error.transient:
                 raise
             log.warning("a long answer could not be given as a file: %s", error)
-            return texts.WHOLE_NOWHERE
+            return texts.FULL_ANSWER_UNAVAILABLE
         return told
 
-    async def _is_there(self) -> bool:
+    async def _is_shared(self) -> bool:
         asked = self._turn.message
-        since = asked.thread.root_ts if asked.trigger is Trigger.MENU else asked.ts
+        since = asked.thread.root_ts if asked.trigger is Trigger.REPLY_ACTION else asked.ts
         async for message in self._client.replies(asked.thread, oldest=since):
             files = message.get("files")
             for file in files if isinstance(files, list) else ():
-                ours = isinstance(file, dict) and file.get("user") == self._us.user
+                ours = isinstance(file, dict) and file.get("user") == self._identity.user
                 if ours and file.get("name") == self.name:
                     return True
         return False

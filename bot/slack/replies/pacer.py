@@ -25,36 +25,36 @@ from typing import Final, Protocol
 
 from bot.domain.turns import Delivery
 from bot.ports import Clock
-from bot.slack.api.rate_limiter import Budget
+from bot.slack.api.rate_limiter import RateLimiter
 
-WRITES: Final[Mapping[Delivery, str]] = {
+WRITE_METHODS: Final[Mapping[Delivery, str]] = {
     Delivery.STREAM: "chat.appendStream",
     Delivery.EDITS: "chat.update",
 }
 """What lets a message say more."""
-ENDS: Final[Mapping[Delivery, str]] = {
+END_METHODS: Final[Mapping[Delivery, str]] = {
     Delivery.STREAM: "chat.stopStream",
     Delivery.EDITS: "chat.update",
 }
 """What one ends by."""
 
-LEAST_SECONDS: Final = 0.25
+MIN_INTERVAL_SECONDS: Final = 0.25
 """Nobody reads faster than that, however much Slack takes."""
-SOON_SECONDS: Final = 1.75
+TARGET_INTERVAL_SECONDS: Final = 1.75
 """With the call itself less than two: so far behind nobody takes it for standing still."""
 
-_SELDOM_SECONDS: Final = 2 * SOON_SECONDS
+_SLOW_INTERVAL_SECONDS: Final = 2 * TARGET_INTERVAL_SECONDS
 """Streams that usually write no more often than that are not the only way."""
-_SOONER: Final = 3.0
+_MAX_SPEEDUP: Final = 3.0
 """So much more often than usual is written at most, while there is much left."""
-_SPREAD_FROM: Final = 1 / 5
+_SPREAD_THRESHOLD: Final = 1 / 5
 """Of the minute's calls: when no more are left, they are spread."""
-_ROOM: Final = 1 / 16
+_HEADROOM: Final = 1 / 16
 """Of a reply's share: left for who comes next."""
-_AT_ONCE: Final = 1e-6
+_EPSILON_SECONDS: Final = 1e-6
 
 
-class Writer(Protocol):
+class PacedReply(Protocol):
     """A reply, as far as it matters here."""
 
     @property
@@ -64,103 +64,110 @@ class Writer(Protocol):
 
 
 @dataclass(slots=True)
-class _Begun:
+class _ActiveReply:
     """A reply that has begun a message."""
 
-    wrote: float
+    last_write: float
     """When it wrote last, on the clock's `monotonic`."""
-    waits: bool = False
+    is_waiting: bool = False
     """Whether it would write now, if there were more calls left."""
 
 
-class Pace:
+class Pacer:
     """One for the workspace, shared by all its replies."""
 
-    def __init__(self, budget: Budget, clock: Clock) -> None:
-        self._budget = budget
+    def __init__(self, rate_limiter: RateLimiter, clock: Clock) -> None:
+        self._rate_limiter = rate_limiter
         self._clock = clock
-        self._begun: dict[Writer, _Begun] = {}
+        self._active: dict[PacedReply, _ActiveReply] = {}
 
-    def begin(self, writer: Writer, wanted: Delivery) -> Delivery | None:
+    def begin_message(self, reply: PacedReply, preferred: Delivery) -> Delivery | None:
         """The way by which a reply's next message is to be begun now; None for not yet: there is
         no call left for its end. (One that is posted when it is complete needs none.)"""
-        self.leave(writer)
-        for way in self._ways(wanted):
-            if self._budget.left(ENDS[way]) > self._writing(way):
-                self.go_on(writer)
+        self.unregister(reply)
+        for way in self._preferred_deliveries(preferred):
+            if self._rate_limiter.optional_tokens(END_METHODS[way]) > self._active_count(way):
+                self.register(reply)
                 return way
         return None
 
-    def go_on(self, writer: Writer) -> None:
+    def register(self, reply: PacedReply) -> None:
         """The reply has a message that is to say more."""
-        self._begun[writer] = _Begun(self._clock.monotonic())
+        self._active[reply] = _ActiveReply(self._clock.monotonic())
 
-    def leave(self, writer: Writer) -> None:
+    def unregister(self, reply: PacedReply) -> None:
         """The reply has ended."""
-        self._begun.pop(writer, None)
+        self._active.pop(reply, None)
 
-    def wait(self, writer: Writer) -> float:
+    def reserve_write(self, reply: PacedReply) -> float:
         """0.0 when it is the reply's turn to write: then it is taken to do so. Else the seconds
         after which it is to ask again. One that has not begun may always try to."""
-        mine = self._begun.get(writer)
+        mine = self._active.get(reply)
         if mine is None:
             return 0.0
-        way, now = writer.delivery, self._clock.monotonic()
-        left = mine.wrote + self._interval(way) - now
-        mine.waits = left <= _AT_ONCE
-        if not mine.waits:
-            return min(SOON_SECONDS, left)
+        way, now = reply.delivery, self._clock.monotonic()
+        left = mine.last_write + self._write_interval(way) - now
+        mine.is_waiting = left <= _EPSILON_SECONDS
+        if not mine.is_waiting:
+            return min(TARGET_INTERVAL_SECONDS, left)
         before = sum(
-            each.waits and each.wrote < mine.wrote and other.delivery is way
-            for other, each in self._begun.items()
+            each.is_waiting and each.last_write < mine.last_write and other.delivery is way
+            for other, each in self._active.items()
         )
-        if before >= self._free(way):
-            return self.pause(way)
-        self._begun[writer] = _Begun(now)
+        if before >= self._available_calls(way):
+            return self.poll_interval(way)
+        self._active[reply] = _ActiveReply(now)
         return 0.0
 
-    def pause(self, delivery: Delivery) -> float:
+    def poll_interval(self, delivery: Delivery) -> float:
         """Seconds from one look at a reply's text to the next."""
-        return min(SOON_SECONDS, self._interval(delivery))
+        return min(TARGET_INTERVAL_SECONDS, self._write_interval(delivery))
 
     @property
-    def spares_edits(self) -> bool:
+    def has_available_edits(self) -> bool:
         """Whether there are edits left for more than the ends of what has begun."""
-        return self._free(Delivery.EDITS) > 0
+        return self._available_calls(Delivery.EDITS) > 0
 
-    def _interval(self, delivery: Delivery) -> float:
+    def _write_interval(self, delivery: Delivery) -> float:
         """Seconds from one time that a reply writes to the next."""
-        writing, kept = max(1, self._writing(delivery)), self._kept(delivery)
-        rule = self._budget.rule(WRITES[delivery])
-        much = rule.spare - kept
-        if self._free(delivery) > much * _SPREAD_FROM:
-            usual = rule.seconds / much * (writing + _ROOM)
-            seconds = min(usual, max(SOON_SECONDS, usual / _SOONER))
+        writing, kept = max(1, self._active_count(delivery)), self._reserved_calls(delivery)
+        rule = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
+        much = rule.optional_calls - kept
+        if self._available_calls(delivery) > much * _SPREAD_THRESHOLD:
+            usual = rule.seconds / much * (writing + _HEADROOM)
+            seconds = min(usual, max(TARGET_INTERVAL_SECONDS, usual / _MAX_SPEEDUP))
         else:
-            seconds = (writing + _ROOM) * self._budget.lasting(WRITES[delivery], kept)
-        return max(LEAST_SECONDS, seconds)
+            seconds = (writing + _HEADROOM) * self._rate_limiter.sustainable_interval(
+                WRITE_METHODS[delivery], kept
+            )
+        return max(MIN_INTERVAL_SECONDS, seconds)
 
-    def _ways(self, wanted: Delivery) -> tuple[Delivery, ...]:
+    def _preferred_deliveries(self, preferred: Delivery) -> tuple[Delivery, ...]:
         """Which ways are to be tried, the best first."""
-        if wanted is Delivery.EDITS:
+        if preferred is Delivery.EDITS:
             return (Delivery.EDITS,)
         by_stream, by_edits = (
-            self._share(way, self._writing(way) + 1) for way in (Delivery.STREAM, Delivery.EDITS)
+            self._usual_interval(way, self._active_count(way) + 1)
+            for way in (Delivery.STREAM, Delivery.EDITS)
         )
-        if by_stream > max(_SELDOM_SECONDS, by_edits):
+        if by_stream > max(_SLOW_INTERVAL_SECONDS, by_edits):
             return (Delivery.EDITS, Delivery.STREAM)
         return (Delivery.STREAM, Delivery.EDITS)
 
-    def _share(self, delivery: Delivery, writing: int) -> float:
-        rule = self._budget.rule(WRITES[delivery])
-        return rule.seconds / rule.spare * writing
+    def _usual_interval(self, delivery: Delivery, writing: int) -> float:
+        rule = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
+        return rule.seconds / rule.optional_calls * writing
 
-    def _free(self, delivery: Delivery) -> int:
+    def _available_calls(self, delivery: Delivery) -> int:
         """How many calls are left, but for the ends of what has begun."""
-        return self._budget.left(WRITES[delivery]) - self._kept(delivery)
+        return self._rate_limiter.optional_tokens(WRITE_METHODS[delivery]) - self._reserved_calls(
+            delivery
+        )
 
-    def _kept(self, delivery: Delivery) -> int:
-        return self._writing(delivery) if WRITES[delivery] == ENDS[delivery] else 0
+    def _reserved_calls(self, delivery: Delivery) -> int:
+        return (
+            self._active_count(delivery) if WRITE_METHODS[delivery] == END_METHODS[delivery] else 0
+        )
 
-    def _writing(self, delivery: Delivery) -> int:
-        return sum(writer.delivery is delivery for writer in self._begun)
+    def _active_count(self, delivery: Delivery) -> int:
+        return sum(writer.delivery is delivery for writer in self._active)

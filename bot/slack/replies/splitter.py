@@ -19,45 +19,45 @@ PART_LIMIT: Final = 11_000
 """Characters to a part, closer and opener included. Slack takes 12,000 of `markdown_text`
 (docs.slack.dev, chat.postMessage); the rest is room for a note and for how Slack counts."""
 
-SMALLEST_LIMIT: Final = 600
+MIN_PART_LIMIT: Final = 600
 """Below this, openers and closers would leave no room for text."""
 
-_ZONE: Final = 800
+_CUT_ZONE_CHARS: Final = 800
 """Near the end of a part this many characters are looked at for a place to cut."""
 
 _SENTENCE_END: Final = re.compile(r"[.!?…][\"')\]*_]*\s+|[。！？]")
 _SPACE: Final = re.compile(r"\s+")
-_CLINGING: Final = frozenset("\u200d\ufe0e\ufe0f\u2060@")
+_NO_BREAK_BEFORE: Final = frozenset("\u200d\ufe0e\ufe0f\u2060@")
 """Characters that must not begin a part: they belong to the one before them; and an `@` that an
 e-mail address made harmless could ping at the head of a message."""
-_HARD_CUT_SEARCH: Final = 64
+_HARD_CUT_ZONE_CHARS: Final = 64
 
 
 @dataclass(slots=True)
 class PartText:
     """What one message of the answer says."""
 
-    opener: str
+    fence_opener: str
     """Opens the fence again that the part before had to close; mostly empty."""
     body: str = ""
     """The answer's own text, its first character kept from pinging."""
-    final: bool = False
+    is_final: bool = False
     """Whether nothing more comes to it."""
     note: str = ""
     """What the bot itself has to say at the end of it."""
-    foot: Sequence[Mapping[str, object]] = ()
+    action_blocks: Sequence[Mapping[str, object]] = ()
     """The blocks that stand under it."""
 
     @property
     def text(self) -> str:
         """As it grows: a beginning of `closed`, while there is no note."""
-        return self.opener + self.body
+        return self.fence_opener + self.body
 
     @property
-    def closed(self) -> str:
+    def closed_text(self) -> str:
         """As it may stand alone: with an open fence closed, and the note."""
         text = self.text
-        fence = open_fence(text)
+        fence = find_open_fence(text)
         if fence is not None:
             text += fence.closer(text)
         if not self.note:
@@ -65,7 +65,7 @@ class PartText:
         return f"{text}\n\n{self.note}" if text.strip() else self.note
 
     @property
-    def blank(self) -> bool:
+    def is_blank(self) -> bool:
         """Whether there is nothing to see: Slack refuses such a message."""
         return not (self.body.strip() or self.note)
 
@@ -74,66 +74,66 @@ class Splitter:
     """Turns a growing text into parts; what a part's text says, it goes on saying."""
 
     def __init__(self, limit: int = PART_LIMIT) -> None:
-        if limit < SMALLEST_LIMIT:
-            raise ValueError(f"a part needs {SMALLEST_LIMIT} characters, not {limit}")
-        self._full = limit - LONGEST_CLOSER
-        self._zone = min(_ZONE, limit // 4)
-        self._held = ""
+        if limit < MIN_PART_LIMIT:
+            raise ValueError(f"a part needs {MIN_PART_LIMIT} characters, not {limit}")
+        self._capacity = limit - MAX_CLOSER_CHARS
+        self._zone = min(_CUT_ZONE_CHARS, limit // 4)
+        self._pending = ""
         self.parts: list[PartText] = []
 
-    def feed(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         """The answer says more."""
-        self._held += text
+        self._pending += text
         position = 0
-        while position < len(self._held):
-            part = self._growing()
-            if part is not self.parts[0] and not part.body and self._held[position] == "@":
+        while position < len(self._pending):
+            part = self._open_part()
+            if part is not self.parts[0] and not part.body and self._pending[position] == "@":
                 # What made it harmless (an e-mail address, say) stands in the part before.
                 part.body, position = f"@{WORD_JOINER}", position + 1
                 continue
-            room = self._full - len(part.text)
+            room = self._capacity - len(part.text)
             taken = room - self._zone
             if taken <= 0:
-                cut = _decided_cut(self._held[position : position + room + 1], room)
+                cut = _find_cut(self._pending[position : position + room + 1], room)
                 if cut is None:
                     break
-                taken, part.final = cut, True
-            part.body += self._held[position : position + taken]
+                taken, part.is_final = cut, True
+            part.body += self._pending[position : position + taken]
             position += taken
-        self._held = self._held[position:]
+        self._pending = self._pending[position:]
 
-    def cut(self, shown: int) -> None:
+    def end_part(self, shown_chars: int) -> None:
         """End the last part here, though it is not full: at the best place after the `shown`
         characters of it that cannot be taken back."""
-        if not self.parts or self.parts[-1].final:
+        if not self.parts or self.parts[-1].is_final:
             return
         part = self.parts[-1]
-        start = max(0, shown - len(part.opener))
+        start = max(0, shown_chars - len(part.fence_opener))
         unsent = part.body[start:]
         end = len(unsent.rstrip("`~"))
-        cut = next((places[-1] for places in _places(unsent) if places), end)
-        held, self._held = unsent[cut:] + self._held, ""
+        cut = next((places[-1] for places in _cut_candidates(unsent) if places), end)
+        held, self._pending = unsent[cut:] + self._pending, ""
         part.body = part.body[: start + cut]
-        part.final = True
-        self.feed(held)
+        part.is_final = True
+        self.add_text(held)
 
-    def end(self) -> None:
+    def complete(self) -> None:
         """There is nothing more to come."""
-        if self._held:
-            self._growing().body += self._held
-            self._held = ""
+        if self._pending:
+            self._open_part().body += self._pending
+            self._pending = ""
         if self.parts:
-            self.parts[-1].final = True
+            self.parts[-1].is_final = True
 
-    def _growing(self) -> PartText:
+    def _open_part(self) -> PartText:
         """The part that takes the next text."""
-        if not self.parts or self.parts[-1].final:
-            fence = open_fence(self.parts[-1].text) if self.parts else None
+        if not self.parts or self.parts[-1].is_final:
+            fence = find_open_fence(self.parts[-1].text) if self.parts else None
             self.parts.append(PartText(fence.opener if fence else ""))
         return self.parts[-1]
 
 
-def _decided_cut(window: str, room: int) -> int | None:
+def _find_cut(window: str, room: int) -> int | None:
     """Where to cut, with `room` characters left; None while that depends on what comes.
 
     The end of a paragraph is taken as soon as there is one, everything else when the room is full.
@@ -143,35 +143,37 @@ def _decided_cut(window: str, room: int) -> int | None:
         return paragraph + 2
     if len(window) <= room:
         return None
-    return next((places[-1] for places in _places(window[:room]) if places), _hard(window, room))
+    return next(
+        (places[-1] for places in _cut_candidates(window[:room]) if places), _hard_cut(window, room)
+    )
 
 
-def _places(text: str) -> Iterator[list[int]]:
+def _cut_candidates(text: str) -> Iterator[list[int]]:
     """Places to cut, the best kind first: after a paragraph, a line, a sentence, a word."""
-    yield [found + 2 for found in _all(text, "\n\n")]
-    yield [found + 1 for found in _all(text, "\n")]
+    yield [found + 2 for found in _find_all(text, "\n\n")]
+    yield [found + 1 for found in _find_all(text, "\n")]
     for pattern in (_SENTENCE_END, _SPACE):
         ends = (found.end() for found in pattern.finditer(text))
-        yield [end for end in ends if end < len(text) and not starts_like_fence(text, end)]
+        yield [end for end in ends if end < len(text) and not starts_fence(text, end)]
 
 
-def _all(text: str, what: str) -> Iterator[int]:
-    found = text.find(what)
+def _find_all(text: str, needle: str) -> Iterator[int]:
+    found = text.find(needle)
     while found >= 0:
         yield found
-        found = text.find(what, found + 1)
+        found = text.find(needle, found + 1)
 
 
-def _hard(text: str, room: int) -> int:
+def _hard_cut(text: str, room: int) -> int:
     """A cut where there is no good place: at least not within a character or a row of marks."""
-    candidates = range(room, max(room - _HARD_CUT_SEARCH, 1), -1)
-    return next((at for at in candidates if not _splits(text[at - 1], text[at])), room)
+    candidates = range(room, max(room - _HARD_CUT_ZONE_CHARS, 1), -1)
+    return next((at for at in candidates if not _breaks_cluster(text[at - 1], text[at])), room)
 
 
-def _splits(before: str, after: str) -> bool:
+def _breaks_cluster(before: str, after: str) -> bool:
     """Whether a cut between two characters would tear apart what belongs together."""
     return (
-        after in _CLINGING
+        after in _NO_BREAK_BEFORE
         or before in "<\u200d\u2060"
         or unicodedata.combining(after) != 0
         or "\U0001f3fb" <= after <= "\U0001f3ff"  # skin tones
@@ -180,26 +182,26 @@ def _splits(before: str, after: str) -> bool:
     )
 
 
-_LONGEST_INDENT: Final = 40
+_MAX_INDENT: Final = 40
 
 
-_LONGEST_MARKER: Final = 100
+_MAX_MARKER: Final = 100
 
 
-_LONGEST_INFO: Final = 80
+_MAX_INFO: Final = 80
 
 
 _LIST_MARKERS: Final = r"(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*"
 
 
 _OPENING: Final = re.compile(
-    rf"(?P<indent>[ \t]{{0,{_LONGEST_INDENT}}}{_LIST_MARKERS})"
-    rf"(?P<marker>`{{3,{_LONGEST_MARKER}}}|~{{3,{_LONGEST_MARKER}}})(?P<info>.*)",
+    rf"(?P<indent>[ \t]{{0,{_MAX_INDENT}}}{_LIST_MARKERS})"
+    rf"(?P<marker>`{{3,{_MAX_MARKER}}}|~{{3,{_MAX_MARKER}}})(?P<info>.*)",
     re.DOTALL,
 )
 
 
-_RUN: Final = re.compile(r"[ \t]*(?:`{3}|~{3})")
+_FENCE_START: Final = re.compile(r"[ \t]*(?:`{3}|~{3})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +215,7 @@ class Fence:
     @property
     def opener(self) -> str:
         """The line that opens the same fence again at the head of another message."""
-        return f"{self.indent}{self.marker}{self.info[:_LONGEST_INFO]}\n"
+        return f"{self.indent}{self.marker}{self.info[:_MAX_INFO]}\n"
 
     def closer(self, text: str) -> str:
         """What closes this fence after `text`."""
@@ -221,37 +223,37 @@ class Fence:
         return f"{gap}{self.indent}{self.marker}"
 
 
-LONGEST_CLOSER: Final = len("\n") + _LONGEST_INDENT + _LONGEST_MARKER
+MAX_CLOSER_CHARS: Final = len("\n") + _MAX_INDENT + _MAX_MARKER
 """No closer is longer, in characters."""
 
 
-def open_fence(text: str) -> Fence | None:
+def find_open_fence(text: str) -> Fence | None:
     """The fence that is open at the end of `text`, a whole message so far, or None."""
     fence: Fence | None = None
     for line in text.split("\n"):
         if fence is None:
-            fence = _opened_by(line)
-        elif _closes(line, fence):
+            fence = _parse_opening(line)
+        elif _is_closing(line, fence):
             fence = None
     return fence
 
 
-def starts_like_fence(text: str, position: int) -> bool:
+def starts_fence(text: str, position: int) -> bool:
     """Whether a message that began at `position` of `text` would begin with a fence."""
-    return _RUN.match(text, position) is not None
+    return _FENCE_START.match(text, position) is not None
 
 
-def _opened_by(line: str) -> Fence | None:
+def _parse_opening(line: str) -> Fence | None:
     opening = _OPENING.match(line)
     if opening is None:
         return None
     marker, info = opening["marker"], opening["info"].rstrip()
     indent = re.sub(r"[^ \t]", " ", opening["indent"])
-    if marker[0] in info or len(indent) > _LONGEST_INDENT:
+    if marker[0] in info or len(indent) > _MAX_INDENT:
         return None  # `code` within a line, or a longer run than a message can repeat
     return Fence(indent=indent, marker=marker, info=info)
 
 
-def _closes(line: str, fence: Fence) -> bool:
+def _is_closing(line: str, fence: Fence) -> bool:
     run = line.strip()
     return len(run) >= len(fence.marker) and not run.strip(fence.marker[0])

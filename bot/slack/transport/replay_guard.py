@@ -11,43 +11,45 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-MOST: Final = 50_000
+MAX_SIGNATURES: Final = 50_000
 """So many are remembered: at Slack's most, 30,000 events an hour, ten times what can be good."""
 
 
-class Known(Enum):
+class SeenState(Enum):
     """What is known of a request."""
 
-    NOTHING = "nothing"
-    UNDER_WAY = "under way"
-    TAKEN = "taken"
+    NEW = "nothing"
+    IN_PROGRESS = "under way"
+    ACCEPTED = "taken"
 
 
-class Replays:
+class ReplayGuard:
     """Remembers requests by their signatures, for as long as these are good."""
 
-    def __init__(self, good_seconds: float) -> None:
+    def __init__(self, valid_seconds: float) -> None:
         """`good_seconds`: how long before and after its own time a signature is good."""
-        self._good_seconds = good_seconds
-        self._taken: dict[str, float] = {}
-        self._under_way: set[str] = set()
+        self._valid_seconds = valid_seconds
+        self._accepted: dict[str, float] = {}
+        self._in_progress: set[str] = set()
 
-    def begin(self, signature: str, now: float) -> Known:
+    def start_request(self, signature: str, now: float) -> SeenState:
         """Note that a request is under way, unless it is one that came before; which it is."""
-        if signature in self._under_way:
-            return Known.UNDER_WAY
-        if self._taken.get(signature, now) > now:
-            return Known.TAKEN
-        self._under_way.add(signature)
-        return Known.NOTHING
+        if signature in self._in_progress:
+            return SeenState.IN_PROGRESS
+        if self._accepted.get(signature, now) > now:
+            return SeenState.ACCEPTED
+        self._in_progress.add(signature)
+        return SeenState.NEW
 
-    def end(self, signature: str, now: float, *, taken: bool) -> None:
+    def finish_request(self, signature: str, now: float, *, accepted: bool) -> None:
         """A request that was begun is through; what was not taken may come again."""
-        self._under_way.discard(signature)
-        if not taken:
+        self._in_progress.discard(signature)
+        if not accepted:
             return
-        while self._taken and (len(self._taken) >= MOST or next(iter(self._taken.values())) <= now):
-            del self._taken[next(iter(self._taken))]
-        self._taken.pop(signature, None)  # so that those that end first stand first
+        while self._accepted and (
+            len(self._accepted) >= MAX_SIGNATURES or next(iter(self._accepted.values())) <= now
+        ):
+            del self._accepted[next(iter(self._accepted))]
+        self._accepted.pop(signature, None)  # so that those that end first stand first
         # A request may say that it is as late as that, and is good as long again.
-        self._taken[signature] = now + 2 * self._good_seconds
+        self._accepted[signature] = now + 2 * self._valid_seconds

@@ -26,16 +26,16 @@ from enum import StrEnum
 from typing import Final
 
 from bot.domain.commands import AuditEntry
-from bot.domain.messages import storable
-from bot.store.sqlite.connection import rows
+from bot.domain.messages import strip_unstorable
+from bot.store.sqlite.connection import fetch_all
 
-BEFORE_THE_FIRST: Final = ""
+GENESIS_HASH: Final = ""
 _ENTRIES: Final = "SELECT id, at, by, act, target, detail, hash FROM audit ORDER BY id"
-GIVEN: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'"
+HIGHEST_ID: Final = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'"
 """The highest id that an entry was ever given."""
 
 
-class Tear(StrEnum):
+class ChainBreak(StrEnum):
     """What is wrong with the first entry that does not fit."""
 
     CHANGED = "changed"
@@ -45,95 +45,107 @@ class Tear(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
+class ChainReport:
     """What was found in the audit."""
 
-    count: int
+    valid_count: int
     """How many entries fit, from the first one on."""
-    newest: str
+    newest_hash: str
     """The hash of the last of them; "" where there is none."""
-    tear: Tear | None
+    first_break: ChainBreak | None
     """What is wrong with the next one; None where the chain holds to its end."""
     has_expected: bool
     """Whether the hash that was asked for is that of an entry that fits."""
 
 
-def link(before: str, number: int, at: float, by: str, act: str, target: str, detail: str) -> str:
+def entry_hash(
+    previous_hash: str, number: int, at: float, actor: str, action: str, target: str, detail: str
+) -> str:
     """The hash of an entry that follows the one whose hash is `before`."""
-    content = json.dumps([before, number, at, by, act, target, detail], separators=(",", ":"))
+    content = json.dumps(
+        [previous_hash, number, at, actor, action, target, detail], separators=(",", ":")
+    )
     return hashlib.sha256(content.encode("ascii")).hexdigest()
 
 
-def chain_all(database: sqlite3.Connection) -> None:
+def hash_all_entries(database: sqlite3.Connection) -> None:
     """Give every entry its hash: for entries from before there was a chain."""
-    before = BEFORE_THE_FIRST
-    for row in rows(database, _ENTRIES):
+    before = GENESIS_HASH
+    for row in fetch_all(database, _ENTRIES):
         number, at, by, act, target, detail, _ = row
-        before = link(before, number, at, by, act, target, detail)
+        before = entry_hash(before, number, at, by, act, target, detail)
         database.execute("UPDATE audit SET hash = ? WHERE id = ?", (before, number))
 
 
-def verify(database: sqlite3.Connection, expected: str = "") -> Chain:
+def verify_chain(database: sqlite3.Connection, expected: str = "") -> ChainReport:
     """Read through the whole audit, as it stands at one moment. Changes nothing."""
     # Bytes that are no text are a change like any other, and must not keep it from being named.
     database.text_factory = lambda octets: octets.decode("utf-8", "surrogateescape")
     database.execute("BEGIN")
     try:
-        return _verified(database, expected)
+        return _verify_entries(database, expected)
     finally:
         database.execute("ROLLBACK")
 
 
-def _verified(database: sqlite3.Connection, expected: str) -> Chain:
-    count, newest, has_expected = 0, BEFORE_THE_FIRST, False
-    tear: Tear | None = None
+def _verify_entries(database: sqlite3.Connection, expected: str) -> ChainReport:
+    count, newest, has_expected = 0, GENESIS_HASH, False
+    tear: ChainBreak | None = None
     with closing(database.execute(_ENTRIES)) as entries:
         for number, at, by, act, target, detail, found in entries:
             if number > count + 1:
-                tear = Tear.GONE
-            elif found != link(newest, number, at, by, act, target, detail):
-                tear = Tear.CHANGED
+                tear = ChainBreak.GONE
+            elif found != entry_hash(newest, number, at, by, act, target, detail):
+                tear = ChainBreak.CHANGED
             if tear is not None:
                 break
             count, newest = number, found
             has_expected = has_expected or found == expected
-    if tear is None and rows(database, GIVEN) != [(count,)]:
-        tear = Tear.GONE
-    return Chain(count=count, newest=newest, tear=tear, has_expected=has_expected)
+    if tear is None and fetch_all(database, HIGHEST_ID) != [(count,)]:
+        tear = ChainBreak.GONE
+    return ChainReport(
+        valid_count=count, newest_hash=newest, first_break=tear, has_expected=has_expected
+    )
 
 
 # Its id is part of what is hashed, so it is given here; it is the one that SQLite would give.
-_ADD: Final = """
+_INSERT_ENTRY: Final = """
     INSERT INTO audit (id, at, by, act, target, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 
 
-NEWEST: Final = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1"
+NEWEST_HASH: Final = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1"
 
 
-_PAGE: Final = "SELECT id, at, by, act, target, detail FROM audit ORDER BY id DESC LIMIT ? OFFSET ?"
+_LIST_ENTRIES: Final = (
+    "SELECT id, at, by, act, target, detail FROM audit ORDER BY id DESC LIMIT ? OFFSET ?"
+)
 
 
-def audit(
-    database: sqlite3.Connection, now: float, by: str, act: str, target: str, detail: str
+def add_audit_entry(
+    database: sqlite3.Connection, now: float, actor: str, action: str, target: str, detail: str
 ) -> None:
     """Add an entry."""
-    words = tuple(storable(text) for text in (by, act, target, detail))
-    ((given,),) = rows(database, GIVEN)
-    newest = rows(database, NEWEST)
-    before = newest[0][0] if newest else BEFORE_THE_FIRST
+    words = tuple(strip_unstorable(text) for text in (actor, action, target, detail))
+    ((given,),) = fetch_all(database, HIGHEST_ID)
+    newest = fetch_all(database, NEWEST_HASH)
+    before = newest[0][0] if newest else GENESIS_HASH
     number = int(given) + 1
     now = float(now)
-    rows(database, _ADD, (number, now, *words, link(before, number, now, *words)))
+    fetch_all(
+        database, _INSERT_ENTRY, (number, now, *words, entry_hash(before, number, now, *words))
+    )
 
 
-def audited(
+def list_audit_entries(
     database: sqlite3.Connection, offset: int, limit: int
 ) -> tuple[Sequence[AuditEntry], int]:
     """Entries, newest first, and how many there are."""
-    ((total,),) = rows(database, "SELECT count(*) FROM audit")
+    ((total,),) = fetch_all(database, "SELECT count(*) FROM audit")
     entries = tuple(
-        AuditEntry(id=number, at=at, by=by, act=act, target=target, detail=detail)
-        for number, at, by, act, target, detail in rows(database, _PAGE, (limit, offset))
+        AuditEntry(id=number, at=at, actor=by, action=act, target=target, detail=detail)
+        for number, at, by, act, target, detail in fetch_all(
+            database, _LIST_ENTRIES, (limit, offset)
+        )
     )
     return entries, int(total)

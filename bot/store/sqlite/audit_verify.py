@@ -11,12 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from bot.domain.checks import Check
-from bot.store.sqlite.audit import Chain, Tear, verify
-from bot.store.sqlite.checks import opened_to_look
+from bot.domain.checks import CheckResult
+from bot.store.sqlite.audit import ChainBreak, ChainReport, verify_chain
+from bot.store.sqlite.checks import open_read_only
 from bot.store.sqlite.connection import store_error
-from bot.store.sqlite.data_dir import DATABASE
-from bot.store.sqlite.migrations.v3_audit_chain import THIRD
+from bot.store.sqlite.data_dir import DATABASE_NAME
+from bot.store.sqlite.migrations.v3_audit_chain import V3
 from bot.store.sqlite.schema import MIGRATIONS
 
 WHOLE: Final = (
@@ -48,33 +48,35 @@ TOO_NEW: Final = (
 UNREADABLE: Final = "The audit cannot be read: {why}"
 
 
-def check_audit(folder: Path, expected: str = "") -> Check:
+def verify_audit(folder: Path, expected: str = "") -> CheckResult:
     """Read through the audit; `expected` is a hash that has to be among those of its entries.
     Blocks."""
-    file = folder / DATABASE
+    file = folder / DATABASE_NAME
     if not file.is_file():
-        return Check(ok=False, sentence=NO_DATABASE.format(folder=folder))
+        return CheckResult(ok=False, message=NO_DATABASE.format(folder=folder))
     try:
-        with closing(opened_to_look(file)) as database:
+        with closing(open_read_only(file)) as database:
             database.isolation_level = None
             (schema,) = database.execute("PRAGMA user_version").fetchone()
-            if schema < THIRD.number:
-                return Check(ok=False, sentence=NOT_CHAINED.format(schema=schema))
+            if schema < V3.number:
+                return CheckResult(ok=False, message=NOT_CHAINED.format(schema=schema))
             if schema > MIGRATIONS[-1].number:
-                return Check(ok=False, sentence=TOO_NEW.format(schema=schema))
-            return _told(verify(database, expected), expected)
+                return CheckResult(ok=False, message=TOO_NEW.format(schema=schema))
+            return _to_check_result(verify_chain(database, expected), expected)
     except sqlite3.Error as error:
-        return Check(ok=False, sentence=UNREADABLE.format(why=store_error(error)))
+        return CheckResult(ok=False, message=UNREADABLE.format(why=store_error(error)))
 
 
-def _told(chain: Chain, expected: str) -> Check:
-    if chain.tear is not None:
-        sentence = GONE if chain.tear is Tear.GONE else CHANGED
-        number = chain.count + 1
-        return Check(ok=False, sentence=sentence.format(number=number, count=chain.count))
-    if expected and not chain.has_expected:
-        return Check(ok=False, sentence=NOT_EXPECTED.format(count=chain.count))
-    if not chain.count:
-        return Check(ok=True, sentence=EMPTY)
-    whole = WHOLE.format(count=chain.count, newest=chain.newest)
-    return Check(ok=True, sentence=f"{whole}\n{EXPECTED}" if expected else whole)
+def _to_check_result(report: ChainReport, expected: str) -> CheckResult:
+    if report.first_break is not None:
+        sentence = GONE if report.first_break is ChainBreak.GONE else CHANGED
+        number = report.valid_count + 1
+        return CheckResult(
+            ok=False, message=sentence.format(number=number, count=report.valid_count)
+        )
+    if expected and not report.has_expected:
+        return CheckResult(ok=False, message=NOT_EXPECTED.format(count=report.valid_count))
+    if not report.valid_count:
+        return CheckResult(ok=True, message=EMPTY)
+    whole = WHOLE.format(count=report.valid_count, newest=report.newest_hash)
+    return CheckResult(ok=True, message=f"{whole}\n{EXPECTED}" if expected else whole)

@@ -14,18 +14,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from bot.domain.checks import Check
+from bot.domain.checks import CheckResult
 from bot.errors import StoreError
-from bot.store.sqlite.connection import BUSY_SECONDS, rows
+from bot.store.sqlite.connection import BUSY_TIMEOUT_SECONDS, fetch_all
 from bot.store.sqlite.connection import DAMAGED as DAMAGED_AT_START
-from bot.store.sqlite.data_dir import DATABASE, LOCK
+from bot.store.sqlite.data_dir import DATABASE_NAME, LOCK_NAME
 from bot.store.sqlite.schema import MIGRATIONS
 
-LOOK_SECONDS: Final = 20.0
+CHECK_SECONDS: Final = 20.0
 """How long the database is read through; a very large one is not read to its end."""
-LOOK_AT_START_SECONDS: Final = 1.0
+STARTUP_CHECK_SECONDS: Final = 1.0
 """The same where the bot starts; it is read at some 700 MB a second (measured)."""
-LITTLE_SPACE: Final = 200 * 1024 * 1024
+MIN_FREE_BYTES: Final = 200 * 1024 * 1024
 """Bytes: below it, SQLite and the sessions soon have no room to write."""
 
 NEW: Final = "There is no database yet; the bot makes one in {folder} when it starts."
@@ -52,72 +52,76 @@ DAMAGED: Final = (
 UNREADABLE: Final = "The database cannot be read ({why}). Look at the folder {folder} and its disk."
 
 
-def check_database(folder: Path, space: int = LITTLE_SPACE) -> Check:
+def check_database(folder: Path, min_free_bytes: int = MIN_FREE_BYTES) -> CheckResult:
     """All that can be seen of the data folder without starting the bot; `space` is how many bytes
     have to be free. Blocks, bounded to about 20 s."""
-    if fault := _fault_of_folder(folder, space):
-        return Check(ok=False, sentence=fault)
-    file = folder / DATABASE
+    if fault := _folder_problem(folder, min_free_bytes):
+        return CheckResult(ok=False, message=fault)
+    file = folder / DATABASE_NAME
     if not file.exists() or file.stat().st_size == 0:
-        return Check(ok=True, sentence=NEW.format(folder=folder))
+        return CheckResult(ok=True, message=NEW.format(folder=folder))
     try:
-        schema, trouble = _read_through(file)
+        schema, trouble = _read_schema_and_damage(file)
     except sqlite3.DatabaseError as error:
         text = (
             DAMAGED if "malformed" in str(error) or "not a database" in str(error) else UNREADABLE
         )
-        return Check(ok=False, sentence=text.format(why=error, folder=folder, name=DATABASE))
+        return CheckResult(
+            ok=False, message=text.format(why=error, folder=folder, name=DATABASE_NAME)
+        )
     newest = MIGRATIONS[-1].number
     if schema > newest:
-        return Check(ok=False, sentence=TOO_NEW.format(schema=schema, newest=newest))
+        return CheckResult(ok=False, message=TOO_NEW.format(schema=schema, newest=newest))
     if trouble:
-        sentence = DAMAGED.format(why=trouble, folder=folder, name=DATABASE)
-        return Check(ok=False, sentence=sentence)
+        sentence = DAMAGED.format(why=trouble, folder=folder, name=DATABASE_NAME)
+        return CheckResult(ok=False, message=sentence)
     sentence = GOOD.format(
         schema=schema,
         older=OLDER.format(newest=newest) if schema < newest else "",
-        free=_size(_free(folder)),
-        held=HELD if _held(folder) else "",
+        free=_format_size(_free_bytes(folder)),
+        held=HELD if _is_in_use(folder) else "",
     )
-    return Check(ok=True, sentence=sentence)
+    return CheckResult(ok=True, message=sentence)
 
 
-def _fault_of_folder(folder: Path, space: int) -> str | None:
+def _folder_problem(folder: Path, min_free_bytes: int) -> str | None:
     """What is wrong with the folder, or with where it would be made."""
     existing = folder
     while not existing.exists():
         existing = existing.parent
     if not os.access(existing, os.W_OK | os.X_OK):
         return NOT_WRITABLE.format(folder=existing)
-    if _free(existing) < space:
-        return NO_SPACE.format(folder=existing, free=_size(_free(existing)))
+    if _free_bytes(existing) < min_free_bytes:
+        return NO_SPACE.format(folder=existing, free=_format_size(_free_bytes(existing)))
     if existing != folder:
         return None
-    for path, mode in ((folder / DATABASE, "600"), (folder / "copilot", "700")):
+    for path, mode in ((folder / DATABASE_NAME, "600"), (folder / "copilot", "700")):
         # Inside a folder that only its owner may enter, nobody else can read anything.
         if path.exists() and path.stat().st_mode & folder.stat().st_mode & 0o044:
             return OPEN_TO_OTHERS.format(path=path, mode=mode)
     return None
 
 
-def _read_through(file: Path) -> tuple[int, str | None]:
+def _read_schema_and_damage(file: Path) -> tuple[int, str | None]:
     """The database's schema, and the first thing that is wrong with it."""
-    with closing(opened_to_look(file)) as database:
+    with closing(open_read_only(file)) as database:
         (schema,) = database.execute("PRAGMA user_version").fetchone()
-        return schema, damage(database, LOOK_SECONDS)
+        return schema, find_damage(database, CHECK_SECONDS)
 
 
-def opened_to_look(file: Path) -> sqlite3.Connection:
+def open_read_only(file: Path) -> sqlite3.Connection:
     """A connection that cannot write."""
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    return sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS
+    )
 
 
-def damage(database: sqlite3.Connection, seconds: float) -> str | None:
+def find_damage(database: sqlite3.Connection, seconds: float) -> str | None:
     """The first thing that is wrong with a database, as far as can be seen in so many seconds."""
     until = time.monotonic() + seconds
     database.set_progress_handler(lambda: time.monotonic() > until, 10_000)
     try:
-        ((found,),) = rows(database, "PRAGMA quick_check(1)")
+        ((found,),) = fetch_all(database, "PRAGMA quick_check(1)")
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
@@ -127,17 +131,17 @@ def damage(database: sqlite3.Connection, seconds: float) -> str | None:
     return None if found == "ok" else " ".join(str(found).split())
 
 
-def look_at_start(database: sqlite3.Connection) -> None:
+def check_at_startup(database: sqlite3.Connection) -> None:
     """Raise `StoreError` where a database is plainly damaged: what was added to it would be lost
     with it."""
-    if found := damage(database, LOOK_AT_START_SECONDS):
+    if found := find_damage(database, STARTUP_CHECK_SECONDS):
         raise StoreError(f"{DAMAGED_AT_START} ({found})")
 
 
-def _held(folder: Path) -> bool:
+def _is_in_use(folder: Path) -> bool:
     """Whether a running bot holds the folder."""
     try:
-        with (folder / LOCK).open("rb") as lock:
+        with (folder / LOCK_NAME).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -146,11 +150,11 @@ def _held(folder: Path) -> bool:
     return False
 
 
-def _free(folder: Path) -> int:
+def _free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     for unit in ("B", "KB", "MB"):
         if count < 1024:
             return f"{count} {unit}"

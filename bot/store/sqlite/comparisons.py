@@ -6,17 +6,17 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
-from bot.domain.comparisons import Candidate, Comparison, Score
-from bot.domain.messages import ThreadKey, storable
+from bot.domain.comparisons import Candidate, Comparison, ModelScore
+from bot.domain.messages import ThreadKey, strip_unstorable
 from bot.domain.turns import Turn
 from bot.store.sqlite import session_rows
-from bot.store.sqlite.connection import rows
-from bot.store.sqlite.turn_rows import spent_of, spent_values
+from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.turn_rows import usage_from_row, usage_values
 
 log = logging.getLogger(__name__)
 
 # The epoch: a process that was frozen must not replace what another put on record.
-_NOTE = """
+_SAVE_COMPARISON = """
     INSERT INTO comparisons (turn, channel, session, open, revealed)
     SELECT n.id, h.channel, :session, :open, :open FROM turns n JOIN threads h ON h.id = n.thread
     WHERE n.id = :turn AND n.epoch = :epoch
@@ -24,15 +24,17 @@ _NOTE = """
     SET session = excluded.session, open = excluded.open, revealed = excluded.revealed, kept = ''
     RETURNING turn
 """
-_CANDIDATE = """
+_INSERT_CANDIDATE = """
     INSERT INTO candidates (turn, label, session, answer, failed, model, input_tokens,
                             output_tokens, seconds, context_tokens, context_limit)
     VALUES (:turn, :label, :session, :answer, :failed, :model, :input_tokens,
             :output_tokens, :seconds, :context_tokens, :context_limit)
 """
-_FORGO = "DELETE FROM candidates WHERE turn = ? RETURNING session, input_tokens, output_tokens"
-_UNLABEL = "UPDATE remembered SET label = '' WHERE turn = ? AND label <> ''"
-_LABEL = "UPDATE remembered SET label = ? WHERE turn = ? AND session = ?"
+_DELETE_CANDIDATES = (
+    "DELETE FROM candidates WHERE turn = ? RETURNING session, input_tokens, output_tokens"
+)
+_CLEAR_LABELS = "UPDATE remembered SET label = '' WHERE turn = ? AND label <> ''"
+_SET_LABEL = "UPDATE remembered SET label = ? WHERE turn = ? AND session = ?"
 COMPARISON = """
     SELECT c.session, h.team, h.channel, h.root_ts, n.user, c.open, c.revealed, c.kept
     FROM comparisons c JOIN turns n ON n.id = c.turn JOIN threads h ON h.id = n.thread
@@ -44,7 +46,7 @@ CANDIDATES = """
            c.model, c.input_tokens, c.output_tokens, c.seconds, c.context_tokens, c.context_limit
     FROM candidates c WHERE c.turn = ? ORDER BY c.label
 """
-_VOTE = """
+_SAVE_VOTE = """
     INSERT INTO votes (turn, user, label)
     SELECT c.turn, :user, k.label
     FROM comparisons c JOIN candidates k ON k.turn = c.turn AND k.label = :label
@@ -52,8 +54,8 @@ _VOTE = """
     ON CONFLICT (turn, user) DO UPDATE SET label = excluded.label
     RETURNING 1
 """
-_REVEAL = "UPDATE comparisons SET revealed = 1 WHERE turn = ? AND NOT revealed RETURNING 1"
-_KEEP = """
+_REVEAL_MODELS = "UPDATE comparisons SET revealed = 1 WHERE turn = ? AND NOT revealed RETURNING 1"
+_MARK_KEPT = """
     UPDATE comparisons SET kept = :label
     WHERE turn = :turn AND kept = ''
       AND EXISTS (SELECT 1 FROM candidates k WHERE k.turn = :turn AND k.label = :label
@@ -72,7 +74,7 @@ SCORES = """
 """
 
 
-def note_comparison(
+def save_comparison(
     database: sqlite3.Connection,
     turn: Turn,
     session: int,
@@ -85,32 +87,32 @@ def note_comparison(
         "turn": turn.id,
         "epoch": turn.epoch,
         "session": session,
-        "open": turn.message.wish.open,
+        "open": turn.message.options.show_names,
     }
-    if not rows(database, _NOTE, noted):
+    if not fetch_all(database, _SAVE_COMPARISON, noted):
         log.warning("what turn %d compared is not kept: the turn was taken over", turn.id)
         return
-    for asked, taken, given in rows(database, _FORGO, (turn.id,)):
-        session_rows.take_back(database, asked, taken, given)
-    rows(database, _UNLABEL, (turn.id,))
+    for asked, taken, given in fetch_all(database, _DELETE_CANDIDATES, (turn.id,)):
+        session_rows.subtract_usage(database, asked, taken, given)
+    fetch_all(database, _CLEAR_LABELS, (turn.id,))
     for candidate in candidates:
         # A session may have been deleted while it answered: its words go, too.
-        living = session_rows.add_up(database, candidate.session, candidate.spent, now)
+        living = session_rows.add_usage(database, candidate.session, candidate.usage, now)
         values = {
             "turn": turn.id,
             "label": candidate.label,
             "session": candidate.session if living else 0,
-            "answer": storable(candidate.answer) if living else "",
-            "failed": storable(candidate.failed),
-            **spent_values(candidate.spent),
+            "answer": strip_unstorable(candidate.answer) if living else "",
+            "failed": strip_unstorable(candidate.error),
+            **usage_values(candidate.usage),
         }
-        rows(database, _CANDIDATE, values)
-        rows(database, _LABEL, (candidate.label, turn.id, candidate.session))
+        fetch_all(database, _INSERT_CANDIDATE, values)
+        fetch_all(database, _SET_LABEL, (candidate.label, turn.id, candidate.session))
 
 
-def comparison(database: sqlite3.Connection, turn: int) -> Comparison | None:
+def comparison_of_turn(database: sqlite3.Connection, turn: int) -> Comparison | None:
     """What came of a turn that compares."""
-    found = rows(database, COMPARISON, (turn,))
+    found = fetch_all(database, COMPARISON, (turn,))
     if not found:
         return None
     session, team, channel, root_ts, by, open_, revealed, kept = found[0]
@@ -118,34 +120,36 @@ def comparison(database: sqlite3.Connection, turn: int) -> Comparison | None:
         turn=turn,
         session=session,
         thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
-        by=by,
-        open=bool(open_),
+        user=by,
+        show_names=bool(open_),
         revealed=bool(revealed),
-        kept=kept,
-        candidates=tuple(_candidate(row) for row in rows(database, CANDIDATES, (turn,))),
+        kept_label=kept,
+        candidates=tuple(_candidate(row) for row in fetch_all(database, CANDIDATES, (turn,))),
     )
 
 
-def vote(database: sqlite3.Connection, turn: int, user: str, label: str) -> bool:
+def save_vote(database: sqlite3.Connection, turn: int, user: str, label: str) -> bool:
     """Count somebody's one vote."""
-    return bool(rows(database, _VOTE, {"turn": turn, "user": user, "label": label}))
+    return bool(fetch_all(database, _SAVE_VOTE, {"turn": turn, "user": user, "label": label}))
 
 
-def reveal(database: sqlite3.Connection, turn: int) -> bool:
+def reveal_models(database: sqlite3.Connection, turn: int) -> bool:
     """Show the names."""
-    return bool(rows(database, _REVEAL, (turn,)))
+    return bool(fetch_all(database, _REVEAL_MODELS, (turn,)))
 
 
-def keep(database: sqlite3.Connection, turn: int, label: str) -> bool:
+def mark_kept(database: sqlite3.Connection, turn: int, label: str) -> bool:
     """Note which answer is kept."""
-    return bool(rows(database, _KEEP, {"turn": turn, "label": label}))
+    return bool(fetch_all(database, _MARK_KEPT, {"turn": turn, "label": label}))
 
 
-def scores(database: sqlite3.Connection, channels: str, most: int) -> Sequence[Score]:
+def model_scores(
+    database: sqlite3.Connection, channels: str, max_rows: int
+) -> Sequence[ModelScore]:
     """How models do in the comparisons of some channels, these as a JSON list."""
     return tuple(
-        Score(model=model, compared=compared, votes=votes, kept=kept)
-        for model, compared, votes, kept in rows(database, SCORES, (channels, most))
+        ModelScore(model=model, comparison_count=compared, votes=votes, kept_count=kept)
+        for model, compared, votes, kept in fetch_all(database, SCORES, (channels, max_rows))
     )
 
 
@@ -154,8 +158,8 @@ def _candidate(row: sqlite3.Row) -> Candidate:
     return Candidate(
         label=label,
         session=session,
-        spent=spent_of(spent),
+        usage=usage_from_row(spent),
         answer=answer,
-        failed=failed,
+        error=failed,
         votes=votes,
     )

@@ -20,54 +20,54 @@ from bot.errors import StoreError
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 5.0
+BUSY_TIMEOUT_SECONDS = 5.0
 """How long a statement waits for an operator's tool that has the database locked."""
 
 
-class Database(aiosqlite.Connection):
+class SqliteConnection(aiosqlite.Connection):
     """An open connection."""
 
     def __init__(self, file: Path) -> None:
         # Transactions are begun by hand (isolation_level=None): the driver would begin them
         # deferred, and one that turns from reading to writing fails at once, whatever the timeout.
-        connect = partial(sqlite3.connect, file, timeout=BUSY_SECONDS, isolation_level=None)
+        connect = partial(sqlite3.connect, file, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
         super().__init__(connect, iter_chunk_size=64)
         self._file = file
-        self._place: tuple[int, int] | None = None
+        self._opened_file: tuple[int, int] | None = None
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run_query(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do work on the connection's thread; cancelled, it goes on there and is not waited for."""
         return await self._execute(work, self._conn)  # type: ignore[no-any-return, no-untyped-call]  # the driver's is untyped
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run_write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The same for work that writes. Raises `StoreError` where the file is no longer the one
         that was opened: SQLite goes on writing to one that was moved away or replaced (measured),
         and the next start would know nothing of it."""
 
         def unless_moved(connection: sqlite3.Connection) -> T:
-            if self._place not in (None, _place(self._file)):
+            if self._opened_file not in (None, _file_identity(self._file)):
                 raise StoreError(MOVED)
             return work(connection)
 
-        return await self.run(unless_moved)
+        return await self.run_query(unless_moved)
 
-    async def set_up(self) -> None:
+    async def configure(self) -> None:
         """The settings that all have."""
-        await self.run(_set_up)
-        self._place = _place(self._file)
+        await self.run_query(_configure)
+        self._opened_file = _file_identity(self._file)
 
 
 @asynccontextmanager
-async def connected(file: Path) -> AsyncIterator[Database]:
+async def open_connection(file: Path) -> AsyncIterator[SqliteConnection]:
     """A connection with the settings that all have; closed at the end whatever happens, for one
     left open would hang the exit."""
-    database = Database(file)
+    database = SqliteConnection(file)
     async with database:
-        await database.set_up()
+        await database.configure()
         yield database
 
 
-def rows(
+def fetch_all(
     database: sqlite3.Connection,
     statement: str,
     values: Sequence[object] | Mapping[str, object] = (),
@@ -77,7 +77,7 @@ def rows(
 
 
 @contextmanager
-def one_view(database: sqlite3.Connection) -> Iterator[None]:
+def snapshot(database: sqlite3.Connection) -> Iterator[None]:
     """All that is read in it stands as of one moment, whatever is written meanwhile. Outside of a
     transaction only."""
     database.execute("BEGIN")
@@ -87,7 +87,7 @@ def one_view(database: sqlite3.Connection) -> Iterator[None]:
         database.execute("ROLLBACK")
 
 
-def _place(file: Path) -> tuple[int, int] | None:
+def _file_identity(file: Path) -> tuple[int, int] | None:
     """Which file that is, whatever it is called; None where there is none."""
     try:
         found = file.stat()
@@ -96,13 +96,13 @@ def _place(file: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _set_up(database: sqlite3.Connection) -> None:
-    ((mode,),) = rows(database, "PRAGMA journal_mode = WAL")
+def _configure(database: sqlite3.Connection) -> None:
+    ((mode,),) = fetch_all(database, "PRAGMA journal_mode = WAL")
     if mode != "wal":
         raise StoreError("the file system of DATA_DIR does not take SQLite's WAL mode")
     # FULL: with NORMAL a power cut takes along what was acknowledged.
-    rows(database, "PRAGMA synchronous = FULL")
-    rows(database, "PRAGMA foreign_keys = ON")
+    fetch_all(database, "PRAGMA synchronous = FULL")
+    fetch_all(database, "PRAGMA foreign_keys = ON")
 
 
 LOCKED: Final = (
@@ -141,10 +141,10 @@ NOT_OPENED: Final = (
 )
 
 
-_KIND: Final = 0xFF
+_PRIMARY_CODE_MASK: Final = 0xFF
 
 
-_WORDS: Final[Mapping[int, str]] = MappingProxyType(
+_MESSAGES: Final[Mapping[int, str]] = MappingProxyType(
     {
         sqlite3.SQLITE_BUSY: LOCKED,
         sqlite3.SQLITE_LOCKED: LOCKED,
@@ -162,7 +162,7 @@ _WORDS: Final[Mapping[int, str]] = MappingProxyType(
 def is_locked(error: Exception) -> bool:
     """Whether another program's lock was in the way."""
     code = getattr(error, "sqlite_errorcode", None)
-    return isinstance(code, int) and code & _KIND == sqlite3.SQLITE_BUSY
+    return isinstance(code, int) and code & _PRIMARY_CODE_MASK == sqlite3.SQLITE_BUSY
 
 
 def store_error(error: Exception) -> StoreError:
@@ -170,8 +170,8 @@ def store_error(error: Exception) -> StoreError:
     if isinstance(error, StoreError):
         return error
     code = getattr(error, "sqlite_errorcode", None)
-    known = _WORDS.get(code & _KIND) if isinstance(code, int) else None
+    known = _MESSAGES.get(code & _PRIMARY_CODE_MASK) if isinstance(code, int) else None
     wrapped = StoreError(f"{known or 'the database failed'} ({type(error).__name__}: {error})")
-    wrapped.passing = is_locked(error)
+    wrapped.transient = is_locked(error)
     wrapped.__cause__ = error
     return wrapped

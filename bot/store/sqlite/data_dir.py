@@ -19,12 +19,12 @@ from bot.errors import DataFolderInUse, StoreError
 
 log = logging.getLogger(__name__)
 
-DATABASE = "threadpilot.db"
-LOCK = "threadpilot.lock"
+DATABASE_NAME = "threadpilot.db"
+LOCK_NAME = "threadpilot.lock"
 
 
 @contextmanager
-def held_folder(folder: Path) -> Iterator[Path]:
+def locked_data_dir(folder: Path) -> Iterator[Path]:
     """Hold the data folder and yield the database file in it; both are made when missing,
     readable by their owner alone.
 
@@ -32,21 +32,21 @@ def held_folder(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _for_its_owner(folder)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        _restrict_to_owner(folder)
+        lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StoreError(
             f"the data folder {folder} cannot be used ({error.strerror}): "
             "DATA_DIR must be a folder that the bot's own account may write to"
         ) from error
     try:
-        _take(lock, folder)
-        yield _private_file(folder / DATABASE)
+        _acquire_lock(lock, folder)
+        yield _ensure_private_file(folder / DATABASE_NAME)
     finally:
         os.close(lock)
 
 
-def _take(lock: int, folder: Path) -> None:
+def _acquire_lock(lock: int, folder: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -66,7 +66,7 @@ def _take(lock: int, folder: Path) -> None:
             raise StoreError(f"the data folder {folder} cannot be written: {error}") from error
 
 
-def _for_its_owner(path: Path) -> None:
+def _restrict_to_owner(path: Path) -> None:
     """Take from everybody else what rights they have to what was there before, where that can be:
     not every file system knows rights, and not every folder is the account's own."""
     mode = stat.S_IMODE(path.stat().st_mode)
@@ -77,7 +77,7 @@ def _for_its_owner(path: Path) -> None:
             log.warning("%s can be read by others: %s", path, error.strerror)
 
 
-def _private_file(path: Path) -> Path:
+def _ensure_private_file(path: Path) -> Path:
     """The database holds what people wrote: SQLite would make it readable for everybody, and
     gives its side files the rights that it has."""
     try:
@@ -85,7 +85,7 @@ def _private_file(path: Path) -> Path:
         for part in ("", "-wal", "-shm"):
             kept = path.with_name(path.name + part)
             if kept.exists():
-                _for_its_owner(kept)
+                _restrict_to_owner(kept)
     except OSError as error:
         raise StoreError(
             f"the database {path} cannot be opened for writing: {error.strerror}"

@@ -7,49 +7,51 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.domain.turns import Turn
-from bot.store.sqlite.connection import rows
-from bot.store.sqlite.turn_rows import TURN, read_turns
+from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.turn_rows import SELECT_TURN, read_turns
 
-MOST_MARKED: Final = 200
+MAX_WAITING_INDICATORS: Final = 200
 """Slack lets 20 be taken back in a minute: with more, the last would stand there ten minutes after
 its message was answered, and tell more that is wrong than right."""
 
-SHOW_WAITING: Final = """
+ADD_WAITING_INDICATOR: Final = """
     UPDATE turns SET waited = 1
     WHERE id = :id AND state = 'waiting'
       AND (waited = 1 OR (SELECT count(*) FROM turns WHERE waited = 1) < :most)
     RETURNING id
 """
-_NOTE_UNMARKED: Final = "UPDATE turns SET waited = 0 WHERE id = ?"
-_NOTE_STATUS_BACK: Final = "UPDATE turns SET status_left = 0 WHERE id = ?"
-MARKS_LEFT: Final = f"""
-    {TURN} WHERE n.waited = 1 AND n.id > ? AND n.state <> 'waiting' ORDER BY n.id LIMIT 100
+_REMOVE_WAITING_INDICATOR: Final = "UPDATE turns SET waited = 0 WHERE id = ?"
+_REMOVE_STATUS_INDICATOR: Final = "UPDATE turns SET status_left = 0 WHERE id = ?"
+STALE_WAITING_INDICATORS: Final = f"""
+    {SELECT_TURN} WHERE n.waited = 1 AND n.id > ? AND n.state <> 'waiting' ORDER BY n.id LIMIT 100
 """
-STATUSES_LEFT: Final = f"""
-    {TURN} WHERE n.status_left = 1 AND n.id > ? ORDER BY n.id LIMIT 100
+STALE_STATUS_INDICATORS: Final = f"""
+    {SELECT_TURN} WHERE n.status_left = 1 AND n.id > ? ORDER BY n.id LIMIT 100
 """
 
 
-def show_waiting(database: sqlite3.Connection, turn: Turn) -> bool:
+def add_waiting_indicator(database: sqlite3.Connection, turn: Turn) -> bool:
     """Note that a waiting turn is shown as waiting, unless too many are."""
-    return bool(rows(database, SHOW_WAITING, {"id": turn.id, "most": MOST_MARKED}))
+    return bool(
+        fetch_all(database, ADD_WAITING_INDICATOR, {"id": turn.id, "most": MAX_WAITING_INDICATORS})
+    )
 
 
-def note_unmarked(database: sqlite3.Connection, turn: Turn) -> None:
+def remove_waiting_indicator(database: sqlite3.Connection, turn: Turn) -> None:
     """Note that it is not, or no longer."""
-    rows(database, _NOTE_UNMARKED, (turn.id,))
+    fetch_all(database, _REMOVE_WAITING_INDICATOR, (turn.id,))
 
 
-def marks_left(database: sqlite3.Connection, after: int) -> Sequence[Turn]:
+def stale_waiting_indicators(database: sqlite3.Connection, after: int) -> Sequence[Turn]:
     """Turns that wait no longer and may still be shown as waiting."""
-    return read_turns(database, MARKS_LEFT, (after,))
+    return read_turns(database, STALE_WAITING_INDICATORS, (after,))
 
 
-def note_status_back(database: sqlite3.Connection, turn: Turn) -> None:
+def remove_status_indicator(database: sqlite3.Connection, turn: Turn) -> None:
     """Note that a turn's thread does not show work on its account."""
-    rows(database, _NOTE_STATUS_BACK, (turn.id,))
+    fetch_all(database, _REMOVE_STATUS_INDICATOR, (turn.id,))
 
 
-def statuses_left(database: sqlite3.Connection, after: int) -> Sequence[Turn]:
+def stale_status_indicators(database: sqlite3.Connection, after: int) -> Sequence[Turn]:
     """Turns whose threads may show work that nobody does."""
-    return read_turns(database, STATUSES_LEFT, (after,))
+    return read_turns(database, STALE_STATUS_INDICATORS, (after,))

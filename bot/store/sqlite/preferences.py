@@ -6,59 +6,74 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain.messages import ThreadKey, storable
-from bot.domain.preferences import Choice, Scope, Topic
-from bot.store.sqlite.connection import rows
+from bot.domain.messages import ThreadKey, strip_unstorable
+from bot.domain.preferences import Preference, PreferenceKind, Scope
+from bot.store.sqlite.connection import fetch_all
 
-MOST: Final = 1_000
+MAX_PREFERENCES: Final = 1_000
 """Choices of one topic that are told."""
 
-_CHOOSE = """
+_SET_PREFERENCE = """
     INSERT INTO choices (scope, holder, topic, value, by, at) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (scope, holder, topic) DO UPDATE
     SET value = excluded.value, by = excluded.by, at = excluded.at
 """
-_UNCHOOSE = "DELETE FROM choices WHERE scope = ? AND holder = ? AND topic = ? RETURNING 1"
-_CHOICE = "SELECT scope, holder, topic, value, by, at FROM choices"
-FOR_HOLDER = f"{_CHOICE} WHERE scope = ? AND holder = ? ORDER BY topic"
-OF_TOPIC = f"{_CHOICE} WHERE topic = ? ORDER BY holder, scope LIMIT {MOST}"
+_CLEAR_PREFERENCE = "DELETE FROM choices WHERE scope = ? AND holder = ? AND topic = ? RETURNING 1"
+_SELECT_PREFERENCE = "SELECT scope, holder, topic, value, by, at FROM choices"
+FOR_SCOPE = f"{_SELECT_PREFERENCE} WHERE scope = ? AND holder = ? ORDER BY topic"
+OF_KIND = f"{_SELECT_PREFERENCE} WHERE topic = ? ORDER BY holder, scope LIMIT {MAX_PREFERENCES}"
 QUIET = "SELECT 1 FROM choices WHERE scope = ? AND holder = ? AND topic = ?"
 
 
-def choose(database: sqlite3.Connection, choice: Choice) -> None:
+def set_preference(database: sqlite3.Connection, preference: Preference) -> None:
     """Keep a choice, in place of an earlier one."""
-    values = (choice.scope, storable(choice.holder), choice.topic)
-    rows(database, _CHOOSE, (*values, storable(choice.value), choice.by, choice.at))
-
-
-def unchoose(database: sqlite3.Connection, scope: Scope, holder: str, topic: Topic) -> bool:
-    """Take a choice back."""
-    return bool(rows(database, _UNCHOOSE, (scope, storable(holder), topic)))
-
-
-def choices_for(
-    database: sqlite3.Connection, holders: Sequence[tuple[Scope, str]]
-) -> Sequence[Choice]:
-    """All choices for some holders, in their order."""
-    return tuple(
-        _choice(row)
-        for scope, holder in dict.fromkeys(holders)
-        for row in rows(database, FOR_HOLDER, (scope, storable(holder)))
+    values = (preference.scope, strip_unstorable(preference.scope_id), preference.kind)
+    fetch_all(
+        database,
+        _SET_PREFERENCE,
+        (*values, strip_unstorable(preference.value), preference.set_by, preference.set_at),
     )
 
 
-def choices_of(database: sqlite3.Connection, topic: Topic) -> Sequence[Choice]:
+def clear_preference(
+    database: sqlite3.Connection, scope: Scope, scope_id: str, kind: PreferenceKind
+) -> bool:
+    """Take a choice back."""
+    return bool(fetch_all(database, _CLEAR_PREFERENCE, (scope, strip_unstorable(scope_id), kind)))
+
+
+def preferences(
+    database: sqlite3.Connection, scopes: Sequence[tuple[Scope, str]]
+) -> Sequence[Preference]:
+    """All choices for some holders, in their order."""
+    return tuple(
+        _preference(row)
+        for scope, holder in dict.fromkeys(scopes)
+        for row in fetch_all(database, FOR_SCOPE, (scope, strip_unstorable(holder)))
+    )
+
+
+def preferences_of_kind(database: sqlite3.Connection, kind: PreferenceKind) -> Sequence[Preference]:
     """All choices of one topic."""
-    return tuple(_choice(row) for row in rows(database, OF_TOPIC, (topic,)))
+    return tuple(_preference(row) for row in fetch_all(database, OF_KIND, (kind,)))
 
 
 def is_quiet(database: sqlite3.Connection, key: ThreadKey) -> bool:
     """Whether the bot is to stay silent in a thread until it is mentioned."""
     # Values, as each message is asked for: the driver takes as long for a kind of text of its own,
     # which it looks up how to store, as for all else (measured).
-    return bool(rows(database, QUIET, (Scope.THREAD.value, str(key), Topic.QUIET.value)))
+    return bool(
+        fetch_all(database, QUIET, (Scope.THREAD.value, str(key), PreferenceKind.QUIET.value))
+    )
 
 
-def _choice(row: sqlite3.Row) -> Choice:
+def _preference(row: sqlite3.Row) -> Preference:
     scope, holder, topic, value, by, at = row
-    return Choice(scope=Scope(scope), holder=holder, topic=Topic(topic), value=value, by=by, at=at)
+    return Preference(
+        scope=Scope(scope),
+        scope_id=holder,
+        kind=PreferenceKind(topic),
+        value=value,
+        set_by=by,
+        set_at=at,
+    )

@@ -6,31 +6,31 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain.commands import OpenQuestion
-from bot.domain.messages import storable
-from bot.store.sqlite.connection import rows
+from bot.domain.commands import PendingQuestion
+from bot.domain.messages import strip_unstorable
+from bot.store.sqlite.connection import fetch_all
 
-MOST: Final = 400
+MAX_PENDING: Final = 400
 
-_NOTE: Final = """
+_SAVE_QUESTION: Final = """
     INSERT INTO open_questions (event_id, team, channel, root_ts, user, user_team, text, shown,
                                 asked)
     SELECT :event_id, :team, :channel, :root_ts, :user, :user_team, :text, :shown, :asked
     WHERE NOT EXISTS (SELECT 1 FROM events WHERE event_id = :event_id)
     ON CONFLICT DO NOTHING RETURNING 1
 """
-_DROP: Final = "DELETE FROM open_questions WHERE event_id = ?"
-_DROP_ASKED: Final = """
+_DELETE_QUESTION: Final = "DELETE FROM open_questions WHERE event_id = ?"
+_DELETE_POSTED: Final = """
     DELETE FROM open_questions
     WHERE EXISTS (SELECT 1 FROM events e WHERE e.event_id = open_questions.event_id)
 """
-OPEN: Final = """
+PENDING_QUESTIONS: Final = """
     SELECT event_id, team, channel, root_ts, user, user_team, text, shown, asked
     FROM open_questions ORDER BY asked, event_id LIMIT ?
 """
 
 
-def note_question(database: sqlite3.Connection, question: OpenQuestion) -> bool:
+def save_question(database: sqlite3.Connection, question: PendingQuestion) -> bool:
     """Keep a question."""
     values = {
         "event_id": question.event_id,
@@ -39,27 +39,27 @@ def note_question(database: sqlite3.Connection, question: OpenQuestion) -> bool:
         "root_ts": question.root_ts,
         "user": question.user,
         "user_team": question.user_team,
-        "text": storable(question.text),
-        "shown": storable(question.shown),
-        "asked": question.asked,
+        "text": strip_unstorable(question.text),
+        "shown": strip_unstorable(question.mrkdwn),
+        "asked": question.asked_at,
     }
-    return bool(rows(database, _NOTE, values))
+    return bool(fetch_all(database, _SAVE_QUESTION, values))
 
 
-def drop_question(database: sqlite3.Connection, event_id: str) -> None:
+def delete_question(database: sqlite3.Connection, event_id: str) -> None:
     """Forget a question."""
-    rows(database, _DROP, (event_id,))
+    fetch_all(database, _DELETE_QUESTION, (event_id,))
 
 
-def open_questions(database: sqlite3.Connection) -> Sequence[OpenQuestion]:
+def pending_questions(database: sqlite3.Connection) -> Sequence[PendingQuestion]:
     """What has not become a message."""
-    rows(database, _DROP_ASKED)
-    return tuple(_question(row) for row in rows(database, OPEN, (MOST,)))
+    fetch_all(database, _DELETE_POSTED)
+    return tuple(_question(row) for row in fetch_all(database, PENDING_QUESTIONS, (MAX_PENDING,)))
 
 
-def _question(row: sqlite3.Row) -> OpenQuestion:
+def _question(row: sqlite3.Row) -> PendingQuestion:
     event_id, team, channel, root_ts, user, user_team, text, shown, asked = row
-    return OpenQuestion(
+    return PendingQuestion(
         event_id=event_id,
         team=team,
         channel=channel,
@@ -67,6 +67,6 @@ def _question(row: sqlite3.Row) -> OpenQuestion:
         user=user,
         user_team=user_team,
         text=text,
-        shown=shown,
-        asked=asked,
+        mrkdwn=shown,
+        asked_at=asked,
     )

@@ -27,18 +27,18 @@ from __future__ import annotations
 import sqlite3
 
 from bot.errors import SchemaTooNew
-from bot.store.sqlite.connection import rows
+from bot.store.sqlite.connection import fetch_all
 from bot.store.sqlite.migrations import Migration
-from bot.store.sqlite.migrations.v1_turns import FIRST
-from bot.store.sqlite.migrations.v2_sessions import SECOND
-from bot.store.sqlite.migrations.v3_audit_chain import THIRD
-from bot.store.sqlite.migrations.v4_daily_counts import FOURTH
-from bot.store.sqlite.migrations.v5_thread_holds import FIFTH
-from bot.store.sqlite.migrations.v6_indicators import SIXTH
+from bot.store.sqlite.migrations.v1_turns import V1
+from bot.store.sqlite.migrations.v2_sessions import V2
+from bot.store.sqlite.migrations.v3_audit_chain import V3
+from bot.store.sqlite.migrations.v4_daily_counts import V4
+from bot.store.sqlite.migrations.v5_thread_holds import V5
+from bot.store.sqlite.migrations.v6_indicators import V6
 
 __all__ = ["MIGRATIONS", "Migration", "migrate"]
 
-MIGRATIONS: tuple[Migration, ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
+MIGRATIONS: tuple[Migration, ...] = (V1, V2, V3, V4, V5, V6)
 
 
 def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
@@ -46,7 +46,7 @@ def migrate(database: sqlite3.Connection, migrations: tuple[Migration, ...] = MI
 
     Raises `SchemaTooNew`, and what the driver raises.
     """
-    ((present,),) = rows(database, "PRAGMA user_version")
+    ((present,),) = fetch_all(database, "PRAGMA user_version")
     newest = migrations[-1].number
     if present > newest:
         raise SchemaTooNew(

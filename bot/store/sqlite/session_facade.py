@@ -9,23 +9,23 @@ from typing import Final
 
 from bot.domain.messages import ThreadKey
 from bot.domain.sessions import (
-    Origin,
-    Remembered,
-    RememberedPage,
+    HistoryEntry,
+    HistoryPage,
+    KnownMessages,
+    OrphanReport,
     SessionFilter,
+    SessionOrigin,
     SessionPage,
     SessionRecord,
-    Told,
-    Totals,
-    Unmatched,
+    SessionTotals,
 )
 from bot.domain.turns import Turn
 from bot.store.sqlite import session_history, session_list, session_rows, sessions, thread_context
 from bot.store.sqlite.side import Side
 
-TOGETHER: Final = 500
+WRITE_BATCH_SIZE: Final = 500
 """Sessions that are written in one go; between two goes others get theirs."""
-READ_TOGETHER: Final = 10_000
+READ_BATCH_SIZE: Final = 10_000
 """Ids that are read in one go; between two goes the event loop gets its turn."""
 
 
@@ -34,48 +34,58 @@ class SessionsSide(Side):
 
     # A thread's own
 
-    async def session_for(self, turn: Turn) -> SessionRecord:
-        noted = await self._read(partial(sessions.asked_by, turn=turn))
+    async def ensure_session(self, turn: Turn) -> SessionRecord:
+        noted = await self._read(partial(sessions.assigned_session, turn=turn))
         if noted is not None:
             return noted
         now = self._clock.now()
-        return await self._writer.do(partial(sessions.session_for, turn=turn, now=now))
+        return await self._writer.submit(partial(sessions.ensure_session, turn=turn, now=now))
 
-    async def current(self, thread: ThreadKey, role: str = "") -> SessionRecord | None:
-        return await self._read(partial(sessions.current, key=thread, role=role))
+    async def current_session(self, thread: ThreadKey, role: str = "") -> SessionRecord | None:
+        return await self._read(partial(sessions.current_session, key=thread, role=role))
 
-    async def currents(self, thread: ThreadKey) -> Sequence[SessionRecord]:
-        return await self._read(partial(sessions.currents, key=thread))
+    async def current_sessions(self, thread: ThreadKey) -> Sequence[SessionRecord]:
+        return await self._read(partial(sessions.current_sessions, key=thread))
 
-    async def session(self, number: int) -> SessionRecord | None:
+    async def session_by_number(self, number: int) -> SessionRecord | None:
         return await self._read(partial(session_rows.session_by_number, number=number))
 
     async def session_by_id(self, session_id: str) -> SessionRecord | None:
         return await self._read(partial(sessions.session_by_id, session_id=session_id))
 
-    async def begin_anew(
-        self, thread: ThreadKey, role: str, owner: str, *, told: bool = True, upto: str = ""
+    async def reset(
+        self,
+        thread: ThreadKey,
+        role: str,
+        owner: str,
+        *,
+        mark_seen: bool = True,
+        seen_until: str = "",
     ) -> SessionRecord:
-        begin = partial(sessions.begin_anew, key=thread, role=role, owner=owner)
-        return await self._writer.do(partial(begin, now=self._clock.now(), told=told, upto=upto))
+        begin = partial(sessions.reset, key=thread, role=role, owner=owner)
+        return await self._writer.submit(
+            partial(begin, now=self._clock.now(), mark_seen=mark_seen, seen_until=seen_until)
+        )
 
-    async def take_up(self, number: int, thread: ThreadKey) -> SessionRecord | None:
+    async def attach(self, number: int, thread: ThreadKey) -> SessionRecord | None:
         now = self._clock.now()
-        return await self._writer.do(partial(sessions.take_up, number=number, key=thread, now=now))
+        return await self._writer.submit(
+            partial(sessions.attach, number=number, key=thread, now=now)
+        )
 
     async def add_session(
         self,
         source: SessionRecord,
         *,
         session_id: str,
-        origin: Origin,
+        origin: SessionOrigin,
         thread: ThreadKey,
         owner: str,
         title: str = "",
         model: str = "",
         before_turn: int = 0,
     ) -> SessionRecord:
-        return await self._writer.do(
+        return await self._writer.submit(
             partial(
                 sessions.add_session,
                 source=source,
@@ -90,81 +100,112 @@ class SessionsSide(Side):
             )
         )
 
-    async def forks_since(self, owner: str, since: float) -> int:
-        return await self._read(partial(sessions.forks_since, owner=owner, since=since))
+    async def count_forks_since(self, owner: str, since: float) -> int:
+        return await self._read(partial(sessions.count_forks_since, owner=owner, since=since))
 
-    async def retitle(self, session: int, title: str) -> None:
-        await self._writer.do(partial(sessions.retitle, number=session, title=title))
+    async def rename_session(self, session: int, title: str) -> None:
+        await self._writer.submit(partial(sessions.rename_session, number=session, title=title))
 
-    async def choose_model(self, session: int, model: str, effort: str) -> None:
-        await self._writer.do(
-            partial(sessions.choose_model, number=session, model=model, effort=effort)
+    async def set_model(self, session: int, model: str, effort: str) -> None:
+        await self._writer.submit(
+            partial(sessions.set_model, number=session, model=model, effort=effort)
         )
 
     # What each remembers
 
-    async def remember(self, turn: Turn, session: int, event: str) -> None:
+    async def append_history(self, turn: Turn, session: int, event_id: str) -> None:
         now = self._clock.now()
-        await self._writer.do(
-            partial(session_history.remember, turn=turn, session=session, event=event, now=now)
+        await self._writer.submit(
+            partial(
+                session_history.append_history,
+                turn=turn,
+                session=session,
+                event_id=event_id,
+                now=now,
+            )
         )
 
-    async def forget(
-        self, session: int, turn: int, *, told: bool = False, upto: str = "", order: str = ""
+    async def truncate_history(
+        self,
+        session: int,
+        turn: int,
+        *,
+        mark_seen: bool = False,
+        seen_until: str = "",
+        command_key: str = "",
     ) -> Sequence[int]:
-        forget = partial(session_history.forget, session=session, turn=turn, now=self._clock.now())
-        return await self._writer.do(partial(forget, told=told, upto=upto, order=order))
-
-    async def lose(self, session: int) -> SessionRecord | None:
-        return await self._writer.do(partial(session_history.lose, session=session))
-
-    async def remembered(self, session: int, offset: int, limit: int) -> RememberedPage:
-        return await self._read(
-            partial(session_history.page, session=session, offset=offset, limit=limit)
+        forget = partial(
+            session_history.truncate_history, session=session, turn=turn, now=self._clock.now()
+        )
+        return await self._writer.submit(
+            partial(forget, mark_seen=mark_seen, seen_until=seen_until, command_key=command_key)
         )
 
-    async def recall(self, session: int, turn: int) -> Remembered | None:
-        return await self._read(partial(session_history.recall, session=session, turn=turn))
+    async def clear_history(self, session: int) -> SessionRecord | None:
+        return await self._writer.submit(partial(session_history.clear_history, session=session))
 
-    async def recall_later(self, session: int, position: int) -> Remembered | None:
+    async def list_history(self, session: int, offset: int, limit: int) -> HistoryPage:
         return await self._read(
-            partial(session_history.recall_later, session=session, position=position)
+            partial(session_history.list_history, session=session, offset=offset, limit=limit)
         )
 
-    async def recall_after(self, session: int, turn: int) -> Remembered | None:
-        return await self._read(partial(session_history.recall_after, session=session, turn=turn))
+    async def history_entry(self, session: int, turn: int) -> HistoryEntry | None:
+        return await self._read(partial(session_history.history_entry, session=session, turn=turn))
 
-    async def asked_after(self, session: int, turn: int) -> int:
-        return await self._read(partial(session_history.asked_after, session=session, turn=turn))
+    async def history_entry_after_position(
+        self, session: int, position: int
+    ) -> HistoryEntry | None:
+        return await self._read(
+            partial(
+                session_history.history_entry_after_position, session=session, position=position
+            )
+        )
 
-    async def told_otherwise(self, session: SessionRecord) -> Told:
-        return await self._read(partial(thread_context.told_otherwise, session=session))
+    async def next_history_entry(self, session: int, turn: int) -> HistoryEntry | None:
+        return await self._read(
+            partial(session_history.next_history_entry, session=session, turn=turn)
+        )
+
+    async def count_history_after(self, session: int, turn: int) -> int:
+        return await self._read(
+            partial(session_history.count_history_after, session=session, turn=turn)
+        )
+
+    async def known_messages(self, session: SessionRecord) -> KnownMessages:
+        return await self._read(partial(thread_context.known_messages, session=session))
 
     # Many
 
-    async def sessions(self, wanted: SessionFilter, offset: int, limit: int) -> SessionPage:
+    async def list_sessions(
+        self, session_filter: SessionFilter, offset: int, limit: int
+    ) -> SessionPage:
         return await self._read(
-            partial(session_list.sessions, wanted=wanted, offset=offset, limit=limit)
+            partial(
+                session_list.list_sessions,
+                session_filter=session_filter,
+                offset=offset,
+                limit=limit,
+            )
         )
 
-    async def totals(self, wanted: SessionFilter) -> Totals:
-        return await self._read(partial(session_list.totals, wanted=wanted))
+    async def session_totals(self, session_filter: SessionFilter) -> SessionTotals:
+        return await self._read(partial(session_list.session_totals, session_filter=session_filter))
 
     async def session_ids(self) -> frozenset[str]:
         found: set[str] = set()
         last = 0
         # By number: what is added meanwhile is found, too, and never taken for a stranger.
         while some := await self._read(
-            partial(session_list.session_ids, after=last, limit=READ_TOGETHER)
+            partial(session_list.session_ids, after=last, limit=READ_BATCH_SIZE)
         ):
             found.update(name for _, name in some)
             last, _ = some[-1]
         return frozenset(found)
 
-    async def note_sizes(self, sizes: Mapping[str, int]) -> Unmatched:
+    async def save_sizes(self, sizes: Mapping[str, int]) -> OrphanReport:
         unrecorded, unsized, last = dict(sizes), 0, 0
         while some := await self._read(
-            partial(session_list.sizes, after=last, limit=READ_TOGETHER)
+            partial(session_list.session_sizes, after=last, limit=READ_BATCH_SIZE)
         ):
             last, *_ = some[-1]
             changed = {}
@@ -174,16 +215,18 @@ class SessionsSide(Side):
                 if found is not None and found != size:
                     changed[name] = found
             await self._write_sizes(changed)
-        return Unmatched(unrecorded=unrecorded, unsized=unsized)
+        return OrphanReport(orphan_sizes=unrecorded, missing_count=unsized)
 
     async def _write_sizes(self, sizes: Mapping[str, int]) -> None:
         items = iter(sizes.items())
-        while some := dict(islice(items, TOGETHER)):
-            await self._writer.do(partial(sessions.note_sizes, sizes=some))
+        while some := dict(islice(items, WRITE_BATCH_SIZE)):
+            await self._writer.submit(partial(sessions.save_sizes, sizes=some))
 
-    async def drop(self, sessions: Sequence[int]) -> int:
+    async def delete_sessions(self, sessions: Sequence[int]) -> int:
         dropped = 0
-        for first in range(0, len(sessions), TOGETHER):
-            some = sessions[first : first + TOGETHER]
-            dropped += await self._writer.do(partial(session_list.drop, numbers=some))
+        for first in range(0, len(sessions), WRITE_BATCH_SIZE):
+            some = sessions[first : first + WRITE_BATCH_SIZE]
+            dropped += await self._writer.submit(
+                partial(session_list.delete_sessions, numbers=some)
+            )
         return dropped

@@ -6,25 +6,25 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.domain.messages import ThreadKey, storable
-from bot.domain.sessions import Origin, SessionRecord
-from bot.domain.usage import Spent
+from bot.domain.messages import ThreadKey, strip_unstorable
+from bot.domain.sessions import SessionOrigin, SessionRecord
+from bot.domain.usage import TokenUsage
 from bot.errors import StoreError
-from bot.store.sqlite.connection import rows
-from bot.store.sqlite.turn_rows import spent_values
+from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.turn_rows import usage_values
 
-MOST_TITLE: Final = 100
+MAX_TITLE_LENGTH: Final = 100
 """Characters of a title that was made from a message."""
 
-FACTS: Final = """
+SESSION_COLUMNS: Final = """
     SELECT s.number, s.id, h.team, h.channel, h.root_ts, s.role, s.current, s.owner, s.title,
            s.origin, s.model, s.last_model, s.effort, s.seen_ts, s.turns,
            s.input_tokens, s.output_tokens, s.context_tokens,
            s.context_limit, s.size, s.created, s.used
 """
 # The thread is looked up for each session that was found, never the other way round.
-SESSION: Final = f"{FACTS} FROM sessions s CROSS JOIN threads h ON h.id = s.thread"
-BY_NUMBER: Final = f"{SESSION} WHERE s.number = ?"
+SELECT_SESSION: Final = f"{SESSION_COLUMNS} FROM sessions s CROSS JOIN threads h ON h.id = s.thread"
+SESSION_BY_NUMBER: Final = f"{SELECT_SESSION} WHERE s.number = ?"
 
 
 def read_sessions(
@@ -32,17 +32,17 @@ def read_sessions(
     query: str,
     values: Sequence[object] | Mapping[str, object] = (),
 ) -> tuple[SessionRecord, ...]:
-    """The sessions that a query which begins with `FACTS` or `SESSION` finds."""
-    return tuple(_session(row) for row in rows(database, query, values))
+    """The sessions that a query which begins with `SESSION_COLUMNS` or `SELECT_SESSION` finds."""
+    return tuple(_session(row) for row in fetch_all(database, query, values))
 
 
 def session_by_number(database: sqlite3.Connection, number: int) -> SessionRecord | None:
     """The session with a number."""
-    found = read_sessions(database, BY_NUMBER, (number,))
+    found = read_sessions(database, SESSION_BY_NUMBER, (number,))
     return found[0] if found else None
 
 
-def recorded_session(database: sqlite3.Connection, number: int) -> SessionRecord:
+def require_session(database: sqlite3.Connection, number: int) -> SessionRecord:
     """The same. Raises `StoreError` where there is none."""
     session = session_by_number(database, number)
     if session is None:
@@ -50,10 +50,10 @@ def recorded_session(database: sqlite3.Connection, number: int) -> SessionRecord
     return session
 
 
-def title_of(text: str) -> str:
+def make_title(text: str) -> str:
     """A title made of what somebody asked: one line of it."""
-    line = " ".join(storable(text).split())
-    return line if len(line) <= MOST_TITLE else f"{line[: MOST_TITLE - 1].rstrip()}…"
+    line = " ".join(strip_unstorable(text).split())
+    return line if len(line) <= MAX_TITLE_LENGTH else f"{line[: MAX_TITLE_LENGTH - 1].rstrip()}…"
 
 
 def _session(row: sqlite3.Row) -> SessionRecord:
@@ -68,24 +68,24 @@ def _session(row: sqlite3.Row) -> SessionRecord:
         current=bool(current),
         owner=owner,
         title=title,
-        origin=Origin(origin),
+        origin=SessionOrigin(origin),
         model=model,
         last_model=last_model,
         effort=effort,
         seen_ts=seen_ts,
-        turns=turns,
+        turn_count=turns,
         input_tokens=taken,
         output_tokens=given,
         context_tokens=context,
         context_limit=limit,
         size=size,
-        created=created,
-        used=used,
+        created_at=created,
+        last_used_at=used,
     )
 
 
 # A session that was asked, whatever came of it, was used.
-_ADD_UP: Final = """
+_ADD_USAGE: Final = """
     UPDATE sessions
     SET used = :now,
         last_model = CASE WHEN :model <> '' THEN :model ELSE last_model END,
@@ -99,20 +99,22 @@ _ADD_UP: Final = """
 """
 
 
-_TAKE_BACK: Final = """
+_SUBTRACT_USAGE: Final = """
     UPDATE sessions
     SET input_tokens = input_tokens - ?, output_tokens = output_tokens - ?
     WHERE number = ?
 """
 
 
-def add_up(database: sqlite3.Connection, session: int, spent: Spent, now: float) -> bool:
+def add_usage(database: sqlite3.Connection, session: int, usage: TokenUsage, now: float) -> bool:
     """Add what was spent to a session's sums; False where there is no such session."""
-    return bool(rows(database, _ADD_UP, {**spent_values(spent), "session": session, "now": now}))
+    return bool(
+        fetch_all(database, _ADD_USAGE, {**usage_values(usage), "session": session, "now": now})
+    )
 
 
-def take_back(
+def subtract_usage(
     database: sqlite3.Connection, session: int, input_tokens: int, output_tokens: int
 ) -> None:
     """Take off a session's sums what was added for something that is asked again."""
-    rows(database, _TAKE_BACK, (input_tokens, output_tokens, session))
+    fetch_all(database, _SUBTRACT_USAGE, (input_tokens, output_tokens, session))

@@ -9,29 +9,32 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.domain.messages import ThreadKey, storable
-from bot.domain.sessions import Origin, SessionRecord
+from bot.domain.messages import ThreadKey, strip_unstorable
+from bot.domain.sessions import SessionOrigin, SessionRecord
 from bot.domain.turns import Turn
 from bot.store.sqlite import session_history, thread_context, threads
-from bot.store.sqlite.connection import rows
+from bot.store.sqlite.connection import fetch_all
 from bot.store.sqlite.session_rows import (
-    FACTS,
-    SESSION,
+    SELECT_SESSION,
+    SESSION_COLUMNS,
+    make_title,
     read_sessions,
-    recorded_session,
+    require_session,
     session_by_number,
-    title_of,
 )
 
-CURRENT: Final = f"{SESSION} WHERE s.thread = ? AND s.role = ? AND s.current = 1"
+CURRENT_BY_THREAD_ID: Final = (
+    f"{SELECT_SESSION} WHERE s.thread = ? AND s.role = ? AND s.current = 1"
+)
 # At every message: of the thread, an index tells all that is wanted.
-CURRENT_IN: Final = f"""
-    {FACTS} FROM threads h CROSS JOIN sessions s ON s.thread = h.id
+CURRENT_BY_THREAD_KEY: Final = f"""
+    {SESSION_COLUMNS} FROM threads h CROSS JOIN sessions s ON s.thread = h.id
     WHERE h.team = ? AND h.channel = ? AND h.root_ts = ? AND s.role = ? AND s.current = 1
 """
-CURRENTS: Final = f"{SESSION} WHERE s.thread = ? AND s.current = 1 ORDER BY s.role"
-ASKED_BY: Final = f"""
-    {FACTS} FROM turns t CROSS JOIN sessions s ON s.number = t.session AND s.thread = t.thread
+CURRENT_SESSIONS: Final = f"{SELECT_SESSION} WHERE s.thread = ? AND s.current = 1 ORDER BY s.role"
+ASSIGNED_SESSION: Final = f"""
+    {SESSION_COLUMNS} FROM turns t
+    CROSS JOIN sessions s ON s.number = t.session AND s.thread = t.thread
     CROSS JOIN threads h ON h.id = s.thread
     WHERE t.id = ? AND t.epoch = ? AND t.state = 'running' AND s.role = ? AND s.current = 1
 """
@@ -40,9 +43,9 @@ FORKS_SINCE: Final = """
     SELECT count(*) FROM sessions
     WHERE owner = :owner AND used >= :since AND origin = 'fork' AND created >= :since
 """
-BY_ID: Final = f"{SESSION} WHERE s.id = ?"
+SESSION_BY_ID: Final = f"{SELECT_SESSION} WHERE s.id = ?"
 
-_MAKE = """
+_INSERT_SESSION = """
     INSERT INTO sessions (id, thread, channel, role, current, owner, title, origin, model, effort,
                           seen_ts, turns, context_tokens, context_limit, last_model, created, used)
     VALUES (:id, :thread, :channel, :role, :current, :owner, :title, :origin, :model, :effort,
@@ -50,105 +53,111 @@ _MAKE = """
             coalesce((SELECT last_model FROM sessions WHERE number = :source), ''), :now, :now)
     RETURNING number
 """
-_NEXT_ID = "UPDATE threads SET generation = generation + 1 WHERE id = ? RETURNING generation - 1"
-_SET_ASIDE = "UPDATE sessions SET current = 0 WHERE thread = ? AND role = ? AND current = 1"
-_TAKE_UP = """
+_NEXT_GENERATION = (
+    "UPDATE threads SET generation = generation + 1 WHERE id = ? RETURNING generation - 1"
+)
+_DEACTIVATE = "UPDATE sessions SET current = 0 WHERE thread = ? AND role = ? AND current = 1"
+_ATTACH = """
     UPDATE sessions SET thread = ?, channel = ?, current = 1, seen_ts = ?, used = ?,
         -- an answer of a comparison that is gone on with is a copy to be judged no more
         origin = CASE origin WHEN 'comparison' THEN 'thread' ELSE origin END
     WHERE number = ?
 """
 # Whoever is asked here is the one whose sums the turn's cost goes to.
-_ASKED_BY = """
+_ASSIGN_SESSION = """
     UPDATE turns SET session = ? WHERE id = ? AND epoch = ? AND state = 'running'
 """
 
 
-def asked_by(database: sqlite3.Connection, turn: Turn) -> SessionRecord | None:
+def assigned_session(database: sqlite3.Connection, turn: Turn) -> SessionRecord | None:
     """The current session, where it is on record already that the turn asks it."""
     found = read_sessions(
-        database, ASKED_BY, (turn.id, turn.epoch, storable(turn.message.wish.role))
+        database,
+        ASSIGNED_SESSION,
+        (turn.id, turn.epoch, strip_unstorable(turn.message.options.role)),
     )
     return found[0] if found else None
 
 
-def session_for(database: sqlite3.Connection, turn: Turn, now: float) -> SessionRecord:
+def ensure_session(database: sqlite3.Connection, turn: Turn, now: float) -> SessionRecord:
     """The session that a turn asks, made where there is none."""
     message = turn.message
-    thread = threads.known_thread(database, message.thread)
-    session = _current(database, thread, message.wish.role)
+    thread = threads.require_thread_id(database, message.thread)
+    session = _current_by_thread_id(database, thread, message.options.role)
     if session is None:
-        session = _make(
+        session = _create_session(
             database,
             message.thread,
             thread,
             now,
-            role=storable(message.wish.role),
+            role=strip_unstorable(message.options.role),
             owner=message.user,
-            title=title_of(message.text),
+            title=make_title(message.text),
         )
-    rows(database, _ASKED_BY, (session.number, turn.id, turn.epoch))
+    fetch_all(database, _ASSIGN_SESSION, (session.number, turn.id, turn.epoch))
     return session
 
 
-def current(database: sqlite3.Connection, key: ThreadKey, role: str) -> SessionRecord | None:
+def current_session(
+    database: sqlite3.Connection, key: ThreadKey, role: str
+) -> SessionRecord | None:
     """A thread's current session of a role."""
-    place = (key.team, key.channel, key.root_ts, storable(role))
-    found = read_sessions(database, CURRENT_IN, place)
+    place = (key.team, key.channel, key.root_ts, strip_unstorable(role))
+    found = read_sessions(database, CURRENT_BY_THREAD_KEY, place)
     return found[0] if found else None
 
 
-def currents(database: sqlite3.Connection, key: ThreadKey) -> Sequence[SessionRecord]:
+def current_sessions(database: sqlite3.Connection, key: ThreadKey) -> Sequence[SessionRecord]:
     """A thread's current sessions."""
     thread = threads.thread_id(database, key)
-    return () if thread is None else read_sessions(database, CURRENTS, (thread,))
+    return () if thread is None else read_sessions(database, CURRENT_SESSIONS, (thread,))
 
 
 def session_by_id(database: sqlite3.Connection, session_id: str) -> SessionRecord | None:
     """The session with the runtime's id."""
-    found = read_sessions(database, BY_ID, (session_id,))
+    found = read_sessions(database, SESSION_BY_ID, (session_id,))
     return found[0] if found else None
 
 
-def begin_anew(
+def reset(
     database: sqlite3.Connection,
     key: ThreadKey,
     role: str,
     owner: str,
     now: float,
     *,
-    told: bool,
-    upto: str,
+    mark_seen: bool,
+    seen_until: str,
 ) -> SessionRecord:
     """A fresh current session, told of all that was said up to now (or `upto`), or of nothing."""
-    thread = threads.known_thread(database, key)
-    rows(database, _SET_ASIDE, (thread, storable(role)))
-    return _make(
+    thread = threads.require_thread_id(database, key)
+    fetch_all(database, _DEACTIVATE, (thread, strip_unstorable(role)))
+    return _create_session(
         database,
         key,
         thread,
         now,
-        role=storable(role),
+        role=strip_unstorable(role),
         owner=owner,
-        seen_ts=thread_context.said_last(database, key, now, upto) if told else "",
+        seen_ts=thread_context.latest_ts(database, key, now, seen_until) if mark_seen else "",
     )
 
 
-def take_up(
+def attach(
     database: sqlite3.Connection, number: int, key: ThreadKey, now: float
 ) -> SessionRecord | None:
     """Make a session the current one of its role in a thread."""
     session = session_by_number(database, number)
     if session is None:
         return None
-    thread = threads.known_thread(database, key)
+    thread = threads.require_thread_id(database, key)
     seen_ts = session.seen_ts
     if session.thread != key:
-        seen_ts = session_history.told_in(database, number, thread)
+        seen_ts = session_history.seen_ts_in(database, number, thread)
     if not (session.current and session.thread == key):
-        rows(database, _SET_ASIDE, (thread, session.role))
-    rows(database, _TAKE_UP, (thread, key.channel, seen_ts, now, number))
-    return recorded_session(database, number)
+        fetch_all(database, _DEACTIVATE, (thread, session.role))
+    fetch_all(database, _ATTACH, (thread, key.channel, seen_ts, now, number))
+    return require_session(database, number)
 
 
 def add_session(
@@ -157,7 +166,7 @@ def add_session(
     now: float,
     *,
     session_id: str,
-    origin: Origin,
+    origin: SessionOrigin,
     key: ThreadKey,
     owner: str,
     title: str,
@@ -165,15 +174,15 @@ def add_session(
     before_turn: int,
 ) -> SessionRecord:
     """Put a copy of a session on record. Raises `StoreError` when there is no such session."""
-    thread = threads.known_thread(database, key)
-    source = recorded_session(database, source.number)
-    whole = not session_history.remembers(database, source.number, before_turn)
+    thread = threads.require_thread_id(database, key)
+    source = require_session(database, source.number)
+    whole = not session_history.is_in_history(database, source.number, before_turn)
     seen_ts = source.seen_ts
     if source.thread != key:
         seen_ts = key.root_ts
     elif not whole:
-        seen_ts = session_history.seen_before(database, source.number, before_turn)
-    made = _make(
+        seen_ts = session_history.seen_ts_before(database, source.number, before_turn)
+    made = _create_session(
         database,
         key,
         thread,
@@ -183,36 +192,42 @@ def add_session(
         role=source.role,
         current=False,
         owner=owner,
-        title=storable(title) or source.title,
+        title=strip_unstorable(title) or source.title,
         origin=origin,
-        model=storable(model) or source.model,
+        model=strip_unstorable(model) or source.model,
         effort=source.effort if model in ("", source.model) else "",
         seen_ts=seen_ts,
         context_tokens=source.context_tokens if whole else 0,
         context_limit=source.context_limit if whole else 0,
     )
-    session_history.copy(database, source, made.number, before_turn, known=bool(session_id))
-    return recorded_session(database, made.number)
+    session_history.copy_history(
+        database, source, made.number, before_turn, include_unrecorded=bool(session_id)
+    )
+    return require_session(database, made.number)
 
 
-def forks_since(database: sqlite3.Connection, owner: str, since: float) -> int:
+def count_forks_since(database: sqlite3.Connection, owner: str, since: float) -> int:
     """How many forks of somebody were made since a time."""
-    ((count,),) = rows(database, FORKS_SINCE, {"owner": owner, "since": since})
+    ((count,),) = fetch_all(database, FORKS_SINCE, {"owner": owner, "since": since})
     return int(count)
 
 
-def retitle(database: sqlite3.Connection, number: int, title: str) -> None:
+def rename_session(database: sqlite3.Connection, number: int, title: str) -> None:
     """Name a session."""
-    rows(database, "UPDATE sessions SET title = ? WHERE number = ?", (storable(title), number))
+    fetch_all(
+        database,
+        "UPDATE sessions SET title = ? WHERE number = ?",
+        (strip_unstorable(title), number),
+    )
 
 
-def choose_model(database: sqlite3.Connection, number: int, model: str, effort: str) -> None:
+def set_model(database: sqlite3.Connection, number: int, model: str, effort: str) -> None:
     """Choose a session's model and effort."""
-    values = (storable(model), storable(effort), number)
-    rows(database, "UPDATE sessions SET model = ?, effort = ? WHERE number = ?", values)
+    values = (strip_unstorable(model), strip_unstorable(effort), number)
+    fetch_all(database, "UPDATE sessions SET model = ?, effort = ? WHERE number = ?", values)
 
 
-def note_sizes(database: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
+def save_sizes(database: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
     """Keep how many bytes sessions take, by the runtime's ids."""
     database.executemany(
         "UPDATE sessions SET size = ? WHERE id = ?",
@@ -220,12 +235,14 @@ def note_sizes(database: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
     )
 
 
-def _current(database: sqlite3.Connection, thread: int, role: str) -> SessionRecord | None:
-    found = read_sessions(database, CURRENT, (thread, storable(role)))
+def _current_by_thread_id(
+    database: sqlite3.Connection, thread: int, role: str
+) -> SessionRecord | None:
+    found = read_sessions(database, CURRENT_BY_THREAD_ID, (thread, strip_unstorable(role)))
     return found[0] if found else None
 
 
-def _make(
+def _create_session(
     database: sqlite3.Connection,
     key: ThreadKey,
     thread: int,
@@ -237,7 +254,7 @@ def _make(
     session_id: str = "",
     current: bool = True,
     title: str = "",
-    origin: Origin = Origin.THREAD,
+    origin: SessionOrigin = SessionOrigin.THREAD,
     model: str = "",
     effort: str = "",
     seen_ts: str = "",
@@ -246,7 +263,7 @@ def _make(
 ) -> SessionRecord:
     """A new session, which remembers nothing yet."""
     values: dict[str, object] = {
-        "id": session_id or _next_id(database, key, thread),
+        "id": session_id or _next_session_id(database, key, thread),
         "thread": thread,
         "channel": key.channel,
         "role": role,
@@ -263,14 +280,14 @@ def _make(
         "source": source,
         "now": now,
     }
-    ((number,),) = rows(database, _MAKE, values)
-    return recorded_session(database, number)
+    ((number,),) = fetch_all(database, _INSERT_SESSION, values)
+    return require_session(database, number)
 
 
-def _next_id(database: sqlite3.Connection, key: ThreadKey, thread: int) -> str:
+def _next_session_id(database: sqlite3.Connection, key: ThreadKey, thread: int) -> str:
     """An id that no session of the thread ever had, for the runtime may still know it."""
     while True:
-        ((generation,),) = rows(database, _NEXT_ID, (thread,))
+        ((generation,),) = fetch_all(database, _NEXT_GENERATION, (thread,))
         session_id = key.session_id(generation)
-        if not rows(database, "SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
+        if not fetch_all(database, "SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
             return session_id

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
-from bot.ports import UNWATCHED, Clock, Watch
-from bot.store.sqlite.connection import Database, store_error
-from bot.store.sqlite.inbox import Bounds
-from bot.store.sqlite.write_queue import Writer
+from bot.ports import NULL_TELEMETRY, Clock, Telemetry
+from bot.store.sqlite.connection import SqliteConnection, store_error
+from bot.store.sqlite.inbox import QueueLimits
+from bot.store.sqlite.write_queue import WriteQueue
 
 T = TypeVar("T")
 
@@ -19,20 +19,20 @@ class Side:
 
     def __init__(
         self,
-        writer: Writer,
-        reading: Database,
+        writer: WriteQueue,
+        reader: SqliteConnection,
         clock: Clock,
-        bounds: Bounds,
-        watch: Watch = UNWATCHED,
+        limits: QueueLimits,
+        telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
         self._writer = writer
-        self._reading = reading
+        self._reader = reader
         self._clock = clock
-        self._bounds = bounds
-        self._watch = watch
+        self._limits = limits
+        self._telemetry = telemetry
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self._reading.run(query)
+            return await self._reader.run_query(query)
         except Exception as error:
             raise store_error(error) from error

@@ -14,17 +14,17 @@ from functools import partial
 from pathlib import Path
 
 from bot.errors import StoreError
-from bot.ports import UNWATCHED, Clock, Watch
+from bot.ports import NULL_TELEMETRY, Clock, Telemetry
 from bot.store.sqlite.checkpoints import HearingSide
-from bot.store.sqlite.checks import look_at_start
-from bot.store.sqlite.connection import connected, rows, store_error
-from bot.store.sqlite.data_dir import held_folder
+from bot.store.sqlite.checks import check_at_startup
+from bot.store.sqlite.connection import fetch_all, open_connection, store_error
+from bot.store.sqlite.data_dir import locked_data_dir
 from bot.store.sqlite.facade import InboxSide
-from bot.store.sqlite.inbox import Bounds
+from bot.store.sqlite.inbox import QueueLimits
 from bot.store.sqlite.people_side import PeopleSide
 from bot.store.sqlite.schema import migrate
 from bot.store.sqlite.session_facade import SessionsSide
-from bot.store.sqlite.write_queue import Writer
+from bot.store.sqlite.write_queue import WriteQueue
 
 
 @asynccontextmanager
@@ -32,10 +32,10 @@ async def open_store(
     data_dir: Path,
     *,
     clock: Clock,
-    per_user: int,
-    thread_queue: int = 1_000,
-    whole_queue: int = 20_000,
-    watch: Watch = UNWATCHED,
+    max_running_per_user: int,
+    max_waiting_per_thread: int = 1_000,
+    max_waiting: int = 20_000,
+    telemetry: Telemetry = NULL_TELEMETRY,
 ) -> AsyncIterator[SqliteStore]:
     """The database in a data folder, made or brought up to date where need be.
 
@@ -44,30 +44,34 @@ async def open_store(
     `SchemaTooNew`, and `StoreError` for everything else that keeps it from opening. Leaving writes
     what waits, then closes.
     """
-    bounds = Bounds(per_user=per_user, thread_queue=thread_queue, whole_queue=whole_queue)
+    bounds = QueueLimits(
+        max_running_per_user=max_running_per_user,
+        max_waiting_per_thread=max_waiting_per_thread,
+        max_waiting=max_waiting,
+    )
     async with AsyncExitStack() as opened:
-        file = opened.enter_context(held_folder(data_dir))
+        file = opened.enter_context(locked_data_dir(data_dir))
         try:
-            writing = await opened.enter_async_context(connected(file))
-            await writing.run(look_at_start)
-            await writing.run(migrate)
-            reading = await opened.enter_async_context(connected(file))
-            await reading.run(partial(rows, statement="PRAGMA query_only = ON"))
+            writing = await opened.enter_async_context(open_connection(file))
+            await writing.run_query(check_at_startup)
+            await writing.run_query(migrate)
+            reading = await opened.enter_async_context(open_connection(file))
+            await reading.run_query(partial(fetch_all, statement="PRAGMA query_only = ON"))
         except StoreError:
             raise
         except Exception as error:
             raise store_error(error) from error
-        writer = Writer(writing, watch=watch)
+        writer = WriteQueue(writing, telemetry=telemetry)
         opened.push_async_callback(writer.close)
-        yield SqliteStore(writer, reading, clock, bounds, watch)
+        yield SqliteStore(writer, reading, clock, bounds, telemetry)
 
 
 class SqliteStore(InboxSide, SessionsSide, PeopleSide, HearingSide):
     """The whole database; its promises stand in `bot.ports`."""
 
-    async def check(self) -> None:
-        await self._writer.do(_nothing)
+    async def check_writable(self) -> None:
+        await self._writer.submit(_write_nothing)
 
 
-def _nothing(database: sqlite3.Connection) -> None:  # a write that writes nothing
+def _write_nothing(database: sqlite3.Connection) -> None:  # a write that writes nothing
     """It takes the lock that every write takes."""

@@ -7,14 +7,14 @@ import sqlite3
 from typing import Final
 
 from bot.domain.messages import ThreadKey, ts_position
-from bot.domain.sessions import SessionRecord, Told
+from bot.domain.sessions import KnownMessages, SessionRecord
 from bot.store.sqlite import commands, threads
-from bot.store.sqlite.connection import rows
+from bot.store.sqlite.connection import fetch_all
 
-MOST_TURNS: Final = 2_000
+MAX_TURNS: Final = 2_000
 """So many of a thread's turns are looked at, the newest; what is older is out of sight."""
 
-LAST_HEARD: Final = """
+LAST_MESSAGE_TS: Final = """
     SELECT ts FROM (
         SELECT ts FROM events WHERE team = :team AND channel = :channel AND root_ts = :root_ts
         UNION ALL
@@ -25,7 +25,7 @@ LAST_HEARD: Final = """
 # A press under a reply is on record like a message, but nobody wrote it; and a session that was
 # ever asked knows its turns, or is meant to have forgotten them. Lengths first: a `ts` is a number,
 # and a shorter one is an earlier one.
-HEARD_BETWEEN: Final = """
+UNSEEN_MESSAGES: Final = """
     SELECT 1 FROM events e
     WHERE e.team = :team AND e.channel = :channel AND e.root_ts = :root_ts
       AND (length(e.ts), e.ts) > (length(:after), :after)
@@ -46,7 +46,7 @@ HEARD_BETWEEN: Final = """
 # The newest turns of a thread, whether a session knows each, whether the answer is none of its
 # business (a comparison's, or of a session that stood or stands in its place), and the messages of
 # its reply.
-TURNS_TOLD: Final = f"""
+THREAD_TURNS: Final = f"""
     SELECT newest.ts, newest.known, newest.apart, p.ts, newest.asker, newest.text
     FROM (
         SELECT n.id, n.ts, n.text, CASE n.trigger WHEN 'command' THEN n.user END AS asker,
@@ -57,11 +57,11 @@ TURNS_TOLD: Final = f"""
                    OR EXISTS (SELECT 1 FROM sessions o
                               WHERE o.number = n.session AND o.number <> :session
                                 AND o.role = :role) AS apart
-        FROM turns n WHERE n.thread = :thread ORDER BY n.position DESC LIMIT {MOST_TURNS}
+        FROM turns n WHERE n.thread = :thread ORDER BY n.position DESC LIMIT {MAX_TURNS}
     ) newest LEFT JOIN parts p ON p.turn = newest.id
 """  # noqa: S608  # constants only
 # Back along what each turn was to answer anew; always to an earlier one, so that it ends.
-FIRST_ASKED: Final = """
+ORIGINAL_TS: Final = """
     WITH RECURSIVE chain (id, thread, ts, again) AS (
         SELECT id, thread, ts, json_extract(wish, '$.again') FROM turns WHERE id = ?
         UNION ALL
@@ -73,52 +73,58 @@ FIRST_ASKED: Final = """
 """
 
 
-def said_last(database: sqlite3.Connection, key: ThreadKey, now: float, upto: str = "") -> str:
+def latest_ts(
+    database: sqlite3.Connection, key: ThreadKey, now: float, seen_until: str = ""
+) -> str:
     """The present as a `ts`, or the last message that was heard in the thread, where Slack's clock
     is ahead of this machine's; `upto` itself where that is given."""
-    if upto:
-        return upto
+    if seen_until:
+        return seen_until
     present = f"{now:.6f}"
-    values = {**_address(key), "text": str(key)}
-    heard = [str(ts) for (ts,) in rows(database, LAST_HEARD, values)]
+    values = {**_thread_values(key), "text": str(key)}
+    heard = [str(ts) for (ts,) in fetch_all(database, LAST_MESSAGE_TS, values)]
     return max(present, *heard, key=ts_position)
 
 
-def first_asked(database: sqlite3.Connection, turn: int) -> str:
+def original_ts(database: sqlite3.Connection, turn: int) -> str:
     """The `ts` of the message that a turn which is on record answers, however often anew: its own,
     or that of the first of those that were to be answered anew."""
-    ((ts,),) = rows(database, FIRST_ASKED, (turn,))
+    ((ts,),) = fetch_all(database, ORIGINAL_TS, (turn,))
     return str(ts)
 
 
-def heard_between(
+def has_unseen_messages(
     database: sqlite3.Connection, key: ThreadKey, after: str, before: str, session: int
 ) -> bool:
     """Whether somebody wrote, between two times, what a session does not know otherwise."""
-    values = {**_address(key), "after": after, "before": before, "session": session}
-    return bool(rows(database, HEARD_BETWEEN, values))
+    values = {**_thread_values(key), "after": after, "before": before, "session": session}
+    return bool(fetch_all(database, UNSEEN_MESSAGES, values))
 
 
-def told_otherwise(database: sqlite3.Connection, session: SessionRecord) -> Told:
+def known_messages(database: sqlite3.Connection, session: SessionRecord) -> KnownMessages:
     """What of its thread a session need not be told as something that was said."""
-    known = set(commands.ordered_in(database, session.thread))
+    known = set(commands.command_ts_in(database, session.thread))
     answers: set[str] = set()
     questions: dict[str, tuple[str, str]] = {}
     values = {
         "thread": threads.thread_id(database, session.thread),
         "session": session.number,
-        "asked": session.asked,
+        "asked": session.has_turns,
         "role": session.role,
     }
-    for ts, knows, apart, part, asker, text in rows(database, TURNS_TOLD, values):
+    for ts, knows, apart, part, asker, text in fetch_all(database, THREAD_TURNS, values):
         if knows:
             known.add(ts)
         elif asker is not None and text and not apart:
             questions[ts] = (asker, text)
         if part is not None:
             (known if knows or apart else answers).add(part)
-    return Told(known=frozenset(known), answers=frozenset(answers - known), questions=questions)
+    return KnownMessages(
+        known_ts=frozenset(known),
+        other_session_replies=frozenset(answers - known),
+        posted_questions=questions,
+    )
 
 
-def _address(key: ThreadKey) -> dict[str, object]:
+def _thread_values(key: ThreadKey) -> dict[str, object]:
     return {"team": key.team, "channel": key.channel, "root_ts": key.root_ts}

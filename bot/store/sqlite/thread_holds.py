@@ -7,25 +7,25 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from bot.domain.commands import Hold
+from bot.domain.commands import ThreadHold
 from bot.domain.messages import ThreadKey
-from bot.store.sqlite.connection import rows
+from bot.store.sqlite.connection import fetch_all
 
-HELD: Final = """
+HELD_BY_COMMAND: Final = """
     SELECT 1 FROM threads h CROSS JOIN holds o
         ON o.team = h.team AND o.channel = h.channel AND o.root_ts = h.root_ts
     WHERE h.id = {turn}.thread AND o.position < {turn}.position AND o.until > :now
 """
 """For `NOT EXISTS`: whether a turn waits for an order; `turn` is what its table is called."""
 
-_HOLD = """
+_INSERT_HOLD = """
     INSERT INTO holds (team, channel, root_ts, position, key, until)
     VALUES (?, ?, ?, ?, ?, ?)
 """
-_RELEASE = "DELETE FROM holds WHERE key = ?"
+_RELEASE_HOLD = "DELETE FROM holds WHERE key = ?"
 # A thread that has gone on without an order, because the order could not begin or took too long,
 # does not wait for it any more.
-GONE_ON: Final = """
+DELETE_PASSED_HOLDS: Final = """
     DELETE FROM holds
     WHERE EXISTS (
         SELECT 1 FROM threads h JOIN turns n ON n.thread = h.id
@@ -33,31 +33,31 @@ GONE_ON: Final = """
           AND n.position > holds.position AND n.state <> 'waiting' AND n.prompted IS NOT NULL
     )
 """
-_LEFT = "SELECT key, team, channel, root_ts, position FROM holds"
+_LIST_HOLDS = "SELECT key, team, channel, root_ts, position FROM holds"
 
 
-def hold(database: sqlite3.Connection, key: str, wanted: Hold) -> None:
+def add_hold(database: sqlite3.Connection, key: str, hold: ThreadHold) -> None:
     """Let the later turns of some threads wait for an order that is on record."""
-    place = (wanted.position, key, wanted.until)
-    for thread in wanted.threads:
-        rows(database, _HOLD, (thread.team, thread.channel, thread.root_ts, *place))
+    place = (hold.position, key, hold.expires_at)
+    for thread in hold.threads:
+        fetch_all(database, _INSERT_HOLD, (thread.team, thread.channel, thread.root_ts, *place))
 
 
-def release(database: sqlite3.Connection, key: str) -> None:
+def release_hold(database: sqlite3.Connection, key: str) -> None:
     """No turn waits for an order any more."""
-    rows(database, _RELEASE, (key,))
+    fetch_all(database, _RELEASE_HOLD, (key,))
 
 
-def renew(database: sqlite3.Connection, until: float) -> Mapping[str, Hold]:
+def renew_holds(database: sqlite3.Connection, expires_at: float) -> Mapping[str, ThreadHold]:
     """For the start: those orders for which turns wait still, which they do until then."""
-    rows(database, GONE_ON)
-    rows(database, "UPDATE holds SET until = ?", (until,))
+    fetch_all(database, DELETE_PASSED_HOLDS)
+    fetch_all(database, "UPDATE holds SET until = ?", (expires_at,))
     threads: dict[str, set[ThreadKey]] = defaultdict(set)
     positions: dict[str, int] = {}
-    for key, team, channel, root_ts, position in rows(database, _LEFT):
+    for key, team, channel, root_ts, position in fetch_all(database, _LIST_HOLDS):
         threads[key].add(ThreadKey(team=team, channel=channel, root_ts=root_ts))
         positions[key] = position
     return {
-        key: Hold(threads=frozenset(held), position=positions[key], until=until)
+        key: ThreadHold(threads=frozenset(held), position=positions[key], expires_at=expires_at)
         for key, held in threads.items()
     }

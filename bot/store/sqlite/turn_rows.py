@@ -7,12 +7,12 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.domain.messages import Message, ThreadKey, Trigger, Wish, storable
-from bot.domain.turns import Ending, Turn, TurnState
-from bot.domain.usage import Spent
-from bot.store.sqlite.connection import rows
+from bot.domain.messages import Message, MessageOptions, ThreadKey, Trigger, strip_unstorable
+from bot.domain.turns import Turn, TurnResult, TurnState
+from bot.domain.usage import TokenUsage
+from bot.store.sqlite.connection import fetch_all
 
-TURN: Final = """
+SELECT_TURN: Final = """
     SELECT n.id, n.event_id, h.team, h.channel, h.root_ts, n.ts, n.user, n.user_team, n.text,
            n.trigger, n.external, n.direct, n.wish, n.state, n.epoch, n.waited, n.prompted,
            n.accepted, n.outcome, n.answer, n.note,
@@ -26,11 +26,11 @@ def read_turns(
     query: str,
     values: Sequence[object] | Mapping[str, object] = (),
 ) -> tuple[Turn, ...]:
-    """The turns that a query which begins with `TURN` finds.
+    """The turns that a query which begins with `SELECT_TURN` finds.
 
     Raises `ValueError` for a state that this version knows not.
     """
-    return tuple(_turn(row) for row in rows(database, query, values))
+    return tuple(_turn(row) for row in fetch_all(database, query, values))
 
 
 def read_turn(
@@ -41,31 +41,31 @@ def read_turn(
     return found[0] if found else None
 
 
-def wish_text(wish: Wish) -> str | None:
+def dump_options(options: MessageOptions) -> str | None:
     """A wish for the database; None for the plain one."""
-    if wish == Wish():
+    if options == MessageOptions():
         return None
     return json.dumps(
         {
-            "role": storable(wish.role),
-            "model": storable(wish.model),
-            "again": wish.again,
-            "compare": [storable(model) for model in wish.compare],
-            "open": wish.open,
+            "role": strip_unstorable(options.role),
+            "model": strip_unstorable(options.model),
+            "again": options.retry_of,
+            "compare": [strip_unstorable(model) for model in options.compare_models],
+            "open": options.show_names,
         }
     )
 
 
-def _wish(text: str | None) -> Wish:
+def _load_options(text: str | None) -> MessageOptions:
     if text is None:
-        return Wish()
+        return MessageOptions()
     said = json.loads(text)
-    return Wish(
+    return MessageOptions(
         role=said["role"],
         model=said["model"],
-        again=said["again"],
-        compare=tuple(said["compare"]),
-        open=said["open"],
+        retry_of=said["again"],
+        compare_models=tuple(said["compare"]),
+        show_names=said["open"],
     )
 
 
@@ -82,60 +82,63 @@ def _turn(row: sqlite3.Row) -> Turn:
         trigger=Trigger(trigger),
         external=bool(external),
         direct=bool(direct),
-        wish=_wish(wish),
+        options=_load_options(wish),
     )
     return Turn(
         id=number,
         message=message,
         state=TurnState(state),
         epoch=epoch,
-        waited=bool(waited),
+        may_be_marked_waiting=bool(waited),
         prompted=prompted is not None,
-        accepted=accepted,
-        ending=_ending(*ending),
+        accepted_at=accepted,
+        result=_result(*ending),
     )
 
 
-def _ending(
-    outcome: str | None, answer: str | None, note: str | None, *spent: str | float | None
-) -> Ending | None:
+def _result(
+    outcome: str | None, answer: str | None, note: str | None, *usage: str | float | None
+) -> TurnResult | None:
     if outcome is None:
         return None
-    return Ending(
-        state=TurnState(outcome), answer=answer or "", note=note or "", spent=_spent(*spent)
+    return TurnResult(
+        state=TurnState(outcome),
+        answer=answer or "",
+        note=note or "",
+        usage=_optional_usage(*usage),
     )
 
 
-def _spent(model: object, *costs: object) -> Spent | None:
+def _optional_usage(model: object, *costs: object) -> TokenUsage | None:
     if not isinstance(model, str):
         return None
-    return spent_of((model, *costs))
+    return usage_from_row((model, *costs))
 
 
-def spent_of(row: Sequence[object]) -> Spent:
+def usage_from_row(row: Sequence[object]) -> TokenUsage:
     """What was spent, from the six columns that every table keeps it in."""
     model, input_tokens, output_tokens, seconds, context_tokens, context_limit = row
-    return Spent(
+    return TokenUsage(
         model=str(model),
-        input_tokens=_whole(input_tokens),
-        output_tokens=_whole(output_tokens),
+        input_tokens=_as_integer(input_tokens),
+        output_tokens=_as_integer(output_tokens),
         seconds=seconds if isinstance(seconds, float) else 0.0,
-        context_tokens=_whole(context_tokens),
-        context_limit=_whole(context_limit),
+        context_tokens=_as_integer(context_tokens),
+        context_limit=_as_integer(context_limit),
     )
 
 
-def spent_values(spent: Spent) -> dict[str, object]:
+def usage_values(usage: TokenUsage) -> dict[str, object]:
     """The same the other way."""
     return {
-        "model": storable(spent.model),
-        "input_tokens": spent.input_tokens,
-        "output_tokens": spent.output_tokens,
-        "seconds": spent.seconds,
-        "context_tokens": spent.context_tokens,
-        "context_limit": spent.context_limit,
+        "model": strip_unstorable(usage.model),
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "seconds": usage.seconds,
+        "context_tokens": usage.context_tokens,
+        "context_limit": usage.context_limit,
     }
 
 
-def _whole(value: object) -> int:
+def _as_integer(value: object) -> int:
     return value if isinstance(value, int) else 0

@@ -31,30 +31,30 @@ METHODS: Final[dict[str, Method]] = (
     | views.METHODS
 )
 
-OF_PEOPLE: Final = frozenset(user_actions.METHODS)
+USER_ONLY_METHODS: Final = frozenset(user_actions.METHODS)
 """Only people have hands."""
 
-OF_THE_APP: Final = frozenset(
+APP_ONLY_METHODS: Final = frozenset(
     {"chat.postEphemeral", *agents.METHODS, *streams.METHODS, *views.METHODS}
 )
 """Only the app's bot may call these."""
 
-_HISTORY: Final = ("channels:history", "groups:history", "im:history", "mpim:history")
-_READ: Final = ("channels:read", "groups:read", "im:read", "mpim:read")
+_HISTORY_SCOPES: Final = ("channels:history", "groups:history", "im:history", "mpim:history")
+_READ_SCOPES: Final = ("channels:read", "groups:read", "im:read", "mpim:read")
 
 SCOPES: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(agents.METHODS, ("chat:write", "assistant:write")),
     **dict.fromkeys((*chat.METHODS, *streams.METHODS), ("chat:write",)),
     "bots.info": ("users:read",),
     "chat.getPermalink": (),
-    "conversations.history": _HISTORY,
-    "conversations.info": _READ,
+    "conversations.history": _HISTORY_SCOPES,
+    "conversations.info": _READ_SCOPES,
     "conversations.invite": ("channels:manage", "groups:write"),
     "conversations.join": ("channels:join",),
-    "conversations.list": _READ,
-    "conversations.members": _READ,
+    "conversations.list": _READ_SCOPES,
+    "conversations.members": _READ_SCOPES,
     "conversations.open": ("im:write",),
-    "conversations.replies": _HISTORY,
+    "conversations.replies": _HISTORY_SCOPES,
     "files.completeUploadExternal": ("files:write",),
     "files.delete": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
@@ -64,7 +64,7 @@ SCOPES: Final[dict[str, tuple[str, ...]]] = {
     "reactions.get": ("reactions:read",),
     "reactions.remove": ("reactions:write",),
     "team.info": ("team:read",),
-    "users.conversations": _READ,
+    "users.conversations": _READ_SCOPES,
     "users.info": ("users:read",),
     "users.list": ("users:read",),
 }

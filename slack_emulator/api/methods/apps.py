@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from slack_emulator.api.methods.request import Asked, Method
-from slack_emulator.backend import Slack
+from slack_emulator.api.methods.request import ApiRequest, Method
+from slack_emulator.backend import SlackBackend
 from slack_emulator.state import block_validation as block_kit
 from slack_emulator.state.entities import (
     APP_ID,
@@ -13,8 +13,8 @@ from slack_emulator.state.entities import (
     OUTSIDE_TEAM_ID,
     TEAM_DOMAIN,
     TEAM_ID,
+    ApiError,
     Json,
-    Refused,
 )
 from slack_emulator.state.serializers import bot_profile
 
@@ -22,9 +22,9 @@ TEAM_NAME: Final = "Sandbox"
 OUTSIDE_TEAM_NAME: Final = "Another company"
 
 
-async def auth_test(slack: Slack, asked: Asked) -> Json:
+async def auth_test(slack: SlackBackend, request: ApiRequest) -> Json:
     """Who the token belongs to."""
-    user = asked.user
+    user = request.user
     shown: Json = {
         "url": f"{slack.workspace.url}/",
         "team": OUTSIDE_TEAM_NAME if user.is_stranger else TEAM_NAME,
@@ -38,29 +38,31 @@ async def auth_test(slack: Slack, asked: Asked) -> Json:
     return shown
 
 
-async def connections_open(slack: Slack, asked: Asked) -> Json:
+async def connections_open(slack: SlackBackend, request: ApiRequest) -> Json:
     """A ticket for one WebSocket."""
-    del asked
-    if slack.settings.request_url is not None:
-        raise Refused("not_allowed")
+    del request
+    if slack.app_config.request_url is not None:
+        raise ApiError("not_allowed")
     address = slack.workspace.url.replace("http", "ws", 1)
-    return {"url": f"{address}/link/?ticket={slack.sockets.ticket()}&app_id={APP_ID}"}
+    return {
+        "url": f"{address}/link/?ticket={slack.socket_mode.issue_connection_key()}&app_id={APP_ID}"
+    }
 
 
-async def bots_info(slack: Slack, asked: Asked) -> Json:
+async def bots_info(slack: SlackBackend, request: ApiRequest) -> Json:
     """The app's bot, or another one."""
-    bot = asked.arguments.text("bot", BOT_ID)
+    bot = request.arguments.text("bot", BOT_ID)
     bots = (user for user in slack.workspace.users.values() if user.is_bot)
     if (found := next((user for user in bots if user.bot_id == bot), None)) is None:
-        raise Refused("bot_not_found")
+        raise ApiError("bot_not_found")
     return {"bot": bot_profile(found)}
 
 
-async def team_info(slack: Slack, asked: Asked) -> Json:
+async def team_info(slack: SlackBackend, request: ApiRequest) -> Json:
     """The workspace, or the other one that it shares channels with."""
-    team = asked.arguments.text("team", TEAM_ID)
+    team = request.arguments.text("team", TEAM_ID)
     if team not in (TEAM_ID, OUTSIDE_TEAM_ID):
-        raise Refused("team_not_found")
+        raise ApiError("team_not_found")
     name = TEAM_NAME if team == TEAM_ID else OUTSIDE_TEAM_NAME
     domain = TEAM_DOMAIN if team == TEAM_ID else "outside"
     url = f"{slack.workspace.url}/"
@@ -76,21 +78,21 @@ async def team_info(slack: Slack, asked: Asked) -> Json:
     }
 
 
-async def blocks_validate(slack: Slack, asked: Asked) -> Json:
+async def blocks_validate(slack: SlackBackend, request: ApiRequest) -> Json:
     """Whether blocks would be taken."""
     del slack
-    blocks = asked.arguments.objects("blocks", "invalid_blocks")
+    blocks = request.arguments.json_objects("blocks", "invalid_blocks")
     if not blocks:
-        raise Refused("no_blocks")
-    block_kit.checked(blocks)
+        raise ApiError("no_blocks")
+    block_kit.validate_blocks(blocks)
     return {}
 
 
-async def oauth_access(slack: Slack, asked: Asked) -> Json:
+async def oauth_access(slack: SlackBackend, request: ApiRequest) -> Json:
     """The sandbox has one fixed app: there are no codes to exchange."""
     del slack
-    asked.arguments.text("code")
-    raise Refused("invalid_code")
+    request.arguments.text("code")
+    raise ApiError("invalid_code")
 
 
 METHODS: Final[dict[str, Method]] = {

@@ -5,46 +5,46 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from slack_emulator.api.methods.request import Asked, Method, message_of
-from slack_emulator.backend import Slack
-from slack_emulator.state.entities import Json, Message, Refused
+from slack_emulator.api.methods.request import ApiRequest, Method, message_of
+from slack_emulator.backend import SlackBackend
+from slack_emulator.state.entities import ApiError, Json, Message
 from slack_emulator.state.serializers import message_json
 
 MAX_REACTIONS: Final = 50
 _NAME: Final = re.compile(r"[a-z0-9_+'-]{1,100}(?:::skin-tone-[2-6])?")
 
 
-def _reaction(slack: Slack, asked: Asked) -> tuple[Message, str, bool]:
-    name = asked.arguments.required("name").strip(":")
+def _parse_reaction(slack: SlackBackend, request: ApiRequest) -> tuple[Message, str, bool]:
+    name = request.arguments.required_text("name").strip(":")
     if not _NAME.fullmatch(name):
-        raise Refused("invalid_name")
-    message = message_of(slack, asked, "timestamp")
-    return message, name, asked.user.id in message.reactions.get(name, ())
+        raise ApiError("invalid_name")
+    message = message_of(slack, request, "timestamp")
+    return message, name, request.user.id in message.reactions.get(name, ())
 
 
-async def add(slack: Slack, asked: Asked) -> Json:
+async def add(slack: SlackBackend, request: ApiRequest) -> Json:
     """React to a message."""
-    message, name, there = _reaction(slack, asked)
+    message, name, there = _parse_reaction(slack, request)
     if there:
-        raise Refused("already_reacted")
+        raise ApiError("already_reacted")
     if name not in message.reactions and len(message.reactions) >= MAX_REACTIONS:
-        raise Refused("too_many_emoji")
-    slack.workspace.react(message, name, asked.user.id, added=True)
+        raise ApiError("too_many_emoji")
+    slack.workspace.set_reaction(message, name, request.user.id, added=True)
     return {}
 
 
-async def remove(slack: Slack, asked: Asked) -> Json:
+async def remove(slack: SlackBackend, request: ApiRequest) -> Json:
     """Take one's own reaction back."""
-    message, name, there = _reaction(slack, asked)
+    message, name, there = _parse_reaction(slack, request)
     if not there:
-        raise Refused("no_reaction")
-    slack.workspace.react(message, name, asked.user.id, added=False)
+        raise ApiError("no_reaction")
+    slack.workspace.set_reaction(message, name, request.user.id, added=False)
     return {}
 
 
-async def get(slack: Slack, asked: Asked) -> Json:
+async def get(slack: SlackBackend, request: ApiRequest) -> Json:
     """A message with its reactions."""
-    message = message_of(slack, asked, "timestamp")
+    message = message_of(slack, request, "timestamp")
     return {
         "type": "message",
         "channel": message.channel,

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from slack_emulator.api.methods.request import Asked, Method, page
-from slack_emulator.backend import Slack
+from slack_emulator.api.methods.request import ApiRequest, Method, paginate
+from slack_emulator.backend import SlackBackend
 from slack_emulator.state.entities import Json
 from slack_emulator.state.serializers import user_json
 
 
-async def info(slack: Slack, asked: Asked) -> Json:
+async def info(slack: SlackBackend, request: ApiRequest) -> Json:
     """One person, or the bot."""
-    return {"user": user_json(slack.workspace.user(asked.arguments.required("user")))}
+    return {"user": user_json(slack.workspace.user(request.arguments.required_text("user")))}
 
 
-async def everybody(slack: Slack, asked: Asked) -> Json:
+async def list_users(slack: SlackBackend, request: ApiRequest) -> Json:
     """Everybody, page by page."""
     users = [user_json(user) for user in slack.workspace.users.values()]
-    members, cursor = page(users, asked, 200, 1_000)
+    members, cursor = paginate(users, request, 200, 1_000)
     return {
         "members": members,
         "cache_ts": int(slack.clock.now()),
@@ -26,14 +26,14 @@ async def everybody(slack: Slack, asked: Asked) -> Json:
     }
 
 
-async def of_group(slack: Slack, asked: Asked) -> Json:
+async def list_group_users(slack: SlackBackend, request: ApiRequest) -> Json:
     """usergroups.users.list: who is in a user group."""
-    group = slack.workspace.group(asked.arguments.required("usergroup"))
+    group = slack.workspace.user_group(request.arguments.required_text("usergroup"))
     return {"users": list(group.members)}
 
 
 METHODS: Final[dict[str, Method]] = {
-    "usergroups.users.list": of_group,
+    "usergroups.users.list": list_group_users,
     "users.info": info,
-    "users.list": everybody,
+    "users.list": list_users,
 }

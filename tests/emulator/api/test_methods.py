@@ -6,10 +6,10 @@ import aiohttp
 import pytest
 
 from slack_emulator.interactions import form_values
+from slack_emulator.state.entities import ApiError
 from slack_emulator.state.entities import Json as Facts
-from slack_emulator.state.entities import Refused
 from tests.emulator.delivery.test_events import connected
-from tests.emulator_client import BOT_TOKEN, BOT_USER, DEV, GENERAL, SECRET, Json, SandboxClient
+from tests.emulator_client import BOT_TOKEN, BOT_USER, DEV, GENERAL, SECRET, EmulatorClient, Json
 
 REFUSALS: list[tuple[str, Json, str]] = [
     ("chat.postMessage", {}, "no_text"),
@@ -103,7 +103,7 @@ REFUSALS: list[tuple[str, Json, str]] = [
 
 @pytest.mark.parametrize(("method", "arguments", "code"), REFUSALS, ids=str)
 async def test_what_makes_no_sense_is_refused_by_slacks_code(
-    people: SandboxClient, method: str, arguments: Json, code: str
+    people: EmulatorClient, method: str, arguments: Json, code: str
 ) -> None:
     answer = await people.ask(BOT_TOKEN, method, **arguments)
     assert answer["ok"] is False
@@ -125,7 +125,7 @@ async def test_what_makes_no_sense_is_refused_by_slacks_code(
     ids=str,
 )
 async def test_a_broken_body_is_named(
-    people: SandboxClient, kind: str, body: bytes, code: str
+    people: EmulatorClient, kind: str, body: bytes, code: str
 ) -> None:
     headers = {"Content-Type": kind, "Authorization": f"Bearer {BOT_TOKEN}"}
     address = f"{people.url}/api/chat.postMessage"
@@ -134,7 +134,7 @@ async def test_a_broken_body_is_named(
         assert (await answer.json())["error"] == code
 
 
-async def test_people_come_and_go(people: SandboxClient) -> None:
+async def test_people_come_and_go(people: EmulatorClient) -> None:
     async with connected(people) as app:
         await people.call("alice", "conversations.kick", channel=DEV, user=BOT_USER)
         await people.say("alice", DEV, "unheard")
@@ -152,14 +152,14 @@ async def test_people_come_and_go(people: SandboxClient) -> None:
 
 
 async def test_a_channel_may_be_named_and_a_person_stands_for_their_direct_message(
-    people: SandboxClient,
+    people: EmulatorClient,
 ) -> None:
     assert (await people.as_app("chat.postMessage", channel="#dev", text="t"))["channel"] == DEV
     direct = await people.as_app("chat.postMessage", channel="UALICE", text="t")
     assert direct["channel"] == await people.dm("alice")
 
 
-async def test_a_reply_to_a_reply_is_in_its_thread(people: SandboxClient) -> None:
+async def test_a_reply_to_a_reply_is_in_its_thread(people: EmulatorClient) -> None:
     root = await people.say("alice", GENERAL, "question")
     reply = await people.say("bob", GENERAL, "answer", thread_ts=root)
     deep = await people.say("carol", GENERAL, "thanks", thread_ts=reply)
@@ -168,7 +168,7 @@ async def test_a_reply_to_a_reply_is_in_its_thread(people: SandboxClient) -> Non
     assert {message["thread_ts"] for message in thread} == {root}
 
 
-async def test_an_edit_takes_the_old_blocks_away(people: SandboxClient) -> None:
+async def test_an_edit_takes_the_old_blocks_away(people: EmulatorClient) -> None:
     line: Json = {"type": "divider"}
     posted = await people.as_app("chat.postMessage", channel=GENERAL, text="a", blocks=[line])
     place: Json = {"channel": GENERAL, "ts": posted["ts"]}
@@ -181,13 +181,13 @@ async def test_an_edit_takes_the_old_blocks_away(people: SandboxClient) -> None:
     assert message["edited"]["user"] == BOT_USER
 
 
-async def test_half_a_character_does_no_harm(people: SandboxClient) -> None:
+async def test_half_a_character_does_no_harm(people: EmulatorClient) -> None:
     """A lone surrogate, which no UTF-8 has, is replaced at the door."""
     await people.say("alice", GENERAL, "half \ud83d")
     assert [message["text"] for message in await people.history(GENERAL)] == ["half ?"]
 
 
-async def test_a_file_is_for_those_who_may_see_it(people: SandboxClient) -> None:
+async def test_a_file_is_for_those_who_may_see_it(people: EmulatorClient) -> None:
     begun = await people.call("alice", "files.getUploadURLExternal", filename="a.txt", length=3)
     unsent = await people.ask(
         "xoxp-alice", "files.completeUploadExternal", files=[{"id": begun["file_id"]}]
@@ -216,7 +216,7 @@ async def test_a_file_is_for_those_who_may_see_it(people: SandboxClient) -> None
     assert "files" not in str(await people.ask("xoxp-alice", "files.info", file=begun["file_id"]))
 
 
-async def test_an_empty_upload_is_refused(people: SandboxClient) -> None:
+async def test_an_empty_upload_is_refused(people: EmulatorClient) -> None:
     begun = await people.call("alice", "files.getUploadURLExternal", filename="a.txt", length=3)
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field("other", "")
@@ -256,13 +256,13 @@ FEEDBACK: Facts = {"positive_button": {"text": OPTION["text"], "value": "good"}}
 def test_what_is_chosen_is_sent_in_its_elements_shape(
     used: Facts, value: object, sent: Facts
 ) -> None:
-    assert sent.items() <= form_values.chosen(used, value).items()
+    assert sent.items() <= form_values.action_payload(used, value).items()
 
 
 def test_what_is_not_offered_cannot_be_chosen() -> None:
     for used in (element("static_select", options=[OPTION]), element("feedback_buttons")):
-        with pytest.raises(Refused, match="invalid_option"):
-            form_values.chosen(used, "blue")
+        with pytest.raises(ApiError, match="invalid_option"):
+            form_values.action_payload(used, "blue")
 
 
 def test_a_form_keeps_what_stood_in_it() -> None:
@@ -278,7 +278,7 @@ def test_a_form_keeps_what_stood_in_it() -> None:
         {"type": "input", "block_id": name, "element": one} for name, one in elements.items()
     ]
     blocks.append({"type": "actions", "block_id": "row", "elements": [element("button")]})
-    state = form_values.filled_in(blocks, {"values": {"no": {"a": "red"}}})
+    state = form_values.build_view_state(blocks, {"values": {"no": {"a": "red"}}})
     assert state["values"] == {
         "text": {"a": {"type": "plain_text_input", "value": "x"}},
         "one": {"a": {"type": "static_select", "selected_option": OPTION}},
@@ -286,4 +286,4 @@ def test_a_form_keeps_what_stood_in_it() -> None:
         "many": {"a": {"type": "checkboxes", "selected_options": []}},
         "day": {"a": {"type": "datepicker", "selected_date": "d"}},
     }
-    assert set(form_values.left_empty(blocks, state)) == {"many"}
+    assert set(form_values.find_missing_inputs(blocks, state)) == {"many"}

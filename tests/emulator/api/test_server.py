@@ -5,19 +5,19 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from slack_emulator.rate_limits import Tiers
-from slack_emulator.state.clock import SandboxClock
-from tests.emulator_client import BOT_TOKEN, GENERAL, SECRET, Json, SandboxClient
-from tests.fakes import HandClock
+from slack_emulator.rate_limits import RateLimits
+from slack_emulator.state.clock import EmulatorClock
+from tests.emulator_client import BOT_TOKEN, GENERAL, SECRET, EmulatorClient, Json
+from tests.fakes import ManualClock
 
 POST = "chat.postMessage"
 
 
-async def post(people: SandboxClient, text: str = "hello") -> Json:
+async def post(people: EmulatorClient, text: str = "hello") -> Json:
     return await people.ask(BOT_TOKEN, POST, channel=GENERAL, text=text)
 
 
-async def test_each_fault_happens_as_often_as_it_was_set(people: SandboxClient) -> None:
+async def test_each_fault_happens_as_often_as_it_was_set(people: EmulatorClient) -> None:
     await people.fault(POST, "500")
     await people.fault(POST, "error", error="is_archived", times=2)
     answers = [await post(people) for _ in range(4)]
@@ -30,7 +30,7 @@ async def test_each_fault_happens_as_often_as_it_was_set(people: SandboxClient) 
     assert len(await people.history(GENERAL)) == 1
 
 
-async def test_too_fast_says_how_long_to_wait(people: SandboxClient) -> None:
+async def test_too_fast_says_how_long_to_wait(people: EmulatorClient) -> None:
     await people.fault(POST, "429", retry_after=7)
     arguments = {"channel": GENERAL, "text": "hello", "token": BOT_TOKEN}
     async with people.http.post(f"{people.url}/api/{POST}", data=arguments) as answer:
@@ -41,7 +41,7 @@ async def test_too_fast_says_how_long_to_wait(people: SandboxClient) -> None:
 
 @pytest.mark.parametrize(("kind", "posted"), [("drop_before", 0), ("drop_after", 1)])
 async def test_a_line_drops_before_or_after_it_is_done(
-    people: SandboxClient, kind: str, posted: int
+    people: EmulatorClient, kind: str, posted: int
 ) -> None:
     await people.fault(POST, kind)
     with pytest.raises(aiohttp.ClientError):
@@ -51,19 +51,19 @@ async def test_a_line_drops_before_or_after_it_is_done(
     assert call["fault"] == kind
 
 
-async def test_garbage_is_no_json(people: SandboxClient) -> None:
+async def test_garbage_is_no_json(people: EmulatorClient) -> None:
     await people.fault(POST, "garbage")
     with pytest.raises(aiohttp.ContentTypeError):
         await post(people)
     assert len(await people.history(GENERAL)) == 1
 
 
-async def test_slow_takes_its_time_by_the_sandboxs_clock(people: SandboxClient) -> None:
+async def test_slow_takes_its_time_by_the_emulators_clock(people: EmulatorClient) -> None:
     await people.fault(POST, "slow", seconds=0.2)
     assert (await post(people))["ok"] is True
 
 
-async def test_people_are_spared(people: SandboxClient) -> None:
+async def test_people_are_spared(people: EmulatorClient) -> None:
     await people.fault("*", "500")
     assert await people.say("alice", GENERAL, "hello")
     assert (await post(people))["error"] == "internal_error"
@@ -87,7 +87,7 @@ async def test_people_are_spared(people: SandboxClient) -> None:
     ],
     ids=str,
 )
-async def test_a_fault_that_makes_no_sense_is_refused(people: SandboxClient, wrong: Json) -> None:
+async def test_a_fault_that_makes_no_sense_is_refused(people: EmulatorClient, wrong: Json) -> None:
     async with people.http.post(f"{people.url}/sandbox/faults", json=wrong) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"].endswith(".")
@@ -95,30 +95,30 @@ async def test_a_fault_that_makes_no_sense_is_refused(people: SandboxClient, wro
 
 
 def test_a_tier_is_a_bucket_that_fills_by_the_minute() -> None:
-    clock = SandboxClock(HandClock())
-    tiers = Tiers(clock)
-    assert [tiers.wait_for("chat.startStream", "") for _ in range(20)] == [0] * 20
-    assert tiers.wait_for("chat.startStream", "") == 3
+    clock = EmulatorClock(ManualClock())
+    tiers = RateLimits(clock)
+    assert [tiers.acquire("chat.startStream", "") for _ in range(20)] == [0] * 20
+    assert tiers.acquire("chat.startStream", "") == 3
     clock.advance(3)
-    assert tiers.wait_for("chat.startStream", "") == 0
-    assert tiers.wait_for("chat.startStream", "") == 3
-    assert tiers.wait_for("chat.appendStream", "") == 0
+    assert tiers.acquire("chat.startStream", "") == 0
+    assert tiers.acquire("chat.startStream", "") == 3
+    assert tiers.acquire("chat.appendStream", "") == 0
 
 
 def test_posting_is_counted_by_channel() -> None:
-    tiers = Tiers(SandboxClock(HandClock()))
-    while tiers.wait_for(POST, "C1") == 0:
+    tiers = RateLimits(EmulatorClock(ManualClock()))
+    while tiers.acquire(POST, "C1") == 0:
         pass
-    assert tiers.wait_for(POST, "C2") == 0
+    assert tiers.acquire(POST, "C2") == 0
 
 
-async def test_limits_can_be_switched_off(people: SandboxClient) -> None:
+async def test_limits_can_be_switched_off(people: EmulatorClient) -> None:
     await people.app(limits=False)
     for _ in range(30):
         assert (await people.ask("xapp-sandbox", "apps.connections.open"))["ok"] is True
 
 
-async def test_a_missing_scope_is_named(people: SandboxClient) -> None:
+async def test_a_missing_scope_is_named(people: EmulatorClient) -> None:
     await people.app(scopes=["commands"])
     refused = await post(people)
     assert (refused["error"], refused["needed"]) == ("missing_scope", "chat:write")
@@ -128,7 +128,7 @@ async def test_a_missing_scope_is_named(people: SandboxClient) -> None:
         assert answer.headers["x-oauth-scopes"] == "commands"
 
 
-async def test_agent_sessions_can_be_missing(people: SandboxClient) -> None:
+async def test_agent_sessions_can_be_missing(people: EmulatorClient) -> None:
     await people.app(agent_sessions=False)
     root = await people.say("alice", GENERAL, "go on")
     session: Json = {"channel_id": GENERAL, "thread_ts": root, "status": "processing"}
@@ -136,7 +136,7 @@ async def test_agent_sessions_can_be_missing(people: SandboxClient) -> None:
     assert refused["error"] == "feature_disabled"
 
 
-async def test_an_app_that_does_not_hear_stop_is_warned(people: SandboxClient) -> None:
+async def test_an_app_that_does_not_receive_stop_is_warned(people: EmulatorClient) -> None:
     await people.app(subscriptions=["app_mention"])
     root = await people.say("alice", GENERAL, "go on")
     answer = await people.as_app(
@@ -145,7 +145,7 @@ async def test_an_app_that_does_not_hear_stop_is_warned(people: SandboxClient) -
     assert answer["warning"] == "missing_agent_session_stopped_event_subscription"
 
 
-async def test_the_record_has_no_tokens_and_no_people(people: SandboxClient) -> None:
+async def test_the_record_has_no_tokens_and_no_people(people: EmulatorClient) -> None:
     await people.say("alice", GENERAL, "hello")
     arguments = {"channel": GENERAL, "text": "hi", "token": BOT_TOKEN}
     async with people.http.post(f"{people.url}/api/{POST}", data=arguments) as answer:
@@ -156,7 +156,7 @@ async def test_the_record_has_no_tokens_and_no_people(people: SandboxClient) -> 
     assert "xoxb" not in str(call)
 
 
-async def test_reset_empties_everything(people: SandboxClient) -> None:
+async def test_reset_empties_everything(people: EmulatorClient) -> None:
     await people.say("alice", GENERAL, "hello")
     await people.as_app("chat.postEphemeral", channel=GENERAL, user="UBOB", text="psst")
     await people.call("alice", "conversations.invite", channel=SECRET, users="U0PILOT")
@@ -189,7 +189,7 @@ async def test_reset_empties_everything(people: SandboxClient) -> None:
     ids=str,
 )
 async def test_settings_that_make_no_sense_change_nothing(
-    people: SandboxClient, wrong: Json
+    people: EmulatorClient, wrong: Json
 ) -> None:
     before = await people.app()
     async with people.http.post(f"{people.url}/sandbox/app", json=wrong) as answer:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from tests.emulator_client import APP_TOKEN, BOT_USER, DEV, GENERAL, SECRET, Json, SandboxClient
+from tests.emulator_client import APP_TOKEN, BOT_USER, DEV, GENERAL, SECRET, EmulatorClient, Json
 
 
 class App:
@@ -47,15 +47,15 @@ class App:
         return [one["payload"]["event"] for one in await self.envelopes(count)]
 
 
-async def ticket(people: SandboxClient) -> str:
+async def connection_url(people: EmulatorClient) -> str:
     opened = await people.ask(APP_TOKEN, "apps.connections.open")
     return str(opened["url"])
 
 
 @asynccontextmanager
-async def connected(people: SandboxClient) -> AsyncIterator[App]:
+async def connected(people: EmulatorClient) -> AsyncIterator[App]:
     """An app on one connection."""
-    async with people.http.ws_connect(await ticket(people)) as socket:
+    async with people.http.ws_connect(await connection_url(people)) as socket:
         app = App(socket)
         assert (await socket.receive_json())["type"] == "hello"
         listening = asyncio.create_task(app.listen())
@@ -66,7 +66,7 @@ async def connected(people: SandboxClient) -> AsyncIterator[App]:
             await asyncio.gather(listening, return_exceptions=True)
 
 
-async def test_a_mention_comes_twice(people: SandboxClient) -> None:
+async def test_a_mention_comes_twice(people: EmulatorClient) -> None:
     """As app_mention and as message: one ts, two event ids."""
     async with connected(people) as app:
         ts = await people.say("alice", GENERAL, "@threadpilot hello")
@@ -79,7 +79,7 @@ async def test_a_mention_comes_twice(people: SandboxClient) -> None:
     assert envelopes[0]["payload"]["authorizations"][0]["user_id"] == BOT_USER
 
 
-async def test_only_members_hear(people: SandboxClient) -> None:
+async def test_only_members_receive_events(people: EmulatorClient) -> None:
     """Nothing of #secret until the app is invited."""
     async with connected(people) as app:
         await people.say("alice", SECRET, "@threadpilot hush")
@@ -90,7 +90,7 @@ async def test_only_members_hear(people: SandboxClient) -> None:
     assert (events[1]["text"], events[1]["channel_type"]) == ("welcome", "group")
 
 
-async def test_an_outsider_is_known_by_their_team(people: SandboxClient) -> None:
+async def test_an_outsider_is_known_by_their_team(people: EmulatorClient) -> None:
     async with connected(people) as app:
         await people.say("eve", DEV, "hello")
         (envelope,) = await app.envelopes(1)
@@ -100,7 +100,7 @@ async def test_an_outsider_is_known_by_their_team(people: SandboxClient) -> None
     assert event["user_team"] == event["source_team"] == event["team"] == "T0OUTSIDE"
 
 
-async def test_changes_and_deletions_carry_what_was_before(people: SandboxClient) -> None:
+async def test_changes_and_deletions_carry_what_was_before(people: EmulatorClient) -> None:
     async with connected(people) as app:
         ts = await people.say("alice", GENERAL, "first")
         await people.edit("alice", GENERAL, ts, "second")
@@ -112,7 +112,7 @@ async def test_changes_and_deletions_carry_what_was_before(people: SandboxClient
     assert deleted["previous_message"]["text"] == "second"
 
 
-async def test_a_deleted_root_leaves_its_place_to_its_replies(people: SandboxClient) -> None:
+async def test_a_deleted_root_leaves_its_place_to_its_replies(people: EmulatorClient) -> None:
     root = await people.say("alice", GENERAL, "question")
     await people.say("bob", GENERAL, "answer", thread_ts=root)
     await people.delete("alice", GENERAL, root)
@@ -120,14 +120,14 @@ async def test_a_deleted_root_leaves_its_place_to_its_replies(people: SandboxCli
     assert (left["subtype"], reply["text"]) == ("tombstone", "answer")
 
 
-async def test_the_app_hears_itself(people: SandboxClient) -> None:
+async def test_the_app_receives_its_own_messages(people: EmulatorClient) -> None:
     async with connected(people) as app:
         await people.as_app("chat.postMessage", channel=GENERAL, text=f"I am <@{BOT_USER}>")
         (event,) = await app.events(1)
     assert (event["type"], event["user"], event["bot_id"]) == ("message", BOT_USER, "B0PILOT")
 
 
-async def test_what_is_not_subscribed_is_not_sent(people: SandboxClient) -> None:
+async def test_what_is_not_subscribed_is_not_sent(people: EmulatorClient) -> None:
     await people.app(subscriptions=["app_mention", "message.im"])
     async with connected(people) as app:
         await people.say("alice", GENERAL, "@threadpilot one")
@@ -139,7 +139,7 @@ async def test_what_is_not_subscribed_is_not_sent(people: SandboxClient) -> None
     ]
 
 
-async def test_what_is_not_acknowledged_comes_again(people: SandboxClient) -> None:
+async def test_what_is_not_acknowledged_comes_again(people: EmulatorClient) -> None:
     """At once, after a minute, after five; the event's id stays the same, and then it is given
     up."""
     async with connected(people) as app:
@@ -161,7 +161,7 @@ async def test_what_is_not_acknowledged_comes_again(people: SandboxClient) -> No
     assert last["payload"]["event"]["text"] == "again"
 
 
-async def test_what_nobody_heard_waits_for_a_minute(people: SandboxClient) -> None:
+async def test_what_nobody_received_waits_for_a_minute(people: EmulatorClient) -> None:
     await people.say("alice", GENERAL, "is anybody there?")
     async with connected(people) as app:
         await people.advance(61)
@@ -170,19 +170,19 @@ async def test_what_nobody_heard_waits_for_a_minute(people: SandboxClient) -> No
     assert envelope["retry_reason"] == "connection_failed"
 
 
-async def test_a_ticket_is_good_for_one_connection_soon(people: SandboxClient) -> None:
-    url = await ticket(people)
+async def test_a_connection_url_is_good_for_one_connection_soon(people: EmulatorClient) -> None:
+    url = await connection_url(people)
     async with people.http.ws_connect(url):
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await people.http.ws_connect(url)
-    late = await ticket(people)
+    late = await connection_url(people)
     await people.advance(31)
     for address in (late, late.partition("?")[0]):
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await people.http.ws_connect(address)
 
 
-async def test_any_one_connection_gets_it(people: SandboxClient) -> None:
+async def test_any_one_connection_gets_it(people: EmulatorClient) -> None:
     async with connected(people) as one, connected(people) as other:
         for number in range(4):
             await people.say("alice", GENERAL, f"number {number}")
@@ -192,7 +192,7 @@ async def test_any_one_connection_gets_it(people: SandboxClient) -> None:
     assert sorted(texts) == [f"number {number}" for number in range(4)]
 
 
-async def test_garbage_from_the_app_is_no_acknowledgement(people: SandboxClient) -> None:
+async def test_garbage_from_the_app_is_no_acknowledgement(people: EmulatorClient) -> None:
     async with connected(people) as app:
         app.answers = False
         for words in ("{", "[]", '{"envelope_id": 7}', '{"envelope_id": "none"}', "[" * 5_000):
@@ -203,7 +203,7 @@ async def test_garbage_from_the_app_is_no_acknowledgement(people: SandboxClient)
         assert len(await app.envelopes(2)) == 2
 
 
-async def test_event_faults_repeat_swap_and_redeliver(people: SandboxClient) -> None:
+async def test_event_faults_repeat_swap_and_redeliver(people: EmulatorClient) -> None:
     async with connected(people) as app:
         await people.fault("events", "duplicate")
         await people.say("alice", GENERAL, "twice")
@@ -219,14 +219,14 @@ async def test_event_faults_repeat_swap_and_redeliver(people: SandboxClient) -> 
     assert await people.faults() == []
 
 
-async def test_a_held_event_comes_though_nothing_overtakes_it(people: SandboxClient) -> None:
+async def test_a_held_event_comes_though_nothing_overtakes_it(people: EmulatorClient) -> None:
     async with connected(people) as app:
         await people.fault("events", "reorder")
         await people.say("alice", GENERAL, "held")
         assert [event["text"] for event in await app.events(1)] == ["held"]
 
 
-async def test_a_line_can_be_cut(people: SandboxClient) -> None:
+async def test_a_connection_can_be_cut(people: EmulatorClient) -> None:
     async with connected(people) as app:
         await people.fault("socket", "drop")
         async with asyncio.timeout(30):
@@ -237,7 +237,7 @@ async def test_a_line_can_be_cut(people: SandboxClient) -> None:
         await back.envelopes(1)
 
 
-async def test_a_half_open_line_hears_nothing(people: SandboxClient) -> None:
+async def test_a_half_open_connection_receives_nothing(people: EmulatorClient) -> None:
     async with connected(people) as dead:
         await people.fault("socket", "half-open")
         await people.say("alice", GENERAL, "lost?")
@@ -251,7 +251,7 @@ async def test_a_half_open_line_hears_nothing(people: SandboxClient) -> None:
         assert not dead.socket.closed
 
 
-async def test_slack_says_good_bye(people: SandboxClient) -> None:
+async def test_slack_says_good_bye(people: EmulatorClient) -> None:
     """A warning leaves some seconds; a refresh ends the line at once."""
     async with connected(people) as app:
         await people.fault("socket", "disconnect", reason="refresh_requested")
@@ -267,31 +267,31 @@ async def test_slack_says_good_bye(people: SandboxClient) -> None:
         assert warned.heard[0]["reason"] == "warning"
 
 
-async def test_one_of_several_lines_can_be_cut(people: SandboxClient) -> None:
+async def test_one_of_several_connections_can_be_cut(people: EmulatorClient) -> None:
     """And the others hear on: each event goes to any one of those that are open."""
     async with connected(people) as first, connected(people) as second:
-        assert await open_lines(people) == 2
+        assert await connection_count(people) == 2
         await people.fault("socket", "drop", lines=1)
-        await people.wait_for(lambda: are_open(people, 1), why="one line is left")
+        await people.wait_for(lambda: has_connections(people, 1), why="one line is left")
         await people.say("alice", GENERAL, "still there?")
         assert [event["text"] for event in await second.events(1)] == ["still there?"]
         assert first.heard == []
 
 
-async def test_a_dead_ticket_opens_nothing(people: SandboxClient) -> None:
+async def test_a_dead_connection_url_opens_nothing(people: EmulatorClient) -> None:
     await people.fault("socket", "dead-ticket")
     opened = await people.ask(APP_TOKEN, "apps.connections.open")
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         await people.http.ws_connect(opened["url"])
     assert caught.value.status == 404
     async with connected(people):
-        assert await open_lines(people) == 1
+        assert await connection_count(people) == 1
 
 
-async def open_lines(people: SandboxClient) -> int:
+async def connection_count(people: EmulatorClient) -> int:
     async with people.http.get(f"{people.url}/sandbox/app") as answer:
         return int((await answer.json())["connections"])
 
 
-async def are_open(people: SandboxClient, count: int) -> bool:
-    return await open_lines(people) == count
+async def has_connections(people: EmulatorClient, count: int) -> bool:
+    return await connection_count(people) == count

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 from aiohttp import web
 
-from tests.emulator_client import GENERAL, SIGNING_SECRET, Json, Refusal, SandboxClient
+from tests.emulator_client import GENERAL, SIGNING_SECRET, EmulatorClient, Json, Refusal
 
 
 class HttpApp:
@@ -51,7 +51,7 @@ class HttpApp:
 
 
 @pytest.fixture
-async def app(people: SandboxClient) -> AsyncIterator[HttpApp]:
+async def app(people: EmulatorClient) -> AsyncIterator[HttpApp]:
     app = HttpApp()
     server = web.Application()
     server.router.add_post("/slack/events", app.handle)
@@ -67,7 +67,7 @@ async def app(people: SandboxClient) -> AsyncIterator[HttpApp]:
         await runner.cleanup()
 
 
-async def test_what_is_sent_is_signed(people: SandboxClient, app: HttpApp) -> None:
+async def test_what_is_sent_is_signed(people: EmulatorClient, app: HttpApp) -> None:
     """With the machine's own time, also after the sandbox's clock was moved."""
     await people.advance(100_000)
     await people.say("alice", GENERAL, "hello")
@@ -81,7 +81,7 @@ async def test_what_is_sent_is_signed(people: SandboxClient, app: HttpApp) -> No
     assert "X-Slack-Retry-Num" not in headers
 
 
-async def test_an_error_brings_it_again(people: SandboxClient, app: HttpApp) -> None:
+async def test_an_error_brings_it_again(people: EmulatorClient, app: HttpApp) -> None:
     app.status = 500
     await people.say("alice", GENERAL, "hello")
     await app.requests(2)
@@ -94,7 +94,7 @@ async def test_an_error_brings_it_again(people: SandboxClient, app: HttpApp) -> 
     assert len({json.loads(body)["event_id"] for _, body in tries}) == 1
 
 
-async def test_an_app_can_ask_for_no_more(people: SandboxClient, app: HttpApp) -> None:
+async def test_an_app_can_ask_for_no_more(people: EmulatorClient, app: HttpApp) -> None:
     app.status, app.headers = 500, {"X-Slack-No-Retry": "1"}
     await people.say("alice", GENERAL, "hello")
     await app.requests(1)
@@ -104,7 +104,7 @@ async def test_an_app_can_ask_for_no_more(people: SandboxClient, app: HttpApp) -
     assert texts == ["hello", "next"]
 
 
-async def test_silence_is_a_timeout(people: SandboxClient, app: HttpApp) -> None:
+async def test_silence_is_a_timeout(people: EmulatorClient, app: HttpApp) -> None:
     app.silent = True
     await people.say("alice", GENERAL, "hello")
     await app.requests(1)
@@ -114,7 +114,7 @@ async def test_silence_is_a_timeout(people: SandboxClient, app: HttpApp) -> None
 
 
 async def test_a_command_is_a_form_and_its_answer_is_shown(
-    people: SandboxClient, app: HttpApp
+    people: EmulatorClient, app: HttpApp
 ) -> None:
     app.answer = "plain words"
     await people.command("alice", GENERAL, "/ask", "why & how?")
@@ -124,7 +124,7 @@ async def test_a_command_is_a_form_and_its_answer_is_shown(
     assert [one["text"] for one in await people.ephemeral("alice")] == ["plain words"]
 
 
-async def test_a_shortcut_is_a_payload_in_a_form(people: SandboxClient, app: HttpApp) -> None:
+async def test_a_shortcut_is_a_payload_in_a_form(people: EmulatorClient, app: HttpApp) -> None:
     await people.app(interactivity_url=app.address)
     ts = await people.say("alice", GENERAL, "hello")
     await people.shortcut("alice", "about", GENERAL, ts)
@@ -133,7 +133,7 @@ async def test_a_shortcut_is_a_payload_in_a_form(people: SandboxClient, app: Htt
     assert (payload["type"], payload["message_ts"]) == ("message_action", ts)
 
 
-async def test_an_error_fails_the_command(people: SandboxClient, app: HttpApp) -> None:
+async def test_an_error_fails_the_command(people: EmulatorClient, app: HttpApp) -> None:
     app.status = 500
     with pytest.raises(Refusal, match="dispatch_failed"):
         await people.command("alice", GENERAL, "/ask")
@@ -141,7 +141,7 @@ async def test_an_error_fails_the_command(people: SandboxClient, app: HttpApp) -
 
 
 async def test_an_address_that_is_not_the_apps_is_refused(
-    people: SandboxClient, app: HttpApp
+    people: EmulatorClient, app: HttpApp
 ) -> None:
     """One that does not repeat the challenge, and one where nobody is."""
     app.challenged = False
@@ -153,7 +153,7 @@ async def test_an_address_that_is_not_the_apps_is_refused(
     assert (await people.app())["request_url"] == app.address
 
 
-async def test_there_is_no_socket_beside_it(people: SandboxClient, app: HttpApp) -> None:
+async def test_there_is_no_socket_beside_it(people: EmulatorClient, app: HttpApp) -> None:
     refused = await people.ask("xapp-sandbox", "apps.connections.open")
     assert refused["ok"] is False
     assert app.heard == []

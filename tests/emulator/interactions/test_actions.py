@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.emulator.delivery.test_events import App, connected
-from tests.emulator_client import BOT_TOKEN, GENERAL, Json, Refusal, SandboxClient
+from tests.emulator_client import BOT_TOKEN, GENERAL, EmulatorClient, Json, Refusal
 
 
 def form(**more: object) -> Json:
@@ -53,14 +53,14 @@ MENU: list[Json] = [
 
 
 @asynccontextmanager
-async def answering(people: SandboxClient, payload: Json | None = None) -> AsyncIterator[App]:
+async def answering(people: EmulatorClient, payload: Json | None = None) -> AsyncIterator[App]:
     """An app that acknowledges everything with this."""
     async with connected(people) as app:
         app.payload = payload
         yield app
 
 
-async def opened(people: SandboxClient, app: App, view: Json, person: str = "alice") -> Json:
+async def opened(people: EmulatorClient, app: App, view: Json, person: str = "alice") -> Json:
     """A modal that the app opened after this person's command."""
     heard = len(app.heard)
     await people.command(person, GENERAL, "/ask")
@@ -70,7 +70,7 @@ async def opened(people: SandboxClient, app: App, view: Json, person: str = "ali
     return made
 
 
-async def test_a_command_is_answered_to_its_sender(people: SandboxClient) -> None:
+async def test_a_command_is_answered_to_its_sender(people: EmulatorClient) -> None:
     async with answering(people, {"text": "Only for you"}) as app:
         await people.command("alice", GENERAL, "/ask", "why?")
         (envelope,) = await app.envelopes(1)
@@ -83,13 +83,13 @@ async def test_a_command_is_answered_to_its_sender(people: SandboxClient) -> Non
     assert await people.history(GENERAL) == []
 
 
-async def test_a_command_may_be_answered_to_everybody(people: SandboxClient) -> None:
+async def test_a_command_may_be_answered_to_everybody(people: EmulatorClient) -> None:
     async with answering(people, {"text": "For all", "response_type": "in_channel"}):
         await people.command("alice", GENERAL, "/ask")
     assert [message["text"] for message in await people.history(GENERAL)] == ["For all"]
 
 
-async def test_a_command_is_not_for_threads(people: SandboxClient) -> None:
+async def test_a_command_is_not_for_threads(people: EmulatorClient) -> None:
     root = await people.say("alice", GENERAL, "question")
     async with answering(people) as app:
         refused = await people.ask(
@@ -100,13 +100,13 @@ async def test_a_command_is_not_for_threads(people: SandboxClient) -> None:
 
 
 @pytest.mark.parametrize("command", ["ask", "/", "/Ask me", "/" + "x" * 40])
-async def test_what_is_no_command_is_refused(people: SandboxClient, command: str) -> None:
+async def test_what_is_no_command_is_refused(people: EmulatorClient, command: str) -> None:
     refused = await people.ask("xoxp-alice", "chat.command", channel=GENERAL, command=command)
     assert refused["error"] == "invalid_command"
 
 
 async def test_only_known_commands_and_shortcuts_where_they_are_known(
-    people: SandboxClient,
+    people: EmulatorClient,
 ) -> None:
     await people.app(commands=[{"command": "/ask"}], shortcuts=[{"callback_id": "about"}])
     ts = await people.say("alice", GENERAL, "hello")
@@ -116,7 +116,7 @@ async def test_only_known_commands_and_shortcuts_where_they_are_known(
         await people.shortcut("alice", "sing", GENERAL, ts)
 
 
-async def test_silence_is_a_timeout_and_absence_a_failure(people: SandboxClient) -> None:
+async def test_silence_is_a_timeout_and_absence_a_failure(people: EmulatorClient) -> None:
     with pytest.raises(Refusal, match="dispatch_failed"):
         await people.command("alice", GENERAL, "/ask")
     async with connected(people) as app:
@@ -129,7 +129,7 @@ async def test_silence_is_a_timeout_and_absence_a_failure(people: SandboxClient)
         assert len(await app.envelopes(1)) == 1
 
 
-async def test_a_button_says_who_pressed_what_and_where(people: SandboxClient) -> None:
+async def test_a_button_says_who_pressed_what_and_where(people: EmulatorClient) -> None:
     posted = await people.as_app("chat.postMessage", channel=GENERAL, text="menu", blocks=MENU)
     async with answering(people) as app:
         await people.press("bob", GENERAL, posted["ts"], "go")
@@ -144,7 +144,7 @@ async def test_a_button_says_who_pressed_what_and_where(people: SandboxClient) -
     assert picked["actions"][0]["selected_option"]["value"] == "red"
 
 
-async def test_a_response_url_answers_five_times_for_half_an_hour(people: SandboxClient) -> None:
+async def test_a_response_url_answers_five_times_for_half_an_hour(people: EmulatorClient) -> None:
     posted = await people.as_app("chat.postMessage", channel=GENERAL, text="menu", blocks=MENU)
     async with answering(people) as app:
         await people.press("bob", GENERAL, posted["ts"], "go")
@@ -173,7 +173,7 @@ async def test_a_response_url_answers_five_times_for_half_an_hour(people: Sandbo
         assert answer.status == 400
 
 
-async def test_an_ephemeral_buttons_answer_replaces_it(people: SandboxClient) -> None:
+async def test_an_ephemeral_buttons_answer_replaces_it(people: EmulatorClient) -> None:
     shown = await people.as_app(
         "chat.postEphemeral", channel=GENERAL, user="UBOB", text="menu", blocks=MENU
     )
@@ -198,7 +198,7 @@ async def test_an_ephemeral_buttons_answer_replaces_it(people: SandboxClient) ->
     assert await people.ephemeral("bob") == []
 
 
-async def test_a_trigger_opens_one_view_soon(people: SandboxClient) -> None:
+async def test_a_trigger_opens_one_view_soon(people: EmulatorClient) -> None:
     async with answering(people) as app:
         await opened(people, app, form())
         used = app.heard[0]["payload"]["trigger_id"]
@@ -214,7 +214,7 @@ async def test_a_trigger_opens_one_view_soon(people: SandboxClient) -> None:
         assert refused["error"] == code
 
 
-async def test_a_form_is_sent_once_and_by_who_has_it(people: SandboxClient) -> None:
+async def test_a_form_is_sent_once_and_by_who_has_it(people: EmulatorClient) -> None:
     async with answering(people) as app:
         view = await opened(people, app, form())
         for person in ("bob", "alice"):
@@ -234,7 +234,7 @@ async def test_a_form_is_sent_once_and_by_who_has_it(people: SandboxClient) -> N
             await people.submit("alice", view["id"], {"question": {"text": "again"}})
 
 
-async def test_a_required_field_must_be_filled_in(people: SandboxClient) -> None:
+async def test_a_required_field_must_be_filled_in(people: EmulatorClient) -> None:
     """Slack's client says so itself: the app hears nothing."""
     async with answering(people) as app:
         view = await opened(people, app, form())
@@ -245,7 +245,7 @@ async def test_a_required_field_must_be_filled_in(people: SandboxClient) -> None
             await people.submit("alice", view["id"], {"song": {"text": "la"}})
 
 
-async def test_the_apps_answers_to_a_form_are_done(people: SandboxClient) -> None:
+async def test_the_apps_answers_to_a_form_are_done(people: EmulatorClient) -> None:
     """Errors keep it, update replaces it, push stacks, clear closes all."""
     async with answering(people) as app:
         view = await opened(people, app, form())
@@ -267,7 +267,7 @@ async def test_the_apps_answers_to_a_form_are_done(people: SandboxClient) -> Non
             await people.submit("alice", view["id"], filled)
 
 
-async def test_an_app_may_wish_to_hear_of_a_closed_form(people: SandboxClient) -> None:
+async def test_an_app_may_subscribe_to_closed_forms(people: EmulatorClient) -> None:
     async with answering(people) as app:
         view = await opened(people, app, form(notify_on_close=True))
         await people.close_view("alice", view["id"])
@@ -275,7 +275,7 @@ async def test_an_app_may_wish_to_hear_of_a_closed_form(people: SandboxClient) -
     assert (last["type"], last["view"]["id"]) == ("view_closed", view["id"])
 
 
-async def test_an_open_view_can_be_updated_by_who_knows_it(people: SandboxClient) -> None:
+async def test_an_open_view_can_be_updated_by_who_knows_it(people: EmulatorClient) -> None:
     async with answering(people) as app:
         view = await opened(people, app, form(external_id="mine"))
     after = await people.as_app("views.update", view_id=view["id"], hash=view["hash"], view=form())
@@ -304,12 +304,12 @@ async def test_an_open_view_can_be_updated_by_who_knows_it(people: SandboxClient
         form(private_metadata="x" * 3_001),
     ],
 )
-async def test_a_broken_view_is_refused(people: SandboxClient, view: Json) -> None:
+async def test_a_broken_view_is_refused(people: EmulatorClient, view: Json) -> None:
     refused = await people.ask(BOT_TOKEN, "views.open", trigger_id="1", view=view)
     assert refused["error"] == "invalid_arguments"
 
 
-async def test_a_message_shortcut_brings_the_message_along(people: SandboxClient) -> None:
+async def test_a_message_shortcut_brings_the_message_along(people: EmulatorClient) -> None:
     root = await people.say("alice", GENERAL, "question")
     ts = await people.say("bob", GENERAL, "answer", thread_ts=root)
     async with answering(people) as app:
@@ -322,7 +322,7 @@ async def test_a_message_shortcut_brings_the_message_along(people: SandboxClient
         await people.shortcut("alice", "about", GENERAL, "1.000001")
 
 
-async def test_the_home_tab_is_there_when_the_app_has_published_it(people: SandboxClient) -> None:
+async def test_the_home_tab_is_there_when_the_app_has_published_it(people: EmulatorClient) -> None:
     home: Json = {"type": "home", "blocks": [{"type": "divider"}]}
     async with answering(people) as app:
         opening = asyncio.create_task(people.home("alice"))
@@ -335,7 +335,7 @@ async def test_the_home_tab_is_there_when_the_app_has_published_it(people: Sandb
     assert await people.home("bob", tab="messages") is None
 
 
-async def test_a_button_in_a_view_opens_another_one(people: SandboxClient) -> None:
+async def test_a_button_in_a_view_opens_another_one(people: EmulatorClient) -> None:
     """By its own trigger, on top of the one in which it stands, three at most."""
     row = form(blocks=MENU, submit=None)
     async with answering(people) as app:
@@ -353,7 +353,7 @@ async def test_a_button_in_a_view_opens_another_one(people: SandboxClient) -> No
                 view = answer["view"]
 
 
-async def test_a_global_shortcut_is_about_no_message(people: SandboxClient) -> None:
+async def test_a_global_shortcut_is_about_no_message(people: EmulatorClient) -> None:
     async with answering(people) as app:
         await people.call("alice", "shortcuts.run", callback_id="ask")
         payload = (await app.envelopes(1))[0]["payload"]
@@ -364,6 +364,6 @@ async def test_a_global_shortcut_is_about_no_message(people: SandboxClient) -> N
     assert refused["error"] == "invalid_arguments"
 
 
-async def test_an_app_has_no_hands(people: SandboxClient) -> None:
+async def test_an_app_has_no_hands(people: EmulatorClient) -> None:
     refused = await people.ask(BOT_TOKEN, "chat.command", channel=GENERAL, command="/ask")
     assert refused["error"] == "not_allowed_token_type"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slack_emulator.state import block_validation as block_kit
-from slack_emulator.state.entities import Json, Refused
+from slack_emulator.state.entities import ApiError, Json
 
 
 def text(words: str, kind: str = "mrkdwn") -> Json:
@@ -92,15 +92,15 @@ BROKEN: list[Json] = [
 
 @pytest.mark.parametrize("block", SOUND, ids=lambda block: str(block["type"]))
 def test_a_sound_block_is_taken_and_given_an_id(block: Json) -> None:
-    (taken,) = block_kit.checked([block])
+    (taken,) = block_kit.validate_blocks([block])
     assert taken["block_id"]
     assert taken | {"block_id": None} == block | {"block_id": None}
 
 
 @pytest.mark.parametrize("block", BROKEN, ids=str)
 def test_a_broken_block_is_refused(block: Json) -> None:
-    with pytest.raises(Refused) as refused:
-        block_kit.checked([block])
+    with pytest.raises(ApiError) as refused:
+        block_kit.validate_blocks([block])
     assert refused.value.code == "invalid_blocks"
 
 
@@ -110,5 +110,5 @@ def test_blocks_are_refused_for_what_they_are_together() -> None:
     twins: list[Json] = [{"type": "divider", "block_id": "same"}] * 2
     many: list[Json] = [{"type": "divider"}] * 51
     for together in (many, twins, halves):
-        with pytest.raises(Refused):
-            block_kit.checked(together)
+        with pytest.raises(ApiError):
+            block_kit.validate_blocks(together)

@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from slack_emulator.state.clock import SandboxClock, within
-from tests.emulator_client import SandboxClient
-from tests.fakes import HandClock
+from slack_emulator.state.clock import EmulatorClock, finishes_within
+from tests.emulator_client import EmulatorClient
+from tests.fakes import ManualClock
 
 
 async def test_moving_the_clock_wakes_those_whose_time_has_come() -> None:
-    base = HandClock()
-    clock = SandboxClock(base)
+    base = ManualClock()
+    clock = EmulatorClock(base)
     short = asyncio.create_task(clock.sleep(10))
     long = asyncio.create_task(clock.sleep(100))
     await base.advance(0)  # lets both go to sleep
@@ -29,13 +29,13 @@ async def test_moving_the_clock_wakes_those_whose_time_has_come() -> None:
 
 
 async def test_what_is_awaited_may_come_in_time_or_too_late() -> None:
-    base = HandClock()
-    clock = SandboxClock(base)
+    base = ManualClock()
+    clock = EmulatorClock(base)
     come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     come.set_result(None)
-    assert await within(clock, 3, come)
+    assert await finishes_within(clock, 3, come)
     never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    waiting = asyncio.create_task(within(clock, 3, never))
+    waiting = asyncio.create_task(finishes_within(clock, 3, never))
     await base.advance(0)  # lets it go to sleep
     clock.advance(3)
     async with asyncio.timeout(30):
@@ -44,13 +44,13 @@ async def test_what_is_awaited_may_come_in_time_or_too_late() -> None:
 
 def test_the_clock_does_not_go_back() -> None:
     with pytest.raises(ValueError, match="forward"):
-        SandboxClock(HandClock()).advance(-1)
+        EmulatorClock(ManualClock()).advance(-1)
 
 
 @pytest.mark.parametrize(
     "body", ['{"advance": -1}', '{"advance": true}', "{}", "[]", "no", "1e999"]
 )
-async def test_a_wrong_move_is_refused_with_a_sentence(people: SandboxClient, body: str) -> None:
+async def test_a_wrong_move_is_refused_with_a_sentence(people: EmulatorClient, body: str) -> None:
     async with people.http.post(f"{people.url}/sandbox/clock", data=body) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"].endswith(".")

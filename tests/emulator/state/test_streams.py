@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.emulator_client import BOT_TOKEN, BOT_USER, DEV, GENERAL, Json, SandboxClient
+from tests.emulator_client import BOT_TOKEN, BOT_USER, DEV, GENERAL, EmulatorClient, Json
 
 
-async def start(people: SandboxClient, **more: object) -> tuple[str, str]:
+async def start(people: EmulatorClient, **more: object) -> tuple[str, str]:
     """A question of alice's and a stream under it: their two ts."""
     root = await people.say("alice", GENERAL, "go on")
     begun = await people.as_app(
@@ -21,16 +21,16 @@ async def start(people: SandboxClient, **more: object) -> tuple[str, str]:
     return root, str(begun["ts"])
 
 
-async def error(people: SandboxClient, method: str, **arguments: object) -> str:
+async def error(people: EmulatorClient, method: str, **arguments: object) -> str:
     answer = await people.ask(BOT_TOKEN, method, **arguments)
     return str(answer.get("error"))
 
 
-async def shown(people: SandboxClient, root: str) -> Json:
+async def shown(people: EmulatorClient, root: str) -> Json:
     return (await people.bot_messages(GENERAL, root))[0]
 
 
-async def test_a_stream_lives_five_minutes_whatever_is_appended(people: SandboxClient) -> None:
+async def test_a_stream_lives_five_minutes_whatever_is_appended(people: EmulatorClient) -> None:
     """Activity does not extend its life; afterwards its text can be set by chat.update."""
     root, ts = await start(people, markdown_text="a")
     await people.advance(299)
@@ -50,13 +50,13 @@ async def test_a_stream_lives_five_minutes_whatever_is_appended(people: SandboxC
     assert (await shown(people, root))["streaming"]["state"] == "stopped"
 
 
-async def test_a_live_stream_cannot_be_updated(people: SandboxClient) -> None:
+async def test_a_live_stream_cannot_be_updated(people: EmulatorClient) -> None:
     _, ts = await start(people, markdown_text="a")
     refused = await error(people, "chat.update", channel=GENERAL, ts=ts, text="b")
     assert refused == "streaming_state_conflict"
 
 
-async def test_stop_ends_what_streams_and_the_app_is_refused(people: SandboxClient) -> None:
+async def test_stop_ends_what_streams_and_the_app_is_refused(people: EmulatorClient) -> None:
     root, ts = await start(people, markdown_text="a")
     stopped = await people.stop("bob", GENERAL, root)
     assert stopped["streaming_message_ts"] == [ts]
@@ -66,7 +66,7 @@ async def test_stop_ends_what_streams_and_the_app_is_refused(people: SandboxClie
     assert (await shown(people, root))["streaming"]["state"] == "stopped_by_user"
 
 
-async def test_stop_is_there_only_while_the_agent_works(people: SandboxClient) -> None:
+async def test_stop_is_there_only_while_the_agent_works(people: EmulatorClient) -> None:
     root = await people.say("alice", GENERAL, "go on")
     stop: Json = {"channel": GENERAL, "thread_ts": root}
     refused = await people.ask("xoxp-alice", "agents.sessions.stop", **stop)
@@ -78,7 +78,7 @@ async def test_stop_is_there_only_while_the_agent_works(people: SandboxClient) -
     assert (await people.ask("xoxp-alice", "agents.sessions.stop", **stop))["ok"] is False
 
 
-async def test_a_stream_is_no_longer_than_one_message(people: SandboxClient) -> None:
+async def test_a_stream_is_no_longer_than_one_message(people: EmulatorClient) -> None:
     """12,000 characters in all; what was refused left nothing behind."""
     root, ts = await start(people, markdown_text="x" * 11_999)
     over = {"channel": GENERAL, "ts": ts, "markdown_text": "yy"}
@@ -112,7 +112,7 @@ async def test_a_stream_is_no_longer_than_one_message(people: SandboxClient) -> 
         ({"chunks": [{"type": "blocks", "blocks": [{"type": "song"}]}]}, "invalid_blocks"),
     ],
 )
-async def test_a_wrong_start_is_refused(people: SandboxClient, wrong: Json, code: str) -> None:
+async def test_a_wrong_start_is_refused(people: EmulatorClient, wrong: Json, code: str) -> None:
     root = await people.say("alice", GENERAL, "go on")
     sound: Json = {
         "channel": GENERAL,
@@ -124,7 +124,7 @@ async def test_a_wrong_start_is_refused(people: SandboxClient, wrong: Json, code
     assert await people.bot_texts(GENERAL, root) == []
 
 
-async def test_in_a_direct_message_nobody_needs_to_be_named(people: SandboxClient) -> None:
+async def test_in_a_direct_message_nobody_needs_to_be_named(people: EmulatorClient) -> None:
     channel = await people.dm("alice")
     root = await people.say("alice", channel, "hello")
     begun = await people.as_app("chat.startStream", channel=channel, thread_ts=root)
@@ -132,7 +132,7 @@ async def test_in_a_direct_message_nobody_needs_to_be_named(people: SandboxClien
     assert await people.bot_texts(channel, root) == ["hi"]
 
 
-async def test_chunks_become_text_cards_and_a_plan(people: SandboxClient) -> None:
+async def test_chunks_become_text_cards_and_a_plan(people: EmulatorClient) -> None:
     reading: Json = {"type": "task_update", "id": "1", "title": "Reading", "status": "in_progress"}
     root, ts = await start(
         people,
@@ -156,7 +156,7 @@ async def test_chunks_become_text_cards_and_a_plan(people: SandboxClient) -> Non
     assert line["type"] == "divider"
 
 
-async def test_stopping_a_stream_settles_the_session(people: SandboxClient) -> None:
+async def test_stopping_a_stream_settles_the_session(people: EmulatorClient) -> None:
     root, ts = await start(people, markdown_text="a")
     session: Json = {"channel_id": GENERAL, "thread_ts": root}
     await people.as_app("agents.sessions.setStatus", status="processing", **session)
@@ -169,7 +169,7 @@ async def test_stopping_a_stream_settles_the_session(people: SandboxClient) -> N
     assert refused["error"] == "session_not_processing"
 
 
-async def test_a_stream_is_the_apps_own_and_in_its_channel(people: SandboxClient) -> None:
+async def test_a_stream_is_the_apps_own_and_in_its_channel(people: EmulatorClient) -> None:
     _, ts = await start(people, markdown_text="a")
     hers = await people.say("alice", GENERAL, "mine")
     refused = await error(people, "chat.appendStream", channel=GENERAL, ts=hers, markdown_text="b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slack_emulator.state.text import as_typed, mentions
+from slack_emulator.state.text import encode_typed_text, has_mention
 
 IDS = {"threadpilot": "U0PILOT", "bob": "UBOB"}
 
@@ -29,10 +29,10 @@ IDS = {"threadpilot": "U0PILOT", "bob": "UBOB"}
     ],
 )
 def test_typed_text_is_sent_as_slacks_client_sends_it(typed: str, sent: str) -> None:
-    assert as_typed(typed, IDS) == sent
+    assert encode_typed_text(typed, IDS) == sent
 
 
 def test_a_mention_may_carry_a_label() -> None:
-    assert mentions("hi <@U0PILOT|threadpilot>", "U0PILOT")
-    assert not mentions("hi <@U0PILOTS>", "U0PILOT")
-    assert not mentions("hi &lt;@U0PILOT&gt;", "U0PILOT")
+    assert has_mention("hi <@U0PILOT|threadpilot>", "U0PILOT")
+    assert not has_mention("hi <@U0PILOTS>", "U0PILOT")
+    assert not has_mention("hi &lt;@U0PILOT&gt;", "U0PILOT")

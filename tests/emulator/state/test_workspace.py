@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 
-from slack_emulator.state.clock import Later, SandboxClock
+from slack_emulator.state.clock import EmulatorClock, Timers
 from slack_emulator.state.entities import Ephemeral, Message
 from slack_emulator.state.workspace import MAX_EPHEMERALS, MAX_MESSAGES, Workspace
 from tests.emulator_client import GENERAL
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 
 
 def test_every_message_has_its_own_growing_ts_though_time_stands_still() -> None:
-    workspace = Workspace(SandboxClock(HandClock()))
+    workspace = Workspace(EmulatorClock(ManualClock()))
     stamps = [workspace.next_ts() for _ in range(1_000)]
     assert stamps == sorted(set(stamps))
     assert all(len(stamp.partition(".")[2]) == 6 for stamp in stamps)
 
 
 def test_the_oldest_messages_are_forgotten() -> None:
-    workspace = Workspace(SandboxClock(HandClock()))
+    workspace = Workspace(EmulatorClock(ManualClock()))
     said = [
-        workspace.post(
+        workspace.post_message(
             Message(channel=GENERAL, ts=workspace.next_ts(), user="UALICE", text=str(number))
         )
         for number in range(MAX_MESSAGES + 2)
@@ -29,10 +29,10 @@ def test_the_oldest_messages_are_forgotten() -> None:
     assert [message.ts for message in workspace.messages(GENERAL)] == [m.ts for m in said[2:]]
 
 
-def test_the_oldest_whispers_are_forgotten() -> None:
-    workspace = Workspace(SandboxClock(HandClock()))
+def test_the_oldest_ephemeral_messages_are_forgotten() -> None:
+    workspace = Workspace(EmulatorClock(ManualClock()))
     for number in range(MAX_EPHEMERALS + 1):
-        workspace.whisper(
+        workspace.post_ephemeral(
             Ephemeral(channel=GENERAL, ts=workspace.next_ts(), user="UBOB", text=str(number))
         )
     assert len(workspace.ephemerals["UBOB"]) == MAX_EPHEMERALS
@@ -40,13 +40,13 @@ def test_the_oldest_whispers_are_forgotten() -> None:
 
 
 async def test_what_is_given_up_does_not_happen() -> None:
-    base = HandClock()
-    later = Later(SandboxClock(base))
+    base = ManualClock()
+    later = Timers(EmulatorClock(base))
     happened: list[str] = []
-    later.after(1, lambda: happened.append("soon"))
-    later.after(10, lambda: happened.append("never"))
+    later.call_later(1, lambda: happened.append("soon"))
+    later.call_later(10, lambda: happened.append("never"))
     await base.advance(2)
     async with asyncio.timeout(30):
-        await later.forget()
+        await later.cancel_all()
     await base.advance(20)
     assert happened == ["soon"]

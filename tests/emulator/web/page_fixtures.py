@@ -21,21 +21,21 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from slack_emulator.server import Sandbox, running_sandbox
-from tests.emulator_client import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SandboxClient
+from slack_emulator.server import RunningEmulator, running_emulator
+from tests.emulator_client import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, EmulatorClient
 
 Json = dict[str, Any]
 T = TypeVar("T")
 
-PATIENCE: Final = 20.0
+WAIT_SECONDS: Final = 20.0
 """Seconds until something that should happen at once counts as hanging."""
 NOTICE: Final = "This sandbox is only for a test <b>of the page</b>."
 
 
-class Stage:
+class PageFixture:
     """The running sandbox and app, reached from the test's own thread."""
 
-    def __init__(self, sandbox: Sandbox, client: SandboxClient, app: TestApp) -> None:
+    def __init__(self, sandbox: RunningEmulator, client: EmulatorClient, app: TestApp) -> None:
         self.url = sandbox.url
         self.workspace = sandbox.slack.workspace
         self.client = client
@@ -45,7 +45,7 @@ class Stage:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something in the sandbox's loop and wait for it."""
         future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return future.result(PATIENCE)
+        return future.result(WAIT_SECONDS)
 
     def go_on(self) -> None:
         """Let the app take its next step."""
@@ -69,16 +69,16 @@ class TestApp:
         self.app.event("app_home_opened")(self.home)
         self.app.command("/form")(self.form)
         self.app.shortcut("look")(self.look)
-        self.app.action("press_me")(self.pressed)
-        self.app.action("choose")(self.chose)
-        self.app.action("pick")(self.picked)
+        self.app.action("press_me")(self.on_button)
+        self.app.action("choose")(self.on_select)
+        self.app.action("pick")(self.on_picker)
         self.app.action("more")(self.more)
         self.app.action("thumbs")(self.judged)
         self.app.view("form")(self.sent)
 
     async def step(self) -> None:
         """Wait until the test lets the app go on."""
-        await asyncio.wait_for(self.gate.wait(), PATIENCE)
+        await asyncio.wait_for(self.gate.wait(), WAIT_SECONDS)
         self.gate.clear()
 
     async def ignored(self) -> None:
@@ -89,7 +89,7 @@ class TestApp:
             ("stream", self.stream),
             ("tasks", self.tasks),
             ("buttons", self.buttons),
-            ("whisper", self.whisper),
+            ("whisper", self.post_ephemeral),
             ("hostile", self.hostile),
             ("showcase", self.showcase),
             ("prompts", self.prompts),
@@ -154,7 +154,7 @@ class TestApp:
             channel=event["channel"], text="Press", blocks=BUTTONS, thread_ts=event["ts"]
         )
 
-    async def pressed(self, ack: Any, body: Json, action: Json) -> None:
+    async def on_button(self, ack: Any, body: Json, action: Json) -> None:
         await ack()
         await self.client.chat_update(
             channel=body["channel"]["id"],
@@ -162,7 +162,7 @@ class TestApp:
             text=f"Pressed with {action['value']} by <@{body['user']['id']}>",
         )
 
-    async def chose(self, ack: Any, body: Json, action: Json) -> None:
+    async def on_select(self, ack: Any, body: Json, action: Json) -> None:
         await ack()
         await self.client.chat_postMessage(
             channel=body["channel"]["id"],
@@ -170,15 +170,15 @@ class TestApp:
             text=f"Chosen: {action['selected_option']['value']}",
         )
 
-    async def whisper(self, event: Json) -> None:
+    async def post_ephemeral(self, event: Json) -> None:
         await self.client.chat_postEphemeral(
-            channel=event["channel"], user=event["user"], text="A secret", blocks=WHISPERED
+            channel=event["channel"], user=event["user"], text="A secret", blocks=EPHEMERAL_TEXT
         )
 
-    async def picked(self, ack: Any, respond: Any, action: Json) -> None:
+    async def on_picker(self, ack: Any, respond: Any, action: Json) -> None:
         await ack()
         picked = {"type": "section", "text": _plain(action["selected_option"]["value"])}
-        await respond(text="Picked", blocks=[picked, WHISPERED[1]], replace_original=True)
+        await respond(text="Picked", blocks=[picked, EPHEMERAL_TEXT[1]], replace_original=True)
 
     async def hostile(self, event: Json) -> None:
         await self.client.chat_postMessage(
@@ -290,7 +290,7 @@ BUTTONS: Final[list[Json]] = [
     },
 ]
 
-WHISPERED: Final[list[Json]] = [
+EPHEMERAL_TEXT: Final[list[Json]] = [
     {
         "type": "section",
         "text": _plain("A secret between us"),
@@ -383,10 +383,10 @@ HOME: Final[Json] = {
 
 
 @asynccontextmanager
-async def _stage() -> AsyncIterator[Stage]:
+async def _page_fixture() -> AsyncIterator[PageFixture]:
     async with (
-        running_sandbox(notice=NOTICE) as sandbox,
-        SandboxClient(sandbox.url) as client,
+        running_emulator(notice=NOTICE) as sandbox,
+        EmulatorClient(sandbox.url) as client,
     ):
         await client.app(
             commands=[{"command": "/form", "description": "Opens a form", "usage_hint": ""}],
@@ -396,7 +396,7 @@ async def _stage() -> AsyncIterator[Stage]:
         handler = AsyncSocketModeHandler(app.app, APP_TOKEN)
         await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt types it not
         try:
-            yield Stage(sandbox, client, app)
+            yield PageFixture(sandbox, client, app)
         finally:
             await _ended(handler)
 
@@ -413,7 +413,7 @@ async def _ended(handler: AsyncSocketModeHandler) -> None:
 
 
 @contextmanager
-def in_its_own_thread(scene: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+def run_in_thread(scene: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
     """Something asynchronous, entered and left in a thread and loop of its own.
 
     What goes wrong while it is entered or left is raised here.
@@ -433,10 +433,10 @@ def in_its_own_thread(scene: Callable[[], AbstractAsyncContextManager[T]]) -> It
         playing = pool.submit(lambda: asyncio.run(play()))
         playing.add_done_callback(lambda done: _pass_on(done, ready))
         try:
-            yield ready.result(PATIENCE)
+            yield ready.result(WAIT_SECONDS)
         finally:
-            leaving.result(PATIENCE)()
-            playing.result(PATIENCE)
+            leaving.result(WAIT_SECONDS)()
+            playing.result(WAIT_SECONDS)
 
 
 def _pass_on(done: Future[None], ready: Future[T]) -> None:
@@ -445,6 +445,6 @@ def _pass_on(done: Future[None], ready: Future[T]) -> None:
         ready.set_exception(done.exception() or RuntimeError("it ended before it began"))
 
 
-def stage_in_its_own_thread() -> AbstractContextManager[Stage]:
+def page_fixture_in_thread() -> AbstractContextManager[PageFixture]:
     """The sandbox with the app in it."""
-    return in_its_own_thread(_stage)
+    return run_in_thread(_page_fixture)

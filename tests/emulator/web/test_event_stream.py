@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.emulator_client import BOT_USER, GENERAL, SECRET, Json, SandboxClient
+from tests.emulator_client import BOT_USER, GENERAL, SECRET, EmulatorClient, Json
 
 
 class Page:
@@ -34,7 +34,7 @@ class Page:
 
 
 @asynccontextmanager
-async def open_page(people: SandboxClient, person: str) -> AsyncIterator[Page]:
+async def open_page(people: EmulatorClient, person: str) -> AsyncIterator[Page]:
     """A page of this person's, fed until left."""
     page = Page()
 
@@ -60,7 +60,7 @@ async def open_page(people: SandboxClient, person: str) -> AsyncIterator[Page]:
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def test_a_page_begins_with_what_one_sees(people: SandboxClient) -> None:
+async def test_a_page_begins_with_what_one_sees(people: EmulatorClient) -> None:
     channel = await people.dm("eve")
     await people.app(shortcuts=[{"callback_id": "ask", "name": "Ask"}])
     async with open_page(people, "eve") as page:
@@ -77,7 +77,7 @@ async def test_a_page_begins_with_what_one_sees(people: SandboxClient) -> None:
     assert seen["notice"] == ""
 
 
-async def test_nobody_is_told_of_what_they_may_not_see(people: SandboxClient) -> None:
+async def test_nobody_receives_what_they_may_not_see(people: EmulatorClient) -> None:
     """Not of channels that they are not in, and not of what another one sees alone."""
     async with open_page(people, "alice") as alice, open_page(people, "eve") as eve:
         await people.say("alice", SECRET, "hush")
@@ -90,7 +90,7 @@ async def test_nobody_is_told_of_what_they_may_not_see(people: SandboxClient) ->
         assert "psst" not in str([data for name, data in eve.told if name != "call"])
 
 
-async def test_a_stream_is_seen_growing(people: SandboxClient) -> None:
+async def test_a_stream_is_seen_growing(people: EmulatorClient) -> None:
     async with open_page(people, "bob") as page:
         root = await people.say("alice", GENERAL, "go on")
         begun = await people.as_app(
@@ -111,7 +111,7 @@ async def test_a_stream_is_seen_growing(people: SandboxClient) -> None:
         assert (called["ok"], called["error"]) == (True, None)
 
 
-async def test_the_status_line_goes_by_itself(people: SandboxClient) -> None:
+async def test_the_status_line_goes_by_itself(people: EmulatorClient) -> None:
     """After two minutes, or with the app's next message."""
     async with open_page(people, "alice") as page:
         root = await people.say("alice", GENERAL, "go on")
@@ -126,7 +126,7 @@ async def test_the_status_line_goes_by_itself(people: SandboxClient) -> None:
         await page.until("status", lambda data: bool(data["status"] == ""))
 
 
-async def test_everything_else_is_told_too(people: SandboxClient) -> None:
+async def test_everything_else_is_reported_too(people: EmulatorClient) -> None:
     async with open_page(people, "alice") as page:
         ts = await people.say("alice", GENERAL, "first")
         await people.edit("alice", GENERAL, ts, "second")
@@ -159,6 +159,6 @@ async def test_everything_else_is_told_too(people: SandboxClient) -> None:
 
 
 @pytest.mark.parametrize("user", ["", "UNOBODY", BOT_USER])
-async def test_a_feed_is_for_a_person(people: SandboxClient, user: str) -> None:
+async def test_a_feed_is_for_a_person(people: EmulatorClient, user: str) -> None:
     async with people.http.get(f"{people.url}/sandbox/feed", params={"user": user}) as answer:
         assert answer.status == 400

@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
 from tests.browser import ChromiumMissingError, chromium, console_errors
-from tests.emulator.web.page_fixtures import NOTICE, Stage, stage_in_its_own_thread
+from tests.emulator.web.page_fixtures import NOTICE, PageFixture, page_fixture_in_thread
 from tests.emulator_client import DEV, GENERAL
 from tests.emulator_page import Page
 
@@ -19,7 +19,7 @@ from tests.emulator_page import Page
 class AppsPage(Page):
     """The page, with the app on the other side of it."""
 
-    def __init__(self, driver: Chrome, stage: Stage) -> None:
+    def __init__(self, driver: Chrome, stage: PageFixture) -> None:
         super().__init__(driver, stage.url)
         self.stage = stage
 
@@ -32,7 +32,7 @@ def driver() -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(driver: Chrome) -> Iterator[AppsPage]:
-    with stage_in_its_own_thread() as stage:
+    with page_fixture_in_thread() as stage:
         console_errors(driver)
         page = AppsPage(driver, stage)
         yield page.open()
@@ -52,12 +52,12 @@ def test_a_mention_is_completed_and_its_answer_streams_into_the_thread(page: App
     page.stage.go_on()
     page.sees(".thread .message.streaming strong", "first")
     page.sees(".thread .caret", "")
-    assert "second" not in page.tells()
+    assert "second" not in page.shows_status()
     page.stage.go_on()
     page.sees(".thread .message code", "second")
     page.stage.go_on()
-    page.sees_no(".thread .streaming, .thread .caret")
-    page.sees_no(".thread .status-line")
+    page.does_not_see(".thread .streaming, .thread .caret")
+    page.does_not_see(".thread .status-line")
     assert page.sees(".thread .message-body", "The first").text == (
         "The first words and the second ones."
     )
@@ -71,8 +71,8 @@ def test_stop_ends_the_stream_and_what_was_shown_stays(page: AppsPage) -> None:
     page.sees(".thread .streaming", "The first words")
     page.press(".thread .stop-button")
     page.sees(".thread .message", "Stopped")
-    page.sees_no(".thread .status-line")
-    page.sees_no(".thread .streaming")
+    page.does_not_see(".thread .status-line")
+    page.does_not_see(".thread .streaming")
     page.sees(".thread .message-body", "The first words")
 
 
@@ -89,16 +89,16 @@ def test_a_button_asks_first_where_the_app_wishes_so_and_then_tells_the_app(page
     page.write("@threadpilot buttons")
     page.press(".thread .button", "Press me")
     page.press("dialog .button", "No")
-    page.sees_no("dialog")
+    page.does_not_see("dialog")
     page.press(".thread .button", "Press me")
     page.sees("dialog", "It cannot be undone.")
     page.press("dialog .button", "Yes, press")
     page.sees(".thread .message", "Pressed with 7 by @alice")
 
 
-def test_a_choice_is_told_to_the_app(page: AppsPage) -> None:
+def test_a_choice_is_reported_to_the_app(page: AppsPage) -> None:
     page.write("@threadpilot buttons")
-    page.do(".thread select", "", lambda one: Select(one).select_by_visible_text("Large"))
+    page.click(".thread select", "", lambda one: Select(one).select_by_visible_text("Large"))
     page.sees(".thread .message", "Chosen: large")
 
 
@@ -117,7 +117,7 @@ def test_a_command_opens_a_form_that_shows_what_is_wrong_and_is_then_sent(page: 
     page.press("dialog .button", "Send it")
     page.sees("dialog .field-error", "Write at least 3 letters.")
     words.send_keys("cd", Keys.ENTER)
-    page.sees_no("dialog")
+    page.does_not_see("dialog")
     page.sees(".main .message", "@alice sent abcd, large")
 
 
@@ -129,7 +129,7 @@ def test_a_form_can_be_left(page: AppsPage, way: str) -> None:
         page.press("dialog .button", "Never mind")
     else:
         page.sees("dialog input[type=text]", "").send_keys(Keys.ESCAPE)
-    page.sees_no("dialog")
+    page.does_not_see("dialog")
 
 
 def test_a_command_in_a_thread_is_refused_as_slack_does_and_is_not_lost(page: AppsPage) -> None:
@@ -187,7 +187,7 @@ def test_suggested_prompts_are_put_into_the_composer_to_be_looked_over(page: App
 def test_an_ephemeral_message_can_be_dismissed(page: AppsPage) -> None:
     page.write("@threadpilot whisper")
     page.press(".only-you button", "Dismiss")
-    page.sees_no(".message.ephemeral")
+    page.does_not_see(".message.ephemeral")
 
 
 def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(
@@ -199,7 +199,7 @@ def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(
     page.press(".person", "bob")
     page.sees(".person.chosen", "bob")
     page.sees(".main .message", "whisper")
-    assert "A secret between us" not in page.tells()
+    assert "A secret between us" not in page.shows_status()
 
 
 def test_lists_and_menus_in_an_ephemeral_message_are_used_in_place(page: AppsPage) -> None:
@@ -243,7 +243,7 @@ def test_ones_own_message_can_be_edited_and_deleted(page: AppsPage) -> None:
     page.menu_of("First")
     page.press(".menu-item", "Delete message")
     page.press("dialog .button", "Delete message")
-    page.sees_no(".main .message")
+    page.does_not_see(".main .message")
 
 
 def test_what_becomes_of_a_message_while_it_is_being_edited_is_shown_after_that(
@@ -305,16 +305,16 @@ def test_news_in_another_channel_is_marked(page: AppsPage) -> None:
     page.stage.run(page.stage.client.say("bob", DEV, "Over here"))
     page.press(".entry.unread", "dev")
     page.sees(".main .message", "Over here")
-    page.sees_no(".entry.unread")
+    page.does_not_see(".entry.unread")
 
 
 def test_the_notice_is_plain_text_and_can_be_put_away(page: AppsPage) -> None:
     assert page.sees(".notice", "only for a test").text == NOTICE
     page.press(".notice button")
-    page.sees_no(".notice")
+    page.does_not_see(".notice")
 
 
-def test_a_cut_line_is_told_and_mended_and_nothing_is_missed(page: AppsPage) -> None:
+def test_a_cut_line_is_reported_and_mended_and_nothing_is_missed(page: AppsPage) -> None:
     page.write("Before")
     page.sees(".main .message", "Before")
     page.driver.execute_cdp_cmd("Network.enable", {})
@@ -329,9 +329,9 @@ def test_a_cut_line_is_told_and_mended_and_nothing_is_missed(page: AppsPage) -> 
         {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
     )
     page.stage.run(page.stage.client.say("bob", GENERAL, "While you were away"))
-    page.sees_no(".cut")
+    page.does_not_see(".cut")
     page.sees(".main .message", "While you were away")
-    page.sees_no(".main .message[aria-label^=Alice]")
+    page.does_not_see(".main .message[aria-label^=Alice]")
 
 
 def test_the_inspector_lists_the_apps_calls_with_what_was_refused(page: AppsPage) -> None:
@@ -357,7 +357,7 @@ def test_the_page_can_be_used_by_keyboard_alone(page: AppsPage) -> None:
     thread = page.sees(".thread .composer-field", "")
     page.until(lambda: page.driver.switch_to.active_element == thread, "focus in the thread")
     thread.send_keys(Keys.ESCAPE)
-    page.sees_no(".thread")
+    page.does_not_see(".thread")
 
 
 @pytest.mark.parametrize("address", ["<script>/NOWHERE/../x", "UALICE/C0NOWHERE/1.2", "UBOB/../"])
@@ -375,7 +375,7 @@ def test_an_address_of_nobody_leads_to_somebody(page: AppsPage) -> None:
     console_errors(page.driver)  # the refused feed is one of them
 
 
-def test_a_machine_without_chromium_is_told_what_to_do(tmp_path: Path) -> None:
+def test_without_chromium_the_error_says_what_to_do(tmp_path: Path) -> None:
     missing = chromium(binary=tmp_path / "chromium")
     with pytest.raises(ChromiumMissingError, match="make setup-tests"), missing:
         pass

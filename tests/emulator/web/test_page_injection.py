@@ -10,7 +10,7 @@ import pytest
 from selenium.webdriver import Chrome
 
 from tests.browser import chromium, console_errors
-from tests.emulator.web.page_fixtures import Stage, stage_in_its_own_thread
+from tests.emulator.web.page_fixtures import PageFixture, page_fixture_in_thread
 from tests.emulator_client import BOT_USER, DEV, GENERAL, Json
 from tests.emulator_page import Page
 
@@ -54,12 +54,12 @@ def driver() -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    with stage_in_its_own_thread() as stage:
+def stage() -> Iterator[PageFixture]:
+    with page_fixture_in_thread() as stage:
         yield stage
 
 
-async def renamed(stage: Stage) -> None:
+async def renamed(stage: PageFixture) -> None:
     """Bob, the app and a channel are called so; and the channel is about it."""
     workspace = stage.workspace
     for user in ("UBOB", BOT_USER):
@@ -67,7 +67,7 @@ async def renamed(stage: Stage) -> None:
     workspace.channels[DEV] = replace(workspace.channels[DEV], name=HOSTILE, topic=HOSTILE)
 
 
-async def said_by_people(stage: Stage) -> str:
+async def said_by_people(stage: PageFixture) -> str:
     """Messages, a file and its title, and a reaction; the thread."""
     client = stage.client
     root = await client.say("bob", GENERAL, HOSTILE)
@@ -118,7 +118,7 @@ BLOCKS: Final[list[Json]] = [
 ]
 
 
-async def said_by_the_app(stage: Stage, root: str) -> None:
+async def said_by_the_app(stage: PageFixture, root: str) -> None:
     """Posts under a name of its choice, blocks, what one person alone sees, a status, a stream, the
     Home tab."""
     client = stage.client
@@ -148,7 +148,7 @@ def assert_nothing_ran(driver: Chrome) -> None:
 
 
 def test_hostile_messages_names_files_and_channels_are_only_text(
-    driver: Chrome, stage: Stage
+    driver: Chrome, stage: PageFixture
 ) -> None:
     stage.run(renamed(stage))
     root = stage.run(said_by_people(stage))
@@ -164,12 +164,12 @@ def test_hostile_messages_names_files_and_channels_are_only_text(
     page.sees(".thread .block-header", MARK)
     page.sees(".thread .message.streaming", MARK)
     assert_nothing_ran(driver)
-    shown = page.tells()
+    shown = page.shows_status()
     assert "<script>window.hacked = 1</script>" in shown
     driver.get("about:blank")
 
 
-def test_a_stored_file_is_handed_out_as_a_download_and_never_as_a_page(stage: Stage) -> None:
+def test_a_stored_file_is_handed_out_as_a_download_and_never_as_a_page(stage: PageFixture) -> None:
     """Opened in the browser by its address, it would run in the page's own place."""
     stage.run(said_by_people(stage))
 

@@ -14,9 +14,9 @@ from typing import Final
 import pytest
 from selenium.webdriver import Chrome
 
-from slack_emulator.server import running_sandbox
+from slack_emulator.server import running_emulator
 from tests.browser import chromium, console_errors
-from tests.emulator.web.page_fixtures import in_its_own_thread
+from tests.emulator.web.page_fixtures import run_in_thread
 
 MARKDOWN: Final = "renderMarkdown"
 MRKDWN: Final = "renderMrkdwn"
@@ -85,7 +85,7 @@ class Shown:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
     """A document of the page's own address, with the page's policy and none of its scripts."""
-    with in_its_own_thread(running_sandbox) as sandbox, chromium() as driver:
+    with run_in_thread(running_emulator) as sandbox, chromium() as driver:
         driver.get(f"{sandbox.url}/page/base.css")
         yield driver
         assert console_errors(driver) == []

@@ -16,22 +16,22 @@ import pytest
 
 from bot.cli import texts as words
 from bot.cli.main import main
-from bot.domain.checks import Check
+from bot.domain.checks import CheckResult
 from bot.store import open_store
 from bot.store.sqlite import audit_verify as say
-from bot.store.sqlite.audit_verify import check_audit
-from bot.store.sqlite.data_dir import DATABASE
-from bot.store.sqlite.migrations.v1_turns import FIRST
-from bot.store.sqlite.migrations.v2_sessions import SECOND
+from bot.store.sqlite.audit_verify import verify_audit
+from bot.store.sqlite.data_dir import DATABASE_NAME
+from bot.store.sqlite.migrations.v1_turns import V1
+from bot.store.sqlite.migrations.v2_sessions import V2
 from bot.store.sqlite.schema import MIGRATIONS, migrate
 from tests import forked_processes
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Told:
+class CommandOutput:
     """What the command said, and how it ended."""
 
     status: int
@@ -39,7 +39,7 @@ class Told:
     err: str
 
 
-async def verified(data: Path, *arguments: str, **settings: str) -> Told:
+async def run_audit_verify(data: Path, *arguments: str, **settings: str) -> CommandOutput:
     """`threadpilot audit verify`, with nothing set but the folder."""
     home = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await forked_processes.start(
@@ -56,18 +56,18 @@ async def verified(data: Path, *arguments: str, **settings: str) -> Told:
         out, err = await process.communicate()
     assert process.returncode is not None
     assert b"Traceback" not in err
-    return Told(process.returncode, out.decode(), err.decode())
+    return CommandOutput(process.returncode, out.decode(), err.decode())
 
 
 async def three_acts(data: Path) -> None:
-    async with open_store(data, clock=HandClock(), per_user=2) as store:
+    async with open_store(data, clock=ManualClock(), max_running_per_user=2) as store:
         for number in range(1, 4):
-            await store.audit("UADA", "delete", f"s{number}", "of UBOB")
+            await store.add_audit_entry("UADA", "delete", f"s{number}", "of UBOB")
 
 
 def by_hand(data: Path, *statements: str) -> None:
     """What somebody does who can write the file, and knows of the triggers."""
-    with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as database:
+    with closing(sqlite3.connect(data / DATABASE_NAME, isolation_level=None)) as database:
         for trigger in ("changed", "deleted", "replaced"):
             database.execute(f"DROP TRIGGER IF EXISTS audit_is_not_{trigger}")
         for statement in statements:
@@ -77,14 +77,14 @@ def by_hand(data: Path, *statements: str) -> None:
 async def test_an_audit_that_nobody_touched_is_whole_and_tells_what_to_keep(tmp_path: Path) -> None:
     data = tmp_path / "data"
     await three_acts(data)
-    told = await verified(data)
+    told = await run_audit_verify(data)
     found = re.search(r"--expect ([0-9a-f]{64})", told.out)
     assert found is not None, told
-    assert told == Told(0, say.WHOLE.format(count=3, newest=found[1]) + "\n", "")
-    async with open_store(data, clock=HandClock(), per_user=2) as store:
-        await store.audit("UADA", "admin pause", "")
+    assert told == CommandOutput(0, say.WHOLE.format(count=3, newest=found[1]) + "\n", "")
+    async with open_store(data, clock=ManualClock(), max_running_per_user=2) as store:
+        await store.add_audit_entry("UADA", "admin pause", "")
         # The bot holds the folder meanwhile, and what it wrote last is seen.
-        later = await verified(data, "--expect", found[1], LOG_LEVEL="nonsense")
+        later = await run_audit_verify(data, "--expect", found[1], LOG_LEVEL="nonsense")
     assert later.status == 0
     assert "4 entries" in later.out
     assert say.EXPECTED in later.out
@@ -94,13 +94,17 @@ async def test_the_first_entry_that_does_not_fit_is_named(tmp_path: Path) -> Non
     data = tmp_path / "data"
     await three_acts(data)
     by_hand(data, "UPDATE audit SET by = 'UEVE' WHERE id = 2")
-    assert await verified(data) == Told(1, "", say.CHANGED.format(number=2, count=1) + "\n")
+    assert await run_audit_verify(data) == CommandOutput(
+        1, "", say.CHANGED.format(number=2, count=1) + "\n"
+    )
     by_hand(data, "DELETE FROM audit WHERE id = 1")
-    assert await verified(data) == Told(1, "", say.GONE.format(number=1, count=0) + "\n")
+    assert await run_audit_verify(data) == CommandOutput(
+        1, "", say.GONE.format(number=1, count=0) + "\n"
+    )
 
 
 async def test_what_is_no_hash_is_refused_with_2(tmp_path: Path) -> None:
-    told = await verified(tmp_path / "data", "--expect", "abc")
+    told = await run_audit_verify(tmp_path / "data", "--expect", "abc")
     assert told.status == 2
     assert words.BAD_HASH in told.err
 
@@ -112,40 +116,40 @@ async def test_what_was_cut_off_without_a_trace_is_seen_by_the_hash_that_was_kep
     tmp_path: Path,
 ) -> None:
     await three_acts(tmp_path)
-    found = re.search(r"--expect ([0-9a-f]{64})", check_audit(tmp_path).sentence)
+    found = re.search(r"--expect ([0-9a-f]{64})", verify_audit(tmp_path).message)
     assert found is not None
     by_hand(tmp_path, "DELETE FROM audit WHERE id = 3", "UPDATE sqlite_sequence SET seq = 2")
-    assert check_audit(tmp_path).ok
-    told = check_audit(tmp_path, found[1])
-    assert told == Check(ok=False, sentence=say.NOT_EXPECTED.format(count=2))
+    assert verify_audit(tmp_path).ok
+    told = verify_audit(tmp_path, found[1])
+    assert told == CheckResult(ok=False, message=say.NOT_EXPECTED.format(count=2))
 
 
 async def test_an_empty_audit_is_whole(tmp_path: Path) -> None:
-    async with open_store(tmp_path, clock=HandClock(), per_user=2):
+    async with open_store(tmp_path, clock=ManualClock(), max_running_per_user=2):
         pass
-    assert check_audit(tmp_path) == Check(ok=True, sentence=say.EMPTY)
+    assert verify_audit(tmp_path) == CheckResult(ok=True, message=say.EMPTY)
     nobodys = "0" * 64
-    assert check_audit(tmp_path, nobodys).sentence == say.NOT_EXPECTED.format(count=0)
+    assert verify_audit(tmp_path, nobodys).message == say.NOT_EXPECTED.format(count=0)
 
 
 @pytest.mark.parametrize(
     ("schema", "words"), [(2, say.NOT_CHAINED), (MIGRATIONS[-1].number + 1, say.TOO_NEW)]
 )
-def test_a_database_of_another_version_is_told_from_a_bad_one(
+def test_a_database_of_another_version_is_distinguished_from_a_bad_one(
     tmp_path: Path, schema: int, words: str
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
-        migrate(database, (FIRST, SECOND))
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
+        migrate(database, (V1, V2))
         database.execute(f"PRAGMA user_version = {schema}")
-    assert check_audit(tmp_path) == Check(ok=False, sentence=words.format(schema=schema))
+    assert verify_audit(tmp_path) == CheckResult(ok=False, message=words.format(schema=schema))
 
 
-def test_no_database_and_what_is_none_are_told(tmp_path: Path) -> None:
+def test_no_database_and_what_is_none_are_reported(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert check_audit(data) == Check(ok=False, sentence=say.NO_DATABASE.format(folder=data))
+    assert verify_audit(data) == CheckResult(ok=False, message=say.NO_DATABASE.format(folder=data))
     assert not data.exists(), "it only looks"
     data.mkdir()
-    (data / DATABASE).write_text("Dear diary, " * 500)
-    told = check_audit(data)
+    (data / DATABASE_NAME).write_text("Dear diary, " * 500)
+    told = verify_audit(data)
     assert not told.ok
-    assert "the database is damaged" in told.sentence
+    assert "the database is damaged" in told.message

@@ -21,11 +21,11 @@ from bot.config.settings import Settings
 from bot.slack.manifest import BOT_EVENTS, SCOPES
 from bot.store import open_store
 from bot.store.sqlite.checks import check_database
-from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.schema import MIGRATIONS
-from slack_emulator.server import Sandbox, running_sandbox
+from slack_emulator.server import RunningEmulator, running_emulator
 from tests import forked_processes
-from tests.emulator_client import SandboxClient
+from tests.emulator_client import EmulatorClient
 from tests.scripted_model import ScriptedModel
 
 SECONDS = 60.0
@@ -34,8 +34,8 @@ NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with running_sandbox() as sandbox:
+async def emulator() -> AsyncIterator[RunningEmulator]:
+    async with running_emulator() as sandbox:
         yield sandbox
 
 
@@ -46,12 +46,14 @@ async def model() -> AsyncIterator[ScriptedModel]:
 
 
 @pytest.fixture
-def well(sandbox: Sandbox, model: ScriptedModel, tmp_path: Path) -> dict[str, str]:
+def healthy_settings(
+    emulator: RunningEmulator, model: ScriptedModel, tmp_path: Path
+) -> dict[str, str]:
     """Settings with which all is well."""
     return {
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
         "SLACK_APP_TOKEN": "xapp-sandbox",
-        "SLACK_API_URL": sandbox.api_url,
+        "SLACK_API_URL": emulator.api_url,
         "MODEL_BASE_URL": model.url,
         "DATA_DIR": str(tmp_path / "data"),
     }
@@ -81,14 +83,14 @@ async def run_doctor(settings: dict[str, str], tmp_path: Path, *arguments: str) 
     return Report(process.returncode, written.decode())
 
 
-async def findings(settings: dict[str, str]) -> dict[str, doctor.Finding]:
-    return {found.name: found for found in await doctor.examine(Settings.from_env(settings))}
+async def findings(settings: dict[str, str]) -> dict[str, doctor.CheckReport]:
+    return {found.name: found for found in await doctor.run_checks(Settings.from_env(settings))}
 
 
 async def test_when_all_is_well_every_check_says_so_and_the_status_is_0(
-    well: dict[str, str], tmp_path: Path
+    healthy_settings: dict[str, str], tmp_path: Path
 ) -> None:
-    report = await run_doctor(well, tmp_path)
+    report = await run_doctor(healthy_settings, tmp_path)
     assert report.status == 0, report.text
     lines = report.text.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == [
@@ -104,7 +106,7 @@ async def test_all_faults_come_in_one_run_and_the_status_is_1(tmp_path: Path) ->
     """Nothing listens for Slack, nothing for the model, and the database is damaged."""
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
-    (data / DATABASE).write_bytes(b"not a database, whatever its name says" * 200)
+    (data / DATABASE_NAME).write_bytes(b"not a database, whatever its name says" * 200)
     settings = {
         "SLACK_BOT_TOKEN": "xoxb-very-secret",
         "SLACK_APP_TOKEN": "xapp-very-secret",
@@ -122,7 +124,7 @@ async def test_all_faults_come_in_one_run_and_the_status_is_1(tmp_path: Path) ->
     assert "Traceback" not in report.text
 
 
-async def test_wrong_settings_are_all_told_and_the_status_is_2(tmp_path: Path) -> None:
+async def test_wrong_settings_are_all_reported_and_the_status_is_2(tmp_path: Path) -> None:
     report = await run_doctor({"SLACK_MODE": "pigeon", "SLACK_BOT_TOKEN": "nonsense"}, tmp_path)
     assert report.status == 2
     for name in ("SLACK_MODE", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "GITHUB_TOKEN"):
@@ -130,8 +132,10 @@ async def test_wrong_settings_are_all_told_and_the_status_is_2(tmp_path: Path) -
     assert "nonsense" not in report.text
 
 
-async def test_as_json_a_program_can_read_it(well: dict[str, str], tmp_path: Path) -> None:
-    report = await run_doctor(well, tmp_path, "--json")
+async def test_as_json_a_program_can_read_it(
+    healthy_settings: dict[str, str], tmp_path: Path
+) -> None:
+    report = await run_doctor(healthy_settings, tmp_path, "--json")
     told = json.loads(report.text)
     assert told["ok"] is True
     assert {entry["check"] for entry in told["checks"]} == {
@@ -142,71 +146,73 @@ async def test_as_json_a_program_can_read_it(well: dict[str, str], tmp_path: Pat
 
 
 async def test_a_missing_scope_is_named_with_what_it_is_for(
-    well: dict[str, str], sandbox: Sandbox
+    healthy_settings: dict[str, str], emulator: RunningEmulator
 ) -> None:
-    async with SandboxClient(sandbox.url) as operator:
+    async with EmulatorClient(emulator.url) as operator:
         await operator.app(scopes=sorted(SCOPES.keys() - {"reactions:write"}))
-    found = (await findings(well))["scopes"]
+    found = (await findings(healthy_settings))["scopes"]
     assert found.ok is False
-    assert f"reactions:write ({SCOPES['reactions:write']})" in found.sentence
-    assert "chat:write" not in found.sentence
-    assert "manifest.yml" in found.sentence
+    assert f"reactions:write ({SCOPES['reactions:write']})" in found.message
+    assert "chat:write" not in found.message
+    assert "manifest.yml" in found.message
 
 
 @pytest.mark.parametrize(
     ("name", "check"), [("SLACK_BOT_TOKEN", "bot token"), ("SLACK_APP_TOKEN", "app token")]
 )
 async def test_a_token_that_slack_refuses_is_named_and_not_shown(
-    well: dict[str, str], name: str, check: str
+    healthy_settings: dict[str, str], name: str, check: str
 ) -> None:
-    wrong = well[name].partition("-")[0] + "-wrong-one"
-    found = await findings({**well, name: wrong})
+    wrong = healthy_settings[name].partition("-")[0] + "-wrong-one"
+    found = await findings({**healthy_settings, name: wrong})
     assert [label for label, finding in found.items() if finding.ok is False] == [check]
-    assert name in found[check].sentence
-    assert "invalid_auth" in found[check].sentence
-    assert wrong not in found[check].sentence
+    assert name in found[check].message
+    assert "invalid_auth" in found[check].message
+    assert wrong not in found[check].message
 
 
-async def test_what_cannot_be_known_is_not_called_well(well: dict[str, str]) -> None:
+async def test_what_cannot_be_known_is_not_called_well(healthy_settings: dict[str, str]) -> None:
     """A token does not tell which events are subscribed to; the doctor says where to look."""
-    found = (await findings(well))["events"]
+    found = (await findings(healthy_settings))["events"]
     assert found.ok is None
-    assert all(name in found.sentence for name in BOT_EVENTS)
+    assert all(name in found.message for name in BOT_EVENTS)
 
 
-async def test_with_signed_http_no_app_token_is_asked_for(well: dict[str, str]) -> None:
-    settings = {**well, "SLACK_MODE": "http", "SLACK_SIGNING_SECRET": "signing-secret"}
+async def test_with_signed_http_no_app_token_is_asked_for(healthy_settings: dict[str, str]) -> None:
+    settings = {**healthy_settings, "SLACK_MODE": "http", "SLACK_SIGNING_SECRET": "signing-secret"}
     del settings["SLACK_APP_TOKEN"]
     found = (await findings(settings))["app token"]
     assert found.ok is None
-    assert "Event Subscriptions" in found.sentence
+    assert "Event Subscriptions" in found.message
 
 
 async def test_a_check_that_hangs_is_given_up() -> None:
-    async def hangs() -> list[doctor.Finding]:
+    async def hangs() -> list[doctor.CheckReport]:
         await asyncio.Event().wait()
         return []
 
-    (found,) = await doctor._bounded("model", hangs(), 0.01)  # noqa: SLF001 - the bound itself
+    (found,) = await doctor._run_bounded("model", hangs(), 0.01)  # noqa: SLF001 - the bound itself
     assert found.ok is False
-    assert "given up" in found.sentence
+    assert "given up" in found.message
 
 
 async def test_a_check_that_breaks_does_not_hide_the_others() -> None:
-    async def breaks() -> list[doctor.Finding]:
+    async def breaks() -> list[doctor.CheckReport]:
         raise RuntimeError("with something private in it")
 
-    (found,) = await doctor._bounded("model", breaks())  # noqa: SLF001 - the guard itself
+    (found,) = await doctor._run_bounded("model", breaks())  # noqa: SLF001 - the guard itself
     assert found.ok is False
-    assert "RuntimeError" in found.sentence
-    assert "private" not in found.sentence
+    assert "RuntimeError" in found.message
+    assert "private" not in found.message
 
 
-async def test_a_secret_that_a_server_repeats_is_taken_out(well: dict[str, str]) -> None:
-    settings = Settings.from_env({**well, "MODEL_API_KEY": "key-very-secret"})
-    told = doctor.Finding(name="model", ok=False, sentence="refused: key-very-secret is unknown")
-    found = doctor._without_secrets(told, settings)  # noqa: SLF001 - the last guard
-    assert found.sentence == "refused: [secret] is unknown"
+async def test_a_secret_that_a_server_repeats_is_taken_out(
+    healthy_settings: dict[str, str],
+) -> None:
+    settings = Settings.from_env({**healthy_settings, "MODEL_API_KEY": "key-very-secret"})
+    told = doctor.CheckReport(name="model", ok=False, message="refused: key-very-secret is unknown")
+    found = doctor._redact_report(told, settings)  # noqa: SLF001 - the last guard
+    assert found.message == "refused: [secret] is unknown"
 
 
 # The database
@@ -215,7 +221,7 @@ async def test_a_secret_that_a_server_repeats_is_taken_out(well: dict[str, str])
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
     """The data folder of a bot that was stopped."""
-    async with open_store(tmp_path / "data", clock=SystemClock(), per_user=3):
+    async with open_store(tmp_path / "data", clock=SystemClock(), max_running_per_user=3):
         pass
     return tmp_path / "data"
 
@@ -223,41 +229,41 @@ async def folder(tmp_path: Path) -> Path:
 def test_a_stopped_bots_database_is_whole(folder: Path) -> None:
     found = check_database(folder)
     assert found.ok
-    assert f"is whole (schema {MIGRATIONS[-1].number})" in found.sentence
-    assert "using it" not in found.sentence
+    assert f"is whole (schema {MIGRATIONS[-1].number})" in found.message
+    assert "using it" not in found.message
 
 
 async def test_a_running_bots_database_may_be_checked(tmp_path: Path) -> None:
-    async with open_store(tmp_path, clock=SystemClock(), per_user=3):
+    async with open_store(tmp_path, clock=SystemClock(), max_running_per_user=3):
         found = check_database(tmp_path)
     assert found.ok
-    assert "a bot is using it just now" in found.sentence
+    assert "a bot is using it just now" in found.message
 
 
-def test_a_database_of_a_newer_threadpilot_is_told(folder: Path) -> None:
-    with closing(sqlite3.connect(folder / DATABASE)) as database:
+def test_a_database_of_a_newer_threadpilot_is_reported(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / DATABASE_NAME)) as database:
         database.execute("PRAGMA user_version = 999")
     found = check_database(folder)
     assert not found.ok
-    assert "schema 999" in found.sentence
+    assert "schema 999" in found.message
 
 
 def test_a_damaged_page_is_found(folder: Path) -> None:
-    file = folder / DATABASE
+    file = folder / DATABASE_NAME
     with file.open("r+b") as opened:
         opened.seek(4096)
         opened.write(b"\xff" * 4096)
     found = check_database(folder)
     assert not found.ok
-    assert "restore a backup" in found.sentence
+    assert "restore a backup" in found.message
 
 
-def test_a_folder_that_others_can_read_is_told(folder: Path) -> None:
+def test_a_folder_that_others_can_read_is_reported(folder: Path) -> None:
     folder.chmod(0o755)
-    (folder / DATABASE).chmod(0o644)
+    (folder / DATABASE_NAME).chmod(0o644)
     found = check_database(folder)
     assert not found.ok
-    assert "chmod 600" in found.sentence
+    assert "chmod 600" in found.message
 
 
 def test_a_folder_that_does_not_exist_yet_is_well_and_is_not_made(tmp_path: Path) -> None:
@@ -266,7 +272,7 @@ def test_a_folder_that_does_not_exist_yet_is_well_and_is_not_made(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_told(folder: Path) -> None:
-    found = check_database(folder, space=1 << 62)
+def test_a_full_disk_is_reported(folder: Path) -> None:
+    found = check_database(folder, min_free_bytes=1 << 62)
     assert not found.ok
-    assert "Make room" in found.sentence
+    assert "Make room" in found.message

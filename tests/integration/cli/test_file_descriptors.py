@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.config.definitions import SETTINGS
-from bot.file_descriptors import NEEDED, needed
+from bot.file_descriptors import MIN_OPEN_FILES, required_open_files
 
 READY_BUT_FOR_SLACK = {
     "SLACK_BOT_TOKEN": "xoxb-sandbox",
@@ -46,22 +46,24 @@ def threadpilot(
     )
 
 
-@pytest.mark.parametrize("descriptors", [24, NEEDED - 1])
+@pytest.mark.parametrize("descriptors", [24, MIN_OPEN_FILES - 1])
 @pytest.mark.parametrize("command", ["run", "demo", "doctor"])
-def test_too_few_descriptors_are_told_in_a_sentence(
+def test_too_few_descriptors_are_reported_in_a_sentence(
     command: str, descriptors: int, tmp_path: Path
 ) -> None:
     ended = threadpilot(command, descriptors=descriptors, cwd=tmp_path)
     assert ended.returncode == 1
     assert ended.stdout == ""
     [line] = ended.stderr.splitlines()
-    assert f"have {descriptors} files and connections open, and {NEEDED} are needed." in line
+    assert (
+        f"have {descriptors} files and connections open, and {MIN_OPEN_FILES} are needed." in line
+    )
     assert "`ulimit -n 1024`" in line
 
 
 def test_the_least_number_is_enough_to_begin(tmp_path: Path) -> None:
     """What is wrong then are the settings."""
-    ended = threadpilot("run", descriptors=NEEDED, cwd=tmp_path)
+    ended = threadpilot("run", descriptors=MIN_OPEN_FILES, cwd=tmp_path)
     assert ended.returncode == 2
     assert "SLACK_BOT_TOKEN is not set" in ended.stderr
 
@@ -89,4 +91,4 @@ def test_what_needs_none_can_be_asked_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_bot_as_it_is_set_up_by_default_fits_into_what_systems_mostly_allow() -> None:
-    assert needed(int({s.name: s.default for s in SETTINGS}["MAX_SESSIONS"])) <= 1_024
+    assert required_open_files(int({s.name: s.default for s in SETTINGS}["MAX_SESSIONS"])) <= 1_024

@@ -20,19 +20,19 @@ from bot.cli import texts
 from bot.cli.main import main
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.domain.sessions import Origin, SessionRecord
-from bot.ports import Setup
+from bot.domain.sessions import SessionOrigin, SessionRecord
+from bot.ports import SessionConfig
 from tests import forked_processes
 from tests.forked_processes import Process
-from tests.integration.copilot.session_probe import answer_of
+from tests.integration.copilot.session_probe import answer_to
 from tests.scripted_model import ScriptedModel
-from tests.unit.commands.command_fixtures import BOB, DEV, World, orders_world
+from tests.unit.commands.command_fixtures import BOB, DEV, CommandFixture, command_fixture
 
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Told:
+class CommandOutput:
     """What the command said, and how it ended."""
 
     status: int
@@ -52,9 +52,9 @@ class Machine:
         return self.folder / "data"
 
     @asynccontextmanager
-    async def bot(self) -> AsyncIterator[World]:
+    async def bot(self) -> AsyncIterator[CommandFixture]:
         """What the bot knows, while it holds the data folder."""
-        async with orders_world(self.data) as world:
+        async with command_fixture(self.data) as world:
             yield world
 
     async def in_runtime(self, *session_ids: str) -> None:
@@ -62,8 +62,8 @@ class Machine:
         options = RuntimeOptions(data_dir=self.data, base_url=self.model.url)
         async with CopilotAgent(options) as agent:
             for session_id in session_ids:
-                session = await agent.open(session_id, Setup())
-                await answer_of(session, "hello")
+                session = await agent.open_session(session_id, SessionConfig())
+                await answer_to(session, "hello")
                 await session.close()
 
     async def begin(self, *arguments: str, **settings: str) -> Process:
@@ -81,15 +81,15 @@ class Machine:
             stderr=PIPE,
         )
 
-    async def run(self, *arguments: str, says: str = "", **settings: str) -> Told:
+    async def run(self, *arguments: str, says: str = "", **settings: str) -> CommandOutput:
         """The command to its end, with what is typed when it asks."""
         return await self.ended(await self.begin(*arguments, **settings), says)
 
-    async def ended(self, process: Process, says: str = "") -> Told:
+    async def ended(self, process: Process, says: str = "") -> CommandOutput:
         async with asyncio.timeout(SECONDS):
             out, err = await process.communicate(says.encode())
         assert process.returncode is not None
-        return Told(process.returncode, out.decode(), err.decode())
+        return CommandOutput(process.returncode, out.decode(), err.decode())
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
 async def three_sessions(machine: Machine) -> list[SessionRecord]:
     async with machine.bot() as world:
         return [
-            await world.asked(1, text="What is \x1b[31mPython?"),
-            await world.asked(2, user=BOB, channel=DEV, text="Mend `this` for me"),
-            await world.asked(3, text="What is Rust?"),
+            await world.context_for(1, text="What is \x1b[31mPython?"),
+            await world.context_for(2, user=BOB, channel=DEV, text="Mend `this` for me"),
+            await world.context_for(3, text="What is Rust?"),
         ]
 
 
@@ -134,12 +134,12 @@ async def test_a_reset_gives_the_thread_a_fresh_session_and_keeps_the_old_one(
     told = await machine.run("reset", "s1")
     assert (told.status, told.out) == (0, texts.RESET.format(handle="s1", fresh="s4") + "\n")
     async with machine.bot() as world:
-        current = await world.store.current(first.thread)
+        current = await world.store.current_session(first.thread)
         assert current is not None
         assert (current.handle, current.owner) == ("s4", first.owner)
         assert (await world.session(1)).current is False
-        (entry,), _ = await world.store.audited(0, 5)
-        assert (entry.by, entry.act, entry.target) == ("shell", "sessions reset", "s1")
+        (entry,), _ = await world.store.list_audit_entries(0, 5)
+        assert (entry.actor, entry.action, entry.target) == ("shell", "sessions reset", "s1")
     told = await machine.run("reset", "s1")
     assert told.status == 1
     assert texts.NOT_CURRENT.format(handle="s1") in told.err
@@ -157,10 +157,10 @@ async def test_a_session_is_deleted_only_after_a_yes(machine: Machine) -> None:
     assert "0 B" not in told.out
     assert (await machine.run("delete", "s2", "--yes")).status == 0
     async with machine.bot() as world:
-        assert await world.store.session(1) is None
-        assert await world.store.session(2) is None
-        entries, _ = await world.store.audited(0, 5)
-        assert [(each.act, each.target, each.detail) for each in entries] == [
+        assert await world.store.session_by_number(1) is None
+        assert await world.store.session_by_number(2) is None
+        entries, _ = await world.store.list_audit_entries(0, 5)
+        assert [(each.action, each.target, each.detail) for each in entries] == [
             ("sessions delete", "s2", "of U0BOB, 1 turn"),
             ("sessions delete", "s1", "of U0ALICE, 1 turn"),
         ]
@@ -183,7 +183,7 @@ async def test_ctrl_c_at_the_question_ends_it_at_once(machine: Machine) -> None:
 
 async def test_what_is_still_to_be_answered_is_left_alone(machine: Machine) -> None:
     async with machine.bot() as world:
-        await world.asking(1)
+        await world.context_with(1)
     told = await machine.run("delete", "s1", "--yes")
     assert (told.status, texts.IN_USE.format(handle="s1") in told.err) == (1, True)
 
@@ -208,8 +208,8 @@ async def test_a_cleanup_says_what_would_go_then_asks_then_deletes(machine: Mach
     assert "0 sessions deleted" in told.out
     async with machine.bot() as world:
         assert await world.store.session_ids() == {sessions[0].id, sessions[2].id}
-        entries, _ = await world.store.audited(0, 5)
-        assert {entry.act for entry in entries} == {"sessions cleanup"}
+        entries, _ = await world.store.list_audit_entries(0, 5)
+        assert {entry.action for entry in entries} == {"sessions cleanup"}
         details = [entry.detail.partition(":")[0] for entry in entries]
         assert details == ["done", "begun", "done", "begun"]
 
@@ -256,12 +256,12 @@ async def test_a_cleanup_that_is_cut_short_is_ended_by_doing_it_again(
     machine: Machine, cut_short_by: signal.Signals
 ) -> None:
     async with machine.bot() as world:
-        source = await world.asked(1)
+        source = await world.context_for(1)
         for number in range(400):
             await world.store.add_session(
                 source,
                 session_id=f"copy-{number}",
-                origin=Origin.FORK,
+                origin=SessionOrigin.FORK,
                 thread=source.thread,
                 owner=source.owner,
             )
@@ -296,8 +296,8 @@ async def test_a_transcript_is_written_as_markdown_or_json(machine: Machine) -> 
     assert file.stat().st_mode & 0o077 == 0
 
     async with machine.bot() as world:
-        (entry, _), _ = await world.store.audited(0, 5)
-        assert (entry.act, entry.target, entry.detail) == ("sessions export", "s2", "of U0BOB")
+        (entry, _), _ = await world.store.list_audit_entries(0, 5)
+        assert (entry.action, entry.target, entry.detail) == ("sessions export", "s2", "of U0BOB")
 
     told = await machine.run("export", "s2", "-o", str(machine.folder / "none" / "out.md"))
     assert told.status == 1
@@ -313,7 +313,7 @@ async def test_sessions_that_are_not_there_are_named(machine: Machine) -> None:
 
 async def test_while_the_bot_runs_it_says_so_and_does_nothing(machine: Machine) -> None:
     async with machine.bot() as world:
-        await world.asked(1)
+        await world.context_for(1)
         told = await machine.run("cleanup", "--all", "--yes")
         assert told.status == 1
         assert "is in use by another Threadpilot" in told.err

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
-from bot.domain.agent_events import AgentEvent, TextAdded, TextSettled, TextTakenBack
+from bot.domain.agent_events import AgentEvent, TextComplete, TextDelta, TextRetracted
 from bot.ports import AgentSession
-from bot.turns.answer_stream import Answer
+from bot.turns.answer_stream import AnswerBuffer
 
 ANSWER_SECONDS = 20.0
 
@@ -22,34 +22,34 @@ async def events_of(session: AgentSession, prompt: str) -> list[AgentEvent]:
         return [event async for event in events]
 
 
-async def first_text(events: AsyncIterator[AgentEvent]) -> TextAdded:
+async def first_text(events: AsyncIterator[AgentEvent]) -> TextDelta:
     """The first words; what comes before them is skipped."""
     async for event in events:
-        if isinstance(event, TextAdded):
+        if isinstance(event, TextDelta):
             return event
     raise AssertionError("it said nothing")
 
 
-async def answer_of(session: AgentSession, prompt: str) -> str:
+async def answer_to(session: AgentSession, prompt: str) -> str:
     """The whole answer to a prompt, put together as a turn does it."""
     return text_of(await events_of(session, prompt))
 
 
 def text_of(events: list[AgentEvent]) -> str:
     """What the events come to."""
-    answer = Answer()
+    answer = AnswerBuffer()
     for event in events:
         match event:
-            case TextAdded(text=text):
+            case TextDelta(text=text):
                 answer.add(text)
-            case TextTakenBack():
-                answer.take_back()
-            case TextSettled(text=text):
-                answer.settle(text)
+            case TextRetracted():
+                answer.discard_current()
+            case TextComplete(text=text):
+                answer.complete_current(text)
     return answer.text
 
 
-async def until(reached: Callable[[], bool], within: float = ANSWER_SECONDS) -> None:
+async def wait_until(reached: Callable[[], bool], within: float = ANSWER_SECONDS) -> None:
     """Wait for a fact that comes with no event. Raises TimeoutError."""
     async with asyncio.timeout(within):
         while not reached():  # noqa: ASYNC110 (as it says)
@@ -82,7 +82,7 @@ async def freeze(pid: int) -> None:
     """Stop a process with SIGSTOP, and wait until all of it stands still: on a busy machine some
     of its threads go on for a moment, and may answer what they are asked."""
     os.kill(pid, signal.SIGSTOP)
-    await until(lambda: _stands_still(pid))
+    await wait_until(lambda: _stands_still(pid))
 
 
 def _stands_still(pid: int) -> bool:

@@ -19,8 +19,8 @@ from copilot.session_events import SessionEvent
 from bot.copilot import sdk_compat
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
-from tests.integration.copilot.session_probe import answer_of
+from bot.errors import AgentError, AgentErrorKind
+from tests.integration.copilot.session_probe import answer_to
 from tests.scripted_model import Answer, ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _PIECES = [f"piece {number} " for number in range(40)]
 
 
-class Ears:
+class EventRecorder:
     """What came from the runtime, and what of it was made an event, by type."""
 
     def __init__(self) -> None:
@@ -37,11 +37,11 @@ class Ears:
 
 
 @pytest.fixture
-def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
-    ears, lock = Ears(), threading.Lock()
+def event_recorder(monkeypatch: pytest.MonkeyPatch) -> EventRecorder:
+    ears, lock = EventRecorder(), threading.Lock()
     dispatch = CopilotSession._dispatch_event  # noqa: SLF001
 
-    def read(messages: sdk_compat._Messages) -> bytes | None:
+    def read(messages: sdk_compat._MessageReader) -> bytes | None:
         message = take(messages)
         if message is None:
             return None
@@ -55,58 +55,72 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> Ears:
         ears.heard[event.raw_type or event.type.value] += 1
         dispatch(session, event)
 
-    take = sdk_compat._Messages._next  # noqa: SLF001
-    monkeypatch.setattr(sdk_compat._Messages, "_next", read)  # noqa: SLF001
+    take = sdk_compat._MessageReader._next_message  # noqa: SLF001
+    monkeypatch.setattr(sdk_compat._MessageReader, "_next_message", read)  # noqa: SLF001
     monkeypatch.setattr(CopilotSession, "_dispatch_event", hear)
     return ears
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def own_agent(
-    options: RuntimeOptions, tmp_path: Path, ears: Ears
+    options: RuntimeOptions, tmp_path: Path, event_recorder: EventRecorder
 ) -> AsyncIterator[CopilotAgent]:
     """An agent whose runtime is listened to from its start."""
-    del ears
+    del event_recorder
     async with CopilotAgent(replace(options, data_dir=tmp_path)) as agent:
         yield agent
 
 
-async def test_what_says_nothing_to_the_bot_is_hardly_heard_and_the_answer_is_whole(
-    own_agent: CopilotAgent, model: ScriptedModel, ears: Ears
+async def test_what_says_nothing_to_the_bot_is_hardly_received_and_the_answer_is_whole(
+    own_agent: CopilotAgent, model: ScriptedModel, event_recorder: EventRecorder
 ) -> None:
     model.when("a long one", Answer(chunks=_PIECES))
-    live = await own_agent.open("heard")
-    await answer_of(live, "first")
-    ears.came.clear()
-    ears.heard.clear()
-    assert await answer_of(live, "a long one") == "".join(_PIECES)
-    needless = {kind: times for kind, times in ears.came.items() if kind in sdk_compat.NEEDLESS}
-    assert sdk_compat.NEEDLESS - set(needless) == set(), "each of them comes with a turn"
+    live = await own_agent.open_session("heard")
+    await answer_to(live, "first")
+    event_recorder.came.clear()
+    event_recorder.heard.clear()
+    assert await answer_to(live, "a long one") == "".join(_PIECES)
+    needless = {
+        kind: times
+        for kind, times in event_recorder.came.items()
+        if kind in sdk_compat.IGNORED_EVENTS
+    }
+    assert sdk_compat.IGNORED_EVENTS - set(needless) == set(), "each of them comes with a turn"
     assert sum(needless.values()) > len(_PIECES)
-    heard_in_vain = sum(times for kind, times in ears.heard.items() if kind in sdk_compat.NEEDLESS)
+    heard_in_vain = sum(
+        times for kind, times in event_recorder.heard.items() if kind in sdk_compat.IGNORED_EVENTS
+    )
     assert heard_in_vain < sum(needless.values()) / 2
-    wanted = {kind: times for kind, times in ears.came.items() if kind not in sdk_compat.NEEDLESS}
+    wanted = {
+        kind: times
+        for kind, times in event_recorder.came.items()
+        if kind not in sdk_compat.IGNORED_EVENTS
+    }
     for no_event in ("", "session.lifecycle"):
         wanted.pop(no_event, None)
-    assert {kind: ears.heard[kind] for kind in wanted} == wanted
+    assert {kind: event_recorder.heard[kind] for kind in wanted} == wanted
 
 
 async def test_a_session_that_only_does_what_says_nothing_shows_that_it_lives(
     options: RuntimeOptions,
     model: ScriptedModel,
     tmp_path: Path,
-    ears: Ears,
+    event_recorder: EventRecorder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a model that thinks without a word would be given up for silent."""
-    needless = frozenset({*sdk_compat.NEEDLESS, "assistant.message_delta"})
-    monkeypatch.setattr(sdk_compat, "NEEDLESS", needless)
-    monkeypatch.setattr(sdk_compat, "SIGN_OF_LIFE_SECONDS", 0.2)
+    needless = frozenset({*sdk_compat.IGNORED_EVENTS, "assistant.message_delta"})
+    monkeypatch.setattr(sdk_compat, "IGNORED_EVENTS", needless)
+    monkeypatch.setattr(sdk_compat, "LIVENESS_SECONDS", 0.2)
     model.when("slowly", Answer(chunks=_PIECES[:12], chunk_delay=0.25))
     quick = replace(options, data_dir=tmp_path, silence_seconds=1.5)
     async with CopilotAgent(quick) as agent:
-        assert await answer_of(await agent.open("lives"), "slowly") == "".join(_PIECES[:12])
-    assert ears.heard["assistant.message_delta"] + ears.heard["assistant.streaming_delta"] > 0
+        assert await answer_to(await agent.open_session("lives"), "slowly") == "".join(_PIECES[:12])
+    assert (
+        event_recorder.heard["assistant.message_delta"]
+        + event_recorder.heard["assistant.streaming_delta"]
+        > 0
+    )
 
 
 async def test_a_session_that_does_nothing_is_silent(
@@ -116,13 +130,13 @@ async def test_a_session_that_does_nothing_is_silent(
     quick = replace(options, data_dir=tmp_path, silence_seconds=1.0)
     async with CopilotAgent(quick) as agent:
         with pytest.raises(AgentError) as caught:
-            await answer_of(await agent.open("silent"), "nothing")
+            await answer_to(await agent.open_session("silent"), "nothing")
     model.release()
-    assert caught.value.fault is AgentFault.SILENT
+    assert caught.value.kind is AgentErrorKind.SILENT
 
 
 async def test_moments_are_read_as_the_runtime_writes_them(agent: CopilotAgent) -> None:
-    await agent.start()
+    await agent.start_runtime()
     read = session_events.from_datetime("2026-11-24T11:38:23.916Z")
     assert read == datetime(2026, 11, 24, 11, 38, 23, 916_000, UTC)
     for wrong, error in ((7, AssertionError), ("yesterday", ValueError)):

@@ -14,9 +14,9 @@ import pytest
 from copilot import ToolInvocation, ToolResult
 
 from bot.copilot import file_reader, file_tools
-from bot.copilot.file_tools import FAILED, LINE_CHARS, MOST_CHARS, reading_tools
+from bot.copilot.file_tools import FAILED, MAX_LINE_CHARS, MAX_RESULT_CHARS, reading_tools
 from bot.copilot.permissions import READING_TOOLS
-from bot.redaction import TAKEN_OUT, Redaction
+from bot.redaction import REPLACEMENT, SecretRedactor
 
 SECRET = "xoxb-1-of-ours-canary"
 TRIES = 2_000
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 async def result_of(folder: Path, tool: str, /, **arguments: object) -> str:
     """What the model is told when it calls a tool."""
-    [made] = reading_tools([tool], str(folder), Redaction([SECRET]))
+    [made] = reading_tools([tool], str(folder), SecretRedactor([SECRET]))
     assert made.handler is not None
     found = made.handler(ToolInvocation(tool_name=tool, arguments=arguments))
     result = await found if inspect.isawaitable(found) else found
@@ -154,21 +154,25 @@ async def test_a_pattern_that_takes_for_ever_is_given_up(
     short = folder.parent / "reader.py"
     source = inspect.getsource(file_reader)
     short.write_text(
-        source.replace(f"SECONDS: Final = {file_reader.SECONDS}", "SECONDS: Final = 1")
+        source.replace(f"SECONDS: Final = {file_reader.TIMEOUT_SECONDS}", "SECONDS: Final = 1")
     )
-    monkeypatch.setattr(file_tools, "_COMMAND", (*file_tools._COMMAND[:-1], str(short)))  # noqa: SLF001
+    monkeypatch.setattr(
+        file_tools,
+        "_READER_COMMAND",
+        (*file_tools._READER_COMMAND[:-1], str(short)),  # noqa: SLF001
+    )
     assert await result_of(folder, "grep", pattern="(a|aa)+$") == FAILED
 
 
 async def test_a_result_is_bounded_and_no_secret_is_cut_in_two_by_that(folder: Path) -> None:
-    lines = ["x" * (LINE_CHARS - 8) + SECRET, *["y" * 100] * (MOST_CHARS // 50)]
+    lines = ["x" * (MAX_LINE_CHARS - 8) + SECRET, *["y" * 100] * (MAX_RESULT_CHARS // 50)]
     (folder / "long.md").write_text("\n".join(lines))
     told = await result_of(folder, "view", path="long.md")
-    assert len(told) <= MOST_CHARS + 100
+    assert len(told) <= MAX_RESULT_CHARS + 100
     assert told.endswith(file_reader.CUT)
     assert "xoxb" not in told
     (folder / "long.md").write_text(SECRET)
-    assert await result_of(folder, "view", path="long.md") == f"1. {TAKEN_OUT}"
+    assert await result_of(folder, "view", path="long.md") == f"1. {REPLACEMENT}"
 
 
 _CHANGING = """
@@ -214,13 +218,13 @@ def test_a_link_that_is_put_there_while_it_is_looked_at_leads_nowhere(
     arguments: dict[str, object] = {"path": path if tool != "glob" else "it"}
     if tool != "view":
         arguments["pattern"] = "."
-    call = file_reader.Call(str(folder), tool, arguments)
+    call = file_reader.ToolCall(str(folder), tool, arguments)
     told = []
     with changing_places(folder / "it", folder / "link"):
         for _ in range(TRIES):
             try:
-                told.append(file_reader.answer(call))
-            except file_reader.Refused as refusal:
+                told.append(file_reader.run_tool(call))
+            except file_reader.ToolError as refusal:
                 told.append(str(refusal))
     assert not [each for each in told if "outside" in each]
     assert file_reader.OUTSIDE in told, "the link was there at times"

@@ -11,9 +11,9 @@ from bot.copilot.agent import CopilotAgent
 from bot.copilot.file_reader import OUTSIDE
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.permissions import READING_TOOLS
-from bot.ports import Setup
-from bot.redaction import TAKEN_OUT, Redaction
-from tests.integration.copilot.session_probe import answer_of
+from bot.ports import SessionConfig
+from bot.redaction import REPLACEMENT, SecretRedactor
+from tests.integration.copilot.session_probe import answer_to
 from tests.integration.copilot.test_file_reader import changing_places
 from tests.scripted_model import Answer, ScriptedModel, ToolCall
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture
-def setup(tmp_path: Path) -> Setup:
+def config(tmp_path: Path) -> SessionConfig:
     """May read in a folder that has a link out of it."""
     folder, outside = tmp_path / "given", tmp_path / "outside"
     folder.mkdir()
@@ -30,17 +30,23 @@ def setup(tmp_path: Path) -> Setup:
     (outside / "secret.md").write_text("a needle outside\n")
     (folder / "link.md").symlink_to(outside / "secret.md")
     (folder / "linked").symlink_to(outside)
-    return Setup(tools=(*READING_TOOLS, "bash"), folder=str(folder), instructions="Be a librarian.")
+    return SessionConfig(
+        tools=(*READING_TOOLS, "bash"), folder=str(folder), instructions="Be a librarian."
+    )
 
 
 async def results_of(
-    agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup, call: ToolCall
+    agent: CopilotAgent,
+    model: ScriptedModel,
+    session_id: str,
+    config: SessionConfig,
+    call: ToolCall,
 ) -> str:
     """What the model gets when it makes a call."""
     model.when("look it up", "I looked.")
     model.when("look it up", Answer(calls=[call], times=1))
-    session = await agent.open(session_id, setup)
-    assert await answer_of(session, "look it up") == "I looked."
+    session = await agent.open_session(session_id, config)
+    assert await answer_to(session, "look it up") == "I looked."
     return model.requests[-1].results[-1]
 
 
@@ -54,20 +60,24 @@ async def results_of(
     ],
 )
 async def test_the_model_reads_in_the_folder(
-    agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup, call: ToolCall
+    agent: CopilotAgent,
+    model: ScriptedModel,
+    session_id: str,
+    config: SessionConfig,
+    call: ToolCall,
 ) -> None:
     """By any of the tools; a search does not follow links."""
-    found = await results_of(agent, model, session_id, setup, _placed(call, setup))
+    found = await results_of(agent, model, session_id, config, _placed(call, config))
     assert "needle inside" in found
     assert "outside" not in found
 
 
 async def test_the_model_lists_the_folder(
-    agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup
+    agent: CopilotAgent, model: ScriptedModel, session_id: str, config: SessionConfig
 ) -> None:
     """But not what a link leads to."""
     call = ToolCall("glob", {"pattern": "**/*.md"})
-    found = await results_of(agent, model, session_id, setup, call)
+    found = await results_of(agent, model, session_id, config, call)
     assert "notes.md" in found
     assert "secret.md" not in found
 
@@ -87,10 +97,14 @@ async def test_the_model_lists_the_folder(
     ],
 )
 async def test_the_model_reads_nowhere_else(
-    agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup, call: ToolCall
+    agent: CopilotAgent,
+    model: ScriptedModel,
+    session_id: str,
+    config: SessionConfig,
+    call: ToolCall,
 ) -> None:
     """Neither above, beside nor through a link; it is told, and the answer goes on."""
-    found = await results_of(agent, model, session_id, setup, _placed(call, setup))
+    found = await results_of(agent, model, session_id, config, _placed(call, config))
     assert OUTSIDE in found
     assert "needle" not in found
     assert "secret" not in found
@@ -106,27 +120,31 @@ async def test_the_model_reads_nowhere_else(
     ],
 )
 async def test_no_pattern_leads_out(
-    agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup, call: ToolCall
+    agent: CopilotAgent,
+    model: ScriptedModel,
+    session_id: str,
+    config: SessionConfig,
+    call: ToolCall,
 ) -> None:
     """What is let through is the folder; patterns stay in it."""
-    found = await results_of(agent, model, session_id, setup, call)
+    found = await results_of(agent, model, session_id, config, call)
     assert "needle outside" not in found
     assert "secret.md" not in found
 
 
 async def test_a_link_that_is_put_there_while_it_is_looked_at_leads_nowhere(
-    agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup
+    agent: CopilotAgent, model: ScriptedModel, session_id: str, config: SessionConfig
 ) -> None:
     """In sixty tries of a race that the runtime's own tool lost in every fourth."""
     tries = 60
-    folder = Path(setup.folder)
+    folder = Path(config.folder)
     (folder / "it.md").write_text("a needle inside\n")
     calls = [ToolCall("view", {"path": "it.md"})] * tries
     model.when("look it up", "I looked.")
     model.when("look it up", Answer(calls=calls, times=1))
-    session = await agent.open(session_id, setup)
+    session = await agent.open_session(session_id, config)
     with changing_places(folder / "it.md", folder / "link.md"):
-        assert await answer_of(session, "look it up") == "I looked."
+        assert await answer_to(session, "look it up") == "I looked."
     results = model.requests[-1].results[-tries:]
     assert not [found for found in results if "needle outside" in found]
     assert any(OUTSIDE in found for found in results)
@@ -134,21 +152,25 @@ async def test_a_link_that_is_put_there_while_it_is_looked_at_leads_nowhere(
 
 
 async def test_what_a_tool_does_not_take_is_said(
-    agent: CopilotAgent, model: ScriptedModel, session_id: str, setup: Setup
+    agent: CopilotAgent, model: ScriptedModel, session_id: str, config: SessionConfig
 ) -> None:
-    paths = [setup.folder, f"{setup.folder}/../outside"]
+    paths = [config.folder, f"{config.folder}/../outside"]
     call = ToolCall("grep", {"pattern": "needle", "paths": paths})
-    found = await results_of(agent, model, session_id, setup, call)
+    found = await results_of(agent, model, session_id, config, call)
     assert "cannot be called like this" in found
     assert "needle" not in found
 
 
 async def test_a_secret_of_ours_in_a_file_does_not_reach_the_model_nor_its_history(
-    options: RuntimeOptions, model: ScriptedModel, session_id: str, setup: Setup, tmp_path: Path
+    options: RuntimeOptions,
+    model: ScriptedModel,
+    session_id: str,
+    config: SessionConfig,
+    tmp_path: Path,
 ) -> None:
     """By no tool, also where something stands between its letters."""
     secret = "xoxb-1-of-ours-canary"
-    folder = Path(setup.folder)
+    folder = Path(config.folder)
     (folder / "config.md").write_text(f"TOKEN={secret}\nAGAIN={' '.join(secret)}\n")
     (folder / f"{secret}.md").write_text("")
     calls = [
@@ -156,15 +178,15 @@ async def test_a_secret_of_ours_in_a_file_does_not_reach_the_model_nor_its_histo
         ToolCall("grep", {"pattern": "TOKEN|AGAIN"}),
         ToolCall("glob", {"pattern": "*.md"}),
     ]
-    own = replace(options, data_dir=tmp_path / "own", redact=Redaction([secret]))
+    own = replace(options, data_dir=tmp_path / "own", redact=SecretRedactor([secret]))
     model.when("look it up", "I looked.")
     model.when("look it up", Answer(calls=calls, times=1))
     async with CopilotAgent(own) as agent:
-        live = await agent.open(session_id, setup)
-        assert await answer_of(live, "look it up") == "I looked."
+        live = await agent.open_session(session_id, config)
+        assert await answer_to(live, "look it up") == "I looked."
         results = model.requests[-1].results[-3:]
-        await answer_of(live, "and now?")
-    assert all(TAKEN_OUT in found for found in results)
+        await answer_to(live, "and now?")
+    assert all(REPLACEMENT in found for found in results)
     told = " ".join(text for request in model.requests for _, text in request.messages)
     histories = " ".join(file.read_text() for file in own.data_dir.rglob("*.jsonl"))
     assert "look it up" in histories
@@ -173,29 +195,29 @@ async def test_a_secret_of_ours_in_a_file_does_not_reach_the_model_nor_its_histo
         assert "c a n a r y" not in text
 
 
-async def test_the_model_is_told_what_it_may_and_has_no_other_tool(
+async def test_the_model_is_instructed_what_it_may_and_has_no_other_tool(
     agent: CopilotAgent,
     options: RuntimeOptions,
     model: ScriptedModel,
     session_id: str,
-    setup: Setup,
+    config: SessionConfig,
 ) -> None:
     """Not that it has no tools; the role's own words come after the general ones."""
     found = await results_of(
-        agent, model, session_id, setup, ToolCall("bash", {"command": "id", "description": "x"})
+        agent, model, session_id, config, ToolCall("bash", {"command": "id", "description": "x"})
     )
     request = model.requests[-1]
     assert sorted(request.tool_names) == sorted(READING_TOOLS)
     assert "does not exist" in found
-    assert request.system.startswith(options.reading_instructions)
+    assert request.system.startswith(options.reading_system_prompt)
     assert request.system.rstrip().endswith("Be a librarian.")
     assert "no tools" not in request.system
 
 
-def _placed(call: ToolCall, setup: Setup) -> ToolCall:
+def _placed(call: ToolCall, config: SessionConfig) -> ToolCall:
     """The call with the folder's real path in it."""
     arguments = {
-        name: value.replace("{folder}", setup.folder) if isinstance(value, str) else value
+        name: value.replace("{folder}", config.folder) if isinstance(value, str) else value
         for name, value in call.arguments.items()
     }
     return ToolCall(call.name, arguments)

@@ -20,7 +20,7 @@ from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.sdk_compat import process_of
 from bot.copilot.session import LiveSession
-from tests.integration.copilot.session_probe import answer_of, freeze, runs
+from tests.integration.copilot.session_probe import answer_to, freeze, runs
 from tests.scripted_model import ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,10 +40,10 @@ def pid_of(live: LiveSession) -> int:
     return process.pid
 
 
-async def closed_in_vain(agent: CopilotAgent, name: str) -> LiveSession:
+async def close_without_effect(agent: CopilotAgent, name: str) -> LiveSession:
     """A session with one turn that was closed while the runtime was frozen, which it is still."""
-    stuck = await agent.open(name)
-    await answer_of(stuck, "one")
+    stuck = await agent.open_session(name)
+    await answer_to(stuck, "one")
     await freeze(pid_of(stuck))
     await stuck.close()
     assert not stuck.alive
@@ -56,41 +56,41 @@ async def test_a_session_that_is_let_go_of_late_remembers_from_the_first_questio
 ) -> None:
     monkeypatch.setattr(session, "DETACH_SECONDS", 0.3)
     for number in range(10):  # one of five went wrong, blank or with an error
-        stuck = await closed_in_vain(own_agent, f"stuck-{number}")
+        stuck = await close_without_effect(own_agent, f"stuck-{number}")
         os.kill(pid_of(stuck), signal.SIGCONT)
-        again = await own_agent.open(stuck.id)
-        assert not again.blank
-        await answer_of(again, "two")
+        again = await own_agent.open_session(stuck.id)
+        assert not again.is_new
+        await answer_to(again, "two")
         assert model.requests[-1].prompts == ("one", "two")
         await again.close()
 
 
 async def test_a_session_that_is_let_go_of_late_can_be_deleted(own_agent: CopilotAgent) -> None:
     """It would stay on disk without a word otherwise."""
-    stuck = await closed_in_vain(own_agent, "stuck")
-    deleting = asyncio.create_task(own_agent.delete([stuck.id]))
+    stuck = await close_without_effect(own_agent, "stuck")
+    deleting = asyncio.create_task(own_agent.delete_sessions([stuck.id]))
     done, _ = await asyncio.wait({deleting}, timeout=1)
     os.kill(pid_of(stuck), signal.SIGCONT)
     assert not done
     assert (await deleting)[stuck.id] > 0
-    assert stuck.id not in await own_agent.stored()
+    assert stuck.id not in await own_agent.stored_sizes()
 
 
 async def test_a_session_whose_opening_was_given_up_can_be_opened(
     own_agent: CopilotAgent, model: ScriptedModel
 ) -> None:
     """The runtime goes on opening it, for nobody."""
-    pid = pid_of(await own_agent.open("other"))
+    pid = pid_of(await own_agent.open_session("other"))
     await freeze(pid)
-    opening = asyncio.create_task(own_agent.open("given-up"))
+    opening = asyncio.create_task(own_agent.open_session("given-up"))
     done, _ = await asyncio.wait({opening}, timeout=0.5)
     assert not done
     opening.cancel()
     await asyncio.gather(opening, return_exceptions=True)
     os.kill(pid, signal.SIGCONT)
-    again = await own_agent.open("given-up")
-    await answer_of(again, "one")
-    await answer_of(again, "two")
+    again = await own_agent.open_session("given-up")
+    await answer_to(again, "one")
+    await answer_to(again, "two")
     assert model.requests[-1].prompts == ("one", "two")
 
 
@@ -110,28 +110,28 @@ async def test_a_session_whose_opening_was_cancelled_on_the_way_can_be_opened_at
         return await asking
 
     monkeypatch.setattr(JsonRpcClient, "request", tell_and_request)
-    await own_agent.open("first")
+    await own_agent.open_session("first")
     for number in range(10):
         for _ in range(2):
             asked.clear()
-            opening = asyncio.create_task(own_agent.open(f"on-the-way-{number}"))
+            opening = asyncio.create_task(own_agent.open_session(f"on-the-way-{number}"))
             await asked.wait()
             await asyncio.sleep(0)
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
-        opened = await own_agent.open(f"on-the-way-{number}")
-        assert await answer_of(opened, "one") == "You said: one"
+        opened = await own_agent.open_session(f"on-the-way-{number}")
+        assert await answer_to(opened, "one") == "You said: one"
 
 
 async def test_sessions_of_a_runtime_that_was_given_up_are_opened_once_its_process_has_ended(
     own_agent: CopilotAgent,
 ) -> None:
     """It may write into their histories up to its end, and another one would read half of them."""
-    lost = await own_agent.open("lost")
+    lost = await own_agent.open_session("lost")
     pid = pid_of(lost)
-    await answer_of(lost, "one")
+    await answer_to(lost, "one")
     await freeze(pid)
-    lost.runtime._went("its pipe is closed")  # noqa: SLF001 (as `Runtime.call` does)
-    again = await own_agent.open(lost.id)
+    lost.runtime._mark_gone("its pipe is closed")  # noqa: SLF001 (as `FakeAgent.call` does)
+    again = await own_agent.open_session(lost.id)
     assert not runs(pid)
     assert again.alive

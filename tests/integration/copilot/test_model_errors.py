@@ -14,25 +14,25 @@ import pytest
 import pytest_asyncio
 
 from bot.copilot.agent import CopilotAgent
-from bot.copilot.event_stream import LONGEST_ANSWER
+from bot.copilot.event_stream import MAX_ANSWER_CHARS
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
-from tests.fakes import HandClock
-from tests.integration.copilot.session_probe import answer_of, first_text
+from bot.errors import AgentError, AgentErrorKind
+from tests.fakes import ManualClock
+from tests.integration.copilot.session_probe import answer_to, first_text
 from tests.scripted_model import Answer, ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
-def clock() -> HandClock:
+def clock() -> ManualClock:
     """The clock that the module's silence is measured with."""
-    return HandClock()
+    return ManualClock()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def patient(
-    options: RuntimeOptions, clock: HandClock, tmp_path_factory: pytest.TempPathFactory
+    options: RuntimeOptions, clock: ManualClock, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[CopilotAgent]:
     """An agent that waits 120 s of the hand-moved clock for a sign of life."""
     own = replace(options, clock=clock, data_dir=tmp_path_factory.mktemp("patient"))
@@ -43,43 +43,43 @@ async def patient(
 @pytest.mark.parametrize(
     ("fault", "meaning"),
     [
-        (Answer(fault=400), AgentFault.MODEL),
-        (Answer(fault=400, code="context_length_exceeded"), AgentFault.TOO_LONG),
-        (Answer(fault=401), AgentFault.ACCESS),
-        (Answer(fault=403), AgentFault.ACCESS),
-        (Answer(fault=404), AgentFault.ACCESS),
-        (Answer(""), AgentFault.EMPTY),
+        (Answer(fault=400), AgentErrorKind.MODEL),
+        (Answer(fault=400, code="context_length_exceeded"), AgentErrorKind.TOO_LONG),
+        (Answer(fault=401), AgentErrorKind.ACCESS),
+        (Answer(fault=403), AgentErrorKind.ACCESS),
+        (Answer(fault=404), AgentErrorKind.ACCESS),
+        (Answer(""), AgentErrorKind.EMPTY),
     ],
     ids=["bad request", "too long", "bad key", "forbidden", "no such model", "no text"],
 )
-async def test_a_fault_of_the_model_is_told_by_its_kind(
+async def test_a_fault_of_the_model_is_reported_by_its_kind(
     agent: CopilotAgent,
     model: ScriptedModel,
     session_id: str,
     fault: Answer,
-    meaning: AgentFault,
+    meaning: AgentErrorKind,
 ) -> None:
     """No exception text for people, no key for operators, and the session answers the next."""
     model.when("trouble", fault)
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     with pytest.raises(AgentError) as caught:
-        await answer_of(session, "trouble")
-    assert caught.value.fault is meaning
-    assert "127.0.0.1" not in caught.value.sentence
+        await answer_to(session, "trouble")
+    assert caught.value.kind is meaning
+    assert "127.0.0.1" not in caught.value.user_message
     assert "sk-very-secret" not in str(caught.value)
     assert session.alive
-    assert await answer_of(session, "better now?") == "You said: better now?"
+    assert await answer_to(session, "better now?") == "You said: better now?"
 
 
 async def test_a_prompt_beyond_the_models_context_is_too_long(
     agent: CopilotAgent, session_id: str
 ) -> None:
     """The runtime does not even ask the model; the session goes on."""
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     with pytest.raises(AgentError) as caught:
-        await answer_of(session, "word " * 300_000)
-    assert caught.value.fault is AgentFault.TOO_LONG
-    assert await answer_of(session, "shorter") == "You said: shorter"
+        await answer_to(session, "word " * 300_000)
+    assert caught.value.kind is AgentErrorKind.TOO_LONG
+    assert await answer_to(session, "shorter") == "You said: shorter"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_a_passing_fault_is_not_noticed(
 ) -> None:
     """The runtime asks again, and there is an answer."""
     model.when("hiccup", fault)
-    assert await answer_of(await agent.open(session_id), "hiccup") == "You said: hiccup"
+    assert await answer_to(await agent.open_session(session_id), "hiccup") == "You said: hiccup"
 
 
 @pytest.mark.parametrize(
@@ -103,34 +103,34 @@ async def test_a_passing_fault_is_not_noticed(
 async def test_a_model_that_goes_silent_is_given_up(
     patient: CopilotAgent,
     model: ScriptedModel,
-    clock: HandClock,
+    clock: ManualClock,
     session_id: str,
     answer: Answer,
 ) -> None:
     """After 120 s without a sign of life, not before; the model's connection is closed."""
     model.when("hush", answer)
-    session = await patient.open(session_id)
+    session = await patient.open_session(session_id)
     held, gone = model.holds, model.disconnects
-    asking = asyncio.create_task(answer_of(session, "hush"))
+    asking = asyncio.create_task(answer_to(session, "hush"))
     await model.reached(held + 1)
     # The runtime answers in order: with this, everything that it said before has been heard.
-    await patient.open(f"{session_id}-beside")
+    await patient.open_session(f"{session_id}-beside")
     await clock.advance(119)
     assert not asking.done()
     await clock.advance(2)
     with pytest.raises(AgentError) as caught:
         await asking
-    assert caught.value.fault is AgentFault.SILENT
+    assert caught.value.kind is AgentErrorKind.SILENT
     await model.disconnected(gone + 1, within=30)
-    assert await answer_of(session, "awake?") == "You said: awake?"
+    assert await answer_to(session, "awake?") == "You said: awake?"
 
 
 async def test_a_slow_model_is_not_a_silent_one(
-    patient: CopilotAgent, model: ScriptedModel, clock: HandClock, session_id: str
+    patient: CopilotAgent, model: ScriptedModel, clock: ManualClock, session_id: str
 ) -> None:
     """Every word starts the waiting anew."""
     model.when("slow", Answer(chunks=["a", "b"], hold_after=1))
-    session = await patient.open(session_id)
+    session = await patient.open_session(session_id)
     events = session.ask("slow")
     await first_text(events)
     await clock.advance(100)
@@ -144,9 +144,9 @@ async def test_a_model_that_never_ends_is_cut_off(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """An answer longer than any Slack thread could bear is an error."""
-    model.when("ramble", Answer(chunks=["x" * 20_000] * (LONGEST_ANSWER // 20_000 + 5)))
-    session = await agent.open(session_id)
+    model.when("ramble", Answer(chunks=["x" * 20_000] * (MAX_ANSWER_CHARS // 20_000 + 5)))
+    session = await agent.open_session(session_id)
     with pytest.raises(AgentError) as caught:
-        await answer_of(session, "ramble")
-    assert caught.value.fault is AgentFault.MODEL
-    assert await answer_of(session, "enough") == "You said: enough"
+        await answer_to(session, "ramble")
+    assert caught.value.kind is AgentErrorKind.MODEL
+    assert await answer_to(session, "enough") == "You said: enough"

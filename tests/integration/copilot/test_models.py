@@ -14,9 +14,9 @@ from aiohttp import web
 
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.checks import check_model, check_runtime
-from bot.copilot.models import FALLBACK_MODEL, choose_model, list_models
+from bot.copilot.models import FALLBACK_MODEL, list_models, resolve_model
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
+from bot.errors import AgentError, AgentErrorKind
 from tests.integration.copilot.session_probe import runtimes_of
 from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
@@ -60,15 +60,15 @@ async def model_server(
 async def test_the_configured_model_is_used() -> None:
     """Nobody is asked for it."""
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1", model="m")
-    assert await choose_model(options) == "m"
-    assert await choose_model(replace(options, base_url="", model="")) == "", "the plan's default"
+    assert await resolve_model(options) == "m"
+    assert await resolve_model(replace(options, base_url="", model="")) == "", "the plan's default"
 
 
 async def test_otherwise_the_servers_first_model_is_used() -> None:
     """As it lists them."""
     async with model_server(listed='{"data": [{"id": "big"}, {"id": "small"}]}') as options:
         assert await list_models(options) == ("big", "small")
-        assert await choose_model(options) == "big"
+        assert await resolve_model(options) == "big"
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ async def test_otherwise_the_servers_first_model_is_used() -> None:
 async def test_a_server_without_a_usable_list_gets_the_fallback(status: int, listed: str) -> None:
     """Servers with one model take any name."""
     async with model_server(status=status, listed=listed) as options:
-        assert await choose_model(options) == FALLBACK_MODEL
+        assert await resolve_model(options) == FALLBACK_MODEL
 
 
 async def test_a_server_that_is_not_there_gets_the_fallback() -> None:
     """It may come up later; the bot starts all the same."""
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1")
-    assert await choose_model(options) == FALLBACK_MODEL
+    assert await resolve_model(options) == FALLBACK_MODEL
     with pytest.raises(AgentError) as caught:
         await list_models(options)
-    assert caught.value.fault is AgentFault.UNREACHABLE
+    assert caught.value.kind is AgentErrorKind.UNREACHABLE
 
 
 async def test_a_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ async def test_a_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyP
     options = RuntimeOptions(data_dir=Path("unused"), base_url=f"http://127.0.0.1:{port}/v1")
     try:
         async with asyncio.timeout(30):
-            assert await choose_model(options) == FALLBACK_MODEL
+            assert await resolve_model(options) == FALLBACK_MODEL
     finally:
         hang_up.set()
         server.close()
@@ -124,7 +124,7 @@ async def test_the_doctor_finds_a_model_that_answers() -> None:
         options = RuntimeOptions(data_dir=Path("unused"), base_url=model.url)
         check = await check_model(options)
         assert check.ok
-        assert MODEL_NAME in check.sentence
+        assert MODEL_NAME in check.message
         assert model.requests == [], "a listed model needs no question"
         unlisted = await check_model(replace(options, model="an-alias"))
         assert unlisted.ok
@@ -132,7 +132,7 @@ async def test_the_doctor_finds_a_model_that_answers() -> None:
         model.default = Answer(fault=404)
         refused = await check_model(replace(options, model="no-such"))
         assert not refused.ok
-        assert "no-such" in refused.sentence
+        assert "no-such" in refused.message
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ async def test_the_doctor_says_what_is_wrong_with_the_model_server(
     async with model_server(status=status, listed=listed, asked=asked) as options:
         check = await check_model(options)
     assert not check.ok
-    assert remedy in check.sentence
-    assert SECRET not in check.sentence
+    assert remedy in check.message
+    assert SECRET not in check.message
 
 
 async def test_the_doctor_says_that_nobody_is_there() -> None:
@@ -161,15 +161,15 @@ async def test_the_doctor_says_that_nobody_is_there() -> None:
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1")
     check = await check_model(options)
     assert not check.ok
-    assert "start the model server" in check.sentence
+    assert "start the model server" in check.message
 
 
 async def test_the_doctor_starts_the_runtime(tmp_path: Path) -> None:
     """And tells its version."""
     options = RuntimeOptions(data_dir=tmp_path, base_url="http://127.0.0.1:9/v1", model="m")
     check = await check_runtime(options)
-    assert check.ok, check.sentence
-    assert re.search(r"1\.0\.102 starts", check.sentence)
+    assert check.ok, check.message
+    assert re.search(r"1\.0\.102 starts", check.message)
 
 
 async def test_the_doctor_says_why_the_runtime_does_not_start(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_the_doctor_says_why_the_runtime_does_not_start(tmp_path: Path) ->
     )
     check = await check_runtime(options)
     assert not check.ok
-    assert "make setup" in check.sentence
+    assert "make setup" in check.message
 
 
 async def test_the_doctor_notices_another_version(
@@ -190,20 +190,20 @@ async def test_the_doctor_notices_another_version(
     options = RuntimeOptions(data_dir=tmp_path, base_url="http://127.0.0.1:9/v1", model="m")
     check = await check_runtime(options)
     assert not check.ok
-    assert "1.0.102" in check.sentence
-    assert "9.9.9" in check.sentence
+    assert "1.0.102" in check.message
+    assert "9.9.9" in check.message
 
 
-async def told_by(agent: CopilotAgent) -> tuple[AgentFault, AgentFault]:
+async def reported_by(agent: CopilotAgent) -> tuple[AgentErrorKind, AgentErrorKind]:
     """What opening a session, and listing the models, fail with."""
     with pytest.raises(AgentError) as opening:
-        await agent.open("anything")
+        await agent.open_session("anything")
     with pytest.raises(AgentError) as listing:
-        await agent.models()
-    return opening.value.fault, listing.value.fault
+        await agent.list_models()
+    return opening.value.kind, listing.value.kind
 
 
-async def test_github_out_of_reach_is_told_as_such(
+async def test_github_out_of_reach_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the doctor and to the thread; behind a proxy that is not there, so that the test stays
@@ -212,11 +212,11 @@ async def test_github_out_of_reach_is_told_as_such(
     options = RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)
     check = await check_model(options)
     assert not check.ok
-    assert "GITHUB_TOKEN" in check.sentence
-    assert "ghp_" not in check.sentence
+    assert "GITHUB_TOKEN" in check.message
+    assert "ghp_" not in check.message
     async with CopilotAgent(options) as agent:
-        opening, listing = await told_by(agent)
-    assert opening is listing is AgentFault.UNREACHABLE
+        opening, listing = await reported_by(agent)
+    assert opening is listing is AgentErrorKind.UNREACHABLE
 
 
 async def test_the_runtime_starts_while_github_is_out_of_reach(
@@ -225,12 +225,12 @@ async def test_the_runtime_starts_while_github_is_out_of_reach(
     """So a bot that is started then hears Slack, and tells those who ask."""
     behind_proxy(monkeypatch, 9)
     async with CopilotAgent(RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)) as agent:
-        agent.begin()
-        await agent.start()
+        agent.start_runtime_in_background()
+        await agent.start_runtime()
         assert len(runtimes_of(tmp_path)) == 1
 
 
-async def test_a_token_that_github_refuses_is_told_as_such(
+async def test_a_token_that_github_refuses_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """GitHub answers (a server on this machine stands in for it): it is for the admin to mend."""
@@ -239,12 +239,12 @@ async def test_a_token_that_github_refuses_is_told_as_such(
         model_server() as github,
         CopilotAgent(
             RuntimeOptions(
-                data_dir=tmp_path, github_token=TOKEN, github_api=f"{github.base_url}/models"
+                data_dir=tmp_path, github_token=TOKEN, github_api_url=f"{github.base_url}/models"
             )
         ) as agent,
     ):
-        opening, listing = await told_by(agent)
-    assert opening is listing is AgentFault.ACCESS
+        opening, listing = await reported_by(agent)
+    assert opening is listing is AgentErrorKind.ACCESS
 
 
 async def test_a_session_that_could_not_sign_in_tries_again_when_it_is_opened_again(
@@ -265,6 +265,6 @@ async def test_a_session_that_could_not_sign_in_tries_again_when_it_is_opened_ag
             for _ in range(2):
                 tries.clear()
                 with pytest.raises(AgentError) as caught:
-                    await agent.open("anything")
-                assert caught.value.fault is AgentFault.UNREACHABLE
+                    await agent.open_session("anything")
+                assert caught.value.kind is AgentErrorKind.UNREACHABLE
                 assert any(b"api.github.com" in line for line in tries)

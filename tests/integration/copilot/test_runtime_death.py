@@ -19,16 +19,16 @@ import pytest_asyncio
 from bot.copilot import runtime, session
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.copilot.sdk_compat import is_cut_off
-from bot.errors import AgentError, AgentFault
+from bot.copilot.sdk_compat import is_disconnected
+from bot.errors import AgentError, AgentErrorKind
 from tests.integration.copilot.session_probe import (
-    answer_of,
+    answer_to,
     environment_of,
     first_text,
     freeze,
     runs,
     runtimes_of,
-    until,
+    wait_until,
 )
 from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
@@ -41,7 +41,7 @@ from bot.copilot.options import RuntimeOptions
 async def main():
     options = RuntimeOptions(data_dir=Path(sys.argv[1]), base_url=sys.argv[2])
     async with CopilotAgent(options) as agent:
-        live = await agent.open("orphan")
+        live = await agent.open_session("orphan")
         print("open", flush=True)
         await asyncio.sleep(100)
 
@@ -58,18 +58,18 @@ async def own_agent(own_options: RuntimeOptions) -> AsyncIterator[CopilotAgent]:
         yield agent
 
 
-async def test_a_killed_runtime_is_noticed_and_started_anew(
+async def test_a_killed_runtime_is_noticed_and_restarted(
     own_agent: CopilotAgent, own_options: RuntimeOptions, model: ScriptedModel
 ) -> None:
     """Every running answer ends within 2 s, and the next `open` has the memory."""
     model.when("first", lambda request: request.prompts[0])
     model.when("hang", Answer(chunks=["a", "b"], hold_after=1))
-    kept, other = await own_agent.open("kept"), await own_agent.open("other")
-    await answer_of(kept, "keep this")
+    kept, other = await own_agent.open_session("kept"), await own_agent.open_session("other")
+    await answer_to(kept, "keep this")
     held = model.holds
     asking = [
-        asyncio.create_task(answer_of(kept, "hang on")),
-        asyncio.create_task(answer_of(other, "hang on")),
+        asyncio.create_task(answer_to(kept, "hang on")),
+        asyncio.create_task(answer_to(other, "hang on")),
     ]
     await model.reached(held + 2)
     [pid] = runtimes_of(own_options.data_dir)
@@ -77,12 +77,14 @@ async def test_a_killed_runtime_is_noticed_and_started_anew(
     os.kill(pid, signal.SIGKILL)
     ends = await asyncio.gather(*asking, return_exceptions=True)
     assert time.monotonic() - killed < 2
-    assert [end.fault for end in ends if isinstance(end, AgentError)] == [AgentFault.RUNTIME] * 2
+    assert [end.kind for end in ends if isinstance(end, AgentError)] == [AgentErrorKind.RUNTIME] * 2
     assert not kept.alive
     with pytest.raises(AgentError):
-        await answer_of(kept, "hello?")
-    again, too = await asyncio.gather(own_agent.open("kept"), own_agent.open("other"))
-    assert await answer_of(again, "what was first?") == "keep this"
+        await answer_to(kept, "hello?")
+    again, too = await asyncio.gather(
+        own_agent.open_session("kept"), own_agent.open_session("other")
+    )
+    assert await answer_to(again, "what was first?") == "keep this"
     assert too.alive
     assert len(runtimes_of(own_options.data_dir)) == 1, "two openers start one runtime"
 
@@ -91,18 +93,18 @@ async def test_a_runtime_that_dies_idle_is_noticed_too(
     own_agent: CopilotAgent, own_options: RuntimeOptions
 ) -> None:
     """Its sessions are not alive; stopping and closing them is harmless."""
-    live = await own_agent.open("idle")
+    live = await own_agent.open_session("idle")
     [pid] = runtimes_of(own_options.data_dir)
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: not live.alive)
-    await live.stop()
+    await wait_until(lambda: not live.alive)
+    await live.abort()
     await live.close()
-    assert await answer_of(await own_agent.open("idle"), "back?") == "You said: back?"
+    assert await answer_to(await own_agent.open_session("idle"), "back?") == "You said: back?"
 
 
 async def kill_unseen(options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kill the runtime right after the watch has looked, which it does every 3 s from then on."""
-    monkeypatch.setattr(runtime, "LOOK_SECONDS", 3.0)
+    monkeypatch.setattr(runtime, "POLL_SECONDS", 3.0)
     # The watch is asleep for its old time at most.
     await asyncio.sleep(0.6)
     [pid] = runtimes_of(options.data_dir)
@@ -115,15 +117,15 @@ async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A turn that begins between the two must not be given the dead session a second time."""
-    live = await own_agent.open("early")
+    live = await own_agent.open_session("early")
     await kill_unseen(own_options, monkeypatch)
     with pytest.raises(AgentError) as caught:
         async with asyncio.timeout(2):
-            await answer_of(live, "anybody there?")
-    assert caught.value.fault is AgentFault.RUNTIME
+            await answer_to(live, "anybody there?")
+    assert caught.value.kind is AgentErrorKind.RUNTIME
     assert not live.alive
-    monkeypatch.setattr(runtime, "LOOK_SECONDS", 0.5)
-    assert await answer_of(await own_agent.open("early"), "back?") == "You said: back?"
+    monkeypatch.setattr(runtime, "POLL_SECONDS", 0.5)
+    assert await answer_to(await own_agent.open_session("early"), "back?") == "You said: back?"
 
 
 async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_has_ended(
@@ -132,27 +134,27 @@ async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_ha
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The SDK then refuses in words of its own: whoever asks twice must not hear them twice."""
-    live = await own_agent.open("early")
+    live = await own_agent.open_session("early")
     await kill_unseen(own_options, monkeypatch)
     # Nobody is told that its connection has ended.
-    await until(lambda: is_cut_off(live.runtime.client))
+    await wait_until(lambda: is_disconnected(live.runtime.client))
     assert live.alive, "nobody has noticed it yet"
     with pytest.raises(AgentError) as caught:
         async with asyncio.timeout(2):
-            await own_agent.open("other")
-    assert caught.value.fault is AgentFault.RUNTIME
-    monkeypatch.setattr(runtime, "LOOK_SECONDS", 0.5)
-    assert await answer_of(await own_agent.open("other"), "back?") == "You said: back?"
+            await own_agent.open_session("other")
+    assert caught.value.kind is AgentErrorKind.RUNTIME
+    monkeypatch.setattr(runtime, "POLL_SECONDS", 0.5)
+    assert await answer_to(await own_agent.open_session("other"), "back?") == "You said: back?"
 
 
 async def test_a_call_that_waits_for_an_answer_ends_with_the_runtime(
     own_agent: CopilotAgent, own_options: RuntimeOptions
 ) -> None:
     """The SDK would let it wait for ever, and our own bound is 15 s."""
-    live = await own_agent.open("waiting")
+    live = await own_agent.open_session("waiting")
     [pid] = runtimes_of(own_options.data_dir)
     await freeze(pid)
-    waiting = asyncio.create_task(live.use("", ""))
+    waiting = asyncio.create_task(live.switch_model("", ""))
     await asyncio.sleep(0)
     assert not waiting.done()
     os.kill(pid, signal.SIGKILL)
@@ -160,7 +162,7 @@ async def test_a_call_that_waits_for_an_answer_ends_with_the_runtime(
     with pytest.raises(AgentError) as caught:
         await waiting
     assert time.monotonic() - killed < 2
-    assert caught.value.fault is AgentFault.RUNTIME
+    assert caught.value.kind is AgentErrorKind.RUNTIME
 
 
 def history_of(options: RuntimeOptions, session_id: str) -> str:
@@ -177,23 +179,23 @@ async def test_a_prompt_that_a_dead_runtime_left_unanswered_can_be_cut_out(
 ) -> None:
     """Also where nobody took down its id; what was answered before stays."""
     model.when("hang", Answer(chunks=["a", "b"], hold_after=1))
-    live = await own_agent.open("cut")
-    await answer_of(live, "keep this")
-    assert not (await live.prompts()).unanswered
+    live = await own_agent.open_session("cut")
+    await answer_to(live, "keep this")
+    assert not (await live.prompt_ids()).unanswered
     held = model.holds
-    asking = asyncio.create_task(answer_of(live, "hang on"))
+    asking = asyncio.create_task(answer_to(live, "hang on"))
     await model.reached(held + 1)
     # The runtime writes its history down a moment after the turn has begun.
-    await until(lambda: "hang on" in history_of(own_options, "cut"))
+    await wait_until(lambda: "hang on" in history_of(own_options, "cut"))
     [pid] = runtimes_of(own_options.data_dir)
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(AgentError):
         await asking
-    again = await own_agent.open("cut")
-    [event] = (await again.prompts()).unanswered
-    assert await again.forget_from(event)
-    assert not (await again.prompts()).unanswered
-    await answer_of(again, "and now?")
+    again = await own_agent.open_session("cut")
+    [event] = (await again.prompt_ids()).unanswered
+    assert await again.truncate_from(event)
+    assert not (await again.prompt_ids()).unanswered
+    await answer_to(again, "and now?")
     assert model.requests[-1].prompts == ("keep this", "and now?")
 
 
@@ -207,21 +209,21 @@ async def test_a_frozen_runtime_keeps_nobody_waiting(
     monkeypatch.setattr(runtime, "PING_EVERY", 1)
     monkeypatch.setattr(runtime, "PING_SECONDS", 2.0)
     monkeypatch.setattr(session, "STOP_SECONDS", 0.5)
-    monkeypatch.setattr(session, "REST_SECONDS", 0.5)
+    monkeypatch.setattr(session, "IDLE_SECONDS", 0.5)
     model.when("freeze", Answer(chunks=["a", "b"], hold_after=1))
-    live = await own_agent.open("frozen")
+    live = await own_agent.open_session("frozen")
     [pid] = runtimes_of(own_options.data_dir)
     async with asyncio.timeout(30), aclosing(live.ask("freeze")) as events:
         await first_text(events)
         await freeze(pid)
         begun = time.monotonic()
-        await live.stop()
+        await live.abort()
         [end] = [event async for event in events]
         assert type(end).__name__ == "AnswerStopped"
     assert time.monotonic() - begun < 5
     assert not live.alive, "nobody knows what this session does"
-    await until(lambda: not runtimes_of(own_options.data_dir))
-    assert await answer_of(await own_agent.open("frozen"), "thawed?") == "You said: thawed?"
+    await wait_until(lambda: not runtimes_of(own_options.data_dir))
+    assert await answer_to(await own_agent.open_session("frozen"), "thawed?") == "You said: thawed?"
 
 
 async def test_the_runtime_sees_no_token_and_keeps_to_its_folder(
@@ -234,7 +236,7 @@ async def test_the_runtime_sees_no_token_and_keeps_to_its_folder(
     monkeypatch.setenv("SLACK_SIGNING_SECRET", "not-for-you")
     monkeypatch.setenv("DATABASE_URL", "not-for-you")
     monkeypatch.setenv("GITHUB_TOKEN", "ghp_not_for_you")
-    await answer_of(await own_agent.open("private"), "hello")
+    await answer_to(await own_agent.open_session("private"), "hello")
     [pid] = runtimes_of(own_options.data_dir)
     env = environment_of(pid)
     assert not [value for value in env.values() if "not" in value and "for" in value]
@@ -255,16 +257,16 @@ async def test_leaving_the_agent_ends_the_runtime(
     """Also in the middle of an answer; afterwards nothing opens."""
     model.when("leave", Answer(chunks=["a", "b"], hold_after=1))
     async with CopilotAgent(own_options) as agent:
-        live = await agent.open("leaving")
+        live = await agent.open_session("leaving")
         held = model.holds
-        asking = asyncio.create_task(answer_of(live, "leave"))
+        asking = asyncio.create_task(answer_to(live, "leave"))
         await model.reached(held + 1)
     assert runtimes_of(own_options.data_dir) == []
     with pytest.raises(AgentError) as caught:
         await asking
-    assert caught.value.fault is AgentFault.RUNTIME
+    assert caught.value.kind is AgentErrorKind.RUNTIME
     with pytest.raises(AgentError):
-        await agent.open("late")
+        await agent.open_session("late")
 
 
 async def start_a_bot(options: RuntimeOptions) -> asyncio.subprocess.Process:
@@ -286,12 +288,12 @@ async def start_a_bot(options: RuntimeOptions) -> asyncio.subprocess.Process:
 async def the_next_bot_waits_for(last: int, options: RuntimeOptions) -> None:
     """Make sure that a session is opened only once a frozen runtime, woken here, has ended."""
     async with CopilotAgent(options) as agent:
-        opening = asyncio.create_task(agent.open("orphan"))
+        opening = asyncio.create_task(agent.open_session("orphan"))
         done, _ = await asyncio.wait({opening}, timeout=2)
         assert not done
         assert runs(last)
         os.kill(last, signal.SIGCONT)
-        assert await answer_of(await opening, "back?") == "You said: back?"
+        assert await answer_to(await opening, "back?") == "You said: back?"
         assert not runs(last)
 
 
@@ -303,7 +305,7 @@ async def test_a_bot_that_is_killed_leaves_no_runtime_behind(
     [pid] = runtimes_of(own_options.data_dir, parent=bot.pid)
     bot.kill()
     await bot.wait()
-    await until(lambda: not runs(pid), within=10)
+    await wait_until(lambda: not runs(pid), within=10)
 
 
 async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
@@ -321,7 +323,7 @@ async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
 async def test_a_last_runtime_that_does_not_end_keeps_nobody_out_for_ever(
     own_options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtime, "LAST_ONE_SECONDS", 0.5)
+    monkeypatch.setattr(runtime, "PREVIOUS_RUNTIME_SECONDS", 0.5)
     bot = await start_a_bot(own_options)
     [last] = runtimes_of(own_options.data_dir, parent=bot.pid)
     await freeze(last)
@@ -329,7 +331,9 @@ async def test_a_last_runtime_that_does_not_end_keeps_nobody_out_for_ever(
     await bot.wait()
     try:
         async with CopilotAgent(own_options) as agent:
-            assert await answer_of(await agent.open("other"), "hello?") == "You said: hello?"
+            assert (
+                await answer_to(await agent.open_session("other"), "hello?") == "You said: hello?"
+            )
     finally:
         os.kill(last, signal.SIGKILL)
 
@@ -342,15 +346,15 @@ async def test_the_model_is_found_out_when_its_server_comes_up_later(
         port = int(early.url.split(":")[2].split("/")[0])
     options = replace(own_options, base_url=early.url)
     async with CopilotAgent(options) as agent:
-        before = await agent.open("early")
+        before = await agent.open_session("early")
         async with ScriptedModel(port) as late:
-            await answer_of(before, "which model?")
-            await answer_of(await agent.open("late"), "and now?")
+            await answer_to(before, "which model?")
+            await answer_to(await agent.open_session("late"), "and now?")
     assert [request.model for request in late.requests] == ["default", MODEL_NAME]
 
 
 @pytest.mark.parametrize("content", ["#!/bin/sh\nexit 3\n", "\0no program\n"])
-async def test_a_runtime_that_does_not_start_is_told(
+async def test_a_runtime_that_does_not_start_is_reported(
     own_options: RuntimeOptions, tmp_path: Path, content: str
 ) -> None:
     """It ends at once, or is no program at all."""
@@ -359,8 +363,8 @@ async def test_a_runtime_that_does_not_start_is_told(
     broken.chmod(0o700)
     async with CopilotAgent(replace(own_options, cli_path=broken)) as agent:
         with pytest.raises(AgentError, match="did not start") as caught:
-            await agent.open("never")
-    assert caught.value.fault is AgentFault.RUNTIME
+            await agent.open_session("never")
+    assert caught.value.kind is AgentErrorKind.RUNTIME
 
 
 async def test_a_runtime_that_never_answers_is_killed(
@@ -373,7 +377,7 @@ async def test_a_runtime_that_never_answers_is_killed(
     mute.chmod(0o700)
     async with CopilotAgent(replace(own_options, cli_path=mute)) as agent:
         with pytest.raises(AgentError, match=r"no answer within 0\.5 s"):
-            await agent.start()
+            await agent.start_runtime()
     assert runtimes_of(own_options.data_dir) == []
 
 
@@ -388,12 +392,12 @@ async def test_opening_is_bounded(
     async with CopilotAgent(replace(own_options, cli_path=mute)) as agent:
         for _ in range(2):
             with pytest.raises(AgentError, match="did not open") as caught:
-                await agent.open("never")
-            assert caught.value.fault is AgentFault.RUNTIME
+                await agent.open_session("never")
+            assert caught.value.kind is AgentErrorKind.RUNTIME
     assert runtimes_of(own_options.data_dir) == []
 
 
-async def test_a_data_folder_that_cannot_be_written_is_told(
+async def test_a_data_folder_that_cannot_be_written_is_reported(
     own_options: RuntimeOptions, tmp_path: Path
 ) -> None:
     """Instead of a runtime that hangs, as it does without a home."""
@@ -401,4 +405,4 @@ async def test_a_data_folder_that_cannot_be_written_is_told(
     wrong = replace(own_options, data_dir=tmp_path / "file")
     async with CopilotAgent(wrong) as agent:
         with pytest.raises(AgentError, match="cannot be made"):
-            await agent.open("never")
+            await agent.open_session("never")

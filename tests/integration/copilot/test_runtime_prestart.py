@@ -12,8 +12,8 @@ import pytest
 from bot.copilot import runtime
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
-from tests.integration.copilot.session_probe import answer_of, runtimes_of, until
+from bot.errors import AgentError, AgentErrorKind
+from tests.integration.copilot.session_probe import answer_to, runtimes_of, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,19 +30,19 @@ async def test_what_has_begun_is_waited_for_and_not_started_again(
     own_options: RuntimeOptions,
 ) -> None:
     async with CopilotAgent(own_options) as agent:
-        agent.begin()
-        await agent.start()
+        agent.start_runtime_in_background()
+        await agent.start_runtime()
         [only] = runtimes_of(own_options.data_dir)
-        assert await answer_of(await agent.open("begun"), "hello") == "You said: hello"
+        assert await answer_to(await agent.open_session("begun"), "hello") == "You said: hello"
         assert runtimes_of(own_options.data_dir) == [only]
 
 
-async def test_whoever_waits_is_told_why_it_does_not_start(own_options: RuntimeOptions) -> None:
+async def test_whoever_waits_is_notified_why_it_does_not_start(own_options: RuntimeOptions) -> None:
     async with CopilotAgent(replace(own_options, cli_path=Path("/nowhere/copilot"))) as agent:
-        agent.begin()
+        agent.start_runtime_in_background()
         with pytest.raises(AgentError, match="there is no Copilot runtime at") as caught:
-            await agent.start()
-        assert caught.value.fault is AgentFault.RUNTIME
+            await agent.start_runtime()
+        assert caught.value.kind is AgentErrorKind.RUNTIME
 
 
 async def test_leaving_does_not_wait_for_a_start_that_nobody_wants_any_more(
@@ -52,15 +52,15 @@ async def test_leaving_does_not_wait_for_a_start_that_nobody_wants_any_more(
     mute = hanging(own_options, tmp_path)
     async with asyncio.timeout(60):
         async with CopilotAgent(mute) as agent:
-            agent.begin()
-            await until(lambda: len(runtimes_of(mute.data_dir)) == 1)
-        await until(lambda: not runtimes_of(mute.data_dir))
+            agent.start_runtime_in_background()
+            await wait_until(lambda: len(runtimes_of(mute.data_dir)) == 1)
+        await wait_until(lambda: not runtimes_of(mute.data_dir))
 
 
 async def test_a_start_that_failed_and_that_nobody_asked_about_breaks_nothing(
     own_options: RuntimeOptions,
 ) -> None:
     async with CopilotAgent(replace(own_options, cli_path=Path("/nowhere/copilot"))) as agent:
-        agent.begin()
+        agent.start_runtime_in_background()
         for _ in range(3):
             await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bot.copilot.sdk_import import dataclass_later, import_sdk
+from bot.copilot.sdk_import import import_sdk, lazy_dataclass
 
 SECONDS = 60
 THREADS = 8
@@ -86,7 +86,7 @@ def animal() -> Any:
         age: int | None = field(default=None, kw_only=True)
 
     Animal.__module__ = "copilot.generated.rpc"
-    return dataclass_later(Animal)
+    return lazy_dataclass(Animal)
 
 
 def test_its_first_object_makes_a_class(animal: Any) -> None:
@@ -122,7 +122,7 @@ def test_an_heir_has_its_fields(animal: Any) -> None:
         wings: int = 2
 
     Bird.__module__ = animal.__module__
-    bird = dataclass_later(Bird)("Pip")
+    bird = lazy_dataclass(Bird)("Pip")
     assert (bird.name, bird.wings, Plain().name) == ("Pip", 2, "plain")
 
 
@@ -146,6 +146,6 @@ def test_what_is_not_generated_or_not_plain_is_made_at_once() -> None:
         x: int
 
     Frozen.__module__ = "copilot.generated.rpc"
-    made: list[Any] = [dataclass_later(Own), dataclass_later(frozen=True)(Frozen)]
+    made: list[Any] = [lazy_dataclass(Own), lazy_dataclass(frozen=True)(Frozen)]
     for it in made:
         assert isinstance(vars(it)["__dataclass_fields__"], dict)

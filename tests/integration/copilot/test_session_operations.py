@@ -18,19 +18,19 @@ from copilot import CopilotSession
 from copilot._jsonrpc import JsonRpcError
 from copilot.rpc import CurrentModel, ModelApi
 
-from bot.copilot.agent import DELETED_AT_ONCE, CopilotAgent
+from bot.copilot.agent import DELETE_BATCH_SIZE, CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
-from bot.domain.agent_events import PromptTaken
-from bot.errors import AgentError, AgentFault
-from bot.ports import AgentSession, Setup
-from tests.fakes import HandClock
+from bot.domain.agent_events import PromptAccepted
+from bot.errors import AgentError, AgentErrorKind
+from bot.ports import AgentSession, SessionConfig
+from tests.fakes import ManualClock
 from tests.integration.copilot.session_probe import (
-    answer_of,
+    answer_to,
     events_of,
     first_text,
     runtimes_of,
-    until,
+    wait_until,
 )
 from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
@@ -39,13 +39,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def event_of(session: AgentSession, prompt: str) -> str:
     """Ask, and give the prompt's id in the session's history."""
-    [taken] = [e for e in await events_of(session, prompt) if isinstance(e, PromptTaken)]
-    return taken.event
+    [taken] = [e for e in await events_of(session, prompt) if isinstance(e, PromptAccepted)]
+    return taken.event_id
 
 
 async def prompts_after(session: AgentSession, model: ScriptedModel, prompt: str) -> list[str]:
     """All prompts that the model is sent when the session is asked one more."""
-    await answer_of(session, prompt)
+    await answer_to(session, prompt)
     return list(model.requests[-1].prompts)
 
 
@@ -56,9 +56,9 @@ async def test_a_copy_knows_all_and_goes_its_own_way(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """What is said in one is not known to the other."""
-    session = await agent.open(session_id)
-    await answer_of(session, "one")
-    copy = await agent.open(await agent.fork(session_id, title="A copy"))
+    session = await agent.open_session(session_id)
+    await answer_to(session, "one")
+    copy = await agent.open_session(await agent.fork_session(session_id, title="A copy"))
     assert copy.id != session_id
     assert await prompts_after(copy, model, "in the copy") == ["one", "in the copy"]
     assert await prompts_after(session, model, "two") == ["one", "two"]
@@ -68,15 +68,15 @@ async def test_a_copy_can_end_before_a_prompt(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """That prompt and what came after are not in it; ids of prompts are the same in the copy."""
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     first = await event_of(session, "one")
     second = await event_of(session, "two")
     third = await event_of(session, "three")
-    copy = await agent.open(await agent.fork(session_id, before=third))
+    copy = await agent.open_session(await agent.fork_session(session_id, before=third))
     assert await prompts_after(copy, model, "go on") == ["one", "two", "go on"]
-    assert await copy.forget_from(second)
+    assert await copy.truncate_from(second)
     assert await prompts_after(copy, model, "again") == ["one", "again"]
-    blank = await agent.open(await agent.fork(session_id, before=first))
+    blank = await agent.open_session(await agent.fork_session(session_id, before=first))
     assert await prompts_after(blank, model, "anew") == ["anew"]
 
 
@@ -84,10 +84,10 @@ async def test_a_copy_can_be_made_of_a_session_that_is_closed(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """Most of them are."""
-    session = await agent.open(session_id)
-    await answer_of(session, "one")
+    session = await agent.open_session(session_id)
+    await answer_to(session, "one")
     await session.close()
-    copy = await agent.open(await agent.fork(session_id))
+    copy = await agent.open_session(await agent.fork_session(session_id))
     assert await prompts_after(copy, model, "two") == ["one", "two"]
 
 
@@ -96,11 +96,11 @@ async def test_a_copy_can_be_made_while_the_session_answers(
 ) -> None:
     """The answer that is under way is not in it, and not disturbed."""
     model.when("at length", Answer(chunks=["so ", "long"], hold_after=1))
-    session = await agent.open(session_id)
-    await answer_of(session, "one")
+    session = await agent.open_session(session_id)
+    await answer_to(session, "one")
     async with asyncio.timeout(20), aclosing(session.ask("at length")) as events:
         await first_text(events)
-        copy = await agent.open(await agent.fork(session_id))
+        copy = await agent.open_session(await agent.fork_session(session_id))
         assert (await prompts_after(copy, model, "and?"))[0] == "one"
         assert "so " not in [text for _, text in model.requests[-1].messages]
         model.release()
@@ -110,20 +110,20 @@ async def test_a_copy_can_be_made_while_the_session_answers(
 
 async def test_there_is_no_copy_of_nothing(agent: CopilotAgent, session_id: str) -> None:
     """Of a session that never was, that was never asked, and from a prompt that is not there."""
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     with pytest.raises(AgentError) as never_asked:
-        await agent.fork(session_id)
+        await agent.fork_session(session_id)
     await session.close()
     with pytest.raises(AgentError) as closed:
-        await agent.fork(session_id)
+        await agent.fork_session(session_id)
     with pytest.raises(AgentError) as unknown:
-        await agent.fork("never-was")
-    asked = await agent.open(session_id)
-    await answer_of(asked, "one")
+        await agent.fork_session("never-was")
+    asked = await agent.open_session(session_id)
+    await answer_to(asked, "one")
     with pytest.raises(AgentError) as no_prompt:
-        await agent.fork(session_id, before=str(uuid.uuid4()))
+        await agent.fork_session(session_id, before=str(uuid.uuid4()))
     caught = [never_asked, closed, unknown, no_prompt]
-    assert {each.value.fault for each in caught} == {AgentFault.NO_SESSION}
+    assert {each.value.kind for each in caught} == {AgentErrorKind.NO_SESSION}
 
 
 # Forgetting ------------------------------------------------------------------------------------
@@ -133,15 +133,15 @@ async def test_a_session_forgets_from_a_prompt_on(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """Also for good: after it was closed and opened again."""
-    session = await agent.open(session_id)
-    await answer_of(session, "one")
+    session = await agent.open_session(session_id)
+    await answer_to(session, "one")
     second = await event_of(session, "two")
-    await answer_of(session, "three")
-    assert await session.forget_from(second)
-    assert not await session.forget_from(second), "it is not there any more"
+    await answer_to(session, "three")
+    assert await session.truncate_from(second)
+    assert not await session.truncate_from(second), "it is not there any more"
     assert await prompts_after(session, model, "other") == ["one", "other"]
     await session.close()
-    again = await agent.open(session_id)
+    again = await agent.open_session(session_id)
     assert await prompts_after(again, model, "last") == ["one", "other", "last"]
 
 
@@ -149,11 +149,11 @@ async def test_what_is_forgotten_does_not_take_the_models_switch_along(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """To the runtime a switch is an event of the history like any other."""
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     first = await event_of(session, "one")
-    await session.use("other-model", "high")
-    assert await session.forget_from(first)
-    await answer_of(session, "anew")
+    await session.switch_model("other-model", "high")
+    assert await session.truncate_from(first)
+    await answer_to(session, "anew")
     assert (model.requests[-1].model, model.requests[-1].effort) == ("other-model", "high")
 
 
@@ -161,11 +161,11 @@ async def test_a_session_can_forget_everything(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """And be opened again afterwards."""
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     first = await event_of(session, "one")
-    assert await session.forget_from(first)
+    assert await session.truncate_from(first)
     await session.close()
-    again = await agent.open(session_id)
+    again = await agent.open_session(session_id)
     assert await prompts_after(again, model, "anew") == ["anew"]
 
 
@@ -175,16 +175,16 @@ async def test_a_prompt_without_an_answer_can_be_forgotten(
     """One that was stopped, and one whose answer failed."""
     model.when("stop me", Answer(chunks=["a", "b"], hold_after=1))
     model.when("fail", Answer(fault=400))
-    session = await agent.open(session_id)
-    await answer_of(session, "one")
+    session = await agent.open_session(session_id)
+    await answer_to(session, "one")
     async with asyncio.timeout(20), aclosing(session.ask("stop me")) as events:
         taken = await anext(events)
         await first_text(events)
-        await session.stop()
-    assert isinstance(taken, PromptTaken)
+        await session.abort()
+    assert isinstance(taken, PromptAccepted)
     with pytest.raises(AgentError):
-        await answer_of(session, "fail")
-    assert await session.forget_from(taken.event)
+        await answer_to(session, "fail")
+    assert await session.truncate_from(taken.event_id)
     assert await prompts_after(session, model, "two") == ["one", "two"]
 
 
@@ -193,9 +193,9 @@ async def test_what_is_not_in_the_history_is_not_forgotten(
     agent: CopilotAgent, model: ScriptedModel, session_id: str, event: str
 ) -> None:
     """Nothing else is, either."""
-    session = await agent.open(session_id)
-    await answer_of(session, "one")
-    assert not await session.forget_from(event)
+    session = await agent.open_session(session_id)
+    await answer_to(session, "one")
+    assert not await session.truncate_from(event)
     assert await prompts_after(session, model, "two") == ["one", "two"]
 
 
@@ -207,14 +207,14 @@ async def test_a_side_question_knows_the_history_and_does_not_enter_it(
 ) -> None:
     """Before the first prompt, between two, and while an answer is under way."""
     model.when("at length", Answer(chunks=["so ", "long"], hold_after=1))
-    session = await agent.open(session_id)
-    assert await session.aside("hello?") == "You said: hello?"
-    await answer_of(session, "one")
-    assert await session.aside("what was that?") == "You said: what was that?"
+    session = await agent.open_session(session_id)
+    assert await session.ask_side_question("hello?") == "You said: hello?"
+    await answer_to(session, "one")
+    assert await session.ask_side_question("what was that?") == "You said: what was that?"
     assert model.requests[-1].prompts == ("one", "what was that?")
     async with asyncio.timeout(20), aclosing(session.ask("at length")) as events:
         await first_text(events)
-        assert await session.aside("and now?") == "You said: and now?"
+        assert await session.ask_side_question("and now?") == "You said: and now?"
         model.release()
         assert [event async for event in events]
     assert await prompts_after(session, model, "two") == ["one", "at length", "two"]
@@ -223,27 +223,27 @@ async def test_a_side_question_knows_the_history_and_does_not_enter_it(
 @pytest.mark.parametrize(
     ("answer", "meaning"),
     [
-        (Answer(fault=400), AgentFault.MODEL),
-        (Answer(fault=404), AgentFault.ACCESS),
-        (Answer(fault="cut", text="a b c d e f g h i j k l m"), AgentFault.UNREACHABLE),
-        (Answer(""), AgentFault.EMPTY),
+        (Answer(fault=400), AgentErrorKind.MODEL),
+        (Answer(fault=404), AgentErrorKind.ACCESS),
+        (Answer(fault="cut", text="a b c d e f g h i j k l m"), AgentErrorKind.UNREACHABLE),
+        (Answer(""), AgentErrorKind.EMPTY),
     ],
     ids=["bad request", "no such model", "cut", "no text"],
 )
-async def test_a_side_question_that_fails_is_told_by_its_kind(
+async def test_a_side_question_that_fails_is_reported_by_its_kind(
     agent: CopilotAgent,
     model: ScriptedModel,
     session_id: str,
     answer: Answer,
-    meaning: AgentFault,
+    meaning: AgentErrorKind,
 ) -> None:
     """And the session goes on."""
     model.when("beside", answer)
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     with pytest.raises(AgentError) as caught:
-        await session.aside("beside")
-    assert caught.value.fault is meaning
-    assert await answer_of(session, "well?") == "You said: well?"
+        await session.ask_side_question("beside")
+    assert caught.value.kind is meaning
+    assert await answer_to(session, "well?") == "You said: well?"
 
 
 # Models ----------------------------------------------------------------------------------------
@@ -253,12 +253,12 @@ async def test_a_session_goes_on_with_another_model(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """Live, with an effort and without it again, and back to the usual one."""
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     used = []
     for name, effort in (("m-1", ""), ("m-1", "high"), ("m-2", "high"), ("m-2", ""), ("", "")):
-        await session.use(name, effort)
-        assert (session.setup.model, session.setup.effort) == (name, effort)
-        await answer_of(session, "who are you?")
+        await session.switch_model(name, effort)
+        assert (session.config.model, session.config.effort) == (name, effort)
+        await answer_to(session, "who are you?")
         used.append((model.requests[-1].model, model.requests[-1].effort))
     assert used == [("m-1", ""), ("m-1", "high"), ("m-2", "high"), ("m-2", ""), ("scripted-1", "")]
 
@@ -270,8 +270,8 @@ async def test_a_session_is_opened_with_the_model_that_it_should_have(
     back."""
     used = []
     for name, effort in (("m-1", "low"), ("m-2", "high"), ("", ""), ("m-1", "")):
-        session = await agent.open(session_id, Setup(model=name, effort=effort))
-        await answer_of(session, "who are you?")
+        session = await agent.open_session(session_id, SessionConfig(model=name, effort=effort))
+        await answer_to(session, "who are you?")
         used.append((model.requests[-1].model, model.requests[-1].effort))
         await session.close()
     assert used == [("m-1", "low"), ("m-2", "high"), ("scripted-1", ""), ("m-1", "")]
@@ -281,10 +281,12 @@ async def test_a_copy_can_have_another_model_than_the_session(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """And is not told that it was switched: it could not be compared blindly."""
-    session = await agent.open(session_id, Setup(model="m-1", effort="high"))
-    await answer_of(session, "one")
-    copy = await agent.open(await agent.fork(session_id), Setup(model="m-2"))
-    await answer_of(copy, "two")
+    session = await agent.open_session(session_id, SessionConfig(model="m-1", effort="high"))
+    await answer_to(session, "one")
+    copy = await agent.open_session(
+        await agent.fork_session(session_id), SessionConfig(model="m-2")
+    )
+    await answer_to(copy, "two")
     request = model.requests[-1]
     assert (request.model, request.effort) == ("m-2", "")
     assert "switched" not in str(request.messages)
@@ -295,7 +297,7 @@ async def test_a_model_that_the_runtime_does_not_take_is_gone(
 ) -> None:
     """It says no, or stays with another one; with a model server of one's own it takes every name,
     so that its answers are stood in for."""
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
 
     async def say_no(*_: object, **__: object) -> None:
         raise JsonRpcError(-32603, "model not available")
@@ -306,45 +308,45 @@ async def test_a_model_that_the_runtime_does_not_take_is_gone(
     for answer in (say_no, do_nothing):
         monkeypatch.setattr(CopilotSession, "set_model", answer)
         with pytest.raises(AgentError) as caught:
-            await session.use("retired", "")
-        assert caught.value.fault is AgentFault.MODEL_GONE
-    assert session.setup.model == ""
-    await agent.open(session_id, Setup(effort="high"))  # no reason not to answer
+            await session.switch_model("retired", "")
+        assert caught.value.kind is AgentErrorKind.MODEL_GONE
+    assert session.config.model == ""
+    await agent.open_session(session_id, SessionConfig(effort="high"))  # no reason not to answer
 
     async def another(*_: object, **__: object) -> CurrentModel:
         return CurrentModel(model_id="another")
 
     monkeypatch.setattr(ModelApi, "get_current", another)
     with pytest.raises(AgentError) as opened:
-        await agent.open(session_id)
-    assert opened.value.fault is AgentFault.MODEL_GONE
+        await agent.open_session(session_id)
+    assert opened.value.kind is AgentErrorKind.MODEL_GONE
 
 
 async def test_the_models_are_those_of_the_server_the_usual_one_first(
     own_options: RuntimeOptions, session_id: str
 ) -> None:
     """Remembered for a minute; one that was asked for by the settings is the first."""
-    clock = HandClock()
+    clock = ManualClock()
     async with ScriptedModel() as server:
         server.models = ["big", "small"]
         own = replace(own_options, base_url=server.url, clock=clock)
         async with CopilotAgent(own) as agent:
-            assert list(await agent.models()) == ["big", "small"]
+            assert list(await agent.list_models()) == ["big", "small"]
             server.models = ["small", "new", "big"]
-            assert list(await agent.models()) == ["big", "small"]
-            await agent.open(session_id)
+            assert list(await agent.list_models()) == ["big", "small"]
+            await agent.open_session(session_id)
             await clock.advance(61)
-            assert list(await agent.models()) == ["small", "new", "big"]
+            assert list(await agent.list_models()) == ["small", "new", "big"]
         async with CopilotAgent(replace(own, model="small")) as agent:
-            assert list(await agent.models()) == ["small", "new", "big"]
+            assert list(await agent.list_models()) == ["small", "new", "big"]
 
 
-async def test_no_list_of_models_is_told(own_options: RuntimeOptions) -> None:
+async def test_no_list_of_models_is_reported(own_options: RuntimeOptions) -> None:
     """The server is not there."""
     async with CopilotAgent(replace(own_options, base_url="http://127.0.0.1:9/v1")) as agent:
         with pytest.raises(AgentError) as caught:
-            await agent.models()
-    assert caught.value.fault is AgentFault.UNREACHABLE
+            await agent.list_models()
+    assert caught.value.kind is AgentErrorKind.UNREACHABLE
 
 
 # What is stored --------------------------------------------------------------------------------
@@ -354,8 +356,8 @@ async def test_a_session_can_be_named(
     agent: CopilotAgent, options: RuntimeOptions, session_id: str
 ) -> None:
     """The runtime writes it down."""
-    session = await agent.open(session_id)
-    await answer_of(session, "hello")
+    session = await agent.open_session(session_id)
+    await answer_to(session, "hello")
     await session.rename("Holidays in “Brno”")
     await session.close()
     written = [path for path in options.data_dir.rglob(f"*{session_id}*/**/*") if path.is_file()]
@@ -366,22 +368,25 @@ async def test_sessions_are_stored_until_they_are_deleted(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """Open ones, closed ones and copies; deleting again frees nothing."""
-    opened, closed = await agent.open(session_id), await agent.open(f"{session_id}-closed")
-    await answer_of(opened, "one")
-    await answer_of(closed, "one")
+    opened, closed = (
+        await agent.open_session(session_id),
+        await agent.open_session(f"{session_id}-closed"),
+    )
+    await answer_to(opened, "one")
+    await answer_to(closed, "one")
     await closed.close()
-    copy = await agent.fork(session_id)
+    copy = await agent.fork_session(session_id)
     ours = [opened.id, closed.id, copy]
-    stored = await agent.stored()
+    stored = await agent.stored_sizes()
     assert all(stored[each] > 0 for each in ours)
     never = [f"{session_id}-never", "no id at all", ""]
-    freed = await agent.delete([*ours, *never])
+    freed = await agent.delete_sessions([*ours, *never])
     assert all(freed[each] > 0 for each in ours)
     assert [freed[each] for each in never] == [0, 0, 0]
-    assert not set(ours) & set(await agent.stored())
+    assert not set(ours) & set(await agent.stored_sizes())
     assert not opened.alive
-    assert set((await agent.delete(ours)).values()) == {0}
-    again = await agent.open(session_id)
+    assert set((await agent.delete_sessions(ours)).values()) == {0}
+    again = await agent.open_session(session_id)
     assert await prompts_after(again, model, "anew") == ["anew"]
 
 
@@ -390,27 +395,27 @@ async def test_a_session_that_is_deleted_while_it_answers_ends(
 ) -> None:
     """Whoever reads is told at once."""
     model.when("doomed", Answer(chunks=["a", "b"], hold_after=1))
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     held = model.holds
-    asking = asyncio.create_task(answer_of(session, "doomed"))
+    asking = asyncio.create_task(answer_to(session, "doomed"))
     await model.reached(held + 1)
-    assert (await agent.delete([session_id]))[session_id] > 0
+    assert (await agent.delete_sessions([session_id]))[session_id] > 0
     with pytest.raises(AgentError):
         await asyncio.wait_for(asking, 5)
-    assert session_id not in await agent.stored()
+    assert session_id not in await agent.stored_sizes()
 
 
 async def test_hundreds_of_sessions_are_deleted_in_one_go(
     agent: CopilotAgent, session_id: str
 ) -> None:
     """However many the runtime is asked to delete at once."""
-    session = await agent.open(session_id)
-    await answer_of(session, "one")
-    copies = [await agent.fork(session_id) for _ in range(DELETED_AT_ONCE + 5)]
-    freed = await agent.delete(copies)
+    session = await agent.open_session(session_id)
+    await answer_to(session, "one")
+    copies = [await agent.fork_session(session_id) for _ in range(DELETE_BATCH_SIZE + 5)]
+    freed = await agent.delete_sessions(copies)
     assert len(freed) == len(copies)
     assert all(freed.values())
-    assert not set(copies) & set(await agent.stored())
+    assert not set(copies) & set(await agent.stored_sizes())
 
 
 # The runtime itself ----------------------------------------------------------------------------
@@ -419,33 +424,33 @@ async def test_hundreds_of_sessions_are_deleted_in_one_go(
 async def test_the_memory_of_the_runtime_is_known(own_options: RuntimeOptions) -> None:
     """While it runs."""
     async with CopilotAgent(own_options) as agent:
-        assert await agent.memory() == 0
-        await agent.start()
-        assert 20_000_000 < await agent.memory() < 2_000_000_000
+        assert await agent.memory_bytes() == 0
+        await agent.start_runtime()
+        assert 20_000_000 < await agent.memory_bytes() < 2_000_000_000
         [pid] = runtimes_of(own_options.data_dir)
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: not runtimes_of(own_options.data_dir))
-        assert await agent.memory() == 0
+        await wait_until(lambda: not runtimes_of(own_options.data_dir))
+        assert await agent.memory_bytes() == 0
 
 
-async def test_the_runtime_can_be_started_anew(
+async def test_the_runtime_can_be_restarted(
     own_options: RuntimeOptions, model: ScriptedModel
 ) -> None:
     """Another process; the sessions are not alive any more, and remember when opened again."""
     async with CopilotAgent(own_options) as agent:
         await agent.restart()
-        session = await agent.open("kept")
-        await answer_of(session, "one")
+        session = await agent.open_session("kept")
+        await answer_to(session, "one")
         [before] = runtimes_of(own_options.data_dir)
         await agent.restart()
         [after] = runtimes_of(own_options.data_dir)
         assert before != after
         assert not session.alive
-        again = await agent.open("kept")
+        again = await agent.open_session("kept")
         assert await prompts_after(again, model, "two") == ["one", "two"]
 
 
-async def test_what_the_runtime_cannot_do_is_told_as_such(own_options: RuntimeOptions) -> None:
+async def test_what_the_runtime_cannot_do_is_reported_as_such(own_options: RuntimeOptions) -> None:
     """A function that it does not have, as an experimental one may be gone some day."""
     runtime = await Runtime.start(own_options, MODEL_NAME)
     try:
@@ -455,25 +460,25 @@ async def test_what_the_runtime_cannot_do_is_told_as_such(own_options: RuntimeOp
             await runtime.call("try", connection.request("sessions.noSuchFunction", {}))
     finally:
         await runtime.stop()
-    assert caught.value.fault is AgentFault.UNSUPPORTED
+    assert caught.value.kind is AgentErrorKind.UNSUPPORTED
 
 
 async def test_a_session_that_is_closed_does_nothing_more(
     agent: CopilotAgent, session_id: str
 ) -> None:
     """Each verb says so instead of waiting."""
-    session = await agent.open(session_id)
+    session = await agent.open_session(session_id)
     event = await event_of(session, "one")
     await session.close()
     for verb in (
-        session.use("m-1", ""),
-        session.forget_from(event),
-        session.aside("hello?"),
+        session.switch_model("m-1", ""),
+        session.truncate_from(event),
+        session.ask_side_question("hello?"),
         session.rename("Closed"),
     ):
         with pytest.raises(AgentError) as caught:
             await verb
-        assert caught.value.fault is AgentFault.RUNTIME
+        assert caught.value.kind is AgentErrorKind.RUNTIME
 
 
 async def test_a_side_question_ends_with_the_runtime_and_with_silence(
@@ -481,20 +486,20 @@ async def test_a_side_question_ends_with_the_runtime_and_with_silence(
 ) -> None:
     """It does not wait for what cannot come."""
     model.when("beside", Answer(fault="silence"))
-    clock = HandClock()
+    clock = ManualClock()
     async with CopilotAgent(replace(own_options, clock=clock)) as agent:
-        session = await agent.open("beside")
+        session = await agent.open_session("beside")
         held = model.holds
-        asking = asyncio.create_task(session.aside("beside"))
+        asking = asyncio.create_task(session.ask_side_question("beside"))
         await model.reached(held + 1)
         await clock.advance(121)
         with pytest.raises(AgentError) as silent:
             await asking
-        assert silent.value.fault is AgentFault.SILENT
-        again = asyncio.create_task(session.aside("beside"))
+        assert silent.value.kind is AgentErrorKind.SILENT
+        again = asyncio.create_task(session.ask_side_question("beside"))
         await model.reached(held + 2)
         [pid] = runtimes_of(own_options.data_dir)
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(AgentError) as dead:
             await asyncio.wait_for(again, 5)
-        assert dead.value.fault is AgentFault.RUNTIME
+        assert dead.value.kind is AgentErrorKind.RUNTIME

@@ -15,10 +15,10 @@ from copilot._jsonrpc import JsonRpcError
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.install import find_runtime
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
-from bot.ports import Setup
-from bot.sessions.pool import Sessions
-from tests.integration.copilot.session_probe import answer_of, runtimes_of, until
+from bot.errors import AgentError, AgentErrorKind
+from bot.ports import SessionConfig
+from bot.sessions.pool import SessionPool
+from tests.integration.copilot.session_probe import answer_to, runtimes_of, wait_until
 from tests.scripted_model import Answer, ScriptedModel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,16 +31,16 @@ def name(number: int) -> str:
 
 async def test_a_live_session_is_used_again(options: RuntimeOptions) -> None:
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=5)
-        async with sessions.held(name(1), Setup()) as first:
+        sessions = SessionPool(agent, size=5)
+        async with sessions.acquire(name(1), SessionConfig()) as first:
             pass
-        async with sessions.held(name(1), Setup()) as second:
+        async with sessions.acquire(name(1), SessionConfig()) as second:
             assert second is first
-        async with sessions.held(name(2), Setup()) as other:
+        async with sessions.acquire(name(2), SessionConfig()) as other:
             assert other is not first
-        assert sessions.live == 2
+        assert sessions.open_count == 2
         await sessions.close()
-        assert sessions.live == 0
+        assert sessions.open_count == 0
 
 
 async def test_the_longest_idle_session_makes_room_and_remembers(
@@ -48,23 +48,23 @@ async def test_the_longest_idle_session_makes_room_and_remembers(
 ) -> None:
     model.when("recite", Answer(lambda request: " | ".join(request.prompts)))
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=2)
+        sessions = SessionPool(agent, size=2)
         for number in (11, 12, 13):
-            async with sessions.held(name(number), Setup()) as session:
-                await answer_of(session, f"I am thread {number}")
-            assert sessions.live <= 2
-        async with sessions.held(name(11), Setup()) as resumed:
-            assert await answer_of(resumed, "recite") == "I am thread 11 | recite"
+            async with sessions.acquire(name(number), SessionConfig()) as session:
+                await answer_to(session, f"I am thread {number}")
+            assert sessions.open_count <= 2
+        async with sessions.acquire(name(11), SessionConfig()) as resumed:
+            assert await answer_to(resumed, "recite") == "I am thread 11 | recite"
         await sessions.close()
 
 
 async def test_a_session_is_held_by_one_turn_at_a_time(options: RuntimeOptions) -> None:
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=5)
+        sessions = SessionPool(agent, size=5)
         order: list[str] = []
 
         async def hold(turn: str) -> None:
-            async with sessions.held(name(21), Setup()):
+            async with sessions.acquire(name(21), SessionConfig()):
                 order.append(f"{turn} in")
                 await asyncio.sleep(0)
                 order.append(f"{turn} out")
@@ -74,17 +74,17 @@ async def test_a_session_is_held_by_one_turn_at_a_time(options: RuntimeOptions) 
         await sessions.close()
 
 
-async def test_when_all_are_held_a_turn_waits_for_a_bound_and_is_told(
+async def test_when_all_are_held_a_turn_waits_for_a_bound_and_gets_an_error(
     options: RuntimeOptions,
 ) -> None:
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=1, wait_seconds=0.2)
-        async with sessions.held(name(31), Setup()):
+        sessions = SessionPool(agent, size=1, wait_seconds=0.2)
+        async with sessions.acquire(name(31), SessionConfig()):
             with pytest.raises(AgentError) as caught:
-                async with sessions.held(name(32), Setup()):
+                async with sessions.acquire(name(32), SessionConfig()):
                     pytest.fail("there was no place")
-            assert caught.value.fault is AgentFault.BUSY
-        async with sessions.held(name(32), Setup()) as session:
+            assert caught.value.kind is AgentErrorKind.BUSY
+        async with sessions.acquire(name(32), SessionConfig()) as session:
             assert session.alive
         await sessions.close()
 
@@ -94,16 +94,16 @@ async def test_after_the_runtime_died_a_session_is_opened_that_works(
 ) -> None:
     model.when("recite", Answer(lambda request: " | ".join(request.prompts)))
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=5)
-        async with sessions.held(name(51), Setup()) as session:
-            await answer_of(session, "remember me")
+        sessions = SessionPool(agent, size=5)
+        async with sessions.acquire(name(51), SessionConfig()) as session:
+            await answer_to(session, "remember me")
         [runtime] = runtimes_of(options.data_dir)
         os.kill(runtime, signal.SIGKILL)
-        await until(lambda: not session.alive)
-        async with sessions.held(name(51), Setup()) as again:
+        await wait_until(lambda: not session.alive)
+        async with sessions.acquire(name(51), SessionConfig()) as again:
             assert again is not session
-            assert await answer_of(again, "recite") == "remember me | recite"
-        assert sessions.live == 1
+            assert await answer_to(again, "recite") == "remember me | recite"
+        assert sessions.open_count == 1
         await sessions.close()
 
 
@@ -111,11 +111,11 @@ async def test_a_session_that_does_not_open_leaves_its_place_free(
     options: RuntimeOptions,
 ) -> None:
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=1, wait_seconds=1)
+        sessions = SessionPool(agent, size=1, wait_seconds=1)
         with pytest.raises(AgentError):
-            async with sessions.held("...", Setup()):
+            async with sessions.acquire("...", SessionConfig()):
                 pytest.fail("the runtime takes no such id")
-        async with sessions.held(name(62), Setup()) as session:
+        async with sessions.acquire(name(62), SessionConfig()) as session:
             assert session.alive
         await sessions.close()
 
@@ -124,39 +124,44 @@ async def test_another_model_is_taken_up_live(
     options: RuntimeOptions, model: ScriptedModel
 ) -> None:
     """And its effort, and given back again; the session stays the same."""
-    wanted = [Setup(), Setup(model="m-1"), Setup(model="m-1", effort="low"), Setup(model="m-1")]
+    wanted = [
+        SessionConfig(),
+        SessionConfig(model="m-1"),
+        SessionConfig(model="m-1", effort="low"),
+        SessionConfig(model="m-1"),
+    ]
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=1)
+        sessions = SessionPool(agent, size=1)
         held, used = [], []
         for setup in wanted:
-            async with sessions.held(name(71), setup) as session:
+            async with sessions.acquire(name(71), setup) as session:
                 held.append(session)
-                await answer_of(session, "hello")
+                await answer_to(session, "hello")
                 used.append((model.requests[-1].model, model.requests[-1].effort))
-                assert session.setup == setup
+                assert session.config == setup
         assert len(set(held)) == 1
         assert used == [("scripted-1", ""), ("m-1", ""), ("m-1", "low"), ("m-1", "")]
         await sessions.close()
 
 
-async def test_other_instructions_take_opening_anew(
+async def test_other_instructions_take_opening_again(
     options: RuntimeOptions, model: ScriptedModel, tmp_path: Path
 ) -> None:
     """And other tools; the memory stays, and so does the place."""
     roles = [
-        Setup(),
-        Setup(instructions="Be a pirate.", model="m-1"),
-        Setup(tools=("view",), folder=str(tmp_path)),
+        SessionConfig(),
+        SessionConfig(instructions="Be a pirate.", model="m-1"),
+        SessionConfig(tools=("view",), folder=str(tmp_path)),
     ]
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=1, wait_seconds=5)
+        sessions = SessionPool(agent, size=1, wait_seconds=5)
         held, told = [], []
         for setup in roles:
-            async with sessions.held(name(72), setup) as session:
+            async with sessions.acquire(name(72), setup) as session:
                 held.append(session)
-                await answer_of(session, f"hello {len(held)}")
+                await answer_to(session, f"hello {len(held)}")
                 told.append(model.requests[-1])
-            assert sessions.live == 1
+            assert sessions.open_count == 1
         assert len(set(held)) == 3
         assert not held[0].alive
         assert ["pirate" in request.system for request in told] == [False, True, False]
@@ -174,16 +179,16 @@ async def test_a_model_that_cannot_be_taken_up_leaves_the_session_free(
         raise JsonRpcError(-32603, "model not available")
 
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=1, wait_seconds=5)
-        async with sessions.held(name(73), Setup()) as session:
+        sessions = SessionPool(agent, size=1, wait_seconds=5)
+        async with sessions.acquire(name(73), SessionConfig()) as session:
             pass
         with monkeypatch.context() as patch:
             patch.setattr(CopilotSession, "set_model", say_no)
             with pytest.raises(AgentError) as caught:
-                async with sessions.held(name(73), Setup(model="retired")):
+                async with sessions.acquire(name(73), SessionConfig(model="retired")):
                     pytest.fail("it cannot be had")
-        assert caught.value.fault is AgentFault.MODEL_GONE
-        async with sessions.held(name(73), Setup()) as again:
+        assert caught.value.kind is AgentErrorKind.MODEL_GONE
+        async with sessions.acquire(name(73), SessionConfig()) as again:
             assert again is session
         await sessions.close()
 
@@ -191,38 +196,38 @@ async def test_a_model_that_cannot_be_taken_up_leaves_the_session_free(
 async def test_a_session_is_opened_beforehand_where_there_is_room(options: RuntimeOptions) -> None:
     """Never at the cost of another one, and once."""
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=1, wait_seconds=5)
-        warming = asyncio.create_task(sessions.prewarm(name(81), Setup()))
+        sessions = SessionPool(agent, size=1, wait_seconds=5)
+        warming = asyncio.create_task(sessions.prewarm(name(81), SessionConfig()))
         await asyncio.sleep(0)
-        assert sessions.busy(name(81))
-        await sessions.prewarm(name(81), Setup())
-        await sessions.prewarm(name(82), Setup())
-        async with sessions.held(name(81), Setup()) as session:  # waits until it is open
+        assert sessions.is_in_use(name(81))
+        await sessions.prewarm(name(81), SessionConfig())
+        await sessions.prewarm(name(82), SessionConfig())
+        async with sessions.acquire(name(81), SessionConfig()) as session:  # waits until it is open
             assert session.alive
             assert warming.done()
-            assert sessions.busy(name(81))
-        assert not sessions.busy(name(81))
-        assert sessions.live == 1
-        await sessions.prewarm(name(82), Setup())
-        async with sessions.held(name(81), Setup()) as again:
+            assert sessions.is_in_use(name(81))
+        assert not sessions.is_in_use(name(81))
+        assert sessions.open_count == 1
+        await sessions.prewarm(name(82), SessionConfig())
+        async with sessions.acquire(name(81), SessionConfig()) as again:
             assert again is session
-        async with sessions.held(name(82), Setup()):
-            assert sessions.live == 1, "for a turn the idle one makes room"
+        async with sessions.acquire(name(82), SessionConfig()):
+            assert sessions.open_count == 1, "for a turn the idle one makes room"
         await sessions.close()
 
 
 async def test_opening_beforehand_in_vain_is_nobodys_trouble(options: RuntimeOptions) -> None:
     """And the place is free again; also when it is cancelled."""
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=1, wait_seconds=5)
-        await sessions.prewarm("...", Setup())
-        warming = asyncio.create_task(sessions.prewarm(name(83), Setup()))
+        sessions = SessionPool(agent, size=1, wait_seconds=5)
+        await sessions.prewarm("...", SessionConfig())
+        warming = asyncio.create_task(sessions.prewarm(name(83), SessionConfig()))
         await asyncio.sleep(0)
         warming.cancel()
         await asyncio.wait([warming])
         assert warming.cancelled()
-        assert not sessions.busy(name(83))
-        async with sessions.held(name(84), Setup()) as session:
+        assert not sessions.is_in_use(name(83))
+        async with sessions.acquire(name(84), SessionConfig()) as session:
             assert session.alive
         await sessions.close()
 
@@ -232,19 +237,21 @@ async def test_idle_sessions_are_let_go_and_held_ones_are_not(
 ) -> None:
     """So that they can be deleted: the next turn starts afresh."""
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=5)
-        async with sessions.held(name(91), Setup()) as idle:
-            await answer_of(idle, "idle")
-        async with sessions.held(name(92), Setup()) as held:
-            letting_go = asyncio.create_task(sessions.let_go([name(91), name(92), "never-was"]))
+        sessions = SessionPool(agent, size=5)
+        async with sessions.acquire(name(91), SessionConfig()) as idle:
+            await answer_to(idle, "idle")
+        async with sessions.acquire(name(92), SessionConfig()) as held:
+            letting_go = asyncio.create_task(sessions.close_idle([name(91), name(92), "never-was"]))
             await asyncio.sleep(0)
-            async with sessions.held(name(91), Setup()) as again:  # not before it is closed
+            async with sessions.acquire(
+                name(91), SessionConfig()
+            ) as again:  # not before it is closed
                 assert letting_go.done()
                 assert (idle.alive, held.alive, again.alive) == (False, True, True)
-        await sessions.let_go([name(91)])
-        await agent.delete([name(91)])
-        async with sessions.held(name(91), Setup()) as afresh:
-            await answer_of(afresh, "afresh")
+        await sessions.close_idle([name(91)])
+        await agent.delete_sessions([name(91)])
+        async with sessions.acquire(name(91), SessionConfig()) as afresh:
+            await answer_to(afresh, "afresh")
         assert model.requests[-1].prompts == ("afresh",)
         await sessions.close()
 
@@ -254,20 +261,20 @@ async def test_the_runtime_is_renewed_when_nobody_holds_a_session(
 ) -> None:
     """Those that run finish first, those that come wait, and all remember."""
     async with CopilotAgent(own_options) as agent:
-        sessions = Sessions(agent, size=5)
-        async with sessions.held(name(101), Setup()) as session:
-            await answer_of(session, "one")
+        sessions = SessionPool(agent, size=5)
+        async with sessions.acquire(name(101), SessionConfig()) as session:
+            await answer_to(session, "one")
             [before] = runtimes_of(own_options.data_dir)
-            renewing = asyncio.create_task(sessions.renew(10))
+            renewing = asyncio.create_task(sessions.restart_runtime(10))
             await asyncio.sleep(0)
 
             async def ask() -> None:
-                async with sessions.held(name(101), Setup()) as again:
-                    await answer_of(again, "two")
+                async with sessions.acquire(name(101), SessionConfig()) as again:
+                    await answer_to(again, "two")
 
             asking = asyncio.create_task(ask())
-            await sessions.prewarm(name(102), Setup())
-            assert not await sessions.renew(10), "one at a time"
+            await sessions.prewarm(name(102), SessionConfig())
+            assert not await sessions.restart_runtime(10), "one at a time"
             assert not renewing.done()
             still_alive = session.alive
         assert still_alive
@@ -277,41 +284,41 @@ async def test_the_runtime_is_renewed_when_nobody_holds_a_session(
         assert model.requests[-1].prompts == ("one", "two")
         [after] = runtimes_of(own_options.data_dir)
         assert before != after
-        assert sessions.live == 1
+        assert sessions.open_count == 1
         await sessions.close()
 
 
 async def test_renewing_gives_up_when_a_turn_takes_too_long(own_options: RuntimeOptions) -> None:
     """And everything goes on as before."""
     async with CopilotAgent(own_options) as agent:
-        sessions = Sessions(agent, size=5, wait_seconds=5)
-        async with sessions.held(name(103), Setup()) as session:
+        sessions = SessionPool(agent, size=5, wait_seconds=5)
+        async with sessions.acquire(name(103), SessionConfig()) as session:
             [before] = runtimes_of(own_options.data_dir)
-            assert not await sessions.renew(0.05)
-            async with sessions.held(name(104), Setup()) as other:
+            assert not await sessions.restart_runtime(0.05)
+            async with sessions.acquire(name(104), SessionConfig()) as other:
                 assert other.alive
             assert session.alive
         assert runtimes_of(own_options.data_dir) == [before]
         await sessions.close()
 
 
-async def test_a_runtime_that_does_not_come_back_is_told_and_tried_again(
+async def test_a_runtime_that_does_not_come_back_is_reported_and_tried_again(
     own_options: RuntimeOptions, tmp_path: Path
 ) -> None:
     """The turns after that start it, if it can be started."""
     link = tmp_path / "runtime"
     link.symlink_to(find_runtime(None))
     async with CopilotAgent(replace(own_options, cli_path=link)) as agent:
-        sessions = Sessions(agent, size=5, wait_seconds=5)
-        async with sessions.held(name(105), Setup()):
+        sessions = SessionPool(agent, size=5, wait_seconds=5)
+        async with sessions.acquire(name(105), SessionConfig()):
             pass
         real = link.readlink()
         link.unlink()
         with pytest.raises(AgentError):
-            await sessions.renew(5)
-        assert sessions.live == 0
+            await sessions.restart_runtime(5)
+        assert sessions.open_count == 0
         link.symlink_to(real)
-        async with sessions.held(name(105), Setup()) as session:
+        async with sessions.acquire(name(105), SessionConfig()) as session:
             assert session.alive
         await sessions.close()
 
@@ -319,10 +326,10 @@ async def test_a_runtime_that_does_not_come_back_is_told_and_tried_again(
 async def test_turns_that_are_cancelled_leave_no_place_taken(options: RuntimeOptions) -> None:
     """Whenever it happens: while they wait, while theirs opens, or while another makes room."""
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=2, wait_seconds=5)
+        sessions = SessionPool(agent, size=2, wait_seconds=5)
 
         async def hold(number: int) -> None:
-            async with sessions.held(name(number), Setup(instructions=str(number % 2))):
+            async with sessions.acquire(name(number), SessionConfig(instructions=str(number % 2))):
                 await asyncio.sleep(0)
 
         for loops in (2**power for power in range(13)):
@@ -332,11 +339,11 @@ async def test_turns_that_are_cancelled_leave_no_place_taken(options: RuntimeOpt
             for turn in turns:
                 turn.cancel()
             await asyncio.wait(turns)
-        assert not any(sessions.busy(name(110 + number)) for number in range(3))
+        assert not any(sessions.is_in_use(name(110 + number)) for number in range(3))
         for number in (0, 1, 2):
             await hold(110 + number)
-        assert sessions.live == 2
-        assert await sessions.renew(5)
+        assert sessions.open_count == 2
+        assert await sessions.restart_runtime(5)
         await sessions.close()
 
 
@@ -345,16 +352,16 @@ async def test_a_turn_that_is_cancelled_while_another_session_makes_room_takes_n
 ) -> None:
     """The other one is closed all the same, and not opened again before it is."""
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=1, wait_seconds=5)
-        async with sessions.held(name(121), Setup()) as idle:
+        sessions = SessionPool(agent, size=1, wait_seconds=5)
+        async with sessions.acquire(name(121), SessionConfig()) as idle:
             pass
-        turn = asyncio.create_task(sessions.held(name(122), Setup()).__aenter__())
+        turn = asyncio.create_task(sessions.acquire(name(122), SessionConfig()).__aenter__())
         await asyncio.sleep(0)
-        assert sessions.busy(name(122))
+        assert sessions.is_in_use(name(122))
         turn.cancel()
         await asyncio.wait([turn])
-        assert not sessions.busy(name(122))
-        async with sessions.held(name(121), Setup()) as again:
+        assert not sessions.is_in_use(name(122))
+        async with sessions.acquire(name(121), SessionConfig()) as again:
             assert (idle.alive, again.alive) == (False, True)
         await sessions.close()
 
@@ -364,30 +371,30 @@ async def test_a_reserved_session_is_nobodys_until_it_is_given_free(
 ) -> None:
     """It is closed, can be deleted, and the turn that came meanwhile begins afresh afterwards."""
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=5, wait_seconds=10)
-        async with sessions.held(name(131), Setup()) as idle:
-            await answer_of(idle, "of before")
-        async with sessions.held(name(132), Setup()) as held:
+        sessions = SessionPool(agent, size=5, wait_seconds=10)
+        async with sessions.acquire(name(131), SessionConfig()) as idle:
+            await answer_to(idle, "of before")
+        async with sessions.acquire(name(132), SessionConfig()) as held:
             wanted = [name(131), name(132), "pool-never-was"]
-            async with sessions.reserved(wanted) as taken:
+            async with sessions.exclusive(wanted) as taken:
                 assert taken == {name(131), "pool-never-was"}
                 assert (idle.alive, held.alive) == (False, True)
-                assert sessions.busy(name(131))
-                async with sessions.reserved(wanted) as twice:
+                assert sessions.is_in_use(name(131))
+                async with sessions.exclusive(wanted) as twice:
                     assert twice == frozenset()
 
                 async def ask() -> None:
-                    async with sessions.held(name(131), Setup()) as session:
-                        await answer_of(session, "of after")
+                    async with sessions.acquire(name(131), SessionConfig()) as session:
+                        await answer_to(session, "of after")
 
                 asking = asyncio.create_task(ask())
-                await sessions.prewarm(name(131), Setup())
-                await agent.delete([name(131)])
+                await sessions.prewarm(name(131), SessionConfig())
+                await agent.delete_sessions([name(131)])
                 assert not asking.done()
-                assert sessions.live == 1
+                assert sessions.open_count == 1
             await asking
         assert model.requests[-1].prompts == ("of after",)
-        assert not sessions.busy("pool-never-was")
+        assert not sessions.is_in_use("pool-never-was")
         await sessions.close()
 
 
@@ -395,13 +402,13 @@ async def test_a_turn_does_not_wait_for_ever_for_a_reserved_session(
     options: RuntimeOptions,
 ) -> None:
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=5, wait_seconds=0.05)
-        async with sessions.reserved([name(133)]):
+        sessions = SessionPool(agent, size=5, wait_seconds=0.05)
+        async with sessions.exclusive([name(133)]):
             with pytest.raises(AgentError) as caught:
-                async with sessions.held(name(133), Setup()):
+                async with sessions.acquire(name(133), SessionConfig()):
                     pytest.fail("it is reserved")
-        assert caught.value.fault is AgentFault.BUSY
-        async with sessions.held(name(133), Setup()) as session:
+        assert caught.value.kind is AgentErrorKind.BUSY
+        async with sessions.acquire(name(133), SessionConfig()) as session:
             assert session.alive
         await sessions.close()
 
@@ -411,44 +418,44 @@ async def test_whoever_is_cancelled_while_reserving_keeps_nothing_out_of_use(
 ) -> None:
     """Whenever it happens; and what was being closed is opened again only once it is."""
     async with CopilotAgent(options) as agent:
-        sessions = Sessions(agent, size=2, wait_seconds=5)
+        sessions = SessionPool(agent, size=2, wait_seconds=5)
 
         async def reserve() -> None:
-            async with sessions.reserved([name(134)]):
+            async with sessions.exclusive([name(134)]):
                 await asyncio.sleep(0)
 
         for loops in (0, 1, 2, 4, 16, 256):
-            async with sessions.held(name(134), Setup()):
+            async with sessions.acquire(name(134), SessionConfig()):
                 pass
             reserving = asyncio.create_task(reserve())
             for _ in range(loops):
                 await asyncio.sleep(0)
             reserving.cancel()
             await asyncio.wait([reserving])
-            assert not sessions.busy(name(134))
-        async with sessions.held(name(134), Setup()) as session:
+            assert not sessions.is_in_use(name(134))
+        async with sessions.acquire(name(134), SessionConfig()) as session:
             assert session.alive
         await sessions.close()
 
 
-async def test_the_runtime_is_not_started_anew_under_a_deletion(
+async def test_the_runtime_is_not_restarted_under_a_deletion(
     own_options: RuntimeOptions,
 ) -> None:
     """And nothing is reserved while it is."""
     async with CopilotAgent(own_options) as agent:
-        sessions = Sessions(agent, size=5, wait_seconds=0.05)
-        async with sessions.held(name(135), Setup()):
+        sessions = SessionPool(agent, size=5, wait_seconds=0.05)
+        async with sessions.acquire(name(135), SessionConfig()):
             pass
-        async with sessions.reserved([name(135)]):
-            assert not await sessions.renew(0.05)
-        async with sessions.held(name(135), Setup()):
-            renewing = asyncio.create_task(sessions.renew(10))
+        async with sessions.exclusive([name(135)]):
+            assert not await sessions.restart_runtime(0.05)
+        async with sessions.acquire(name(135), SessionConfig()):
+            renewing = asyncio.create_task(sessions.restart_runtime(10))
             await asyncio.sleep(0)
             with pytest.raises(AgentError) as caught:
-                async with sessions.reserved([name(136)]):
+                async with sessions.exclusive([name(136)]):
                     pytest.fail("the runtime is about to go")
-        assert caught.value.fault is AgentFault.BUSY
+        assert caught.value.kind is AgentErrorKind.BUSY
         assert await renewing
-        async with sessions.reserved([name(136)]) as taken:
+        async with sessions.exclusive([name(136)]) as taken:
             assert taken == {name(136)}
         await sessions.close()

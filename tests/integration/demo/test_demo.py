@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo import local_model, main
-from tests.emulator_client import GENERAL, SandboxClient
+from tests.emulator_client import GENERAL, EmulatorClient
 
 READY_SECONDS = 60.0
 ANSWER_SECONDS = 100.0
@@ -106,9 +106,9 @@ async def test_what_is_python_is_answered_by_the_small_model_and_streamed(tmp_pa
     async with started(tmp_path) as run:
         url = (await run.until(r"ready: +(http://127\.0\.0\.1:\d+/)"))[1]
         parts = descendants(run.process.pid)
-        async with SandboxClient(url) as people:
+        async with EmulatorClient(url) as people:
             ts = await people.say("alice", GENERAL, "@threadpilot what is Python?")
-            answers = await people.until_answered(GENERAL, ts, timeout=ANSWER_SECONDS)
+            answers = await people.wait_until_answered(GENERAL, ts, timeout=ANSWER_SECONDS)
             [stream] = await people.calls("chat.startStream")
         await run.until("To stop it: +Ctrl-C")
         assert len(answers) == 1
@@ -160,7 +160,7 @@ def taken_port() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_a_port_in_use_is_told_with_a_way_out(
+def test_a_port_in_use_is_reported_with_a_way_out(
     taken_port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = main.main(["--port", str(taken_port), "--data", str(tmp_path / "data")])
@@ -180,7 +180,7 @@ def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 not a model"])
-def test_a_file_that_is_no_model_is_told_so(
+def test_a_file_that_is_no_model_is_reported(
     content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "model.gguf"
@@ -190,7 +190,7 @@ def test_a_file_that_is_no_model_is_told_so(
     assert "no GGUF model file" in capsys.readouterr().err
 
 
-async def test_a_broken_model_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+async def test_a_broken_model_file_is_reported_and_not_waited_for(tmp_path: Path) -> None:
     file = tmp_path / "broken.gguf"
     file.write_bytes(b"GGUF" + bytes(64))
     async with started(tmp_path / "data", "--gguf", str(file)) as run:
@@ -198,7 +198,7 @@ async def test_a_broken_model_file_is_told_and_not_waited_for(tmp_path: Path) ->
     assert "The model did not start" in run.said
 
 
-def test_a_data_folder_that_cannot_be_made_is_told(
+def test_a_data_folder_that_cannot_be_made_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
@@ -207,8 +207,8 @@ def test_a_data_folder_that_cannot_be_made_is_told(
 
 
 def test_the_small_model_is_used_where_none_is_configured() -> None:
-    model = main.choose_model({}, None)
-    assert model.gguf == local_model.bundled_gguf()
+    model = main.select_model({}, None)
+    assert model.gguf == local_model.find_bundled_gguf()
     assert "tiny" in model.notice
     for way in ("GITHUB_TOKEN", "MODEL_BASE_URL", "GGUF="):
         assert way in model.notice, f"the page does not tell of {way}"
@@ -216,16 +216,16 @@ def test_the_small_model_is_used_where_none_is_configured() -> None:
 
 @pytest.mark.parametrize("name", ["GITHUB_TOKEN", "MODEL_BASE_URL"])
 def test_a_configured_model_is_used_instead_of_the_small_one(name: str) -> None:
-    model = main.choose_model({name: "given"}, None)
+    model = main.select_model({name: "given"}, None)
     assert model.gguf is None
-    assert "given" not in model.notice + model.line
+    assert "given" not in model.notice + model.summary
 
 
 def test_a_file_of_ones_own_goes_before_all_else(tmp_path: Path) -> None:
     file = tmp_path / "clever.gguf"
     file.write_bytes(b"GGUF")
-    by_argument = main.choose_model({"MODEL_BASE_URL": "given"}, file)
-    by_environment = main.choose_model({"DEMO_GGUF": str(file)}, None)
+    by_argument = main.select_model({"MODEL_BASE_URL": "given"}, file)
+    by_environment = main.select_model({"DEMO_GGUF": str(file)}, None)
     assert by_argument == by_environment
     assert by_argument.gguf == file
     assert "clever" in by_argument.notice
@@ -233,6 +233,6 @@ def test_a_file_of_ones_own_goes_before_all_else(tmp_path: Path) -> None:
 
 
 def test_a_model_name_alone_is_explained() -> None:
-    model = main.choose_model({"MODEL": "clever"}, None)
+    model = main.select_model({"MODEL": "clever"}, None)
     assert model.gguf is not None
-    assert "whose model it is" in model.line
+    assert "whose model it is" in model.summary

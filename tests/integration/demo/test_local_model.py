@@ -21,7 +21,7 @@ WORDS = 12
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot.demo.local_model", str(local_model.bundled_gguf())),
+        *(sys.executable, "-m", "bot.demo.local_model", str(local_model.find_bundled_gguf())),
         *("--answer-tokens", str(WORDS)),
         stdout=asyncio.subprocess.PIPE,
     )

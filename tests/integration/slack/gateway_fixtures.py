@@ -10,116 +10,128 @@ import aiohttp
 
 from bot.clock import SystemClock
 from bot.ports import Clock
-from bot.slack.api.calls import Calls
-from bot.slack.api.client import Client, make_client
-from bot.slack.gateway import Adapters, SlackGateway, adapters
-from bot.slack.identity import who_are_we
-from bot.slack.interactions.command_runner import OrderCounter
-from bot.slack.interactions.question_outbox import Book
-from bot.slack.receiver import Door
-from bot.slack.transport.http import SignedHttp
-from bot.slack.transport.socket_mode import SocketMode
-from tests.conformance.http_client import APP, BOT, SIGNING_SECRET, Outside, eventually
+from bot.slack.api.calls import ApiCaller
+from bot.slack.api.client import SlackClient, make_client
+from bot.slack.gateway import SlackAdapters, SlackGateway, build_adapters
+from bot.slack.identity import fetch_identity
+from bot.slack.interactions.command_runner import CommandRunner
+from bot.slack.interactions.question_outbox import OutboxConfig
+from bot.slack.receiver import Transport
+from bot.slack.transport.http import HttpTransport
+from bot.slack.transport.socket_mode import SocketModeTransport
+from tests.conformance.http_client import APP, BOT, SIGNING_SECRET, Outside, wait_until
 from tests.integration.slack.interactions.command_runner import Recorder
-from tests.integration.slack.receiver import US, Ears, Notebook, WithoutLimits
+from tests.integration.slack.receiver import (
+    IDENTITY,
+    AllowAllAdmission,
+    FakeQuestionOutbox,
+    RecordingReceiver,
+)
 
-PING = 10.0
+PING_SECONDS = 10.0
 """Seconds between two tries of the line, as in earnest."""
-OFTEN = 0.2
+FREQUENT_PING_SECONDS = 0.2
 """For tests whose lines go down. A machine that is busy for some of these would lose its lines."""
 
 
 @dataclass
-class Hearing:
+class GatewayFixture:
     """What a test has in hand: the people's side, and what the bot hears."""
 
     outside: Outside
-    ears: Ears
+    receiver: RecordingReceiver
     gateway: SlackGateway
-    desk: Recorder
-    orders: OrderCounter
-    slack: Adapters
+    dispatcher: Recorder
+    command_runner: CommandRunner
+    slack: SlackAdapters
 
 
 @asynccontextmanager
-async def hearing(
-    outside: Outside, way: str = "socket", clock: Clock | None = None, ping_seconds: float = PING
-) -> AsyncIterator[Hearing]:
+async def gateway_fixture(
+    outside: Outside,
+    way: str = "socket",
+    clock: Clock | None = None,
+    ping_seconds: float = PING_SECONDS,
+) -> AsyncIterator[GatewayFixture]:
     """Listen to the sandbox by `way`: "socket" or "http"."""
-    ears, desk, clock = Ears(), Recorder(), clock or SystemClock()
+    ears, desk, clock = RecordingReceiver(), Recorder(), clock or SystemClock()
     async with aiohttp.ClientSession() as session:
-        door: Door = http_door()
+        door: Transport = http_transport()
         if way == "socket":
-            door = replace(socket_door(outside, clock=clock), ping_seconds=ping_seconds)
+            door = replace(socket_transport(outside, clock=clock), ping_seconds=ping_seconds)
         client = web_client(outside, session, clock=clock)
-        slack = adapters(client, await who_are_we(client.web), clock)
-        orders = OrderCounter(desk, slack.board, clock)
+        slack = build_adapters(client, await fetch_identity(client.web), clock)
+        orders = CommandRunner(desk, slack.publisher, clock)
         gateway = gateway_for(client, door, ears, desk, orders, slack)
-        async with gateway.listening():
-            if isinstance(door, SignedHttp):
+        async with gateway.connection():
+            if isinstance(door, HttpTransport):
                 address = f"http://127.0.0.1:{door.port}/slack/events"
                 await outside.control("app", {"request_url": address})
-            yield Hearing(outside, ears, gateway, desk, orders, slack)
+            yield GatewayFixture(outside, ears, gateway, desk, orders, slack)
 
 
 def gateway_for(
-    client: Client,
-    door: Door,
-    ears: Ears,
-    desk: Recorder,
-    orders: OrderCounter,
-    slack: Adapters,
+    client: SlackClient,
+    transport: Transport,
+    receiver: RecordingReceiver,
+    dispatcher: Recorder,
+    command_runner: CommandRunner,
+    slack: SlackAdapters,
 ) -> SlackGateway:
     return SlackGateway(
         client,
-        door,
-        ears.callbacks,
-        people=slack.people,
-        board=slack.board,
-        orders=orders,
-        known=desk.known,
-        home=desk.home,
-        gate=WithoutLimits(slack.people),
-        book=Book(store=Notebook(ears), clock=SystemClock()),
+        transport,
+        receiver.callbacks,
+        users=slack.users,
+        publisher=slack.publisher,
+        command_runner=command_runner,
+        known_names=dispatcher.known,
+        home_cards=dispatcher.home,
+        admission=AllowAllAdmission(slack.users),
+        outbox_config=OutboxConfig(store=FakeQuestionOutbox(receiver), clock=SystemClock()),
     )
 
 
-def deaf_gateway(client: Client, door: Door) -> SlackGateway:
+def disconnected_gateway(client: SlackClient, transport: Transport) -> SlackGateway:
     """A gateway for what goes wrong before anything is heard."""
     desk, clock = Recorder(), SystemClock()
-    slack = adapters(client, US, clock)
-    orders = OrderCounter(desk, slack.board, clock)
-    return gateway_for(client, door, Ears(), desk, orders, slack)
+    slack = build_adapters(client, IDENTITY, clock)
+    orders = CommandRunner(desk, slack.publisher, clock)
+    return gateway_for(client, transport, RecordingReceiver(), desk, orders, slack)
 
 
-def socket_door(outside: Outside, token: str = APP, clock: Clock | None = None) -> SocketMode:
-    return SocketMode(
+def socket_transport(
+    outside: Outside, token: str = APP, clock: Clock | None = None
+) -> SocketModeTransport:
+    return SocketModeTransport(
         app_token=token,
         clock=clock or SystemClock(),
         api_url=f"{outside.url}/api/",
-        ping_seconds=PING,
+        ping_seconds=PING_SECONDS,
     )
 
 
-async def lines(outside: Outside) -> int:
+async def open_connections(outside: Outside) -> int:
     """How many Socket Mode connections the bots have open."""
     return int((await outside.control("app"))["connections"])
 
 
-async def until_lines(outside: Outside, count: int) -> None:
+async def wait_for_connections(outside: Outside, count: int) -> None:
     """Wait until so many are open."""
 
     async def open_now() -> bool:
-        return await lines(outside) == count
+        return await open_connections(outside) == count
 
-    await eventually(open_now, f"{count} lines are open", patience=20)
+    await wait_until(open_now, f"{count} lines are open", max_wait=20)
 
 
-def http_door() -> SignedHttp:
+def http_transport() -> HttpTransport:
     async def ready() -> bool:
         return True
 
-    return SignedHttp(signing_secret=SIGNING_SECRET, clock=SystemClock(), ready=ready, port=0)
+    return HttpTransport(
+        signing_secret=SIGNING_SECRET, clock=SystemClock(), check_ready=ready, port=0
+    )
 
 
 def web_client(
@@ -127,6 +139,6 @@ def web_client(
     session: aiohttp.ClientSession,
     token: str = BOT,
     clock: Clock | None = None,
-) -> Client:
+) -> SlackClient:
     web = make_client(token, f"{outside.url}/api/", session)
-    return Client(web, Calls(clock or SystemClock()))
+    return SlackClient(web, ApiCaller(clock or SystemClock()))

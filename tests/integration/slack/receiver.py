@@ -8,39 +8,39 @@ from collections.abc import Callable, Sequence
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import texts as access_texts
-from bot.access.policy import Access, Doorkeeping
+from bot.access.policy import AccessConfig, AccessPolicy
 from bot.clock import SystemClock
-from bot.domain.commands import OpenQuestion
+from bot.domain.commands import PendingQuestion
 from bot.domain.messages import Message
-from bot.domain.turns import Acceptance, Accepted, Turn, TurnState
+from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
 from bot.errors import StoreError
-from bot.ports import People
-from bot.slack.api.calls import Calls
-from bot.slack.api.client import Client
-from bot.slack.cards.home_tab import Home
-from bot.slack.events.parser import Deleted, Edited, HomeOpened, Stopped
-from bot.slack.gateway import adapters
-from bot.slack.identity import Identity
-from bot.slack.interactions.ask import Asking
-from bot.slack.interactions.command_runner import OrderCounter
-from bot.slack.interactions.listeners import Controls
-from bot.slack.interactions.modals import Actions
-from bot.slack.interactions.question_outbox import Book, Questions
-from bot.slack.interactions.slash_command import Commands
-from bot.slack.receiver import Callbacks, Intake
-from bot.tasks import Background
+from bot.ports import UserDirectory
+from bot.slack.api.calls import ApiCaller
+from bot.slack.api.client import SlackClient
+from bot.slack.cards.home_tab import HomeTabPublisher
+from bot.slack.events.parser import DeletedEvent, EditedEvent, HomeOpenedEvent, StoppedEvent
+from bot.slack.gateway import build_adapters
+from bot.slack.identity import BotIdentity
+from bot.slack.interactions.ask import QuestionService
+from bot.slack.interactions.command_runner import CommandRunner
+from bot.slack.interactions.listeners import Listeners
+from bot.slack.interactions.modals import Modals
+from bot.slack.interactions.question_outbox import OutboxConfig, QuestionOutbox
+from bot.slack.interactions.slash_command import SlashCommand
+from bot.slack.receiver import Callbacks, EventReceiver
+from bot.tasks import BackgroundTasks
 from tests.integration.slack.interactions.command_runner import Recorder
 
-US = Identity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
+IDENTITY = BotIdentity(team="T0SANDBOX", user="U0PILOT", bot="B0PILOT", name="threadpilot")
 
 
-class Ears:
+class RecordingReceiver:
     """Keeps what is heard; `failing` makes the next so many messages impossible to record,
     `answering` makes a turn of each."""
 
     def __init__(self) -> None:
-        self.heard: list[Message | Edited | Deleted | Stopped] = []
-        self.opened: list[HomeOpened] = []
+        self.heard: list[Message | EditedEvent | DeletedEvent | StoppedEvent] = []
+        self.opened: list[HomeOpenedEvent] = []
         """Whose direct messages with the bot were opened."""
         self.failing = 0
         self.answering = False
@@ -59,111 +59,113 @@ class Ears:
         return Callbacks(
             on_message=self._on_message,
             on_edited=self._on_edited,
-            on_deleted=self._hear,
-            on_stopped=self._hear,
+            on_deleted=self._record,
+            on_stopped=self._record,
             on_direct_opened=self.opened.append,
         )
 
-    async def until(self, holds: Callable[[Ears], bool], seconds: float = 10.0) -> None:
+    async def wait_until(
+        self, holds: Callable[[RecordingReceiver], bool], seconds: float = 10.0
+    ) -> None:
         """Wait until what has been heard is enough; fails after `seconds`."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: holds(self))
 
-    async def until_attempted(self, times: int) -> None:
+    async def wait_until_attempted(self, times: int) -> None:
         """Wait until so many messages have been brought, whether they can be kept or not."""
-        await self.until(lambda ears: ears.attempts >= times)
+        await self.wait_until(lambda ears: ears.attempts >= times)
 
-    async def _on_message(self, message: Message) -> Accepted:
+    async def _on_message(self, message: Message) -> AcceptResult:
         self.attempts += 1
-        await self._tell()
+        await self._notify()
         await self.released.wait()
         if self.failing:
             self.failing -= 1
-            await self._tell()
+            await self._notify()
             raise StoreError("the disk is full")
         seen = {(known.thread.channel, known.ts) for known in self.messages}
         if (message.thread.channel, message.ts) in seen:
-            await self._tell()
-            return Accepted(acceptance=Acceptance.REPEATED)
-        await self._hear(message)
+            await self._notify()
+            return AcceptResult(status=AcceptStatus.DUPLICATE)
+        await self._record(message)
         if not self.answering:
-            return Accepted(acceptance=Acceptance.OVERHEARD)
+            return AcceptResult(status=AcceptStatus.OVERHEARD)
         self._turns.add((message.thread.channel, message.ts))
         turn = Turn(id=self.attempts, message=message, state=TurnState.WAITING, epoch=0)
-        return Accepted(acceptance=Acceptance.SCHEDULED, turn=turn)
+        return AcceptResult(status=AcceptStatus.SCHEDULED, turn=turn)
 
-    async def _on_edited(self, edited: Edited) -> bool:
-        await self._hear(edited)
+    async def _on_edited(self, edited: EditedEvent) -> bool:
+        await self._record(edited)
         return (edited.channel, edited.ts) in self._turns
 
-    async def _hear(self, fact: Message | Edited | Deleted | Stopped) -> None:
+    async def _record(self, fact: Message | EditedEvent | DeletedEvent | StoppedEvent) -> None:
         self.heard.append(fact)
-        await self._tell()
+        await self._notify()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
 
-class Notebook:
+class FakeQuestionOutbox:
     """Keeps the questions that are on their way, as long as the test lasts."""
 
-    def __init__(self, ears: Ears) -> None:
+    def __init__(self, ears: RecordingReceiver) -> None:
         self._ears = ears
-        self._kept: dict[str, OpenQuestion] = {}
+        self._kept: dict[str, PendingQuestion] = {}
 
-    async def note_question(self, question: OpenQuestion) -> bool:
+    async def save_question(self, question: PendingQuestion) -> bool:
         if question.event_id in {message.event_id for message in self._ears.messages}:
             return False
         return self._kept.setdefault(question.event_id, question) is question
 
-    async def drop_question(self, event_id: str) -> None:
+    async def delete_question(self, event_id: str) -> None:
         self._kept.pop(event_id, None)
 
-    async def open_questions(self) -> Sequence[OpenQuestion]:
+    async def pending_questions(self) -> Sequence[PendingQuestion]:
         return tuple(self._kept.values())
 
 
-class WithoutLimits:
+class AllowAllAdmission:
     """Answers everybody whom the bot answers where nothing is set, as often as they like."""
 
-    def __init__(self, people: People) -> None:
-        self._access = Access(people, Doorkeeping())
+    def __init__(self, people: UserDirectory) -> None:
+        self._access = AccessPolicy(people, AccessConfig())
 
-    async def closed_to(self, user: str, channel: str, *, external: bool) -> str:
-        person = await self._access.person_now(user)
-        out = await self._access.shut_out(person, channel, external=external)
-        return "" if out is None else access_texts.KEPT_OUT[out]
+    async def denial_for(self, user_id: str, channel: str, *, external: bool) -> str:
+        person = await self._access.fetch_user(user_id)
+        out = await self._access.channel_denial(person, channel, external=external)
+        return "" if out is None else access_texts.DENIAL_TEXTS[out]
 
 
-def intake_for(
-    ears: Ears,
-    background: Background,
+def event_receiver_for(
+    receiver: RecordingReceiver,
+    background: BackgroundTasks,
     record_seconds: float = 10.0,
-    desk: Recorder | None = None,
-) -> Intake:
+    dispatcher: Recorder | None = None,
+) -> EventReceiver:
     """An intake that has no Slack to call: for what needs none."""
     web = AsyncWebClient(token="xoxb-sandbox", base_url="http://127.0.0.1:9/api/", timeout=2)
-    desk, clock = desk or Recorder(), SystemClock()
-    client = Client(web, Calls(clock))
-    slack = adapters(client, US, clock)
-    gate = WithoutLimits(slack.people)
-    book = Book(store=Notebook(ears), clock=clock)
-    questions = Questions(client, US, ears.callbacks.on_message, book, gate)
-    asking = Asking(US, questions, book, background, gate)
-    orders = OrderCounter(desk, slack.board, clock)
-    home = Home(client, slack.board.links, desk.home)
-    return Intake(
+    dispatcher, clock = dispatcher or Recorder(), SystemClock()
+    client = SlackClient(web, ApiCaller(clock))
+    slack = build_adapters(client, IDENTITY, clock)
+    gate = AllowAllAdmission(slack.users)
+    book = OutboxConfig(store=FakeQuestionOutbox(receiver), clock=clock)
+    questions = QuestionOutbox(client, IDENTITY, receiver.callbacks.on_message, book, gate)
+    asking = QuestionService(IDENTITY, questions, book, background, gate)
+    orders = CommandRunner(dispatcher, slack.publisher, clock)
+    home = HomeTabPublisher(client, slack.publisher.permalinks, dispatcher.home)
+    return EventReceiver(
         client,
-        US,
-        ears.callbacks,
+        IDENTITY,
+        receiver.callbacks,
         background,
-        Controls(
+        Listeners(
             client,
-            US,
+            IDENTITY,
             background,
-            Commands(US, slack.people, asking, orders, desk.known),
-            Actions(client, asking),
+            SlashCommand(IDENTITY, slack.users, asking, orders, dispatcher.known),
+            Modals(client, asking),
             orders,
             home,
         ),

@@ -10,8 +10,8 @@ import pytest
 
 from bot.domain.messages import Message, Trigger
 from bot.errors import SlackError
-from bot.slack.api.auth_errors import APP_REFUSED, BOT_REFUSED, NOT_A_BOT
-from bot.slack.events.parser import Deleted, Edited, Stopped
+from bot.slack.api.auth_errors import APP_TOKEN_REFUSED, BOT_TOKEN_REFUSED, NOT_A_BOT_TOKEN
+from bot.slack.events.parser import DeletedEvent, EditedEvent, StoppedEvent
 from tests.conformance.http_client import (
     ALICE,
     BOB,
@@ -21,183 +21,197 @@ from tests.conformance.http_client import (
     SECRET,
     TEAM,
     Outside,
-    eventually,
-    sandbox_from_outside,
+    emulator_over_http,
+    wait_until,
 )
 from tests.integration.slack.gateway_fixtures import (
-    OFTEN,
-    Hearing,
-    deaf_gateway,
-    hearing,
-    socket_door,
+    FREQUENT_PING_SECONDS,
+    GatewayFixture,
+    disconnected_gateway,
+    gateway_fixture,
+    socket_transport,
     web_client,
 )
 
 
 @pytest.fixture
 async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
+    async with emulator_over_http() as outside:
         yield outside
 
 
 @pytest.fixture(params=["socket", "http"])
-async def bot(outside: Outside, request: pytest.FixtureRequest) -> AsyncIterator[Hearing]:
-    async with hearing(outside, request.param) as bot:
+async def bot(outside: Outside, request: pytest.FixtureRequest) -> AsyncIterator[GatewayFixture]:
+    async with gateway_fixture(outside, request.param) as bot:
         yield bot
 
 
 @pytest.fixture
-async def socket_bot(outside: Outside) -> AsyncIterator[Hearing]:
-    async with hearing(outside, ping_seconds=OFTEN) as bot:
+async def socket_bot(outside: Outside) -> AsyncIterator[GatewayFixture]:
+    async with gateway_fixture(outside, ping_seconds=FREQUENT_PING_SECONDS) as bot:
         yield bot
 
 
-async def heard(bot: Hearing, count: int) -> list[Message]:
+async def received(bot: GatewayFixture, count: int) -> list[Message]:
     """The messages, once there are this many."""
-    await bot.ears.until(lambda ears: len(ears.messages) >= count)
-    return bot.ears.messages
+    await bot.receiver.wait_until(lambda ears: len(ears.messages) >= count)
+    return bot.receiver.messages
 
 
-async def test_the_bot_knows_who_it_is(bot: Hearing) -> None:
+async def test_the_bot_knows_who_it_is(bot: GatewayFixture) -> None:
     us = await bot.gateway.identity()
     assert (us.team, us.name) == (TEAM, "threadpilot")
     assert us.user == await bot.outside.id_of(BOT)
 
 
-async def test_a_mention_is_heard_once_although_slack_tells_it_twice(bot: Hearing) -> None:
+async def test_a_mention_is_received_once_although_slack_tells_it_twice(
+    bot: GatewayFixture,
+) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "@threadpilot what is <Python> & why?")
-    (message,) = await heard(bot, 1)
+    (message,) = await received(bot, 1)
     assert message.text == "what is <Python> & why?"
     assert (message.trigger, message.ts, message.starts_thread) == (Trigger.MENTION, ts, True)
     assert (message.thread.team, message.thread.channel) == (TEAM, GENERAL)
-    await bot.ears.until(lambda ears: ears.attempts == 2)
-    assert len(bot.ears.messages) == 1
+    await bot.receiver.wait_until(lambda ears: ears.attempts == 2)
+    assert len(bot.receiver.messages) == 1
 
 
-async def test_threads_are_followed_and_words_to_others_are_told_apart(bot: Hearing) -> None:
+async def test_threads_are_followed_and_words_to_others_are_distinguished(
+    bot: GatewayFixture,
+) -> None:
     root = await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
     await bot.outside.say(ALICE, GENERAL, "and then?", thread_ts=root)
     await bot.outside.say(BOB, GENERAL, "<@UALICE> lunch?", thread_ts=root)
     await bot.outside.say(BOB, GENERAL, "not for the bot at all")
-    messages = await heard(bot, 3)
+    messages = await received(bot, 3)
     told = {(one.user, one.trigger) for one in messages}
     assert told == {
         ("UALICE", Trigger.MENTION),
         ("UALICE", Trigger.FOLLOW_UP),
-        ("UBOB", Trigger.ASIDE),
+        ("UBOB", Trigger.OVERHEARD),
     }
     assert {one.thread.root_ts for one in messages} == {root}
 
 
-async def test_a_direct_message_is_for_the_bot(bot: Hearing) -> None:
+async def test_a_direct_message_is_for_the_bot(bot: GatewayFixture) -> None:
     us = await bot.gateway.identity()
-    opened = await bot.outside.do("conversations.open", ALICE, users=us.user)
+    opened = await bot.outside.act("conversations.open", ALICE, users=us.user)
     channel = opened["channel"]["id"]
     ts = await bot.outside.say(ALICE, channel, "just us")
-    (message,) = await heard(bot, 1)
+    (message,) = await received(bot, 1)
     assert (message.trigger, message.direct) == (Trigger.DIRECT, True)
     assert (message.thread.channel, message.thread.root_ts) == (channel, ts)
 
 
-async def test_a_person_of_another_workspace_is_told_apart(bot: Hearing) -> None:
+async def test_a_person_of_another_workspace_is_distinguished(bot: GatewayFixture) -> None:
     await bot.outside.say(EVE, GENERAL, "@threadpilot hello")
-    (message,) = await heard(bot, 1)
+    (message,) = await received(bot, 1)
     assert message.external
     assert message.user_team != TEAM
     assert message.thread.team == TEAM
 
 
-async def test_what_the_bot_says_itself_is_not_heard(bot: Hearing) -> None:
+async def test_what_the_bot_says_itself_is_not_received(bot: GatewayFixture) -> None:
     us = await bot.gateway.identity()
     await bot.outside.say(BOT, GENERAL, f"I am <@{us.user}>")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
-    assert [one.user for one in await heard(bot, 1)] == ["UALICE"]
+    assert [one.user for one in await received(bot, 1)] == ["UALICE"]
 
 
-async def test_an_edit_a_deletion_and_stop_are_heard(bot: Hearing) -> None:
+async def test_an_edit_a_deletion_and_stop_are_received(bot: GatewayFixture) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "@threadpilot helo")
-    await heard(bot, 1)
+    await received(bot, 1)
     edited = {"channel": GENERAL, "ts": ts, "text": "@threadpilot hello"}
-    await bot.outside.do("chat.update", ALICE, **edited)
-    await bot.ears.until(lambda ears: any(isinstance(fact, Edited) for fact in ears.heard))
-    await bot.outside.do(
+    await bot.outside.act("chat.update", ALICE, **edited)
+    await bot.receiver.wait_until(
+        lambda ears: any(isinstance(fact, EditedEvent) for fact in ears.heard)
+    )
+    await bot.outside.act(
         "agents.sessions.setStatus", BOT, channel_id=GENERAL, thread_ts=ts, status="processing"
     )
-    await bot.outside.do("agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=ts)
-    await bot.ears.until(lambda ears: any(isinstance(fact, Stopped) for fact in ears.heard))
-    await bot.outside.do("chat.delete", ALICE, channel=GENERAL, ts=ts)
-    await bot.ears.until(lambda ears: any(isinstance(fact, Deleted) for fact in ears.heard))
-    told = [fact for fact in bot.ears.heard if not isinstance(fact, Message)]
-    assert told[0] == Edited(team=TEAM, channel=GENERAL, ts=ts, user="UALICE", text="hello")
-    assert isinstance(told[1], Stopped)
+    await bot.outside.act("agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=ts)
+    await bot.receiver.wait_until(
+        lambda ears: any(isinstance(fact, StoppedEvent) for fact in ears.heard)
+    )
+    await bot.outside.act("chat.delete", ALICE, channel=GENERAL, ts=ts)
+    await bot.receiver.wait_until(
+        lambda ears: any(isinstance(fact, DeletedEvent) for fact in ears.heard)
+    )
+    told = [fact for fact in bot.receiver.heard if not isinstance(fact, Message)]
+    assert told[0] == EditedEvent(team=TEAM, channel=GENERAL, ts=ts, user="UALICE", text="hello")
+    assert isinstance(told[1], StoppedEvent)
     assert (told[1].thread.root_ts, told[1].user) == (ts, "UALICE")
-    assert told[2] == Deleted(team=TEAM, channel=GENERAL, ts=ts, user="UALICE")
+    assert told[2] == DeletedEvent(team=TEAM, channel=GENERAL, ts=ts, user="UALICE")
 
 
-async def test_a_message_that_could_not_be_recorded_comes_again(bot: Hearing) -> None:
+async def test_a_message_that_could_not_be_recorded_comes_again(bot: GatewayFixture) -> None:
     """Not acknowledged, so Slack repeats it: at once, after a minute, after five."""
-    bot.ears.failing = 2  # both events of the mention
+    bot.receiver.failing = 2  # both events of the mention
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
-    await bot.ears.until(lambda ears: ears.attempts >= 2)
-    assert bot.ears.messages == []
+    await bot.receiver.wait_until(lambda ears: ears.attempts >= 2)
+    assert bot.receiver.messages == []
     await bot.outside.advance(4)
-    await heard(bot, 1)
-    assert bot.ears.messages[0].text == "hello"
+    await received(bot, 1)
+    assert bot.receiver.messages[0].text == "hello"
 
 
-async def test_a_repeated_event_is_acknowledged_and_recorded_once(bot: Hearing) -> None:
+async def test_a_repeated_event_is_acknowledged_and_recorded_once(bot: GatewayFixture) -> None:
     await bot.outside.control("faults", {"events": "redeliver", "times": 2})
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
-    await bot.ears.until(lambda ears: ears.attempts >= 2)
+    await bot.receiver.wait_until(lambda ears: ears.attempts >= 2)
     await bot.outside.advance(1)  # what is signed a second later is another request
     await bot.outside.control("faults", {"events": "duplicate", "times": 2})
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello again")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot bye")
-    messages = await heard(bot, 3)
+    messages = await received(bot, 3)
     assert sorted(one.text for one in messages) == ["bye", "hello", "hello again"]
 
 
-async def test_many_at_once_are_all_heard(bot: Hearing) -> None:
+async def test_many_at_once_are_all_received(bot: GatewayFixture) -> None:
     for number in range(25):
         await bot.outside.say(ALICE, GENERAL, f"@threadpilot number {number}")
-    messages = await heard(bot, 25)
+    messages = await received(bot, 25)
     assert {one.text for one in messages} == {f"number {n}" for n in range(25)}
 
 
-async def test_one_message_that_takes_long_does_not_keep_others_waiting(bot: Hearing) -> None:
-    bot.ears.released.clear()
+async def test_one_message_that_takes_long_does_not_keep_others_waiting(
+    bot: GatewayFixture,
+) -> None:
+    bot.receiver.released.clear()
     await bot.outside.say(ALICE, GENERAL, "@threadpilot slow")
     ts = await bot.outside.say(ALICE, GENERAL, "helo")
     edited = {"channel": GENERAL, "ts": ts, "text": "hello"}
-    await bot.outside.do("chat.update", ALICE, **edited)
-    await bot.ears.until(lambda ears: any(isinstance(fact, Edited) for fact in ears.heard))
-    assert bot.ears.messages == []
-    bot.ears.released.set()
-    assert [one.text for one in await heard(bot, 1)] == ["slow"]
+    await bot.outside.act("chat.update", ALICE, **edited)
+    await bot.receiver.wait_until(
+        lambda ears: any(isinstance(fact, EditedEvent) for fact in ears.heard)
+    )
+    assert bot.receiver.messages == []
+    bot.receiver.released.set()
+    assert [one.text for one in await received(bot, 1)] == ["slow"]
 
 
-async def test_a_channel_without_the_bot_stays_unheard(bot: Hearing) -> None:
+async def test_nothing_is_received_of_a_channel_without_the_bot(bot: GatewayFixture) -> None:
     await bot.outside.say(ALICE, SECRET, "@threadpilot psst")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
-    assert [one.text for one in await heard(bot, 1)] == ["hello"]
+    assert [one.text for one in await received(bot, 1)] == ["hello"]
 
 
 # Socket Mode's own trouble ----------------------------------------------------------------------
 
 
-async def heard_again(bot: Hearing) -> None:
+async def received_again(bot: GatewayFixture) -> None:
     """Speak until the bot hears it: what is said before the new line is up comes a minute later."""
 
     async def heard_one() -> bool:
         await bot.outside.say(ALICE, GENERAL, "@threadpilot still there?")
-        return bool(bot.ears.messages)
+        return bool(bot.receiver.messages)
 
-    await eventually(heard_one, "a line is up again", patience=20)
-    assert bot.ears.messages[0].text == "still there?"
+    await wait_until(heard_one, "a line is up again", max_wait=20)
+    assert bot.receiver.messages[0].text == "still there?"
 
 
 @pytest.mark.parametrize("trouble", ["drop", "half-open"])
-async def test_a_broken_line_is_mended(socket_bot: Hearing, trouble: str) -> None:
+async def test_a_broken_connection_is_mended(socket_bot: GatewayFixture, trouble: str) -> None:
     outside = socket_bot.outside
     before = len(await outside.calls("apps.connections.open"))
     await outside.control("faults", {"socket": trouble})
@@ -205,22 +219,24 @@ async def test_a_broken_line_is_mended(socket_bot: Hearing, trouble: str) -> Non
     async def mended() -> bool:
         return len(await outside.calls("apps.connections.open")) > before
 
-    await eventually(mended, "a new line is asked for")
-    await heard_again(socket_bot)
+    await wait_until(mended, "a new line is asked for")
+    await received_again(socket_bot)
 
 
-async def test_a_ticket_that_is_refused_is_not_tried_for_ever(socket_bot: Hearing) -> None:
+async def test_a_connection_url_that_is_refused_is_not_tried_for_ever(
+    socket_bot: GatewayFixture,
+) -> None:
     outside = socket_bot.outside
     before = len(await outside.calls("apps.connections.open"))
     await outside.control("faults", {"socket": "refuse", "times": 3})
     await outside.control("faults", {"socket": "drop"})
 
-    await heard_again(socket_bot)
+    await received_again(socket_bot)
     assert len(await outside.calls("apps.connections.open")) >= before + 4
 
 
-async def test_a_line_that_stays_down_is_replaced(
-    socket_bot: Hearing, caplog: pytest.LogCaptureFixture
+async def test_a_connection_that_stays_down_is_replaced(
+    socket_bot: GatewayFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     outside = socket_bot.outside
     await outside.control("faults", {"socket": "refuse", "times": 1_000})
@@ -229,15 +245,15 @@ async def test_a_line_that_stays_down_is_replaced(
     async def replaced() -> bool:
         return "starting anew" in caplog.text
 
-    await eventually(replaced, "the line is given up")
+    await wait_until(replaced, "the line is given up")
     async with outside.http.delete(f"{outside.url}/sandbox/faults") as cleared:
         assert cleared.status == 200
 
-    await heard_again(socket_bot)
+    await received_again(socket_bot)
     assert "ticket=" not in caplog.text
 
 
-async def test_slack_asking_for_a_new_line_is_obeyed(socket_bot: Hearing) -> None:
+async def test_slack_asking_for_a_new_connection_is_obeyed(socket_bot: GatewayFixture) -> None:
     outside = socket_bot.outside
     before = len(await outside.calls("apps.connections.open"))
     await outside.control("faults", {"socket": "disconnect"})
@@ -245,56 +261,59 @@ async def test_slack_asking_for_a_new_line_is_obeyed(socket_bot: Hearing) -> Non
     async def renewed() -> bool:
         return len(await outside.calls("apps.connections.open")) > before
 
-    await eventually(renewed, "a new line is asked for")
-    await heard_again(socket_bot)
+    await wait_until(renewed, "a new line is asked for")
+    await received_again(socket_bot)
 
 
 async def test_another_program_on_the_same_token_is_warned_of(
-    socket_bot: Hearing, caplog: pytest.LogCaptureFixture
+    socket_bot: GatewayFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each event goes to one of them only: a bot that is sometimes silent."""
-    async with hearing(socket_bot.outside):
+    async with gateway_fixture(socket_bot.outside):
         assert "another program listens with this SLACK_APP_TOKEN" in caplog.text
 
 
 async def test_leaving_ends_everything_that_was_begun(outside: Outside) -> None:
     before = asyncio.all_tasks()
     for way in ("socket", "http"):
-        async with hearing(outside, way) as bot:
+        async with gateway_fixture(outside, way) as bot:
             await outside.say(ALICE, GENERAL, "@threadpilot hello")
-            await heard(bot, 1)
+            await received(bot, 1)
         await outside.control("app", {"request_url": None})
 
     async def ended() -> bool:
         tasks = [repr(task) for task in asyncio.all_tasks() - before]
         return not any("bot/slack/" in task or "slack_sdk" in task for task in tasks)
 
-    await eventually(ended, "no task is left behind")
+    await wait_until(ended, "no task is left behind")
 
 
 async def test_a_refused_app_token_is_one_clear_error(outside: Outside) -> None:
     async with aiohttp.ClientSession() as session:
-        door = socket_door(outside, token="xapp-wrong")
-        gateway = deaf_gateway(web_client(outside, session), door)
+        door = socket_transport(outside, token="xapp-wrong")
+        gateway = disconnected_gateway(web_client(outside, session), door)
         with pytest.raises(SlackError) as caught:
-            async with gateway.listening():
+            async with gateway.connection():
                 pass
-    assert APP_REFUSED.format(code="invalid_auth") in str(caught.value)
+    assert APP_TOKEN_REFUSED.format(code="invalid_auth") in str(caught.value)
     assert "xapp-wrong" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("token", "remedy"),
-    [("xoxb-wrong", BOT_REFUSED.format(code="invalid_auth")), ("xoxp-alice", NOT_A_BOT)],
+    [
+        ("xoxb-wrong", BOT_TOKEN_REFUSED.format(code="invalid_auth")),
+        ("xoxp-alice", NOT_A_BOT_TOKEN),
+    ],
 )
 async def test_a_refused_bot_token_is_one_clear_error(
     outside: Outside, token: str, remedy: str
 ) -> None:
     async with aiohttp.ClientSession() as session:
         client = web_client(outside, session, token=token)
-        gateway = deaf_gateway(client, socket_door(outside))
+        gateway = disconnected_gateway(client, socket_transport(outside))
         with pytest.raises(SlackError) as caught:
-            async with gateway.listening():
+            async with gateway.connection():
                 pass
     assert remedy in str(caught.value)
     assert token not in str(caught.value)
@@ -303,7 +322,7 @@ async def test_a_refused_bot_token_is_one_clear_error(
 async def test_slack_out_of_reach_is_one_clear_error(unused_tcp_port: int) -> None:
     async with aiohttp.ClientSession() as session:
         nowhere = Outside(f"http://127.0.0.1:{unused_tcp_port}", session)
-        gateway = deaf_gateway(web_client(nowhere, session), socket_door(nowhere))
+        gateway = disconnected_gateway(web_client(nowhere, session), socket_transport(nowhere))
         with pytest.raises(SlackError, match="unreachable"):
-            async with gateway.listening():
+            async with gateway.connection():
                 pass

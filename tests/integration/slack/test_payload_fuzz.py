@@ -13,28 +13,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_bolt.async_app import AsyncBoltRequest
 
-from bot.commands.registry import VERBS
-from bot.domain.messages import TS, Message
-from bot.slack.cards.button_values import BUTTON_CHARS, read_value
-from bot.slack.events.parser import read_event
-from bot.slack.identity import Identity
+from bot.commands.registry import COMMANDS
+from bot.domain.messages import TS_PATTERN, Message
+from bot.slack.cards.button_values import MAX_BUTTON_VALUE_CHARS, parse_button_value
+from bot.slack.events.parser import parse_event
+from bot.slack.identity import BotIdentity
 from bot.slack.interactions.payloads import (
-    PressedOrder,
-    read_choice,
-    read_command,
-    read_order,
-    read_press,
-    read_submission,
+    CommandPress,
+    parse_button_press,
+    parse_command_press,
+    parse_shortcut,
+    parse_slash_command,
+    parse_submission,
 )
-from bot.tasks import Background
-from tests.integration.slack.receiver import Ears, intake_for
+from bot.tasks import BackgroundTasks
+from tests.integration.slack.receiver import RecordingReceiver, event_receiver_for
 
-US = Identity(
+IDENTITY = BotIdentity(
     team="T0HOME",
     user="U0PILOT",
     bot="B0PILOT",
     name="threadpilot",
-    answers=frozenset({"B0LISTED"}),
+    answered_bots=frozenset({"B0LISTED"}),
 )
 TS_ = "1790000000.000100"
 
@@ -96,7 +96,7 @@ EVENTS = [
 ]
 CONTAINER = {"type": "message", "message_ts": TS_, "thread_ts": TS_, "channel_id": "C0GENERAL"}
 VALUE = {"v": "resume", "w": "s12", "c": "C0DEV", "t": TS_, "n": 7, "r": 1}
-PRESS: dict[str, Any] = {
+BUTTON_PRESS: dict[str, Any] = {
     "type": "block_actions",
     "user": {"id": "UALICE", "team_id": "T0HOME"},
     "team": {"id": "T0HOME"},
@@ -136,7 +136,7 @@ SHORTCUT: dict[str, Any] = {
     "trigger_id": "1.2.abc",
     "response_url": "http://127.0.0.1:9/answer",
 }
-OTHERS = [PRESS, SUBMISSION, COMMAND, SHORTCUT]
+OTHERS = [BUTTON_PRESS, SUBMISSION, COMMAND, SHORTCUT]
 
 ODD = st.one_of(
     st.sampled_from(
@@ -198,12 +198,12 @@ def texts_in(fact: object) -> list[str]:
 @given(mutated(EVENTS))
 def test_whatever_an_event_holds_it_is_a_sound_fact_or_none_of_ours(payload: Any) -> None:
     """Never an error; never a message of another workspace, by ourselves, or without a place."""
-    fact = read_event(payload, US)
+    fact = parse_event(payload, IDENTITY)
     if isinstance(fact, Message):
-        assert fact.thread.team == US.team
-        assert fact.user not in (US.user, US.bot)
-        assert TS.fullmatch(fact.ts)
-        assert TS.fullmatch(fact.thread.root_ts)
+        assert fact.thread.team == IDENTITY.team
+        assert fact.user not in (IDENTITY.user, IDENTITY.bot)
+        assert TS_PATTERN.fullmatch(fact.ts)
+        assert TS_PATTERN.fullmatch(fact.thread.root_ts)
         assert fact.thread.session_id().replace("-", "").replace("_", "").isalnum()
         assert "\0" not in fact.text
         fact.text.encode("utf-8")
@@ -211,21 +211,26 @@ def test_whatever_an_event_holds_it_is_a_sound_fact_or_none_of_ours(payload: Any
 
 def test_an_event_of_a_workspace_that_is_not_ours_is_left_alone() -> None:
     foreign = callback(MESSAGE) | {"team_id": "T0EVIL", "authorizations": [{"team_id": "T0EVIL"}]}
-    assert not isinstance(read_event(foreign, US), Message)
+    assert not isinstance(parse_event(foreign, IDENTITY), Message)
     shared = callback(MESSAGE) | {"team_id": "T0EVIL"}  # Slack Connect: theirs, but delivered to us
-    assert isinstance(read_event(shared, US), Message)
+    assert isinstance(parse_event(shared, IDENTITY), Message)
 
 
 @given(mutated(OTHERS))
 def test_whatever_people_operate_holds_it_is_a_sound_fact_or_none(payload: Any) -> None:
-    order = read_order(payload, US)
-    if isinstance(order, PressedOrder):
-        assert order.order.team == US.team
-        assert order.order.thread is None or order.order.thread.team == US.team
-        assert order.order.thread is None or TS.fullmatch(order.order.thread.root_ts)
+    order = parse_command_press(payload, IDENTITY)
+    if isinstance(order, CommandPress):
+        assert order.command.team == IDENTITY.team
+        assert order.command.thread is None or order.command.thread.team == IDENTITY.team
+        assert order.command.thread is None or TS_PATTERN.fullmatch(order.command.thread.root_ts)
     read = (
-        *(order, read_press(payload), read_choice(payload, US), read_submission(payload)),
-        read_command(payload, US),
+        *(
+            order,
+            parse_button_press(payload),
+            parse_shortcut(payload, IDENTITY),
+            parse_submission(payload),
+        ),
+        parse_slash_command(payload, IDENTITY),
     )
     for fact in read:
         assert all(isinstance(text, str) for text in texts_in(fact))
@@ -241,16 +246,19 @@ values = st.one_of(
 
 
 @given(values)
-def test_whatever_a_button_carries_is_an_order_of_sound_parts_or_none(value: str) -> None:
+def test_whatever_a_button_carries_is_a_command_of_sound_parts_or_none(value: str) -> None:
     """Values are ours, but come back by way of people's machines."""
-    found = read_value(value)
+    found = parse_button_value(value)
     if found is not None:
-        assert len(value) <= BUTTON_CHARS
-        assert found.verb.isascii()
-        assert found.verb.islower()
-        assert found.root_ts == "" or TS.fullmatch(found.root_ts)
+        assert len(value) <= MAX_BUTTON_VALUE_CHARS
+        assert found.command_name.isascii()
+        assert found.command_name.islower()
+        assert found.root_ts == "" or TS_PATTERN.fullmatch(found.root_ts)
         assert found.turn is None or (type(found.turn) is int and found.turn >= 0)
-        assert found.verb not in VERBS or VERBS[found.verb].name == found.verb
+        assert (
+            found.command_name not in COMMANDS
+            or COMMANDS[found.command_name].name == found.command_name
+        )
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
@@ -258,8 +266,8 @@ def test_whatever_a_button_carries_is_an_order_of_sound_parts_or_none(value: str
 async def test_whatever_event_is_delivered_is_acknowledged_or_brought_again(payload: Any) -> None:
     """Never an exception, and only what could not be recorded is asked for again, for nonsense
     would come for ever."""
-    background, ears = Background(), Ears()
-    answer = await intake_for(ears, background).deliver(payload)
+    background, ears = BackgroundTasks(), RecordingReceiver()
+    answer = await event_receiver_for(ears, background).deliver(payload)
     assert answer.status in ((200,) if payload.get("type") == "event_callback" else (200, 500))
     await background.close(0)
 
@@ -268,8 +276,8 @@ async def test_whatever_event_is_delivered_is_acknowledged_or_brought_again(payl
 @given(mutated(OTHERS))
 async def test_whatever_people_operate_is_answered(payload: Any) -> None:
     """Slack asks for none of it again; what makes no sense at all may be an error to who did it."""
-    background, ears = Background(), Ears()
-    answer = await intake_for(ears, background).deliver(payload)
+    background, ears = BackgroundTasks(), RecordingReceiver()
+    answer = await event_receiver_for(ears, background).deliver(payload)
     assert answer.status in (200, 500)
     assert ears.messages == []
     await background.close(0)

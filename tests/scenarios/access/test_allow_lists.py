@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bot.access import texts as access_texts
-from bot.domain.users import Standing
+from bot.domain.users import AccessRole
 from tests.emulator_client import DEV, GENERAL
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scripted_model import ScriptedModel
 
-UNLISTED = access_texts.KEPT_OUT[Standing.UNLISTED]
-ELSEWHERE = access_texts.KEPT_OUT[Standing.ELSEWHERE]
+UNLISTED = access_texts.DENIAL_TEXTS[AccessRole.USER_NOT_ALLOWED]
+ELSEWHERE = access_texts.DENIAL_TEXTS[AccessRole.CHANNEL_NOT_ALLOWED]
 
 
 @pytest.fixture(autouse=True)
@@ -20,67 +20,67 @@ def plain_admins(bots: Bots) -> None:
     bots.env.update({"WORKSPACE_ADMINS": "no", "ADMIN_USERS": "UALICE"})
 
 
-async def refused(slack: Scene, person: str, channel: str, sentence: str) -> None:
+async def refused(slack: ScenarioClient, person: str, channel: str, sentence: str) -> None:
     """Every way of asking in a channel gets this sentence."""
     ts = await slack.say(person, channel, "@threadpilot what is Python?")
-    [shown] = await slack.until_answered(channel, ts, person=person)
+    [shown] = await slack.wait_until_answered(channel, ts, person=person)
     assert sentence in shown
     for text in ("what is Python?", "help", "sessions", "admin"):
         assert (await slack.card_for(person, channel, text))["text"] == sentence
     theirs = await slack.say("bob", channel, "release notes")
     before = len(await slack.ephemeral(person))
     await slack.shortcut(person, "ask_about_message", channel, theirs)
-    assert await slack.until_whispered(person, before + 1) == sentence
+    assert await slack.wait_for_ephemeral(person, before + 1) == sentence
     assert await slack.calls("views.open") == []
 
 
-async def test_who_is_not_on_the_list_is_told_so_whatever_they_ask_by(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_who_is_not_on_the_list_is_notified_whatever_they_ask_by(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """By mention, direct message, command, button, shortcut and Home tab; those on the list and
     those in charge are answered."""
     bots.env["ALLOWED_USERS"] = "UCAROL"
     await bots.start()
     for person in ("carol", "alice"):
-        await slack.asked(person, f"hello from {person}")
-    ts = await slack.asked("carol", "a thread")
-    foot = await slack.foot_of(GENERAL, ts, "retry")
+        await slack.ask_in_new_thread(person, f"hello from {person}")
+    ts = await slack.ask_in_new_thread("carol", "a thread")
+    foot = await slack.reply_action(GENERAL, ts, "retry")
     asked = len(model.requests)
 
     await refused(slack, "bob", GENERAL, UNLISTED)
     direct = await slack.dm("bob")
     said = await slack.say("bob", direct, "what is Python?")
-    assert UNLISTED in (await slack.until_answered(direct, said, person="bob"))[0]
+    assert UNLISTED in (await slack.wait_until_answered(direct, said, person="bob"))[0]
     for order in ("!status", "!fork", "!ask what is it?"):
-        assert await slack.told_for("bob", GENERAL, ts, order) == UNLISTED
+        assert await slack.ephemeral_after_message("bob", GENERAL, ts, order) == UNLISTED
     before = len(await slack.ephemeral("bob"))
-    await slack.press_foot("bob", GENERAL, foot)
-    assert await slack.until_whispered("bob", before + 1) == UNLISTED
+    await slack.press_reply_action("bob", GENERAL, foot)
+    assert await slack.wait_for_ephemeral("bob", before + 1) == UNLISTED
     await slack.home("bob")
-    home = await slack.until_home_shows("bob", UNLISTED)
+    home = await slack.wait_for_published_home_text("bob", UNLISTED)
     assert len(home["blocks"]) == 1
     assert len(model.requests) == asked
 
 
 async def test_in_a_channel_that_is_not_on_the_list_nobody_is_answered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Not those in charge either, nor in direct messages; the Home tab is no place."""
     bots.env["ALLOWED_CHANNELS"] = GENERAL
     await bots.start()
-    await slack.asked("bob", "hello")
+    await slack.ask_in_new_thread("bob", "hello")
     await refused(slack, "bob", DEV, ELSEWHERE)
     for person in ("alice", "bob"):
         direct = await slack.dm(person)
         said = await slack.say(person, direct, "what is Python?")
-        assert ELSEWHERE in (await slack.until_answered(direct, said, person=person))[0]
+        assert ELSEWHERE in (await slack.wait_until_answered(direct, said, person=person))[0]
     await slack.home("bob")
-    await slack.until_home_shows("bob", "Your settings")
+    await slack.wait_for_published_home_text("bob", "Your settings")
     assert len(model.requests) == 1
 
 
 async def test_a_modal_opened_before_the_lists_changed_asks_nothing_any_more(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
         theirs = await slack.say("bob", DEV, "release notes")
@@ -96,13 +96,13 @@ async def test_a_modal_opened_before_the_lists_changed_asks_nothing_any_more(
 
 
 async def test_what_waits_when_a_channel_is_taken_off_the_list_is_not_answered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running() as bot:
-        bot.inbox.pause()
+        bot.inbox.pause_turns()
         ts = await slack.say("bob", DEV, "@threadpilot what is Python?")
-        await slack.until_whispered("bob")
+        await slack.wait_for_ephemeral("bob")
     bots.env["ALLOWED_CHANNELS"] = GENERAL
     await bots.start()
-    assert ELSEWHERE in (await slack.until_answered(DEV, ts))[0]
+    assert ELSEWHERE in (await slack.wait_until_answered(DEV, ts))[0]
     assert model.requests == []

@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from bot.access import texts as access_texts
-from bot.domain.messages import BOTS_IN_A_ROW
+from bot.domain.messages import MAX_CONSECUTIVE_BOT_TURNS
 from tests.emulator_client import GENERAL, Refusal
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scripted_model import ScriptedModel
 
 ROBOT = "xoxb-robot"
 ASKED = "<@U0PILOT> and then?"
 
 
-async def robot_says(slack: Scene, text: str, thread_ts: str | None = None) -> str:
+async def robot_says(slack: ScenarioClient, text: str, thread_ts: str | None = None) -> str:
     """The other app's bot posts; the message's ts."""
     answer = await slack.ask(
         ROBOT, "chat.postMessage", channel=GENERAL, text=text, thread_ts=thread_ts
@@ -29,19 +29,19 @@ async def robot_says(slack: Scene, text: str, thread_ts: str | None = None) -> s
 
 
 @pytest.fixture(autouse=True)
-async def robot(slack: Scene) -> None:
+async def robot(slack: ScenarioClient) -> None:
     """The other bot is in #general."""
     assert (await slack.ask(ROBOT, "conversations.join", channel=GENERAL))["ok"]
 
 
 @asynccontextmanager
-async def ping_pong(slack: Scene, root: str) -> AsyncIterator[None]:
+async def ping_pong(slack: ScenarioClient, root: str) -> AsyncIterator[None]:
     """The other bot asks anew under each answer, as often as there is one."""
 
     async def asks() -> None:
         answered = 0
         while True:
-            said = len(await ours(slack, root))
+            said = len(await bot_messages_in(slack, root))
             if said > answered:
                 answered = said
                 await robot_says(slack, ASKED, root)
@@ -56,15 +56,15 @@ async def ping_pong(slack: Scene, root: str) -> AsyncIterator[None]:
             await task
 
 
-async def ours(slack: Scene, root: str) -> list[str]:
+async def bot_messages_in(slack: ScenarioClient, root: str) -> list[str]:
     """What our bot says in the thread."""
     said = await slack.replies(GENERAL, root)
     return [str(each["text"]) for each in said if each["user"] == "U0PILOT"]
 
 
-async def until_ours(slack: Scene, root: str, count: int) -> list[str]:
+async def wait_for_bot_messages(slack: ScenarioClient, root: str, count: int) -> list[str]:
     async def there() -> list[str] | None:
-        said = await ours(slack, root)
+        said = await bot_messages_in(slack, root)
         return said if len(said) >= count else None
 
     return await slack.wait_for(there, 60.0, f"{count} messages of ours")
@@ -72,7 +72,7 @@ async def until_ours(slack: Scene, root: str, count: int) -> list[str]:
 
 @pytest.mark.parametrize("listed", ["B0ROBOT", "U0ROBOT"])
 async def test_a_listed_bot_is_answered_when_it_mentions_the_bot(
-    bots: Bots, slack: Scene, model: ScriptedModel, listed: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, listed: str
 ) -> None:
     """By either of its ids; what it says without a mention is for others."""
     bots.env["ALLOWED_BOTS"] = listed
@@ -82,22 +82,22 @@ async def test_a_listed_bot_is_answered_when_it_mentions_the_bot(
     await robot_says(slack, "that is all", root)
     await slack.say("bob", GENERAL, "@threadpilot and Rust?", thread_ts=root)
     await slack.until_shown(GENERAL, root, "You said: and Rust?")
-    assert len(await ours(slack, root)) == len(model.requests) == 2
+    assert len(await bot_messages_in(slack, root)) == len(model.requests) == 2
 
 
 async def test_a_bot_that_is_not_listed_is_not_answered_at_all(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["ALLOWED_BOTS"] = "B0OTHER"
     await bots.start()
     root = await robot_says(slack, "<@U0PILOT> what is Python?")
-    await slack.asked("bob", "hello")  # heard after it, and answered
-    assert await ours(slack, root) == []
+    await slack.ask_in_new_thread("bob", "hello")  # heard after it, and answered
+    assert await bot_messages_in(slack, root) == []
     assert len(model.requests) == 1
 
 
 async def test_two_bots_that_talk_to_each_other_stop_until_a_person_writes(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """A few answers, one sentence, silence; also over a restart; a person sets it going again."""
     bots.env["ALLOWED_BOTS"] = "B0ROBOT"
@@ -105,26 +105,28 @@ async def test_two_bots_that_talk_to_each_other_stop_until_a_person_writes(
     async with bots.running() as bot:
         await robot_says(slack, ASKED, root)
         async with ping_pong(slack, root):
-            said = await until_ours(slack, root, BOTS_IN_A_ROW + 1)
+            said = await wait_for_bot_messages(slack, root, MAX_CONSECUTIVE_BOT_TURNS + 1)
             await slack.until_idle(bot)
-        assert access_texts.BOTS_TALK in said[-1]
-        assert len(model.requests) == BOTS_IN_A_ROW
+        assert access_texts.BOT_LOOP in said[-1]
+        assert len(model.requests) == MAX_CONSECUTIVE_BOT_TURNS
     async with bots.running():
         await robot_says(slack, ASKED, root)
-        await slack.asked("bob", "hello")  # heard after it, and answered
-        assert len(await ours(slack, root)) == BOTS_IN_A_ROW + 1
+        await slack.ask_in_new_thread("bob", "hello")  # heard after it, and answered
+        assert len(await bot_messages_in(slack, root)) == MAX_CONSECUTIVE_BOT_TURNS + 1
         await slack.say("bob", GENERAL, "@robot go on, you two", thread_ts=root)
         await robot_says(slack, ASKED, root)
-        await until_ours(slack, root, BOTS_IN_A_ROW + 2)
+        await wait_for_bot_messages(slack, root, MAX_CONSECUTIVE_BOT_TURNS + 2)
     assert model.requests[-1].prompt.endswith("and then?")
 
 
-async def test_a_bot_orders_nothing(bots: Bots, slack: Scene, model: ScriptedModel) -> None:
+async def test_a_bot_runs_no_command(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
+) -> None:
     """What people would order by the same words is a question where a bot says it."""
     bots.env["ALLOWED_BOTS"] = "B0ROBOT"
     await bots.start()
-    root = await slack.a_thread("bob", "hello")
+    root = await slack.start_thread("bob", "hello")
     await robot_says(slack, "<@U0PILOT> !reset", root)
     await slack.until_shown(GENERAL, root, "You said: !reset")
-    assert await slack.told_for("bob", GENERAL, root, "!status") != ""
+    assert await slack.ephemeral_after_message("bob", GENERAL, root, "!status") != ""
     assert model.requests[-1].prompts[0] == "hello"

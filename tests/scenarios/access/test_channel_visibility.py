@@ -18,24 +18,24 @@ import pytest
 
 from bot.access import texts as access_texts
 from bot.commands import texts
-from bot.commands.registry import VERBS
-from bot.domain.commands import Form
-from bot.domain.users import Standing
+from bot.commands.registry import COMMANDS
+from bot.domain.commands import CommandSource
+from bot.domain.users import AccessRole
 from bot.slack import manifest
-from bot.slack.cards.button_values import ACTION, BUTTON_CHARS, Carried
-from bot.slack.interactions.payloads import Place
-from bot.store.sqlite.data_dir import DATABASE
-from slack_emulator.delivery.receipt import Kind
-from slack_emulator.server import Sandbox
+from bot.slack.cards.button_values import COMMAND_ACTION_PREFIX, MAX_BUTTON_VALUE_CHARS, ButtonValue
+from bot.slack.interactions.payloads import QuestionTarget
+from bot.store.sqlite.data_dir import DATABASE_NAME
+from slack_emulator.delivery.receipt import PayloadKind
+from slack_emulator.server import RunningEmulator
 from slack_emulator.state.entities import OUTSIDE_TEAM_ID, TEAM_ID
 from tests.emulator_client import BOT_USER, GENERAL, PEOPLE, SECRET, Json
-from tests.scenarios.conftest import Bots, Scene, words_of
+from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
 QUESTION = "where is the treasure?"
-NOT_SEEN = frozenset({access_texts.NOT_SEEN, texts.NO_SUCH_SESSION})
-GUEST = frozenset({access_texts.KEPT_OUT[Standing.GUEST]})
-EXTERNAL = frozenset({access_texts.KEPT_OUT[Standing.EXTERNAL]})
+NOT_SEEN = frozenset({access_texts.NOT_VISIBLE, texts.NO_SUCH_SESSION})
+GUEST = frozenset({access_texts.DENIAL_TEXTS[AccessRole.GUEST]})
+EXTERNAL = frozenset({access_texts.DENIAL_TEXTS[AccessRole.EXTERNAL]})
 
 SAID = {
     "model": "scripted-2",
@@ -55,8 +55,8 @@ SAID = {
 class Forger:
     """Sends the bot what a hostile client of somebody may have made of a form or a button."""
 
-    sandbox: Sandbox
-    slack: Scene
+    sandbox: RunningEmulator
+    slack: ScenarioClient
     person: str
     channel: str
     root_ts: str
@@ -68,7 +68,9 @@ class Forger:
             "id": f"V0FORGED{next(self.numbers)}",
             "type": "modal",
             "callback_id": callback_id,
-            "private_metadata": Place(channel=self.channel, root_ts=root_ts, quoted="x").note(),
+            "private_metadata": QuestionTarget(
+                channel=self.channel, root_ts=root_ts, quoted="x"
+            ).to_metadata(),
             "state": {
                 "values": {manifest.QUESTION_BLOCK: {manifest.QUESTION_INPUT: {"value": QUESTION}}}
             },
@@ -80,7 +82,7 @@ class Forger:
     async def shortcut(self) -> str:
         """The shortcut on a message of the place."""
         message = {"type": "message", "ts": self.root_ts, "text": "notes", "user": "UBOB"}
-        return await self._told(
+        return await self._ephemeral_after(
             self._send(
                 "message_action",
                 callback_id=manifest.ASK_ABOUT_MESSAGE,
@@ -94,14 +96,18 @@ class Forger:
     async def ask_button(self) -> str:
         """The button of a help card that says that it stands in the place."""
         action = {"action_id": manifest.ASK_BUTTON, "block_id": "b", "type": "button"}
-        return await self._told(self._press(action, self.channel))
+        return await self._ephemeral_after(self._press(action, self.channel))
 
     async def button(self, verb: str, said: str, *, there: bool, menu: bool) -> str:
         """A button, or an entry of a menu, that names the thread, or stands there itself."""
         value = self._value(verb, said, named=not there)
         chosen = {"selected_option": {"value": value}} if menu else {"value": value}
-        action = {"action_id": f"{ACTION}{next(self.numbers)}", "block_id": "b", **chosen}
-        return await self._told(self._press(action, self.channel if there else GENERAL))
+        action = {
+            "action_id": f"{COMMAND_ACTION_PREFIX}{next(self.numbers)}",
+            "block_id": "b",
+            **chosen,
+        }
+        return await self._ephemeral_after(self._press(action, self.channel if there else GENERAL))
 
     async def command(self, text: str) -> str:
         """The slash command, as if it had been typed in the place."""
@@ -109,12 +115,12 @@ class Forger:
             "team_id": TEAM_ID,
             "channel_id": self.channel,
             "user_id": PEOPLE[self.person],
-            "command": manifest.COMMAND,
+            "command": manifest.SLASH_COMMAND,
             "text": text,
             "response_url": self._answer_url(),
             "trigger_id": self._trigger(),
         }
-        receipt = await self.sandbox.slack.delivery.interactive(Kind.COMMAND, payload)
+        receipt = await self.sandbox.slack.delivery.send_interaction(PayloadKind.COMMAND, payload)
         assert isinstance(receipt.body, dict), receipt
         return str(receipt.body["text"])
 
@@ -127,21 +133,21 @@ class Forger:
             "block_actions",
             container={"type": "view", "view_id": view},
             view={"id": view, "type": "home"},
-            actions=[{"action_id": f"{ACTION}x", "block_id": "b", "value": value}],
+            actions=[{"action_id": f"{COMMAND_ACTION_PREFIX}x", "block_id": "b", "value": value}],
         )
 
         async def published() -> str | None:
             calls = await self.slack.calls("views.publish")
-            return words_of(calls[-1]["arguments"]["view"]) if len(calls) > before else None
+            return text_of(calls[-1]["arguments"]["view"]) if len(calls) > before else None
 
         shown = await self.slack.wait_for(published, 20.0, "the Home tab is shown anew")
         return shown.partition("\n")[0]
 
     def _value(self, verb: str, said: str, *, named: bool) -> str:
-        carried = Carried(verb=verb, words=said)
+        carried = ButtonValue(command_name=verb, args=said)
         if named:
             carried = replace(carried, channel=self.channel, root_ts=self.root_ts)
-        return carried.value(BUTTON_CHARS)
+        return carried.encode(MAX_BUTTON_VALUE_CHARS)
 
     async def _press(self, action: Json, channel: str) -> object:
         container = {
@@ -159,10 +165,10 @@ class Forger:
             actions=[action],
         )
 
-    async def _told(self, sending: Awaitable[object]) -> str:
+    async def _ephemeral_after(self, sending: Awaitable[object]) -> str:
         before = len(await self.slack.ephemeral(self.person))
         await sending
-        return await self.slack.until_whispered(self.person, before + 1)
+        return await self.slack.wait_for_ephemeral(self.person, before + 1)
 
     async def _send(self, kind: str, **more: object) -> object:
         team = OUTSIDE_TEAM_ID if self.person == "eve" else TEAM_ID
@@ -173,19 +179,21 @@ class Forger:
             "trigger_id": self._trigger(),
             **more,
         }
-        receipt = await self.sandbox.slack.delivery.interactive(Kind.INTERACTIVE, payload)
+        receipt = await self.sandbox.slack.delivery.send_interaction(
+            PayloadKind.INTERACTIVE, payload
+        )
         assert receipt.ok, receipt
         return receipt.body
 
     def _trigger(self) -> str:
-        return self.sandbox.slack.triggers.trigger(PEOPLE[self.person])
+        return self.sandbox.slack.triggers.create_trigger(PEOPLE[self.person])
 
     def _answer_url(self) -> str:
-        path = self.sandbox.slack.triggers.response_path(PEOPLE[self.person], GENERAL)
+        path = self.sandbox.slack.triggers.create_response_path(PEOPLE[self.person], GENERAL)
         return self.sandbox.url + path
 
 
-async def ways_of_asking(forger: Forger) -> dict[str, str]:
+async def question_sources(forger: Forger) -> dict[str, str]:
     """Everything by which a question may be asked, with what the person was told."""
     return {
         "a form": await forger.modal(manifest.ASK_MODAL, ""),
@@ -197,16 +205,16 @@ async def ways_of_asking(forger: Forger) -> dict[str, str]:
     }
 
 
-async def ways_of_ordering(forger: Forger) -> dict[str, str]:
+async def command_sources(forger: Forger) -> dict[str, str]:
     """Everything by which something may be ordered about the place, with what was told."""
     told = {}
-    for name, verb in VERBS.items():
+    for name, verb in COMMANDS.items():
         for said in dict.fromkeys((SAID.get(name, ""), "s1")):
-            if Form.BUTTON in verb.forms:
+            if CommandSource.BUTTON in verb.sources:
                 for there, menu in ((True, False), (False, False), (False, True)):
                     way = f"{name} {said}, {there=} {menu=}"
                     told[way] = await forger.button(name, said, there=there, menu=menu)
-            if Form.HOME in verb.forms:
+            if CommandSource.HOME_TAB in verb.sources:
                 told[f"{name} {said} at home"] = await forger.at_home(name, said)
     for text in ("help", "status s1", "history s1", "model scripted-2", "usage by channel"):
         told[f"/copilot {text}"] = await forger.command(text)
@@ -216,7 +224,7 @@ async def ways_of_ordering(forger: Forger) -> dict[str, str]:
 def records(bots: Bots) -> list[str]:
     """All that is on record but for what was heard and ordered."""
     kept = []
-    with closing(sqlite3.connect(Path(bots.env["DATA_DIR"]) / DATABASE)) as database:
+    with closing(sqlite3.connect(Path(bots.env["DATA_DIR"]) / DATABASE_NAME)) as database:
         for line in database.iterdump():
             table = line.removeprefix('INSERT INTO "').partition('"')[0]
             if line.startswith("INSERT") and table not in ("orders", "events", "hearing"):
@@ -224,15 +232,15 @@ def records(bots: Bots) -> list[str]:
     return kept
 
 
-async def leave_out(slack: Scene, person: str) -> None:
+async def leave_out(slack: ScenarioClient, person: str) -> None:
     await slack.call(person, "conversations.leave", channel=SECRET)
 
 
-async def kick(slack: Scene, person: str) -> None:
+async def kick(slack: ScenarioClient, person: str) -> None:
     await slack.call("bob", "conversations.kick", channel=SECRET, user=PEOPLE[person])
 
 
-async def nothing(slack: Scene, person: str) -> None: ...
+async def nothing(slack: ScenarioClient, person: str) -> None: ...
 
 
 PERSONS = {
@@ -250,25 +258,25 @@ PERSONS = {
 }
 
 
-async def without_limits(bots: Bots, slack: Scene) -> None:
+async def without_limits(bots: Bots, slack: ScenarioClient) -> None:
     """More is sent in a second here than Slack takes of calls in a minute."""
     await slack.app(limits=False)
     bots.env["SLACK_LIMITS"] = "1000"
 
 
-async def a_private_thread(slack: Scene, model: ScriptedModel) -> str:
+async def a_private_thread(slack: ScenarioClient, model: ScriptedModel) -> str:
     """Bob's thread in the private channel, whose session remembers something."""
     model.when("treasure", Answer("It is under the oak."))
     await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
-    return await slack.a_thread("bob", "the treasure is under the oak", channel=SECRET)
+    return await slack.start_thread("bob", "the treasure is under the oak", channel=SECRET)
 
 
 @pytest.mark.parametrize("who", PERSONS)
-@pytest.mark.parametrize("ways", [ways_of_asking, ways_of_ordering])
+@pytest.mark.parametrize("ways", [question_sources, command_sources])
 async def test_who_does_not_see_a_place_asks_and_changes_nothing_there(
     bots: Bots,
-    slack: Scene,
-    sandbox: Sandbox,
+    slack: ScenarioClient,
+    emulator: RunningEmulator,
     model: ScriptedModel,
     who: str,
     ways: Callable[[Forger], Awaitable[dict[str, str]]],
@@ -284,7 +292,7 @@ async def test_who_does_not_see_a_place_asks_and_changes_nothing_there(
     said = await slack.history(SECRET, "bob")
     thread = await slack.replies(SECRET, root, "bob")
 
-    told = await ways(Forger(sandbox, slack, person, SECRET, root))
+    told = await ways(Forger(emulator, slack, person, SECRET, root))
 
     assert {way: sentence for way, sentence in told.items() if sentence not in sentences} == {}
     assert await slack.calls("views.open") == []
@@ -294,11 +302,11 @@ async def test_who_does_not_see_a_place_asks_and_changes_nothing_there(
     assert await slack.replies(SECRET, root, "bob") == thread
 
 
-@pytest.mark.parametrize("ways", [ways_of_asking, ways_of_ordering])
+@pytest.mark.parametrize("ways", [question_sources, command_sources])
 async def test_nobody_asks_or_changes_anything_in_the_direct_messages_of_somebody_else(
     bots: Bots,
-    slack: Scene,
-    sandbox: Sandbox,
+    slack: ScenarioClient,
+    emulator: RunningEmulator,
     model: ScriptedModel,
     ways: Callable[[Forger], Awaitable[dict[str, str]]],
 ) -> None:
@@ -306,12 +314,12 @@ async def test_nobody_asks_or_changes_anything_in_the_direct_messages_of_somebod
     bot = await bots.start()
     direct = await slack.dm("bob")
     root = await slack.say("bob", direct, "my treasure is under the oak")
-    await slack.until_answered(direct, root, person="bob")
+    await slack.wait_until_answered(direct, root, person="bob")
     await slack.until_idle(bot)
     kept, asked = records(bots), len(model.requests)
     said = await slack.history(direct, "bob")
 
-    told = await ways(Forger(sandbox, slack, "carol", direct, root))
+    told = await ways(Forger(emulator, slack, "carol", direct, root))
 
     assert {way: sentence for way, sentence in told.items() if sentence not in NOT_SEEN} == {}
     assert await slack.calls("views.open") == []
@@ -321,7 +329,7 @@ async def test_nobody_asks_or_changes_anything_in_the_direct_messages_of_somebod
 
 
 async def test_a_form_that_was_open_when_its_sender_was_taken_out_asks_nothing(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The one about a message and the one for a question; nothing forged."""
     await bots.start()
@@ -331,7 +339,7 @@ async def test_a_form_that_was_open_when_its_sender_was_taken_out_asks_nothing(
     await kick(slack, "carol")
     values = {manifest.QUESTION_BLOCK: {manifest.QUESTION_INPUT: QUESTION}}
     answer = await slack.submit("carol", modal["id"], values)
-    assert answer["errors"] == {manifest.QUESTION_BLOCK: access_texts.NOT_SEEN}
+    assert answer["errors"] == {manifest.QUESTION_BLOCK: access_texts.NOT_VISIBLE}
     assert len(model.requests) == 1
     await slack.call("bob", "conversations.invite", channel=SECRET, users="UCAROL")
     await slack.submit("carol", modal["id"], values)
@@ -342,13 +350,13 @@ async def asked_again(model: ScriptedModel) -> bool:
     return len(model.requests) > 1
 
 
-async def test_where_the_bot_itself_is_not_orders_work_and_a_question_says_so(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_where_the_bot_itself_is_not_commands_work_and_a_question_says_so(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """A place that the bot does not see is no place that it could hide from anybody."""
     await bots.start()
     for text in ("help", "sessions", "model"):
-        shown = words_of(await slack.card_for("bob", SECRET, text))
-        assert access_texts.NOT_SEEN not in shown
-    assert "/invite" in words_of(await slack.card_for("bob", SECRET, "what is Python?"))
+        shown = text_of(await slack.card_for("bob", SECRET, text))
+        assert access_texts.NOT_VISIBLE not in shown
+    assert "/invite" in text_of(await slack.card_for("bob", SECRET, "what is Python?"))
     assert model.requests == []

@@ -12,7 +12,7 @@ from bot.commands import texts
 from bot.commands.texts import sessions as session_texts
 from tests.emulator_client import BOT_USER, DEV, GENERAL, SECRET
 from tests.scenarios.commands.test_branch import recite
-from tests.scenarios.conftest import Bots, Scene, words_of
+from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
 NOT_YOURS = "Only the person whose session this is"
@@ -38,47 +38,53 @@ MAY: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-async def a_thread_with_carol(slack: Scene) -> str:
+async def a_thread_with_carol(slack: ScenarioClient) -> str:
     """Bob's thread, in which carol has said something to him."""
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.say("carol", GENERAL, "interesting", thread_ts=ts)
     return ts
 
 
 @pytest.fixture
-def nobody_in_charge(bots: Bots) -> None:
+def without_admins(bots: Bots) -> None:
     """Alice, an admin of the workspace, is a member like any other."""
     bots.env["WORKSPACE_ADMINS"] = "no"
 
 
-@pytest.mark.usefixtures("nobody_in_charge")
+@pytest.mark.usefixtures("without_admins")
 @pytest.mark.parametrize(("place", "person"), [(0, "bob"), (1, "carol"), (2, "alice")])
 async def test_owner_participant_and_member_may_what_the_table_says(
-    bots: Bots, slack: Scene, place: int, person: str
+    bots: Bots, slack: ScenarioClient, place: int, person: str
 ) -> None:
     await bots.start()
     ts = await a_thread_with_carol(slack)
     for order, outcomes in MAY.items():
-        card = await slack.told_by(person, slack.say(person, GENERAL, f"!{order}", thread_ts=ts))
-        assert outcomes[place] in words_of(card), order
+        card = await slack.ephemeral_after(
+            person, slack.say(person, GENERAL, f"!{order}", thread_ts=ts)
+        )
+        assert outcomes[place] in text_of(card), order
 
 
-async def test_help_tells_each_what_they_may_do_where_they_are(bots: Bots, slack: Scene) -> None:
+async def test_help_tells_each_what_they_may_do_where_they_are(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
 
     async def verbs(person: str) -> set[str]:
-        card = await slack.told_by(person, slack.say(person, GENERAL, "!help", thread_ts=ts))
-        return set(re.findall(r"`!([a-z]+)", words_of(card)))
+        card = await slack.ephemeral_after(
+            person, slack.say(person, GENERAL, "!help", thread_ts=ts)
+        )
+        return set(re.findall(r"`!([a-z]+)", text_of(card)))
 
     member, owner, in_charge = [await verbs(person) for person in ("carol", "bob", "alice")]
     assert {"status", "history", "export", "fork", "ask"} <= member
     assert not member & {"reset", "stop", "title", "quiet", "admin"}
     assert owner - member >= {"reset", "stop", "title", "quiet", "rewind"}
     assert in_charge - owner == {"admin"}
-    card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "help"))
-    assert "`/copilot sessions" in words_of(card)
-    assert "stop" not in words_of(card), "what goes in threads only is not offered there"
+    card = await slack.ephemeral_after("bob", slack.command("bob", GENERAL, "/copilot", "help"))
+    assert "`/copilot sessions" in text_of(card)
+    assert "stop" not in text_of(card), "what goes in threads only is not offered there"
 
 
 @pytest.mark.parametrize(
@@ -89,146 +95,166 @@ async def test_help_tells_each_what_they_may_do_where_they_are(bots: Bots, slack
         ("ADMIN_GROUP", "S0PILOTS", "carol"),
     ],
 )
-async def test_those_in_charge_may_do_what_the_owner_may(
-    bots: Bots, slack: Scene, model: ScriptedModel, setting: str, value: str, person: str
+async def test_admins_may_do_what_the_owner_may(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, setting: str, value: str, person: str
 ) -> None:
     bots.env[setting] = value
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    card = await slack.told_by(person, slack.command(person, DEV, "/copilot", "sessions all"))
-    assert "of bob" in words_of(card)
+    ts = await slack.start_thread("bob", "one")
+    card = await slack.ephemeral_after(
+        person, slack.command(person, DEV, "/copilot", "sessions all")
+    )
+    assert "of bob" in text_of(card)
     await slack.say(person, GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
-    card = await slack.told_by("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
-    assert "Owner: bob" in words_of(card), "it stays its owner's"
+    card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
+    assert "Owner: bob" in text_of(card), "it stays its owner's"
     await slack.say(person, GENERAL, "!resume s1", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "This thread goes on with s1")
     assert len(model.requests) == 1
 
 
-async def test_who_is_in_charge_by_a_group_is_so_as_long_as_they_are_in_it(
-    bots: Bots, slack: Scene
+async def test_who_is_an_admin_by_a_group_is_so_as_long_as_they_are_in_it(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env.update(WORKSPACE_ADMINS="no", ADMIN_GROUP="S0PILOTS")
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     for person in ("alice", "bob"):
-        assert await slack.told_for(person, GENERAL, ts, "!sessions all") == texts.ADMINS_ONLY
-    card = await slack.told_by("carol", slack.say("carol", GENERAL, "!sessions all", thread_ts=ts))
-    assert session_texts.ALL_TITLE in words_of(card)
+        assert (
+            await slack.ephemeral_after_message(person, GENERAL, ts, "!sessions all")
+            == texts.ADMINS_ONLY
+        )
+    card = await slack.ephemeral_after(
+        "carol", slack.say("carol", GENERAL, "!sessions all", thread_ts=ts)
+    )
+    assert session_texts.ALL_TITLE in text_of(card)
 
 
-async def test_guests_and_people_of_other_workspaces_are_told_so_in_every_form(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_guests_and_people_of_other_workspaces_are_notified_in_every_form(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    for person, sentence in (("gus", access_texts.GUEST), ("eve", access_texts.OUTSIDER)):
-        assert await slack.told_for(person, GENERAL, ts, "!status") == sentence
-        assert await slack.told_for(person, GENERAL, ts, "@threadpilot export") == sentence
+    ts = await slack.start_thread("bob", "one")
+    for person, sentence in (("gus", access_texts.GUEST), ("eve", access_texts.EXTERNAL_USER)):
+        assert await slack.ephemeral_after_message(person, GENERAL, ts, "!status") == sentence
+        assert (
+            await slack.ephemeral_after_message(person, GENERAL, ts, "@threadpilot export")
+            == sentence
+        )
         given = slack.command(person, GENERAL, "/copilot", "history s1")
-        assert words_of(await slack.told_by(person, given)) == sentence
-        foot = await slack.foot_of(GENERAL, ts, "export")
-        pressed = slack.press_foot(person, GENERAL, foot)
-        assert words_of(await slack.told_by(person, pressed)) == sentence
+        assert text_of(await slack.ephemeral_after(person, given)) == sentence
+        foot = await slack.reply_action(GENERAL, ts, "export")
+        pressed = slack.press_reply_action(person, GENERAL, foot)
+        assert text_of(await slack.ephemeral_after(person, pressed)) == sentence
         await slack.home(person)
-        await slack.until_on_page(person, sentence)
-        assert "s1" not in words_of(await slack.page_of(person))
+        await slack.wait_for_home_tab_text(person, sentence)
+        assert "s1" not in text_of(await slack.home_tab_of(person))
     assert len(model.requests) == 1
 
 
-async def test_a_guest_who_is_let_in_may_order_where_they_are(bots: Bots, slack: Scene) -> None:
+async def test_a_guest_who_is_let_in_may_run_commands_where_they_are(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     bots.env["ALLOW_GUESTS"] = "yes"
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    elsewhere = await slack.a_thread("bob", "two", channel=DEV)
-    card = await slack.told_by("gus", slack.say("gus", GENERAL, "!status", thread_ts=ts))
-    assert "Owner: bob" in words_of(card)
-    card = await slack.told_by("gus", slack.command("gus", GENERAL, "/copilot", "status s2"))
-    assert words_of(card) == texts.NO_SUCH_SESSION
+    ts = await slack.start_thread("bob", "one")
+    elsewhere = await slack.start_thread("bob", "two", channel=DEV)
+    card = await slack.ephemeral_after("gus", slack.say("gus", GENERAL, "!status", thread_ts=ts))
+    assert "Owner: bob" in text_of(card)
+    card = await slack.ephemeral_after(
+        "gus", slack.command("gus", GENERAL, "/copilot", "status s2")
+    )
+    assert text_of(card) == texts.NO_SUCH_SESSION
     await slack.until_shown(DEV, elsewhere, "You said: two")
 
 
 # A private channel -------------------------------------------------------------------------------
 
 
-async def a_secret_thread(bots: Bots, slack: Scene, *questions: str) -> str:
+async def a_secret_thread(bots: Bots, slack: ScenarioClient, *questions: str) -> str:
     """Bob's thread in the private channel, the bot's session s1 in it."""
     await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
     await bots.start()
-    return await slack.a_thread("bob", *questions, channel=SECRET)
+    return await slack.start_thread("bob", *questions, channel=SECRET)
 
 
-async def leave(slack: Scene, person: str) -> None:
+async def leave(slack: ScenarioClient, person: str) -> None:
     await slack.call(person, "conversations.leave", channel=SECRET)
 
 
 async def test_who_has_left_a_private_channel_sees_nothing_of_their_sessions_there(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_secret_thread(bots, slack, "the zebrafish plan")
-    before = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
-    assert "zebrafish" in words_of(before)
+    before = await slack.ephemeral_after(
+        "bob", slack.command("bob", GENERAL, "/copilot", "sessions")
+    )
+    assert "zebrafish" in text_of(before)
     await leave(slack, "bob")
-    card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
-    assert f"s1 {session_texts.ELSEWHERE}" in words_of(card)
+    card = await slack.ephemeral_after("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
+    assert f"s1 {session_texts.ELSEWHERE}" in text_of(card)
     for telling in ("zebrafish", SECRET, ts.replace(".", "")):
         assert telling not in str(card)
     assert '"v":"reset"' not in str(card)
     assert '"v":"delete"' not in str(card)
     for verb in ("reset", "delete"):
-        told = await slack.told_by("bob", slack.order("bob", GENERAL, before, verb, "s1"))
-        assert words_of(told) == texts.NO_SUCH_SESSION, "the buttons from before"
+        told = await slack.ephemeral_after(
+            "bob", slack.press_command("bob", GENERAL, before, verb, "s1")
+        )
+        assert text_of(told) == texts.NO_SUCH_SESSION, "the buttons from before"
     await slack.home("bob")
-    page = await slack.until_on_page("bob", session_texts.ELSEWHERE)
+    page = await slack.wait_for_home_tab_text("bob", session_texts.ELSEWHERE)
     assert "zebrafish" not in str(page)
     assert len(model.requests) == 1
 
 
 async def test_a_session_in_a_place_unseen_is_refused_like_one_that_does_not_exist(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await a_secret_thread(bots, slack, "the zebrafish plan")
     for person in ("alice", "bob", "carol"):
         await leave(slack, person)
-    ts = await slack.a_thread("bob", "elsewhere")
+    ts = await slack.start_thread("bob", "elsewhere")
     for person in ("alice", "bob", "carol"):
         for order in ("status", "history", "export", "fork", "resume", "reset", "export json"):
             for handle in ("s1", "s999"):
-                told = await slack.told_for(person, GENERAL, ts, f"!{order} {handle}")
+                told = await slack.ephemeral_after_message(
+                    person, GENERAL, ts, f"!{order} {handle}"
+                )
                 assert told == texts.NO_SUCH_SESSION, (person, order, handle)
         for order in ("status", "history", "export", "reset"):
             given = slack.command(person, GENERAL, "/copilot", f"{order} s1")
-            assert words_of(await slack.told_by(person, given)) == texts.NO_SUCH_SESSION
+            assert text_of(await slack.ephemeral_after(person, given)) == texts.NO_SUCH_SESSION
     assert await slack.files_of("carol") == []
-    card = await slack.told_by("bob", slack.say("bob", GENERAL, "!resume", thread_ts=ts))
-    assert words_of(card) == session_texts.RESUME_NONE
+    card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!resume", thread_ts=ts))
+    assert text_of(card) == session_texts.RESUME_NONE
     assert len(model.requests) == 2
 
 
 async def test_who_comes_back_sees_their_sessions_again(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     ts = await a_secret_thread(bots, slack, "the plan")
     await leave(slack, "bob")
     given = slack.command("bob", GENERAL, "/copilot", "history s1")
-    assert words_of(await slack.told_by("bob", given)) == texts.NO_SUCH_SESSION
+    assert text_of(await slack.ephemeral_after("bob", given)) == texts.NO_SUCH_SESSION
     await slack.call("carol", "conversations.invite", channel=SECRET, users="UBOB")
     given = slack.command("bob", GENERAL, "/copilot", "history s1")
-    assert "the plan" in words_of(await slack.told_by("bob", given))
+    assert "the plan" in text_of(await slack.ephemeral_after("bob", given))
     await slack.say("bob", SECRET, "go on", thread_ts=ts)
     await slack.wait_for(lambda: slack.bot_texts(SECRET, ts, "bob"))
-    await slack.until_answered(SECRET, ts, n=2, person="bob")
+    await slack.wait_until_answered(SECRET, ts, n=2, person="bob")
     assert model.requests[-1].prompts == ("the plan", "go on")
 
 
 async def test_a_member_of_a_private_channel_may_take_its_session_along_as_a_fork_within_it_only(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await a_secret_thread(bots, slack, "the plan")
-    ts = await slack.a_thread("bob", "in public")
-    told = await slack.told_for("bob", GENERAL, ts, "!resume s1")
+    ts = await slack.start_thread("bob", "in public")
+    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
     assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     await slack.say("bob", GENERAL, "!fork s1", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "Here is the new thread")
@@ -239,62 +265,68 @@ async def test_a_member_of_a_private_channel_may_take_its_session_along_as_a_for
     assert len(model.requests) == 2
 
 
-async def test_what_is_told_of_a_session_by_its_handle_is_told_to_who_asked_alone(
-    bots: Bots, slack: Scene
+async def test_what_is_shown_of_a_session_by_its_handle_is_shown_to_who_asked_alone(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     """Status, history and transcript of a private place, asked for in a public one."""
     await a_secret_thread(bots, slack, "the zebrafish plan")
-    ts = await slack.a_thread("bob", "in public")
+    ts = await slack.start_thread("bob", "in public")
     for order in ("status s1", "history s1", "sessions", "export s1"):
-        await slack.told_by("bob", slack.say("bob", GENERAL, f"!{order}", thread_ts=ts))
+        await slack.ephemeral_after("bob", slack.say("bob", GENERAL, f"!{order}", thread_ts=ts))
     said = [str(message) for message in await slack.replies(GENERAL, ts)]
     assert not any("zebrafish" in each for each in said)
     assert await slack.ephemeral("carol") == []
 
 
-async def test_not_even_those_in_charge_see_what_others_say_in_direct_messages(
-    bots: Bots, slack: Scene
+async def test_not_even_admins_see_what_others_say_in_direct_messages(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
     direct = await slack.dm("bob")
     ts = await slack.say("bob", direct, "the zebrafish plan")
-    await slack.until_answered(direct, ts, person="bob")
+    await slack.wait_until_answered(direct, ts, person="bob")
     listed = slack.command("alice", GENERAL, "/copilot", "sessions all")
-    card = await slack.told_by("alice", listed)
-    assert f"s1 {session_texts.ELSEWHERE}" in words_of(card)
+    card = await slack.ephemeral_after("alice", listed)
+    assert f"s1 {session_texts.ELSEWHERE}" in text_of(card)
     assert "zebrafish" not in str(card)
     for order in ("status", "history", "export"):
         given = slack.command("alice", GENERAL, "/copilot", f"{order} s1")
-        assert words_of(await slack.told_by("alice", given)) == texts.NO_SUCH_SESSION
-    told = await slack.told_by("alice", slack.order("alice", GENERAL, card, "delete", "s1"))
-    assert "s1 is gone for good" in words_of(told), "cleaning up is theirs, and shows nothing"
-    await slack.until_answered(direct, ts, n=2, person="bob")
+        assert text_of(await slack.ephemeral_after("alice", given)) == texts.NO_SUCH_SESSION
+    told = await slack.ephemeral_after(
+        "alice", slack.press_command("alice", GENERAL, card, "delete", "s1")
+    )
+    assert "s1 is gone for good" in text_of(told), "cleaning up is theirs, and shows nothing"
+    await slack.wait_until_answered(direct, ts, n=2, person="bob")
     assert (await slack.bot_texts(direct, ts, "bob"))[-1] == session_texts.DELETED_HERE
     audit = slack.command("alice", GENERAL, "/copilot", "admin audit")
-    assert "delete" in words_of(await slack.told_by("alice", audit))
+    assert "delete" in text_of(await slack.ephemeral_after("alice", audit))
 
 
 async def test_when_the_bot_is_put_out_of_a_channel_its_sessions_there_are_seen_by_nobody(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await a_secret_thread(bots, slack, "the zebrafish plan")
     await slack.call("bob", "conversations.kick", channel=SECRET, user=BOT_USER)
     given = slack.command("bob", GENERAL, "/copilot", "history s1")
-    assert words_of(await slack.told_by("bob", given)) == texts.NO_SUCH_SESSION
-    card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
+    assert text_of(await slack.ephemeral_after("bob", given)) == texts.NO_SUCH_SESSION
+    card = await slack.ephemeral_after("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
     assert "zebrafish" not in str(card)
 
 
 async def test_buttons_under_a_reply_do_nothing_for_who_has_left_its_channel(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     """Slack shows them to nobody who has left; who has the message open may still press."""
     ts = await a_secret_thread(bots, slack, "the zebrafish plan")
-    card = await slack.told_by("bob", slack.say("bob", SECRET, "!status", thread_ts=ts))
-    elsewhere = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "status s1"))
-    assert "zebrafish" in words_of(card)
+    card = await slack.ephemeral_after("bob", slack.say("bob", SECRET, "!status", thread_ts=ts))
+    elsewhere = await slack.ephemeral_after(
+        "bob", slack.command("bob", GENERAL, "/copilot", "status s1")
+    )
+    assert "zebrafish" in text_of(card)
     await leave(slack, "bob")
     for verb in ("history", "export"):
-        told = await slack.told_by("bob", slack.order("bob", GENERAL, elsewhere, verb, "s1"))
-        assert words_of(told) == texts.NO_SUCH_SESSION
+        told = await slack.ephemeral_after(
+            "bob", slack.press_command("bob", GENERAL, elsewhere, verb, "s1")
+        )
+        assert text_of(told) == texts.NO_SUCH_SESSION
     assert await slack.files_of("bob") == []

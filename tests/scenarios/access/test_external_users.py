@@ -5,55 +5,55 @@ from __future__ import annotations
 import pytest
 
 from bot.access import texts as access_texts
-from bot.access.texts import OUTSIDER
+from bot.access.texts import EXTERNAL_USER
 from bot.commands import texts
-from bot.domain.users import Standing
+from bot.domain.users import AccessRole
 from tests.emulator_client import DEV, GENERAL
-from tests.scenarios.conftest import Bots, Scene, all_of
+from tests.scenarios.conftest import Bots, ScenarioClient, full_text_of
 from tests.scenarios.delivery.test_ask import the_questions_root
 from tests.scripted_model import ScriptedModel
 
-SENTENCES = {"gus": access_texts.KEPT_OUT[Standing.GUEST], "eve": OUTSIDER}
+SENTENCES = {"gus": access_texts.DENIAL_TEXTS[AccessRole.GUEST], "eve": EXTERNAL_USER}
 SETTING = {"gus": "ALLOW_GUESTS", "eve": "ALLOW_EXTERNAL"}
 
 outsiders = pytest.mark.parametrize("person", ["gus", "eve"])
 
 
 @outsiders
-async def test_who_is_kept_out_is_told_so_whatever_they_ask_by(
-    bots: Bots, slack: Scene, model: ScriptedModel, person: str
+async def test_who_is_kept_out_is_notified_whatever_they_ask_by(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, person: str
 ) -> None:
     """By mention in the thread; by command, button, shortcut and Home tab alone."""
     sentence = SENTENCES[person]
     await bots.start()
     ts = await slack.say(person, GENERAL, "@threadpilot what is Python?")
-    [shown] = await slack.until_answered(GENERAL, ts)
+    [shown] = await slack.wait_until_answered(GENERAL, ts)
     assert sentence in shown
     for text in ("what is Python?", "help", "sessions", "model", "admin"):
         assert (await slack.card_for(person, GENERAL, text))["text"] == sentence
     theirs = await slack.say("bob", GENERAL, "release notes")
     before = len(await slack.ephemeral(person))
     await slack.shortcut(person, "ask_about_message", GENERAL, theirs)
-    assert await slack.until_whispered(person, before + 1) == sentence
+    assert await slack.wait_for_ephemeral(person, before + 1) == sentence
     assert await slack.calls("views.open") == []
     await slack.home(person)
-    home = await slack.until_home_shows(person, sentence)
+    home = await slack.wait_for_published_home_text(person, sentence)
     assert len(home["blocks"]) == 1
     assert model.requests == []
 
 
 @outsiders
-async def test_who_is_kept_out_orders_nothing_in_somebodys_thread(
-    bots: Bots, slack: Scene, model: ScriptedModel, person: str
+async def test_who_is_kept_out_runs_no_command_in_somebodys_thread(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, person: str
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "hello")
+    ts = await slack.ask_in_new_thread("bob", "hello")
     for text in ("!status", "!history", "!reset", "!ask what is it?", "!fork"):
-        assert await slack.told_for(person, GENERAL, ts, text) == SENTENCES[person]
-    foot = await slack.foot_of(GENERAL, ts, "retry")
+        assert await slack.ephemeral_after_message(person, GENERAL, ts, text) == SENTENCES[person]
+    foot = await slack.reply_action(GENERAL, ts, "retry")
     before = len(await slack.ephemeral(person))
-    await slack.press_foot(person, GENERAL, foot)
-    assert await slack.until_whispered(person, before + 1) == SENTENCES[person]
+    await slack.press_reply_action(person, GENERAL, foot)
+    assert await slack.wait_for_ephemeral(person, before + 1) == SENTENCES[person]
     await slack.say(person, GENERAL, "@threadpilot and me?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, SENTENCES[person])
     assert len(model.requests) == 1
@@ -61,15 +61,17 @@ async def test_who_is_kept_out_orders_nothing_in_somebodys_thread(
 
 @outsiders
 async def test_who_is_let_in_is_answered_whatever_they_ask_by(
-    bots: Bots, slack: Scene, model: ScriptedModel, person: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, person: str
 ) -> None:
     bots.env[SETTING[person]] = "yes"
     await bots.start()
-    ts = await slack.asked(person, "what is Python?")
+    ts = await slack.ask_in_new_thread(person, "what is Python?")
     await slack.say(person, GENERAL, "and Rust?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: and Rust?")
     assert model.requests[-1].prompts == ("what is Python?", "and Rust?")
-    assert "owner" in (await slack.told_for(person, GENERAL, ts, "!status")).casefold()
+    assert (
+        "owner" in (await slack.ephemeral_after_message(person, GENERAL, ts, "!status")).casefold()
+    )
 
     await slack.command(person, GENERAL, "/copilot", "what is Go?")
     root = await the_questions_root(slack, "what is Go?")
@@ -82,48 +84,48 @@ async def test_who_is_let_in_is_answered_whatever_they_ask_by(
     await slack.until_shown(GENERAL, theirs, "You said: shorten it")
 
     await slack.home(person)
-    await slack.until_home_shows(person, "Your settings")
+    await slack.wait_for_published_home_text(person, "Your settings")
 
 
 @pytest.mark.parametrize(("let_in", "kept_out"), [("gus", "eve"), ("eve", "gus")])
 async def test_letting_in_the_ones_does_not_let_in_the_others(
-    bots: Bots, slack: Scene, model: ScriptedModel, let_in: str, kept_out: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, let_in: str, kept_out: str
 ) -> None:
     bots.env[SETTING[let_in]] = "yes"
     await bots.start()
-    await slack.asked(let_in, "what is Python?")
+    await slack.ask_in_new_thread(let_in, "what is Python?")
     ts = await slack.say(kept_out, GENERAL, "@threadpilot what is Python?")
-    assert SENTENCES[kept_out] in (await slack.until_answered(GENERAL, ts))[0]
+    assert SENTENCES[kept_out] in (await slack.wait_until_answered(GENERAL, ts))[0]
     assert (await slack.card_for(kept_out, GENERAL, "what is it?"))["text"] == SENTENCES[kept_out]
     assert len(model.requests) == 1
 
 
 @outsiders
-async def test_who_is_let_in_is_in_charge_of_nothing_even_by_name(
-    bots: Bots, slack: Scene, person: str
+async def test_who_is_let_in_is_an_admin_of_nothing_even_by_name(
+    bots: Bots, slack: ScenarioClient, person: str
 ) -> None:
     bots.env.update({SETTING[person]: "yes", "ADMIN_USERS": "UGUS,UEVE"})
     await bots.start()
     for text in ("admin", "admin cleanup --all", "sessions all", "model scripted-1 for workspace"):
-        assert texts.ADMINS_ONLY in all_of(await slack.card_for(person, GENERAL, text))
+        assert texts.ADMINS_ONLY in full_text_of(await slack.card_for(person, GENERAL, text))
 
 
 async def test_a_guest_who_is_let_in_sees_nothing_of_places_where_they_are_not(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["ALLOW_GUESTS"] = "yes"
     await bots.start()
-    await slack.asked("bob", "the secret of dev", DEV)
-    ts = await slack.asked("gus", "hello")
+    await slack.ask_in_new_thread("bob", "the secret of dev", DEV)
+    ts = await slack.ask_in_new_thread("gus", "hello")
     for text in ("!history s1", "!status s1", "!export s1", "!fork s1", "!resume s1"):
-        told = await slack.told_for("gus", GENERAL, ts, text)
+        told = await slack.ephemeral_after_message("gus", GENERAL, ts, text)
         assert told == texts.NO_SUCH_SESSION
-    assert "secret" not in all_of(await slack.card_for("gus", GENERAL, "sessions"))
+    assert "secret" not in full_text_of(await slack.card_for("gus", GENERAL, "sessions"))
     assert len(model.requests) == 2
 
 
 async def test_who_cannot_be_looked_up_is_not_answered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Closed rather than open; a moment later they are asked in."""
     bots.env["ALLOW_GUESTS"] = "yes"

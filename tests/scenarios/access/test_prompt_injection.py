@@ -11,7 +11,7 @@ from bot.commands import texts
 from bot.copilot.file_reader import OUTSIDE
 from bot.copilot.permissions import READING_TOOLS
 from tests.emulator_client import DEV, GENERAL
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scripted_model import Answer, ScriptedModel, ToolCall
 
 HOSTILE = """\
@@ -55,8 +55,8 @@ READING = (
 )
 
 
-async def test_a_file_that_gives_orders_changes_nothing(
-    bots: Bots, slack: Scene, model: ScriptedModel, library: Path
+async def test_a_file_that_gives_commands_changes_nothing(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, library: Path
 ) -> None:
     """The model that obeys it has no tool that does anything, and reads nowhere else; neither in
     this turn nor in the next, nor in the main session."""
@@ -83,13 +83,13 @@ async def test_a_file_that_gives_orders_changes_nothing(
     await slack.until_shown(GENERAL, ts, "You said: and now?")
     assert set(model.requests[-1].tool_names) <= set(READING_TOOLS)
     await slack.say("bob", GENERAL, "@threadpilot without a role", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.wait_until_answered(GENERAL, ts, n=3)
     await model.asked(5)
     assert model.requests[-1].tools == 0
 
 
 async def test_what_people_say_around_a_question_comes_along_as_data(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Also when it looks like the end of the frame, a system prompt, or somebody of trust."""
     hostile = (
@@ -99,7 +99,7 @@ async def test_what_people_say_around_a_question_comes_along_as_data(
     await bots.start()
     root = await slack.say("eve", GENERAL, hostile)
     await slack.say("bob", GENERAL, "@threadpilot what do you think?", thread_ts=root)
-    await slack.until_answered(GENERAL, root)
+    await slack.wait_until_answered(GENERAL, root)
     prompt = model.requests[-1].prompt
     [line] = [each for each in prompt.splitlines() if each.startswith("{")]
     read = json.loads(line)
@@ -109,18 +109,18 @@ async def test_what_people_say_around_a_question_comes_along_as_data(
 
 
 async def test_no_session_is_reached_from_a_place_that_does_not_see_it(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """By its handle, the runtime's id of it or its thread, in orders and in questions."""
     model.when("secret", "The treasure is under the oak.")
     bots.env["ALLOW_GUESTS"] = "yes"
     await bots.start()
-    theirs = await slack.a_thread("bob", "the secret of dev", channel=DEV)
-    ours = await slack.a_thread("gus", "hello")
+    theirs = await slack.start_thread("bob", "the secret of dev", channel=DEV)
+    ours = await slack.start_thread("gus", "hello")
     session = f"slack-T0SANDBOX-{DEV}-{theirs.replace('.', '-')}"
     for verb in ("status", "history", "export", "fork", "resume", "reset"):
         for handle in ("s1", "S1"):
-            told = await slack.told_for("gus", GENERAL, ours, f"!{verb} {handle}")
+            told = await slack.ephemeral_after_message("gus", GENERAL, ours, f"!{verb} {handle}")
             assert told == texts.NO_SUCH_SESSION
     for verb in ("status", "history", "export", "fork"):
         await slack.say("gus", GENERAL, f"!{verb} {session}", thread_ts=ours)

@@ -10,20 +10,20 @@ import pytest
 from slack_sdk.signature import SignatureVerifier
 
 from tests.emulator_client import GENERAL, PEOPLE, SIGNING_SECRET
-from tests.scenarios.conftest import Bots, Scene, question_of
+from tests.scenarios.conftest import Bots, ScenarioClient, question_of
 from tests.scenarios.delivery.test_ask import the_questions_root
 from tests.scripted_model import ScriptedModel
 
 pytestmark = [
     pytest.mark.parametrize("door", ["http"], indirect=True),
-    pytest.mark.usefixtures("door"),
+    pytest.mark.usefixtures("transport"),
 ]
 
 
 class Post:
     """One form as Slack posts it, again and again."""
 
-    def __init__(self, slack: Scene, bots: Bots, form: dict[str, str]) -> None:
+    def __init__(self, slack: ScenarioClient, bots: Bots, form: dict[str, str]) -> None:
         self._slack = slack
         self._port = bots.env["HTTP_PORT"]
         self._body = urlencode(form).encode()
@@ -42,12 +42,12 @@ class Post:
             assert answer.status == 200
 
 
-async def now(slack: Scene) -> int:
+async def now(slack: ScenarioClient) -> int:
     async with slack.http.get(f"{slack.url}/sandbox/clock") as answer:
         return int((await answer.json())["now"])
 
 
-async def again_and_again(slack: Scene, bots: Bots, post: Post) -> None:
+async def again_and_again(slack: ScenarioClient, bots: Bots, post: Post) -> None:
     """As it is, signed anew, and after a restart, both."""
     signed = await now(slack)
     for at in (signed, signed, signed + 1):
@@ -60,7 +60,7 @@ async def again_and_again(slack: Scene, bots: Bots, post: Post) -> None:
 
 
 async def test_a_question_asked_by_a_command_is_asked_once(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     form = {
@@ -74,9 +74,9 @@ async def test_a_question_asked_by_a_command_is_asked_once(
     }
     await again_and_again(slack, bots, Post(slack, bots, form))
     root = await the_questions_root(slack, "what is Python?")
-    assert await slack.until_answered(GENERAL, root) == ["You said: what is Python?"]
+    assert await slack.wait_until_answered(GENERAL, root) == ["You said: what is Python?"]
     # Whatever a repeat had begun would have come before this.
-    await slack.asked("bob", "the last one")
+    await slack.ask_in_new_thread("bob", "the last one")
     await slack.until_idle(bots.bot)
     asked = [question_of(request.prompt) for request in model.requests]
     assert asked == ["what is Python?", "the last one"]
@@ -85,11 +85,11 @@ async def test_a_question_asked_by_a_command_is_asked_once(
 
 
 async def test_a_button_that_was_pressed_is_pressed_once(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "what is Rust?")
-    foot = await slack.foot_of(GENERAL, ts, "retry")
+    ts = await slack.ask_in_new_thread("alice", "what is Rust?")
+    foot = await slack.reply_action(GENERAL, ts, "retry")
     press = {
         "type": "block_actions",
         "team": {"id": "T0SANDBOX"},
@@ -107,8 +107,8 @@ async def test_a_button_that_was_pressed_is_pressed_once(
         "actions": [_action(await slack.bot_messages(GENERAL, ts), foot.action, foot.value)],
     }
     await again_and_again(slack, bots, Post(slack, bots, {"payload": json.dumps(press)}))
-    await slack.until_answered(GENERAL, ts, n=2)
-    await slack.asked("bob", "the last one")
+    await slack.wait_until_answered(GENERAL, ts, n=2)
+    await slack.ask_in_new_thread("bob", "the last one")
     await slack.until_idle(bots.bot)
     asked = [question_of(request.prompt) for request in model.requests]
     assert asked == ["what is Rust?", "what is Rust?", "the last one"]

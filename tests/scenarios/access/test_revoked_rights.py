@@ -10,119 +10,129 @@ import pytest
 from bot.access import texts as access_texts
 from bot.commands import texts
 from bot.commands.texts import admin as admin_texts
-from bot.domain.users import Standing
-from slack_emulator.server import Sandbox
+from bot.domain.users import AccessRole
+from slack_emulator.server import RunningEmulator
 from slack_emulator.state import seed
-from slack_emulator.state.entities import Group
+from slack_emulator.state.entities import UserGroup
 from tests.emulator_client import GENERAL
-from tests.scenarios.conftest import Bots, Scene, all_of
+from tests.scenarios.conftest import Bots, ScenarioClient, full_text_of
 from tests.scripted_model import ScriptedModel
 
 
-def change(sandbox: Sandbox, user: str, *, admin: bool = False, guest: bool = False) -> None:
+def change(
+    sandbox: RunningEmulator, user: str, *, admin: bool = False, guest: bool = False
+) -> None:
     """From now on Slack knows somebody as this."""
     users = sandbox.slack.workspace.users
     users[user] = replace(users[user], is_admin=admin, is_owner=admin, is_guest=guest)
 
 
-async def test_who_is_no_admin_of_the_workspace_any_more_is_in_charge_of_nothing(
-    bots: Bots, slack: Scene, sandbox: Sandbox
+async def test_who_is_no_admin_of_the_workspace_any_more_is_an_admin_of_nothing(
+    bots: Bots, slack: ScenarioClient, emulator: RunningEmulator
 ) -> None:
     """At once, with every form of order, and on the Home tab."""
     bot = await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    assert admin_texts.TITLE in all_of(await slack.card_for("alice", GENERAL, "admin"))
+    ts = await slack.start_thread("bob", "one")
+    assert admin_texts.TITLE in full_text_of(await slack.card_for("alice", GENERAL, "admin"))
     await slack.home("alice")
-    await slack.until_home_shows("alice", "The workspace")
-    change(sandbox, "UALICE")
+    await slack.wait_for_published_home_text("alice", "The workspace")
+    change(emulator, "UALICE")
     for text in ("admin", "admin pause", "sessions all", "model scripted-1 for workspace"):
-        assert all_of(await slack.card_for("alice", GENERAL, text)).startswith(texts.ADMINS_ONLY)
-    told = await slack.told_for("alice", GENERAL, ts, "!reset")
+        assert full_text_of(await slack.card_for("alice", GENERAL, text)).startswith(
+            texts.ADMINS_ONLY
+        )
+    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!reset")
     assert told == texts.NOT_YOURS.format(verb="reset")
     assert not bot.inbox.paused
     await slack.home("alice")
-    home = await slack.until_home_shows("alice", "Your settings")
-    assert "The workspace" not in all_of(home)
+    home = await slack.wait_for_published_home_text("alice", "Your settings")
+    assert "The workspace" not in full_text_of(home)
 
 
-async def test_who_was_taken_out_of_the_group_in_charge_is_in_charge_of_nothing(
-    bots: Bots, slack: Scene, monkeypatch: pytest.MonkeyPatch
+async def test_who_was_taken_out_of_the_admin_group_is_an_admin_of_nothing(
+    bots: Bots, slack: ScenarioClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bots.env.update({"ADMIN_GROUP": "S0PILOTS", "WORKSPACE_ADMINS": "no"})
     await bots.start()
-    assert admin_texts.TITLE in all_of(await slack.card_for("carol", GENERAL, "admin"))
-    monkeypatch.setattr(seed, "GROUPS", (Group(id="S0PILOTS", handle="pilots", members=()),))
-    told = all_of(await slack.card_for("carol", GENERAL, "admin"))
+    assert admin_texts.TITLE in full_text_of(await slack.card_for("carol", GENERAL, "admin"))
+    monkeypatch.setattr(
+        seed, "USER_GROUPS", (UserGroup(id="S0PILOTS", handle="pilots", members=()),)
+    )
+    told = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
     assert told.startswith(texts.ADMINS_ONLY)
 
 
 @pytest.mark.parametrize("setting", ["ADMIN_USERS", "ADMIN_GROUP"])
 async def test_who_has_become_a_guest_is_a_guest_at_once_whatever_they_are_named(
-    bots: Bots, slack: Scene, sandbox: Sandbox, setting: str
+    bots: Bots, slack: ScenarioClient, emulator: RunningEmulator, setting: str
 ) -> None:
     value = "UCAROL" if setting == "ADMIN_USERS" else "S0PILOTS"
     bots.env.update({setting: value, "ALLOW_GUESTS": "yes"})
     await bots.start()
-    assert admin_texts.TITLE in all_of(await slack.card_for("carol", GENERAL, "admin"))
-    change(sandbox, "UCAROL", guest=True)
-    told = all_of(await slack.card_for("carol", GENERAL, "admin"))
+    assert admin_texts.TITLE in full_text_of(await slack.card_for("carol", GENERAL, "admin"))
+    change(emulator, "UCAROL", guest=True)
+    told = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
     assert told.startswith(texts.ADMINS_ONLY)
 
 
-async def test_who_has_become_a_guest_is_kept_out_of_all_orders_and_forms_at_once(
-    bots: Bots, slack: Scene, model: ScriptedModel, sandbox: Sandbox
+async def test_who_has_become_a_guest_is_kept_out_of_all_commands_and_forms_at_once(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, emulator: RunningEmulator
 ) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    change(sandbox, "UBOB", guest=True)
-    guest = access_texts.KEPT_OUT[Standing.GUEST]
-    assert await slack.told_for("bob", GENERAL, ts, "!status") == guest
+    ts = await slack.start_thread("bob", "one")
+    change(emulator, "UBOB", guest=True)
+    guest = access_texts.DENIAL_TEXTS[AccessRole.GUEST]
+    assert await slack.ephemeral_after_message("bob", GENERAL, ts, "!status") == guest
     assert (await slack.card_for("bob", GENERAL, "what is it?"))["text"] == guest
-    await slack.press_foot("bob", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
-    await slack.until_told("bob", guest)
+    await slack.press_reply_action("bob", GENERAL, await slack.reply_action(GENERAL, ts, "retry"))
+    await slack.wait_for_ephemeral_text("bob", guest)
     await slack.home("bob")
-    await slack.until_home_shows("bob", guest)
+    await slack.wait_for_published_home_text("bob", guest)
     assert len(model.requests) == 1
 
 
-async def test_who_is_answered_only_because_they_are_in_charge_is_not_when_they_no_longer_are(
-    bots: Bots, slack: Scene, model: ScriptedModel, sandbox: Sandbox
+async def test_who_is_answered_only_because_they_are_admins_is_not_when_they_no_longer_are(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, emulator: RunningEmulator
 ) -> None:
     bots.env["ALLOWED_USERS"] = "UBOB"
     await bots.start()
-    await slack.asked("alice", "one")
-    change(sandbox, "UALICE")
+    await slack.ask_in_new_thread("alice", "one")
+    change(emulator, "UALICE")
     ts = await slack.say("alice", GENERAL, "@threadpilot two")
-    [shown] = await slack.until_answered(GENERAL, ts)
-    assert access_texts.KEPT_OUT[Standing.UNLISTED] in shown
+    [shown] = await slack.wait_until_answered(GENERAL, ts)
+    assert access_texts.DENIAL_TEXTS[AccessRole.USER_NOT_ALLOWED] in shown
     assert len(model.requests) == 1
 
 
 @pytest.mark.parametrize("person", ["alice", "carol"])
-async def test_while_slack_does_not_tell_nobody_is_in_charge_and_members_go_on(
-    bots: Bots, slack: Scene, person: str
+async def test_while_slack_does_not_tell_nobody_is_an_admin_and_members_go_on(
+    bots: Bots, slack: ScenarioClient, person: str
 ) -> None:
     """They are told so; what every member may do they still may."""
     bots.env["ADMIN_GROUP"] = "S0PILOTS"
     bot = await bots.start()
-    ts = await slack.a_thread(person, "one")
-    assert admin_texts.TITLE in all_of(await slack.card_for(person, GENERAL, "admin"))
+    ts = await slack.start_thread(person, "one")
+    assert admin_texts.TITLE in full_text_of(await slack.card_for(person, GENERAL, "admin"))
     for method in ("users.info", "usergroups.users.list"):
         await slack.fault(method, "error", error="internal_error", times=1_000)
     for text in ("admin pause", "sessions all"):
-        card = await slack.told_by(person, slack.say(person, GENERAL, f"!{text}", thread_ts=ts))
-        assert card["text"] == access_texts.UNSURE
-    card = await slack.told_by(person, slack.say(person, GENERAL, "!history", thread_ts=ts))
-    assert "You said: one" in all_of(card)
+        card = await slack.ephemeral_after(
+            person, slack.say(person, GENERAL, f"!{text}", thread_ts=ts)
+        )
+        assert card["text"] == access_texts.ADMIN_UNKNOWN
+    card = await slack.ephemeral_after(person, slack.say(person, GENERAL, "!history", thread_ts=ts))
+    assert "You said: one" in full_text_of(card)
     assert not bot.inbox.paused
     await slack.home(person)
-    assert "Your settings" in all_of(await slack.until_home_shows(person, access_texts.UNSURE))
+    assert "Your settings" in full_text_of(
+        await slack.wait_for_published_home_text(person, access_texts.ADMIN_UNKNOWN)
+    )
     await slack.clear_faults()
-    assert admin_texts.TITLE in all_of(await slack.card_for(person, GENERAL, "admin"))
+    assert admin_texts.TITLE in full_text_of(await slack.card_for(person, GENERAL, "admin"))
 
 
-async def test_an_order_of_somebody_in_charge_costs_one_look_at_who_they_are(
-    bots: Bots, slack: Scene
+async def test_a_command_of_an_admin_costs_one_look_at_who_they_are(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env.update({"ADMIN_GROUP": "S0PILOTS", "ALLOWED_USERS": "UBOB"})
     await bots.start()

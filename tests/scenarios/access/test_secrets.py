@@ -17,11 +17,11 @@ import pytest
 
 from bot.cli.main import main
 from bot.cli.run import READY
-from bot.redaction import TAKEN_OUT
+from bot.redaction import REPLACEMENT
 from tests import forked_processes
 from tests.emulator_client import GENERAL, SIGNING_SECRET
 from tests.forked_processes import Process
-from tests.scenarios.conftest import Scene
+from tests.scenarios.conftest import ScenarioClient
 from tests.scripted_model import Answer, ScriptedModel, ToolCall
 
 BOT, APP = "xoxb-sandbox", "xapp-sandbox"
@@ -109,7 +109,7 @@ def found_in(texts: dict[str, str], secrets: tuple[str, ...]) -> list[str]:
     ]
 
 
-async def everything_seen(slack: Scene) -> dict[str, str]:
+async def everything_seen(slack: ScenarioClient) -> dict[str, str]:
     """All that the bot ever said to Slack, and what people see of it."""
     seen = {
         f"call {n} {c['method']}": json.dumps(c["arguments"])
@@ -122,18 +122,18 @@ async def everything_seen(slack: Scene) -> dict[str, str]:
     return seen
 
 
-async def driven(slack: Scene, model: ScriptedModel, threads: list[str]) -> None:
+async def driven(slack: ScenarioClient, model: ScriptedModel, threads: list[str]) -> None:
     """Answers, errors, status, lists, exports, audit: all that shows something of a thread."""
-    ts = await slack.a_thread("alice", "hello", "and then?")
+    ts = await slack.start_thread("alice", "hello", "and then?")
     threads.append(ts)
     model.when("break", Answer(fault=401, code=THEIRS))
     await slack.say("alice", GENERAL, "break it", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.wait_until_answered(GENERAL, ts, n=3)
     model.when("refuse", Answer(fault=400, code=THEIRS))
     await slack.say("alice", GENERAL, "refuse it", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=4)
+    await slack.wait_until_answered(GENERAL, ts, n=4)
     for order in ("!status", "!history", "!sessions", "!model"):
-        await slack.told_for("alice", GENERAL, ts, order)
+        await slack.ephemeral_after_message("alice", GENERAL, ts, order)
     for number, form in enumerate(("markdown", "json"), start=1):
         await slack.say("alice", GENERAL, f"!export {form}", thread_ts=ts)
 
@@ -144,11 +144,11 @@ async def driven(slack: Scene, model: ScriptedModel, threads: list[str]) -> None
     for words in ("admin", "admin audit", "admin usage", "admin sessions"):
         await slack.card_for("alice", GENERAL, words)
     await slack.home("alice")
-    await slack.until_home_shows("alice", "Your settings")
+    await slack.wait_for_published_home_text("alice", "Your settings")
 
 
 async def test_no_secret_is_written_or_shown_anywhere(
-    canaries: dict[str, str], slack: Scene, model: ScriptedModel, tmp_path: Path
+    canaries: dict[str, str], slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
     """Logs that say everything, every call to Slack, every file, also the runtime's own; and no
     file, and no folder, is anybody else's to read."""
@@ -173,7 +173,7 @@ async def test_no_secret_is_written_or_shown_anywhere(
 
 
 async def test_a_secret_that_somebody_writes_or_a_model_says_is_not_repeated(
-    canaries: dict[str, str], slack: Scene, model: ScriptedModel, tmp_path: Path
+    canaries: dict[str, str], slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
     """Pasted into Slack, read in a file by a role, said by the model itself, piece by piece: what
     is shown, exported, logged and kept in the database has none of it."""
@@ -187,20 +187,20 @@ async def test_a_secret_that_somebody_writes_or_a_model_says_is_not_repeated(
     model.when("read it", Answer(lambda request: f"The file says: {request.results[-1]}"))
     model.when("read it", Answer(calls=[ToolCall("view", {"path": "env"})], times=1))
     async with running(canaries, log):
-        ts = await slack.a_thread("alice", f"my token is {BOT}", "say it")
-        assert f"It is {TAKEN_OUT}, or {TAKEN_OUT} or {TAKEN_OUT}." in "".join(
+        ts = await slack.start_thread("alice", f"my token is {BOT}", "say it")
+        assert f"It is {REPLACEMENT}, or {REPLACEMENT} or {REPLACEMENT}." in "".join(
             await slack.bot_texts(GENERAL, ts)
         )
-        assert f"my token is {TAKEN_OUT}" in model.requests[0].prompt
-        hidden = await slack.asked("alice", "hide it")
+        assert f"my token is {REPLACEMENT}" in model.requests[0].prompt
+        hidden = await slack.ask_in_new_thread("alice", "hide it")
         [shown] = await slack.bot_texts(GENERAL, hidden)
-        assert shown == f"Hidden: {TAKEN_OUT} and {TAKEN_OUT} and {TAKEN_OUT}."
+        assert shown == f"Hidden: {REPLACEMENT} and {REPLACEMENT} and {REPLACEMENT}."
         other = await slack.say("alice", GENERAL, "@threadpilot files: read it")
-        await slack.until_shown(GENERAL, other, f"TOKEN={TAKEN_OUT}")
+        await slack.until_shown(GENERAL, other, f"TOKEN={REPLACEMENT}")
         assert not any(BOT in text for each in model.requests for text in each.results)
         await slack.say("alice", GENERAL, f"!title about {KEY}", thread_ts=ts)
         await slack.say("alice", GENERAL, f"!ask what is {APP}?", thread_ts=ts)
-        await slack.until_shown(GENERAL, ts, f"what is {TAKEN_OUT}")
+        await slack.until_shown(GENERAL, ts, f"what is {REPLACEMENT}")
         assert not any(APP in request.prompt for request in model.requests)
         await slack.say("alice", GENERAL, "!export json", thread_ts=ts)
 
@@ -208,21 +208,21 @@ async def test_a_secret_that_somebody_writes_or_a_model_says_is_not_repeated(
             return bool(await slack.files_of("alice"))
 
         await slack.wait_for(exported, 20.0, "the export comes")
-        await slack.told_for("alice", GENERAL, ts, "!history")
+        await slack.ephemeral_after_message("alice", GENERAL, ts, "!history")
     assert found_in(await everything_seen(slack), OURS) == []
     assert found_in({"the log": log.read_text()}, OURS) == []
     assert found_in(texts_of(files_of(data, "threadpilot.*")), OURS) == []
 
 
 async def test_the_runtime_gets_no_secret_that_it_does_not_need(
-    canaries: dict[str, str], slack: Scene
+    canaries: dict[str, str], slack: ScenarioClient
 ) -> None:
     """As the kernel tells it, of every process below the bot: of all that the bot's environment
     holds only a few harmless names, and those that are the runtime's own."""
     canaries |= {"UNRELATED_PASSWORD": "canary-of-the-machine"}
     log = Path(canaries["DATA_DIR"]).parent / "log"
     async with running(canaries, log) as bot:
-        await slack.asked("alice", "hello")
+        await slack.ask_in_new_thread("alice", "hello")
         below = psutil.Process(bot.process.pid).children(recursive=True)
         assert below, "the runtime is a process of its own"
         for process in below:
@@ -237,12 +237,12 @@ async def test_the_runtime_gets_no_secret_that_it_does_not_need(
     "arguments",
     [("doctor",), ("doctor", "--json"), ("sessions", "list"), ("audit", "verify")],
 )
-async def test_what_operators_are_told_holds_no_secret(
-    canaries: dict[str, str], slack: Scene, arguments: tuple[str, ...]
+async def test_what_operators_are_shown_holds_no_secret(
+    canaries: dict[str, str], slack: ScenarioClient, arguments: tuple[str, ...]
 ) -> None:
     """Of a bot that stands still, also where Slack repeats the token in its refusal."""
     async with running(canaries, Path(canaries["DATA_DIR"]).parent / "log"):
-        await slack.asked("alice", "hello")
+        await slack.ask_in_new_thread("alice", "hello")
     await slack.fault("auth.test", "error", error=f"invalid_auth {BOT}", times=10)
     env = {**os.environ, **canaries}
     process = await forked_processes.start(main, *arguments, env=env, stdout=PIPE, stderr=PIPE)
@@ -251,7 +251,9 @@ async def test_what_operators_are_told_holds_no_secret(
     assert found_in({"what it says": said}, OURS) == []
 
 
-async def test_a_start_that_fails_tells_no_secret(canaries: dict[str, str], slack: Scene) -> None:
+async def test_a_start_that_fails_tells_no_secret(
+    canaries: dict[str, str], slack: ScenarioClient
+) -> None:
     await slack.fault("auth.test", "error", error=f"invalid_auth {BOT} {THEIRS}", times=10)
     env = {**os.environ, **canaries}
     process = await forked_processes.start(main, "run", env=env, stdout=PIPE, stderr=PIPE)

@@ -7,45 +7,55 @@ from bot.commands import texts
 from bot.commands.texts import admin as admin_texts
 from bot.turns import inbox
 from tests.emulator_client import DEV, GENERAL, SECRET
-from tests.scenarios.conftest import Bots, Scene, a_busy_thread, all_of, question_of
+from tests.scenarios.conftest import (
+    Bots,
+    ScenarioClient,
+    full_text_of,
+    question_of,
+    start_busy_thread,
+)
 from tests.scripted_model import Answer, ScriptedModel
 
 TOPICS = ("cleanup", "sessions", "usage", "users", "audit", "limits", "pause", "resume", "drain")
 
 
-async def admin(slack: Scene, text: str = "", person: str = "alice") -> str:
+async def run_admin_command(slack: ScenarioClient, text: str = "", person: str = "alice") -> str:
     """What somebody is shown in answer to `/copilot admin …`."""
-    return all_of(await slack.card_for(person, GENERAL, f"admin {text}".strip()))
+    return full_text_of(await slack.card_for(person, GENERAL, f"admin {text}".strip()))
 
 
-async def test_nobody_else_may_in_any_form(bots: Bots, slack: Scene, model: ScriptedModel) -> None:
+async def test_nobody_else_may_in_any_form(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
+) -> None:
     bot = await bots.start()
-    ts = await slack.asked("bob", "hello")
+    ts = await slack.ask_in_new_thread("bob", "hello")
     for topic in ("", *TOPICS, "limits UALICE block", "cleanup --all"):
-        assert texts.ADMINS_ONLY in await admin(slack, topic, "bob")
-        told = await slack.told_for("bob", GENERAL, ts, f"!admin {topic}".strip())
+        assert texts.ADMINS_ONLY in await run_admin_command(slack, topic, "bob")
+        told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!admin {topic}".strip())
         assert told == texts.ADMINS_ONLY
     theirs = await slack.card_for("alice", GENERAL, "!admin", ts)
-    assert not any("admin" in all_of(each) for each in await slack.ephemeral("carol"))
-    assert "Turns running: 0" in all_of(theirs)
+    assert not any("admin" in full_text_of(each) for each in await slack.ephemeral("carol"))
+    assert "Turns running: 0" in full_text_of(theirs)
     assert not bot.inbox.paused
-    assert admin_texts.AUDIT_NONE in await admin(slack, "audit")
+    assert admin_texts.AUDIT_NONE in await run_admin_command(slack, "audit")
     assert len(model.requests) == 1
 
 
 async def test_in_charge_are_those_of_the_settings_and_of_the_group(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env.update(ADMIN_USERS="UBOB", ADMIN_GROUP="S0PILOTS", WORKSPACE_ADMINS="no")
     await bots.start()
     for person in ("bob", "carol"):
-        assert "Turns running" in await admin(slack, "", person)
-    assert texts.ADMINS_ONLY in await admin(slack)
+        assert "Turns running" in await run_admin_command(slack, "", person)
+    assert texts.ADMINS_ONLY in await run_admin_command(slack)
 
 
-async def test_the_buttons_of_the_overview_lead_everywhere(bots: Bots, slack: Scene) -> None:
+async def test_the_buttons_of_the_overview_lead_everywhere(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     await bots.start()
-    await slack.asked("bob", "hello")
+    await slack.ask_in_new_thread("bob", "hello")
     card = await slack.card_for("alice", GENERAL, "admin")
     for topic, shown in (
         ("sessions", "Everybody's sessions"),
@@ -55,31 +65,31 @@ async def test_the_buttons_of_the_overview_lead_everywhere(bots: Bots, slack: Sc
         ("audit", admin_texts.AUDIT_NONE),
         ("cleanup", "--older-than 30d"),
     ):
-        await slack.order("alice", GENERAL, card, "admin", topic)
-        await slack.until_told("alice", shown)
+        await slack.press_command("alice", GENERAL, card, "admin", topic)
+        await slack.wait_for_ephemeral_text("alice", shown)
         card = await slack.card_for("alice", GENERAL, "admin")
 
 
 async def test_an_unknown_topic_gets_the_list(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "hello")
-    assert "I don't know `admin explode`" in await slack.told_for(
+    ts = await slack.ask_in_new_thread("alice", "hello")
+    assert "I don't know `admin explode`" in await slack.ephemeral_after_message(
         "alice", GENERAL, ts, "!admin explode"
     )
     assert len(model.requests) == 1
 
 
 async def test_everybodys_sessions_are_listed_but_not_what_one_cannot_see(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
-    await slack.asked("bob", "a talk in general")
+    await slack.ask_in_new_thread("bob", "a talk in general")
     direct = await slack.dm("bob")
     ts = await slack.say("bob", direct, "between you and me")
-    await slack.until_answered(direct, ts, person="bob")
-    listed = await admin(slack, "sessions")
+    await slack.wait_until_answered(direct, ts, person="bob")
+    listed = await run_admin_command(slack, "sessions")
     assert "a talk in general" in listed
     assert "between you and me" not in listed
     assert "in a place that you can't see" in listed
@@ -88,15 +98,15 @@ async def test_everybodys_sessions_are_listed_but_not_what_one_cannot_see(
 
 
 async def test_a_session_that_one_does_not_see_can_be_deleted_from_the_list(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     direct = await slack.dm("bob")
     ts = await slack.say("bob", direct, "between you and me")
-    await slack.until_answered(direct, ts, person="bob")
+    await slack.wait_until_answered(direct, ts, person="bob")
     card = await slack.card_for("alice", GENERAL, "admin sessions")
-    await slack.order("alice", GENERAL, card, "delete", "s1")
-    await slack.until_told("alice", "s1 is gone for good")
+    await slack.press_command("alice", GENERAL, card, "delete", "s1")
+    await slack.wait_for_ephemeral_text("alice", "s1 is gone for good")
     await slack.say("bob", direct, "do you remember?", thread_ts=ts)
     await slack.wait_for(
         lambda: shows_bob(slack, direct, ts, "You said: do you remember?"), why="it is answered"
@@ -105,196 +115,204 @@ async def test_a_session_that_one_does_not_see_can_be_deleted_from_the_list(
     assert len(model.requests[-1].prompts) == 1
 
 
-async def shows_bob(slack: Scene, channel: str, ts: str, text: str) -> bool:
+async def shows_bob(slack: ScenarioClient, channel: str, ts: str, text: str) -> bool:
     return any(text in shown for shown in await slack.bot_texts(channel, ts, "bob"))
 
 
-async def test_usage_tells_who_used_what_where(bots: Bots, slack: Scene) -> None:
+async def test_usage_tells_who_used_what_where(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
-    await slack.asked("carol", "three", DEV)
-    shown = await admin(slack, "usage")
+    await slack.ask_in_new_thread("carol", "three", DEV)
+    shown = await run_admin_command(slack, "usage")
     assert "bob" in shown
     assert "2 turns" in shown
     assert "carol" in shown
-    by_channel = await admin(slack, "usage day by channel")
+    by_channel = await run_admin_command(slack, "usage day by channel")
     assert GENERAL in by_channel
     assert DEV in by_channel
-    assert "3 turns" in await admin(slack, "usage month by model")
-    assert "scripted-1" in await admin(slack, "usage by model")
-    assert "A thread" in await admin(slack, "usage by thread")
-    assert admin_texts.USAGE_HOW in await admin(slack, "usage of the moon")
+    assert "3 turns" in await run_admin_command(slack, "usage month by model")
+    assert "scripted-1" in await run_admin_command(slack, "usage by model")
+    assert "A thread" in await run_admin_command(slack, "usage by thread")
+    assert admin_texts.USAGE_HOW in await run_admin_command(slack, "usage of the moon")
 
 
 async def test_people_are_listed_and_blocked_by_a_button_and_let_in_again(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
     card = await slack.card_for("alice", GENERAL, "admin users")
-    assert "1 turn," in all_of(card)
-    await slack.order("alice", GENERAL, card, "admin", "limits UBOB block")
-    await slack.until_told("alice", "is blocked and gets no more answers")
+    assert "1 turn," in full_text_of(card)
+    await slack.press_command("alice", GENERAL, card, "admin", "limits UBOB block")
+    await slack.wait_for_ephemeral_text("alice", "is blocked and gets no more answers")
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, quotas.BLOCKED)
     posted = len(await slack.history(GENERAL))
     assert (await slack.card_for("bob", GENERAL, "what is it?"))["text"] == quotas.BLOCKED
     assert len(await slack.history(GENERAL)) == posted, "nothing is posted for them"
     card = await slack.card_for("alice", GENERAL, "admin users")
-    assert "blocked" in all_of(card)
-    await slack.order("alice", GENERAL, card, "admin", "limits UBOB unblock")
-    await slack.until_told("alice", "is not blocked any more")
+    assert "blocked" in full_text_of(card)
+    await slack.press_command("alice", GENERAL, card, "admin", "limits UBOB unblock")
+    await slack.wait_for_ephemeral_text("alice", "is not blocked any more")
     await slack.say("bob", GENERAL, "three", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: three")
     assert [question_of(request.prompt) for request in model.requests] == ["one", "three"]
 
 
-async def test_who_has_had_their_turns_is_told_and_gets_more_when_given_more(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_who_has_had_their_turns_is_notified_and_gets_more_when_given_more(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["MAX_TURNS_PER_DAY"] = "2"
     await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     await slack.say("bob", GENERAL, "three", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You have had your 2 turns of the last 24 hours")
-    assert "Everybody may have 2 turns in 24 hours" in await admin(slack, "limits")
-    assert "may have 20 turns" in await admin(slack, "limits <@UBOB|bob> 20 a day")
+    assert "Everybody may have 2 turns in 24 hours" in await run_admin_command(slack, "limits")
+    assert "may have 20 turns" in await run_admin_command(slack, "limits <@UBOB|bob> 20 a day")
     await slack.say("bob", GENERAL, "four", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: four")
-    assert "20 turns in 24 hours" in await admin(slack, "limits")
-    assert "may have 2 turns" in await admin(slack, "limits <@UBOB> default")
+    assert "20 turns in 24 hours" in await run_admin_command(slack, "limits")
+    assert "may have 2 turns" in await run_admin_command(slack, "limits <@UBOB> default")
     await slack.say("bob", GENERAL, "five", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=5)
+    await slack.wait_until_answered(GENERAL, ts, n=5)
     assert "You have had your 2 turns" in (await slack.bot_texts(GENERAL, ts))[-1]
     asked = [question_of(request.prompt) for request in model.requests]
     assert asked == ["one", "two", "four"]
 
 
-async def test_limits_that_make_no_sense_get_a_sentence(bots: Bots, slack: Scene) -> None:
+async def test_limits_that_make_no_sense_get_a_sentence(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     for text in ("UBOB", "UBOB 0 a day", "UBOB lots", "UBOB -3", "UBOB 1000000"):
-        assert admin_texts.LIMITS_HOW in await admin(slack, f"limits {text}")
-    assert "I don't know who `nobody` is" in await admin(slack, "limits nobody block")
-    assert admin_texts.NOT_YOURSELF in await admin(slack, "limits UALICE block")
-    assert admin_texts.AUDIT_NONE in await admin(slack, "audit")
+        assert admin_texts.LIMITS_HOW in await run_admin_command(slack, f"limits {text}")
+    assert "I don't know who `nobody` is" in await run_admin_command(slack, "limits nobody block")
+    assert admin_texts.NOT_YOURSELF in await run_admin_command(slack, "limits UALICE block")
+    assert admin_texts.AUDIT_NONE in await run_admin_command(slack, "audit")
 
 
-async def test_what_was_done_is_told_newest_first(bots: Bots, slack: Scene) -> None:
+async def test_what_was_done_is_shown_newest_first(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    await admin(slack, "limits UBOB 5 a day")
-    await admin(slack, "pause")
-    await admin(slack, "resume")
+    await run_admin_command(slack, "limits UBOB 5 a day")
+    await run_admin_command(slack, "pause")
+    await run_admin_command(slack, "resume")
     await slack.card_for("alice", GENERAL, "model scripted-1 for channel")
-    audit = await admin(slack, "audit")
+    audit = await run_admin_command(slack, "audit")
     places = [
         audit.index(text) for text in (f"model {GENERAL}", "admin resume", "pause", "limits UBOB")
     ]
     assert places == sorted(places)
     assert "alice" in audit
-    assert admin_texts.AUDIT_HOW in await admin(slack, "audit everything")
+    assert admin_texts.AUDIT_HOW in await run_admin_command(slack, "audit everything")
 
 
 async def test_paused_messages_wait_with_the_mark_and_are_answered_afterwards(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "one")
-    assert "I take no new turns now" in await admin(slack, "pause")
-    assert admin_texts.WAS_PAUSED in await admin(slack, "pause")
-    assert admin_texts.HELD in await admin(slack)
+    ts = await slack.ask_in_new_thread("bob", "one")
+    assert "I take no new turns now" in await run_admin_command(slack, "pause")
+    assert admin_texts.ALREADY_PAUSED in await run_admin_command(slack, "pause")
+    assert admin_texts.ON_HOLD in await run_admin_command(slack)
     second = await slack.say("bob", GENERAL, "two", thread_ts=ts)
     third = await slack.say("bob", GENERAL, "three", thread_ts=ts)
     for waiting in (second, third):
-        await slack.until_marked(GENERAL, waiting)
-    assert inbox.PAUSED in await slack.until_whispered("bob")
-    assert "2 messages waiting" in await slack.told_for("bob", GENERAL, ts, "!status")
-    assert admin_texts.RESUMED in await admin(slack, "resume")
+        await slack.wait_until_reaction_set(GENERAL, waiting)
+    assert inbox.PAUSED in await slack.wait_for_ephemeral("bob")
+    assert "2 messages waiting" in await slack.ephemeral_after_message(
+        "bob", GENERAL, ts, "!status"
+    )
+    assert admin_texts.RESUMED in await run_admin_command(slack, "resume")
     await slack.until_shown(GENERAL, ts, "You said: three")
     for waiting in (second, third):
-        await slack.until_unmarked(GENERAL, waiting)
+        await slack.wait_until_reaction_cleared(GENERAL, waiting)
     assert model.requests[-1].prompts == ("one", "two", "three")
-    assert admin_texts.WAS_GOING_ON in await admin(slack, "resume")
+    assert admin_texts.NOT_PAUSED in await run_admin_command(slack, "resume")
 
 
-async def test_a_pause_lets_what_runs_end(bots: Bots, slack: Scene, model: ScriptedModel) -> None:
-    ts = await a_busy_thread(bots, slack, model)
-    assert "1 turn running now may end" in await admin(slack, "pause")
+async def test_a_pause_lets_what_runs_end(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
+) -> None:
+    ts = await start_busy_thread(bots, slack, model)
+    assert "1 turn running now may end" in await run_admin_command(slack, "pause")
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
 
 
-async def test_a_pause_holds_over_a_restart(bots: Bots, slack: Scene, model: ScriptedModel) -> None:
+async def test_a_pause_holds_over_a_restart(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
+) -> None:
     async with bots.running():
-        await admin(slack, "pause")
+        await run_admin_command(slack, "pause")
         ts = await slack.say("bob", GENERAL, "@threadpilot one")
-        await slack.until_marked(GENERAL, ts)
+        await slack.wait_until_reaction_set(GENERAL, ts)
     async with bots.running() as bot:
         assert bot.inbox.paused
         later = await slack.say("bob", GENERAL, "@threadpilot two")
-        await slack.until_marked(GENERAL, later)
+        await slack.wait_until_reaction_set(GENERAL, later)
         assert model.requests == []
-        await admin(slack, "resume")
+        await run_admin_command(slack, "resume")
         await slack.until_shown(GENERAL, ts, "You said: one")
         await slack.until_shown(GENERAL, later, "You said: two")
-        await slack.until_unmarked(GENERAL, ts)
+        await slack.wait_until_reaction_cleared(GENERAL, ts)
 
 
 async def test_drained_the_bot_says_so_directly_and_a_restart_goes_on(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
     async with bots.running() as bot:
         ts = await slack.say("bob", GENERAL, "@threadpilot first")
         await model.reached()
-        assert "let 1 turn end" in await admin(slack, "drain")
+        assert "let 1 turn end" in await run_admin_command(slack, "drain")
         waiting = await slack.say("bob", GENERAL, "second", thread_ts=ts)
-        await slack.until_marked(GENERAL, waiting)
+        await slack.wait_until_reaction_set(GENERAL, waiting)
         model.release()
-        await slack.until_in_direct("alice", admin_texts.DRAINED)
+        await slack.wait_for_dm_text("alice", admin_texts.DRAINED)
         await slack.until_shown(GENERAL, ts, "one done")
-        assert bot.inbox.busy == 0
+        assert bot.inbox.running_count == 0
         assert len(model.requests) == 1
     async with bots.running():
         await slack.until_shown(GENERAL, ts, "You said: second")
-        await slack.until_unmarked(GENERAL, waiting)
+        await slack.wait_until_reaction_cleared(GENERAL, waiting)
 
 
-async def test_who_drains_is_told_when_somebody_lets_it_go_on(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_who_drains_is_notified_when_somebody_lets_it_go_on(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    ts = await a_busy_thread(bots, slack, model)
-    await admin(slack, "drain")
-    await admin(slack, "resume")
-    await slack.until_in_direct("alice", admin_texts.GOES_ON)
-    other = await slack.asked("bob", "meanwhile")
+    ts = await start_busy_thread(bots, slack, model)
+    await run_admin_command(slack, "drain")
+    await run_admin_command(slack, "resume")
+    await slack.wait_for_dm_text("alice", admin_texts.DRAIN_RESUMED)
+    other = await slack.ask_in_new_thread("bob", "meanwhile")
     assert other != ts
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
 
 
-async def test_the_workspace_stands_on_the_home_tab_of_those_in_charge(
-    bots: Bots, slack: Scene
+async def test_the_workspace_stands_on_the_home_tab_of_admins(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
-    await slack.asked("bob", "one")
+    await slack.ask_in_new_thread("bob", "one")
     await slack.home("alice")
-    view = await slack.until_home_shows("alice", "Sessions on record: 1")
-    await slack.order_at_home("alice", view, "admin", "pause")
-    await slack.until_home_shows("alice", "I take no new turns now")
-    view = await slack.until_home_shows("alice", "I'm paused: new questions wait.")
-    await slack.order_at_home("alice", view, "admin", "resume")
-    await slack.until_home_shows("alice", admin_texts.RESUMED)
+    view = await slack.wait_for_published_home_text("alice", "Sessions on record: 1")
+    await slack.press_command_at_home("alice", view, "admin", "pause")
+    await slack.wait_for_published_home_text("alice", "I take no new turns now")
+    view = await slack.wait_for_published_home_text("alice", "I'm paused: new questions wait.")
+    await slack.press_command_at_home("alice", view, "admin", "resume")
+    await slack.wait_for_published_home_text("alice", admin_texts.RESUMED)
     await slack.home("bob")
-    assert "Sessions on record" not in all_of(await slack.until_home_shows("bob", "Your sessions"))
+    assert "Sessions on record" not in full_text_of(
+        await slack.wait_for_published_home_text("bob", "Your sessions")
+    )
 
 
 async def test_admin_orders_go_where_the_bot_is_not_in_the_channel(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     """A command reaches the bot from everywhere, and its answer the person."""
     await bots.start()
-    assert "Turns running" in all_of(await slack.card_for("alice", SECRET, "admin"))
+    assert "Turns running" in full_text_of(await slack.card_for("alice", SECRET, "admin"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.emulator_client import GENERAL
-from tests.scenarios.conftest import Bots, Scene, feet_of
+from tests.scenarios.conftest import Bots, ScenarioClient, reply_actions_in
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 
@@ -12,18 +12,20 @@ def recite(request: ModelRequest) -> str:
     return " | ".join(request.prompts)
 
 
-async def a_thread_of(bots: Bots, slack: Scene, *questions: str, person: str = "alice") -> str:
+async def a_thread_of(
+    bots: Bots, slack: ScenarioClient, *questions: str, person: str = "alice"
+) -> str:
     """A thread in which somebody asked these questions, and got an answer to each."""
     ts = await slack.say(person, GENERAL, f"@threadpilot {questions[0]}")
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     for number, question in enumerate(questions[1:], start=2):
         await slack.say(person, GENERAL, question, thread_ts=ts)
-        await slack.until_answered(GENERAL, ts, n=number)
+        await slack.wait_until_answered(GENERAL, ts, n=number)
     await slack.until_idle(bots.bot)
     return ts
 
 
-async def a_fork_of(slack: Scene, root: str) -> str:
+async def a_fork_of(slack: ScenarioClient, root: str) -> str:
     """The thread that a fork began: its root is the bot's newest message of the channel."""
 
     async def begun() -> str | None:
@@ -34,63 +36,63 @@ async def a_fork_of(slack: Scene, root: str) -> str:
     return str(await slack.wait_for(begun, why="a thread is begun for the fork"))
 
 
-async def test_ask_again_under_the_last_reply_forgets_it_and_answers_anew(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_ask_again_under_the_last_reply_forgets_it_and_answers_again(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
     ts = await a_thread_of(bots, slack, "one", "two")
-    await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
-    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.press_reply_action("alice", GENERAL, await slack.reply_action(GENERAL, ts, "retry"))
+    await slack.wait_until_answered(GENERAL, ts, n=3)
     assert (await slack.bot_texts(GENERAL, ts))[2] == "one | two"
     assert model.requests[-1].prompts == ("one", "two"), "the first try is out of the history"
     await slack.say("alice", GENERAL, "three", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "one | two | three")
 
 
-async def test_an_earlier_answer_is_given_anew_once_its_owner_lets_the_later_ones_go(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_an_earlier_answer_is_given_again_once_its_owner_lets_the_later_ones_go(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
     ts = await a_thread_of(bots, slack, "one", "two", "three", person="bob")
-    again = await slack.foot_of(GENERAL, ts, "retry", n=1)
+    again = await slack.reply_action(GENERAL, ts, "retry", n=1)
     await slack.say("carol", GENERAL, "hm", thread_ts=ts)
-    await slack.press_foot("carol", GENERAL, again)
-    assert "Only the person whose session this is" in await slack.until_whispered("carol")
-    await slack.press_foot("bob", GENERAL, again)
-    assert "forget what came after it (1 more)" in await slack.until_whispered("bob")
+    await slack.press_reply_action("carol", GENERAL, again)
+    assert "Only the person whose session this is" in await slack.wait_for_ephemeral("carol")
+    await slack.press_reply_action("bob", GENERAL, again)
+    assert "forget what came after it (1 more)" in await slack.wait_for_ephemeral("bob")
     assert len(model.requests) == 3, "nothing is asked before it is sure"
     [asked] = await slack.ephemeral("bob")
-    [anyway] = feet_of(asked)
-    await slack.press_foot("bob", GENERAL, anyway)
-    await slack.until_answered(GENERAL, ts, n=4)
+    [anyway] = reply_actions_in(asked)
+    await slack.press_reply_action("bob", GENERAL, anyway)
+    await slack.wait_until_answered(GENERAL, ts, n=4)
     assert model.requests[-1].prompts == ("one", "two")
 
 
 async def test_what_people_say_before_they_ask_again_comes_along_later(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """But not the answer that was taken back."""
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
     await slack.say("bob", GENERAL, "It was the cache.", thread_ts=ts)
-    await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.press_reply_action("alice", GENERAL, await slack.reply_action(GENERAL, ts, "retry"))
+    await slack.wait_until_answered(GENERAL, ts, n=2)
     assert model.requests[-1].prompts == ("one",)
     await slack.say("alice", GENERAL, "@threadpilot and now", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.wait_until_answered(GENERAL, ts, n=3)
     assert "It was the cache." in model.requests[-1].prompt
     assert "You said" not in model.requests[-1].prompt
 
 
 async def test_ask_again_pressed_twice_is_one_more_answer_and_goes_on_from_there(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("two", Answer(chunks=["a", "b"], hold_after=1))
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
-    again = await slack.foot_of(GENERAL, ts, "retry")
+    again = await slack.reply_action(GENERAL, ts, "retry")
     await slack.say("alice", GENERAL, "two", thread_ts=ts)
     await model.reached()
     await slack.say("alice", GENERAL, "!stop", thread_ts=ts)
@@ -99,80 +101,84 @@ async def test_ask_again_pressed_twice_is_one_more_answer_and_goes_on_from_there
     await slack.until_shown(GENERAL, ts, "I no longer know “two”")
     model.when("one", Answer(chunks=["c", "d"], hold_after=1, times=1))
     told = len(await slack.ephemeral("alice"))
-    await slack.press_foot("alice", GENERAL, again)
+    await slack.press_reply_action("alice", GENERAL, again)
     await model.reached(2)
-    await slack.press_foot("alice", GENERAL, again)
-    assert "about to answer that anew" in await slack.until_whispered("alice", told + 2)
+    await slack.press_reply_action("alice", GENERAL, again)
+    assert "about to answer that anew" in await slack.wait_for_ephemeral("alice", told + 2)
     model.release()
     await slack.until_shown(GENERAL, ts, "cd")
-    await slack.press_foot("alice", GENERAL, again)
-    await slack.until_answered(GENERAL, ts, n=5)
+    await slack.press_reply_action("alice", GENERAL, again)
+    await slack.wait_until_answered(GENERAL, ts, n=5)
     await model.asked(4)
     assert model.requests[-1].prompts == ("one",)
     assert [request.prompt for request in model.requests] == ["one", "two", "one", "one"]
 
 
 async def test_a_reply_of_an_earlier_session_is_not_forked_as_if_it_were_this_ones(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
-    old = {verb: await slack.foot_of(GENERAL, ts, verb) for verb in ("fork", "retry", "rewind")}
+    old = {
+        verb: await slack.reply_action(GENERAL, ts, verb) for verb in ("fork", "retry", "rewind")
+    }
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "fresh")
     await slack.say("alice", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
     for times, foot in enumerate(old.values(), start=1):
-        await slack.press_foot("alice", GENERAL, foot)
-        assert "another session" in await slack.until_whispered("alice", times)
+        await slack.press_reply_action("alice", GENERAL, foot)
+        assert "another session" in await slack.wait_for_ephemeral("alice", times)
     assert len(model.requests) == 2
 
 
 async def test_retry_with_a_model_asks_that_model_once(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = ["scripted-1", "scripted-2"]
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
     await slack.say("alice", GENERAL, "!retry scripted-2", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.wait_until_answered(GENERAL, ts, n=2)
     assert [request.model for request in model.requests] == ["scripted-1", "scripted-2"]
     await slack.say("alice", GENERAL, "and now", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.wait_until_answered(GENERAL, ts, n=3)
     assert model.requests[-1].model == "scripted-1"
 
 
 async def test_retry_with_a_model_that_does_not_exist_says_which_there_are(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
-    told = await slack.told_for("alice", GENERAL, ts, "!retry gpt-nope")
+    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!retry gpt-nope")
     assert "gpt-nope" in told
     assert "scripted-1" in told
     assert len(model.requests) == 1
 
 
 async def test_an_answer_that_failed_can_be_asked_for_again(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The prompt that got no answer stays in the runtime's history: it has to be cut."""
     model.when("one", Answer(fault=400, times=1))
     model.when("one again", Answer("never said"))
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot one")
-    await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
+    await slack.press_reply_action("alice", GENERAL, await slack.reply_action(GENERAL, ts, "retry"))
     await slack.until_shown(GENERAL, ts, "You said: one")
     assert model.requests[-1].prompts == ("one",)
 
 
 async def test_rewind_forgets_a_reply_and_all_after_it(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
     ts = await a_thread_of(bots, slack, "one", "two", "three")
-    await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "rewind", n=1))
+    await slack.press_reply_action(
+        "alice", GENERAL, await slack.reply_action(GENERAL, ts, "rewind", n=1)
+    )
     await slack.until_shown(GENERAL, ts, "I no longer know “two” and the one after it")
     await slack.say("alice", GENERAL, "four", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "one | four")
@@ -180,7 +186,7 @@ async def test_rewind_forgets_a_reply_and_all_after_it(
 
 
 async def test_rewind_by_message_goes_back_one_answer(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
@@ -192,29 +198,29 @@ async def test_rewind_by_message_goes_back_one_answer(
 
 
 async def test_rewind_waits_for_nobody_while_an_answer_runs(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow", Answer(chunks=["a", "b"], hold_after=1))
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
     await slack.say("alice", GENERAL, "slow", thread_ts=ts)
     await model.reached()
-    assert "Stop me first" in await slack.told_for("alice", GENERAL, ts, "!rewind")
+    assert "Stop me first" in await slack.ephemeral_after_message("alice", GENERAL, ts, "!rewind")
     model.release()
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.wait_until_answered(GENERAL, ts, n=2)
 
 
 async def test_somebody_else_may_not_rewind_the_owners_session(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
     ts = await a_thread_of(bots, slack, "one", person="bob")
-    assert "Only the person" in await slack.told_for("carol", GENERAL, ts, "!rewind")
+    assert "Only the person" in await slack.ephemeral_after_message("carol", GENERAL, ts, "!rewind")
 
 
 async def test_a_fork_knows_everything_and_the_two_go_on_apart(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
@@ -229,20 +235,22 @@ async def test_a_fork_knows_everything_and_the_two_go_on_apart(
 
 
 async def test_a_fork_from_a_reply_knows_up_to_that_reply(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
     ts = await a_thread_of(bots, slack, "one", "two", "three")
-    await slack.press_foot("bob", GENERAL, await slack.foot_of(GENERAL, ts, "fork", n=0))
+    await slack.press_reply_action(
+        "bob", GENERAL, await slack.reply_action(GENERAL, ts, "fork", n=0)
+    )
     fork = await a_fork_of(slack, ts)
     await slack.until_shown(GENERAL, ts, "Here is the new thread")
     await slack.say("bob", GENERAL, "then", thread_ts=fork)
     await slack.until_shown(GENERAL, fork, "one | then")
 
 
-async def test_a_fork_can_be_rewound_and_its_answers_given_anew(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_fork_can_be_rewound_and_its_answers_given_again(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     bot = await bots.start()
@@ -260,7 +268,7 @@ async def test_a_fork_can_be_rewound_and_its_answers_given_anew(
 
 
 async def test_a_fork_while_an_answer_runs_does_not_know_its_question(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     model.when("slow", Answer(chunks=["a", "b"], hold_after=1, times=1))
@@ -272,17 +280,17 @@ async def test_a_fork_while_an_answer_runs_does_not_know_its_question(
     fork = await a_fork_of(slack, ts)
     await slack.until_shown(GENERAL, ts, "Here is the new thread")
     model.release()
-    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.wait_until_answered(GENERAL, ts, n=3)
     await slack.say("alice", GENERAL, "then", thread_ts=fork)
     await slack.until_shown(GENERAL, fork, "one | then")
 
 
 async def test_there_is_nothing_to_fork_before_the_first_answer(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await slack.say("alice", GENERAL, "hello everybody")
-    assert "nothing in this session" in await slack.told_for(
+    assert "nothing in this session" in await slack.ephemeral_after_message(
         "alice", GENERAL, ts, "@threadpilot fork"
     )
     assert model.requests == []

@@ -20,12 +20,12 @@ from bot.errors import StoreError
 from bot.slack import texts as slack_texts
 from tests.emulator_client import BOT_USER, GENERAL, SECRET, Json
 from tests.fakes import QuickClock
-from tests.scenarios.conftest import Bots, Scene, words_of
+from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 from tests.scenarios.operations.test_restart import threadpilot
 from tests.scripted_model import Answer, ScriptedModel
 
 
-async def a_button(slack: Scene, thread_ts: str, value: Json | str) -> str:
+async def a_button(slack: ScenarioClient, thread_ts: str, value: Json | str) -> str:
     """The ts of a message with a button that carries something that the bot did not write."""
     button = {
         "type": "button",
@@ -43,11 +43,11 @@ async def a_button(slack: Scene, thread_ts: str, value: Json | str) -> str:
     return str(posted["ts"])
 
 
-async def pressed(slack: Scene, person: str, thread_ts: str, value: Json | str) -> str:
+async def pressed(slack: ScenarioClient, person: str, thread_ts: str, value: Json | str) -> str:
     """What a person is told who presses it."""
     ts = await a_button(slack, thread_ts, value)
-    card = await slack.told_by(person, slack.press(person, GENERAL, ts, "order:status:0"))
-    return words_of(card)
+    card = await slack.ephemeral_after(person, slack.press(person, GENERAL, ts, "order:status:0"))
+    return text_of(card)
 
 
 # Buttons -----------------------------------------------------------------------------------------
@@ -60,37 +60,37 @@ async def pressed(slack: Scene, person: str, thread_ts: str, value: Json | str) 
         ('{"v": ["reset"]}', slack_texts.OLD_BUTTON),
         ({"v": "reset", "c": "C0GENERAL", "t": "yesterday"}, slack_texts.OLD_BUTTON),
         ({"v": "status", "n": -1}, slack_texts.OLD_BUTTON),
-        ({"v": "abracadabra"}, texts.NO_LONGER),
-        ({"v": "ask", "w": "what is it?"}, texts.NO_LONGER),
-        ({"v": "set", "w": "verbosity brief"}, texts.NO_LONGER),
+        ({"v": "abracadabra"}, texts.OUTDATED),
+        ({"v": "ask", "w": "what is it?"}, texts.OUTDATED),
+        ({"v": "set", "w": "verbosity brief"}, texts.OUTDATED),
         ({"v": "delete", "w": "s999"}, texts.NO_SUCH_SESSION),
         ({"v": "delete", "w": ""}, texts.NO_SUCH_SESSION),
-        ({"v": "status", "c": "C0NOWHERE", "t": "1.000001"}, access_texts.NOT_SEEN),
-        ({"v": "history", "w": "s1", "c": "C0NOWHERE", "t": "1.000001"}, access_texts.NOT_SEEN),
+        ({"v": "status", "c": "C0NOWHERE", "t": "1.000001"}, access_texts.NOT_VISIBLE),
+        ({"v": "history", "w": "s1", "c": "C0NOWHERE", "t": "1.000001"}, access_texts.NOT_VISIBLE),
         ({"v": "status", "n": 12_345}, "Owner: bob"),
     ],
 )
 async def test_a_button_that_the_bot_did_not_draw_does_no_harm(
-    bots: Bots, slack: Scene, value: Json | str, sentence: str
+    bots: Bots, slack: ScenarioClient, value: Json | str, sentence: str
 ) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     assert sentence in await pressed(slack, "bob", ts, value)
-    card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
-    assert "1 to 1 of 1" in words_of(card)
+    card = await slack.ephemeral_after("bob", slack.command("bob", GENERAL, "/copilot", "sessions"))
+    assert "1 to 1 of 1" in text_of(card)
 
 
 async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
     await bots.start()
-    secret = await slack.a_thread("bob", "the zebrafish plan", channel=SECRET)
-    ts = await slack.a_thread("bob", "one")
+    secret = await slack.start_thread("bob", "the zebrafish plan", channel=SECRET)
+    ts = await slack.start_thread("bob", "one")
     await slack.call("carol", "conversations.leave", channel=SECRET)
     for verb in ("status", "history", "export", "fork", "stop", "title"):
         value = {"v": verb, "c": SECRET, "t": secret}
-        assert await pressed(slack, "carol", ts, value) == access_texts.NOT_SEEN, verb
+        assert await pressed(slack, "carol", ts, value) == access_texts.NOT_VISIBLE, verb
     for verb in ("reset", "delete", "resume"):
         told = await pressed(slack, "carol", ts, {"v": verb, "w": "s2"})
         assert told == texts.NOT_YOURS.format(verb=verb)
@@ -109,19 +109,23 @@ def locked(data_dir: str) -> Iterator[None]:
         database.execute("ROLLBACK")
 
 
-async def test_while_the_database_is_locked_a_press_and_a_command_are_told_so_once_and_do_nothing(
-    bots: Bots, slack: Scene
+async def test_while_the_database_is_locked_a_press_and_a_command_are_reported_once_and_do_nothing(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     async with bots.running():
-        ts = await slack.a_thread("bob", "one")
-        card = await slack.told_by("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
+        ts = await slack.start_thread("bob", "one")
+        card = await slack.ephemeral_after(
+            "bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts)
+        )
         with locked(bots.env["DATA_DIR"]):
-            told = await slack.told_by("bob", slack.order("bob", GENERAL, card, "reset", "s1"))
-            assert words_of(told) == StoreError.sentence
+            told = await slack.ephemeral_after(
+                "bob", slack.press_command("bob", GENERAL, card, "reset", "s1")
+            )
+            assert text_of(told) == StoreError.user_message
             given = slack.command("bob", GENERAL, "/copilot", "export s1")
-            assert words_of(await slack.told_by("bob", given)) == StoreError.sentence
+            assert text_of(await slack.ephemeral_after("bob", given)) == StoreError.user_message
         given = slack.command("bob", GENERAL, "/copilot", "sessions")
-        assert "1 to 1 of 1" in words_of(await slack.told_by("bob", given))
+        assert "1 to 1 of 1" in text_of(await slack.ephemeral_after("bob", given))
         before = len(await slack.ephemeral("bob"))
     async with bots.running():
         await slack.say("bob", GENERAL, "two", thread_ts=ts)
@@ -131,12 +135,12 @@ async def test_while_the_database_is_locked_a_press_and_a_command_are_told_so_on
     assert await slack.files_of("bob") == []
 
 
-async def test_an_order_by_message_is_carried_out_when_the_database_is_back(
-    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+async def test_a_command_by_message_is_carried_out_when_the_database_is_back(
+    bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Slack is not told that it arrived, and brings it again."""
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     with locked(bots.env["DATA_DIR"]):
         await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
 
@@ -146,30 +150,30 @@ async def test_an_order_by_message_is_carried_out_when_the_database_is_back(
         await slack.wait_for(not_taken, timeout=20, why="the bot could not take it")
     await slack.advance(61)
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
-    card = await slack.told_by("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
-    assert "of 2," in words_of(card)
+    card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
+    assert "of 2," in text_of(card)
 
 
 # Slack -------------------------------------------------------------------------------------------
 
 
-async def test_what_came_of_an_order_is_told_once_though_slack_takes_it_only_later(
-    bots: Bots, slack: Scene
+async def test_what_came_of_a_command_is_reported_once_though_slack_takes_it_only_later(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start(QuickClock())
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.fault("chat.postEphemeral", "500", times=3)
-    card = await slack.told_by("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
-    assert "Owner: bob" in words_of(card)
+    card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
+    assert "Owner: bob" in text_of(card)
     assert len(await slack.ephemeral("bob")) == 1
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "500", "drop_before"])
-async def test_what_the_thread_is_told_stands_there_once(
-    bots: Bots, slack: Scene, kind: str
+async def test_what_the_thread_is_shown_stands_there_once(
+    bots: Bots, slack: ScenarioClient, kind: str
 ) -> None:
     await bots.start(QuickClock())
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.fault("chat.postMessage", kind, times=1)
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
@@ -180,36 +184,44 @@ async def test_what_the_thread_is_told_stands_there_once(
 
 
 async def test_while_slack_does_not_tell_who_sees_what_nothing_is_shown(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start(QuickClock())
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.fault("conversations.info", "error", error="internal_error", times=1_000)
-    told = await slack.told_for("carol", GENERAL, ts, "!history")
+    told = await slack.ephemeral_after_message("carol", GENERAL, ts, "!history")
     assert "You said" not in told
     assert "went wrong" in told
     await slack.clear_faults()
-    card = await slack.told_by("carol", slack.say("carol", GENERAL, "!history", thread_ts=ts))
-    assert "You said: one" in words_of(card)
+    card = await slack.ephemeral_after(
+        "carol", slack.say("carol", GENERAL, "!history", thread_ts=ts)
+    )
+    assert "You said: one" in text_of(card)
 
 
-async def test_a_transcript_that_slack_does_not_take_is_told_so(bots: Bots, slack: Scene) -> None:
+async def test_a_transcript_that_slack_does_not_take_is_reported(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     await bots.start(QuickClock())
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.fault("files.completeUploadExternal", "error", error="internal_error", times=1)
-    assert "went wrong" in await slack.told_for("bob", GENERAL, ts, "!export")
+    assert "went wrong" in await slack.ephemeral_after_message("bob", GENERAL, ts, "!export")
     assert await slack.files_of("bob") == []
-    assert "in our direct messages" in await slack.told_for("bob", GENERAL, ts, "!export")
+    assert "in our direct messages" in await slack.ephemeral_after_message(
+        "bob", GENERAL, ts, "!export"
+    )
 
 
-async def test_an_event_that_slack_delivers_twice_is_one_order(bots: Bots, slack: Scene) -> None:
+async def test_an_event_that_slack_delivers_twice_is_one_command(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.fault("events", "duplicate", times=2)
     await slack.say("bob", GENERAL, "@threadpilot reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
-    card = await slack.told_by("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
-    assert "of 2," in words_of(card)
+    card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
+    assert "of 2," in text_of(card)
     said = await slack.bot_texts(GENERAL, ts)
     assert sum("fresh session" in text for text in said) == 1
 
@@ -217,20 +229,20 @@ async def test_an_event_that_slack_delivers_twice_is_one_order(bots: Bots, slack
 # A kill ------------------------------------------------------------------------------------------
 
 
-async def test_killed_in_the_middle_of_an_order_the_bot_tells_who_gave_it_at_the_next_start_once(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+async def test_killed_in_the_middle_of_a_command_the_bot_tells_who_gave_it_at_the_next_start_once(
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow aside", Answer(chunks=["a ", "b"], hold_after=1))
     sentence = texts.RESTARTED.format(verb="ask")
     async with threadpilot("run", env=env) as process:
-        ts = await slack.a_thread("bob", "one")
+        ts = await slack.start_thread("bob", "one")
         await slack.say("bob", GENERAL, "!ask a slow aside", thread_ts=ts)
         await model.reached()
         process.kill()
         await process.wait()
     model.release()
     async with threadpilot("run", env=env) as process:
-        assert await slack.until_whispered("bob") == sentence
+        assert await slack.wait_for_ephemeral("bob") == sentence
         [told] = await slack.ephemeral("bob")
         assert told["thread_ts"] == ts
         process.send_signal(signal.SIGTERM)

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Mapping
 import pytest
 
 from bot.commands import texts
-from bot.commands.registry import VERBS
+from bot.commands.registry import COMMANDS
 from bot.commands.texts import sessions as session_texts
-from bot.domain.commands import Form
+from bot.domain.commands import CommandSource
 from tests.emulator_client import DEV, GENERAL, Json
-from tests.scenarios.conftest import Bots, Scene, words_of
+from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 
-ORDERS: Mapping[str, tuple[str, str]] = {
+EXAMPLES: Mapping[str, tuple[str, str]] = {
     "help": ("", session_texts.HELP_TITLE),
     "sessions": ("", session_texts.MINE_TITLE),
     "status": ("s1", "Owner: bob"),
@@ -33,18 +33,31 @@ ORDERS: Mapping[str, tuple[str, str]] = {
 }
 """What is said after each verb, and words of what comes of it; to be given one after the other by
 the owner of s1, in its thread of one question."""
-OTHERS = {"model", "compare", "fork", "retry", "rewind", "role", "admin", "vote", "reveal", "keep"}
+OTHER_COMMANDS = {
+    "model",
+    "compare",
+    "fork",
+    "retry",
+    "rewind",
+    "role",
+    "admin",
+    "vote",
+    "reveal",
+    "keep",
+}
 
 
-def a_button(verb: str, said: str) -> list[Json]:
+def command_button(command_name: str, said: str) -> list[Json]:
     """A button that orders something, drawn by nobody: not every order has one of the bot's."""
     text = {"type": "plain_text", "text": "Press me"}
-    value = json.dumps({"v": verb, "w": said})
+    value = json.dumps({"v": command_name, "w": said})
     button = {"type": "button", "action_id": "order:any:0", "text": text, "value": value}
     return [{"type": "actions", "elements": [button]}]
 
 
-async def ordered(slack: Scene, ts: str, giving: Awaitable[object], expected: str) -> None:
+async def run_command(
+    slack: ScenarioClient, ts: str, giving: Awaitable[object], expected: str
+) -> None:
     """Give an order as bob, and wait until he or the thread is told this."""
     whispers, said = len(await slack.ephemeral("bob")), len(await slack.bot_messages(GENERAL, ts))
     await giving
@@ -52,63 +65,63 @@ async def ordered(slack: Scene, ts: str, giving: Awaitable[object], expected: st
     async def told() -> bool:
         shown = (await slack.ephemeral("bob"))[whispers:]
         shown += (await slack.bot_messages(GENERAL, ts))[said:]
-        return any(expected in words_of(each) for each in shown)
+        return any(expected in text_of(each) for each in shown)
 
     await slack.wait_for(told, why=f"what is told has {expected!r}")
 
 
-def test_every_order_that_is_not_about_models_or_branches_is_among_these() -> None:
-    assert set(VERBS) == {*ORDERS, *OTHERS, "set"}
+def test_every_command_that_is_not_about_models_or_branches_is_among_these() -> None:
+    assert set(COMMANDS) == {*EXAMPLES, *OTHER_COMMANDS, "set"}
 
 
-async def test_by_a_message_with_the_mark(bots: Bots, slack: Scene) -> None:
+async def test_by_a_message_with_the_mark(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    for verb, (said, expected) in ORDERS.items():
+    ts = await slack.start_thread("bob", "one")
+    for verb, (said, expected) in EXAMPLES.items():
         order = f"!{verb} {said}".strip()
-        if Form.MESSAGE not in VERBS[verb].forms:
+        if CommandSource.MESSAGE not in COMMANDS[verb].sources:
             expected = f"You said: {order}"
-        await ordered(slack, ts, slack.say("bob", GENERAL, order, thread_ts=ts), expected)
+        await run_command(slack, ts, slack.say("bob", GENERAL, order, thread_ts=ts), expected)
 
 
-async def test_by_a_mention(bots: Bots, slack: Scene) -> None:
+async def test_by_a_mention(bots: Bots, slack: ScenarioClient) -> None:
     """Where free words follow, a colon tells the order from a question."""
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    for verb, (said, expected) in ORDERS.items():
-        colon = ":" if VERBS[verb].spoken else ""
+    ts = await slack.start_thread("bob", "one")
+    for verb, (said, expected) in EXAMPLES.items():
+        colon = ":" if COMMANDS[verb].takes_free_text else ""
         order = f"{verb}{colon} {said}".strip()
-        if Form.MESSAGE not in VERBS[verb].forms:
+        if CommandSource.MESSAGE not in COMMANDS[verb].sources:
             expected = f"You said: {order}"
         giving = slack.say("bob", GENERAL, f"@threadpilot {order}", thread_ts=ts)
-        await ordered(slack, ts, giving, expected)
+        await run_command(slack, ts, giving, expected)
 
 
-async def test_in_ones_direct_messages_without_a_mention(bots: Bots, slack: Scene) -> None:
+async def test_in_ones_direct_messages_without_a_mention(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    await slack.a_thread("bob", "one")
+    await slack.start_thread("bob", "one")
     direct = await slack.dm("bob")
     ts = await slack.say("bob", direct, "hello")
-    await slack.until_answered(direct, ts, person="bob")
+    await slack.wait_until_answered(direct, ts, person="bob")
     for verb in ("help", "sessions", "status", "history", "export", "usage"):
-        said, expected = ORDERS[verb]
+        said, expected = EXAMPLES[verb]
         giving = slack.say("bob", direct, f"{verb} {said}".strip(), thread_ts=ts)
-        card = await slack.told_by("bob", giving)
-        assert expected.replace("1 turn", "2 turns") in words_of(card), verb
+        card = await slack.ephemeral_after("bob", giving)
+        assert expected.replace("1 turn", "2 turns") in text_of(card), verb
 
 
-@pytest.mark.usefixtures("door")
-async def test_by_the_command(bots: Bots, slack: Scene) -> None:
+@pytest.mark.usefixtures("transport")
+async def test_by_the_command(bots: Bots, slack: ScenarioClient) -> None:
     """What goes in threads only is told so; what only buttons say is a question."""
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    for verb, (said, expected) in ORDERS.items():
+    ts = await slack.start_thread("bob", "one")
+    for verb, (said, expected) in EXAMPLES.items():
         if verb == "delete":
             continue
-        if Form.COMMAND not in VERBS[verb].forms:
+        if CommandSource.SLASH_COMMAND not in COMMANDS[verb].sources:
             expected = texts.ONLY_IN_THREADS.format(verb=verb)
         giving = slack.command("bob", GENERAL, "/copilot", f"{verb} {said}".strip())
-        await ordered(slack, ts, giving, expected)
+        await run_command(slack, ts, giving, expected)
     await slack.command("bob", GENERAL, "/copilot", "delete s1")
 
     async def asked() -> bool:
@@ -117,104 +130,114 @@ async def test_by_the_command(bots: Bots, slack: Scene) -> None:
     await slack.wait_for(asked, why="the question is put to the channel")
 
 
-@pytest.mark.usefixtures("door")
-async def test_by_a_button(bots: Bots, slack: Scene) -> None:
+@pytest.mark.usefixtures("transport")
+async def test_by_a_button(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    for verb, (said, expected) in ORDERS.items():
+    ts = await slack.start_thread("bob", "one")
+    for verb, (said, expected) in EXAMPLES.items():
         posted = await slack.as_app(
             "chat.postMessage",
             channel=GENERAL,
             thread_ts=ts,
             text="A button",
-            blocks=a_button(verb, said),
+            blocks=command_button(verb, said),
         )
-        if Form.BUTTON not in VERBS[verb].forms:
-            expected = texts.NO_LONGER
+        if CommandSource.BUTTON not in COMMANDS[verb].sources:
+            expected = texts.OUTDATED
         giving = slack.press("bob", GENERAL, posted["ts"], "order:any:0")
-        await ordered(slack, ts, giving, expected)
+        await run_command(slack, ts, giving, expected)
 
 
-@pytest.mark.usefixtures("door")
-async def test_on_the_home_tab(bots: Bots, slack: Scene) -> None:
+@pytest.mark.usefixtures("transport")
+async def test_on_the_home_tab(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    await slack.a_thread("bob", "one")
-    for verb, (said, expected) in ORDERS.items():
-        page = {"type": "home", "blocks": a_button(verb, said)}
+    await slack.start_thread("bob", "one")
+    for verb, (said, expected) in EXAMPLES.items():
+        page = {"type": "home", "blocks": command_button(verb, said)}
         view = (await slack.as_app("views.publish", user_id="UBOB", view=page))["view"]
-        await slack.order_at_home("bob", view, verb)
-        if Form.HOME not in VERBS[verb].forms:
-            expected = texts.NO_LONGER
-        await slack.until_on_page("bob", expected)
+        await slack.press_command_at_home("bob", view, verb)
+        if CommandSource.HOME_TAB not in COMMANDS[verb].sources:
+            expected = texts.OUTDATED
+        await slack.wait_for_home_tab_text("bob", expected)
 
 
 async def test_the_home_tab_leads_to_all_of_ones_sessions_and_what_can_be_done_with_them(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.home("bob")
-    page = await slack.until_on_page("bob", "one")
-    await slack.order_at_home("bob", page, "help")
-    page = await slack.until_on_page("bob", session_texts.HELP_TITLE)
-    await slack.order_at_home("bob", page, "sessions")
-    page = await slack.until_on_page("bob", "1 to 1 of 1")
-    await slack.order_at_home("bob", page, "reset", "s1")
-    page = await slack.until_on_page("bob", session_texts.RESET_ELSEWHERE.format(handle="s1"))
+    page = await slack.wait_for_home_tab_text("bob", "one")
+    await slack.press_command_at_home("bob", page, "help")
+    page = await slack.wait_for_home_tab_text("bob", session_texts.HELP_TITLE)
+    await slack.press_command_at_home("bob", page, "sessions")
+    page = await slack.wait_for_home_tab_text("bob", "1 to 1 of 1")
+    await slack.press_command_at_home("bob", page, "reset", "s1")
+    page = await slack.wait_for_home_tab_text(
+        "bob", session_texts.RESET_ELSEWHERE.format(handle="s1")
+    )
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
-    await slack.order_at_home("bob", page, "delete", "s1")
-    page = await slack.until_on_page("bob", "s1 is gone for good")
-    assert "s1 ·" not in words_of(page)
+    await slack.press_command_at_home("bob", page, "delete", "s1")
+    page = await slack.wait_for_home_tab_text("bob", "s1 is gone for good")
+    assert "s1 ·" not in text_of(page)
 
 
-async def test_cards_have_buttons_that_lead_on(bots: Bots, slack: Scene) -> None:
+async def test_cards_have_buttons_that_lead_on(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    card = await slack.told_by("bob", slack.say("bob", GENERAL, "!help", thread_ts=ts))
-    assert "`!stop [queue]`" in words_of(card)
-    shown = await slack.told_by("bob", slack.order("bob", GENERAL, card, "sessions"))
-    assert session_texts.MINE_TITLE in words_of(shown)
-    card = await slack.told_by("bob", slack.order("bob", GENERAL, card, "status"))
-    assert "Owner: bob" in words_of(card)
+    ts = await slack.start_thread("bob", "one")
+    card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!help", thread_ts=ts))
+    assert "`!stop [queue]`" in text_of(card)
+    shown = await slack.ephemeral_after(
+        "bob", slack.press_command("bob", GENERAL, card, "sessions")
+    )
+    assert session_texts.MINE_TITLE in text_of(shown)
+    card = await slack.ephemeral_after("bob", slack.press_command("bob", GENERAL, card, "status"))
+    assert "Owner: bob" in text_of(card)
     for verb in ("history", "export"):
-        told = await slack.told_by("bob", slack.order("bob", GENERAL, card, verb, "s1"))
-        assert ORDERS[verb][1] in words_of(told)
-    await slack.order("bob", GENERAL, card, "reset", "s1")
+        told = await slack.ephemeral_after(
+            "bob", slack.press_command("bob", GENERAL, card, verb, "s1")
+        )
+        assert EXAMPLES[verb][1] in text_of(told)
+    await slack.press_command("bob", GENERAL, card, "reset", "s1")
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
-    told = await slack.told_by("bob", slack.order("bob", GENERAL, card, "delete", "s1"))
-    assert "s1 is gone for good" in words_of(told)
+    told = await slack.ephemeral_after(
+        "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
+    )
+    assert "s1 is gone for good" in text_of(told)
 
 
-async def test_the_menu_under_a_reply_is_about_its_session(bots: Bots, slack: Scene) -> None:
+async def test_the_menu_under_a_reply_is_about_its_session(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     for verb in ("status", "history", "export"):
-        foot = await slack.foot_of(GENERAL, ts, verb)
-        card = await slack.told_by("bob", slack.press_foot("bob", GENERAL, foot))
-        assert ORDERS[verb][1] in words_of(card), verb
+        foot = await slack.reply_action(GENERAL, ts, verb)
+        card = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
+        assert EXAMPLES[verb][1] in text_of(card), verb
         assert card["thread_ts"] == ts
     [(name, _)] = await slack.files_of("bob")
     assert name == "threadpilot-s1.md"
 
 
-async def test_two_entries_of_a_menu_chosen_one_right_after_the_other_are_two_orders(
-    bots: Bots, slack: Scene
+async def test_two_entries_of_a_menu_chosen_one_right_after_the_other_are_two_commands(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    feet = [await slack.foot_of(GENERAL, ts, verb) for verb in ("export", "status", "history")]
-    await asyncio.gather(*(slack.press_foot("bob", GENERAL, foot) for foot in feet))
-    await slack.until_whispered("bob", 3)
-    told = "\n".join(words_of(each) for each in await slack.ephemeral("bob"))
+    ts = await slack.start_thread("bob", "one")
+    feet = [await slack.reply_action(GENERAL, ts, verb) for verb in ("export", "status", "history")]
+    await asyncio.gather(*(slack.press_reply_action("bob", GENERAL, foot) for foot in feet))
+    await slack.wait_for_ephemeral("bob", 3)
+    told = "\n".join(text_of(each) for each in await slack.ephemeral("bob"))
     for verb in ("export", "status", "history"):
-        assert ORDERS[verb][1] in told, verb
+        assert EXAMPLES[verb][1] in told, verb
 
 
-async def test_an_order_in_a_message_that_begins_no_thread_yet_is_told_beside_it(
-    bots: Bots, slack: Scene
+async def test_a_command_in_a_message_that_begins_no_thread_yet_is_answered_beside_it(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
-    await slack.a_thread("bob", "one")
-    card = await slack.told_by("bob", slack.say("bob", DEV, "@threadpilot sessions"))
-    assert session_texts.MINE_TITLE in words_of(card)
+    await slack.start_thread("bob", "one")
+    card = await slack.ephemeral_after("bob", slack.say("bob", DEV, "@threadpilot sessions"))
+    assert session_texts.MINE_TITLE in text_of(card)
     assert not card.get("thread_ts"), "where there is no thread Slack would show nothing in it"

@@ -11,10 +11,10 @@ import pytest
 
 from bot.commands.texts import branch as branch_texts
 from bot.commands.texts import sessions as session_texts
-from tests.emulator_client import GENERAL, SandboxClient
+from tests.emulator_client import GENERAL, EmulatorClient
 from tests.scenarios.commands.test_branch import a_thread_of, recite
-from tests.scenarios.conftest import Bots, Scene, question_of
-from tests.scenarios.delivery.test_missed_events import GIVEN_UP_SECONDS
+from tests.scenarios.conftest import Bots, ScenarioClient, question_of
+from tests.scenarios.delivery.test_missed_events import BACKFILL_TIMEOUT_SECONDS
 from tests.scenarios.operations.test_restart import threadpilot
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
@@ -22,17 +22,17 @@ ROUNDS = 10
 SLOW_SECONDS = 0.4
 
 
-def remembered(request: ModelRequest) -> list[str]:
+def history_in(request: ModelRequest) -> list[str]:
     """What the model was asked, and what it remembers."""
     return [question_of(prompt) for prompt in request.prompts]
 
 
-async def slow(slack: SandboxClient, seconds: float = SLOW_SECONDS) -> None:
+async def slow(slack: EmulatorClient, seconds: float = SLOW_SECONDS) -> None:
     """Slack takes its time to tell who sees what, which is asked before most orders."""
     await slack.fault("conversations.info", "slow", times=10_000, delay=seconds)
 
 
-async def asked_last(model: ScriptedModel, text: str, slack: Scene) -> ModelRequest:
+async def asked_last(model: ScriptedModel, text: str, slack: ScenarioClient) -> ModelRequest:
     """The request in which that was asked, once it was."""
 
     async def found() -> ModelRequest | None:
@@ -43,7 +43,7 @@ async def asked_last(model: ScriptedModel, text: str, slack: Scene) -> ModelRequ
 
 
 async def in_rounds(
-    slack: Scene,
+    slack: ScenarioClient,
     model: ScriptedModel,
     ts: str,
     command: Callable[[int], str],
@@ -61,7 +61,7 @@ async def in_rounds(
 
 @pytest.mark.parametrize("command", ["reset", "rewind"])
 async def test_a_question_that_follows_it_at_once_does_not_know_what_was_before(
-    bots: Bots, slack: Scene, model: ScriptedModel, command: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, command: str
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
@@ -69,13 +69,13 @@ async def test_a_question_that_follows_it_at_once_does_not_know_what_was_before(
     await slow(slack)
     good = await in_rounds(
         *(slack, model, ts, lambda _: f"!{command}"),
-        lambda number, request: remembered(request) == [f"question {number}"],
+        lambda number, request: history_in(request) == [f"question {number}"],
     )
     assert good == ROUNDS
 
 
 async def test_a_question_that_follows_a_choice_of_model_at_once_is_asked_of_that_model(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = ["scripted-1", "scripted-2"]
     await bots.start()
@@ -94,17 +94,19 @@ async def test_a_question_that_follows_a_choice_of_model_at_once_is_asked_of_tha
 
 @pytest.mark.parametrize("command", ["reset", "rewind", "model scripted-2"])
 async def test_what_was_written_while_the_bot_was_away_is_done_and_answered_in_order(
-    bots: Bots, slack: Scene, model: ScriptedModel, command: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, command: str
 ) -> None:
     model.models = ["scripted-1", "scripted-2"]
     model.default = Answer(recite)
     async with bots.running() as bot:
-        threads = [await slack.asked("alice", f"old {number}") for number in range(ROUNDS)]
+        threads = [
+            await slack.ask_in_new_thread("alice", f"old {number}") for number in range(ROUNDS)
+        ]
         await slack.until_idle(bot)
     for number, ts in enumerate(threads):
         await slack.say("alice", GENERAL, f"!{command}", thread_ts=ts)
         await slack.say("alice", GENERAL, f"question {number}", thread_ts=ts)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await slow(slack)
     await bots.start()
     requests = [await asked_last(model, f"question {n}", slack) for n in range(ROUNDS)]
@@ -114,11 +116,11 @@ async def test_what_was_written_while_the_bot_was_away_is_done_and_answered_in_o
         assert [request.model for request in requests] == ["scripted-2"] * ROUNDS
     else:
         expected = [[f"question {number}"] for number in range(ROUNDS)]
-        assert [remembered(request) for request in requests] == expected
+        assert [history_in(request) for request in requests] == expected
 
 
 async def test_a_question_waits_for_a_slow_reset_and_is_shown_as_waiting_but_stop_does_not_wait(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
@@ -126,16 +128,16 @@ async def test_a_question_waits_for_a_slow_reset_and_is_shown_as_waiting_but_sto
     await slow(slack, 3.0)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     question = await slack.say("alice", GENERAL, "new", thread_ts=ts)
-    await slack.until_marked(GENERAL, question)
+    await slack.wait_until_reaction_set(GENERAL, question)
     assert len(model.requests) == 1
     request = await asked_last(model, "new", slack)
-    assert remembered(request) == ["new"]
-    await slack.until_unmarked(GENERAL, question)
+    assert history_in(request) == ["new"]
+    await slack.wait_until_reaction_cleared(GENERAL, question)
     assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
 
 
 async def test_what_others_said_after_a_reset_comes_along_with_the_next_question(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Also when it was said before the reset was done."""
     await bots.start()
@@ -152,21 +154,21 @@ async def test_what_others_said_after_a_reset_comes_along_with_the_next_question
 # Twice at once ------------------------------------------------------------------------------------
 
 
-async def retried(slack: Scene, model: ScriptedModel, ts: str) -> None:
+async def retried(slack: ScenarioClient, model: ScriptedModel, ts: str) -> None:
     """What was asked is remembered once, however many wanted it answered anew."""
     await asked_last(model, "old", slack)
     await model.asked(2)
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.wait_until_answered(GENERAL, ts, n=2)
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "@threadpilot next", thread_ts=ts)
     request = await asked_last(model, "next", slack)
-    assert remembered(request) == ["old", "next"]
+    assert history_in(request) == ["old", "next"]
     asked = [question_of(each.prompt) for each in model.requests]
     assert asked == ["old", "old", "next"]
 
 
 async def test_retry_written_by_two_at_once_is_one_more_answer(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await a_thread_of(bots, slack, "old")
@@ -175,45 +177,45 @@ async def test_retry_written_by_two_at_once_is_one_more_answer(
     await slack.say("alice", GENERAL, "!retry", thread_ts=ts)
     await slack.say("bob", GENERAL, "!retry", thread_ts=ts)
     await slack.say("alice", GENERAL, "!retry", thread_ts=ts)
-    await slack.until_told("bob", branch_texts.AGAIN_ALREADY)
+    await slack.wait_for_ephemeral_text("bob", branch_texts.RETRY_PENDING)
     await retried(slack, model, ts)
 
 
 async def test_again_pressed_by_two_beside_a_written_retry_is_one_more_answer(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await a_thread_of(bots, slack, "old")
     await slack.say("bob", GENERAL, "hm", thread_ts=ts)
-    again = await slack.foot_of(GENERAL, ts, "retry")
+    again = await slack.reply_action(GENERAL, ts, "retry")
     await slow(slack)
     await asyncio.gather(
-        slack.press_foot("alice", GENERAL, again),
-        slack.press_foot("bob", GENERAL, again),
+        slack.press_reply_action("alice", GENERAL, again),
+        slack.press_reply_action("bob", GENERAL, again),
         slack.say("alice", GENERAL, "!retry", thread_ts=ts),
     )
     await retried(slack, model, ts)
 
 
 async def test_retry_written_twice_while_the_bot_was_away_is_one_more_answer(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running() as bot:
-        ts = await slack.asked("alice", "old")
+        ts = await slack.ask_in_new_thread("alice", "old")
         await slack.until_idle(bot)
     for _ in range(3):
         await slack.say("alice", GENERAL, "!retry", thread_ts=ts)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     model.when("old", Answer(chunks=["a", "b"], hold_after=1, times=1))
     await bots.start()
     await model.reached()
-    await slack.until_told("alice", branch_texts.AGAIN_ALREADY)
+    await slack.wait_for_ephemeral_text("alice", branch_texts.RETRY_PENDING)
     model.release()
     await retried(slack, model, ts)
 
 
 async def test_going_back_twice_at_once_goes_back_twice(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
@@ -222,26 +224,26 @@ async def test_going_back_twice_at_once_goes_back_twice(
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
     await slack.say("alice", GENERAL, "four", thread_ts=ts)
-    assert remembered(await asked_last(model, "four", slack)) == ["one", "four"]
+    assert history_in(await asked_last(model, "four", slack)) == ["one", "four"]
     for text in ("three", "two"):
         await slack.until_shown(GENERAL, ts, f"I no longer know “{text}”.")
 
 
 async def test_a_fresh_session_ordered_twice_at_once_is_one(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await a_thread_of(bots, slack, "old")
     await slow(slack)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
-    await slack.until_told("alice", session_texts.RESET_FRESH)
+    await slack.wait_for_ephemeral_text("alice", session_texts.RESET_FRESH)
     assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
     assert len(model.requests) == 1
 
 
 async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """And nothing waits for it."""
     model.default = Answer(recite)
@@ -260,46 +262,48 @@ async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
     fork = str(await slack.wait_for(forked, 30.0, "a thread is begun for the fork"))
     await slack.until_shown(GENERAL, ts, "Here is the new thread")
     await slack.say("alice", GENERAL, "in the fork", thread_ts=fork)
-    assert remembered(await asked_last(model, "in the fork", slack)) == ["one", "in the fork"]
+    assert history_in(await asked_last(model, "in the fork", slack)) == ["one", "in the fork"]
 
 
 # A kill -------------------------------------------------------------------------------------------
 
 
-async def killed_between(env: dict[str, str], slack: Scene, command: str, question: str) -> str:
+async def killed_between(
+    env: dict[str, str], slack: ScenarioClient, command: str, question: str
+) -> str:
     """A bot is killed that has a command and a question on record, and did neither, as Slack is
     slow; the thread, in which "old" was asked before."""
     async with threadpilot("run", env=env) as process:
-        ts = await slack.asked("alice", "old")
+        ts = await slack.ask_in_new_thread("alice", "old")
         await slow(slack, 20.0)
         await slack.say("alice", GENERAL, command, thread_ts=ts)
         asked = await slack.say("alice", GENERAL, question, thread_ts=ts)
-        await slack.until_marked(GENERAL, asked)
+        await slack.wait_until_reaction_set(GENERAL, asked)
         process.kill()
         await process.wait()
     await slack.clear_faults()
     return ts
 
 
-async def test_killed_before_a_retry_was_begun_the_next_start_answers_anew_once(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+async def test_killed_before_a_retry_was_begun_the_next_start_answers_again_once(
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await killed_between(env, slack, "!retry", "next")
     async with threadpilot("run", env=env):
         request = await asked_last(model, "next", slack)
-        await slack.until_answered(GENERAL, ts, n=3)
-    assert remembered(request) == ["old", "next"]
+        await slack.wait_until_answered(GENERAL, ts, n=3)
+    assert history_in(request) == ["old", "next"]
     assert [question_of(each.prompt) for each in model.requests] == ["old", "old", "next"]
 
 
 async def test_killed_before_a_reset_was_done_the_next_start_does_it_before_the_next_question(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     ts = await killed_between(env, slack, "!reset", "new")
     async with threadpilot("run", env=env):
         request = await asked_last(model, "new", slack)
         await slack.until_shown(GENERAL, ts, "new")
-    assert remembered(request) == ["new"]
+    assert history_in(request) == ["new"]
     assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
     assert await slack.ephemeral("alice") == []

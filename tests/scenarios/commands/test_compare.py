@@ -6,8 +6,8 @@ from pathlib import Path
 
 from bot.sessions.lock_files import folder_of_sessions
 from tests.emulator_client import GENERAL
-from tests.fakes import ForwardClock
-from tests.scenarios.conftest import Bots, Scene, feet_of
+from tests.fakes import OffsetClock
+from tests.scenarios.conftest import Bots, ScenarioClient, reply_actions_in
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 MODELS = ["scripted-1", "scripted-2", "scripted-3"]
@@ -19,15 +19,15 @@ def signed(request: ModelRequest) -> str:
     return f"{ways[request.model]}: {' | '.join(request.prompts)}"
 
 
-async def a_comparison(bots: Bots, slack: Scene, model: ScriptedModel, words: str) -> str:
+async def a_comparison(bots: Bots, slack: ScenarioClient, model: ScriptedModel, words: str) -> str:
     """A thread with one answered question and a comparison after it."""
     model.models = list(MODELS)
     model.default = Answer(signed)
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot before")
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     await slack.say("alice", GENERAL, words, thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.wait_until_answered(GENERAL, ts, n=2)
     return ts
 
 
@@ -37,7 +37,7 @@ def letter_of(shown: str, way: str) -> str:
 
 
 async def test_a_comparison_asks_copies_of_the_session_and_hides_the_names(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
     shown = (await slack.bot_texts(GENERAL, ts))[1]
@@ -48,7 +48,7 @@ async def test_a_comparison_asks_copies_of_the_session_and_hides_the_names(
 
 
 async def test_the_thread_does_not_remember_a_comparison_of_which_nothing_is_kept(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
     await slack.say("alice", GENERAL, "go on", thread_ts=ts)
@@ -56,7 +56,7 @@ async def test_the_thread_does_not_remember_a_comparison_of_which_nothing_is_kep
 
 
 async def test_votes_are_counted_once_a_person_and_shown_with_the_names(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
     shown = (await slack.bot_texts(GENERAL, ts))[1]
@@ -64,47 +64,51 @@ async def test_votes_are_counted_once_a_person_and_shown_with_the_names(
     votes = {
         foot.label[0]: foot
         for message in await slack.bot_messages(GENERAL, ts)
-        for foot in feet_of(message)
-        if foot.verb == "vote"
+        for foot in reply_actions_in(message)
+        if foot.command_name == "vote"
     }
     other = next(label for label in votes if label != warm)
     for person, label in (("bob", other), ("bob", warm), ("carol", warm), ("alice", other)):
         count = len(await slack.ephemeral(person))
-        await slack.press_foot(person, GENERAL, votes[label])
-        assert f"vote for {label} counts" in await slack.until_whispered(person, count + 1)
-    await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "reveal"))
+        await slack.press_reply_action(person, GENERAL, votes[label])
+        assert f"vote for {label} counts" in await slack.wait_for_ephemeral(person, count + 1)
+    await slack.press_reply_action(
+        "alice", GENERAL, await slack.reply_action(GENERAL, ts, "reveal")
+    )
     await slack.until_shown(GENERAL, ts, "Which model said what")
     revealed = str((await slack.bot_messages(GENERAL, ts))[-1]["blocks"])
     assert f"{warm}: scripted-2" in revealed
     assert "2 votes" in revealed
     assert "1 vote" in revealed
     count = len(await slack.ephemeral("bob"))
-    await slack.press_foot("bob", GENERAL, votes[other])
-    assert "shown already" in await slack.until_whispered("bob", count + 1)
+    await slack.press_reply_action("bob", GENERAL, votes[other])
+    assert "shown already" in await slack.wait_for_ephemeral("bob", count + 1)
 
 
 async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
     warm = letter_of((await slack.bot_texts(GENERAL, ts))[1], "warmly")
-    await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "reveal"))
+    await slack.press_reply_action(
+        "alice", GENERAL, await slack.reply_action(GENERAL, ts, "reveal")
+    )
     await slack.until_shown(GENERAL, ts, "Which model said what")
     [keep] = [
         foot
-        for foot in feet_of((await slack.bot_messages(GENERAL, ts))[-1])
+        for foot in reply_actions_in((await slack.bot_messages(GENERAL, ts))[-1])
         if foot.label == f"Go on with {warm}"
     ]
-    await slack.press_foot("alice", GENERAL, keep)
+    await slack.press_reply_action("alice", GENERAL, keep)
     await slack.until_shown(GENERAL, ts, f"We go on with answer {warm} of scripted-2")
     await slack.say("alice", GENERAL, "go on", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "warmly: before | which one? | go on")
-    told = await slack.told_for("alice", GENERAL, ts, "!sessions")
+    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!sessions")
     assert "2" in told
     status = str(await slack.ephemeral("alice"))
     handle = next(each for each in ("s2", "s3") if each in status)
-    await slack.press_foot("alice", GENERAL, keep)
-    assert "chosen already" in await slack.until_whispered("alice", 2)
+    await slack.press_reply_action("alice", GENERAL, keep)
+    assert "chosen already" in await slack.wait_for_ephemeral("alice", 2)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "fresh")
     await slack.say("alice", GENERAL, f"!resume {handle}", thread_ts=ts)
@@ -114,7 +118,7 @@ async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
 
 
 async def test_a_copy_of_a_comparison_cannot_be_looked_through(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Forked, taken up or looked at, it would tell which model it has."""
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
@@ -122,20 +126,20 @@ async def test_a_copy_of_a_comparison_cannot_be_looked_through(
         for handle in ("s2", "s3"):
             told = len(await slack.ephemeral("alice"))
             await slack.say("alice", GENERAL, f"!{verb} {handle}", thread_ts=ts)
-            await slack.until_whispered("alice", told + 1)
+            await slack.wait_for_ephemeral("alice", told + 1)
     assert "scripted-" not in str(await slack.ephemeral("alice"))
     await slack.say("alice", GENERAL, "go on", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "plainly: before | go on")
 
 
 async def test_a_model_that_takes_too_long_leaves_the_other_answer(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = list(MODELS)
     model.default = Answer(signed)
     model.when("which one?", Answer(chunks=["slow", "er"], hold_after=1, times=1))
     bots.env.update(TURN_SECONDS="1000", SILENCE_SECONDS="3600")
-    clock = ForwardClock()
+    clock = OffsetClock()
     bot = await bots.start(clock)
     ts = await slack.say("alice", GENERAL, "@threadpilot compare scripted-1 scripted-2 which one?")
     await model.reached()
@@ -143,28 +147,28 @@ async def test_a_model_that_takes_too_long_leaves_the_other_answer(
     folder = folder_of_sessions(Path(bots.env["DATA_DIR"]))
 
     async def one_has_answered() -> bool:
-        return sum(bot.sessions.busy(session.name) for session in folder.iterdir()) == 1
+        return sum(bot.pool.is_in_use(session.name) for session in folder.iterdir()) == 1
 
     await slack.wait_for(one_has_answered, why="one of the two has answered")
     await clock.pass_by(1_001)
-    [shown] = await slack.until_answered(GENERAL, ts)
+    [shown] = await slack.wait_until_answered(GENERAL, ts)
     assert "longer than I may spend" in shown
     assert ": which one?" in shown
-    assert (await slack.foot_of(GENERAL, ts, "vote")).label in ("A is better", "B is better")
+    assert (await slack.reply_action(GENERAL, ts, "vote")).label in ("A is better", "B is better")
 
 
 async def test_usage_by_model_tells_what_a_comparison_cost(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
     await slack.say("alice", GENERAL, "!usage day by model", thread_ts=ts)
-    await slack.until_whispered("alice")
+    await slack.wait_for_ephemeral("alice")
     told = str((await slack.ephemeral("alice"))[-1]["blocks"])
     assert all(name in told for name in MODELS)
 
 
 async def test_an_open_comparison_shows_the_names_at_once(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_comparison(bots, slack, model, "!compare --open scripted-2 scripted-3 which one?")
     shown = (await slack.bot_texts(GENERAL, ts))[1]
@@ -173,7 +177,7 @@ async def test_an_open_comparison_shows_the_names_at_once(
 
 
 async def test_a_comparison_by_command_begins_a_thread(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = list(MODELS)
     model.default = Answer(signed)
@@ -185,39 +189,39 @@ async def test_a_comparison_by_command_begins_a_thread(
         return said[0]["ts"] if said else None
 
     root = await slack.wait_for(begun)
-    [shown] = await slack.until_answered(GENERAL, root)
+    [shown] = await slack.wait_until_answered(GENERAL, root)
     assert "plainly: what is Python?" in shown
     assert "warmly: what is Python?" in shown
 
 
 async def test_a_model_that_fails_leaves_the_other_answer(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = list(MODELS)
     model.default = Answer(signed)
     model.when("which one?", Answer(fault=400, times=1))
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot compare scripted-1 scripted-2 which one?")
-    [shown] = await slack.until_answered(GENERAL, ts)
+    [shown] = await slack.wait_until_answered(GENERAL, ts)
     assert "No answer:" in shown
     assert "which one?" in shown
 
 
 async def test_one_model_or_an_unknown_one_is_no_comparison(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = list(MODELS)
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot before")
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     for words in ("!compare", "!compare scripted-1 gpt-nope what?", "!compare apples and pears"):
-        told = await slack.told_for("alice", GENERAL, ts, words)
+        told = await slack.ephemeral_after_message("alice", GENERAL, ts, words)
         assert "Name two to 4 models" in told
         assert "scripted-3" in told
     assert len(model.requests) == 1
 
 
-async def test_apples_and_pears_are_a_question(bots: Bots, slack: Scene) -> None:
+async def test_apples_and_pears_are_a_question(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot compare apples and pears")
-    assert await slack.until_answered(GENERAL, ts) == ["You said: compare apples and pears"]
+    assert await slack.wait_until_answered(GENERAL, ts) == ["You said: compare apples and pears"]

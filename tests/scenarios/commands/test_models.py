@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.commands.texts.models import SET_VERBOSITY
-from bot.sessions.model_selection import VERBOSITY
+from bot.sessions.model_selection import VERBOSITY_INSTRUCTIONS
 from tests.emulator_client import DEV, GENERAL
-from tests.scenarios.conftest import Bots, Scene, all_of
+from tests.scenarios.conftest import Bots, ScenarioClient, full_text_of
 from tests.scripted_model import Answer, ScriptedModel
 
 
@@ -21,46 +21,46 @@ def asked_with(model: ScriptedModel) -> tuple[str, str]:
     return model.requests[-1].model, model.requests[-1].effort
 
 
-async def go_on(slack: Scene, ts: str, text: str, person: str = "alice") -> None:
+async def go_on(slack: ScenarioClient, ts: str, text: str, person: str = "alice") -> None:
     await slack.say(person, GENERAL, text, thread_ts=ts)
     await slack.until_shown(GENERAL, ts, f"You said: {text}")
 
 
 async def test_the_model_is_shown_with_why_and_what_else_there_is(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "one")
-    card = all_of(await slack.card_for("bob", GENERAL, "!model", ts))
+    ts = await slack.ask_in_new_thread("bob", "one")
+    card = full_text_of(await slack.card_for("bob", GENERAL, "!model", ts))
     assert "answered by scripted-1 (nobody chose another one)" in card
     assert "scripted-3" in card
-    assert "Model: scripted-1 (nobody chose another one)" in await slack.told_for(
+    assert "Model: scripted-1 (nobody chose another one)" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!status"
     )
     assert len(model.requests) == 1, "showing asks no model"
 
 
 async def test_a_thread_goes_on_live_with_another_model_and_effort_and_keeps_its_memory(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bot = await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
     await slack.say("bob", GENERAL, "!model Scripted-2 high", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "bob chose scripted-2, thinking effort high")
     await go_on(slack, ts, "two", "bob")
     assert asked_with(model) == ("scripted-2", "high")
     assert model.requests[-1].prompts == ("one", "two")
-    assert bot.sessions.live == 1, "it is the same session"
-    status = await slack.told_for("bob", GENERAL, ts, "!status")
+    assert bot.pool.open_count == 1, "it is the same session"
+    status = await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
     assert "Model: scripted-2 (chosen for this session)" in status
     assert "Effort: high" in status
 
 
 async def test_the_choice_holds_over_a_restart_and_is_verified_at_the_resume(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
-        ts = await slack.asked("bob", "one")
+        ts = await slack.ask_in_new_thread("bob", "one")
         await slack.say("bob", GENERAL, "!model scripted-2 low", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "bob chose scripted-2")
     async with bots.running():
@@ -76,32 +76,32 @@ async def test_the_choice_holds_over_a_restart_and_is_verified_at_the_resume(
 
 
 async def test_the_setting_counts_where_nobody_chose(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["MODEL"] = "scripted-3"
     await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
     assert asked_with(model) == ("scripted-3", "")
-    status = await slack.told_for("bob", GENERAL, ts, "!status")
+    status = await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
     assert "Model: scripted-3 (chosen by the person who runs me)" in status
 
 
 async def test_the_more_special_choice_goes_before_the_more_general_one(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Workspace, then the person, then the channel, then the thread; and back again."""
     await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
 
     async def counts(text: str, name: str, rule: str) -> None:
         await go_on(slack, ts, text, "bob")
         assert asked_with(model)[0] == name
-        status = await slack.told_for("bob", GENERAL, ts, "!status")
+        status = await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
         assert f"Model: {name} ({rule})" in status
 
     await slack.card_for("alice", GENERAL, "model scripted-2 for workspace")
     await counts("two", "scripted-2", "chosen for the workspace")
-    assert "for your threads" in await slack.told_for(
+    assert "for your threads" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!model scripted-3 for me"
     )
     await counts("three", "scripted-3", "chosen by the session's owner for all of theirs")
@@ -118,26 +118,26 @@ async def test_the_more_special_choice_goes_before_the_more_general_one(
 
 
 async def test_a_choice_for_a_channel_counts_in_that_channel_only(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     card = await slack.card_for("alice", GENERAL, "model scripted-2 medium for channel")
-    assert "chose scripted-2, thinking effort medium for this channel" in all_of(card)
-    await slack.asked("bob", "here")
+    assert "chose scripted-2, thinking effort medium for this channel" in full_text_of(card)
+    await slack.ask_in_new_thread("bob", "here")
     assert asked_with(model) == ("scripted-2", "medium")
-    await slack.asked("bob", "there", DEV)
+    await slack.ask_in_new_thread("bob", "there", DEV)
     assert asked_with(model) == ("scripted-1", "")
 
 
-async def test_only_those_in_charge_choose_for_others(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_only_admins_choose_for_others(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
     for words in ("model scripted-2 for channel", "model scripted-2 for workspace"):
         told = await slack.card_for("carol", GENERAL, words)
-        assert "in charge of me" in all_of(told)
-    assert "whose session this is" in await slack.told_for(
+        assert "in charge of me" in full_text_of(told)
+    assert "whose session this is" in await slack.ephemeral_after_message(
         "carol", GENERAL, ts, "!model scripted-2"
     )
     await go_on(slack, ts, "two", "bob")
@@ -145,17 +145,17 @@ async def test_only_those_in_charge_choose_for_others(
 
 
 async def test_a_model_that_does_not_exist_gets_the_list_in_every_form(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "one")
+    ts = await slack.ask_in_new_thread("alice", "one")
     for words, thread in (
         ("!model gpt-nope", ts),
         ("@threadpilot model gpt-nope high", ts),
         ("model gpt-nope for me", None),
         ("model gpt-nope for workspace", None),
     ):
-        told = all_of(await slack.card_for("alice", GENERAL, words, thread))
+        told = full_text_of(await slack.card_for("alice", GENERAL, words, thread))
         assert "gpt-nope" in told
         assert "scripted-3" in told
     await go_on(slack, ts, "two")
@@ -163,30 +163,34 @@ async def test_a_model_that_does_not_exist_gets_the_list_in_every_form(
 
 
 async def test_words_that_make_no_sense_get_the_way_to_say_it(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "one")
+    ts = await slack.ask_in_new_thread("alice", "one")
     for words in ("!model scripted-2 extreme", "!model default high", "!model a b for me"):
-        assert "Please say it like this" in await slack.told_for("alice", GENERAL, ts, words)
-    assert "Which thread?" in all_of(await slack.card_for("alice", GENERAL, "model scripted-2"))
+        assert "Please say it like this" in await slack.ephemeral_after_message(
+            "alice", GENERAL, ts, words
+        )
+    assert "Which thread?" in full_text_of(
+        await slack.card_for("alice", GENERAL, "model scripted-2")
+    )
     assert len(model.requests) == 1
 
 
 async def test_a_model_is_chosen_from_the_list_that_is_shown(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
     card = await slack.card_for("bob", GENERAL, "!model", ts)
-    await slack.order("bob", GENERAL, card, "model", "scripted-3")
+    await slack.press_command("bob", GENERAL, card, "model", "scripted-3")
     await slack.until_shown(GENERAL, ts, "bob chose scripted-3")
     await go_on(slack, ts, "two", "bob")
     assert asked_with(model)[0] == "scripted-3"
 
 
 async def test_the_answer_that_is_being_written_keeps_its_model(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
     await bots.start()
@@ -201,55 +205,59 @@ async def test_the_answer_that_is_being_written_keeps_its_model(
 
 
 async def test_the_thread_keeps_its_model_over_a_reset(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "one")
+    ts = await slack.ask_in_new_thread("bob", "one")
     await slack.say("bob", GENERAL, "!model scripted-2", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "bob chose scripted-2")
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "fresh session")
     await go_on(slack, ts, "two", "bob")
     assert asked_with(model)[0] == "scripted-2"
-    assert "chosen for this thread" in await slack.told_for("bob", GENERAL, ts, "!status")
+    assert "chosen for this thread" in await slack.ephemeral_after_message(
+        "bob", GENERAL, ts, "!status"
+    )
 
 
 async def test_ones_own_model_is_chosen_on_the_home_tab(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     await slack.home("bob")
-    view = await slack.until_home_shows("bob", "Your settings")
-    await slack.order_at_home("bob", view, "set", "model scripted-2")
-    view = await slack.until_home_shows("bob", "Your threads are answered by scripted-2")
-    ts = await slack.asked("bob", "one")
+    view = await slack.wait_for_published_home_text("bob", "Your settings")
+    await slack.press_command_at_home("bob", view, "set", "model scripted-2")
+    view = await slack.wait_for_published_home_text(
+        "bob", "Your threads are answered by scripted-2"
+    )
+    ts = await slack.ask_in_new_thread("bob", "one")
     assert asked_with(model)[0] == "scripted-2"
-    await slack.asked("carol", "hers")
+    await slack.ask_in_new_thread("carol", "hers")
     assert asked_with(model)[0] == "scripted-1"
-    await slack.order_at_home("bob", view, "set", "model default")
-    await slack.until_home_shows("bob", "by the usual model again")
+    await slack.press_command_at_home("bob", view, "set", "model default")
+    await slack.wait_for_published_home_text("bob", "by the usual model again")
     await go_on(slack, ts, "two", "bob")
     assert asked_with(model)[0] == "scripted-1"
 
 
-async def test_the_length_of_answers_is_chosen_on_the_home_tab_and_the_model_is_told(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_the_length_of_answers_is_chosen_on_the_home_tab_and_the_model_is_instructed(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Also in a session that is live, and it keeps its memory."""
     await bots.start()
-    ts = await slack.asked("bob", "one")
-    told = set(VERBOSITY.values())
+    ts = await slack.ask_in_new_thread("bob", "one")
+    told = set(VERBOSITY_INSTRUCTIONS.values())
     assert not any(text in model.requests[-1].system for text in told)
     await slack.home("bob")
-    view = await slack.until_home_shows("bob", "Your settings")
+    view = await slack.wait_for_published_home_text("bob", "Your settings")
     for length, text in (("brief", "two"), ("detailed", "three")):
-        await slack.order_at_home("bob", view, "set", f"verbosity {length}")
-        view = await slack.until_home_shows("bob", SET_VERBOSITY[length])
+        await slack.press_command_at_home("bob", view, "set", f"verbosity {length}")
+        view = await slack.wait_for_published_home_text("bob", SET_VERBOSITY[length])
         await go_on(slack, ts, text, "bob")
         system = model.requests[-1].system
-        assert [known for known in told if known in system] == [VERBOSITY[length]]
+        assert [known for known in told if known in system] == [VERBOSITY_INSTRUCTIONS[length]]
     assert model.requests[-1].prompts == ("one", "two", "three")
-    await slack.order_at_home("bob", view, "set", "verbosity normal")
-    await slack.until_home_shows("bob", SET_VERBOSITY["normal"])
+    await slack.press_command_at_home("bob", view, "set", "verbosity normal")
+    await slack.wait_for_published_home_text("bob", SET_VERBOSITY["normal"])
     await go_on(slack, ts, "four", "bob")
     assert not any(text in model.requests[-1].system for text in told)

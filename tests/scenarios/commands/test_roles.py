@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.sessions.roles import BUILT_IN
+from bot.sessions.roles import BUILT_IN_ROLES
 from tests.emulator_client import GENERAL
-from tests.scenarios.conftest import Bots, Scene, all_of, question_of
-from tests.scenarios.delivery.test_mid_thread import quoted
+from tests.scenarios.conftest import Bots, ScenarioClient, full_text_of, question_of
+from tests.scenarios.delivery.test_mid_thread import excerpt_in
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel, ToolCall
 
-REVIEW = BUILT_IN["review"].instructions
+REVIEW = BUILT_IN_ROLES["review"].instructions
 
 HANDBOOK = """
 [handbook]
@@ -32,17 +32,17 @@ def asked(request: ModelRequest) -> list[str]:
     return [question_of(prompt) for prompt in request.prompts]
 
 
-async def role_asked(slack: Scene, ts: str, text: str, person: str = "alice") -> None:
+async def role_asked(slack: ScenarioClient, ts: str, text: str, person: str = "alice") -> None:
     """Ask a role in a thread by a mention, and wait for its answer."""
     await slack.say(person, GENERAL, f"@threadpilot {text}", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, f"You said: {text.partition(': ')[2]}")
 
 
 async def test_a_role_is_asked_beside_the_main_session_and_each_remembers_its_own(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "the plan is to fly")
+    ts = await slack.ask_in_new_thread("alice", "the plan is to fly")
     await role_asked(slack, ts, "review: is it safe?")
     assert REVIEW in model.requests[1].system
     assert REVIEW not in model.requests[0].system
@@ -60,12 +60,12 @@ async def test_a_role_is_asked_beside_the_main_session_and_each_remembers_its_ow
 
 
 async def test_what_was_said_in_the_thread_comes_along_to_the_role_once(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "the plan is to fly")
+    ts = await slack.ask_in_new_thread("alice", "the plan is to fly")
     await role_asked(slack, ts, "review: is it safe?")
-    brought = [(line["trust"], line["text"]) for line in quoted(model.requests[1].prompt)]
+    brought = [(line["trust"], line["text"]) for line in excerpt_in(model.requests[1].prompt)]
     assert brought == [
         ("member", "@threadpilot the plan is to fly"),
         ("you", "You said: the plan is to fly"),
@@ -75,41 +75,41 @@ async def test_what_was_said_in_the_thread_comes_along_to_the_role_once(
 
 
 async def test_a_roles_memory_holds_over_a_restart(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
-        ts = await slack.asked("alice", "planning: a journey")
-        assert BUILT_IN["planning"].instructions in model.requests[-1].system
+        ts = await slack.ask_in_new_thread("alice", "planning: a journey")
+        assert BUILT_IN_ROLES["planning"].instructions in model.requests[-1].system
     async with bots.running():
         await role_asked(slack, ts, "planning: to the sea")
     assert asked(model.requests[-1]) == ["a journey", "to the sea"]
-    assert BUILT_IN["planning"].instructions in model.requests[-1].system
+    assert BUILT_IN_ROLES["planning"].instructions in model.requests[-1].system
 
 
 async def test_role_alone_lists_them_and_a_name_begins_its_session(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "hello")
+    ts = await slack.ask_in_new_thread("bob", "hello")
     card = await slack.card_for("bob", GENERAL, "!role", ts)
     for name in ("planning", "coding", "review"):
-        assert name in all_of(card)
-    assert REVIEW not in all_of(card)
-    await slack.order("bob", GENERAL, card, "role", "coding")
+        assert name in full_text_of(card)
+    assert REVIEW not in full_text_of(card)
+    await slack.press_command("bob", GENERAL, card, "role", "coding")
     await slack.until_shown(GENERAL, ts, "This thread has a coding session now")
     await slack.say("bob", GENERAL, "!role coding", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "has a coding session already")
     await role_asked(slack, ts, "coding: a loop", "bob")
-    assert BUILT_IN["coding"].instructions in model.requests[-1].system
-    assert "(coding)" in await slack.told_for("bob", GENERAL, ts, "!status")
+    assert BUILT_IN_ROLES["coding"].instructions in model.requests[-1].system
+    assert "(coding)" in await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
 
 
 async def test_a_role_that_does_not_exist_gets_the_list_and_a_colon_is_no_role(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "hello")
-    told = all_of(await slack.card_for("bob", GENERAL, "!role pirate", ts))
+    ts = await slack.ask_in_new_thread("bob", "hello")
+    told = full_text_of(await slack.card_for("bob", GENERAL, "!role pirate", ts))
     assert "I know no role called “pirate”" in told
     assert "planning" in told
     await slack.say("bob", GENERAL, "pirate: say ARRR", thread_ts=ts)
@@ -118,7 +118,7 @@ async def test_a_role_that_does_not_exist_gets_the_list_and_a_colon_is_no_role(
 
 
 async def test_by_command_a_role_is_asked_in_a_new_thread(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     await slack.command("bob", GENERAL, "/copilot", "review: is flying safe?")
@@ -128,10 +128,10 @@ async def test_by_command_a_role_is_asked_in_a_new_thread(
 
 
 async def test_what_is_reset_is_the_main_session_and_the_role_remembers(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "the plan is to fly")
+    ts = await slack.ask_in_new_thread("alice", "the plan is to fly")
     await role_asked(slack, ts, "review: is it safe?")
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "fresh session")
@@ -158,10 +158,10 @@ def handbook(bots: Bots, tmp_path: Path, model: ScriptedModel) -> Path:
 
 @pytest.mark.usefixtures("handbook")
 async def test_an_operators_role_has_its_own_prompt_model_and_tools(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "hello")
+    ts = await slack.ask_in_new_thread("bob", "hello")
     await role_asked(slack, ts, "handbook: how much leave?", "bob")
     request = model.requests[-1]
     assert "Answer from the handbook only." in request.system
@@ -170,17 +170,17 @@ async def test_an_operators_role_has_its_own_prompt_model_and_tools(
     await slack.say("bob", GENERAL, "thanks", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: thanks")
     assert (model.requests[-1].model, model.requests[-1].tools) == ("scripted-1", 0)
-    listed = all_of(await slack.card_for("bob", GENERAL, "!role", ts))
+    listed = full_text_of(await slack.card_for("bob", GENERAL, "!role", ts))
     assert "model scripted-2, can read files" in listed
     assert "handbook only" not in listed
 
 
 @pytest.mark.usefixtures("handbook")
 async def test_an_operators_role_goes_before_the_built_in_one_of_its_name(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    await slack.asked("bob", "review: 1 + 1 = 3")
+    await slack.ask_in_new_thread("bob", "review: 1 + 1 = 3")
     assert "Look for wrong sums first." in model.requests[-1].system
     assert REVIEW not in model.requests[-1].system
 
@@ -199,23 +199,23 @@ async def test_an_operators_role_goes_before_the_built_in_one_of_its_name(
     ],
 )
 async def test_a_role_reads_in_its_folder_and_nowhere_else(
-    bots: Bots, slack: Scene, model: ScriptedModel, call: ToolCall, found: bool
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, call: ToolCall, found: bool
 ) -> None:
     model.when("look it up", Answer(lambda request: request.results[-1]))
     model.when("look it up", Answer(calls=[call], times=1))
     await bots.start()
     ts = await slack.say("bob", GENERAL, "@threadpilot handbook: look it up")
-    [shown] = await slack.until_answered(GENERAL, ts)
+    [shown] = await slack.wait_until_answered(GENERAL, ts)
     assert ("leave" in shown) is found
     assert "needle outside" not in shown
 
 
 @pytest.mark.usefixtures("handbook")
 async def test_a_choice_for_the_thread_is_the_main_sessions_and_the_role_keeps_its_model(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.asked("bob", "hello")
+    ts = await slack.ask_in_new_thread("bob", "hello")
     await slack.say("bob", GENERAL, "!model scripted-3", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "chose scripted-3")
     await role_asked(slack, ts, "handbook: how much leave?", "bob")
@@ -226,10 +226,10 @@ async def test_a_choice_for_the_thread_is_the_main_sessions_and_the_role_keeps_i
 
 @pytest.mark.usefixtures("handbook")
 async def test_a_role_that_is_gone_from_the_file_is_a_question_like_any_other(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
-        ts = await slack.asked("bob", "handbook: how much leave?")
+        ts = await slack.ask_in_new_thread("bob", "handbook: how much leave?")
     del bots.env["ROLES_FILE"]
     async with bots.running():
         await slack.say("bob", GENERAL, "handbook: and now?", thread_ts=ts)

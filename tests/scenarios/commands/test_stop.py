@@ -6,11 +6,11 @@ import pytest
 
 from bot.access import texts as access_texts
 from bot.commands.texts import sessions as session_texts
-from bot.domain.users import Standing
+from bot.domain.users import AccessRole
 from bot.turns.comparison import STOPPED
-from slack_emulator.server import Sandbox
+from slack_emulator.server import RunningEmulator
 from tests.emulator_client import BOT_USER, GENERAL, PEOPLE, SECRET
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scripted_model import Answer, ScriptedModel
 
 WHOLE = "Once upon a time. The end."
@@ -18,7 +18,7 @@ LET_IN = {"ALLOW_GUESTS": "yes", "ALLOW_EXTERNAL": "yes"}
 
 
 async def a_running_answer(
-    slack: Scene, model: ScriptedModel, person: str, channel: str = GENERAL
+    slack: ScenarioClient, model: ScriptedModel, person: str, channel: str = GENERAL
 ) -> str:
     """Somebody's thread, in which the bot is in the middle of a story."""
     model.when("story", Answer(chunks=["Once upon a time.", " The end."], hold_after=1))
@@ -32,7 +32,7 @@ async def a_running_answer(
     ("asker", "person"), [("bob", "bob"), ("bob", "carol"), ("gus", "gus"), ("eve", "eve")]
 )
 async def test_who_asked_and_every_member_who_sees_it_stops_an_answer(
-    bots: Bots, slack: Scene, model: ScriptedModel, asker: str, person: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, asker: str, person: str
 ) -> None:
     bots.env.update(LET_IN)
     await bots.start()
@@ -45,16 +45,20 @@ async def test_who_asked_and_every_member_who_sees_it_stops_an_answer(
 @pytest.mark.parametrize(
     ("person", "doors", "sentence"),
     [
-        ("gus", {}, access_texts.KEPT_OUT[Standing.GUEST]),
-        ("eve", {}, access_texts.KEPT_OUT[Standing.EXTERNAL]),
+        ("gus", {}, access_texts.DENIAL_TEXTS[AccessRole.GUEST]),
+        ("eve", {}, access_texts.DENIAL_TEXTS[AccessRole.EXTERNAL]),
         ("gus", LET_IN, access_texts.STOP_YOUR_OWN),
         ("eve", LET_IN, access_texts.STOP_YOUR_OWN),
-        ("carol", {"ALLOWED_USERS": "UBOB"}, access_texts.KEPT_OUT[Standing.UNLISTED]),
+        (
+            "carol",
+            {"ALLOWED_USERS": "UBOB"},
+            access_texts.DENIAL_TEXTS[AccessRole.USER_NOT_ALLOWED],
+        ),
     ],
 )
 async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
     bots: Bots,
-    slack: Scene,
+    slack: ScenarioClient,
     model: ScriptedModel,
     person: str,
     doors: dict[str, str],
@@ -65,58 +69,66 @@ async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
     await bots.start()
     ts = await a_running_answer(slack, model, "bob")
     await slack.stop(person, GENERAL, ts)
-    assert await slack.until_whispered(person) == sentence
+    assert await slack.wait_for_ephemeral(person) == sentence
     model.release()
     await slack.until_shown(GENERAL, ts, WHOLE)
     assert not await slack.shows(GENERAL, ts, STOPPED)
 
 
 async def test_who_does_not_see_the_place_stops_nothing_there(
-    bots: Bots, slack: Scene, sandbox: Sandbox, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, emulator: RunningEmulator, model: ScriptedModel
 ) -> None:
     """Not even by an event that says so; there is no place where they could be told why."""
     await bots.start()
     await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
     ts = await a_running_answer(slack, model, "bob", SECRET)
     await slack.call("bob", "conversations.kick", channel=SECRET, user=PEOPLE["carol"])
-    sandbox.slack.streams.stop_by_person(SECRET, ts, PEOPLE["carol"])
+    emulator.slack.streams.stop_by_user(SECRET, ts, PEOPLE["carol"])
     await slack.wait_for(lambda: slack.calls("chat.postEphemeral"), 20.0, "carol is told no")
     model.release()
     await slack.until_shown(SECRET, ts, WHOLE)
 
 
 async def test_while_slack_does_not_tell_who_somebody_is_only_the_asker_stops(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await a_running_answer(slack, model, "bob")
     await slack.fault("conversations.info", "error", error="internal_error", times=1_000)
     await slack.stop("carol", GENERAL, ts)
-    assert await slack.until_whispered("carol") == access_texts.STOP_UNSURE
+    assert await slack.wait_for_ephemeral("carol") == access_texts.STOP_UNSURE
     await slack.stop("bob", GENERAL, ts)
     await slack.until_shown(GENERAL, ts, STOPPED)
 
 
-async def test_a_guest_stops_neither_by_an_order_what_others_have_asked(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_guest_stops_neither_by_a_command_what_others_have_asked(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Also one who is let in and takes part in the thread; nor drops what others wait for."""
     bots.env.update(LET_IN)
     bot = await bots.start()
     ts = await a_running_answer(slack, model, "bob")
     await slack.say("gus", GENERAL, "I like it", thread_ts=ts)
-    assert await slack.told_for("gus", GENERAL, ts, "!stop") == access_texts.STOP_YOUR_OWN
+    assert (
+        await slack.ephemeral_after_message("gus", GENERAL, ts, "!stop")
+        == access_texts.STOP_YOUR_OWN
+    )
     await slack.say("bob", GENERAL, "@threadpilot and then?", thread_ts=ts)
     await slack.wait_for(lambda: waits(slack, ts), 20.0)
-    assert await slack.told_for("gus", GENERAL, ts, "!stop queue") == access_texts.STOP_YOUR_OWN
+    assert (
+        await slack.ephemeral_after_message("gus", GENERAL, ts, "!stop queue")
+        == access_texts.STOP_YOUR_OWN
+    )
     model.release()
     await slack.until_shown(GENERAL, ts, "The end.")
     await slack.until_shown(GENERAL, ts, "and then?")
     await slack.until_idle(bot)
-    assert session_texts.NOTHING_RUNS in await slack.told_for("gus", GENERAL, ts, "!stop")
+    assert session_texts.NOTHING_RUNS in await slack.ephemeral_after_message(
+        "gus", GENERAL, ts, "!stop"
+    )
 
 
-async def waits(slack: Scene, ts: str) -> bool:
+async def waits(slack: ScenarioClient, ts: str) -> bool:
     """Whether a message of the thread is shown as waiting."""
     said = await slack.replies(GENERAL, ts)
     return any(message.get("reactions") for message in said)

@@ -6,20 +6,22 @@ from bot.commands.texts import sessions as session_texts
 from bot.turns.inbox import DROPPED
 from tests.emulator_client import GENERAL
 from tests.scenarios.commands.test_branch import recite
-from tests.scenarios.conftest import Bots, Scene, a_busy_thread, question_of, words_of
+from tests.scenarios.conftest import Bots, ScenarioClient, question_of, start_busy_thread, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
 # At once -----------------------------------------------------------------------------------------
 
 
-async def test_status_is_told_at_once_while_an_answer_runs_and_others_wait(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_status_is_shown_at_once_while_an_answer_runs_and_others_wait(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    ts = await a_busy_thread(bots, slack, model)
+    ts = await start_busy_thread(bots, slack, model)
     second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
-    await slack.until_marked(GENERAL, second)
-    card = await slack.told_by("alice", slack.say("alice", GENERAL, "!status", thread_ts=ts))
-    shown = words_of(card)
+    await slack.wait_until_reaction_set(GENERAL, second)
+    card = await slack.ephemeral_after(
+        "alice", slack.say("alice", GENERAL, "!status", thread_ts=ts)
+    )
+    shown = text_of(card)
     assert "s1, first" in shown
     assert session_texts.STATUS_ANSWERING in shown
     assert "1 message waiting" in shown
@@ -28,8 +30,10 @@ async def test_status_is_told_at_once_while_an_answer_runs_and_others_wait(
     await slack.until_shown(GENERAL, ts, "You said: second")
 
     async def at_rest() -> str | None:
-        card = await slack.told_by("alice", slack.say("alice", GENERAL, "!status", thread_ts=ts))
-        return words_of(card) if session_texts.STATUS_IDLE in words_of(card) else None
+        card = await slack.ephemeral_after(
+            "alice", slack.say("alice", GENERAL, "!status", thread_ts=ts)
+        )
+        return text_of(card) if session_texts.STATUS_IDLE in text_of(card) else None
 
     shown = await slack.wait_for(at_rest, why="the last answer is closed")
     assert "Model: scripted-1" in shown
@@ -38,35 +42,38 @@ async def test_status_is_told_at_once_while_an_answer_runs_and_others_wait(
 
 
 async def test_stop_ends_the_answer_and_what_waits_is_answered_next(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    ts = await a_busy_thread(bots, slack, model)
+    ts = await start_busy_thread(bots, slack, model)
     second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
-    await slack.until_marked(GENERAL, second)
-    card = await slack.told_by("alice", slack.say("alice", GENERAL, "!stop", thread_ts=ts))
-    assert session_texts.STOPPED in words_of(card)
+    await slack.wait_until_reaction_set(GENERAL, second)
+    card = await slack.ephemeral_after("alice", slack.say("alice", GENERAL, "!stop", thread_ts=ts))
+    assert session_texts.STOPPED in text_of(card)
     await model.disconnected()
     await slack.until_shown(GENERAL, ts, "You said: second")
     first = (await slack.bot_texts(GENERAL, ts))[0]
     assert first.startswith("one")
     assert "done" not in first
     await slack.until_idle(bots.bot)
-    assert await slack.told_for("alice", GENERAL, ts, "!stop") == session_texts.NOTHING_RUNS
+    assert (
+        await slack.ephemeral_after_message("alice", GENERAL, ts, "!stop")
+        == session_texts.NOTHING_RUNS
+    )
 
 
 async def test_stop_queue_drops_what_waits_and_the_model_is_not_asked(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    ts = await a_busy_thread(bots, slack, model)
+    ts = await start_busy_thread(bots, slack, model)
     waiting = [
         await slack.say("alice", GENERAL, text, thread_ts=ts) for text in ("second", "third")
     ]
     for each in waiting:
-        await slack.until_marked(GENERAL, each)
+        await slack.wait_until_reaction_set(GENERAL, each)
     await slack.say("alice", GENERAL, "!stop queue", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "I stopped. 2 messages that waited won't be answered.")
     for each in waiting:
-        await slack.until_unmarked(GENERAL, each)
+        await slack.wait_until_reaction_cleared(GENERAL, each)
     assert await slack.ephemeral("alice") == [], "who dropped them need not be told"
     model.when("fourth", "the fourth answer")
     await slack.say("alice", GENERAL, "fourth", thread_ts=ts)
@@ -75,17 +82,17 @@ async def test_stop_queue_drops_what_waits_and_the_model_is_not_asked(
 
 
 async def test_what_waits_can_be_dropped_by_the_button_that_stop_offers(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("second", Answer(chunks=["two ", "done"], hold_after=1))
-    ts = await a_busy_thread(bots, slack, model)
+    ts = await start_busy_thread(bots, slack, model)
     for text in ("second", "third"):
         each = await slack.say("alice", GENERAL, text, thread_ts=ts)
-        await slack.until_marked(GENERAL, each)
-    card = await slack.told_by("alice", slack.say("alice", GENERAL, "!stop", thread_ts=ts))
-    assert "still in line" in words_of(card)
+        await slack.wait_until_reaction_set(GENERAL, each)
+    card = await slack.ephemeral_after("alice", slack.say("alice", GENERAL, "!stop", thread_ts=ts))
+    assert "still in line" in text_of(card)
     await model.reached(2)
-    await slack.order("alice", GENERAL, card, "stop", "queue")
+    await slack.press_command("alice", GENERAL, card, "stop", "queue")
     await slack.until_shown(GENERAL, ts, "1 message that waited won't be answered.")
     model.when("fourth", "the fourth answer")
     await slack.say("alice", GENERAL, "fourth", thread_ts=ts)
@@ -94,32 +101,32 @@ async def test_what_waits_can_be_dropped_by_the_button_that_stop_offers(
     assert asked == ["first", "second", "fourth"]
 
 
-async def test_those_whose_messages_somebody_else_dropped_are_told_once(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_those_whose_messages_somebody_else_dropped_are_notified_once(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    ts = await a_busy_thread(bots, slack, model)
+    ts = await start_busy_thread(bots, slack, model)
     for text in ("@threadpilot second", "@threadpilot third"):
         each = await slack.say("bob", GENERAL, text, thread_ts=ts)
-        await slack.until_marked(GENERAL, each)
+        await slack.wait_until_reaction_set(GENERAL, each)
     await slack.say("alice", GENERAL, "!stop queue", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "I stopped. 2 messages that waited won't be answered.")
-    assert await slack.until_whispered("bob") == DROPPED
-    await slack.told_for("bob", GENERAL, ts, "!join", times=2)
+    assert await slack.wait_for_ephemeral("bob") == DROPPED
+    await slack.ephemeral_after_message("bob", GENERAL, ts, "!join", times=2)
     told = [each["text"] for each in await slack.ephemeral("bob")]
     assert told == [DROPPED, session_texts.JOINED_ALREADY]
 
 
-async def test_orders_do_not_wait_for_a_model_that_is_silent_in_another_thread(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_commands_do_not_wait_for_a_model_that_is_silent_in_another_thread(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["MAX_TURNS"] = "1"
-    ts = await a_busy_thread(bots, slack, model)
+    ts = await start_busy_thread(bots, slack, model)
     other = await slack.say("bob", GENERAL, "@threadpilot waits for a place")
-    await slack.until_marked(GENERAL, other)
-    card = await slack.told_by(
+    await slack.wait_until_reaction_set(GENERAL, other)
+    card = await slack.ephemeral_after(
         "bob", slack.say("bob", GENERAL, "@threadpilot status", thread_ts=other)
     )
-    assert "1 message waiting" in words_of(card) or session_texts.NO_SESSION in words_of(card)
+    assert "1 message waiting" in text_of(card) or session_texts.NO_SESSION in text_of(card)
     model.release()
     await slack.until_shown(GENERAL, ts, "one done")
     await slack.until_shown(GENERAL, other, "You said: waits for a place")
@@ -129,38 +136,38 @@ async def test_orders_do_not_wait_for_a_model_that_is_silent_in_another_thread(
 
 
 async def test_a_side_question_knows_the_thread_and_does_not_enter_its_memory(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
     await bots.start()
-    ts = await slack.a_thread("bob", "one", "two")
+    ts = await slack.start_thread("bob", "one", "two")
     await slack.say("carol", GENERAL, "!ask by the way?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "by the way?")
-    shown = words_of((await slack.bot_messages(GENERAL, ts))[-1])
+    shown = text_of((await slack.bot_messages(GENERAL, ts))[-1])
     assert session_texts.ASK_TITLE in shown
     assert "one | two" in shown
     assert session_texts.ASK_SMALL in shown
     await slack.say("bob", GENERAL, "@threadpilot three", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=4)
+    await slack.wait_until_answered(GENERAL, ts, n=4)
     last = model.requests[-1].prompts
     assert last[:2] == ("one", "two")
     assert not any("by the way" in prompt for prompt in last), last
-    card = await slack.told_by("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
-    assert "of 1," in words_of(card), "the copy is no session of anybody"
+    card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
+    assert "of 1," in text_of(card), "the copy is no session of anybody"
 
 
 async def test_a_side_question_is_answered_while_the_thread_answers_another_one(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("aside", Answer("the side answer"))
-    ts = await a_busy_thread(bots, slack, model)
+    ts = await start_busy_thread(bots, slack, model)
     second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
-    await slack.until_marked(GENERAL, second)
+    await slack.wait_until_reaction_set(GENERAL, second)
     await slack.say("alice", GENERAL, "!ask an aside", thread_ts=ts)
 
     async def answered() -> bool:
         said = await slack.bot_messages(GENERAL, ts)
-        return any("the side answer" in words_of(message) for message in said)
+        return any("the side answer" in text_of(message) for message in said)
 
     await slack.wait_for(answered, why="the side question is answered")
     assert not await slack.shows(GENERAL, ts, "one done")
@@ -169,147 +176,159 @@ async def test_a_side_question_is_answered_while_the_thread_answers_another_one(
 
 
 async def test_a_side_question_by_command_is_answered_to_who_asked_alone(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     before = len(await slack.history(GENERAL))
-    card = await slack.told_by("bob", slack.command("bob", GENERAL, "/copilot", "ask why?"))
-    assert "You said: why?" in words_of(card)
-    assert session_texts.ASK_SMALL_ALONE in words_of(card)
+    card = await slack.ephemeral_after("bob", slack.command("bob", GENERAL, "/copilot", "ask why?"))
+    assert "You said: why?" in text_of(card)
+    assert session_texts.ASK_SMALL_ALONE in text_of(card)
     assert len(await slack.history(GENERAL)) == before
     assert (
-        await slack.told_for("bob", GENERAL, "", "@threadpilot sessions")
+        await slack.ephemeral_after_message("bob", GENERAL, "", "@threadpilot sessions")
         == session_texts.NONE_OF_MINE
     )
     assert len(model.requests) == 1
 
 
 async def test_a_side_question_may_begin_a_thread_that_has_no_session_after_it(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await slack.say("bob", GENERAL, "@threadpilot ask: why?")
     await slack.wait_for(lambda: slack.bot_messages(GENERAL, ts), why="it is answered")
-    assert "You said: why?" in words_of((await slack.bot_messages(GENERAL, ts))[-1])
-    assert session_texts.NO_SESSION in await slack.told_for("bob", GENERAL, ts, "!status")
+    assert "You said: why?" in text_of((await slack.bot_messages(GENERAL, ts))[-1])
+    assert session_texts.NO_SESSION in await slack.ephemeral_after_message(
+        "bob", GENERAL, ts, "!status"
+    )
     await slack.say("bob", GENERAL, "@threadpilot now for good", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: now for good")
     assert not any("why?" in prompt for prompt in model.requests[-1].prompts)
 
 
 async def test_one_side_question_a_person_at_a_time(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("long", Answer(chunks=["a ", "b"], hold_after=1))
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.say("bob", GENERAL, "!ask a long one", thread_ts=ts)
     await model.reached()
-    told = await slack.told_for("bob", GENERAL, ts, "!ask another one")
+    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!ask another one")
     assert told == session_texts.ASK_ONE_AT_A_TIME
     model.release()
     await slack.until_shown(GENERAL, ts, "a long one")
 
 
-async def test_a_side_question_that_the_model_cannot_answer_is_told_so(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_side_question_that_the_model_cannot_answer_is_reported(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("broken", Answer(fault=400))
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
-    told = await slack.told_for("bob", GENERAL, ts, "!ask a broken one")
+    ts = await slack.start_thread("bob", "one")
+    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!ask a broken one")
     assert "The model ran into a problem" in told
-    assert "There is no question yet" in await slack.told_for("bob", GENERAL, ts, "!ask")
+    assert "There is no question yet" in await slack.ephemeral_after_message(
+        "bob", GENERAL, ts, "!ask"
+    )
 
 
 # Quiet, join -------------------------------------------------------------------------------------
 
 
 async def test_in_a_quiet_thread_the_bot_answers_only_when_mentioned_until_it_may_join(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.say("bob", GENERAL, "!quiet", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "I stay silent in this thread")
-    assert await slack.told_for("bob", GENERAL, ts, "!quiet") == session_texts.QUIET_ALREADY
+    assert (
+        await slack.ephemeral_after_message("bob", GENERAL, ts, "!quiet")
+        == session_texts.QUIET_ALREADY
+    )
     await slack.say("bob", GENERAL, "thinking aloud", thread_ts=ts)
     await slack.say("bob", GENERAL, "@threadpilot now you", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: now you")
     assert len(model.requests) == 2, "nobody answered what was said in between"
     await slack.say("bob", GENERAL, "!join", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.JOINED)
-    assert await slack.told_for("bob", GENERAL, ts, "!join") == session_texts.JOINED_ALREADY
+    assert (
+        await slack.ephemeral_after_message("bob", GENERAL, ts, "!join")
+        == session_texts.JOINED_ALREADY
+    )
     await slack.say("bob", GENERAL, "again", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: again")
 
 
-async def test_a_quiet_thread_is_quiet_after_a_restart_and_orders_are_heard_in_it(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_quiet_thread_is_quiet_after_a_restart_and_commands_work_in_it(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
-        ts = await slack.a_thread("bob", "one")
+        ts = await slack.start_thread("bob", "one")
         await slack.say("bob", GENERAL, "!quiet", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "I stay silent in this thread")
     await bots.start()
     await slack.say("bob", GENERAL, "thinking aloud", thread_ts=ts)
-    card = await slack.told_by("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
-    assert session_texts.STATUS_QUIET in words_of(card)
+    card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
+    assert session_texts.STATUS_QUIET in text_of(card)
     assert len(model.requests) == 1
 
 
 async def test_in_a_quiet_thread_of_ones_direct_messages_nothing_is_answered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     direct = await slack.dm("bob")
     ts = await slack.say("bob", direct, "one")
-    await slack.until_answered(direct, ts, person="bob")
+    await slack.wait_until_answered(direct, ts, person="bob")
     await slack.say("bob", direct, "quiet", thread_ts=ts)
-    await slack.until_answered(direct, ts, n=2, person="bob")
+    await slack.wait_until_answered(direct, ts, n=2, person="bob")
     assert (await slack.bot_texts(direct, ts, "bob"))[-1] == session_texts.QUIET_DIRECT
     await slack.say("bob", direct, "thinking aloud", thread_ts=ts)
     other = await slack.say("bob", direct, "elsewhere")
-    await slack.until_answered(direct, other, person="bob")
+    await slack.wait_until_answered(direct, other, person="bob")
     assert [request.prompt for request in model.requests] == ["one", "elsewhere"]
 
 
 # A title -----------------------------------------------------------------------------------------
 
 
-async def test_a_title_is_shown_wherever_the_session_is(bots: Bots, slack: Scene) -> None:
+async def test_a_title_is_shown_wherever_the_session_is(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     await slack.say("bob", GENERAL, "!title The *plan* <!channel>", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "s1 is now called")
     titled = (await slack.bot_messages(GENERAL, ts))[-1]
     assert "<!channel>" not in str(titled)
     for order in ("!status", "!history", "!sessions"):
-        card = await slack.told_by("bob", slack.say("bob", GENERAL, order, thread_ts=ts))
-        assert "plan" in words_of(card), order
+        card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, order, thread_ts=ts))
+        assert "plan" in text_of(card), order
     renames = await slack.calls("agents.sessions.rename")
     assert "plan" in renames[-1]["arguments"]["title"]
-    assert "s1 is called" in await slack.told_for("bob", GENERAL, ts, "!title")
-    told = await slack.told_for("bob", GENERAL, ts, f"!title {'x' * 300}")
+    assert "s1 is called" in await slack.ephemeral_after_message("bob", GENERAL, ts, "!title")
+    told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!title {'x' * 300}")
     assert told == session_texts.TITLE_TOO_LONG.format(most=200, length="300")
 
 
 # No session yet ----------------------------------------------------------------------------------
 
 
-async def test_in_a_thread_without_a_session_orders_say_so(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_in_a_thread_without_a_session_commands_say_so(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await slack.say("carol", GENERAL, "lunch?")
     for order in ("status", "history", "export", "reset", "title: Lunch"):
-        told = await slack.told_for("bob", GENERAL, ts, f"@threadpilot {order}")
+        told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"@threadpilot {order}")
         assert session_texts.NO_SESSION in told, order
     assert (
-        await slack.told_for("bob", GENERAL, ts, "@threadpilot stop") == session_texts.NOTHING_RUNS
+        await slack.ephemeral_after_message("bob", GENERAL, ts, "@threadpilot stop")
+        == session_texts.NOTHING_RUNS
     )
     assert (
-        await slack.told_for("bob", GENERAL, ts, "@threadpilot resume") == session_texts.RESUME_NONE
+        await slack.ephemeral_after_message("bob", GENERAL, ts, "@threadpilot resume")
+        == session_texts.RESUME_NONE
     )
     assert model.requests == []
 
@@ -317,24 +336,24 @@ async def test_in_a_thread_without_a_session_orders_say_so(
 # What is none ------------------------------------------------------------------------------------
 
 
-async def test_what_is_no_order_is_a_question(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_what_is_no_command_is_a_question(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "status of the build?")
+    ts = await slack.start_thread("bob", "status of the build?")
     questions = ["!frobnicate the widget", "stop", "@threadpilot reset my password how?"]
     for number, question in enumerate(questions, start=2):
         await slack.say("bob", GENERAL, question, thread_ts=ts)
-        await slack.until_answered(GENERAL, ts, n=number)
+        await slack.wait_until_answered(GENERAL, ts, n=number)
     asked = [request.prompt for request in model.requests]
     assert asked == ["status of the build?", *questions[:2], "reset my password how?"]
 
 
-async def test_a_marked_order_with_words_that_do_not_fit_is_told_how_it_goes(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_marked_command_with_words_that_do_not_fit_gets_the_usage_hint(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
-    ts = await slack.a_thread("bob", "one")
+    ts = await slack.start_thread("bob", "one")
     for order, usage in (
         ("status of the build", "status [s12]"),
         ("sessions everywhere", "sessions [all] [page]"),
@@ -344,7 +363,10 @@ async def test_a_marked_order_with_words_that_do_not_fit_is_told_how_it_goes(
         ("usage by shoe size", "usage [day|week|month]"),
         ("reset everything", "reset [s12]"),
     ):
-        told = await slack.told_for("bob", GENERAL, ts, f"!{order}")
+        told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!{order}")
         assert usage in told, order
-    assert await slack.told_for("bob", GENERAL, ts, "!resume bob") == session_texts.RESUME_NO_HANDLE
+    assert (
+        await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume bob")
+        == session_texts.RESUME_NO_HANDLE
+    )
     assert len(model.requests) == 1

@@ -12,13 +12,19 @@ from typing import Final
 import pytest
 from selenium.webdriver import Chrome, Keys
 
-from bot.app import running
+from bot.app import open_bot
 from bot.config.settings import Settings
-from slack_emulator.server import running_sandbox
+from slack_emulator.server import running_emulator
 from tests.browser import chromium, console_errors
-from tests.emulator.web.page_fixtures import in_its_own_thread
+from tests.emulator.web.page_fixtures import run_in_thread
 from tests.emulator_page import Page
-from tests.scenarios.conftest import MANIFEST, Scene, environment, question_of, the_app_of
+from tests.scenarios.conftest import (
+    MANIFEST,
+    ScenarioClient,
+    app_config_of,
+    environment,
+    question_of,
+)
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 MODELS: Final = ("gpt-fast", "gpt-deep")
@@ -35,13 +41,13 @@ class Whole:
 @asynccontextmanager
 async def whole_bot(data_dir: Path) -> AsyncIterator[Whole]:
     async with (
-        running_sandbox() as sandbox,
+        running_emulator() as sandbox,
         ScriptedModel() as model,
-        Scene(sandbox.url) as slack,
+        ScenarioClient(sandbox.url) as slack,
     ):
         model.models = list(MODELS)
-        await slack.app(**the_app_of(MANIFEST))
-        async with running(Settings.from_env(environment(sandbox, model, data_dir))):
+        await slack.app(**app_config_of(MANIFEST))
+        async with open_bot(Settings.from_env(environment(sandbox, model, data_dir))):
             yield Whole(sandbox.url, model)
 
 
@@ -53,7 +59,7 @@ def driver() -> Iterator[Chrome]:
 
 @pytest.fixture
 def bot(tmp_path: Path) -> Iterator[Whole]:
-    with in_its_own_thread(partial(whole_bot, tmp_path / "data")) as whole:
+    with run_in_thread(partial(whole_bot, tmp_path / "data")) as whole:
         yield whole
 
 
@@ -72,10 +78,10 @@ def test_a_question_is_typed_and_its_answer_streams_until_stop(page: Page, bot: 
     page.sees(".thread .message.streaming", "word1 ")
     page.sees(".thread .caret", "")
     page.press(".thread .stop-button")
-    page.sees_no(".thread .streaming")
-    page.sees_no(".thread .status-line")
+    page.does_not_see(".thread .streaming")
+    page.does_not_see(".thread .status-line")
     page.sees(".thread .message", "Stopped.")
-    assert "word399" not in page.tells()
+    assert "word399" not in page.shows_status()
     page.reply("go on")
     page.sees(".thread .message", "You said: go on")
 
@@ -87,7 +93,7 @@ def test_a_question_is_asked_by_command_button_and_modal(page: Page) -> None:
     page.sees("dialog h2", "Ask a question")
     page.sees("dialog textarea", "").send_keys("what is a modal?")
     page.press("dialog .button", "Ask")
-    page.sees_no("dialog")
+    page.does_not_see("dialog")
     page.press(".main .thread-link", "1 reply")
     page.sees(".thread .message", "You said: what is a modal?")
 
@@ -100,7 +106,7 @@ def test_a_message_that_waits_is_marked(page: Page, bot: Whole) -> None:
     page.sees(".thread .reaction", "")
     bot.model.release()
     page.sees(".thread .message", "You said: second")
-    page.sees_no(".thread .reaction")
+    page.does_not_see(".thread .reaction")
 
 
 def recite(request: ModelRequest) -> str:
@@ -133,7 +139,7 @@ def home(page: Page) -> None:
 # Under a reply -----------------------------------------------------------------------------------
 
 
-def test_ask_again_under_a_reply_answers_anew(page: Page, bot: Whole) -> None:
+def test_ask_again_under_a_reply_answers_again(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(recite)
     bot.model.when("two", Answer("not so good", times=1))
     a_thread(page, "one", "two")
@@ -151,7 +157,7 @@ def test_a_fork_is_gone_on_with_in_the_thread_that_its_link_leads_to(
     page.press(".thread .button", "Fork from here")
     page.press(".thread a", "Open the thread")
     page.sees(".thread .message", "goes on here from another thread")
-    page.sees_no(".thread .button")
+    page.does_not_see(".thread .button")
     page.reply("three")
     page.sees(".thread .message", "one | three")
     page.press(".thread a", "The thread that it comes from")
@@ -164,7 +170,7 @@ def test_going_back_is_asked_about_before_it_is_done(page: Page, bot: Whole) -> 
     page.last(".thread .button", "Go back").click()
     page.sees("dialog", "I forget this answer and all that came later.")
     page.press("dialog .button", "No")
-    page.sees_no("dialog")
+    page.does_not_see("dialog")
     page.last(".thread .button", "Go back").click()
     page.press("dialog .button", "Go back")
     page.sees(".thread .message", "I no longer know “two”.")
@@ -211,7 +217,7 @@ def test_models_are_compared_blindly_and_one_is_gone_on_with(page: Page, bot: Wh
     page.press(".main .thread-link")
     page.press(".thread .button", f"{warm} is better")
     page.sees(".thread .ephemeral", f"Your vote for {warm} counts.")
-    assert f"vote for {other}" not in page.tells(), "nobody sees what another one voted"
+    assert f"vote for {other}" not in page.shows_status(), "nobody sees what another one voted"
 
     page.open("UALICE")
     page.press(".main .thread-link")
@@ -260,12 +266,12 @@ def test_a_session_is_deleted_on_the_home_tab_after_it_was_asked_about(
     page.press(".home .button", "Delete")
     page.sees("dialog", "Delete s1 and all that it remembers? It can't be brought back.")
     page.press("dialog .button", "No")
-    page.sees_no("dialog")
+    page.does_not_see("dialog")
     page.press(".home .button", "Delete")
     page.press("dialog .button", "Delete")
     page.sees(".home .block-section", "s1 is gone for good")
     page.sees(".home .block-section", "You have none yet")
-    page.sees_no(".home a")
+    page.does_not_see(".home a")
     page.press(".entry", "general")
     page.press(".main .thread-link")
     page.sees(".thread .message", "The session of this thread was deleted.")
@@ -321,11 +327,11 @@ def test_model_and_length_of_answers_are_chosen_on_the_home_tab(page: Page, bot:
     assert bot.model.requests[-1].model == "gpt-fast"
 
 
-def test_only_those_in_charge_have_the_workspace_on_their_home_tab(page: Page) -> None:
+def test_only_admins_have_the_workspace_on_their_home_tab(page: Page) -> None:
     home(page)
     page.sees(".home .block-header", "The workspace, for those in charge")
     page.press(".home .button", "Usage")
     page.sees(".home .block-header", "Usage of the last week")
     page.open("UBOB", "home")
     page.sees(".home .block-header", "Your settings")
-    assert "in charge" not in page.tells()
+    assert "in charge" not in page.shows_status()

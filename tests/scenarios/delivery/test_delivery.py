@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from tests.emulator_client import GENERAL
-from tests.fakes import HandClock, QuickClock
-from tests.scenarios.conftest import Bots, Scene
+from tests.fakes import ManualClock, QuickClock
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scripted_model import Answer, ScriptedModel
 
 
@@ -18,13 +18,13 @@ def a_long_answer(characters: int) -> str:
 
 
 async def test_an_answer_of_more_than_12000_characters_goes_on_in_a_new_message(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     text = a_long_answer(30_000)
     model.default = Answer(text)
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot tell me everything")
-    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.wait_until_answered(GENERAL, ts, n=3)
     shown = await slack.bot_texts(GENERAL, ts)
     assert len(shown) == 3
     assert all(len(part) <= 12_000 for part in shown)
@@ -32,7 +32,7 @@ async def test_an_answer_of_more_than_12000_characters_goes_on_in_a_new_message(
 
 
 async def test_of_an_answer_of_5_mb_the_thread_gets_the_beginning_and_a_file_with_all_of_it(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     text = a_long_answer(5_000_000)
     model.default = Answer(text)
@@ -51,7 +51,7 @@ async def test_of_an_answer_of_5_mb_the_thread_gets_the_beginning_and_a_file_wit
 
 
 async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_over(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     code = "\n".join(f"print({n})  # a line of code" for n in range(800))
     model.default = Answer(f"Here you are:\n\n```python\n{code}\n```\n\nThat is all.")
@@ -68,7 +68,7 @@ async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_ov
 
 
 async def test_a_stream_that_slack_ended_is_completed_by_an_edit(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Slack ends a stream after about five minutes, whatever happens in it."""
     model.default = Answer(chunks=["Before. ", "After."], hold_after=1)
@@ -79,14 +79,14 @@ async def test_a_stream_that_slack_ended_is_completed_by_an_edit(
     await slack.advance(301)
     model.release()
     await slack.until_shown(GENERAL, ts, "After.")
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     assert "".join(await slack.bot_texts(GENERAL, ts)) == "Before. After."
 
 
 async def test_a_stream_is_left_for_a_new_message_before_slack_ends_it(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     bots.env["SILENCE_SECONDS"] = "3600"
     model.default = Answer(chunks=["Before. ", "After."], hold_after=1)
     await bots.start(clock)
@@ -101,7 +101,7 @@ async def test_a_stream_is_left_for_a_new_message_before_slack_ends_it(
     assert all(call["answer"]["ok"] for call in await slack.calls("chat.stopStream"))
 
 
-async def moving_on(clock: HandClock, slack: Scene, ts: str) -> bool:
+async def moving_on(clock: ManualClock, slack: ScenarioClient, ts: str) -> bool:
     """Let the bot's time go on until the answer is complete."""
     await clock.advance(1)
     shown = await slack.bot_messages(GENERAL, ts)
@@ -109,12 +109,12 @@ async def moving_on(clock: HandClock, slack: Scene, ts: str) -> bool:
     return len(shown) == 2 and "streaming" not in states
 
 
-async def has_called(slack: Scene, method: str) -> bool:
+async def has_called(slack: ScenarioClient, method: str) -> bool:
     return bool(await slack.calls(method))
 
 
 async def test_where_slack_refuses_streams_a_message_is_posted_and_edited(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(chunks=["One. ", "Two. ", "Three."], chunk_delay=0.05)
     await slack.fault(method="chat.startStream", kind="error", error="feature_disabled", times=99)
@@ -125,30 +125,30 @@ async def test_where_slack_refuses_streams_a_message_is_posted_and_edited(
 
 
 async def test_an_answer_to_several_people_is_edited_and_the_choice_is_logged(
-    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bots.start()
     with caplog.at_level(logging.INFO, logger="bot"):
         ts = await slack.say("alice", GENERAL, "@threadpilot one")
-        await slack.until_answered(GENERAL, ts)
+        await slack.wait_until_answered(GENERAL, ts)
         assert "delivery=stream" in caplog.text
         await slack.say("bob", GENERAL, "@threadpilot two", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "You said: two")
-        await slack.until_answered(GENERAL, ts, n=2)
+        await slack.wait_until_answered(GENERAL, ts, n=2)
     assert "delivery=edits" in caplog.text
     assert len(await slack.calls("chat.startStream")) == 1
 
 
 @pytest.mark.parametrize("several", [False, True])
 async def test_the_model_cannot_ping_anybody(
-    several: bool, bots: Bots, slack: Scene, model: ScriptedModel
+    several: bool, bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Not in one piece, not split over two, not in a stream and not in an edited message."""
     hostile = "Hey <!channel> <!here|x> <@UALICE> <#C0DEV> <!subteam^S1> @here @everyone. `<b>` ok"
     model.default = Answer(chunks=[*hostile])
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot hello")
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     if several:
         await slack.say("bob", GENERAL, "@threadpilot hello", thread_ts=ts)
         await slack.wait_for(lambda: both_are_complete(slack, ts))
@@ -160,18 +160,18 @@ async def test_the_model_cannot_ping_anybody(
             assert live not in sent
 
 
-async def both_are_complete(slack: Scene, ts: str) -> bool:
+async def both_are_complete(slack: ScenarioClient, ts: str) -> bool:
     shown = await slack.bot_texts(GENERAL, ts)
     return len(shown) == 2 and all(text.endswith("ok") for text in shown)
 
 
 async def test_what_a_model_call_said_before_it_was_tried_again_is_not_shown(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer("The answer is 42.")
     model.when("question", Answer(chunks=["A half ", "sentence"], fault="cut", times=1))
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot question")
     await slack.until_shown(GENERAL, ts, "42")
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     assert await slack.bot_texts(GENERAL, ts) == ["The answer is 42."]

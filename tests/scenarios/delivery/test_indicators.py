@@ -8,31 +8,31 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from slack_emulator.server import Sandbox
+from slack_emulator.server import RunningEmulator
 from tests.chaos import fast_clock
-from tests.chaos.database_reader import Records
-from tests.chaos.supervised_command import Command
+from tests.chaos.database_reader import DatabaseReader
+from tests.chaos.supervised_command import SupervisedCommand
 from tests.emulator_client import DEV, GENERAL, Refusal
-from tests.fakes import ForwardClock
-from tests.scenarios.conftest import Bots, Scene, environment
+from tests.fakes import OffsetClock
+from tests.scenarios.conftest import Bots, ScenarioClient, environment
 from tests.scripted_model import Answer, ScriptedModel
 
 STATUS = "agents.sessions.setStatus"
-PATIENT = {"SILENCE_SECONDS": "3600", "TURN_SECONDS": "36000"}
-Place = tuple[str, str]
+LONG_TIMEOUT_SETTINGS = {"SILENCE_SECONDS": "3600", "TURN_SECONDS": "36000"}
+MessageLocation = tuple[str, str]
 
 
-async def left(slack: Scene, places: Sequence[Place]) -> list[str]:
+async def indicators_left(slack: ScenarioClient, places: Sequence[MessageLocation]) -> list[str]:
     """What still stands in threads that have been answered."""
     found = []
     for channel, ts in places:
-        found += [f"{ts} is marked" for _ in await slack.marks(channel, ts)]
+        found += [f"{ts} is marked" for _ in await slack.reactions(channel, ts)]
         if await works(slack, channel, ts):
             found.append(f"{ts} shows work")
     return found
 
 
-async def works(slack: Scene, channel: str, ts: str) -> bool:
+async def works(slack: ScenarioClient, channel: str, ts: str) -> bool:
     """Whether there is a Stop button, which is pressed for that: nothing is answered any more."""
     try:
         await slack.stop("alice", channel, ts)
@@ -41,21 +41,25 @@ async def works(slack: Scene, channel: str, ts: str) -> bool:
     return True
 
 
-async def until_marks_are_gone(slack: Scene, places: Sequence[Place], timeout: float) -> None:
+async def wait_until_reactions_cleared(
+    slack: ScenarioClient, places: Sequence[MessageLocation], timeout: float
+) -> None:
     async def gone() -> bool:
-        return not [ts for channel, ts in places if await slack.marks(channel, ts)]
+        return not [ts for channel, ts in places if await slack.reactions(channel, ts)]
 
     await slack.wait_for(gone, timeout, "no answered message is marked as waiting")
 
 
 @asynccontextmanager
-async def time_passing(slack: Scene, clock: ForwardClock, seconds: float) -> AsyncIterator[None]:
+async def time_passing(
+    slack: ScenarioClient, clock: OffsetClock, seconds: float
+) -> AsyncIterator[None]:
     """A second is many, for the bot and for Slack."""
 
     async def pass_on() -> None:
         while True:
             await asyncio.sleep(0.1)
-            clock.forward(seconds / 10)
+            clock.move_forward(seconds / 10)
             await slack.advance(seconds / 10)
 
     passing = asyncio.create_task(pass_on())
@@ -67,50 +71,50 @@ async def time_passing(slack: Scene, clock: ForwardClock, seconds: float) -> Asy
 
 
 async def test_of_many_that_are_answered_at_once_none_stays_marked_and_no_thread_shows_work(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """More wait than marks can be taken back in two minutes, and more are answered than statuses
     can be set and taken back in one."""
     many = {"MAX_TURNS": "60", "MAX_TURNS_PER_USER": "60", "MAX_SESSIONS": "60"}
-    bots.env |= PATIENT | many
+    bots.env |= LONG_TIMEOUT_SETTINGS | many
     model.default = Answer(chunks=["An ", "answer."], chunk_delay=0.2)
-    clock = ForwardClock()
+    clock = OffsetClock()
     await bots.start(clock)
-    bots.bot.inbox.pause()
-    places: list[Place] = []
+    bots.bot.inbox.pause_turns()
+    places: list[MessageLocation] = []
     for number in range(45):
         channel = (GENERAL, DEV)[number % 2]
         places.append((channel, await slack.say("bob", channel, f"@threadpilot ask {number}")))
 
     async def marked() -> bool:
-        seen = [await slack.marks(channel, ts) for channel, ts in places]
+        seen = [await slack.reactions(channel, ts) for channel, ts in places]
         return all(seen)
 
     await slack.wait_for(marked, 60.0, "all that wait are marked")
-    bots.bot.inbox.go_on()
+    bots.bot.inbox.resume_turns()
     async with time_passing(slack, clock, 10.0):
         for channel, ts in places:
-            await slack.until_answered(channel, ts, person="bob", timeout=60.0)
+            await slack.wait_until_answered(channel, ts, person="bob", timeout=60.0)
         await slack.until_idle(bots.bot)
-        await until_marks_are_gone(slack, places, 60.0)
-    assert await left(slack, places) == []
+        await wait_until_reactions_cleared(slack, places, 60.0)
+    assert await indicators_left(slack, places) == []
     refused = {call["method"] for call in await slack.calls() if call["status"] == 429}
     assert not refused & {STATUS, "reactions.add", "reactions.remove"}
 
 
 async def test_slack_in_trouble_for_minutes_nothing_is_left_when_it_is_well(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    bots.env |= PATIENT
+    bots.env |= LONG_TIMEOUT_SETTINGS
     model.when("hold", Answer(chunks=["held ", "up"], hold_after=1))
-    clock = ForwardClock()
+    clock = OffsetClock()
     await bots.start(clock)
     await slack.say("bob", GENERAL, "Hello")
     ts = await slack.say("alice", GENERAL, "@threadpilot hold")
     await model.reached()
     await slack.say("bob", GENERAL, "I listen", thread_ts=ts)  # so it is no stream that ends
     waiting = await slack.say("alice", GENERAL, "@threadpilot and then?", thread_ts=ts)
-    await slack.until_marked(GENERAL, waiting)
+    await slack.wait_until_reaction_set(GENERAL, waiting)
     await slack.wait_for(lambda: slack.calls(STATUS), why="the thread shows work")
     for method in (STATUS, "reactions.remove"):
         await slack.fault(method, "500", times=10_000)
@@ -118,52 +122,52 @@ async def test_slack_in_trouble_for_minutes_nothing_is_left_when_it_is_well(
         model.release()
         await slack.until_shown(GENERAL, ts, "You said: and then?", timeout=60.0)
         await slack.until_idle(bots.bot)
-        clock.forward(300)
-        assert await slack.marks(GENERAL, waiting)
+        clock.move_forward(300)
+        assert await slack.reactions(GENERAL, waiting)
         await slack.clear_faults()
-        await until_marks_are_gone(slack, [(GENERAL, waiting)], 60.0)
-        await until_nothing_is_owed(bots.env["DATA_DIR"])
-    assert await left(slack, [(GENERAL, ts)]) == []
+        await wait_until_reactions_cleared(slack, [(GENERAL, waiting)], 60.0)
+        await wait_until_no_indicator_recorded(bots.env["DATA_DIR"])
+    assert await indicators_left(slack, [(GENERAL, ts)]) == []
 
 
-async def until_nothing_is_owed(data_dir: str) -> None:
+async def wait_until_no_indicator_recorded(data_dir: str) -> None:
     """Until nothing is on record as still to be taken back."""
-    records = Records(Path(data_dir))
+    records = DatabaseReader(Path(data_dir))
     async with asyncio.timeout(60):
-        while records.signs_left():  # noqa: ASYNC110 # another process may take it back
+        while records.indicators_left():  # noqa: ASYNC110 # another process may take it back
             await asyncio.sleep(0.1)
 
 
 async def test_killed_again_and_again_nothing_is_left_of_what_was_shown(
-    sandbox: Sandbox, slack: Scene, model: ScriptedModel, tmp_path: Path
+    emulator: RunningEmulator, slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
     """While a thread shows work, a message is marked, and Slack lets neither be taken back."""
     model.when("hold", Answer(chunks=["held ", "up"], hold_after=1, times=1))
     await slack.app(limits=False)  # the bot keeps to them by a quicker clock
-    env = environment(sandbox, model, tmp_path / "data") | PATIENT
-    bot = Command(env, tmp_path / "bot.log", fast_clock.main)
+    env = environment(emulator, model, tmp_path / "data") | LONG_TIMEOUT_SETTINGS
+    bot = SupervisedCommand(env, tmp_path / "bot.log", fast_clock.main)
     async with bot.kept_running():
         await bot.up()
         ts = await slack.say("alice", GENERAL, "@threadpilot hold")
         await model.reached()
         await slack.wait_for(lambda: slack.calls(STATUS), why="the thread shows work")
         waiting = await slack.say("alice", GENERAL, "and then?", thread_ts=ts)
-        await slack.until_marked(GENERAL, waiting)
+        await slack.wait_until_reaction_set(GENERAL, waiting)
         for method in (STATUS, "reactions.remove"):
             await slack.fault(method, "drop_before", times=10_000)
         for _ in range(2):
             await killed(bot)
             model.release()
         await slack.until_shown(GENERAL, ts, "You said: and then?", timeout=60.0)
-        assert await slack.marks(GENERAL, waiting)
+        assert await slack.reactions(GENERAL, waiting)
         await killed(bot)
         await slack.clear_faults()
-        await until_marks_are_gone(slack, [(GENERAL, waiting)], 60.0)
-        await until_nothing_is_owed(env["DATA_DIR"])
-        assert await left(slack, [(GENERAL, ts)]) == []
+        await wait_until_reactions_cleared(slack, [(GENERAL, waiting)], 60.0)
+        await wait_until_no_indicator_recorded(env["DATA_DIR"])
+        assert await indicators_left(slack, [(GENERAL, ts)]) == []
 
 
-async def killed(bot: Command) -> None:
+async def killed(bot: SupervisedCommand) -> None:
     """Kill it; the next one has begun."""
     before = bot.starts
     bot.kill()

@@ -7,47 +7,47 @@ import json
 import pytest
 
 from tests.emulator_client import GENERAL
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scripted_model import Answer, ScriptedModel
 
 DISGUISED = "[https://bank.example](https://evil.example/x)"
-INERT = "[https://bank.example]\u2060(https://evil.example/x)"
-HONEST = "[the docs](https://docs.example/x)"
+ESCAPED = "[https://bank.example]\u2060(https://evil.example/x)"
+VERIFIED = "[the docs](https://docs.example/x)"
 SCRIPT = "[press me](javascript:alert(1))"
 
 
 @pytest.mark.parametrize("people", [1, 2])
 async def test_a_disguised_link_is_text_while_it_streams_and_afterwards(
-    bots: Bots, slack: Scene, model: ScriptedModel, people: int
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, people: int
 ) -> None:
     """Letter by letter, by a stream and by edits: no state of the message, not even for a moment,
     has the link in it."""
     await bots.start()
-    ts = await slack.asked("alice", "hello")
+    ts = await slack.ask_in_new_thread("alice", "hello")
     if people == 2:
         await slack.say("bob", GENERAL, "I am here, too", thread_ts=ts)
-    text = f"See {DISGUISED}, {HONEST} and {SCRIPT}."
+    text = f"See {DISGUISED}, {VERIFIED} and {SCRIPT}."
     model.when("links", Answer(chunks=[*text], chunk_delay=0.01))
     await slack.say("alice", GENERAL, "@threadpilot links, please", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, f"{INERT}, {HONEST} and [press me]\u2060(javascript")
+    await slack.until_shown(GENERAL, ts, f"{ESCAPED}, {VERIFIED} and [press me]\u2060(javascript")
     said = "".join(
         json.dumps(call["arguments"], ensure_ascii=False) for call in await slack.calls()
     )
     assert DISGUISED not in said
     assert "](javascript" not in said
-    assert HONEST in "".join(await slack.bot_texts(GENERAL, ts))
+    assert VERIFIED in "".join(await slack.bot_texts(GENERAL, ts))
 
 
 async def test_nothing_that_the_bot_posts_unfurls(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Answers, cards, questions of commands: Slack fetches no address for a preview, so that no
     word of a thread is carried out in one."""
     model.default = Answer("Look at https://evil.example/?q=secret and @channel.")
     await bots.start()
-    ts = await slack.asked("alice", "a link")
+    ts = await slack.ask_in_new_thread("alice", "a link")
     await slack.say("bob", GENERAL, "@threadpilot another", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.wait_until_answered(GENERAL, ts, n=2)
     await slack.command("alice", GENERAL, "/copilot", "what is https://evil.example?")
     await slack.say("alice", GENERAL, "!ask and https://evil.example?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "and https://evil.example?")

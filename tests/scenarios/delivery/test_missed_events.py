@@ -8,14 +8,14 @@ import logging
 import pytest
 
 from bot.access import texts as access_texts
-from bot.domain.users import Standing
+from bot.domain.users import AccessRole
 from tests.emulator_client import DEV, GENERAL
-from tests.fakes import ForwardClock, QuickClock
-from tests.scenarios.conftest import Bots, Scene, question_of
+from tests.fakes import OffsetClock, QuickClock
+from tests.scenarios.conftest import Bots, ScenarioClient, question_of
 from tests.scenarios.operations.operator_client import Operator
 from tests.scripted_model import Answer, ScriptedModel
 
-GIVEN_UP_SECONDS = 700
+BACKFILL_TIMEOUT_SECONDS = 700
 """By then Slack no longer brings what it could not deliver: it tries for five minutes."""
 
 
@@ -24,7 +24,9 @@ async def asked_of(model: ScriptedModel) -> list[str]:
     return [question_of(request.prompt) for request in model.requests]
 
 
-async def until_caught_up(slack: Scene, caplog: pytest.LogCaptureFixture, times: int = 1) -> str:
+async def wait_for_backfill(
+    slack: ScenarioClient, caplog: pytest.LogCaptureFixture, times: int = 1
+) -> str:
     """Wait until the bot has looked for what it missed; what it says about it."""
 
     async def told() -> str | None:
@@ -45,25 +47,27 @@ def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 # The bot is down --------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("transport")
 async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_starts(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A mention in a channel, one word more in a known thread, and a direct message, all longer ago
     than Slack brings them again."""
     async with bots.running():
-        known = await slack.asked("alice", "before")
+        known = await slack.ask_in_new_thread("alice", "before")
     direct = await slack.dm("carol")
     mention = await slack.say("bob", DEV, "@threadpilot in a channel")
     await slack.say("alice", GENERAL, "in the thread", thread_ts=known)
     private = await slack.say("carol", direct, "in private")
     await slack.say("bob", DEV, "not for the bot")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     bot = await bots.start()
-    assert await slack.until_answered(DEV, mention) == ["You said: in a channel"]
-    assert await slack.until_answered(direct, private, person="carol") == ["You said: in private"]
+    assert await slack.wait_until_answered(DEV, mention) == ["You said: in a channel"]
+    assert await slack.wait_until_answered(direct, private, person="carol") == [
+        "You said: in private"
+    ]
     await slack.until_shown(GENERAL, known, "You said: in the thread")
-    told = await until_caught_up(slack, caplog)
+    told = await wait_for_backfill(slack, caplog)
     assert "3 of them new and for the bot; 0 places" in told
     await slack.until_idle(bot)
     assert await slack.bot_texts(GENERAL, known) == ["You said: before", "You said: in the thread"]
@@ -76,17 +80,17 @@ async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_
 
 
 async def test_what_was_answered_before_a_restart_is_not_answered_again(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also not what was an order, or was withdrawn: it is looked at again, and known."""
     async with bots.running() as bot:
-        ts = await slack.asked("alice", "first")
-        await slack.told_for("alice", GENERAL, ts, "!status")
+        ts = await slack.ask_in_new_thread("alice", "first")
+        await slack.ephemeral_after_message("alice", GENERAL, ts, "!status")
         await slack.until_idle(bot)
     whispers = len(await slack.ephemeral("alice"))
     for times in (1, 2):
         async with bots.running():
-            await until_caught_up(slack, caplog, times)
+            await wait_for_backfill(slack, caplog, times)
             await slack.say("alice", GENERAL, f"again {times}", thread_ts=ts)
             await slack.until_shown(GENERAL, ts, f"You said: again {times}")
     assert await asked_of(model) == ["first", "again 1", "again 2"]
@@ -94,14 +98,14 @@ async def test_what_was_answered_before_a_restart_is_not_answered_again(
 
 
 async def test_a_conversation_in_a_thread_that_began_meanwhile_is_answered_in_its_order(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     root = await slack.say("alice", GENERAL, "@threadpilot one")
     await slack.say("alice", GENERAL, "two", thread_ts=root)
     await slack.say("alice", GENERAL, "three", thread_ts=root)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await bots.start()
     await slack.until_shown(GENERAL, root, "You said: three")
     assert await slack.bot_texts(GENERAL, root) == [
@@ -110,14 +114,14 @@ async def test_a_conversation_in_a_thread_that_began_meanwhile_is_answered_in_it
 
 
 async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_in_its_order(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The bot hears again, and is still looking for what it missed."""
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     root = await slack.say("alice", GENERAL, "@threadpilot one")
     await slack.say("alice", GENERAL, "two", thread_ts=root)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await slack.fault("users.conversations", "slow", times=1, seconds=4)
     bot = await bots.start()
     last = await slack.say("alice", GENERAL, "three", thread_ts=root)
@@ -131,7 +135,7 @@ async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_i
     await slack.wait_for(overheard, why="the follow-up is heard")
     assert "caught up: " not in caplog.text
     await slack.until_shown(GENERAL, root, "You said: three")
-    await until_caught_up(slack, caplog)
+    await wait_for_backfill(slack, caplog)
     await slack.until_idle(bot)
     answers = [f"You said: {n}" for n in ("one", "two", "three")]
     assert await slack.bot_texts(GENERAL, root) == answers
@@ -139,116 +143,116 @@ async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_i
 
 
 async def test_a_follow_up_in_the_usual_order_has_nothing_read_again(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env["CATCH_UP_SECONDS"] = "0"
     async with bots.running() as bot:
-        ts = await slack.asked("alice", "one")
+        ts = await slack.ask_in_new_thread("alice", "one")
         await slack.say("alice", GENERAL, "two", thread_ts=ts)
-        await slack.until_answered(GENERAL, ts, n=2)
+        await slack.wait_until_answered(GENERAL, ts, n=2)
         await slack.until_idle(bot)
     assert await slack.calls("conversations.replies") == []
 
 
 async def test_a_mention_in_the_middle_of_other_peoples_thread_is_found(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     root = await slack.say("alice", GENERAL, "lunch?")
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     await slack.say("bob", GENERAL, "hm", thread_ts=root)
     await slack.say("bob", GENERAL, "@threadpilot what is good?", thread_ts=root)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await bots.start()
     await slack.until_shown(GENERAL, root, "You said: what is good?")
     assert await slack.bot_texts(GENERAL, root) == ["You said: what is good?"]
 
 
 async def test_what_was_edited_meanwhile_is_answered_as_it_stands_and_what_was_deleted_is_not(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     edited = await slack.say("alice", GENERAL, "@threadpilot helo")
     deleted = await slack.say("alice", GENERAL, "@threadpilot never mind")
     await slack.edit("alice", GENERAL, edited, "@threadpilot hello")
     await slack.delete("alice", GENERAL, deleted)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await bots.start()
-    assert await slack.until_answered(GENERAL, edited) == ["You said: hello"]
-    await until_caught_up(slack, caplog)
+    assert await slack.wait_until_answered(GENERAL, edited) == ["You said: hello"]
+    await wait_for_backfill(slack, caplog)
     assert await asked_of(model) == ["before", "hello"]
 
 
-async def test_an_order_given_meanwhile_is_carried_out_once(
-    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+async def test_a_command_given_meanwhile_is_carried_out_once(
+    bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
-        ts = await slack.asked("alice", "before")
+        ts = await slack.ask_in_new_thread("alice", "before")
     before = len(await slack.ephemeral("alice"))
     await slack.say("alice", GENERAL, "!status", thread_ts=ts)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     for times in (1, 2):
         async with bots.running():
-            await slack.until_whispered("alice", before + 1)
-            await until_caught_up(slack, caplog, times)
+            await slack.wait_for_ephemeral("alice", before + 1)
+            await wait_for_backfill(slack, caplog, times)
     assert len(await slack.ephemeral("alice")) == before + 1
 
 
-async def test_who_is_not_let_in_is_told_so_as_always(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+async def test_who_is_not_let_in_is_notified_as_always(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     outsider = await slack.say("eve", GENERAL, "@threadpilot let me in")
     guest = await slack.say("gus", GENERAL, "@threadpilot me too")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await bots.start()
-    await slack.until_shown(GENERAL, outsider, access_texts.OUTSIDER)
-    await slack.until_shown(GENERAL, guest, access_texts.KEPT_OUT[Standing.GUEST])
-    await until_caught_up(slack, caplog)
+    await slack.until_shown(GENERAL, outsider, access_texts.EXTERNAL_USER)
+    await slack.until_shown(GENERAL, guest, access_texts.DENIAL_TEXTS[AccessRole.GUEST])
+    await wait_for_backfill(slack, caplog)
     assert await asked_of(model) == ["before"]
 
 
 async def test_what_is_longer_ago_than_it_is_to_look_back_is_not_answered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["CATCH_UP_SECONDS"] = "300"
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     await slack.say("alice", GENERAL, "@threadpilot long ago")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     fresh = await slack.say("alice", GENERAL, "@threadpilot just now")
     await slack.advance(400)  # nor is this one brought again
-    clock = ForwardClock()
-    clock.forward(GIVEN_UP_SECONDS + 100)
+    clock = OffsetClock()
+    clock.move_forward(BACKFILL_TIMEOUT_SECONDS + 100)
     await bots.start(clock)
-    assert await slack.until_answered(GENERAL, fresh) == ["You said: just now"]
+    assert await slack.wait_until_answered(GENERAL, fresh) == ["You said: just now"]
     assert await asked_of(model) == ["before", "just now"]
 
 
 async def test_nobody_is_answered_from_before_the_bot_was_ever_started(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     await slack.say("alice", GENERAL, "@threadpilot anybody there?")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     async with bots.running():
-        await slack.asked("bob", "hello")
+        await slack.ask_in_new_thread("bob", "hello")
     async with bots.running():
-        await until_caught_up(slack, caplog)
+        await wait_for_backfill(slack, caplog)
     assert await asked_of(model) == ["hello"]
 
 
-async def test_told_never_to_look_back_the_bot_reads_no_channel(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_without_backfill_the_bot_reads_no_channel(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["CATCH_UP_SECONDS"] = "0"
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     await slack.say("alice", GENERAL, "@threadpilot missed")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     async with bots.running():
-        await slack.asked("bob", "after")
+        await slack.ask_in_new_thread("bob", "after")
     assert await slack.calls("conversations.history") == []
     assert await asked_of(model) == ["before", "after"]
 
@@ -268,24 +272,26 @@ async def test_told_never_to_look_back_the_bot_reads_no_channel(
     ],
 )
 async def test_what_was_missed_is_found_though_slack_is_in_trouble_for_a_while(
-    bots: Bots, slack: Scene, method: str, kind: str
+    bots: Bots, slack: ScenarioClient, method: str, kind: str
 ) -> None:
     async with bots.running():
-        known = await slack.asked("alice", "before")
+        known = await slack.ask_in_new_thread("alice", "before")
     mention = await slack.say("bob", GENERAL, "@threadpilot in the channel")
     await slack.say("alice", GENERAL, "in the thread", thread_ts=known)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await slack.fault(method, kind, times=2, retry_after=1)
     await bots.start(QuickClock())
     await slack.until_shown(GENERAL, mention, "You said: in the channel")
     await slack.until_shown(GENERAL, known, "You said: in the thread")
 
 
-FOUR_MINUTES_OF_TRIES = 6
+RETRIES_IN_FOUR_MINUTES = 6
 """Between the first and the last of so many are more than four minutes, as the bot lives them."""
 
 
-async def until_put_off(slack: Scene, caplog: pytest.LogCaptureFixture, times: int) -> None:
+async def wait_until_backfill_postponed(
+    slack: ScenarioClient, caplog: pytest.LogCaptureFixture, times: int
+) -> None:
     """Wait until the bot has tried in vain so often to read what it missed."""
 
     async def tried() -> bool:
@@ -296,84 +302,92 @@ async def until_put_off(slack: Scene, caplog: pytest.LogCaptureFixture, times: i
 
 @pytest.mark.parametrize("kind", ["500", "429", "drop_before"])
 async def test_mentions_are_found_though_slack_lets_nothing_be_read_for_four_minutes(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture, kind: str
+    bots: Bots,
+    slack: ScenarioClient,
+    model: ScriptedModel,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
 ) -> None:
     """Each is answered once, and those who look after the bot see that something is still open."""
     operator = Operator(bots, slack)
     async with bots.running():
-        known = await slack.asked("alice", "before")
+        known = await slack.ask_in_new_thread("alice", "before")
     mention = await slack.say("bob", DEV, "@threadpilot in the channel")
     await slack.say("alice", GENERAL, "in the thread", thread_ts=known)
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     for method in ("conversations.history", "conversations.replies", "users.conversations"):
         await slack.fault(method, kind, times=10_000, retry_after=1)
     bot = await bots.start(QuickClock())
-    await until_put_off(slack, caplog, FOUR_MINUTES_OF_TRIES)
+    await wait_until_backfill_postponed(slack, caplog, RETRIES_IN_FOUR_MINUTES)
     assert (await operator.scrape()).value("threadpilot_catching_up") == 1
     assert await asked_of(model) == ["before"]
     await slack.clear_faults()
     await slack.until_shown(DEV, mention, "You said: in the channel")
     await slack.until_shown(GENERAL, known, "You said: in the thread")
-    await until_caught_up(slack, caplog)
+    await wait_for_backfill(slack, caplog)
     await slack.until_idle(bot)
     assert sorted(await asked_of(model)) == ["before", "in the channel", "in the thread"]
     assert (await operator.scrape()).value("threadpilot_catching_up") == 0
 
 
 async def test_mentions_are_found_by_the_start_after_one_at_which_slack_let_nothing_be_read(
-    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     mention = await slack.say("alice", GENERAL, "@threadpilot missed")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await slack.fault("conversations.history", "500", times=10_000)
     async with bots.running(QuickClock()):
-        await until_put_off(slack, caplog, 3)
+        await wait_until_backfill_postponed(slack, caplog, 3)
     await slack.clear_faults()
     await bots.start()
-    assert await slack.until_answered(GENERAL, mention) == ["You said: missed"]
+    assert await slack.wait_until_answered(GENERAL, mention) == ["You said: missed"]
 
 
 async def test_mentions_are_found_after_a_start_with_a_clock_that_was_a_day_ahead(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What that start looked for lay in the future; the next one finds it, and what came later."""
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     first = await slack.say("alice", GENERAL, "@threadpilot one")
-    await slack.advance(GIVEN_UP_SECONDS)
-    clock = ForwardClock()
-    clock.forward(86_400)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
+    clock = OffsetClock()
+    clock.move_forward(86_400)
     async with bots.running(clock):
-        await until_caught_up(slack, caplog)
+        await wait_for_backfill(slack, caplog)
     second = await slack.say("carol", GENERAL, "@threadpilot two")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     bot = await bots.start()
-    assert await slack.until_answered(GENERAL, first) == ["You said: one"]
-    assert await slack.until_answered(GENERAL, second, person="carol") == ["You said: two"]
-    await until_caught_up(slack, caplog, times=2)
+    assert await slack.wait_until_answered(GENERAL, first) == ["You said: one"]
+    assert await slack.wait_until_answered(GENERAL, second, person="carol") == ["You said: two"]
+    await wait_for_backfill(slack, caplog, times=2)
     await slack.until_idle(bot)
     assert sorted(await asked_of(model)) == ["before", "one", "two"]
     assert "in the last -" not in caplog.text
 
 
 @pytest.mark.parametrize("code", ["not_in_channel", "channel_not_found", "missing_scope"])
-async def test_a_channel_that_can_never_be_read_keeps_no_gap_open_and_is_told_once(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture, code: str
+async def test_a_channel_that_can_never_be_read_keeps_no_gap_open_and_is_reported_once(
+    bots: Bots,
+    slack: ScenarioClient,
+    model: ScriptedModel,
+    caplog: pytest.LogCaptureFixture,
+    code: str,
 ) -> None:
     """Though another one can only be read later."""
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     await slack.say("alice", GENERAL, "@threadpilot never read")
     mention = await slack.say("alice", DEV, "@threadpilot read later")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     # Those in which people spoke with the bot last are read first.
     await slack.fault("conversations.history", "error", error=code)
     await slack.fault("conversations.history", "500", times=4)
     bot = await bots.start(QuickClock())
-    assert await slack.until_answered(DEV, mention) == ["You said: read later"]
-    told = await until_caught_up(slack, caplog)
+    assert await slack.wait_until_answered(DEV, mention) == ["You said: read later"]
+    told = await wait_for_backfill(slack, caplog)
     assert told.endswith("1 places could not be read")
     assert caplog.text.count(f"channel {GENERAL} could not be read: {code}") == 1
     assert "what was missed is not read yet" in caplog.text
@@ -382,29 +396,29 @@ async def test_a_channel_that_can_never_be_read_keeps_no_gap_open_and_is_told_on
 
 
 async def test_what_may_not_be_read_is_a_clear_line_in_the_log_and_no_crash(
-    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     await slack.fault("users.conversations", "error", error="missing_scope", times=100)
     await slack.fault("conversations.history", "error", error="missing_scope", times=100)
     bot = await bots.start()
-    told = await until_caught_up(slack, caplog)
+    told = await wait_for_backfill(slack, caplog)
     assert told.endswith("1 places could not be read")
     assert "which channels the bot is in could not be found out: missing_scope" in caplog.text
     assert f"what was said in channel {GENERAL} could not be read: missing_scope" in caplog.text
     assert "Traceback" not in caplog.text
-    await slack.asked("alice", "and now")
+    await slack.ask_in_new_thread("alice", "and now")
     await slack.until_idle(bot)
 
 
 async def test_a_bot_that_stops_while_it_catches_up_begins_again_at_the_next_start(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     async with bots.running():
-        await slack.asked("bob", "before")
+        await slack.ask_in_new_thread("bob", "before")
     mention = await slack.say("alice", GENERAL, "@threadpilot missed")
-    await slack.advance(GIVEN_UP_SECONDS)
+    await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await slack.fault("users.conversations", "slow", times=1, seconds=25)
     async with bots.running():
 
@@ -413,13 +427,13 @@ async def test_a_bot_that_stops_while_it_catches_up_begins_again_at_the_next_sta
 
         await slack.wait_for(reading, why="the bot has begun to look")
     await bots.start()
-    assert await slack.until_answered(GENERAL, mention) == ["You said: missed"]
+    assert await slack.wait_until_answered(GENERAL, mention) == ["You said: missed"]
 
 
 # Both lines are down ----------------------------------------------------------------------------
 
 
-async def lines_are(slack: Scene, count: int) -> None:
+async def wait_for_connections(slack: ScenarioClient, count: int) -> None:
     async def open_now() -> bool:
         async with slack.http.get(f"{slack.url}/sandbox/app") as answer:
             return int((await answer.json())["connections"]) == count
@@ -429,34 +443,38 @@ async def lines_are(slack: Scene, count: int) -> None:
 
 @pytest.mark.parametrize("kind", ["drop", "half-open", "disconnect"])
 async def test_what_is_said_while_no_line_is_up_is_answered_when_one_is_again(
-    bots: Bots, slack: Scene, model: ScriptedModel, kind: str, caplog: pytest.LogCaptureFixture
+    bots: Bots,
+    slack: ScenarioClient,
+    model: ScriptedModel,
+    kind: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """However long ago: Slack has given up bringing it."""
     await bots.start(QuickClock())
-    await lines_are(slack, 2)
-    known = await slack.asked("alice", "before")
+    await wait_for_connections(slack, 2)
+    known = await slack.ask_in_new_thread("alice", "before")
     await slack.fault("socket", "refuse", times=100_000)
     await slack.fault("socket", kind, reason="refresh_requested")
     mention = await slack.say("bob", GENERAL, "@threadpilot in a channel")
     await slack.say("alice", GENERAL, "in the thread", thread_ts=known)
     # In steps, for each try has to fail before the next one can begin to wait for its time.
     for _ in range(20):
-        await slack.advance(GIVEN_UP_SECONDS / 10)
+        await slack.advance(BACKFILL_TIMEOUT_SECONDS / 10)
     assert await asked_of(model) == ["before"]
     await slack.clear_faults()
     await slack.until_shown(GENERAL, mention, "You said: in a channel", timeout=60)
     await slack.until_shown(GENERAL, known, "You said: in the thread", timeout=60)
     assert sorted(await asked_of(model)) == ["before", "in a channel", "in the thread"]
-    assert "2 of them new and for the bot" in await until_caught_up(slack, caplog)
+    assert "2 of them new and for the bot" in await wait_for_backfill(slack, caplog)
 
 
 # Slack brings it twice, late, in disorder -------------------------------------------------------
 
 
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("kind", ["duplicate", "redeliver", "reorder"])
 async def test_what_comes_twice_or_late_or_in_disorder_is_answered_once_and_in_order(
-    bots: Bots, slack: Scene, model: ScriptedModel, kind: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, kind: str
 ) -> None:
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
     bot = await bots.start()
@@ -467,7 +485,7 @@ async def test_what_comes_twice_or_late_or_in_disorder_is_answered_once_and_in_o
         await slack.say("alice", GENERAL, text, thread_ts=ts)
         for text in ("second", "third", "fourth")
     ]
-    await slack.until_marked(GENERAL, said[-1])
+    await slack.wait_until_reaction_set(GENERAL, said[-1])
     await slack.wait_for(lambda: none_left(slack), why="the events have come as the test wants")
     await slack.advance(70)
     model.release()
@@ -479,5 +497,5 @@ async def test_what_comes_twice_or_late_or_in_disorder_is_answered_once_and_in_o
     ]
 
 
-async def none_left(slack: Scene) -> bool:
+async def none_left(slack: ScenarioClient) -> bool:
     return not await slack.faults()

@@ -8,35 +8,35 @@ from contextlib import closing
 import pytest
 
 from bot.domain.messages import ThreadKey
-from bot.errors import AGENT_SENTENCES, AgentFault, BotError
+from bot.errors import AGENT_ERROR_MESSAGES, AgentErrorKind, BotError
 from bot.turns import processor
 from bot.turns.comparison import STOPPED
 from tests.emulator_client import GENERAL
-from tests.fakes import ForwardClock, QuickClock
-from tests.scenarios.conftest import Bots, Scene, a_busy_thread, question_of
+from tests.fakes import OffsetClock, QuickClock
+from tests.scenarios.conftest import Bots, ScenarioClient, question_of, start_busy_thread
 from tests.scripted_model import Answer, ScriptedModel
 
 
 async def test_a_waiting_message_is_answered_though_somebody_else_joins_meanwhile(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    ts = await a_busy_thread(bots, slack, model)
+    ts = await start_busy_thread(bots, slack, model)
     second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
-    await slack.until_marked(GENERAL, second)
+    await slack.wait_until_reaction_set(GENERAL, second)
     await slack.say("bob", GENERAL, "hm", thread_ts=ts)
     model.release()
     await slack.until_shown(GENERAL, ts, "You said: second")
-    await slack.until_unmarked(GENERAL, second)
+    await slack.wait_until_reaction_cleared(GENERAL, second)
 
 
 async def test_who_takes_part_cannot_be_found_out_so_the_bot_does_not_butt_in(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await slack.say("bob", GENERAL, "lunch?")
     await slack.fault("conversations.replies", "error", error="missing_scope", times=100)
     await slack.say("alice", GENERAL, "@threadpilot what is good for lunch?", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     await slack.say("alice", GENERAL, "shall we go?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, processor.UNSURE)
     await slack.clear_faults()
@@ -49,7 +49,7 @@ async def test_who_takes_part_cannot_be_found_out_so_the_bot_does_not_butt_in(
 
 
 async def test_an_answer_outlasts_a_slack_that_takes_nothing_for_a_while(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
     bots.env["SILENCE_SECONDS"] = "3600"
@@ -70,7 +70,7 @@ async def test_an_answer_outlasts_a_slack_that_takes_nothing_for_a_while(
 
 
 async def test_an_ending_that_the_database_does_not_take_is_shown_all_the_same(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """And nobody is told to ask again what is answered already."""
     model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
@@ -87,12 +87,12 @@ async def test_an_ending_that_the_database_does_not_take_is_shown_all_the_same(
 
 
 async def test_an_answer_is_shown_whose_place_in_the_history_is_not_taken_down(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
     refuse(bots.env["DATA_DIR"], "INSERT ON remembered WHEN 1")
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
-    assert await slack.until_answered(GENERAL, ts) == ["You said: first"]
+    assert await slack.wait_until_answered(GENERAL, ts) == ["You said: first"]
 
 
 def refuse_endings(data_dir: str) -> None:
@@ -109,8 +109,8 @@ def refuse(data_dir: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("door", ["http"], indirect=True)
-@pytest.mark.usefixtures("door")
-async def test_not_ready_while_no_message_can_be_taken(bots: Bots, slack: Scene) -> None:
+@pytest.mark.usefixtures("transport")
+async def test_not_ready_while_no_message_can_be_taken(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     address = f"http://127.0.0.1:{bots.env['HTTP_PORT']}"
 
@@ -128,7 +128,7 @@ async def test_not_ready_while_no_message_can_be_taken(bots: Bots, slack: Scene)
 
 
 async def test_stop_counts_from_the_first_moment(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Also while the session is being opened; and the next question is answered as ever."""
     model.when("first", Answer(chunks=["never shown"], hold_after=0))
@@ -138,7 +138,7 @@ async def test_stop_counts_from_the_first_moment(
     thread = ThreadKey(team="T0SANDBOX", channel=GENERAL, root_ts=ts)
 
     async def stopped() -> bool:
-        await bot.turns.stop(thread, "UALICE")
+        await bot.turn_processor.stop_answer(thread, "UALICE")
         return await slack.shows(GENERAL, ts, STOPPED)
 
     await slack.wait_for(stopped)
@@ -148,14 +148,14 @@ async def test_stop_counts_from_the_first_moment(
 
 
 async def test_a_thread_that_slack_lets_nobody_write_in_blocks_nothing(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """What can never be shown ends its turn; its author alone is told."""
     await bots.start()
     for method in ("startStream", "postMessage"):
         await slack.fault(f"chat.{method}", "error", error="is_archived", times=1_000)
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
-    assert await slack.until_whispered("alice") == BotError.sentence
+    assert await slack.wait_for_ephemeral("alice") == BotError.user_message
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: second")
@@ -163,18 +163,18 @@ async def test_a_thread_that_slack_lets_nobody_write_in_blocks_nothing(
     assert len(model.requests) == 2
 
 
-async def has_failed_often(slack: Scene) -> bool:
+async def has_failed_often(slack: ScenarioClient) -> bool:
     return len([call for call in await slack.calls() if call["status"] == 500]) >= 12
 
 
 async def test_stop_works_while_the_answer_before_is_still_being_closed(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("second", Answer(chunks=["one ", "two ", "three"], hold_after=1))
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
     await slack.fault("agents.sessions.setStatus", "slow", times=1, seconds=2)
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await model.reached()
     await slack.wait_for(lambda: slack.shows(GENERAL, ts, "one"))
@@ -184,16 +184,16 @@ async def test_stop_works_while_the_answer_before_is_still_being_closed(
 
 
 async def test_an_answer_without_end_is_ended(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env.update(TURN_SECONDS="1000", SILENCE_SECONDS="3600")
     model.when("endless", Answer(chunks=["on and "] * 400, hold_after=3))
-    clock = ForwardClock()
+    clock = OffsetClock()
     await bots.start(clock)
     ts = await slack.say("alice", GENERAL, "@threadpilot endless")
     await slack.until_shown(GENERAL, ts, "on and on and ")
     await clock.pass_by(1_001)
-    await slack.until_shown(GENERAL, ts, AGENT_SENTENCES[AgentFault.ENDLESS])
+    await slack.until_shown(GENERAL, ts, AGENT_ERROR_MESSAGES[AgentErrorKind.TIMED_OUT])
     await model.disconnected(1)
     [shown] = await slack.bot_texts(GENERAL, ts)
     assert shown.startswith("on and on and ")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bot.access import texts as access_texts
-from bot.errors import AGENT_SENTENCES, AgentFault
+from bot.errors import AGENT_ERROR_MESSAGES, AgentErrorKind
 from bot.turns import inbox
 from tests.emulator_client import GENERAL
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scripted_model import Answer, ScriptedModel
 
 
@@ -17,54 +17,56 @@ async def _bot(bots: Bots) -> None:
     await bots.start()
 
 
-async def the_answer_to(slack: Scene, person: str, text: str) -> str:
+async def the_answer_to(slack: ScenarioClient, person: str, text: str) -> str:
     ts = await slack.say(person, GENERAL, text)
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     [answer] = await slack.bot_texts(GENERAL, ts)
     return answer
 
 
-async def and_it_still_works(slack: Scene) -> None:
+async def and_it_still_works(slack: ScenarioClient) -> None:
     assert await the_answer_to(slack, "bob", "@threadpilot alive?") == "You said: alive?"
 
 
-async def test_an_empty_mention(slack: Scene, model: ScriptedModel) -> None:
+async def test_an_empty_mention(slack: ScenarioClient, model: ScriptedModel) -> None:
     assert access_texts.NO_QUESTION in await the_answer_to(slack, "alice", "@threadpilot")
     assert model.requests == []
     await and_it_still_works(slack)
 
 
-async def test_only_emoji(slack: Scene, model: ScriptedModel) -> None:
+async def test_only_emoji(slack: ScenarioClient, model: ScriptedModel) -> None:
     assert access_texts.ONLY_EMOJI in await the_answer_to(slack, "alice", "@threadpilot :tada: 🎉")
     assert model.requests == []
 
 
-async def test_a_mention_of_40000_characters(slack: Scene, model: ScriptedModel) -> None:
+async def test_a_mention_of_40000_characters(slack: ScenarioClient, model: ScriptedModel) -> None:
     told = await the_answer_to(slack, "alice", "@threadpilot " + "x" * 39_900)
     assert "39,900 characters" in told
     assert "30,000" in told
     assert model.requests == []
 
 
-async def test_an_external_user(slack: Scene, model: ScriptedModel) -> None:
-    assert access_texts.OUTSIDER in await the_answer_to(slack, "eve", "@threadpilot let me in")
+async def test_an_external_user(slack: ScenarioClient, model: ScriptedModel) -> None:
+    assert access_texts.EXTERNAL_USER in await the_answer_to(slack, "eve", "@threadpilot let me in")
     assert model.requests == []
 
 
-async def test_a_model_that_answers_nothing(slack: Scene, model: ScriptedModel) -> None:
+async def test_a_model_that_answers_nothing(slack: ScenarioClient, model: ScriptedModel) -> None:
     model.when("hush", Answer(chunks=[]))
     told = await the_answer_to(slack, "alice", "@threadpilot hush")
-    assert AGENT_SENTENCES[AgentFault.EMPTY] in told
+    assert AGENT_ERROR_MESSAGES[AgentErrorKind.EMPTY] in told
     await and_it_still_works(slack)
 
 
-@pytest.mark.parametrize(("status", "fault"), [(400, AgentFault.MODEL), (401, AgentFault.ACCESS)])
+@pytest.mark.parametrize(
+    ("status", "fault"), [(400, AgentErrorKind.MODEL), (401, AgentErrorKind.ACCESS)]
+)
 async def test_a_model_that_refuses(
-    status: int, fault: AgentFault, slack: Scene, model: ScriptedModel
+    status: int, fault: AgentErrorKind, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("please", Answer("canary-detail", fault=status))
     ts = await slack.say("alice", GENERAL, "@threadpilot please")
-    await slack.until_shown(GENERAL, ts, AGENT_SENTENCES[fault])
+    await slack.until_shown(GENERAL, ts, AGENT_ERROR_MESSAGES[fault])
     [told] = await slack.bot_texts(GENERAL, ts)
     assert "canary" not in told
     assert "http" not in told
@@ -72,7 +74,7 @@ async def test_a_model_that_refuses(
     await and_it_still_works(slack)
 
 
-async def test_markdown_that_breaks_blocks(slack: Scene, model: ScriptedModel) -> None:
+async def test_markdown_that_breaks_blocks(slack: ScenarioClient, model: ScriptedModel) -> None:
     broken = "| a | b |\n|---|\n| 1 |\n\n```\nnever closed <b> & [x](javascript:1) " + "*" * 50
     model.when("break", Answer(broken))
     told = await the_answer_to(slack, "alice", "@threadpilot break it")
@@ -80,7 +82,7 @@ async def test_markdown_that_breaks_blocks(slack: Scene, model: ScriptedModel) -
     assert told.count("```") == 2
 
 
-async def test_a_message_from_ourselves(slack: Scene, model: ScriptedModel) -> None:
+async def test_a_message_from_ourselves(slack: ScenarioClient, model: ScriptedModel) -> None:
     """Our own posts come back as events: no loops, not even when they mention us."""
     await the_answer_to(slack, "alice", "@threadpilot one")
     await slack.as_app("chat.postMessage", channel=GENERAL, text="<@U0PILOT> hello, me")
@@ -88,23 +90,23 @@ async def test_a_message_from_ourselves(slack: Scene, model: ScriptedModel) -> N
     assert [request.prompt for request in model.requests] == ["one", "alive?"]
 
 
-async def test_an_edited_message_starts_nothing_and_its_author_is_told(
-    slack: Scene, model: ScriptedModel
+async def test_an_edited_message_starts_nothing_and_its_author_is_notified(
+    slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await slack.say("alice", GENERAL, "@threadpilot one")
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     await slack.edit("alice", GENERAL, ts, "@threadpilot two")
-    assert await slack.until_whispered("alice") == inbox.EDIT_TOO_LATE
+    assert await slack.wait_for_ephemeral("alice") == inbox.EDIT_TOO_LATE
     assert await slack.bot_texts(GENERAL, ts) == ["You said: one"]
     await and_it_still_works(slack)
     assert [request.prompt for request in model.requests] == ["one", "alive?"]
 
 
 async def test_a_deleted_question_that_is_answered_already_changes_nothing(
-    slack: Scene, model: ScriptedModel
+    slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await slack.say("alice", GENERAL, "@threadpilot one")
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     await slack.delete("alice", GENERAL, ts)
     await and_it_still_works(slack)
     assert len(model.requests) == 2

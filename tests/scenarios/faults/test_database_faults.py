@@ -19,12 +19,12 @@ from bot.clock import SystemClock
 from bot.errors import StoreError
 from bot.store import open_store
 from bot.store.sqlite import connection
-from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.schema import MIGRATIONS
 from bot.turns.inbox import NOT_TAKEN
 from tests.emulator_client import GENERAL
 from tests.fakes import QuickClock
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scenarios.operations.test_restart import run, threadpilot, until_said
 from tests.scripted_model import Answer, ScriptedModel
 from tests.unit.store.test_crash import assert_sound
@@ -36,7 +36,7 @@ SECONDS = 60.0
 @contextmanager
 def locked(folder: str) -> Iterator[sqlite3.Connection]:
     """Somebody else writes in the database, and takes their time."""
-    somebody = sqlite3.connect(Path(folder) / DATABASE, isolation_level=None)
+    somebody = sqlite3.connect(Path(folder) / DATABASE_NAME, isolation_level=None)
     with closing(somebody):
         somebody.execute("BEGIN IMMEDIATE")
         yield somebody
@@ -44,23 +44,23 @@ def locked(folder: str) -> Iterator[sqlite3.Connection]:
             somebody.execute("ROLLBACK")
 
 
-async def test_a_lock_that_passes_is_not_noticed(bots: Bots, slack: Scene) -> None:
+async def test_a_lock_that_passes_is_not_noticed(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     with locked(bots.env["DATA_DIR"]) as somebody:
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
         somebody.execute("ROLLBACK")
-        assert await slack.until_answered(GENERAL, ts) == ["You said: first"]
+        assert await slack.wait_until_answered(GENERAL, ts) == ["You said: first"]
     assert await slack.ephemeral("alice") == []
 
 
-@pytest.mark.usefixtures("door")
+@pytest.mark.usefixtures("transport")
 async def test_what_a_lock_keeps_off_the_record_is_not_acknowledged_and_answered_later(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     with locked(bots.env["DATA_DIR"]):
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        await slack.until_told("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
         assert await slack.bot_texts(GENERAL, ts) == []
         assert model.requests == []
     for wait in (61, 301):
@@ -74,8 +74,8 @@ async def test_what_a_lock_keeps_off_the_record_is_not_acknowledged_and_answered
     assert_sound(Path(bots.env["DATA_DIR"]))
 
 
-async def heard_before_its_thread(
-    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+async def receive_before_its_thread(
+    bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> str:
     """Alice's mention, which cannot be recorded as long as Slack brings it at once, and two more
     words of hers in its thread, which are heard after that; the thread. Slack is to bring the
@@ -107,12 +107,12 @@ async def heard_before_its_thread(
 ALL_THREE = ["You said: first", "You said: second", "You said: third"]
 
 
-@pytest.mark.usefixtures("door")
-async def test_what_was_heard_before_the_mention_that_it_follows_is_answered_after_it(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+@pytest.mark.usefixtures("transport")
+async def test_what_was_received_before_the_mention_that_it_follows_is_answered_after_it(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bots.start()
-    root = await heard_before_its_thread(bots, slack, caplog)
+    root = await receive_before_its_thread(bots, slack, caplog)
     for wait in (61, 301):
         await slack.advance(wait)
     await slack.until_shown(GENERAL, root, ALL_THREE[-1], timeout=SECONDS)
@@ -124,13 +124,13 @@ async def test_what_was_heard_before_the_mention_that_it_follows_is_answered_aft
 
 
 async def test_it_is_answered_after_a_restart_where_slack_does_not_give_it_before(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def given_up() -> bool:
         return "what was missed is not read yet" in caplog.text
 
     async with bots.running(QuickClock()) as bot:
-        root = await heard_before_its_thread(bots, slack, caplog)
+        root = await receive_before_its_thread(bots, slack, caplog)
         await slack.fault("conversations.replies", "500", times=1_000)
         await slack.advance(61)
         await slack.until_shown(GENERAL, root, ALL_THREE[0], timeout=SECONDS)
@@ -147,7 +147,7 @@ async def test_it_is_answered_after_a_restart_where_slack_does_not_give_it_befor
 
 
 async def test_it_is_answered_when_slack_gives_it_later(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a restart, and although all else was heard."""
 
@@ -155,7 +155,7 @@ async def test_it_is_answered_when_slack_gives_it_later(
         return "what was missed is not read yet" in caplog.text
 
     bot = await bots.start(QuickClock())
-    root = await heard_before_its_thread(bots, slack, caplog)
+    root = await receive_before_its_thread(bots, slack, caplog)
     await slack.fault("conversations.replies", "500", times=1_000)
     await slack.advance(61)
     await slack.until_shown(GENERAL, root, ALL_THREE[0], timeout=SECONDS)
@@ -170,7 +170,7 @@ async def test_it_is_answered_when_slack_gives_it_later(
 
 
 async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The ending cannot be put on record for a while; what is shown is the answer, once."""
 
@@ -185,40 +185,40 @@ async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(
     with locked(bots.env["DATA_DIR"]):
         model.release()
         await slack.wait_for(is_late, SECONDS, "the ending meets the lock")
-    assert await slack.until_answered(GENERAL, ts) == ["one two"]
+    assert await slack.wait_until_answered(GENERAL, ts) == ["one two"]
     await slack.until_idle(bots.bot)
     assert await slack.bot_texts(GENERAL, ts) == ["one two"]
 
 
-async def test_an_order_that_the_database_does_not_take_is_told_so(
-    bots: Bots, slack: Scene
+async def test_a_command_that_the_database_does_not_take_is_reported(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env["ADMIN_USERS"] = "UALICE"
     await bots.start()
     with locked(bots.env["DATA_DIR"]):
         await slack.command("alice", GENERAL, "/copilot", "admin pause")
-        assert await slack.until_whispered("alice") == StoreError.sentence
+        assert await slack.wait_for_ephemeral("alice") == StoreError.user_message
     assert not bots.bot.inbox.paused
 
 
 async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The disk of the real process: whatever it writes beyond this size is refused."""
     folder = Path(env["DATA_DIR"])
     async with threadpilot("run", env=env) as process:
         first = await slack.say("alice", GENERAL, "@threadpilot before")
-        await slack.until_answered(GENERAL, first)
+        await slack.wait_until_answered(GENERAL, first)
         old = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (PAGE, old[1]))
         ts = await slack.say("alice", GENERAL, "@threadpilot during")
-        await slack.until_told("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
         assert await slack.bot_texts(GENERAL, ts) == []
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, old)
         for wait in (61, 301):
             await slack.advance(wait)
         await slack.until_shown(GENERAL, ts, "You said: during", timeout=SECONDS)
-        await slack.until_answered(GENERAL, ts)
+        await slack.wait_until_answered(GENERAL, ts)
         assert await slack.bot_texts(GENERAL, ts) == ["You said: during"]
         process.send_signal(signal.SIGTERM)
         _, said = await process.communicate()
@@ -230,13 +230,13 @@ async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
 
 
 async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_be_lost(
-    env: dict[str, str], slack: Scene
+    env: dict[str, str], slack: ScenarioClient
 ) -> None:
-    file = Path(env["DATA_DIR"]) / DATABASE
+    file = Path(env["DATA_DIR"]) / DATABASE_NAME
     async with threadpilot("run", env=env) as process:
         file.rename(file.with_name("away"))
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        await slack.until_told("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
         file.with_name("away").rename(file)
         for wait in (61, 301):
             await slack.advance(wait)
@@ -252,9 +252,9 @@ async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_b
 
 async def left_by_a_bot(env: dict[str, str]) -> Path:
     """The database of a bot that was stopped."""
-    async with open_store(Path(env["DATA_DIR"]), clock=SystemClock(), per_user=2):
+    async with open_store(Path(env["DATA_DIR"]), clock=SystemClock(), max_running_per_user=2):
         pass
-    return Path(env["DATA_DIR"]) / DATABASE
+    return Path(env["DATA_DIR"]) / DATABASE_NAME
 
 
 def newer(file: Path) -> None:
@@ -288,7 +288,7 @@ def a_folder(file: Path) -> None:
     ],
 )
 async def test_a_database_that_cannot_be_used_ends_the_start_with_what_to_do(
-    env: dict[str, str], slack: Scene, damage: object, words: str
+    env: dict[str, str], slack: ScenarioClient, damage: object, words: str
 ) -> None:
     assert callable(damage)
     file = await left_by_a_bot(env)
@@ -303,7 +303,7 @@ async def test_a_database_that_cannot_be_used_ends_the_start_with_what_to_do(
 
 
 async def test_a_database_that_is_locked_at_the_start_is_waited_for(
-    env: dict[str, str], slack: Scene
+    env: dict[str, str], slack: ScenarioClient
 ) -> None:
     """It says once what to do; and while nothing can be recorded, nothing is heard."""
     await left_by_a_bot(env)
@@ -314,7 +314,7 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
             said = await until_said(process, READY)
             assert connection.LOCKED not in said
             assert "the database works now" in said
-            await slack.asked("alice", "first")
+            await slack.ask_in_new_thread("alice", "first")
             process.send_signal(signal.SIGTERM)
             _, rest = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0

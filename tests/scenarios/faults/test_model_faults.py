@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.errors import AGENT_SENTENCES, AgentFault
+from bot.errors import AGENT_ERROR_MESSAGES, AgentErrorKind
 from tests.emulator_client import GENERAL
-from tests.fakes import ForwardClock
-from tests.scenarios.conftest import Bots, Scene, a_free_port, question_of
+from tests.fakes import OffsetClock
+from tests.scenarios.conftest import Bots, ScenarioClient, free_port, question_of
 from tests.scripted_model import Answer, ScriptedModel
 
 SECONDS = 90.0
@@ -16,18 +16,18 @@ SECONDS = 90.0
 
 HALF = ["half ", "done"]
 FAULTS = {
-    "a refused key": (Answer(fault=401), AgentFault.ACCESS, ""),
-    "too many, for long": (Answer(fault=429, retry_after=1), AgentFault.RATE_LIMIT, ""),
-    "a broken server": (Answer(fault=500), AgentFault.MODEL, ""),
-    "a cut stream": (Answer(chunks=HALF, fault="cut"), AgentFault.UNREACHABLE, "half"),
-    "garbage": (Answer(chunks=HALF, fault="garbage"), AgentFault.UNREACHABLE, "half"),
+    "a refused key": (Answer(fault=401), AgentErrorKind.ACCESS, ""),
+    "too many, for long": (Answer(fault=429, retry_after=1), AgentErrorKind.RATE_LIMIT, ""),
+    "a broken server": (Answer(fault=500), AgentErrorKind.MODEL, ""),
+    "a cut stream": (Answer(chunks=HALF, fault="cut"), AgentErrorKind.UNREACHABLE, "half"),
+    "garbage": (Answer(chunks=HALF, fault="garbage"), AgentErrorKind.UNREACHABLE, "half"),
 }
 """A question about each, what the model does, what that is for people, and what of the last try's
 text stays above the sentence."""
 
 
-async def test_each_trouble_of_the_model_is_told_once_and_the_next_question_is_answered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_each_trouble_of_the_model_is_reported_once_and_the_next_question_is_answered(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """All at once, each in a thread of its own: none holds up another."""
     bots.env["MAX_TURNS_PER_USER"] = "20"
@@ -39,54 +39,56 @@ async def test_each_trouble_of_the_model_is_told_once_and_the_next_question_is_a
         for question in FAULTS
     }
     for question, (_, fault, _) in FAULTS.items():
-        await slack.until_shown(GENERAL, threads[question], AGENT_SENTENCES[fault], SECONDS)
+        await slack.until_shown(GENERAL, threads[question], AGENT_ERROR_MESSAGES[fault], SECONDS)
     await slack.until_idle(bot)
     for question, ts in threads.items():
         [shown] = await slack.bot_texts(GENERAL, ts)
         _, fault, said = FAULTS[question]
-        assert shown.split() == f"{said} _{AGENT_SENTENCES[fault]}_".split()
-        await slack.foot_of(GENERAL, ts, "retry")
+        assert shown.split() == f"{said} _{AGENT_ERROR_MESSAGES[fault]}_".split()
+        await slack.reply_action(GENERAL, ts, "retry")
         await slack.say("alice", GENERAL, f"and without {question}?", thread_ts=ts)
     for question, ts in threads.items():
         await slack.until_shown(GENERAL, ts, f"You said: and without {question}?")
 
 
 async def test_too_many_questions_for_a_moment_are_waited_out_also_without_a_retry_after(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """(If it goes on, the runtime takes 52 s to give it up: measured.)"""
     model.when("hurry", Answer(fault=429, times=1))
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot hurry")
     await slack.until_shown(GENERAL, ts, "You said: hurry", SECONDS)
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     assert await slack.bot_texts(GENERAL, ts) == ["You said: hurry"]
     assert [request.prompts for request in model.requests] == [("hurry",)] * 2
 
 
-async def test_a_model_server_that_is_not_there_is_told_and_is_asked_again_when_it_is(
-    bots: Bots, slack: Scene
+async def test_a_model_server_that_is_not_there_is_reported_and_is_asked_again_when_it_is(
+    bots: Bots, slack: ScenarioClient
 ) -> None:
-    port = a_free_port()
+    port = free_port()
     bots.env["MODEL_BASE_URL"] = f"http://127.0.0.1:{port}/v1"
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot anybody there?")
-    unreachable = AGENT_SENTENCES[AgentFault.UNREACHABLE]
+    unreachable = AGENT_ERROR_MESSAGES[AgentErrorKind.UNREACHABLE]
     await slack.until_shown(GENERAL, ts, unreachable, SECONDS)
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     assert len(await slack.bot_texts(GENERAL, ts)) == 1
     async with ScriptedModel(port):
-        await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
+        await slack.press_reply_action(
+            "alice", GENERAL, await slack.reply_action(GENERAL, ts, "retry")
+        )
         await slack.until_shown(GENERAL, ts, "You said: anybody there?")
-        await slack.until_answered(GENERAL, ts, n=2)
+        await slack.wait_until_answered(GENERAL, ts, n=2)
     assert len(await slack.bot_texts(GENERAL, ts)) == 2
 
 
-async def test_a_model_that_goes_silent_is_given_up_and_told(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_model_that_goes_silent_is_given_up_and_reported(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Before its first word, and in the middle, where what it said stays."""
-    clock = ForwardClock()
+    clock = OffsetClock()
     model.when("hush", Answer(fault="silence", times=1))
     model.when("half", Answer(chunks=["so ", "far"], hold_after=1, times=1))
     bot = await bots.start(clock)
@@ -100,7 +102,7 @@ async def test_a_model_that_goes_silent_is_given_up_and_told(
         return model.disconnects == 2
 
     await slack.wait_for(given_up, why="nobody waits for the model any more")
-    silent = AGENT_SENTENCES[AgentFault.SILENT]
+    silent = AGENT_ERROR_MESSAGES[AgentErrorKind.SILENT]
     for ts in (mute, half):
         await slack.until_shown(GENERAL, ts, silent)
     await slack.until_idle(bot)
@@ -116,7 +118,7 @@ async def test_a_model_that_goes_silent_is_given_up_and_told(
 
 @pytest.mark.parametrize("fault", ["cut", "garbage"])
 async def test_what_a_model_said_before_it_was_asked_again_is_taken_back(
-    bots: Bots, slack: Scene, model: ScriptedModel, fault: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, fault: str
 ) -> None:
     """It was shown already, and is not shown twice."""
     model.default = Answer(lambda request: f"Whole: {question_of(request.prompt)}")

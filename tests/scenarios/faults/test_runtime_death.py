@@ -8,18 +8,18 @@ import signal
 from pathlib import Path
 
 from bot.domain.messages import ThreadKey
-from bot.errors import AGENT_SENTENCES, AgentFault
+from bot.errors import AGENT_ERROR_MESSAGES, AgentErrorKind
 from bot.turns.comparison import STOPPED
 from tests.emulator_client import GENERAL
-from tests.integration.copilot.session_probe import freeze, runtimes_of, until
-from tests.scenarios.conftest import Bots, Scene, question_of
+from tests.integration.copilot.session_probe import freeze, runtimes_of, wait_until
+from tests.scenarios.conftest import Bots, ScenarioClient, question_of
 from tests.scenarios.faults.test_awkward_moments import refuse
 from tests.scripted_model import Answer, ScriptedModel
 
-STOPPED_ENGINE = AGENT_SENTENCES[AgentFault.RUNTIME]
+RUNTIME_STOPPED = AGENT_ERROR_MESSAGES[AgentErrorKind.RUNTIME]
 
 
-def kill_the_engine(bots: Bots) -> None:
+def kill_runtime(bots: Bots) -> None:
     [pid] = runtimes_of(Path(bots.env["DATA_DIR"]))
     os.kill(pid, signal.SIGKILL)
 
@@ -27,23 +27,25 @@ def kill_the_engine(bots: Bots) -> None:
 async def until_on_disk(bots: Bots, prompt: str) -> None:
     """Wait until the runtime has a prompt in its history, where a death leaves it."""
     folder = Path(bots.env["DATA_DIR"])
-    await until(lambda: any(prompt in file.read_text() for file in folder.rglob("events.jsonl")))
+    await wait_until(
+        lambda: any(prompt in file.read_text() for file in folder.rglob("events.jsonl"))
+    )
 
 
-async def test_a_turn_whose_engine_is_killed_is_asked_again_and_answered_once(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_turn_whose_runtime_is_killed_is_asked_again_and_answered_once(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """What it had said is taken back, and the prompt that the dead runtime kept is sent once."""
     model.when("second", Answer(chunks=["half of ", "nothing"], hold_after=1, times=1))
     await bots.start()
-    ts = await slack.asked("alice", "first")
+    ts = await slack.ask_in_new_thread("alice", "first")
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await model.reached()
     await slack.until_shown(GENERAL, ts, "half of")
     await until_on_disk(bots, "second")
-    kill_the_engine(bots)
+    kill_runtime(bots)
     await slack.until_shown(GENERAL, ts, "You said: second")
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.wait_until_answered(GENERAL, ts, n=2)
     assert await slack.bot_texts(GENERAL, ts) == ["You said: first", "You said: second"]
     assert list(model.requests[-1].prompts) == ["first", "second"]
     await slack.say("alice", GENERAL, "third", thread_ts=ts)
@@ -51,8 +53,8 @@ async def test_a_turn_whose_engine_is_killed_is_asked_again_and_answered_once(
     assert list(model.requests[-1].prompts) == ["first", "second", "third"]
 
 
-async def test_a_turn_whose_engine_dies_twice_is_told_and_can_be_asked_again(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_turn_whose_runtime_dies_twice_is_reported_and_can_be_asked_again(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=2))
     bot = await bots.start()
@@ -60,21 +62,21 @@ async def test_a_turn_whose_engine_dies_twice_is_told_and_can_be_asked_again(
     for times in (1, 2):
         await model.reached(times)
         await until_on_disk(bots, "first")
-        kill_the_engine(bots)
-    await slack.until_shown(GENERAL, ts, STOPPED_ENGINE)
+        kill_runtime(bots)
+    await slack.until_shown(GENERAL, ts, RUNTIME_STOPPED)
     await slack.until_idle(bot)
     assert len(model.requests) == 2
-    again = await slack.foot_of(GENERAL, ts, "retry")
-    await slack.press_foot("alice", GENERAL, again)
+    again = await slack.reply_action(GENERAL, ts, "retry")
+    await slack.press_reply_action("alice", GENERAL, again)
     await slack.until_shown(GENERAL, ts, "You said: first")
     assert model.requests[-1].prompts == ("first",)
     [told, answer] = await slack.bot_texts(GENERAL, ts)
-    assert STOPPED_ENGINE in told
+    assert RUNTIME_STOPPED in told
     assert answer == "You said: first"
 
 
-async def test_all_turns_whose_engine_is_killed_are_answered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_all_turns_whose_runtime_is_killed_are_answered(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Several at once, in threads of their own: one engine is started for them all."""
     bots.env.update(MAX_TURNS_PER_USER="9")
@@ -86,10 +88,10 @@ async def test_all_turns_whose_engine_is_killed_are_answered(
         await slack.say("alice", GENERAL, f"@threadpilot {question}") for question in questions
     ]
     await model.reached(len(questions))
-    kill_the_engine(bots)
+    kill_runtime(bots)
     for ts, question in zip(threads, questions, strict=True):
         await slack.until_shown(GENERAL, ts, f"You said: {question}")
-        await slack.until_answered(GENERAL, ts)
+        await slack.wait_until_answered(GENERAL, ts)
         assert await slack.bot_texts(GENERAL, ts) == [f"You said: {question}"]
     asked_last = [question_of(request.prompt) for request in model.requests[-len(questions) :]]
     assert sorted(asked_last) == questions
@@ -97,25 +99,25 @@ async def test_all_turns_whose_engine_is_killed_are_answered(
 
 
 async def test_turns_that_begin_between_the_death_and_its_noticing_are_answered(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """One in a session that was live, one that wants a session opened."""
     await bots.start()
-    ts = await slack.asked("alice", "first")
-    kill_the_engine(bots)
+    ts = await slack.ask_in_new_thread("alice", "first")
+    kill_runtime(bots)
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     other = await slack.say("bob", GENERAL, "@threadpilot third")
     await slack.until_shown(GENERAL, ts, "You said: second")
     await slack.until_shown(GENERAL, other, "You said: third")
     for thread in (ts, other):
-        assert not await slack.shows(GENERAL, thread, STOPPED_ENGINE)
+        assert not await slack.shows(GENERAL, thread, RUNTIME_STOPPED)
     assert [request.prompts for request in model.requests if len(request.prompts) > 1] == [
         ("first", "second")
     ]
 
 
 async def test_a_turn_that_was_stopped_is_not_asked_again(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Stop was pressed while the engine hung; then it dies."""
     model.when("first", Answer(chunks=["half ", "done"], hold_after=1))
@@ -126,7 +128,7 @@ async def test_a_turn_that_was_stopped_is_not_asked_again(
     [pid] = runtimes_of(Path(bots.env["DATA_DIR"]))
     await freeze(pid)
     thread = ThreadKey(team="T0SANDBOX", channel=GENERAL, root_ts=ts)
-    stopping = asyncio.create_task(bot.turns.stop(thread, "UALICE"))
+    stopping = asyncio.create_task(bot.turn_processor.stop_answer(thread, "UALICE"))
     await asyncio.sleep(0)  # it is on its way, and the engine does not hear it
     os.kill(pid, signal.SIGKILL)
     assert await stopping
@@ -135,37 +137,37 @@ async def test_a_turn_that_was_stopped_is_not_asked_again(
     assert len(model.requests) == 1
     [shown] = await slack.bot_texts(GENERAL, ts)
     assert shown.startswith("half")
-    assert STOPPED_ENGINE not in shown
+    assert RUNTIME_STOPPED not in shown
 
 
 async def test_a_prompt_that_is_in_the_history_and_on_no_record_is_sent_once_too(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The database did not take down where it stands there."""
     model.when("second", Answer(chunks=["half ", "done"], hold_after=1, times=1))
     await bots.start()
-    ts = await slack.asked("alice", "first")
+    ts = await slack.ask_in_new_thread("alice", "first")
     refuse(bots.env["DATA_DIR"], "INSERT ON remembered WHEN 1")
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await model.reached()
     await until_on_disk(bots, "second")
-    kill_the_engine(bots)
+    kill_runtime(bots)
     await slack.until_shown(GENERAL, ts, "You said: second")
     assert list(model.requests[-1].prompts) == ["first", "second"]
 
 
-async def test_a_comparison_whose_engine_is_killed_is_told_and_not_asked_again(
-    bots: Bots, slack: Scene, model: ScriptedModel
+async def test_a_comparison_whose_runtime_is_killed_is_reported_and_not_asked_again(
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """One answer asked later than the others would be no comparison."""
     model.models = ["model-a", "model-b"]
     model.when("which?", Answer(chunks=["half ", "done"], hold_after=1))
     bot = await bots.start()
-    ts = await slack.asked("alice", "first")
+    ts = await slack.ask_in_new_thread("alice", "first")
     await slack.say("alice", GENERAL, "!compare model-a model-b which?", thread_ts=ts)
     await model.reached(2)
-    kill_the_engine(bots)
-    await slack.until_shown(GENERAL, ts, STOPPED_ENGINE)
+    kill_runtime(bots)
+    await slack.until_shown(GENERAL, ts, RUNTIME_STOPPED)
     await slack.until_idle(bot)
     assert len(model.requests) == 3
     await slack.say("alice", GENERAL, "second", thread_ts=ts)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bot.sessions.lock_files import folder_of_sessions
-from bot.store.sqlite.data_dir import DATABASE
+from bot.store.sqlite.data_dir import DATABASE_NAME
 from tests.emulator_client import GENERAL
-from tests.integration.copilot.session_probe import runs, runtimes_of, until
-from tests.scenarios.conftest import Bots, Scene, question_of
-from tests.scenarios.faults.test_runtime_death import kill_the_engine, until_on_disk
+from tests.integration.copilot.session_probe import runs, runtimes_of, wait_until
+from tests.scenarios.conftest import Bots, ScenarioClient, question_of
+from tests.scenarios.faults.test_runtime_death import kill_runtime, until_on_disk
 from tests.scripted_model import Answer, ScriptedModel
 
 ROUNDS = 4
@@ -22,7 +22,7 @@ ROUNDS = 4
 def on_record(bots: Bots) -> list[str]:
     """What the one session remembers, by the bot's record."""
     query = "SELECT n.text FROM remembered r JOIN turns n ON n.id = r.turn ORDER BY r.place"
-    with closing(sqlite3.connect(Path(bots.env["DATA_DIR"]) / DATABASE)) as database:
+    with closing(sqlite3.connect(Path(bots.env["DATA_DIR"]) / DATABASE_NAME)) as database:
         return [str(text).removeprefix("<@U0PILOT> ") for (text,) in database.execute(query)]
 
 
@@ -33,8 +33,8 @@ def known(model: ScriptedModel) -> list[str]:
 
 async def kill(bots: Bots) -> None:
     [pid] = runtimes_of(Path(bots.env["DATA_DIR"]))
-    kill_the_engine(bots)
-    await until(lambda: not runs(pid))
+    kill_runtime(bots)
+    await wait_until(lambda: not runs(pid))
 
 
 def lose(bots: Bots, words: str) -> None:
@@ -48,28 +48,28 @@ def lose(bots: Bots, words: str) -> None:
 
 @pytest.mark.parametrize("lost", ["second", "You said: second"], ids=["turn", "answer"])
 async def test_a_turn_that_was_lost_with_its_runtime_is_not_on_record_as_remembered(
-    bots: Bots, slack: Scene, model: ScriptedModel, lost: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, lost: str
 ) -> None:
     """Wholly, or its answer alone: then its prompt is not left for the model to answer again."""
     bot = await bots.start()
-    ts = await slack.a_thread("alice", "first", "second")
+    ts = await slack.start_thread("alice", "first", "second")
     await slack.until_idle(bot)
     await until_on_disk(bots, "You said: second")
     await kill(bots)
     lose(bots, lost)
     await slack.say("alice", GENERAL, "third", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=3)
+    await slack.wait_until_answered(GENERAL, ts, n=3)
     await slack.until_idle(bot)
     assert known(model) == ["first", "third"]
     assert on_record(bots) == known(model)
 
 
 async def test_whenever_the_runtime_is_killed_the_record_is_what_the_model_is_sent(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Killed at once after an answer, and under one, again and again."""
     bot = await bots.start()
-    ts = await slack.asked("alice", "first")
+    ts = await slack.ask_in_new_thread("alice", "first")
     await slack.until_idle(bot)
     for number in range(ROUNDS):
         model.when(f"under {number}", Answer(chunks=["half ", "done"], hold_after=1, times=1))
@@ -86,18 +86,18 @@ async def test_whenever_the_runtime_is_killed_the_record_is_what_the_model_is_se
 
 
 async def test_a_turn_whose_runtime_died_twice_is_forgotten_where_the_history_has_it_not(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """It failed and is not on record as remembered once the session is asked again."""
     model.when("second", Answer(chunks=["half ", "done"], hold_after=1, times=2))
     bot = await bots.start()
-    ts = await slack.asked("alice", "first")
+    ts = await slack.ask_in_new_thread("alice", "first")
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     for times in (1, 2):
         await model.reached(times)
         await until_on_disk(bots, "second")
         await kill(bots)
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.wait_until_answered(GENERAL, ts, n=2)
     await slack.until_idle(bot)
     assert on_record(bots) == ["first", "second"]
     lose(bots, "second")

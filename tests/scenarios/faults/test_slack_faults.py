@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.slack.api.rate_limiter import RULES
+from bot.slack.api.rate_limiter import RATE_LIMITS
 from tests.emulator_client import BOT_USER, GENERAL, SECRET
 from tests.fakes import QuickClock
-from tests.scenarios.conftest import Bots, Scene, words_of
+from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
 KINDS = ["429", "500", "drop_before", "drop_after", "slow", "garbage"]
@@ -28,10 +28,10 @@ SHORT = "A short one."
 
 
 @dataclass
-class Stage:
+class CallFailureScenario:
     """A bot in its workspace, and the fault that is to come."""
 
-    slack: Scene
+    slack: ScenarioClient
     model: ScriptedModel
     method: str
     kind: str
@@ -41,12 +41,12 @@ class Stage:
         seconds = {"429": 2.0, "slow": 0.2}.get(self.kind, 0.0)
         await self.slack.fault(self.method, self.kind, retry_after=seconds)
 
-    async def met(self) -> bool:
+    async def failed_calls(self) -> bool:
         """Whether the fault has happened."""
         return not await self.slack.faults()
 
-    async def until_met(self) -> None:
-        await self.slack.wait_for(self.met, 20.0, f"{self.method} met {self.kind}")
+    async def wait_until_failed(self) -> None:
+        await self.slack.wait_for(self.failed_calls, 20.0, f"{self.method} met {self.kind}")
 
     async def answered(self, ts: str, *answers: str, channel: str = GENERAL) -> None:
         """The thread shows these answers, whole and once, and nothing else of the bot."""
@@ -63,7 +63,7 @@ class Stage:
         """A question by one person: the answer is streamed."""
         await self.trouble()
         ts = await self.slack.say("alice", GENERAL, f"@threadpilot {text}")
-        await self.until_met()
+        await self.wait_until_failed()
         await self.answered(ts, WHOLE)
 
     async def several_ask(self) -> None:
@@ -71,10 +71,10 @@ class Stage:
         ts = await self.slack.say("bob", GENERAL, "lunch?")
         await self.trouble()
         await self.slack.say("alice", GENERAL, "@threadpilot count", thread_ts=ts)
-        await self.until_met()
+        await self.wait_until_failed()
         await self.answered(ts, WHOLE)
 
-    async def a_try_is_taken_back(self) -> None:
+    async def attempt_is_cleared(self) -> None:
         """A long answer breaks off and a short one comes: a message too many is deleted."""
         long = Answer(chunks=["word " * 700] * 10, fault="cut", times=1)
         self.model.when("break off", long)
@@ -85,7 +85,7 @@ class Stage:
 
         await self.trouble()
         await self.slack.wait_for(two, 20.0, "the long try fills two messages")
-        await self.until_met()
+        await self.wait_until_failed()
         await self.answered(ts, SHORT)
 
     async def one_waits(self) -> None:
@@ -97,60 +97,60 @@ class Stage:
         await self.trouble()
         waiting = await self.slack.say("alice", GENERAL, "count", thread_ts=ts)
         if self.method == "reactions.add":
-            await self.until_met()
+            await self.wait_until_failed()
         else:
-            await self.slack.until_marked(GENERAL, waiting)
+            await self.slack.wait_until_reaction_set(GENERAL, waiting)
         self.model.release()
-        await self.until_met()
+        await self.wait_until_failed()
         await self.answered(ts, "held up", WHOLE)
-        await self.slack.until_unmarked(GENERAL, waiting)
+        await self.slack.wait_until_reaction_cleared(GENERAL, waiting)
 
-    async def one_is_told(self, words: str) -> None:
+    async def ephemeral_is_posted(self, words: str) -> None:
         """An order in a thread that one person alone gets an answer to."""
-        ts = await self.slack.asked("alice", "count")
+        ts = await self.slack.ask_in_new_thread("alice", "count")
         before = len(await self.slack.ephemeral("alice"))
         await self.trouble()
         await self.slack.say("alice", GENERAL, words, thread_ts=ts)
-        await self.until_met()
-        await self.slack.until_whispered("alice", before + 1)
+        await self.wait_until_failed()
+        await self.slack.wait_for_ephemeral("alice", before + 1)
         told = (await self.slack.ephemeral("alice"))[before:]
-        assert all(words_of(each) for each in told)
+        assert all(text_of(each) for each in told)
         assert len(told) <= (2 if self.kind in MAYBE_DONE else 1)
         await self.answered(ts, WHOLE)
 
-    async def one_commands(self, person: str, words: str) -> None:
+    async def command_is_run(self, person: str, words: str) -> None:
         """A command, again and again until Slack is asked: what it tells is known for a while."""
 
         async def done() -> bool:
-            await self.slack.until_whispered(person, await self._command(person, words) + 1)
-            return await self.met()
+            await self.slack.wait_for_ephemeral(person, await self._run_command(person, words) + 1)
+            return await self.failed_calls()
 
         await self.trouble()
         await self.slack.wait_for(done, 30.0, f"{self.method} met {self.kind}")
 
-    async def _command(self, person: str, words: str) -> int:
+    async def _run_command(self, person: str, words: str) -> int:
         before = len(await self.slack.ephemeral(person))
         await self.slack.command(person, GENERAL, "/copilot", words)
         return before
 
     async def one_exports(self) -> None:
         """A file of a session, for one person: at most one, and a sentence about it."""
-        ts = await self.slack.asked("alice", "count")
+        ts = await self.slack.ask_in_new_thread("alice", "count")
         files = len(await self.slack.files_of("alice"))
         before = len(await self.slack.ephemeral("alice"))
         await self.trouble()
         await self.slack.say("alice", GENERAL, "!export", thread_ts=ts)
-        await self.until_met()
-        await self.slack.until_whispered("alice", before + 1)
+        await self.wait_until_failed()
+        await self.slack.wait_for_ephemeral("alice", before + 1)
         more = len(await self.slack.files_of("alice")) - files
         assert more == 1 if self.kind in ("429", "slow") else more <= 1
 
     async def one_titles(self) -> None:
         """A thread gets a title: everybody reads of it, once."""
-        ts = await self.slack.asked("alice", "count")
+        ts = await self.slack.ask_in_new_thread("alice", "count")
         await self.trouble()
         await self.slack.say("alice", GENERAL, "!title A fine day", thread_ts=ts)
-        await self.until_met()
+        await self.wait_until_failed()
         await self.slack.until_shown(GENERAL, ts, "A fine day")
         assert len(await self.slack.bot_messages(GENERAL, ts)) == 2
 
@@ -161,7 +161,7 @@ class Stage:
         before = len(await self.slack.ephemeral("alice"))
         await self.trouble()
         await self.slack.shortcut("alice", "ask_about_message", GENERAL, ts)
-        await self.until_met()
+        await self.wait_until_failed()
 
         async def seen() -> bool:
             calls = (await self.slack.calls("views.open"))[opened:]
@@ -174,7 +174,7 @@ class Stage:
         """A page of the bot is opened."""
         await self.trouble()
         await self.slack.home("alice", tab)
-        await self.until_met()
+        await self.wait_until_failed()
 
     async def one_asks_where_there_are_no_sessions(self) -> None:
         """Work is shown in words. (From here on the bot shows it in no other way.)"""
@@ -186,42 +186,42 @@ class Stage:
         members = await self.slack.call("alice", "conversations.members", channel=SECRET)
         if BOT_USER not in members["members"]:
             await self.slack.call("alice", "conversations.invite", channel=SECRET, users=BOT_USER)
-        ts = await self.slack.asked("alice", "count", channel=SECRET)
+        ts = await self.slack.ask_in_new_thread("alice", "count", channel=SECRET)
         before = len(await self.slack.ephemeral("alice"))
         await self.trouble()
         await self.slack.say("alice", SECRET, "!status", thread_ts=ts)
-        await self.until_met()
-        await self.slack.until_whispered("alice", before + 1)
+        await self.wait_until_failed()
+        await self.slack.wait_for_ephemeral("alice", before + 1)
         await self.answered(ts, WHOLE, channel=SECRET)
 
 
-Doing = Callable[[Stage], Awaitable[None]]
+Action = Callable[[CallFailureScenario], Awaitable[None]]
 
-DOINGS: dict[str, Doing] = {
-    "users.info": Stage.one_asks,
-    "usergroups.users.list": lambda stage: stage.one_commands("bob", "admin usage"),
-    "chat.startStream": Stage.one_asks,
-    "chat.appendStream": Stage.one_asks,
-    "chat.stopStream": Stage.one_asks,
-    "chat.postMessage": Stage.several_ask,
-    "chat.update": Stage.several_ask,
-    "conversations.replies": Stage.several_ask,
-    "chat.delete": Stage.a_try_is_taken_back,
-    "reactions.add": Stage.one_waits,
-    "reactions.remove": Stage.one_waits,
-    "chat.postEphemeral": lambda stage: stage.one_is_told("!status"),
-    "chat.getPermalink": lambda stage: stage.one_is_told("!sessions"),
-    "conversations.info": lambda stage: stage.one_is_told("!status"),
-    "conversations.members": Stage.one_asks_in_a_private_channel,
-    "conversations.open": Stage.one_exports,
-    "files.getUploadURLExternal": Stage.one_exports,
-    "files.completeUploadExternal": Stage.one_exports,
-    "agents.sessions.rename": Stage.one_titles,
-    "views.open": Stage.one_chooses_a_shortcut,
+ACTIONS: dict[str, Action] = {
+    "users.info": CallFailureScenario.one_asks,
+    "usergroups.users.list": lambda stage: stage.command_is_run("bob", "admin usage"),
+    "chat.startStream": CallFailureScenario.one_asks,
+    "chat.appendStream": CallFailureScenario.one_asks,
+    "chat.stopStream": CallFailureScenario.one_asks,
+    "chat.postMessage": CallFailureScenario.several_ask,
+    "chat.update": CallFailureScenario.several_ask,
+    "conversations.replies": CallFailureScenario.several_ask,
+    "chat.delete": CallFailureScenario.attempt_is_cleared,
+    "reactions.add": CallFailureScenario.one_waits,
+    "reactions.remove": CallFailureScenario.one_waits,
+    "chat.postEphemeral": lambda stage: stage.ephemeral_is_posted("!status"),
+    "chat.getPermalink": lambda stage: stage.ephemeral_is_posted("!sessions"),
+    "conversations.info": lambda stage: stage.ephemeral_is_posted("!status"),
+    "conversations.members": CallFailureScenario.one_asks_in_a_private_channel,
+    "conversations.open": CallFailureScenario.one_exports,
+    "files.getUploadURLExternal": CallFailureScenario.one_exports,
+    "files.completeUploadExternal": CallFailureScenario.one_exports,
+    "agents.sessions.rename": CallFailureScenario.one_titles,
+    "views.open": CallFailureScenario.one_chooses_a_shortcut,
     "views.publish": lambda stage: stage.one_opens("home"),
     "assistant.threads.setSuggestedPrompts": lambda stage: stage.one_opens("messages"),
-    "agents.sessions.setStatus": Stage.one_asks,
-    "assistant.threads.setStatus": Stage.one_asks_where_there_are_no_sessions,
+    "agents.sessions.setStatus": CallFailureScenario.one_asks,
+    "assistant.threads.setStatus": CallFailureScenario.one_asks_where_there_are_no_sessions,
 }
 """What calls which method, in the order in which one bot goes through them."""
 
@@ -233,18 +233,18 @@ AFTER_A_GAP = {"conversations.history", "users.conversations"}
 
 
 def test_no_method_that_the_bot_calls_is_forgotten() -> None:
-    assert set(DOINGS) == set(RULES) - AT_THE_START - AFTER_A_GAP
+    assert set(ACTIONS) == set(RATE_LIMITS) - AT_THE_START - AFTER_A_GAP
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_whatever_fails_at_any_method_there_is_one_outcome(
-    bots: Bots, slack: Scene, model: ScriptedModel, kind: str
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, kind: str
 ) -> None:
     bots.env |= {"SILENCE_SECONDS": "3600", "ADMIN_GROUP": "S0PILOTS"}
     model.default = Answer(chunks=WORDS, chunk_delay=0.05)
     model.when("break off", SHORT)
     await bots.start(QuickClock())
-    for method, doing in DOINGS.items():
-        await doing(Stage(slack=slack, model=model, method=method, kind=kind))
-    ts = await slack.asked("alice", "count")
+    for method, doing in ACTIONS.items():
+        await doing(CallFailureScenario(slack=slack, model=model, method=method, kind=kind))
+    ts = await slack.ask_in_new_thread("alice", "count")
     assert await slack.bot_texts(GENERAL, ts) == [WHOLE]

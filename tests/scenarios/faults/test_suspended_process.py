@@ -7,10 +7,10 @@ import os
 import signal
 from pathlib import Path
 
-from bot.errors import AGENT_SENTENCES, AgentFault
+from bot.errors import AGENT_ERROR_MESSAGES, AgentErrorKind
 from tests.emulator_client import GENERAL
 from tests.integration.copilot.session_probe import freeze, runs, runtimes_of
-from tests.scenarios.conftest import Scene
+from tests.scenarios.conftest import ScenarioClient
 from tests.scenarios.operations.test_restart import threadpilot
 from tests.scripted_model import Answer, ScriptedModel
 
@@ -21,7 +21,7 @@ SILENCE_SECONDS = 4
 
 
 async def test_answers_that_ended_while_the_bot_was_stopped_are_shown(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """For longer than a model may be silent: it is not given up for that, nor is the runtime."""
     env.update(SILENCE_SECONDS=str(SILENCE_SECONDS), MAX_TURNS_PER_USER=str(ANSWERS))
@@ -42,7 +42,7 @@ async def test_answers_that_ended_while_the_bot_was_stopped_are_shown(
         os.kill(process.pid, signal.SIGCONT)
         for ts in threads:
             await slack.until_shown(GENERAL, ts, "and ends")
-            await slack.until_answered(GENERAL, ts)
+            await slack.wait_until_answered(GENERAL, ts)
             [shown] = await slack.bot_texts(GENERAL, ts)
-            assert AGENT_SENTENCES[AgentFault.SILENT] not in shown
+            assert AGENT_ERROR_MESSAGES[AgentErrorKind.SILENT] not in shown
         assert runs(runtime)

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.scenarios.conftest import Bots, Scene, a_free_port
+from tests.scenarios.conftest import Bots, ScenarioClient, free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ class Scrape:
 class Operator:
     """Looks at a bot."""
 
-    def __init__(self, bots: Bots, slack: Scene) -> None:
+    def __init__(self, bots: Bots, slack: ScenarioClient) -> None:
         """The bot, which is still to be started, will have a door for operators."""
         self._slack = slack
-        self._port = a_free_port()
+        self._port = free_port()
         self.data = Path(bots.env["DATA_DIR"])
         bots.env["METRICS_PORT"] = str(self._port)
 

@@ -10,7 +10,7 @@ from bot.cli import texts
 from bot.sessions.cleanup_notices import GONE
 from bot.sessions.lock_files import folder_of_sessions
 from tests.emulator_client import DEV, GENERAL
-from tests.scenarios.conftest import Bots, Scene, all_of, question_of
+from tests.scenarios.conftest import Bots, ScenarioClient, full_text_of, question_of
 from tests.scenarios.operations.test_restart import run
 from tests.scripted_model import ScriptedModel
 
@@ -32,18 +32,18 @@ def on_disk(bots: Bots) -> int:
     return len([each for each in folder.iterdir() if not each.name.startswith(".")])
 
 
-async def two_threads(bots: Bots, slack: Scene) -> tuple[str, str]:
+async def two_threads(bots: Bots, slack: ScenarioClient) -> tuple[str, str]:
     """Bob's thread in #general with two turns, and Carol's in #dev."""
     async with bots.running() as bot:
-        first = await slack.asked("bob", "what is Python?")
+        first = await slack.ask_in_new_thread("bob", "what is Python?")
         await slack.say("bob", GENERAL, "and Rust?", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: and Rust?")
-        second = await slack.asked("carol", "what is Go?", DEV)
+        second = await slack.ask_in_new_thread("carol", "what is Go?", DEV)
         await slack.until_idle(bot)
     return first, second
 
 
-async def test_sessions_are_listed_as_they_were_used(bots: Bots, slack: Scene) -> None:
+async def test_sessions_are_listed_as_they_were_used(bots: Bots, slack: ScenarioClient) -> None:
     first, _ = await two_threads(bots, slack)
     listed = await done(bots, "list")
     assert "2 sessions, page 1 of 1" in listed
@@ -57,7 +57,9 @@ async def test_sessions_are_listed_as_they_were_used(bots: Bots, slack: Scene) -
     assert (await done(bots, "list", "--channel", DEV)).startswith("s2")
 
 
-async def test_a_transcript_tells_what_was_asked_and_answered(bots: Bots, slack: Scene) -> None:
+async def test_a_transcript_tells_what_was_asked_and_answered(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     await two_threads(bots, slack)
     told = await done(bots, "export", "s1")
     for text in ("what is Python?", "You said: what is Python?", "You said: and Rust?"):
@@ -72,7 +74,7 @@ async def test_a_transcript_tells_what_was_asked_and_answered(bots: Bots, slack:
 
 
 async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_taken_back(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     first, _ = await two_threads(bots, slack)
     assert "s1 is kept" in await done(bots, "reset", "s1")
@@ -84,14 +86,14 @@ async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_taken_bac
         await slack.until_shown(GENERAL, first, "which remembers 2 turns")
         await slack.say("bob", GENERAL, "on", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: on")
-        audit = all_of(await slack.card_for("alice", GENERAL, "admin audit"))
+        audit = full_text_of(await slack.card_for("alice", GENERAL, "admin audit"))
     asked = [question_of(prompt) for prompt in model.requests[-1].prompts]
     assert asked == ["what is Python?", "and Rust?", "on"]
     assert "sessions reset s1" in audit
 
 
 async def test_a_deleted_session_is_gone_on_both_sides_and_its_thread_goes_on_with_context(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     first, second = await two_threads(bots, slack)
     assert "s1 is deleted" in await done(bots, "delete", "s1", "--yes")
@@ -109,7 +111,7 @@ async def test_a_deleted_session_is_gone_on_both_sides_and_its_thread_goes_on_wi
 
 
 async def test_a_cleanup_says_what_would_go_deletes_it_and_finds_nothing_the_second_time(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     first, _ = await two_threads(bots, slack)
     folder = folder_of_sessions(Path(bots.env["DATA_DIR"]))
@@ -130,7 +132,7 @@ async def test_a_cleanup_says_what_would_go_deletes_it_and_finds_nothing_the_sec
 
 
 async def test_while_a_bot_runs_it_says_so_and_touches_nothing(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     first, _ = await two_threads(bots, slack)
     async with bots.running():
@@ -144,12 +146,12 @@ async def test_while_a_bot_runs_it_says_so_and_touches_nothing(
     assert len(model.requests[-1].prompts) == 3
 
 
-async def test_a_question_that_waits_keeps_its_session(bots: Bots, slack: Scene) -> None:
+async def test_a_question_that_waits_keeps_its_session(bots: Bots, slack: ScenarioClient) -> None:
     async with bots.running():
-        ts = await slack.asked("bob", "one")
+        ts = await slack.ask_in_new_thread("bob", "one")
         await slack.card_for("alice", GENERAL, "admin pause")
         waiting = await slack.say("bob", GENERAL, "two", thread_ts=ts)
-        await slack.until_marked(GENERAL, waiting)
+        await slack.wait_until_reaction_set(GENERAL, waiting)
     for command in (("delete", "s1", "--yes"), ("reset", "s1")):
         status, said = await shell(bots, *command)
         assert (status, texts.IN_USE.format(handle="s1") in said) == (1, True)

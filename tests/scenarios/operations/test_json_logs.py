@@ -6,14 +6,14 @@ import json
 import signal
 
 from tests.emulator_client import GENERAL
-from tests.scenarios.conftest import Scene
+from tests.scenarios.conftest import ScenarioClient
 from tests.scenarios.operations.test_restart import threadpilot
 from tests.scripted_model import Answer, ScriptedModel
 from tests.trace_collector import OURS, Collector
 
 
 async def test_every_line_of_a_bot_is_an_object_that_names_turn_thread_and_trace(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """And no line holds a token, also where a turn fails and a call is refused."""
     model.when("wrong", Answer(fault=400))
@@ -22,7 +22,7 @@ async def test_every_line_of_a_bot_is_an_object_that_names_turn_thread_and_trace
         async with threadpilot("run", env=env, until='"message": "threadpilot is ready') as process:
             assert process.stderr is not None
             await slack.fault("chat.startStream", "error", error="invalid_auth")
-            ts = await slack.asked("alice", "wrong")
+            ts = await slack.ask_in_new_thread("alice", "wrong")
             process.send_signal(signal.SIGTERM)
             _, said = await process.communicate()
             assert process.returncode == 0

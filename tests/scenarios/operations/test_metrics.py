@@ -14,7 +14,7 @@ from bot.errors import SettingsError
 from tests.emulator_client import GENERAL, PEOPLE
 from tests.fakes import QuickClock
 from tests.integration.copilot.session_probe import runtimes_of
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scenarios.operations.operator_client import Operator, Scrape
 from tests.scripted_model import Answer, ScriptedModel
 
@@ -23,19 +23,19 @@ PARTS = ("_bucket", "_sum", "_count", "_total", "_created", "_info")
 
 
 @pytest.fixture
-def operator(bots: Bots, slack: Scene) -> Operator:
+def operator(bots: Bots, slack: ScenarioClient) -> Operator:
     return Operator(bots, slack)
 
 
 async def test_turns_are_counted_by_how_they_ended_and_timed(
-    bots: Bots, slack: Scene, model: ScriptedModel, operator: Operator
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, operator: Operator
 ) -> None:
     model.when("wrong", Answer(fault=400))
     model.when("long", Answer(chunks=["one ", "two"], hold_after=1))
     await bots.start()
-    await slack.asked("alice", "first")
+    await slack.ask_in_new_thread("alice", "first")
     failed = await slack.say("bob", GENERAL, "@threadpilot wrong")
-    await slack.until_answered(GENERAL, failed, person="bob")
+    await slack.wait_until_answered(GENERAL, failed, person="bob")
     stopped = await slack.say("carol", GENERAL, "@threadpilot long")
     await slack.until_shown(GENERAL, stopped, "one")
     await slack.stop("carol", GENERAL, stopped)
@@ -55,11 +55,11 @@ async def test_turns_are_counted_by_how_they_ended_and_timed(
     assert scrape.value("threadpilot_sessions_places") == 50
 
 
-async def test_what_slack_brings_is_timed_until_it_is_acknowledged_through_either_door(
-    bots: Bots, slack: Scene, door: str, operator: Operator
+async def test_what_slack_brings_is_timed_until_it_is_acknowledged_through_either_transport(
+    bots: Bots, slack: ScenarioClient, transport: str, operator: Operator
 ) -> None:
     await bots.start()
-    await slack.asked("alice", "first")
+    await slack.ask_in_new_thread("alice", "first")
     scrape = await operator.until("threadpilot_acknowledge_seconds_count", 2, answer="taken")
     assert scrape.value("threadpilot_messages_total", acceptance="repeated") >= 1, (
         "a mention arrives twice"
@@ -67,18 +67,18 @@ async def test_what_slack_brings_is_timed_until_it_is_acknowledged_through_eithe
     within = scrape.value("threadpilot_acknowledge_seconds_bucket", answer="taken", le="3.0")
     assert within == scrape.value("threadpilot_acknowledge_seconds_count", answer="taken")
     assert scrape.value("threadpilot_hearing") == 1
-    if door == "socket":
+    if transport == "socket":
         await operator.until("threadpilot_slack_lines", 1)
 
 
 async def test_calls_of_slack_are_counted_by_method_and_answer(
-    bots: Bots, slack: Scene, operator: Operator
+    bots: Bots, slack: ScenarioClient, operator: Operator
 ) -> None:
     await bots.start()
     await slack.fault("chat.stopStream", "429", retry_after=1)
     await slack.fault("chat.startStream", "500")
-    await slack.asked("alice", "first")
-    await slack.asked("alice", "second")
+    await slack.ask_in_new_thread("alice", "first")
+    await slack.ask_in_new_thread("alice", "second")
     scrape = await operator.until("threadpilot_turns_total", 2, state="done")
     called = "threadpilot_slack_calls_total"
     assert scrape.value(called, method="chat.stopStream", answer="ratelimited") == 1
@@ -92,17 +92,17 @@ async def test_calls_of_slack_are_counted_by_method_and_answer(
 
 
 async def test_a_runtime_that_is_killed_shows_as_a_restart_and_tokens_by_model(
-    bots: Bots, slack: Scene, operator: Operator
+    bots: Bots, slack: ScenarioClient, operator: Operator
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "first")
+    ts = await slack.ask_in_new_thread("alice", "first")
     before = await operator.until("threadpilot_turns_total", 1, state="done")
     assert before.value("threadpilot_runtime_restarts_total") == 0
     assert before.value("threadpilot_runtime_memory_bytes") > 20_000_000
     [pid] = runtimes_of(operator.data)
     os.kill(pid, signal.SIGKILL)
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
-    await slack.until_answered(GENERAL, ts, n=2)
+    await slack.wait_until_answered(GENERAL, ts, n=2)
     after = await operator.until("threadpilot_turns_total", 2, state="done")
     assert after.value("threadpilot_runtime_restarts_total") == 1
     assert after.value("threadpilot_step_seconds_count", step="resume") >= 2
@@ -115,10 +115,10 @@ async def test_a_runtime_that_is_killed_shows_as_a_restart_and_tokens_by_model(
 
 
 async def test_the_metrics_name_nobody_and_no_place(
-    bots: Bots, slack: Scene, operator: Operator
+    bots: Bots, slack: ScenarioClient, operator: Operator
 ) -> None:
     await bots.start()
-    ts = await slack.asked("alice", "first")
+    ts = await slack.ask_in_new_thread("alice", "first")
     await slack.command("bob", GENERAL, "/copilot", "help")
     scrape = await operator.until("threadpilot_turns_total", 1, state="done")
     said = {value for sample in scrape.samples for value in sample.labels.values()}
@@ -127,10 +127,10 @@ async def test_the_metrics_name_nobody_and_no_place(
     assert len(scrape.samples) < 1_500
 
 
-async def test_it_is_ready_while_slack_is_heard_and_the_database_takes_writes(
-    bots: Bots, slack: Scene, door: str, operator: Operator
+async def test_it_is_ready_while_slack_is_connected_and_the_database_takes_writes(
+    bots: Bots, slack: ScenarioClient, transport: str, operator: Operator
 ) -> None:
-    del door  # in either mode
+    del transport  # in either mode
     await bots.start()
     assert await operator.get("/readyz") == (200, '{"ready": true}')
     with operator.locking_the_database():
@@ -138,11 +138,11 @@ async def test_it_is_ready_while_slack_is_heard_and_the_database_takes_writes(
         assert await operator.get("/healthz") == (200, '{"alive": true}')
         assert (await operator.scrape()).value("threadpilot_turns_waiting") == 0
     await operator.until_status("/readyz", 200)
-    await slack.asked("alice", "first")
+    await slack.ask_in_new_thread("alice", "first")
 
 
 async def test_it_is_not_ready_while_no_line_to_slack_is_up(
-    bots: Bots, slack: Scene, operator: Operator
+    bots: Bots, slack: ScenarioClient, operator: Operator
 ) -> None:
     await bots.start(QuickClock())
     await operator.until("threadpilot_slack_lines", 1)
@@ -156,17 +156,17 @@ async def test_it_is_not_ready_while_no_line_to_slack_is_up(
     await operator.until_status("/readyz", 200, timeout=60)
 
 
-async def test_the_door_for_operators_is_not_the_one_that_slack_uses(
-    bots: Bots, slack: Scene, door: str, operator: Operator
+async def test_the_http_endpoint_for_operators_is_not_the_one_that_slack_uses(
+    bots: Bots, slack: ScenarioClient, transport: str, operator: Operator
 ) -> None:
     await bots.start()
     assert (await operator.get("/slack/events"))[0] == 404
-    if door == "http":
+    if transport == "http":
         async with slack.http.get(f"http://127.0.0.1:{bots.env['HTTP_PORT']}/metrics") as answer:
             assert answer.status == 404
 
 
-async def test_a_port_that_is_taken_is_told_like_a_wrong_setting(
+async def test_a_port_that_is_taken_is_reported_like_a_wrong_setting(
     bots: Bots, operator: Operator
 ) -> None:
     await bots.start()
@@ -207,10 +207,10 @@ def there(scrape: Scrape) -> set[str]:
 
 
 async def test_every_number_on_the_dashboard_exists_and_every_metric_is_on_it(
-    bots: Bots, slack: Scene, operator: Operator
+    bots: Bots, slack: ScenarioClient, operator: Operator
 ) -> None:
     await bots.start()
-    await slack.asked("alice", "first")
+    await slack.ask_in_new_thread("alice", "first")
     scrape = await operator.until("threadpilot_turns_total", 1, state="done")
     named = named_in(asked_by(json.loads(DASHBOARD.read_text(encoding="utf-8"))))
     assert named - there(scrape) == set(), "the dashboard asks for what no bot has"
@@ -244,10 +244,10 @@ def test_the_dashboard_can_be_imported_as_it_is() -> None:
 
 
 async def test_the_page_for_operators_tells_of_every_metric_and_no_other(
-    bots: Bots, slack: Scene, operator: Operator
+    bots: Bots, slack: ScenarioClient, operator: Operator
 ) -> None:
     await bots.start()
-    await slack.asked("alice", "first")
+    await slack.ask_in_new_thread("alice", "first")
     scrape = await operator.until("threadpilot_turns_total", 1, state="done")
     page = (DASHBOARD.parent / "operating.md").read_text(encoding="utf-8")
     table = page.partition("<!-- metrics")[2].partition("<!-- /metrics")[0]

@@ -19,7 +19,7 @@ from bot.turns import processor
 from tests import forked_processes
 from tests.emulator_client import GENERAL, SIGNING_SECRET
 from tests.forked_processes import Process
-from tests.scenarios.conftest import Scene
+from tests.scenarios.conftest import ScenarioClient
 from tests.scripted_model import Answer, ScriptedModel
 
 START_SECONDS = 90.0
@@ -60,7 +60,7 @@ async def _read_until(process: Process, word: str) -> str:
 
 
 async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
     async with threadpilot("run", env=env) as process:
@@ -68,22 +68,22 @@ async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart
         await model.reached()
         await slack.until_shown(GENERAL, ts, "half")
         second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
-        await slack.until_marked(GENERAL, second)
+        await slack.wait_until_reaction_set(GENERAL, second)
         process.kill()
         await process.wait()
     model.release()
     async with threadpilot("run", env=env):
         await slack.until_shown(GENERAL, ts, "You said: second")
-        await slack.until_answered(GENERAL, ts, n=2)
+        await slack.wait_until_answered(GENERAL, ts, n=2)
         shown = await slack.bot_texts(GENERAL, ts)
     assert len(shown) == 2
     assert processor.LOST in shown[0]
     assert shown[1] == "You said: second"
-    assert await slack.marks(GENERAL, second) == []
+    assert await slack.reactions(GENERAL, second) == []
 
 
 async def test_what_a_restart_lost_can_be_asked_again_and_the_prompt_is_sent_once(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The runtime keeps a prompt that was never answered: it is cut out first."""
     model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
@@ -96,10 +96,12 @@ async def test_what_a_restart_lost_can_be_asked_again_and_the_prompt_is_sent_onc
     model.release()
     async with threadpilot("run", env=env):
         await slack.until_shown(GENERAL, ts, processor.LOST)
-        await slack.until_answered(GENERAL, ts)
-        await slack.press_foot("alice", GENERAL, await slack.foot_of(GENERAL, ts, "retry"))
+        await slack.wait_until_answered(GENERAL, ts)
+        await slack.press_reply_action(
+            "alice", GENERAL, await slack.reply_action(GENERAL, ts, "retry")
+        )
         await slack.until_shown(GENERAL, ts, "You said: first")
-        await slack.until_answered(GENERAL, ts, n=2)
+        await slack.wait_until_answered(GENERAL, ts, n=2)
         shown = await slack.bot_texts(GENERAL, ts)
     assert len(shown) == 2
     assert shown[1] == "You said: first"
@@ -107,7 +109,7 @@ async def test_what_a_restart_lost_can_be_asked_again_and_the_prompt_is_sent_onc
 
 
 async def test_a_question_by_command_whose_bot_is_killed_on_the_way_is_asked_once(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Slack was told that it had arrived, and it did not stand in the channel yet."""
     async with threadpilot("run", env=env) as process:
@@ -123,13 +125,13 @@ async def test_a_question_by_command_whose_bot_is_killed_on_the_way_is_asked_onc
 
         [root] = await slack.wait_for(asked, timeout=30, why="the question is posted")
         await slack.until_shown(GENERAL, root, "You said: what is Python?")
-        assert await slack.until_answered(GENERAL, root) == ["You said: what is Python?"]
+        assert await slack.wait_until_answered(GENERAL, root) == ["You said: what is Python?"]
     assert await asked() == [root]
     assert len(model.requests) == 1
 
 
 async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["half ", "done"], hold_after=1))
     async with threadpilot("run", env=env) as process:
@@ -143,7 +145,7 @@ async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
 
 
 async def test_asked_to_stop_while_it_starts_the_bot_ends_at_once(
-    env: dict[str, str], slack: Scene
+    env: dict[str, str], slack: ScenarioClient
 ) -> None:
     """From its very first line on, so that it is a process that nothing is imported in."""
     await slack.fault("auth.test", "slow", times=1, seconds=3_600)
@@ -172,7 +174,7 @@ def takes_sigterm_in_hand(pid: int) -> bool:
 
 
 async def test_a_turn_that_does_not_finish_in_time_is_taken_up_at_the_next_start(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     env["SHUTDOWN_SECONDS"] = "0"
     model.default = Answer("The whole answer.")
@@ -185,12 +187,12 @@ async def test_a_turn_that_does_not_finish_in_time_is_taken_up_at_the_next_start
         assert await asyncio.wait_for(process.wait(), 30) == 0
     async with threadpilot("run", env=env):
         await slack.until_shown(GENERAL, ts, "The whole answer.")
-        await slack.until_answered(GENERAL, ts)
+        await slack.wait_until_answered(GENERAL, ts)
         assert await slack.bot_texts(GENERAL, ts) == ["The whole answer."]
 
 
 async def test_what_was_said_while_the_bot_was_away_is_answered_when_slack_redelivers(
-    env: dict[str, str], slack: Scene
+    env: dict[str, str], slack: ScenarioClient
 ) -> None:
     """The bot dies between Slack's delivery and its acknowledgement."""
     async with threadpilot("run", env=env) as process:
@@ -201,7 +203,7 @@ async def test_what_was_said_while_the_bot_was_away_is_answered_when_slack_redel
     async with threadpilot("run", env=env):
         await slack.advance(61)
         await slack.until_shown(GENERAL, ts, "You said: are you there?")
-        await slack.until_answered(GENERAL, ts)
+        await slack.wait_until_answered(GENERAL, ts)
         assert len(await slack.bot_texts(GENERAL, ts)) == 1
 
 
@@ -218,7 +220,7 @@ async def run(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
 
 
 async def test_what_people_and_the_model_write_is_not_logged_whatever_the_level(
-    env: dict[str, str], slack: Scene
+    env: dict[str, str], slack: ScenarioClient
 ) -> None:
     env["LOG_LEVEL"] = "DEBUG"
     async with threadpilot("run", env=env) as process:
@@ -232,7 +234,7 @@ async def test_what_people_and_the_model_write_is_not_logged_whatever_the_level(
         assert canary not in said
 
 
-async def test_wrong_settings_are_all_told_and_exit_with_2(env: dict[str, str]) -> None:
+async def test_wrong_settings_are_all_reported_and_exit_with_2(env: dict[str, str]) -> None:
     env.update(SLACK_BOT_TOKEN="", MAX_TURNS="many")
     status, said = await run("run", env=env)
     assert status == 2
@@ -244,7 +246,7 @@ async def test_wrong_settings_are_all_told_and_exit_with_2(env: dict[str, str]) 
     ("name", "token"),
     [("SLACK_BOT_TOKEN", "xoxb-wrong-canary"), ("SLACK_APP_TOKEN", "xapp-wrong-canary")],
 )
-async def test_a_token_that_slack_does_not_know_is_told_with_the_remedy(
+async def test_a_token_that_slack_does_not_know_is_reported_with_the_remedy(
     env: dict[str, str], name: str, token: str
 ) -> None:
     env[name] = token
@@ -255,7 +257,7 @@ async def test_a_token_that_slack_does_not_know_is_told_with_the_remedy(
     assert "Traceback" not in said
 
 
-async def test_a_port_in_use_is_told_like_a_wrong_setting(env: dict[str, str]) -> None:
+async def test_a_port_in_use_is_reported_like_a_wrong_setting(env: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bot.app import Bot
-from bot.errors import AGENT_SENTENCES, AgentFault
-from bot.sessions.maintenance import LOOK_SECONDS, RENEW_EVERY
+from bot.errors import AGENT_ERROR_MESSAGES, AgentErrorKind
+from bot.sessions.maintenance import CHECK_SECONDS, RESTART_INTERVAL_SECONDS
 from tests.emulator_client import GENERAL
-from tests.fakes import ForwardClock
+from tests.fakes import OffsetClock
 from tests.integration.copilot.session_probe import runtimes_of
-from tests.scenarios.conftest import Bots, Scene, question_of
+from tests.scenarios.conftest import Bots, ScenarioClient, question_of
 from tests.scripted_model import Answer, ScriptedModel
 
 
@@ -23,9 +23,9 @@ def small(bots: Bots, places: int, **more: str) -> None:
     bots.env.update(MAX_SESSIONS=str(places), MAX_TURNS=str(places), **more)
 
 
-async def until_live(slack: Scene, bot: Bot, sessions: int) -> None:
+async def until_live(slack: ScenarioClient, bot: Bot, sessions: int) -> None:
     async def live() -> bool:
-        return bot.sessions.live == sessions
+        return bot.pool.open_count == sessions
 
     await slack.wait_for(live, 20.0, f"{sessions} sessions are live")
 
@@ -36,7 +36,7 @@ def the_runtime(bots: Bots) -> int:
     return runtime
 
 
-async def until_another_runtime(slack: Scene, bots: Bots, than: int) -> None:
+async def until_another_runtime(slack: ScenarioClient, bots: Bots, than: int) -> None:
     async def another() -> bool:
         running = runtimes_of(Path(bots.env["DATA_DIR"]))
         return len(running) == 1 and running != [than]
@@ -45,21 +45,21 @@ async def until_another_runtime(slack: Scene, bots: Bots, than: int) -> None:
 
 
 async def test_many_threads_share_few_places_and_each_remembers(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     small(bots, 2)
     bot = await bots.start()
-    threads = [await slack.asked("alice", f"number {number}") for number in range(5)]
-    assert bot.sessions.live <= 2
+    threads = [await slack.ask_in_new_thread("alice", f"number {number}") for number in range(5)]
+    assert bot.pool.open_count <= 2
     for number, ts in enumerate(threads):
         await slack.say("alice", GENERAL, f"and {number}", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, f"You said: and {number}")
         assert model.requests[-1].prompts == (f"number {number}", f"and {number}")
-        assert bot.sessions.live <= 2
+        assert bot.pool.open_count <= 2
 
 
 async def test_many_at_once_are_all_answered_one_after_another(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     small(bots, 2)
     bot = await bots.start()
@@ -70,13 +70,13 @@ async def test_many_at_once_are_all_answered_one_after_another(
     ]
     for ts, text in asked:
         await slack.until_shown(GENERAL, ts, f"You said: {text}")
-        await slack.until_unmarked(GENERAL, ts)
-    assert bot.sessions.live <= 2
+        await slack.wait_until_reaction_cleared(GENERAL, ts)
+    assert bot.pool.open_count <= 2
     assert sorted(request.prompt for request in model.requests) == sorted(text for _, text in asked)
 
 
 async def test_when_all_places_are_taken_for_too_long_it_is_said(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """A comparison takes a place for each model."""
     model.models = ["scripted-1", "scripted-2"]
@@ -86,7 +86,7 @@ async def test_when_all_places_are_taken_for_too_long_it_is_said(
     await slack.say("alice", GENERAL, "@threadpilot compare scripted-1 scripted-2 which?")
     await model.reached(2)
     ts = await slack.say("bob", GENERAL, "@threadpilot and I?")
-    await slack.until_shown(GENERAL, ts, AGENT_SENTENCES[AgentFault.BUSY])
+    await slack.until_shown(GENERAL, ts, AGENT_ERROR_MESSAGES[AgentErrorKind.BUSY])
     model.release()
     await slack.say("bob", GENERAL, "again", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: again")
@@ -94,7 +94,7 @@ async def test_when_all_places_are_taken_for_too_long_it_is_said(
 
 
 async def test_a_place_that_comes_free_in_time_is_taken(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = ["scripted-1", "scripted-2"]
     small(bots, 2)
@@ -105,7 +105,7 @@ async def test_a_place_that_comes_free_in_time_is_taken(
     ts = await slack.say("bob", GENERAL, "@threadpilot and I?")
 
     async def both_run() -> bool:
-        return bot.inbox.busy == 2
+        return bot.inbox.running_count == 2
 
     await slack.wait_for(both_run)
     model.release()
@@ -113,18 +113,21 @@ async def test_a_place_that_comes_free_in_time_is_taken(
 
 
 async def test_a_session_is_opened_while_its_turn_still_waits(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["MAX_TURNS_PER_USER"] = "1"
     async with bots.running():
-        first, second = await slack.asked("bob", "one"), await slack.asked("bob", "two")
+        first, second = (
+            await slack.ask_in_new_thread("bob", "one"),
+            await slack.ask_in_new_thread("bob", "two"),
+        )
     model.when("long", Answer(chunks=["one ", "done"], hold_after=1))
     bot = await bots.start()
     await slack.say("bob", GENERAL, "long", thread_ts=first)
     await model.reached()
-    assert bot.sessions.live == 1
+    assert bot.pool.open_count == 1
     waiting = await slack.say("bob", GENERAL, "next", thread_ts=second)
-    await slack.until_marked(GENERAL, waiting)
+    await slack.wait_until_reaction_set(GENERAL, waiting)
     await until_live(slack, bot, 2)
     model.release()
     await slack.until_shown(GENERAL, second, "You said: next")
@@ -132,32 +135,35 @@ async def test_a_session_is_opened_while_its_turn_still_waits(
 
 
 async def test_who_opens_the_direct_messages_finds_their_session_open(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
         direct = await slack.dm("bob")
         ts = await slack.say("bob", direct, "one")
-        await slack.until_answered(direct, ts, person="bob")
+        await slack.wait_until_answered(direct, ts, person="bob")
     bot = await bots.start()
-    assert bot.sessions.live == 0
+    assert bot.pool.open_count == 0
     await slack.home("bob", tab="messages")
     await until_live(slack, bot, 1)
     await slack.say("bob", direct, "two", thread_ts=ts)
-    await slack.until_answered(direct, ts, n=2, person="bob")
+    await slack.wait_until_answered(direct, ts, n=2, person="bob")
     assert model.requests[-1].prompts == ("one", "two")
-    assert bot.sessions.live == 1
+    assert bot.pool.open_count == 1
 
 
 async def test_a_runtime_that_takes_too_much_memory_is_renewed_and_threads_remember(
-    bots: Bots, slack: Scene, model: ScriptedModel
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env.update(RUNTIME_MEMORY_MB="1")
-    clock = ForwardClock()
+    clock = OffsetClock()
     bot = await bots.start(clock)
-    threads = [await slack.asked("bob", "one"), await slack.asked("carol", "two")]
+    threads = [
+        await slack.ask_in_new_thread("bob", "one"),
+        await slack.ask_in_new_thread("carol", "two"),
+    ]
     await slack.until_idle(bot)
     before = the_runtime(bots)
-    clock.forward(LOOK_SECONDS)
+    clock.move_forward(CHECK_SECONDS)
     await until_another_runtime(slack, bots, before)
     await until_live(slack, bot, 0)
     for ts, person, text in zip(threads, ("bob", "carol"), ("one", "two"), strict=True):
@@ -167,17 +173,17 @@ async def test_a_runtime_that_takes_too_much_memory_is_renewed_and_threads_remem
 
 
 async def test_the_runtime_is_renewed_when_what_runs_has_ended_and_others_wait_for_it(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     bots.env.update(RUNTIME_MEMORY_MB="1", SILENCE_SECONDS="3600")
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
-    clock = ForwardClock()
+    clock = OffsetClock()
     await bots.start(clock)
-    other = await slack.asked("carol", "hers")
+    other = await slack.ask_in_new_thread("carol", "hers")
     ts = await slack.say("bob", GENERAL, "@threadpilot first")
     await model.reached()
     before = the_runtime(bots)
-    clock.forward(RENEW_EVERY)
+    clock.move_forward(RESTART_INTERVAL_SECONDS)
 
     async def begun() -> bool:
         return "it is to be started anew" in caplog.text
@@ -192,11 +198,11 @@ async def test_the_runtime_is_renewed_when_what_runs_has_ended_and_others_wait_f
 
 
 async def test_a_runtime_that_is_killed_costs_no_memory(
-    bots: Bots, slack: Scene, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     small(bots, 2)
     await bots.start()
-    threads = [await slack.asked("bob", f"number {number}") for number in range(3)]
+    threads = [await slack.ask_in_new_thread("bob", f"number {number}") for number in range(3)]
     before = the_runtime(bots)
     os.kill(before, signal.SIGKILL)
 

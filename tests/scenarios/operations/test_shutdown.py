@@ -14,7 +14,7 @@ from bot.cli.run import CLOSE_SECONDS
 from bot.turns.processor import LOST
 from tests.emulator_client import GENERAL
 from tests.integration.copilot.session_probe import freeze, runs, runtimes_of
-from tests.scenarios.conftest import Scene
+from tests.scenarios.conftest import ScenarioClient
 from tests.scenarios.operations.test_restart import threadpilot
 from tests.scripted_model import Answer, ScriptedModel
 
@@ -35,8 +35,8 @@ _SLACK = (
 )
 
 
-async def test_told_to_stop_it_ends_though_slack_the_runtime_and_the_database_hang(
-    env: dict[str, str], slack: Scene, model: ScriptedModel
+async def test_asked_to_stop_it_ends_though_slack_the_runtime_and_the_database_hang(
+    env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """And what was being answered, and what waited, has its one outcome after the next start."""
     env["SHUTDOWN_SECONDS"] = str(SHUTDOWN_SECONDS)
@@ -47,7 +47,7 @@ async def test_told_to_stop_it_ends_though_slack_the_runtime_and_the_database_ha
         await model.reached()
         await slack.until_shown(GENERAL, ts, "half")
         second = await slack.say("alice", GENERAL, "second", thread_ts=ts)
-        await slack.until_marked(GENERAL, second)
+        await slack.wait_until_reaction_set(GENERAL, second)
         [runtime] = runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)
         for method in _SLACK:
             await slack.fault(method, "slow", times=1_000, seconds=90)
@@ -64,7 +64,7 @@ async def test_told_to_stop_it_ends_though_slack_the_runtime_and_the_database_ha
     await slack.clear_faults()
     async with threadpilot("run", env=env):
         await slack.until_shown(GENERAL, ts, "You said: second", timeout=60)
-        await slack.until_answered(GENERAL, ts, n=2)
+        await slack.wait_until_answered(GENERAL, ts, n=2)
         shown = await slack.bot_texts(GENERAL, ts)
     assert len(shown) == 2
     assert shown[0] == "You said: first" or LOST in shown[0]
@@ -75,20 +75,20 @@ async def test_what_hangs_for_good_is_left_and_the_exit_is_still_a_good_one() ->
     """A disk that does not come back holds up every thread that writes to it."""
     ending = (
         "import time\n"
-        "from bot.cli.run import end_at_last\n"
-        "end_at_last(0.1)\n"
+        "from bot.cli.run import force_exit_after\n"
+        "force_exit_after(0.1)\n"
         "time.sleep(60)\n"
         "raise SystemExit(3)\n"
     )
     await ends_well(ending)
 
 
-async def test_told_to_stop_while_a_part_hangs_in_opening_it_ends_as_well() -> None:
+async def test_asked_to_stop_while_a_part_hangs_in_opening_it_ends_as_well() -> None:
     """A disk that does not come back under a database that is being brought up to date."""
     starting = (
         "import asyncio, os, signal, time, types\n"
         "from contextlib import asynccontextmanager\n"
-        "from bot.cli import run as serving\n"
+        "from bot.cli import run\n"
         "@asynccontextmanager\n"
         "async def hangs(settings, clock):\n"
         "    try:\n"
@@ -97,8 +97,8 @@ async def test_told_to_stop_while_a_part_hangs_in_opening_it_ends_as_well() -> N
         "        yield\n"
         "    finally:\n"
         "        time.sleep(60)\n"
-        "serving.open_engine, serving.CLOSE_SECONDS = hangs, 0.1\n"
-        "asyncio.run(serving.serve(types.SimpleNamespace(shutdown_seconds=0.0)))\n"
+        "run.open_services, run.CLOSE_SECONDS = hangs, 0.1\n"
+        "asyncio.run(run.serve(types.SimpleNamespace(shutdown_seconds=0.0)))\n"
         "raise SystemExit(3)\n"
     )
     await ends_well(starting)

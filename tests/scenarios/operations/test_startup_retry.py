@@ -12,11 +12,11 @@ import pytest
 from bot.cli.run import READY
 from bot.copilot.install import LIBRARY, PROGRAM, find_runtime
 from bot.errors import SlackError
-from bot.slack.api.auth_errors import APP_REFUSED, BOT_REFUSED, OUT_OF_REACH
-from bot.startup_retry import MOST_PAUSE_SECONDS
+from bot.slack.api.auth_errors import APP_TOKEN_REFUSED, BOT_TOKEN_REFUSED, SLACK_UNREACHABLE
+from bot.startup_retry import RETRY_MAX_SECONDS
 from tests.fakes import QuickClock
-from tests.integration.copilot.session_probe import runtimes_of, until
-from tests.scenarios.conftest import Bots, Scene
+from tests.integration.copilot.session_probe import runtimes_of, wait_until
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scenarios.operations.operator_client import Operator
 from tests.scenarios.operations.test_restart import run, threadpilot, until_said
 
@@ -25,7 +25,7 @@ WAITING = "is tried until it works"
 
 
 @pytest.fixture
-def operator(bots: Bots, slack: Scene) -> Operator:
+def operator(bots: Bots, slack: ScenarioClient) -> Operator:
     return Operator(bots, slack)
 
 
@@ -45,7 +45,7 @@ def waits(said: str) -> list[str]:
 
 @pytest.mark.parametrize("method", ["auth.test", "apps.connections.open"])
 async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
-    env: dict[str, str], slack: Scene, operator: Operator, method: str
+    env: dict[str, str], slack: ScenarioClient, operator: Operator, method: str
 ) -> None:
     """It lives, is not ready, says once why, and hears Slack as soon as it can."""
     await slack.fault(method, "500", times=10_000)
@@ -62,7 +62,7 @@ async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
         assert waits(said) == []
         assert "works now" in said
         assert (await operator.get("/readyz"))[0] == 200
-        await slack.asked("alice", "hello")
+        await slack.ask_in_new_thread("alice", "hello")
         process.send_signal(signal.SIGTERM)
         _, rest = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0
@@ -83,33 +83,35 @@ async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
     ],
 )
 async def test_whatever_passing_trouble_slack_is_in_at_the_start_it_is_got_over(
-    bots: Bots, slack: Scene, method: str, kind: str
+    bots: Bots, slack: ScenarioClient, method: str, kind: str
 ) -> None:
     await slack.fault(method, kind, times=4, retry_after=1)
     await bots.start(QuickClock())
-    await slack.asked("alice", "hello")
+    await slack.ask_in_new_thread("alice", "hello")
     assert await slack.faults() == []
 
 
 async def test_it_is_said_once_when_the_trouble_begins_changes_and_ends(
-    bots: Bots, slack: Scene, caplog: pytest.LogCaptureFixture
+    bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     await slack.fault("auth.test", "500", times=4)
     await slack.fault("auth.test", "429", times=3, retry_after=1)
     await bots.start(QuickClock())
     told = [line for line in caplog.messages if line.startswith("waiting for Slack")]
     assert len(told) == 2
-    assert all(OUT_OF_REACH in line for line in told)
+    assert all(SLACK_UNREACHABLE in line for line in told)
     assert caplog.messages.count("Slack works now") == 1
     assert len(await slack.calls("auth.test")) >= 8
 
 
-async def test_slack_is_not_asked_more_often_than_it_wants_to_be(bots: Bots, slack: Scene) -> None:
-    await slack.fault("auth.test", "429", times=1, retry_after=MOST_PAUSE_SECONDS * 4)
+async def test_slack_is_not_asked_more_often_than_it_wants_to_be(
+    bots: Bots, slack: ScenarioClient
+) -> None:
+    await slack.fault("auth.test", "429", times=1, retry_after=RETRY_MAX_SECONDS * 4)
     began = asyncio.get_running_loop().time()
     await bots.start(QuickClock())
     took = asyncio.get_running_loop().time() - began
-    assert took >= MOST_PAUSE_SECONDS * 4 / QuickClock.speed
+    assert took >= RETRY_MAX_SECONDS * 4 / QuickClock.speed
 
 
 @pytest.mark.parametrize(
@@ -121,11 +123,13 @@ async def test_slack_is_not_asked_more_often_than_it_wants_to_be(bots: Bots, sla
     ],
 )
 async def test_a_bot_that_waits_ends_at_once_when_it_is_asked_to_and_leaves_nothing_behind(
-    env: dict[str, str], slack: Scene, method: str, kind: signal.Signals
+    env: dict[str, str], slack: ScenarioClient, method: str, kind: signal.Signals
 ) -> None:
     await slack.fault(method, "500", times=10_000)
     async with threadpilot("run", env=env, until=WAITING) as process:
-        await until(lambda: len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1, 30)
+        await wait_until(
+            lambda: len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1, 30
+        )
         process.send_signal(kind)
         _, said = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0
@@ -135,7 +139,7 @@ async def test_a_bot_that_waits_ends_at_once_when_it_is_asked_to_and_leaves_noth
 
 
 async def test_a_second_bot_is_refused_while_the_first_one_waits(
-    env: dict[str, str], slack: Scene
+    env: dict[str, str], slack: ScenarioClient
 ) -> None:
     await slack.fault("auth.test", "500", times=10_000)
     async with threadpilot("run", env=env, until=WAITING):
@@ -147,13 +151,13 @@ async def test_a_second_bot_is_refused_while_the_first_one_waits(
 @pytest.mark.parametrize(
     ("method", "sentence", "code"),
     [
-        ("auth.test", BOT_REFUSED, "account_inactive"),
-        ("auth.test", BOT_REFUSED, "invalid_auth"),
-        ("apps.connections.open", APP_REFUSED, "missing_scope"),
+        ("auth.test", BOT_TOKEN_REFUSED, "account_inactive"),
+        ("auth.test", BOT_TOKEN_REFUSED, "invalid_auth"),
+        ("apps.connections.open", APP_TOKEN_REFUSED, "missing_scope"),
     ],
 )
 async def test_a_refusal_that_comes_after_passing_trouble_ends_the_start(
-    env: dict[str, str], slack: Scene, method: str, sentence: str, code: str
+    env: dict[str, str], slack: ScenarioClient, method: str, sentence: str, code: str
 ) -> None:
     await slack.fault(method, "500", times=2)
     await slack.fault(method, "error", error=code, times=10)
@@ -164,7 +168,9 @@ async def test_a_refusal_that_comes_after_passing_trouble_ends_the_start(
     assert "Traceback" not in said
 
 
-async def test_what_is_no_trouble_of_slacks_ends_the_start(bots: Bots, slack: Scene) -> None:
+async def test_what_is_no_trouble_of_slacks_ends_the_start(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     """Such as an address at which there is no Slack."""
     bots.env["SLACK_API_URL"] = f"{slack.url}/nothing/api/"
     with pytest.raises(SlackError, match="SLACK_API_URL"):
@@ -185,7 +191,7 @@ def a_runtime_that_dies(folder: Path) -> tuple[Path, Path]:
 
 
 async def test_a_runtime_that_dies_at_its_start_is_started_again_until_it_runs(
-    env: dict[str, str], slack: Scene, operator: Operator, tmp_path: Path
+    env: dict[str, str], slack: ScenarioClient, operator: Operator, tmp_path: Path
 ) -> None:
     program, good = a_runtime_that_dies(tmp_path)
     env["COPILOT_CLI_PATH"] = str(program)
@@ -195,12 +201,12 @@ async def test_a_runtime_that_dies_at_its_start_is_started_again_until_it_runs(
         said = await until_said(process, READY)
         assert "the Copilot runtime works now" in said
         assert waits(said) == []
-        await slack.asked("alice", "hello")
+        await slack.ask_in_new_thread("alice", "hello")
         assert len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1
 
 
 async def test_a_runtime_that_is_not_installed_ends_the_start_though_slack_is_in_trouble(
-    env: dict[str, str], slack: Scene, tmp_path: Path
+    env: dict[str, str], slack: ScenarioClient, tmp_path: Path
 ) -> None:
     program = tmp_path / PROGRAM
     program.write_text("#!/bin/sh\n")
@@ -214,11 +220,11 @@ async def test_a_runtime_that_is_not_installed_ends_the_start_though_slack_is_in
 
 
 async def test_a_refused_token_ends_the_start_though_the_runtime_dies(
-    env: dict[str, str], slack: Scene, tmp_path: Path
+    env: dict[str, str], slack: ScenarioClient, tmp_path: Path
 ) -> None:
     env["COPILOT_CLI_PATH"] = str(a_runtime_that_dies(tmp_path)[0])
     await slack.fault("auth.test", "500", times=2)
     await slack.fault("auth.test", "error", error="invalid_auth", times=10)
     status, said = await run("run", env=env)
     assert status == 1
-    assert BOT_REFUSED.format(code="invalid_auth") in said
+    assert BOT_TOKEN_REFUSED.format(code="invalid_auth") in said

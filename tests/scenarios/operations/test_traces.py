@@ -11,7 +11,7 @@ import pytest
 from tests.emulator_client import GENERAL, PEOPLE
 from tests.fakes import QuickClock
 from tests.integration.copilot.session_probe import environment_of, runtimes_of
-from tests.scenarios.conftest import Bots, Scene
+from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scenarios.operations.operator_client import Operator
 from tests.scripted_model import Answer, ScriptedModel
 from tests.trace_collector import OURS, THE_RUNTIMES, Collected, Collector
@@ -39,14 +39,14 @@ async def collected(collector: Collector, *names: str, times: int = 1) -> Sequen
 
 
 async def test_a_turn_is_one_trace_from_the_event_to_the_last_append(
-    bots: Bots, slack: Scene, model: ScriptedModel, collector: Collector
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, collector: Collector
 ) -> None:
     model.when("first", Answer(chunks=["one ", "two ", "three"], hold_after=2))
     bot = await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
     await slack.until_shown(GENERAL, ts, "one")
     model.release()
-    await slack.until_answered(GENERAL, ts)
+    await slack.wait_until_answered(GENERAL, ts)
     await slack.until_idle(bot)
     spans = await collected(collector, "event", "wait", "turn")
     [event], [wait], [turn] = (named(spans, name) for name in ("event", "wait", "turn"))
@@ -76,12 +76,12 @@ async def test_a_turn_is_one_trace_from_the_event_to_the_last_append(
 
 
 async def test_the_runtime_goes_on_with_the_trace_of_the_turn(
-    bots: Bots, slack: Scene, collector: Collector
+    bots: Bots, slack: ScenarioClient, collector: Collector
 ) -> None:
     """Its own spans, which it sends by itself, stand below those of the turn that asks it: also
     in a session that was opened for an earlier turn."""
     bot = await bots.start()
-    ts = await slack.asked("alice", "first")
+    ts = await slack.ask_in_new_thread("alice", "first")
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: second")
     await slack.until_idle(bot)
@@ -94,7 +94,7 @@ async def test_the_runtime_goes_on_with_the_trace_of_the_turn(
 
 
 async def test_no_span_tells_what_was_said_or_by_whom(
-    bots: Bots, slack: Scene, model: ScriptedModel, collector: Collector
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, collector: Collector
 ) -> None:
     """Neither ours nor the runtime's, also when something goes wrong."""
     model.when("pelican", Answer("the heron answers", times=1))
@@ -103,7 +103,7 @@ async def test_no_span_tells_what_was_said_or_by_whom(
     bot = await bots.start()
     for _ in range(2):
         ts = await slack.say("alice", GENERAL, "@threadpilot pelican")
-        await slack.until_answered(GENERAL, ts)
+        await slack.wait_until_answered(GENERAL, ts)
     await slack.until_idle(bot)
     spans = await collected(collector, "turn", "invoke_agent", times=2)
     assert [span.attributes["threadpilot.state"] for span in named(spans, "turn")] == [
@@ -116,7 +116,7 @@ async def test_no_span_tells_what_was_said_or_by_whom(
 
 
 async def test_a_turn_that_a_restart_takes_up_goes_on_in_its_trace(
-    bots: Bots, slack: Scene, model: ScriptedModel, collector: Collector
+    bots: Bots, slack: ScenarioClient, model: ScriptedModel, collector: Collector
 ) -> None:
     model.when("first", Answer(chunks=["one ", "two"], hold_after=0, times=1))
     bots.env["SHUTDOWN_SECONDS"] = "0"
@@ -124,7 +124,7 @@ async def test_a_turn_that_a_restart_takes_up_goes_on_in_its_trace(
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
         await model.reached()
     async with bots.running() as bot:
-        await slack.until_answered(GENERAL, ts)
+        await slack.wait_until_answered(GENERAL, ts)
         await slack.until_idle(bot)
     spans = await collected(collector, "turn", times=2)
     assert len({span.trace for span in spans if span.service == OURS}) == 1
@@ -137,12 +137,12 @@ async def test_a_turn_that_a_restart_takes_up_goes_on_in_its_trace(
 
 
 async def test_traces_and_metrics_are_to_be_had_together(
-    bots: Bots, slack: Scene, collector: Collector
+    bots: Bots, slack: ScenarioClient, collector: Collector
 ) -> None:
     operator = Operator(bots, slack)
     await bots.start()
     await slack.fault("chat.startStream", "500")
-    await slack.asked("alice", "first")
+    await slack.ask_in_new_thread("alice", "first")
     scrape = await operator.until("threadpilot_turns_total", 1, state="done")
     called = "threadpilot_slack_calls_total"
     assert scrape.value(called, method="chat.startStream", answer="failed") == 1
@@ -153,33 +153,33 @@ async def test_traces_and_metrics_are_to_be_had_together(
 
 
 async def test_a_collector_that_hangs_holds_up_nobody(
-    bots: Bots, slack: Scene, collector: Collector
+    bots: Bots, slack: ScenarioClient, collector: Collector
 ) -> None:
     """Neither the answers nor the end of the bot."""
     collector.hangs = True
     async with bots.running(QuickClock()) as bot:
-        await slack.asked("alice", "first")
+        await slack.ask_in_new_thread("alice", "first")
         await slack.until_idle(bot)
         ending = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - ending < 25
 
 
 async def test_without_an_endpoint_the_runtime_sends_nothing_anywhere(
-    bots: Bots, slack: Scene
+    bots: Bots, slack: ScenarioClient
 ) -> None:
     bot = await bots.start()
-    await slack.asked("alice", "first")
+    await slack.ask_in_new_thread("alice", "first")
     await slack.until_idle(bot)
     [pid] = runtimes_of(Path(bots.env["DATA_DIR"]))
     assert [name for name in environment_of(pid) if "OTEL" in name] == []
 
 
 async def test_the_standards_sampler_is_heeded(
-    bots: Bots, slack: Scene, collector: Collector, monkeypatch: pytest.MonkeyPatch
+    bots: Bots, slack: ScenarioClient, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A trace is sent whole or not at all, though its first span be of another run of the bot."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     async with bots.running() as bot:
-        await slack.asked("alice", "first")
+        await slack.ask_in_new_thread("alice", "first")
         await slack.until_idle(bot)
     assert [span.name for span in collector.spans if span.service == OURS] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.access.admission import only_emoji
+from bot.access.admission import is_only_emoji
 
 CODE = ["```", "``", "`:tada:`", "```\n:tada:\n```", "^", "¨ ´", "\u200d", "\ufe0f \u0301"]
 """Signs, and what is nothing without what it belongs to."""
@@ -12,11 +12,11 @@ CODE = ["```", "``", "`:tada:`", "```\n:tada:\n```", "^", "¨ ´", "\u200d", "\u
 
 @pytest.mark.parametrize("text", [":tada:", ":+1::skin-tone-3: :wave:", "🎉", "👩‍💻 👍🏽", "❤️"])
 def test_emoji_alone_are_no_question(text: str) -> None:
-    assert only_emoji(text)
+    assert is_only_emoji(text)
 
 
 @pytest.mark.parametrize(
     "text", ["?", "a :tada:", "10:30:15", "1 + 1", "…", "好", "™ what?", "", *CODE]
 )
 def test_words_signs_and_figures_are_something_to_answer(text: str) -> None:
-    assert not only_emoji(text)
+    assert not is_only_emoji(text)

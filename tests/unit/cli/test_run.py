@@ -10,21 +10,21 @@ from pathlib import Path
 _SERVE = """
 import asyncio, gc, os, signal, types
 from contextlib import asynccontextmanager
-from bot.cli import run as serving
+from bot.cli import run
 
 @asynccontextmanager
 async def opened(settings, clock):
     yield
 
 @asynccontextmanager
-async def running_on(engine):
+async def open_bot_on(services):
     asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
     yield
     print(gc.isenabled(), flush=True)
 
-serving.open_engine, serving._wiring = opened, lambda: running_on
+run.open_services, run._import_app = opened, lambda: open_bot_on
 gc.disable()
-asyncio.run(serving.serve(types.SimpleNamespace(shutdown_seconds=0.0, log_format="text")))
+asyncio.run(run.serve(types.SimpleNamespace(shutdown_seconds=0.0, log_format="text")))
 """
 
 

@@ -12,23 +12,23 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bot.access.policy import Access, Doorkeeping
-from bot.access.quotas import Limits
-from bot.commands.dispatcher import Asked, Desk, Handler
-from bot.commands.parser import Known
-from bot.domain.cards import Card, Outcome, Press
-from bot.domain.commands import Form, Order
-from bot.domain.messages import Message, ThreadKey, Trigger, Wish
-from bot.domain.sessions import Origin, SessionRecord
-from bot.domain.turns import Acceptance, Accepted, Ending, Turn, TurnState
-from bot.domain.usage import Spent
-from bot.domain.users import Kind, Person
+from bot.access.policy import AccessConfig, AccessPolicy
+from bot.access.quotas import QuotaPolicy
+from bot.commands.dispatcher import CommandContext, CommandDispatcher, CommandHandler
+from bot.commands.parser import KnownNames
+from bot.domain.cards import Button, Card, CommandResult
+from bot.domain.commands import Command, CommandSource
+from bot.domain.messages import Message, MessageOptions, ThreadKey, Trigger
+from bot.domain.sessions import SessionOrigin, SessionRecord
+from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnResult, TurnState
+from bot.domain.usage import TokenUsage
+from bot.domain.users import User, UserKind
 from bot.errors import SlackError
-from bot.ports import AgentSession, Setup, Store
-from bot.sessions.model_selection import Choosing
+from bot.ports import AgentSession, SessionConfig, Store
+from bot.sessions.model_selection import ModelSelector
 from bot.store import open_store
-from tests.contracts.messages import BEGIN, said
-from tests.fakes import HandClock
+from tests.contracts.messages import BEGIN, make_message
+from tests.fakes import ManualClock
 
 TEAM = "T0SANDBOX"
 GENERAL, DEV, DIRECT = "C0GENERAL", "C0DEV", "D0ALICE"
@@ -38,19 +38,19 @@ GUS, EVE, ROBOT = "U0GUS", "U0EVE", "U0ROBOT"
 """A guest, somebody of another workspace, a bot."""
 
 PEOPLE = {
-    ALICE: Person(user=ALICE, team=TEAM, name="Alice"),
-    BOB: Person(user=BOB, team=TEAM, name="Bob"),
-    CAROL: Person(user=CAROL, team=TEAM, name="Carol"),
-    ADA: Person(user=ADA, team=TEAM, name="Ada"),
-    GUS: Person(user=GUS, team=TEAM, name="Gus", kind=Kind.GUEST),
-    EVE: Person(user=EVE, team="T0OTHER", name="Eve", kind=Kind.EXTERNAL),
-    ROBOT: Person(user=ROBOT, team=TEAM, name="Robot", kind=Kind.BOT),
+    ALICE: User(id=ALICE, team=TEAM, name="Alice"),
+    BOB: User(id=BOB, team=TEAM, name="Bob"),
+    CAROL: User(id=CAROL, team=TEAM, name="Carol"),
+    ADA: User(id=ADA, team=TEAM, name="Ada"),
+    GUS: User(id=GUS, team=TEAM, name="Gus", kind=UserKind.GUEST),
+    EVE: User(id=EVE, team="T0OTHER", name="Eve", kind=UserKind.EXTERNAL),
+    ROBOT: User(id=ROBOT, team=TEAM, name="Robot", kind=UserKind.BOT),
 }
 
-_PLAIN = Setup()
+_PLAIN = SessionConfig()
 
 
-class People:
+class FakeUserDirectory:
     """`bot.ports.People`: everybody sees everything but what is hidden from them."""
 
     def __init__(self) -> None:
@@ -65,35 +65,35 @@ class People:
         self.silent = False
         """Whether Slack does not tell who people are now, and what is remembered of them counts."""
 
-    async def person(self, user: str) -> Person:
+    async def get_user(self, user_id: str) -> User:
         self._check()
-        if user not in self.known:
+        if user_id not in self.known:
             raise SlackError("user_not_found")
-        return self.known[user]
+        return self.known[user_id]
 
-    async def person_now(self, user: str) -> Person:
-        return replace(await self.person(user), remembered=self.silent)
+    async def fetch_user(self, user_id: str) -> User:
+        return replace(await self.get_user(user_id), is_cached=self.silent)
 
-    async def here(self, channel: str) -> bool:
+    async def bot_can_see(self, channel: str) -> bool:
         self._check()
         return channel not in self.elsewhere
 
-    async def sees(self, user: str, channel: str) -> bool:
+    async def can_see(self, user_id: str, channel: str) -> bool:
         self._check()
         if channel in self.unknown:
             raise SlackError("ratelimited")
-        return (user, channel) not in self.hidden
+        return (user_id, channel) not in self.hidden
 
-    async def in_group(self, user: str, group: str) -> bool:
+    async def is_in_group(self, user_id: str, group: str) -> bool:
         self._check()
-        return user in self.groups.get(group, set())
+        return user_id in self.groups.get(group, set())
 
     def _check(self) -> None:
         if self.trouble:
             raise SlackError("unreachable")
 
 
-class Board:
+class FakeCardPublisher:
     """`bot.ports.Board` that takes down what it is to show."""
 
     def __init__(self) -> None:
@@ -105,25 +105,25 @@ class Board:
         self.trouble = False
         self._numbers = itertools.count(1)
 
-    async def show(self, thread: ThreadKey, card: Card) -> str:
+    async def post(self, thread: ThreadKey, card: Card) -> str:
         self._check()
         self.shown.append((thread, card))
         return self._ts()
 
-    async def begin(self, channel: str, card: Card) -> str:
+    async def post_to_channel(self, channel: str, card: Card) -> str:
         self._check()
         ts = self._ts()
         self.shown.append((ThreadKey(team=TEAM, channel=channel, root_ts=ts), card))
         return ts
 
-    async def redraw(self, channel: str, ts: str, card: Card) -> None:
+    async def update(self, channel: str, ts: str, card: Card) -> None:
         self._check()
         self.shown.append((ThreadKey(team=TEAM, channel=channel, root_ts=ts), card))
 
-    async def tell(self, user: str, channel: str, root_ts: str, card: Card) -> None:  # noqa: ARG002 # the port's
+    async def post_ephemeral(self, user: str, channel: str, root_ts: str, card: Card) -> None:  # noqa: ARG002 # the port's
         self.told.append((user, card))
 
-    async def direct(self, user: str) -> str:
+    async def open_dm(self, user: str) -> str:
         self._check()
         return f"D{user}"
 
@@ -131,7 +131,7 @@ class Board:
         self._check()
         self.files.append((user, name, content))
 
-    async def entitle(self, thread: ThreadKey, title: str) -> None:
+    async def set_title(self, thread: ThreadKey, title: str) -> None:
         self.titles.append((thread, title))
 
     def _ts(self) -> str:
@@ -142,37 +142,37 @@ class Board:
             raise SlackError("unreachable")
 
 
-class Runtime:
+class FakeAgent:
     """`bot.ports.Agent` for orders that only list its models or delete."""
 
     def __init__(self) -> None:
         self.named = ["gpt-5", "claude-4.5"]
         self.deleted: list[str] = []
 
-    async def open(self, session_id: str, setup: Setup = _PLAIN) -> AgentSession:
-        raise AssertionError(f"nothing is opened here: {session_id} {setup}")
+    async def open_session(self, session_id: str, config: SessionConfig = _PLAIN) -> AgentSession:
+        raise AssertionError(f"nothing is opened here: {session_id} {config}")
 
-    async def fork(self, session_id: str, *, before: str = "", title: str = "") -> str:
+    async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
         raise AssertionError(f"nothing is copied here: {session_id} {before} {title}")
 
-    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
         self.deleted += session_ids
         return dict.fromkeys(session_ids, 2_048)
 
-    async def stored(self) -> Mapping[str, int]:
+    async def stored_sizes(self) -> Mapping[str, int]:
         return {}
 
-    async def models(self) -> Sequence[str]:
+    async def list_models(self) -> Sequence[str]:
         return self.named
 
-    async def memory(self) -> int:
+    async def memory_bytes(self) -> int:
         return 0
 
     async def restart(self) -> None:
         raise AssertionError("nothing is restarted here")
 
 
-class Pool:
+class FakeSessionPool:
     """The pool of live sessions, as far as orders touch it without asking anything."""
 
     def __init__(self) -> None:
@@ -180,7 +180,7 @@ class Pool:
         self.gone: list[str] = []
 
     @asynccontextmanager
-    async def reserved(self, session_ids: Iterable[str]) -> AsyncIterator[frozenset[str]]:
+    async def exclusive(self, session_ids: Iterable[str]) -> AsyncIterator[frozenset[str]]:
         taken = frozenset(session_ids) - self.held
         self.gone += sorted(taken)
         self.held |= taken
@@ -189,64 +189,64 @@ class Pool:
         finally:
             self.held -= taken
 
-    async def let_go(self, session_ids: Iterable[str]) -> None:
+    async def close_idle(self, session_ids: Iterable[str]) -> None:
         self.gone += session_ids
 
 
-class World:
+class CommandFixture:
     """Everything around one desk."""
 
-    def __init__(self, store: Store, clock: HandClock) -> None:
+    def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store = store
         self.clock = clock
-        self.people = People()
-        self.board = Board()
-        self.runtime = Runtime()
-        self.pool = Pool()
-        self.choosing = Choosing(store, self.runtime, {}, model="", clock=clock)
-        self.handlers: dict[str, Handler] = {}
+        self.people = FakeUserDirectory()
+        self.board = FakeCardPublisher()
+        self.runtime = FakeAgent()
+        self.pool = FakeSessionPool()
+        self.choosing = ModelSelector(store, self.runtime, {}, model="", clock=clock)
+        self.handlers: dict[str, CommandHandler] = {}
         self.questions: list[Message] = []
-        self.begun: list[Order] = []
+        self.begun: list[Command] = []
         self.room = True
         """Whether an order by a message can be begun with."""
         self._numbers = itertools.count(1)
-        self.doors(Doorkeeping(admins=frozenset({ADA})))
+        self.access_config(AccessConfig(admins=frozenset({ADA})))
 
-    def doors(self, doors: Doorkeeping) -> None:
+    def access_config(self, doors: AccessConfig) -> None:
         """Whom the person who runs the bot lets in."""
-        self.access = Access(self.people, doors)
-        self.desk = Desk(
+        self.access = AccessPolicy(self.people, doors)
+        self.desk = CommandDispatcher(
             self.store,
             self.access,
             self.handlers,
-            Limits(self.store, self.clock, per_day=0),
-            ask=self._ask,
-            known=lambda: Known(models=frozenset({"gpt-5", "claude-4.5"})),
+            QuotaPolicy(self.store, self.clock, per_day=0),
+            enqueue=self._ask,
+            known_names=lambda: KnownNames(models=frozenset({"gpt-5", "claude-4.5"})),
             start=self._begin,
             clock=self.clock,
         )
 
     # Orders
 
-    async def order(
+    async def run_command(
         self,
         said: str,
         *,
         by: str = ALICE,
         thread: ThreadKey | None = None,
-        form: Form = Form.MESSAGE,
+        form: CommandSource = CommandSource.MESSAGE,
         channel: str = "",
         ts: str = "",
-    ) -> Outcome:
+    ) -> CommandResult:
         """Give an order and have it carried out."""
         verb, _, words = said.partition(" ")
-        return await self.carry_out(
-            Order(
+        return await self.execute(
+            Command(
                 key=f"order-{next(self._numbers)}",
-                verb=verb,
-                words=words,
-                by=by,
-                form=form,
+                name=verb,
+                args=words,
+                user=by,
+                source=form,
                 team=TEAM,
                 channel=channel or (thread.channel if thread else ""),
                 thread=thread,
@@ -254,20 +254,22 @@ class World:
             )
         )
 
-    async def press(self, press: Press, *, by: str = ALICE, thread: ThreadKey | None) -> Outcome:
+    async def press_button(
+        self, press: Button, *, by: str = ALICE, thread: ThreadKey | None
+    ) -> CommandResult:
         """Press a button that stands in a thread."""
-        said = f"{press.verb} {press.words}".strip()
-        return await self.order(said, by=by, thread=thread, form=Form.BUTTON)
+        said = f"{press.command_name} {press.args}".strip()
+        return await self.run_command(said, by=by, thread=thread, form=CommandSource.BUTTON)
 
-    async def carry_out(self, order: Order) -> Outcome:
-        assert await self.desk.take(order), "the order is on record already"
-        outcome = await self.desk.carry_out(order)
-        await self.desk.done(order)
+    async def execute(self, command: Command) -> CommandResult:
+        assert await self.desk.record(command), "the order is on record already"
+        outcome = await self.desk.execute(command)
+        await self.desk.mark_done(command)
         return outcome
 
     # Threads with sessions
 
-    async def asked(
+    async def context_for(
         self,
         second: float,
         *,
@@ -280,10 +282,10 @@ class World:
     ) -> SessionRecord:
         """A question in the thread that began at second `root`, with its answer; the session that
         gave it."""
-        turn = await self.asking(
+        turn = await self.context_with(
             second, root=root, user=user, text=text, channel=channel, role=role
         )
-        spent = Spent(
+        spent = TokenUsage(
             model="gpt-5",
             input_tokens=1_000,
             output_tokens=20,
@@ -291,12 +293,12 @@ class World:
             context_tokens=3_200,
             context_limit=128_000,
         )
-        ending = Ending(state=TurnState.DONE, answer=answer, spent=spent)
-        assert await self.store.record(turn, ending)
-        assert await self.store.finish(turn, TurnState.DONE)
-        return await self.store.session_for(turn)
+        ending = TurnResult(state=TurnState.DONE, answer=answer, usage=spent)
+        assert await self.store.record_result(turn, ending)
+        assert await self.store.finish_turn(turn, TurnState.DONE)
+        return await self.store.ensure_session(turn)
 
-    async def asking(
+    async def context_with(
         self,
         second: float,
         *,
@@ -307,15 +309,15 @@ class World:
         role: str = "",
     ) -> Turn:
         """A question whose answer is under way."""
-        await self.waits(second, root=root, user=user, text=text, channel=channel, role=role)
+        await self.enqueue_turn(second, root=root, user=user, text=text, channel=channel, role=role)
         turn = (await self.store.claim()).turn
         assert turn is not None, "another turn runs"
-        session = await self.store.session_for(turn)
-        assert await self.store.begin(turn)
-        await self.store.remember(turn, session.number, f"event-{turn.id}")
+        session = await self.store.ensure_session(turn)
+        assert await self.store.mark_prompted(turn)
+        await self.store.append_history(turn, session.number, f"event-{turn.id}")
         return turn
 
-    async def waits(
+    async def enqueue_turn(
         self,
         second: float,
         *,
@@ -328,7 +330,7 @@ class World:
         """A question that waits."""
         direct = channel.startswith("D")
         trigger = Trigger.DIRECT if direct else Trigger.MENTION
-        message = said(
+        message = make_message(
             second,
             root=root,
             user=user,
@@ -337,16 +339,18 @@ class World:
             channel=channel,
             direct=direct,
         )
-        accepted = await self.store.accept(replace(message, wish=Wish(role=role)))
+        accepted = await self.store.accept_message(
+            replace(message, options=MessageOptions(role=role))
+        )
         assert accepted.turn is not None
         return accepted.turn
 
-    async def compared(self, source: SessionRecord, model: str) -> SessionRecord:
+    async def add_comparison(self, source: SessionRecord, model: str) -> SessionRecord:
         """A copy of a session that answers a comparison with a model."""
         return await self.store.add_session(
             source,
             session_id=f"copy-of-{source.id}",
-            origin=Origin.COMPARISON,
+            origin=SessionOrigin.COMPARISON,
             thread=source.thread,
             owner=source.owner,
             title=source.title,
@@ -354,38 +358,38 @@ class World:
         )
 
     async def session(self, number: int) -> SessionRecord:
-        found = await self.store.session(number)
+        found = await self.store.session_by_number(number)
         assert found is not None, f"there is no session {number}"
         return found
 
-    def _begin(self, order: Order) -> bool:
+    def _begin(self, order: Command) -> bool:
         self.begun.append(order)
         return self.room
 
-    async def _ask(self, message: Message) -> Accepted:
+    async def _ask(self, message: Message) -> AcceptResult:
         self.questions.append(message)
-        return Accepted(acceptance=Acceptance.OVERHEARD)
+        return AcceptResult(status=AcceptStatus.OVERHEARD)
 
 
-class Carried:
+class ExecutedCommands:
     """Handlers for every verb that only take down what they are asked to do."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.asked: list[CommandContext] = []
 
-    async def take(self, asked: Asked) -> Outcome:
+    async def record(self, asked: CommandContext) -> CommandResult:
         self.asked.append(asked)
-        return Outcome(card=Card(text=f"did {asked.order.verb}"))
+        return CommandResult(card=Card(text=f"did {asked.command.name}"))
 
 
 def thread_at(second: float, channel: str = GENERAL) -> ThreadKey:
     """The thread that began at a second."""
-    return said(second, channel=channel).thread
+    return make_message(second, channel=channel).thread
 
 
 @asynccontextmanager
-async def orders_world(folder: Path) -> AsyncIterator[World]:
+async def command_fixture(folder: Path) -> AsyncIterator[CommandFixture]:
     """A world on a new database."""
-    clock = HandClock(float(BEGIN + 1_000_000))
-    async with open_store(folder, clock=clock, per_user=20) as store:
-        yield World(store, clock)
+    clock = ManualClock(float(BEGIN + 1_000_000))
+    async with open_store(folder, clock=clock, max_running_per_user=20) as store:
+        yield CommandFixture(store, clock)

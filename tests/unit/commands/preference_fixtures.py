@@ -9,22 +9,22 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bot.access.policy import Doorkeeping
-from bot.commands.home_tab import Doing, HomePage
-from bot.commands.models import ModelOrders
-from bot.commands.roles import RoleOrders
-from bot.domain.messages import Message, ThreadKey, Trigger, Wish
-from bot.domain.preferences import Choice, Scope, Topic
+from bot.access.policy import AccessConfig
+from bot.commands.home_tab import BotActivity, HomeTab
+from bot.commands.models import ModelCommands
+from bot.commands.roles import RoleCommands
+from bot.domain.messages import Message, MessageOptions, ThreadKey, Trigger
+from bot.domain.preferences import Preference, PreferenceKind, Scope
 from bot.domain.sessions import SessionRecord
-from bot.domain.turns import Ending, Turn, TurnState
-from bot.domain.usage import Spent
-from bot.errors import AgentError, AgentFault, SlackError
+from bot.domain.turns import Turn, TurnResult, TurnState
+from bot.domain.usage import TokenUsage
+from bot.errors import AgentError, AgentErrorKind, SlackError
 from bot.ports import Store
-from bot.sessions.model_selection import Choosing
-from bot.sessions.roles import BUILT_IN, Role
+from bot.sessions.model_selection import ModelSelector
+from bot.sessions.roles import BUILT_IN_ROLES, Role
 from bot.store import open_store
 from tests.contracts.messages import BEGIN
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 from tests.unit.commands import command_fixtures
 from tests.unit.commands.command_fixtures import ADA, ALICE, BOB, GENERAL, TEAM
 
@@ -33,7 +33,7 @@ SECRET = "G0SECRET"
 MODELS = ("small", "large", "Vendor/Huge-4")
 
 
-class Seeing(command_fixtures.People):
+class VisibleUsers(command_fixtures.FakeUserDirectory):
     """Takes down which channels it is asked about, and may know only who people are."""
 
     def __init__(self) -> None:
@@ -41,14 +41,14 @@ class Seeing(command_fixtures.People):
         self.asked: list[str] = []
         self.blind = False
 
-    async def sees(self, user: str, channel: str) -> bool:
+    async def can_see(self, user_id: str, channel: str) -> bool:
         self.asked.append(channel)
         if self.blind:
             raise SlackError("unreachable")
-        return await super().sees(user, channel)
+        return await super().can_see(user_id, channel)
 
 
-class ModelServer(command_fixtures.Runtime):
+class ModelServer(command_fixtures.FakeAgent):
     """Tells its models, or cannot."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class ModelServer(command_fixtures.Runtime):
         self.asked = 0
         self.octets = 0
 
-    async def models(self) -> Sequence[str]:
+    async def list_models(self) -> Sequence[str]:
         self.asked += 1
         if self.silent:
             await asyncio.Event().wait()
@@ -67,42 +67,42 @@ class ModelServer(command_fixtures.Runtime):
             raise self.fault
         return self.names
 
-    async def memory(self) -> int:
+    async def memory_bytes(self) -> int:
         return self.octets
 
     def go_down(self) -> None:
-        self.fault = AgentError(AgentFault.UNREACHABLE, "down")
+        self.fault = AgentError(AgentErrorKind.UNREACHABLE, "down")
 
 
-class World(command_fixtures.World):
+class PreferenceFixture(command_fixtures.CommandFixture):
     """Everything around the choices of people."""
 
-    def __init__(self, store: Store, clock: HandClock, roles: Mapping[str, Role]) -> None:
+    def __init__(self, store: Store, clock: ManualClock, roles: Mapping[str, Role]) -> None:
         super().__init__(store, clock)
-        self.slack = self.people = Seeing()
+        self.slack = self.people = VisibleUsers()
         self.slack.hidden.add((BOB, SECRET))
-        self.doors(Doorkeeping(admins=frozenset({ADA})))
+        self.access_config(AccessConfig(admins=frozenset({ADA})))
         self.server = ModelServer()
         self._roles = roles
-        self.choosing = self.choosing_with(model="")
-        self.handlers.update(ModelOrders(store, self.choosing, clock).handlers())
-        self.handlers.update(RoleOrders(store, self.choosing).handlers())
-        self.doing = Doing(running=0, live=0, places=50, paused=False)
-        self.home = HomePage(
+        self.choosing = self.select_models_with(model="")
+        self.handlers.update(ModelCommands(store, self.choosing, clock).handlers())
+        self.handlers.update(RoleCommands(store, self.choosing).handlers())
+        self.doing = BotActivity(running_turns=0, open_sessions=0, max_sessions=50, paused=False)
+        self.home = HomeTab(
             store,
             self.access,
             self.slack,
             self.choosing,
             self.server,
             clock,
-            doing=lambda: self.doing,
-            command="/copilot",
+            activity=lambda: self.doing,
+            slash_command="/copilot",
         )
         self._told = itertools.count(1)
 
-    def choosing_with(self, *, model: str) -> Choosing:
+    def select_models_with(self, *, model: str) -> ModelSelector:
         """The same, for a bot whose setting `MODEL` is this."""
-        return Choosing(self.store, self.server, self._roles, model=model, clock=self.clock)
+        return ModelSelector(self.store, self.server, self._roles, model=model, clock=self.clock)
 
     def thread(self, second: int = 0, channel: str = GENERAL) -> ThreadKey:
         return command_fixtures.thread_at(second, channel)
@@ -114,12 +114,12 @@ class World(command_fixtures.World):
         *,
         text: str = "What is Python?",
         role: str = "",
-        spent: Spent | None = None,
+        spent: TokenUsage | None = None,
         end: bool = True,
     ) -> tuple[SessionRecord, Turn]:
         """A turn in a thread, asked of its session, and ended if not told otherwise."""
         number = next(self._told)
-        first = await self.store.thread(thread) is None
+        first = await self.store.thread_by_key(thread) is None
         message = Message(
             event_id=f"Ev{number}",
             thread=thread,
@@ -128,41 +128,45 @@ class World(command_fixtures.World):
             user_team=TEAM,
             text=text,
             trigger=Trigger.MENTION,
-            wish=Wish(role=role),
+            options=MessageOptions(role=role),
         )
-        await self.store.accept(message)
+        await self.store.accept_message(message)
         turn = (await self.store.claim()).turn
         assert turn is not None
-        session = await self.store.session_for(turn)
-        await self.store.begin(turn)
-        await self.store.remember(turn, session.number, f"event-{number}")
+        session = await self.store.ensure_session(turn)
+        await self.store.mark_prompted(turn)
+        await self.store.append_history(turn, session.number, f"event-{number}")
         if end:
-            ending = Ending(state=TurnState.DONE, answer="A language.", spent=spent or Spent())
-            await self.store.record(turn, ending)
-            await self.store.finish(turn, TurnState.DONE)
+            ending = TurnResult(
+                state=TurnState.DONE, answer="A language.", usage=spent or TokenUsage()
+            )
+            await self.store.record_result(turn, ending)
+            await self.store.finish_turn(turn, TurnState.DONE)
         return await self.session(session.number), turn
 
-    async def choose(self, scope: Scope, holder: str, topic: Topic, value: str) -> None:
+    async def choose(self, scope: Scope, holder: str, topic: PreferenceKind, value: str) -> None:
         at = self.clock.now()
-        await self.store.choose(
-            Choice(scope=scope, holder=holder, topic=topic, value=value, by=ADA, at=at)
+        await self.store.set_preference(
+            Preference(scope=scope, scope_id=holder, kind=topic, value=value, set_by=ADA, set_at=at)
         )
 
-    async def chosen_for(self, scope: Scope, holder: str) -> Mapping[Topic, str]:
+    async def preference_of(self, scope: Scope, holder: str) -> Mapping[PreferenceKind, str]:
         """What is kept for a holder."""
         return {
-            choice.topic: choice.value for choice in await self.store.choices([(scope, holder)])
+            choice.kind: choice.value for choice in await self.store.preferences([(scope, holder)])
         }
 
     def is_doing(self, *, running: int = 0, live: int = 0, paused: bool = False) -> None:
-        self.doing = replace(self.doing, running=running, live=live, paused=paused)
+        self.doing = replace(self.doing, running_turns=running, open_sessions=live, paused=paused)
 
 
 @asynccontextmanager
-async def world_in(folder: Path, roles: Mapping[str, Role] = BUILT_IN) -> AsyncIterator[World]:
+async def preference_fixture(
+    folder: Path, roles: Mapping[str, Role] = BUILT_IN_ROLES
+) -> AsyncIterator[PreferenceFixture]:
     """A world on a new database in a folder."""
-    clock = HandClock(BEGIN + 10_000)
-    async with open_store(folder, clock=clock, per_user=20) as store:
-        world = World(store, clock, roles)
-        await world.choosing.learn()
+    clock = ManualClock(BEGIN + 10_000)
+    async with open_store(folder, clock=clock, max_running_per_user=20) as store:
+        world = PreferenceFixture(store, clock, roles)
+        await world.choosing.refresh_models()
         yield world

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from bot.access import texts as access_texts
-from bot.access.policy import Access, Doorkeeping
+from bot.access.policy import AccessConfig, AccessPolicy
 from bot.access.quotas import BLOCKED
 from bot.commands import texts
-from bot.commands.dispatcher import Asked
-from bot.commands.registry import VERBS, Meant
-from bot.domain.cards import Outcome, told
-from bot.domain.commands import Form, Order
+from bot.commands.dispatcher import CommandContext
+from bot.commands.registry import COMMANDS, CommandTarget
+from bot.domain.cards import CommandResult, text_result
+from bot.domain.commands import Command, CommandSource
 from bot.domain.messages import ThreadKey
-from bot.domain.preferences import Choice, Scope, Topic
-from bot.domain.turns import Acceptance
-from bot.domain.users import Kind, Person, Standing
-from bot.errors import AgentError, AgentFault, BotError, SlackError, StoreError
-from tests.contracts.messages import said
+from bot.domain.preferences import Preference, PreferenceKind, Scope
+from bot.domain.turns import AcceptStatus
+from bot.domain.users import AccessRole, User, UserKind
+from bot.errors import AgentError, AgentErrorKind, BotError, SlackError, StoreError
+from tests.contracts.messages import make_message
 from tests.unit.commands.command_fixtures import (
     ADA,
     ALICE,
@@ -36,24 +36,24 @@ from tests.unit.commands.command_fixtures import (
     PEOPLE,
     ROBOT,
     TEAM,
-    Carried,
-    People,
-    World,
-    orders_world,
+    CommandFixture,
+    ExecutedCommands,
+    FakeUserDirectory,
+    command_fixture,
     thread_at,
 )
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with orders_world(tmp_path) as world:
+async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
+    async with command_fixture(tmp_path) as world:
         yield world
 
 
 @pytest.fixture
-def carried(world: World) -> Carried:
-    carried = Carried()
-    world.handlers.update(dict.fromkeys(VERBS, carried.take))
+def executed(world: CommandFixture) -> ExecutedCommands:
+    carried = ExecutedCommands()
+    world.handlers.update(dict.fromkeys(COMMANDS, carried.record))
     return carried
 
 
@@ -75,17 +75,17 @@ WHO = {
 EVERYBODY = {"owner", "participant", "member", "admin"}
 PARTY = {"owner", "participant", "admin"}
 ANSWERABLE = {"owner", "admin"}
-BOSSES = {"admin"}
+ADMINS = {"admin"}
 # Of what is about nothing in particular, those in charge need not see the place.
 ANYBODY = {*EVERYBODY, "unseeing admin"}
-ALL_BOSSES = {"admin", "unseeing admin"}
+ALL_ADMINS = {"admin", "unseeing admin"}
 
 # Written out on purpose, and not made from the table of verbs: one is to be held against the other.
 ALLOWED = {
     "help": EVERYBODY,
     "sessions": ANYBODY,
-    "sessions all": ALL_BOSSES,
-    "sessions all 2": ALL_BOSSES,
+    "sessions all": ALL_ADMINS,
+    "sessions all 2": ALL_ADMINS,
     "status": EVERYBODY,
     "reset": ANSWERABLE,
     "resume": EVERYBODY,
@@ -96,8 +96,8 @@ ALLOWED = {
     "model gpt-5": ANSWERABLE,
     "model gpt-5 high": ANSWERABLE,
     "model gpt-5 for me": EVERYBODY,
-    "model gpt-5 for channel": BOSSES,
-    "model gpt-5 for workspace": BOSSES,
+    "model gpt-5 for channel": ADMINS,
+    "model gpt-5 for workspace": ADMINS,
     "model for workspace": EVERYBODY,
     "compare gpt-5 claude-4.5 why?": PARTY,
     "ask why?": EVERYBODY,
@@ -111,9 +111,9 @@ ALLOWED = {
     "usage": EVERYBODY,
     "quiet": PARTY,
     "join": PARTY,
-    "admin": ALL_BOSSES,
-    "admin cleanup": ALL_BOSSES,
-    "delete s1": {"owner", *ALL_BOSSES},
+    "admin": ALL_ADMINS,
+    "admin cleanup": ALL_ADMINS,
+    "delete s1": {"owner", *ALL_ADMINS},
     "vote A": EVERYBODY,
     "reveal": PARTY,
     "keep A": ANSWERABLE,
@@ -121,39 +121,39 @@ ALLOWED = {
 }
 
 
-def form_of(order: str) -> Form:
+def source_of(command: str) -> CommandSource:
     """A form that the verb has, a thread's own where it can."""
-    forms = VERBS[order.partition(" ")[0]].forms
-    wanted = (Form.MESSAGE, Form.BUTTON, Form.HOME)
+    forms = COMMANDS[command.partition(" ")[0]].sources
+    wanted = (CommandSource.MESSAGE, CommandSource.BUTTON, CommandSource.HOME_TAB)
     return next(form for form in wanted if form in forms)
 
 
-async def a_table(world: World) -> ThreadKey:
+async def a_table(world: CommandFixture) -> ThreadKey:
     """The thread that the permission table is about; Alice's s1 is its session."""
-    session = await world.asked(1, user=ALICE)
+    session = await world.context_for(1, user=ALICE)
     assert session.handle == "s1"
-    await world.asked(2, root=1, user=BOB)
+    await world.context_for(2, root=1, user=BOB)
     for user in (WHO["stranger"], WHO["unseeing admin"]):
-        world.people.known[user] = Person(user=user, team=TEAM, name="Stranger")
+        world.people.known[user] = User(id=user, team=TEAM, name="Stranger")
         world.people.hidden.add((user, GENERAL))
-    world.doors(Doorkeeping(admins=frozenset({ADA, WHO["unseeing admin"]})))
+    world.access_config(AccessConfig(admins=frozenset({ADA, WHO["unseeing admin"]})))
     return thread_at(1)
 
 
-def test_every_verb_stands_in_the_permission_table() -> None:
-    assert {order.partition(" ")[0] for order in ALLOWED} == set(VERBS)
+def test_every_command_stands_in_the_permission_table() -> None:
+    assert {order.partition(" ")[0] for order in ALLOWED} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("order", list(ALLOWED))
-async def test_an_order_is_carried_out_for_those_who_may_give_it_and_for_nobody_else(
-    world: World, carried: Carried, order: str
+async def test_a_command_is_carried_out_for_those_who_may_give_it_and_for_nobody_else(
+    world: CommandFixture, executed: ExecutedCommands, order: str
 ) -> None:
     thread = await a_table(world)
     obeyed = set()
     for who, user in WHO.items():
-        before = len(carried.asked)
-        outcome = await world.order(order, by=user, thread=thread, form=form_of(order))
-        done = len(carried.asked) > before
+        before = len(executed.asked)
+        outcome = await world.run_command(order, by=user, thread=thread, form=source_of(order))
+        done = len(executed.asked) > before
         assert done == (outcome.card.text == f"did {order.partition(' ')[0]}")
         assert done or not outcome.public, "a refusal is nobody else's business"
         if done:
@@ -161,20 +161,22 @@ async def test_an_order_is_carried_out_for_those_who_may_give_it_and_for_nobody_
     assert obeyed == ALLOWED[order]
 
 
-@pytest.mark.parametrize("verb", list(VERBS))
-@pytest.mark.parametrize("form", list(Form))
-async def test_a_form_that_a_verb_does_not_have_is_refused_to_everybody(
-    world: World, carried: Carried, verb: str, form: Form
+@pytest.mark.parametrize("verb", list(COMMANDS))
+@pytest.mark.parametrize("form", list(CommandSource))
+async def test_a_source_that_a_command_does_not_have_is_refused_to_everybody(
+    world: CommandFixture, executed: ExecutedCommands, verb: str, form: CommandSource
 ) -> None:
-    await world.asked(1, user=ADA)
+    await world.context_for(1, user=ADA)
     thread = thread_at(1)
     words_of = {"delete": " s1"}
-    outcome = await world.order(verb + words_of.get(verb, ""), by=ADA, thread=thread, form=form)
-    if form in VERBS[verb].forms:
-        assert len(carried.asked) == 1
+    outcome = await world.run_command(
+        verb + words_of.get(verb, ""), by=ADA, thread=thread, form=form
+    )
+    if form in COMMANDS[verb].sources:
+        assert len(executed.asked) == 1
     else:
-        assert carried.asked == []
-        assert outcome.card.text == texts.NO_LONGER
+        assert executed.asked == []
+        assert outcome.card.text == texts.OUTDATED
 
 
 # What is said to those who may not ---------------------------------------------------------------
@@ -185,92 +187,100 @@ async def test_a_form_that_a_verb_does_not_have_is_refused_to_everybody(
     [
         ("reset", BOB, texts.NOT_YOURS.format(verb="reset")),
         ("resume s1", BOB, texts.NOT_YOURS.format(verb="resume")),
-        ("stop", CAROL, texts.NOT_TAKING_PART.format(verb="stop")),
+        ("stop", CAROL, texts.NOT_PARTICIPANT.format(verb="stop")),
         ("sessions all", ALICE, texts.ADMINS_ONLY),
         ("model gpt-5 for channel", ALICE, texts.ADMINS_ONLY),
         ("admin cleanup", ALICE, texts.ADMINS_ONLY),
-        ("status", WHO["stranger"], access_texts.NOT_SEEN),
+        ("status", WHO["stranger"], access_texts.NOT_VISIBLE),
         ("status s1", WHO["stranger"], texts.NO_SUCH_SESSION),
         ("export s1", WHO["unseeing admin"], texts.NO_SUCH_SESSION),
         ("delete s1", WHO["stranger"], texts.NO_SUCH_SESSION),
         ("history s999", ALICE, texts.NO_SUCH_SESSION),
         ("delete s999", ADA, texts.NO_SUCH_SESSION),
         ("help", GUS, access_texts.GUEST),
-        ("help", EVE, access_texts.OUTSIDER),
-        ("abracadabra", ALICE, texts.NO_LONGER),
+        ("help", EVE, access_texts.EXTERNAL_USER),
+        ("abracadabra", ALICE, texts.OUTDATED),
     ],
 )
 async def test_a_refusal_says_why_and_tells_nothing_of_places_unseen(
-    world: World,
-    carried: Carried,  # noqa: ARG001 # nothing is carried out
+    world: CommandFixture,
+    executed: ExecutedCommands,  # noqa: ARG001 # nothing is carried out
     order: str,
     by: str,
     sentence: str,
 ) -> None:
     thread = await a_table(world)
-    form = Form.BUTTON if order.startswith("delete") else Form.MESSAGE
-    outcome = await world.order(order, by=by, thread=thread, form=form)
-    assert outcome == Outcome(card=replace(outcome.card, text=sentence))
+    form = CommandSource.BUTTON if order.startswith("delete") else CommandSource.MESSAGE
+    outcome = await world.run_command(order, by=by, thread=thread, form=form)
+    assert outcome == CommandResult(card=replace(outcome.card, text=sentence))
 
 
 async def test_of_a_session_elsewhere_it_counts_what_one_is_there(
-    world: World, carried: Carried
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """Bob owns the thread in which he names Alice's session."""
-    await world.asked(1, user=ALICE)
-    await world.asked(10, user=BOB)
-    outcome = await world.order("reset s1", by=BOB, thread=thread_at(10))
+    await world.context_for(1, user=ALICE)
+    await world.context_for(10, user=BOB)
+    outcome = await world.run_command("reset s1", by=BOB, thread=thread_at(10))
     assert outcome.card.text == texts.NOT_YOURS.format(verb="reset")
-    await world.order("reset s2", by=BOB, thread=thread_at(1))
-    (asked,) = carried.asked
-    assert (asked.session and asked.session.number, asked.named, asked.words) == (2, True, "")
+    await world.run_command("reset s2", by=BOB, thread=thread_at(1))
+    (asked,) = executed.asked
+    assert (asked.session and asked.session.number, asked.names_session, asked.args) == (
+        2,
+        True,
+        "",
+    )
 
 
-async def test_a_place_that_was_left_is_hidden_at_once(world: World, carried: Carried) -> None:
-    await world.asked(1, user=ALICE, channel=DEV)
-    await world.order("status s1", form=Form.COMMAND)
+async def test_a_place_that_was_left_is_hidden_at_once(
+    world: CommandFixture, executed: ExecutedCommands
+) -> None:
+    await world.context_for(1, user=ALICE, channel=DEV)
+    await world.run_command("status s1", form=CommandSource.SLASH_COMMAND)
     world.people.hidden.add((ALICE, DEV))
-    outcome = await world.order("status s1", form=Form.COMMAND)
+    outcome = await world.run_command("status s1", form=CommandSource.SLASH_COMMAND)
     assert outcome.card.text == texts.NO_SUCH_SESSION
-    assert len(carried.asked) == 1
+    assert len(executed.asked) == 1
 
 
 async def test_an_old_button_does_nothing_in_a_place_that_was_left(
-    world: World, carried: Carried
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """Also where the session that it names is in a place that is seen."""
-    await world.asked(1)
+    await world.context_for(1)
     world.people.hidden.add((ALICE, DEV))
-    outcome = await world.order("resume s1", thread=thread_at(10, DEV), form=Form.BUTTON)
-    assert (outcome.card.text, carried.asked) == (access_texts.NOT_SEEN, [])
+    outcome = await world.run_command(
+        "resume s1", thread=thread_at(10, DEV), form=CommandSource.BUTTON
+    )
+    assert (outcome.card.text, executed.asked) == (access_texts.NOT_VISIBLE, [])
 
 
 async def test_nothing_is_ordered_about_a_channel_that_was_left(
-    world: World, carried: Carried
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """By a command or a button that stands in no thread; where the bot itself is not, orders that
     need no place are carried out."""
     world.people.hidden.add((ALICE, DEV))
     for order in ("help", "model gpt-5", "usage by channel", "ask what is it?"):
-        outcome = await world.order(order, form=Form.COMMAND, channel=DEV)
-        assert (outcome.card.text, carried.asked) == (access_texts.NOT_SEEN, [])
+        outcome = await world.run_command(order, form=CommandSource.SLASH_COMMAND, channel=DEV)
+        assert (outcome.card.text, executed.asked) == (access_texts.NOT_VISIBLE, [])
     world.people.elsewhere.add(DEV)
-    await world.order("help", form=Form.COMMAND, channel=DEV)
-    assert [asked.order.verb for asked in carried.asked] == ["help"]
+    await world.run_command("help", form=CommandSource.SLASH_COMMAND, channel=DEV)
+    assert [asked.command.name for asked in executed.asked] == ["help"]
 
 
 async def test_what_is_only_remembered_of_somebody_puts_them_in_charge_of_nothing(
-    world: World, carried: Carried
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """Slack does not tell just now who they are; they are told so, and go on as a member."""
-    await world.asked(1)
+    await world.context_for(1)
     world.people.silent = True
     for order in ("admin pause", "reset"):
-        outcome = await world.order(order, by=ADA, thread=thread_at(1))
-        assert (outcome.card.text, carried.asked) == (access_texts.UNSURE, [])
-    await world.order("status", by=ADA, thread=thread_at(1))
-    assert carried.asked[0].standings == {Standing.MEMBER, Standing.UNSURE}
-    assert not carried.asked[0].in_charge
+        outcome = await world.run_command(order, by=ADA, thread=thread_at(1))
+        assert (outcome.card.text, executed.asked) == (access_texts.ADMIN_UNKNOWN, [])
+    await world.run_command("status", by=ADA, thread=thread_at(1))
+    assert executed.asked[0].access_roles == {AccessRole.MEMBER, AccessRole.ADMIN_UNKNOWN}
+    assert not executed.asked[0].is_admin
 
 
 @pytest.mark.parametrize(
@@ -288,45 +298,50 @@ async def test_what_is_only_remembered_of_somebody_puts_them_in_charge_of_nothin
     ],
 )
 async def test_a_session_is_named_by_its_handle_first_or_last(
-    world: World, carried: Carried, order: str, verb: str, said: str, session: int
+    world: CommandFixture,
+    executed: ExecutedCommands,
+    order: str,
+    verb: str,
+    said: str,
+    session: int,
 ) -> None:
     """But what is free text stays as it is: `S3` may be something else."""
-    await world.asked(1)
-    await world.asked(10)
-    await world.order(order, thread=thread_at(10))
-    (asked,) = carried.asked
-    assert asked.order.verb == verb
+    await world.context_for(1)
+    await world.context_for(10)
+    await world.run_command(order, thread=thread_at(10))
+    (asked,) = executed.asked
+    assert asked.command.name == verb
     assert asked.session is not None
-    assert (asked.words, asked.session.number) == (said, session)
+    assert (asked.args, asked.session.number) == (said, session)
 
 
 async def test_a_button_under_an_answer_is_about_the_session_that_gave_it(
-    world: World, carried: Carried
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """Also when it comes to whose it is: the main one is Alice's, the role's Bob's."""
-    main = await world.asked(1)
-    role = await world.asked(2, root=1, user=BOB, role="review")
-    (turn,) = [each.turn for each in (await world.store.remembered(role.number, 0, 9)).turns]
+    main = await world.context_for(1)
+    role = await world.context_for(2, root=1, user=BOB, role="review")
+    (turn,) = [each.turn for each in (await world.store.list_history(role.number, 0, 9)).entries]
     for by, thread, session in (
         (BOB, thread_at(1), role.number),
         (ALICE, thread_at(1), None),
         (ALICE, thread_at(10), None),
     ):
-        carried.asked.clear()
-        await world.carry_out(
-            Order(
+        executed.asked.clear()
+        await world.execute(
+            Command(
                 key=f"press by {by} in {thread}",
-                verb="rewind",
-                words="",
-                by=by,
-                form=Form.BUTTON,
+                name="rewind",
+                args="",
+                user=by,
+                source=CommandSource.BUTTON,
                 team=TEAM,
                 channel=GENERAL,
                 thread=thread,
                 turn=turn,
             )
         )
-        found = [each.session.number for each in carried.asked if each.session is not None]
+        found = [each.session.number for each in executed.asked if each.session is not None]
         assert found == ([] if session is None else [session])
     assert main.number != role.number
 
@@ -334,103 +349,107 @@ async def test_a_button_under_an_answer_is_about_the_session_that_gave_it(
 # The desk itself ---------------------------------------------------------------------------------
 
 
-async def test_a_message_that_is_an_order_is_recorded_and_begun_and_no_question(
-    world: World, carried: Carried
+async def test_a_message_that_is_a_command_is_recorded_and_begun_and_no_question(
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
-    message = said(1, text="!help")
-    assert (await world.desk.accept(message)).acceptance is Acceptance.ORDER
-    assert (await world.desk.accept(message)).acceptance is Acceptance.REPEATED
+    message = make_message(1, text="!help")
+    assert (await world.desk.accept_message(message)).status is AcceptStatus.COMMAND
+    assert (await world.desk.accept_message(message)).status is AcceptStatus.DUPLICATE
     again = replace(message, event_id="another event for the same message")
-    assert (await world.desk.accept(again)).acceptance is Acceptance.REPEATED
+    assert (await world.desk.accept_message(again)).status is AcceptStatus.DUPLICATE
     (order,) = world.begun
     assert world.questions == []
-    assert await world.store.find(TEAM, GENERAL, message.ts) is None
-    await world.desk.carry_out(order)
-    await world.desk.done(order)
-    assert [asked.order for asked in carried.asked] == [order]
-    assert not await world.store.unfinished_orders()
+    assert await world.store.turn_by_ts(TEAM, GENERAL, message.ts) is None
+    await world.desk.execute(order)
+    await world.desk.mark_done(order)
+    assert [asked.command for asked in executed.asked] == [order]
+    assert not await world.store.unfinished_commands()
 
 
-async def test_any_other_message_goes_to_the_inbox(world: World) -> None:
-    message = said(1, text="help me with my letter")
-    await world.desk.accept(message)
+async def test_any_other_message_goes_to_the_inbox(world: CommandFixture) -> None:
+    message = make_message(1, text="help me with my letter")
+    await world.desk.accept_message(message)
     assert (world.questions, world.begun) == ([message], [])
 
 
-async def test_a_double_click_is_one_order(world: World) -> None:
-    order = Order(key="press", verb="help", words="", by=ALICE, form=Form.BUTTON, team=TEAM)
-    assert await world.desk.take(order)
-    assert not await world.desk.take(order)
+async def test_a_double_click_is_one_command(world: CommandFixture) -> None:
+    order = Command(
+        key="press", name="help", args="", user=ALICE, source=CommandSource.BUTTON, team=TEAM
+    )
+    assert await world.desk.record(order)
+    assert not await world.desk.record(order)
 
 
-async def test_what_was_not_carried_out_is_found_at_the_next_start(world: World) -> None:
-    order = Order(key="press", verb="help", words="", by=ALICE, form=Form.BUTTON, team=TEAM)
-    await world.desk.take(order)
-    assert list(await world.store.unfinished_orders()) == [order]
-    await world.desk.done(order)
-    assert not await world.store.unfinished_orders()
+async def test_what_was_not_carried_out_is_found_at_the_next_start(world: CommandFixture) -> None:
+    order = Command(
+        key="press", name="help", args="", user=ALICE, source=CommandSource.BUTTON, team=TEAM
+    )
+    await world.desk.record(order)
+    assert list(await world.store.unfinished_commands()) == [order]
+    await world.desk.mark_done(order)
+    assert not await world.store.unfinished_commands()
 
 
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [
-        (StoreError("disk full"), StoreError.sentence),
-        (AgentError(AgentFault.UNSUPPORTED, "no such method"), None),
-        (ValueError("/etc/secret"), BotError.sentence),
+        (StoreError("disk full"), StoreError.user_message),
+        (AgentError(AgentErrorKind.UNSUPPORTED, "no such method"), None),
+        (ValueError("/etc/secret"), BotError.user_message),
     ],
 )
 async def test_trouble_becomes_a_sentence(
-    world: World, trouble: Exception, sentence: str | None
+    world: CommandFixture, trouble: Exception, sentence: str | None
 ) -> None:
-    async def fall(asked: Asked) -> Outcome:  # noqa: ARG001 # a handler's
+    async def fall(asked: CommandContext) -> CommandResult:  # noqa: ARG001 # a handler's
         raise trouble
 
     world.handlers["help"] = fall
-    outcome = await world.order("help", thread=thread_at(1))
-    assert outcome.card.text == (sentence or getattr(trouble, "sentence", ""))
+    outcome = await world.run_command("help", thread=thread_at(1))
+    assert outcome.card.text == (sentence or getattr(trouble, "user_message", ""))
     assert str(trouble) not in outcome.card.text
 
 
 async def test_while_slack_does_not_say_who_somebody_is_nothing_is_done(
-    world: World, carried: Carried
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     world.people.trouble = True
-    outcome = await world.order("help", thread=thread_at(1))
-    assert (outcome.card.text, carried.asked) == (BotError.sentence, [])
+    outcome = await world.run_command("help", thread=thread_at(1))
+    assert (outcome.card.text, executed.asked) == (BotError.user_message, [])
 
 
-@pytest.mark.parametrize("verb", sorted(VERBS))
-async def test_no_forged_order_reaches_a_session_that_is_not_seen(
-    world: World, carried: Carried, verb: str
+@pytest.mark.parametrize("verb", sorted(COMMANDS))
+async def test_no_forged_command_reaches_a_session_that_is_not_seen(
+    world: CommandFixture, executed: ExecutedCommands, verb: str
 ) -> None:
     """Whatever names it: a handle typed or in a button's value, the thread or the turn that the
     value carries, from wherever it is pressed. What is carried out is about nothing of it."""
-    hidden = await world.asked(1, user=ALICE, channel=DEV)
-    await world.asked(10, user=BOB)
+    hidden = await world.context_for(1, user=ALICE, channel=DEV)
+    await world.context_for(10, user=BOB)
     world.people.hidden.add((BOB, DEV))
-    [turn] = [each.turn for each in (await world.store.remembered(hidden.number, 0, 9)).turns]
+    [turn] = [each.turn for each in (await world.store.list_history(hidden.number, 0, 9)).entries]
     numbers = itertools.count()
-    for form in Form:
+    for form in CommandSource:
         for words_said in ("", "s1", "S1", "json s1", "s1 2"):
             for thread in (thread_at(1, DEV), thread_at(10), None):
                 for number in (turn, None):
-                    await world.carry_out(
-                        Order(
+                    await world.execute(
+                        Command(
                             key=f"forged {next(numbers)}",
-                            verb=verb,
-                            words=words_said,
-                            by=BOB,
-                            form=form,
+                            name=verb,
+                            args=words_said,
+                            user=BOB,
+                            source=form,
                             team=TEAM,
-                            channel="" if form is Form.HOME else GENERAL,
+                            channel="" if form is CommandSource.HOME_TAB else GENERAL,
                             thread=thread,
                             turn=number,
                         )
                     )
-    about_nothing = VERBS[verb].meant is Meant.NOTHING
-    for asked in carried.asked:
+    about_nothing = COMMANDS[verb].target is CommandTarget.NOTHING
+    for asked in executed.asked:
         assert asked.session is None or asked.session.number != hidden.number
-        assert about_nothing or asked.place is None or asked.place.channel != DEV
+        assert about_nothing or asked.thread_key is None or asked.thread_key.channel != DEV
 
 
 # Who is what -------------------------------------------------------------------------------------
@@ -439,21 +458,21 @@ async def test_no_forged_order_reaches_a_session_that_is_not_seen(
 @pytest.mark.parametrize(
     ("person", "doors", "out"),
     [
-        (PEOPLE[ALICE], Doorkeeping(), None),
-        (PEOPLE[GUS], Doorkeeping(), Standing.GUEST),
-        (PEOPLE[GUS], Doorkeeping(guests=True), None),
-        (PEOPLE[EVE], Doorkeeping(guests=True), Standing.EXTERNAL),
-        (PEOPLE[EVE], Doorkeeping(external=True), None),
-        (PEOPLE[ROBOT], Doorkeeping(guests=True, external=True), Standing.EXTERNAL),
+        (PEOPLE[ALICE], AccessConfig(), None),
+        (PEOPLE[GUS], AccessConfig(), AccessRole.GUEST),
+        (PEOPLE[GUS], AccessConfig(guests=True), None),
+        (PEOPLE[EVE], AccessConfig(guests=True), AccessRole.EXTERNAL),
+        (PEOPLE[EVE], AccessConfig(external=True), None),
+        (PEOPLE[ROBOT], AccessConfig(guests=True, external=True), AccessRole.EXTERNAL),
     ],
 )
 async def test_guests_and_people_of_elsewhere_are_kept_out_unless_let_in(
-    person: Person, doors: Doorkeeping, out: Standing | None
+    person: User, doors: AccessConfig, out: AccessRole | None
 ) -> None:
-    assert await Access(People(), doors).kept_out(person) is out
+    assert await AccessPolicy(FakeUserDirectory(), doors).denial(person) is out
 
 
-LISTED = Doorkeeping(
+LISTED = AccessConfig(
     users=frozenset({ALICE, GUS, EVE, ROBOT}),
     channels=frozenset({GENERAL}),
     admins=frozenset({ADA}),
@@ -466,126 +485,143 @@ LISTED = Doorkeeping(
     [
         (ALICE, GENERAL, None),
         (ALICE, "", None),
-        (ALICE, DEV, Standing.ELSEWHERE),
-        (ALICE, DIRECT, Standing.ELSEWHERE),
-        (BOB, GENERAL, Standing.UNLISTED),
-        (BOB, "", Standing.UNLISTED),
-        (BOB, DEV, Standing.UNLISTED),
+        (ALICE, DEV, AccessRole.CHANNEL_NOT_ALLOWED),
+        (ALICE, DIRECT, AccessRole.CHANNEL_NOT_ALLOWED),
+        (BOB, GENERAL, AccessRole.USER_NOT_ALLOWED),
+        (BOB, "", AccessRole.USER_NOT_ALLOWED),
+        (BOB, DEV, AccessRole.USER_NOT_ALLOWED),
         (ADA, GENERAL, None),
-        (ADA, DEV, Standing.ELSEWHERE),
-        (GUS, GENERAL, Standing.GUEST),
-        (EVE, GENERAL, Standing.EXTERNAL),
-        (ROBOT, GENERAL, Standing.EXTERNAL),
+        (ADA, DEV, AccessRole.CHANNEL_NOT_ALLOWED),
+        (GUS, GENERAL, AccessRole.GUEST),
+        (EVE, GENERAL, AccessRole.EXTERNAL),
+        (ROBOT, GENERAL, AccessRole.EXTERNAL),
     ],
 )
 async def test_who_or_where_is_on_no_list_is_kept_out(
-    person: str, channel: str, out: Standing | None
+    person: str, channel: str, out: AccessRole | None
 ) -> None:
     """Those in charge count as listed; a list opens no other door, and channels bind everybody."""
-    assert await Access(People(), LISTED).kept_out(PEOPLE[person], channel) is out
+    assert await AccessPolicy(FakeUserDirectory(), LISTED).denial(PEOPLE[person], channel) is out
 
 
-@pytest.mark.parametrize("form", [Form.MESSAGE, Form.BUTTON, Form.COMMAND])
-async def test_no_order_is_carried_out_for_who_or_where_is_on_no_list(
-    world: World, carried: Carried, form: Form
+@pytest.mark.parametrize(
+    "form", [CommandSource.MESSAGE, CommandSource.BUTTON, CommandSource.SLASH_COMMAND]
+)
+async def test_no_command_is_carried_out_for_who_or_where_is_on_no_list(
+    world: CommandFixture, executed: ExecutedCommands, form: CommandSource
 ) -> None:
     """Whether it is given there or, by an old button, about a thread there."""
-    world.doors(LISTED)
-    await world.order("help", by=ALICE, channel=GENERAL, form=form, thread=thread_at(1))
-    assert len(carried.asked) == 1
+    world.access_config(LISTED)
+    await world.run_command("help", by=ALICE, channel=GENERAL, form=form, thread=thread_at(1))
+    assert len(executed.asked) == 1
     for by, thread, channel, sentence in (
-        (BOB, thread_at(1), GENERAL, access_texts.UNLISTED),
-        (ALICE, thread_at(1, DEV), DEV, access_texts.ELSEWHERE),
-        (ALICE, thread_at(1, DEV), GENERAL, access_texts.ELSEWHERE),
-        (ALICE, thread_at(1), DEV, access_texts.ELSEWHERE),
+        (BOB, thread_at(1), GENERAL, access_texts.USER_NOT_ALLOWED),
+        (ALICE, thread_at(1, DEV), DEV, access_texts.CHANNEL_NOT_ALLOWED),
+        (ALICE, thread_at(1, DEV), GENERAL, access_texts.CHANNEL_NOT_ALLOWED),
+        (ALICE, thread_at(1), DEV, access_texts.CHANNEL_NOT_ALLOWED),
     ):
-        outcome = await world.order("help", by=by, channel=channel, form=form, thread=thread)
+        outcome = await world.run_command("help", by=by, channel=channel, form=form, thread=thread)
         assert outcome.card.text == sentence
-    assert len(carried.asked) == 1
+    assert len(executed.asked) == 1
 
 
 @pytest.mark.parametrize(
     ("bot", "channel", "out"),
     [
         ("B0ROBOT", GENERAL, None),
-        ("B0ROBOT", DEV, Standing.ELSEWHERE),
-        ("B0OTHER", GENERAL, Standing.EXTERNAL),
-        (ALICE, GENERAL, Standing.EXTERNAL),
+        ("B0ROBOT", DEV, AccessRole.CHANNEL_NOT_ALLOWED),
+        ("B0OTHER", GENERAL, AccessRole.EXTERNAL),
+        (ALICE, GENERAL, AccessRole.EXTERNAL),
     ],
 )
 def test_of_other_bots_those_on_the_list_are_let_in_where_people_are(
-    bot: str, channel: str, out: Standing | None
+    bot: str, channel: str, out: AccessRole | None
 ) -> None:
-    assert Access(People(), LISTED).bot_kept_out(bot, channel) is out
+    assert AccessPolicy(FakeUserDirectory(), LISTED).bot_denial(bot, channel) is out
 
 
-async def test_while_slack_does_not_tell_who_is_in_charge_nobody_unlisted_is_let_in() -> None:
-    people = People()
-    doors = Doorkeeping(users=frozenset({ALICE}), admin_group="S0PILOTS")
-    access = Access(people, doors)
-    assert await access.kept_out(PEOPLE[ALICE]) is None
+async def test_while_slack_does_not_tell_who_is_an_admin_nobody_unlisted_is_let_in() -> None:
+    people = FakeUserDirectory()
+    doors = AccessConfig(users=frozenset({ALICE}), admin_group="S0PILOTS")
+    access = AccessPolicy(people, doors)
+    assert await access.denial(PEOPLE[ALICE]) is None
     people.trouble = True
     with pytest.raises(SlackError):
-        await access.kept_out(PEOPLE[BOB])
+        await access.denial(PEOPLE[BOB])
 
 
 @pytest.mark.parametrize(
     ("person", "doors", "in_charge"),
     [
-        (PEOPLE[ALICE], Doorkeeping(), False),
-        (PEOPLE[ALICE], Doorkeeping(admins=frozenset({ALICE})), True),
-        (replace(PEOPLE[BOB], workspace_admin=True), Doorkeeping(), True),
-        (replace(PEOPLE[BOB], workspace_admin=True), Doorkeeping(workspace_admins=False), False),
-        (PEOPLE[CAROL], Doorkeeping(admin_group="S0PILOTS"), True),
-        (PEOPLE[BOB], Doorkeeping(admin_group="S0PILOTS"), False),
-        (PEOPLE[GUS], Doorkeeping(admins=frozenset({GUS}), guests=True), False),
-        (PEOPLE[EVE], Doorkeeping(admins=frozenset({EVE}), external=True), False),
+        (PEOPLE[ALICE], AccessConfig(), False),
+        (PEOPLE[ALICE], AccessConfig(admins=frozenset({ALICE})), True),
+        (replace(PEOPLE[BOB], is_workspace_admin=True), AccessConfig(), True),
+        (
+            replace(PEOPLE[BOB], is_workspace_admin=True),
+            AccessConfig(workspace_admins=False),
+            False,
+        ),
+        (PEOPLE[CAROL], AccessConfig(admin_group="S0PILOTS"), True),
+        (PEOPLE[BOB], AccessConfig(admin_group="S0PILOTS"), False),
+        (PEOPLE[GUS], AccessConfig(admins=frozenset({GUS}), guests=True), False),
+        (PEOPLE[EVE], AccessConfig(admins=frozenset({EVE}), external=True), False),
     ],
 )
-async def test_those_in_charge_are_named_by_the_settings_by_slack_or_by_a_group(
-    person: Person, doors: Doorkeeping, in_charge: bool
+async def test_admins_are_named_by_the_settings_by_slack_or_by_a_group(
+    person: User, doors: AccessConfig, in_charge: bool
 ) -> None:
-    people = People()
+    people = FakeUserDirectory()
     people.groups["S0PILOTS"] = {CAROL, GUS, EVE}
-    assert await Access(people, doors).in_charge(person) is in_charge
+    assert await AccessPolicy(people, doors).is_admin(person) is in_charge
 
 
 async def test_a_thread_without_a_session_is_owned_by_whoever_is_alone_in_it(
-    world: World, carried: Carried
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
-    await world.waits(1, user=ALICE)
-    await world.order("model gpt-5", by=ALICE, thread=thread_at(1))
-    outcome = await world.order("model gpt-5", by=BOB, thread=thread_at(1))
+    await world.enqueue_turn(1, user=ALICE)
+    await world.run_command("model gpt-5", by=ALICE, thread=thread_at(1))
+    outcome = await world.run_command("model gpt-5", by=BOB, thread=thread_at(1))
     assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
-    await world.waits(2, root=1, user=BOB)
-    outcome = await world.order("model gpt-5", by=ALICE, thread=thread_at(1))
+    await world.enqueue_turn(2, root=1, user=BOB)
+    outcome = await world.run_command("model gpt-5", by=ALICE, thread=thread_at(1))
     assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
-    await world.order("model gpt-5", by=CAROL, thread=thread_at(50))
-    assert [asked.person.user for asked in carried.asked] == [ALICE, CAROL]
+    await world.run_command("model gpt-5", by=CAROL, thread=thread_at(50))
+    assert [asked.user.id for asked in executed.asked] == [ALICE, CAROL]
 
 
 async def test_guests_who_are_let_in_are_what_everybody_else_is(
-    world: World, carried: Carried
+    world: CommandFixture, executed: ExecutedCommands
 ) -> None:
-    world.doors(Doorkeeping(guests=True))
-    await world.asked(1, user=GUS)
-    await world.order("reset", by=GUS, thread=thread_at(1))
-    assert carried.asked[0].standings == {Standing.MEMBER, Standing.PARTICIPANT, Standing.OWNER}
-    assert PEOPLE[GUS].kind is Kind.GUEST
+    world.access_config(AccessConfig(guests=True))
+    await world.context_for(1, user=GUS)
+    await world.run_command("reset", by=GUS, thread=thread_at(1))
+    assert executed.asked[0].access_roles == {
+        AccessRole.MEMBER,
+        AccessRole.PARTICIPANT,
+        AccessRole.OWNER,
+    }
+    assert PEOPLE[GUS].kind is UserKind.GUEST
 
 
-async def test_who_is_blocked_orders_nothing_but_help(world: World) -> None:
+async def test_who_is_blocked_runs_no_command_but_help(world: CommandFixture) -> None:
     calls: list[str] = []
 
-    async def handler(asked: Asked) -> Outcome:
-        calls.append(asked.order.verb)
-        return told("done")
+    async def handler(asked: CommandContext) -> CommandResult:
+        calls.append(asked.command.name)
+        return text_result("done")
 
     world.handlers |= dict.fromkeys(("help", "sessions", "reset"), handler)
-    await world.store.choose(
-        Choice(scope=Scope.PERSON, holder=ALICE, topic=Topic.BLOCKED, value="yes", by=ADA, at=1.0)
+    await world.store.set_preference(
+        Preference(
+            scope=Scope.USER,
+            scope_id=ALICE,
+            kind=PreferenceKind.BLOCKED,
+            value="yes",
+            set_by=ADA,
+            set_at=1.0,
+        )
     )
     for verb in ("help", "sessions", "reset"):
-        outcome = await world.order(verb, thread=thread_at(1))
+        outcome = await world.run_command(verb, thread=thread_at(1))
         assert (outcome.card.text == BLOCKED) is (verb != "help")
     assert calls == ["help"]

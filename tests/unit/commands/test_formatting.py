@@ -6,21 +6,21 @@ import pytest
 
 from bot.commands.formatting import (
     Pages,
-    age,
-    clipped,
-    count,
-    many,
+    format_age,
+    format_count,
+    format_size,
+    format_time,
     one_line,
-    page_in,
-    pager,
-    size,
-    unmarked,
-    when,
+    page_buttons,
+    parse_page,
+    pluralize,
+    strip_markdown,
+    truncate,
 )
-from bot.commands.user_names import Names
-from bot.domain.users import Person
+from bot.commands.user_names import UserNames
+from bot.domain.users import User
 from bot.errors import SlackError
-from tests.unit.commands.command_fixtures import ALICE, BOB, People
+from tests.unit.commands.command_fixtures import ALICE, BOB, FakeUserDirectory
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ from tests.unit.commands.command_fixtures import ALICE, BOB, People
         (800 * 86_400, "2 y ago"),
     ],
 )
-def test_an_age_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
-    assert age(seconds) == said
+def test_an_age_is_shown_in_its_largest_unit(seconds: float, said: str) -> None:
+    assert format_age(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -53,27 +53,27 @@ def test_an_age_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
         (3_000 * 1_024**3, "3,000 GB"),
     ],
 )
-def test_a_size_is_told_in_its_largest_unit(octets: int, said: str) -> None:
-    assert size(octets) == said
+def test_a_size_is_shown_in_its_largest_unit(octets: int, said: str) -> None:
+    assert format_size(octets) == said
 
 
 def test_numbers_are_grouped_and_one_thing_is_singular() -> None:
-    assert count(1_234_567) == "1,234,567"
-    assert (many(0, "turn"), many(1, "turn"), many(2_000, "turn")) == (
+    assert format_count(1_234_567) == "1,234,567"
+    assert (pluralize(0, "turn"), pluralize(1, "turn"), pluralize(2_000, "turn")) == (
         "0 turns",
         "1 turn",
         "2,000 turns",
     )
 
 
-def test_a_time_is_told_with_its_zone() -> None:
-    assert when(1_790_000_000) == "21 Sep 2026, 14:13 UTC"
+def test_a_time_is_shown_with_its_zone() -> None:
+    assert format_time(1_790_000_000) == "21 Sep 2026, 14:13 UTC"
 
 
 def test_a_long_text_is_clipped_with_a_mark() -> None:
-    assert clipped("12345", 5) == "12345"
-    assert clipped("1234 56", 6) == "1234…"
-    assert len(clipped("x" * 1_000, 10)) == 10
+    assert truncate("12345", 5) == "12345"
+    assert truncate("1234 56", 6) == "1234…"
+    assert len(truncate("x" * 1_000, 10)) == 10
 
 
 def test_what_turns_or_hides_is_taken_out_of_a_line() -> None:
@@ -100,7 +100,7 @@ def test_one_line_has_no_breaks_control_characters_or_turned_writing() -> None:
     ],
 )
 def test_a_page_is_asked_for_by_its_number(words: str, page: int | None) -> None:
-    assert page_in(words) == page
+    assert parse_page(words) == page
 
 
 def test_pages_have_neighbours_only_where_there_are_some() -> None:
@@ -108,16 +108,16 @@ def test_pages_have_neighbours_only_where_there_are_some() -> None:
     assert (pages.last, pages.nearest(0), pages.nearest(99), pages.offset(3)) == (3, 1, 3, 16)
 
     def words_at(page: int) -> list[str]:
-        return [press.words for press in pager("sessions", pages, page, ("‹", "›"), str)]
+        return [press.args for press in page_buttons("sessions", pages, page, ("‹", "›"), str)]
 
     assert (words_at(1), words_at(2), words_at(3)) == (["2"], ["1", "3"], ["2"])
     assert Pages(total=0, per_page=8).last == 1
 
 
-def test_where_one_is_in_a_list_is_told_only_where_there_is_more_than_one_page() -> None:
+def test_the_page_number_is_shown_only_where_there_is_more_than_one_page() -> None:
     how = "Page {page} of {last}"
-    assert Pages(total=9, per_page=8).said(2, how) == "Page 2 of 2"
-    assert Pages(total=8, per_page=8).said(1, how) == ""
+    assert Pages(total=9, per_page=8).label(2, how) == "Page 2 of 2"
+    assert Pages(total=8, per_page=8).label(1, how) == ""
 
 
 @pytest.mark.parametrize(
@@ -129,30 +129,30 @@ def test_where_one_is_in_a_list_is_told_only_where_there_is_more_than_one_page()
         ("2 ** 3 ** 4, __init__", "2 ** 3 ** 4, __init__"),
     ],
 )
-def test_an_excerpt_of_markdown_is_told_without_its_marks(markdown: str, told: str) -> None:
-    assert unmarked(markdown) == told
+def test_an_excerpt_of_markdown_is_shown_without_its_marks(markdown: str, told: str) -> None:
+    assert strip_markdown(markdown) == told
 
 
 class _Away(SlackError):
-    passing = True
+    transient = True
 
 
-class _SlackIsAway(People):
+class _SlackIsAway(FakeUserDirectory):
     """Slack cannot be had; who is asked for is counted."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked = 0
 
-    async def person(self, user: str) -> Person:
+    async def get_user(self, user_id: str) -> User:
         self.asked += 1
-        raise _Away("unreachable", user)
+        raise _Away("unreachable", user_id)
 
 
 async def test_people_are_called_by_their_names_on_one_line() -> None:
-    people = People()
-    people.known[BOB] = Person(user=BOB, team="T", name="Bob\n# " + "x" * 500)
-    names = await Names(people).of([ALICE, BOB, "U0GONE", BOB])
+    people = FakeUserDirectory()
+    people.known[BOB] = User(id=BOB, team="T", name="Bob\n# " + "x" * 500)
+    names = await UserNames(people).names_of([ALICE, BOB, "U0GONE", BOB])
     assert (names[ALICE], names["U0GONE"]) == ("Alice", "U0GONE")
     assert names[BOB].startswith("Bob # xxx")
     assert len(names[BOB]) == 80
@@ -160,6 +160,6 @@ async def test_people_are_called_by_their_names_on_one_line() -> None:
 
 async def test_while_slack_is_away_it_is_not_asked_for_one_name_after_another() -> None:
     people = _SlackIsAway()
-    names = await Names(people).of([f"U{number}" for number in range(50)])
+    names = await UserNames(people).names_of([f"U{number}" for number in range(50)])
     assert names == {user: user for user in names}
     assert (len(names), people.asked) == (50, 1)

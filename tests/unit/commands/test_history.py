@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from bot.access import texts as access_texts
 from bot.commands import texts
-from bot.commands.history import Remembering
+from bot.commands.history import HistoryCommands
 from bot.commands.texts import sessions as session_texts
-from bot.commands.transcripts import Format, Transcript, as_markdown, read_transcript
-from bot.commands.usage import Spending
-from bot.commands.user_names import Names
-from bot.domain.commands import Form
+from bot.commands.transcripts import Transcript, TranscriptFormat, as_markdown, read_transcript
+from bot.commands.usage import UsageCommand
+from bot.commands.user_names import UserNames
+from bot.domain.commands import CommandSource
 from bot.domain.messages import ThreadKey
-from bot.domain.sessions import Origin, Remembered, SessionRecord
+from bot.domain.sessions import HistoryEntry, SessionOrigin, SessionRecord
 from bot.domain.turns import TurnState
 from tests.unit.commands.command_fixtures import (
     ADA,
@@ -30,79 +30,83 @@ from tests.unit.commands.command_fixtures import (
     DEV,
     GENERAL,
     TEAM,
-    World,
-    orders_world,
+    CommandFixture,
+    command_fixture,
     thread_at,
 )
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with orders_world(tmp_path) as world:
-        names = Names(world.people)
-        remembering = Remembering(world.store, world.board, names, world.clock)
+async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
+    async with command_fixture(tmp_path) as world:
+        names = UserNames(world.people)
+        remembering = HistoryCommands(world.store, world.board, names, world.clock)
         world.handlers.update(remembering.handlers())
-        world.handlers.update(Spending(world.store, world.people, world.clock).handlers())
+        world.handlers.update(UsageCommand(world.store, world.people, world.clock).handlers())
         yield world
 
 
 # History -----------------------------------------------------------------------------------------
 
 
-async def test_history_shows_who_asked_what_and_what_the_answer_was(world: World) -> None:
-    await world.asked(1, text="What is\nPython?", answer="A *language*.\nAnd a snake.")
-    await world.asked(2, root=1, user=BOB, text="x" * 1_000, answer="y" * 1_000)
+async def test_history_shows_who_asked_what_and_what_the_answer_was(world: CommandFixture) -> None:
+    await world.context_for(1, text="What is\nPython?", answer="A *language*.\nAnd a snake.")
+    await world.context_for(2, root=1, user=BOB, text="x" * 1_000, answer="y" * 1_000)
     await world.clock.advance(3_600)
-    outcome = await world.order("history", thread=thread_at(1))
+    outcome = await world.run_command("history", thread=thread_at(1))
     assert not outcome.public
-    first, second = outcome.card.lines
+    first, second = outcome.card.items
     assert first.text == "What is Python?"
     assert first.detail == "1. Alice, 1 h ago · gpt-5\nA *language*. And a snake."
     assert second.detail.startswith("2. Bob, 1 h ago · gpt-5\nyyy")
     assert len(second.text) == 300
     assert len(second.detail) < 600
-    assert outcome.card.presses == ()
+    assert outcome.card.buttons == ()
 
 
-async def test_history_begins_with_the_newest_page(world: World) -> None:
+async def test_history_begins_with_the_newest_page(world: CommandFixture) -> None:
     for number in range(1, 13):
-        await world.asked(number, root=1, text=f"question {number}")
-    newest = (await world.order("history", thread=thread_at(1))).card
-    assert [line.text for line in newest.lines] == ["question 11", "question 12"]
+        await world.context_for(number, root=1, text=f"question {number}")
+    newest = (await world.run_command("history", thread=thread_at(1))).card
+    assert [line.text for line in newest.items] == ["question 11", "question 12"]
     assert newest.text == session_texts.PAGE.format(page=3, last=3)
-    (earlier,) = newest.presses
-    middle = (await world.press(earlier, thread=thread_at(1))).card
-    assert [line.text for line in middle.lines] == [f"question {n}" for n in range(6, 11)]
-    assert [press.words for press in middle.presses] == ["s1 1", "s1 3"]
-    assert (await world.order("history page 99", thread=thread_at(1))).card == newest
+    (earlier,) = newest.buttons
+    middle = (await world.press_button(earlier, thread=thread_at(1))).card
+    assert [line.text for line in middle.items] == [f"question {n}" for n in range(6, 11)]
+    assert [press.args for press in middle.buttons] == ["s1 1", "s1 3"]
+    assert (await world.run_command("history page 99", thread=thread_at(1))).card == newest
 
 
-async def test_the_history_of_a_named_session_leads_to_its_thread(world: World) -> None:
-    await world.asked(1)
-    card = (await world.order("history s1", form=Form.COMMAND)).card
+async def test_the_history_of_a_named_session_leads_to_its_thread(world: CommandFixture) -> None:
+    await world.context_for(1)
+    card = (await world.run_command("history s1", form=CommandSource.SLASH_COMMAND)).card
     assert card.link == thread_at(1)
     assert card.title == "s1, What is Python?"
 
 
-async def test_a_session_without_a_history_says_so(world: World) -> None:
-    session = await world.asked(1)
-    await world.store.begin_anew(session.thread, "", ALICE)
-    outcome = await world.order("history", thread=thread_at(1))
+async def test_a_session_without_a_history_says_so(world: CommandFixture) -> None:
+    session = await world.context_for(1)
+    await world.store.reset(session.thread, "", ALICE)
+    outcome = await world.run_command("history", thread=thread_at(1))
     assert outcome.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
-    assert (await world.order("history", thread=thread_at(9))).card.text == session_texts.NO_SESSION
-    outcome = await world.order("history of Rome", thread=thread_at(1))
-    assert outcome.card.text == session_texts.HOW.format(verb="history", usage="[s12] [page]")
-    outcome = await world.order("history", form=Form.COMMAND)
+    assert (
+        await world.run_command("history", thread=thread_at(9))
+    ).card.text == session_texts.NO_SESSION
+    outcome = await world.run_command("history of Rome", thread=thread_at(1))
+    assert outcome.card.text == session_texts.USAGE_HINT.format(
+        verb="history", usage="[s12] [page]"
+    )
+    outcome = await world.run_command("history", form=CommandSource.SLASH_COMMAND)
     assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="history")
 
 
 # Export ------------------------------------------------------------------------------------------
 
 
-async def test_an_export_is_a_file_for_the_person_alone(world: World) -> None:
-    await world.asked(1, text="What is Python?", answer="A language.")
-    await world.asked(2, root=1, user=BOB, text="And Perl?", answer="Another one.")
-    outcome = await world.order("export", by=BOB, thread=thread_at(1))
+async def test_an_export_is_a_file_for_the_person_alone(world: CommandFixture) -> None:
+    await world.context_for(1, text="What is Python?", answer="A language.")
+    await world.context_for(2, root=1, user=BOB, text="And Perl?", answer="Another one.")
+    outcome = await world.run_command("export", by=BOB, thread=thread_at(1))
     assert (outcome.public, world.board.shown) == (False, [])
     assert outcome.card.text == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
     ((user, name, content),) = world.board.files
@@ -116,26 +120,26 @@ async def test_an_export_is_a_file_for_the_person_alone(world: World) -> None:
     assert "**gpt\\-5**, 1.5 s, 1,000 tokens in, 20 out" in content
 
 
-async def test_an_export_of_somebody_elses_session_by_those_in_charge_is_on_record(
-    world: World,
+async def test_an_export_of_somebody_elses_session_by_admins_is_on_record(
+    world: CommandFixture,
 ) -> None:
     """Before the file is there; of one's own it is nobody's business."""
-    await world.asked(1)
-    await world.asked(2, root=1, user=ADA)
-    await world.order("export", by=ALICE, thread=thread_at(1))
-    assert (await world.store.audited(0, 5))[1] == 0
+    await world.context_for(1)
+    await world.context_for(2, root=1, user=ADA)
+    await world.run_command("export", by=ALICE, thread=thread_at(1))
+    assert (await world.store.list_audit_entries(0, 5))[1] == 0
     world.board.trouble = True
-    await world.order("export", by=ADA, thread=thread_at(1))
-    (entry,), _ = await world.store.audited(0, 5)
-    assert (entry.by, entry.act, entry.target, entry.detail) == (
+    await world.run_command("export", by=ADA, thread=thread_at(1))
+    (entry,), _ = await world.store.list_audit_entries(0, 5)
+    assert (entry.actor, entry.action, entry.target, entry.detail) == (
         *(ADA, "export", "s1"),
         "of U0ALICE, 2 turns",
     )
 
 
-async def test_an_export_for_programs_has_a_stable_shape(world: World) -> None:
-    session = await world.asked(1, text="What is ☃?", answer="A snowman.")
-    await world.order("export JSON s1", form=Form.COMMAND)
+async def test_an_export_for_programs_has_a_stable_shape(world: CommandFixture) -> None:
+    session = await world.context_for(1, text="What is ☃?", answer="A snowman.")
+    await world.run_command("export JSON s1", form=CommandSource.SLASH_COMMAND)
     ((_, name, content),) = world.board.files
     assert name == "threadpilot-s1.json"
     assert json.loads(content) == {
@@ -177,55 +181,57 @@ async def test_an_export_for_programs_has_a_stable_shape(world: World) -> None:
 
 
 async def test_a_very_long_session_is_exported_without_its_oldest_turns(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: CommandFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.commands.transcripts.MOST_TURNS", 3)
-    monkeypatch.setattr("bot.commands.transcripts._PAGE", 2)
+    monkeypatch.setattr("bot.commands.transcripts.MAX_TURNS", 3)
+    monkeypatch.setattr("bot.commands.transcripts._PAGE_SIZE", 2)
     for number in range(1, 6):
-        await world.asked(number, root=1, text=f"question {number}")
+        await world.context_for(number, root=1, text=f"question {number}")
     transcript = await read_transcript(world.store, await world.session(1))
     assert [turn.text for turn in transcript.turns] == ["question 3", "question 4", "question 5"]
-    assert transcript.left_out == 2
-    outcome = await world.order("export", thread=thread_at(1))
-    assert outcome.card.text.endswith(session_texts.EXPORT_LEFT_OUT.format(turns="2 turns"))
+    assert transcript.omitted_count == 2
+    outcome = await world.run_command("export", thread=thread_at(1))
+    assert outcome.card.text.endswith(session_texts.EXPORT_OMITTED.format(turns="2 turns"))
     assert "## 3. Alice" in world.board.files[0][2]
 
 
-async def test_a_copy_that_is_being_compared_does_not_tell_its_model(world: World) -> None:
-    source = await world.asked(1)
-    await world.compared(source, "claude-4.5")
-    card = (await world.order("history s2", thread=thread_at(1))).card
-    assert "gpt-5" not in card.lines[0].detail
-    for form in Format:
-        await world.order(f"export {form} s2", thread=thread_at(1))
+async def test_a_copy_that_is_being_compared_does_not_tell_its_model(world: CommandFixture) -> None:
+    source = await world.context_for(1)
+    await world.add_comparison(source, "claude-4.5")
+    card = (await world.run_command("history s2", thread=thread_at(1))).card
+    assert "gpt-5" not in card.items[0].detail
+    for form in TranscriptFormat:
+        await world.run_command(f"export {form} s2", thread=thread_at(1))
     for _, _, content in world.board.files:
         assert not re.search(r"claude|gpt", content)
 
 
-async def test_names_that_slack_does_not_tell_are_ids(world: World) -> None:
-    await world.asked(1, user="U0AAGONE")
-    await world.asked(2, root=1, user=BOB)
-    await world.order("export", by=ALICE, thread=thread_at(1))
+async def test_names_that_slack_does_not_tell_are_ids(world: CommandFixture) -> None:
+    await world.context_for(1, user="U0AAGONE")
+    await world.context_for(2, root=1, user=BOB)
+    await world.run_command("export", by=ALICE, thread=thread_at(1))
     content = world.board.files[0][2]
     assert "- Owner: U0AAGONE" in content
     assert "## 2. Bob, " in content
 
 
-async def test_an_export_that_slack_does_not_take_gets_a_sentence(world: World) -> None:
-    await world.asked(1)
+async def test_an_export_that_slack_does_not_take_gets_a_sentence(world: CommandFixture) -> None:
+    await world.context_for(1)
     world.board.trouble = True
-    outcome = await world.order("export", thread=thread_at(1))
+    outcome = await world.run_command("export", thread=thread_at(1))
     assert outcome.card.text.startswith("Sorry")
 
 
-async def test_there_is_nothing_to_export_of_nothing(world: World) -> None:
-    session = await world.asked(1)
-    await world.store.begin_anew(session.thread, "", ALICE)
-    outcome = await world.order("export", thread=thread_at(1))
+async def test_there_is_nothing_to_export_of_nothing(world: CommandFixture) -> None:
+    session = await world.context_for(1)
+    await world.store.reset(session.thread, "", ALICE)
+    outcome = await world.run_command("export", thread=thread_at(1))
     assert outcome.card.text == session_texts.HISTORY_EMPTY.format(handle="s2")
-    assert (await world.order("export", thread=thread_at(9))).card.text == session_texts.NO_SESSION
-    outcome = await world.order("export pdf", thread=thread_at(1))
-    assert outcome.card.text == session_texts.HOW.format(
+    assert (
+        await world.run_command("export", thread=thread_at(9))
+    ).card.text == session_texts.NO_SESSION
+    outcome = await world.run_command("export pdf", thread=thread_at(1))
+    assert outcome.card.text == session_texts.USAGE_HINT.format(
         verb="export", usage="[markdown|json] [s12]"
     )
     assert world.board.files == []
@@ -239,21 +245,21 @@ SESSION = SessionRecord(
     current=True,
     owner="U1",
     title="Plans",
-    origin=Origin.THREAD,
+    origin=SessionOrigin.THREAD,
     model="",
     last_model="",
     effort="",
     seen_ts="",
-    turns=1,
+    turn_count=1,
     input_tokens=1,
     output_tokens=1,
     context_tokens=0,
     context_limit=0,
     size=0,
-    created=0,
-    used=0,
+    created_at=0,
+    last_used_at=0,
 )
-TURN = Remembered(
+TURN = HistoryEntry(
     turn=1,
     ts="1.000000",
     user="U1",
@@ -261,8 +267,8 @@ TURN = Remembered(
     answer="a",
     state=TurnState.DONE,
     model="m",
-    event="e",
-    asked=0,
+    event_id="e",
+    asked_at=0,
     seconds=1,
     input_tokens=1,
     output_tokens=1,
@@ -323,31 +329,33 @@ def test_no_title_and_no_name_breaks_it_either(text: str, title: str, name: str)
     plain = frame(as_markdown(Transcript(session=SESSION, turns=(TURN,))))
     assert len(outside) == len([line for line in plain if line])
     assert [line[:2] for line in outside] == [line[:2] for line in plain if line]
-    json.loads(transcript.written(Format.JSON))
+    json.loads(transcript.render(TranscriptFormat.JSON))
 
 
 # Usage -------------------------------------------------------------------------------------------
 
 
-async def rows(world: World, order: str, by: str = ALICE, **given: object) -> list[str]:
-    form = Form.MESSAGE if given.get("thread") else Form.COMMAND
-    outcome = await world.order(order, by=by, form=form, **given)  # type: ignore[arg-type]
+async def rows(world: CommandFixture, command: str, by: str = ALICE, **given: object) -> list[str]:
+    form = CommandSource.MESSAGE if given.get("thread") else CommandSource.SLASH_COMMAND
+    outcome = await world.run_command(command, by=by, form=form, **given)  # type: ignore[arg-type]
     assert not outcome.public
-    return [f"{line.text}: {line.detail}" for line in outcome.card.lines]
+    return [f"{line.text}: {line.detail}" for line in outcome.card.items]
 
 
-async def test_usage_is_of_this_thread_in_a_thread_and_ones_own_elsewhere(world: World) -> None:
-    await world.asked(1)
-    await world.asked(2, root=1, user=BOB)
-    await world.asked(10, channel=DEV)
+async def test_usage_is_of_this_thread_in_a_thread_and_ones_own_elsewhere(
+    world: CommandFixture,
+) -> None:
+    await world.context_for(1)
+    await world.context_for(2, root=1, user=BOB)
+    await world.context_for(10, channel=DEV)
     two = "2 turns, 2,000 tokens in, 40 out"
     assert await rows(world, "usage", thread=thread_at(1)) == [f"This thread: {two}"]
     assert await rows(world, "usage", channel=GENERAL) == [f"You: {two}"]
     assert await rows(world, "usage by me", thread=thread_at(1)) == [f"You: {two}"]
 
 
-async def test_usage_is_of_a_day_a_week_or_a_month(world: World) -> None:
-    await world.asked(1)
+async def test_usage_is_of_a_day_a_week_or_a_month(world: CommandFixture) -> None:
+    await world.context_for(1)
     await world.clock.advance(2 * 86_400)
     assert await rows(world, "usage day", channel=GENERAL) == [f"{session_texts.USAGE_NOTHING}: "]
     assert len(await rows(world, "usage", channel=GENERAL)) == 1
@@ -355,31 +363,33 @@ async def test_usage_is_of_a_day_a_week_or_a_month(world: World) -> None:
     assert await rows(world, "usage week by me", channel=GENERAL) == [
         f"{session_texts.USAGE_NOTHING}: "
     ]
-    card = (await world.order("usage Month BY me", form=Form.COMMAND)).card
+    card = (await world.run_command("usage Month BY me", form=CommandSource.SLASH_COMMAND)).card
     assert card.title == "Usage in the last 30 days"
-    assert card.lines[0].text == "You"
-    assert [(press.label, press.words) for press in card.presses] == [
+    assert card.items[0].text == "You"
+    assert [(press.label, press.args) for press in card.buttons] == [
         ("Day", "day by me"),
         ("Week", "week by me"),
     ]
 
 
-async def test_the_usage_of_a_channel_is_for_those_who_see_it(world: World) -> None:
-    await world.asked(1, channel=DEV)
-    await world.asked(2, root=1, user=BOB, channel=DEV)
-    await world.asked(10)
+async def test_the_usage_of_a_channel_is_for_those_who_see_it(world: CommandFixture) -> None:
+    await world.context_for(1, channel=DEV)
+    await world.context_for(2, root=1, user=BOB, channel=DEV)
+    await world.context_for(10)
     found = await rows(world, "usage by channel", channel=DEV)
     assert found == ["This channel: 2 turns, 2,000 tokens in, 40 out"]
     world.people.hidden.add((ALICE, DEV))
-    outcome = await world.order("usage by channel", form=Form.COMMAND, channel=DEV)
-    assert outcome.card.text == access_texts.NOT_SEEN
+    outcome = await world.run_command(
+        "usage by channel", form=CommandSource.SLASH_COMMAND, channel=DEV
+    )
+    assert outcome.card.text == access_texts.NOT_VISIBLE
 
 
-async def test_usage_by_model_is_ones_own_and_everybodys_for_those_in_charge(
-    world: World,
+async def test_usage_by_model_is_ones_own_and_everybodys_for_admins(
+    world: CommandFixture,
 ) -> None:
-    await world.asked(1)
-    await world.asked(10, user=BOB)
+    await world.context_for(1)
+    await world.context_for(10, user=BOB)
     one, two = "gpt-5: 1 turn, 1,000 tokens in, 20 out", "gpt-5: 2 turns, 2,000 tokens in, 40 out"
     assert await rows(world, "usage by model", channel=GENERAL) == [one]
     assert await rows(world, "usage by model", by=ADA, channel=GENERAL) == [two]
@@ -392,13 +402,13 @@ async def test_usage_by_model_is_ones_own_and_everybodys_for_those_in_charge(
         ("usage by channel", session_texts.USAGE_NO_CHANNEL),
         (
             "usage year",
-            session_texts.HOW.format(
+            session_texts.USAGE_HINT.format(
                 verb="usage", usage="[day|week|month] [by thread|me|channel|model]"
             ),
         ),
     ],
 )
 async def test_usage_of_what_is_not_there_gets_a_sentence(
-    world: World, order: str, sentence: str
+    world: CommandFixture, order: str, sentence: str
 ) -> None:
-    assert (await world.order(order, form=Form.HOME)).card.text == sentence
+    assert (await world.run_command(order, form=CommandSource.HOME_TAB)).card.text == sentence

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from bot.commands import texts
-from bot.commands.lifecycle import Switching
+from bot.commands.lifecycle import LifecycleCommands
 from bot.commands.texts import sessions as session_texts
 from bot.domain.cards import Card
-from bot.domain.commands import Form, Order
-from bot.domain.messages import Trigger, Wish
+from bot.domain.commands import Command, CommandSource
+from bot.domain.messages import MessageOptions, Trigger
 from bot.domain.sessions import SessionRecord
 from bot.domain.turns import TurnState
 from bot.errors import StoreError
-from bot.store.sqlite.data_dir import DATABASE
-from tests.contracts.messages import said, ts_at
+from bot.store.sqlite.data_dir import DATABASE_NAME
+from tests.contracts.messages import make_message, ts_at
 from tests.unit.commands.command_fixtures import (
     ADA,
     ALICE,
@@ -29,151 +29,167 @@ from tests.unit.commands.command_fixtures import (
     DEV,
     DIRECT,
     GENERAL,
-    World,
-    orders_world,
+    CommandFixture,
+    command_fixture,
     thread_at,
 )
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with orders_world(tmp_path) as world:
-        switching = Switching(world.store, world.board, world.runtime, world.pool, world.clock)
+async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
+    async with command_fixture(tmp_path) as world:
+        switching = LifecycleCommands(
+            world.store, world.board, world.runtime, world.pool, world.clock
+        )
         world.handlers.update(switching.handlers())
         yield world
 
 
-async def current(world: World, second: float, channel: str = GENERAL) -> SessionRecord:
-    found = await world.store.current(thread_at(second, channel))
+async def current(world: CommandFixture, second: float, channel: str = GENERAL) -> SessionRecord:
+    found = await world.store.current_session(thread_at(second, channel))
     assert found is not None
     return found
 
 
-def told_in(world: World) -> list[tuple[str, str]]:
+def posted_in(world: CommandFixture) -> list[tuple[str, str]]:
     """What threads were told: (the thread's ts, sentence)."""
     return [(thread.root_ts, card.text) for thread, card in world.board.shown]
 
 
-async def audited(world: World) -> list[tuple[str, str, str, str]]:
+async def audited(world: CommandFixture) -> list[tuple[str, str, str, str]]:
     """What is on record: (by, act, target, detail), newest first."""
-    entries, _ = await world.store.audited(0, 50)
-    return [(each.by, each.act, each.target, each.detail) for each in entries]
+    entries, _ = await world.store.list_audit_entries(0, 50)
+    return [(each.actor, each.action, each.target, each.detail) for each in entries]
 
 
 # Reset -------------------------------------------------------------------------------------------
 
 
-async def test_a_reset_thread_goes_on_afresh_and_the_old_session_is_kept(world: World) -> None:
-    old = await world.asked(1)
-    outcome = await world.order("reset", thread=thread_at(1))
+async def test_a_reset_thread_goes_on_afresh_and_the_old_session_is_kept(
+    world: CommandFixture,
+) -> None:
+    old = await world.context_for(1)
+    outcome = await world.run_command("reset", thread=thread_at(1))
     assert outcome.public
     assert outcome.card.text == session_texts.RESET_DONE.format(handle="s1")
     fresh = await current(world, 1)
-    assert (fresh.handle, fresh.turns, fresh.owner) == ("s2", 0, ALICE)
+    assert (fresh.handle, fresh.turn_count, fresh.owner) == ("s2", 0, ALICE)
     assert not (await world.session(old.number)).current
     assert world.pool.gone == [old.id]
 
 
-async def test_a_reset_twice_is_a_reset_once(world: World) -> None:
-    await world.asked(1)
-    await world.order("reset", thread=thread_at(1))
-    outcome = await world.order("reset", thread=thread_at(1))
+async def test_a_reset_twice_is_a_reset_once(world: CommandFixture) -> None:
+    await world.context_for(1)
+    await world.run_command("reset", thread=thread_at(1))
+    outcome = await world.run_command("reset", thread=thread_at(1))
     assert (outcome.card.text, outcome.public) == (session_texts.RESET_FRESH, False)
     assert (await current(world, 1)).handle == "s2"
 
 
 async def test_a_reset_while_an_answer_is_written_leaves_it_to_the_old_session(
-    world: World,
+    world: CommandFixture,
 ) -> None:
-    await world.asking(1)
-    outcome = await world.order("reset", thread=thread_at(1))
+    await world.context_with(1)
+    outcome = await world.run_command("reset", thread=thread_at(1))
     assert outcome.card.text.endswith(session_texts.RESET_RUNNING.format(handle="s1"))
     assert (await current(world, 1)).handle == "s2"
 
 
-async def test_a_session_that_somebody_in_charge_resets_stays_its_owners_and_it_is_on_record(
-    world: World,
+async def test_a_session_that_an_admin_resets_stays_its_owners_and_it_is_on_record(
+    world: CommandFixture,
 ) -> None:
-    await world.asked(1)
-    await world.order("reset", by=ADA, thread=thread_at(1))
+    await world.context_for(1)
+    await world.run_command("reset", by=ADA, thread=thread_at(1))
     assert (await current(world, 1)).owner == ALICE
     assert await audited(world) == [(ADA, "reset", "s1", "of U0ALICE")]
-    await world.asked(2, root=1)
-    await world.order("reset", by=ALICE, thread=thread_at(1))
+    await world.context_for(2, root=1)
+    await world.run_command("reset", by=ALICE, thread=thread_at(1))
     assert len(await audited(world)) == 1, "one's own is one's own business"
 
 
-async def test_nothing_is_done_that_cannot_be_put_on_record(world: World, tmp_path: Path) -> None:
-    await world.asked(1)
-    await world.asked(10, user=BOB)
-    with closing(sqlite3.connect(tmp_path / DATABASE)) as database:
+async def test_nothing_is_done_that_cannot_be_put_on_record(
+    world: CommandFixture, tmp_path: Path
+) -> None:
+    await world.context_for(1)
+    await world.context_for(10, user=BOB)
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as database:
         database.execute(
             "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
         )
     for order in ("reset s1", "delete s1", "resume s1"):
-        outcome = await world.order(order, by=ADA, thread=thread_at(10), form=Form.BUTTON)
-        assert outcome.card.text == StoreError.sentence
+        outcome = await world.run_command(
+            order, by=ADA, thread=thread_at(10), form=CommandSource.BUTTON
+        )
+        assert outcome.card.text == StoreError.user_message
     assert (await current(world, 1)).handle == "s1"
     assert world.runtime.deleted == []
 
 
-async def test_a_reset_from_elsewhere_is_told_in_the_sessions_thread(world: World) -> None:
-    await world.asked(1)
-    outcome = await world.order("reset s1", form=Form.HOME)
+async def test_a_reset_from_elsewhere_is_posted_in_the_sessions_thread(
+    world: CommandFixture,
+) -> None:
+    await world.context_for(1)
+    outcome = await world.run_command("reset s1", form=CommandSource.HOME_TAB)
     assert (outcome.card.text, outcome.public) == (
         session_texts.RESET_ELSEWHERE.format(handle="s1"),
         False,
     )
-    assert told_in(world) == [(thread_at(1).root_ts, session_texts.RESET_DONE.format(handle="s1"))]
+    assert posted_in(world) == [
+        (thread_at(1).root_ts, session_texts.RESET_DONE.format(handle="s1"))
+    ]
 
 
-async def test_a_reset_of_a_channel_that_is_gone_is_done_all_the_same(world: World) -> None:
-    await world.asked(1)
+async def test_a_reset_of_a_channel_that_is_gone_is_done_all_the_same(
+    world: CommandFixture,
+) -> None:
+    await world.context_for(1)
     world.board.trouble = True
-    outcome = await world.order("reset s1", form=Form.COMMAND)
+    outcome = await world.run_command("reset s1", form=CommandSource.SLASH_COMMAND)
     assert outcome.card.text == session_texts.RESET_ELSEWHERE.format(handle="s1")
     assert (await current(world, 1)).handle == "s2"
 
 
-async def test_a_role_is_reset_by_its_sessions_name(world: World) -> None:
-    await world.asked(1)
-    await world.asked(2, root=1, role="review")
-    outcome = await world.order("reset s2", thread=thread_at(1))
+async def test_a_role_is_reset_by_its_sessions_name(world: CommandFixture) -> None:
+    await world.context_for(1)
+    await world.context_for(2, root=1, role="review")
+    outcome = await world.run_command("reset s2", thread=thread_at(1))
     assert outcome.card.text == session_texts.RESET_DONE_ROLE.format(handle="s2", role="review")
     assert (await current(world, 1)).handle == "s1"
 
 
-async def test_a_session_that_was_set_aside_cannot_be_reset(world: World) -> None:
-    await world.asked(1)
-    await world.order("reset", thread=thread_at(1))
-    outcome = await world.order("reset s1", thread=thread_at(1))
-    assert outcome.card.text == session_texts.RESET_SET_ASIDE.format(handle="s1")
+async def test_a_session_that_was_set_aside_cannot_be_reset(world: CommandFixture) -> None:
+    await world.context_for(1)
+    await world.run_command("reset", thread=thread_at(1))
+    outcome = await world.run_command("reset s1", thread=thread_at(1))
+    assert outcome.card.text == session_texts.RESET_INACTIVE.format(handle="s1")
 
 
-async def test_a_session_is_reset_by_no_old_button_once_it_is_gone(world: World) -> None:
-    await world.asked(1)
-    await world.order("delete s1", form=Form.HOME)
-    outcome = await world.order("reset s1", form=Form.HOME)
+async def test_a_session_is_reset_by_no_old_button_once_it_is_gone(world: CommandFixture) -> None:
+    await world.context_for(1)
+    await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    outcome = await world.run_command("reset s1", form=CommandSource.HOME_TAB)
     assert outcome.card.text == texts.NO_SUCH_SESSION
 
 
-async def test_there_is_nothing_to_reset_without_a_session(world: World) -> None:
-    assert (await world.order("reset", thread=thread_at(1))).card.text == session_texts.NO_SESSION
-    outcome = await world.order("reset", form=Form.COMMAND)
+async def test_there_is_nothing_to_reset_without_a_session(world: CommandFixture) -> None:
+    assert (
+        await world.run_command("reset", thread=thread_at(1))
+    ).card.text == session_texts.NO_SESSION
+    outcome = await world.run_command("reset", form=CommandSource.SLASH_COMMAND)
     assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="reset")
-    await world.asked(1)
-    outcome = await world.order("reset it", thread=thread_at(1))
-    assert outcome.card.text == session_texts.HOW.format(verb="reset", usage="[s12]")
+    await world.context_for(1)
+    outcome = await world.run_command("reset it", thread=thread_at(1))
+    assert outcome.card.text == session_texts.USAGE_HINT.format(verb="reset", usage="[s12]")
 
 
 # Resume ------------------------------------------------------------------------------------------
 
 
-async def test_what_was_reset_can_be_taken_back(world: World) -> None:
-    await world.asked(1, text="Plans")
-    await world.order("reset", thread=thread_at(1))
+async def test_what_was_reset_can_be_taken_back(world: CommandFixture) -> None:
+    await world.context_for(1, text="Plans")
+    await world.run_command("reset", thread=thread_at(1))
     world.pool.gone.clear()
-    outcome = await world.order("resume s1", thread=thread_at(1))
+    outcome = await world.run_command("resume s1", thread=thread_at(1))
     assert outcome.public
     assert outcome.card.text == session_texts.RESUME_DONE_NAMED.format(
         handle="s1", title="Plans", turns="1 turn"
@@ -184,232 +200,243 @@ async def test_what_was_reset_can_be_taken_back(world: World) -> None:
     assert fresh.id in world.pool.gone
 
 
-async def test_a_session_can_be_taken_to_another_thread_of_its_channel(world: World) -> None:
-    await world.asked(1)
-    await world.asked(10)
-    outcome = await world.order("resume s1", thread=thread_at(10))
+async def test_a_session_can_be_taken_to_another_thread_of_its_channel(
+    world: CommandFixture,
+) -> None:
+    await world.context_for(1)
+    await world.context_for(10)
+    outcome = await world.run_command("resume s1", thread=thread_at(10))
     assert outcome.public
     assert (await current(world, 10)).handle == "s1"
-    assert await world.store.current(thread_at(1)) is None
-    assert told_in(world) == [
+    assert await world.store.current_session(thread_at(1)) is None
+    assert posted_in(world) == [
         (thread_at(1).root_ts, session_texts.RESUME_MOVED.format(handle="s1"))
     ]
 
 
-async def test_a_thread_can_begin_with_a_session_of_before(world: World) -> None:
-    await world.asked(1)
+async def test_a_thread_can_begin_with_a_session_of_before(world: CommandFixture) -> None:
+    await world.context_for(1)
     new = thread_at(50)
-    outcome = await world.order("resume s1", thread=new, ts=new.root_ts)
+    outcome = await world.run_command("resume s1", thread=new, ts=new.root_ts)
     assert outcome.public, outcome.card.text
     assert (await current(world, 50)).handle == "s1"
 
 
 async def test_in_the_middle_of_a_thread_that_it_does_not_know_it_asks_for_a_question_first(
-    world: World,
+    world: CommandFixture,
 ) -> None:
     """Others may have written in it."""
-    await world.asked(1)
-    outcome = await world.order("resume s1", thread=thread_at(50), ts="1790000051.000000")
+    await world.context_for(1)
+    outcome = await world.run_command("resume s1", thread=thread_at(50), ts="1790000051.000000")
     assert outcome.card.text == session_texts.RESUME_TOO_EARLY
     assert (await current(world, 1)).handle == "s1"
 
 
-async def test_the_present_session_need_not_be_taken_up(world: World) -> None:
-    await world.asked(1)
-    outcome = await world.order("resume s1", thread=thread_at(1))
+async def test_the_present_session_need_not_be_taken_up(world: CommandFixture) -> None:
+    await world.context_for(1)
+    outcome = await world.run_command("resume s1", thread=thread_at(1))
     assert outcome.card.text == session_texts.RESUME_PRESENT.format(handle="s1")
 
 
-async def test_a_session_stays_in_its_channel(world: World) -> None:
-    await world.asked(1, channel=DEV)
-    await world.asked(10)
+async def test_a_session_stays_in_its_channel(world: CommandFixture) -> None:
+    await world.context_for(1, channel=DEV)
+    await world.context_for(10)
     for who in (ALICE, ADA):
-        outcome = await world.order("resume s1", by=who, thread=thread_at(10))
+        outcome = await world.run_command("resume s1", by=who, thread=thread_at(10))
         assert outcome.card.text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
         assert not outcome.public
 
 
-async def test_what_one_said_in_direct_messages_stays_there(world: World) -> None:
-    await world.asked(1, channel=DIRECT, text="between us")
-    await world.asked(10)
-    outcome = await world.order("resume s1", thread=thread_at(10))
+async def test_what_one_said_in_direct_messages_stays_there(world: CommandFixture) -> None:
+    await world.context_for(1, channel=DIRECT, text="between us")
+    await world.context_for(10)
+    outcome = await world.run_command("resume s1", thread=thread_at(10))
     assert outcome.card.text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     assert (await current(world, 10)).handle == "s2"
 
 
-async def test_nobody_takes_up_a_session_of_somebody_else(world: World) -> None:
-    await world.asked(1, user=BOB)
-    await world.asked(10, user=ALICE)
-    outcome = await world.order("resume s1", by=ALICE, thread=thread_at(10))
+async def test_nobody_takes_up_a_session_of_somebody_else(world: CommandFixture) -> None:
+    await world.context_for(1, user=BOB)
+    await world.context_for(10, user=ALICE)
+    outcome = await world.run_command("resume s1", by=ALICE, thread=thread_at(10))
     assert outcome.card.text == texts.NOT_YOURS.format(verb="resume")
 
 
-async def test_nobody_but_those_in_charge_puts_a_session_in_place_of_somebody_elses(
-    world: World,
+async def test_nobody_but_admins_puts_a_session_in_place_of_somebody_elses(
+    world: CommandFixture,
 ) -> None:
-    await world.asked(1, user=ALICE)
-    await world.asked(10, user=BOB)
-    outcome = await world.order("resume s1", by=ALICE, thread=thread_at(10))
+    await world.context_for(1, user=ALICE)
+    await world.context_for(10, user=BOB)
+    outcome = await world.run_command("resume s1", by=ALICE, thread=thread_at(10))
     assert (outcome.card.text, outcome.public) == (session_texts.RESUME_NOT_YOURS, False)
     assert (await current(world, 10)).handle == "s2"
     assert await audited(world) == []
-    assert (await world.order("resume s1", by=ADA, thread=thread_at(10))).public
+    assert (await world.run_command("resume s1", by=ADA, thread=thread_at(10))).public
     detail = "of U0ALICE, in place of s2 of U0BOB"
     assert await audited(world) == [(ADA, "resume", "s1", detail)]
 
 
-async def test_a_session_that_answers_is_not_taken_away(world: World) -> None:
-    await world.asking(1)
-    await world.asked(10, user=BOB)
-    await world.waits(20)
-    outcome = await world.order("resume s1", by=ADA, thread=thread_at(10))
+async def test_a_session_that_answers_is_not_taken_away(world: CommandFixture) -> None:
+    await world.context_with(1)
+    await world.context_for(10, user=BOB)
+    await world.enqueue_turn(20)
+    outcome = await world.run_command("resume s1", by=ADA, thread=thread_at(10))
     assert outcome.card.text == session_texts.BUSY.format(handle="s1")
 
 
-async def test_a_session_that_is_held_is_not_taken_away(world: World) -> None:
-    session = await world.asked(1)
-    await world.asked(10)
+async def test_a_session_that_is_held_is_not_taken_away(world: CommandFixture) -> None:
+    session = await world.context_for(1)
+    await world.context_for(10)
     world.pool.held.add(session.id)
-    outcome = await world.order("resume s1", thread=thread_at(10))
+    outcome = await world.run_command("resume s1", thread=thread_at(10))
     assert outcome.card.text == session_texts.BUSY.format(handle="s1")
 
 
 async def test_a_session_that_messages_wait_for_is_neither_taken_away_nor_deleted(
-    world: World,
+    world: CommandFixture,
 ) -> None:
-    await world.asked(1)
-    await world.asked(10)
-    waiting = await world.waits(20, root=1)
+    await world.context_for(1)
+    await world.context_for(10)
+    waiting = await world.enqueue_turn(20, root=1)
     for order in ("resume s1", "delete s1"):
-        outcome = await world.order(order, thread=thread_at(10), form=Form.BUTTON)
+        outcome = await world.run_command(order, thread=thread_at(10), form=CommandSource.BUTTON)
         assert outcome.card.text == session_texts.AWAITED.format(handle="s1")
     assert await world.store.withdraw(waiting)
-    assert (await world.order("resume s1", thread=thread_at(10))).public
+    assert (await world.run_command("resume s1", thread=thread_at(10))).public
 
 
-async def test_without_a_name_earlier_sessions_are_offered(world: World) -> None:
+async def test_without_a_name_earlier_sessions_are_offered(world: CommandFixture) -> None:
     """Those of this thread first, then the person's own of this channel; five at most, and none of
     another place or person."""
     for second in (10, 20, 30, 40, 50):
-        await world.asked(second, text=f"thread of {second}")
+        await world.context_for(second, text=f"thread of {second}")
         await world.clock.advance(1)
-    await world.asked(60, text="Bob's", user=BOB)
-    await world.asked(70, text="elsewhere", channel=DEV)
-    await world.asked(1, text="this thread's")
-    await world.order("reset", thread=thread_at(1))
-    card = (await world.order("resume", thread=thread_at(1))).card
-    assert [line.text for line in card.lines] == [
+    await world.context_for(60, text="Bob's", user=BOB)
+    await world.context_for(70, text="elsewhere", channel=DEV)
+    await world.context_for(1, text="this thread's")
+    await world.run_command("reset", thread=thread_at(1))
+    card = (await world.run_command("resume", thread=thread_at(1))).card
+    assert [line.text for line in card.items] == [
         *("this thread's", "thread of 50", "thread of 40", "thread of 30", "thread of 20"),
     ]
-    (press,) = card.lines[1].presses
-    assert (press.verb, press.words) == ("resume", "s5")
-    assert (await world.press(press, thread=thread_at(1))).public
+    (press,) = card.items[1].buttons
+    assert (press.command_name, press.args) == ("resume", "s5")
+    assert (await world.press_button(press, thread=thread_at(1))).public
     assert (await current(world, 1)).handle == "s5"
 
 
-async def test_copies_of_a_comparison_are_not_offered(world: World) -> None:
-    await world.compared(await world.asked(1), "gpt-5")
-    outcome = await world.order("resume", thread=thread_at(1))
+async def test_copies_of_a_comparison_are_not_offered(world: CommandFixture) -> None:
+    await world.add_comparison(await world.context_for(1), "gpt-5")
+    outcome = await world.run_command("resume", thread=thread_at(1))
     assert outcome.card.text == session_texts.RESUME_NONE
 
 
 async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone(
-    world: World,
+    world: CommandFixture,
 ) -> None:
     """Taken up by its name it would tell which answer is whose. Deleted it may be, once nothing
     compares any more."""
-    source = await world.asked(1)
-    copy = await world.compared(source, "gpt-5")
+    source = await world.context_for(1)
+    copy = await world.add_comparison(source, "gpt-5")
     for place in (1, 50):
-        outcome = await world.order("resume s2", thread=thread_at(place), form=Form.BUTTON)
+        outcome = await world.run_command(
+            "resume s2", thread=thread_at(place), form=CommandSource.BUTTON
+        )
         assert outcome.card.text == session_texts.RESUME_COPY.format(handle="s2")
         assert not outcome.public
     assert (await current(world, 1)).handle == "s1"
-    question = said(2, root=1, trigger=Trigger.MENTION)
-    await world.store.accept(replace(question, wish=Wish(compare=("gpt-5", "claude-4.5"))))
+    question = make_message(2, root=1, trigger=Trigger.MENTION)
+    await world.store.accept_message(
+        replace(question, options=MessageOptions(compare_models=("gpt-5", "claude-4.5")))
+    )
     comparing = (await world.store.claim()).turn
     assert comparing is not None
-    outcome = await world.order("delete s2", form=Form.HOME)
+    outcome = await world.run_command("delete s2", form=CommandSource.HOME_TAB)
     assert outcome.card.text == session_texts.BUSY.format(handle="s2")
-    assert await world.store.finish(comparing, TurnState.STOPPED)
-    assert "gone for good" in (await world.order("delete s2", form=Form.HOME)).card.text
+    assert await world.store.finish_turn(comparing, TurnState.STOPPED)
+    assert (
+        "gone for good"
+        in (await world.run_command("delete s2", form=CommandSource.HOME_TAB)).card.text
+    )
     assert world.runtime.deleted == [copy.id]
     assert world.board.shown == []
 
 
-async def test_where_there_is_no_earlier_session_none_is_offered(world: World) -> None:
-    await world.asked(1)
-    await world.asked(10, user=BOB)
-    outcome = await world.order("resume", thread=thread_at(1))
+async def test_where_there_is_no_earlier_session_none_is_offered(world: CommandFixture) -> None:
+    await world.context_for(1)
+    await world.context_for(10, user=BOB)
+    outcome = await world.run_command("resume", thread=thread_at(1))
     assert outcome.card == Card(text=session_texts.RESUME_NONE)
-    outcome = await world.order("resume", by=BOB, thread=thread_at(1))
-    assert [line.presses[0].words for line in outcome.card.lines] == ["s2"]
+    outcome = await world.run_command("resume", by=BOB, thread=thread_at(1))
+    assert [line.buttons[0].args for line in outcome.card.items] == ["s2"]
 
 
-async def test_what_is_no_name_of_a_session_gets_a_sentence(world: World) -> None:
-    await world.asked(1)
-    outcome = await world.order("resume yesterday", thread=thread_at(1))
+async def test_what_is_no_name_of_a_session_gets_a_sentence(world: CommandFixture) -> None:
+    await world.context_for(1)
+    outcome = await world.run_command("resume yesterday", thread=thread_at(1))
     assert outcome.card.text == session_texts.RESUME_NO_HANDLE
-    outcome = await world.order("resume s1", form=Form.BUTTON)
+    outcome = await world.run_command("resume s1", form=CommandSource.BUTTON)
     assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="resume")
 
 
 # Delete ------------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_session_is_gone_on_both_sides_and_its_thread_is_told(
-    world: World,
+async def test_a_deleted_session_is_gone_on_both_sides_and_its_thread_is_notified(
+    world: CommandFixture,
 ) -> None:
-    session = await world.asked(1)
-    outcome = await world.order("delete s1", form=Form.HOME)
+    session = await world.context_for(1)
+    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
     assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="2.0 KB")
-    assert await world.store.session(1) is None
+    assert await world.store.session_by_number(1) is None
     assert (world.runtime.deleted, world.pool.gone) == ([session.id], [session.id])
-    assert told_in(world) == [(thread_at(1).root_ts, session_texts.DELETED_HERE)]
+    assert posted_in(world) == [(thread_at(1).root_ts, session_texts.DELETED_HERE)]
     assert await audited(world) == [(ALICE, "delete", "s1", "of U0ALICE, 1 turn")]
 
 
-async def test_deleting_twice_says_that_there_is_none(world: World) -> None:
-    await world.asked(1)
-    await world.order("delete s1", form=Form.HOME)
-    outcome = await world.order("delete s1", form=Form.HOME)
+async def test_deleting_twice_says_that_there_is_none(world: CommandFixture) -> None:
+    await world.context_for(1)
+    await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
     assert outcome.card.text == texts.NO_SUCH_SESSION
-    outcome = await world.order("delete", by=ADA, thread=thread_at(1), form=Form.BUTTON)
+    outcome = await world.run_command(
+        "delete", by=ADA, thread=thread_at(1), form=CommandSource.BUTTON
+    )
     assert outcome.card.text == texts.NO_SUCH_SESSION
 
 
-async def test_a_session_that_was_set_aside_goes_quietly(world: World) -> None:
-    await world.asked(1)
-    await world.order("reset", thread=thread_at(1))
-    await world.order("delete s1", form=Form.HOME)
+async def test_a_session_that_was_set_aside_goes_quietly(world: CommandFixture) -> None:
+    await world.context_for(1)
+    await world.run_command("reset", thread=thread_at(1))
+    await world.run_command("delete s1", form=CommandSource.HOME_TAB)
     assert world.board.shown == []
     assert (await current(world, 1)).handle == "s2"
 
 
-async def test_those_in_charge_delete_what_they_do_not_see_and_it_is_on_record(
-    world: World,
+async def test_admins_delete_what_they_do_not_see_and_it_is_on_record(
+    world: CommandFixture,
 ) -> None:
-    await world.asked(1, channel=DEV, text="a secret")
+    await world.context_for(1, channel=DEV, text="a secret")
     world.people.hidden.add((ADA, DEV))
-    outcome = await world.order("delete s1", by=ADA, form=Form.HOME)
+    outcome = await world.run_command("delete s1", by=ADA, form=CommandSource.HOME_TAB)
     assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="2.0 KB")
-    (entry,), _ = await world.store.audited(0, 10)
-    assert (entry.by, entry.act, entry.target) == (ADA, "delete", "s1")
+    (entry,), _ = await world.store.list_audit_entries(0, 10)
+    assert (entry.actor, entry.action, entry.target) == (ADA, "delete", "s1")
     assert "secret" not in entry.detail
 
 
-async def test_a_session_that_answers_is_not_deleted(world: World) -> None:
-    await world.asking(1)
-    outcome = await world.order("delete s1", form=Form.HOME)
+async def test_a_session_that_answers_is_not_deleted(world: CommandFixture) -> None:
+    await world.context_with(1)
+    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
     assert outcome.card.text == session_texts.BUSY.format(handle="s1")
     assert world.runtime.deleted == []
-    assert (await world.store.audited(0, 10))[1] == 0
+    assert (await world.store.list_audit_entries(0, 10))[1] == 0
 
 
-async def test_the_thread_of_a_deleted_session_may_be_gone(world: World) -> None:
-    await world.asked(1)
+async def test_the_thread_of_a_deleted_session_may_be_gone(world: CommandFixture) -> None:
+    await world.context_for(1)
     world.board.trouble = True
-    outcome = await world.order("delete s1", form=Form.HOME)
+    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
     assert outcome.card.text.startswith("s1 is gone for good")
 
 
@@ -417,53 +444,53 @@ async def test_the_thread_of_a_deleted_session_may_be_gone(world: World) -> None
 
 
 async def test_a_session_is_deleted_though_a_question_waits_that_was_written_after_that(
-    world: World,
+    world: CommandFixture,
 ) -> None:
     """It waits for the order, and begins another session."""
-    old = await world.asked(1)
-    order = Order(
+    old = await world.context_for(1)
+    order = Command(
         key="press",
-        verb="delete",
-        words=old.handle,
-        by=ALICE,
-        form=Form.HOME,
+        name="delete",
+        args=old.handle,
+        user=ALICE,
+        source=CommandSource.HOME_TAB,
         team=old.thread.team,
     )
-    assert await world.desk.take(order)
-    await world.waits(world.clock.now() + 1 - float(ts_at(0)), root=1)
-    outcome = await world.desk.carry_out(order)
+    assert await world.desk.record(order)
+    await world.enqueue_turn(world.clock.now() + 1 - float(ts_at(0)), root=1)
+    outcome = await world.desk.execute(order)
     assert outcome.card.text.startswith("s1 is gone")
-    assert await world.store.session(old.number) is None
+    assert await world.store.session_by_number(old.number) is None
     turn = (await world.store.claim()).turn
     assert turn is not None
-    assert (await world.store.session_for(turn)).number != old.number
+    assert (await world.store.ensure_session(turn)).number != old.number
 
 
 async def test_a_later_question_that_was_claimed_before_the_order_came_gives_way_to_it(
-    world: World,
+    world: CommandFixture,
 ) -> None:
     """Slack keeps no order: a fresh session is told to be there for it."""
-    old = await world.asked(1)
-    await world.waits(5, root=1)
+    old = await world.context_for(1)
+    await world.enqueue_turn(5, root=1)
     turn = (await world.store.claim()).turn
     assert turn is not None
-    outcome = await world.order("reset", thread=thread_at(1), ts=ts_at(4))
+    outcome = await world.run_command("reset", thread=thread_at(1), ts=ts_at(4))
     assert outcome.card.text == session_texts.RESET_DONE.format(handle=old.handle)
-    assert await world.store.begin(turn)
-    assert (await world.store.session_for(turn)).number != old.number
+    assert await world.store.mark_prompted(turn)
+    assert (await world.store.ensure_session(turn)).number != old.number
 
 
 # Twice at once -----------------------------------------------------------------------------------
 
 
 async def test_a_session_taken_up_by_several_presses_at_once_is_taken_up_once(
-    world: World,
+    world: CommandFixture,
 ) -> None:
-    await world.asked(1)
-    await world.order("reset", thread=thread_at(1))
-    await world.asked(2, root=1)
+    await world.context_for(1)
+    await world.run_command("reset", thread=thread_at(1))
+    await world.context_for(2, root=1)
     presses = [
-        world.order("resume s1", thread=thread_at(1), form=Form.BUTTON, by=by)
+        world.run_command("resume s1", thread=thread_at(1), form=CommandSource.BUTTON, by=by)
         for by in (ALICE, ADA, ALICE)
     ]
     outcomes = await asyncio.gather(*presses)
@@ -472,9 +499,9 @@ async def test_a_session_taken_up_by_several_presses_at_once_is_taken_up_once(
     assert (await current(world, 1)).handle == "s1"
 
 
-async def test_a_thread_reset_by_several_at_once_is_reset_once(world: World) -> None:
-    await world.asked(1)
-    resets = [world.order("reset", thread=thread_at(1), by=by) for by in (ALICE, ADA, ALICE)]
+async def test_a_thread_reset_by_several_at_once_is_reset_once(world: CommandFixture) -> None:
+    await world.context_for(1)
+    resets = [world.run_command("reset", thread=thread_at(1), by=by) for by in (ALICE, ADA, ALICE)]
     told = [outcome.card.text for outcome in await asyncio.gather(*resets)]
     assert told == [
         session_texts.RESET_DONE.format(handle="s1"),

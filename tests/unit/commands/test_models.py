@@ -11,36 +11,48 @@ from hypothesis import strategies as some
 
 from bot.access import texts as access_texts
 from bot.commands import texts
-from bot.commands.models import MOST_BUTTONS, MOST_OPTIONS, MOST_TOLD, Wanted, listable, read_wanted
+from bot.commands.models import (
+    MAX_BUTTONS,
+    MAX_NAMED,
+    MAX_OPTIONS,
+    ModelArgs,
+    parse_model_args,
+    selectable,
+)
 from bot.commands.texts import models as model_texts
-from bot.domain.cards import Card, Choose, Press
-from bot.domain.commands import Form
-from bot.domain.preferences import Scope, Topic
+from bot.domain.cards import Button, Card, Select
+from bot.domain.commands import CommandSource
+from bot.domain.preferences import PreferenceKind, Scope
 from bot.domain.sessions import SessionRecord
 from tests.unit.commands.command_fixtures import ADA, ALICE, BOB, EVE, GENERAL, GUS, TEAM
-from tests.unit.commands.preference_fixtures import MODELS, SECRET, World, world_in
+from tests.unit.commands.preference_fixtures import (
+    MODELS,
+    SECRET,
+    PreferenceFixture,
+    preference_fixture,
+)
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
+async def world(tmp_path: Path) -> AsyncIterator[PreferenceFixture]:
+    async with preference_fixture(tmp_path) as world:
         yield world
 
 
-async def session_of(world: World) -> SessionRecord:
-    found = await world.store.current(world.thread())
+async def session_of(world: PreferenceFixture) -> SessionRecord:
+    found = await world.store.current_session(world.thread())
     assert found is not None
     return found
 
 
 def uses(card: Card) -> list[str]:
     """What the buttons that use a model order."""
-    return [press.words for line in card.lines for press in line.presses]
+    return [press.args for line in card.items for press in line.buttons]
 
 
-def listed(card: Card) -> Choose:
+def listed(card: Card) -> Select:
     """The list to choose a model from."""
-    (choose,) = [line.choose for line in card.lines if line.choose is not None]
+    (choose,) = [line.select for line in card.items if line.select is not None]
     return choose
 
 
@@ -50,19 +62,19 @@ def listed(card: Card) -> Choose:
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [
-        ("", Wanted()),
-        ("gpt-5", Wanted(name="gpt-5")),
-        ("gpt-5 high", Wanted(name="gpt-5", effort="high")),
-        ("GPT-5 High FOR Me", Wanted(name="GPT-5", effort="high", scope=Scope.PERSON)),
-        ("  gpt-5\n for \t channel ", Wanted(name="gpt-5", scope=Scope.CHANNEL)),
-        ("low", Wanted(effort="low")),
-        ("low for workspace", Wanted(effort="low", scope=Scope.WORKSPACE)),
-        ("default", Wanted(name="default")),
-        ("Default for me", Wanted(name="Default", scope=Scope.PERSON)),
-        ("channel", Wanted(scope=Scope.CHANNEL)),
-        ("for workspace", Wanted(scope=Scope.WORKSPACE)),
-        ("me", Wanted(scope=Scope.PERSON)),
-        ("for", Wanted(name="for")),
+        ("", ModelArgs()),
+        ("gpt-5", ModelArgs(name="gpt-5")),
+        ("gpt-5 high", ModelArgs(name="gpt-5", effort="high")),
+        ("GPT-5 High FOR Me", ModelArgs(name="GPT-5", effort="high", scope=Scope.USER)),
+        ("  gpt-5\n for \t channel ", ModelArgs(name="gpt-5", scope=Scope.CHANNEL)),
+        ("low", ModelArgs(effort="low")),
+        ("low for workspace", ModelArgs(effort="low", scope=Scope.WORKSPACE)),
+        ("default", ModelArgs(name="default")),
+        ("Default for me", ModelArgs(name="Default", scope=Scope.USER)),
+        ("channel", ModelArgs(scope=Scope.CHANNEL)),
+        ("for workspace", ModelArgs(scope=Scope.WORKSPACE)),
+        ("me", ModelArgs(scope=Scope.USER)),
+        ("for", ModelArgs(name="for")),
         ("gpt-5 channel", None),
         ("gpt-5 huge", None),
         ("default high", None),
@@ -72,126 +84,146 @@ def listed(card: Card) -> Choose:
         ("x-for me", None),
     ],
 )
-def test_what_is_said_after_model_is_understood(said: str, wanted: Wanted | None) -> None:
-    assert read_wanted(said) == wanted
+def test_what_is_said_after_model_is_understood(said: str, wanted: ModelArgs | None) -> None:
+    assert parse_model_args(said) == wanted
 
 
 @given(some.text(max_size=60))
 def test_whatever_is_said_is_read_without_trouble(said: str) -> None:
-    wanted = read_wanted(said)
+    wanted = parse_model_args(said)
     assert wanted is None or wanted.name == "" or wanted.name.split() == [wanted.name]
 
 
 # Showing -----------------------------------------------------------------------------------------
 
 
-async def test_model_alone_tells_what_counts_why_and_what_else_there_is(world: World) -> None:
-    await world.choose(Scope.CHANNEL, GENERAL, Topic.MODEL, "large")
+async def test_model_alone_tells_what_counts_why_and_what_else_there_is(
+    world: PreferenceFixture,
+) -> None:
+    await world.choose(Scope.CHANNEL, GENERAL, PreferenceKind.MODEL, "large")
     await world.ask(world.thread())
-    outcome = await world.order("model", by=ALICE, thread=world.thread())
+    outcome = await world.run_command("model", by=ALICE, thread=world.thread())
     assert not outcome.public
     assert outcome.card.text == "This thread is answered by large (chosen for this channel)."
-    assert outcome.card.lines[0].text == "I can use: small, large, Vendor/Huge-4."
+    assert outcome.card.items[0].text == "I can use: small, large, Vendor/Huge-4."
     assert uses(outcome.card) == ["small", "Vendor/Huge-4"], "not the one that counts already"
-    assert outcome.card.presses == (), "nothing of the thread's own can be taken back"
+    assert outcome.card.buttons == (), "nothing of the thread's own can be taken back"
 
 
-async def test_the_thinking_effort_is_told_too(world: World) -> None:
+async def test_the_thinking_effort_is_shown_too(world: PreferenceFixture) -> None:
     session, _ = await world.ask(world.thread())
-    await world.store.choose_model(session.number, "large", "high")
-    card = (await world.order("model", by=ALICE, thread=world.thread())).card
+    await world.store.set_model(session.number, "large", "high")
+    card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
     assert "large, thinking effort high (chosen for this session)" in card.text
-    assert [press.words for press in card.presses] == ["default"]
+    assert [press.args for press in card.buttons] == ["default"]
 
 
-async def test_others_see_the_models_without_buttons(world: World) -> None:
+async def test_others_see_the_models_without_buttons(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
-    card = (await world.order("model", by=BOB, thread=world.thread())).card
-    assert card.lines[0].text.startswith("I can use: ")
+    card = (await world.run_command("model", by=BOB, thread=world.thread())).card
+    assert card.items[0].text.startswith("I can use: ")
     assert not uses(card)
-    assert card.presses == ()
+    assert card.buttons == ()
 
 
-async def test_many_models_are_a_list_to_choose_from(world: World) -> None:
+async def test_many_models_are_a_list_to_choose_from(world: PreferenceFixture) -> None:
     world.server.names = [f"m{number}" for number in range(150)]
-    await world.choosing.learn()
+    await world.choosing.refresh_models()
     await world.ask(world.thread())
-    await world.order("model m7", by=ALICE, thread=world.thread())
-    card = (await world.order("model", by=ALICE, thread=world.thread())).card
+    await world.run_command("model m7", by=ALICE, thread=world.thread())
+    card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
     choose = listed(card)
-    assert (choose.verb, choose.words, choose.chosen) == ("model", "", "m7")
-    assert len(choose.options) == MOST_OPTIONS
-    assert card.lines[0].text.endswith(f"m{MOST_TOLD - 1} and 120 more.")
+    assert (choose.command_name, choose.args, choose.selected) == ("model", "", "m7")
+    assert len(choose.options) == MAX_OPTIONS
+    assert card.items[0].text.endswith(f"m{MAX_NAMED - 1} and 120 more.")
 
 
-async def test_names_that_fit_no_list_are_only_told(world: World) -> None:
+async def test_names_that_fit_no_list_are_only_shown(world: PreferenceFixture) -> None:
     long, spaced = "x" * 200, "a b"
-    assert listable([long, spaced, "fits", ""]) == ["fits"]
-    world.server.names = [long, *(f"m{number}" for number in range(MOST_BUTTONS))]
-    await world.choosing.learn()
+    assert selectable([long, spaced, "fits", ""]) == ["fits"]
+    world.server.names = [long, *(f"m{number}" for number in range(MAX_BUTTONS))]
+    await world.choosing.refresh_models()
     await world.ask(world.thread())
-    card = (await world.order("model", by=ALICE, thread=world.thread())).card
-    assert uses(card) == [f"m{number}" for number in range(MOST_BUTTONS)]
-    outcome = await world.order(f"model {long}", by=ALICE, thread=world.thread())
+    card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
+    assert uses(card) == [f"m{number}" for number in range(MAX_BUTTONS)]
+    outcome = await world.run_command(f"model {long}", by=ALICE, thread=world.thread())
     assert (await session_of(world)).model == long, "they can still be named"
     assert outcome.public
 
 
 async def test_it_is_said_when_the_models_cannot_be_had(tmp_path: Path) -> None:
-    async with world_in(tmp_path) as world:
+    async with preference_fixture(tmp_path) as world:
         world.server.names = ()
-        await world.choosing.learn()
+        await world.choosing.refresh_models()
         await world.ask(world.thread())
-        card = (await world.order("model", by=ALICE, thread=world.thread())).card
+        card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
         assert card.text.startswith(f"This thread is answered by {model_texts.SOME_MODEL}")
-        assert card.lines[0].text == model_texts.NO_MODELS
+        assert card.items[0].text == model_texts.NO_MODELS
         world.server.names = MODELS
-        card = (await world.order("model", by=ALICE, thread=world.thread())).card
-        assert card.lines[0].text != model_texts.NO_MODELS, "they are asked for anew"
+        card = (await world.run_command("model", by=ALICE, thread=world.thread())).card
+        assert card.items[0].text != model_texts.NO_MODELS, "they are asked for anew"
 
 
-async def test_by_command_it_is_told_what_a_new_thread_would_run_with(world: World) -> None:
-    await world.choose(Scope.CHANNEL, GENERAL, Topic.MODEL, "large")
-    card = (await world.order("model", by=ALICE, form=Form.COMMAND, channel=GENERAL)).card
+async def test_by_slash_command_it_is_shown_what_a_new_thread_would_run_with(
+    world: PreferenceFixture,
+) -> None:
+    await world.choose(Scope.CHANNEL, GENERAL, PreferenceKind.MODEL, "large")
+    card = (
+        await world.run_command(
+            "model", by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL
+        )
+    ).card
     assert card.text.startswith("A thread of yours here would be answered by large")
     assert uses(card) == ["small for me", "Vendor/Huge-4 for me"]
-    used = await world.order("model small for me", by=ALICE, form=Form.BUTTON, channel=GENERAL)
+    used = await world.run_command(
+        "model small for me", by=ALICE, form=CommandSource.BUTTON, channel=GENERAL
+    )
     assert used.card.text == "You chose small for your threads."
 
 
 @pytest.mark.parametrize(
     ("said", "scope", "holder"),
     [
-        ("model for me", Scope.PERSON, ALICE),
+        ("model for me", Scope.USER, ALICE),
         ("model channel", Scope.CHANNEL, GENERAL),
         ("model for workspace", Scope.WORKSPACE, TEAM),
     ],
 )
 async def test_it_can_be_asked_what_is_chosen_for_whom(
-    world: World, said: str, scope: Scope, holder: str
+    world: PreferenceFixture, said: str, scope: Scope, holder: str
 ) -> None:
-    whom = model_texts.WHOM[scope]
-    card = (await world.order(said, by=ALICE, form=Form.COMMAND, channel=GENERAL)).card
+    whom = model_texts.SCOPE_NAMES[scope]
+    card = (
+        await world.run_command(said, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+    ).card
     assert card.text == f"Nothing is chosen for {whom}."
-    await world.choose(scope, holder, Topic.EFFORT, "low")
-    card = (await world.order(said, by=ALICE, form=Form.COMMAND, channel=GENERAL)).card
+    await world.choose(scope, holder, PreferenceKind.EFFORT, "low")
+    card = (
+        await world.run_command(said, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+    ).card
     assert card.text == f"Chosen for {whom}: thinking effort low, with whatever model."
-    await world.choose(scope, holder, Topic.MODEL, "large")
-    card = (await world.order(said, by=ALICE, form=Form.COMMAND, channel=GENERAL)).card
+    await world.choose(scope, holder, PreferenceKind.MODEL, "large")
+    card = (
+        await world.run_command(said, by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+    ).card
     assert card.text == f"Chosen for {whom}: large, thinking effort low."
     suffix = said.split()[-1]
     mine = [f"small for {suffix}", f"Vendor/Huge-4 for {suffix}"]
-    assert uses(card) == (mine if scope is Scope.PERSON else [])
-    card = (await world.order(said, by=ADA, form=Form.COMMAND, channel=GENERAL)).card
+    assert uses(card) == (mine if scope is Scope.USER else [])
+    card = (
+        await world.run_command(said, by=ADA, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+    ).card
     assert bool(uses(card)), "those in charge may choose for everybody, and everybody for oneself"
 
 
 # Choosing for a thread ---------------------------------------------------------------------------
 
 
-async def test_the_owner_chooses_the_threads_model_and_everybody_is_told(world: World) -> None:
+async def test_the_owner_chooses_the_threads_model_and_everybody_is_notified(
+    world: PreferenceFixture,
+) -> None:
     await world.ask(world.thread())
-    outcome = await world.order("model LARGE high", by=ALICE, thread=world.thread())
+    outcome = await world.run_command("model LARGE high", by=ALICE, thread=world.thread())
     assert outcome.public
     assert outcome.card.text == (
         "Alice chose large, thinking effort high for this thread. "
@@ -199,101 +231,117 @@ async def test_the_owner_chooses_the_threads_model_and_everybody_is_told(world: 
     )
     session = await session_of(world)
     assert (session.model, session.effort) == ("large", "high")
-    chosen = await world.choosing.chosen(session, session.thread)
-    assert (chosen.setup.model, chosen.setup.effort) == ("large", "high")
+    chosen = await world.choosing.select(session, session.thread)
+    assert (chosen.config.model, chosen.config.effort) == ("large", "high")
 
 
-async def test_while_an_answer_is_written_it_is_said_that_it_keeps_its_model(world: World) -> None:
+async def test_while_an_answer_is_written_it_is_said_that_it_keeps_its_model(
+    world: PreferenceFixture,
+) -> None:
     await world.ask(world.thread(), end=False)
-    outcome = await world.order("model large", by=ALICE, thread=world.thread())
+    outcome = await world.run_command("model large", by=ALICE, thread=world.thread())
     assert outcome.card.text.endswith(model_texts.STILL_RUNNING)
 
 
-async def test_another_model_is_not_given_the_effort_of_the_one_before(world: World) -> None:
+async def test_another_model_is_not_given_the_effort_of_the_one_before(
+    world: PreferenceFixture,
+) -> None:
     await world.ask(world.thread())
-    await world.order("model large high", by=ALICE, thread=world.thread())
-    await world.order("model small", by=ALICE, thread=world.thread())
+    await world.run_command("model large high", by=ALICE, thread=world.thread())
+    await world.run_command("model small", by=ALICE, thread=world.thread())
     session = await session_of(world)
     assert (session.model, session.effort) == ("small", "")
-    assert await world.chosen_for(Scope.THREAD, str(session.thread)) == {Topic.MODEL: "small"}
+    assert await world.preference_of(Scope.THREAD, str(session.thread)) == {
+        PreferenceKind.MODEL: "small"
+    }
 
 
-async def test_the_effort_alone_leaves_the_model(world: World) -> None:
+async def test_the_effort_alone_leaves_the_model(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
-    await world.order("model large", by=ALICE, thread=world.thread())
-    outcome = await world.order("model low", by=ALICE, thread=world.thread())
+    await world.run_command("model large", by=ALICE, thread=world.thread())
+    outcome = await world.run_command("model low", by=ALICE, thread=world.thread())
     assert "thinking effort low, with whatever model" in outcome.card.text
     session = await session_of(world)
     assert (session.model, session.effort) == ("large", "low")
 
 
-async def test_the_model_stays_with_the_thread_when_it_goes_on_afresh(world: World) -> None:
+async def test_the_model_stays_with_the_thread_when_it_goes_on_afresh(
+    world: PreferenceFixture,
+) -> None:
     await world.ask(world.thread())
-    await world.order("model large high", by=ALICE, thread=world.thread())
-    fresh = await world.store.begin_anew(world.thread(), "", ALICE)
-    setup = (await world.choosing.chosen(fresh, fresh.thread)).setup
+    await world.run_command("model large high", by=ALICE, thread=world.thread())
+    fresh = await world.store.reset(world.thread(), "", ALICE)
+    setup = (await world.choosing.select(fresh, fresh.thread)).config
     assert (setup.model, setup.effort) == ("large", "high")
 
 
-async def test_a_model_can_be_chosen_before_the_first_question(world: World) -> None:
-    outcome = await world.order("model large", by=ALICE, thread=world.thread())
+async def test_a_model_can_be_chosen_before_the_first_question(world: PreferenceFixture) -> None:
+    outcome = await world.run_command("model large", by=ALICE, thread=world.thread())
     assert outcome.public
     session, _ = await world.ask(world.thread())
-    chosen = await world.choosing.chosen(session, session.thread)
-    assert (chosen.setup.model, chosen.rule_said) == ("large", "chosen for this thread")
+    chosen = await world.choosing.select(session, session.thread)
+    assert (chosen.config.model, chosen.rule_text) == ("large", "chosen for this thread")
 
 
-async def test_default_takes_the_choice_back_and_tells_what_counts_then(world: World) -> None:
-    await world.choose(Scope.WORKSPACE, TEAM, Topic.MODEL, "small")
+async def test_default_takes_the_choice_back_and_tells_what_counts_then(
+    world: PreferenceFixture,
+) -> None:
+    await world.choose(Scope.WORKSPACE, TEAM, PreferenceKind.MODEL, "small")
     await world.ask(world.thread())
-    await world.order("model large high", by=ALICE, thread=world.thread())
-    outcome = await world.order("model Default", by=ALICE, thread=world.thread())
+    await world.run_command("model large high", by=ALICE, thread=world.thread())
+    outcome = await world.run_command("model Default", by=ALICE, thread=world.thread())
     assert outcome.card.text == (
         "Alice took the choice for this thread back. "
         "Now it is small (chosen for the workspace). It counts from the next answer on."
     )
     session = await session_of(world)
     assert (session.model, session.effort) == ("", "")
-    assert await world.chosen_for(Scope.THREAD, str(session.thread)) == {}
+    assert await world.preference_of(Scope.THREAD, str(session.thread)) == {}
 
 
-async def test_a_model_that_does_not_exist_gets_the_list_and_changes_nothing(world: World) -> None:
+async def test_a_model_that_does_not_exist_gets_the_list_and_changes_nothing(
+    world: PreferenceFixture,
+) -> None:
     await world.ask(world.thread())
-    outcome = await world.order("model gpt-99", by=ALICE, thread=world.thread())
+    outcome = await world.run_command("model gpt-99", by=ALICE, thread=world.thread())
     assert not outcome.public
     assert outcome.card.text == "I know no model called “gpt-99”."
     assert uses(outcome.card) == list(MODELS)
     assert (await session_of(world)).model == ""
 
 
-async def test_a_model_that_the_server_has_got_meanwhile_is_taken(world: World) -> None:
+async def test_a_model_that_the_server_has_got_meanwhile_is_taken(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     world.server.names = (*MODELS, "newest")
-    await world.order("model newest", by=ALICE, thread=world.thread())
+    await world.run_command("model newest", by=ALICE, thread=world.thread())
     assert (await session_of(world)).model == "newest"
 
 
-async def test_words_that_do_not_go_together_get_the_way_to_say_it(world: World) -> None:
+async def test_words_that_do_not_go_together_get_the_way_to_say_it(
+    world: PreferenceFixture,
+) -> None:
     await world.ask(world.thread())
-    outcome = await world.order("model large or small", by=ALICE, thread=world.thread())
+    outcome = await world.run_command("model large or small", by=ALICE, thread=world.thread())
     assert outcome.card.text == model_texts.MODEL_USAGE
 
 
-async def test_without_a_thread_it_is_asked_which_one_is_meant(world: World) -> None:
-    outcome = await world.order("model large", by=ALICE, form=Form.COMMAND, channel=GENERAL)
+async def test_without_a_thread_it_is_asked_which_one_is_meant(world: PreferenceFixture) -> None:
+    outcome = await world.run_command(
+        "model large", by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL
+    )
     assert outcome.card.text == model_texts.MODEL_OF_NO_THREAD.format(words="large")
 
 
 # Who may -----------------------------------------------------------------------------------------
 
 
-async def test_only_the_owner_and_those_in_charge_choose_for_a_thread(world: World) -> None:
+async def test_only_the_owner_and_admins_choose_for_a_thread(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     await world.ask(world.thread(), BOB)
-    outcome = await world.order("model large", by=BOB, thread=world.thread())
+    outcome = await world.run_command("model large", by=BOB, thread=world.thread())
     assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
     assert (await session_of(world)).model == ""
-    await world.order("model large", by=ADA, thread=world.thread())
+    await world.run_command("model large", by=ADA, thread=world.thread())
     assert (await session_of(world)).model == "large"
 
 
@@ -309,15 +357,15 @@ async def test_only_the_owner_and_those_in_charge_choose_for_a_thread(world: Wor
         "model large FOR\u00a0Workspace",
     ],
 )
-async def test_only_those_in_charge_choose_for_channel_and_workspace(
-    world: World, said: str
+async def test_only_admins_choose_for_channel_and_workspace(
+    world: PreferenceFixture, said: str
 ) -> None:
     await world.ask(world.thread())
-    outcome = await world.order(said, by=ALICE, thread=world.thread())
+    outcome = await world.run_command(said, by=ALICE, thread=world.thread())
     assert outcome.card.text in (texts.ADMINS_ONLY, texts.NOT_YOURS.format(verb="model"))
-    assert await world.chosen_for(Scope.CHANNEL, GENERAL) == {}
-    assert await world.chosen_for(Scope.WORKSPACE, TEAM) == {}
-    assert await world.store.audited(0, 9) == ((), 0)
+    assert await world.preference_of(Scope.CHANNEL, GENERAL) == {}
+    assert await world.preference_of(Scope.WORKSPACE, TEAM) == {}
+    assert await world.store.list_audit_entries(0, 9) == ((), 0)
 
 
 @pytest.mark.parametrize(
@@ -327,85 +375,108 @@ async def test_only_those_in_charge_choose_for_channel_and_workspace(
         ("model large high for workspace", Scope.WORKSPACE, TEAM, False),
     ],
 )
-async def test_what_those_in_charge_choose_for_others_is_audited(
-    world: World, said: str, scope: Scope, holder: str, public: bool
+async def test_what_admins_choose_for_others_is_audited(
+    world: PreferenceFixture, said: str, scope: Scope, holder: str, public: bool
 ) -> None:
-    outcome = await world.order(said, by=ADA, form=Form.COMMAND, channel=GENERAL)
+    outcome = await world.run_command(
+        said, by=ADA, form=CommandSource.SLASH_COMMAND, channel=GENERAL
+    )
     assert outcome.public is public
-    assert await world.chosen_for(scope, holder) == {Topic.MODEL: "large", Topic.EFFORT: "high"}
+    assert await world.preference_of(scope, holder) == {
+        PreferenceKind.MODEL: "large",
+        PreferenceKind.EFFORT: "high",
+    }
     taken_back = said.replace("large high", "default")
-    await world.order(taken_back, by=ADA, form=Form.COMMAND, channel=GENERAL)
-    assert await world.chosen_for(scope, holder) == {}
-    entries, total = await world.store.audited(0, 9)
+    await world.run_command(taken_back, by=ADA, form=CommandSource.SLASH_COMMAND, channel=GENERAL)
+    assert await world.preference_of(scope, holder) == {}
+    entries, total = await world.store.list_audit_entries(0, 9)
     assert total == 2
-    told = [(entry.by, entry.act, entry.target, entry.detail) for entry in reversed(entries)]
+    told = [(entry.actor, entry.action, entry.target, entry.detail) for entry in reversed(entries)]
     assert told == [(ADA, "model", holder, each) for each in ("large high", "default")]
 
 
-async def test_everybody_chooses_for_themselves_and_is_told_alone(world: World) -> None:
+async def test_everybody_chooses_for_themselves_and_is_notified_alone(
+    world: PreferenceFixture,
+) -> None:
     await world.ask(world.thread(), BOB)
-    outcome = await world.order("model large for me", by=ALICE, thread=world.thread())
+    outcome = await world.run_command("model large for me", by=ALICE, thread=world.thread())
     assert (outcome.public, outcome.card.text) == (False, "You chose large for your threads.")
-    assert await world.chosen_for(Scope.PERSON, ALICE) == {Topic.MODEL: "large"}
+    assert await world.preference_of(Scope.USER, ALICE) == {PreferenceKind.MODEL: "large"}
     session, _ = await world.ask(world.thread(1), ALICE)
-    assert (await world.choosing.chosen(session, session.thread)).setup.model == "large"
-    outcome = await world.order(
-        "model default for me", by=ALICE, form=Form.COMMAND, channel=GENERAL
+    assert (await world.choosing.select(session, session.thread)).config.model == "large"
+    outcome = await world.run_command(
+        "model default for me", by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL
     )
     assert outcome.card.text == "You took the choice for your threads back."
-    assert await world.chosen_for(Scope.PERSON, ALICE) == {}
+    assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
-async def test_on_the_home_tab_there_is_no_channel_to_choose_for(world: World) -> None:
-    outcome = await world.order("model large for channel", by=ADA, channel="", form=Form.HOME)
+async def test_on_the_home_tab_there_is_no_channel_to_choose_for(world: PreferenceFixture) -> None:
+    outcome = await world.run_command(
+        "model large for channel", by=ADA, channel="", form=CommandSource.HOME_TAB
+    )
     assert outcome.card.text == model_texts.NO_CHANNEL
 
 
 @pytest.mark.parametrize("by", [GUS, EVE])
-async def test_guests_and_people_of_other_workspaces_choose_nothing(world: World, by: str) -> None:
-    await world.order("model large for me", by=by, thread=world.thread())
-    await world.order("set model large", by=by, form=Form.HOME, channel="")
-    assert await world.chosen_for(Scope.PERSON, by) == {}
+async def test_guests_and_people_of_other_workspaces_choose_nothing(
+    world: PreferenceFixture, by: str
+) -> None:
+    await world.run_command("model large for me", by=by, thread=world.thread())
+    await world.run_command("set model large", by=by, form=CommandSource.HOME_TAB, channel="")
+    assert await world.preference_of(Scope.USER, by) == {}
 
 
-async def test_nothing_is_chosen_or_told_of_a_place_that_is_not_seen(world: World) -> None:
+async def test_nothing_is_chosen_or_shown_of_a_place_that_is_not_seen(
+    world: PreferenceFixture,
+) -> None:
     hidden = world.thread(channel=SECRET)
     await world.ask(hidden)
     for said in ("model", "model large"):
-        outcome = await world.order(said, by=BOB, thread=hidden)
-        assert outcome.card.text == access_texts.NOT_SEEN
+        outcome = await world.run_command(said, by=BOB, thread=hidden)
+        assert outcome.card.text == access_texts.NOT_VISIBLE
 
 
 # From the Home tab -------------------------------------------------------------------------------
 
 
-async def test_ones_own_model_is_set_and_taken_back_from_the_home_tab(world: World) -> None:
-    await world.choose(Scope.PERSON, ALICE, Topic.EFFORT, "high")
-    outcome = await world.order("set model vendor/huge-4", by=ALICE, form=Form.HOME, channel="")
+async def test_ones_own_model_is_set_and_taken_back_from_the_home_tab(
+    world: PreferenceFixture,
+) -> None:
+    await world.choose(Scope.USER, ALICE, PreferenceKind.EFFORT, "high")
+    outcome = await world.run_command(
+        "set model vendor/huge-4", by=ALICE, form=CommandSource.HOME_TAB, channel=""
+    )
     assert outcome.card.text == model_texts.SET_MODEL.format(model="Vendor/Huge-4")
-    assert await world.chosen_for(Scope.PERSON, ALICE) == {Topic.MODEL: "Vendor/Huge-4"}
-    outcome = await world.order("set model default", by=ALICE, form=Form.HOME, channel="")
+    assert await world.preference_of(Scope.USER, ALICE) == {PreferenceKind.MODEL: "Vendor/Huge-4"}
+    outcome = await world.run_command(
+        "set model default", by=ALICE, form=CommandSource.HOME_TAB, channel=""
+    )
     assert outcome.card.text == model_texts.SET_DEFAULT
-    assert await world.chosen_for(Scope.PERSON, ALICE) == {}
+    assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
-async def test_the_length_of_answers_is_set_from_the_home_tab(world: World) -> None:
-    await world.order("set verbosity brief", by=ALICE, form=Form.HOME, channel="")
-    assert await world.chosen_for(Scope.PERSON, ALICE) == {Topic.VERBOSITY: "brief"}
-    outcome = await world.order("set verbosity normal", by=ALICE, form=Form.HOME, channel="")
+async def test_the_length_of_answers_is_set_from_the_home_tab(world: PreferenceFixture) -> None:
+    await world.run_command(
+        "set verbosity brief", by=ALICE, form=CommandSource.HOME_TAB, channel=""
+    )
+    assert await world.preference_of(Scope.USER, ALICE) == {PreferenceKind.VERBOSITY: "brief"}
+    outcome = await world.run_command(
+        "set verbosity normal", by=ALICE, form=CommandSource.HOME_TAB, channel=""
+    )
     assert outcome.card.text == model_texts.SET_VERBOSITY["normal"]
-    assert await world.chosen_for(Scope.PERSON, ALICE) == {}
+    assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
 @pytest.mark.parametrize(
     "said", ["set", "set model", "set verbosity loud", "set colour red", "set model gone"]
 )
-async def test_what_an_old_home_tab_sets_does_nothing(world: World, said: str) -> None:
-    outcome = await world.order(said, by=ALICE, form=Form.HOME, channel="")
-    assert outcome.card.text in (texts.NO_LONGER, model_texts.NO_SUCH_MODEL.format(name="gone"))
-    assert await world.chosen_for(Scope.PERSON, ALICE) == {}
+async def test_what_an_old_home_tab_sets_does_nothing(world: PreferenceFixture, said: str) -> None:
+    outcome = await world.run_command(said, by=ALICE, form=CommandSource.HOME_TAB, channel="")
+    assert outcome.card.text in (texts.OUTDATED, model_texts.NO_SUCH_MODEL.format(name="gone"))
+    assert await world.preference_of(Scope.USER, ALICE) == {}
 
 
-def test_a_button_says_what_it_orders() -> None:
-    press = Press(label="Use large", verb="model", words="large")
-    assert read_wanted(press.words) == Wanted(name="large")
+def test_a_button_says_what_it_runs() -> None:
+    press = Button(label="Use large", command_name="model", args="large")
+    assert parse_model_args(press.args) == ModelArgs(name="large")

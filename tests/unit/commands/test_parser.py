@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.parser import Known, Said, read_message, read_words
-from bot.commands.registry import NAMES, VERBS, Verb
-from bot.domain.commands import Form, Order
+from bot.commands.parser import KnownNames, ParsedCommand, parse_command, parse_message
+from bot.commands.registry import COMMANDS, COMMANDS_AND_ALIASES, CommandSpec
+from bot.domain.commands import Command, CommandSource
 from bot.domain.messages import Message, Trigger
-from tests.contracts.messages import said
+from tests.contracts.messages import make_message
 
-KNOWN = Known(models=frozenset({"gpt-5", "claude-4.5"}), roles=frozenset({"review", "planning"}))
+KNOWN = KnownNames(
+    models=frozenset({"gpt-5", "claude-4.5"}), roles=frozenset({"review", "planning"})
+)
 
-ORDERS = [
+COMMAND_TEXTS = [
     ("help", "help", ""),
     ("Help", "help", ""),
     ("list", "sessions", ""),
@@ -106,20 +108,24 @@ QUESTIONS = [
 ]
 
 
-def order_in(text: str, trigger: Trigger = Trigger.MENTION) -> Order | None:
-    read = read_message(said(2, root=1, text=text, trigger=trigger), KNOWN)
-    return read if isinstance(read, Order) else None
+def command_in(text: str, trigger: Trigger = Trigger.MENTION) -> Command | None:
+    read = parse_message(make_message(2, root=1, text=text, trigger=trigger), KNOWN)
+    return read if isinstance(read, Command) else None
 
 
-@pytest.mark.parametrize(("text", "verb", "words"), ORDERS)
+@pytest.mark.parametrize(("text", "verb", "words"), COMMAND_TEXTS)
 @pytest.mark.parametrize("trigger", [Trigger.MENTION, Trigger.DIRECT])
-def test_a_sentence_that_is_nothing_but_an_order_is_one(
+def test_a_sentence_that_is_nothing_but_a_command_is_one(
     text: str, verb: str, words: str, trigger: Trigger
 ) -> None:
-    order = order_in(text, trigger)
+    order = command_in(text, trigger)
     assert order is not None, "it was taken for a question"
-    assert (order.verb, order.words) == (verb, words)
-    assert (order.form, order.by, order.key) == (Form.MESSAGE, "U0ALICE", "Ev-C0GENERAL-2")
+    assert (order.name, order.args) == (verb, words)
+    assert (order.source, order.user, order.key) == (
+        CommandSource.MESSAGE,
+        "U0ALICE",
+        "Ev-C0GENERAL-2",
+    )
     assert order.thread is not None
     assert (order.thread.root_ts, order.ts) == ("1790000001.000000", "1790000002.000000")
 
@@ -127,61 +133,63 @@ def test_a_sentence_that_is_nothing_but_an_order_is_one(
 @pytest.mark.parametrize("text", QUESTIONS, ids=range(len(QUESTIONS)))
 @pytest.mark.parametrize("trigger", list(Trigger))
 def test_whatever_else_is_said_is_a_question_as_it_stands(text: str, trigger: Trigger) -> None:
-    message = said(2, root=1, text=text, trigger=trigger)
-    assert read_message(message, KNOWN) == message
+    message = make_message(2, root=1, text=text, trigger=trigger)
+    assert parse_message(message, KNOWN) == message
 
 
-def test_without_a_mention_only_the_mark_makes_an_order() -> None:
-    assert order_in("reset", Trigger.FOLLOW_UP) is None
-    assert order_in("!reset", Trigger.FOLLOW_UP) is not None
+def test_without_a_mention_only_the_mark_makes_a_command() -> None:
+    assert command_in("reset", Trigger.FOLLOW_UP) is None
+    assert command_in("!reset", Trigger.FOLLOW_UP) is not None
 
 
-@pytest.mark.parametrize("trigger", [Trigger.ASIDE, Trigger.COMMAND, Trigger.MENU])
-def test_what_is_said_to_others_or_asked_otherwise_is_no_order(trigger: Trigger) -> None:
-    assert order_in("reset", trigger) is None
-    if trigger is not Trigger.MENU:
-        assert order_in("!reset", trigger) is None
+@pytest.mark.parametrize("trigger", [Trigger.OVERHEARD, Trigger.COMMAND, Trigger.REPLY_ACTION])
+def test_what_is_said_to_others_or_asked_otherwise_is_no_command(trigger: Trigger) -> None:
+    assert command_in("reset", trigger) is None
+    if trigger is not Trigger.REPLY_ACTION:
+        assert command_in("!reset", trigger) is None
 
 
 def test_a_model_that_nobody_knows_makes_no_comparison() -> None:
-    assert order_in("compare gpt-9 why?") is None
-    assert read_words("compare gpt-5 why?", Known(), Form.MESSAGE) is None
+    assert command_in("compare gpt-9 why?") is None
+    assert parse_command("compare gpt-5 why?", KnownNames(), CommandSource.MESSAGE) is None
 
 
 def test_a_model_whose_name_is_a_pattern_is_taken_by_the_letter() -> None:
-    known = Known(models=frozenset({"a.*b", "(("}))
-    assert read_words("compare (( why?", known, Form.MESSAGE) is not None
-    assert read_words("compare aXXb why?", known, Form.MESSAGE) is None
+    known = KnownNames(models=frozenset({"a.*b", "(("}))
+    assert parse_command("compare (( why?", known, CommandSource.MESSAGE) is not None
+    assert parse_command("compare aXXb why?", known, CommandSource.MESSAGE) is None
 
 
-@pytest.mark.parametrize("verb", list(VERBS.values()), ids=lambda verb: verb.name)
-@pytest.mark.parametrize("form", [Form.COMMAND, Form.MESSAGE])
-def test_a_verb_is_known_in_the_forms_that_it_has_and_in_no_other(verb: Verb, form: Form) -> None:
-    read = read_words(f"!{verb.name} x", KNOWN, form)
-    assert read == (Said(verb=verb.name, words="x") if form in verb.forms else None)
+@pytest.mark.parametrize("verb", list(COMMANDS.values()), ids=lambda verb: verb.name)
+@pytest.mark.parametrize("form", [CommandSource.SLASH_COMMAND, CommandSource.MESSAGE])
+def test_a_command_name_is_known_in_the_forms_that_it_has_and_in_no_other(
+    verb: CommandSpec, form: CommandSource
+) -> None:
+    read = parse_command(f"!{verb.name} x", KNOWN, form)
+    assert read == (ParsedCommand(name=verb.name, args="x") if form in verb.sources else None)
 
 
 def test_a_command_with_free_words_is_known_as_what_goes_in_threads_only() -> None:
-    assert read_words("title Plans", KNOWN, Form.MESSAGE) is None
-    read = read_words("title Plans", KNOWN, Form.MESSAGE, commanded=True)
-    assert read == Said(verb="title", words="Plans")
+    assert parse_command("title Plans", KNOWN, CommandSource.MESSAGE) is None
+    read = parse_command("title Plans", KNOWN, CommandSource.MESSAGE, from_slash_command=True)
+    assert read == ParsedCommand(name="title", args="Plans")
 
 
 def test_a_question_that_begins_with_a_role_goes_to_the_session_of_the_role() -> None:
-    read = read_message(said(2, root=1, text="Review: is this right?"), KNOWN)
+    read = parse_message(make_message(2, root=1, text="Review: is this right?"), KNOWN)
     assert isinstance(read, Message)
-    assert (read.text, read.wish.role) == ("is this right?", "review")
+    assert (read.text, read.options.role) == ("is this right?", "review")
 
 
 @pytest.mark.parametrize("text", ["review:", "review: \n", "review", "critic: hello", ": hello"])
 def test_what_only_looks_like_a_role_stays_as_it_is(text: str) -> None:
-    message = said(2, root=1, text=text)
-    assert read_message(message, KNOWN) == message
+    message = make_message(2, root=1, text=text)
+    assert parse_message(message, KNOWN) == message
 
 
-def test_no_order_is_found_twice_in_a_role() -> None:
+def test_no_command_is_found_twice_in_a_role() -> None:
     """`review: reset` is a question to the reviewer, whatever it asks."""
-    read = read_message(said(2, root=1, text="review: reset"), KNOWN)
+    read = parse_message(make_message(2, root=1, text="review: reset"), KNOWN)
     assert isinstance(read, Message)
     assert read.text == "reset"
 
@@ -189,14 +197,17 @@ def test_no_order_is_found_twice_in_a_role() -> None:
 @given(
     text=st.text()
     | st.builds(
-        "{}{} {}".format, st.sampled_from(["", "!"]), st.sampled_from(sorted(NAMES)), st.text()
+        "{}{} {}".format,
+        st.sampled_from(["", "!"]),
+        st.sampled_from(sorted(COMMANDS_AND_ALIASES)),
+        st.text(),
     ),
     trigger=st.sampled_from(Trigger),
 )
 def test_no_text_is_too_strange_to_be_read(text: str, trigger: Trigger) -> None:
-    message = replace(said(2, root=1, trigger=trigger), text=text)
-    read = read_message(message, KNOWN)
-    if isinstance(read, Order):
-        assert Form.MESSAGE in VERBS[read.verb].forms
+    message = replace(make_message(2, root=1, trigger=trigger), text=text)
+    read = parse_message(message, KNOWN)
+    if isinstance(read, Command):
+        assert CommandSource.MESSAGE in COMMANDS[read.name].sources
     else:
         assert read.text in text

@@ -11,7 +11,7 @@ from bot.config.definitions import SETTINGS
 from bot.config.settings import Settings, load_settings
 from bot.errors import SettingsError
 
-SANDBOX = {
+EMULATOR = {
     "SLACK_BOT_TOKEN": "xoxb-sandbox",
     "SLACK_APP_TOKEN": "xapp-sandbox",
     "SLACK_API_URL": "http://127.0.0.1:8787/api/",
@@ -23,12 +23,12 @@ SECRET = [setting for setting in SETTINGS if setting.secret]
 
 def faults_of(**env: str) -> str:
     with pytest.raises(SettingsError) as caught:
-        Settings.from_env({**SANDBOX, **env})
+        Settings.from_env({**EMULATOR, **env})
     return str(caught.value)
 
 
 def test_two_tokens_a_model_and_a_workspace_are_a_whole_bot() -> None:
-    settings = Settings.from_env(SANDBOX)
+    settings = Settings.from_env(EMULATOR)
     assert settings.slack_mode == "socket"
     assert settings.http_host == "127.0.0.1"
     assert settings.model == ""
@@ -54,7 +54,7 @@ def test_all_faults_are_listed_at_once() -> None:
 
 
 def test_http_mode_needs_the_signing_secret_and_no_app_token() -> None:
-    env = {**SANDBOX, "SLACK_MODE": "http", "SLACK_APP_TOKEN": ""}
+    env = {**EMULATOR, "SLACK_MODE": "http", "SLACK_APP_TOKEN": ""}
     with pytest.raises(SettingsError, match="SLACK_SIGNING_SECRET is not set"):
         Settings.from_env(env)
     settings = Settings.from_env({**env, "SLACK_SIGNING_SECRET": "shh-sign"})
@@ -94,7 +94,7 @@ def test_a_wrong_value_is_named_with_its_remedy(name: str, value: str, words: st
 def test_a_secret_is_neither_in_a_fault_nor_in_the_repr() -> None:
     assert "canary" not in faults_of(SLACK_BOT_TOKEN="wrong-canary")
     settings = Settings.from_env(
-        {**SANDBOX, "MODEL_API_KEY": "canary-1", "GITHUB_TOKEN": "canary-2"}
+        {**EMULATOR, "MODEL_API_KEY": "canary-1", "GITHUB_TOKEN": "canary-2"}
     )
     assert "canary" not in repr(settings)
     assert {"canary-1", "canary-2", "xoxb-sandbox", "xapp-sandbox"} == settings.secrets
@@ -121,7 +121,7 @@ def test_a_value_that_is_too_short_for_a_secret_is_refused(name: str, value: str
 def test_every_secret_of_the_table_is_kept_out_of_what_is_written() -> None:
     given = {setting.name: f"xoxb-{number}-long" for number, setting in enumerate(SECRET)}
     given["SLACK_APP_TOKEN"] = "xapp-long"
-    assert Settings.from_env({**SANDBOX, **given}).secrets == set(given.values())
+    assert Settings.from_env({**EMULATOR, **given}).secrets == set(given.values())
 
 
 def test_a_token_on_the_wrong_line_is_not_shown() -> None:
@@ -135,7 +135,7 @@ def test_every_running_turn_can_hold_a_session() -> None:
 
 
 def test_admins_are_a_list_with_commas() -> None:
-    assert Settings.from_env({**SANDBOX, "ADMIN_USERS": " UALICE, W0BOB ,"}).admin_users == {
+    assert Settings.from_env({**EMULATOR, "ADMIN_USERS": " UALICE, W0BOB ,"}).admin_users == {
         "UALICE",
         "W0BOB",
     }
@@ -144,7 +144,7 @@ def test_admins_are_a_list_with_commas() -> None:
 def test_the_environment_overrules_the_env_file(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("SLACK_BOT_TOKEN=xoxb-file\nMAX_TURNS=7\nGITHUB_TOKEN='gho_file'\n")
-    settings = load_settings({**SANDBOX, "MAX_TURNS": "9"}, dotenv)
+    settings = load_settings({**EMULATOR, "MAX_TURNS": "9"}, dotenv)
     assert settings.slack_bot_token == "xoxb-sandbox"
     assert settings.max_turns == 9
     assert settings.github_token == "gho_file"
@@ -154,9 +154,9 @@ def test_an_env_file_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_bytes(b"SLACK_BOT_TOKEN=\xff\xfe")
     with pytest.raises(SettingsError, match="UTF-8"):
-        load_settings(SANDBOX, dotenv)
+        load_settings(EMULATOR, dotenv)
 
 
 def test_the_api_address_gets_its_last_slash() -> None:
-    settings = Settings.from_env({**SANDBOX, "SLACK_API_URL": "http://localhost:1/api"})
+    settings = Settings.from_env({**EMULATOR, "SLACK_API_URL": "http://localhost:1/api"})
     assert settings.slack_api_url == "http://localhost:1/api/"

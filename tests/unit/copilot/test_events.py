@@ -30,25 +30,25 @@ from copilot.session_events import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.copilot.event_stream import LONGEST_ANSWER, Answering
-from bot.copilot.events import Idle, Reading, prompts_of
+from bot.copilot.event_stream import MAX_ANSWER_CHARS, PromptEvents
+from bot.copilot.events import EventReader, SessionIdle, prompt_ids_of
 from bot.copilot.options import RuntimeOptions
 from bot.domain.agent_events import (
     AgentEvent,
     AnswerStopped,
-    ContextUsed,
-    PromptTaken,
-    TextAdded,
-    TextSettled,
-    TextTakenBack,
+    ContextUsage,
+    PromptAccepted,
+    TextComplete,
+    TextDelta,
+    TextRetracted,
     TokensUsed,
 )
-from bot.errors import AgentError, AgentFault
-from bot.ports import Prompts
-from tests.fakes import HandClock
+from bot.errors import AgentError, AgentErrorKind
+from bot.ports import PromptIds
+from tests.fakes import ManualClock
 from tests.integration.copilot.session_probe import text_of
 
-OPTIONS = RuntimeOptions(data_dir=Path("unused"), api_key="sk-hidden", clock=HandClock())
+OPTIONS = RuntimeOptions(data_dir=Path("unused"), api_key="sk-hidden", clock=ManualClock())
 
 
 def event(data: SessionEventData, agent: str | None = None) -> SessionEvent:
@@ -103,19 +103,19 @@ def idle(*, aborted: bool | None = None) -> SessionEvent:
 @pytest.mark.parametrize(
     ("heard", "meaning"),
     [
-        (delta("hi"), TextAdded(text="hi")),
+        (delta("hi"), TextDelta(text="hi")),
         (delta(""), None),
-        (message("hi"), TextSettled(text="hi")),
-        (event(AssistantTurnRetryData(turn_id="0")), TextTakenBack()),
+        (message("hi"), TextComplete(text="hi")),
+        (event(AssistantTurnRetryData(turn_id="0")), TextRetracted()),
         (usage(), TokensUsed(model="m", input_tokens=5, output_tokens=0)),
-        (event(UserMessageData(content="x")), PromptTaken(event=str(UUID(int=1)))),
+        (event(UserMessageData(content="x")), PromptAccepted(event_id=str(UUID(int=1)))),
         (
             event(SessionUsageInfoData(current_tokens=7, messages_length=1, token_limit=9)),
-            ContextUsed(tokens=7, limit=9),
+            ContextUsage(tokens=7, limit=9),
         ),
         (event(UserMessageData(content="x"), agent="sub"), None),
-        (idle(), Idle(stopped=False)),
-        (idle(aborted=True), Idle(stopped=True)),
+        (idle(), SessionIdle(stopped=False)),
+        (idle(aborted=True), SessionIdle(stopped=True)),
         (event(AssistantReasoningDeltaData(delta_content="hm", reasoning_id="r")), None),
         (
             event(AssistantMessageDeltaData(delta_content="x", message_id="m"), agent="sub"),
@@ -127,107 +127,112 @@ def idle(*, aborted: bool | None = None) -> SessionEvent:
 )
 def test_an_event_stands_for_what_it_says(heard: SessionEvent, meaning: object) -> None:
     """Text, tokens and rest; thoughts and sub-agents are not part of the answer."""
-    assert Reading().read(heard) == meaning
+    assert EventReader().translate(heard) == meaning
 
 
 @pytest.mark.parametrize(
     ("heard", "fault"),
     [
-        ([failure(400), error(status=400)], AgentFault.MODEL),
-        ([failure(422), error(status=422)], AgentFault.MODEL),
-        ([failure(400, "context_length_exceeded"), error(status=400)], AgentFault.TOO_LONG),
-        ([failure(401), error("authentication", 401)], AgentFault.ACCESS),
-        ([failure(402), error(status=402)], AgentFault.ACCESS),
-        ([failure(403), error("authentication", 403)], AgentFault.ACCESS),
-        ([failure(404), error(status=404)], AgentFault.ACCESS),
-        ([failure(413), error(text="rejected the prompt as too long")], AgentFault.TOO_LONG),
-        ([failure(429), error("rate_limit", 429)], AgentFault.RATE_LIMIT),
-        ([failure(500), error(status=500)], AgentFault.MODEL),
-        ([failure(503), error(status=503)], AgentFault.UNREACHABLE),
-        ([failure(transport=True), error()], AgentFault.UNREACHABLE),
-        ([call(), failure(429), call(), failure(transport=True), error()], AgentFault.UNREACHABLE),
-        ([call(), usage(), error(text="No response was returned.")], AgentFault.EMPTY),
+        ([failure(400), error(status=400)], AgentErrorKind.MODEL),
+        ([failure(422), error(status=422)], AgentErrorKind.MODEL),
+        ([failure(400, "context_length_exceeded"), error(status=400)], AgentErrorKind.TOO_LONG),
+        ([failure(401), error("authentication", 401)], AgentErrorKind.ACCESS),
+        ([failure(402), error(status=402)], AgentErrorKind.ACCESS),
+        ([failure(403), error("authentication", 403)], AgentErrorKind.ACCESS),
+        ([failure(404), error(status=404)], AgentErrorKind.ACCESS),
+        ([failure(413), error(text="rejected the prompt as too long")], AgentErrorKind.TOO_LONG),
+        ([failure(429), error("rate_limit", 429)], AgentErrorKind.RATE_LIMIT),
+        ([failure(500), error(status=500)], AgentErrorKind.MODEL),
+        ([failure(503), error(status=503)], AgentErrorKind.UNREACHABLE),
+        ([failure(transport=True), error()], AgentErrorKind.UNREACHABLE),
+        (
+            [call(), failure(429), call(), failure(transport=True), error()],
+            AgentErrorKind.UNREACHABLE,
+        ),
+        ([call(), usage(), error(text="No response was returned.")], AgentErrorKind.EMPTY),
         (
             [error(text="Request exceeds the model's prompt budget (9; limit 2)")],
-            AgentFault.TOO_LONG,
+            AgentErrorKind.TOO_LONG,
         ),
-        ([error()], AgentFault.MODEL),
-        ([error("something new")], AgentFault.MODEL),
+        ([error()], AgentErrorKind.MODEL),
+        ([error("something new")], AgentErrorKind.MODEL),
     ],
 )
 def test_an_error_is_known_by_its_type_status_and_what_came_before(
-    heard: list[SessionEvent], fault: AgentFault
+    heard: list[SessionEvent], fault: AgentErrorKind
 ) -> None:
     """The people in the thread get the sentence of its kind."""
-    reading = Reading()
-    read = [reading.read(one) for one in heard][-1]
+    reading = EventReader()
+    read = [reading.translate(one) for one in heard][-1]
     assert isinstance(read, AgentError)
-    assert read.fault is fault
+    assert read.kind is fault
 
 
 def test_an_error_keeps_its_secrets() -> None:
     """A model server may repeat the key that it refuses."""
-    read = Reading(OPTIONS.without_secrets).read(error(text="wrong key: sk-hidden"))
+    read = EventReader(OPTIONS.sanitize_for_log).translate(error(text="wrong key: sk-hidden"))
     assert isinstance(read, AgentError)
     assert "sk-hidden" not in str(read)
-    assert "as it is" not in read.sentence
+    assert "as it is" not in read.user_message
 
 
 def test_trouble_with_storing_is_no_trouble_with_the_answer() -> None:
     """The runtime stores again later; the answer goes on."""
-    assert Reading().read(error(text="Failed to persist session events: disk full")) is None
+    assert (
+        EventReader().translate(error(text="Failed to persist session events: disk full")) is None
+    )
 
 
-async def read_all(answering: Answering) -> list[AgentEvent]:
+async def read_all(answering: PromptEvents) -> list[AgentEvent]:
     """What a reader gets. Raises the error that the answer ends with."""
     events = []
     async with asyncio.timeout(30):
-        while (one := await answering.next()) is not None:
+        while (one := await answering.next_event()) is not None:
             events.append(one)
     return events
 
 
 async def test_text_that_piles_up_is_put_together() -> None:
     """However slowly somebody reads, what waits is one entry."""
-    answering = Answering(OPTIONS)
+    answering = PromptEvents(OPTIONS)
     for letter in "abc":
-        answering.hear(delta(letter))
-    answering.hear(usage())
-    answering.hear(idle())
+        answering.handle_event(delta(letter))
+    answering.handle_event(usage())
+    answering.handle_event(idle())
     assert await read_all(answering) == [
-        TextAdded(text="abc"),
+        TextDelta(text="abc"),
         TokensUsed(model="m", input_tokens=5, output_tokens=0),
     ]
 
 
 async def test_of_what_the_context_holds_only_the_last_counts() -> None:
     """However often it is told before somebody reads."""
-    answering = Answering(OPTIONS)
+    answering = PromptEvents(OPTIONS)
     for tokens in (1, 2, 3):
-        answering.hear(
+        answering.handle_event(
             event(SessionUsageInfoData(current_tokens=tokens, messages_length=1, token_limit=9))
         )
-    answering.hear(idle())
-    assert await read_all(answering) == [ContextUsed(tokens=3, limit=9)]
+    answering.handle_event(idle())
+    assert await read_all(answering) == [ContextUsage(tokens=3, limit=9)]
 
 
 async def test_an_error_comes_after_what_was_said() -> None:
     """The reader gets the text first, then the error."""
-    answering = Answering(OPTIONS)
+    answering = PromptEvents(OPTIONS)
     for heard in (delta("so far"), error(status=500), idle()):
-        answering.hear(heard)
-    assert await answering.next() == TextAdded(text="so far")
+        answering.handle_event(heard)
+    assert await answering.next_event() == TextDelta(text="so far")
     with pytest.raises(AgentError):
-        await answering.next()
-    assert answering.over.is_set()
+        await answering.next_event()
+    assert answering.runtime_done.is_set()
 
 
 async def test_a_stopped_answer_says_so_last() -> None:
     """And hears nothing more."""
-    answering = Answering(OPTIONS)
+    answering = PromptEvents(OPTIONS)
     for heard in (delta("a"), idle(aborted=True), delta("late"), idle()):
-        answering.hear(heard)
-    assert await read_all(answering) == [TextAdded(text="a"), AnswerStopped()]
+        answering.handle_event(heard)
+    assert await read_all(answering) == [TextDelta(text="a"), AnswerStopped()]
 
 
 async def test_an_error_without_rest_still_ends_the_answer(
@@ -235,65 +240,65 @@ async def test_an_error_without_rest_still_ends_the_answer(
 ) -> None:
     """The session normally rests right after an error; when it does not, nobody waits for it."""
     monkeypatch.setattr("bot.copilot.event_stream.ERROR_SECONDS", 0.05)
-    answering = Answering(OPTIONS)
-    answering.hear(error(status=500))
+    answering = PromptEvents(OPTIONS)
+    answering.handle_event(error(status=500))
     with pytest.raises(AgentError):
         await read_all(answering)
-    assert not answering.over.is_set(), "so that the session is made to rest"
+    assert not answering.runtime_done.is_set(), "so that the session is made to rest"
 
 
 async def test_a_runtime_that_goes_ends_the_answer() -> None:
     """With the fault that says so."""
-    answering = Answering(OPTIONS)
-    answering.runtime_gone("status -9")
+    answering = PromptEvents(OPTIONS)
+    answering.fail_runtime_gone("status -9")
     with pytest.raises(AgentError) as caught:
         await read_all(answering)
-    assert caught.value.fault is AgentFault.RUNTIME
+    assert caught.value.kind is AgentErrorKind.RUNTIME
 
 
 async def test_silence_is_measured_from_the_last_sign_of_life() -> None:
     """Any event is one, also those that mean nothing to us."""
-    clock = HandClock()
-    answering = Answering(replace(OPTIONS, clock=clock, silence_seconds=10))
+    clock = ManualClock()
+    answering = PromptEvents(replace(OPTIONS, clock=clock, silence_seconds=10))
     await clock.advance(9)
-    answering.hear(call())
+    answering.handle_event(call())
     await clock.advance(9)
-    early = answering.ended
+    early = answering.is_complete
     await clock.advance(2)
-    assert (early, answering.ended) == (False, True)
+    assert (early, answering.is_complete) == (False, True)
     with pytest.raises(AgentError) as caught:
         await read_all(answering)
-    assert caught.value.fault is AgentFault.SILENT
+    assert caught.value.kind is AgentErrorKind.SILENT
 
 
-async def test_a_process_that_was_stopped_hears_first_what_came_meanwhile() -> None:
+async def test_a_process_that_was_stopped_first_receives_what_came_meanwhile() -> None:
     """Before it takes its own absence for the silence of the model."""
-    clock = HandClock()
-    answering = Answering(replace(OPTIONS, clock=clock, silence_seconds=120))
-    answering.hear(delta("so far"))
-    await clock.away(125)
-    assert not answering.ended
-    answering.hear(delta(" and to its end"))
-    answering.hear(idle())
+    clock = ManualClock()
+    answering = PromptEvents(replace(OPTIONS, clock=clock, silence_seconds=120))
+    answering.handle_event(delta("so far"))
+    await clock.jump(125)
+    assert not answering.is_complete
+    answering.handle_event(delta(" and to its end"))
+    answering.handle_event(idle())
     assert len(await read_all(answering)) == 1
 
 
 async def test_an_answer_that_is_never_read_stays_bounded() -> None:
     """It ends as an error instead of filling the memory."""
-    answering = Answering(OPTIONS)
-    for _ in range(LONGEST_ANSWER // 1_000 + 100):
-        answering.hear(delta("x" * 1_000))
-    answering.hear(idle())
+    answering = PromptEvents(OPTIONS)
+    for _ in range(MAX_ANSWER_CHARS // 1_000 + 100):
+        answering.handle_event(delta("x" * 1_000))
+    answering.handle_event(idle())
     said = 0
 
     async def read() -> None:
         nonlocal said
-        while isinstance(event := await answering.next(), TextAdded):
+        while isinstance(event := await answering.next_event(), TextDelta):
             said += len(event.text)
 
     with pytest.raises(AgentError):
         await read()
-    assert LONGEST_ANSWER < said <= LONGEST_ANSWER + 1_000
+    assert MAX_ANSWER_CHARS < said <= MAX_ANSWER_CHARS + 1_000
 
 
 @given(
@@ -312,19 +317,23 @@ def test_what_the_reader_gets_is_what_the_model_said(
     script += [delta(word) for word in said] + [message("".join(said)), idle()]
 
     async def play() -> list[AgentEvent]:
-        answering = Answering(OPTIONS)
+        answering = PromptEvents(OPTIONS)
         got = []
         for number, heard in enumerate(script):
-            answering.hear(heard)
+            answering.handle_event(heard)
             wants = number < len(reads) and reads[number]
-            if wants and answering.waiting and (one := await answering.next()) is not None:
+            if (
+                wants
+                and answering.pending_count
+                and (one := await answering.next_event()) is not None
+            ):
                 got.append(one)
         return got + await read_all(answering)
 
     assert text_of(asyncio.run(play())) == "".join(said)
 
 
-def test_the_prompts_of_a_history_are_told_and_those_at_its_end_without_an_answer() -> None:
+def test_the_prompts_of_a_history_are_reported_and_those_at_its_end_without_an_answer() -> None:
     def told(kind: str, number: int, **more: object) -> dict[str, object]:
         return {"type": kind, "id": str(UUID(int=number)), "data": {}, **more}
 
@@ -338,6 +347,6 @@ def test_the_prompts_of_a_history_are_told_and_those_at_its_end_without_an_answe
         told("assistant.message", 7, agentId="another"),
     ]
     first, *others = (str(UUID(int=number)) for number in (1, 3, 5))
-    assert prompts_of(history) == Prompts(all=[first, *others], unanswered=others)
-    assert prompts_of(history[:2]) == Prompts(all=[first], unanswered=[])
-    assert prompts_of([]) == Prompts(all=[], unanswered=[])
+    assert prompt_ids_of(history) == PromptIds(all=[first, *others], unanswered=others)
+    assert prompt_ids_of(history[:2]) == PromptIds(all=[first], unanswered=[])
+    assert prompt_ids_of([]) == PromptIds(all=[], unanswered=[])

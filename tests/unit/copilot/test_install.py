@@ -10,15 +10,15 @@ import pytest
 
 from bot.copilot import install
 from bot.copilot.install import (
-    FOLDER,
     LIBRARY,
     PROGRAM,
-    environment,
+    RUNTIME_FOLDER,
     find_runtime,
-    make_folders,
+    make_runtime_dirs,
+    runtime_environment,
 )
 from bot.copilot.options import RuntimeOptions
-from bot.errors import AgentError, AgentFault
+from bot.errors import AgentError, AgentErrorKind
 
 
 def runtime_in(folder: Path) -> Path:
@@ -33,7 +33,7 @@ def runtime_in(folder: Path) -> Path:
 
 def test_the_runtime_that_make_setup_installs_is_the_native_one_and_starts_nothing_else() -> None:
     """Two files of the package are there, and the licence."""
-    folder = Path(sys.prefix) / FOLDER
+    folder = Path(sys.prefix) / RUNTIME_FOLDER
     assert find_runtime(None) == folder / PROGRAM
     files = {path for path in folder.rglob("*") if path.is_file()}
     assert files == {folder / PROGRAM, folder / LIBRARY, folder / "LICENSE.md"}
@@ -41,7 +41,7 @@ def test_the_runtime_that_make_setup_installs_is_the_native_one_and_starts_nothi
 
 def test_the_chosen_runtime_comes_first(tmp_path: Path) -> None:
     """COPILOT_CLI_PATH overrules what is installed."""
-    runtime_in(tmp_path / FOLDER)
+    runtime_in(tmp_path / RUNTIME_FOLDER)
     chosen = runtime_in(tmp_path / "mine")
     assert find_runtime(chosen, str(tmp_path)) == chosen
 
@@ -106,8 +106,8 @@ def test_a_missing_runtime_says_what_to_do(tmp_path: Path, monkeypatch: pytest.M
     for explicit in (None, tmp_path / "nowhere", tmp_path):
         with pytest.raises(AgentError, match="make setup") as caught:
             find_runtime(explicit, str(tmp_path))
-        assert caught.value.fault is AgentFault.RUNTIME
-        assert "make" not in caught.value.sentence, "people in Slack cannot install anything"
+        assert caught.value.kind is AgentErrorKind.RUNTIME
+        assert "make" not in caught.value.user_message, "people in Slack cannot install anything"
 
 
 def test_a_runtime_that_may_not_be_executed_says_so(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_the_folders_are_for_the_bot_alone(tmp_path: Path) -> None:
     """Also when they were there before, open to everybody."""
     loose = tmp_path / "data" / "copilot" / "state"
     loose.mkdir(parents=True, mode=0o755)
-    folders = make_folders(tmp_path / "data")
+    folders = make_runtime_dirs(tmp_path / "data")
     for folder in (folders.state, folders.home, folders.work, folders.cache):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert folders.state == loose
@@ -138,9 +138,9 @@ def test_the_environment_is_minimal(tmp_path: Path) -> None:
         "COPILOT_GITHUB_TOKEN": "ghp_1",
         "HOME": "/home/me",
     }
-    folders = make_folders(tmp_path)
+    folders = make_runtime_dirs(tmp_path)
     options = RuntimeOptions(data_dir=tmp_path, base_url="http://localhost:1/v1", api_key="sk-1")
-    env = environment(options, folders, "some-model", inherited)
+    env = runtime_environment(options, folders, "some-model", inherited)
     assert set(env) == {
         "PATH",
         "HTTPS_PROXY",
@@ -151,7 +151,7 @@ def test_the_environment_is_minimal(tmp_path: Path) -> None:
         "COPILOT_PROVIDER_BASE_URL",
         "COPILOT_MODEL",
     }
-    github = environment(
+    github = runtime_environment(
         RuntimeOptions(data_dir=tmp_path, github_token="ghp_1"), folders, "", inherited
     )
     assert "COPILOT_OFFLINE" not in github, "GitHub's models are not on this machine"
@@ -161,7 +161,7 @@ def test_options_do_not_show_their_secrets(tmp_path: Path) -> None:
     """Neither themselves nor in foreign text."""
     options = RuntimeOptions(data_dir=tmp_path, api_key="sk-secret", github_token="ghp_secret")
     assert "secret" not in repr(options)
-    shown = options.without_secrets("key sk-secret\nand ghp_secret " + "x" * 10_000)
+    shown = options.sanitize_for_log("key sk-secret\nand ghp_secret " + "x" * 10_000)
     assert "secret" not in shown
     assert "\n" not in shown
     assert len(shown) < 500

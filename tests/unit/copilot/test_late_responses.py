@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from bot.copilot.sdk_compat import leave_out_late_answers
+from bot.copilot.sdk_compat import ignore_late_responses
 
 
 async def test_an_answer_that_came_too_late_is_not_logged_and_everything_else_is(
@@ -15,8 +15,8 @@ async def test_an_answer_that_came_too_late_is_not_logged_and_everything_else_is
 ) -> None:
     """asyncio would log it with a traceback, and with what was answered."""
     loop = asyncio.get_running_loop()
-    leave_out_late_answers(loop)
-    leave_out_late_answers(loop)
+    ignore_late_responses(loop)
+    ignore_late_responses(loop)
     given_up = loop.create_future()
     given_up.cancel()
     passed = asyncio.Event()
@@ -31,10 +31,10 @@ async def test_an_answer_that_came_too_late_is_not_logged_and_everything_else_is
     assert "secret" not in caplog.text
 
 
-async def test_who_listened_before_hears_everything_else() -> None:
+async def test_earlier_listeners_receive_everything_else() -> None:
     loop, heard = asyncio.get_running_loop(), list[str]()
     loop.set_exception_handler(lambda _, context: heard.append(str(context["message"])))
-    leave_out_late_answers(loop)
+    ignore_late_responses(loop)
     given_up = loop.create_future()
     given_up.cancel()
     passed = asyncio.Event()

@@ -9,8 +9,8 @@ from copilot import PermissionRequest
 from copilot.rpc import PermissionDecisionReject
 from copilot.session_events import PermissionRequestRead, PermissionRequestWrite
 
-from bot.copilot.permissions import REFUSED, refuse_all, tools_of
-from bot.ports import Setup
+from bot.copilot.permissions import REFUSED, allowed_tools, refuse_all
+from bot.ports import SessionConfig
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ async def test_whatever_the_runtime_asks_for_is_refused(
 def test_a_session_gets_only_tools_that_read(folder: Path) -> None:
     """Others are dropped, and all of them where there is no folder."""
     wanted = ("bash", "grep", "view", "create")
-    assert tools_of(Setup(tools=wanted, folder=str(folder))) == ("view", "grep")
-    assert tools_of(Setup(tools=wanted, folder=str(folder / "not-there"))) == ()
-    assert tools_of(Setup(tools=wanted, folder=str(folder / "notes.md"))) == ()
-    assert tools_of(Setup(tools=wanted, folder="")) == ()
-    assert tools_of(Setup(tools=wanted, folder=".")) == ()
-    assert tools_of(Setup(folder=str(folder))) == ()
+    assert allowed_tools(SessionConfig(tools=wanted, folder=str(folder))) == ("view", "grep")
+    assert allowed_tools(SessionConfig(tools=wanted, folder=str(folder / "not-there"))) == ()
+    assert allowed_tools(SessionConfig(tools=wanted, folder=str(folder / "notes.md"))) == ()
+    assert allowed_tools(SessionConfig(tools=wanted, folder="")) == ()
+    assert allowed_tools(SessionConfig(tools=wanted, folder=".")) == ()
+    assert allowed_tools(SessionConfig(folder=str(folder))) == ()

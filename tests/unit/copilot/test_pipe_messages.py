@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from bot.copilot import sdk_compat
 
 
-def messages_from(pipe: io.FileIO) -> sdk_compat._Messages:
+def messages_from(pipe: io.FileIO) -> sdk_compat._MessageReader:
     """What reads a runtime that writes into the other end."""
     process = SimpleNamespace(stdout=pipe)
-    return sdk_compat._Messages(SimpleNamespace(process=process))  # type: ignore[arg-type]  # noqa: SLF001
+    return sdk_compat._MessageReader(SimpleNamespace(process=process))  # type: ignore[arg-type]  # noqa: SLF001
 
 
 def written(content: bytes) -> bytes:

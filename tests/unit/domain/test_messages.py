@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.messages import ThreadKey, storable, ts_position
+from bot.domain.messages import ThreadKey, strip_unstorable, ts_position
 from bot.domain.turns import TurnState
 
 
@@ -57,9 +57,12 @@ def test_what_is_no_ts_has_no_place(ts: str) -> None:
 
 
 def test_text_is_kept_but_for_what_no_database_takes() -> None:
-    assert storable("half \ud83d, no \0, \U0001f600 and all") == "half ?, no , \U0001f600 and all"
+    assert (
+        strip_unstorable("half \ud83d, no \0, \U0001f600 and all")
+        == "half ?, no , \U0001f600 and all"
+    )
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_ordinary_text_is_kept_as_it_is(text: str) -> None:
-    assert storable(text) == text
+    assert strip_unstorable(text) == text

@@ -10,15 +10,15 @@ from pathlib import Path
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.domain.sessions import SessionRecord
-from bot.errors import AgentError, AgentFault
-from bot.ports import Setup
+from bot.errors import AgentError, AgentErrorKind
+from bot.ports import SessionConfig
 from bot.sessions.cleanup import Cleanup
 from bot.sessions.lock_files import folder_of_sessions
-from bot.sessions.pool import Sessions
+from bot.sessions.pool import SessionPool
 from tests.fakes import QuickClock
-from tests.integration.copilot.session_probe import answer_of
+from tests.integration.copilot.session_probe import answer_to
 from tests.scripted_model import ScriptedModel
-from tests.unit.commands.command_fixtures import ALICE, GENERAL, World, orders_world
+from tests.unit.commands.command_fixtures import ALICE, GENERAL, CommandFixture, command_fixture
 
 DAY = 86_400.0
 
@@ -31,20 +31,20 @@ class Runtime(CopilotAgent):
         self.batches: list[int] = []
         self.fails_at = 0
 
-    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
         self.batches.append(len(session_ids))
         if len(self.batches) == self.fails_at:
-            raise AgentError(AgentFault.RUNTIME, "it died")
-        return await super().delete(session_ids)
+            raise AgentError(AgentErrorKind.RUNTIME, "it died")
+        return await super().delete_sessions(session_ids)
 
 
 @dataclass(frozen=True)
-class Cleaning:
+class CleanupFixture:
     """Everything around one cleanup."""
 
-    world: World
+    world: CommandFixture
     agent: Runtime
-    pool: Sessions
+    pool: SessionPool
     cleanup: Cleanup
     sessions: Path
 
@@ -52,35 +52,35 @@ class Cleaning:
         self, second: float, *, user: str = ALICE, channel: str = GENERAL
     ) -> SessionRecord:
         """A session that is on record, and in the runtime, too."""
-        session = await self.world.asked(second, user=user, channel=channel)
+        session = await self.world.context_for(second, user=user, channel=channel)
         await self.in_runtime(session.id)
         return session
 
     async def in_runtime(self, session_id: str) -> None:
         """Have the runtime know a session."""
-        session = await self.agent.open(session_id, Setup())
-        await answer_of(session, "hello")
+        session = await self.agent.open_session(session_id, SessionConfig())
+        await answer_to(session, "hello")
         await session.close()
 
     async def many(self, number: int) -> list[SessionRecord]:
         """Sessions that are on record alone: deleting them is quick."""
-        return [await self.world.asked(second) for second in range(1, number + 1)]
+        return [await self.world.context_for(second) for second in range(1, number + 1)]
 
     async def on_record(self) -> frozenset[str]:
         return await self.world.store.session_ids()
 
 
 @asynccontextmanager
-async def cleaning(folder: Path) -> AsyncIterator[Cleaning]:
+async def cleanup_fixture(folder: Path) -> AsyncIterator[CleanupFixture]:
     """A cleanup in a folder of its own."""
     async with (
-        orders_world(folder) as world,
+        command_fixture(folder) as world,
         ScriptedModel() as model,
         Runtime(RuntimeOptions(data_dir=folder, base_url=model.url)) as agent,
     ):
-        pool = Sessions(agent, size=5)
+        pool = SessionPool(agent, size=5)
         sessions = folder_of_sessions(folder)
         # What it waits for is short, and the records' times are the world's.
-        cleanup = Cleanup(world.store, agent, pool, QuickClock(), sessions=sessions)
-        yield Cleaning(world, agent, pool, cleanup, sessions)
+        cleanup = Cleanup(world.store, agent, pool, QuickClock(), sessions_dir=sessions)
+        yield CleanupFixture(world, agent, pool, cleanup, sessions)
         await pool.close()

@@ -15,20 +15,20 @@ import pytest
 from bot.domain.sessions import SessionFilter, SessionRecord
 from bot.domain.turns import TurnState
 from bot.errors import AgentError
-from bot.ports import Setup
-from bot.sessions.cleanup import BATCH, CleanupRuns, Report
-from bot.sessions.cleanup_filter import Narrowing, narrowing
-from tests.integration.copilot.session_probe import answer_of, until
+from bot.ports import SessionConfig
+from bot.sessions.cleanup import BATCH_SIZE, CleanupInProgress, CleanupReport
+from bot.sessions.cleanup_filter import CleanupFilter, parse_filter
+from tests.integration.copilot.session_probe import answer_to, wait_until
 from tests.unit.commands.command_fixtures import ALICE, BOB, DEV, GENERAL
-from tests.unit.sessions.cleanup_fixtures import DAY, Cleaning, cleaning
+from tests.unit.sessions.cleanup_fixtures import DAY, CleanupFixture, cleanup_fixture
 
-ALL = Narrowing(wanted=SessionFilter(), everything=True)
-ORPHANS = narrowing("--orphans", now=0)
+ALL = CleanupFilter(session_filter=SessionFilter(), all_sessions=True)
+ORPHANS = parse_filter("--orphans", now=0)
 
 
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Cleaning]:
-    async with cleaning(tmp_path) as here:
+async def here(tmp_path: Path) -> AsyncIterator[CleanupFixture]:
+    async with cleanup_fixture(tmp_path) as here:
         yield here
 
 
@@ -39,9 +39,9 @@ def by(
     model: str = "",
     unused_since: float | None = None,
     keep_newest: int = 0,
-) -> Narrowing:
-    return Narrowing(
-        wanted=SessionFilter(
+) -> CleanupFilter:
+    return CleanupFilter(
+        session_filter=SessionFilter(
             owner=owner,
             channel=channel,
             model=model,
@@ -51,27 +51,27 @@ def by(
     )
 
 
-async def test_a_session_goes_from_the_runtime_and_from_the_record(here: Cleaning) -> None:
+async def test_a_session_goes_from_the_runtime_and_from_the_record(here: CleanupFixture) -> None:
     old = await here.old(1)
     await here.world.clock.advance(40 * DAY)
     fresh = await here.old(2)
     month = here.world.clock.now() - 30 * DAY
 
     found = await here.cleanup.preview(by(unused_since=month))
-    assert (found.sessions.count, found.unreachable, found.lost) == (1, 0, 0)
+    assert (found.sessions.count, found.orphan_sessions, found.orphan_records) == (1, 0, 0)
     assert found.sessions.size > 0
-    assert found.sessions.oldest == found.sessions.newest == old.used
+    assert found.sessions.oldest == found.sessions.newest == old.last_used_at
 
     report = await here.cleanup.run(by(unused_since=month))
-    assert (report.deleted, report.skipped, report.failed, report.whole) == (1, 0, 0, True)
-    assert report.bytes == found.sessions.size
-    assert await here.on_record() == set(await here.agent.stored()) == {fresh.id}
-    assert await here.world.store.session(old.number) is None
+    assert (report.deleted, report.skipped, report.failed, report.is_complete) == (1, 0, 0, True)
+    assert report.freed_bytes == found.sessions.size
+    assert await here.on_record() == set(await here.agent.stored_sizes()) == {fresh.id}
+    assert await here.world.store.session_by_number(old.number) is None
 
 
-async def test_only_what_is_meant_goes(here: Cleaning) -> None:
-    stays = await here.world.asked(1, user=ALICE, channel=GENERAL)
-    goes = await here.world.asked(2, user=BOB, channel=DEV)
+async def test_only_what_is_meant_goes(here: CleanupFixture) -> None:
+    stays = await here.world.context_for(1, user=ALICE, channel=GENERAL)
+    goes = await here.world.context_for(2, user=BOB, channel=DEV)
 
     assert (await here.cleanup.run(by(owner=BOB, channel=DEV))).deleted == 1
     assert (await here.cleanup.run(by(model="another"))).deleted == 0
@@ -79,10 +79,10 @@ async def test_only_what_is_meant_goes(here: Cleaning) -> None:
     assert goes.id not in await here.on_record()
 
 
-async def test_the_newest_can_be_kept(here: Cleaning) -> None:
+async def test_the_newest_can_be_kept(here: CleanupFixture) -> None:
     sessions = []
     for second in range(1, 6):
-        sessions.append(await here.world.asked(second))
+        sessions.append(await here.world.context_for(second))
         await here.world.clock.advance(60)
 
     assert (await here.cleanup.run(by(keep_newest=2))).deleted == 3
@@ -90,88 +90,90 @@ async def test_the_newest_can_be_kept(here: Cleaning) -> None:
     assert (await here.cleanup.run(by(keep_newest=2))).deleted == 0
 
 
-async def test_many_go_in_batches_and_each_is_told(here: Cleaning) -> None:
-    sessions = await here.many(2 * BATCH + 3)
-    told: list[Report] = []
+async def test_many_go_in_batches_and_each_is_reported(here: CleanupFixture) -> None:
+    sessions = await here.many(2 * BATCH_SIZE + 3)
+    told: list[CleanupReport] = []
     gone: list[SessionRecord] = []
 
-    async def progress(report: Report) -> None:
+    async def progress(report: CleanupReport) -> None:
         told.append(report)
 
     async def went(batch: Sequence[SessionRecord]) -> None:
         gone.extend(batch)
 
-    report = await here.cleanup.run(ALL, progress=progress, gone=went)
-    assert [each.deleted for each in told] == [BATCH, 2 * BATCH, 2 * BATCH + 3]
+    report = await here.cleanup.run(ALL, on_progress=progress, on_deleted=went)
+    assert [each.deleted for each in told] == [BATCH_SIZE, 2 * BATCH_SIZE, 2 * BATCH_SIZE + 3]
     assert report.deleted == len(sessions)
     assert {each.number for each in gone} == {each.number for each in sessions}
-    assert here.agent.batches == [BATCH, BATCH, 3]
+    assert here.agent.batches == [BATCH_SIZE, BATCH_SIZE, 3]
     assert await here.on_record() == set()
 
 
-async def test_the_oldest_go_first_and_a_cancelled_cleanup_keeps_the_rest(here: Cleaning) -> None:
+async def test_the_oldest_go_first_and_a_cancelled_cleanup_keeps_the_rest(
+    here: CleanupFixture,
+) -> None:
     sessions = []
-    for second in range(1, BATCH + 11):
-        sessions.append(await here.world.asked(second))
+    for second in range(1, BATCH_SIZE + 11):
+        sessions.append(await here.world.context_for(second))
         await here.world.clock.advance(1)
-    done: list[Report] = []
+    done: list[CleanupReport] = []
 
-    async def progress(report: Report) -> None:
+    async def progress(report: CleanupReport) -> None:
         done.append(report)
 
-    report = await here.cleanup.run(ALL, progress=progress, cancelled=lambda: bool(done))
-    assert (report.deleted, report.cancelled, report.whole) == (BATCH, True, False)
-    assert await here.on_record() == {session.id for session in sessions[BATCH:]}
+    report = await here.cleanup.run(ALL, on_progress=progress, is_cancelled=lambda: bool(done))
+    assert (report.deleted, report.cancelled, report.is_complete) == (BATCH_SIZE, True, False)
+    assert await here.on_record() == {session.id for session in sessions[BATCH_SIZE:]}
 
     assert (await here.cleanup.run(ALL)).deleted == 10
     assert await here.on_record() == set()
 
 
 async def test_trouble_in_the_middle_is_in_the_report_and_repeating_does_the_rest(
-    here: Cleaning,
+    here: CleanupFixture,
 ) -> None:
-    await here.many(2 * BATCH)
+    await here.many(2 * BATCH_SIZE)
     here.agent.fails_at = 2
 
     report = await here.cleanup.run(ALL)
-    assert (report.deleted, report.failed, report.whole) == (BATCH, BATCH, False)
-    assert report.trouble
-    assert "it died" not in report.trouble
-    assert len(await here.on_record()) == BATCH
+    assert (report.deleted, report.failed, report.is_complete) == (BATCH_SIZE, BATCH_SIZE, False)
+    assert report.error_text
+    assert "it died" not in report.error_text
+    assert len(await here.on_record()) == BATCH_SIZE
 
     report = await here.cleanup.run(ALL)
-    assert (report.deleted, report.failed, report.whole) == (BATCH, 0, True)
-    assert (await here.cleanup.run(ALL)) == Report()
+    assert (report.deleted, report.failed, report.is_complete) == (BATCH_SIZE, 0, True)
+    assert (await here.cleanup.run(ALL)) == CleanupReport()
 
 
-async def test_what_somebody_uses_is_left_out(here: Cleaning) -> None:
-    held = await here.world.asked(1)
-    waiting = await here.world.asked(2)
-    free = await here.world.asked(3)
-    running = await here.world.asking(4)
-    await here.world.waits(5, root=2)
-    answering = await here.world.store.session_for(running)
+async def test_what_somebody_uses_is_left_out(here: CleanupFixture) -> None:
+    held = await here.world.context_for(1)
+    waiting = await here.world.context_for(2)
+    free = await here.world.context_for(3)
+    running = await here.world.context_with(4)
+    await here.world.enqueue_turn(5, root=2)
+    answering = await here.world.store.ensure_session(running)
 
-    async with here.pool.held(held.id, Setup()):
+    async with here.pool.acquire(held.id, SessionConfig()):
         report = await here.cleanup.run(ALL)
     assert (report.deleted, report.skipped) == (1, 3)
     assert await here.on_record() == {held.id, answering.id, waiting.id}
     assert free.id not in await here.on_record()
 
-    await here.world.store.finish(running, TurnState.DONE)
+    await here.world.store.finish_turn(running, TurnState.DONE)
     assert (await here.cleanup.run(ALL)).deleted == 2
     assert await here.on_record() == {waiting.id}
 
 
 async def test_a_turn_that_comes_while_its_session_is_deleted_waits_and_gets_a_fresh_one(
-    here: Cleaning,
+    here: CleanupFixture,
 ) -> None:
     old = await here.old(1)
     asking: list[asyncio.Task[None]] = []
 
     async def ask() -> None:
-        async with here.pool.held(old.id, Setup()) as session:
-            assert session.blank, "it was deleted under the turn"
+        async with here.pool.acquire(old.id, SessionConfig()) as session:
+            assert session.is_new, "it was deleted under the turn"
 
     async def going(sessions: Sequence[SessionRecord]) -> None:
         assert [each.id for each in sessions] == [old.id]
@@ -179,160 +181,168 @@ async def test_a_turn_that_comes_while_its_session_is_deleted_waits_and_gets_a_f
         await asyncio.sleep(0)
 
     async def gone(_: Sequence[SessionRecord]) -> None:
-        assert old.id not in await here.agent.stored()
+        assert old.id not in await here.agent.stored_sizes()
 
-    report = await here.cleanup.run(ALL, going=going, gone=gone, orphans=False)
+    report = await here.cleanup.run(ALL, on_deleting=going, on_deleted=gone, include_orphans=False)
     assert report.deleted == 1
     await asyncio.gather(*asking)
 
 
-async def test_a_session_that_is_used_after_it_was_looked_up_stays(here: Cleaning) -> None:
-    session = await here.world.asked(1)
+async def test_a_session_that_is_used_after_it_was_looked_up_stays(here: CleanupFixture) -> None:
+    session = await here.world.context_for(1)
     await here.world.clock.advance(40 * DAY)
     month = here.world.clock.now() - 30 * DAY
-    async with here.pool.held("another", Setup()):
-        renewing = asyncio.create_task(here.pool.renew(10))
+    async with here.pool.acquire("another", SessionConfig()):
+        renewing = asyncio.create_task(here.pool.restart_runtime(10))
         await asyncio.sleep(0)
-        cleaning_up = asyncio.create_task(here.cleanup.run(by(unused_since=month), orphans=False))
-        await until(lambda: here.cleanup.runs)
+        cleaning_up = asyncio.create_task(
+            here.cleanup.run(by(unused_since=month), include_orphans=False)
+        )
+        await wait_until(lambda: here.cleanup.is_running)
         # It waits for the runtime by now, or is about to.
-        await here.world.asked(2, root=1)
+        await here.world.context_for(2, root=1)
     assert await renewing
     report = await cleaning_up
-    assert (report.deleted, report.whole) == (0, True)
+    assert (report.deleted, report.is_complete) == (0, True)
     assert await here.on_record() == {session.id}
 
 
-async def test_many_that_are_used_do_not_hold_up_the_others(here: Cleaning) -> None:
-    await here.many(BATCH + 5)
+async def test_many_that_are_used_do_not_hold_up_the_others(here: CleanupFixture) -> None:
+    await here.many(BATCH_SIZE + 5)
     await here.world.clock.advance(60)
-    free = await here.world.asked(1_000)
-    for second in range(1, BATCH + 6):
-        await here.world.waits(second + 0.5, root=second)
+    free = await here.world.context_for(1_000)
+    for second in range(1, BATCH_SIZE + 6):
+        await here.world.enqueue_turn(second + 0.5, root=second)
 
     report = await here.cleanup.run(ALL)
-    assert (report.deleted, report.skipped) == (1, BATCH + 5)
+    assert (report.deleted, report.skipped) == (1, BATCH_SIZE + 5)
     assert free.id not in await here.on_record()
 
 
-async def test_sessions_that_others_delete_meanwhile_do_not_confuse_it(here: Cleaning) -> None:
-    sessions = await here.many(2 * BATCH + 10)
-    await here.world.waits(1_000, root=1)
+async def test_sessions_that_others_delete_meanwhile_do_not_confuse_it(
+    here: CleanupFixture,
+) -> None:
+    sessions = await here.many(2 * BATCH_SIZE + 10)
+    await here.world.enqueue_turn(1_000, root=1)
     meanwhile = [session.number for session in sessions[-5:]]
 
-    async def progress(_: Report) -> None:
+    async def progress(_: CleanupReport) -> None:
         if meanwhile:
-            await here.world.store.drop([meanwhile.pop()])
+            await here.world.store.delete_sessions([meanwhile.pop()])
 
-    report = await here.cleanup.run(ALL, progress=progress)
-    assert (report.skipped, report.whole) == (1, True)
+    report = await here.cleanup.run(ALL, on_progress=progress)
+    assert (report.skipped, report.is_complete) == (1, True)
     assert await here.on_record() == {sessions[0].id}
     assert sum(here.agent.batches) == report.deleted
 
 
-async def test_orphans_can_be_cancelled_too(here: Cleaning) -> None:
-    lost = await here.world.asked(1)
+async def test_orphans_can_be_cancelled_too(here: CleanupFixture) -> None:
+    lost = await here.world.context_for(1)
     await here.in_runtime("on-no-record")
-    report = await here.cleanup.run(ORPHANS, cancelled=lambda: True)
+    report = await here.cleanup.run(ORPHANS, is_cancelled=lambda: True)
     assert (report.orphans, report.cancelled) == (0, True)
     assert lost.id in await here.on_record()
-    assert "on-no-record" in await here.agent.stored()
+    assert "on-no-record" in await here.agent.stored_sizes()
 
 
-async def test_a_session_on_no_record_goes_along_with_any_cleanup(here: Cleaning) -> None:
+async def test_a_session_on_no_record_goes_along_with_any_cleanup(here: CleanupFixture) -> None:
     known = await here.old(1)
     await here.in_runtime("slack-T0SANDBOX-C0GENERAL-9-000000")
 
     found = await here.cleanup.preview(by(channel=DEV))
-    assert (found.sessions.count, found.unreachable) == (0, 1)
-    assert found.unreachable_bytes > 0
+    assert (found.sessions.count, found.orphan_sessions) == (0, 1)
+    assert found.orphan_session_bytes > 0
     report = await here.cleanup.run(by(channel=DEV))
     assert (report.deleted, report.orphans) == (0, 1)
-    assert report.bytes == found.unreachable_bytes
-    assert set(await here.agent.stored()) == {known.id} == await here.on_record()
+    assert report.freed_bytes == found.orphan_session_bytes
+    assert set(await here.agent.stored_sizes()) == {known.id} == await here.on_record()
 
 
 async def test_a_copy_that_answers_a_side_question_is_no_orphan_while_it_does(
-    here: Cleaning,
+    here: CleanupFixture,
 ) -> None:
     await here.in_runtime("aside-1")
-    async with here.pool.held("aside-1", Setup()):
+    async with here.pool.acquire("aside-1", SessionConfig()):
         assert (await here.cleanup.run(ORPHANS)).orphans == 0
     assert (await here.cleanup.run(ORPHANS)).orphans == 1
 
 
-async def test_a_record_without_session_goes_when_it_is_meant(here: Cleaning) -> None:
+async def test_a_record_without_session_goes_when_it_is_meant(here: CleanupFixture) -> None:
     """As a kill between the two halves of a deletion leaves it."""
     lost, whole = await here.old(1), await here.old(2)
-    never_asked = await here.world.store.begin_anew(whole.thread, "review", ALICE)
-    await here.agent.delete([lost.id])
+    never_asked = await here.world.store.reset(whole.thread, "review", ALICE)
+    await here.agent.delete_sessions([lost.id])
 
-    assert (await here.cleanup.preview(by(channel=DEV))).lost == 1
+    assert (await here.cleanup.preview(by(channel=DEV))).orphan_records == 1
     assert (await here.cleanup.run(by(channel=DEV))).orphans == 0
     assert lost.id in await here.on_record()
 
     report = await here.cleanup.run(ORPHANS)
     assert (report.deleted, report.orphans) == (0, 1)
     assert await here.on_record() == {whole.id, never_asked.id}
-    assert await here.cleanup.run(ORPHANS) == Report()
+    assert await here.cleanup.run(ORPHANS) == CleanupReport()
 
 
-async def test_a_cleanup_that_was_killed_half_way_ends_when_it_is_repeated(here: Cleaning) -> None:
+async def test_a_cleanup_that_was_killed_half_way_ends_when_it_is_repeated(
+    here: CleanupFixture,
+) -> None:
     sessions = [await here.old(second) for second in (1, 2)]
-    await here.agent.delete([sessions[0].id])
+    await here.agent.delete_sessions([sessions[0].id])
 
     assert (await here.cleanup.run(ALL)).deleted == 2
-    assert await here.on_record() == set(await here.agent.stored()) == set()
+    assert await here.on_record() == set(await here.agent.stored_sizes()) == set()
 
 
-async def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(here: Cleaning) -> None:
+async def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(
+    here: CleanupFixture,
+) -> None:
     session = await here.old(1)
     dead = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220 # it ends at once
     dead.wait()
     folder = here.sessions / session.id
-    alive = await here.agent.open(session.id, Setup())
-    await answer_of(alive, "hello again")
+    alive = await here.agent.open_session(session.id, SessionConfig())
+    await answer_to(alive, "hello again")
     marks = set(folder.glob("inuse.*"))
     assert marks
     for ending in ("lock", "hold"):
         (folder / f"inuse.{dead.pid}.{ending}").write_text(f"{dead.pid}\n")
 
-    assert (await here.cleanup.preview(ORPHANS)).locks == 1
-    assert (await here.cleanup.run(ORPHANS)).locks == 1
+    assert (await here.cleanup.preview(ORPHANS)).stale_locks == 1
+    assert (await here.cleanup.run(ORPHANS)).removed_locks == 1
     assert set(folder.glob("inuse.*")) == marks
     await alive.close()
 
 
-async def test_the_lock_of_a_session_that_is_gone_goes_once_it_is_old(here: Cleaning) -> None:
+async def test_the_lock_of_a_session_that_is_gone_goes_once_it_is_old(here: CleanupFixture) -> None:
     gone, stays = await here.old(1), await here.old(2)
     await here.cleanup.run(ORPHANS)
     locks = here.sessions / ".session-operation-locks"
     assert {f"{session.id}.lock" for session in (gone, stays)} <= {f.name for f in locks.iterdir()}
-    await here.agent.delete([gone.id])
-    assert (await here.cleanup.preview(ORPHANS)).locks == 0
+    await here.agent.delete_sessions([gone.id])
+    assert (await here.cleanup.preview(ORPHANS)).stale_locks == 0
     for lock in locks.iterdir():
         os.utime(lock, (0, 0))
-    assert (await here.cleanup.run(ORPHANS)).locks == 1
+    assert (await here.cleanup.run(ORPHANS)).removed_locks == 1
     assert not (locks / f"{gone.id}.lock").exists()
     assert (locks / f"{stays.id}.lock").exists()
 
 
-async def test_one_cleanup_at_a_time(here: Cleaning) -> None:
+async def test_one_cleanup_at_a_time(here: CleanupFixture) -> None:
     await here.many(1)
     refused = []
 
-    async def again(_: Report) -> None:
-        assert here.cleanup.runs
-        with pytest.raises(CleanupRuns) as error:
+    async def again(_: CleanupReport) -> None:
+        assert here.cleanup.is_running
+        with pytest.raises(CleanupInProgress) as error:
             await here.cleanup.run(ALL)
-        refused.append(error.value.sentence)
+        refused.append(error.value.user_message)
 
-    assert (await here.cleanup.run(ALL, progress=again, orphans=False)).deleted == 1
+    assert (await here.cleanup.run(ALL, on_progress=again, include_orphans=False)).deleted == 1
     assert len(refused) == 1
-    assert not here.cleanup.runs
+    assert not here.cleanup.is_running
 
 
-async def test_a_runtime_that_cannot_be_asked_makes_a_sentence(here: Cleaning) -> None:
+async def test_a_runtime_that_cannot_be_asked_makes_a_sentence(here: CleanupFixture) -> None:
     await here.agent.__aexit__(None, None, None)
     with pytest.raises(AgentError):
         await here.cleanup.preview(ALL)

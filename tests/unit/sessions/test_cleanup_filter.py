@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.sessions import SessionFilter
-from bot.sessions.cleanup_filter import NotUnderstood, as_words, narrowing
+from bot.sessions.cleanup_filter import FilterSyntaxError, format_filter, parse_filter
 
 NOW = 1_790_000_000.0
 DAY = 86_400.0
@@ -45,9 +45,9 @@ DAY = 86_400.0
     ],
 )
 def test_words_mean_sessions(words: str, wanted: SessionFilter) -> None:
-    meant = narrowing(words, now=NOW, here="C0HERE", me="U0ME")
-    assert meant.wanted == wanted
-    assert meant.said == bool(words)
+    meant = parse_filter(words, now=NOW, current_channel="C0HERE", current_user="U0ME")
+    assert meant.session_filter == wanted
+    assert meant.is_specified == bool(words)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_words_mean_sessions(words: str, wanted: SessionFilter) -> None:
     ],
 )
 def test_what_means_nothing_gets_a_sentence(words: str, sentence: str) -> None:
-    with pytest.raises(NotUnderstood) as error:
-        narrowing(words, now=NOW, here="C0HERE", me="U0ME")
-    assert sentence in error.value.sentence
-    assert len(error.value.sentence) < 400
+    with pytest.raises(FilterSyntaxError) as error:
+        parse_filter(words, now=NOW, current_channel="C0HERE", current_user="U0ME")
+    assert sentence in error.value.user_message
+    assert len(error.value.user_message) < 400
 
 
 @pytest.mark.parametrize(
@@ -97,19 +97,19 @@ def test_what_means_nothing_gets_a_sentence(words: str, sentence: str) -> None:
     ["--all", "--orphans", "--older-than 30d", "--user U1B --channel C1C --keep 3 --model 'a b'"],
 )
 def test_a_button_means_the_same_later_and_nothing_that_was_used_meanwhile(words: str) -> None:
-    meant = narrowing(words, now=NOW)
-    again = narrowing(as_words(meant, at=NOW), now=NOW + 40 * DAY)
-    since = meant.wanted.unused_since
-    assert again.wanted.unused_since == (NOW if since is None else since)
-    assert again.wanted.owner == meant.wanted.owner
-    assert again.wanted.channel == meant.wanted.channel
-    assert again.wanted.model == meant.wanted.model
-    assert again.wanted.keep_newest == meant.wanted.keep_newest
-    assert (again.everything, again.orphans) == (meant.everything, meant.orphans)
-    assert again.said
+    meant = parse_filter(words, now=NOW)
+    again = parse_filter(format_filter(meant, as_of=NOW), now=NOW + 40 * DAY)
+    since = meant.session_filter.unused_since
+    assert again.session_filter.unused_since == (NOW if since is None else since)
+    assert again.session_filter.owner == meant.session_filter.owner
+    assert again.session_filter.channel == meant.session_filter.channel
+    assert again.session_filter.model == meant.session_filter.model
+    assert again.session_filter.keep_newest == meant.session_filter.keep_newest
+    assert (again.all_sessions, again.orphans_only) == (meant.all_sessions, meant.orphans_only)
+    assert again.is_specified
 
 
 @given(st.text(max_size=200))
 def test_whatever_is_typed_means_something_or_gets_a_sentence(words: str) -> None:
-    with suppress(NotUnderstood):
-        assert narrowing(words, now=NOW).said == bool(words.strip())
+    with suppress(FilterSyntaxError):
+        assert parse_filter(words, now=NOW).is_specified == bool(words.strip())

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.registry import NAMES
+from bot.commands.registry import COMMANDS_AND_ALIASES
 from bot.errors import SettingsError
-from bot.sessions.roles import BUILT_IN, MOST_CHARS, MOST_ROLES, load_roles
+from bot.sessions.roles import BUILT_IN_ROLES, MAX_INSTRUCTION_CHARS, MAX_ROLES, load_roles
 
-TAKEN = frozenset(NAMES)
+TAKEN = frozenset(COMMANDS_AND_ALIASES)
 DOCS = Path(__file__).parents[3] / "docs" / "roles.md"
 
 
@@ -23,12 +23,12 @@ def written(folder: Path, text: str) -> Path:
 
 def faults_of(file: Path) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as caught:
-        load_roles(file, taken=TAKEN)
+        load_roles(file, reserved_names=TAKEN)
     return caught.value.faults
 
 
 def test_without_a_file_there_are_planning_coding_and_review() -> None:
-    found = load_roles(None, taken=TAKEN)
+    found = load_roles(None, reserved_names=TAKEN)
     assert set(found) == {"planning", "coding", "review"}
     assert all(len(role.instructions) > 200 for role in found.values())
     assert not any(
@@ -49,8 +49,8 @@ def test_a_role_of_ones_own_stands_beside_the_built_in_ones(tmp_path: Path) -> N
         folder = "handbook"
         """,
     )
-    found = load_roles(file, taken=TAKEN)
-    assert set(found) == {*BUILT_IN, "handbook"}
+    found = load_roles(file, reserved_names=TAKEN)
+    assert set(found) == {*BUILT_IN_ROLES, "handbook"}
     role = found["handbook"]
     assert role.instructions == "Answer from the handbook only."
     assert (role.model, role.effort) == ("gpt-5-mini", "high")
@@ -60,16 +60,16 @@ def test_a_role_of_ones_own_stands_beside_the_built_in_ones(tmp_path: Path) -> N
 
 def test_a_role_of_the_same_name_takes_the_built_in_ones_place(tmp_path: Path) -> None:
     file = written(tmp_path, '[review]\ninstructions = "Be brief."')
-    found = load_roles(file, taken=TAKEN)
+    found = load_roles(file, reserved_names=TAKEN)
     assert found["review"].instructions == "Be brief."
-    assert found["coding"] == BUILT_IN["coding"]
+    assert found["coding"] == BUILT_IN_ROLES["coding"]
 
 
-def test_the_folder_is_told_without_symbolic_links(tmp_path: Path) -> None:
+def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     text = f'[a]\ninstructions = "x"\ntools = ["view"]\nfolder = "{tmp_path / "link"}"'
-    assert load_roles(written(tmp_path, text), taken=TAKEN)["a"].folder == str(
+    assert load_roles(written(tmp_path, text), reserved_names=TAKEN)["a"].folder == str(
         (tmp_path / "real").resolve()
     )
 
@@ -82,7 +82,7 @@ def test_the_folder_is_told_without_symbolic_links(tmp_path: Path) -> None:
         ("[mine]", "[mine]: `instructions` are missing"),
         ('[mine]\ninstructions = " "', "`instructions` are missing"),
         ("[mine]\ninstructions = 5", "`instructions` are missing"),
-        (f'[mine]\ninstructions = "{"x" * (MOST_CHARS + 1)}"', "shorten them to 8,000"),
+        (f'[mine]\ninstructions = "{"x" * (MAX_INSTRUCTION_CHARS + 1)}"', "shorten them to 8,000"),
         ('[Mine]\ninstructions = "x"', "[Mine]: a name is a small letter"),
         ('["1st"]\ninstructions = "x"', "a name is a small letter"),
         (f'[{"a" * 32}]\ninstructions = "x"', "a name is a small letter"),
@@ -103,14 +103,14 @@ def test_the_folder_is_told_without_symbolic_links(tmp_path: Path) -> None:
         ('[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = 7', "give a path in quotes"),
     ],
 )
-def test_what_is_wrong_is_told_with_what_to_do(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_wrong_is_reported_with_what_to_do(tmp_path: Path, text: str, said: str) -> None:
     faults = faults_of(written(tmp_path, text))
     assert len(faults) == 1, faults
     assert faults[0].startswith("ROLES_FILE (roles.toml): ")
     assert said in faults[0]
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
     text = '[a]\neffort = "x"\n[B]\ninstructions = "y"\n[c]\ninstructions = "z"\ncolour = 1'
     faults = faults_of(written(tmp_path, text))
     assert [fault.split("]")[0].split("[")[-1] for fault in faults] == ["a", "a", "B", "c"]
@@ -118,13 +118,15 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 def test_there_is_a_bound_to_the_roles(tmp_path: Path) -> None:
     one = '[r{number}]\ninstructions = "x"\n'
-    text = "".join(one.format(number=number) for number in range(MOST_ROLES))
-    assert len(load_roles(written(tmp_path, text), taken=TAKEN)) == MOST_ROLES + len(BUILT_IN)
-    more = text + one.format(number=MOST_ROLES)
+    text = "".join(one.format(number=number) for number in range(MAX_ROLES))
+    assert len(load_roles(written(tmp_path, text), reserved_names=TAKEN)) == MAX_ROLES + len(
+        BUILT_IN_ROLES
+    )
+    more = text + one.format(number=MAX_ROLES)
     assert "give 25 at most" in faults_of(written(tmp_path, more))[0]
 
 
-def test_a_file_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     assert "readable text file" in faults_of(tmp_path / "gone.toml")[0]
     file = tmp_path / "roles.toml"
     file.write_bytes(b"\xff\xfe[review]")
@@ -132,15 +134,15 @@ def test_a_file_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_leaves_the_built_in_roles(tmp_path: Path) -> None:
-    assert load_roles(written(tmp_path, ""), taken=TAKEN) == BUILT_IN
+    assert load_roles(written(tmp_path, ""), reserved_names=TAKEN) == BUILT_IN_ROLES
 
 
 def test_the_example_of_the_documentation_is_a_good_file(tmp_path: Path) -> None:
     (tmp_path / "handbook").mkdir()
     example = DOCS.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
-    found = load_roles(written(tmp_path, example), taken=TAKEN)
-    assert set(found) == {*BUILT_IN, *tomllib.loads(example)}
+    found = load_roles(written(tmp_path, example), reserved_names=TAKEN)
+    assert set(found) == {*BUILT_IN_ROLES, *tomllib.loads(example)}
 
 
-def test_no_built_in_role_has_the_name_of_an_order() -> None:
-    assert not TAKEN & set(BUILT_IN)
+def test_no_built_in_role_has_the_name_of_a_command() -> None:
+    assert not TAKEN & set(BUILT_IN_ROLES)

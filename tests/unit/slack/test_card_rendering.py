@@ -10,12 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.cards import Card, Choose, Foot, Line, Press
+from bot.domain.cards import Button, Card, CardItem, ReplyActions, Select
 from bot.domain.messages import ThreadKey
 from bot.slack.api.client import Block
-from bot.slack.cards.button_values import OPTION_CHARS, Carried, read_value
-from bot.slack.cards.render import FALLBACK_CHARS, draw, draw_foot, draw_home, threads_of
-from slack_emulator.state.block_validation import MAX_VIEW_BLOCKS, checked
+from bot.slack.cards.button_values import MAX_OPTION_VALUE_CHARS, ButtonValue, parse_button_value
+from bot.slack.cards.render import (
+    FALLBACK_CHARS,
+    linked_threads,
+    render_actions,
+    render_card,
+    render_home,
+)
+from slack_emulator.state.block_validation import MAX_VIEW_BLOCKS, validate_blocks
 
 THREAD = ThreadKey(team="T0SANDBOX", channel="C0GENERAL", root_ts="1790000000.000100")
 LIVE = re.compile(r"<[@!#]|<https?:")
@@ -24,38 +30,38 @@ people_write = st.text(
     alphabet=st.one_of(st.sampled_from(list('<>&!@#|"\\\n\u2028 ')), st.characters(codec="utf-8")),
     max_size=60,
 ) | st.sampled_from([1_200, 3_100, 20_000]).map(lambda size: "<x>&\n" * (size // 5))
-presses = st.builds(
-    Press,
+buttons = st.builds(
+    Button,
     label=people_write,
-    verb=st.sampled_from(["sessions", "reset", "delete"]),
-    words=people_write,
+    command_name=st.sampled_from(["sessions", "reset", "delete"]),
+    args=people_write,
     style=st.sampled_from(["", "primary", "danger"]),
     confirm=st.just("") | people_write,
     turn=st.none() | st.integers(0, 2**40),
 )
-chooses = st.builds(
-    Choose,
+selects = st.builds(
+    Select,
     label=people_write,
-    verb=st.just("set"),
-    words=st.just("model"),
+    command_name=st.just("set"),
+    args=st.just("model"),
     options=st.lists(st.tuples(people_write, people_write), max_size=3).map(tuple),
-    chosen=people_write,
+    selected=people_write,
 )
-lines = st.builds(
-    Line,
+card_items = st.builds(
+    CardItem,
     text=people_write,
     detail=people_write,
     link=st.sampled_from([None, THREAD]),
-    presses=st.lists(presses, max_size=2).map(tuple),
-    choose=st.none() | chooses,
+    buttons=st.lists(buttons, max_size=2).map(tuple),
+    select=st.none() | selects,
 )
 cards = st.builds(
     Card,
     text=people_write,
     title=people_write,
-    lines=st.lists(lines, max_size=3).map(tuple),
-    presses=st.lists(presses, max_size=3).map(tuple),
-    small=people_write,
+    items=st.lists(card_items, max_size=3).map(tuple),
+    buttons=st.lists(buttons, max_size=3).map(tuple),
+    small_print=people_write,
     link=st.sampled_from([None, THREAD]),
 )
 
@@ -82,13 +88,13 @@ def elements(blocks: Sequence[Block]) -> Iterator[Block]:
             yield from inside
 
 
-def values(blocks: Sequence[Block]) -> list[Carried]:
+def values(blocks: Sequence[Block]) -> list[ButtonValue]:
     """What everything that can be used orders."""
-    found: list[Carried] = []
+    found: list[ButtonValue] = []
     for element in elements(blocks):
         options = element.get("options")
         for one in options if isinstance(options, list) else [element]:
-            carried = read_value(one["value"])
+            carried = parse_button_value(one["value"])
             assert carried is not None
             found.append(carried)
     return found
@@ -101,8 +107,8 @@ def action_ids(blocks: Sequence[Block]) -> list[object]:
 @settings(max_examples=50)
 @given(cards)
 def test_slack_would_take_any_card_and_nothing_in_it_is_live(card: Card) -> None:
-    drawn = draw(card, thread=THREAD, verb="sessions")
-    checked(drawn.blocks)
+    drawn = render_card(card, thread=THREAD, command_name="sessions")
+    validate_blocks(drawn.blocks)
     assert 0 < len(drawn.text) <= FALLBACK_CHARS
     assert not live([drawn.text, drawn.blocks])
     assert len(set(action_ids(drawn.blocks))) == len(action_ids(drawn.blocks))
@@ -113,8 +119,8 @@ def test_slack_would_take_any_card_and_nothing_in_it_is_live(card: Card) -> None
 @settings(max_examples=30)
 @given(st.lists(cards, max_size=4))
 def test_slack_would_take_any_home_tab(several: list[Card]) -> None:
-    blocks = draw_home(several, {}, [Card(text="Done.")])
-    checked(blocks, MAX_VIEW_BLOCKS)
+    blocks = render_home(several, {}, [Card(text="Done.")])
+    validate_blocks(blocks, MAX_VIEW_BLOCKS)
     assert not live(blocks)
     assert len(set(action_ids(blocks))) == len(action_ids(blocks))
 
@@ -122,40 +128,44 @@ def test_slack_would_take_any_home_tab(several: list[Card]) -> None:
 @settings(max_examples=50)
 @given(
     st.builds(
-        Foot,
-        presses=st.lists(presses, max_size=6).map(tuple),
-        menu=st.lists(presses, max_size=3).map(tuple),
-        small=people_write,
+        ReplyActions,
+        buttons=st.lists(buttons, max_size=6).map(tuple),
+        menu=st.lists(buttons, max_size=3).map(tuple),
+        small_print=people_write,
     )
 )
-def test_slack_would_take_any_foot(foot: Foot) -> None:
-    blocks = draw_foot(foot, THREAD)
-    checked(blocks)
+def test_slack_would_take_any_reply_actions(foot: ReplyActions) -> None:
+    blocks = render_actions(foot, THREAD)
+    validate_blocks(blocks)
     assert len(blocks) <= 2
     assert not live(blocks)
 
 
 def test_a_home_tab_that_is_too_long_shows_fewer_lines_of_each_card_but_all_of_the_news() -> None:
     def card(name: str) -> Card:
-        press = Press(label="Go", verb="status")
-        many = (Line(text=name, presses=(press, press)) for _ in range(10))
-        return Card(title=name, text=name, lines=tuple(many))
+        press = Button(label="Go", command_name="status")
+        many = (CardItem(text=name, buttons=(press, press)) for _ in range(10))
+        return Card(title=name, text=name, items=tuple(many))
 
-    blocks = draw_home([card(name) for name in "abcdef"], {}, [card("news")])
+    blocks = render_home([card(name) for name in "abcdef"], {}, [card("news")])
     told = json.dumps(blocks)
     assert len(blocks) <= MAX_VIEW_BLOCKS
     assert told.count('"news"') == 12
     assert {told.count(f'"{name}"') for name in "abcdef"} == {2 + 5}
 
 
-def test_a_button_orders_what_could_be_typed_and_knows_its_thread_and_turn() -> None:
-    press = Press(label="Reset", verb="reset", words="s12", turn=7, style="danger", confirm="Sure?")
-    drawn = draw(Card(text="Hello", presses=(press,)), thread=THREAD)
+def test_a_button_runs_what_could_be_typed_and_knows_its_thread_and_turn() -> None:
+    press = Button(
+        label="Reset", command_name="reset", args="s12", turn=7, style="danger", confirm="Sure?"
+    )
+    drawn = render_card(Card(text="Hello", buttons=(press,)), thread=THREAD)
     (button,) = elements(drawn.blocks)
     assert button["action_id"] == "order:reset:0"
     assert button["style"] == "danger"
     assert values(drawn.blocks) == [
-        Carried(verb="reset", words="s12", channel="C0GENERAL", root_ts=THREAD.root_ts, turn=7)
+        ButtonValue(
+            command_name="reset", args="s12", channel="C0GENERAL", root_ts=THREAD.root_ts, turn=7
+        )
     ]
     confirm = button["confirm"]
     assert isinstance(confirm, dict)
@@ -163,9 +173,12 @@ def test_a_button_orders_what_could_be_typed_and_knows_its_thread_and_turn() -> 
 
 
 def test_the_only_button_of_a_line_stands_beside_its_text_and_more_stand_below_it() -> None:
-    press = Press(label="Go", verb="status")
-    alone, several = Line(text="a", presses=(press,)), Line(text="b", presses=(press, press))
-    blocks = draw(Card(text="x", lines=(alone, several))).blocks[1:]
+    press = Button(label="Go", command_name="status")
+    alone, several = (
+        CardItem(text="a", buttons=(press,)),
+        CardItem(text="b", buttons=(press, press)),
+    )
+    blocks = render_card(Card(text="x", items=(alone, several))).blocks[1:]
     assert [block["type"] for block in blocks] == ["section", "section", "actions"]
     assert ["accessory" in block for block in blocks] == [True, False, False]
 
@@ -173,88 +186,96 @@ def test_the_only_button_of_a_line_stands_beside_its_text_and_more_stand_below_i
 def test_paging_takes_the_place_of_the_card_and_other_buttons_do_not() -> None:
     card = Card(
         text="Page 1",
-        presses=(
-            Press(label="Older", verb="sessions", words="2"),
-            Press(label="Delete", verb="delete", words="s1"),
+        buttons=(
+            Button(label="Older", command_name="sessions", args="2"),
+            Button(label="Delete", command_name="delete", args="s1"),
         ),
     )
-    assert [each.replaces for each in values(draw(card, verb="sessions").blocks)] == [True, False]
-    assert [each.replaces for each in values(draw(card).blocks)] == [False, False]
+    assert [
+        each.replaces_message for each in values(render_card(card, command_name="sessions").blocks)
+    ] == [True, False]
+    assert [each.replaces_message for each in values(render_card(card).blocks)] == [False, False]
 
 
-def test_a_list_says_what_stands_now_and_each_choice_is_an_order() -> None:
-    choose = Choose(
+def test_a_list_says_what_stands_now_and_each_choice_is_a_command() -> None:
+    choose = Select(
         label="Your model",
-        verb="set",
-        words="model",
+        command_name="set",
+        args="model",
         options=(("Fast", "gpt-5-mini"), ("Good", "gpt-5"), ("Good again", "gpt-5")),
-        chosen="gpt-5",
+        selected="gpt-5",
     )
-    drawn = draw(Card(text="Settings", lines=(Line(text="Model", choose=choose),)))
+    drawn = render_card(Card(text="Settings", items=(CardItem(text="Model", select=choose),)))
     (select,) = elements(drawn.blocks)
     chosen = select["initial_option"]
     assert isinstance(chosen, dict)
     assert chosen["text"]["text"] == "Good"
-    assert [each.words for each in values(drawn.blocks)] == ["model gpt-5-mini", "model gpt-5"]
+    assert [each.args for each in values(drawn.blocks)] == ["model gpt-5-mini", "model gpt-5"]
 
 
 def test_an_option_that_would_be_too_long_does_without_its_thread() -> None:
     """The pressed message tells it, too."""
-    choose = Choose(label="Model", verb="model", words="", options=(("Long", "m" * 120),))
-    drawn = draw(Card(text="Model", lines=(Line(text="", choose=choose),)), thread=THREAD)
+    choose = Select(label="Model", command_name="model", args="", options=(("Long", "m" * 120),))
+    drawn = render_card(
+        Card(text="Model", items=(CardItem(text="", select=choose),)), thread=THREAD
+    )
     (carried,) = values(drawn.blocks)
-    assert (carried.words, carried.root_ts) == ("m" * 120, "")
+    assert (carried.args, carried.root_ts) == ("m" * 120, "")
 
 
 def test_a_line_leads_to_its_thread_where_the_address_is_known() -> None:
-    card = Card(text="Yours", lines=(Line(text="a | <b>\nc", detail="s1", link=THREAD),))
+    card = Card(text="Yours", items=(CardItem(text="a | <b>\nc", detail="s1", link=THREAD),))
     address = "https://example.com/archives/C0GENERAL/p1790000000000100"
-    assert threads_of([card]) == {THREAD}
-    linked = json.dumps(draw(card, links={THREAD: address}).blocks)
+    assert linked_threads([card]) == {THREAD}
+    linked = json.dumps(render_card(card, links={THREAD: address}).blocks)
     assert f"<{address}|a &lt;b&gt; c>" in linked
-    assert "https" not in json.dumps(draw(card).blocks)
+    assert "https" not in json.dumps(render_card(card).blocks)
 
 
 def test_what_has_to_be_confirmed_is_no_entry_of_a_menu() -> None:
     """Slack asks for confirmation of all of a menu or of none of it."""
-    foot = Foot(
-        presses=(Press(label="Ask again", verb="retry", turn=3),),
+    foot = ReplyActions(
+        buttons=(Button(label="Ask again", command_name="retry", turn=3),),
         menu=(
-            Press(label="Go back", verb="rewind", turn=3, confirm="Sure?"),
-            Press(label="Status", verb="status", turn=3),
+            Button(label="Go back", command_name="rewind", turn=3, confirm="Sure?"),
+            Button(label="Status", command_name="status", turn=3),
         ),
-        small="Answered by a small model",
+        small_print="Answered by a small model",
     )
-    actions, context = draw_foot(foot, THREAD)
+    actions, context = render_actions(foot, THREAD)
     assert [each["type"] for each in elements([actions])] == ["button", "button", "overflow"]
-    assert [each.verb for each in values([actions])] == ["retry", "rewind", "status"]
+    assert [each.command_name for each in values([actions])] == ["retry", "rewind", "status"]
     assert {each.turn for each in values([actions])} == {3}
     assert context["type"] == "context"
-    assert draw_foot(Foot(), THREAD) == []
+    assert render_actions(ReplyActions(), THREAD) == []
 
 
 def test_the_largest_card_and_the_longest_list_fit() -> None:
-    press = Press(label="x" * 100, verb="status", words="x" * 100, confirm="x" * 400)
+    press = Button(label="x" * 100, command_name="status", args="x" * 100, confirm="x" * 400)
     options = tuple((f"{number} {'x' * 100}", str(number)) for number in range(150))
-    choose = Choose(label="x" * 200, verb="set", words="", options=options, chosen="149")
-    line = Line(text="x" * 4_000, detail="x" * 4_000, presses=(press,) * 9, choose=choose)
+    choose = Select(label="x" * 200, command_name="set", args="", options=options, selected="149")
+    line = CardItem(text="x" * 4_000, detail="x" * 4_000, buttons=(press,) * 9, select=choose)
     card = Card(
         title="x" * 400,
         text="x" * 40_000,
-        lines=(line,) * 20,
-        presses=(press,) * 40,
-        small="x" * 4_000,
+        items=(line,) * 20,
+        buttons=(press,) * 40,
+        small_print="x" * 4_000,
     )
-    checked(draw(card, thread=THREAD).blocks)
-    checked(draw_home([card] * 20, {}, [card]), MAX_VIEW_BLOCKS)
-    checked(draw_foot(Foot(presses=(press,) * 9, menu=(press,) * 9, small="x" * 4_000), THREAD))
+    validate_blocks(render_card(card, thread=THREAD).blocks)
+    validate_blocks(render_home([card] * 20, {}, [card]), MAX_VIEW_BLOCKS)
+    validate_blocks(
+        render_actions(
+            ReplyActions(buttons=(press,) * 9, menu=(press,) * 9, small_print="x" * 4_000), THREAD
+        )
+    )
 
 
 def test_a_long_text_goes_on_in_further_sections() -> None:
     text = "\n".join(f"line {number} with <some> words" for number in range(250))
     sections = [
         block["text"]["text"]  # type: ignore[index]
-        for block in draw(Card(text=text)).blocks
+        for block in render_card(Card(text=text)).blocks
     ]
     assert len(sections) > 1
     assert "\n".join(sections) == text.replace("<", "&lt;").replace(">", "&gt;")
@@ -279,13 +300,13 @@ def test_a_long_text_goes_on_in_further_sections() -> None:
         '{"v":"' + "x" * 3_000 + '"}',
     ],
 )
-def test_a_value_that_makes_no_sense_orders_nothing(value: object) -> None:
-    assert read_value(value) is None
+def test_a_value_that_makes_no_sense_is_no_command(value: object) -> None:
+    assert parse_button_value(value) is None
 
 
 @given(st.text(max_size=300))
 def test_whatever_a_value_says_reading_it_is_no_error(value: str) -> None:
-    read_value(value)
+    parse_button_value(value)
 
 
 @given(
@@ -294,17 +315,17 @@ def test_whatever_a_value_says_reading_it_is_no_error(value: str) -> None:
     st.none() | st.integers(0, 2**53),
     st.booleans(),
 )
-def test_an_order_comes_back_from_a_button_as_it_went_in(
+def test_a_command_comes_back_from_a_button_as_it_went_in(
     verb: str, words: str, turn: int | None, replaces: bool
 ) -> None:
     words = words.encode("utf-8", "replace").decode().replace("\0", "")
-    carried = Carried(
-        verb=verb,
-        words=words,
+    carried = ButtonValue(
+        command_name=verb,
+        args=words,
         channel=THREAD.channel,
         root_ts=THREAD.root_ts,
         turn=turn,
-        replaces=replaces,
+        replaces_message=replaces,
     )
-    assert read_value(carried.value(2_000)) == carried
-    assert len(carried.value(OPTION_CHARS)) <= OPTION_CHARS
+    assert parse_button_value(carried.encode(2_000)) == carried
+    assert len(carried.encode(MAX_OPTION_VALUE_CHARS)) <= MAX_OPTION_VALUE_CHARS

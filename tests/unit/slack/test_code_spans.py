@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.formatting.code import Spans
-from tests.unit.chunk_strategies import in_pieces
+from bot.slack.formatting.code import OpenSpans
+from tests.unit.chunk_strategies import in_chunks
 
 LINES = st.text(st.sampled_from("``\\\\a "), max_size=40)
 
@@ -34,19 +34,19 @@ def _begun(line: str) -> Iterator[int]:
             at = end.end()
 
 
-@given(in_pieces(LINES))
+@given(in_chunks(LINES))
 def test_spans_are_found_however_the_line_is_cut(pieces: list[str]) -> None:
-    spans = Spans()
+    spans = OpenSpans()
     for piece in pieces:
-        spans.read(piece)
-    assert spans.begun() == whole("".join(pieces))
+        spans.advance(piece)
+    assert spans.open_lengths() == whole("".join(pieces))
 
 
 @given(LINES, LINES)
 def test_asking_on_the_way_changes_nothing(line: str, more: str) -> None:
     """It is asked where a run is at its end."""
-    spans = Spans()
-    spans.read(line)
-    assert spans.begun() == whole(line)
-    spans.read(f"]{more}")
-    assert spans.begun() == whole(f"{line}]{more}")
+    spans = OpenSpans()
+    spans.advance(line)
+    assert spans.open_lengths() == whole(line)
+    spans.advance(f"]{more}")
+    assert spans.open_lengths() == whole(f"{line}]{more}")

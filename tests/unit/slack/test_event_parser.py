@@ -10,22 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.access.admission import refusal
-from bot.commands.parser import Known, read_message
-from bot.domain.commands import Order
+from bot.access.admission import invalid_message_text
+from bot.commands.parser import KnownNames, parse_message
+from bot.domain.commands import Command
 from bot.domain.messages import Message, ThreadKey, Trigger
 from bot.slack.events.parser import (
     MALFORMED,
-    Deleted,
-    Edited,
-    HomeOpened,
-    Ignored,
-    Stopped,
-    read_event,
+    DeletedEvent,
+    EditedEvent,
+    HomeOpenedEvent,
+    IgnoredEvent,
+    StoppedEvent,
+    parse_event,
 )
-from bot.slack.identity import Identity
+from bot.slack.identity import BotIdentity
 
-US = Identity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name="threadpilot")
+IDENTITY = BotIdentity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name="threadpilot")
 TS = "1790000000.000100"
 ROOT = "1789999999.000100"
 
@@ -55,14 +55,14 @@ def message(**more: object) -> dict[str, object]:
 
 
 def understood(**more: object) -> Message:
-    fact = read_event(payload(message(**more)), US)
+    fact = parse_event(payload(message(**more)), IDENTITY)
     assert isinstance(fact, Message), fact
     return fact
 
 
 def ignored(**more: object) -> str:
-    fact = read_event(payload(message(**more)), US)
-    assert isinstance(fact, Ignored), fact
+    fact = parse_event(payload(message(**more)), IDENTITY)
+    assert isinstance(fact, IgnoredEvent), fact
     return fact.reason
 
 
@@ -82,7 +82,7 @@ def test_an_app_mention_event_is_the_same_mention() -> None:
     """Slack tells of a mention twice, as `app_mention` and as `message`."""
     event = message(type="app_mention", text="<@U0PILOT> what is Python?")
     del event["channel_type"]
-    first = read_event(payload(event), US)
+    first = parse_event(payload(event), IDENTITY)
     assert first == understood(text="<@U0PILOT> what is Python?")
 
 
@@ -99,8 +99,8 @@ def test_a_thread_message_without_a_mention_is_a_follow_up() -> None:
 @pytest.mark.parametrize(
     "text", ["<@UBOB> can you look?", " <@UBOB|bob> hi", "<!here> look", "<!subteam^S1|@ops> hi"]
 )
-def test_a_thread_message_to_somebody_else_is_an_aside(text: str) -> None:
-    assert understood(text=text, thread_ts=ROOT).trigger is Trigger.ASIDE
+def test_a_thread_message_to_somebody_else_is_an_overheard_message(text: str) -> None:
+    assert understood(text=text, thread_ts=ROOT).trigger is Trigger.OVERHEARD
 
 
 def test_a_mention_wins_over_addressing_somebody_else_first() -> None:
@@ -160,7 +160,7 @@ def test_what_other_bots_say_in_threads_is_known_to_be_there(more: dict[str, obj
     """It may matter for the next question; what they say is not kept, nor ever an order."""
     fact = understood(text="<@U0PILOT> !stop", thread_ts=ROOT, **more)
     assert (fact.trigger, fact.text, fact.thread.root_ts) == (Trigger.BOT, "", ROOT)
-    assert read_message(fact, Known()) == fact
+    assert parse_message(fact, KnownNames()) == fact
 
 
 @pytest.mark.parametrize(
@@ -193,19 +193,19 @@ def test_a_message_without_its_channel_time_or_person_is_malformed(
 
 
 @pytest.mark.parametrize("event_id", [None, "", 5, "x" * 300, "a b"])
-def test_an_event_without_an_id_cannot_be_told_from_its_repeats(event_id: object) -> None:
+def test_an_event_without_an_id_cannot_be_distinguished_from_its_repeats(event_id: object) -> None:
     body = payload(message(text="<@U0PILOT> hi"), event_id=event_id)
-    assert read_event(body, US) == MALFORMED
+    assert parse_event(body, IDENTITY) == MALFORMED
 
 
 def test_the_workspace_is_the_one_we_are_installed_in() -> None:
     """In a shared channel `team_id` may name the other workspace."""
     body = payload(message(text="<@U0PILOT> hi"), team_id="T0OTHER")
-    fact = read_event(body, US)
+    fact = parse_event(body, IDENTITY)
     assert isinstance(fact, Message)
     assert fact.thread.team == "T0HOME"
     body = payload(message(text="<@U0PILOT> hi"), authorizations=[])
-    fact = read_event(body, US)
+    fact = parse_event(body, IDENTITY)
     assert isinstance(fact, Message)
     assert fact.thread.team == "T0HOME"
 
@@ -223,12 +223,12 @@ def test_a_person_of_another_workspace_is_external(field: str) -> None:
 
 def test_the_organization_in_place_of_the_workspace_is_not_another_one() -> None:
     body = payload(message(text="<@U0PILOT> hi", user_team="E0ORG"), enterprise_id="E0ORG")
-    fact = read_event(body, US)
+    fact = parse_event(body, IDENTITY)
     assert isinstance(fact, Message)
     assert (fact.external, fact.user_team) == (False, "T0HOME")
 
 
-def test_a_person_whose_workspace_is_not_told_is_at_home() -> None:
+def test_a_person_whose_workspace_is_not_given_is_at_home() -> None:
     assert not understood(text="<@U0PILOT> hi", team=None).external
 
 
@@ -262,8 +262,8 @@ def test_the_words_are_those_that_people_see(text: str, words: str) -> None:
 
 
 def test_a_bot_name_with_odd_characters_is_only_a_name() -> None:
-    us = Identity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name=r"pi\1lot")
-    fact = read_event(payload(message(text="ask <@U0PILOT> again")), us)
+    us = BotIdentity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name=r"pi\1lot")
+    fact = parse_event(payload(message(text="ask <@U0PILOT> again")), us)
     assert isinstance(fact, Message)
     assert fact.text == r"ask @pi\1lot again"
 
@@ -271,7 +271,7 @@ def test_a_bot_name_with_odd_characters_is_only_a_name() -> None:
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("text", [" " * 40_000, "<" * 40_000, "<@U0PILOT>" * 4_000, "<@U" * 13_000])
 def test_long_hostile_text_is_read_in_no_time(text: str) -> None:
-    fact = read_event(payload(message(text=f"<@U0PILOT> a{text}b")), US)
+    fact = parse_event(payload(message(text=f"<@U0PILOT> a{text}b")), IDENTITY)
     assert isinstance(fact, Message)
     assert fact.text.startswith("a")
 
@@ -292,7 +292,7 @@ def edit(now: object, before: object) -> dict[str, object]:
 def test_an_edit_brings_the_new_words() -> None:
     now = {"user": "UALICE", "ts": TS, "text": "<@U0PILOT> what is <#C1|dev>?"}
     before = {"user": "UALICE", "ts": TS, "text": "<@U0PILOT> what?"}
-    assert read_event(edit(now, before), US) == Edited(
+    assert parse_event(edit(now, before), IDENTITY) == EditedEvent(
         team="T0HOME", channel="C0GENERAL", ts=TS, user="UALICE", text="what is #dev?"
     )
 
@@ -317,21 +317,21 @@ def test_an_edit_tells_whether_it_is_what_made_the_message_a_mention(
     previous = None if before is None else {**person, "text": before}
     body = edit({**person, "text": now}, previous)
     body["event"]["channel"] = channel  # type: ignore[index]  # a payload of ours
-    fact = read_event(body, US)
-    assert isinstance(fact, Edited)
-    assert fact.mentions_us is mentions_us
+    fact = parse_event(body, IDENTITY)
+    assert isinstance(fact, EditedEvent)
+    assert fact.adds_mention is mentions_us
     assert fact.root_ts == ROOT
 
 
 def test_an_unfurled_link_is_not_an_edit() -> None:
     now = {"user": "UALICE", "ts": TS, "text": "see", "attachments": [{}]}
     before = {"user": "UALICE", "ts": TS, "text": "see"}
-    assert isinstance(read_event(edit(now, before), US), Ignored)
+    assert isinstance(parse_event(edit(now, before), IDENTITY), IgnoredEvent)
 
 
 def test_our_own_stream_as_it_grows_is_not_an_edit() -> None:
     now = {"user": "U0PILOT", "bot_id": "B0PILOT", "ts": TS, "text": "more"}
-    assert read_event(edit(now, {"text": "mo"}), US) == Ignored(reason="our own")
+    assert parse_event(edit(now, {"text": "mo"}), IDENTITY) == IgnoredEvent(reason="our own")
 
 
 def test_a_deletion_names_the_message_and_its_author() -> None:
@@ -343,25 +343,25 @@ def test_a_deletion_names_the_message_and_its_author() -> None:
         "deleted_ts": TS,
         "previous_message": {"user": "UALICE", "ts": TS, "text": "x"},
     }
-    gone = Deleted(team="T0HOME", channel="C0GENERAL", ts=TS, user="UALICE")
-    assert read_event(payload(event), US) == gone
+    gone = DeletedEvent(team="T0HOME", channel="C0GENERAL", ts=TS, user="UALICE")
+    assert parse_event(payload(event), IDENTITY) == gone
     event["previous_message"] = {"user": "U0PILOT", "bot_id": "B0PILOT"}
-    assert isinstance(read_event(payload(event), US), Ignored)
+    assert isinstance(parse_event(payload(event), IDENTITY), IgnoredEvent)
     event["previous_message"] = None
-    assert read_event(payload(event), US) == MALFORMED
+    assert parse_event(payload(event), IDENTITY) == MALFORMED
 
 
 def test_the_tombstone_of_a_message_with_replies_is_its_deletion() -> None:
     now = {"subtype": "tombstone", "user": "USLACKBOT", "ts": TS, "text": "deleted"}
     before = {"user": "UALICE", "ts": TS, "text": "<@U0PILOT> hi"}
-    assert read_event(edit(now, before), US) == Deleted(
+    assert parse_event(edit(now, before), IDENTITY) == DeletedEvent(
         team="T0HOME", channel="C0GENERAL", ts=TS, user="UALICE"
     )
 
 
 @pytest.mark.parametrize("now", [None, 5, {}, {"user": "UALICE"}, {"user": "UALICE", "ts": 5}])
 def test_an_edit_of_nothing_is_malformed(now: object) -> None:
-    assert read_event(edit(now, {}), US) == MALFORMED
+    assert parse_event(edit(now, {}), IDENTITY) == MALFORMED
 
 
 def test_stop_names_the_thread_and_who_pressed_it() -> None:
@@ -374,34 +374,34 @@ def test_stop_names_the_thread_and_who_pressed_it() -> None:
         "event_ts": "1790000002.000000",
     }
     thread = ThreadKey(team="T0HOME", channel="C0GENERAL", root_ts=ROOT)
-    assert read_event(payload(event), US) == Stopped(
-        thread=thread, user="UALICE", at="1790000002.000000"
+    assert parse_event(payload(event), IDENTITY) == StoppedEvent(
+        thread=thread, user="UALICE", event_ts="1790000002.000000"
     )
     del event["thread_ts"]
-    assert read_event(payload(event), US) == MALFORMED
+    assert parse_event(payload(event), IDENTITY) == MALFORMED
 
 
 @pytest.mark.parametrize("tab", ["home", "messages"])
 def test_opening_the_bots_page_names_the_tab(tab: str) -> None:
     event = {"type": "app_home_opened", "user": "UALICE", "channel": "D0ALICE", "tab": tab}
-    opened = HomeOpened(user="UALICE", tab=tab, channel="D0ALICE")
-    assert read_event(payload(dict(event)), US) == opened
-    assert read_event(payload({**event, "tab": "about"}), US) == MALFORMED
+    opened = HomeOpenedEvent(user="UALICE", tab=tab, channel="D0ALICE")
+    assert parse_event(payload(dict(event)), IDENTITY) == opened
+    assert parse_event(payload({**event, "tab": "about"}), IDENTITY) == MALFORMED
 
 
 def test_an_unknown_event_is_ignored_by_its_name() -> None:
-    fact = read_event(payload({"type": "team_join", "user": {"id": "U1"}}), US)
-    assert fact == Ignored(reason="event type 'team_join'")
+    fact = parse_event(payload({"type": "team_join", "user": {"id": "U1"}}), IDENTITY)
+    assert fact == IgnoredEvent(reason="event type 'team_join'")
 
 
 # Other bots --------------------------------------------------------------------------------------
 
-ANSWERING = replace(US, answers=frozenset({"B0LISTED", "U0LISTED"}))
+ANSWERING = replace(IDENTITY, answered_bots=frozenset({"B0LISTED", "U0LISTED"}))
 
 
 def said_by_a_bot(**more: object) -> object:
     event = message(**({"bot_id": "B0LISTED", "text": "<@U0PILOT> what is it?"} | more))
-    return read_event(payload(event), ANSWERING)
+    return parse_event(payload(event), ANSWERING)
 
 
 @pytest.mark.parametrize(
@@ -436,23 +436,23 @@ def test_a_bot_on_the_list_asks_when_it_mentions_us(
 def test_a_bot_that_is_not_listed_or_does_not_mention_us_asks_nothing(
     more: dict[str, object],
 ) -> None:
-    assert isinstance(said_by_a_bot(**more), Ignored)
+    assert isinstance(said_by_a_bot(**more), IgnoredEvent)
     heard = said_by_a_bot(**more, thread_ts=ROOT)
     assert isinstance(heard, Message)
     assert (heard.trigger, heard.text) == (Trigger.BOT, "")
 
 
 def test_our_own_messages_are_never_answered_not_even_when_we_are_on_the_list() -> None:
-    us = replace(US, answers=frozenset({"B0PILOT", "U0PILOT"}))
+    us = replace(IDENTITY, answered_bots=frozenset({"B0PILOT", "U0PILOT"}))
     for own in ({"bot_id": "B0PILOT"}, {"user": "U0PILOT"}, {"user": "U0PILOT", "bot_id": "BX"}):
         event = message(text="<@U0PILOT> and?", thread_ts=ROOT, **own)
-        assert read_event(payload(event), us) == Ignored(reason="our own")
+        assert parse_event(payload(event), us) == IgnoredEvent(reason="our own")
 
 
-def test_what_a_bot_says_is_never_an_order() -> None:
+def test_what_a_bot_says_is_never_a_command() -> None:
     fact = said_by_a_bot(text="<@U0PILOT> !reset")
     assert isinstance(fact, Message)
-    assert read_message(fact, Known()) == fact
+    assert parse_message(fact, KnownNames()) == fact
 
 
 # Fuzz --------------------------------------------------------------------------------------------
@@ -468,7 +468,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_whatever_json_comes_it_is_ignored_and_never_an_error(body: object) -> None:
-    assert isinstance(read_event(body, US), Ignored)
+    assert isinstance(parse_event(body, IDENTITY), IgnoredEvent)
 
 
 FIELDS = [
@@ -487,7 +487,7 @@ def test_a_known_event_with_anything_in_its_fields_is_never_an_error(
     kind: str, subtype: str | None, odd: dict[str, Any], outer: dict[str, Any]
 ) -> None:
     event = {**message(type=kind, subtype=subtype, text="<@U0PILOT> hi"), **odd}
-    fact = read_event({**payload(event), **outer}, US)
+    fact = parse_event({**payload(event), **outer}, IDENTITY)
     if isinstance(fact, Message):
         json.dumps(fact.text).encode()
         fact.text.encode("utf-8")
@@ -507,21 +507,21 @@ def test_a_known_event_with_anything_in_its_fields_is_never_an_error(
         ("<@U0PILOT|pilot> admin limits <@UBOB|bob> 5", "limits @UBOB 5"),
     ],
 )
-def test_an_order_in_a_message_means_people_and_channels_by_their_ids(
+def test_a_command_in_a_message_means_people_and_channels_by_their_ids(
     text: str, words: str
 ) -> None:
     """Slack shows a name beside the id; names are nobody's to resolve."""
-    order = read_message(understood(text=text), Known())
-    assert isinstance(order, Order)
-    assert (order.verb, order.words) == ("admin", words)
+    order = parse_message(understood(text=text), KnownNames())
+    assert isinstance(order, Command)
+    assert (order.name, order.args) == ("admin", words)
 
 
 def test_free_words_and_questions_name_people_and_channels_as_they_are_read() -> None:
-    order = read_message(understood(text="<@U0PILOT> title: all of <#C0DEV|dev>"), Known())
-    assert isinstance(order, Order)
-    assert order.words == "all of #dev"
+    order = parse_message(understood(text="<@U0PILOT> title: all of <#C0DEV|dev>"), KnownNames())
+    assert isinstance(order, Command)
+    assert order.args == "all of #dev"
     question = understood(text="<@U0PILOT> what is <#C0DEV|dev>?")
-    assert read_message(question, Known()) == replace(question, text="what is #dev?")
+    assert parse_message(question, KnownNames()) == replace(question, text="what is #dev?")
 
 
 @pytest.mark.parametrize(
@@ -534,7 +534,7 @@ def test_what_is_longer_than_any_message_of_slacks_is_refused_for_its_length(
     text = "<@U0PILOT> " + repeated * (4_000_000 // len(repeated))
     fact = understood(text=text)
     assert fact.trigger is Trigger.MENTION
-    assert "and I take up to" in refusal(fact, max_chars=40_000)
+    assert "and I take up to" in invalid_message_text(fact, max_chars=40_000)
     assert len(fact.text) < 100_000
 
 

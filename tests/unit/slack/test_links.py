@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.formatting.links import LONGEST_HELD, LinkGuard
+from bot.slack.formatting.links import MAX_HELD_CHARS, LinkSanitizer
 from bot.slack.formatting.sanitize import WORD_JOINER
 from bot.slack.replies.text import ReplyText
-from tests.unit.chunk_strategies import in_pieces
+from tests.unit.chunk_strategies import in_chunks
 
 
-def guarded(text: str, *pieces: str) -> str:
-    guard = LinkGuard()
-    return "".join([*map(guard.feed, (text, *pieces)), guard.end()])
+def sanitized_links(text: str, *pieces: str) -> str:
+    guard = LinkSanitizer()
+    return "".join([*map(guard.feed, (text, *pieces)), guard.flush()])
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def guarded(text: str, *pieces: str) -> str:
     ],
 )
 def test_what_is_honest_stays_byte_for_byte(link: str) -> None:
-    assert guarded(link) == link
+    assert sanitized_links(link) == link
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_is_honest_stays_byte_for_byte(link: str) -> None:
 )  # fmt: skip
 def test_what_deceives_or_leads_to_no_page_is_no_link(link: str, inert: str) -> None:
     """It stands there as it was written, with what it leads to for all to see."""
-    shown = guarded(link)
+    shown = sanitized_links(link)
     assert inert.replace("|", WORD_JOINER) in shown
     assert shown.replace(WORD_JOINER, "") == link.replace(WORD_JOINER, "")
 
@@ -110,7 +110,7 @@ _CODE = "handlers[name](f'{x}') and std[a]::b and [x](javascript:1)"
     ],
 )
 def test_code_stays_byte_for_byte_for_people_copy_it(text: str) -> None:
-    assert guarded(text) == text
+    assert sanitized_links(text) == text
 
 
 @pytest.mark.parametrize(
@@ -135,70 +135,70 @@ def test_code_stays_byte_for_byte_for_people_copy_it(text: str) -> None:
 def test_what_only_looks_like_code_lets_no_link_through(before: str) -> None:
     after = " \\`c" if before == "`a` " else " `c`" if "`a\n" in before else ""
     link = "[x](javascript:1)"
-    assert f"{before}{link}{after}" not in guarded(f"{before}{link}{after}")
-    assert "]" + WORD_JOINER + "(" in guarded(f"{before}{link}{after}")
+    assert f"{before}{link}{after}" not in sanitized_links(f"{before}{link}{after}")
+    assert "]" + WORD_JOINER + "(" in sanitized_links(f"{before}{link}{after}")
 
 
 def test_a_scheme_that_comes_in_pieces_is_waited_for() -> None:
     for text in ("[x](javascript:alert(1))", "[x](//evil.example)", "[x](https://a@b.example)"):
-        assert WORD_JOINER in guarded("", *text)
+        assert WORD_JOINER in sanitized_links("", *text)
 
 
 def test_a_link_that_never_ends_is_none_and_holds_nothing_up() -> None:
-    guard = LinkGuard()
-    given = guard.feed("[x](https://" + "a" * 2 * LONGEST_HELD)
+    guard = LinkSanitizer()
+    given = guard.feed("[x](https://" + "a" * 2 * MAX_HELD_CHARS)
     assert given.startswith(f"[x]{WORD_JOINER}(https://aaa")
-    assert len(given) > LONGEST_HELD
+    assert len(given) > MAX_HELD_CHARS
 
 
-shreds = st.sampled_from(
+fragments = st.sampled_from(
     (
         *("[", "]", "](", "]:", "(", ")", "<", ">", "|", "\\", "//", ":", "https://", "http:"),
         *("javascript:", "data:", "mailto:", "bank.example", "evil.example", "www.", "@", "a", " "),
         *("\n", "`", "*", "[https://bank.example](https://evil.example)", "[x](https://y.example)"),
     )
 )
-texts = st.lists(st.one_of(shreds, st.text(max_size=4)), max_size=30).map("".join)
+texts = st.lists(st.one_of(fragments, st.text(max_size=4)), max_size=30).map("".join)
 
 
-@given(pieces=in_pieces(texts))
+@given(pieces=in_chunks(texts))
 def test_however_a_stream_cuts_a_link_it_is_judged_alike_and_nothing_else_changes(
     pieces: list[str],
 ) -> None:
     text = "".join(pieces)
-    out = guarded("", *pieces)
-    assert out == guarded(text)
+    out = sanitized_links("", *pieces)
+    assert out == sanitized_links(text)
     if WORD_JOINER not in text:
         assert out.replace(WORD_JOINER, "") == text
 
 
-@given(pieces=in_pieces(texts))
+@given(pieces=in_chunks(texts))
 def test_only_what_may_become_a_link_is_held_back(pieces: list[str]) -> None:
-    guard = LinkGuard()
+    guard = LinkSanitizer()
     taken = given_out = 0
     for piece in pieces:
         taken += len(piece)
         given_out += len(guard.feed(piece))
-        assert taken - given_out <= LONGEST_HELD + 2
+        assert taken - given_out <= MAX_HELD_CHARS + 2
 
 
 @pytest.mark.parametrize("hostile", ["[a](", "](", "<a", "[", "]:", "<https:", "[a](https://", "]"])
 def test_very_many_beginnings_are_read_to_the_end(hostile: str) -> None:
     """A guard that looked at all that was said for each of them would not come to it in time."""
     text = hostile * (200_000 // len(hostile))
-    assert guarded(text).replace(WORD_JOINER, "") == text
+    assert sanitized_links(text).replace(WORD_JOINER, "") == text
 
 
 def test_a_reply_shows_no_disguised_link_however_it_grows() -> None:
     """Token by token, over parts, and in the end."""
     text = "See [https://bank.example](https://evil.example) and @channel."
     whole = ReplyText()
-    whole.finish(text, "")
+    whole.complete(text, "")
     grown = ReplyText()
     for character in text:
-        grown.append(character)
+        grown.append_text(character)
         assert not any("](" in part.text for part in grown.parts)
-    grown.finish(text, "")
+    grown.complete(text, "")
     assert [part.text for part in grown.parts] == [part.text for part in whole.parts]
     assert "]\u2060(https://evil" in whole.parts[0].text
     assert "@\u2060channel" in whole.parts[0].text

@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 
 from bot.slack import manifest
 from bot.slack import texts as slack_texts
-from bot.slack.interactions.ask import MAX_QUESTION, question_message
+from bot.slack.interactions.ask import MAX_QUESTION_CHARS, question_message
 from bot.slack.interactions.modals import about_modal, ask_button, question_modal
 from bot.slack.interactions.payloads import (
-    QUOTED_CHARS,
-    Place,
-    read_choice,
-    read_command,
-    read_order,
-    read_press,
-    read_submission,
+    MAX_QUOTED_CHARS,
+    QuestionTarget,
+    parse_button_press,
+    parse_command_press,
+    parse_shortcut,
+    parse_slash_command,
+    parse_submission,
 )
-from tests.integration.slack.receiver import US
+from tests.integration.slack.receiver import IDENTITY
 
 LIVE = re.compile(r"<[@!#]|<https?:")
 TS = "1790000000.000100"
-PLACE = Place(channel="C0GENERAL", root_ts=TS, quoted="hello", author="UBOB")
+PLACE = QuestionTarget(channel="C0GENERAL", root_ts=TS, quoted="hello", author="UBOB")
 
 people_write = st.text(
     alphabet=st.one_of(
@@ -50,14 +50,14 @@ def texts(block: object) -> Iterator[dict[str, object]]:
             yield from texts(inner)
 
 
-def test_an_order_by_command_names_people_and_channels_by_their_ids() -> None:
+def test_a_command_by_slash_command_names_people_and_channels_by_their_ids() -> None:
     """With `should_escape` in the manifest Slack sends `<@U…|name>`; a question keeps the names."""
     body = {"user_id": "UALICE", "channel_id": "C0GENERAL", "trigger_id": "t"}
-    given = read_command(
-        body | {"text": "admin limits <@UBOB|bob> in <#C0DEV|dev> &lt;x|y&gt;"}, US
+    given = parse_slash_command(
+        body | {"text": "admin limits <@UBOB|bob> in <#C0DEV|dev> &lt;x|y&gt;"}, IDENTITY
     )
     assert given is not None
-    assert given.ordered == "admin limits @UBOB in #C0DEV <x|y>"
+    assert given.command_text == "admin limits @UBOB in #C0DEV <x|y>"
     assert given.text == "admin limits @bob in #dev <x|y>"
 
 
@@ -80,7 +80,9 @@ def test_titles_and_buttons_keep_to_slacks_lengths() -> None:
 
 @given(people_write)
 def test_a_quoted_message_is_inert_and_fits_in_the_modal(text: str) -> None:
-    place = Place(channel="C0GENERAL", root_ts=TS, quoted=text[:QUOTED_CHARS], author="UBOB")
+    place = QuestionTarget(
+        channel="C0GENERAL", root_ts=TS, quoted=text[:MAX_QUOTED_CHARS], author="UBOB"
+    )
     modal = about_modal(place)
     assert longest(modal) <= 3_000
     assert len(str(modal["private_metadata"])) <= 3_000
@@ -89,14 +91,14 @@ def test_a_quoted_message_is_inert_and_fits_in_the_modal(text: str) -> None:
 
 @given(people_write, st.booleans())
 def test_a_place_comes_back_from_the_modal_as_it_went_in(text: str, clipped: bool) -> None:
-    place = Place(
+    place = QuestionTarget(
         channel="C0GENERAL",
         root_ts=TS,
-        quoted=text[:QUOTED_CHARS],
+        quoted=text[:MAX_QUOTED_CHARS],
         author="UBOB",
         clipped=clipped,
     )
-    back = Place.from_note(place.note())
+    back = QuestionTarget.from_metadata(place.to_metadata())
     assert back is not None
     assert place.quoted.startswith(back.quoted)
     assert back == place or back.clipped
@@ -104,7 +106,7 @@ def test_a_place_comes_back_from_the_modal_as_it_went_in(text: str, clipped: boo
 
 @given(st.one_of(st.none(), st.integers(), st.text(), st.just("[" * 2_900)))
 def test_a_note_that_is_not_ours_is_no_place(note: object) -> None:
-    assert Place.from_note(note) is None
+    assert QuestionTarget.from_metadata(note) is None
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_a_note_that_is_not_ours_is_no_place(note: object) -> None:
     ],
 )
 def test_a_note_with_an_impossible_place_is_no_place(parts: list[object]) -> None:
-    assert Place.from_note(json.dumps(parts)) is None
+    assert QuestionTarget.from_metadata(json.dumps(parts)) is None
 
 
 @given(people_write, people_write)
@@ -137,7 +139,7 @@ def test_modals_have_one_input_with_slacks_limit() -> None:
         assert isinstance(blocks, list)
         inputs = [block for block in blocks if block["type"] == "input"]
         assert [block["block_id"] for block in inputs] == [manifest.QUESTION_BLOCK]
-        assert inputs[0]["element"]["max_length"] == MAX_QUESTION <= 3_000
+        assert inputs[0]["element"]["max_length"] == MAX_QUESTION_CHARS <= 3_000
 
 
 JSON = st.recursive(
@@ -158,22 +160,22 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["user", "actions", "view", "message", "channel"]), JSON))
 def test_whatever_json_an_interaction_is_reading_it_is_no_error(body: dict[str, object]) -> None:
-    for fact in (read_press(body), read_choice(body, US), read_submission(body)):
-        assert fact is None or fact.person.user
-    assert read_command(body, US) is None
-    assert read_order(body, US) is None
+    for fact in (parse_button_press(body), parse_shortcut(body, IDENTITY), parse_submission(body)):
+        assert fact is None or fact.actor.user
+    assert parse_slash_command(body, IDENTITY) is None
+    assert parse_command_press(body, IDENTITY) is None
 
 
 def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:
-    chosen = read_choice(
+    chosen = parse_shortcut(
         {
             "user": {"id": "UALICE", "team_id": "T0SANDBOX"},
             "channel": {"id": "C0GENERAL"},
             "message": {"ts": TS, "text": "x" * 10_000, "user": "UBOB"},
             "trigger_id": "1.2.3",
         },
-        US,
+        IDENTITY,
     )
     assert chosen is not None
-    assert chosen.place.clipped
-    assert "It is long" in json.dumps(about_modal(chosen.place))
+    assert chosen.target.clipped
+    assert "It is long" in json.dumps(about_modal(chosen.target))

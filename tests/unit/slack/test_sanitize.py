@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.formatting.sanitize import WORD_JOINER, Defanger, defanged, showable
-from tests.unit.chunk_strategies import in_pieces
+from bot.slack.formatting.sanitize import WORD_JOINER, MentionEscaper, escape_mentions, sanitize
+from tests.unit.chunk_strategies import in_chunks
 
 LIVE = re.compile(
     r"<\\?!(?:channel|here|everyone|group)(?![A-Za-z0-9_])"
@@ -57,7 +57,7 @@ texts = st.lists(st.one_of(shreds, st.text(max_size=4)), max_size=30).map("".joi
     ],
 )
 def test_a_token_that_slack_would_follow_is_made_inert(token: str, inert: str) -> None:
-    assert defanged(token) == inert
+    assert escape_mentions(token) == inert
 
 
 @pytest.mark.parametrize(
@@ -74,24 +74,24 @@ def test_a_token_that_slack_would_follow_is_made_inert(token: str, inert: str) -
     ],
 )
 def test_ordinary_code_stays_byte_for_byte(code: str) -> None:
-    assert defanged(code) == code
+    assert escape_mentions(code) == code
 
 
-@given(pieces=in_pieces(texts))
+@given(pieces=in_chunks(texts))
 def test_no_chunking_lets_a_ping_through_and_nothing_else_changes(pieces: list[str]) -> None:
     text = "".join(pieces)
-    defanger = Defanger()
-    out = "".join([*(defanger.feed(piece) for piece in pieces), defanger.end()])
-    assert out == defanged(text)
+    defanger = MentionEscaper()
+    out = "".join([*(defanger.feed(piece) for piece in pieces), defanger.flush()])
+    assert out == escape_mentions(text)
     assert live(out) == []
     assert out.count(WORD_JOINER) >= text.count(WORD_JOINER)
     if WORD_JOINER not in text:
         assert out.replace(WORD_JOINER, "") == text
 
 
-@given(pieces=in_pieces(texts))
+@given(pieces=in_chunks(texts))
 def test_only_a_short_undecided_tail_is_held_back(pieces: list[str]) -> None:
-    defanger = Defanger()
+    defanger = MentionEscaper()
     taken = given_out = 0
     for piece in pieces:
         taken += len(piece)
@@ -100,16 +100,16 @@ def test_only_a_short_undecided_tail_is_held_back(pieces: list[str]) -> None:
 
 
 def test_a_tail_that_became_nothing_comes_at_the_end() -> None:
-    defanger = Defanger()
+    defanger = MentionEscaper()
     assert defanger.feed("write to <!chan") == "write to "
-    assert defanger.end() == "<!chan"
+    assert defanger.flush() == "<!chan"
 
 
 def test_characters_that_no_message_can_hold_are_replaced_one_by_one() -> None:
-    assert showable("a\0b\x1b[1m\ud800c\td\n") == "a\ufffdb\ufffd[1m\ufffdc\td\n"
+    assert sanitize("a\0b\x1b[1m\ud800c\td\n") == "a\ufffdb\ufffd[1m\ufffdc\td\n"
 
 
 @pytest.mark.parametrize("turning", list("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
 def test_nothing_is_shown_in_another_order_than_it_stands_in(turning: str) -> None:
     """Code that says one thing and does another; right-to-left scripts need none of these."""
-    assert showable(f"if admin{turning}: \u05e9\u200f") == "if admin\ufffd: \u05e9\u200f"
+    assert sanitize(f"if admin{turning}: \u05e9\u200f") == "if admin\ufffd: \u05e9\u200f"

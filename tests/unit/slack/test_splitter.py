@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.replies.splitter import PART_LIMIT, PartText, Splitter, open_fence
+from bot.slack.replies.splitter import PART_LIMIT, PartText, Splitter, find_open_fence
 from bot.slack.replies.text import ReplyText
 
 SMALL = 600
@@ -26,8 +26,8 @@ answers = st.lists(lines, max_size=40).map("\n".join)
 
 def split(text: str, limit: int = SMALL) -> list[PartText]:
     splitter = Splitter(limit)
-    splitter.feed(text)
-    splitter.end()
+    splitter.add_text(text)
+    splitter.complete()
     return splitter.parts
 
 
@@ -44,17 +44,17 @@ def test_parts_fit_are_balanced_and_say_the_text(text: str) -> None:
     said = "".join(part.body.replace("@\u2060", "@") for part in parts)
     assert said == text.replace("@\u2060", "@")
     for part in parts:
-        assert len(part.closed) <= SMALL
-        assert open_fence(part.closed) is None
-        assert part.final
+        assert len(part.closed_text) <= SMALL
+        assert find_open_fence(part.closed_text) is None
+        assert part.is_final
 
 
 @given(pieces=fed())
 def test_however_the_text_comes_the_parts_are_the_same(pieces: list[str]) -> None:
     splitter = Splitter(SMALL)
     for piece in pieces:
-        splitter.feed(piece)
-    splitter.end()
+        splitter.add_text(piece)
+    splitter.complete()
     assert splitter.parts == split("".join(pieces))
 
 
@@ -65,10 +65,10 @@ def test_what_a_part_says_it_goes_on_saying(pieces: list[str]) -> None:
     seen: list[str] = []
     for piece in [*pieces, None]:
         if piece is None:
-            splitter.end()
+            splitter.complete()
         else:
-            splitter.feed(piece)
-        now = [part.closed if part.final else part.text for part in splitter.parts]
+            splitter.add_text(piece)
+        now = [part.closed_text if part.is_final else part.text for part in splitter.parts]
         assert all(after.startswith(before) for before, after in zip(seen, now, strict=False))
         assert len(now) >= len(seen)
         seen = now
@@ -78,18 +78,18 @@ def test_what_a_part_says_it_goes_on_saying(pieces: list[str]) -> None:
 def test_parts_ended_early_still_say_the_text(pieces: list[str], every: int) -> None:
     splitter = Splitter(SMALL)
     for count, piece in enumerate(pieces):
-        splitter.feed(piece)
+        splitter.add_text(piece)
         if count % every == 0 and splitter.parts:
             ended = splitter.parts[-1]
             shown = len(ended.text)
-            splitter.cut(shown)
-            assert ended.final
+            splitter.end_part(shown)
+            assert ended.is_final
             assert len(ended.text) == shown
-    splitter.end()
+    splitter.complete()
     said = "".join(part.body.replace("@\u2060", "@") for part in splitter.parts)
     assert said == "".join(pieces).replace("@\u2060", "@")
-    assert all(len(part.closed) <= SMALL for part in splitter.parts)
-    assert all(open_fence(part.closed) is None for part in splitter.parts)
+    assert all(len(part.closed_text) <= SMALL for part in splitter.parts)
+    assert all(find_open_fence(part.closed_text) is None for part in splitter.parts)
 
 
 def test_the_cut_falls_between_paragraphs() -> None:
@@ -116,16 +116,16 @@ def test_a_text_without_any_place_is_cut_all_the_same_but_not_within_a_character
 def test_a_mail_address_does_not_become_a_ping_at_the_head_of_a_part() -> None:
     reply = ReplyText(SMALL)
     for size in range(400, 470):
-        reply.finish("x" * size + "@here.example" + "y" * 300, "")
+        reply.complete("x" * size + "@here.example" + "y" * 300, "")
         assert not any(part.body.startswith("@here") for part in reply.parts)
         reply = ReplyText(SMALL)
 
 
 def test_an_early_cut_within_a_mail_address_does_not_make_it_a_ping() -> None:
     splitter = Splitter()
-    splitter.feed("Write to me")
-    splitter.cut(shown=len("Write to me"))
-    splitter.feed("@here.example, please.")
+    splitter.add_text("Write to me")
+    splitter.end_part(shown_chars=len("Write to me"))
+    splitter.add_text("@here.example, please.")
     assert [part.text for part in splitter.parts] == [
         "Write to me",
         "@\u2060here.example, please.",
@@ -136,27 +136,27 @@ def test_an_open_fence_is_closed_and_opened_again_with_its_language() -> None:
     code = "".join(f"print({number})\n" for number in range(140))
     parts = split(f"Look:\n````python title=x\n{code}````\nDone.")
     assert len(parts) > 2
-    assert all(part.opener == "````python title=x\n" for part in parts[1:])
-    assert all(part.closed.endswith("\n````") for part in parts[:-1])
-    assert parts[-1].closed.endswith("````\nDone.")
+    assert all(part.fence_opener == "````python title=x\n" for part in parts[1:])
+    assert all(part.closed_text.endswith("\n````") for part in parts[:-1])
+    assert parts[-1].closed_text.endswith("````\nDone.")
 
 
 def test_a_fence_within_a_list_keeps_its_indentation() -> None:
     code = "".join(f"  print({number})\n" for number in range(80))
     parts = split(f"- ```py\n{code}  ```")
-    assert parts[1].opener == "  ```py\n"
-    assert parts[0].closed.endswith("\n  ```")
+    assert parts[1].fence_opener == "  ```py\n"
+    assert parts[0].closed_text.endswith("\n  ```")
 
 
 def test_an_answer_that_ends_in_an_open_fence_is_closed() -> None:
-    assert split("```js\nlet a")[0].closed == "```js\nlet a\n```"
+    assert split("```js\nlet a")[0].closed_text == "```js\nlet a\n```"
 
 
 def test_an_early_cut_takes_the_best_place_that_has_not_been_shown() -> None:
     splitter = Splitter()
-    splitter.feed("Shown text. A whole sentence. And half of ano")
-    splitter.cut(shown=len("Shown text. A"))
-    splitter.feed("ther one.")
+    splitter.add_text("Shown text. A whole sentence. And half of ano")
+    splitter.end_part(shown_chars=len("Shown text. A"))
+    splitter.add_text("ther one.")
     assert [part.body for part in splitter.parts] == [
         "Shown text. A whole sentence. ",
         "And half of another one.",
@@ -172,7 +172,7 @@ def test_five_megabytes_are_split_quickly_enough_to_be_read() -> None:
     text = "Ein Satz mit Wörtern. " * 230_000
     parts = split(text, PART_LIMIT)
     assert "".join(part.body for part in parts) == text
-    assert max(len(part.closed) for part in parts) <= PART_LIMIT
+    assert max(len(part.closed_text) for part in parts) <= PART_LIMIT
 
 
 # The text of a reply ----------------------------------------------------------------------------
@@ -180,24 +180,24 @@ def test_five_megabytes_are_split_quickly_enough_to_be_read() -> None:
 
 def test_a_note_stands_apart_at_the_end() -> None:
     reply = ReplyText()
-    reply.append("Half an ans")
-    reply.finish("Half an answer", "Stopped.")
-    assert [part.closed for part in reply.parts] == ["Half an answer\n\n_Stopped._"]
+    reply.append_text("Half an ans")
+    reply.complete("Half an answer", "Stopped.")
+    assert [part.closed_text for part in reply.parts] == ["Half an answer\n\n_Stopped._"]
 
 
 def test_a_note_without_an_answer_is_a_message_of_its_own() -> None:
     reply = ReplyText()
-    reply.finish("", "Ask <!channel>\nagain.")
-    assert [part.closed for part in reply.parts] == ["_Ask <\u2060!channel> again._"]
+    reply.complete("", "Ask <!channel>\nagain.")
+    assert [part.closed_text for part in reply.parts] == ["_Ask <\u2060!channel> again._"]
 
 
 def test_text_taken_back_makes_room_for_the_text_that_counts() -> None:
     reply = ReplyText()
-    reply.append("First try")
-    reply.replace("")
-    reply.append("Second try")
-    reply.finish("Second try", "")
-    assert [part.closed for part in reply.parts] == ["Second try"]
+    reply.append_text("First try")
+    reply.replace_text("")
+    reply.append_text("Second try")
+    reply.complete("Second try", "")
+    assert [part.closed_text for part in reply.parts] == ["Second try"]
 
 
 @given(pieces=fed(), note=st.sampled_from(["", "Stopped."]))
@@ -206,9 +206,9 @@ def test_the_end_says_the_whole_answer_whatever_was_said_on_the_way(
 ) -> None:
     reply = ReplyText(SMALL)
     for piece in pieces:
-        reply.append(piece)
+        reply.append_text(piece)
     whole = "".join(pieces)
-    reply.finish(whole, note)
+    reply.complete(whole, note)
     straight = ReplyText(SMALL)
-    straight.finish(whole, note)
+    straight.complete(whole, note)
     assert list(reply.parts) == list(straight.parts)

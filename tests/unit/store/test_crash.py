@@ -15,30 +15,30 @@ from pathlib import Path
 import pytest
 
 from bot.clock import SystemClock
-from bot.domain.turns import Acceptance, TurnState
+from bot.domain.turns import AcceptStatus, TurnState
 from bot.errors import DataFolderInUse
 from bot.store import open_store
-from tests.contracts.messages import said, ts_at
-from tests.fakes import HandClock
+from tests.contracts.messages import make_message, ts_at
+from tests.fakes import ManualClock
 
 _HEAD = """
 import asyncio, sys
 from pathlib import Path
 from bot.clock import SystemClock
 from bot.errors import StoreError
-from bot.domain.turns import Ending, TurnState
+from bot.domain.turns import TurnResult, TurnState
 from bot.store import open_store
-from tests.contracts.messages import said
+from tests.contracts.messages import make_message
 folder = Path(sys.argv[1])
 def say(*words):
     print(*words, flush=True)
 def opened():
-    return open_store(folder, clock=SystemClock(), per_user=2, whole_queue=1_000_000)
+    return open_store(folder, clock=SystemClock(), max_running_per_user=2, max_waiting=1_000_000)
 """
 
 _ACCEPTS_FOR_EVER = """
 async def one(second):
-    await store.accept(said(second))
+    await store.accept_message(make_message(second))
     say(second)
 async def main():
     global store
@@ -51,12 +51,12 @@ asyncio.run(main())
 _FINISHES_LATE = """
 async def main():
     async with opened() as store:
-        await store.accept(said(1))
+        await store.accept_message(make_message(1))
         turn = (await store.claim()).turn
         say("claimed")
         sys.stdin.readline()
-        say(await store.record(turn, Ending(state=TurnState.DONE, answer="late")))
-        say(await store.finish(turn, TurnState.DONE))
+        say(await store.record_result(turn, TurnResult(state=TurnState.DONE, answer="late")))
+        say(await store.finish_turn(turn, TurnState.DONE))
 asyncio.run(main())
 """
 
@@ -64,17 +64,17 @@ _FILLS_THE_DISK = """
 import resource
 async def main():
     async with opened() as store:
-        await store.accept(said(0))
+        await store.accept_message(make_message(0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (800_000, resource.RLIM_INFINITY))
         for second in range(1, 1_000):
             try:
-                await store.accept(said(second, text="Python " * 500))
+                await store.accept_message(make_message(second, text="Python " * 500))
             except StoreError as error:
                 say("full", second)
                 break
             say("accepted", second)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        say((await store.accept(said(second, text="Python " * 500))).acceptance, second)
+        say((await store.accept_message(make_message(second, text="Python " * 500))).status, second)
 asyncio.run(main())
 """
 
@@ -107,14 +107,14 @@ def assert_sound(folder: Path) -> None:
 
 async def test_a_copy_taken_after_accepting_holds_the_message(tmp_path: Path) -> None:
     """Nothing of it is still in the memory of the process only."""
-    async with open_store(tmp_path / "data", clock=HandClock(), per_user=2) as store:
-        await store.accept(said(1))
+    async with open_store(tmp_path / "data", clock=ManualClock(), max_running_per_user=2) as store:
+        await store.accept_message(make_message(1))
         shutil.copytree(tmp_path / "data", tmp_path / "copy")
-    async with open_store(tmp_path / "copy", clock=HandClock(), per_user=2) as copy:
-        assert (await copy.accept(said(1))).acceptance is Acceptance.REPEATED
+    async with open_store(tmp_path / "copy", clock=ManualClock(), max_running_per_user=2) as copy:
+        assert (await copy.accept_message(make_message(1))).status is AcceptStatus.DUPLICATE
         turn = (await copy.claim()).turn
         assert turn is not None
-        assert turn.message == said(1)
+        assert turn.message == make_message(1)
 
 
 async def test_killed_at_any_time_it_has_what_it_acknowledged(tmp_path: Path) -> None:
@@ -125,9 +125,9 @@ async def test_killed_at_any_time_it_has_what_it_acknowledged(tmp_path: Path) ->
             os.kill(other.pid, signal.SIGKILL)
             acknowledged += other.communicate(timeout=30)[0].split()
         assert_sound(folder)
-        async with open_store(folder, clock=SystemClock(), per_user=2) as store:
+        async with open_store(folder, clock=SystemClock(), max_running_per_user=2) as store:
             for second in map(int, acknowledged):
-                assert await store.find("T0SANDBOX", "C0GENERAL", ts_at(second)) is not None
+                assert await store.turn_by_ts("T0SANDBOX", "C0GENERAL", ts_at(second)) is not None
 
 
 async def test_a_frozen_process_still_holds_its_folder(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ async def test_a_frozen_process_still_holds_its_folder(tmp_path: Path) -> None:
         assert line_of(other) == "claimed"
         os.kill(other.pid, signal.SIGSTOP)
         with pytest.raises(DataFolderInUse, match=str(other.pid)):
-            async with open_store(tmp_path, clock=SystemClock(), per_user=2):
+            async with open_store(tmp_path, clock=SystemClock(), max_running_per_user=2):
                 pytest.fail("two at once")
         os.kill(other.pid, signal.SIGCONT)
         assert other.communicate("go\n", timeout=30)[0].split() == ["True", "True"]
@@ -148,12 +148,12 @@ async def test_a_frozen_process_cannot_end_what_was_taken_over(tmp_path: Path) -
         assert line_of(other) == "claimed"
         os.kill(other.pid, signal.SIGSTOP)
         (tmp_path / "threadpilot.lock").unlink()
-        async with open_store(tmp_path, clock=SystemClock(), per_user=2) as store:
+        async with open_store(tmp_path, clock=SystemClock(), max_running_per_user=2) as store:
             (taken,) = await store.recover()
             os.kill(other.pid, signal.SIGCONT)
             assert other.communicate("go\n", timeout=30)[0].split() == ["False", "False"]
-            assert await store.running(taken.message.thread) == taken
-            assert await store.finish(taken, TurnState.LOST)
+            assert await store.running_turn(taken.message.thread) == taken
+            assert await store.finish_turn(taken, TurnState.LOST)
 
 
 async def test_a_full_disk_leaves_no_half_recorded_message(tmp_path: Path) -> None:
@@ -166,6 +166,6 @@ async def test_a_full_disk_leaves_no_half_recorded_message(tmp_path: Path) -> No
     assert (full, again) == ("full", "scheduled")
     assert failed == last
     assert_sound(tmp_path)
-    async with open_store(tmp_path, clock=SystemClock(), per_user=2) as store:
+    async with open_store(tmp_path, clock=SystemClock(), max_running_per_user=2) as store:
         for _, second in accepted:
-            assert await store.find("T0SANDBOX", "C0GENERAL", ts_at(int(second))) is not None
+            assert await store.turn_by_ts("T0SANDBOX", "C0GENERAL", ts_at(int(second))) is not None

@@ -18,12 +18,12 @@ from bot.errors import DataFolderInUse, SchemaTooNew, StoreError
 from bot.ports import Store
 from bot.store import open_store
 from bot.store.sqlite.schema import MIGRATIONS
-from tests.contracts.messages import said
-from tests.fakes import HandClock
+from tests.contracts.messages import make_message
+from tests.fakes import ManualClock
 
 
 def opened(folder: Path) -> AbstractAsyncContextManager[Store]:
-    return open_store(folder, clock=HandClock(), per_user=2)
+    return open_store(folder, clock=ManualClock(), max_running_per_user=2)
 
 
 def connections_left_open() -> list[threading.Thread]:
@@ -37,7 +37,7 @@ def connections_left_open() -> list[threading.Thread]:
 async def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
     async with opened(folder) as store:
-        await store.accept(said(1))
+        await store.accept_message(make_message(1))
         rights = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {"threadpilot.db", "threadpilot.db-wal", "threadpilot.lock"} <= set(rights)
@@ -52,7 +52,7 @@ async def test_what_others_could_read_is_taken_from_them(tmp_path: Path) -> None
         folder.mkdir()
         (folder / "threadpilot.db").touch()
         async with opened(folder) as store:
-            await store.accept(said(1))
+            await store.accept_message(make_message(1))
             rights = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     finally:
         os.umask(before)
@@ -61,7 +61,7 @@ async def test_what_others_could_read_is_taken_from_them(tmp_path: Path) -> None
     assert set(rights.values()) == {0o600}
 
 
-async def test_a_second_one_is_told_who_holds_it(tmp_path: Path) -> None:
+async def test_a_second_one_learns_who_holds_it(tmp_path: Path) -> None:
     async with opened(tmp_path):
         with pytest.raises(DataFolderInUse, match=f"process {os.getpid()}"):
             async with opened(tmp_path):
@@ -124,7 +124,7 @@ if os.geteuid() == 0:  # whom no rights of a folder hold back
     os.setuid(65534)
 async def main():
     try:
-        async with open_store(Path(sys.argv[1]), clock=SystemClock(), per_user=1):
+        async with open_store(Path(sys.argv[1]), clock=SystemClock(), max_running_per_user=1):
             print("opened")
     except StoreError as error:
         print(error)
@@ -145,12 +145,12 @@ def test_a_folder_that_may_not_be_written_gets_clear_words() -> None:
 async def test_the_queue_is_counted_right(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         for second in range(5):
-            await store.accept(said(second))
+            await store.accept_message(make_message(second))
         turn = (await store.claim()).turn
         assert turn is not None
-        await store.hand_back(turn)
+        await store.requeue(turn)
         await store.claim()
-        waiting = await store.find("T0SANDBOX", "C0GENERAL", said(4).ts)
+        waiting = await store.turn_by_ts("T0SANDBOX", "C0GENERAL", make_message(4).ts)
         assert waiting is not None
         await store.withdraw(waiting)
     with closing(sqlite3.connect(tmp_path / "threadpilot.db")) as database:

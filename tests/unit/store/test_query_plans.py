@@ -11,7 +11,7 @@ import pytest
 
 from bot.domain.messages import ThreadKey
 from bot.domain.sessions import SessionFilter
-from bot.domain.usage import UsageBy
+from bot.domain.usage import UsageGrouping
 from bot.store.sqlite import (
     checkpoints,
     commands,
@@ -32,50 +32,50 @@ from bot.store.sqlite.schema import migrate
 HERE = ThreadKey(team="T0", channel="C0", root_ts="1.000000")
 
 AT_EVERY_MESSAGE = [
-    inbox.CALLED_LATER,
-    inbox.JUDGE_ANEW,
-    inbox.OVERTAKEN,
+    inbox.MENTIONED_LATER,
+    inbox.REEVALUATE,
+    inbox.OUT_OF_ORDER,
     turns.CLAIM,
     turns.RECOVER,
     turns.RUNNING,
-    turns.RUNNING_IN,
+    turns.RUNNING_IN_THREAD,
     turns.ALL_RUNNING,
-    turns.RUNNING_OF,
+    turns.RUNNING_OF_USER,
     turns.WAITING,
-    turns.WAITING_IN,
-    turns.BY_ID,
-    turns.FIND,
-    turns.UNTOLD,
-    turns.ANSWERED_ANEW,
-    indicators.SHOW_WAITING,
-    indicators.MARKS_LEFT,
-    indicators.STATUSES_LEFT,
-    thread_context.HEARD_BETWEEN,
-    thread_context.TURNS_TOLD,
-    thread_context.FIRST_ASKED,
-    thread_context.LAST_HEARD,
-    commands.GIVEN_AS,
-    commands.UNFINISHED,
-    commands.ORDERED_IN,
+    turns.WAITING_IN_THREAD,
+    turns.TURN_BY_ID,
+    turns.TURN_BY_TS,
+    turns.UNNOTIFIED,
+    turns.LATEST_RETRY,
+    indicators.ADD_WAITING_INDICATOR,
+    indicators.STALE_WAITING_INDICATORS,
+    indicators.STALE_STATUS_INDICATORS,
+    thread_context.UNSEEN_MESSAGES,
+    thread_context.THREAD_TURNS,
+    thread_context.ORIGINAL_TS,
+    thread_context.LAST_MESSAGE_TS,
+    commands.COMMAND_KEYS,
+    commands.UNFINISHED_COMMANDS,
+    commands.COMMAND_TS,
     preferences.QUIET,
-    preferences.FOR_HOLDER,
-    preferences.OF_TOPIC,
-    sessions.ASKED_BY,
-    sessions.CURRENT,
-    sessions.CURRENT_IN,
-    sessions.CURRENTS,
-    sessions.BY_ID,
+    preferences.FOR_SCOPE,
+    preferences.OF_KIND,
+    sessions.ASSIGNED_SESSION,
+    sessions.CURRENT_BY_THREAD_ID,
+    sessions.CURRENT_BY_THREAD_KEY,
+    sessions.CURRENT_SESSIONS,
+    sessions.SESSION_BY_ID,
     sessions.FORKS_SINCE,
-    session_rows.BY_NUMBER,
-    session_history.PAGE,
-    session_history.ONE,
-    session_history.AFTER,
-    session_history.LATER,
+    session_rows.SESSION_BY_NUMBER,
+    session_history.HISTORY_PAGE,
+    session_history.HISTORY_ENTRY,
+    session_history.NEXT_ENTRY,
+    session_history.ENTRY_AFTER_POSITION,
     session_history.COUNT_AFTER,
     comparisons.COMPARISON,
     comparisons.CANDIDATES,
     comparisons.SCORES,
-    usage.SINCE,
+    usage.COUNT_SINCE,
 ]
 # Steps that go through something small: what is open, what was given along, what a subquery found.
 SMALL = (
@@ -93,15 +93,15 @@ SMALL = (
 # (what is wanted, the index in whose order it is found)
 PAGES = [
     (SessionFilter(), "sessions_by_use"),
-    (SessionFilter(set_aside=True, keep_newest=9), "sessions_by_use"),
-    (SessionFilter(copies=True), "sessions_by_use"),
-    (SessionFilter(owner="U0", copies=False), "sessions_of_owner (owner=?)"),
-    (SessionFilter(channel="C0", copies=False), "sessions_of_channel (channel=?)"),
-    (SessionFilter(model="gpt", copies=True), "sessions_of_model (last_model=?)"),
+    (SessionFilter(inactive=True, keep_newest=9), "sessions_by_use"),
+    (SessionFilter(comparison_copies=True), "sessions_by_use"),
+    (SessionFilter(owner="U0", comparison_copies=False), "sessions_of_owner (owner=?)"),
+    (SessionFilter(channel="C0", comparison_copies=False), "sessions_of_channel (channel=?)"),
+    (SessionFilter(model="gpt", comparison_copies=True), "sessions_of_model (last_model=?)"),
     (SessionFilter(unused_since=5.0), "sessions_by_use (used<?)"),
     (SessionFilter(owner="U0"), "sessions_of_owner (owner=?)"),
     (SessionFilter(owner="U0", unused_since=5.0), "sessions_of_owner (owner=? AND used<?)"),
-    (SessionFilter(channel="C0", set_aside=False), "sessions_of_channel (channel=?)"),
+    (SessionFilter(channel="C0", inactive=False), "sessions_of_channel (channel=?)"),
     (SessionFilter(model="gpt", keep_newest=9), "sessions_of_model (last_model=?)"),
 ]
 
@@ -141,22 +141,22 @@ def test_what_is_old_is_never_read_through(database: sqlite3.Connection, stateme
 
 
 def test_a_threads_newest_turns_are_found_in_their_order(database: sqlite3.Connection) -> None:
-    steps = plan(database, thread_context.TURNS_TOLD)
+    steps = plan(database, thread_context.THREAD_TURNS)
     assert "SEARCH n USING INDEX turns_in_thread (thread=?)" in steps
     assert not any("TEMP B-TREE" in step for step in steps), steps
 
 
-def test_where_people_speak_is_found_in_what_was_heard_lately(
+def test_where_people_speak_is_found_in_what_was_received_lately(
     database: sqlite3.Connection,
 ) -> None:
-    steps = plan(database, checkpoints.THREADS_HEARD)
+    steps = plan(database, checkpoints.ACTIVE_THREADS)
     assert any("COVERING INDEX events_by_time (team=? AND heard>?)" in step for step in steps), (
         steps
     )
     assert not any(step.startswith("SCAN") for step in steps), steps
 
 
-@pytest.mark.parametrize("statement", [turns.CLAIM, turns.WAITING_IN])
+@pytest.mark.parametrize("statement", [turns.CLAIM, turns.WAITING_IN_THREAD])
 def test_what_waits_is_found_among_what_waits(database: sqlite3.Connection, statement: str) -> None:
     steps = plan(database, statement)
     assert not any("turns_in_thread" in step for step in steps), steps
@@ -165,7 +165,7 @@ def test_what_waits_is_found_among_what_waits(database: sqlite3.Connection, stat
 def test_of_the_thread_whose_session_is_looked_up_an_index_tells_all(
     database: sqlite3.Connection,
 ) -> None:
-    thread, session = plan(database, sessions.CURRENT_IN)
+    thread, session = plan(database, sessions.CURRENT_BY_THREAD_KEY)
     assert thread.startswith("SEARCH h USING COVERING INDEX")
     assert session == "SEARCH s USING INDEX sessions_current (thread=? AND role=?)"
 
@@ -207,7 +207,7 @@ def test_sessions_are_searched_by_what_narrows_most(
         assert any(f"INDEX {index}" in step for step in steps), steps
 
 
-@pytest.mark.parametrize("by", list(UsageBy))
+@pytest.mark.parametrize("by", list(UsageGrouping))
 @pytest.mark.parametrize(
     ("thread", "user", "channel", "index"),
     [
@@ -218,7 +218,12 @@ def test_sessions_are_searched_by_what_narrows_most(
     ],
 )
 def test_usage_reads_its_time_only(
-    database: sqlite3.Connection, by: UsageBy, thread: bool, user: bool, channel: bool, index: str
+    database: sqlite3.Connection,
+    by: UsageGrouping,
+    thread: bool,
+    user: bool,
+    channel: bool,
+    index: str,
 ) -> None:
     query = usage.usage_query(by, thread=thread, user=user, channel=channel)
     steps = plan(database, query)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.sessions import SessionFilter, Totals
+from bot.domain.sessions import SessionFilter, SessionTotals
 from bot.store.sqlite import days, session_list
 from bot.store.sqlite.schema import migrate
 
@@ -22,7 +22,7 @@ ADD: Final = """
                           used)
     VALUES (?, 1, 'C0', '', 0, 'U0', '', 'thread', ?, 0.0, ?)
 """
-NONE: Final = Totals(count=0, size=0, oldest=0.0, newest=0.0)
+NONE: Final = SessionTotals(count=0, size=0, oldest=0.0, newest=0.0)
 
 # Within a day, at its edges, and just beside them.
 times = st.one_of(
@@ -103,14 +103,14 @@ def test_pages_and_totals_by_day_are_those_that_counting_finds(
         ).fetchall()
         fitting = [row for row in everything if until is None or row[1] < until][max(0, keep) :]
 
-        page = session_list.sessions(database, wanted, offset, limit)
-        found = [(session.number, session.used, session.size) for session in page.sessions]
+        page = session_list.list_sessions(database, wanted, offset, limit)
+        found = [(session.number, session.last_used_at, session.size) for session in page.sessions]
         assert found == fitting[offset : offset + limit]
         assert page.total == len(fitting)
 
         used = [row[1] for row in fitting]
-        assert session_list.totals(database, wanted) == (
-            Totals(
+        assert session_list.session_totals(database, wanted) == (
+            SessionTotals(
                 count=len(fitting),
                 size=sum(row[2] for row in fitting),
                 oldest=min(used),
@@ -122,7 +122,14 @@ def test_pages_and_totals_by_day_are_those_that_counting_finds(
 
 
 @pytest.mark.parametrize(
-    "statement", [days.SUMS, days.DAY_AFTER, days.IN_DAY, days.EDGES, days.NEWEST]
+    "statement",
+    [
+        days.SUMS_USED_BEFORE,
+        days.DAY_AT_OFFSET,
+        days.COUNT_IN_DAY,
+        days.OLDEST_AND_NEWEST,
+        days.SIZE_OF_NEWEST,
+    ],
 )
 def test_of_the_sessions_only_an_index_is_read_and_of_that_one_day(statement: str) -> None:
     values = {"day": 2, "begin": 2 * DAY, "until": 2.5 * DAY, "skipped": 1}

@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.domain.comparisons import Candidate
-from bot.domain.messages import ThreadKey, Wish
-from bot.domain.sessions import Origin, SessionFilter, SessionRecord
-from bot.domain.turns import Ending, TurnState
-from bot.domain.usage import Spent
+from bot.domain.messages import MessageOptions, ThreadKey
+from bot.domain.sessions import SessionFilter, SessionOrigin, SessionRecord
+from bot.domain.turns import TurnResult, TurnState
+from bot.domain.usage import TokenUsage
 from bot.ports import Store
 from bot.store import open_store
-from bot.store.sqlite.data_dir import DATABASE
-from tests.contracts.messages import said
-from tests.fakes import HandClock
+from bot.store.sqlite.data_dir import DATABASE_NAME
+from tests.contracts.messages import make_message
+from tests.fakes import ManualClock
 
 Step = tuple[str, int, int]
 
@@ -49,91 +49,95 @@ class _World:
 
     async def do(self, step: Step) -> None:
         what, place, which = step
-        key = said(place).thread
+        key = make_message(place).thread
         if what in ("ask", "role", "leave"):
             await self._ask(place, role="review" if what == "role" else "", end=what != "leave")
         elif what == "compare":
             await self._compare(place, which)
-        elif await self._store.thread(key) is not None:
+        elif await self._store.thread_by_key(key) is not None:
             await self._manage(what, key, which)
 
     async def _ask(self, place: int, *, role: str, end: bool) -> None:
         self._second += 1
-        message = replace(said(self._second, root=place), wish=Wish(role=role))
-        await self._store.accept(message)
+        message = replace(make_message(self._second, root=place), options=MessageOptions(role=role))
+        await self._store.accept_message(message)
         while (turn := (await self._store.claim()).turn) is not None:
-            session = await self._store.session_for(turn)
-            await self._store.begin(turn)
-            await self._store.remember(turn, session.number, f"event-{turn.id}")
+            session = await self._store.ensure_session(turn)
+            await self._store.mark_prompted(turn)
+            await self._store.append_history(turn, session.number, f"event-{turn.id}")
             self._asked.append(turn.id)
             if not end:
                 return
-            spent = Spent(model="gpt", input_tokens=1)
-            await self._store.record(turn, Ending(state=TurnState.DONE, spent=spent))
-            await self._store.finish(turn, TurnState.DONE)
+            spent = TokenUsage(model="gpt", input_tokens=1)
+            await self._store.record_result(turn, TurnResult(state=TurnState.DONE, usage=spent))
+            await self._store.finish_turn(turn, TurnState.DONE)
 
     async def _compare(self, place: int, which: int) -> None:
         """Put a question to two copies; with some, it is noted twice."""
         self._second += 1
-        wish = Wish(compare=("gpt", "claude"))
-        await self._store.accept(replace(said(self._second, root=place), wish=wish))
+        wish = MessageOptions(compare_models=("gpt", "claude"))
+        await self._store.accept_message(
+            replace(make_message(self._second, root=place), options=wish)
+        )
         turn = (await self._store.claim()).turn
         if turn is None:
             return
-        source = await self._store.session_for(turn)
-        await self._store.begin(turn)
-        if not turn.message.wish.compare:
-            await self._store.hand_back(turn)
+        source = await self._store.ensure_session(turn)
+        await self._store.mark_prompted(turn)
+        if not turn.message.options.compare_models:
+            await self._store.requeue(turn)
             return
         candidates = []
         for label in "AB":
             copy = await self._store.add_session(
                 source,
                 session_id=f"copy-{label}-{turn.id}",
-                origin=Origin.COMPARISON,
+                origin=SessionOrigin.COMPARISON,
                 thread=turn.message.thread,
                 owner="U0ALICE",
             )
-            await self._store.remember(turn, copy.number, f"event-{label}-{turn.id}")
-            spent = Spent(model="gpt", input_tokens=2)
+            await self._store.append_history(turn, copy.number, f"event-{label}-{turn.id}")
+            spent = TokenUsage(model="gpt", input_tokens=2)
             candidates.append(
-                Candidate(label=label, session=copy.number, spent=spent, answer=f"Answer {label}.")
+                Candidate(label=label, session=copy.number, usage=spent, answer=f"Answer {label}.")
             )
         self._asked.append(turn.id)
         for _ in range(1 + which % 2):
-            await self._store.note_comparison(turn, source.number, candidates)
-        spent = Spent(input_tokens=4)
-        await self._store.record(turn, Ending(state=TurnState.DONE, spent=spent))
-        await self._store.finish(turn, TurnState.DONE)
+            await self._store.save_comparison(turn, source.number, candidates)
+        spent = TokenUsage(input_tokens=4)
+        await self._store.record_result(turn, TurnResult(state=TurnState.DONE, usage=spent))
+        await self._store.finish_turn(turn, TurnState.DONE)
 
     async def _manage(self, what: str, key: ThreadKey, which: int) -> None:
-        sessions = (await self._store.sessions(SessionFilter(), 0, 100)).sessions
+        sessions = (await self._store.list_sessions(SessionFilter(), 0, 100)).sessions
         if what == "anew":
-            await self._store.begin_anew(key, "", "U0ALICE")
+            await self._store.reset(key, "", "U0ALICE")
         if not sessions:
             return
         session = sessions[which % len(sessions)]
         if what == "take up":
-            await self._store.take_up(session.number, key)
+            await self._store.attach(session.number, key)
         elif what == "fork":
             await self._fork(session, key, which)
         elif what == "forget" and self._asked:
-            await self._store.forget(session.number, self._asked[-1 - which % len(self._asked)])
+            await self._store.truncate_history(
+                session.number, self._asked[-1 - which % len(self._asked)]
+            )
         elif what == "drop":
-            await self._store.drop([session.number])
+            await self._store.delete_sessions([session.number])
 
     async def _fork(self, source: SessionRecord, key: ThreadKey, which: int) -> None:
         self._second += 1
         copy = await self._store.add_session(
             source,
             session_id=f"copy-{self._second}",
-            origin=Origin.FORK,
+            origin=SessionOrigin.FORK,
             thread=key,
             owner="U0BOB",
             before_turn=self._asked[-1] if self._asked and which % 2 else 0,
         )
         if which % 3 == 0:
-            await self._store.take_up(copy.number, key)
+            await self._store.attach(copy.number, key)
 
 
 # What must never be found, each with what it would mean.
@@ -182,14 +186,14 @@ NEVER = {
 @given(steps=STEPS)
 def test_the_record_stays_true(steps: Sequence[Step]) -> None:
     async def run(folder: Path) -> None:
-        async with open_store(folder, clock=HandClock(), per_user=9) as store:
+        async with open_store(folder, clock=ManualClock(), max_running_per_user=9) as store:
             world = _World(store)
             for step in steps:
                 await world.do(step)
 
     with tempfile.TemporaryDirectory() as name:
         asyncio.run(run(Path(name)))
-        with closing(sqlite3.connect(Path(name) / DATABASE)) as database:
+        with closing(sqlite3.connect(Path(name) / DATABASE_NAME)) as database:
             assert database.execute("PRAGMA foreign_key_check").fetchall() == []
             found = {what: database.execute(query).fetchall() for what, query in NEVER.items()}
     assert found == {what: [] for what in NEVER}

@@ -15,16 +15,16 @@ from bot.domain.agent_events import TokensUsed
 from bot.domain.messages import Message, ThreadKey, Trigger
 from bot.domain.turns import Turn, TurnState
 from bot.errors import StoreError
-from bot.ports import UNWATCHED
-from bot.telemetry.gauges import Gauges, Sights
-from bot.telemetry.metrics import MOST_MODELS, OTHER, Metrics
-from bot.telemetry.setup import NO_PACKAGES, open_watching
-from tests.fakes import HandClock
+from bot.ports import NULL_TELEMETRY
+from bot.telemetry.gauges import Gauges, StatusProbe
+from bot.telemetry.metrics import MAX_MODELS, OTHER_MODEL, PrometheusTelemetry
+from bot.telemetry.setup import NO_PACKAGES, open_telemetry
+from tests.fakes import ManualClock
 
 ROOT = Path(__file__).parents[3]
 
 
-def a_turn(clock: HandClock, *, number: int = 1, epoch: int = 1, prompted: bool = False) -> Turn:
+def a_turn(clock: ManualClock, *, number: int = 1, epoch: int = 1, prompted: bool = False) -> Turn:
     thread = ThreadKey(team="T0", channel="C0", root_ts="1.000100")
     message = Message(
         event_id=f"Ev{number}",
@@ -41,27 +41,27 @@ def a_turn(clock: HandClock, *, number: int = 1, epoch: int = 1, prompted: bool 
         state=TurnState.RUNNING,
         epoch=epoch,
         prompted=prompted,
-        accepted=clock.now(),
+        accepted_at=clock.now(),
     )
 
 
-def number(metrics: Metrics, name: str, **labels: str) -> float:
+def number(metrics: PrometheusTelemetry, name: str, **labels: str) -> float:
     found = metrics.registry.get_sample_value(name, labels)
     assert found is not None, f"there is no {name} with {labels}"
     return found
 
 
 async def test_times_are_taken_from_when_the_message_was_recorded() -> None:
-    clock = HandClock()
-    metrics = Metrics(clock)
+    clock = ManualClock()
+    metrics = PrometheusTelemetry(clock)
     turn = a_turn(clock)
     await clock.advance(4)
-    with metrics.running(turn):
+    with metrics.observe_turn(turn):
         await clock.advance(3)
-        metrics.shown(turn)
+        metrics.record_reply_posted(turn)
         await clock.advance(5)
-        metrics.shown(turn)
-        metrics.ended(turn, TurnState.DONE)
+        metrics.record_reply_posted(turn)
+        metrics.record_turn_ended(turn, TurnState.DONE)
     assert number(metrics, "threadpilot_turn_wait_seconds_sum") == 4
     assert number(metrics, "threadpilot_first_text_seconds_sum") == 7
     assert number(metrics, "threadpilot_first_text_seconds_count") == 1
@@ -69,47 +69,47 @@ async def test_times_are_taken_from_when_the_message_was_recorded() -> None:
 
 
 async def test_a_turn_that_may_have_shown_something_before_is_not_timed_to_its_first_text() -> None:
-    clock = HandClock()
-    metrics = Metrics(clock)
+    clock = ManualClock()
+    metrics = PrometheusTelemetry(clock)
     turn = a_turn(clock, epoch=2, prompted=True)
-    with metrics.running(turn):
-        metrics.shown(turn)
+    with metrics.observe_turn(turn):
+        metrics.record_reply_posted(turn)
     assert number(metrics, "threadpilot_first_text_seconds_count") == 0
     assert number(metrics, "threadpilot_turn_wait_seconds_count") == 0
 
 
 def test_a_clock_that_is_put_back_makes_no_negative_times() -> None:
-    metrics = Metrics(HandClock(now=1_000.0))
-    metrics.ended(a_turn(HandClock(now=2_000.0)), TurnState.DONE)
+    metrics = PrometheusTelemetry(ManualClock(now=1_000.0))
+    metrics.record_turn_ended(a_turn(ManualClock(now=2_000.0)), TurnState.DONE)
     assert number(metrics, "threadpilot_turn_seconds_sum", state="done") == 0
 
 
 def test_models_beyond_the_first_are_counted_together() -> None:
-    metrics = Metrics(HandClock())
-    for count in range(MOST_MODELS + 5):
-        metrics.used(TokensUsed(model=f"model-{count}", input_tokens=3, output_tokens=1))
-    metrics.used(TokensUsed(model="model-0", input_tokens=4, output_tokens=1))
+    metrics = PrometheusTelemetry(ManualClock())
+    for count in range(MAX_MODELS + 5):
+        metrics.record_tokens(TokensUsed(model=f"model-{count}", input_tokens=3, output_tokens=1))
+    metrics.record_tokens(TokensUsed(model="model-0", input_tokens=4, output_tokens=1))
     assert number(metrics, "threadpilot_tokens_total", model="model-0", kind="input") == 7
-    assert number(metrics, "threadpilot_tokens_total", model=OTHER, kind="input") == 15
+    assert number(metrics, "threadpilot_tokens_total", model=OTHER_MODEL, kind="input") == 15
     assert (
         metrics.registry.get_sample_value(
-            "threadpilot_tokens_total", {"model": f"model-{MOST_MODELS}", "kind": "input"}
+            "threadpilot_tokens_total", {"model": f"model-{MAX_MODELS}", "kind": "input"}
         )
         is None
     )
 
 
 def test_what_is_not_said_to_have_ended_well_counts_as_given_up() -> None:
-    metrics = Metrics(HandClock())
-    with pytest.raises(asyncio.CancelledError), metrics.calling("chat.update"):
+    metrics = PrometheusTelemetry(ManualClock())
+    with pytest.raises(asyncio.CancelledError), metrics.observe_api_call("chat.update"):
         raise asyncio.CancelledError
     called = "threadpilot_slack_calls_total"
     assert number(metrics, called, method="chat.update", answer="given_up") == 1
 
 
 async def test_two_bots_in_one_process_count_apart() -> None:
-    one, other = Metrics(HandClock()), Metrics(HandClock())
-    one.runtime_restarted()
+    one, other = PrometheusTelemetry(ManualClock()), PrometheusTelemetry(ManualClock())
+    one.record_runtime_restart()
     assert number(one, "threadpilot_runtime_restarts_total") == 1
     assert number(other, "threadpilot_runtime_restarts_total") == 0
 
@@ -128,20 +128,20 @@ async def test_a_gauge_that_cannot_be_read_is_unknown_and_no_old_number() -> Non
     registry = CollectorRegistry()
     gauges = Gauges(
         registry,
-        Sights(
-            running=lambda: 2,
-            waiting=queue_length,
-            places=9,
-            live=lambda: 3,
+        StatusProbe(
+            running_turns=lambda: 2,
+            queued_turns=queue_length,
+            max_sessions=9,
+            live_sessions=lambda: 3,
             paused=lambda: False,
-            memory=memory,
-            hearing=lambda: True,
-            catching_up=lambda: False,
+            runtime_memory=memory,
+            is_connected=lambda: True,
+            is_backfilling=lambda: False,
         ),
     )
-    await gauges.look()
+    await gauges.refresh()
     assert registry.get_sample_value("threadpilot_turns_waiting") == 5
-    await gauges.look()
+    await gauges.refresh()
     unknown = registry.get_sample_value("threadpilot_turns_waiting")
     assert unknown is not None
     assert unknown != unknown
@@ -149,11 +149,11 @@ async def test_a_gauge_that_cannot_be_read_is_unknown_and_no_old_number() -> Non
 
 
 async def test_nobody_looks_and_no_port_is_opened_unless_it_is_asked_for() -> None:
-    async with open_watching(
-        clock=SystemClock(), metrics_host="127.0.0.1", metrics_port=0, traces_to=""
+    async with open_telemetry(
+        clock=SystemClock(), metrics_host="127.0.0.1", metrics_port=0, otlp_endpoint=""
     ) as watching:
-        assert watching.watch is UNWATCHED
-        assert watching.site is None
+        assert watching.telemetry is NULL_TELEMETRY
+        assert watching.server is None
 
 
 # The packages for traces are an extra ------------------------------------------------------------
@@ -164,12 +164,13 @@ import asyncio, sys
 from bot import app
 from bot.clock import SystemClock
 from bot.errors import SettingsError
-from bot.telemetry.setup import open_watching
+from bot.telemetry.setup import open_telemetry
 
 async def main():
     try:
-        async with open_watching(
-            clock=SystemClock(), metrics_host="127.0.0.1", metrics_port=0, traces_to={endpoint!r}
+        async with open_telemetry(
+            clock=SystemClock(), metrics_host="127.0.0.1", metrics_port=0,
+            otlp_endpoint={endpoint!r},
         ):
             print("open")
     except SettingsError as error:
@@ -204,6 +205,6 @@ def test_without_the_packages_a_bot_without_traces_runs_all_the_same() -> None:
     assert opened(endpoint="", missing=_MISSING) == ["open", "[]"]
 
 
-def test_an_endpoint_without_the_packages_is_told_with_what_to_install() -> None:
+def test_an_endpoint_without_the_packages_is_reported_with_what_to_install() -> None:
     assert opened(endpoint="http://127.0.0.1:9", missing=_MISSING) == [NO_PACKAGES, "[]"]
     assert "tracing" in NO_PACKAGES

@@ -12,18 +12,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
 from bot.domain.messages import Message, ThreadKey
-from bot.domain.turns import Ending, Part, Turn, TurnState
-from bot.errors import AgentError, AgentFault, SlackError
+from bot.domain.turns import ReplyPart, Turn, TurnResult, TurnState
+from bot.errors import AgentError, AgentErrorKind, SlackError
 from bot.ports import Reply, Store
 from bot.store import open_store
 from bot.turns.inbox import Inbox
-from bot.turns.queue_notices import MOMENT_SECONDS
-from tests.fakes import HandClock
+from bot.turns.queue_notices import INDICATOR_DELAY_SECONDS
+from tests.fakes import ManualClock
 
 ACCEPT, CLAIM, END = "INSERT", "UPDATE OF epoch", "UPDATE OF ended"
 
 
-class Slack:
+class FakeSlack:
     """Takes down what is shown beside the turns: (what, ts)."""
 
     def __init__(self) -> None:
@@ -36,23 +36,23 @@ class Slack:
         self.marks_may_go = asyncio.Event()
         self.marks_may_go.set()
 
-    async def mark_waiting(self, message: Message) -> bool:
+    async def add_waiting_reaction(self, message: Message) -> bool:
         self.marking += 1
         await self.marks_may_go.wait()
         self.shown.append(("mark", message.ts))
         return True
 
-    async def unmark_waiting(self, message: Message) -> bool:
-        if gone := self._can_take_back():
+    async def remove_waiting_reaction(self, message: Message) -> bool:
+        if gone := self._can_clear():
             self.shown.append(("unmark", message.ts))
         return gone
 
-    async def take_status_back(self, thread: ThreadKey) -> bool:
-        if gone := self._can_take_back():
+    async def clear_status(self, thread: ThreadKey) -> bool:
+        if gone := self._can_clear():
             self.idle.append(thread.root_ts)
         return gone
 
-    def _can_take_back(self) -> bool:
+    def _can_clear(self) -> bool:
         if self.troubled:
             raise self.troubled.pop(0)
         if self.late:
@@ -60,26 +60,26 @@ class Slack:
             return False
         return True
 
-    async def whisper(self, message: Message, sentence: str) -> bool:
+    async def post_ephemeral(self, message: Message, text: str) -> bool:
         if self.deaf:
             self.deaf -= 1
             return False
-        self.shown.append((sentence, message.ts))
+        self.shown.append((text, message.ts))
         return True
 
-    def reply_to(
+    def open_reply(
         self,
         turn: Turn,  # noqa: ARG002 # the port's
-        people: frozenset[str],  # noqa: ARG002 # the port's
-        earlier: Sequence[Part] = (),  # noqa: ARG002 # the port's
+        participants: frozenset[str],  # noqa: ARG002 # the port's
+        previous_parts: Sequence[ReplyPart] = (),  # noqa: ARG002 # the port's
     ) -> AbstractAsyncContextManager[Reply]:
         raise AssertionError("replies are the handler's business")
 
-    async def people_in(self, thread: ThreadKey) -> frozenset[str]:  # noqa: ARG002 # the port's
+    async def fetch_participants(self, thread: ThreadKey) -> frozenset[str]:  # noqa: ARG002 # the port's
         raise AssertionError("who takes part is the handler's business")
 
 
-class Handler:
+class FakeTurnHandler:
     """Does with a turn what its message says; "hold" waits until it is let go."""
 
     def __init__(self, store: Store) -> None:
@@ -92,7 +92,7 @@ class Handler:
         self.running = 0
         self.most_running = 0
 
-    async def take(self, turn: Turn) -> bool:
+    async def process(self, turn: Turn) -> bool:
         self.taken.append(turn)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -105,13 +105,13 @@ class Handler:
         if "hold" in what:
             await self.let_go.wait()
         if "cling" in what:
-            await self._cling()
-        if "give way" in what and not await self._store.begin(turn):
-            await self._store.hand_back(turn)
+            await self._ignore_cancellation()
+        if "give way" in what and not await self._store.mark_prompted(turn):
+            await self._store.requeue(turn)
             return False
         if "record" in what:
-            await self._store.record(
-                turn, Ending(state=TurnState.DONE, answer="Python is a language.")
+            await self._store.record_result(
+                turn, TurnResult(state=TurnState.DONE, answer="Python is a language.")
             )
             self.recorded.set()
         if "hang" in what:
@@ -121,17 +121,17 @@ class Handler:
         if "no Slack" in what:
             raise SlackError("unreachable")
         if "no model" in what:
-            raise AgentError(AgentFault.RATE_LIMIT, "429")
-        return "leave open" not in what and await self._store.finish(turn, TurnState.DONE)
+            raise AgentError(AgentErrorKind.RATE_LIMIT, "429")
+        return "leave open" not in what and await self._store.finish_turn(turn, TurnState.DONE)
 
-    async def _cling(self) -> None:
+    async def _ignore_cancellation(self) -> None:
         """Wait like "hold" and then, cut short, for a Slack that does not answer."""
         try:
             await self.let_go.wait()
         except asyncio.CancelledError:
             await asyncio.Event().wait()
 
-    async def settle(self, turn: Turn) -> bool:
+    async def recover(self, turn: Turn) -> bool:
         self.settled.append(turn)
         if "never settle" in turn.message.text:
             await asyncio.Event().wait()
@@ -139,19 +139,21 @@ class Handler:
             raise SlackError("unreachable")
         if "cannot settle" in turn.message.text:
             raise RuntimeError("the handler fell again")
-        return await self._store.finish(turn, turn.ending.state if turn.ending else TurnState.LOST)
+        return await self._store.finish_turn(
+            turn, turn.result.state if turn.result else TurnState.LOST
+        )
 
 
-class World:
+class InboxFixture:
     """Everything around one inbox."""
 
     def __init__(
-        self, store: Store, clock: HandClock, folder: Path, max_turns: int, drain_seconds: float
+        self, store: Store, clock: ManualClock, folder: Path, max_turns: int, drain_seconds: float
     ) -> None:
         self.store = store
         self.clock = clock
-        self.slack = Slack()
-        self.handler = Handler(store)
+        self.slack = FakeSlack()
+        self.handler = FakeTurnHandler(store)
         self.inbox = Inbox(
             store,
             clock,
@@ -166,11 +168,11 @@ class World:
         """Wait for a condition while moments pass (`bot.turns.queue_notices.MOMENT_SECONDS`)."""
         async with asyncio.timeout(20):
             while not holds():
-                await self.clock.advance(MOMENT_SECONDS)
+                await self.clock.advance(INDICATOR_DELAY_SECONDS)
                 await asyncio.sleep(0.002)
 
     async def state(self, message: Message) -> TurnState | None:
-        turn = await self.store.find(message.thread.team, message.thread.channel, message.ts)
+        turn = await self.store.turn_by_ts(message.thread.team, message.thread.channel, message.ts)
         return None if turn is None else turn.state
 
     async def ended(self, message: Message) -> TurnState:
@@ -197,16 +199,18 @@ class World:
 
 
 @asynccontextmanager
-async def world_in(
+async def inbox_fixture(
     folder: Path, *, max_turns: int = 4, thread_queue: int = 9, drain_seconds: float = 20.0
-) -> AsyncIterator[World]:
+) -> AsyncIterator[InboxFixture]:
     """A world on the database in a folder; the same again when it is entered again."""
-    clock = HandClock()
-    async with open_store(folder, clock=clock, per_user=2, thread_queue=thread_queue) as store:
-        yield World(store, clock, folder, max_turns, drain_seconds)
+    clock = ManualClock()
+    async with open_store(
+        folder, clock=clock, max_running_per_user=2, max_waiting_per_thread=thread_queue
+    ) as store:
+        yield InboxFixture(store, clock, folder, max_turns, drain_seconds)
 
 
-async def until(holds: Callable[[], bool]) -> None:
+async def wait_until(holds: Callable[[], bool]) -> None:
     """Wait for a condition, with a bound."""
     async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110 # what is waited for has no event to it

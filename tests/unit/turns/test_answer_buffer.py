@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.turns.answer_stream import Answer
+from bot.turns.answer_stream import AnswerBuffer
 
 Step = tuple[str, str]
 steps = st.lists(
@@ -22,42 +22,42 @@ steps = st.lists(
 @given(steps)
 def test_what_is_shown_is_the_answer_whatever_the_session_does(steps: list[Step]) -> None:
     """`add`'s pieces appended, and replaced where told to, always equal the answer's text."""
-    answer, shown, current = Answer(), "", ""
+    answer, shown, current = AnswerBuffer(), "", ""
     for what, text in steps:
         if what == "add":
             shown += answer.add(text)
             current += text
         elif what == "take back":
-            if answer.take_back():
+            if answer.discard_current():
                 shown = answer.text
             current = ""
         else:
-            if answer.settle(text if what == "settle" else current):
+            if answer.complete_current(text if what == "settle" else current):
                 shown = answer.text
             current = ""
         assert shown == answer.text
 
 
 def test_several_messages_of_the_model_stand_apart() -> None:
-    answer = Answer()
+    answer = AnswerBuffer()
     answer.add("Let me look.")
-    assert answer.settle("Let me look.") is False
+    assert answer.complete_current("Let me look.") is False
     assert answer.add("It is") == "\n\nIt is"
     assert answer.add(" 42.") == " 42."
     assert answer.text == "Let me look.\n\nIt is 42."
 
 
 def test_the_settled_text_is_the_truth() -> None:
-    answer = Answer()
+    answer = AnswerBuffer()
     answer.add("It is 4")
-    assert answer.settle("It is 42.") is True
+    assert answer.complete_current("It is 42.") is True
     assert answer.text == "It is 42."
 
 
 def test_a_retried_call_takes_back_only_its_own_text() -> None:
-    answer = Answer()
-    answer.settle("First.")
+    answer = AnswerBuffer()
+    answer.complete_current("First.")
     answer.add("half a sec")
-    assert answer.take_back() is True
+    assert answer.discard_current() is True
     assert answer.text == "First."
-    assert answer.take_back() is False
+    assert answer.discard_current() is False

@@ -9,21 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.messages import Trigger, Wish
-from bot.domain.turns import Acceptance, Claimed, TurnState
-from bot.errors import AGENT_SENTENCES, AgentFault, BotError, StoreError
+from bot.domain.messages import MessageOptions, Trigger
+from bot.domain.turns import AcceptStatus, ClaimResult, TurnState
+from bot.errors import AGENT_ERROR_MESSAGES, AgentErrorKind, BotError, StoreError
 from bot.turns import inbox as words
 from bot.turns import runner
-from bot.turns.inbox import LOOK_SECONDS
-from bot.turns.queue_notices import MOMENT_SECONDS
-from bot.turns.runner import SETTLE_SECONDS
-from tests.contracts.messages import said, ts_at
-from tests.unit.turns.inbox_fixtures import ACCEPT, CLAIM, END, World, until, world_in
+from bot.turns.inbox import POLL_SECONDS
+from bot.turns.queue_notices import INDICATOR_DELAY_SECONDS
+from bot.turns.runner import DELIVERY_RETRY_SECONDS
+from tests.contracts.messages import make_message, ts_at
+from tests.unit.turns.inbox_fixtures import (
+    ACCEPT,
+    CLAIM,
+    END,
+    InboxFixture,
+    inbox_fixture,
+    wait_until,
+)
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
+async def world(tmp_path: Path) -> AsyncIterator[InboxFixture]:
+    async with inbox_fixture(tmp_path) as world:
         yield world
 
 
@@ -32,94 +39,100 @@ class TestHandingOut:
         self, tmp_path: Path
     ) -> None:
         """Its turn is claimed with the commit that records it, before `accept` returns."""
-        async with world_in(tmp_path) as world, world.inbox.running():
+        async with inbox_fixture(tmp_path) as world, world.inbox.dispatch_turns():
             for second in range(1, 6):
-                await world.inbox.accept(said(second, text="hold"))
+                await world.inbox.enqueue(make_message(second, text="hold"))
                 await world.passing(lambda: len(world.handler.taken) == 1)
                 world.handler.let_go.set()
-                await world.ended(said(second))
+                await world.ended(make_message(second))
                 world.handler.taken.clear()
                 world.handler.let_go.clear()
-            await world.clock.advance(10 * MOMENT_SECONDS)
+            await world.clock.advance(10 * INDICATOR_DELAY_SECONDS)
             await asyncio.sleep(0)
             assert world.slack.shown == []
 
-    async def test_a_message_is_answered(self, world: World) -> None:
-        async with world.inbox.running():
-            accepted = await world.inbox.accept(said(1))
-            assert await world.ended(said(1)) is TurnState.DONE
-        assert accepted.acceptance is Acceptance.SCHEDULED
+    async def test_a_message_is_answered(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
+            accepted = await world.inbox.enqueue(make_message(1))
+            assert await world.ended(make_message(1)) is TurnState.DONE
+        assert accepted.status is AcceptStatus.SCHEDULED
         assert world.slack.shown == []
 
-    async def test_delivered_twice_it_is_answered_once(self, world: World) -> None:
-        async with world.inbox.running():
+    async def test_delivered_twice_it_is_answered_once(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
             await asyncio.gather(
-                world.inbox.accept(said(1, event_id="Ev1")),
-                world.inbox.accept(said(1, event_id="Ev2")),
+                world.inbox.enqueue(make_message(1, event_id="Ev1")),
+                world.inbox.enqueue(make_message(1, event_id="Ev2")),
             )
-            await world.ended(said(1))
+            await world.ended(make_message(1))
         assert len(world.handler.taken) == 1
 
     async def test_no_turn_is_looked_for_where_people_talk_to_each_other(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
+        self, world: InboxFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """To look for one is a write, which the next message would have to wait for."""
         claims, claim = 0, world.store.claim
 
-        async def counted() -> Claimed:
+        async def counted() -> ClaimResult:
             nonlocal claims
             claims += 1
             return await claim()
 
-        async with world.inbox.running():
-            await world.inbox.accept(said(1))
-            await world.ended(said(1))
-            await until(lambda: world.inbox.busy == 0)
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1))
+            await world.ended(make_message(1))
+            await wait_until(lambda: world.inbox.running_count == 0)
             monkeypatch.setattr(world.store, "claim", counted)
             for second in range(2, 12):
-                accepted = await world.inbox.accept(said(second, root=1, trigger=Trigger.ASIDE))
-                assert accepted.acceptance is Acceptance.OVERHEARD
+                accepted = await world.inbox.enqueue(
+                    make_message(second, root=1, trigger=Trigger.OVERHEARD)
+                )
+                assert accepted.status is AcceptStatus.OVERHEARD
             assert claims == 0
-            await world.inbox.accept(said(12))
-            assert await world.ended(said(12)) is TurnState.DONE
-            await until(lambda: world.inbox.busy == 0)
+            await world.inbox.enqueue(make_message(12))
+            assert await world.ended(make_message(12)) is TurnState.DONE
+            await wait_until(lambda: world.inbox.running_count == 0)
             # One claim for each turn, and none when it ends: nothing else waits.
             for second in range(13, 16):
-                await world.inbox.accept(said(second))
-                assert await world.ended(said(second)) is TurnState.DONE
+                await world.inbox.enqueue(make_message(second))
+                assert await world.ended(make_message(second)) is TurnState.DONE
             assert claims == 4
 
-    async def test_accepted_before_it_runs_it_is_answered_when_it_does(self, world: World) -> None:
-        await world.inbox.accept(said(1))
-        async with world.inbox.running():
-            assert await world.ended(said(1)) is TurnState.DONE
+    async def test_accepted_before_it_runs_it_is_answered_when_it_does(
+        self, world: InboxFixture
+    ) -> None:
+        await world.inbox.enqueue(make_message(1))
+        async with world.inbox.dispatch_turns():
+            assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_a_thread_goes_in_the_order_in_which_it_was_written(self, world: World) -> None:
+    async def test_a_thread_goes_in_the_order_in_which_it_was_written(
+        self, world: InboxFixture
+    ) -> None:
         for second in (4, 2, 3, 1):
-            await world.inbox.accept(said(second, root=1))
-        async with world.inbox.running():
-            await world.ended(said(4))
+            await world.inbox.enqueue(make_message(second, root=1))
+        async with world.inbox.dispatch_turns():
+            await world.ended(make_message(4))
         assert [t.message.ts for t in world.handler.taken] == [ts_at(s) for s in (1, 2, 3, 4)]
         assert world.handler.most_running == 1
 
     async def test_no_more_run_at_once_than_may(self, tmp_path: Path) -> None:
-        async with world_in(tmp_path, max_turns=3) as world, world.inbox.running():
-            messages = [said(n, user=f"U{n}", text="hold") for n in range(8)]
+        async with inbox_fixture(tmp_path, max_turns=3) as world, world.inbox.dispatch_turns():
+            messages = [make_message(n, user=f"U{n}", text="hold") for n in range(8)]
             for message in messages:
-                await world.inbox.accept(message)
-            await until(lambda: world.handler.running == 3)
-            assert world.inbox.busy == 3
+                await world.inbox.enqueue(message)
+            await wait_until(lambda: world.handler.running == 3)
+            assert world.inbox.running_count == 3
             world.handler.let_go.set()
             for message in messages:
                 assert await world.ended(message) is TurnState.DONE
             assert world.handler.most_running == 3
 
-    async def test_one_that_gives_way_comes_after_the_earlier(self, world: World) -> None:
-        later, earlier = said(5, root=1, text="hold, give way"), said(3, root=1)
-        async with world.inbox.running():
-            await world.inbox.accept(later)
-            await until(lambda: world.handler.running == 1)
-            await world.inbox.accept(earlier)
+    async def test_one_that_gives_way_comes_after_the_earlier(self, world: InboxFixture) -> None:
+        later, earlier = make_message(5, root=1, text="hold, give way"), make_message(3, root=1)
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(later)
+            await wait_until(lambda: world.handler.running == 1)
+            await world.inbox.enqueue(earlier)
             world.handler.let_go.set()
             assert await world.ended(later) is TurnState.DONE
             assert await world.ended(earlier) is TurnState.DONE
@@ -129,162 +142,168 @@ class TestHandingOut:
 
 class TestWaiting:
     async def test_behind_another_of_its_thread_it_is_shown_until_its_turn(
-        self, world: World
+        self, world: InboxFixture
     ) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await world.inbox.accept(said(2, root=1))
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await world.inbox.enqueue(make_message(2, root=1))
             await world.passing(lambda: world.slack.shown == [("mark", ts_at(2))])
             world.handler.let_go.set()
-            await world.ended(said(2))
+            await world.ended(make_message(2))
         assert world.slack.shown == [("mark", ts_at(2)), ("unmark", ts_at(2))]
 
     async def test_without_a_free_place_it_is_shown(self, tmp_path: Path) -> None:
-        async with world_in(tmp_path, max_turns=1) as world, world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await world.inbox.accept(said(2, user="U0BOB"))
+        async with inbox_fixture(tmp_path, max_turns=1) as world, world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await world.inbox.enqueue(make_message(2, user="U0BOB"))
             await world.passing(lambda: world.slack.shown == [("mark", ts_at(2))])
             world.handler.let_go.set()
-            await world.ended(said(2))
+            await world.ended(make_message(2))
 
-    async def test_beyond_what_one_person_may_have_it_is_shown(self, world: World) -> None:
-        async with world.inbox.running():
+    async def test_beyond_what_one_person_may_have_it_is_shown(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
             for second in (1, 2, 3):
-                await world.inbox.accept(said(second, text="hold"))
+                await world.inbox.enqueue(make_message(second, text="hold"))
             await world.passing(lambda: world.slack.shown == [("mark", ts_at(3))])
             assert world.handler.running == 2
             world.handler.let_go.set()
-            assert await world.ended(said(3)) is TurnState.DONE
+            assert await world.ended(make_message(3)) is TurnState.DONE
 
-    async def test_a_slow_mark_does_not_outlive_the_wait(self, world: World) -> None:
+    async def test_a_slow_mark_does_not_outlive_the_wait(self, world: InboxFixture) -> None:
         world.slack.marks_may_go.clear()
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await world.inbox.accept(said(2, root=1))
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await world.inbox.enqueue(make_message(2, root=1))
             await world.passing(lambda: world.slack.marking == 1)
             world.handler.let_go.set()
-            await world.ended(said(2))
+            await world.ended(make_message(2))
             world.slack.marks_may_go.set()
         assert world.slack.shown == [("mark", ts_at(2)), ("unmark", ts_at(2))]
 
     async def test_a_mark_from_before_a_restart_is_taken_back(self, tmp_path: Path) -> None:
-        async with world_in(tmp_path, drain_seconds=0) as world, world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await world.inbox.accept(said(2, root=1))
+        async with inbox_fixture(tmp_path, drain_seconds=0) as world, world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await world.inbox.enqueue(make_message(2, root=1))
             await world.passing(lambda: world.slack.shown == [("mark", ts_at(2))])
-        async with world_in(tmp_path) as world:
+        async with inbox_fixture(tmp_path) as world:
             world.handler.let_go.set()
-            async with world.inbox.running():
-                await world.ended(said(2))
+            async with world.inbox.dispatch_turns():
+                await world.ended(make_message(2))
             assert world.slack.shown == [("unmark", ts_at(2))]
 
-    async def test_too_many_waiting_are_told_so(self, tmp_path: Path) -> None:
-        async with world_in(tmp_path, thread_queue=1) as world, world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await until(lambda: world.handler.running == 1)
-            await world.inbox.accept(said(2, root=1))
-            accepted = await world.inbox.accept(said(3, root=1))
-            assert accepted.acceptance is Acceptance.FULL
-            await until(lambda: (words.FULL, ts_at(3)) in world.slack.shown)
+    async def test_too_many_waiting_are_notified(self, tmp_path: Path) -> None:
+        async with inbox_fixture(tmp_path, thread_queue=1) as world, world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await wait_until(lambda: world.handler.running == 1)
+            await world.inbox.enqueue(make_message(2, root=1))
+            accepted = await world.inbox.enqueue(make_message(3, root=1))
+            assert accepted.status is AcceptStatus.QUEUE_FULL
+            await wait_until(lambda: (words.FULL, ts_at(3)) in world.slack.shown)
             world.handler.let_go.set()
-            await world.ended(said(2))
-            assert await world.state(said(3)) is TurnState.REFUSED
+            await world.ended(make_message(2))
+            assert await world.state(make_message(3)) is TurnState.REFUSED
 
-    async def test_those_who_were_not_told_before_a_restart_are_told_after_it_once(
+    async def test_those_who_were_not_notified_before_a_restart_are_notified_after_it_once(
         self, tmp_path: Path
     ) -> None:
-        async with world_in(tmp_path, thread_queue=0) as world:
-            accepted = await world.store.accept(said(1))
-            assert accepted.acceptance is Acceptance.FULL
+        async with inbox_fixture(tmp_path, thread_queue=0) as world:
+            accepted = await world.store.accept_message(make_message(1))
+            assert accepted.status is AcceptStatus.QUEUE_FULL
             assert accepted.turn is not None
         for told in ([(words.FULL, ts_at(1))], []):
-            async with world_in(tmp_path, thread_queue=0) as world:
-                async with world.inbox.running():
-                    await until(lambda: world.clock.sleeping >= 1)
+            async with inbox_fixture(tmp_path, thread_queue=0) as world:
+                async with world.inbox.dispatch_turns():
+                    await wait_until(lambda: world.clock.sleeping >= 1)
                 assert world.slack.shown == told
-                assert await world.store.untold(0) == ()
+                assert await world.store.unnotified(0) == ()
 
-    async def test_more_to_tell_than_fits_at_once_are_told_later(
+    async def test_more_to_notify_than_fits_at_once_are_notified_later(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("bot.turns.queue_notices.MAX_PENDING", 1)
-        async with world_in(tmp_path, thread_queue=0) as world, world.inbox.running():
+        async with inbox_fixture(tmp_path, thread_queue=0) as world, world.inbox.dispatch_turns():
             for second in (1, 2, 3):
-                await world.inbox.accept(said(second))
+                await world.inbox.enqueue(make_message(second))
             for told in (1, 2, 3):
-                await until(lambda: len(world.slack.shown) >= told)  # noqa: B023 # at once
+                await wait_until(lambda: len(world.slack.shown) >= told)  # noqa: B023 # at once
                 # Before that is on record there is no room for the next.
-                await until_untold(world, 3 - told)
-                await until(lambda: world.clock.sleeping >= 1)
-                await world.clock.advance(LOOK_SECONDS)
+                await wait_until_unnotified(world, 3 - told)
+                await wait_until(lambda: world.clock.sleeping >= 1)
+                await world.clock.advance(POLL_SECONDS)
             assert sorted(ts for _, ts in world.slack.shown) == [ts_at(n) for n in (1, 2, 3)]
 
-    async def test_those_whom_slack_would_not_tell_are_told_when_it_is_well(
+    async def test_those_whom_slack_would_not_tell_are_notified_when_it_is_well(
         self, tmp_path: Path
     ) -> None:
-        async with world_in(tmp_path, thread_queue=0) as world, world.inbox.running():
+        async with inbox_fixture(tmp_path, thread_queue=0) as world, world.inbox.dispatch_turns():
             world.slack.deaf = 1
-            await world.inbox.accept(said(1))
-            await until(lambda: world.slack.deaf == 0)
-            await until(lambda: world.clock.sleeping >= 1)
-            await world.clock.advance(LOOK_SECONDS)
-            await until(lambda: bool(world.slack.shown))
-            await until_untold(world, 0)
+            await world.inbox.enqueue(make_message(1))
+            await wait_until(lambda: world.slack.deaf == 0)
+            await wait_until(lambda: world.clock.sleeping >= 1)
+            await world.clock.advance(POLL_SECONDS)
+            await wait_until(lambda: bool(world.slack.shown))
+            await wait_until_unnotified(world, 0)
             assert world.slack.shown == [(words.FULL, ts_at(1))]
 
 
-async def until_untold(world: World, count: int) -> None:
+async def wait_until_unnotified(world: InboxFixture, count: int) -> None:
     """Wait until of no more than so many refused turns it is open whether their authors know."""
     async with asyncio.timeout(20):
-        while len(await world.store.untold(0)) > count:  # noqa: ASYNC110 # no event to it
+        while len(await world.store.unnotified(0)) > count:  # noqa: ASYNC110 # no event to it
             await asyncio.sleep(0.002)
 
 
 class TestChangedMinds:
-    async def test_an_edit_in_time_is_taken(self, world: World) -> None:
-        await world.inbox.accept(said(1))
-        await world.inbox.edited("T0SANDBOX", "C0GENERAL", ts_at(1), "What is Rust?")
-        async with world.inbox.running():
-            await world.ended(said(1))
+    async def test_an_edit_in_time_is_taken(self, world: InboxFixture) -> None:
+        await world.inbox.enqueue(make_message(1))
+        await world.inbox.handle_edit("T0SANDBOX", "C0GENERAL", ts_at(1), "What is Rust?")
+        async with world.inbox.dispatch_turns():
+            await world.ended(make_message(1))
         assert [t.message.text for t in world.handler.taken] == ["What is Rust?"]
         assert world.slack.shown == [(words.EDIT_TAKEN, ts_at(1))]
 
-    async def test_an_edit_of_a_question_to_a_role_is_a_question_to_it(self, world: World) -> None:
-        message = replace(said(1, text="check it"), wish=Wish(role="review"))
-        await world.inbox.accept(message)
-        await world.inbox.edited("T0SANDBOX", "C0GENERAL", ts_at(1), "review: check it twice")
-        async with world.inbox.running():
+    async def test_an_edit_of_a_question_to_a_role_is_a_question_to_it(
+        self, world: InboxFixture
+    ) -> None:
+        message = replace(make_message(1, text="check it"), options=MessageOptions(role="review"))
+        await world.inbox.enqueue(message)
+        await world.inbox.handle_edit("T0SANDBOX", "C0GENERAL", ts_at(1), "review: check it twice")
+        async with world.inbox.dispatch_turns():
             await world.ended(message)
         assert [t.message.text for t in world.handler.taken] == ["check it twice"]
 
-    @pytest.mark.parametrize("wish", [Wish(compare=("a", "b")), Wish(again=7)])
-    async def test_an_edit_does_not_change_what_was_ordered(self, world: World, wish: Wish) -> None:
-        message = replace(said(1), wish=wish)
-        await world.inbox.accept(message)
-        await world.inbox.edited("T0SANDBOX", "C0GENERAL", ts_at(1), "!compare a b why?")
-        async with world.inbox.running():
+    @pytest.mark.parametrize(
+        "wish", [MessageOptions(compare_models=("a", "b")), MessageOptions(retry_of=7)]
+    )
+    async def test_an_edit_does_not_change_what_was_ordered(
+        self, world: InboxFixture, wish: MessageOptions
+    ) -> None:
+        message = replace(make_message(1), options=wish)
+        await world.inbox.enqueue(message)
+        await world.inbox.handle_edit("T0SANDBOX", "C0GENERAL", ts_at(1), "!compare a b why?")
+        async with world.inbox.dispatch_turns():
             await world.ended(message)
         assert [t.message.text for t in world.handler.taken] == [message.text]
-        assert (words.EDIT_OF_ORDER, ts_at(1)) in world.slack.shown
+        assert (words.EDIT_OF_COMMAND, ts_at(1)) in world.slack.shown
 
-    async def test_an_edit_of_what_is_being_answered_is_too_late(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await until(lambda: world.handler.running == 1)
-            await world.inbox.edited("T0SANDBOX", "C0GENERAL", ts_at(1), "What is Rust?")
+    async def test_an_edit_of_what_is_being_answered_is_too_late(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await wait_until(lambda: world.handler.running == 1)
+            await world.inbox.handle_edit("T0SANDBOX", "C0GENERAL", ts_at(1), "What is Rust?")
             world.handler.let_go.set()
-            await world.ended(said(1))
+            await world.ended(make_message(1))
         assert world.slack.shown == [(words.EDIT_TOO_LATE, ts_at(1))]
 
-    async def test_a_message_deleted_in_time_is_not_answered(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await world.inbox.accept(said(2, root=1))
+    async def test_a_message_deleted_in_time_is_not_answered(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await world.inbox.enqueue(make_message(2, root=1))
             await world.passing(lambda: ("mark", ts_at(2)) in world.slack.shown)
-            await world.inbox.deleted("T0SANDBOX", "C0GENERAL", ts_at(2))
+            await world.inbox.handle_deletion("T0SANDBOX", "C0GENERAL", ts_at(2))
             world.handler.let_go.set()
-            await world.ended(said(1))
-        assert await world.state(said(2)) is TurnState.WITHDRAWN
+            await world.ended(make_message(1))
+        assert await world.state(make_message(2)) is TurnState.WITHDRAWN
         assert [t.message.ts for t in world.handler.taken] == [ts_at(1)]
         assert world.slack.shown == [
             ("mark", ts_at(2)),
@@ -292,65 +311,67 @@ class TestChangedMinds:
             (words.DELETED_IN_TIME, ts_at(2)),
         ]
 
-    async def test_a_message_deleted_too_late_is_answered(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await until(lambda: world.handler.running == 1)
-            await world.inbox.deleted("T0SANDBOX", "C0GENERAL", ts_at(1))
+    async def test_a_message_deleted_too_late_is_answered(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await wait_until(lambda: world.handler.running == 1)
+            await world.inbox.handle_deletion("T0SANDBOX", "C0GENERAL", ts_at(1))
             world.handler.let_go.set()
-            assert await world.ended(said(1)) is TurnState.DONE
+            assert await world.ended(make_message(1)) is TurnState.DONE
         assert world.slack.shown == [(words.DELETED_TOO_LATE, ts_at(1))]
 
-    async def test_what_changes_nothing_is_not_spoken_of(self, world: World) -> None:
+    async def test_what_changes_nothing_is_not_spoken_of(self, world: InboxFixture) -> None:
         """An unfurled link, messages that were never the bot's business, or are no longer."""
         team, channel = "T0SANDBOX", "C0GENERAL"
-        await world.inbox.edited(team, channel, ts_at(9), "What is Rust?")
-        await world.inbox.deleted(team, channel, ts_at(9))
-        async with world.inbox.running():
-            await world.inbox.accept(said(1))
-            await world.inbox.edited(team, channel, ts_at(1), said(1).text)
-            await world.ended(said(1))
-            await world.inbox.deleted(team, channel, ts_at(1))
+        await world.inbox.handle_edit(team, channel, ts_at(9), "What is Rust?")
+        await world.inbox.handle_deletion(team, channel, ts_at(9))
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1))
+            await world.inbox.handle_edit(team, channel, ts_at(1), make_message(1).text)
+            await world.ended(make_message(1))
+            await world.inbox.handle_deletion(team, channel, ts_at(1))
         assert world.slack.shown == []
 
 
 class TestFailing:
     async def test_a_handler_that_falls_ends_its_turn_and_not_its_thread(
-        self, world: World
+        self, world: InboxFixture
     ) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="fall"))
-            assert await world.ended(said(1)) is TurnState.FAILED
-            await world.inbox.accept(said(2, root=1))
-            assert await world.ended(said(2)) is TurnState.DONE
-        assert (BotError.sentence, ts_at(1)) in world.slack.shown
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="fall"))
+            assert await world.ended(make_message(1)) is TurnState.FAILED
+            await world.inbox.enqueue(make_message(2, root=1))
+            assert await world.ended(make_message(2)) is TurnState.DONE
+        assert (BotError.user_message, ts_at(1)) in world.slack.shown
 
-    async def test_an_error_with_words_of_its_own_is_told_in_them(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="no model"))
-            assert await world.ended(said(1)) is TurnState.FAILED
-        assert world.slack.shown == [(AGENT_SENTENCES[AgentFault.RATE_LIMIT], ts_at(1))]
+    async def test_an_error_with_words_of_its_own_is_reported_in_them(
+        self, world: InboxFixture
+    ) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="no model"))
+            assert await world.ended(make_message(1)) is TurnState.FAILED
+        assert world.slack.shown == [(AGENT_ERROR_MESSAGES[AgentErrorKind.RATE_LIMIT], ts_at(1))]
 
-    async def test_a_turn_left_open_ends(self, world: World) -> None:
+    async def test_a_turn_left_open_ends(self, world: InboxFixture) -> None:
         """Without a word: its handler saw no trouble, so it has told what there is to tell."""
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="leave open"))
-            assert await world.ended(said(1)) is TurnState.FAILED
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="leave open"))
+            assert await world.ended(make_message(1)) is TurnState.FAILED
         assert world.slack.shown == []
 
     async def test_an_answer_is_tried_to_be_shown_until_the_trouble_passes(
-        self, world: World
+        self, world: InboxFixture
     ) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="record, no Slack, no Slack either"))
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="record, no Slack, no Slack either"))
             for tries in range(1, 12):
-                await until(lambda: len(world.handler.settled) >= tries)  # noqa: B023 # at once
-                await until(lambda: world.clock.sleeping >= 2)
+                await wait_until(lambda: len(world.handler.settled) >= tries)  # noqa: B023 # at once
+                await wait_until(lambda: world.clock.sleeping >= 2)
                 await world.clock.advance(30)
-            assert await world.state(said(1)) is TurnState.RUNNING
+            assert await world.state(make_message(1)) is TurnState.RUNNING
             world.handler.slack_is_back = True
             await world.clock.advance(60)
-            assert await world.ended(said(1)) is TurnState.DONE
+            assert await world.ended(make_message(1)) is TurnState.DONE
         assert len(world.handler.settled) > 10
         assert world.slack.shown == []
 
@@ -358,19 +379,19 @@ class TestFailing:
         self, tmp_path: Path
     ) -> None:
         """Not one of all, and not its person's; what comes later in its thread comes later."""
-        async with world_in(tmp_path, max_turns=1) as world, world.inbox.running():
-            await world.inbox.accept(said(1, text="record, no Slack, no Slack either"))
-            await until(lambda: len(world.handler.settled) >= 1)
-            await world.inbox.accept(said(2, root=1))
+        async with inbox_fixture(tmp_path, max_turns=1) as world, world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="record, no Slack, no Slack either"))
+            await wait_until(lambda: len(world.handler.settled) >= 1)
+            await world.inbox.enqueue(make_message(2, root=1))
             for second in (3, 4, 5):
-                await world.inbox.accept(said(second))
-                assert await world.ended(said(second)) is TurnState.DONE
-            await until(lambda: world.inbox.busy == 0)
-            assert await world.state(said(1)) is TurnState.RUNNING
-            assert await world.state(said(2)) is TurnState.WAITING
+                await world.inbox.enqueue(make_message(second))
+                assert await world.ended(make_message(second)) is TurnState.DONE
+            await wait_until(lambda: world.inbox.running_count == 0)
+            assert await world.state(make_message(1)) is TurnState.RUNNING
+            assert await world.state(make_message(2)) is TurnState.WAITING
             world.handler.slack_is_back = True
             await world.clock.advance(60)
-            assert await world.ended(said(2)) is TurnState.DONE
+            assert await world.ended(make_message(2)) is TurnState.DONE
             order = [turn.message.ts for turn in world.handler.taken]
         assert order == [ts_at(second) for second in (1, 3, 4, 5, 2)]
 
@@ -378,133 +399,141 @@ class TestFailing:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Then nothing new is begun: Slack is down for everybody."""
-        monkeypatch.setattr(runner, "MOST_PARKED", 1)
+        monkeypatch.setattr(runner, "MAX_PENDING_DELIVERIES", 1)
         text = "record, no Slack, no Slack either"
-        async with world_in(tmp_path, max_turns=1) as world, world.inbox.running():
+        async with inbox_fixture(tmp_path, max_turns=1) as world, world.inbox.dispatch_turns():
             for number in (1, 2, 3):
-                await world.inbox.accept(said(number, user=f"U{number}", text=text))
-            await until(lambda: len({turn.id for turn in world.handler.settled}) == 2)
-            assert world.inbox.busy == 1
+                await world.inbox.enqueue(make_message(number, user=f"U{number}", text=text))
+            await wait_until(lambda: len({turn.id for turn in world.handler.settled}) == 2)
+            assert world.inbox.running_count == 1
             world.handler.slack_is_back = True
             await world.clock.advance(60)
-            assert await world.ended(said(3)) is TurnState.DONE
+            assert await world.ended(make_message(3)) is TurnState.DONE
 
-    async def test_an_answer_that_cannot_be_shown_for_hours_is_given_up(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="record, no Slack, no Slack either"))
-            await until(lambda: len(world.handler.settled) >= 1)
-            await world.clock.advance(SETTLE_SECONDS + 60)
-            assert await world.ended(said(1)) is TurnState.FAILED
-        assert world.slack.shown == [(BotError.sentence, ts_at(1))]
+    async def test_an_answer_that_cannot_be_shown_for_hours_is_given_up(
+        self, world: InboxFixture
+    ) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="record, no Slack, no Slack either"))
+            await wait_until(lambda: len(world.handler.settled) >= 1)
+            await world.clock.advance(DELIVERY_RETRY_SECONDS + 60)
+            assert await world.ended(make_message(1)) is TurnState.FAILED
+        assert world.slack.shown == [(BotError.user_message, ts_at(1))]
 
     async def test_a_message_recorded_for_somebody_who_gave_up_waiting_is_handed_out(
-        self, world: World
+        self, world: InboxFixture
     ) -> None:
         """The commit comes, though whoever waited for it was cut off; Slack delivers again."""
-        async with world.inbox.running():
-            await world.store.accept(said(1))
-            repeated = await world.inbox.accept(said(1))
-            assert repeated.acceptance is Acceptance.REPEATED
-            assert await world.ended(said(1)) is TurnState.DONE
+        async with world.inbox.dispatch_turns():
+            await world.store.accept_message(make_message(1))
+            repeated = await world.inbox.enqueue(make_message(1))
+            assert repeated.status is AcceptStatus.DUPLICATE
+            assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_a_waiting_turn_that_nobody_told_of_is_found(self, world: World) -> None:
-        async with world.inbox.running():
-            await until(lambda: world.clock.sleeping >= 1)
-            await world.store.accept(said(1))
-            await world.clock.advance(LOOK_SECONDS)
-            assert await world.ended(said(1)) is TurnState.DONE
+    async def test_a_waiting_turn_that_nobody_reported_is_found(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
+            await wait_until(lambda: world.clock.sleeping >= 1)
+            await world.store.accept_message(make_message(1))
+            await world.clock.advance(POLL_SECONDS)
+            assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_an_answer_on_record_is_shown_all_the_same(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="record, fall"))
-            assert await world.ended(said(1)) is TurnState.DONE
-        assert [t.ending and t.ending.answer for t in world.handler.settled] == [
+    async def test_an_answer_on_record_is_shown_all_the_same(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="record, fall"))
+            assert await world.ended(make_message(1)) is TurnState.DONE
+        assert [t.result and t.result.answer for t in world.handler.settled] == [
             "Python is a language."
         ]
         assert world.slack.shown == []
 
-    async def test_an_answer_that_cannot_be_shown_either_is_told(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="record, fall, cannot settle"))
-            assert await world.ended(said(1)) is TurnState.FAILED
-        assert world.slack.shown == [(BotError.sentence, ts_at(1))]
+    async def test_an_answer_that_cannot_be_shown_either_is_reported(
+        self, world: InboxFixture
+    ) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="record, fall, cannot settle"))
+            assert await world.ended(make_message(1)) is TurnState.FAILED
+        assert world.slack.shown == [(BotError.user_message, ts_at(1))]
 
-    async def test_what_the_database_does_not_take_is_not_accepted(self, world: World) -> None:
+    async def test_what_the_database_does_not_take_is_not_accepted(
+        self, world: InboxFixture
+    ) -> None:
         world.spoil(ACCEPT)
         with pytest.raises(StoreError):
-            await world.inbox.accept(said(1))
+            await world.inbox.enqueue(make_message(1))
         world.mend()
-        assert (await world.inbox.accept(said(1))).acceptance is Acceptance.SCHEDULED
+        assert (await world.inbox.enqueue(make_message(1))).status is AcceptStatus.SCHEDULED
 
-    async def test_claiming_goes_on_after_trouble_with_growing_waits(self, world: World) -> None:
-        async with world.inbox.running():
+    async def test_claiming_goes_on_after_trouble_with_growing_waits(
+        self, world: InboxFixture
+    ) -> None:
+        async with world.inbox.dispatch_turns():
             world.spoil(CLAIM)
-            await world.inbox.accept(said(1))
+            await world.inbox.enqueue(make_message(1))
             for pause in (0.1, 0.2, 0.4, 0.8):
-                await until(lambda: world.clock.sleeping == 1)
+                await wait_until(lambda: world.clock.sleeping == 1)
                 await world.clock.advance(pause * 0.9)
                 assert world.clock.sleeping == 1
                 await world.clock.advance(pause * 0.1)
-            await until(lambda: world.clock.sleeping == 1)
+            await wait_until(lambda: world.clock.sleeping == 1)
             world.mend()
             await world.clock.advance(1.6)
-            assert await world.ended(said(1)) is TurnState.DONE
+            assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_an_end_that_cannot_be_recorded_is_tried_again(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await until(lambda: world.handler.running == 1)
+    async def test_an_end_that_cannot_be_recorded_is_tried_again(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await wait_until(lambda: world.handler.running == 1)
             world.spoil(END)
             world.handler.let_go.set()
-            await until(lambda: world.clock.sleeping >= 2)
+            await wait_until(lambda: world.clock.sleeping >= 2)
             world.mend()
             await world.clock.advance(60)
-            assert await world.ended(said(1)) is TurnState.FAILED
-        assert world.slack.shown == [(StoreError.sentence, ts_at(1))]
+            assert await world.ended(make_message(1)) is TurnState.FAILED
+        assert world.slack.shown == [(StoreError.user_message, ts_at(1))]
 
 
 async def leave_with(folder: Path, text: str) -> None:
     """Leave while a message is being answered, without time to end it."""
-    async with world_in(folder, drain_seconds=0) as world, world.inbox.running():
-        await world.inbox.accept(said(1, text=text))
-        await until(lambda: world.handler.running == 1)
+    async with inbox_fixture(folder, drain_seconds=0) as world, world.inbox.dispatch_turns():
+        await world.inbox.enqueue(make_message(1, text=text))
+        await wait_until(lambda: world.handler.running == 1)
         if "record" in text:
-            await until(world.handler.recorded.is_set)
+            await wait_until(world.handler.recorded.is_set)
 
 
 class TestLeaving:
-    async def test_a_running_turn_gets_time_to_end(self, world: World) -> None:
-        async with world.inbox.running():
-            await world.inbox.accept(said(1, text="hold"))
-            await until(lambda: world.handler.running == 1)
+    async def test_a_running_turn_gets_time_to_end(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
+            await world.inbox.enqueue(make_message(1, text="hold"))
+            await wait_until(lambda: world.handler.running == 1)
             asyncio.get_running_loop().call_later(0.05, world.handler.let_go.set)
-        assert await world.state(said(1)) is TurnState.DONE
+        assert await world.state(make_message(1)) is TurnState.DONE
 
     async def test_cut_short_it_is_answered_by_the_next_start(self, tmp_path: Path) -> None:
         await leave_with(tmp_path, "hold")
-        async with world_in(tmp_path) as world:
-            assert await world.state(said(1)) is TurnState.WAITING
+        async with inbox_fixture(tmp_path) as world:
+            assert await world.state(make_message(1)) is TurnState.WAITING
             world.handler.let_go.set()
-            async with world.inbox.running():
-                assert await world.ended(said(1)) is TurnState.DONE
+            async with world.inbox.dispatch_turns():
+                assert await world.ended(make_message(1)) is TurnState.DONE
             assert [t.epoch for t in world.handler.taken] == [2]
 
     async def test_cut_short_with_its_answer_on_record_it_is_settled(self, tmp_path: Path) -> None:
         await leave_with(tmp_path, "record, hang")
-        async with world_in(tmp_path) as world:
-            async with world.inbox.running():
-                assert await world.ended(said(1)) is TurnState.DONE
-            assert [t.ending and t.ending.answer for t in world.handler.settled] == [
+        async with inbox_fixture(tmp_path) as world:
+            async with world.inbox.dispatch_turns():
+                assert await world.ended(make_message(1)) is TurnState.DONE
+            assert [t.result and t.result.answer for t in world.handler.settled] == [
                 "Python is a language."
             ]
             assert world.handler.taken == []
 
     async def test_settling_cut_short_is_settled_by_the_next_start(self, tmp_path: Path) -> None:
         await leave_with(tmp_path, "record, hang, never settle")
-        async with world_in(tmp_path, drain_seconds=0) as world:
-            async with world.inbox.running():
-                await until(lambda: len(world.handler.settled) == 1)
-            assert await world.state(said(1)) is TurnState.RUNNING
+        async with inbox_fixture(tmp_path, drain_seconds=0) as world:
+            async with world.inbox.dispatch_turns():
+                await wait_until(lambda: len(world.handler.settled) == 1)
+            assert await world.state(make_message(1)) is TurnState.RUNNING
 
     async def test_a_reply_that_does_not_close_is_answered_by_the_next_start_all_the_same(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -512,23 +541,23 @@ class TestLeaving:
         """Slack hangs when the bot is told to stop: that is not waited for."""
         monkeypatch.setattr(runner, "CANCEL_SECONDS", 0.1)
         await leave_with(tmp_path, "cling")
-        async with world_in(tmp_path) as world:
-            assert await world.state(said(1)) is TurnState.WAITING
+        async with inbox_fixture(tmp_path) as world:
+            assert await world.state(make_message(1)) is TurnState.WAITING
             world.handler.let_go.set()
-            async with world.inbox.running():
-                assert await world.ended(said(1)) is TurnState.DONE
+            async with world.inbox.dispatch_turns():
+                assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_nothing_new_is_begun(self, world: World) -> None:
-        async with world.inbox.running():
+    async def test_nothing_new_is_begun(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
             pass
-        await world.inbox.accept(said(1))
-        assert await world.state(said(1)) is TurnState.WAITING
+        await world.inbox.enqueue(make_message(1))
+        assert await world.state(make_message(1)) is TurnState.WAITING
         assert world.handler.taken == []
 
-    async def test_it_leaves_while_the_database_is_in_trouble(self, world: World) -> None:
-        async with world.inbox.running():
+    async def test_it_leaves_while_the_database_is_in_trouble(self, world: InboxFixture) -> None:
+        async with world.inbox.dispatch_turns():
             world.spoil(CLAIM)
-            await world.inbox.accept(said(1))
-            await until(lambda: world.clock.sleeping == 1)
-        assert world.inbox.busy == 0
-        assert await world.state(said(1)) is TurnState.WAITING
+            await world.inbox.enqueue(make_message(1))
+            await wait_until(lambda: world.clock.sleeping == 1)
+        assert world.inbox.running_count == 0
+        assert await world.state(make_message(1)) is TurnState.WAITING

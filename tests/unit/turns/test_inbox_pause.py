@@ -11,84 +11,86 @@ import pytest
 
 from bot.domain.turns import TurnState
 from bot.turns.inbox import DROPPED, PAUSED
-from tests.contracts.messages import said, ts_at
-from tests.unit.turns.inbox_fixtures import World, until, world_in
+from tests.contracts.messages import make_message, ts_at
+from tests.unit.turns.inbox_fixtures import InboxFixture, inbox_fixture, wait_until
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
+async def world(tmp_path: Path) -> AsyncIterator[InboxFixture]:
+    async with inbox_fixture(tmp_path) as world:
         yield world
 
 
-async def test_while_paused_messages_wait_and_their_authors_are_told(world: World) -> None:
-    async with world.inbox.running():
-        world.inbox.pause()
-        await world.inbox.accept(said(1))
+async def test_while_paused_messages_wait_and_their_authors_are_notified(
+    world: InboxFixture,
+) -> None:
+    async with world.inbox.dispatch_turns():
+        world.inbox.pause_turns()
+        await world.inbox.enqueue(make_message(1))
         await world.passing(lambda: ("mark", ts_at(1)) in world.slack.shown)
-        await until(lambda: (PAUSED, ts_at(1)) in world.slack.shown)
+        await wait_until(lambda: (PAUSED, ts_at(1)) in world.slack.shown)
         assert world.inbox.paused
         assert world.handler.taken == []
-        world.inbox.go_on()
-        assert await world.ended(said(1)) is TurnState.DONE
-        await world.inbox.accept(said(2))
-        assert await world.ended(said(2)) is TurnState.DONE
+        world.inbox.resume_turns()
+        assert await world.ended(make_message(1)) is TurnState.DONE
+        await world.inbox.enqueue(make_message(2))
+        assert await world.ended(make_message(2)) is TurnState.DONE
     assert (PAUSED, ts_at(2)) not in world.slack.shown
 
 
-async def test_what_runs_when_it_is_paused_goes_on_to_its_end(world: World) -> None:
-    async with world.inbox.running():
-        await world.inbox.accept(said(1, text="hold"))
-        await until(lambda: world.inbox.busy == 1)
-        world.inbox.pause()
-        idle = asyncio.create_task(world.inbox.until_idle(60))
+async def test_what_runs_when_it_is_paused_goes_on_to_its_end(world: InboxFixture) -> None:
+    async with world.inbox.dispatch_turns():
+        await world.inbox.enqueue(make_message(1, text="hold"))
+        await wait_until(lambda: world.inbox.running_count == 1)
+        world.inbox.pause_turns()
+        idle = asyncio.create_task(world.inbox.wait_until_idle(60))
         world.handler.let_go.set()
         assert await idle
-        assert await world.ended(said(1)) is TurnState.DONE
+        assert await world.ended(make_message(1)) is TurnState.DONE
 
 
-async def test_waiting_for_nothing_to_run_ends_with_its_time(world: World) -> None:
-    async with world.inbox.running():
-        assert await world.inbox.until_idle(60), "nothing runs"
-        await world.inbox.accept(said(1, text="hold"))
-        await until(lambda: world.inbox.busy == 1)
-        idle = asyncio.create_task(world.inbox.until_idle(60))
-        await until(lambda: world.clock.sleeping >= 1)
+async def test_waiting_for_nothing_to_run_ends_with_its_time(world: InboxFixture) -> None:
+    async with world.inbox.dispatch_turns():
+        assert await world.inbox.wait_until_idle(60), "nothing runs"
+        await world.inbox.enqueue(make_message(1, text="hold"))
+        await wait_until(lambda: world.inbox.running_count == 1)
+        idle = asyncio.create_task(world.inbox.wait_until_idle(60))
+        await wait_until(lambda: world.clock.sleeping >= 1)
         await world.clock.advance(61)
         assert not await idle
         world.handler.let_go.set()
 
 
-async def test_waiting_for_nothing_to_run_ends_when_it_goes_on(world: World) -> None:
-    async with world.inbox.running():
-        await world.inbox.accept(said(1, text="hold"))
-        await until(lambda: world.inbox.busy == 1)
-        world.inbox.pause()
-        idle = asyncio.create_task(world.inbox.until_idle(3_600))
+async def test_waiting_for_nothing_to_run_ends_when_it_goes_on(world: InboxFixture) -> None:
+    async with world.inbox.dispatch_turns():
+        await world.inbox.enqueue(make_message(1, text="hold"))
+        await wait_until(lambda: world.inbox.running_count == 1)
+        world.inbox.pause_turns()
+        idle = asyncio.create_task(world.inbox.wait_until_idle(3_600))
         await asyncio.sleep(0)
-        world.inbox.go_on()
+        world.inbox.resume_turns()
         assert not await idle
         world.handler.let_go.set()
 
 
-async def test_what_waits_in_a_thread_can_be_dropped(world: World) -> None:
+async def test_what_waits_in_a_thread_can_be_dropped(world: InboxFixture) -> None:
     """What runs there goes on, and other threads keep what waits in them."""
-    async with world.inbox.running():
-        await world.inbox.accept(said(1, text="hold"))
-        await until(lambda: world.inbox.busy == 1)
-        waiting = [said(second, root=1) for second in (2, 3)]
-        for message in (*waiting, replace(said(4), user="U0BOB", text="hold")):
-            await world.inbox.accept(message)
+    async with world.inbox.dispatch_turns():
+        await world.inbox.enqueue(make_message(1, text="hold"))
+        await wait_until(lambda: world.inbox.running_count == 1)
+        waiting = [make_message(second, root=1) for second in (2, 3)]
+        for message in (*waiting, replace(make_message(4), user="U0BOB", text="hold")):
+            await world.inbox.enqueue(message)
         for second in (5, 6):
-            waiting.append(replace(said(second, root=1), user="U0CAROL"))
-            await world.inbox.accept(waiting[-1])
-        assert await world.inbox.clear(said(1).thread, "U0CAROL") == 4
-        assert await world.inbox.clear(said(1).thread) == 0
+            waiting.append(replace(make_message(second, root=1), user="U0CAROL"))
+            await world.inbox.enqueue(waiting[-1])
+        assert await world.inbox.drop_waiting(make_message(1).thread, "U0CAROL") == 4
+        assert await world.inbox.drop_waiting(make_message(1).thread) == 0
         for message in waiting:
             assert await world.state(message) is TurnState.WITHDRAWN
-        await until(lambda: (DROPPED, waiting[0].ts) in world.slack.shown)
+        await wait_until(lambda: (DROPPED, waiting[0].ts) in world.slack.shown)
         told = [ts for sentence, ts in world.slack.shown if sentence == DROPPED]
         assert told == [waiting[0].ts], "each author once, and not the one who did it"
         world.handler.let_go.set()
-        assert await world.ended(said(1)) is TurnState.DONE
-        assert await world.ended(said(4)) is TurnState.DONE
+        assert await world.ended(make_message(1)) is TurnState.DONE
+        assert await world.ended(make_message(4)) is TurnState.DONE

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bot.domain.messages import Message
-from bot.domain.turns import Acceptance, Ending, Turn, TurnState
+from bot.domain.turns import AcceptStatus, Turn, TurnResult, TurnState
 from bot.ports import Store
 from bot.store import open_store
 from bot.turns.inbox import Inbox
-from tests.contracts.messages import said
-from tests.fakes import HandClock
-from tests.unit.turns.inbox_fixtures import Slack
+from tests.contracts.messages import make_message
+from tests.fakes import ManualClock
+from tests.unit.turns.inbox_fixtures import FakeSlack
 
 ROOTS = (100, 200, 300)
 
@@ -41,7 +41,7 @@ COUNT_ENDS = (
 )
 
 
-class Watched:
+class ObservedHandler:
     """A handler that ends turns when it is told how, and watches what it is given."""
 
     def __init__(self, store: Store, accepted: dict[str, Message]) -> None:
@@ -51,8 +51,8 @@ class Watched:
         self.held: dict[str, asyncio.Future[str]] = {}
         self.hurry = False
 
-    async def take(self, turn: Turn) -> bool:
-        if not await self._store.begin(turn):
+    async def process(self, turn: Turn) -> bool:
+        if not await self._store.mark_prompted(turn):
             return False
         # Before anything else goes on: who is accepted from here on need not be before this one.
         mine = turn.message
@@ -62,13 +62,13 @@ class Watched:
             if other.thread == mine.thread and float(other.ts) < float(mine.ts)
         ]
         for other in earlier:
-            found = await self._store.find(other.thread.team, other.thread.channel, other.ts)
+            found = await self._store.turn_by_ts(other.thread.team, other.thread.channel, other.ts)
             if found is None or not found.state.final:
                 self.faults.append(f"{mine.ts} runs before {other.ts}")
         return await self._end(turn, TurnState.DONE)
 
-    async def settle(self, turn: Turn) -> bool:
-        return await self._end(turn, turn.ending.state if turn.ending else TurnState.LOST)
+    async def recover(self, turn: Turn) -> bool:
+        return await self._end(turn, turn.result.state if turn.result else TurnState.LOST)
 
     async def _end(self, turn: Turn, state: TurnState) -> bool:
         thread = str(turn.message.thread)
@@ -82,12 +82,14 @@ class Watched:
             finally:
                 del self.held[thread]
         if how == "record, then fall":
-            await self._store.record(turn, Ending(state=state, answer="Python is a language."))
+            await self._store.record_result(
+                turn, TurnResult(state=state, answer="Python is a language.")
+            )
         if how == "leave open":
             return False
         if how != "end":
             raise RuntimeError(how)
-        return await self._store.finish(turn, state)
+        return await self._store.finish_turn(turn, state)
 
 
 class InboxMachine(RuleBasedStateMachine):
@@ -110,13 +112,15 @@ class InboxMachine(RuleBasedStateMachine):
 
     async def _start(self) -> None:
         self.running = AsyncExitStack()
-        clock = HandClock()
+        clock = ManualClock()
         self.store = await self.running.enter_async_context(
-            open_store(self.data, clock=clock, per_user=2, thread_queue=4)
+            open_store(self.data, clock=clock, max_running_per_user=2, max_waiting_per_thread=4)
         )
-        self.handler = Watched(self.store, self.accepted)
-        self.inbox = Inbox(self.store, clock, Slack(), self.handler, max_turns=2, drain_seconds=0)
-        await self.running.enter_async_context(self.inbox.running())
+        self.handler = ObservedHandler(self.store, self.accepted)
+        self.inbox = Inbox(
+            self.store, clock, FakeSlack(), self.handler, max_turns=2, drain_seconds=0
+        )
+        await self.running.enter_async_context(self.inbox.dispatch_turns())
 
     @rule(
         root=st.sampled_from(ROOTS),
@@ -126,31 +130,33 @@ class InboxMachine(RuleBasedStateMachine):
     )
     def somebody_writes(self, root: int, second: int, user: str, delivery: str) -> None:
         event_id = f"Ev{root + second}{delivery}"
-        self.loop.run(self._write(said(root + second, root=root, user=user, event_id=event_id)))
+        self.loop.run(
+            self._write(make_message(root + second, root=root, user=user, event_id=event_id))
+        )
 
     async def _write(self, message: Message) -> None:
-        acceptance = (await self.inbox.accept(message)).acceptance
+        acceptance = (await self.inbox.enqueue(message)).status
         if message.ts in self.accepted or message.ts in self.refused:
-            assert acceptance is Acceptance.REPEATED
-        elif acceptance is Acceptance.SCHEDULED:
+            assert acceptance is AcceptStatus.DUPLICATE
+        elif acceptance is AcceptStatus.SCHEDULED:
             self.accepted[message.ts] = message
         else:
-            assert acceptance is Acceptance.FULL
+            assert acceptance is AcceptStatus.QUEUE_FULL
             self.refused[message.ts] = message
         await self._let_others_go()
 
     @rule(root=st.sampled_from(ROOTS), second=st.integers(0, 6))
     def somebody_deletes(self, root: int, second: int) -> None:
-        message = said(root + second, root=root)
+        message = make_message(root + second, root=root)
         key = message.thread
-        self.loop.run(self.inbox.deleted(key.team, key.channel, message.ts))
+        self.loop.run(self.inbox.handle_deletion(key.team, key.channel, message.ts))
 
     @rule(
         root=st.sampled_from(ROOTS),
         how=st.sampled_from(["end", "end", "fall", "record, then fall", "leave open"]),
     )
     def a_handler_gets_through(self, root: int, how: str) -> None:
-        self.loop.run(self._get_through(str(said(root).thread), how))
+        self.loop.run(self._get_through(str(make_message(root).thread), how))
 
     async def _get_through(self, thread: str, how: str) -> None:
         told = self.handler.held.get(thread)
@@ -161,7 +167,7 @@ class InboxMachine(RuleBasedStateMachine):
     async def _let_others_go(self) -> None:
         """Be the last in the line of those who write, a few times over."""
         for message in list(self.accepted.values())[:1] * 4:
-            await self.store.accept(message)
+            await self.store.accept_message(message)
 
     @rule()
     def it_is_restarted(self) -> None:
@@ -210,7 +216,7 @@ class InboxMachine(RuleBasedStateMachine):
                     await asyncio.sleep(0.001)
 
     async def _has_ended(self, message: Message) -> bool:
-        found = await self.store.find(message.thread.team, message.thread.channel, message.ts)
+        found = await self.store.turn_by_ts(message.thread.team, message.thread.channel, message.ts)
         assert found is not None, f"{message.ts} was accepted and is gone"
         return found.state.final
 

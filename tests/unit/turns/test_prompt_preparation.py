@@ -13,86 +13,101 @@ import pytest
 from bot.domain.messages import ThreadKey, Trigger
 from bot.domain.sessions import SessionRecord
 from bot.domain.turns import Turn
-from bot.domain.users import Kind
+from bot.domain.users import UserKind
 from bot.errors import SlackError
-from bot.ports import Earlier, Said
+from bot.ports import ThreadExcerpt, ThreadMessage
 from bot.store.sqlite.store import open_store
-from bot.turns.prompt import NOT_READ, Quoting
-from tests.contracts.messages import said, ts_at
+from bot.turns.prompt import NOT_READ, PromptBuilder
+from tests.contracts.messages import make_message, ts_at
 from tests.contracts.store_fixtures import claimed
-from tests.fakes import HandClock
-from tests.unit.commands.command_fixtures import People
-from tests.unit.turns.inbox_fixtures import until
+from tests.fakes import ManualClock
+from tests.unit.commands.command_fixtures import FakeUserDirectory
+from tests.unit.turns.inbox_fixtures import wait_until
 
 
 @dataclass
 class Slack:
     """Slack's side: one earlier message, told when it is let go."""
 
-    asked: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     """After which `ts` it was asked, once each time."""
-    let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
     down: bool = False
 
-    async def earlier(self, thread: ThreadKey, *, after: str, before: str, most: int) -> Earlier:  # noqa: ARG002 # the port's
-        self.asked.append(after)
-        await self.let_go.wait()
+    async def fetch_excerpt(
+        self,
+        thread: ThreadKey,
+        *,
+        after: str,
+        before: str,  # noqa: ARG002 (the port's)
+        max_messages: int,  # noqa: ARG002 (the port's)
+    ) -> ThreadExcerpt:
+        self.calls.append(after)
+        await self.released.wait()
         if self.down:
             raise SlackError("unreachable")
-        root = Said(ts=thread.root_ts, user="U0BOB", name="Bob", kind=Kind.MEMBER, text="The root")
-        return Earlier(root=root, newest=(), left_out=0)
+        root = ThreadMessage(
+            ts=thread.root_ts, user="U0BOB", name="Bob", kind=UserKind.MEMBER, text="The root"
+        )
+        return ThreadExcerpt(root=root, newest=(), omitted_count=0)
 
 
 @dataclass
-class World:
-    quoting: Quoting
+class PromptFixture:
+    prompt_builder: PromptBuilder
     slack: Slack
     turn: Turn
     session: SessionRecord
 
 
 @asynccontextmanager
-async def world_in(folder: Path) -> AsyncIterator[World]:
+async def prompt_fixture(folder: Path) -> AsyncIterator[PromptFixture]:
     """A turn that was asked for in the middle of a thread."""
     slack = Slack()
-    async with open_store(folder, clock=HandClock(), per_user=3) as store:
-        await store.accept(said(2, root=1, trigger=Trigger.MENTION))
+    async with open_store(folder, clock=ManualClock(), max_running_per_user=3) as store:
+        await store.accept_message(make_message(2, root=1, trigger=Trigger.MENTION))
         turn = await claimed(store)
-        session = await store.session_for(turn)
-        yield World(Quoting(store, slack, People(), most=10), slack, turn, session)
+        session = await store.ensure_session(turn)
+        yield PromptFixture(
+            PromptBuilder(store, slack, FakeUserDirectory(), max_messages=10), slack, turn, session
+        )
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
+async def world(tmp_path: Path) -> AsyncIterator[PromptFixture]:
+    async with prompt_fixture(tmp_path) as world:
         yield world
 
 
-async def test_slack_is_asked_before_anybody_wants_the_prompt(world: World) -> None:
-    async with world.quoting.prompting(world.turn, world.session) as prompt:
-        await until(lambda: len(world.slack.asked) == 1)
-        world.slack.let_go.set()
+async def test_slack_is_asked_before_anybody_wants_the_prompt(world: PromptFixture) -> None:
+    async with world.prompt_builder.prebuild(world.turn, world.session) as prompt:
+        await wait_until(lambda: len(world.slack.calls) == 1)
+        world.slack.released.set()
         assert "The root" in await prompt(world.session)
-    assert world.slack.asked == [""]
+    assert world.slack.calls == [""]
 
 
-async def test_where_the_session_changed_meanwhile_it_is_put_together_anew(world: World) -> None:
-    world.slack.let_go.set()
+async def test_where_the_session_changed_meanwhile_it_is_put_together_again(
+    world: PromptFixture,
+) -> None:
+    world.slack.released.set()
     changed = replace(world.session, seen_ts=ts_at(1.5))
-    async with world.quoting.prompting(world.turn, world.session) as prompt:
-        await until(lambda: len(world.slack.asked) == 1)
+    async with world.prompt_builder.prebuild(world.turn, world.session) as prompt:
+        await wait_until(lambda: len(world.slack.calls) == 1)
         await prompt(changed)
-    assert world.slack.asked == ["", ts_at(1.5)]
+    assert world.slack.calls == ["", ts_at(1.5)]
 
 
-async def test_trouble_with_slack_leaves_the_earlier_messages_out(world: World) -> None:
+async def test_trouble_with_slack_leaves_the_earlier_messages_out(world: PromptFixture) -> None:
     world.slack.down = True
-    world.slack.let_go.set()
-    async with world.quoting.prompting(world.turn, world.session) as prompt:
+    world.slack.released.set()
+    async with world.prompt_builder.prebuild(world.turn, world.session) as prompt:
         assert NOT_READ in await prompt(world.session)
 
 
-async def test_who_does_not_come_to_the_prompt_does_not_wait_for_slack(world: World) -> None:
-    async with world.quoting.prompting(world.turn, world.session):
-        await until(lambda: len(world.slack.asked) == 1)
-    assert not world.slack.let_go.is_set()
+async def test_who_does_not_come_to_the_prompt_does_not_wait_for_slack(
+    world: PromptFixture,
+) -> None:
+    async with world.prompt_builder.prebuild(world.turn, world.session):
+        await wait_until(lambda: len(world.slack.calls) == 1)
+    assert not world.slack.released.is_set()

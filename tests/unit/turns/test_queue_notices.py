@@ -12,83 +12,85 @@ from bot.domain.messages import Message
 from bot.domain.turns import Turn
 from bot.errors import SlackError
 from bot.turns import queue_notices
-from bot.turns.queue_notices import WaitingSigns
-from tests.contracts.messages import said, ts_at
-from tests.fakes import HandClock, QuickClock
-from tests.unit.turns.inbox_fixtures import Slack, World, until, world_in
+from bot.turns.queue_notices import QueueNotices
+from tests.contracts.messages import make_message, ts_at
+from tests.fakes import ManualClock, QuickClock
+from tests.unit.turns.inbox_fixtures import FakeSlack, InboxFixture, inbox_fixture, wait_until
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as world:
+async def world(tmp_path: Path) -> AsyncIterator[InboxFixture]:
+    async with inbox_fixture(tmp_path) as world:
         yield world
 
 
-async def a_waiting_turn(world: World, second: float = 1) -> Turn:
-    accepted = await world.store.accept(said(second))
+async def a_waiting_turn(world: InboxFixture, second: float = 1) -> Turn:
+    accepted = await world.store.accept_message(make_message(second))
     assert accepted.turn is not None
     return accepted.turn
 
 
-async def test_what_no_longer_waits_is_not_marked(world: World) -> None:
+async def test_what_no_longer_waits_is_not_marked(world: InboxFixture) -> None:
     turn = await a_waiting_turn(world)
     await world.store.claim()
-    signs = WaitingSigns(world.store, world.slack, QuickClock())
-    signs.show(turn)
-    await until(lambda: signs.pending == 0)
+    signs = QueueNotices(world.store, world.slack, QuickClock())
+    signs.schedule_indicator(turn)
+    await wait_until(lambda: signs.pending_count == 0)
     assert world.slack.shown == []
 
 
-async def test_who_waits_for_a_moment_only_is_not_marked(world: World) -> None:
-    clock = HandClock()
-    signs = WaitingSigns(world.store, world.slack, clock)
+async def test_who_waits_for_a_moment_only_is_not_marked(world: InboxFixture) -> None:
+    clock = ManualClock()
+    signs = QueueNotices(world.store, world.slack, clock)
     turn = await a_waiting_turn(world)
-    signs.show(turn)
-    await clock.advance(queue_notices.MOMENT_SECONDS / 2)
-    signs.take_back(turn)
-    await clock.advance(queue_notices.MOMENT_SECONDS * 2)
-    assert signs.pending == 0
+    signs.schedule_indicator(turn)
+    await clock.advance(queue_notices.INDICATOR_DELAY_SECONDS / 2)
+    signs.clear_indicator(turn)
+    await clock.advance(queue_notices.INDICATOR_DELAY_SECONDS * 2)
+    assert signs.pending_count == 0
     assert world.slack.shown == []
 
 
-async def test_what_was_never_marked_needs_no_unmarking(world: World) -> None:
-    signs = WaitingSigns(world.store, world.slack, QuickClock())
-    signs.take_back(await a_waiting_turn(world))
-    assert signs.pending == 0
+async def test_what_was_never_marked_needs_no_unmarking(world: InboxFixture) -> None:
+    signs = QueueNotices(world.store, world.slack, QuickClock())
+    signs.clear_indicator(await a_waiting_turn(world))
+    assert signs.pending_count == 0
 
 
-class BrokenSlack(Slack):
-    async def mark_waiting(self, message: Message) -> bool:
+class BrokenSlack(FakeSlack):
+    async def add_waiting_reaction(self, message: Message) -> bool:
         self.marking += 1
         await self.marks_may_go.wait()
         raise SlackError("internal_error") if message.ts == ts_at(1) else RuntimeError("a fault")
 
 
-async def test_trouble_with_one_mark_stops_nothing(world: World) -> None:
+async def test_trouble_with_one_mark_stops_nothing(world: InboxFixture) -> None:
     slack = BrokenSlack()
     slack.marks_may_go.clear()
-    signs = WaitingSigns(world.store, slack, QuickClock())
+    signs = QueueNotices(world.store, slack, QuickClock())
     turns = [await a_waiting_turn(world, second) for second in (1, 2)]
     for turn in turns:
-        signs.show(turn)
-    await until(lambda: slack.marking == 2)
+        signs.schedule_indicator(turn)
+    await wait_until(lambda: slack.marking == 2)
     for turn in turns:
-        signs.take_back(turn)
+        signs.clear_indicator(turn)
     slack.marks_may_go.set()
     await signs.close(5)
     assert sorted(slack.shown) == [("unmark", ts_at(1)), ("unmark", ts_at(2))]
 
 
-async def test_too_many_at_once_are_left_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_at_once_are_left_out(
+    world: InboxFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(queue_notices, "MAX_PENDING", 2)
     world.slack.marks_may_go.clear()
-    signs = WaitingSigns(world.store, world.slack, QuickClock())
+    signs = QueueNotices(world.store, world.slack, QuickClock())
     turns = [await a_waiting_turn(world, second) for second in (1, 2, 3)]
     for turn in turns:
-        signs.show(turn)
-    assert signs.pending == 2
-    await until(lambda: world.slack.marking == 2)
-    signs.take_back(turns[0])
+        signs.schedule_indicator(turn)
+    assert signs.pending_count == 2
+    await wait_until(lambda: world.slack.marking == 2)
+    signs.clear_indicator(turns[0])
     world.slack.marks_may_go.set()
     await signs.close(5)
     assert sorted(world.slack.shown) == [
@@ -98,12 +100,12 @@ async def test_too_many_at_once_are_left_out(world: World, monkeypatch: pytest.M
     ]
 
 
-async def test_a_slack_that_hangs_is_given_up_at_the_end(world: World) -> None:
+async def test_a_slack_that_hangs_is_given_up_at_the_end(world: InboxFixture) -> None:
     world.slack.marks_may_go.clear()
-    signs = WaitingSigns(world.store, world.slack, QuickClock())
-    signs.show(await a_waiting_turn(world))
-    await until(lambda: world.slack.marking == 1)
+    signs = QueueNotices(world.store, world.slack, QuickClock())
+    signs.schedule_indicator(await a_waiting_turn(world))
+    await wait_until(lambda: world.slack.marking == 1)
     async with asyncio.timeout(30):
         await signs.close(0.01)
-    assert signs.pending == 0
+    assert signs.pending_count == 0
     assert world.slack.shown == []

@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.store.sqlite.migrations import Migration
 
-FIRST: Final = Migration(
+V1: Final = Migration(
     number=1,
     purpose="messages heard once, turns in order, threads with their people, parts of replies",
     statements=(

@@ -82,7 +82,7 @@ _SESSIONS: Final = (
 
 # Schema 1 had one session to a thread, and never a reset. What it remembers turn by turn is not
 # known: the runtime's ids of the prompts were not kept.
-_FROM_THE_FIRST: Final = (
+_COPY_FROM_V1: Final = (
     """
     INSERT INTO sessions (id, thread, channel, role, current, owner, title, origin, seen_ts,
                           turns, created, used)
@@ -111,7 +111,7 @@ _FROM_THE_FIRST: Final = (
     """,
 )
 
-_PEOPLE: Final = (
+_USER_TABLES: Final = (
     # Side questions: that they were asked, not what.
     """
     CREATE TABLE asides (
@@ -217,8 +217,8 @@ _PEOPLE: Final = (
     """,
 )
 
-SECOND: Final = Migration(
+V2: Final = Migration(
     number=2,
     purpose="sessions and what they remember, choices, comparisons, orders, audit, what was used",
-    statements=(*_TURNS, *_SESSIONS, *_FROM_THE_FIRST, *_PEOPLE),
+    statements=(*_TURNS, *_SESSIONS, *_COPY_FROM_V1, *_USER_TABLES),
 )

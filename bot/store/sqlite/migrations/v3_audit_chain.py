@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.store.sqlite.audit import chain_all
+from bot.store.sqlite.audit import hash_all_entries
 from bot.store.sqlite.migrations import Migration, Statement
 
 _AUDIT: Final[tuple[Statement, ...]] = (
     "DROP TRIGGER audit_is_not_changed",
     "ALTER TABLE audit ADD COLUMN hash TEXT NOT NULL DEFAULT ''",
-    chain_all,
+    hash_all_entries,
     """
     CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit is never changed'); END
     """,
 )
 
-_ASKINGS: Final[tuple[str, ...]] = (
+_QUESTIONS: Final[tuple[str, ...]] = (
     # Questions asked by command, until each is a message in its channel.
     """
     CREATE TABLE open_questions (
@@ -40,7 +40,7 @@ _ASKINGS: Final[tuple[str, ...]] = (
     "UPDATE turns SET outcome = 'refused' WHERE state = 'refused' AND outcome IS NULL",
 )
 
-_HEARING: Final[tuple[str, ...]] = (
+_CHECKPOINT: Final[tuple[str, ...]] = (
     # One row: from when until when everything was heard. None where nothing ever was.
     """
     CREATE TABLE hearing (
@@ -56,8 +56,8 @@ _HEARING: Final[tuple[str, ...]] = (
     "CREATE INDEX events_by_time ON events (team, heard, channel, root_ts)",
 )
 
-THIRD: Final = Migration(
+V3: Final = Migration(
     number=3,
     purpose="an audit that can be verified, questions asked by command, how much was heard",
-    statements=(*_AUDIT, *_ASKINGS, *_HEARING),
+    statements=(*_AUDIT, *_QUESTIONS, *_CHECKPOINT),
 )

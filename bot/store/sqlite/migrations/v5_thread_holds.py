@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.store.sqlite.migrations import Migration
 
-FIFTH: Final = Migration(
+V5: Final = Migration(
     number=5,
     purpose="which threads wait for which order",
     statements=(

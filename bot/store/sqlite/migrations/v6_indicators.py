@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.store.sqlite.migrations import Migration
 
-SIXTH: Final = Migration(
+V6: Final = Migration(
     number=6,
     purpose="which messages are marked as waiting, and which threads may show work, though none is",
     statements=(

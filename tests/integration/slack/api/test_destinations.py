@@ -13,9 +13,9 @@ from aiohttp import web
 
 from bot.clock import SystemClock
 from bot.errors import SlackError
-from bot.slack.api.calls import called
+from bot.slack.api.calls import call_once
 from bot.slack.api.client import open_client
-from bot.slack.api.ephemeral import answer_aside, is_slacks
+from bot.slack.api.ephemeral import is_slack_url, respond
 
 ROOT = Path(__file__).parents[4]
 
@@ -84,8 +84,8 @@ def test_no_file_is_ever_fetched() -> None:
         "http://127.0.0.1:8787/sandbox/answer/x",
     ],
 )
-def test_an_answer_address_is_slacks_own_or_the_sandboxs(address: str) -> None:
-    assert is_slacks(address)
+def test_an_answer_address_is_slacks_own_or_the_emulators(address: str) -> None:
+    assert is_slack_url(address)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_an_answer_address_is_slacks_own_or_the_sandboxs(address: str) -> None:
 )
 async def test_nothing_is_sent_to_any_other_answer_address(address: str) -> None:
     with pytest.raises(SlackError, match="no_answer_address"):
-        await answer_aside(address, "what only one person is to see")
+        await respond(address, "what only one person is to see")
 
 
 @asynccontextmanager
@@ -148,7 +148,7 @@ async def test_the_token_does_not_follow_a_redirect_to_another_host() -> None:
             open_client("xoxb-canary", f"{home}/api/", SystemClock()) as client,
         ):
             with suppress(SlackError):
-                await called(client.web.chat_postMessage(channel="C0", text="hello"))
+                await call_once(client.web.chat_postMessage(channel="C0", text="hello"))
     for request in seen:
         assert "Authorization" not in request.headers
         assert "canary" not in str(request.headers)

@@ -10,23 +10,23 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.domain.messages import TS, Message, ThreadKey, Trigger
-from bot.domain.turns import Accepted
-from bot.ports import Clock, HearingStore, Store
+from bot.domain.messages import TS_PATTERN, Message, ThreadKey, Trigger
+from bot.domain.turns import AcceptResult
+from bot.ports import CheckpointStore, Clock, Store
 from bot.slack.api import client
-from bot.slack.api.calls import Calls
-from bot.slack.api.client import Client, make_client
-from bot.slack.events import backfill
+from bot.slack.api.calls import ApiCaller
+from bot.slack.api.client import SlackClient, make_client
+from bot.slack.events import backfill as backfill_module
 from bot.slack.events.backfill import (
-    CALLS_AT_ONCE,
-    MOST_IN_A_ROW,
-    CatchingUp,
+    BURST_CALLS,
+    MAX_CONSECUTIVE_FAILURES,
+    Backfill,
+    BackfillProgress,
     Conversation,
     Json,
-    Progress,
-    event_of,
+    message_event,
 )
-from bot.slack.events.parser import read_event
+from bot.slack.events.parser import parse_event
 from bot.store import open_store
 from tests.conformance.http_client import (
     ALICE,
@@ -37,37 +37,37 @@ from tests.conformance.http_client import (
     SECRET,
     TEAM,
     Outside,
-    eventually,
-    sandbox_from_outside,
+    emulator_over_http,
+    wait_until,
 )
-from tests.fakes import HandClock, QuickClock
-from tests.integration.slack.receiver import US
+from tests.fakes import ManualClock, QuickClock
+from tests.integration.slack.receiver import IDENTITY
 
 DAY = 86_400.0
 
 
 @pytest.fixture
 async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
+    async with emulator_over_http() as outside:
         yield outside
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(now=time.time())  # as the sandbox's does
+def clock() -> ManualClock:
+    return ManualClock(now=time.time())  # as the sandbox's does
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: HandClock) -> AsyncIterator[Store]:
-    async with open_store(tmp_path / "data", clock=clock, per_user=2) as store:
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
+    async with open_store(tmp_path / "data", clock=clock, max_running_per_user=2) as store:
         yield store
 
 
-class Reading:
+class BackfillFixture:
     """Reads the sandbox, and takes what was missed into the real database."""
 
     def __init__(
-        self, outside: Outside, session: aiohttp.ClientSession, store: Store, clock: HandClock
+        self, outside: Outside, session: aiohttp.ClientSession, store: Store, clock: ManualClock
     ) -> None:
         self.taken: list[Message] = []
         self.stumbles_over = ""
@@ -75,28 +75,30 @@ class Reading:
         self._web = make_client(BOT, f"{outside.url}/api/", session)
         self.catching_up = self.with_clock(clock)
 
-    def with_clock(self, clock: Clock) -> CatchingUp:
-        reads = Client(self._web, Calls(clock))
-        return CatchingUp(reads, US, _heard_of(self._store), clock, self._take)
+    def with_clock(self, clock: Clock) -> Backfill:
+        reads = SlackClient(self._web, ApiCaller(clock))
+        return Backfill(reads, IDENTITY, _known_to(self._store), clock, self._take)
 
-    async def _take(self, body: Json) -> Accepted | None:
-        fact = read_event(body, US)
+    async def _take(self, body: Json) -> AcceptResult | None:
+        fact = parse_event(body, IDENTITY)
         if not isinstance(fact, Message):
             return None
         if self.stumbles_over and self.stumbles_over in fact.text:
             raise KeyError(fact.text)
         self.taken.append(fact)
-        return await self._store.accept(fact)
+        return await self._store.accept_message(fact)
 
 
-def _heard_of(store: Store) -> HearingStore:
+def _known_to(store: Store) -> CheckpointStore:
     return store
 
 
 @pytest.fixture
-async def reading(outside: Outside, store: Store, clock: HandClock) -> AsyncIterator[Reading]:
+async def backfill(
+    outside: Outside, store: Store, clock: ManualClock
+) -> AsyncIterator[BackfillFixture]:
     async with aiohttp.ClientSession() as session:
-        yield Reading(outside, session, store, clock)
+        yield BackfillFixture(outside, session, store, clock)
 
 
 async def now(outside: Outside) -> float:
@@ -109,7 +111,7 @@ async def known_threads(outside: Outside, store: Store, count: int) -> list[Thre
     for number in range(count):
         ts = await outside.say(ALICE, GENERAL, f"thread {number}")
         key = ThreadKey(team=TEAM, channel=GENERAL, root_ts=ts)
-        await store.accept(
+        await store.accept_message(
             Message(
                 event_id=f"Ev{number}",
                 thread=key,
@@ -125,7 +127,7 @@ async def known_threads(outside: Outside, store: Store, count: int) -> list[Thre
 
 
 async def test_it_reads_what_was_said_since_then_and_nothing_before(
-    outside: Outside, reading: Reading
+    outside: Outside, backfill: BackfillFixture
 ) -> None:
     await outside.say(ALICE, GENERAL, "<@U0PILOT> before")
     await outside.say(ALICE, SECRET, "<@U0PILOT> where the bot is not")
@@ -134,37 +136,37 @@ async def test_it_reads_what_was_said_since_then_and_nothing_before(
     ts = await outside.say(ALICE, DEV, "<@U0PILOT> after")
     await outside.say(BOB, DEV, "<@U0PILOT> in its thread", thread_ts=ts)
     await outside.say(BOB, DEV, "not for the bot")
-    caught = await reading.catching_up.since(began)
-    assert [(one.text, one.trigger) for one in reading.taken] == [
+    caught = await backfill.catching_up.read_since(began)
+    assert [(one.text, one.trigger) for one in backfill.taken] == [
         ("after", Trigger.MENTION),
         ("in its thread", Trigger.MENTION),
     ]
-    assert (caught.messages, caught.taken, caught.unread) == (3, 2, 0)
-    again = await reading.catching_up.since(began)
-    assert (again.messages, again.taken) == (3, 0)
+    assert (caught.message_count, caught.accepted_count, caught.unread_count) == (3, 2, 0)
+    again = await backfill.catching_up.read_since(began)
+    assert (again.message_count, again.accepted_count) == (3, 0)
 
 
 async def test_a_thread_that_rested_for_days_is_looked_into(
-    outside: Outside, store: Store, reading: Reading
+    outside: Outside, store: Store, backfill: BackfillFixture
 ) -> None:
     """Its root is too old to be seen in the channel."""
     (key,) = await known_threads(outside, store, 1)
     await outside.advance(3 * DAY)
     began = await now(outside) - 5
     await outside.say(ALICE, GENERAL, "and now?", thread_ts=key.root_ts)
-    await reading.catching_up.since(began)
-    assert [(one.text, one.thread) for one in reading.taken] == [("and now?", key)]
+    await backfill.catching_up.read_since(began)
+    assert [(one.text, one.thread) for one in backfill.taken] == [("and now?", key)]
 
 
 async def test_a_thread_in_which_nothing_was_said_costs_no_call(
-    outside: Outside, store: Store, reading: Reading
+    outside: Outside, store: Store, backfill: BackfillFixture
 ) -> None:
     """Slack tells with its root when it was last answered."""
     keys = await known_threads(outside, store, 5)
     await outside.advance(10)
     began = await now(outside) - 5
     await outside.say(ALICE, GENERAL, "one more", thread_ts=keys[3].root_ts)
-    await reading.catching_up.since(began)
+    await backfill.catching_up.read_since(began)
     read = [call["arguments"]["ts"] for call in await outside.calls("conversations.replies")]
     assert read == [keys[3].root_ts]
 
@@ -174,17 +176,22 @@ async def test_a_thread_in_which_nothing_was_said_costs_no_call(
 )
 @pytest.mark.parametrize("method", ["conversations.history", "users.conversations"])
 async def test_what_slack_does_not_give_for_passing_trouble_is_left_for_later(
-    outside: Outside, store: Store, reading: Reading, method: str, kind: str, for_later: bool
+    outside: Outside,
+    store: Store,
+    backfill: BackfillFixture,
+    method: str,
+    kind: str,
+    for_later: bool,
 ) -> None:
     await known_threads(outside, store, 1)
     began = await now(outside) - 5
     fault = {"method": method, "kind": kind, "times": 99, "error": "missing_scope"}
     await outside.control("faults", fault)
-    reading.catching_up = reading.with_clock(QuickClock())
-    assert bool((await reading.catching_up.since(began)).for_later) is for_later
+    backfill.catching_up = backfill.with_clock(QuickClock())
+    assert bool((await backfill.catching_up.read_since(began)).retryable_count) is for_later
     async with outside.http.delete(f"{outside.url}/sandbox/faults") as cleared:
         assert cleared.status == 200
-    assert (await reading.catching_up.since(began)).for_later == 0
+    assert (await backfill.catching_up.read_since(began)).retryable_count == 0
 
 
 @pytest.mark.parametrize(
@@ -197,9 +204,9 @@ async def test_what_slack_does_not_give_for_passing_trouble_is_left_for_later(
         ("account_inactive", True),
     ],
 )
-async def test_a_place_that_may_never_be_read_is_told_once_and_a_refused_token_is_waited_for(
+async def test_a_place_that_may_never_be_read_is_reported_once_and_a_refused_token_is_waited_for(
     outside: Outside,
-    reading: Reading,
+    backfill: BackfillFixture,
     caplog: pytest.LogCaptureFixture,
     code: str,
     for_later: bool,
@@ -208,17 +215,17 @@ async def test_a_place_that_may_never_be_read_is_told_once_and_a_refused_token_i
     await outside.say(ALICE, DEV, "<@U0PILOT> elsewhere")
     fault = {"method": "conversations.history", "kind": "error", "times": 1, "error": code}
     await outside.control("faults", fault)
-    progress = Progress()
-    caught = await reading.catching_up.since(began, progress)
-    assert (caught.unread, caught.for_later) == (1, int(for_later))
-    again = await reading.catching_up.since(began, progress)
-    assert (again.unread, again.for_later) == (int(not for_later), 0)
+    progress = BackfillProgress()
+    caught = await backfill.catching_up.read_since(began, progress)
+    assert (caught.unread_count, caught.retryable_count) == (1, int(for_later))
+    again = await backfill.catching_up.read_since(began, progress)
+    assert (again.unread_count, again.retryable_count) == (int(not for_later), 0)
     told = [line for line in caplog.messages if "could not be read" in line and code in line]
     assert len(told) == int(not for_later)
 
 
 async def test_only_what_could_not_be_read_is_read_again(
-    outside: Outside, reading: Reading
+    outside: Outside, backfill: BackfillFixture
 ) -> None:
     began = await now(outside) - 5
     ts = await outside.say(ALICE, GENERAL, "<@U0PILOT> one")
@@ -226,93 +233,94 @@ async def test_only_what_could_not_be_read_is_read_again(
     await outside.say(BOB, DEV, "<@U0PILOT> two")
     fault = {"method": "conversations.history", "kind": "500", "times": 1}
     await outside.control("faults", fault)
-    progress = Progress()
-    first = await reading.catching_up.since(began, progress)
-    assert (first.unread, first.for_later) == (1, 1)
+    progress = BackfillProgress()
+    first = await backfill.catching_up.read_since(began, progress)
+    assert (first.unread_count, first.retryable_count) == (1, 1)
     before = len(await outside.calls("conversations.history"))
-    second = await reading.catching_up.since(began, progress)
-    assert (second.unread, second.for_later) == (0, 0)
+    second = await backfill.catching_up.read_since(began, progress)
+    assert (second.unread_count, second.retryable_count) == (0, 0)
     assert len(await outside.calls("conversations.history")) == before + 1
     assert len(await outside.calls("conversations.replies")) == 1
-    assert sorted(one.text for one in reading.taken) == ["and more", "one", "two"]
-    assert (second.messages, second.taken) == (3, 3)
+    assert sorted(one.text for one in backfill.taken) == ["and more", "one", "two"]
+    assert (second.message_count, second.accepted_count) == (3, 3)
 
 
 @pytest.mark.parametrize("method", ["conversations.history", "conversations.replies"])
 async def test_slack_is_left_alone_for_as_long_as_it_wants_to_be_and_then_read_on(
-    outside: Outside, store: Store, reading: Reading, method: str
+    outside: Outside, store: Store, backfill: BackfillFixture, method: str
 ) -> None:
     await known_threads(outside, store, 1)
     await outside.advance(3 * DAY)
     began = await now(outside) - 5
     fault = {"method": method, "kind": "429", "times": 1, "retry_after": 60}
     await outside.control("faults", fault)
-    reading.catching_up = reading.with_clock(QuickClock())
-    caught = await reading.catching_up.since(began)
-    assert (caught.unread, caught.for_later) == (0, 0)
+    backfill.catching_up = backfill.with_clock(QuickClock())
+    caught = await backfill.catching_up.read_since(began)
+    assert (caught.unread_count, caught.retryable_count) == (0, 0)
     first, again, *_ = await outside.calls(method)
     assert (first["status"], again["status"]) == (429, 200)
 
 
 async def test_a_slack_in_trouble_is_left_alone_after_a_few_places(
-    outside: Outside, store: Store, reading: Reading
+    outside: Outside, store: Store, backfill: BackfillFixture
 ) -> None:
     """And those that failed do not stand in the way of the others the next time."""
     await known_threads(outside, store, 10)
     await outside.advance(3 * DAY)
     began = await now(outside) - 5
     await outside.control(
-        "faults", {"method": "conversations.replies", "kind": "500", "times": MOST_IN_A_ROW}
+        "faults",
+        {"method": "conversations.replies", "kind": "500", "times": MAX_CONSECUTIVE_FAILURES},
     )
-    progress = Progress()
-    caught = await reading.catching_up.since(began, progress)
+    progress = BackfillProgress()
+    caught = await backfill.catching_up.read_since(began, progress)
     failed = [call["arguments"]["ts"] for call in await outside.calls("conversations.replies")]
-    assert (len(failed), caught.for_later) == (MOST_IN_A_ROW, 10)
-    assert (await reading.catching_up.since(began, progress)).for_later == 0
+    assert (len(failed), caught.retryable_count) == (MAX_CONSECUTIVE_FAILURES, 10)
+    assert (await backfill.catching_up.read_since(began, progress)).retryable_count == 0
     read = [call["arguments"]["ts"] for call in await outside.calls("conversations.replies")]
-    assert len(read) == MOST_IN_A_ROW + 10
-    assert read[-MOST_IN_A_ROW:] == failed
+    assert len(read) == MAX_CONSECUTIVE_FAILURES + 10
+    assert read[-MAX_CONSECUTIVE_FAILURES:] == failed
 
 
 async def test_a_message_that_the_bot_stumbles_over_keeps_back_no_other_channel(
-    outside: Outside, reading: Reading
+    outside: Outside, backfill: BackfillFixture
 ) -> None:
     """It is looked for again: what made it stumble may have passed."""
     began = await now(outside) - 5
     await outside.say(ALICE, GENERAL, "<@U0PILOT> a stone")
     await outside.say(BOB, DEV, "<@U0PILOT> hello")
-    reading.stumbles_over = "a stone"
-    progress = Progress()
-    caught = await reading.catching_up.since(began, progress)
-    assert [one.text for one in reading.taken] == ["hello"]
-    assert (caught.unread, caught.for_later) == (1, 1)
-    reading.stumbles_over = ""
-    assert (await reading.catching_up.since(began, progress)).for_later == 0
-    assert [one.text for one in reading.taken] == ["hello", "a stone"]
+    backfill.stumbles_over = "a stone"
+    progress = BackfillProgress()
+    caught = await backfill.catching_up.read_since(began, progress)
+    assert [one.text for one in backfill.taken] == ["hello"]
+    assert (caught.unread_count, caught.retryable_count) == (1, 1)
+    backfill.stumbles_over = ""
+    assert (await backfill.catching_up.read_since(began, progress)).retryable_count == 0
+    assert [one.text for one in backfill.taken] == ["hello", "a stone"]
 
 
 @pytest.mark.parametrize(("count", "left_out"), [(4, False), (5, True)])
-async def test_more_than_is_read_of_a_channel_is_told_to_operators(
+async def test_more_than_is_read_of_a_channel_is_reported_to_operators(
     outside: Outside,
-    reading: Reading,
+    backfill: BackfillFixture,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     count: int,
     left_out: bool,
 ) -> None:
-    monkeypatch.setattr(client, "_PAGE", 2)
-    monkeypatch.setattr(client, "_HISTORY_PAGES", 2)
+    monkeypatch.setattr(client, "_PAGE_SIZE", 2)
+    monkeypatch.setattr(client, "_MAX_HISTORY_PAGES", 2)
     began = await now(outside) - 5
     for number in range(count):
         await outside.say(ALICE, GENERAL, f"number {number}")
-    assert (await reading.catching_up.since(began)).messages == 4
+    assert (await backfill.catching_up.read_since(began)).message_count == 4
     assert ("there are more messages" in caplog.text) is left_out
 
 
 async def test_threads_with_the_bot_are_read_however_many_others_were_answered(
-    outside: Outside, store: Store, reading: Reading, monkeypatch: pytest.MonkeyPatch
+    outside: Outside, store: Store, backfill: BackfillFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill, "MOST_THREADS", 2)
+    monkeypatch.setattr(backfill_module, "MAX_THREADS", 2)
     others = [await outside.say(BOB, GENERAL, f"lunch {number}?") for number in range(4)]
     (key,) = await known_threads(outside, store, 1)
     await outside.advance(10)
@@ -320,18 +328,18 @@ async def test_threads_with_the_bot_are_read_however_many_others_were_answered(
     for ts in others:
         await outside.say(ALICE, GENERAL, "yes", thread_ts=ts)
     await outside.say(ALICE, GENERAL, "and now?", thread_ts=key.root_ts)
-    caught = await reading.catching_up.since(began)
-    assert "and now?" in [one.text for one in reading.taken]
+    caught = await backfill.catching_up.read_since(began)
+    assert "and now?" in [one.text for one in backfill.taken]
     assert len(await outside.calls("conversations.replies")) == 3
-    assert caught.unread == 2
+    assert caught.unread_count == 2
 
 
 async def test_many_places_are_read_at_a_pace_that_leaves_calls_for_others(
-    outside: Outside, store: Store, reading: Reading, clock: HandClock
+    outside: Outside, store: Store, backfill: BackfillFixture, clock: ManualClock
 ) -> None:
     await known_threads(outside, store, 30)
     await outside.advance(3 * DAY)
-    catching = asyncio.create_task(reading.catching_up.since(await now(outside)))
+    catching = asyncio.create_task(backfill.catching_up.read_since(await now(outside)))
 
     async def calls() -> int:
         methods = ("users.conversations", "conversations.history", "conversations.replies")
@@ -340,28 +348,30 @@ async def test_many_places_are_read_at_a_pace_that_leaves_calls_for_others(
     async def resting() -> bool:
         return clock.sleeping == 1
 
-    await eventually(resting, "it rests")
-    assert await calls() == CALLS_AT_ONCE
+    await wait_until(resting, "it rests")
+    assert await calls() == BURST_CALLS
     await clock.advance(1.9)
-    assert await calls() == CALLS_AT_ONCE
+    assert await calls() == BURST_CALLS
     for more in (1, 2, 3):
         await clock.advance(2)
 
         async def one_more(more: int = more) -> bool:
-            return await calls() == CALLS_AT_ONCE + more and clock.sleeping == 1
+            return await calls() == BURST_CALLS + more and clock.sleeping == 1
 
-        await eventually(one_more, "one call more is made, and then it rests again")
+        await wait_until(one_more, "one call more is made, and then it rests again")
     while not catching.done():
         await clock.advance(2)
         await asyncio.wait({catching}, timeout=0.05)
-    assert (await catching).unread == 0
+    assert (await catching).unread_count == 0
 
 
 # Read as if it came now -------------------------------------------------------------------------
 
 
 def read_back(message: Json, kind: str = "channel") -> object:
-    return read_event(event_of(message, Conversation(id="C0GENERAL", kind=kind), US), US)
+    return parse_event(
+        message_event(message, Conversation(id="C0GENERAL", channel_type=kind), IDENTITY), IDENTITY
+    )
 
 
 MESSAGE: Json = {
@@ -373,14 +383,14 @@ MESSAGE: Json = {
 }
 
 
-def test_a_message_that_was_read_is_the_same_fact_as_one_that_was_told() -> None:
+def test_a_message_that_was_read_is_the_same_fact_as_one_that_was_received() -> None:
     told = {
         "type": "event_callback",
         "event_id": "Ev01",
         "team_id": TEAM,
         "event": {**MESSAGE, "channel": "C0GENERAL", "channel_type": "channel"},
     }
-    fact, read = read_event(told, US), read_back(MESSAGE)
+    fact, read = parse_event(told, IDENTITY), read_back(MESSAGE)
     assert isinstance(fact, Message)
     assert isinstance(read, Message)
     assert {**_all_of(read), "event_id": "Ev01"} == _all_of(fact)
@@ -425,5 +435,5 @@ def test_what_makes_no_sense_is_nothing_for_the_bot(message: Json) -> None:
 
 
 def _all_of(message: Message) -> dict[str, object]:
-    assert TS.fullmatch(message.ts)
+    assert TS_PATTERN.fullmatch(message.ts)
     return {name: getattr(message, name) for name in Message.__slots__}

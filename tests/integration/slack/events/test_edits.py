@@ -8,74 +8,76 @@ import pytest
 
 from bot.domain.messages import Message
 from bot.slack import texts as slack_texts
-from bot.slack.events.parser import Edited
+from bot.slack.events.parser import EditedEvent
 from tests.conformance.http_client import (
     ALICE,
     BOB,
     GENERAL,
     Json,
     Outside,
-    eventually,
-    sandbox_from_outside,
+    emulator_over_http,
+    wait_until,
 )
-from tests.integration.slack.gateway_fixtures import Hearing, hearing
+from tests.integration.slack.gateway_fixtures import GatewayFixture, gateway_fixture
 
 
 @pytest.fixture
-async def bot() -> AsyncIterator[Hearing]:
-    async with sandbox_from_outside() as outside, hearing(outside) as bot:
+async def bot() -> AsyncIterator[GatewayFixture]:
+    async with emulator_over_http() as outside, gateway_fixture(outside) as bot:
         yield bot
 
 
-async def edit(bot: Hearing, ts: str, text: str, channel: str = GENERAL) -> None:
+async def edit(bot: GatewayFixture, ts: str, text: str, channel: str = GENERAL) -> None:
     """Alice changes her message; returns when the bot has heard of it."""
     before = len(edits(bot))
-    await bot.outside.do("chat.update", ALICE, channel=channel, ts=ts, text=text)
-    await bot.ears.until(lambda _: len(edits(bot)) > before)
+    await bot.outside.act("chat.update", ALICE, channel=channel, ts=ts, text=text)
+    await bot.receiver.wait_until(lambda _: len(edits(bot)) > before)
 
 
-def edits(bot: Hearing) -> list[Edited]:
-    return [fact for fact in bot.ears.heard if isinstance(fact, Edited)]
+def edits(bot: GatewayFixture) -> list[EditedEvent]:
+    return [fact for fact in bot.receiver.heard if isinstance(fact, EditedEvent)]
 
 
-async def told(outside: Outside) -> Json:
+async def ephemeral_messages(outside: Outside) -> Json:
     """What Alice alone was told first."""
 
     async def look() -> list[Json]:
         return await outside.ephemeral("UALICE")
 
-    return (await eventually(look, "Alice is told something"))[0]
+    return (await wait_until(look, "Alice is told something"))[0]
 
 
-async def told_nothing_until_a_later_one(bot: Hearing) -> bool:
+async def nothing_posted_before_a_later_one(bot: GatewayFixture) -> bool:
     """Whether all that Alice is told is about an edit that is made only now."""
     root = await bot.outside.say(BOB, GENERAL, "a thread")
     reply = await bot.outside.say(ALICE, GENERAL, "there", thread_ts=root)
     await edit(bot, reply, "@threadpilot there")
-    await told(bot.outside)
+    await ephemeral_messages(bot.outside)
     seen = await bot.outside.ephemeral("UALICE")
     return [one.get("thread_ts") for one in seen] == [root]
 
 
-async def test_the_author_is_told_alone_where_the_message_stands(bot: Hearing) -> None:
+async def test_the_author_is_notified_alone_where_the_message_stands(bot: GatewayFixture) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "what is Python?")
     await edit(bot, ts, "@threadpilot what is Python?")
-    sentence = await told(bot.outside)
+    sentence = await ephemeral_messages(bot.outside)
     assert sentence["text"] == slack_texts.MENTIONED_BY_EDIT
     assert not sentence.get("thread_ts"), "Slack shows nothing in a thread that has not begun"
-    assert bot.ears.messages == []
+    assert bot.receiver.messages == []
     assert len(await bot.outside.messages(GENERAL)) == 1
 
 
-async def test_in_a_thread_it_is_told_in_the_thread(bot: Hearing) -> None:
+async def test_in_a_thread_it_is_posted_in_the_thread(bot: GatewayFixture) -> None:
     root = await bot.outside.say(BOB, GENERAL, "shall we ask?")
     ts = await bot.outside.say(ALICE, GENERAL, "what is Python?", thread_ts=root)
     await edit(bot, ts, "@threadpilot what is Python?")
-    sentence = await told(bot.outside)
+    sentence = await ephemeral_messages(bot.outside)
     assert (sentence["text"], sentence["thread_ts"]) == (slack_texts.MENTIONED_BY_EDIT, root)
 
 
-async def test_an_edit_that_leaves_the_mention_there_is_not_spoken_of_again(bot: Hearing) -> None:
+async def test_an_edit_that_leaves_the_mention_there_is_not_spoken_of_again(
+    bot: GatewayFixture,
+) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "what is Pyton?")
     await edit(bot, ts, "@threadpilot what is Pyton?")
     await edit(bot, ts, "@threadpilot what is Python?")
@@ -86,41 +88,45 @@ async def test_an_edit_that_leaves_the_mention_there_is_not_spoken_of_again(bot:
         seen = await bot.outside.ephemeral("UALICE")
         return seen if len(seen) >= 2 else []
 
-    seen = await eventually(both, "each edit that adds a mention is spoken of")
+    seen = await wait_until(both, "each edit that adds a mention is spoken of")
     assert [one["text"] for one in seen] == [slack_texts.MENTIONED_BY_EDIT] * 2
 
 
-async def test_an_edit_of_a_mention_is_the_storys_to_speak_of(bot: Hearing) -> None:
+async def test_an_edit_of_a_mention_is_the_cores_to_speak_of(bot: GatewayFixture) -> None:
     ts = await bot.outside.say(ALICE, GENERAL, "@threadpilot what is Pyton?")
     await edit(bot, ts, "@threadpilot what is Python?")
-    assert await told_nothing_until_a_later_one(bot)
+    assert await nothing_posted_before_a_later_one(bot)
 
 
-async def test_a_follow_up_that_is_answered_without_a_mention_needs_none(bot: Hearing) -> None:
+async def test_a_follow_up_that_is_answered_without_a_mention_needs_none(
+    bot: GatewayFixture,
+) -> None:
     """The story says what becomes of the edit; a second sentence would contradict it."""
-    bot.ears.answering = True
+    bot.receiver.answering = True
     root = await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
     ts = await bot.outside.say(ALICE, GENERAL, "and then?", thread_ts=root)
-    await bot.ears.until(lambda ears: {one.ts for one in ears.messages} == {root, ts})
-    bot.ears.answering = False
+    await bot.receiver.wait_until(lambda ears: {one.ts for one in ears.messages} == {root, ts})
+    bot.receiver.answering = False
     await edit(bot, ts, "@threadpilot and then?")
-    assert await told_nothing_until_a_later_one(bot)
+    assert await nothing_posted_before_a_later_one(bot)
 
 
-async def test_in_a_direct_message_no_mention_is_missing(bot: Hearing) -> None:
+async def test_in_a_direct_message_no_mention_is_missing(bot: GatewayFixture) -> None:
     us = await bot.gateway.identity()
-    opened = await bot.outside.do("conversations.open", ALICE, users=us.user)
+    opened = await bot.outside.act("conversations.open", ALICE, users=us.user)
     channel = opened["channel"]["id"]
     ts = await bot.outside.say(ALICE, channel, "just us")
     await edit(bot, ts, f"<@{us.user}> just us", channel=channel)
-    assert await told_nothing_until_a_later_one(bot)
+    assert await nothing_posted_before_a_later_one(bot)
 
 
-async def test_when_slack_does_not_take_the_sentence_the_bot_goes_on(bot: Hearing) -> None:
+async def test_when_slack_does_not_take_the_sentence_the_bot_goes_on(bot: GatewayFixture) -> None:
     fault = {"method": "chat.postEphemeral", "times": 1, "kind": "500"}
     await bot.outside.control("faults", fault)
     ts = await bot.outside.say(ALICE, GENERAL, "what is Python?")
     await edit(bot, ts, "@threadpilot what is Python?")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot still there?")
-    await bot.ears.until(lambda ears: bool(ears.messages))
-    assert [fact.text for fact in bot.ears.heard if isinstance(fact, Message)] == ["still there?"]
+    await bot.receiver.wait_until(lambda ears: bool(ears.messages))
+    assert [fact.text for fact in bot.receiver.heard if isinstance(fact, Message)] == [
+        "still there?"
+    ]

@@ -12,49 +12,49 @@ from pathlib import Path
 import pytest
 
 from bot.errors import SlackError
-from bot.ports import Heard, Store
-from bot.slack.events.backfill import CaughtUp, Progress
+from bot.ports import Checkpoint, Store
+from bot.slack.events.backfill import BackfillProgress, BackfillReport
 from bot.slack.events.gaps import (
-    LOOK_SECONDS,
-    MOST_PAUSE_SECONDS,
-    NOTE_SECONDS,
+    CHECK_SECONDS,
+    MAX_RETRY_SECONDS,
     OVERLAP_SECONDS,
-    TRY_AGAIN_SECONDS,
-    Gaps,
+    RETRY_SECONDS,
+    SAVE_SECONDS,
+    GapMonitor,
 )
 from bot.store import open_store
-from bot.store.sqlite.data_dir import DATABASE
-from tests.conformance.http_client import eventually
-from tests.fakes import HandClock
+from bot.store.sqlite.data_dir import DATABASE_NAME
+from tests.conformance.http_client import wait_until
+from tests.fakes import ManualClock
 
 HOUR = 3_600.0
 DAY = 86_400.0
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: HandClock) -> AsyncIterator[Store]:
-    async with open_store(tmp_path, clock=clock, per_user=2) as store:
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
+    async with open_store(tmp_path, clock=clock, max_running_per_user=2) as store:
         yield store
 
 
-class Looking:
+class RecordingBackfill:
     """Takes down from when on it was looked; `failing` times Slack is in trouble, `in_part` times
     with some of the places, and `released` is when a look may end."""
 
     def __init__(self) -> None:
         self.since: list[float] = []
-        self.progress: list[Progress] = []
+        self.progress: list[BackfillProgress] = []
         self.failing = 0
         self.in_part = 0
         self.released = asyncio.Event()
         self.released.set()
 
-    async def __call__(self, began: float, progress: Progress) -> CaughtUp:
+    async def __call__(self, began: float, progress: BackfillProgress) -> BackfillReport:
         self.since.append(began)
         self.progress.append(progress)
         await self.released.wait()
@@ -63,95 +63,97 @@ class Looking:
             raise SlackError("unreachable")
         if self.in_part:
             self.in_part -= 1
-            return CaughtUp(unread=2, for_later=1)
-        return CaughtUp(unread=1)
+            return BackfillReport(unread_count=2, retryable_count=1)
+        return BackfillReport(unread_count=1)
 
     async def until(self, times: int) -> None:
         async def looked() -> bool:
             return len(self.since) >= times
 
-        await eventually(looked, f"it has been looked {times} times")
+        await wait_until(looked, f"it has been looked {times} times")
 
 
 @asynccontextmanager
-async def watching(
-    store: Store, clock: HandClock, looking: Looking, most_seconds: float = HOUR
-) -> AsyncIterator[Gaps]:
-    gaps = Gaps(store, clock, looking, most_seconds=most_seconds)
-    async with gaps.watched():
+async def gap_monitor(
+    store: Store, clock: ManualClock, looking: RecordingBackfill, most_seconds: float = HOUR
+) -> AsyncIterator[GapMonitor]:
+    gaps = GapMonitor(store, clock, looking, max_seconds=most_seconds)
+    async with gaps.monitoring():
         yield gaps
 
 
-async def noted(store: Store, until: float) -> None:
+async def saved_checkpoint(store: Store, until: float) -> None:
     async def so() -> bool:
-        heard = await store.heard()
+        heard = await store.load_checkpoint()
         return heard is not None and heard.until == until
 
-    await eventually(so, f"everything is known to have been heard until {until}")
+    await wait_until(so, f"everything is known to have been heard until {until}")
 
 
-async def ticks(store: Store, clock: HandClock, seconds: float) -> None:
+async def pass_ticks(store: Store, clock: ManualClock, seconds: float) -> None:
     """Let time pass as the watch lives it: a look at a time, each with what it writes."""
     await sleeps(clock, seconds)
-    await store.heard()  # what was being written is on disk
+    await store.load_checkpoint()  # what was being written is on disk
 
 
-async def sleeps(clock: HandClock, seconds: float) -> None:
-    for _ in range(round(seconds / LOOK_SECONDS)):
+async def sleeps(clock: ManualClock, seconds: float) -> None:
+    for _ in range(round(seconds / CHECK_SECONDS)):
 
         async def asleep() -> bool:
             return clock.sleeping > 0
 
-        await eventually(asleep, "it waits for the next look")
-        await clock.advance(LOOK_SECONDS)
+        await wait_until(asleep, "it waits for the next look")
+        await clock.advance(CHECK_SECONDS)
 
 
-async def test_the_first_start_ever_has_nothing_to_look_for(store: Store, clock: HandClock) -> None:
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
-        await noted(store, clock.now())
+async def test_the_first_start_ever_has_nothing_to_look_for(
+    store: Store, clock: ManualClock
+) -> None:
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, clock.now())
     assert looking.since == []
-    assert await store.heard() == Heard(since=clock.now(), until=clock.now())
+    assert await store.load_checkpoint() == Checkpoint(since=clock.now(), until=clock.now())
 
 
-async def test_it_is_noted_every_minute_and_at_the_end(store: Store, clock: HandClock) -> None:
+async def test_it_is_noted_every_minute_and_at_the_end(store: Store, clock: ManualClock) -> None:
     began = clock.now()
-    async with watching(store, clock, Looking()) as gaps:
-        gaps.heard(True)
-        await noted(store, began)
-        await ticks(store, clock, NOTE_SECONDS - LOOK_SECONDS)
-        assert await store.heard() == Heard(since=began, until=began)
-        await ticks(store, clock, LOOK_SECONDS)
-        await noted(store, began + NOTE_SECONDS)
+    async with gap_monitor(store, clock, RecordingBackfill()) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, began)
+        await pass_ticks(store, clock, SAVE_SECONDS - CHECK_SECONDS)
+        assert await store.load_checkpoint() == Checkpoint(since=began, until=began)
+        await pass_ticks(store, clock, CHECK_SECONDS)
+        await saved_checkpoint(store, began + SAVE_SECONDS)
         await clock.advance(5)
-    await noted(store, began + NOTE_SECONDS + 5)
+    await saved_checkpoint(store, began + SAVE_SECONDS + 5)
 
 
-async def test_while_nothing_is_heard_nothing_is_noted(store: Store, clock: HandClock) -> None:
+async def test_while_disconnected_no_checkpoint_is_saved(store: Store, clock: ManualClock) -> None:
     began = clock.now()
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
-        await noted(store, began)
-        gaps.heard(False)
-        await ticks(store, clock, 600)
-        assert await store.heard() == Heard(since=began, until=began)
-        gaps.heard(True)
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, began)
+        gaps.set_connected(False)
+        await pass_ticks(store, clock, 600)
+        assert await store.load_checkpoint() == Checkpoint(since=began, until=began)
+        gaps.set_connected(True)
         await looking.until(1)
-        await noted(store, clock.now())
+        await saved_checkpoint(store, clock.now())
     assert looking.since == [began]
 
 
 async def test_after_a_restart_it_is_looked_a_little_further_back_than_noted(
-    store: Store, clock: HandClock
+    store: Store, clock: ManualClock
 ) -> None:
     """As far as Slack may still have had to bring something again."""
-    await store.note_heard(clock.now() - 5_000)
-    await store.note_heard(clock.now() - 1_000)
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    await store.save_checkpoint(clock.now() - 5_000)
+    await store.save_checkpoint(clock.now() - 1_000)
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         await looking.until(1)
     assert looking.since == [clock.now() - 1_000 - OVERLAP_SECONDS]
 
@@ -164,139 +166,141 @@ async def test_after_a_restart_it_is_looked_a_little_further_back_than_noted(
     ],
 )
 async def test_it_is_not_looked_further_back(
-    store: Store, clock: HandClock, heard: tuple[float, float], most_seconds: float, since: float
+    store: Store, clock: ManualClock, heard: tuple[float, float], most_seconds: float, since: float
 ) -> None:
     for ago in heard:
-        await store.note_heard(clock.now() - ago)
-    looking = Looking()
-    async with watching(store, clock, looking, most_seconds) as gaps:
-        gaps.heard(True)
+        await store.save_checkpoint(clock.now() - ago)
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking, most_seconds) as gaps:
+        gaps.set_connected(True)
         await looking.until(1)
     assert looking.since == [clock.now() - since]
 
 
 async def test_a_gap_that_is_not_filled_yet_is_looked_for_again_after_a_restart(
-    store: Store, clock: HandClock
+    store: Store, clock: ManualClock
 ) -> None:
     until = clock.now() - 1_000
-    await store.note_heard(until)
-    looking = Looking()
+    await store.save_checkpoint(until)
+    looking = RecordingBackfill()
     looking.released.clear()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         await looking.until(1)
-    assert await store.heard() == Heard(since=until, until=until)
+    assert await store.load_checkpoint() == Checkpoint(since=until, until=until)
 
 
 async def test_a_gap_is_tried_to_be_read_as_long_as_it_takes_and_ever_more_slowly(
-    store: Store, clock: HandClock, caplog: pytest.LogCaptureFixture
+    store: Store, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing is noted as heard before it was read, however long that takes; and what belongs to
     the gap does not grow too old to be looked for meanwhile."""
     until = clock.now() - 1_000
-    await store.note_heard(until)
-    looking = Looking()
+    await store.save_checkpoint(until)
+    looking = RecordingBackfill()
     looking.failing = 20
     times: list[float] = []
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         for tries in range(1, 22):
             await looking.until(tries)
             times.append(clock.monotonic())
             if tries <= 20:
-                assert gaps.open
-                assert await store.heard() == Heard(since=until, until=until)
-                pause = min(TRY_AGAIN_SECONDS * 2.0 ** (tries - 1), MOST_PAUSE_SECONDS)
-                await ticks(store, clock, pause)
-        await noted(store, clock.now())
-        assert not gaps.open
+                assert gaps.has_gap
+                assert await store.load_checkpoint() == Checkpoint(since=until, until=until)
+                pause = min(RETRY_SECONDS * 2.0 ** (tries - 1), MAX_RETRY_SECONDS)
+                await pass_ticks(store, clock, pause)
+        await saved_checkpoint(store, clock.now())
+        assert not gaps.has_gap
     pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert pauses[:6] == [10, 20, 40, 80, 160, 300]
-    assert set(pauses[5:]) == {MOST_PAUSE_SECONDS}
+    assert set(pauses[5:]) == {MAX_RETRY_SECONDS}
     assert times[-1] > HOUR, "longer than it is looked back"
     assert looking.since == [until] * 21
     assert len({id(each) for each in looking.progress}) == 1
     assert caplog.text.count("what was missed is not read yet") == 20
 
 
-async def test_a_slack_that_is_heard_again_is_asked_at_once(store: Store, clock: HandClock) -> None:
-    await store.note_heard(clock.now() - 1_000)
-    looking = Looking()
+async def test_a_slack_that_is_connected_again_is_asked_at_once(
+    store: Store, clock: ManualClock
+) -> None:
+    await store.save_checkpoint(clock.now() - 1_000)
+    looking = RecordingBackfill()
     looking.failing = 5
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         for tries in range(1, 6):
             await looking.until(tries)
-            await ticks(store, clock, TRY_AGAIN_SECONDS * 2.0 ** (tries - 1) - LOOK_SECONDS)
+            await pass_ticks(store, clock, RETRY_SECONDS * 2.0 ** (tries - 1) - CHECK_SECONDS)
             if tries < 5:
-                await ticks(store, clock, LOOK_SECONDS)
-        gaps.heard(False)
-        gaps.heard(True)
+                await pass_ticks(store, clock, CHECK_SECONDS)
+        gaps.set_connected(False)
+        gaps.set_connected(True)
         await looking.until(6)
-        await noted(store, clock.now())
+        await saved_checkpoint(store, clock.now())
 
 
 # The clock is wrong -----------------------------------------------------------------------------
 
 
 async def test_a_note_of_a_time_that_has_not_come_is_none(
-    store: Store, clock: HandClock, caplog: pytest.LogCaptureFixture
+    store: Store, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One start with a clock a day ahead hides nothing of what is missed at the next."""
-    ahead = HandClock(clock.now() + DAY)
-    await store.note_heard(clock.now() - 2 * HOUR)
-    async with watching(store, ahead, Looking()) as gaps:
-        gaps.heard(True)
-        await noted(store, ahead.now())
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    ahead = ManualClock(clock.now() + DAY)
+    await store.save_checkpoint(clock.now() - 2 * HOUR)
+    async with gap_monitor(store, ahead, RecordingBackfill()) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, ahead.now())
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         await looking.until(1)
-        await noted(store, clock.now())
+        await saved_checkpoint(store, clock.now())
         assert "the clock is or was wrong" in caplog.text
         await clock.advance(100)
     assert looking.since == [clock.now() - 100 - HOUR]
-    again = Looking()
-    async with watching(store, clock, again) as gaps:
-        gaps.heard(True)
+    again = RecordingBackfill()
+    async with gap_monitor(store, clock, again) as gaps:
+        gaps.set_connected(True)
         await again.until(1)
     assert again.since == [clock.now() - OVERLAP_SECONDS], "the wrong note is gone"
 
 
 async def test_the_first_start_ever_with_a_clock_that_is_ahead_hides_nothing_later(
-    store: Store, clock: HandClock
+    store: Store, clock: ManualClock
 ) -> None:
-    ahead = HandClock(clock.now() + DAY)
-    async with watching(store, ahead, Looking()) as gaps:
-        gaps.heard(True)
-        await noted(store, ahead.now())
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    ahead = ManualClock(clock.now() + DAY)
+    async with gap_monitor(store, ahead, RecordingBackfill()) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, ahead.now())
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         await looking.until(1)
-        await noted(store, clock.now())
+        await saved_checkpoint(store, clock.now())
     assert looking.since == [clock.now() - HOUR]
-    heard = await store.heard()
+    heard = await store.load_checkpoint()
     assert heard is not None
     assert heard.since == clock.now()
 
 
 @pytest.mark.parametrize("seconds", [-DAY, -HOUR, HOUR, DAY])
 async def test_a_clock_that_is_put_forward_or_back_under_the_bot_is_a_gap(
-    store: Store, clock: HandClock, seconds: float
+    store: Store, clock: ManualClock, seconds: float
 ) -> None:
     """Put forward, the machine may have slept, and heard nothing while it did."""
-    looking = Looking()
-    async with watching(store, clock, looking, 2 * DAY) as gaps:
-        gaps.heard(True)
-        await noted(store, clock.now())
-        await ticks(store, clock, NOTE_SECONDS)
-        known, began = clock.now(), clock.now() - NOTE_SECONDS
-        clock.put(seconds)
-        await ticks(store, clock, LOOK_SECONDS)
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking, 2 * DAY) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, clock.now())
+        await pass_ticks(store, clock, SAVE_SECONDS)
+        known, began = clock.now(), clock.now() - SAVE_SECONDS
+        clock.set_to(seconds)
+        await pass_ticks(store, clock, CHECK_SECONDS)
         await looking.until(1)
-        await noted(store, clock.now())
-        await ticks(store, clock, 10 * LOOK_SECONDS)
+        await saved_checkpoint(store, clock.now())
+        await pass_ticks(store, clock, 10 * CHECK_SECONDS)
     if seconds > 0:
         assert looking.since == [max(began, known - OVERLAP_SECONDS)]
     else:
@@ -305,78 +309,78 @@ async def test_a_clock_that_is_put_forward_or_back_under_the_bot_is_a_gap(
 
 
 async def test_a_clock_that_is_set_by_a_few_seconds_is_no_gap(
-    store: Store, clock: HandClock
+    store: Store, clock: ManualClock
 ) -> None:
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
-        await noted(store, clock.now())
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, clock.now())
         for seconds in (-20, 15, -3):
-            clock.put(seconds)
-            await ticks(store, clock, NOTE_SECONDS)
-        await noted(store, clock.now())
+            clock.set_to(seconds)
+            await pass_ticks(store, clock, SAVE_SECONDS)
+        await saved_checkpoint(store, clock.now())
     assert looking.since == []
 
 
 async def test_a_machine_that_sleeps_before_the_bot_ends_leaves_a_gap(
-    store: Store, clock: HandClock
+    store: Store, clock: ManualClock
 ) -> None:
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
-        await noted(store, clock.now())
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, clock.now())
         known = clock.now()
-        clock.put(HOUR)
-    assert await store.heard() == Heard(since=known, until=known)
+        clock.set_to(HOUR)
+    assert await store.load_checkpoint() == Checkpoint(since=known, until=known)
 
 
-async def test_a_gap_that_is_longer_than_it_is_looked_back_is_told(
-    store: Store, clock: HandClock, caplog: pytest.LogCaptureFixture
+async def test_a_gap_that_is_longer_than_it_is_looked_back_is_reported(
+    store: Store, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await store.note_heard(clock.now() - DAY)
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    await store.save_checkpoint(clock.now() - DAY)
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         await looking.until(1)
     assert looking.since == [clock.now() - HOUR]
     assert "nothing was heard for 86400 s, and CATCH_UP_SECONDS is 3600" in caplog.text
 
 
-async def test_what_could_not_be_read_of_a_thread_is_a_gap_though_all_else_was_heard(
-    store: Store, clock: HandClock
+async def test_what_could_not_be_read_of_a_thread_is_a_gap_though_all_else_was_received(
+    store: Store, clock: ManualClock
 ) -> None:
-    await store.note_heard(clock.now() - HOUR / 2)
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    await store.save_checkpoint(clock.now() - HOUR / 2)
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         await looking.until(1)
-        await noted(store, clock.now())
+        await saved_checkpoint(store, clock.now())
         looking.failing = 1
-        gaps.unread(clock.now() - HOUR / 4)
+        gaps.report_unread(clock.now() - HOUR / 4)
         await looking.until(2)
-        assert gaps.open
-        gaps.unread(clock.now() - HOUR / 5)
-        await ticks(store, clock, TRY_AGAIN_SECONDS)
+        assert gaps.has_gap
+        gaps.report_unread(clock.now() - HOUR / 5)
+        await pass_ticks(store, clock, RETRY_SECONDS)
         await looking.until(3)
-        await noted(store, clock.now())
-    since = clock.now() - TRY_AGAIN_SECONDS - HOUR / 4
+        await saved_checkpoint(store, clock.now())
+    since = clock.now() - RETRY_SECONDS - HOUR / 4
     assert looking.since[1:] == [since, since]
 
 
-async def test_a_database_that_cannot_tell_for_a_while_until_when_all_was_heard_is_asked_again(
-    store: Store, clock: HandClock, tmp_path: Path
+async def test_a_database_that_cannot_tell_for_a_while_until_when_all_was_received_is_asked_again(
+    store: Store, clock: ManualClock, tmp_path: Path
 ) -> None:
     until = clock.now() - 1_000
-    await store.note_heard(until)
-    looking = Looking()
-    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+    await store.save_checkpoint(until)
+    looking = RecordingBackfill()
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
         database.execute("ALTER TABLE hearing RENAME TO away")
-        async with watching(store, clock, looking) as gaps:
-            gaps.heard(True)
-            await sleeps(clock, 6 * MOST_PAUSE_SECONDS)
+        async with gap_monitor(store, clock, looking) as gaps:
+            gaps.set_connected(True)
+            await sleeps(clock, 6 * MAX_RETRY_SECONDS)
             assert looking.since == []
             database.execute("ALTER TABLE away RENAME TO hearing")
-            await sleeps(clock, MOST_PAUSE_SECONDS)
+            await sleeps(clock, MAX_RETRY_SECONDS)
             await looking.until(1)
     assert looking.since == [until]
 
@@ -385,83 +389,83 @@ async def test_a_database_that_cannot_tell_for_a_while_until_when_all_was_heard_
 
 
 async def test_a_place_that_slack_does_not_give_yet_is_looked_for_again(
-    store: Store, clock: HandClock
+    store: Store, clock: ManualClock
 ) -> None:
     """A Slack that comes back may take minutes until it tells what was said; until then what was
     missed stays a gap, also for a bot that is started anew."""
     until = clock.now() - 1_000
-    await store.note_heard(until)
-    looking = Looking()
+    await store.save_checkpoint(until)
+    looking = RecordingBackfill()
     looking.in_part = 2
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         for times in (1, 2):
             await looking.until(times)
-            assert await store.heard() == Heard(since=until, until=until)
-            await ticks(store, clock, TRY_AGAIN_SECONDS * times)
+            assert await store.load_checkpoint() == Checkpoint(since=until, until=until)
+            await pass_ticks(store, clock, RETRY_SECONDS * times)
         await looking.until(3)
-        await ticks(store, clock, NOTE_SECONDS)
-    await noted(store, clock.now())
+        await pass_ticks(store, clock, SAVE_SECONDS)
+    await saved_checkpoint(store, clock.now())
     assert len(looking.since) == 3
 
 
 @asynccontextmanager
 async def cut_off_while_reading(
-    store: Store, clock: HandClock, looking: Looking
-) -> AsyncIterator[Gaps]:
+    store: Store, clock: ManualClock, looking: RecordingBackfill
+) -> AsyncIterator[GapMonitor]:
     """While inside nothing is heard any more, and a gap that ends just now is still being read."""
-    await store.note_heard(clock.now())
+    await store.save_checkpoint(clock.now())
     looking.released.clear()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
         await looking.until(1)
-        gaps.heard(False)
+        gaps.set_connected(False)
         yield gaps
 
 
 async def test_a_gap_that_begins_while_another_is_filled_is_looked_for_as_well(
-    store: Store, clock: HandClock
+    store: Store, clock: ManualClock
 ) -> None:
-    until, looking = clock.now(), Looking()
+    until, looking = clock.now(), RecordingBackfill()
     async with cut_off_while_reading(store, clock, looking) as gaps:
         await clock.advance(100)
-        gaps.heard(True)
+        gaps.set_connected(True)
         looking.released.set()
         await looking.until(2)
-        await noted(store, clock.now())
+        await saved_checkpoint(store, clock.now())
     assert looking.since == [until, until]
 
 
-async def test_what_is_said_without_a_line_while_a_gap_is_read_is_looked_for_as_well(
-    store: Store, clock: HandClock
+async def test_what_is_said_without_a_connection_while_a_gap_is_read_is_looked_for_as_well(
+    store: Store, clock: ManualClock
 ) -> None:
     """To have read what was missed before is not to have heard what is said just then."""
-    until, looking = clock.now(), Looking()
+    until, looking = clock.now(), RecordingBackfill()
     async with cut_off_while_reading(store, clock, looking) as gaps:
         await clock.advance(1_000)
         looking.released.set()
-        await ticks(store, clock, 1_000)
-        assert await store.heard() == Heard(since=until, until=until)
-        gaps.heard(True)
+        await pass_ticks(store, clock, 1_000)
+        assert await store.load_checkpoint() == Checkpoint(since=until, until=until)
+        gaps.set_connected(True)
         await looking.until(2)
-        await noted(store, clock.now())
+        await saved_checkpoint(store, clock.now())
     assert looking.since == [until, until]
 
 
 async def test_a_database_that_takes_no_notes_is_no_end_of_it(
-    store: Store, clock: HandClock, tmp_path: Path
+    store: Store, clock: ManualClock, tmp_path: Path
 ) -> None:
     began = clock.now()
-    looking = Looking()
-    async with watching(store, clock, looking) as gaps:
-        gaps.heard(True)
-        await noted(store, began)
-        with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+    looking = RecordingBackfill()
+    async with gap_monitor(store, clock, looking) as gaps:
+        gaps.set_connected(True)
+        await saved_checkpoint(store, began)
+        with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
             database.execute(
                 "CREATE TRIGGER trouble BEFORE UPDATE ON hearing BEGIN SELECT RAISE(ABORT, ''); END"
             )
-            await ticks(store, clock, 2 * NOTE_SECONDS)
-            assert await store.heard() == Heard(since=began, until=began)
+            await pass_ticks(store, clock, 2 * SAVE_SECONDS)
+            assert await store.load_checkpoint() == Checkpoint(since=began, until=began)
             database.execute("DROP TRIGGER trouble")
-        await ticks(store, clock, NOTE_SECONDS)
-    assert (await store.heard()) == Heard(since=began, until=clock.now())
+        await pass_ticks(store, clock, SAVE_SECONDS)
+    assert (await store.load_checkpoint()) == Checkpoint(since=began, until=clock.now())

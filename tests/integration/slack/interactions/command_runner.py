@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from bot.commands.parser import Known
-from bot.domain.cards import Card, Outcome, told
-from bot.domain.commands import Order
+from bot.commands.parser import KnownNames
+from bot.domain.cards import Card, CommandResult, text_result
+from bot.domain.commands import Command
 from bot.errors import StoreError
 
 DONE = "Done."
@@ -17,10 +17,10 @@ class Recorder:
     """Keeps the orders that it is given; `outcomes` says by verb what comes of them."""
 
     def __init__(self) -> None:
-        self.taken: list[Order] = []
-        self.carried: list[Order] = []
-        self.finished: list[Order] = []
-        self.outcomes: dict[str, Outcome] = {}
+        self.taken: list[Command] = []
+        self.carried: list[Command] = []
+        self.finished: list[Command] = []
+        self.outcomes: dict[str, CommandResult] = {}
         self.failing = 0
         """So many orders cannot be recorded."""
         self.book = asyncio.Event()
@@ -36,26 +36,26 @@ class Recorder:
         """Why there is nothing to show there."""
         self._changed = asyncio.Condition()
 
-    async def take(self, order: Order) -> bool:
+    async def record(self, command: Command) -> bool:
         if self.failing:
             self.failing -= 1
             raise StoreError("the disk is full")
         await self.book.wait()
-        if any(known.key == order.key for known in self.taken):
+        if any(known.key == command.key for known in self.taken):
             return False
-        self.taken.append(order)
-        await self._tell()
+        self.taken.append(command)
+        await self._notify()
         return True
 
-    async def carry_out(self, order: Order) -> Outcome:
+    async def execute(self, command: Command) -> CommandResult:
         await self.gate.wait()
-        self.carried.append(order)
-        await self._tell()
-        return self.outcomes.get(order.verb, told(DONE))
+        self.carried.append(command)
+        await self._notify()
+        return self.outcomes.get(command.name, text_result(DONE))
 
-    async def done(self, order: Order) -> None:
-        self.finished.append(order)
-        await self._tell()
+    async def mark_done(self, command: Command) -> None:
+        self.finished.append(command)
+        await self._notify()
 
     async def home(self, user: str) -> Sequence[Card]:
         self.visitors.append(user)
@@ -63,14 +63,14 @@ class Recorder:
             raise self.homeless
         return self.cards
 
-    def known(self) -> Known:
-        return Known(models=frozenset({"gpt-5"}), roles=frozenset({"review"}))
+    def known(self) -> KnownNames:
+        return KnownNames(models=frozenset({"gpt-5"}), roles=frozenset({"review"}))
 
-    async def until(self, holds: Callable[[Recorder], bool], seconds: float = 10.0) -> None:
+    async def wait_until(self, holds: Callable[[Recorder], bool], seconds: float = 10.0) -> None:
         """Wait until it holds; fails after `seconds`."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: holds(self))
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()

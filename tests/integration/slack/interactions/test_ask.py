@@ -14,20 +14,25 @@ import pytest
 
 from bot.access import texts as access_texts
 from bot.clock import SystemClock
-from bot.domain.commands import OpenQuestion
+from bot.domain.commands import PendingQuestion
 from bot.domain.messages import Message
-from bot.domain.turns import Accepted, Turn
+from bot.domain.turns import AcceptResult, Turn
 from bot.errors import StoreError
-from bot.ports import Clock, QuestionStore, Store
+from bot.ports import Clock, PendingQuestionStore, Store
 from bot.slack import texts as slack_texts
-from bot.slack.gateway import adapters
-from bot.slack.identity import who_are_we
-from bot.slack.interactions.ask import Asking, Question
-from bot.slack.interactions.payloads import Person, Place
-from bot.slack.interactions.question_outbox import OLD_SECONDS, Book, NotPut, Questions
+from bot.slack.gateway import build_adapters
+from bot.slack.identity import fetch_identity
+from bot.slack.interactions.ask import Question, QuestionService
+from bot.slack.interactions.payloads import Actor, QuestionTarget
+from bot.slack.interactions.question_outbox import (
+    MAX_AGE_SECONDS,
+    OutboxConfig,
+    PostRejected,
+    QuestionOutbox,
+)
 from bot.store import open_store
-from bot.store.sqlite.data_dir import DATABASE
-from bot.tasks import Background
+from bot.store.sqlite.data_dir import DATABASE_NAME
+from bot.tasks import BackgroundTasks
 from tests.conformance.http_client import (
     ALICE,
     BOB,
@@ -36,39 +41,39 @@ from tests.conformance.http_client import (
     SECRET,
     TEAM,
     Outside,
-    eventually,
-    sandbox_from_outside,
+    emulator_over_http,
+    wait_until,
 )
 from tests.integration.slack.gateway_fixtures import web_client
-from tests.integration.slack.receiver import WithoutLimits
+from tests.integration.slack.receiver import AllowAllAdmission
 
-Record = Callable[[Message], Awaitable[Accepted]]
+Record = Callable[[Message], Awaitable[AcceptResult]]
 
 
 @pytest.fixture
 async def outside() -> AsyncIterator[Outside]:
-    async with sandbox_from_outside() as outside:
+    async with emulator_over_http() as outside:
         yield outside
 
 
-class Late:
+class LateReplies:
     """The asker, who hears what comes out after Slack was answered."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
         self._something = asyncio.Event()
 
-    async def tell(self, sentence: str) -> None:
+    async def respond(self, sentence: str) -> None:
         self.heard.append(sentence)
         self._something.set()
 
-    async def until_told(self) -> list[str]:
+    async def wait_for_response(self) -> list[str]:
         async with asyncio.timeout(30):
             await self._something.wait()
         return self.heard
 
 
-class Looking(SystemClock):
+class PollingClock(SystemClock):
     """What is kept of questions, and the clock, for a test that has to know when it is looked for
     those on their way."""
 
@@ -77,15 +82,15 @@ class Looking(SystemClock):
         self.begun = asyncio.Event()
         self.through = asyncio.Event()
 
-    async def note_question(self, question: OpenQuestion) -> bool:
-        return await self._store.note_question(question)
+    async def save_question(self, question: PendingQuestion) -> bool:
+        return await self._store.save_question(question)
 
-    async def drop_question(self, event_id: str) -> None:
-        await self._store.drop_question(event_id)
+    async def delete_question(self, event_id: str) -> None:
+        await self._store.delete_question(event_id)
 
-    async def open_questions(self) -> Sequence[OpenQuestion]:
+    async def pending_questions(self) -> Sequence[PendingQuestion]:
         self.begun.set()
-        return await self._store.open_questions()
+        return await self._store.pending_questions()
 
     async def sleep(self, seconds: float) -> None:
         self.through.set()
@@ -93,39 +98,39 @@ class Looking(SystemClock):
 
 
 @asynccontextmanager
-async def asking(
+async def question_service(
     outside: Outside,
     store: Store,
     record: Record | None = None,
     *,
     seconds: float = 60.0,
     limit: int = 500,
-    kept: QuestionStore | None = None,
+    kept: PendingQuestionStore | None = None,
     clock: Clock | None = None,
-) -> AsyncIterator[tuple[Asking, Background, Questions]]:
+) -> AsyncIterator[tuple[QuestionService, BackgroundTasks, QuestionOutbox]]:
     """One life of the part that asks, on the sandbox; each question is cut off after `seconds`."""
-    background, clock = Background(limit=limit, seconds=seconds), clock or SystemClock()
+    background, clock = BackgroundTasks(limit=limit, seconds=seconds), clock or SystemClock()
     async with aiohttp.ClientSession() as session:
         client = web_client(outside, session)
-        us = await who_are_we(client.web)
-        book = Book(store=kept or store, clock=clock)
-        gate = WithoutLimits(adapters(client, us, clock).people)
-        questions = Questions(client, us, record or store.accept, book, gate)
-        yield Asking(us, questions, book, background, gate), background, questions
+        us = await fetch_identity(client.web)
+        book = OutboxConfig(store=kept or store, clock=clock)
+        gate = AllowAllAdmission(build_adapters(client, us, clock).users)
+        questions = QuestionOutbox(client, us, record or store.accept_message, book, gate)
+        yield QuestionService(us, questions, book, background, gate), background, questions
         await background.close(grace=0.1)
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with open_store(tmp_path, clock=SystemClock(), per_user=9) as store:
+    async with open_store(tmp_path, clock=SystemClock(), max_running_per_user=9) as store:
         yield store
 
 
 def question(channel: str = GENERAL, key: str = "V01", root_ts: str = "") -> Question:
     return Question(
         key=key,
-        person=Person(user="UALICE", team=TEAM),
-        place=Place(channel=channel, root_ts=root_ts),
+        actor=Actor(user="UALICE", team=TEAM),
+        target=QuestionTarget(channel=channel, root_ts=root_ts),
         text="what is Python?",
     )
 
@@ -134,7 +139,7 @@ async def trouble(outside: Outside, method: str, kind: str, **more: object) -> N
     await outside.control("faults", {"method": method, "times": 1, "kind": kind} | more)
 
 
-async def unwanted(message: Message) -> Accepted:
+async def unwanted(message: Message) -> AcceptResult:
     raise AssertionError(f"{message.ts} is not to be recorded")
 
 
@@ -142,18 +147,18 @@ async def the_one_asked(outside: Outside, store: Store, channel: str = GENERAL) 
     """The turn of the one question that stands in the channel, once there is one."""
 
     async def asked() -> bool:
-        return bool(await store.waiting())
+        return bool(await store.waiting_turns())
 
-    await eventually(asked, "the question has a turn", patience=20)
-    [turn] = await store.waiting()
-    assert await store.open_questions() == ()
+    await wait_until(asked, "the question has a turn", max_wait=20)
+    [turn] = await store.waiting_turns()
+    assert await store.pending_questions() == ()
     assert [one["ts"] for one in await outside.messages(channel)] == [turn.message.ts]
     return turn
 
 
 async def test_a_question_is_posted_once_and_has_a_turn(outside: Outside, store: Store) -> None:
-    async with asking(outside, store) as (asked, _, _):
-        assert await asked.ask(question(), Late().tell) == ""
+    async with question_service(outside, store) as (asked, _, _):
+        assert await asked.submit(question(), LateReplies().respond) == ""
         turn = await the_one_asked(outside, store)
     assert turn.message.text == "what is Python?"
     assert turn.message.starts_thread
@@ -162,27 +167,27 @@ async def test_a_question_is_posted_once_and_has_a_turn(outside: Outside, store:
 async def test_a_question_that_cannot_be_recorded_is_not_posted(
     outside: Outside, store: Store, tmp_path: Path
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
         database.execute(
             "CREATE TRIGGER full BEFORE INSERT ON open_questions "
             "BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
-    async with asking(outside, store, unwanted) as (asked, _, _):
-        assert await asked.ask(question(), Late().tell) == StoreError.sentence
+    async with question_service(outside, store, unwanted) as (asked, _, _):
+        assert await asked.submit(question(), LateReplies().respond) == StoreError.user_message
     assert await outside.messages(GENERAL) == []
 
 
-async def test_a_question_recorded_after_its_asker_was_told_no_is_left_alone(
+async def test_a_question_recorded_after_its_asker_was_refused_is_left_alone(
     outside: Outside, store: Store, tmp_path: Path
 ) -> None:
     """The database was locked for longer than Slack waits, and then took it all the same."""
-    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
-        async with asking(outside, store, unwanted) as (asked, background, _):
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
+        async with question_service(outside, store, unwanted) as (asked, background, _):
             database.execute("BEGIN IMMEDIATE")
-            assert await asked.ask(question(), Late().tell) == StoreError.sentence
+            assert await asked.submit(question(), LateReplies().respond) == StoreError.user_message
             database.execute("ROLLBACK")
             await background.close(grace=10)
-            assert await store.open_questions() == ()
+            assert await store.pending_questions() == ()
     assert await outside.messages(GENERAL) == []
 
 
@@ -190,18 +195,18 @@ async def test_a_question_that_is_left_alone_is_not_taken_up_just_then_either(
     outside: Outside, store: Store, tmp_path: Path
 ) -> None:
     """It is looked for what is on its way in the moment in which it gets on record."""
-    with closing(sqlite3.connect(tmp_path / DATABASE, isolation_level=None)) as database:
-        looking = Looking(store)
-        async with asking(outside, store, unwanted, kept=looking, clock=looking) as life:
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME, isolation_level=None)) as database:
+        looking = PollingClock(store)
+        async with question_service(outside, store, unwanted, kept=looking, clock=looking) as life:
             asked, background, questions = life
             database.execute("BEGIN IMMEDIATE")
-            assert await asked.ask(question(), Late().tell) == StoreError.sentence
-            async with questions.taken_up(), asyncio.timeout(20):
+            assert await asked.submit(question(), LateReplies().respond) == StoreError.user_message
+            async with questions.resuming(), asyncio.timeout(20):
                 await looking.begun.wait()  # behind the record, which waits for the lock
                 database.execute("ROLLBACK")
                 await looking.through.wait()
             await background.close(grace=10)
-            assert await store.open_questions() == ()
+            assert await store.pending_questions() == ()
     assert await outside.messages(GENERAL) == []
 
 
@@ -210,9 +215,9 @@ async def test_trouble_while_it_is_posted_costs_nothing_and_posts_nothing_twice(
     outside: Outside, store: Store, kind: str
 ) -> None:
     await trouble(outside, "chat.postMessage", kind)
-    late = Late()
-    async with asking(outside, store) as (asked, _, _):
-        assert await asked.ask(question(), late.tell) == ""
+    late = LateReplies()
+    async with question_service(outside, store) as (asked, _, _):
+        assert await asked.submit(question(), late.respond) == ""
         await the_one_asked(outside, store)
     assert late.heard == []
 
@@ -221,10 +226,10 @@ async def test_a_bot_that_dies_before_it_has_posted_posts_at_the_next_start(
     outside: Outside, store: Store
 ) -> None:
     await trouble(outside, "chat.postMessage", "slow", seconds=3)
-    async with asking(outside, store, unwanted) as (asked, _, _):
-        assert await asked.ask(question(), Late().tell) == ""
-    assert len(await store.open_questions()) == 1
-    async with asking(outside, store) as (_, _, questions), questions.taken_up():
+    async with question_service(outside, store, unwanted) as (asked, _, _):
+        assert await asked.submit(question(), LateReplies().respond) == ""
+    assert len(await store.pending_questions()) == 1
+    async with question_service(outside, store) as (_, _, questions), questions.resuming():
         await the_one_asked(outside, store)
 
 
@@ -235,27 +240,27 @@ async def test_a_bot_that_dies_after_it_has_posted_finds_it_again(
     """In a channel and in a thread; among other messages that it posted."""
     root = ""
     if in_thread:
-        root = (await outside.do("chat.postMessage", ALICE, channel=GENERAL, text="hm"))["ts"]
+        root = (await outside.act("chat.postMessage", ALICE, channel=GENERAL, text="hm"))["ts"]
     died = asyncio.Event()
 
-    async def dies(message: Message) -> Accepted:
+    async def dies(message: Message) -> AcceptResult:
         died.set()
         await asyncio.Event().wait()
         raise AssertionError(message)
 
-    async with asking(outside, store, dies) as (asked, _, _):
-        assert await asked.ask(question(root_ts=root), Late().tell) == ""
+    async with question_service(outside, store, dies) as (asked, _, _):
+        assert await asked.submit(question(root_ts=root), LateReplies().respond) == ""
         async with asyncio.timeout(30):
             await died.wait()
-    async with asking(outside, store) as (asked, _, questions):
-        assert await asked.ask(question(key="V02", root_ts=root), Late().tell) == ""
+    async with question_service(outside, store) as (asked, _, questions):
+        assert await asked.submit(question(key="V02", root_ts=root), LateReplies().respond) == ""
 
         async def both() -> bool:
-            return len(await store.waiting()) == 2
+            return len(await store.waiting_turns()) == 2
 
-        async with questions.taken_up():
-            await eventually(both, "both questions have turns", patience=20)
-    turns = {turn.message.event_id: turn.message for turn in await store.waiting()}
+        async with questions.resuming():
+            await wait_until(both, "both questions have turns", max_wait=20)
+    turns = {turn.message.event_id: turn.message for turn in await store.waiting_turns()}
     posted = await outside.replies(GENERAL, root) if root else await outside.messages(GENERAL)
     said = [one["ts"] for one in posted if one.get("bot_id")]
     assert sorted(said) == sorted(message.ts for message in turns.values())
@@ -263,37 +268,37 @@ async def test_a_bot_that_dies_after_it_has_posted_finds_it_again(
     assert {message.thread.root_ts for message in turns.values()} == ({root} if root else {*said})
 
 
-async def test_a_question_that_cannot_become_a_message_yet_is_told_so_and_asked_later(
+async def test_a_question_that_cannot_become_a_message_yet_is_acknowledged_and_asked_later(
     outside: Outside, store: Store
 ) -> None:
     """Its asker is never told that it is not taken."""
 
-    async def refuses(message: Message) -> Accepted:
+    async def refuses(message: Message) -> AcceptResult:
         raise StoreError(f"the disk is full: {message.ts}")
 
-    late = Late()
-    async with asking(outside, store, refuses) as (asked, _, _):
-        assert await asked.ask(question(), late.tell) == ""
-        assert await late.until_told() == [slack_texts.ASKED_SOON]
-    async with asking(outside, store) as (_, _, questions), questions.taken_up():
+    late = LateReplies()
+    async with question_service(outside, store, refuses) as (asked, _, _):
+        assert await asked.submit(question(), late.respond) == ""
+        assert await late.wait_for_response() == [slack_texts.QUESTION_DELAYED]
+    async with question_service(outside, store) as (_, _, questions), questions.resuming():
         await the_one_asked(outside, store)
 
 
 async def test_a_question_recorded_though_its_record_came_too_late_is_asked_once(
     outside: Outside, store: Store
 ) -> None:
-    async def too_late(message: Message) -> Accepted:
-        await store.accept(message)
+    async def too_late(message: Message) -> AcceptResult:
+        await store.accept_message(message)
         raise StoreError("too late")
 
-    async with asking(outside, store, too_late) as (asked, _, questions):
-        assert await asked.ask(question(), Late().tell) == ""
+    async with question_service(outside, store, too_late) as (asked, _, questions):
+        assert await asked.submit(question(), LateReplies().respond) == ""
 
         async def accepted() -> bool:
-            return bool(await store.waiting())
+            return bool(await store.waiting_turns())
 
-        await eventually(accepted, "it has a turn")
-        async with questions.taken_up():
+        await wait_until(accepted, "it has a turn")
+        async with questions.resuming():
             await the_one_asked(outside, store)
 
 
@@ -301,7 +306,7 @@ async def test_a_question_that_nobody_expects_to_be_answered_any_more_is_let_go(
     outside: Outside, store: Store
 ) -> None:
     """Its asker is told, alone."""
-    old = OpenQuestion(
+    old = PendingQuestion(
         event_id="command-V00",
         team=TEAM,
         channel=GENERAL,
@@ -309,18 +314,21 @@ async def test_a_question_that_nobody_expects_to_be_answered_any_more_is_let_go(
         user="UALICE",
         user_team=TEAM,
         text="what was Python?",
-        shown="what was Python?",
-        asked=SystemClock().now() - OLD_SECONDS - 60,
+        mrkdwn="what was Python?",
+        asked_at=SystemClock().now() - MAX_AGE_SECONDS - 60,
     )
-    await store.note_question(old)
-    async with asking(outside, store, unwanted) as (_, _, questions), questions.taken_up():
+    await store.save_question(old)
+    async with (
+        question_service(outside, store, unwanted) as (_, _, questions),
+        questions.resuming(),
+    ):
 
         async def let_go() -> bool:
-            return await store.open_questions() == ()
+            return await store.pending_questions() == ()
 
-        await eventually(let_go, "it is let go")
+        await wait_until(let_go, "it is let go")
     assert [told["text"] for told in await outside.ephemeral("UALICE")] == [
-        slack_texts.ASKED_LONG_AGO
+        slack_texts.QUESTION_EXPIRED
     ]
     assert await outside.messages(GENERAL) == []
 
@@ -329,35 +337,38 @@ async def test_a_modal_sent_again_after_a_restart_is_asked_once(
     outside: Outside, store: Store
 ) -> None:
     for _ in range(2):
-        async with asking(outside, store) as (asked, _, _):
-            assert await asked.ask(question(DEV), Late().tell) == ""
+        async with question_service(outside, store) as (asked, _, _):
+            assert await asked.submit(question(DEV), LateReplies().respond) == ""
             await the_one_asked(outside, store, DEV)
 
 
 async def test_a_refused_question_may_be_sent_again(outside: Outside, store: Store) -> None:
-    async with asking(outside, store, unwanted) as (asked, _, _):
-        not_here = slack_texts.NOT_HERE.format(name="threadpilot")
+    async with question_service(outside, store, unwanted) as (asked, _, _):
+        not_here = slack_texts.NOT_IN_CHANNEL.format(name="threadpilot")
         for _ in range(2):
-            assert await asked.ask(question(SECRET), Late().tell) == not_here
-    assert await store.open_questions() == ()
+            assert await asked.submit(question(SECRET), LateReplies().respond) == not_here
+    assert await store.pending_questions() == ()
 
 
 async def test_a_question_of_somebody_who_was_taken_out_meanwhile_is_not_taken_up(
     outside: Outside, store: Store
 ) -> None:
     """The bot died before it had posted it; what it has posted is answered (see above)."""
-    await outside.do("conversations.invite", ALICE, channel=SECRET, users="U0PILOT")
+    await outside.act("conversations.invite", ALICE, channel=SECRET, users="U0PILOT")
     await trouble(outside, "chat.postMessage", "slow", seconds=3)
-    async with asking(outside, store, unwanted) as (asked, _, _):
-        assert await asked.ask(question(SECRET), Late().tell) == ""
-    assert len(await store.open_questions()) == 1
-    await outside.do("conversations.leave", ALICE, channel=SECRET)
-    async with asking(outside, store, unwanted) as (_, _, questions), questions.taken_up():
+    async with question_service(outside, store, unwanted) as (asked, _, _):
+        assert await asked.submit(question(SECRET), LateReplies().respond) == ""
+    assert len(await store.pending_questions()) == 1
+    await outside.act("conversations.leave", ALICE, channel=SECRET)
+    async with (
+        question_service(outside, store, unwanted) as (_, _, questions),
+        questions.resuming(),
+    ):
 
         async def let_go() -> bool:
-            return await store.open_questions() == ()
+            return await store.pending_questions() == ()
 
-        await eventually(let_go, "it is let go", patience=20)
+        await wait_until(let_go, "it is let go", max_wait=20)
     assert await outside.messages(SECRET, BOB) == []
 
 
@@ -368,21 +379,21 @@ async def test_while_it_is_not_known_who_may_ask_where_nothing_is_asked(
     """They are told so; a question that was on record before stays there for later."""
     fault = {"method": method, "times": 99, "kind": "500"}
     await outside.control("faults", fault)
-    late = Late()
-    async with asking(outside, store, unwanted) as (asked, _, _):
-        told = await asked.ask(question(), late.tell) or (await late.until_told())[0]
-    assert told == access_texts.UNKNOWN
-    assert await store.open_questions() == ()
+    late = LateReplies()
+    async with question_service(outside, store, unwanted) as (asked, _, _):
+        told = await asked.submit(question(), late.respond) or (await late.wait_for_response())[0]
+    assert told == access_texts.UNKNOWN_USER
+    assert await store.pending_questions() == ()
     kept = an_open_question()
-    await store.note_question(kept)
-    async with asking(outside, store, unwanted) as (_, _, questions):
-        assert await questions.put(kept, anew=False) is False
-    assert await store.open_questions() == (kept,)
+    await store.save_question(kept)
+    async with question_service(outside, store, unwanted) as (_, _, questions):
+        assert await questions.post_question(kept, unposted=False) is False
+    assert await store.pending_questions() == (kept,)
     assert await outside.messages(GENERAL) == []
 
 
-def an_open_question() -> OpenQuestion:
-    return OpenQuestion(
+def an_open_question() -> PendingQuestion:
+    return PendingQuestion(
         event_id="command-V09",
         team=TEAM,
         channel=GENERAL,
@@ -390,42 +401,46 @@ def an_open_question() -> OpenQuestion:
         user="UALICE",
         user_team=TEAM,
         text="what is Python?",
-        shown="what is Python?",
-        asked=SystemClock().now(),
+        mrkdwn="what is Python?",
+        asked_at=SystemClock().now(),
     )
 
 
-async def test_what_keeps_it_from_being_posted_is_told_late_when_it_comes_late(
+async def test_what_keeps_it_from_being_posted_is_reported_late_when_it_comes_late(
     outside: Outside, store: Store
 ) -> None:
     await trouble(outside, "chat.postMessage", "slow", seconds=2)
-    late = Late()
-    async with asking(outside, store, unwanted) as (asked, _, _):
-        assert await asked.ask(question(SECRET), late.tell) == ""
-        assert await late.until_told() == [slack_texts.NOT_HERE.format(name="threadpilot")]
+    late = LateReplies()
+    async with question_service(outside, store, unwanted) as (asked, _, _):
+        assert await asked.submit(question(SECRET), late.respond) == ""
+        assert await late.wait_for_response() == [
+            slack_texts.NOT_IN_CHANNEL.format(name="threadpilot")
+        ]
 
 
-async def test_what_keeps_it_from_being_posted_is_told_also_in_the_last_moment(
+async def test_what_keeps_it_from_being_posted_is_reported_also_in_the_last_moment(
     outside: Outside, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes out in the same turn of the loop as the time is up."""
 
-    async def refuse(_: OpenQuestion) -> bool:
+    async def refuse(_: PendingQuestion) -> bool:
         time.sleep(1.6)  # noqa: ASYNC251 # the loop is busy until the time is up
         await asyncio.sleep(0)
-        raise NotPut("is_archived")
+        raise PostRejected("is_archived")
 
-    late = Late()
-    async with asking(outside, store, unwanted) as (asked, _, questions):
-        monkeypatch.setattr(questions, "put", refuse)
-        assert [await asked.ask(question(), late.tell), *late.heard] == [slack_texts.READ_ONLY]
+    late = LateReplies()
+    async with question_service(outside, store, unwanted) as (asked, _, questions):
+        monkeypatch.setattr(questions, "post_question", refuse)
+        assert [await asked.submit(question(), late.respond), *late.heard] == [
+            slack_texts.READ_ONLY
+        ]
 
 
 async def test_more_questions_than_fit_are_asked_when_there_is_less_to_do(
     outside: Outside, store: Store
 ) -> None:
-    async with asking(outside, store, limit=0) as (asked, _, questions):
-        assert await asked.ask(question(), Late().tell) == ""
+    async with question_service(outside, store, limit=0) as (asked, _, questions):
+        assert await asked.submit(question(), LateReplies().respond) == ""
         assert await outside.messages(GENERAL, ALICE) == []
-        async with questions.taken_up():
+        async with questions.resuming():
             await the_one_asked(outside, store)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 import aiohttp
 
 from bot.domain.messages import Message, ThreadKey, Trigger
-from bot.domain.turns import Part, Turn, TurnState
+from bot.domain.turns import ReplyPart, Turn, TurnState
 from bot.ports import Clock
-from bot.slack.api.calls import Calls
-from bot.slack.api.client import Client, make_client
+from bot.slack.api.calls import ApiCaller
+from bot.slack.api.client import SlackClient, make_client
 from bot.slack.workspace import SlackWorkspace
 from tests.conformance.http_client import (
     ALICE,
@@ -23,11 +23,11 @@ from tests.conformance.http_client import (
     TEAM,
     Json,
     Outside,
-    sandbox_from_outside,
+    emulator_over_http,
 )
 from tests.emulator_client import shown_text
-from tests.fakes import HandClock, QuickClock
-from tests.integration.slack.receiver import US
+from tests.fakes import ManualClock, QuickClock
+from tests.integration.slack.receiver import IDENTITY
 
 ALICE_ID = "UALICE"
 ONE = frozenset({ALICE_ID})
@@ -37,13 +37,13 @@ _ids = itertools.count(1)
 
 
 @dataclass
-class Replying:
+class ReplyFixture:
     """What a test has in hand."""
 
     outside: Outside
     session: aiohttp.ClientSession
     clock: Clock
-    noted: dict[int, dict[int, Part]] = field(default_factory=dict)
+    saved_parts: dict[int, dict[int, ReplyPart]] = field(default_factory=dict)
     """The parts as a store would have them: by turn and number."""
     workspace: SlackWorkspace = field(init=False)
 
@@ -53,14 +53,14 @@ class Replying:
     def restart(self) -> None:
         """The bot as it comes back: it knows only what was noted."""
         web = make_client(BOT, f"{self.outside.url}/api/", self.session)
-        client = Client(web, Calls(self.clock))
-        self.workspace = SlackWorkspace(client, self.clock, self._note_part, us=US)
+        client = SlackClient(web, ApiCaller(self.clock))
+        self.workspace = SlackWorkspace(client, self.clock, self._save_part, identity=IDENTITY)
 
-    async def _note_part(self, turn: Turn, part: Part) -> None:
-        self.noted.setdefault(turn.id, {})[part.number] = part
+    async def _save_part(self, turn: Turn, part: ReplyPart) -> None:
+        self.saved_parts.setdefault(turn.id, {})[part.number] = part
 
-    def parts(self, turn: Turn) -> Sequence[Part]:
-        return sorted(self.noted.get(turn.id, {}).values(), key=lambda part: part.number)
+    def parts(self, turn: Turn) -> Sequence[ReplyPart]:
+        return sorted(self.saved_parts.get(turn.id, {}).values(), key=lambda part: part.number)
 
     async def asked(self, channel: str = GENERAL, token: str = ALICE) -> Turn:
         """A person's question, as a turn that runs."""
@@ -89,7 +89,7 @@ class Replying:
     async def messages(self, turn: Turn) -> list[Json]:
         """The bot's messages in the turn's thread, oldest first."""
         thread = turn.message.thread
-        said = await self.outside.do(
+        said = await self.outside.act(
             "conversations.replies",
             ALICE,
             channel=thread.channel,
@@ -102,8 +102,8 @@ class Replying:
     async def texts(self, turn: Turn) -> list[str]:
         return [shown_text(message) for message in await self.messages(turn)]
 
-    async def until_through(
-        self, answers: Sequence[asyncio.Task[None]], clock: HandClock, *, most_seconds: int
+    async def wait_until_delivered(
+        self, answers: Sequence[asyncio.Task[None]], clock: ManualClock, *, most_seconds: int
     ) -> None:
         """Let the time pass, the bot's and Slack's, until all answers are through; so many seconds
         at most."""
@@ -121,13 +121,13 @@ class Replying:
         return [str(call["method"]) for call in listed]
 
 
-def again(turn: Turn) -> Turn:
+def rerun_of(turn: Turn) -> Turn:
     """The turn as a restart claims it."""
     return replace(turn, epoch=turn.epoch + 1)
 
 
 @asynccontextmanager
-async def replying(clock: Clock | None = None) -> AsyncIterator[Replying]:
+async def reply_fixture(clock: Clock | None = None) -> AsyncIterator[ReplyFixture]:
     """A fresh sandbox and a bot that can reply in it."""
-    async with sandbox_from_outside() as outside, aiohttp.ClientSession() as session:
-        yield Replying(outside, session, clock or QuickClock())
+    async with emulator_over_http() as outside, aiohttp.ClientSession() as session:
+        yield ReplyFixture(outside, session, clock or QuickClock())

@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 
 from bot.domain.turns import Turn
 from bot.errors import SlackError
-from tests.conformance.http_client import ALICE, BOT, GENERAL, eventually
-from tests.fakes import HandClock
-from tests.integration.slack.replies.reply_fixtures import ONE, SEVERAL, Replying, again, replying
+from tests.conformance.http_client import ALICE, BOT, GENERAL, wait_until
+from tests.fakes import ManualClock
+from tests.integration.slack.replies.reply_fixtures import (
+    ONE,
+    SEVERAL,
+    ReplyFixture,
+    reply_fixture,
+    rerun_of,
+)
 
 WORDS = ["One ", "two ", "three ", "four."]
 WHOLE = "".join(WORDS)
@@ -25,15 +31,15 @@ BREAKING = ["drop_before", "drop_after", "500", "garbage", "429"]
 
 
 @pytest.fixture
-async def bot() -> AsyncIterator[Replying]:
-    async with replying() as bot:
+async def bot() -> AsyncIterator[ReplyFixture]:
+    async with reply_fixture() as bot:
         yield bot
 
 
-async def say_it(bot: Replying, people: frozenset[str]) -> list[str]:
+async def say_it(bot: ReplyFixture, people: frozenset[str]) -> list[str]:
     """An answer in pieces, each with time to go out; what the thread shows after it."""
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, people) as reply:
+    async with bot.workspace.open_reply(turn, people) as reply:
         for word in WORDS:
             reply.append(word)
             await asyncio.sleep(0.04)
@@ -52,7 +58,7 @@ async def say_it(bot: Replying, people: frozenset[str]) -> list[str]:
     ],
 )
 async def test_where_streaming_is_refused_the_answer_comes_by_edits(
-    bot: Replying, code: str, caplog: pytest.LogCaptureFixture
+    bot: ReplyFixture, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     await bot.fault("chat.startStream", "error", error=code, times=5)
@@ -71,7 +77,7 @@ async def test_where_streaming_is_refused_the_answer_comes_by_edits(
     ],
 )
 async def test_a_stream_that_breaks_is_completed_by_edits(
-    bot: Replying, method: str, code: str
+    bot: ReplyFixture, method: str, code: str
 ) -> None:
     await bot.fault(method, "error", error=code)
     assert await say_it(bot, ONE) == [WHOLE]
@@ -80,7 +86,7 @@ async def test_a_stream_that_breaks_is_completed_by_edits(
 @pytest.mark.parametrize("kind", BREAKING)
 @pytest.mark.parametrize("method", STREAM_CALLS)
 async def test_a_broken_call_of_a_stream_neither_loses_nor_doubles_anything(
-    bot: Replying, method: str, kind: str
+    bot: ReplyFixture, method: str, kind: str
 ) -> None:
     await bot.fault(method, kind)
     assert await say_it(bot, ONE) == [WHOLE]
@@ -89,14 +95,14 @@ async def test_a_broken_call_of_a_stream_neither_loses_nor_doubles_anything(
 @pytest.mark.parametrize("kind", BREAKING)
 @pytest.mark.parametrize("method", POST_CALLS)
 async def test_a_broken_call_of_a_post_neither_loses_nor_doubles_anything(
-    bot: Replying, method: str, kind: str
+    bot: ReplyFixture, method: str, kind: str
 ) -> None:
     await bot.fault(method, kind, times=2)
     assert await say_it(bot, SEVERAL) == [WHOLE]
 
 
 async def test_a_post_is_not_repeated_while_nobody_can_tell_whether_it_was_done(
-    bot: Replying,
+    bot: ReplyFixture,
 ) -> None:
     await bot.fault("chat.postMessage", "drop_after")
     await bot.fault("conversations.replies", "500", times=2)
@@ -104,19 +110,19 @@ async def test_a_post_is_not_repeated_while_nobody_can_tell_whether_it_was_done(
     assert len(await bot.outside.calls("chat.postMessage")) == 1
 
 
-async def test_a_stream_of_unknown_outcome_is_found_and_completed(bot: Replying) -> None:
+async def test_a_stream_of_unknown_outcome_is_found_and_completed(bot: ReplyFixture) -> None:
     await bot.fault("chat.startStream", "drop_after")
     assert await say_it(bot, ONE) == [WHOLE]
     assert await bot.outside.calls("chat.postMessage") == []
 
 
-async def test_one_bad_moment_of_everything_is_survived(bot: Replying) -> None:
+async def test_one_bad_moment_of_everything_is_survived(bot: ReplyFixture) -> None:
     for kind in ("drop_before", "500", "429"):
         await bot.fault("*", kind, times=2)
     assert await say_it(bot, ONE) == [WHOLE]
 
 
-async def test_a_long_wait_for_slack_keeps_the_order(bot: Replying) -> None:
+async def test_a_long_wait_for_slack_keeps_the_order(bot: ReplyFixture) -> None:
     await bot.fault("chat.appendStream", "429", retry_after=3)
     assert await say_it(bot, ONE) == [WHOLE]
     assert "chat.update" not in await bot.methods()
@@ -126,12 +132,12 @@ async def test_a_long_wait_for_slack_keeps_the_order(bot: Replying) -> None:
     ("people", "method"), [(ONE, "chat.appendStream"), (SEVERAL, "chat.update")]
 )
 async def test_what_is_said_while_a_call_is_on_its_way_is_not_lost(
-    bot: Replying, people: frozenset[str], method: str
+    bot: ReplyFixture, people: frozenset[str], method: str
 ) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, people) as reply:
+    async with bot.workspace.open_reply(turn, people) as reply:
         reply.append("One ")
-        await eventually(lambda: bot.texts(turn), "the message is there")
+        await wait_until(lambda: bot.texts(turn), "the message is there")
         await bot.fault(method, "slow", seconds=0.3)
         reply.append("two ")
 
@@ -139,32 +145,32 @@ async def test_what_is_said_while_a_call_is_on_its_way_is_not_lost(
             async with bot.outside.http.get(f"{bot.outside.url}/sandbox/faults") as answer:
                 return "slow" not in await answer.text()
 
-        await eventually(on_its_way, "the call is on its way")
+        await wait_until(on_its_way, "the call is on its way")
         reply.append("three ")
         await reply.finish(WHOLE)
     assert await bot.texts(turn) == [WHOLE]
 
 
-async def test_a_message_that_somebody_deleted_is_posted_anew(bot: Replying) -> None:
+async def test_a_message_that_somebody_deleted_is_posted_again(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("One ")
-        (message,) = await eventually(lambda: bot.messages(turn), "the message is there")
-        await bot.outside.do("chat.delete", ALICE, channel=GENERAL, ts=message["ts"])
+        (message,) = await wait_until(lambda: bot.messages(turn), "the message is there")
+        await bot.outside.act("chat.delete", ALICE, channel=GENERAL, ts=message["ts"])
         await reply.finish(WHOLE)
     assert await bot.texts(turn) == [WHOLE]
 
 
-async def test_what_a_person_stopped_stays_and_is_not_posted_again(bot: Replying) -> None:
+async def test_what_a_person_stopped_stays_and_is_not_posted_again(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One ")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
-        await bot.outside.do(
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
+        await bot.outside.act(
             "agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=turn.message.ts
         )
         reply.append("two ")
-        await eventually(lambda: bot.outside.calls("chat.appendStream"), "the stream is tried")
+        await wait_until(lambda: bot.outside.calls("chat.appendStream"), "the stream is tried")
         reply.append("three ")
         await asyncio.sleep(0.1)
         assert await bot.texts(turn) == ["One "]
@@ -175,22 +181,22 @@ async def test_what_a_person_stopped_stays_and_is_not_posted_again(bot: Replying
 
 @pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
 async def test_slack_refusing_everything_is_said_to_the_turn(
-    bot: Replying, people: frozenset[str]
+    bot: ReplyFixture, people: frozenset[str]
 ) -> None:
     for method in ("chat.startStream", "chat.postMessage"):
         await bot.fault(method, "error", error="is_archived", times=1_000)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, people) as reply:
+    async with bot.workspace.open_reply(turn, people) as reply:
         reply.append("One ")
         with pytest.raises(SlackError, match="is_archived"):
             await reply.finish(WHOLE)
     assert await bot.texts(turn) == []
 
 
-async def test_slack_out_of_reach_is_said_to_the_turn(bot: Replying) -> None:
+async def test_slack_out_of_reach_is_said_to_the_turn(bot: ReplyFixture) -> None:
     await bot.fault("*", "drop_before", times=10_000)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One ")
         with pytest.raises(SlackError, match="unreachable"):
             await reply.finish(WHOLE)
@@ -198,12 +204,12 @@ async def test_slack_out_of_reach_is_said_to_the_turn(bot: Replying) -> None:
 
 async def test_more_streams_than_slack_allows_in_a_minute_become_edits() -> None:
     """All of them in one minute of the bot's, however long that takes here."""
-    async with replying(HandClock()) as bot:
+    async with reply_fixture(ManualClock()) as bot:
         for _ in range(20):
             turn = await bot.asked()
-            async with bot.workspace.reply_to(turn, ONE) as reply:
+            async with bot.workspace.open_reply(turn, ONE) as reply:
                 reply.append("One ")
-                await eventually(lambda turn=turn: bot.texts(turn), "it is there")  # type: ignore[misc]  # a default binds the loop's turn
+                await wait_until(lambda turn=turn: bot.texts(turn), "it is there")  # type: ignore[misc]  # a default binds the loop's turn
                 await reply.finish(WHOLE)
             assert await bot.texts(turn) == [WHOLE]
         streams = await bot.outside.calls("chat.startStream")
@@ -213,14 +219,14 @@ async def test_more_streams_than_slack_allows_in_a_minute_become_edits() -> None
 
 @pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
 async def test_a_text_that_slack_finds_too_long_comes_in_smaller_messages(
-    bot: Replying, people: frozenset[str]
+    bot: ReplyFixture, people: frozenset[str]
 ) -> None:
     text = "A sentence of some length. " * 300
     for method in ("chat.appendStream", "chat.stopStream", "chat.postMessage"):
         await bot.fault(method, "error", error="msg_too_long")
     await bot.fault("chat.update", "error", error="msg_too_long")
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, people) as reply:
+    async with bot.workspace.open_reply(turn, people) as reply:
         reply.append(text[:200])
         await asyncio.sleep(0.05)
         await reply.finish(text)
@@ -230,31 +236,31 @@ async def test_a_text_that_slack_finds_too_long_comes_in_smaller_messages(
 
 
 async def test_a_text_that_slack_will_not_have_as_markdown_comes_as_it_was_typed(
-    bot: Replying,
+    bot: ReplyFixture,
 ) -> None:
     await bot.fault("chat.postMessage", "error", error="invalid_blocks", times=5)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         await reply.finish("| a | b |\n<!here> & there")
     assert await bot.texts(turn) == ["| a | b |\n&lt;\u2060!here&gt; &amp; there"]
 
 
-async def test_the_thread_shows_work_again_after_a_stream_was_left(bot: Replying) -> None:
+async def test_the_thread_shows_work_again_after_a_stream_was_left(bot: ReplyFixture) -> None:
     """A stream that stops sets the session's status to active."""
     await bot.fault("chat.appendStream", "error", error="msg_too_long")
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
-        await eventually(lambda: bot.outside.calls("agents.sessions.setStatus"), "it shows work")
+    async with bot.workspace.open_reply(turn, ONE) as reply:
+        await wait_until(lambda: bot.outside.calls("agents.sessions.setStatus"), "it shows work")
         reply.append("One ")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         reply.append("two ")
-        await eventually(lambda: bot.outside.calls("chat.update"), "it goes on by edits")
+        await wait_until(lambda: bot.outside.calls("chat.update"), "it goes on by edits")
 
         async def shows_work_again() -> bool:
             calls = await bot.outside.calls("agents.sessions.setStatus")
             return [call["arguments"]["status"] for call in calls] == ["processing"] * 2
 
-        await eventually(shows_work_again, "the thread shows work again")
+        await wait_until(shows_work_again, "the thread shows work again")
         await reply.finish("One two.")
 
 
@@ -262,17 +268,17 @@ async def test_the_thread_shows_work_again_after_a_stream_was_left(bot: Replying
 
 
 async def die_with(
-    bot: Replying, turn: Turn, people: frozenset[str], text: str, messages: int = 1
+    bot: ReplyFixture, turn: Turn, people: frozenset[str], text: str, messages: int = 1
 ) -> None:
     """Put out a reply's messages and then die: the network is cut before anything is closed."""
-    entered = bot.workspace.reply_to(turn, people)
+    entered = bot.workspace.open_reply(turn, people)
     reply = await entered.__aenter__()
     reply.append(text)
 
     async def out() -> bool:
         return len(await bot.messages(turn)) == messages
 
-    await eventually(out, "the messages are out")
+    await wait_until(out, "the messages are out")
     await bot.fault("*", "drop_before", times=10_000)
     await entered.__aexit__(None, None, None)
     await bot.no_faults()
@@ -281,54 +287,54 @@ async def die_with(
 @pytest.mark.parametrize("noted", [True, False], ids=["noted", "unnoted"])
 @pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
 async def test_a_reply_cut_short_is_taken_over_and_stands_in_the_thread_once(
-    bot: Replying, people: frozenset[str], noted: bool
+    bot: ReplyFixture, people: frozenset[str], noted: bool
 ) -> None:
     """The process dies with a message out, before or after it had noted it."""
     turn = await bot.asked()
     await die_with(bot, turn, people, "Half an answ")
     parts = bot.parts(turn) if noted else ()
     bot.restart()
-    async with bot.workspace.reply_to(again(turn), people, parts) as reply:
+    async with bot.workspace.open_reply(rerun_of(turn), people, parts) as reply:
         await reply.finish("Half an answer, and the rest.")
     assert await bot.texts(turn) == ["Half an answer, and the rest."]
 
 
 @pytest.mark.parametrize("noted", [True, False], ids=["noted", "unnoted"])
 async def test_a_stream_that_somebody_stopped_while_the_bot_was_away_is_taken_over(
-    bot: Replying, noted: bool
+    bot: ReplyFixture, noted: bool
 ) -> None:
     """The process dies as the stream begins, and Stop is pressed before it is back."""
     turn = await bot.asked()
     await die_with(bot, turn, ONE, "Half an answ")
     thread = turn.message.thread
-    await bot.outside.do(
+    await bot.outside.act(
         "agents.sessions.stop", ALICE, channel=thread.channel, thread_ts=thread.root_ts
     )
     parts = bot.parts(turn) if noted else ()
     bot.restart()
-    async with bot.workspace.reply_to(again(turn), ONE, parts) as reply:
+    async with bot.workspace.open_reply(rerun_of(turn), ONE, parts) as reply:
         await reply.finish("Half an answ", "I was restarted.")
     assert await bot.texts(turn) == ["Half an answ\n\n_I was restarted._"]
 
 
-async def test_messages_that_the_answer_no_longer_needs_are_taken_away(bot: Replying) -> None:
+async def test_messages_that_the_answer_no_longer_needs_are_taken_away(bot: ReplyFixture) -> None:
     turn = await bot.asked()
     await die_with(bot, turn, ONE, "word " * 4_000, messages=2)
     parts = bot.parts(turn)
     bot.restart()
-    async with bot.workspace.reply_to(again(turn), ONE, parts) as reply:
+    async with bot.workspace.open_reply(rerun_of(turn), ONE, parts) as reply:
         await reply.finish("", "The answer is lost.")
     assert await bot.texts(turn) == ["_The answer is lost._"]
 
 
 async def test_a_turn_asked_again_after_a_restart_answers_over_what_stands_there(
-    bot: Replying,
+    bot: ReplyFixture,
 ) -> None:
     turn = await bot.asked()
     await die_with(bot, turn, ONE, "Half an answ")
     parts = bot.parts(turn)
     bot.restart()
-    async with bot.workspace.reply_to(again(turn), ONE, parts) as reply:
+    async with bot.workspace.open_reply(rerun_of(turn), ONE, parts) as reply:
         for word in WORDS:
             reply.append(word)
             await asyncio.sleep(0.04)
@@ -336,26 +342,26 @@ async def test_a_turn_asked_again_after_a_restart_answers_over_what_stands_there
     assert await bot.texts(turn) == [WHOLE]
 
 
-async def test_the_reply_of_another_turn_in_the_thread_is_left_alone(bot: Replying) -> None:
+async def test_the_reply_of_another_turn_in_the_thread_is_left_alone(bot: ReplyFixture) -> None:
     first = await bot.asked()
-    async with bot.workspace.reply_to(first, ONE) as reply:
+    async with bot.workspace.open_reply(first, ONE) as reply:
         reply.append("The first")
-        await eventually(lambda: bot.texts(first), "the stream is there")
+        await wait_until(lambda: bot.texts(first), "the stream is there")
         await reply.finish("The first answer.")
     ts = await bot.outside.say(ALICE, GENERAL, "and?", thread_ts=first.message.ts)
     asked = replace(first.message, ts=ts, event_id="EvSecond")
     second = replace(first, id=first.id + 1_000, message=asked, epoch=2)
-    async with bot.workspace.reply_to(second, ONE) as reply:
+    async with bot.workspace.open_reply(second, ONE) as reply:
         await reply.finish("The second answer.")
     assert await bot.texts(first) == ["The first answer.", "The second answer."]
 
 
-async def test_what_the_bot_posted_for_somebody_s_question_is_left_alone(bot: Replying) -> None:
+async def test_what_the_bot_posted_for_somebody_s_question_is_left_alone(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    question = await bot.outside.do(
+    question = await bot.outside.act(
         "chat.postMessage", BOT, channel=GENERAL, thread_ts=turn.message.ts, text="Bob asks: why?"
     )
-    async with bot.workspace.reply_to(again(turn), ONE) as reply:
+    async with bot.workspace.open_reply(rerun_of(turn), ONE) as reply:
         await reply.finish("An answer.")
     shown = await bot.messages(turn)
     assert [message["text"] for message in shown] == ["Bob asks: why?", "An answer."]
@@ -376,11 +382,11 @@ async def test_the_answer_stands_there_once_whatever_fails(
     faults: list[tuple[str, str]], people: frozenset[str], long: bool
 ) -> None:
     words = [f"{number} " * (800 if long else 1) for number in range(6)]
-    async with replying() as bot:
+    async with reply_fixture() as bot:
         for method, kind in faults:
             await bot.fault(method, kind)
         turn = await bot.asked()
-        async with bot.workspace.reply_to(turn, people) as reply:
+        async with bot.workspace.open_reply(turn, people) as reply:
             for word in words:
                 reply.append(word)
                 await asyncio.sleep(0.02)
@@ -399,9 +405,9 @@ async def test_wherever_the_bot_was_killed_the_answer_stands_there_once_after_a_
     last: str, after: int, people: frozenset[str]
 ) -> None:
     """The bot's last call is done by Slack, and the bot never hears of it."""
-    async with replying() as bot:
+    async with reply_fixture() as bot:
         turn = await bot.asked()
-        entered = bot.workspace.reply_to(turn, people)
+        entered = bot.workspace.open_reply(turn, people)
         reply = await entered.__aenter__()
         for number, word in enumerate(WORDS):
             if number == after:
@@ -412,7 +418,7 @@ async def test_wherever_the_bot_was_killed_the_answer_stands_there_once_after_a_
         await entered.__aexit__(None, None, None)
         await bot.no_faults()
         bot.restart()
-        async with bot.workspace.reply_to(again(turn), people, bot.parts(turn)) as reply:
+        async with bot.workspace.open_reply(rerun_of(turn), people, bot.parts(turn)) as reply:
             await reply.finish(WHOLE)
         shown = await bot.texts(turn)
     assert shown == [WHOLE]

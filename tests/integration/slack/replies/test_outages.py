@@ -9,8 +9,14 @@ import pytest
 
 from bot.domain.turns import Turn
 from bot.errors import SlackError
-from tests.conformance.http_client import ALICE, GENERAL, eventually
-from tests.integration.slack.replies.reply_fixtures import ONE, SEVERAL, Replying, again, replying
+from tests.conformance.http_client import ALICE, GENERAL, wait_until
+from tests.integration.slack.replies.reply_fixtures import (
+    ONE,
+    SEVERAL,
+    ReplyFixture,
+    reply_fixture,
+    rerun_of,
+)
 
 PASSING = ["429", "500", "drop_before", "garbage"]
 STATUS = "agents.sessions.setStatus"
@@ -22,23 +28,23 @@ FOR_GOOD = ["edit_window_closed", "cant_update_message", "message_not_found"]
 
 
 @pytest.fixture
-async def bot() -> AsyncIterator[Replying]:
-    async with replying() as bot:
+async def bot() -> AsyncIterator[ReplyFixture]:
+    async with reply_fixture() as bot:
         yield bot
 
 
-async def marks(bot: Replying, turn: Turn) -> object:
-    said = await bot.outside.do("reactions.get", ALICE, channel=GENERAL, timestamp=turn.message.ts)
+async def reactions(bot: ReplyFixture, turn: Turn) -> object:
+    said = await bot.outside.act("reactions.get", ALICE, channel=GENERAL, timestamp=turn.message.ts)
     return said["message"].get("reactions", [])
 
 
-async def taken(bot: Replying) -> list[object]:
+async def taken(bot: ReplyFixture) -> list[object]:
     """The statuses that Slack took, in their order."""
     calls = await bot.outside.calls(STATUS)
     return [call["arguments"]["status"] for call in calls if (call["answer"] or {}).get("ok")]
 
 
-async def tried(bot: Replying) -> list[object]:
+async def tried(bot: ReplyFixture) -> list[object]:
     """The statuses that Slack took, native or in words."""
     words = await bot.outside.calls("assistant.threads.setStatus")
     return [*await taken(bot), *words]
@@ -46,11 +52,11 @@ async def tried(bot: Replying) -> list[object]:
 
 @pytest.mark.parametrize("kind", PASSING)
 async def test_the_status_is_taken_back_though_slack_fails_at_first(
-    bot: Replying, kind: str
+    bot: ReplyFixture, kind: str
 ) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
-        await eventually(lambda: taken(bot), "work is shown")
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
+        await wait_until(lambda: taken(bot), "work is shown")
         await bot.fault(STATUS, kind, times=2)
         await reply.finish("Done.")
     said = await taken(bot)
@@ -58,10 +64,10 @@ async def test_the_status_is_taken_back_though_slack_fails_at_first(
     assert len(await bot.outside.calls(STATUS)) == 4
 
 
-async def test_a_status_that_slack_never_takes_does_not_hold_the_thread(bot: Replying) -> None:
+async def test_a_status_that_slack_never_takes_does_not_hold_the_thread(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
-        await eventually(lambda: taken(bot), "work is shown")
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
+        await wait_until(lambda: taken(bot), "work is shown")
         await bot.fault(STATUS, "429", times=1_000, retry_after=1)
         await reply.finish("Done.")
     assert await taken(bot) == ["processing"]
@@ -77,7 +83,7 @@ async def test_a_status_that_slack_never_takes_does_not_hold_the_thread(bot: Rep
     ],
 )
 async def test_only_what_concerns_the_workspace_switches_its_stop_button_off(
-    bot: Replying, code: str, tried_again: bool
+    bot: ReplyFixture, code: str, tried_again: bool
 ) -> None:
     await bot.fault(STATUS, "error", error=code)
     for _ in range(2):
@@ -86,32 +92,32 @@ async def test_only_what_concerns_the_workspace_switches_its_stop_button_off(
         async def tried_once_more(before: int = before) -> bool:
             return len(await tried(bot)) > before
 
-        async with bot.workspace.reply_to(await bot.asked(), SEVERAL) as reply:
-            await eventually(tried_once_more, "a status is shown")
+        async with bot.workspace.open_reply(await bot.asked(), SEVERAL) as reply:
+            await wait_until(tried_once_more, "a status is shown")
             await reply.finish("Done.")
     assert bool(await taken(bot)) is tried_again
 
 
 @pytest.mark.parametrize("kind", PASSING)
 async def test_the_mark_of_a_wait_goes_though_slack_fails_at_first(
-    bot: Replying, kind: str
+    bot: ReplyFixture, kind: str
 ) -> None:
     turn = await bot.asked()
-    await bot.workspace.mark_waiting(turn.message)
-    assert await marks(bot, turn)
+    await bot.workspace.add_waiting_reaction(turn.message)
+    assert await reactions(bot, turn)
     await bot.fault(
         "reactions.remove", kind, times=2, **({"retry_after": 8} if kind == "429" else {})
     )
-    await until_unmarked(bot, turn)
-    assert not await marks(bot, turn)
+    await wait_until_reaction_cleared(bot, turn)
+    assert not await reactions(bot, turn)
 
 
-async def until_unmarked(bot: Replying, turn: Turn) -> None:
+async def wait_until_reaction_cleared(bot: ReplyFixture, turn: Turn) -> None:
     """Try as whoever takes marks back does (`bot.turns.indicator_cleanup`)."""
     async with asyncio.timeout(20):
         while True:
             try:
-                if await bot.workspace.unmark_waiting(turn.message):
+                if await bot.workspace.remove_waiting_reaction(turn.message):
                     return
                 pause = 1.0
             except SlackError as error:
@@ -121,15 +127,15 @@ async def until_unmarked(bot: Replying, turn: Turn) -> None:
 
 @pytest.mark.parametrize("code", FOR_GOOD)
 async def test_where_slack_refuses_edits_the_whole_answer_comes_in_another_message(
-    bot: Replying, code: str
+    bot: ReplyFixture, code: str
 ) -> None:
     await bot.fault("chat.update", "error", error=code, times=1_000)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("one ")
-        (old,) = await eventually(lambda: bot.messages(turn), "the message is there")
+        (old,) = await wait_until(lambda: bot.messages(turn), "the message is there")
         reply.append("two ")
-        await eventually(lambda: bot.outside.calls("chat.update"), "the edit is tried")
+        await wait_until(lambda: bot.outside.calls("chat.update"), "the edit is tried")
         await reply.finish("one two three")
     (new,) = await bot.messages(turn)
     assert new["text"] == "one two three"
@@ -139,30 +145,30 @@ async def test_where_slack_refuses_edits_the_whole_answer_comes_in_another_messa
 
 
 async def test_a_message_that_may_not_be_deleted_either_does_not_lose_the_answer(
-    bot: Replying,
+    bot: ReplyFixture,
 ) -> None:
     await bot.fault("chat.update", "error", error="edit_window_closed", times=1_000)
     await bot.fault("chat.delete", "error", error="cant_delete_message", times=1_000)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("one ")
-        await eventually(lambda: bot.messages(turn), "the message is there")
+        await wait_until(lambda: bot.messages(turn), "the message is there")
         await reply.finish("one two three")
     assert await bot.texts(turn) == ["one ", "one two three"]
 
 
 async def test_the_parts_of_an_answer_keep_their_order_where_slack_refuses_edits(
-    bot: Replying,
+    bot: ReplyFixture,
 ) -> None:
     turn = await bot.asked()
     before = "word " * 4_000
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append(before)
 
         async def two() -> bool:
             return len(await bot.messages(turn)) == 2
 
-        await eventually(two, "both messages are there")
+        await wait_until(two, "both messages are there")
         await bot.fault("chat.update", "error", error="edit_window_closed", times=1_000)
         await reply.finish("Other " + before)
     assert "".join(await bot.texts(turn)) == "Other " + before
@@ -171,33 +177,33 @@ async def test_the_parts_of_an_answer_keep_their_order_where_slack_refuses_edits
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
 @pytest.mark.parametrize("method", ["chat.postMessage", "chat.delete"])
 async def test_trouble_while_a_message_is_put_in_the_place_of_another_doubles_nothing(
-    bot: Replying, method: str, kind: str
+    bot: ReplyFixture, method: str, kind: str
 ) -> None:
     await bot.fault("chat.update", "error", error="edit_window_closed", times=1_000)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("one ")
-        await eventually(lambda: bot.messages(turn), "the message is there")
+        await wait_until(lambda: bot.messages(turn), "the message is there")
         await bot.fault(method, kind)
         await reply.finish("one two three")
     assert await bot.texts(turn) == ["one two three"]
 
 
 async def test_killed_before_the_old_message_was_deleted_the_answer_stands_there_once(
-    bot: Replying,
+    bot: ReplyFixture,
 ) -> None:
     await bot.fault("chat.update", "error", error="edit_window_closed", times=1_000)
     await bot.fault("chat.delete", "drop_before", times=1_000)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("one ")
-        await eventually(lambda: bot.messages(turn), "the message is there")
+        await wait_until(lambda: bot.messages(turn), "the message is there")
         with pytest.raises(SlackError):
             await reply.finish("one two three")
     assert len(await bot.texts(turn)) == 2
     await bot.no_faults()
     bot.restart()
-    async with bot.workspace.reply_to(again(turn), SEVERAL, bot.parts(turn)) as reply:
+    async with bot.workspace.open_reply(rerun_of(turn), SEVERAL, bot.parts(turn)) as reply:
         await reply.finish("one two three")
     assert await bot.texts(turn) == ["one two three"]
 
@@ -206,30 +212,30 @@ async def test_killed_before_the_old_message_was_deleted_the_answer_stands_there
 @pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "429"])
 async def test_an_end_that_slack_would_not_take_in_time_is_shown_once_by_a_later_reply(
-    bot: Replying, people: frozenset[str], said: str, kind: str
+    bot: ReplyFixture, people: frozenset[str], said: str, kind: str
 ) -> None:
     """Also when every call was done and its answer lost, and nothing is on record."""
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, people) as reply:
+    async with bot.workspace.open_reply(turn, people) as reply:
         if said:
             reply.append(said)
-            await eventually(lambda: bot.messages(turn), "a part is there")
+            await wait_until(lambda: bot.messages(turn), "a part is there")
         for method in ALL_CALLS:
             await bot.fault(method, kind, times=1_000)
         with pytest.raises(SlackError) as trouble:
             await reply.finish("one two three")
-        assert trouble.value.passing
+        assert trouble.value.transient
     await bot.no_faults()
-    async with bot.workspace.reply_to(turn, people, bot.parts(turn)) as reply:
+    async with bot.workspace.open_reply(turn, people, bot.parts(turn)) as reply:
         await reply.finish("one two three")
     assert await bot.texts(turn) == ["one two three"]
 
 
-async def test_what_does_not_pass_is_said_at_once(bot: Replying) -> None:
+async def test_what_does_not_pass_is_said_at_once(bot: ReplyFixture) -> None:
     await bot.fault("chat.postMessage", "error", error="is_archived", times=1_000)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         with pytest.raises(SlackError, match="is_archived") as trouble:
             await reply.finish("Done.")
-    assert not trouble.value.passing
+    assert not trouble.value.transient
     assert len(await bot.outside.calls("chat.postMessage")) == 1

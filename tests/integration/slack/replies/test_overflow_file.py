@@ -9,16 +9,22 @@ import pytest
 
 from bot.domain.turns import Turn
 from bot.slack import texts as slack_texts
-from bot.slack.replies.text import MOST_SHOWN
+from bot.slack.replies.text import MAX_SHOWN_CHARS
 from tests.conformance.http_client import ALICE, Json
-from tests.integration.slack.replies.reply_fixtures import ONE, SEVERAL, Replying, again, replying
+from tests.integration.slack.replies.reply_fixtures import (
+    ONE,
+    SEVERAL,
+    ReplyFixture,
+    reply_fixture,
+    rerun_of,
+)
 
 MEGABYTE = 1_000_000
 
 
 @pytest.fixture
-async def bot() -> AsyncIterator[Replying]:
-    async with replying() as bot:
+async def bot() -> AsyncIterator[ReplyFixture]:
+    async with reply_fixture() as bot:
         yield bot
 
 
@@ -27,7 +33,7 @@ def a_text(length: int) -> str:
     return "".join(lines)[:length]
 
 
-async def files(bot: Replying, turn: Turn) -> list[tuple[str, str]]:
+async def files(bot: ReplyFixture, turn: Turn) -> list[tuple[str, str]]:
     """The files in the turn's thread, name and content, as a person gets them."""
     found: list[tuple[str, str]] = []
     for message in await bot.messages(turn):
@@ -38,7 +44,7 @@ async def files(bot: Replying, turn: Turn) -> list[tuple[str, str]]:
     return found
 
 
-async def answers(bot: Replying, turn: Turn) -> list[str]:
+async def answers(bot: ReplyFixture, turn: Turn) -> list[str]:
     """What the reply's own messages say."""
     said: list[Json] = [m for m in await bot.messages(turn) if not m.get("files")]
     return [str(message["text"]) for message in said]
@@ -49,18 +55,18 @@ def check_beginning(shown: list[str], text: str, told: str) -> None:
     beginning = "".join(shown)
     assert beginning.endswith(f"\n\n_{told}_")
     beginning = beginning.removesuffix(f"\n\n_{told}_")
-    assert len(beginning) == MOST_SHOWN
+    assert len(beginning) == MAX_SHOWN_CHARS
     assert text.startswith(beginning)
 
 
 @pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
 async def test_five_megabytes_take_a_dozen_messages_and_one_file(
-    bot: Replying, people: frozenset[str]
+    bot: ReplyFixture, people: frozenset[str]
 ) -> None:
     text, turn = a_text(5 * MEGABYTE), await bot.asked()
     tracemalloc.start()
     try:
-        async with bot.workspace.reply_to(turn, people) as reply:
+        async with bot.workspace.open_reply(turn, people) as reply:
             for start in range(0, len(text), 50_000):
                 reply.append(text[start : start + 50_000])
             await reply.finish(text)
@@ -69,7 +75,9 @@ async def test_five_megabytes_take_a_dozen_messages_and_one_file(
         tracemalloc.stop()
     name = f"answer-{turn.id}.md"
     assert await files(bot, turn) == [(name, text)]
-    check_beginning(await answers(bot, turn), text, slack_texts.WHOLE_IN_FILE.format(name=name))
+    check_beginning(
+        await answers(bot, turn), text, slack_texts.FULL_ANSWER_IN_FILE.format(name=name)
+    )
     calls = await bot.methods()
     assert sum(method.startswith("chat.") for method in calls) < 40
     assert most < 100 * MEGABYTE
@@ -77,18 +85,18 @@ async def test_five_megabytes_take_a_dozen_messages_and_one_file(
     assert refused == []
 
 
-async def test_an_answer_that_just_fits_is_shown_whole_and_needs_no_file(bot: Replying) -> None:
-    text, turn = a_text(MOST_SHOWN), await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+async def test_an_answer_that_just_fits_is_shown_whole_and_needs_no_file(bot: ReplyFixture) -> None:
+    text, turn = a_text(MAX_SHOWN_CHARS), await bot.asked()
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish(text)
     assert "".join(await answers(bot, turn)) == text
     assert await files(bot, turn) == []
 
 
-async def test_a_long_try_that_is_taken_back_leaves_no_file(bot: Replying) -> None:
+async def test_a_long_try_that_is_taken_back_leaves_no_file(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
-        reply.append(a_text(2 * MOST_SHOWN))
+    async with bot.workspace.open_reply(turn, ONE) as reply:
+        reply.append(a_text(2 * MAX_SHOWN_CHARS))
         reply.replace("")
         await reply.finish("A short one.")
     assert await answers(bot, turn) == ["A short one."]
@@ -98,35 +106,39 @@ async def test_a_long_try_that_is_taken_back_leaves_no_file(bot: Replying) -> No
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "500", "garbage", "429"])
 @pytest.mark.parametrize("step", ["files.getUploadURLExternal", "files.completeUploadExternal"])
 async def test_the_file_stands_there_once_whatever_fails(
-    bot: Replying, step: str, kind: str
+    bot: ReplyFixture, step: str, kind: str
 ) -> None:
     await bot.fault(step, kind)
-    text, turn = a_text(MOST_SHOWN + 10), await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.asked()
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish(text)
     name = f"answer-{turn.id}.md"
     assert await files(bot, turn) == [(name, text)]
-    check_beginning(await answers(bot, turn), text, slack_texts.WHOLE_IN_FILE.format(name=name))
+    check_beginning(
+        await answers(bot, turn), text, slack_texts.FULL_ANSWER_IN_FILE.format(name=name)
+    )
 
 
-async def test_killed_after_the_file_was_given_it_is_not_given_again(bot: Replying) -> None:
-    text, turn = a_text(MOST_SHOWN + 10), await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+async def test_killed_after_the_file_was_given_it_is_not_given_again(bot: ReplyFixture) -> None:
+    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.asked()
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish(text)
     bot.restart()
-    async with bot.workspace.reply_to(again(turn), ONE, bot.parts(turn)) as reply:
+    async with bot.workspace.open_reply(rerun_of(turn), ONE, bot.parts(turn)) as reply:
         await reply.finish(text)
     assert await files(bot, turn) == [(f"answer-{turn.id}.md", text)]
-    told = slack_texts.WHOLE_IN_FILE.format(name=f"answer-{turn.id}.md")
+    told = slack_texts.FULL_ANSWER_IN_FILE.format(name=f"answer-{turn.id}.md")
     check_beginning(await answers(bot, turn), text, told)
 
 
-async def test_where_slack_takes_no_file_people_are_told_how_to_get_the_rest(
-    bot: Replying,
+async def test_where_slack_takes_no_file_the_thread_says_how_to_get_the_rest(
+    bot: ReplyFixture,
 ) -> None:
     await bot.fault("files.getUploadURLExternal", "error", error="missing_scope", times=9)
-    text, turn = a_text(MOST_SHOWN + 10), await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    text, turn = a_text(MAX_SHOWN_CHARS + 10), await bot.asked()
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish(text, "Stopped.")
-    check_beginning(await answers(bot, turn), text, f"{slack_texts.WHOLE_NOWHERE} Stopped.")
+    check_beginning(
+        await answers(bot, turn), text, f"{slack_texts.FULL_ANSWER_UNAVAILABLE} Stopped."
+    )
     assert len(await bot.outside.calls("files.getUploadURLExternal")) == 1

@@ -8,26 +8,26 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bot.slack.api.calls import CallError, Calls, Cause
-from bot.slack.api.client import Client, make_client
-from bot.slack.api.rate_limiter import Urgency
-from bot.slack.replies.status import Statuses
-from bot.tasks import set_or_past
-from tests.conformance.http_client import BOT, eventually
-from tests.fakes import HandClock, QuickClock
-from tests.integration.slack.replies.reply_fixtures import ONE, SEVERAL, Replying, replying
+from bot.slack.api.calls import ApiCaller, CallContext, SlackCallError
+from bot.slack.api.client import SlackClient, make_client
+from bot.slack.api.rate_limiter import Priority
+from bot.slack.replies.status import ThreadStatuses
+from bot.tasks import wait_for_event
+from tests.conformance.http_client import BOT, wait_until
+from tests.fakes import ManualClock, QuickClock
+from tests.integration.slack.replies.reply_fixtures import ONE, SEVERAL, ReplyFixture, reply_fixture
 
 
 @pytest.fixture
-async def bot() -> AsyncIterator[Replying]:
-    async with replying() as bot:
+async def bot() -> AsyncIterator[ReplyFixture]:
+    async with reply_fixture() as bot:
         yield bot
 
 
 async def test_a_wait_ends_by_its_event_or_by_the_clock() -> None:
-    clock, event = HandClock(), asyncio.Event()
-    by_clock = asyncio.create_task(set_or_past(event, clock, 5.0))
-    by_event = asyncio.create_task(set_or_past(event, clock, None))
+    clock, event = ManualClock(), asyncio.Event()
+    by_clock = asyncio.create_task(wait_for_event(event, clock, 5.0))
+    by_event = asyncio.create_task(wait_for_event(event, clock, None))
     await clock.advance(5)
     assert by_clock.done()
     assert not by_event.done()
@@ -39,16 +39,16 @@ async def test_a_wait_ends_by_its_event_or_by_the_clock() -> None:
 # Calls ------------------------------------------------------------------------------------------
 
 
-async def test_too_many_calls_wait_as_long_as_slack_says(bot: Replying) -> None:
-    clock = HandClock()
+async def test_too_many_calls_wait_as_long_as_slack_says(bot: ReplyFixture) -> None:
+    clock = ManualClock()
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
     await bot.fault("auth.test", "429", retry_after=7)
-    call = asyncio.create_task(_call(Calls(clock)(client.auth_test)))
+    call = asyncio.create_task(_call(ApiCaller(clock)(client.auth_test)))
 
     async def waits() -> bool:
         return clock.sleeping == 1
 
-    await eventually(waits, "the call waits")
+    await wait_until(waits, "the call waits")
     await clock.advance(6.9)
     assert not call.done()
     await clock.advance(0.1)
@@ -60,13 +60,13 @@ async def _call(answer: object) -> str:
     return str((await answer)["user_id"])
 
 
-async def test_a_wait_that_slack_wants_too_long_is_not_waited(bot: Replying) -> None:
+async def test_a_wait_that_slack_wants_too_long_is_not_waited(bot: ReplyFixture) -> None:
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
     await bot.fault("auth.test", "429", retry_after=300)
-    with pytest.raises(CallError) as refused:
-        await Calls(HandClock())(client.auth_test)
+    with pytest.raises(SlackCallError) as refused:
+        await ApiCaller(ManualClock())(client.auth_test)
     assert (refused.value.code, refused.value.maybe_done) == ("ratelimited", False)
-    assert refused.value.passing
+    assert refused.value.transient
 
 
 @pytest.mark.parametrize(
@@ -74,109 +74,113 @@ async def test_a_wait_that_slack_wants_too_long_is_not_waited(bot: Replying) -> 
     [("drop_before", True), ("drop_after", True), ("500", True), ("garbage", True)],
 )
 async def test_what_may_have_been_done_is_known_as_such(
-    bot: Replying, kind: str, maybe_done: bool
+    bot: ReplyFixture, kind: str, maybe_done: bool
 ) -> None:
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
     await bot.fault("auth.test", kind)
-    with pytest.raises(CallError) as failed:
-        await Calls(QuickClock())(client.auth_test)
+    with pytest.raises(SlackCallError) as failed:
+        await ApiCaller(QuickClock())(client.auth_test)
     assert failed.value.maybe_done is maybe_done
     assert "http" not in str(failed.value).replace("http_", "")
     assert BOT not in str(failed.value)
 
 
-async def test_an_answer_that_does_not_come_is_not_waited_for(bot: Replying) -> None:
+async def test_an_answer_that_does_not_come_is_not_waited_for(bot: ReplyFixture) -> None:
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
     await bot.fault("auth.test", "slow", seconds=5)
-    with pytest.raises(CallError, match="timeout") as late:
-        await Calls(QuickClock())(client.auth_test, seconds=0.1)
+    with pytest.raises(SlackCallError, match="timeout") as late:
+        await ApiCaller(QuickClock())(client.auth_test, seconds=0.1)
     assert late.value.maybe_done
 
 
-async def test_a_refusal_was_certainly_not_done(bot: Replying) -> None:
+async def test_a_refusal_was_certainly_not_done(bot: ReplyFixture) -> None:
     client = make_client("xoxb-unknown", f"{bot.outside.url}/api/", bot.session)
-    with pytest.raises(CallError, match="invalid_auth") as refused:
-        await Calls(QuickClock())(client.auth_test)
+    with pytest.raises(SlackCallError, match="invalid_auth") as refused:
+        await ApiCaller(QuickClock())(client.auth_test)
     assert not refused.value.maybe_done
-    assert not refused.value.passing
+    assert not refused.value.transient
 
 
-async def test_a_slack_that_is_not_there_did_certainly_nothing(bot: Replying) -> None:
+async def test_a_slack_that_is_not_there_did_certainly_nothing(bot: ReplyFixture) -> None:
     client = make_client(BOT, "http://127.0.0.1:9/api/", bot.session)
-    with pytest.raises(CallError, match="unreachable") as gone:
-        await Calls(QuickClock())(client.auth_test)
+    with pytest.raises(SlackCallError, match="unreachable") as gone:
+        await ApiCaller(QuickClock())(client.auth_test)
     assert not gone.value.maybe_done
-    assert gone.value.passing
+    assert gone.value.transient
 
 
 # Status -----------------------------------------------------------------------------------------
 
 
-async def test_the_status_of_an_older_reply_does_not_undo_a_newer_one_s(bot: Replying) -> None:
+async def test_the_status_of_an_older_reply_does_not_undo_a_newer_one_s(bot: ReplyFixture) -> None:
     turn = await bot.asked()
     clock = QuickClock()
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
-    statuses = Statuses(Client(client, Calls(clock)), clock)
-    older = statuses.show(turn.message.thread)
-    newer = statuses.show(turn.message.thread)
-    await eventually(lambda: bot.outside.calls("agents.sessions.setStatus"), "work is shown")
-    await older.end(8.0)
+    statuses = ThreadStatuses(SlackClient(client, ApiCaller(clock)), clock)
+    older = statuses.open_status(turn.message.thread)
+    newer = statuses.open_status(turn.message.thread)
+    await wait_until(lambda: bot.outside.calls("agents.sessions.setStatus"), "work is shown")
+    await older.clear(8.0)
     assert await _statuses(bot) == ["processing"]
-    await newer.end(8.0)
+    await newer.clear(8.0)
     assert await _statuses(bot) == ["processing", "active"]
 
 
-async def test_a_status_that_is_shown_again_is_taken_back_again(bot: Replying) -> None:
+async def test_a_status_that_is_shown_again_is_taken_back_again(bot: ReplyFixture) -> None:
     """Whatever the end of a stream had taken back before."""
     turn = await bot.asked()
     clock = QuickClock()
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
-    showing = Statuses(Client(client, Calls(clock)), clock).show(turn.message.thread)
+    showing = ThreadStatuses(SlackClient(client, ApiCaller(clock)), clock).open_status(
+        turn.message.thread
+    )
 
     async def stands() -> bool:
-        return showing.stands
+        return showing.is_confirmed
 
-    await eventually(stands, "work is shown")
-    showing.taken_back()
+    await wait_until(stands, "work is shown")
+    showing.mark_cleared()
     showing.renew()
-    await eventually(stands, "work is shown again")
-    await showing.end(8.0)
+    await wait_until(stands, "work is shown again")
+    await showing.clear(8.0)
     assert await _statuses(bot) == ["processing", "processing", "active"]
 
 
-async def test_words_are_said_again_before_slack_takes_them_away(bot: Replying) -> None:
+async def test_words_are_said_again_before_slack_takes_them_away(bot: ReplyFixture) -> None:
     await bot.outside.control("app", {"agent_sessions": False})
     turn = await bot.asked()
-    clock = HandClock()
+    clock = ManualClock()
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
-    showing = Statuses(Client(client, Calls(clock)), clock).show(turn.message.thread)
+    showing = ThreadStatuses(SlackClient(client, ApiCaller(clock)), clock).open_status(
+        turn.message.thread
+    )
 
     async def said(times: int) -> bool:
         return len(await bot.outside.calls("assistant.threads.setStatus")) == times
 
-    await eventually(lambda: said(1), "the words are there")
+    await wait_until(lambda: said(1), "the words are there")
 
     async def waits() -> bool:
         return clock.sleeping == 1
 
-    await eventually(waits, "the words have been said")
+    await wait_until(waits, "the words have been said")
     await clock.advance(100)
-    await eventually(lambda: said(2), "the words are said again")
-    await showing.end(8.0)
+    await wait_until(lambda: said(2), "the words are said again")
+    await showing.clear(8.0)
     calls = await bot.outside.calls("assistant.threads.setStatus")
     assert [call["arguments"]["status"] for call in calls] == ["is thinking…", "is thinking…", ""]
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "500", "429", "garbage"])
-async def test_trouble_with_the_status_is_not_the_reply_s(bot: Replying, kind: str) -> None:
+async def test_trouble_with_the_status_is_not_the_reply_s(bot: ReplyFixture, kind: str) -> None:
     await bot.fault("agents.sessions.setStatus", kind, times=5)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, frozenset()) as reply:
+    async with bot.workspace.open_reply(turn, frozenset()) as reply:
         await reply.finish("An answer.")
     assert await bot.texts(turn) == ["An answer."]
 
 
-async def _statuses(bot: Replying) -> list[str]:
+async def _statuses(bot: ReplyFixture) -> list[str]:
     calls = await bot.outside.calls("agents.sessions.setStatus")
     return [str(call["arguments"]["status"]) for call in calls]
 
@@ -187,20 +191,20 @@ async def _statuses(bot: Replying) -> list[str]:
 async def test_sixty_answers_at_once_are_all_shown_and_slack_never_says_too_many() -> None:
     """Slack takes a message a second in a channel, 20 streams and 50 edits a minute: so most of
     these are posted when they are whole."""
-    clock = HandClock()
-    async with replying(clock) as bot:
+    clock = ManualClock()
+    async with reply_fixture(clock) as bot:
         turns = [await bot.asked() for _ in range(60)]
 
         async def answer(number: int) -> None:
             people = SEVERAL if number % 3 else ONE
-            async with bot.workspace.reply_to(turns[number], people) as reply:
+            async with bot.workspace.open_reply(turns[number], people) as reply:
                 for word in range(10):
                     reply.append(f"{number}:{word} ")
                     await clock.sleep(1.0)
                 await reply.finish("".join(f"{number}:{word} " for word in range(10)))
 
         answers = [asyncio.create_task(answer(number)) for number in range(60)]
-        await bot.until_through(answers, clock, most_seconds=200)
+        await bot.wait_until_delivered(answers, clock, most_seconds=200)
         for number, turn in enumerate(turns):
             assert await bot.texts(turn) == ["".join(f"{number}:{word} " for word in range(10))]
         calls = await bot.outside.control("calls")
@@ -209,12 +213,13 @@ async def test_sixty_answers_at_once_are_all_shown_and_slack_never_says_too_many
 
 
 async def test_who_has_a_lot_to_say_writes_no_more_often_than_the_others() -> None:
-    clock = HandClock()
-    async with replying(clock) as bot:
+    clock = ManualClock()
+    async with reply_fixture(clock) as bot:
         turns = [await bot.asked() for _ in range(3)]
         async with AsyncExitStack() as stack:
             talker, *others = [
-                await stack.enter_async_context(bot.workspace.reply_to(turn, ONE)) for turn in turns
+                await stack.enter_async_context(bot.workspace.open_reply(turn, ONE))
+                for turn in turns
             ]
             for _ in range(12):
                 talker.append("word " * 160)
@@ -234,9 +239,11 @@ async def test_who_has_a_lot_to_say_writes_no_more_often_than_the_others() -> No
     assert counts[0] <= max(counts[1:]) + 1
 
 
-async def test_slack_saying_too_many_to_one_caller_makes_all_of_them_wait(bot: Replying) -> None:
-    clock = HandClock()
-    calls = Calls(clock)
+async def test_slack_saying_too_many_to_one_caller_makes_all_of_them_wait(
+    bot: ReplyFixture,
+) -> None:
+    clock = ManualClock()
+    calls = ApiCaller(clock)
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
     await bot.fault("auth.test", "429", retry_after=7)
     first = asyncio.create_task(_call(calls(client.auth_test)))
@@ -244,9 +251,9 @@ async def test_slack_saying_too_many_to_one_caller_makes_all_of_them_wait(bot: R
     async def waits() -> bool:
         return clock.sleeping == 1
 
-    await eventually(waits, "the first one waits")
-    with pytest.raises(CallError, match="ratelimited") as refused:
-        await calls(client.auth_test, Cause(urgency=Urgency.SPARE))
+    await wait_until(waits, "the first one waits")
+    with pytest.raises(SlackCallError, match="ratelimited") as refused:
+        await calls(client.auth_test, CallContext(priority=Priority.OPTIONAL))
     assert refused.value.retry_after == 7
     second = asyncio.create_task(_call(calls(client.auth_test)))
     await clock.advance(6.9)

@@ -11,23 +11,23 @@ from hypothesis import strategies as st
 
 from bot.domain.turns import Delivery
 from bot.errors import SlackError
-from bot.slack.formatting.sanitize import defanged, showable
-from tests.conformance.http_client import ALICE, GENERAL, eventually
-from tests.fakes import HandClock
-from tests.integration.slack.replies.reply_fixtures import ONE, SEVERAL, Replying, replying
+from bot.slack.formatting.sanitize import escape_mentions, sanitize
+from tests.conformance.http_client import ALICE, GENERAL, wait_until
+from tests.fakes import ManualClock
+from tests.integration.slack.replies.reply_fixtures import ONE, SEVERAL, ReplyFixture, reply_fixture
 
 
 @pytest.fixture
-async def bot() -> AsyncIterator[Replying]:
-    async with replying() as bot:
+async def bot() -> AsyncIterator[ReplyFixture]:
+    async with reply_fixture() as bot:
         yield bot
 
 
-async def test_an_answer_is_streamed_into_one_message(bot: Replying) -> None:
+async def test_an_answer_is_streamed_into_one_message(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Hel")
-        await eventually(lambda: bot.texts(turn), "the first text goes out at once")
+        await wait_until(lambda: bot.texts(turn), "the first text goes out at once")
         for piece in ("lo, ", "Alice", "!"):
             reply.append(piece)
         await reply.finish("Hello, Alice!")
@@ -42,12 +42,12 @@ async def test_an_answer_is_streamed_into_one_message(bot: Replying) -> None:
     assert start["thread_ts"] == turn.message.ts
 
 
-async def test_every_message_of_a_reply_says_whose_it_is(bot: Replying) -> None:
+async def test_every_message_of_a_reply_says_whose_it_is(bot: ReplyFixture) -> None:
     for people in (ONE, SEVERAL):
         turn = await bot.asked()
-        async with bot.workspace.reply_to(turn, people) as reply:
+        async with bot.workspace.open_reply(turn, people) as reply:
             reply.append("Yes")
-            await eventually(lambda turn=turn: bot.texts(turn), "the text is there")  # type: ignore[misc]  # a default binds the loop's turn
+            await wait_until(lambda turn=turn: bot.texts(turn), "the text is there")  # type: ignore[misc]  # a default binds the loop's turn
             await reply.finish("Yes.")
         (message,) = await bot.messages(turn)
         assert message["metadata"] == {
@@ -58,24 +58,24 @@ async def test_every_message_of_a_reply_says_whose_it_is(bot: Replying) -> None:
         assert part.ts == message["ts"]
 
 
-async def test_a_part_is_noted_as_open_while_its_stream_is(bot: Replying) -> None:
+async def test_a_part_is_noted_as_open_while_its_stream_is(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Begun")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         (part,) = bot.parts(turn)
         assert (part.delivery, part.closed) == (Delivery.STREAM, False)
         await reply.finish("Begun.")
 
 
 async def test_several_people_get_edits_of_one_message(
-    bot: Replying, caplog: pytest.LogCaptureFixture
+    bot: ReplyFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         reply.append("For ")
-        await eventually(lambda: bot.texts(turn), "the first text goes out at once")
+        await wait_until(lambda: bot.texts(turn), "the first text goes out at once")
         reply.append("all of you")
         await reply.finish("For all of you.")
         assert await bot.texts(turn) == ["For all of you."]
@@ -89,40 +89,42 @@ async def test_several_people_get_edits_of_one_message(
 
 
 async def test_a_direct_message_is_streamed_whoever_takes_part(
-    bot: Replying, caplog: pytest.LogCaptureFixture
+    bot: ReplyFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    opened = await bot.outside.do("conversations.open", ALICE, users="U0PILOT")
+    opened = await bot.outside.act("conversations.open", ALICE, users="U0PILOT")
     turn = await bot.asked(channel=opened["channel"]["id"])
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Between us")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         await reply.finish("Between us.")
     assert "chat.startStream" in await bot.methods()
     assert "delivery=stream" in caplog.text
 
 
-async def test_an_answer_that_comes_whole_is_posted(bot: Replying) -> None:
+async def test_an_answer_that_comes_whole_is_posted(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish("", "There is no question.")
     assert await bot.texts(turn) == ["_There is no question._"]
 
 
-async def test_a_note_comes_after_the_answer_set_apart(bot: Replying) -> None:
+async def test_a_note_comes_after_the_answer_set_apart(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Half an")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         await reply.finish("Half an ans", "Stopped.")
     assert await bot.texts(turn) == ["Half an ans\n\n_Stopped._"]
 
 
 @pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
-async def test_a_long_answer_goes_on_in_new_messages(bot: Replying, people: frozenset[str]) -> None:
+async def test_a_long_answer_goes_on_in_new_messages(
+    bot: ReplyFixture, people: frozenset[str]
+) -> None:
     text = "\n".join(f"Line {number:05} of a long answer." for number in range(1_000))
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, people) as reply:
+    async with bot.workspace.open_reply(turn, people) as reply:
         for start in range(0, len(text), 3_000):
             reply.append(text[start : start + 3_000])
             await asyncio.sleep(0)
@@ -133,12 +135,12 @@ async def test_a_long_answer_goes_on_in_new_messages(bot: Replying, people: froz
     assert max(len(part) for part in shown) < 12_000
 
 
-async def test_a_code_block_that_goes_on_is_closed_and_opened_again(bot: Replying) -> None:
+async def test_a_code_block_that_goes_on_is_closed_and_opened_again(bot: ReplyFixture) -> None:
     code = "".join(f"print({number})\n" for number in range(2_000))
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append(f"```py\n{code[:500]}")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         reply.append(code[500:])
         await reply.finish(f"```py\n{code}")
     shown = await bot.texts(turn)
@@ -147,16 +149,16 @@ async def test_a_code_block_that_goes_on_is_closed_and_opened_again(bot: Replyin
 
 
 async def test_a_stream_is_left_before_slack_ends_it_also_when_nothing_is_said() -> None:
-    clock = HandClock()
-    async with replying(clock) as bot:
+    clock = ManualClock()
+    async with reply_fixture(clock) as bot:
         turn = await bot.asked()
-        async with bot.workspace.reply_to(turn, ONE) as reply:
+        async with bot.workspace.open_reply(turn, ONE) as reply:
             reply.append("Before. ")
-            await eventually(lambda: bot.texts(turn), "the stream is there")
+            await wait_until(lambda: bot.texts(turn), "the stream is there")
             await clock.advance(239)
             assert await bot.outside.calls("chat.stopStream") == []
             await clock.advance(1)
-            await eventually(lambda: bot.outside.calls("chat.stopStream"), "the stream is left")
+            await wait_until(lambda: bot.outside.calls("chat.stopStream"), "the stream is left")
             await bot.outside.advance(400)
             await clock.advance(400)
             reply.append("After.")
@@ -165,17 +167,17 @@ async def test_a_stream_is_left_before_slack_ends_it_also_when_nothing_is_said()
                 await clock.advance(1)
                 return len(await bot.texts(turn)) == 2
 
-            await eventually(both, "a new stream is begun")
+            await wait_until(both, "a new stream is begun")
             await reply.finish("Before. After.")
         assert await bot.texts(turn) == ["Before. ", "After."]
         assert "chat.update" not in await bot.methods()
 
 
-async def test_a_stream_that_slack_ended_is_completed_by_an_edit(bot: Replying) -> None:
+async def test_a_stream_that_slack_ended_is_completed_by_an_edit(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Before. ")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         await bot.outside.advance(301)
         reply.append("After.")
         await reply.finish("Before. After.")
@@ -184,70 +186,70 @@ async def test_a_stream_that_slack_ended_is_completed_by_an_edit(bot: Replying) 
 
 @pytest.mark.parametrize("people", [ONE, SEVERAL], ids=["stream", "edits"])
 async def test_text_taken_back_gives_way_to_the_text_that_counts(
-    bot: Replying, people: frozenset[str]
+    bot: ReplyFixture, people: frozenset[str]
 ) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, people) as reply:
+    async with bot.workspace.open_reply(turn, people) as reply:
         reply.append("A first try " * 1_500)
 
         async def begun() -> bool:
             return len(await bot.texts(turn)) == 2
 
-        await eventually(begun, "both parts are there")
+        await wait_until(begun, "both parts are there")
         reply.replace("")
         reply.append("A second try")
 
         async def replaced() -> bool:
             return await bot.texts(turn) == ["A second try"]
 
-        await eventually(replaced, "the thread shows the new text only")
+        await wait_until(replaced, "the thread shows the new text only")
         reply.append(".")
         await reply.finish("A second try.")
     assert await bot.texts(turn) == ["A second try."]
 
 
-async def test_the_end_corrects_what_was_shown_on_the_way(bot: Replying) -> None:
+async def test_the_end_corrects_what_was_shown_on_the_way(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("What was said")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         await reply.finish("What counts")
     assert await bot.texts(turn) == ["What counts"]
 
 
-async def test_nothing_is_added_after_the_end(bot: Replying) -> None:
+async def test_nothing_is_added_after_the_end(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         await reply.finish("The end.")
         reply.append(" Or not.")
         reply.replace("Something else")
     assert await bot.texts(turn) == ["The end."]
 
 
-async def test_a_turn_that_leaves_without_an_end_leaves_no_stream_open(bot: Replying) -> None:
+async def test_a_turn_that_leaves_without_an_end_leaves_no_stream_open(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Half a")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
     assert await bot.texts(turn) == ["Half a"]
     assert len(await bot.outside.calls("chat.stopStream")) == 1
     assert bot.parts(turn)[0].closed
 
 
-async def test_a_turn_that_says_nothing_leaves_nothing(bot: Replying) -> None:
+async def test_a_turn_that_says_nothing_leaves_nothing(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE):
+    async with bot.workspace.open_reply(turn, ONE):
         pass
     assert await bot.texts(turn) == []
 
 
-async def test_two_replies_at_once_do_not_mix(bot: Replying) -> None:
+async def test_two_replies_at_once_do_not_mix(bot: ReplyFixture) -> None:
     turns = [await bot.asked() for _ in range(4)]
 
     async def answer(number: int) -> None:
         said = ""
         people = ONE if number % 2 else SEVERAL
-        async with bot.workspace.reply_to(turns[number], people) as reply:
+        async with bot.workspace.open_reply(turns[number], people) as reply:
             for count in range(30):
                 said += f"{number}:{count} "
                 reply.append(f"{number}:{count} ")
@@ -259,11 +261,11 @@ async def test_two_replies_at_once_do_not_mix(bot: Replying) -> None:
         assert await bot.texts(turn) == ["".join(f"{number}:{count} " for count in range(30))]
 
 
-async def test_a_ping_split_over_two_appends_stays_inert(bot: Replying) -> None:
+async def test_a_ping_split_over_two_appends_stays_inert(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Hey <!chan")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         reply.append("nel> and <@UAL")
         await asyncio.sleep(0.05)
         reply.append("ICE> and @he")
@@ -288,16 +290,16 @@ async def test_what_slack_shows_is_what_the_model_said(
     said: list[str], people: frozenset[str], gaps: list[bool]
 ) -> None:
     whole = "".join(said)
-    async with replying() as bot:
+    async with reply_fixture() as bot:
         turn = await bot.asked()
-        async with bot.workspace.reply_to(turn, people) as reply:
+        async with bot.workspace.open_reply(turn, people) as reply:
             for number, piece in enumerate(said):
                 reply.append(piece)
                 if number < len(gaps) and gaps[number]:
                     await asyncio.sleep(0.02)
             await reply.finish(whole, "The end.")
         shown = "".join(await bot.texts(turn))
-    wanted = defanged(showable(whole))
+    wanted = escape_mentions(sanitize(whole))
     bare = shown.removesuffix("_The end._").replace("```", "").split()
     assert bare == wanted.replace("```", "").split()
     assert shown.endswith("_The end._")
@@ -306,22 +308,22 @@ async def test_what_slack_shows_is_what_the_model_said(
 # Around the reply -------------------------------------------------------------------------------
 
 
-async def test_the_thread_shows_that_the_bot_works_and_then_no_more(bot: Replying) -> None:
+async def test_the_thread_shows_that_the_bot_works_and_then_no_more(bot: ReplyFixture) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
-        await eventually(lambda: bot.outside.calls("agents.sessions.setStatus"), "it shows")
+    async with bot.workspace.open_reply(turn, ONE) as reply:
+        await wait_until(lambda: bot.outside.calls("agents.sessions.setStatus"), "it shows")
         await reply.finish("Done.")
     calls = await bot.outside.calls("agents.sessions.setStatus")
     assert [call["arguments"]["status"] for call in calls] == ["processing", "active"]
     assert {call["arguments"]["thread_ts"] for call in calls} == {turn.message.ts}
 
 
-async def test_without_agent_sessions_the_status_is_shown_in_words(bot: Replying) -> None:
+async def test_without_agent_sessions_the_status_is_shown_in_words(bot: ReplyFixture) -> None:
     await bot.fault("agents.sessions.setStatus", "error", error="feature_disabled", times=9)
     for _ in range(2):
         turn = await bot.asked()
-        async with bot.workspace.reply_to(turn, ONE) as reply:
-            await eventually(lambda: bot.outside.calls("assistant.threads.setStatus"), "words")
+        async with bot.workspace.open_reply(turn, ONE) as reply:
+            await wait_until(lambda: bot.outside.calls("assistant.threads.setStatus"), "words")
             await reply.finish("Done.")
     calls = await bot.outside.calls("assistant.threads.setStatus")
     words = [call["arguments"]["status"] for call in calls]
@@ -330,52 +332,52 @@ async def test_without_agent_sessions_the_status_is_shown_in_words(bot: Replying
     assert len(await bot.outside.calls("agents.sessions.setStatus")) == 1
 
 
-async def test_a_status_that_is_slow_does_not_delay_the_first_text(bot: Replying) -> None:
+async def test_a_status_that_is_slow_does_not_delay_the_first_text(bot: ReplyFixture) -> None:
     await bot.fault("agents.sessions.setStatus", "slow", seconds=2)
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("Here")
-        await eventually(lambda: bot.texts(turn), "the text is there", patience=1.5)
+        await wait_until(lambda: bot.texts(turn), "the text is there", max_wait=1.5)
         await reply.finish("Here.")
         assert await bot.texts(turn) == ["Here."]
 
 
-async def test_who_takes_part_is_read_from_the_thread(bot: Replying) -> None:
+async def test_who_takes_part_is_read_from_the_thread(bot: ReplyFixture) -> None:
     turn = await bot.asked()
     thread = turn.message.thread
     await bot.outside.say("xoxp-bob", GENERAL, "me too", thread_ts=thread.root_ts)
-    async with bot.workspace.reply_to(turn, SEVERAL) as reply:
+    async with bot.workspace.open_reply(turn, SEVERAL) as reply:
         await reply.finish("Both of you.")
-    assert await bot.workspace.people_in(thread) == SEVERAL
+    assert await bot.workspace.fetch_participants(thread) == SEVERAL
 
 
-async def test_who_takes_part_is_not_guessed_when_slack_does_not_say(bot: Replying) -> None:
+async def test_who_takes_part_is_not_guessed_when_slack_does_not_say(bot: ReplyFixture) -> None:
     turn = await bot.asked()
     await bot.fault("conversations.replies", "500")
     with pytest.raises(SlackError):
-        await bot.workspace.people_in(turn.message.thread)
+        await bot.workspace.fetch_participants(turn.message.thread)
 
 
-async def test_a_message_that_waits_says_so_until_it_does_not(bot: Replying) -> None:
+async def test_a_message_that_waits_says_so_until_it_does_not(bot: ReplyFixture) -> None:
     turn = await bot.asked()
     for _ in range(2):
-        await bot.workspace.mark_waiting(turn.message)
+        await bot.workspace.add_waiting_reaction(turn.message)
     (message,) = await bot.outside.replies(GENERAL, turn.message.ts)
     assert [reaction["name"] for reaction in message["reactions"]] == ["hourglass_flowing_sand"]
-    assert await bot.workspace.unmark_waiting(turn.message)
+    assert await bot.workspace.remove_waiting_reaction(turn.message)
     (message,) = await bot.outside.replies(GENERAL, turn.message.ts)
     assert not message.get("reactions")
 
 
-async def test_a_whisper_reaches_its_person_alone_and_trouble_with_it_stays_quiet(
-    bot: Replying,
+async def test_an_ephemeral_message_reaches_its_person_alone_and_trouble_with_it_stays_quiet(
+    bot: ReplyFixture,
 ) -> None:
     turn = await bot.asked()
-    assert await bot.workspace.whisper(turn.message, "Not now, <!channel>.")
+    assert await bot.workspace.post_ephemeral(turn.message, "Not now, <!channel>.")
     await bot.fault("chat.postEphemeral", "500")
-    await bot.workspace.whisper(turn.message, "Not now, again.")
+    await bot.workspace.post_ephemeral(turn.message, "Not now, again.")
     await bot.fault("chat.postEphemeral", "429", retry_after=30)
-    assert not await bot.workspace.whisper(turn.message, "Not now, once more.")
+    assert not await bot.workspace.post_ephemeral(turn.message, "Not now, once more.")
     (whisper,) = await bot.outside.ephemeral("UALICE")
     assert "Not now, <\u2060!channel>." in whisper["text"]
     assert await bot.texts(turn) == []

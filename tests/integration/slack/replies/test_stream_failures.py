@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.domain.turns import Turn
-from tests.conformance.http_client import ALICE, GENERAL, Json, eventually
-from tests.integration.slack.replies.reply_fixtures import ONE, Replying, replying
+from tests.conformance.http_client import ALICE, GENERAL, Json, wait_until
+from tests.integration.slack.replies.reply_fixtures import ONE, ReplyFixture, reply_fixture
 
 WORDS = ["One ", "two ", "three ", "four ", "five."]
 WHOLE = "".join(WORDS)
@@ -22,8 +22,8 @@ LEFT = [
 
 
 @pytest.fixture
-async def bot() -> AsyncIterator[Replying]:
-    async with replying() as bot:
+async def bot() -> AsyncIterator[ReplyFixture]:
+    async with reply_fixture() as bot:
         yield bot
 
 
@@ -32,14 +32,14 @@ def text_of(call: Json) -> str:
     return "".join(chunk["text"] for chunk in call["arguments"].get("chunks") or [])
 
 
-async def streamed(bot: Replying) -> list[Json]:
+async def streamed(bot: ReplyFixture) -> list[Json]:
     """The calls that write to a stream, in their order."""
     calls = await bot.outside.control("calls")
     of_streams = ("chat.startStream", "chat.appendStream", "chat.stopStream")
     return [call for call in calls if call["method"] in of_streams]
 
 
-async def check_that_nothing_confirmed_is_sent_again(bot: Replying) -> str:
+async def check_that_nothing_confirmed_is_sent_again(bot: ReplyFixture) -> str:
     """Each call goes on where the last confirmed one ended; all that was confirmed."""
     confirmed = ""
     for call in await streamed(bot):
@@ -49,10 +49,10 @@ async def check_that_nothing_confirmed_is_sent_again(bot: Replying) -> str:
     return confirmed
 
 
-async def answer(bot: Replying) -> list[str]:
+async def answer(bot: ReplyFixture) -> list[str]:
     """An answer word by word, each with time to go out; what the thread shows after it."""
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         for word in WORDS:
             reply.append(word)
             await asyncio.sleep(0.04)
@@ -60,7 +60,7 @@ async def answer(bot: Replying) -> list[str]:
     return await bot.texts(turn)
 
 
-async def test_a_stream_without_trouble_says_everything_once(bot: Replying) -> None:
+async def test_a_stream_without_trouble_says_everything_once(bot: ReplyFixture) -> None:
     assert await answer(bot) == [WHOLE]
     assert await check_that_nothing_confirmed_is_sent_again(bot) == WHOLE
     assert await bot.outside.calls("chat.update") == []
@@ -68,7 +68,7 @@ async def test_a_stream_without_trouble_says_everything_once(bot: Replying) -> N
 
 @pytest.mark.parametrize("code", LEFT)
 async def test_a_stream_that_takes_no_more_text_keeps_what_it_has_and_gets_the_rest_by_an_edit(
-    bot: Replying, code: str
+    bot: ReplyFixture, code: str
 ) -> None:
     await bot.fault("chat.appendStream", "error", error=code)
     assert await answer(bot) == [WHOLE]
@@ -83,7 +83,7 @@ async def test_a_stream_that_takes_no_more_text_keeps_what_it_has_and_gets_the_r
 
 @pytest.mark.parametrize("code", LEFT)
 async def test_a_stream_that_cannot_be_ended_with_its_last_words_gets_them_by_an_edit(
-    bot: Replying, code: str
+    bot: ReplyFixture, code: str
 ) -> None:
     await bot.fault("chat.stopStream", "error", error=code)
     assert await answer(bot) == [WHOLE]
@@ -93,15 +93,15 @@ async def test_a_stream_that_cannot_be_ended_with_its_last_words_gets_them_by_an
 
 
 async def test_a_stream_that_slack_ends_by_its_age_is_completed_where_it_stands(
-    bot: Replying,
+    bot: ReplyFixture,
 ) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One two ")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
         await bot.outside.advance(301)
         reply.append("three ")
-        await eventually(lambda: bot.outside.calls("chat.update"), "it goes on by edits")
+        await wait_until(lambda: bot.outside.calls("chat.update"), "it goes on by edits")
         await reply.finish(WHOLE)
     assert await bot.texts(turn) == [WHOLE]
     assert await check_that_nothing_confirmed_is_sent_again(bot) == "One two "
@@ -110,24 +110,24 @@ async def test_a_stream_that_slack_ends_by_its_age_is_completed_where_it_stands(
 
 
 async def test_a_stream_that_a_person_stopped_is_left_as_it_is_until_the_end(
-    bot: Replying,
+    bot: ReplyFixture,
 ) -> None:
     turn = await bot.asked()
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One two ")
-        await eventually(lambda: bot.texts(turn), "the stream is there")
-        await bot.outside.do(
+        await wait_until(lambda: bot.texts(turn), "the stream is there")
+        await bot.outside.act(
             "agents.sessions.stop", ALICE, channel=GENERAL, thread_ts=turn.message.ts
         )
         reply.append("three ")
-        await eventually(lambda: bot.outside.calls("chat.appendStream"), "the stream is tried")
+        await wait_until(lambda: bot.outside.calls("chat.appendStream"), "the stream is tried")
         await reply.finish("One two three ", "Stopped.")
     assert await bot.texts(turn) == ["One two three \n\n_Stopped._"]
     assert await check_that_nothing_confirmed_is_sent_again(bot) == "One two "
     assert await bot.outside.calls("chat.postMessage") == []
 
 
-async def test_a_live_stream_that_must_be_edited_is_ended_first(bot: Replying) -> None:
+async def test_a_live_stream_that_must_be_edited_is_ended_first(bot: ReplyFixture) -> None:
     """Slack answers `streaming_state_conflict`: the stream could not be ended when it broke."""
     await bot.fault("chat.appendStream", "500")
     await bot.fault("chat.stopStream", "500")
@@ -140,7 +140,9 @@ async def test_a_live_stream_that_must_be_edited_is_ended_first(bot: Replying) -
 
 
 @pytest.mark.parametrize("method", ["chat.appendStream", "chat.stopStream"])
-async def test_a_stream_that_has_to_wait_goes_on_where_it_was(bot: Replying, method: str) -> None:
+async def test_a_stream_that_has_to_wait_goes_on_where_it_was(
+    bot: ReplyFixture, method: str
+) -> None:
     await bot.fault(method, "429", times=2, retry_after=2)
     assert await answer(bot) == [WHOLE]
     assert await check_that_nothing_confirmed_is_sent_again(bot) == WHOLE
@@ -148,22 +150,22 @@ async def test_a_stream_that_has_to_wait_goes_on_where_it_was(bot: Replying, met
     assert len(await bot.outside.calls("chat.startStream")) == 1
 
 
-async def test_an_answer_that_goes_on_after_stop_is_shown_on(bot: Replying) -> None:
+async def test_an_answer_that_goes_on_after_stop_is_shown_on(bot: ReplyFixture) -> None:
     """Slack ends the stream for whoever presses Stop, also for those who may not stop the answer:
     a while later it is shown on by edits, before its end is known."""
     turn = await bot.asked()
     thread = turn.message.thread
-    async with bot.workspace.reply_to(turn, ONE) as reply:
+    async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One ")
-        await eventually(lambda: shows(bot, turn, "One "), "it has begun")
+        await wait_until(lambda: shows(bot, turn, "One "), "it has begun")
         stop = {"channel": thread.channel, "thread_ts": thread.root_ts}
-        await bot.outside.do("agents.sessions.stop", ALICE, **stop)
+        await bot.outside.act("agents.sessions.stop", ALICE, **stop)
         reply.append("two ")
-        await eventually(lambda: shows(bot, turn, "One two "), "it goes on")
+        await wait_until(lambda: shows(bot, turn, "One two "), "it goes on")
         await reply.finish("One two three.")
     assert await bot.texts(turn) == ["One two three."]
     assert len(await bot.outside.calls("chat.startStream")) == 1
 
 
-async def shows(bot: Replying, turn: Turn, text: str) -> bool:
+async def shows(bot: ReplyFixture, turn: Turn, text: str) -> bool:
     return any(shown.startswith(text.strip()) for shown in await bot.texts(turn))

@@ -11,12 +11,12 @@ import sys
 from prometheus_client import CollectorRegistry
 
 from bot.cli.run import run
-from bot.http_server import Bounds
-from bot.slack.transport.http import SignedHttp
-from bot.tasks import Background
-from bot.telemetry.server import Site
-from tests.fakes import HandClock
-from tests.integration.slack.receiver import Ears, intake_for
+from bot.http_server import ServerLimits
+from bot.slack.transport.http import HttpTransport
+from bot.tasks import BackgroundTasks
+from bot.telemetry.server import TelemetryServer
+from tests.fakes import ManualClock
+from tests.integration.slack.receiver import RecordingReceiver, event_receiver_for
 
 FEW = 64
 """Descriptors."""
@@ -28,19 +28,19 @@ async def _ready() -> bool:
 
 async def serve() -> None:
     """Serve until standard input ends; the ports and what was done are told line by line."""
-    many = Bounds(connections=10 * FEW)
-    door = SignedHttp(
+    many = ServerLimits(max_connections=10 * FEW)
+    door = HttpTransport(
         signing_secret="sandbox-signing-secret",
-        clock=HandClock(),
-        ready=_ready,
+        clock=ManualClock(),
+        check_ready=_ready,
         port=0,
-        bounds=many,
+        limits=many,
     )
-    site = Site(CollectorRegistry(), many)
+    site = TelemetryServer(CollectorRegistry(), many)
     held: list[int] = []
     async with (
-        door.open(intake_for(Ears(), Background()), lambda _: None),
-        site.open("127.0.0.1", 0),
+        door.open(event_receiver_for(RecordingReceiver(), BackgroundTasks()), lambda _: None),
+        site.serve("127.0.0.1", 0),
     ):
         print(door.port, site.port, flush=True)
         while order := await asyncio.to_thread(sys.stdin.readline):

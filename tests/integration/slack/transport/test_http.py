@@ -16,11 +16,11 @@ from slack_sdk.signature import SignatureVerifier
 
 from bot.domain.messages import Trigger
 from bot.errors import SettingsError
-from bot.slack.events.parser import Deleted, Edited, Stopped
-from bot.slack.transport.http import MAX_BODY, MAX_DEPTH, SignedHttp
-from bot.tasks import Background
-from tests.fakes import HandClock
-from tests.integration.slack.receiver import Ears, intake_for
+from bot.slack.events.parser import DeletedEvent, EditedEvent, StoppedEvent
+from bot.slack.transport.http import MAX_BODY_BYTES, MAX_JSON_DEPTH, HttpTransport
+from bot.tasks import BackgroundTasks
+from tests.fakes import ManualClock
+from tests.integration.slack.receiver import RecordingReceiver, event_receiver_for
 
 SECRET = "sandbox-signing-secret"
 JSON = "application/json"
@@ -32,7 +32,9 @@ TEAM = "T0SANDBOX"
 class Slack:
     """Slack's side: signs with Slack's own SDK and posts."""
 
-    def __init__(self, ears: Ears, clock: HandClock, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, ears: RecordingReceiver, clock: ManualClock, session: aiohttp.ClientSession
+    ) -> None:
         self.ears = ears
         self.clock = clock
         self.ready: bool | Exception = True
@@ -101,11 +103,13 @@ def mention(**more: object) -> dict[str, object]:
 
 @asynccontextmanager
 async def calling(record_seconds: float = 10.0) -> AsyncIterator[Slack]:
-    background, ears, clock = Background(), Ears(), HandClock()
+    background, ears, clock = BackgroundTasks(), RecordingReceiver(), ManualClock()
     async with aiohttp.ClientSession() as session:
         slack = Slack(ears, clock, session)
-        door = SignedHttp(signing_secret=SECRET, clock=clock, ready=slack.is_ready, port=0)
-        async with door.open(intake_for(ears, background, record_seconds), slack.hears.append):
+        door = HttpTransport(signing_secret=SECRET, clock=clock, check_ready=slack.is_ready, port=0)
+        async with door.open(
+            event_receiver_for(ears, background, record_seconds), slack.hears.append
+        ):
             slack.url = f"http://127.0.0.1:{door.port}"
             yield slack
         await background.close()
@@ -242,7 +246,7 @@ async def test_what_is_nested_deeper_than_slacks_payloads_is_a_bad_request(
     slack: Slack, more: int, status: int
 ) -> None:
     """Before anybody reads it by calling itself."""
-    depth = MAX_DEPTH - 1 + more
+    depth = MAX_JSON_DEPTH - 1 + more
     blocks = b"[" * depth + b"]" * depth
     event = b'{"type": "some_new_event", "blocks": ' + blocks + b"}"
     assert (await slack.post(event))[0] == status
@@ -308,7 +312,7 @@ async def test_an_odd_envelope_is_not_a_crash(slack: Slack, more: dict[str, obje
 
 
 async def test_a_body_beyond_four_mebibytes_is_too_large(slack: Slack) -> None:
-    body = b" " * (MAX_BODY + 1)
+    body = b" " * (MAX_BODY_BYTES + 1)
     assert (await slack.post(body, headers=slack.signed(b"")))[0] == 413
     large = json.dumps(envelope(mention(blocks="x" * (2 << 20)))).encode()
     assert (await slack.post(large))[0] == 200
@@ -338,7 +342,9 @@ async def test_readiness_is_what_the_parts_say(slack: Slack) -> None:
     assert await slack.get("/readyz") == (503, '{"ready": false}')
 
 
-async def test_an_edit_a_deletion_and_a_stop_are_told_after_they_were_taken(slack: Slack) -> None:
+async def test_an_edit_a_deletion_and_a_stop_are_reported_after_they_were_taken(
+    slack: Slack,
+) -> None:
     wrote = {"user": "UALICE", "ts": TS, "text": "before"}
     base: dict[str, object] = {"type": "message", "channel": "C0GENERAL", "ts": TS}
     edited = {"subtype": "message_changed", "message": {**wrote, "text": "after"}}
@@ -353,8 +359,8 @@ async def test_an_edit_a_deletion_and_a_stop_are_told_after_they_were_taken(slac
         "event_ts": "1790000009.000000",
     }
     assert await slack.event(stop) == 200
-    await slack.ears.until(lambda ears: len(ears.heard) == 3)
-    assert [type(fact) for fact in slack.ears.heard] == [Edited, Deleted, Stopped]
+    await slack.ears.wait_until(lambda ears: len(ears.heard) == 3)
+    assert [type(fact) for fact in slack.ears.heard] == [EditedEvent, DeletedEvent, StoppedEvent]
 
 
 @pytest.mark.parametrize(
@@ -408,17 +414,19 @@ async def test_a_modal_that_carries_nothing_of_ours_says_so(slack: Slack) -> Non
     assert (status, json.loads(text)["response_action"]) == (200, "errors")
 
 
-async def test_without_a_signing_secret_the_door_is_not_even_built() -> None:
+async def test_without_a_signing_secret_the_http_endpoint_is_not_even_built() -> None:
     for empty in ("", "   "):
         with pytest.raises(SettingsError, match="SLACK_SIGNING_SECRET"):
-            SignedHttp(signing_secret=empty, clock=HandClock(), ready=_yes)
+            HttpTransport(signing_secret=empty, clock=ManualClock(), check_ready=_yes)
 
 
 async def test_a_taken_port_is_a_fault_with_a_remedy(slack: Slack) -> None:
     port = int(slack.url.rpartition(":")[2])
-    door = SignedHttp(signing_secret=SECRET, clock=HandClock(), ready=_yes, port=port)
+    door = HttpTransport(signing_secret=SECRET, clock=ManualClock(), check_ready=_yes, port=port)
     with pytest.raises(SettingsError) as caught:
-        async with door.open(intake_for(Ears(), Background()), slack.hears.append):
+        async with door.open(
+            event_receiver_for(RecordingReceiver(), BackgroundTasks()), slack.hears.append
+        ):
             pass
     (fault,) = caught.value.faults
     assert f"127.0.0.1:{port}" in fault
@@ -427,7 +435,9 @@ async def test_a_taken_port_is_a_fault_with_a_remedy(slack: Slack) -> None:
 
 
 async def test_the_secret_is_not_in_what_is_printed() -> None:
-    assert SECRET not in repr(SignedHttp(signing_secret=SECRET, clock=HandClock(), ready=_yes))
+    assert SECRET not in repr(
+        HttpTransport(signing_secret=SECRET, clock=ManualClock(), check_ready=_yes)
+    )
 
 
 async def test_oauth_variables_of_another_program_change_nothing(

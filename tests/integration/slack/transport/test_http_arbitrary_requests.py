@@ -126,7 +126,7 @@ async def answered(slack: Slack, wire: bytes) -> tuple[int, bytes]:
     return int(head.split()[1]), rest
 
 
-def test_whatever_is_sent_the_door_gives_a_documented_answer(
+def test_whatever_is_sent_the_http_endpoint_gives_a_documented_answer(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with asyncio.Runner() as runner, caplog.at_level(logging.INFO):
@@ -183,7 +183,7 @@ async def test_nothing_of_what_was_sent_is_written_down(
     assert told == [] or (signed == "well" and b'"type": "' + CANARY.encode() in body)
 
 
-async def test_what_serves_the_door_and_in_which_version_is_not_told() -> None:
+async def test_what_serves_the_http_endpoint_and_in_which_version_is_not_revealed() -> None:
     async with calling() as slack:
         for path in ("/healthz", "/readyz", "/slack/events", "/other"):
             request = Request("GET", path, "", {}, b"", "not at all")

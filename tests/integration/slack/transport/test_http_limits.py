@@ -16,18 +16,18 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from slack_sdk.signature import SignatureVerifier
 
-from bot.http_server import Bounds
-from bot.slack.transport.http import MAX_BODY, SignedHttp
-from bot.slack.transport.request_body import FREE
-from bot.tasks import Background
-from bot.telemetry.server import Site
-from tests.fakes import HandClock
-from tests.integration.slack.receiver import Ears, intake_for
+from bot.http_server import ServerLimits
+from bot.slack.transport.http import MAX_BODY_BYTES, HttpTransport
+from bot.slack.transport.request_body import FREE_BYTES_PER_BODY
+from bot.tasks import BackgroundTasks
+from bot.telemetry.server import TelemetryServer
+from tests.fakes import ManualClock
+from tests.integration.slack.receiver import RecordingReceiver, event_receiver_for
 from tests.integration.slack.transport.test_http import SECRET, envelope, mention
 
 GUARD = 30.0
 """Seconds; against a test that hangs."""
-LONG = Bounds(connections=3, head_seconds=3_600, idle_seconds=3_600)
+LONG = ServerLimits(max_connections=3, header_seconds=3_600, idle_seconds=3_600)
 """Times that no test waits for."""
 
 
@@ -86,12 +86,12 @@ class Visitors:
         self._open.clear()
 
 
-class Door:
+class FakeTransport:
     """Slack's door, with what it heard and whether it is ready."""
 
     def __init__(self) -> None:
-        self.ears = Ears()
-        self.clock = HandClock()
+        self.ears = RecordingReceiver()
+        self.clock = ManualClock()
         self.may_be_ready = asyncio.Event()
         self.may_be_ready.set()
         self.asked_for_readiness = asyncio.Semaphore(0)
@@ -118,18 +118,18 @@ class Door:
 
 @asynccontextmanager
 async def opened(
-    bounds: Bounds = LONG, max_bodies: int = 1 << 20
-) -> AsyncIterator[tuple[Door, Visitors]]:
-    door, background = Door(), Background()
-    served = SignedHttp(
+    bounds: ServerLimits = LONG, max_bodies: int = 1 << 20
+) -> AsyncIterator[tuple[FakeTransport, Visitors]]:
+    door, background = FakeTransport(), BackgroundTasks()
+    served = HttpTransport(
         signing_secret=SECRET,
         clock=door.clock,
-        ready=door.is_ready,
+        check_ready=door.is_ready,
         port=0,
-        bounds=bounds,
-        max_bodies=max_bodies,
+        limits=bounds,
+        max_total_body_bytes=max_bodies,
     )
-    async with served.open(intake_for(door.ears, background), lambda _: None):
+    async with served.open(event_receiver_for(door.ears, background), lambda _: None):
         visitors = Visitors(served.port)
         try:
             yield door, visitors
@@ -141,10 +141,10 @@ async def opened(
 
 @asynccontextmanager
 async def watched(
-    bounds: Bounds = LONG, registry: CollectorRegistry | None = None
+    bounds: ServerLimits = LONG, registry: CollectorRegistry | None = None
 ) -> AsyncIterator[Visitors]:
-    site = Site(registry or CollectorRegistry(), bounds)
-    async with site.open("127.0.0.1", 0):
+    site = TelemetryServer(registry or CollectorRegistry(), bounds)
+    async with site.serve("127.0.0.1", 0):
         visitors = Visitors(site.port)
         try:
             yield visitors
@@ -214,21 +214,24 @@ async def test_while_all_are_being_answered_others_are_turned_away_at_once() -> 
 
 @pytest.mark.parametrize("said", ["", "GET /healthz HT", "POST /slack/events HTTP/1.1\r\nHost: b"])
 async def test_a_connection_whose_request_does_not_come_is_closed(said: str) -> None:
-    async with opened(Bounds(connections=3, head_seconds=0.1)) as (_, visitors):
+    async with opened(ServerLimits(max_connections=3, header_seconds=0.1)) as (_, visitors):
         visitor = await visitors.come()
         await visitor.send(said)
         assert await visitor.closed() == b""
 
 
 async def test_a_connection_on_which_no_more_is_asked_is_closed() -> None:
-    async with opened(Bounds(connections=3, idle_seconds=0.1)) as (_, visitors):
+    async with opened(ServerLimits(max_connections=3, idle_seconds=0.1)) as (_, visitors):
         visitor = await visitors.come()
         assert await visitor.get() == 200
         assert await visitor.closed() == b""
 
 
 async def test_the_next_request_has_to_come_as_quickly_as_the_first() -> None:
-    async with opened(Bounds(connections=3, head_seconds=0.1, idle_seconds=3_600)) as (_, visitors):
+    async with opened(ServerLimits(max_connections=3, header_seconds=0.1, idle_seconds=3_600)) as (
+        _,
+        visitors,
+    ):
         visitor = await visitors.come()
         assert [await visitor.get(), await visitor.get()] == [200, 200]
         await visitor.send("GET ")
@@ -239,7 +242,7 @@ async def test_an_answer_that_nobody_reads_is_not_kept() -> None:
     """Else whoever asks and does not read holds a connection, and what is written into it."""
     registry = CollectorRegistry()
     Gauge("much", "m" * 1_000_000, registry=registry)
-    async with watched(Bounds(connections=3, idle_seconds=0.1), registry) as visitors:
+    async with watched(ServerLimits(max_connections=3, idle_seconds=0.1), registry) as visitors:
         visitor = await visitors.come()
         visitor.writer.transport.pause_reading()  # type: ignore[attr-defined] # of an open stream
         async with asyncio.timeout(GUARD):
@@ -264,7 +267,8 @@ async def test_what_slack_cannot_have_signed_is_refused_before_its_body_is_there
         visitor = await visitors.come()
         said = headers.format(now=int(door.clock.now()))
         await visitor.send(
-            f"POST /slack/events HTTP/1.1\r\nHost: bot\r\nContent-Length: {MAX_BODY}\r\n{said}\r\n"
+            f"POST /slack/events HTTP/1.1\r\nHost: bot\r\nContent-Length: "
+            f"{MAX_BODY_BYTES}\r\n{said}\r\n"
         )
         assert await visitor.status() == 401
 
@@ -272,19 +276,22 @@ async def test_what_slack_cannot_have_signed_is_refused_before_its_body_is_there
 async def test_what_says_that_it_is_too_large_is_refused_before_its_body_is_there() -> None:
     async with opened() as (door, visitors):
         visitor = await visitors.come()
-        await visitor.send(door.head(MAX_BODY + 1))
+        await visitor.send(door.head(MAX_BODY_BYTES + 1))
         assert await visitor.status() == 413
 
 
 async def test_large_bodies_together_take_no_more_than_there_is_room_for() -> None:
     """An ordinary event, which is small, gets through meanwhile."""
     body = json.dumps(envelope(mention())).encode()
-    async with opened(Bounds(connections=9), max_bodies=2 * FREE) as (door, visitors):
+    async with opened(ServerLimits(max_connections=9), max_bodies=2 * FREE_BYTES_PER_BODY) as (
+        door,
+        visitors,
+    ):
         large = [await visitors.come() for _ in range(2)]
         for visitor in large:
-            await visitor.send(door.head(3 * FREE) + "x" * 2 * FREE)
+            await visitor.send(door.head(3 * FREE_BYTES_PER_BODY) + "x" * 2 * FREE_BYTES_PER_BODY)
         another = await visitors.come()
-        await another.send(door.head(3 * FREE) + "x" * 3 * FREE)
+        await another.send(door.head(3 * FREE_BYTES_PER_BODY) + "x" * 3 * FREE_BYTES_PER_BODY)
         assert await another.status() == 503
         event = await visitors.come()
         await event.send(door.head(len(body), body=body).encode() + body)
@@ -295,7 +302,9 @@ async def test_large_bodies_together_take_no_more_than_there_is_room_for() -> No
         async with asyncio.timeout(GUARD):
             while True:  # until the bot has seen that they have gone
                 another = await visitors.come()
-                await another.send(door.head(2 * FREE) + "x" * 2 * FREE)
+                await another.send(
+                    door.head(2 * FREE_BYTES_PER_BODY) + "x" * 2 * FREE_BYTES_PER_BODY
+                )
                 if await another.status() == 401:  # read as a whole, and not signed
                     break
 
@@ -304,7 +313,7 @@ async def test_what_anybody_may_cause_does_not_fill_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Neither does who goes in the middle of a body, and that is no error of the bot's."""
-    async with opened(Bounds(connections=3)) as (door, visitors):
+    async with opened(ServerLimits(max_connections=3)) as (door, visitors):
         for said in ("POST /slack/events HTTP/1.1\r\nHost: bot\r\n\r\n", "no HTTP\r\n\r\n"):
             for _ in range(9):
                 visitor = await visitors.come()
@@ -337,7 +346,7 @@ class Child:
         async with asyncio.timeout(GUARD):
             return (await self._process.stdout.readline()).decode().strip()
 
-    async def order(self, word: str) -> None:
+    async def send_command(self, word: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{word}\n".encode())
         assert await self.line() == "done"
@@ -361,10 +370,10 @@ async def with_few_descriptors() -> AsyncIterator[Child]:
         await process.wait()
 
 
-async def test_without_any_descriptor_left_both_doors_still_answer() -> None:
+async def test_without_any_descriptor_left_both_transports_still_answer() -> None:
     """Each keeps a few for that; beyond these, the one that has waited the longest makes room."""
     async with with_few_descriptors() as child:
-        await child.order("take")
+        await child.send_command("take")
         for visitors in (child.operators, child.slack):
             for _ in range(8):
                 assert await (await visitors.come()).get() == 200
@@ -377,7 +386,7 @@ async def test_a_flood_that_takes_all_descriptors_is_over_when_it_is_over() -> N
         assert await (await child.operators.come()).get() == 200
         child.slack.leave()
         assert await (await child.slack.come()).get() == 200
-        await child.order("take")
-        await child.order("release")
+        await child.send_command("take")
+        await child.send_command("release")
         for visitors in (child.operators, child.slack):
             assert [await (await visitors.come()).get() for _ in range(20)] == [200] * 20

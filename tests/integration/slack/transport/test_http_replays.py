@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from bot.slack.events.parser import Edited, Stopped
-from bot.slack.transport.replay_guard import MOST, Known, Replays
+from bot.slack.events.parser import EditedEvent, StoppedEvent
+from bot.slack.transport.replay_guard import MAX_SIGNATURES, ReplayGuard, SeenState
 from tests.integration.slack.transport.test_http import TS, calling, envelope, mention
 
 
@@ -37,9 +37,9 @@ def an_edit() -> bytes:
     return json.dumps(envelope(edit, "EvEdit")).encode()
 
 
-@pytest.mark.parametrize(("body", "kind"), [(a_stop(), Stopped), (an_edit(), Edited)])
+@pytest.mark.parametrize(("body", "kind"), [(a_stop(), StoppedEvent), (an_edit(), EditedEvent)])
 async def test_a_stop_or_an_edit_that_is_sent_again_is_done_once(
-    body: bytes, kind: type[Stopped | Edited]
+    body: bytes, kind: type[StoppedEvent | EditedEvent]
 ) -> None:
     """A second time it would stop the next answer, or bring an old text back."""
     async with calling() as slack:
@@ -48,7 +48,7 @@ async def test_a_stop_or_an_edit_that_is_sent_again_is_done_once(
             await slack.clock.advance(later)
             assert await slack.post(body, headers=headers) == (200, "")
         assert await slack.event(mention()) == 200
-        await slack.ears.until(lambda ears: len(ears.messages) == 1)
+        await slack.ears.wait_until(lambda ears: len(ears.messages) == 1)
         assert [fact for fact in slack.ears.heard if isinstance(fact, kind)] == [
             slack.ears.heard[0]
         ]
@@ -56,7 +56,7 @@ async def test_a_stop_or_an_edit_that_is_sent_again_is_done_once(
         assert (await slack.post(body, headers=headers))[0] == 401
 
 
-async def test_what_slack_itself_repeats_is_signed_anew_and_taken() -> None:
+async def test_what_slack_itself_repeats_is_signed_again_and_taken() -> None:
     async with calling() as slack:
         slack.ears.failing = 1
         assert await slack.event(mention()) == 503
@@ -83,7 +83,7 @@ async def test_while_it_is_being_taken_the_same_is_not_said_to_be_taken() -> Non
         headers = slack.signed(body)
         slack.ears.released.clear()
         first = asyncio.create_task(slack.post(body, headers=headers))
-        await slack.ears.until_attempted(1)
+        await slack.ears.wait_until_attempted(1)
         assert (await slack.post(body, headers=headers))[0] == 503
         slack.ears.released.set()
         assert (await first)[0] == 200
@@ -93,18 +93,18 @@ async def test_while_it_is_being_taken_the_same_is_not_said_to_be_taken() -> Non
 
 
 def test_what_is_remembered_is_bounded_and_forgets_the_oldest() -> None:
-    replays = Replays(300.0)
-    for number in range(MOST + 1):
-        assert replays.begin(f"v0={number}", 1_000.0) is Known.NOTHING
-        replays.end(f"v0={number}", 1_000.0, taken=True)
-    assert replays.begin("v0=1", 1_000.0) is Known.TAKEN
-    assert replays.begin("v0=0", 1_000.0) is Known.NOTHING
+    replays = ReplayGuard(300.0)
+    for number in range(MAX_SIGNATURES + 1):
+        assert replays.start_request(f"v0={number}", 1_000.0) is SeenState.NEW
+        replays.finish_request(f"v0={number}", 1_000.0, accepted=True)
+    assert replays.start_request("v0=1", 1_000.0) is SeenState.ACCEPTED
+    assert replays.start_request("v0=0", 1_000.0) is SeenState.NEW
 
 
 def test_a_request_is_remembered_until_no_signature_of_its_time_is_good() -> None:
     """One that says that it is five minutes late already is good for ten."""
-    replays = Replays(300.0)
-    replays.begin("v0=a", 1_000.0)
-    replays.end("v0=a", 1_000.0, taken=True)
-    assert replays.begin("v0=a", 1_599.0) is Known.TAKEN
-    assert replays.begin("v0=a", 1_600.0) is Known.NOTHING
+    replays = ReplayGuard(300.0)
+    replays.start_request("v0=a", 1_000.0)
+    replays.finish_request("v0=a", 1_000.0, accepted=True)
+    assert replays.start_request("v0=a", 1_599.0) is SeenState.ACCEPTED
+    assert replays.start_request("v0=a", 1_600.0) is SeenState.NEW

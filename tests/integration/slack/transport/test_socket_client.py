@@ -11,16 +11,16 @@ import pytest
 from aiohttp import ClientConnectionResetError, ClientWebSocketResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bench.senders import Place, talk
+from bench.senders import ThreadLocation, talk
 from bot.clock import SystemClock
-from bot.slack.transport.socket_client import Line, Tickets
-from bot.tasks import Background
-from tests.integration.slack.receiver import Ears, intake_for
+from bot.slack.transport.socket_client import ConnectionUrls, SocketConnection
+from bot.tasks import BackgroundTasks
+from tests.integration.slack.receiver import RecordingReceiver, event_receiver_for
 
-PLACES = [Place("C0GENERAL", "1700000000.000100")]
+PLACES = [ThreadLocation("C0GENERAL", "1700000000.000100")]
 
 
-class Wire:
+class FakeWebSocket:
     """What stands for a connection: it keeps what is sent, and may break."""
 
     def __init__(self) -> None:
@@ -46,32 +46,32 @@ class Wire:
         return self.sent
 
 
-def as_connection(wire: Wire) -> ClientWebSocketResponse:
+def as_connection(wire: FakeWebSocket) -> ClientWebSocketResponse:
     return cast("ClientWebSocketResponse", wire)
 
 
 @pytest.fixture
-async def ears() -> Ears:
-    return Ears()
+async def receiver() -> RecordingReceiver:
+    return RecordingReceiver()
 
 
 @pytest.fixture
-async def line(ears: Ears) -> AsyncIterator[Line]:
+async def connection(receiver: RecordingReceiver) -> AsyncIterator[SocketConnection]:
     async def greeted(counted: int) -> None:
         del counted
 
     clock = SystemClock()
-    tickets = Tickets(
-        client=AsyncWebClient(), app_token="xapp-1", clock=clock, at_once=1, pause=1.0
+    tickets = ConnectionUrls(
+        client=AsyncWebClient(), app_token="xapp-1", clock=clock, burst=1, pause_seconds=1.0
     )
-    line = Line(
-        *(intake_for(ears, Background()), tickets, clock),
+    line = SocketConnection(
+        *(event_receiver_for(receiver, BackgroundTasks()), tickets, clock),
         ping_seconds=60.0,
-        renewing=asyncio.Lock(),
-        greeted=greeted,
+        renewal_lock=asyncio.Lock(),
+        on_hello=greeted,
     )
     yield line
-    await line.end()
+    await line.shut_down()
 
 
 def frames(count: int) -> list[str]:
@@ -83,7 +83,7 @@ def frames(count: int) -> list[str]:
 
 
 def ours(frame: str) -> str:
-    """The envelope as from the workspace of `tests.integration.slack.receiver.US`."""
+    """The envelope as from the workspace of `tests.integration.slack.receiver.IDENTITY`."""
     envelope = json.loads(frame)
     team = {"team_id": "T0SANDBOX"}
     return json.dumps(
@@ -91,43 +91,47 @@ def ours(frame: str) -> str:
     )
 
 
-async def test_what_is_taken_at_one_moment_is_acknowledged_in_order(line: Line, ears: Ears) -> None:
-    line.current_session = as_connection(wire := Wire())
-    ears.released.clear()
+async def test_what_is_taken_at_one_moment_is_acknowledged_in_order(
+    connection: SocketConnection, receiver: RecordingReceiver
+) -> None:
+    connection.current_session = as_connection(wire := FakeWebSocket())
+    receiver.released.clear()
     for frame in frames(20):
-        await line.enqueue_message(ours(frame))
-    await ears.until_attempted(20)
+        await connection.enqueue_message(ours(frame))
+    await receiver.wait_until_attempted(20)
     assert not wire.sent
-    ears.released.set()
+    receiver.released.set()
     assert await wire.until(20) == [f"e{number}" for number in range(20)]
 
 
-async def test_what_could_not_be_taken_is_not_acknowledged(line: Line, ears: Ears) -> None:
-    line.current_session = as_connection(wire := Wire())
-    ears.failing = 1
+async def test_what_could_not_be_taken_is_not_acknowledged(
+    connection: SocketConnection, receiver: RecordingReceiver
+) -> None:
+    connection.current_session = as_connection(wire := FakeWebSocket())
+    receiver.failing = 1
     for frame in frames(3):
-        await line.enqueue_message(ours(frame))
+        await connection.enqueue_message(ours(frame))
     assert await wire.until(2) == ["e1", "e2"]
 
 
 async def test_what_a_broken_connection_does_not_take_is_left_for_slack_to_repeat(
-    line: Line, ears: Ears
+    connection: SocketConnection, receiver: RecordingReceiver
 ) -> None:
     """It is on record, and what Slack brings again by the next connection is acknowledged there."""
-    line.current_session = as_connection(broken := Wire())
-    ears.released.clear()
+    connection.current_session = as_connection(broken := FakeWebSocket())
+    receiver.released.clear()
     for frame in frames(5):
-        await line.enqueue_message(ours(frame))
-    await ears.until_attempted(5)
+        await connection.enqueue_message(ours(frame))
+    await receiver.wait_until_attempted(5)
     broken.broken = broken.closed = True
-    ears.released.set()
-    await ears.until(lambda ears: len(ears.messages) == 5)
-    line.current_session = as_connection(whole := Wire())
+    receiver.released.set()
+    await receiver.wait_until(lambda receiver: len(receiver.messages) == 5)
+    connection.current_session = as_connection(whole := FakeWebSocket())
     for frame in frames(5):
-        await line.enqueue_message(ours(frame))
+        await connection.enqueue_message(ours(frame))
     await whole.until(5)
     assert {f"e{number}" for number in range(5)} == set(whole.sent)
-    assert len(ears.messages) == 5
+    assert len(receiver.messages) == 5
     assert broken.sent == []
 
 
@@ -148,11 +152,11 @@ async def test_what_a_broken_connection_does_not_take_is_left_for_slack_to_repea
         '{"type": "something_new", "envelope_id": 9, "payload": {"type": ["x"]}}',
     ],
 )
-async def test_an_odd_frame_keeps_no_other_one_from_being_heard(
-    line: Line, ears: Ears, frame: str
+async def test_an_odd_frame_keeps_no_other_one_from_being_received(
+    connection: SocketConnection, receiver: RecordingReceiver, frame: str
 ) -> None:
-    line.current_session = as_connection(wire := Wire())
-    await line.enqueue_message(frame)
-    await line.enqueue_message(ours(frames(1)[0]))
-    await ears.until(lambda ears: len(ears.messages) == 1)
+    connection.current_session = as_connection(wire := FakeWebSocket())
+    await connection.enqueue_message(frame)
+    await connection.enqueue_message(ours(frames(1)[0]))
+    await receiver.wait_until(lambda receiver: len(receiver.messages) == 1)
     assert "e0" in await wire.until(1)

@@ -8,74 +8,78 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.access.quotas import Limits
-from bot.commands.admin.router import Admin
-from bot.commands.sessions import Listing
-from bot.commands.user_names import Names
-from bot.domain.cards import Card, Press
-from bot.domain.commands import Form
+from bot.access.quotas import QuotaPolicy
+from bot.commands.admin.router import AdminRouter
+from bot.commands.sessions import SessionsCommand
+from bot.commands.user_names import UserNames
+from bot.domain.cards import Button, Card
+from bot.domain.commands import CommandSource
 from bot.ports import Agent
 from bot.sessions.cleanup import Cleanup
-from tests.unit.commands.command_fixtures import ADA, GENERAL, World, orders_world
+from tests.unit.commands.command_fixtures import ADA, GENERAL, CommandFixture, command_fixture
 
 
-class Pausing:
+class FakePause:
     """The inbox, as far as pausing goes."""
 
     def __init__(self) -> None:
         self.paused = False
-        self.busy = 0
+        self.running_count = 0
         self.idle = asyncio.Event()
         self.becomes_idle = True
 
-    def pause(self) -> None:
+    def pause_turns(self) -> None:
         self.paused = True
 
-    def go_on(self) -> None:
+    def resume_turns(self) -> None:
         self.paused = False
 
-    async def until_idle(self, seconds: float) -> bool:
-        async with asyncio.timeout(seconds):
+    async def wait_until_idle(self, timeout: float) -> bool:
+        async with asyncio.timeout(timeout):
             await self.idle.wait()
         return self.becomes_idle
 
 
 @dataclass(frozen=True)
-class InCharge:
+class AdminFixture:
     """A world with the orders of those in charge."""
 
-    world: World
-    pausing: Pausing
-    limits: Limits
-    admin: Admin
+    world: CommandFixture
+    pause: FakePause
+    quotas: QuotaPolicy
+    admin: AdminRouter
 
-    async def order(self, said: str, *, by: str = ADA, form: Form = Form.COMMAND) -> Card:
-        outcome = await self.world.order(f"admin {said}".strip(), by=by, form=form, channel=GENERAL)
+    async def run_command(
+        self, said: str, *, by: str = ADA, form: CommandSource = CommandSource.SLASH_COMMAND
+    ) -> Card:
+        outcome = await self.world.run_command(
+            f"admin {said}".strip(), by=by, form=form, channel=GENERAL
+        )
         assert not outcome.public
         return outcome.card
 
-    async def press(self, press: Press) -> Card:
-        assert press.verb == "admin"
-        return await self.order(press.words, form=Form.BUTTON)
+    async def press_button(self, press: Button) -> Card:
+        assert press.command_name == "admin"
+        return await self.run_command(press.args, form=CommandSource.BUTTON)
 
     def paused(self) -> bool:
-        return self.pausing.paused
+        return self.pause.paused
 
     async def audited(self) -> list[tuple[str, str, str, str]]:
         """(by, act, target, detail), newest first"""
-        entries, _ = await self.world.store.audited(0, 50)
-        return [(each.by, each.act, each.target, each.detail) for each in entries]
+        entries, _ = await self.world.store.list_audit_entries(0, 50)
+        return [(each.actor, each.action, each.target, each.detail) for each in entries]
 
 
 @asynccontextmanager
-async def in_charge(folder: Path, runtime: Agent | None = None) -> AsyncIterator[InCharge]:
+async def admin_fixture(folder: Path, runtime: Agent | None = None) -> AsyncIterator[AdminFixture]:
     """Those orders on a new database."""
-    async with orders_world(folder) as world:
-        pausing, limits = Pausing(), Limits(world.store, world.clock, per_day=0)
+    async with command_fixture(folder) as world:
+        pausing, limits = FakePause(), QuotaPolicy(world.store, world.clock, per_day=0)
         agent = runtime or world.runtime
-        cleanup = Cleanup(world.store, agent, world.pool, world.clock, sessions=folder)
-        names = Names(world.people)
-        admin = Admin(
+        cleanup = Cleanup(world.store, agent, world.pool, world.clock, sessions_dir=folder)
+        names = UserNames(world.people)
+        admin = AdminRouter(
             world.store,
             world.people,
             world.board,
@@ -83,8 +87,8 @@ async def in_charge(folder: Path, runtime: Agent | None = None) -> AsyncIterator
             cleanup,
             limits,
             pausing,
-            listing=Listing(world.store, world.people, names, world.clock).sessions,
+            list_sessions=SessionsCommand(world.store, world.people, names, world.clock).sessions,
         )
         world.handlers.update(admin.handlers())
-        yield InCharge(world, pausing, limits, admin)
+        yield AdminFixture(world, pausing, limits, admin)
         await admin.close()

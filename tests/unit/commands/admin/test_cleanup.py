@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.admin.cleanup import REDRAW_SECONDS
+from bot.commands.admin.cleanup import UPDATE_INTERVAL_SECONDS
 from bot.commands.texts import admin as admin_texts
-from bot.domain.cards import Card, Press
-from bot.domain.commands import Form
-from bot.errors import AgentError, AgentFault
-from bot.sessions.cleanup import BATCH
-from tests.unit.commands.admin.admin_fixtures import InCharge, in_charge
-from tests.unit.commands.command_fixtures import ADA, BOB, DEV, Runtime, World
-from tests.unit.turns.inbox_fixtures import until
+from bot.domain.cards import Button, Card
+from bot.domain.commands import CommandSource
+from bot.errors import AgentError, AgentErrorKind
+from bot.sessions.cleanup import BATCH_SIZE
+from tests.unit.commands.admin.admin_fixtures import AdminFixture, admin_fixture
+from tests.unit.commands.command_fixtures import ADA, BOB, DEV, CommandFixture, FakeAgent
+from tests.unit.turns.inbox_fixtures import wait_until
 
 DAY = 86_400.0
 DIRECT = f"D{ADA}"
 
 
-class SlowRuntime(Runtime):
+class SlowRuntime(FakeAgent):
     """A runtime that deletes a batch when it is let, and fails when it is told to."""
 
     def __init__(self) -> None:
@@ -32,40 +32,42 @@ class SlowRuntime(Runtime):
         self.fails = False
         self.sizes: dict[str, int] = {}
 
-    async def delete(self, session_ids: Sequence[str]) -> Mapping[str, int]:
+    async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
         await self.may_delete.acquire()
         if self.fails:
-            raise AgentError(AgentFault.RUNTIME, "it died at /some/path")
+            raise AgentError(AgentErrorKind.RUNTIME, "it died at /some/path")
         for session_id in session_ids:
             self.sizes.pop(session_id, None)
-        return await super().delete(session_ids)
+        return await super().delete_sessions(session_ids)
 
-    async def stored(self) -> Mapping[str, int]:
+    async def stored_sizes(self) -> Mapping[str, int]:
         return self.sizes
 
 
 @dataclass(frozen=True)
-class Desk:
+class CleanupCommandFixture:
     """A world with cleanups."""
 
-    charge: InCharge
+    admins: AdminFixture
     runtime: SlowRuntime
 
     @property
-    def world(self) -> World:
-        return self.charge.world
+    def world(self) -> CommandFixture:
+        return self.admins.world
 
-    async def order(self, said: str, *, form: Form = Form.COMMAND) -> Card:
+    async def run_command(
+        self, said: str, *, form: CommandSource = CommandSource.SLASH_COMMAND
+    ) -> Card:
         await self.world.clock.advance(1)
-        return await self.charge.order(f"cleanup {said}".strip(), form=form)
+        return await self.admins.run_command(f"cleanup {said}".strip(), form=form)
 
-    async def press(self, press: Press) -> Card:
-        return await self.charge.press(press)
+    async def press_button(self, press: Button) -> Card:
+        return await self.admins.press_button(press)
 
     async def ended(self) -> Card:
         """The card that shows how it ended."""
         await self.put_on_record()
-        await until(lambda: not self.world.board.shown[-1][1].presses)
+        await wait_until(lambda: not self.world.board.shown[-1][1].buttons)
         thread, card = self.world.board.shown[-1]
         assert thread.channel == DIRECT
         return card
@@ -78,174 +80,202 @@ class Desk:
         return (await self.audited())[-1]
 
     async def audited(self) -> list[str]:
-        entries = await self.charge.audited()
+        entries = await self.admins.audited()
         assert {(by, act) for by, act, _, _ in entries} <= {(ADA, "admin cleanup")}
         return [detail for _, _, _, detail in reversed(entries)]
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def admin_cleanup(tmp_path: Path) -> AsyncIterator[CleanupCommandFixture]:
     runtime = SlowRuntime()
-    async with in_charge(tmp_path, runtime) as charge:
-        yield Desk(charge, runtime)
+    async with admin_fixture(tmp_path, runtime) as charge:
+        yield CleanupCommandFixture(charge, runtime)
 
 
-def only(card: Card) -> Press:
-    (press,) = card.presses
+def only(card: Card) -> Button:
+    (press,) = card.buttons
     return press
 
 
-async def test_a_preview_shows_what_would_go_and_deletes_nothing(desk: Desk) -> None:
-    session = await desk.world.asked(1)
-    await desk.world.asked(2, user=BOB, channel=DEV)
-    desk.runtime.sizes = {session.id: 4_096, "on-no-record": 1_024}
-    card = await desk.order("--channel here")
+async def test_a_preview_shows_what_would_go_and_deletes_nothing(
+    admin_cleanup: CleanupCommandFixture,
+) -> None:
+    session = await admin_cleanup.world.context_for(1)
+    await admin_cleanup.world.context_for(2, user=BOB, channel=DEV)
+    admin_cleanup.runtime.sizes = {session.id: 4_096, "on-no-record": 1_024}
+    card = await admin_cleanup.run_command("--channel here")
     assert card.text.startswith("1 session, 4.0 KB. Last used between ")
-    assert [line.text for line in card.lines] == [
+    assert [line.text for line in card.items] == [
         admin_texts.UNREACHABLE.format(sessions="1 session", size="1.0 KB"),
-        admin_texts.LOST.format(sessions="1 session"),
+        admin_texts.MISSING_ON_DISK.format(sessions="1 session"),
     ]
-    delete, tidy = card.presses
+    delete, tidy = card.buttons
     assert (delete.label, delete.style, tidy.label) == (
         admin_texts.DELETE,
         "danger",
-        admin_texts.TIDY,
+        admin_texts.REMOVE_ORPHANS,
     )
     assert "1 session" in delete.confirm
-    assert len(await desk.world.store.session_ids()) == 2
-    assert await desk.audited() == []
+    assert len(await admin_cleanup.world.store.session_ids()) == 2
+    assert await admin_cleanup.audited() == []
 
 
-async def test_nothing_goes_for_the_asking(desk: Desk) -> None:
-    await desk.world.asked(1)
-    desk.runtime.sizes = dict.fromkeys(await desk.world.store.session_ids(), 1)
-    card = await desk.order("")
-    assert card.presses == ()
-    assert card.small == admin_texts.NARROW
-    assert (await desk.order("go", form=Form.BUTTON)).text == admin_texts.NARROW
-    assert "button" in (await desk.order("go --all")).text
-    assert len(await desk.world.store.session_ids()) == 1
+async def test_nothing_goes_for_the_asking(admin_cleanup: CleanupCommandFixture) -> None:
+    await admin_cleanup.world.context_for(1)
+    admin_cleanup.runtime.sizes = dict.fromkeys(await admin_cleanup.world.store.session_ids(), 1)
+    card = await admin_cleanup.run_command("")
+    assert card.buttons == ()
+    assert card.small_print == admin_texts.FILTER_HELP
+    assert (
+        await admin_cleanup.run_command("go", form=CommandSource.BUTTON)
+    ).text == admin_texts.FILTER_HELP
+    assert "button" in (await admin_cleanup.run_command("go --all")).text
+    assert len(await admin_cleanup.world.store.session_ids()) == 1
 
 
 @pytest.mark.parametrize(
     "flags", ["--older-than soon", "--everything", "--channel general", "--keep -1"]
 )
-async def test_what_means_nothing_gets_a_sentence(desk: Desk, flags: str) -> None:
-    card = await desk.order(flags)
+async def test_what_means_nothing_gets_a_sentence(
+    admin_cleanup: CleanupCommandFixture, flags: str
+) -> None:
+    card = await admin_cleanup.run_command(flags)
     assert flags.split()[-1] in card.text
-    assert card.presses == ()
-    assert (await desk.order(f"go {flags}", form=Form.BUTTON)).text == card.text
+    assert card.buttons == ()
+    assert (
+        await admin_cleanup.run_command(f"go {flags}", form=CommandSource.BUTTON)
+    ).text == card.text
 
 
-async def test_the_button_deletes_reports_and_puts_on_record(desk: Desk) -> None:
-    await desk.world.asked(1, channel=DEV)
-    kept = await desk.world.asked(2)
-    desk.runtime.sizes = dict.fromkeys(await desk.world.store.session_ids(), 1_000)
-    press = only(await desk.order("--channel C0DEV"))
-    assert (await desk.press(press)).text == admin_texts.BEGUN
-    card = await desk.ended()
+async def test_the_button_deletes_reports_and_puts_on_record(
+    admin_cleanup: CleanupCommandFixture,
+) -> None:
+    await admin_cleanup.world.context_for(1, channel=DEV)
+    kept = await admin_cleanup.world.context_for(2)
+    admin_cleanup.runtime.sizes = dict.fromkeys(
+        await admin_cleanup.world.store.session_ids(), 1_000
+    )
+    press = only(await admin_cleanup.run_command("--channel C0DEV"))
+    assert (await admin_cleanup.press_button(press)).text == admin_texts.BEGUN
+    card = await admin_cleanup.ended()
     assert card.text == admin_texts.DONE
-    assert card.presses == ()
-    assert card.lines[0].text == admin_texts.RESULT.format(deleted="1 session", size="2.0 KB")
-    assert await desk.world.store.session_ids() == {kept.id}
-    begun, done = await desk.audited()
+    assert card.buttons == ()
+    assert card.items[0].text == admin_texts.RESULT.format(deleted="1 session", size="2.0 KB")
+    assert await admin_cleanup.world.store.session_ids() == {kept.id}
+    begun, done = await admin_cleanup.audited()
     assert begun == "begun: 1 sessions, 1000 bytes"
     assert done.startswith("done: 1 deleted, 2048 bytes, 0 skipped")
-    assert len({thread.root_ts for thread, _ in desk.world.board.shown if _.title}) == 1
+    assert len({thread.root_ts for thread, _ in admin_cleanup.world.board.shown if _.title}) == 1
 
-    assert (await desk.press(press)).text == admin_texts.BEGUN  # once more does no harm
-    assert (await desk.ended()).text == admin_texts.DONE
-    assert await desk.world.store.session_ids() == {kept.id}
-
-
-async def test_a_late_press_takes_nothing_that_was_used_since_the_preview(desk: Desk) -> None:
-    old = await desk.world.asked(1)
-    desk.runtime.sizes = {old.id: 1}
-    press = only(await desk.order("--all"))
-    await desk.world.clock.advance(31 * DAY)
-    fresh = await desk.world.asked(2)
-    await desk.press(press)
-    assert (await desk.ended()).text == admin_texts.DONE
-    assert await desk.world.store.session_ids() == {fresh.id}
+    assert (
+        await admin_cleanup.press_button(press)
+    ).text == admin_texts.BEGUN  # once more does no harm
+    assert (await admin_cleanup.ended()).text == admin_texts.DONE
+    assert await admin_cleanup.world.store.session_ids() == {kept.id}
 
 
-async def test_progress_is_shown_and_it_can_be_cancelled_between_batches(desk: Desk) -> None:
-    for second in range(1, BATCH + 6):
-        await desk.world.asked(second)
-    desk.runtime.may_delete = asyncio.Semaphore(0)
-    (delete, _) = (await desk.order("--all")).presses
-    await desk.press(delete)
-    await until(lambda: bool(desk.world.board.shown))
-    _, begun = desk.world.board.shown[-1]
-    assert begun.text == admin_texts.PROGRESS.format(deleted="0", total=str(BATCH + 5))
-    assert (await desk.press(delete)).text == admin_texts.RUNNING
+async def test_a_late_press_takes_nothing_that_was_used_since_the_preview(
+    admin_cleanup: CleanupCommandFixture,
+) -> None:
+    old = await admin_cleanup.world.context_for(1)
+    admin_cleanup.runtime.sizes = {old.id: 1}
+    press = only(await admin_cleanup.run_command("--all"))
+    await admin_cleanup.world.clock.advance(31 * DAY)
+    fresh = await admin_cleanup.world.context_for(2)
+    await admin_cleanup.press_button(press)
+    assert (await admin_cleanup.ended()).text == admin_texts.DONE
+    assert await admin_cleanup.world.store.session_ids() == {fresh.id}
 
-    await desk.world.clock.advance(REDRAW_SECONDS)
-    assert (await desk.press(only(begun))).text == admin_texts.CANCELLING
-    desk.runtime.may_delete.release()
-    card = await desk.ended()
+
+async def test_progress_is_shown_and_it_can_be_cancelled_between_batches(
+    admin_cleanup: CleanupCommandFixture,
+) -> None:
+    for second in range(1, BATCH_SIZE + 6):
+        await admin_cleanup.world.context_for(second)
+    admin_cleanup.runtime.may_delete = asyncio.Semaphore(0)
+    (delete, _) = (await admin_cleanup.run_command("--all")).buttons
+    await admin_cleanup.press_button(delete)
+    await wait_until(lambda: bool(admin_cleanup.world.board.shown))
+    _, begun = admin_cleanup.world.board.shown[-1]
+    assert begun.text == admin_texts.PROGRESS.format(deleted="0", total=str(BATCH_SIZE + 5))
+    assert (await admin_cleanup.press_button(delete)).text == admin_texts.RUNNING
+
+    await admin_cleanup.world.clock.advance(UPDATE_INTERVAL_SECONDS)
+    assert (await admin_cleanup.press_button(only(begun))).text == admin_texts.CANCELLING
+    admin_cleanup.runtime.may_delete.release()
+    card = await admin_cleanup.ended()
     assert card.text == admin_texts.CANCELLED
-    progress = [shown.text for _, shown in desk.world.board.shown]
-    assert admin_texts.PROGRESS.format(deleted=str(BATCH), total=str(BATCH + 5)) in progress
-    assert len(await desk.world.store.session_ids()) == 5
-    assert (await desk.audited())[-1].startswith(f"cancelled: {BATCH} deleted")
-    assert (await desk.press(only(begun))).text == admin_texts.NOT_RUNNING
+    progress = [shown.text for _, shown in admin_cleanup.world.board.shown]
+    assert (
+        admin_texts.PROGRESS.format(deleted=str(BATCH_SIZE), total=str(BATCH_SIZE + 5)) in progress
+    )
+    assert len(await admin_cleanup.world.store.session_ids()) == 5
+    assert (await admin_cleanup.audited())[-1].startswith(f"cancelled: {BATCH_SIZE} deleted")
+    assert (await admin_cleanup.press_button(only(begun))).text == admin_texts.NOT_RUNNING
 
 
 async def test_a_stop_of_the_bot_is_put_on_record_and_the_button_does_the_rest(
-    desk: Desk,
+    admin_cleanup: CleanupCommandFixture,
 ) -> None:
-    for second in range(1, BATCH + 6):
-        await desk.world.asked(second)
-    desk.runtime.may_delete = asyncio.Semaphore(1)
-    (delete, _) = (await desk.order("--all")).presses
-    await desk.press(delete)
+    for second in range(1, BATCH_SIZE + 6):
+        await admin_cleanup.world.context_for(second)
+    admin_cleanup.runtime.may_delete = asyncio.Semaphore(1)
+    (delete, _) = (await admin_cleanup.run_command("--all")).buttons
+    await admin_cleanup.press_button(delete)
     async with asyncio.timeout(20):
-        while len(await desk.world.store.session_ids()) > 5:  # noqa: ASYNC110 # no event to it
+        while len(await admin_cleanup.world.store.session_ids()) > 5:  # noqa: ASYNC110 # no event to it
             await asyncio.sleep(0.01)
-    await desk.charge.admin.close()
-    assert (await desk.ended()).text == admin_texts.INTERRUPTED
-    assert (await desk.audited())[-1].startswith("interrupted: ")
+    await admin_cleanup.admins.admin.close()
+    assert (await admin_cleanup.ended()).text == admin_texts.INTERRUPTED
+    assert (await admin_cleanup.audited())[-1].startswith("interrupted: ")
 
-    desk.runtime.may_delete = asyncio.Semaphore(1_000)
-    await desk.press(delete)
-    assert (await desk.ended()).text == admin_texts.DONE
-    assert await desk.world.store.session_ids() == set()
+    admin_cleanup.runtime.may_delete = asyncio.Semaphore(1_000)
+    await admin_cleanup.press_button(delete)
+    assert (await admin_cleanup.ended()).text == admin_texts.DONE
+    assert await admin_cleanup.world.store.session_ids() == set()
 
 
-async def test_trouble_with_the_runtime_is_told_in_plain_words(desk: Desk) -> None:
-    session = await desk.world.asked(1)
-    desk.runtime.sizes = {session.id: 1}
-    desk.runtime.fails = True
-    await desk.press(only(await desk.order("--all")))
-    card = await desk.ended()
+async def test_trouble_with_the_runtime_is_reported_in_plain_words(
+    admin_cleanup: CleanupCommandFixture,
+) -> None:
+    session = await admin_cleanup.world.context_for(1)
+    admin_cleanup.runtime.sizes = {session.id: 1}
+    admin_cleanup.runtime.fails = True
+    await admin_cleanup.press_button(only(await admin_cleanup.run_command("--all")))
+    card = await admin_cleanup.ended()
     assert "again does the rest" in card.text
     assert "path" not in card.text
     assert admin_texts.RESULT_FAILED.format(sessions="1 session") in [
-        line.text for line in card.lines
+        line.text for line in card.items
     ]
-    assert (await desk.audited())[-1].startswith("ended early: 0 deleted")
+    assert (await admin_cleanup.audited())[-1].startswith("ended early: 0 deleted")
 
 
-async def test_it_is_done_and_put_on_record_also_when_slack_is_away(desk: Desk) -> None:
-    session = await desk.world.asked(1)
-    desk.runtime.sizes = {session.id: 1}
-    press = only(await desk.order("--all"))
-    desk.world.board.trouble = True
-    await desk.press(press)
-    assert (await desk.put_on_record()).startswith("done: 1 deleted")
-    assert await desk.world.store.session_ids() == set()
+async def test_it_is_done_and_put_on_record_also_when_slack_is_away(
+    admin_cleanup: CleanupCommandFixture,
+) -> None:
+    session = await admin_cleanup.world.context_for(1)
+    admin_cleanup.runtime.sizes = {session.id: 1}
+    press = only(await admin_cleanup.run_command("--all"))
+    admin_cleanup.world.board.trouble = True
+    await admin_cleanup.press_button(press)
+    assert (await admin_cleanup.put_on_record()).startswith("done: 1 deleted")
+    assert await admin_cleanup.world.store.session_ids() == set()
 
 
-async def test_what_lost_its_other_half_goes_by_a_button_of_its_own(desk: Desk) -> None:
-    lost, kept = await desk.world.asked(1), await desk.world.asked(2)
-    desk.runtime.sizes = {kept.id: 1, "on-no-record": 7}
-    tidy = only(await desk.order(""))
+async def test_what_lost_its_other_half_goes_by_a_button_of_its_own(
+    admin_cleanup: CleanupCommandFixture,
+) -> None:
+    lost, kept = await admin_cleanup.world.context_for(1), await admin_cleanup.world.context_for(2)
+    admin_cleanup.runtime.sizes = {kept.id: 1, "on-no-record": 7}
+    tidy = only(await admin_cleanup.run_command(""))
     assert "2 in all" in tidy.confirm
-    await desk.press(tidy)
-    await until(lambda: desk.world.clock.sleeping == 1)
-    await desk.world.clock.advance(2)  # a copy may just be going on record: it is looked at again
-    assert (await desk.ended()).text == admin_texts.DONE
-    assert await desk.world.store.session_ids() == {kept.id}
-    assert desk.runtime.deleted == ["on-no-record"]
-    assert await desk.world.store.session(lost.number) is None
+    await admin_cleanup.press_button(tidy)
+    await wait_until(lambda: admin_cleanup.world.clock.sleeping == 1)
+    await admin_cleanup.world.clock.advance(
+        2
+    )  # a copy may just be going on record: it is looked at again
+    assert (await admin_cleanup.ended()).text == admin_texts.DONE
+    assert await admin_cleanup.world.store.session_ids() == {kept.id}
+    assert admin_cleanup.runtime.deleted == ["on-no-record"]
+    assert await admin_cleanup.world.store.session_by_number(lost.number) is None
