@@ -16,6 +16,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, replace
 
+from bot.access.admission import AdmissionCheck
 from bot.commands.parser import KnownNames
 from bot.domain.turns import AcceptResult
 from bot.ports import NULL_TELEMETRY, CheckpointStore, Clock, Telemetry, UserDirectory
@@ -29,7 +30,7 @@ from bot.slack.interactions.ask import QuestionService
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.listeners import Listeners
 from bot.slack.interactions.modals import Modals
-from bot.slack.interactions.question_outbox import OutboxConfig, QuestionAdmission, QuestionOutbox
+from bot.slack.interactions.question_outbox import OutboxConfig, QuestionOutbox
 from bot.slack.interactions.slash_command import SlashCommand
 from bot.slack.receiver import Callbacks, EventReceiver, Transport
 from bot.slack.thread_history import SlackThreadHistory
@@ -86,7 +87,7 @@ class SlackGateway:
         command_runner: CommandRunner,
         known_names: Callable[[], KnownNames],
         home_cards: LoadHomeCards,
-        admission: QuestionAdmission,
+        admission: AdmissionCheck,
         outbox_config: OutboxConfig,
         identity: BotIdentity | None = None,
         backfill_config: BackfillConfig | None = None,

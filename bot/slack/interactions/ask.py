@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.access import texts as access_texts
+from bot.access.admission import AdmissionCheck
 from bot.domain.commands import PendingQuestion
 from bot.errors import BotError, SlackError, StoreError
 from bot.slack import texts
@@ -27,7 +28,6 @@ from bot.slack.interactions.payloads import Actor, QuestionTarget
 from bot.slack.interactions.question_outbox import (
     OutboxConfig,
     PostRejected,
-    QuestionAdmission,
     QuestionOutbox,
     failure_text,
 )
@@ -64,7 +64,7 @@ class QuestionService:
         outbox: QuestionOutbox,
         config: OutboxConfig,
         background_tasks: BackgroundTasks,
-        admission: QuestionAdmission,
+        admission: AdmissionCheck,
     ) -> None:
         self._identity = identity
         self._outbox = outbox

@@ -12,9 +12,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Final, Protocol
+from typing import Final
 
 from bot.commands import texts
+from bot.commands.dispatcher import CommandDispatcher
 from bot.domain.cards import Card, CommandResult, text_result
 from bot.domain.commands import Command, CommandSource
 from bot.domain.messages import TS_PATTERN, ThreadKey
@@ -51,28 +52,12 @@ PublishHomeTab = Callable[[str, Card], Awaitable[None]]
 """Shows somebody's Home tab anew, with a card on top. Raises `SlackError`."""
 
 
-class Dispatcher(Protocol):
-    """What the counter needs of `bot.commands.dispatcher.Desk`, which has the promises."""
-
-    async def record(self, command: Command) -> bool:
-        """Put it on record; False when it was before. Raises `StoreError`."""
-        ...
-
-    async def execute(self, command: Command) -> CommandResult:
-        """Do what it says. Never raises for the order's sake."""
-        ...
-
-    def mark_done(self, command: Command) -> Coroutine[object, object, None]:
-        """Whoever gave it has been told. Raises `StoreError`."""
-        ...
-
-
 class CommandRunner:
     """Where orders are given and answered in Slack."""
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        dispatcher: CommandDispatcher,
         publisher: SlackCardPublisher,
         clock: Clock,
         timeout_seconds: float = COMMAND_TIMEOUT_SECONDS,

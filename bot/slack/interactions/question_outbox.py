@@ -15,9 +15,10 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from bot.access import texts as access_texts
+from bot.access.admission import AdmissionCheck
 from bot.domain.commands import PendingQuestion
 from bot.domain.messages import Message, ThreadKey, Trigger
 from bot.domain.turns import AcceptResult
@@ -69,16 +70,6 @@ class PostRejected(SlackError):
         self.user_message = user_message
 
 
-class QuestionAdmission(Protocol):
-    """Who may ask where."""
-
-    async def denial_for(self, user_id: str, channel: str, *, external: bool) -> str:
-        """The sentence why nothing is asked in a channel for somebody just now; empty when it is.
-        `external`: whether Slack says that they are of another workspace. Raises `SlackError`
-        while it cannot be found out, `StoreError`."""
-        ...
-
-
 class _QuestionDenied(SlackCallError):
     """Somebody may not ask there, or that is not known just now: surely nothing was posted."""
 
@@ -97,7 +88,7 @@ class QuestionOutbox:
         identity: BotIdentity,
         on_message: Callable[[Message], Awaitable[AcceptResult]],
         config: OutboxConfig,
-        admission: QuestionAdmission,
+        admission: AdmissionCheck,
     ) -> None:
         self._client = client
         self._admission = admission

@@ -23,9 +23,10 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from slack_bolt.response import BoltResponse
+from slack_bolt.adapter.aiohttp import to_aiohttp_response
 
 from bot.errors import SettingsError
+from bot.health_routes import add_health_routes
 from bot.http_server import ServerLimits, serve_http
 from bot.logs import LogThrottle
 from bot.ports import Clock
@@ -130,8 +131,7 @@ class HttpTransport:
 
         site = web.Application(client_max_size=MAX_BODY_BYTES)
         site.router.add_post("/slack/events", said)
-        site.router.add_get("/healthz", _handle_liveness)
-        site.router.add_get("/readyz", self._handle_readiness)
+        add_health_routes(site, self.check_ready, _READY_SECONDS)
         site.on_response_prepare.append(_strip_server_header)
         return site
 
@@ -193,7 +193,7 @@ class HttpTransport:
             for name, value in request.headers.items()
             if name.lower().startswith("x-slack-retry-") and value
         }
-        return _to_http_response(await receiver.deliver(body, retries))
+        return await to_aiohttp_response(await receiver.deliver(body, retries))
 
     def _reject_unsigned(self) -> web.Response:
         self._warn_throttled("a request that Slack did not sign was turned away")
@@ -203,23 +203,10 @@ class HttpTransport:
         if self._throttle.allow(message):
             log.warning(message)
 
-    async def _handle_readiness(self, _: web.Request) -> web.Response:
-        try:
-            async with asyncio.timeout(_READY_SECONDS):
-                ready = await self.check_ready()
-        except Exception:
-            log.exception("the check for readiness failed")
-            ready = False
-        return web.json_response({"ready": ready}, status=200 if ready else 503)
-
 
 async def _strip_server_header(_: web.Request, answer: web.StreamResponse) -> None:
     """What serves here, and in which version, is nobody's business."""
     answer.headers.pop("Server", None)
-
-
-async def _handle_liveness(_: web.Request) -> web.Response:
-    return web.json_response({"alive": True})
 
 
 def has_plausible_signature(headers: Mapping[str, str], now: float) -> bool:
@@ -306,12 +293,3 @@ def _children(value: object) -> Iterator[object]:
     elif isinstance(value, list):
         children = value
     return (child for child in children if isinstance(child, dict | list))
-
-
-def _to_http_response(answer: BoltResponse) -> web.Response:
-    is_json = answer.body.startswith("{")
-    return web.Response(
-        status=answer.status,
-        text=answer.body,
-        content_type="application/json" if is_json else "text/plain",
-    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import texts as access_texts
+from bot.access.admission import AdmissionCheck
 from bot.access.policy import AccessConfig, AccessPolicy
 from bot.clock import SystemClock
 from bot.domain.commands import PendingQuestion
@@ -126,7 +127,7 @@ class FakeQuestionOutbox:
         return tuple(self._kept.values())
 
 
-class AllowAllAdmission:
+class AllowAllAdmission(AdmissionCheck):
     """Answers everybody whom the bot answers where nothing is set, as often as they like."""
 
     def __init__(self, people: UserDirectory) -> None:
