@@ -29,9 +29,7 @@ from bot.slack.identity import BotIdentity, fetch_identity
 from bot.slack.interactions.ask import QuestionService
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.listeners import Listeners
-from bot.slack.interactions.modals import Modals
 from bot.slack.interactions.question_outbox import OutboxConfig, QuestionOutbox
-from bot.slack.interactions.slash_command import SlashCommand
 from bot.slack.receiver import Callbacks, EventReceiver, Transport
 from bot.slack.thread_history import SlackThreadHistory
 from bot.slack.users import SlackUsers
@@ -186,9 +184,10 @@ class SlackGateway:
             self._client,
             identity,
             background_tasks,
-            SlashCommand(identity, self._users, asking, self._command_runner, self._known_names),
-            Modals(self._client, asking),
+            self._users,
+            asking,
             self._command_runner,
+            self._known_names,
             home,
         )
         return EventReceiver(

@@ -25,9 +25,7 @@ from bot.slack.identity import BotIdentity
 from bot.slack.interactions.ask import QuestionService
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.listeners import Listeners
-from bot.slack.interactions.modals import Modals
 from bot.slack.interactions.question_outbox import OutboxConfig, QuestionOutbox
-from bot.slack.interactions.slash_command import SlashCommand
 from bot.slack.receiver import Callbacks, EventReceiver
 from bot.tasks import BackgroundTasks
 from tests.integration.slack.interactions.command_runner import Recorder
@@ -165,9 +163,10 @@ def event_receiver_for(
             client,
             IDENTITY,
             background,
-            SlashCommand(IDENTITY, slack.users, asking, orders, dispatcher.known),
-            Modals(client, asking),
+            slack.users,
+            asking,
             orders,
+            dispatcher.known,
             home,
         ),
         home,
