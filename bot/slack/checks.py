@@ -1,6 +1,6 @@
-"""Are the tokens good, and may the bot do what it has to? For `threadpilot doctor`.
+"""Checks the tokens, scopes and event subscriptions for `threadpilot doctor`.
 
-Each check gives one sentence for the person who runs the bot: what was found or how to mend it.
+Each check gives one sentence for the operator: the result, or how to fix the problem.
 """
 
 from __future__ import annotations
@@ -18,34 +18,36 @@ from bot.slack.manifest import BOT_EVENTS, SCOPES
 
 CALL_SECONDS: Final = 10.0
 
-BOT_GOOD: Final = "The bot token is @{user}'s in the workspace {team}."
-APP_GOOD: Final = "The app-level token may connect by Socket Mode."
+BOT_GOOD: Final = "The bot token belongs to @{user} in the workspace {team}."
+APP_GOOD: Final = "The app-level token can connect by Socket Mode."
 APP_NOT_NEEDED: Final = (
-    "SLACK_MODE=http needs no app-level token. Whether SLACK_SIGNING_SECRET is right shows when "
-    "Slack calls: the request URL under Event Subscriptions must say Verified."
+    "SLACK_MODE=http needs no app-level token. SLACK_SIGNING_SECRET can only be checked by Slack: "
+    "the request URL under Event Subscriptions must show Verified."
 )
 UNREACHABLE: Final = (
-    "Slack cannot be reached ({why}). Look at the network, the proxy and SLACK_API_URL."
+    "Slack can't be reached ({why}). Check the network, the proxy and SLACK_API_URL."
 )
-SLOW_DOWN: Final = "Slack asks to wait before {name} is checked again. Try in a minute."
+SLOW_DOWN: Final = (
+    "Slack limits the rate of calls, so {name} was not checked. Try again in a minute."
+)
 SCOPES_GOOD: Final = "The bot token has all {count} scopes that the bot uses."
-SCOPES_MORE: Final = " It has more than that, which manifest.yml does not ask for: {names}."
+SCOPES_MORE: Final = " It also has scopes that are not in manifest.yml: {names}."
 SCOPES_MISSING: Final = (
-    "The bot token lacks {names}. Paste manifest.yml under App Manifest, save, then reinstall the "
-    "app to the workspace (Install App), and copy the token anew."
+    "The bot token lacks {names}. Paste manifest.yml under App Manifest and save. Then reinstall "
+    "the app to the workspace (Install App) and copy the new token."
 )
 SCOPES_UNKNOWN: Final = (
-    "Slack does not tell which scopes the bot token has. Under OAuth & Permissions must stand: "
+    "Slack did not return the scopes of the bot token. Check by hand: OAuth & Permissions lists "
     "{names}."
 )
 EVENTS_UNKNOWN: Final = (
-    "Which events Slack sends cannot be seen from a token. Under Event Subscriptions → Subscribe "
-    "to bot events must stand: {names}. Pasting manifest.yml under App Manifest sets them."
+    "A token does not show which events Slack sends. Check by hand: Event Subscriptions → "
+    "Subscribe to bot events lists {names}. Pasting manifest.yml under App Manifest sets them."
 )
 
 
 async def check_bot_token(token: str, api_url: str) -> tuple[CheckResult, CheckResult]:
-    """Whose the bot token is, and whether it has the scopes. Bounded to 10 s."""
+    """Check the bot token and its scopes, within 10 s."""
     headers: dict[str, str] = {}
 
     async def auth_test() -> AsyncSlackResponse:
@@ -65,7 +67,7 @@ async def check_bot_token(token: str, api_url: str) -> tuple[CheckResult, CheckR
 
 
 async def check_app_token(token: str, api_url: str) -> CheckResult:
-    """Whether a Socket Mode connection would be given; none is made. Bounded to 10 s."""
+    """Check that the token may open a Socket Mode connection, within 10 s; none is opened."""
     asked = _build_client(token, api_url).apps_connections_open(app_token=token)
     try:
         await call_once(asked, CALL_SECONDS)
@@ -75,7 +77,7 @@ async def check_app_token(token: str, api_url: str) -> CheckResult:
 
 
 def check_events() -> CheckResult:
-    """What has to be subscribed to, since it cannot be asked for."""
+    """The events to check by hand, as no API returns the subscriptions."""
     return CheckResult(ok=None, message=EVENTS_UNKNOWN.format(names=", ".join(sorted(BOT_EVENTS))))
 
 
@@ -86,7 +88,7 @@ def _build_client(token: str, api_url: str) -> AsyncWebClient:
 
 
 def _check_scopes(granted: str | None) -> CheckResult:
-    """`granted` is what Slack names in the header `x-oauth-scopes` of every answer."""
+    """`granted` is the header `x-oauth-scopes` of a Slack response."""
     if granted is None:
         return _scopes_unknown()
     names = {name.strip() for name in granted.split(",") if name.strip()}

@@ -1,7 +1,7 @@
-"""The bot's ear: opens the door that Slack comes in by, and gives what comes in to the story.
+"""Connects the Slack transport to the event receiver and manages their lifetime.
 
-`async with gateway.listening():` begins when Slack is heard and stops the intake first when it
-ends, before what was begun is given a little time to finish.
+`async with gateway.connection():` is entered when Slack is connected. At the end the transport
+closes first; then running work gets a short time to finish.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryingTransport:
-    """A door that is tried until it opens, unless the trouble is one that does not pass."""
+    """Retries a transport until it opens, unless its error is permanent."""
 
     transport: Transport
     clock: Clock
@@ -50,7 +50,7 @@ class RetryingTransport:
     async def open(
         self, receiver: EventReceiver, on_connection_change: Callable[[bool], None]
     ) -> AsyncIterator[None]:
-        """`Door.open`."""
+        """`Transport.open`."""
         async with AsyncExitStack() as opened:
             await enter_until_started(
                 self.clock,
@@ -63,16 +63,16 @@ class RetryingTransport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillConfig:
-    """What it takes to look for what was missed."""
+    """The settings and dependencies of the backfill."""
 
     store: CheckpointStore
     clock: Clock
     max_seconds: float
-    """How far back; 0: no gap is looked into."""
+    """Maximum age in seconds of the messages to fetch; with 0 no gap is filled."""
 
 
 class SlackGateway:
-    """Hears Slack."""
+    """Connects the bot to Slack."""
 
     def __init__(
         self,
@@ -91,10 +91,10 @@ class SlackGateway:
         backfill_config: BackfillConfig | None = None,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        """`client` has the bot's token and Slack's address. `orders` is closed when listening
-        ends; `known` tells what orders may name just now, `home` what a Home tab shows,
-        `gate` who may ask where; `book` keeps the questions on their way. `us` is who the bot
-        is, where that has been asked; without `catch_up` nothing that was said is read again."""
+        """`client` has the bot's token and Slack's address. `command_runner` is closed when the
+        connection ends. `known_names` returns the names that commands may use at this moment, and
+        `home_cards` the cards of a Home tab. `identity` is fetched unless it is given. Without
+        `backfill_config` no missed messages are fetched."""
         self._client = client
         self._transport = transport
         self._callbacks = callbacks
@@ -109,23 +109,23 @@ class SlackGateway:
         self._backfill_config = backfill_config
         self._telemetry = telemetry
         self.is_connected = False
-        """Whether Slack is heard just now."""
+        """True while the bot is connected to Slack."""
         self._gap_monitor: GapMonitor | None = None
 
     @property
     def is_backfilling(self) -> bool:
-        """Whether something that was said while nothing was heard is still to be read."""
+        """True if missed messages are still to be fetched."""
         return self._gap_monitor is not None and self._gap_monitor.has_gap
 
     async def identity(self) -> BotIdentity:
-        """Who the bot is; asked once. Raises `SlackError`."""
+        """The bot's identity, fetched once. Raises `SlackError`."""
         if self._identity is None:
             self._identity = await fetch_identity(self._client.web)
         return self._identity
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[None]:
-        """Entered when the bot hears Slack. Raises `SlackError` or `SettingsError`."""
+        """Entered when the bot is connected. Raises `SlackError` or `SettingsError`."""
         us = await self.identity()
         background = BackgroundTasks()
         callbacks = self._callbacks
@@ -147,7 +147,7 @@ class SlackGateway:
         intake = self._build_receiver(us, background, questions, callbacks)
         try:
             async with self._transport.open(intake, self._on_connection_change):
-                log.info("listening as @%s in workspace %s", us.name, us.team)
+                log.info("connected to Slack: bot=@%s team=%s", us.name, us.team)
                 async with (
                     self._gap_monitor.monitoring()
                     if self._gap_monitor is not None
@@ -211,7 +211,7 @@ def _build_gap_monitor(config: BackfillConfig, backfill: Backfill) -> GapMonitor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackAdapters:
-    """The ports of `bot.ports.slack`, without `Workspace`."""
+    """Slack's implementations of `bot.ports.slack`, without `Workspace`."""
 
     users: SlackUsers
     thread_history: SlackThreadHistory
@@ -219,7 +219,7 @@ class SlackAdapters:
 
 
 def build_adapters(client: SlackClient, identity: BotIdentity, clock: Clock) -> SlackAdapters:
-    """They share the client, and with it what Slack takes of its calls."""
+    """The adapters; they share the client and its rate limits."""
     people = SlackUsers(client, identity, clock)
     return SlackAdapters(
         users=people,

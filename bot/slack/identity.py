@@ -1,4 +1,4 @@
-"""The bot's own identity in Slack."""
+"""Fetches the bot's own identity from Slack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from bot.slack.api.calls import SlackCallError, call_once
 
 
 async def fetch_identity(client: AsyncWebClient) -> BotIdentity:
-    """Who the bot is, by Slack's `auth.test`. Raises `SlackError`, with the remedy in its text."""
+    """The bot's identity by Slack's `auth.test`. Raises `SlackError` with the remedy in its
+    text."""
     try:
         answer = await call_once(client.auth_test())
     except SlackCallError as error:
@@ -26,11 +27,11 @@ async def fetch_identity(client: AsyncWebClient) -> BotIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotIdentity:
-    """Who the bot is in its workspace, as Slack's `auth.test` tells it."""
+    """The bot's ids and name in its workspace, as Slack's `auth.test` returns them."""
 
     team: str
     user: str
     bot: str
     name: str
     answered_bots: frozenset[str] = frozenset()
-    """Other bots, by any of their ids, that it answers when they mention it."""
+    """Ids of other bots that are answered when they mention this bot."""

@@ -1,7 +1,7 @@
-"""Who people are and what they can see: `bot.ports.People` in Slack.
+"""Looks up users and the channels that they can see: `bot.ports.UserDirectory` for Slack.
 
-What is remembered is remembered for a short time, for people come and go; what somebody can see,
-and whether they are more than a member, is asked anew each time.
+Users are cached for a short time only, as accounts change. Membership of channels, and of groups
+that give a user more rights, is fetched on each call.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _MAX_CACHED_GROUPS: Final = 20
 _CALL_SECONDS: Final = 10.0
 _MAX_WAIT_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 3.0
-"""For so long it is asked again who somebody is, for else they are not answered."""
+"""Time in seconds in which the lookup of a user is retried: without it they get no answer."""
 _REFRESH_SECONDS: Final = 3.0
-"""So long it may take to ask anew who somebody is, and so long to wait for one's turn with that."""
+"""Timeout in seconds for a refresh of a cached user, and maximum wait for the rate limiter."""
 _MEMBERS_SECONDS: Final = 30.0
-"""For all pages of a channel's members."""
+"""Timeout in seconds for all pages of a channel's members."""
 _PAGE_SIZE: Final = 1_000
 _MAX_PAGES: Final = 100
 
 _INVISIBLE_CHANNEL_ERRORS: Final = frozenset(
     {"channel_not_found", "not_in_channel", "no_permission"}
 )
-"""Channels that the bot itself cannot see."""
+"""Errors for channels that the bot itself cannot see."""
 _GROUP_ERRORS: Final = frozenset({"no_such_subteam", "plan_upgrade_required", "missing_scope"})
-"""There is no such group, or the bot may not look: then nobody is in it."""
+"""Errors for groups that do not exist or that the bot may not read: they count as empty."""
 _UNKNOWN_USER_ERRORS: Final = frozenset({"user_not_found", "user_not_visible"})
-"""There is no such person (any more): what is remembered of them does not count."""
+"""Errors for users that do not exist (any more): the cached value is dropped."""
 
 
 class SlackUsers:
-    """The people of one workspace."""
+    """The users of one workspace."""
 
     def __init__(self, client: SlackClient, identity: BotIdentity, clock: Clock) -> None:
         self._web = client.web
@@ -58,7 +58,7 @@ class SlackUsers:
         self._groups: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
 
     async def get_user(self, user_id: str) -> User:
-        """`People.person`."""
+        """`UserDirectory.get_user`."""
         known = self._cached_user(user_id)
         if known is not None:
             return known
@@ -68,7 +68,7 @@ class SlackUsers:
         return self._store_user(user_id, answer)
 
     async def fetch_user(self, user_id: str) -> User:
-        """`People.person_now`."""
+        """`UserDirectory.fetch_user`."""
         known = self._cached_user(user_id)
         if known is None:
             return await self.get_user(user_id)
@@ -84,11 +84,13 @@ class SlackUsers:
             if error.code in _UNKNOWN_USER_ERRORS:
                 self._users.pop(user_id, None)
                 raise
-            log.warning("who %s is counts as it was known before: %s", user_id, error)
+            log.warning(
+                "user not refreshed, using the cached one: user=%s reason=%s", user_id, error
+            )
             return known
 
     async def can_see(self, user_id: str, channel: str) -> bool:
-        """`People.sees`."""
+        """`UserDirectory.can_see`."""
         try:
             return await with_timeout(self._check_access(user_id, channel), _MEMBERS_SECONDS)
         except SlackCallError as error:
@@ -125,7 +127,7 @@ class SlackUsers:
         return replace(known[1], is_cached=True)
 
     def _store_user(self, user: str, answer: Mapping[str, object]) -> User:
-        """Who that is by Slack's answer, from now on remembered. Raises `SlackCallError`."""
+        """The user in Slack's response, which is cached. Raises `SlackCallError`."""
         person = _parse_user(user, answer.get("user"), self._identity)
         self._users[user] = (self._clock.monotonic(), person)
         self._users.move_to_end(user)
@@ -186,13 +188,13 @@ class SlackUsers:
         except SlackCallError as error:
             if error.code not in _GROUP_ERRORS:
                 raise
-            log.warning("nobody is in charge by user group %s: %s", group, error)
+            log.warning("user group not read, it counts as empty: group=%s reason=%s", group, error)
             return frozenset()
         return frozenset(_strings(answer.get("users")))
 
 
 def _parse_user(user: str, found: object, identity: BotIdentity) -> User:
-    """A person as `users.info` tells it (docs.slack.dev/reference/objects/user-object)."""
+    """The user in a response of `users.info` (docs.slack.dev/reference/objects/user-object)."""
     match found:
         case {"team_id": str(team)} if isinstance(found, dict):
             pass
@@ -220,7 +222,8 @@ def _user_kind(found: Mapping[str, object], identity: BotIdentity) -> UserKind:
 
 
 def _is_in_workspace(found: Mapping[str, object], identity: BotIdentity) -> bool:
-    """Whether they belong to our workspace; in an Enterprise organization, among others."""
+    """True if the user belongs to the bot's workspace; in an Enterprise organization users may
+    belong to several."""
     if found.get("team_id") == identity.team:
         return True
     elsewhere = found.get("enterprise_user")
@@ -228,7 +231,7 @@ def _is_in_workspace(found: Mapping[str, object], identity: BotIdentity) -> bool
 
 
 def _display_name(found: Mapping[str, object]) -> str:
-    """What people call them: the name that they chose to be shown, where they chose one."""
+    """The display name, else the real name, else the user name; or an empty string."""
     profile = found.get("profile")
     shown = profile.get("display_name") if isinstance(profile, dict) else ""
     for name in (shown, found.get("real_name"), found.get("name")):
