@@ -39,16 +39,16 @@ def raise_open_file_limit(sessions: int = 0) -> None:
         return
     import resource
 
-    wanted = required_open_files(sessions)
-    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY or limit >= wanted:
+    needed = required_open_files(sessions)
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft_limit == resource.RLIM_INFINITY or soft_limit >= needed:
         return
     try:
         # Raise the soft limit, which any process may raise up to the hard limit.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard_limit))
     except (OSError, ValueError) as error:
-        why = FOR_SESSIONS.format(sessions=sessions) if wanted > MIN_OPEN_FILES else ""
-        more = max(1_024, wanted)
+        why = FOR_SESSIONS.format(sessions=sessions) if needed > MIN_OPEN_FILES else ""
+        more = max(1_024, needed)
         raise TooFewDescriptors(
-            TOO_FEW.format(limit=most, needed=wanted, why=why, more=more)
+            TOO_FEW.format(limit=hard_limit, needed=needed, why=why, more=more)
         ) from error

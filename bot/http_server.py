@@ -219,13 +219,13 @@ class _Server:
 
     async def _open_connection(self, connection: socket.socket, inner: web.RequestHandler) -> None:
         connection.setblocking(False)
-        made = _Connection(self, inner)
-        self._connections[inner] = made
-        self._waiting[made] = None
+        tracked = _Connection(self, inner)
+        self._connections[inner] = tracked
+        self._waiting[tracked] = None
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: made, connection)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: tracked, connection)
         except BaseException:
-            self.discard_connection(made)
+            self.discard_connection(tracked)
             connection.close()
             raise
 
@@ -264,7 +264,7 @@ class _Server:
         """The middleware that marks connections with a request in progress."""
 
         @web.middleware
-        async def noted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def track_request(request: web.Request, handler: Handler) -> web.StreamResponse:
             inner = request.protocol
             if (connection := self._connections.get(inner)) is None:
                 return await handler(request)
@@ -279,7 +279,7 @@ class _Server:
                     self._waiting.pop(connection, None)
                     self._waiting[connection] = None
 
-        return noted
+        return track_request
 
     def _warn_throttled(self, message: str, *args: object) -> None:
         if self._throttle.allow(message):
@@ -345,38 +345,42 @@ async def _open_listeners(host: str, port: int) -> list[socket.socket]:
 
     Raises `OSError`, or `UnicodeError` for an invalid name.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(
+    addresses = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     listeners: list[socket.socket] = []
-    missing: OSError | None = None
+    unavailable: OSError | None = None
     async with AsyncExitStack() as opened:
-        for family, _, _, _, (name, _, *more) in dict.fromkeys(found):
+        for family, _, _, _, (name, _, *rest) in dict.fromkeys(addresses):
             try:
                 listener = socket.create_server(
-                    (str(name), port, *more), family=family, backlog=_BACKLOG
+                    (str(name), port, *rest), family=family, backlog=_BACKLOG
                 )
             except OSError as error:
                 if error.errno not in _ADDRESS_UNAVAILABLE:
                     raise
-                missing = error
+                unavailable = error
                 continue
             opened.callback(listener.close)
             listener.setblocking(False)
             listeners.append(listener)
             port = int(listener.getsockname()[1])
         if not listeners:
-            raise missing or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+            raise unavailable or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
         opened.pop_all()
     return listeners
 
 
 def _listen_error(host: str, port: int, setting_prefix: str, error: Exception) -> str:
     number = error.errno if isinstance(error, OSError) else None
-    known = number is not None and number > 0  # negative numbers are the resolver's
-    why = os.strerror(number) if known and number else getattr(error, "strerror", None) or "refused"
+    is_system_error = number is not None and number > 0  # negative numbers are the resolver's
+    reason = (
+        os.strerror(number)
+        if is_system_error and number
+        else getattr(error, "strerror", None) or "refused"
+    )
     return (
-        f"Cannot listen on {host}:{port} ({why}): choose another {setting_prefix}_PORT or "
+        f"Cannot listen on {host}:{port} ({reason}): choose another {setting_prefix}_PORT or "
         f"{setting_prefix}_HOST, "
         "or stop the program that uses it."
     )

@@ -51,26 +51,26 @@ async def check_bot_token(token: str, api_url: str) -> tuple[CheckResult, CheckR
     headers: dict[str, str] = {}
 
     async def auth_test() -> AsyncSlackResponse:
-        answer = await _build_client(token, api_url).auth_test()
-        headers.update({name.lower(): value for name, value in answer.headers.items()})
-        return answer
+        response = await _build_client(token, api_url).auth_test()
+        headers.update({name.lower(): value for name, value in response.headers.items()})
+        return response
 
     try:
-        who = await call_once(auth_test(), CALL_SECONDS)
+        auth = await call_once(auth_test(), CALL_SECONDS)
     except SlackError as error:
         return _failed_check(error, BOT_TOKEN_REFUSED, "SLACK_BOT_TOKEN"), _scopes_unknown()
     scopes = _check_scopes(headers.get("x-oauth-scopes"))
-    if not who.get("bot_id"):
+    if not auth.get("bot_id"):
         return CheckResult(ok=False, message=NOT_A_BOT_TOKEN), scopes
-    good = BOT_GOOD.format(user=who.get("user"), team=who.get("team"))
-    return CheckResult(ok=True, message=good), scopes
+    message = BOT_GOOD.format(user=auth.get("user"), team=auth.get("team"))
+    return CheckResult(ok=True, message=message), scopes
 
 
 async def check_app_token(token: str, api_url: str) -> CheckResult:
     """Check that the token may open a Socket Mode connection, within 10 s; none is opened."""
-    asked = _build_client(token, api_url).apps_connections_open(app_token=token)
+    call = _build_client(token, api_url).apps_connections_open(app_token=token)
     try:
-        await call_once(asked, CALL_SECONDS)
+        await call_once(call, CALL_SECONDS)
     except SlackError as error:
         return _failed_check(error, APP_TOKEN_REFUSED, "SLACK_APP_TOKEN")
     return CheckResult(ok=True, message=APP_GOOD)
@@ -95,19 +95,19 @@ def _check_scopes(granted: str | None) -> CheckResult:
     missing = [f"{name} ({why})" for name, why in SCOPES.items() if name not in names]
     if missing:
         return CheckResult(ok=False, message=SCOPES_MISSING.format(names=", ".join(missing)))
-    sentence = SCOPES_GOOD.format(count=len(SCOPES))
-    if more := sorted(names - SCOPES.keys()):
-        sentence += SCOPES_MORE.format(names=", ".join(more))
-    return CheckResult(ok=True, message=sentence)
+    message = SCOPES_GOOD.format(count=len(SCOPES))
+    if extra := sorted(names - SCOPES.keys()):
+        message += SCOPES_MORE.format(names=", ".join(extra))
+    return CheckResult(ok=True, message=message)
 
 
 def _scopes_unknown() -> CheckResult:
     return CheckResult(ok=None, message=SCOPES_UNKNOWN.format(names=", ".join(SCOPES)))
 
 
-def _failed_check(error: SlackError, sentence: str, name: str) -> CheckResult:
+def _failed_check(error: SlackError, remedy: str, name: str) -> CheckResult:
     if error.code in ("ratelimited", "rate_limited", "http_429"):
         return CheckResult(ok=None, message=SLOW_DOWN.format(name=name))
     if error.code in ("timeout", "unreachable") or error.code.startswith("http_"):
         return CheckResult(ok=False, message=UNREACHABLE.format(why=error))
-    return CheckResult(ok=False, message=sentence.format(code=error.code))
+    return CheckResult(ok=False, message=remedy.format(code=error.code))

@@ -126,39 +126,39 @@ class SlackGateway:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[None]:
         """Entered when the bot is connected. Raises `SlackError` or `SettingsError`."""
-        us = await self.identity()
-        background = BackgroundTasks()
+        identity = await self.identity()
+        background_tasks = BackgroundTasks()
         callbacks = self._callbacks
 
-        async def missed(body: Json) -> AcceptResult | None:
-            return await intake.deliver_missed(body)
+        async def deliver_missed(body: Json) -> AcceptResult | None:
+            return await receiver.deliver_missed(body)
 
         if self._backfill_config is not None:
-            wanted = self._backfill_config
-            reading = Backfill(self._client, us, wanted.store, wanted.clock, missed)
-            self._gap_monitor = _build_gap_monitor(wanted, reading)
-            overtaken = OutOfOrderFilter(
-                callbacks.on_message, reading.read_thread, background, self._report_unread
+            config = self._backfill_config
+            backfill = Backfill(self._client, identity, config.store, config.clock, deliver_missed)
+            self._gap_monitor = _build_gap_monitor(config, backfill)
+            out_of_order_filter = OutOfOrderFilter(
+                callbacks.on_message, backfill.read_thread, background_tasks, self._report_unread
             )
-            callbacks = replace(callbacks, on_message=overtaken.on_message)
-        questions = QuestionOutbox(
-            self._client, us, callbacks.on_message, self._outbox_config, self._admission
+            callbacks = replace(callbacks, on_message=out_of_order_filter.on_message)
+        outbox = QuestionOutbox(
+            self._client, identity, callbacks.on_message, self._outbox_config, self._admission
         )
-        intake = self._build_receiver(us, background, questions, callbacks)
+        receiver = self._build_receiver(identity, background_tasks, outbox, callbacks)
         try:
-            async with self._transport.open(intake, self._on_connection_change):
-                log.info("connected to Slack: bot=@%s team=%s", us.name, us.team)
+            async with self._transport.open(receiver, self._on_connection_change):
+                log.info("connected to Slack: bot=@%s team=%s", identity.name, identity.team)
                 async with (
                     self._gap_monitor.monitoring()
                     if self._gap_monitor is not None
                     else nullcontext(),
-                    questions.resuming(),
+                    outbox.resuming(),
                 ):
                     yield
         finally:
             self.is_connected = False
-            await intake.drain()
-            await asyncio.gather(self._command_runner.close(), background.close())
+            await receiver.drain()
+            await asyncio.gather(self._command_runner.close(), background_tasks.close())
 
     def _on_connection_change(self, connected: bool) -> None:
         self.is_connected = connected
@@ -176,27 +176,27 @@ class SlackGateway:
         outbox: QuestionOutbox,
         callbacks: Callbacks,
     ) -> EventReceiver:
-        asking = QuestionService(
+        question_service = QuestionService(
             identity, outbox, self._outbox_config, background_tasks, self._admission
         )
-        home = HomeTabPublisher(self._client, self._publisher.permalinks, self._home_cards)
-        controls = Listeners(
+        home_tab = HomeTabPublisher(self._client, self._publisher.permalinks, self._home_cards)
+        listeners = Listeners(
             self._client,
             identity,
             background_tasks,
             self._users,
-            asking,
+            question_service,
             self._command_runner,
             self._known_names,
-            home,
+            home_tab,
         )
         return EventReceiver(
             self._client,
             identity,
             callbacks,
             background_tasks,
-            controls,
-            home,
+            listeners,
+            home_tab,
             telemetry=self._telemetry,
         )
 
@@ -220,9 +220,9 @@ class SlackAdapters:
 
 def build_adapters(client: SlackClient, identity: BotIdentity, clock: Clock) -> SlackAdapters:
     """The adapters; they share the client and its rate limits."""
-    people = SlackUsers(client, identity, clock)
+    users = SlackUsers(client, identity, clock)
     return SlackAdapters(
-        users=people,
-        thread_history=SlackThreadHistory(client, identity, people),
+        users=users,
+        thread_history=SlackThreadHistory(client, identity, users),
         publisher=SlackCardPublisher(client),
     )

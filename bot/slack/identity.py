@@ -15,11 +15,11 @@ async def fetch_identity(client: AsyncWebClient) -> BotIdentity:
     """The bot's identity by Slack's `auth.test`. Raises `SlackError` with the remedy in its
     text."""
     try:
-        answer = await call_once(client.auth_test())
+        response = await call_once(client.auth_test())
     except SlackCallError as error:
         raise with_remedy(error, BOT_TOKEN_REFUSED) from error
-    found = [answer.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
-    match found:
+    values = [response.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
+    match values:
         case [str(team), str(user), str(bot), str(name)]:
             return BotIdentity(team=team, user=user, bot=bot, name=name)
     raise SlackError("not_a_bot_token", NOT_A_BOT_TOKEN)

@@ -101,10 +101,10 @@ class EventReceiver:
 
         Never raises: a malformed payload is acknowledged, as Slack would only repeat it.
         """
-        with self._telemetry.observe_delivery() as outcome:
-            answer = await self._dispatch_within_limit(body, headers)
-            outcome.outcome = "taken" if answer.status == 200 else "refused"
-            return answer
+        with self._telemetry.observe_delivery() as observation:
+            response = await self._dispatch_within_limit(body, headers)
+            observation.outcome = "taken" if response.status == 200 else "refused"
+            return response
 
     async def _dispatch_within_limit(
         self, body: Json, headers: Mapping[str, str] | None
@@ -128,11 +128,11 @@ class EventReceiver:
     async def deliver_missed(self, body: Json) -> AcceptResult | None:
         """Take the event of a missed message. Returns None if it is not for the bot. Raises the
         errors of recording and `TimeoutError`: then the message is not accepted."""
-        fact = parse_event(body, self._identity)
-        if not isinstance(fact, Message):
+        event = parse_event(body, self._identity)
+        if not isinstance(event, Message):
             return None
         async with asyncio.timeout(self._record_seconds):
-            return await self._callbacks.on_message(fact)
+            return await self._callbacks.on_message(event)
 
     async def drain(self, seconds: float = 5.0) -> None:
         """Wait until no delivery is in progress; call it when the transport is closed."""
@@ -150,22 +150,22 @@ class EventReceiver:
         if request is None:
             log.warning("delivery ignored, malformed: type=%s", _delivery_kind(body))
             return BoltResponse(status=200, body="")
-        answer = await self.app.async_dispatch(request)
-        if answer.status == 404:  # Bolt found no listener
+        response = await self.app.async_dispatch(request)
+        if response.status == 404:  # Bolt found no listener
             log.info("delivery ignored, no listener: type=%s", _delivery_kind(body))
             return BoltResponse(status=200, body="")
-        return answer
+        return response
 
     # Bolt -------------------------------------------------------------------------------------
 
     def _build_app(self) -> AsyncApp:
-        quiet = logging.getLogger("bot.slack.bolt")
+        bolt_log = logging.getLogger("bot.slack.bolt")
         # Bolt warns about its set-up (it reads SLACK_* variables that are not for it) and about
         # unmatched deliveries, which are logged above.
-        quiet.setLevel(logging.ERROR)
+        bolt_log.setLevel(logging.ERROR)
         app = AsyncApp(
             name="threadpilot",
-            logger=quiet,
+            logger=bolt_log,
             client=self._client.web,
             # The result of auth.test at the start. With a token alone Bolt calls it on the first
             # event, and acknowledges that event if Slack does not respond.
@@ -210,11 +210,11 @@ class EventReceiver:
             async with asyncio.timeout(self._record_seconds):
                 await self._callbacks.on_message(message)
         except Exception as error:
-            trouble = None if isinstance(error, BotError | TimeoutError) else error
+            unexpected = None if isinstance(error, BotError | TimeoutError) else error
             log.error(  # noqa: TRY400 - expected errors need no trace
                 "message not recorded, Slack repeats it: reason=%s",
                 str(error) or "timeout",
-                exc_info=trouble,
+                exc_info=unexpected,
             )
             return False
         return True

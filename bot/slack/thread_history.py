@@ -52,21 +52,21 @@ class SlackThreadHistory:
                 async for message in self._client.replies(
                     thread, oldest=after or None, latest=before
                 ):
-                    said = self._parse_message(message)
-                    if said is None or not _is_between(said.ts, after, before):
+                    parsed = self._parse_message(message)
+                    if parsed is None or not _is_between(parsed.ts, after, before):
                         continue
-                    if said.ts == thread.root_ts:
-                        root = said
+                    if parsed.ts == thread.root_ts:
+                        root = parsed
                     else:
-                        newest.append(said)
+                        newest.append(parsed)
                         count += 1
         except TimeoutError as error:
             raise SlackCallError("timeout", f"none within {_READ_SECONDS:.0f} s") from error
-        kept = [*([root] if root else []), *newest]
-        known = await self._fetch_names(
-            {said.user for said in kept if said.kind is not UserKind.BOT}
+        messages = [*([root] if root else []), *newest]
+        names = await self._fetch_names(
+            {parsed.user for parsed in messages if parsed.kind is not UserKind.BOT}
         )
-        named = [_with_name(said, known) for said in kept]
+        named = [_with_name(parsed, names) for parsed in messages]
         return ThreadExcerpt(
             root=named[0] if root else None,
             newest=named[1:] if root else named,
@@ -99,43 +99,43 @@ class SlackThreadHistory:
             )
         if not user:
             return None
-        at_home = (_text(message, "user_team") or _text(message, "team")) in (
+        is_internal = (_text(message, "user_team") or _text(message, "team")) in (
             "",
             self._identity.team,
         )
-        kind = UserKind.MEMBER if at_home else UserKind.EXTERNAL
+        kind = UserKind.MEMBER if is_internal else UserKind.EXTERNAL
         return ThreadMessage(ts=ts, user=user, name=user, kind=kind, text=text)
 
     async def _fetch_names(self, users: Iterable[str]) -> Mapping[str, tuple[str, UserKind]]:
         """Names and kinds of the users that were found in time."""
-        known: dict[str, tuple[str, UserKind]] = {}
+        names: dict[str, tuple[str, UserKind]] = {}
 
         async def look_up(user: str) -> None:
             try:
-                person = await self._users.get_user(user)
+                found = await self._users.get_user(user)
             except SlackError as error:
                 log.info("user name not found: user=%s reason=%s", user, error)
             else:
-                known[user] = (person.name, person.kind)
+                names[user] = (found.name, found.kind)
 
         try:
             async with asyncio.timeout(_NAME_SECONDS):
                 await asyncio.gather(*(look_up(user) for user in users))
         except TimeoutError:
             log.info("user names incomplete: lookup timed out")
-        return known
+        return names
 
 
 def message_text(message: Mapping[str, object]) -> str:
     """The text of a message: the Markdown of its blocks, as its plain text may then be cut;
     otherwise its plain text."""
     blocks = message.get("blocks")
-    written = [
+    markdown = [
         str(block.get("text", ""))
         for block in (blocks if isinstance(blocks, list) else ())
         if isinstance(block, dict) and block.get("type") == "markdown"
     ]
-    return "\n".join(written) if any(written) else _text(message, "text")
+    return "\n".join(markdown) if any(markdown) else _text(message, "text")
 
 
 def _is_between(ts: str, after: str, before: str) -> bool:
@@ -144,10 +144,10 @@ def _is_between(ts: str, after: str, before: str) -> bool:
     )
 
 
-def _with_name(message: ThreadMessage, known: Mapping[str, tuple[str, UserKind]]) -> ThreadMessage:
-    if message.kind is UserKind.BOT or message.user not in known:
+def _with_name(message: ThreadMessage, names: Mapping[str, tuple[str, UserKind]]) -> ThreadMessage:
+    if message.kind is UserKind.BOT or message.user not in names:
         return message
-    name, kind = known[message.user]
+    name, kind = names[message.user]
     return replace(message, name=name, kind=kind)
 
 

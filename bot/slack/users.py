@@ -59,27 +59,27 @@ class SlackUsers:
 
     async def get_user(self, user_id: str) -> User:
         """`UserDirectory.get_user`."""
-        known = self._cached_user(user_id)
-        if known is not None:
-            return known
-        answer = await self._calls.call_with_retries(
+        cached = self._cached_user(user_id)
+        if cached is not None:
+            return cached
+        response = await self._calls.call_with_retries(
             self._web.users_info, retry_seconds=_RETRY_SECONDS, seconds=_CALL_SECONDS, user=user_id
         )
-        return self._store_user(user_id, answer)
+        return self._store_user(user_id, response)
 
     async def fetch_user(self, user_id: str) -> User:
         """`UserDirectory.fetch_user`."""
-        known = self._cached_user(user_id)
-        if known is None:
+        cached = self._cached_user(user_id)
+        if cached is None:
             return await self.get_user(user_id)
         try:
-            answer = await self._calls(
+            response = await self._calls(
                 self._web.users_info,
                 max_wait=_REFRESH_SECONDS,
                 seconds=_REFRESH_SECONDS,
                 user=user_id,
             )
-            return self._store_user(user_id, answer)
+            return self._store_user(user_id, response)
         except SlackCallError as error:
             if error.code in _UNKNOWN_USER_ERRORS:
                 self._users.pop(user_id, None)
@@ -87,7 +87,7 @@ class SlackUsers:
             log.warning(
                 "user not refreshed, using the cached one: user=%s reason=%s", user_id, error
             )
-            return known
+            return cached
 
     async def can_see(self, user_id: str, channel: str) -> bool:
         """`UserDirectory.can_see`."""
@@ -110,9 +110,9 @@ class SlackUsers:
 
     async def is_in_group(self, user_id: str, group: str) -> bool:
         """`UserDirectory.is_in_group`."""
-        known = self._groups.get(group)
-        young = known is not None and self._clock.monotonic() - known[0] < GROUP_CACHE_SECONDS
-        if known is not None and young and user_id not in known[1]:
+        cached = self._groups.get(group)
+        is_fresh = cached is not None and self._clock.monotonic() - cached[0] < GROUP_CACHE_SECONDS
+        if cached is not None and is_fresh and user_id not in cached[1]:
             return False
         members = await self._fetch_group_members(group)
         self._groups[group] = self._clock.monotonic(), members
@@ -121,26 +121,26 @@ class SlackUsers:
         return user_id in members
 
     def _cached_user(self, user: str) -> User | None:
-        known = self._users.get(user)
-        if known is None or self._clock.monotonic() - known[0] >= USER_CACHE_SECONDS:
+        cached = self._users.get(user)
+        if cached is None or self._clock.monotonic() - cached[0] >= USER_CACHE_SECONDS:
             return None
-        return replace(known[1], is_cached=True)
+        return replace(cached[1], is_cached=True)
 
-    def _store_user(self, user: str, answer: Mapping[str, object]) -> User:
+    def _store_user(self, user: str, response: Mapping[str, object]) -> User:
         """The user in Slack's response, which is cached. Raises `SlackCallError`."""
-        person = _parse_user(user, answer.get("user"), self._identity)
-        self._users[user] = (self._clock.monotonic(), person)
+        parsed = _parse_user(user, response.get("user"), self._identity)
+        self._users[user] = (self._clock.monotonic(), parsed)
         self._users.move_to_end(user)
         if len(self._users) > _MAX_CACHED_USERS:
             self._users.popitem(last=False)
-        return person
+        return parsed
 
     async def _check_access(self, user: str, channel: str) -> bool:
         match (await self._fetch_channel(channel)).get("channel"):
             case {"is_im": True, "user": str(other)}:
                 return user == other
-            case dict() as place:
-                public = place.get("is_private") is False and not place.get("is_mpim")
+            case dict() as info:
+                public = info.get("is_private") is False and not info.get("is_mpim")
             case _:
                 raise SlackCallError("not_json", "the answer names no channel")
         if public and (await self.get_user(user)).kind is UserKind.MEMBER:
@@ -171,15 +171,15 @@ class SlackUsers:
             )
             for member in _strings(page.get("members")):
                 yield member
-            rest = page.get("response_metadata")
-            cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
+            metadata = page.get("response_metadata")
+            cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
             if not cursor:
                 return
         raise SlackCallError("too_many_members", f"more than {_PAGE_SIZE * _MAX_PAGES:,}")
 
     async def _fetch_group_members(self, group: str) -> frozenset[str]:
         try:
-            answer = await self._calls(
+            response = await self._calls(
                 self._web.usergroups_users_list,
                 max_wait=_MAX_WAIT_SECONDS,
                 seconds=_CALL_SECONDS,
@@ -190,7 +190,7 @@ class SlackUsers:
                 raise
             log.warning("user group not read, it counts as empty: group=%s reason=%s", group, error)
             return frozenset()
-        return frozenset(_strings(answer.get("users")))
+        return frozenset(_strings(response.get("users")))
 
 
 def _parse_user(user: str, found: object, identity: BotIdentity) -> User:
@@ -226,15 +226,17 @@ def _is_in_workspace(found: Mapping[str, object], identity: BotIdentity) -> bool
     belong to several."""
     if found.get("team_id") == identity.team:
         return True
-    elsewhere = found.get("enterprise_user")
-    return isinstance(elsewhere, dict) and identity.team in _strings(elsewhere.get("teams"))
+    enterprise_user = found.get("enterprise_user")
+    return isinstance(enterprise_user, dict) and identity.team in _strings(
+        enterprise_user.get("teams")
+    )
 
 
 def _display_name(found: Mapping[str, object]) -> str:
     """The display name, else the real name, else the user name; or an empty string."""
     profile = found.get("profile")
-    shown = profile.get("display_name") if isinstance(profile, dict) else ""
-    for name in (shown, found.get("real_name"), found.get("name")):
+    display_name = profile.get("display_name") if isinstance(profile, dict) else ""
+    for name in (display_name, found.get("real_name"), found.get("name")):
         if isinstance(name, str) and name.strip():
             return name.strip()
     return ""

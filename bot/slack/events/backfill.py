@@ -163,56 +163,58 @@ class Backfill:
 
         Raises `BotError` if the reading cannot start; targets that cannot be read are counted.
         """
-        known = dict.fromkeys(
+        known_threads = dict.fromkeys(
             await self._store.active_threads(
                 self._identity.team, start - _ACTIVE_THREAD_SECONDS, MAX_THREADS
             )
         )
-        look = _BackfillRun(
-            after=f"{start:.6f}", progress=progress or BackfillProgress(), known_threads=known
+        run = _BackfillRun(
+            after=f"{start:.6f}",
+            progress=progress or BackfillProgress(),
+            known_threads=known_threads,
         )
-        conversations = await self._list_conversations(known, look.report)
-        places = [_ReadTarget(conversation=each) for each in conversations]
-        answered = dict.fromkeys(await self._read_all(places, look))
-        kinds = {each.id: each for each in conversations}
+        conversations = await self._list_conversations(known_threads, run.report)
+        targets = [_ReadTarget(conversation=each) for each in conversations]
+        replied = dict.fromkeys(await self._read_all(targets, run))
+        by_id = {each.id: each for each in conversations}
         # Threads with the bot first: in a busy workspace most others do not concern it.
-        known_here = [key for key in known if key.channel in kinds]
-        settled = look.progress.checked_threads
-        ours = [key for key in known_here if key in answered or key not in settled]
-        others = [key for key in answered if key not in known]
-        look.report.unread_count += max(0, len(others) - MAX_THREADS)
-        threads = [*ours, *others[:MAX_THREADS]]
-        places = [_ReadTarget(conversation=kinds[key.channel], thread=key) for key in threads]
-        await self._read_all(places, look)
-        return look.final_report()
+        readable = [key for key in known_threads if key.channel in by_id]
+        checked = run.progress.checked_threads
+        with_bot = [key for key in readable if key in replied or key not in checked]
+        others = [key for key in replied if key not in known_threads]
+        run.report.unread_count += max(0, len(others) - MAX_THREADS)
+        threads = [*with_bot, *others[:MAX_THREADS]]
+        targets = [_ReadTarget(conversation=by_id[key.channel], thread=key) for key in threads]
+        await self._read_all(targets, run)
+        return run.final_report()
 
     async def read_thread(self, key: ThreadKey, after: str) -> BackfillReport:
         """Deliver the messages of one thread after a `ts`. The report counts the thread if it
         cannot be read after `MAX_TRIES` tries."""
-        place = _ReadTarget(conversation=Conversation(id=key.channel), thread=key)
+        target = _ReadTarget(conversation=Conversation(id=key.channel), thread=key)
         progress, tries = BackfillProgress(), 1
         while True:
-            look = _BackfillRun(after=after, progress=progress)
-            await self._read_all([place], look)
-            if not look.report.retryable_count or tries == MAX_TRIES:
-                return look.final_report()
+            run = _BackfillRun(after=after, progress=progress)
+            await self._read_all([target], run)
+            if not run.report.retryable_count or tries == MAX_TRIES:
+                return run.final_report()
             tries += 1
             await self._clock.sleep(RETRY_SECONDS)
 
     async def _list_conversations(
-        self, known: Iterable[ThreadKey], report: BackfillReport
+        self, known_threads: Iterable[ThreadKey], report: BackfillReport
     ) -> Sequence[Conversation]:
         """The bot's conversations, the most recently active first. If Slack does not list them,
         only those of `known`."""
-        here = {key.channel: Conversation(id=key.channel) for key in known}
+        known_channels = {key.channel: Conversation(id=key.channel) for key in known_threads}
         try:
             found = await self._fetch_conversations()
         except SlackError as error:
             log.warning("channels of the bot not listed: reason=%s", error)
             report.retryable_count += _is_retryable(error)
-            return list(here.values())[:MAX_CHANNELS]
-        first = [found[channel] for channel in here if channel in found]
-        others = [each for channel, each in found.items() if channel not in here]
+            return list(known_channels.values())[:MAX_CHANNELS]
+        first = [found[channel] for channel in known_channels if channel in found]
+        others = [each for channel, each in found.items() if channel not in known_channels]
         if len(found) > MAX_CHANNELS:
             log.warning(
                 "too many channels, reading only the first: limit=%d channels=%d",
@@ -239,18 +241,18 @@ class Backfill:
     ) -> Sequence[ThreadKey]:
         """Read the targets that were not read yet, those with the fewest failures first. Returns
         their threads that have new replies."""
-        answered: list[ThreadKey] = []
-        progress, caught = run.progress, run.report
-        for place in sorted(targets, key=lambda each: progress.failures[each]):
-            if place not in progress.threads_by_target and place not in progress.unreadable:
-                await self._try_read(place, run)
-            if place in progress.threads_by_target:
-                caught.read_count += 1
-                answered += progress.threads_by_target[place]
+        replied: list[ThreadKey] = []
+        progress, report = run.progress, run.report
+        for target in sorted(targets, key=lambda each: progress.failures[each]):
+            if target not in progress.threads_by_target and target not in progress.unreadable:
+                await self._try_read(target, run)
+            if target in progress.threads_by_target:
+                report.read_count += 1
+                replied += progress.threads_by_target[target]
                 continue
-            caught.unread_count += 1
-            caught.retryable_count += place not in progress.unreadable
-        return answered
+            report.unread_count += 1
+            report.retryable_count += target not in progress.unreadable
+        return replied
 
     async def _try_read(self, target: _ReadTarget, run: _BackfillRun) -> None:
         """Read one target, unless too many before it failed."""
@@ -287,16 +289,20 @@ class Backfill:
                     if _ts(message) != target.thread.root_ts:
                         await self._deliver_message(target.conversation, message, run)
             return ()
-        answered: list[ThreadKey] = []
+        replied: list[ThreadKey] = []
         for message in await self._read_channel(target.conversation, run.after):
-            taken = await self._deliver_message(target.conversation, message, run)
-            ts, last = _ts(message), message.get("latest_reply")
+            is_new = await self._deliver_message(target.conversation, message, run)
+            ts, last_reply = _ts(message), message.get("latest_reply")
             key = ThreadKey(team=self._identity.team, channel=target.conversation.id, root_ts=ts)
-            if taken or key in run.known_threads:
+            if is_new or key in run.known_threads:
                 run.progress.checked_threads.add(key)
-            if isinstance(last, str) and TS_PATTERN.fullmatch(last) and _is_later(last, run.after):
-                answered.append(key)
-        return answered
+            if (
+                isinstance(last_reply, str)
+                and TS_PATTERN.fullmatch(last_reply)
+                and _is_later(last_reply, run.after)
+            ):
+                replied.append(key)
+        return replied
 
     async def _read_channel(self, conversation: Conversation, after: str) -> Sequence[Item]:
         """The messages of a conversation, oldest first: those of the gap, and at least a page
@@ -320,14 +326,14 @@ class Backfill:
         if not _is_later(_ts(message), run.after) or message.get("user") == self._identity.user:
             return False
         run.progress.message_count += 1
-        accepted = await self._deliver(message_event(message, conversation, self._identity))
-        taken = accepted is not None and accepted.status in (
+        result = await self._deliver(message_event(message, conversation, self._identity))
+        is_new = result is not None and result.status in (
             AcceptStatus.SCHEDULED,
             AcceptStatus.COMMAND,
             AcceptStatus.QUEUE_FULL,
         )
-        run.progress.accepted_count += taken
-        return taken
+        run.progress.accepted_count += is_new
+        return is_new
 
     async def _wait_for_call(self) -> None:
         """Wait until the rate allows one more call."""

@@ -105,13 +105,13 @@ class GapMonitor:
     @asynccontextmanager
     async def monitoring(self) -> AsyncIterator[None]:
         """Fill gaps inside the context, without blocking the events received at the same time."""
-        watching = asyncio.create_task(self._run(), name="gap monitor")
+        task = asyncio.create_task(self._run(), name="gap monitor")
         try:
             yield
         finally:
-            watching.cancel()
-            await asyncio.wait({watching}, timeout=_CLOSE_SECONDS)
-            if watching.done() and not self.has_gap:
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CLOSE_SECONDS)
+            if task.done() and not self.has_gap:
                 await self._save_last_checkpoint()
 
     async def _run(self) -> None:
@@ -149,42 +149,42 @@ class GapMonitor:
         if self._clock.monotonic() < gap.not_before:
             return
         try:
-            caught = await self._backfill(gap.start, gap.progress)
+            report = await self._backfill(gap.start, gap.progress)
         except BotError as error:
             self._postpone(gap, str(error))
         except Exception:
             log.exception("gap not filled")
             self._postpone(gap, "internal error")
         else:
-            if caught.retryable_count:
-                self._postpone(gap, f"{caught.unread_count} channels and threads not read")
+            if report.retryable_count:
+                self._postpone(gap, f"{report.unread_count} channels and threads not read")
             else:
-                _log_report(caught)
+                _log_report(report)
                 self._close_gap()
 
     def _current_gap(self, checkpoint: Checkpoint) -> _Gap:
         """The gap, extended by what was reported since the last try."""
         now = self._clock.now()
-        began, gap = self._gap_start(checkpoint, now), self._gap
-        if gap is not None and not self._has_new_gap and began >= gap.start:
+        start, gap = self._gap_start(checkpoint, now), self._gap
+        if gap is not None and not self._has_new_gap and start >= gap.start:
             return gap
-        self._gap = anew = _Gap(began)
+        self._gap = new_gap = _Gap(start)
         if gap is not None:
             # Otherwise its start would pass the limit of age while it is retried.
-            anew.start = min(began, gap.start)
+            new_gap.start = min(start, gap.start)
             if not self._retry_now:
-                anew.retry_seconds, anew.not_before = gap.retry_seconds, gap.not_before
+                new_gap.retry_seconds, new_gap.not_before = gap.retry_seconds, gap.not_before
         self._has_new_gap, self._retry_now, self._unread_since = False, False, math.inf
         self._log_limits(checkpoint, now)
-        log.info("backfill started: seconds=%.0f", now - anew.start)
-        return anew
+        log.info("backfill started: seconds=%.0f", now - new_gap.start)
+        return new_gap
 
     def _gap_start(self, checkpoint: Checkpoint, now: float) -> float:
         earliest = now - self._max_seconds
         if _is_ahead(checkpoint, now):
             return max(checkpoint.since, earliest) if checkpoint.since <= now else earliest
-        wanted = min(checkpoint.until - OVERLAP_SECONDS, self._unread_since)
-        return max(checkpoint.since, wanted, earliest)
+        start = min(checkpoint.until - OVERLAP_SECONDS, self._unread_since)
+        return max(checkpoint.since, start, earliest)
 
     def _log_limits(self, checkpoint: Checkpoint, now: float) -> None:
         """Log if only a part of the gap is read, or if its start is unknown."""
@@ -220,16 +220,18 @@ class GapMonitor:
         """Move the checkpoint to the current time, unless there is a gap."""
         if not self._connected or self.has_gap:
             return
-        now, known = self._clock.now(), self._checkpoint
-        if known is not None and not _is_current(known, now):
+        now, checkpoint = self._clock.now(), self._checkpoint
+        if checkpoint is not None and not _is_current(checkpoint, now):
             log.warning(
                 "clock moved, events may have been missed: seconds=%.0f",
-                now - known.until,
+                now - checkpoint.until,
             )
             self._has_new_gap = True
             self._changed.set()
             return
-        self._checkpoint = Checkpoint(since=now if known is None else known.since, until=now)
+        self._checkpoint = Checkpoint(
+            since=now if checkpoint is None else checkpoint.since, until=now
+        )
         if self._clock.monotonic() - self._saved_at >= SAVE_SECONDS:
             await self._save_checkpoint(now)
 
@@ -310,14 +312,14 @@ class OutOfOrderFilter:
     async def _reread_thread(self, message: Message) -> None:
         try:
             async with asyncio.timeout(READ_SECONDS):
-                caught = await self._read_thread(message.thread, message.ts)
+                report = await self._read_thread(message.thread, message.ts)
         except TimeoutError:
             log.warning("out-of-order thread not read in time: thread=%s", message.thread)
             self._report_unread(float(message.ts))
             return
-        if caught.retryable_count:
+        if report.retryable_count:
             self._report_unread(float(message.ts))
         log.info(
             "out-of-order thread read again: thread=%s messages=%d accepted=%d",
-            *(message.thread, caught.message_count, caught.accepted_count),
+            *(message.thread, report.message_count, report.accepted_count),
         )

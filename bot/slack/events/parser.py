@@ -127,10 +127,10 @@ def _parse_message_event(
                 event, event.get("deleted_ts"), event.get("previous_message"), team, identity
             )
         case _:
-            nobody = _ignored_author(event, identity)
-            if nobody is _BOT_MESSAGE:
+            ignored = _ignored_author(event, identity)
+            if ignored is _BOT_MESSAGE:
                 return _parse_bot_message(payload, event, team, identity)
-            return nobody or _parse_new_message(payload, event, team, identity)
+            return ignored or _parse_new_message(payload, event, team, identity)
 
 
 def _parse_new_message(payload: Json, event: Json, team: str, identity: BotIdentity) -> ParsedEvent:
@@ -169,10 +169,10 @@ def _parse_bot_message(payload: Json, event: Json, team: str, identity: BotIdent
     event_id = _event_id(payload.get("event_id"))
     ids = [found for name in ("bot_id", "user") if (found := _id(event.get(name)))]
     text = _markup(event)
-    asks = next((found for found in ids if found in identity.answered_bots), None)
-    if not (asks and text is not None and mentions_user(text, identity.user)):
-        asks = None
-    if asks is None and not event.get("thread_ts"):
+    answered_bot = next((found for found in ids if found in identity.answered_bots), None)
+    if not (answered_bot and text is not None and mentions_user(text, identity.user)):
+        answered_bot = None
+    if answered_bot is None and not event.get("thread_ts"):
         return _BOT_MESSAGE
     root = _ts(event.get("thread_ts") or ts)
     if not (channel and ts and root and event_id and ids) or text is None:
@@ -181,10 +181,10 @@ def _parse_bot_message(payload: Json, event: Json, team: str, identity: BotIdent
         event_id=event_id,
         thread=ThreadKey(team=team, channel=channel, root_ts=root),
         ts=ts,
-        user=asks or ids[0],
+        user=answered_bot or ids[0],
         user_team=team,
-        text=_message_text(text, identity) if asks else "",
-        trigger=Trigger.BOT_MENTION if asks else Trigger.BOT,
+        text=_message_text(text, identity) if answered_bot else "",
+        trigger=Trigger.BOT_MENTION if answered_bot else Trigger.BOT,
     )
 
 
@@ -207,14 +207,14 @@ def _parse_changed(event: Json, team: str, identity: BotIdentity) -> ParsedEvent
         return MALFORMED
     if now.get("subtype") == "tombstone":  # what is left of a deleted message that has replies
         return _parse_deleted(event, now.get("ts"), before, team, identity)
-    if nobody := _ignored_author(now, identity):
-        return nobody
+    if ignored := _ignored_author(now, identity):
+        return ignored
     channel, ts, user = _id(event.get("channel")), _ts(now.get("ts")), _id(now.get("user"))
     text = _markup(now)
     if not (channel and ts and user) or text is None:
         return MALFORMED
-    said = _markup(before) if _is_object(before) else None
-    if said == text:
+    old_text = _markup(before) if _is_object(before) else None
+    if old_text == text:
         return IgnoredEvent(reason="change without a new text")
     return EditedEvent(
         team=team,
@@ -227,7 +227,7 @@ def _parse_changed(event: Json, team: str, identity: BotIdentity) -> ParsedEvent
             not _is_direct(event, channel)
             and mentions_user(text, identity.user)
             and _is_object(before)
-            and not mentions_user(said or "", identity.user)
+            and not mentions_user(old_text or "", identity.user)
         ),
     )
 
@@ -237,8 +237,8 @@ def _parse_deleted(
 ) -> ParsedEvent:
     if not _is_object(before):
         return MALFORMED
-    if nobody := _ignored_author(before, identity):
-        return nobody
+    if ignored := _ignored_author(before, identity):
+        return ignored
     channel, deleted, user = _id(event.get("channel")), _ts(ts), _id(before.get("user"))
     if not (channel and deleted and user):
         return MALFORMED
@@ -247,11 +247,11 @@ def _parse_deleted(
 
 def _parse_stopped(event: Json, team: str) -> ParsedEvent:
     channel, root = _id(event.get("channel")), _ts(event.get("thread_ts"))
-    user, at = _id(event.get("user")), _ts(event.get("event_ts"))
-    if not (channel and root and user and at):
+    user, event_ts = _id(event.get("user")), _ts(event.get("event_ts"))
+    if not (channel and root and user and event_ts):
         return MALFORMED
     return StoppedEvent(
-        thread=ThreadKey(team=team, channel=channel, root_ts=root), user=user, event_ts=at
+        thread=ThreadKey(team=team, channel=channel, root_ts=root), user=user, event_ts=event_ts
     )
 
 
@@ -315,8 +315,12 @@ def _is_direct(event: Json, channel: str) -> bool:
 def _installing_team(payload: Json) -> str | None:
     """The workspace in which the bot is installed, or None. In a shared channel `team_id` may be
     the other workspace."""
-    given = payload.get("authorizations")
-    if isinstance(given, list) and given and _is_object(first := given[0]):
+    authorizations = payload.get("authorizations")
+    if (
+        isinstance(authorizations, list)
+        and authorizations
+        and _is_object(first := authorizations[0])
+    ):
         team = _id(first.get("team_id"))
         if team is not None:
             return team

@@ -75,9 +75,9 @@ class QuestionService:
         """The refusal text why the actor may not ask in the channel, or an empty string; within
         1.5 s. `QuestionOutbox` checks the question itself again."""
         external = actor.team != self._identity.team
-        closed = self._admission.denial_for(actor.user, channel, external=external)
+        check = self._admission.denial_for(actor.user, channel, external=external)
         try:
-            return await with_timeout(closed, _ADMISSION_SECONDS)
+            return await with_timeout(check, _ADMISSION_SECONDS)
         except BotError as error:
             log.warning("admission check failed: user=%s reason=%s", actor.user, error)
             return (
@@ -96,21 +96,21 @@ class QuestionService:
         refusal = _validation_error(question.text)
         if refusal:
             return refusal
-        until = asyncio.get_running_loop().time() + _ACK_SECONDS
-        recorded = self._pending_question(question)
-        noted = await self._save(recorded)
-        if noted is not True:
-            return noted or ""
-        outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        work = self._post_and_report(recorded, outcome, notify_later)
-        if self._start_task("asking a question", recorded, work) is None:
+        deadline = asyncio.get_running_loop().time() + _ACK_SECONDS
+        pending = self._pending_question(question)
+        saved = await self._save(pending)
+        if saved is not True:
+            return saved or ""
+        result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        work = self._post_and_report(pending, result, notify_later)
+        if self._start_task("asking a question", pending, work) is None:
             return ""  # recorded: it is posted when there is less load
         try:
-            async with asyncio.timeout_at(until):
-                return await outcome
+            async with asyncio.timeout_at(deadline):
+                return await result
         except TimeoutError:
             # The result may have arrived at the last moment, and then it is only returned here.
-            return outcome.result() if outcome.done() and not outcome.cancelled() else ""
+            return result.result() if result.done() and not result.cancelled() else ""
 
     def _start_task(
         self, name: str, question: PendingQuestion, work: Coroutine[object, object, None]
@@ -124,15 +124,15 @@ class QuestionService:
 
     async def _save(self, question: PendingQuestion) -> bool | str:
         """True if the question is newly recorded, False if it was before; else the error text."""
-        noting = asyncio.ensure_future(self._config.store.save_question(question))
+        saving = asyncio.ensure_future(self._config.store.save_question(question))
         self._outbox.reserve(question.event_id)
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
-                return await asyncio.shield(noting)
+                return await asyncio.shield(saving)
         except TimeoutError:
             log.warning("question not recorded in time: id=%s", question.event_id)
             self._start_task(
-                "discarding a question", question, self._discard_if_saved(question, noting)
+                "discarding a question", question, self._discard_if_saved(question, saving)
             )
             return StoreError.user_message
         except BotError as error:
@@ -151,7 +151,7 @@ class QuestionService:
     async def _post_and_report(
         self,
         question: PendingQuestion,
-        outcome: asyncio.Future[str],
+        result: asyncio.Future[str],
         notify_later: Callable[[str], Awaitable[None]],
     ) -> None:
         """Post the question and report a failure. If this is interrupted, the outbox resumes the
@@ -159,28 +159,28 @@ class QuestionService:
         try:
             if await self._outbox.post_question(question):
                 return
-            sentence = texts.QUESTION_DELAYED
+            text = texts.QUESTION_DELAYED
         except PostRejected as error:
-            sentence = failure_text(error, self._identity.name)
-            if not outcome.done():
-                outcome.set_result(sentence)
+            text = failure_text(error, self._identity.name)
+            if not result.done():
+                result.set_result(text)
                 return
         finally:
-            if not outcome.done():
-                outcome.set_result("")
-        await notify_later(sentence)
+            if not result.done():
+                result.set_result("")
+        await notify_later(text)
 
     def _pending_question(self, question: Question) -> PendingQuestion:
-        place, redact = question.target, self._config.redact
+        target, redact = question.target, self._config.redact
         return PendingQuestion(
             event_id=f"command-{question.key}",
             team=self._identity.team,
-            channel=place.channel,
-            root_ts=place.root_ts,
+            channel=target.channel,
+            root_ts=target.root_ts,
             user=question.actor.user,
             user_team=question.actor.team,
             text=redact(_prompt_text(question)),
-            mrkdwn=redact(question_message(question.actor.user, question.text, place.quoted)),
+            mrkdwn=redact(question_message(question.actor.user, question.text, target.quoted)),
             asked_at=self._config.clock.now(),
         )
 
@@ -196,10 +196,10 @@ def _validation_error(text: str) -> str:
 
 def _prompt_text(question: Question) -> str:
     """The prompt for the model; a quoted message is added as data on one line."""
-    place = question.target
-    if not place.quoted:
+    target = question.target
+    if not target.quoted:
         return question.text
-    data = {"author": place.author, "text": place.quoted, "complete": not place.clipped}
+    data = {"author": target.author, "text": target.quoted, "complete": not target.clipped}
     return texts.PROMPT_ABOUT_MESSAGE.format(question=question.text, quoted=encode_json(data))
 
 
@@ -215,11 +215,13 @@ def question_message(asker: str, question: str, quoted: str = "") -> str:
 
     `asker` is a user id; `quoted` is the message that the question is about, or empty.
     """
-    asked = "\n".join(f"> {line}" for line in escape(question).splitlines())
+    blockquote = "\n".join(f"> {line}" for line in escape(question).splitlines())
     if not quoted:
-        return texts.QUESTION_MESSAGE.format(asker=f"<@{asker}>", question=asked)
-    first = " ".join(quoted.split())
+        return texts.QUESTION_MESSAGE.format(asker=f"<@{asker}>", question=blockquote)
+    one_line = " ".join(quoted.split())
     excerpt = escape(
-        first if len(first) <= _MAX_EXCERPT_CHARS else first[:_MAX_EXCERPT_CHARS] + "…"
+        one_line if len(one_line) <= _MAX_EXCERPT_CHARS else one_line[:_MAX_EXCERPT_CHARS] + "…"
     )
-    return texts.QUESTION_ABOUT_MESSAGE.format(asker=f"<@{asker}>", excerpt=excerpt, question=asked)
+    return texts.QUESTION_ABOUT_MESSAGE.format(
+        asker=f"<@{asker}>", excerpt=excerpt, question=blockquote
+    )

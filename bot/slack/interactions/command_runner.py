@@ -82,11 +82,13 @@ class CommandRunner:
     def start_command(self, command: Command) -> bool:
         """Start a recorded command of a message, or one that was interrupted; returns at once.
         False if too much runs: then its user is informed."""
-        tell = self._thread_delivery(command)
-        sentence = self._overload_text(command)
-        if not sentence and self._start_task(command, self._execute_and_deliver(command, tell)):
+        deliver = self._thread_delivery(command)
+        refusal = self._overload_text(command)
+        if not refusal and self._start_task(command, self._execute_and_deliver(command, deliver)):
             return True
-        work = self._deliver_and_mark_done(command, tell, text_result(sentence or slack_texts.BUSY))
+        work = self._deliver_and_mark_done(
+            command, deliver, text_result(refusal or slack_texts.BUSY)
+        )
         self._delivery_tasks.spawn(f"the refusal of {command.name}", work)
         return False
 
@@ -103,41 +105,41 @@ class CommandRunner:
         refusal text, or an empty string."""
         if press.dedup_key in self._running_presses:
             return ""
-        sentence = self._overload_text(press.command)
-        if sentence:
-            return sentence
+        refusal = self._overload_text(press.command)
+        if refusal:
+            return refusal
         self._running_presses.add(press.dedup_key)
-        fresh = await self._record(press.command)
+        recorded = await self._record(press.command)
         work = self._run_press(press, self._press_delivery(press, publish_home_tab))
-        if fresh is True and self._start_task(press.command, work):
+        if recorded is True and self._start_task(press.command, work):
             return ""
         work.close()
         self._running_presses.discard(press.dedup_key)
-        if fresh is True:
+        if recorded is True:
             self._delivery_tasks.spawn(
                 "a refused command", self._dispatcher.mark_done(press.command)
             )
             return slack_texts.BUSY
-        return fresh or ""
+        return recorded or ""
 
     async def run_slash_command(self, command: Command, response_url: str) -> RenderedCard | None:
         """Record a slash command and run it. The result for its user alone, or None if it takes
         more than 2 s: then it is delivered later."""
-        began = asyncio.get_running_loop().time()
-        sentence = self._overload_text(command)
-        if sentence:
-            return await self._render(command, text_result(sentence))
-        fresh = await self._record(command)
-        if fresh is not True:
-            return await self._render(command, text_result(fresh)) if fresh else None
-        outcome: asyncio.Future[RenderedCard] = asyncio.get_running_loop().create_future()
-        late = self._slash_delivery(command, response_url, outcome)
-        if not self._start_task(command, self._execute_and_deliver(command, late)):
+        started_at = asyncio.get_running_loop().time()
+        refusal = self._overload_text(command)
+        if refusal:
+            return await self._render(command, text_result(refusal))
+        recorded = await self._record(command)
+        if recorded is not True:
+            return await self._render(command, text_result(recorded)) if recorded else None
+        response: asyncio.Future[RenderedCard] = asyncio.get_running_loop().create_future()
+        deliver = self._slash_delivery(command, response_url, response)
+        if not self._start_task(command, self._execute_and_deliver(command, deliver)):
             self._delivery_tasks.spawn("a refused command", self._dispatcher.mark_done(command))
             return await self._render(command, text_result(slack_texts.BUSY))
-        left = ACK_SECONDS - (asyncio.get_running_loop().time() - began)
+        remaining = ACK_SECONDS - (asyncio.get_running_loop().time() - started_at)
         try:
-            return await asyncio.wait_for(outcome, max(left, 0.0))
+            return await asyncio.wait_for(response, max(remaining, 0.0))
         except TimeoutError:
             return None  # the future is cancelled, so the result is delivered later
 
@@ -167,16 +169,16 @@ class CommandRunner:
 
     async def _record(self, command: Command) -> bool | str:
         """True if the command is newly recorded, False if it was before; else the error text."""
-        taking = asyncio.ensure_future(self._dispatcher.record(command))
+        recording = asyncio.ensure_future(self._dispatcher.record(command))
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
-                return await asyncio.shield(taking)
+                return await asyncio.shield(recording)
         except TimeoutError:
             log.warning(
                 "command not recorded in time: command=%s user=%s", command.name, command.user
             )
             self._running_tasks.spawn(
-                f"discarding {command.name}", self._discard_if_recorded(command, taking)
+                f"discarding {command.name}", self._discard_if_recorded(command, recording)
             )
             return StoreError.user_message
         except BotError as error:
@@ -202,11 +204,11 @@ class CommandRunner:
         """Run the command, deliver its result, mark it as done."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                outcome = await self._dispatcher.execute(command)
+                result = await self._dispatcher.execute(command)
         except TimeoutError:
             log.warning("command timed out: command=%s user=%s", command.name, command.user)
-            outcome = text_result(texts.TOOK_TOO_LONG)
-        await self._deliver_and_mark_done(command, deliver, outcome)
+            result = text_result(texts.TOOK_TOO_LONG)
+        await self._deliver_and_mark_done(command, deliver, result)
 
     async def _deliver_and_mark_done(
         self, command: Command, deliver: DeliverResult, result: CommandResult
@@ -221,7 +223,7 @@ class CommandRunner:
 
     async def _deliver_with_retries(self, deliver: DeliverResult, result: CommandResult) -> None:
         """Deliver the result, with retries after transient errors. Raises `SlackError`."""
-        until, tries = self._clock.monotonic() + DELIVERY_SECONDS, 0
+        deadline, tries = self._clock.monotonic() + DELIVERY_SECONDS, 0
         while True:
             try:
                 async with asyncio.timeout(_ONE_DELIVERY_SECONDS):
@@ -232,7 +234,7 @@ class CommandRunner:
                 ) from error
             except SlackCallError as error:
                 pause = retry_delay(error, tries)
-                if not error.transient or self._clock.monotonic() + pause > until:
+                if not error.transient or self._clock.monotonic() + pause > deadline:
                     raise
                 log.warning("result not delivered yet: reason=%s", error)
             else:
@@ -246,69 +248,67 @@ class CommandRunner:
         """Delivers into the command's thread, or to its user alone."""
         tries = 0
 
-        async def tell(outcome: CommandResult) -> None:
+        async def deliver(result: CommandResult) -> None:
             nonlocal tries
             tries += 1
-            if outcome.silent:
+            if result.silent:
                 return
-            if outcome.public and command.thread is not None:
-                await self._post_in_thread(
-                    command, command.thread, outcome.card, is_retry=tries > 1
-                )
+            if result.public and command.thread is not None:
+                await self._post_in_thread(command, command.thread, result.card, is_retry=tries > 1)
             else:
-                await self._post_ephemeral(command, outcome)
+                await self._post_ephemeral(command, result)
 
-        return tell
+        return deliver
 
     def _press_delivery(
         self, press: CommandPress, publish_home_tab: PublishHomeTab
     ) -> DeliverResult:
-        order, in_thread = press.command, self._thread_delivery(press.command)
+        command, deliver_in_thread = press.command, self._thread_delivery(press.command)
 
-        async def tell(outcome: CommandResult) -> None:
-            if outcome.silent:
+        async def deliver(result: CommandResult) -> None:
+            if result.silent:
                 return
-            public = outcome.public and order.thread is not None
+            public = result.public and command.thread is not None
             if public:
-                await in_thread(outcome)
-            if order.source is CommandSource.HOME_TAB:
-                await publish_home_tab(order.user, outcome.card)
+                await deliver_in_thread(result)
+            if command.source is CommandSource.HOME_TAB:
+                await publish_home_tab(command.user, result.card)
             elif not public:
-                drawn = await self._render(order, outcome)
+                rendered = await self._render(command, result)
                 try:
                     await respond(
                         press.response_url,
-                        drawn.text,
-                        drawn.blocks,
+                        rendered.text,
+                        rendered.blocks,
                         root_ts=press.root_ts,
                         replace_original=press.replaces_message,
                     )
                 except SlackError as error:
                     log.info("result sent as an ephemeral message instead: reason=%s", error)
                     await self._publisher.send_ephemeral(
-                        order.user, order.channel, press.root_ts, drawn
+                        command.user, command.channel, press.root_ts, rendered
                     )
 
-        return tell
+        return deliver
 
     def _slash_delivery(
         self, command: Command, response_url: str, response: asyncio.Future[RenderedCard]
     ) -> DeliverResult:
-        async def tell(outcome: CommandResult) -> None:
-            nothing = RenderedCard(text="", blocks=[])
-            drawn = nothing if outcome.silent else await self._render(command, outcome)
+        async def deliver(result: CommandResult) -> None:
+            empty = RenderedCard(text="", blocks=[])
+            rendered = empty if result.silent else await self._render(command, result)
             if not response.done():
-                response.set_result(drawn)
+                response.set_result(rendered)
                 return
-            if outcome.silent:
+            if result.silent:
                 return
             try:
-                await respond(response_url, drawn.text, drawn.blocks)
+                await respond(response_url, rendered.text, rendered.blocks)
             except SlackError as error:
                 log.info("result sent as an ephemeral message instead: reason=%s", error)
-                await self._publisher.send_ephemeral(command.user, command.channel, "", drawn)
+                await self._publisher.send_ephemeral(command.user, command.channel, "", rendered)
 
-        return tell
+        return deliver
 
     async def _post_in_thread(
         self, command: Command, thread: ThreadKey, card: Card, *, is_retry: bool
@@ -324,18 +324,18 @@ class CommandRunner:
         """Post the result for its user alone, where the command was given. Slack shows ephemeral
         messages in a thread only if it has replies, so for a root message it goes to the
         channel."""
-        drawn = await self._render(command, result)
+        rendered = await self._render(command, result)
         channel = command.channel or await self._publisher.open_dm(command.user)
         root_ts = command.thread.root_ts if command.thread is not None and command.channel else ""
         await self._publisher.send_ephemeral(
-            command.user, channel, "" if root_ts == command.ts else root_ts, drawn
+            command.user, channel, "" if root_ts == command.ts else root_ts, rendered
         )
 
     async def _render(self, command: Command, result: CommandResult) -> RenderedCard:
         """The rendered result for one user; the help also has the button for questions."""
-        drawn = await self._publisher.render(
+        rendered = await self._publisher.render(
             result.card, thread=command.thread, command_name=command.name
         )
         if command.name == "help" and command.channel:
-            return RenderedCard(text=drawn.text, blocks=[*drawn.blocks, ask_button()])
-        return drawn
+            return RenderedCard(text=rendered.text, blocks=[*rendered.blocks, ask_button()])
+        return rendered

@@ -58,9 +58,9 @@ class QuestionTarget:
     def to_metadata(self) -> str:
         """The target as `private_metadata` of a modal, at most 3,000 characters."""
         quoted, clipped = self.quoted[:MAX_QUOTED_CHARS], self.clipped
-        while len(note := self._to_json(quoted, clipped)) > _MAX_METADATA_CHARS:
+        while len(metadata := self._to_json(quoted, clipped)) > _MAX_METADATA_CHARS:
             quoted, clipped = quoted[: len(quoted) * 3 // 4], True
-        return note
+        return metadata
 
     def _to_json(self, quoted: str, clipped: bool) -> str:
         parts = [self.channel, self.root_ts, quoted, self.author, clipped]
@@ -180,13 +180,13 @@ def parse_slash_command(body: Json, identity: BotIdentity) -> SlashCommandPayloa
 
 
 def parse_button_press(body: Json) -> ButtonPress | None:
-    person, actions = _parse_actor(body), body.get("actions")
-    if person is None or not isinstance(actions, list) or not actions:
+    actor, actions = _parse_actor(body), body.get("actions")
+    if actor is None or not isinstance(actions, list) or not actions:
         return None
     action, container = _as_object(actions[0]), _as_object(body.get("container"))
     channel = _text(_as_object(body.get("channel")), "id") or _text(container, "channel_id")
     return ButtonPress(
-        actor=person,
+        actor=actor,
         action_id=_text(action, "action_id"),
         channel=channel,
         trigger_id=_text(body, "trigger_id"),
@@ -201,47 +201,47 @@ def is_command_press(press: ButtonPress) -> bool:
 
 def parse_command_press(body: Json, identity: BotIdentity) -> CommandPress | None:
     """The command of a press, or None if it is malformed or out of date."""
-    person, actions, trigger = _parse_actor(body), body.get("actions"), _text(body, "trigger_id")
-    if person is None or not isinstance(actions, list) or not actions or not trigger:
+    actor, actions, trigger = _parse_actor(body), body.get("actions"), _text(body, "trigger_id")
+    if actor is None or not isinstance(actions, list) or not actions or not trigger:
         return None
     action, container = _as_object(actions[0]), _as_object(body.get("container"))
-    carried = parse_button_value(
+    button_value = parse_button_value(
         _text(_as_object(action.get("selected_option")) or action, "value")
     )
-    if carried is None:
+    if button_value is None:
         return None
-    home = container.get("type") == "view"
+    on_home_tab = container.get("type") == "view"
     channel = _text(_as_object(body.get("channel")), "id") or _text(container, "channel_id")
-    if not home and not _CHANNEL.fullmatch(channel):
+    if not on_home_tab and not _CHANNEL.fullmatch(channel):
         return None
     ephemeral = container.get("is_ephemeral") is True
     root = _text(container, "thread_ts") or _text(_as_object(body.get("message")), "thread_ts")
     ts = _text(container, "message_ts")
-    order = Command(
+    command = Command(
         key=trigger,
-        name=carried.command_name,
-        args=carried.args,
-        user=person.user,
-        source=CommandSource.HOME_TAB if home else CommandSource.BUTTON,
+        name=button_value.command_name,
+        args=button_value.args,
+        user=actor.user,
+        source=CommandSource.HOME_TAB if on_home_tab else CommandSource.BUTTON,
         team=identity.team,
-        channel="" if home else channel,
-        thread=_thread_of(carried, identity, channel, root or ("" if ephemeral else ts)),
-        turn=carried.turn,
+        channel="" if on_home_tab else channel,
+        thread=_thread_of(button_value, identity, channel, root or ("" if ephemeral else ts)),
+        turn=button_value.turn,
     )
-    where = _text(container, "view_id") if home else ts
+    source_id = _text(container, "view_id") if on_home_tab else ts
     return CommandPress(
-        command=order,
+        command=command,
         response_url=_text(body, "response_url"),
         root_ts=root if TS_PATTERN.fullmatch(root) else "",
-        replaces_message=carried.replaces_message and ephemeral,
+        replaces_message=button_value.replaces_message and ephemeral,
         # The command name as well: the entries of a menu share one action id.
         dedup_key=(
-            person.user,
+            actor.user,
             channel,
-            where,
+            source_id,
             _text(action, "action_id"),
-            carried.command_name,
-            carried.args,
+            button_value.command_name,
+            button_value.args,
         ),
     )
 
@@ -260,16 +260,16 @@ def _thread_of(
 
 
 def parse_shortcut(body: Json, identity: BotIdentity) -> ShortcutPayload | None:
-    person, message = _parse_actor(body), _as_object(body.get("message"))
+    actor, message = _parse_actor(body), _as_object(body.get("message"))
     channel = _text(_as_object(body.get("channel")), "id")
     ts = _text(message, "ts") or _text(body, "message_ts")
     root = _text(message, "thread_ts") or ts
-    if person is None or not (_CHANNEL.fullmatch(channel) and TS_PATTERN.fullmatch(root)):
+    if actor is None or not (_CHANNEL.fullmatch(channel) and TS_PATTERN.fullmatch(root)):
         return None
     text = mrkdwn_to_text(
         replace_mentions(_text(message, "text")[:MAX_MARKUP_CHARS], identity.user, identity.name)
     )
-    place = QuestionTarget(
+    target = QuestionTarget(
         channel=channel,
         root_ts=root,
         quoted=text[:MAX_QUOTED_CHARS],
@@ -277,32 +277,32 @@ def parse_shortcut(body: Json, identity: BotIdentity) -> ShortcutPayload | None:
         clipped=len(text) > MAX_QUOTED_CHARS,
     )
     return ShortcutPayload(
-        actor=person,
-        target=QuestionTarget.from_metadata(place.to_metadata()) or place,
+        actor=actor,
+        target=QuestionTarget.from_metadata(target.to_metadata()) or target,
         trigger_id=_text(body, "trigger_id"),
         response_url=_text(body, "response_url"),
     )
 
 
 def parse_submission(body: Json) -> ModalSubmission | None:
-    person, view = _parse_actor(body), _as_object(body.get("view"))
-    place, view_id = QuestionTarget.from_metadata(view.get("private_metadata")), _text(view, "id")
-    if person is None or place is None or not view_id:
+    actor, view = _parse_actor(body), _as_object(body.get("view"))
+    target, view_id = QuestionTarget.from_metadata(view.get("private_metadata")), _text(view, "id")
+    if actor is None or target is None or not view_id:
         return None
     values = _as_object(_as_object(view.get("state")).get("values"))
-    answer = _as_object(
+    text_input = _as_object(
         _as_object(values.get(manifest.QUESTION_BLOCK)).get(manifest.QUESTION_INPUT)
     )
-    question = strip_unstorable(_text(answer, "value")).strip()
-    return ModalSubmission(actor=person, view_id=view_id, target=place, question=question)
+    question = strip_unstorable(_text(text_input, "value")).strip()
+    return ModalSubmission(actor=actor, view_id=view_id, target=target, question=question)
 
 
 def _parse_actor(body: Json) -> Actor | None:
     """The acting user, or None. `user.team_id` is the user's workspace, `team` the current one."""
     user = _as_object(body.get("user"))
     team = _text(user, "team_id") or _text(_as_object(body.get("team")), "id")
-    name = _text(user, "id")
-    return Actor(user=name, team=team) if name and team else None
+    user_id = _text(user, "id")
+    return Actor(user=user_id, team=team) if user_id and team else None
 
 
 def _as_object(value: object) -> Json:

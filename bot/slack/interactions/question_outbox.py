@@ -179,13 +179,13 @@ class QuestionOutbox:
     async def _ensure_posted(self, question: PendingQuestion, *, unposted: bool) -> str:
         """The `ts` of the posted question. Raises `SlackCallError`, with `maybe_done` if it may be
         posted nevertheless."""
-        let_in = False
+        admitted = False
         for tries_left in reversed(range(_MAX_TRIES)):
             if not unposted and (found := await self._find_posted(question)):
                 return found
-            if not let_in:
+            if not admitted:
                 await self._check_admission(question)
-                let_in = True
+                admitted = True
             try:
                 return await self._post(question)
             except SlackCallError as error:
@@ -200,14 +200,14 @@ class QuestionOutbox:
         """Check that the asker may ask there at this moment. Raises `_QuestionDenied` or
         `StoreError`."""
         external = question.user_team != self._identity.team
-        closed = self._admission.denial_for(question.user, question.channel, external=external)
+        check = self._admission.denial_for(question.user, question.channel, external=external)
         try:
-            sentence = await with_timeout(closed, _ADMISSION_SECONDS)
+            refusal = await with_timeout(check, _ADMISSION_SECONDS)
         except SlackError as error:
             log.warning("admission check failed: user=%s reason=%s", question.user, error)
             raise _QuestionDenied(access_texts.UNKNOWN_USER, transient=error.transient) from error
-        if sentence:
-            raise _QuestionDenied(sentence)
+        if refusal:
+            raise _QuestionDenied(refusal)
 
     async def _find_posted(self, question: PendingQuestion) -> str:
         """The `ts` of the message posted for the question, or an empty string. Raises
@@ -244,7 +244,7 @@ class QuestionOutbox:
     async def _post(self, question: PendingQuestion) -> str:
         """Post the question as the bot, without mentions or previews. Returns the message's `ts`.
         Raises `SlackCallError`."""
-        answer = await self._client.call(
+        response = await self._client.call(
             self._client.web.chat_postMessage,
             CallContext(priority=Priority.HIGH),
             max_wait=_MAX_WAIT_SECONDS,
@@ -261,7 +261,7 @@ class QuestionOutbox:
                 "event_payload": {"question": question.event_id},
             },
         )
-        ts = answer.get("ts")
+        ts = response.get("ts")
         if not isinstance(ts, str):
             raise SlackCallError("no_ts", "chat.postMessage answered without a ts", maybe_done=True)
         return ts

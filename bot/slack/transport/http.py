@@ -114,27 +114,27 @@ class HttpTransport:
         self, receiver: EventReceiver, on_connection_change: Callable[[bool], None]
     ) -> AsyncIterator[None]:
         """Serve inside the context. Raises `SettingsError` if the address cannot be used."""
-        served = serve_http(
+        server = serve_http(
             *(self._build_app(receiver), self.host, self.port),
             setting_prefix="HTTP",
             limits=self.limits,
             logger=http_log,
         )
-        async with served as self.port:
+        async with server as self.port:
             on_connection_change(True)
             yield
 
     def _build_app(self, receiver: EventReceiver) -> web.Application:
         bodies = RequestBodies(MAX_BODY_BYTES, self.max_total_body_bytes)
 
-        async def said(request: web.Request) -> web.Response:
+        async def handle_events(request: web.Request) -> web.Response:
             return await self._handle_post(receiver, bodies, request)
 
-        site = web.Application(client_max_size=MAX_BODY_BYTES)
-        site.router.add_post("/slack/events", said)
-        add_health_routes(site, self.check_ready, _READY_SECONDS)
-        site.on_response_prepare.append(_strip_server_header)
-        return site
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_post("/slack/events", handle_events)
+        add_health_routes(app, self.check_ready, _READY_SECONDS)
+        app.on_response_prepare.append(_strip_server_header)
+        return app
 
     async def _handle_post(
         self, receiver: EventReceiver, bodies: RequestBodies, request: web.Request
@@ -172,13 +172,13 @@ class HttpTransport:
             case SeenState.IN_PROGRESS:
                 log.warning("signed request refused: the same one is in progress")
                 return web.Response(status=503)
-        taken = False
+        accepted = False
         try:
-            answer = await self._deliver(receiver, request, raw)
-            taken = answer.status == 200
+            response = await self._deliver(receiver, request, raw)
+            accepted = response.status == 200
         finally:
-            self._replay_guard.finish_request(signature, self.clock.now(), accepted=taken)
-        return answer
+            self._replay_guard.finish_request(signature, self.clock.now(), accepted=accepted)
+        return response
 
     async def _deliver(
         self, receiver: EventReceiver, request: web.Request, raw: bytes
@@ -186,15 +186,15 @@ class HttpTransport:
         """The response to a request that Slack signed."""
         try:
             body = parse_body(raw, request.content_type)
-        except InvalidPayload as fault:
-            log.warning("signed request invalid: reason=%s", fault)
+        except InvalidPayload as error:
+            log.warning("signed request invalid: reason=%s", error)
             return web.Response(status=400)
-        retries = {
+        retry_headers = {
             name: value
             for name, value in request.headers.items()
             if name.lower().startswith("x-slack-retry-") and value
         }
-        return await to_aiohttp_response(await receiver.deliver(body, retries))
+        return await to_aiohttp_response(await receiver.deliver(body, retry_headers))
 
     def _reject_unsigned(self) -> web.Response:
         self._warn_throttled("request refused: not signed by Slack")
@@ -205,9 +205,9 @@ class HttpTransport:
             log.warning(message)
 
 
-async def _strip_server_header(_: web.Request, answer: web.StreamResponse) -> None:
+async def _strip_server_header(_: web.Request, response: web.StreamResponse) -> None:
     """Remove the header that names the server and its version."""
-    answer.headers.pop("Server", None)
+    response.headers.pop("Server", None)
 
 
 def has_plausible_signature(headers: Mapping[str, str], now: float) -> bool:
@@ -224,15 +224,15 @@ def is_signed_by_slack(secret: str, headers: Mapping[str, str], raw: bytes, now:
     if not has_plausible_signature(headers, now):
         return False
     base = b"v0:" + headers["X-Slack-Request-Timestamp"].encode() + b":" + raw
-    right = "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(right, headers["X-Slack-Signature"])
+    expected = "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected, headers["X-Slack-Signature"])
 
 
 def _closing_response(status: int) -> web.Response:
     """The response to an unsigned or incomplete request: the last one on its connection."""
-    answer = web.Response(status=status)
-    answer.force_close()
-    return answer
+    response = web.Response(status=status)
+    response.force_close()
+    return response
 
 
 def parse_body(raw: bytes, content_type: str) -> Json:

@@ -43,19 +43,19 @@ class RequestBodies:
         Raises `RequestBodyLimitExceeded`, `web.HTTPRequestEntityTooLarge`, and the errors of
         reading: `web.RequestPayloadError`, `ConnectionError`.
         """
-        pieces: list[bytes] = []
-        length = taken = 0
+        chunks: list[bytes] = []
+        length = reserved = 0
         self._check_length(request.content_length or 0)
         try:
-            async for piece in request.content.iter_any():
-                pieces.append(piece)
-                length += len(piece)
+            async for chunk in request.content.iter_any():
+                chunks.append(chunk)
+                length += len(chunk)
                 self._check_length(length)
-                taken += self._reserve(max(0, length - FREE_BYTES_PER_BODY) - taken)
+                reserved += self._reserve(max(0, length - FREE_BYTES_PER_BODY) - reserved)
         except BaseException:
-            self._available_bytes += taken
+            self._available_bytes += reserved
             raise
-        return RequestBody(b"".join(pieces), taken)
+        return RequestBody(b"".join(chunks), reserved)
 
     def release(self, body: RequestBody) -> None:
         """Free the memory that the body takes of the limit."""

@@ -112,12 +112,12 @@ class SocketConnection(SocketModeClient):
     async def connect_to_new_endpoint(self, force: bool = False) -> None:
         # The SDK closes the old connection before it opens the new one. With `force` Slack is about
         # to close it; without, the old one is gone, and other connections need not be considered.
-        mine = force and await self._acquire_renewal_lock()
+        acquired = force and await self._acquire_renewal_lock()
         try:
             self.renewed = self.renewed or force  # a close by Slack is then not a break
             await super().connect_to_new_endpoint(force)
         finally:
-            if mine:
+            if acquired:
                 self._renewal_lock.release()
 
     async def _acquire_renewal_lock(self) -> bool:
@@ -145,17 +145,17 @@ class SocketConnection(SocketModeClient):
         except (ValueError, RecursionError):
             sdk_log.warning("frame ignored: not JSON")
             return
-        body, number = message.get("payload"), message.get("envelope_id")
-        if isinstance(body, dict) and body.get("type") == "event_callback" and number:
-            await self._handle_event(body, number)
+        body, envelope_id = message.get("payload"), message.get("envelope_id")
+        if isinstance(body, dict) and body.get("type") == "event_callback" and envelope_id:
+            await self._handle_event(body, envelope_id)
         else:
             await self.run_message_listeners(message, frame)
 
     async def _handle_event(self, body: Json, envelope_id: object) -> None:
         """Deliver an event and acknowledge it if it was accepted; otherwise Slack repeats it."""
-        answer = await self._receiver.deliver(body)
-        if answer.status != 200:
-            sdk_log.info("event not acknowledged: status=%d", answer.status)
+        response = await self._receiver.deliver(body)
+        if response.status != 200:
+            sdk_log.info("event not acknowledged: status=%d", response.status)
             return
         try:
             await self.send_message(json.dumps({"envelope_id": envelope_id}))
@@ -167,8 +167,8 @@ class SocketConnection(SocketModeClient):
     ) -> None:
         """Deliver a request and acknowledge it if it was accepted; otherwise Slack repeats it."""
         headers = {name: str(value) for name, value in (build_headers(req) or {}).items()}
-        answer = await self._receiver.deliver(req.payload, headers)
-        await send_async_response(client, req, answer, self._clock.now())
+        response = await self._receiver.deliver(req.payload, headers)
+        await send_async_response(client, req, response, self._clock.now())
 
     async def _handle_message(
         self, client: AsyncBaseSocketModeClient, message: dict[str, object], raw: str | None
@@ -176,8 +176,8 @@ class SocketConnection(SocketModeClient):
         del client, raw
         if message.get("type") == "hello":
             self._urls.reset_backoff()
-            counted = message.get("num_connections")
-            await self._on_hello(counted if isinstance(counted, int) else 0)
+            connection_count = message.get("num_connections")
+            await self._on_hello(connection_count if isinstance(connection_count, int) else 0)
             self.renewed = False
 
 
@@ -205,17 +205,17 @@ class ConnectionUrls:
         async with self._lock:
             await self.clock.sleep(self._not_before - self.clock.monotonic())
             self._request_count += 1
-            wait = 0.0
+            pause = 0.0
             if self._request_count >= self.burst:
-                doubled = min(self._request_count - self.burst, 10)
-                wait = min(self.pause_seconds * 2.0**doubled, MAX_PAUSE_SECONDS)
+                doublings = min(self._request_count - self.burst, 10)
+                pause = min(self.pause_seconds * 2.0**doublings, MAX_PAUSE_SECONDS)
             try:
                 return await self._request_url()
             except SlackCallError as error:
-                wait = max(wait, min(error.retry_after, MAX_RETRY_AFTER_SECONDS))
+                pause = max(pause, min(error.retry_after, MAX_RETRY_AFTER_SECONDS))
                 raise
             finally:
-                self._not_before = self.clock.monotonic() + wait
+                self._not_before = self.clock.monotonic() + pause
 
     async def first_url(self) -> str:
         """The URL for the first connection, without a pause. Raises `SlackError`, with the remedy
@@ -231,8 +231,8 @@ class ConnectionUrls:
         self._not_before = 0.0
 
     async def _request_url(self) -> str:
-        answer = await call_once(self.client.apps_connections_open(app_token=self.app_token))
-        address = answer.get("url")
-        if not isinstance(address, str):
+        response = await call_once(self.client.apps_connections_open(app_token=self.app_token))
+        url = response.get("url")
+        if not isinstance(url, str):
             raise SlackCallError("no_address", "apps.connections.open returned no url")
-        return address
+        return url

@@ -57,7 +57,7 @@ class SocketModeTransport:
     ) -> AsyncIterator[None]:
         """Stay connected inside the context. Raises `SlackError`, with the remedy in its text if
         the token is bad."""
-        tickets = ConnectionUrls(
+        urls = ConnectionUrls(
             # A separate client: the shared one's session would wait minutes for a response.
             client=InstrumentedWebClient(
                 base_url=self.api_url, timeout=_API_TIMEOUT_SECONDS, telemetry=self.telemetry
@@ -67,8 +67,8 @@ class SocketModeTransport:
             burst=CONNECTIONS,
             pause_seconds=self.ping_seconds,
         )
-        lines = _Connections(self, receiver, tickets, on_connection_change)
-        async with lines.connected(await tickets.first_url()):
+        connections = _Connections(self, receiver, urls, on_connection_change)
+        async with connections.connected(await urls.first_url()):
             yield
 
 
@@ -91,43 +91,43 @@ class _Connections:
         self._uncertain_until = 0.0
         """Until this time a connection that did not break is only assumed to be up."""
         self._closed_times: deque[float] = deque(maxlen=100)
-        renewing = asyncio.Lock()
+        renewal_lock = asyncio.Lock()
 
-        def line(keeper: _ConnectionSupervisor) -> SocketConnection:
-            async def greeted(counted: int) -> None:
-                await self._on_hello(keeper, counted)
+        def build_connection(supervisor: _ConnectionSupervisor) -> SocketConnection:
+            async def on_hello(connection_count: int) -> None:
+                await self._on_hello(supervisor, connection_count)
 
             return SocketConnection(
                 *(receiver, urls, transport.clock),
                 ping_seconds=transport.ping_seconds,
-                renewal_lock=renewing,
-                on_hello=greeted,
+                renewal_lock=renewal_lock,
+                on_hello=on_hello,
             )
 
         self._supervisors = [
-            _ConnectionSupervisor(line, transport, self._check_connections)
+            _ConnectionSupervisor(build_connection, transport, self._check_connections)
             for _ in range(CONNECTIONS)
         ]
 
     @asynccontextmanager
     async def connected(self, url: str) -> AsyncIterator[None]:
         """Entered when the first connection is up; the others follow. Raises `SlackError`."""
-        keeping = asyncio.create_task(self._supervise_all(url), name="Slack connections")
+        supervision = asyncio.create_task(self._supervise_all(url), name="Slack connections")
         try:
             await self._wait_for_hello()
             yield
         finally:
-            keeping.cancel()
-            await asyncio.wait({keeping}, timeout=_CLOSE_SECONDS)
-            await asyncio.gather(*(keeper.close() for keeper in self._supervisors))
+            supervision.cancel()
+            await asyncio.wait({supervision}, timeout=_CLOSE_SECONDS)
+            await asyncio.gather(*(supervisor.close() for supervisor in self._supervisors))
 
     async def _supervise_all(self, url: str) -> None:
         first, *others = self._supervisors
-        async with asyncio.TaskGroup() as watching:
-            watching.create_task(first.supervise(url))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(first.supervise(url))
             await self._hello_received.wait()
-            for keeper in others:
-                watching.create_task(keeper.supervise(None))
+            for supervisor in others:
+                tasks.create_task(supervisor.supervise(None))
 
     async def _wait_for_hello(self) -> None:
         try:
@@ -145,8 +145,8 @@ class _Connections:
         if supervisor.had_hello:
             self._closed_times.append(now)
         supervisor.had_hello = True
-        gone = sum(now - at < _STALE_COUNT_SECONDS for at in self._closed_times)
-        if connection_count > 1 + sum(others) + gone:
+        recently_closed = sum(now - at < _STALE_COUNT_SECONDS for at in self._closed_times)
+        if connection_count > 1 + sum(others) + recently_closed:
             log.warning(
                 "another program uses this SLACK_APP_TOKEN, each event goes to only one of them: "
                 "connections=%d",
@@ -162,11 +162,11 @@ class _Connections:
 
     async def _check_connections(self) -> None:
         """Report when no connection is up, and when one that seemed down is up again."""
-        count = sum([await keeper.is_up() for keeper in self._supervisors])
+        count = sum([await supervisor.is_up() for supervisor in self._supervisors])
         self._telemetry.record_connections(count)
         up = count > 0
-        doubted = count < CONNECTIONS and self._clock.monotonic() < self._uncertain_until
-        if up is self._disconnected or doubted:
+        uncertain = count < CONNECTIONS and self._clock.monotonic() < self._uncertain_until
+        if up is self._disconnected or uncertain:
             self._report_connected(connected=up)
 
     def _report_connected(self, *, connected: bool) -> None:
@@ -205,19 +205,21 @@ class _ConnectionSupervisor:
     async def supervise(self, url: str | None) -> None:
         """Open the connection and check it until cancelled. Errors are logged and retried."""
         self._start_connection(url)
-        down = 0
+        failed_checks = 0
         while True:
             await self._transport.clock.sleep(self._transport.ping_seconds)
             try:
-                down = await self._check_connection(down)
+                failed_checks = await self._check_connection(failed_checks)
                 await self._on_checked()
             except Exception:
                 log.exception("connection check failed, trying again")
 
     def _start_connection(self, url: str | None) -> None:
-        self._connection = line = self._build_connection(self)
+        self._connection = connection = self._build_connection(self)
         # In its own task, so that the checks can help it while it connects.
-        self._connect_task = asyncio.create_task(line.connect_with(url), name="connecting to Slack")
+        self._connect_task = asyncio.create_task(
+            connection.connect_with(url), name="connecting to Slack"
+        )
 
     async def _check_connection(self, failed_checks: int) -> int:
         """Check the connection once. Returns the number of consecutive failed checks so far."""

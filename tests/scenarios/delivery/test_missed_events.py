@@ -68,7 +68,7 @@ async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_
     ]
     await slack.until_shown(GENERAL, known, "You said: in the thread")
     told = await wait_for_backfill(slack, caplog)
-    assert "3 of them new and for the bot; 0 places" in told
+    assert "accepted=3 unread=0" in told
     await slack.until_idle(bot)
     assert await slack.bot_texts(GENERAL, known) == ["You said: before", "You said: in the thread"]
     assert sorted(await asked_of(model)) == [
@@ -465,7 +465,7 @@ async def test_what_is_said_while_no_line_is_up_is_answered_when_one_is_again(
     await slack.until_shown(GENERAL, mention, "You said: in a channel", timeout=60)
     await slack.until_shown(GENERAL, known, "You said: in the thread", timeout=60)
     assert sorted(await asked_of(model)) == ["before", "in a channel", "in the thread"]
-    assert "2 of them new and for the bot" in await wait_for_backfill(slack, caplog)
+    assert "accepted=2" in await wait_for_backfill(slack, caplog)
 
 
 # Slack brings it twice, late, in disorder -------------------------------------------------------
