@@ -31,7 +31,7 @@ async def wait_for_backfill(
 
     async def told() -> str | None:
         lines = [each.getMessage() for each in caplog.records]
-        found = [line for line in lines if line.startswith("caught up: ")]
+        found = [line for line in lines if line.startswith("backfill finished: ")]
         return found[-1] if len(found) >= times else None
 
     return await slack.wait_for(told, 30.0, "the bot has caught up")
@@ -68,7 +68,7 @@ async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_
     ]
     await slack.until_shown(GENERAL, known, "You said: in the thread")
     told = await wait_for_backfill(slack, caplog)
-    assert "3 of them new and for the bot; 0 places" in told
+    assert "accepted=3 unread=0" in told
     await slack.until_idle(bot)
     assert await slack.bot_texts(GENERAL, known) == ["You said: before", "You said: in the thread"]
     assert sorted(await asked_of(model)) == [
@@ -133,7 +133,7 @@ async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_i
         )
 
     await slack.wait_for(overheard, why="the follow-up is heard")
-    assert "caught up: " not in caplog.text
+    assert "backfill finished: " not in caplog.text
     await slack.until_shown(GENERAL, root, "You said: three")
     await wait_for_backfill(slack, caplog)
     await slack.until_idle(bot)
@@ -295,7 +295,7 @@ async def wait_until_backfill_postponed(
     """Wait until the bot has tried in vain so often to read what it missed."""
 
     async def tried() -> bool:
-        return caplog.text.count("what was missed is not read yet") >= times
+        return caplog.text.count("gap not filled yet") >= times
 
     await slack.wait_for(tried, 60.0, f"it is tried {times} times")
 
@@ -365,7 +365,7 @@ async def test_mentions_are_found_after_a_start_with_a_clock_that_was_a_day_ahea
     await wait_for_backfill(slack, caplog, times=2)
     await slack.until_idle(bot)
     assert sorted(await asked_of(model)) == ["before", "one", "two"]
-    assert "in the last -" not in caplog.text
+    assert "backfill started: seconds=-" not in caplog.text
 
 
 @pytest.mark.parametrize("code", ["not_in_channel", "channel_not_found", "missing_scope"])
@@ -388,9 +388,9 @@ async def test_a_channel_that_can_never_be_read_keeps_no_gap_open_and_is_reporte
     bot = await bots.start(QuickClock())
     assert await slack.wait_until_answered(DEV, mention) == ["You said: read later"]
     told = await wait_for_backfill(slack, caplog)
-    assert told.endswith("1 places could not be read")
-    assert caplog.text.count(f"channel {GENERAL} could not be read: {code}") == 1
-    assert "what was missed is not read yet" in caplog.text
+    assert told.endswith("unread=1")
+    assert caplog.text.count(f"cannot be read: channel={GENERAL} reason={code}") == 1
+    assert "gap not filled yet" in caplog.text
     await slack.until_idle(bot)
     assert await asked_of(model) == ["before", "read later"]
 
@@ -404,9 +404,9 @@ async def test_what_may_not_be_read_is_a_clear_line_in_the_log_and_no_crash(
     await slack.fault("conversations.history", "error", error="missing_scope", times=100)
     bot = await bots.start()
     told = await wait_for_backfill(slack, caplog)
-    assert told.endswith("1 places could not be read")
-    assert "which channels the bot is in could not be found out: missing_scope" in caplog.text
-    assert f"what was said in channel {GENERAL} could not be read: missing_scope" in caplog.text
+    assert told.endswith("unread=1")
+    assert "channels of the bot not listed: reason=missing_scope" in caplog.text
+    assert f"missed messages cannot be read: channel={GENERAL} reason=missing_scope" in caplog.text
     assert "Traceback" not in caplog.text
     await slack.ask_in_new_thread("alice", "and now")
     await slack.until_idle(bot)
@@ -465,7 +465,7 @@ async def test_what_is_said_while_no_line_is_up_is_answered_when_one_is_again(
     await slack.until_shown(GENERAL, mention, "You said: in a channel", timeout=60)
     await slack.until_shown(GENERAL, known, "You said: in the thread", timeout=60)
     assert sorted(await asked_of(model)) == ["before", "in a channel", "in the thread"]
-    assert "2 of them new and for the bot" in await wait_for_backfill(slack, caplog)
+    assert "accepted=2" in await wait_for_backfill(slack, caplog)
 
 
 # Slack brings it twice, late, in disorder -------------------------------------------------------

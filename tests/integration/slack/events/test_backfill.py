@@ -220,7 +220,7 @@ async def test_a_place_that_may_never_be_read_is_reported_once_and_a_refused_tok
     assert (caught.unread_count, caught.retryable_count) == (1, int(for_later))
     again = await backfill.catching_up.read_since(began, progress)
     assert (again.unread_count, again.retryable_count) == (int(not for_later), 0)
-    told = [line for line in caplog.messages if "could not be read" in line and code in line]
+    told = [line for line in caplog.messages if "cannot be read" in line and code in line]
     assert len(told) == int(not for_later)
 
 
