@@ -91,7 +91,7 @@ class Workspace(Protocol):
         call. Raises `SlackError`: with `passing` it may be tried again."""
         ...
 
-    async def post_ephemeral(self, message: Message, text: str) -> bool:
+    async def post_notice(self, message: Message, text: str) -> bool:
         """Tell the author alone, where the message stands. Never raises for Slack's sake. False
         when they surely were not told because of trouble that may pass: it may be tried again."""
         ...

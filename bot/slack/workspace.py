@@ -152,8 +152,8 @@ class SlackWorkspace:
             return self._late_calls.is_expired((message.thread.channel, message.ts))
         return True
 
-    async def post_ephemeral(self, message: Message, text: str) -> bool:
-        """`Workspace.post_ephemeral`. Slack shows it in a thread only once that has an answer, so
+    async def post_notice(self, message: Message, text: str) -> bool:
+        """`Workspace.post_notice`. Slack shows it in a thread only once that has an answer, so
         beside a message that starts one it goes into the channel."""
         try:
             await self._client.call(
