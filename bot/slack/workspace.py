@@ -1,4 +1,4 @@
-"""What the story asks of Slack, where it posts: `bot.ports.Workspace`."""
+"""Opens replies and marks queued messages in Slack: implements `bot.ports.Workspace`."""
 
 from __future__ import annotations
 
@@ -29,25 +29,26 @@ from bot.slack.replies.text import ReplyText
 log = logging.getLogger(__name__)
 
 WAITING_REACTION: Final = "hourglass_flowing_sand"
-"""The reaction on a message that waits its turn."""
+"""The reaction on a queued message."""
 
 _PARTICIPANTS_SECONDS: Final = 10.0
 _CALL_SECONDS: Final = 10.0
 _REACTION_GONE_CODES: Final = frozenset({"no_reaction", "message_not_found", "channel_not_found"})
-"""reactions.remove: there is no mark, or nobody whom it could tell anything."""
+"""Codes of reactions.remove which mean that no reaction is left to remove."""
 _CLOSE_SECONDS: Final = 28.0
-"""Leaving a reply, in all: with what it takes to cancel less than the 30 s of `bot.ports`."""
+"""Timeout in seconds for closing a reply. Together with the cancellation it stays below the 30 s of
+`bot.ports`."""
 _MAX_UNFINISHED_TURNS: Final = 1_000
 _USER_MESSAGE_SUBTYPES: Final = frozenset({"", "file_share", "thread_broadcast", "me_message"})
 
 
 class SlackWorkspace:
-    """One workspace."""
+    """One workspace: implements `bot.ports.Workspace`."""
 
     def __init__(
         self, client: SlackClient, clock: Clock, save_part: SavePart, *, identity: BotIdentity
     ) -> None:
-        """`save_part` is `Store.note_part`; `us` is who the bot is."""
+        """`save_part` is `ThreadStore.save_part`; `identity` is the bot's own."""
         self._client = client
         self._clock = clock
         self._save_part = save_part
@@ -55,10 +56,10 @@ class SlackWorkspace:
         self._pacer = Pacer(client.call.rate_limiter, clock)
         self._statuses = ThreadStatuses(client, clock)
         self._late_calls = LateCalls(clock)
-        """Marks by their messages."""
+        """Calls that add a reaction, by their messages."""
         self._unfinished_turns: deque[int] = deque(maxlen=_MAX_UNFINISHED_TURNS)
-        """The turns whose answer stands in the thread in part or not at all, and nobody knows
-        which; their next reply looks at the thread first."""
+        """Turns whose answer is shown in part or not at all, which is not known. Their next reply
+        reads the thread first."""
 
     @asynccontextmanager
     async def open_reply(
@@ -112,7 +113,7 @@ class SlackWorkspace:
         return await self._statuses.clear_status(thread)
 
     async def add_waiting_reaction(self, message: Message) -> bool:
-        """`Workspace.add_waiting_reaction`. Of a press there is no message to mark."""
+        """`Workspace.add_waiting_reaction`. The turn of a button has no message to mark."""
         if message.trigger is Trigger.REPLY_ACTION:
             return False
         place = (message.thread.channel, message.ts)
@@ -134,7 +135,8 @@ class SlackWorkspace:
         return True
 
     async def remove_waiting_reaction(self, message: Message) -> bool:
-        """`Workspace.remove_waiting_reaction`: a mark that stays tells of a wait that is over."""
+        """`Workspace.remove_waiting_reaction`. A mark that stays would announce an answer that has
+        come."""
         if message.trigger is Trigger.REPLY_ACTION:
             return True
         try:
@@ -153,8 +155,11 @@ class SlackWorkspace:
         return True
 
     async def post_notice(self, message: Message, text: str) -> bool:
-        """`Workspace.post_notice`. Slack shows it in a thread only once that has an answer, so
-        beside a message that starts one it goes into the channel."""
+        """`Workspace.post_notice`.
+
+        Slack shows an ephemeral message in a thread only once the thread has replies. So for a
+        message that starts a thread it goes into the channel.
+        """
         try:
             await self._client.call(
                 self._client.web.chat_postEphemeral,

@@ -1,4 +1,4 @@
-"""A workspace's client with what a thread or a channel says, page by page."""
+"""Creates a workspace's client and reads threads, channels and conversations page by page."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ log = logging.getLogger(__name__)
 _PAGE_SIZE: Final = 200
 _MAX_PAGES: Final = 5
 _MAX_HISTORY_PAGES: Final = 25
-"""The newest messages come first, and those that were missed may be older."""
+"""Maximum number of pages of a channel. They come newest first, and missed messages may be
+older."""
 
 PageItem = Mapping[str, object]
 """One message or channel of a page."""
 PageRequest = Awaitable[Mapping[str, object]]
-"""A page that is on its way."""
+"""A request for a page, not yet awaited."""
 
 
 class SlackClient:
-    """One workspace's client, and what its calls go by. Everything raises `SlackCallError`."""
+    """A workspace's client with its rate-limited caller. All methods raise `SlackCallError`."""
 
     def __init__(self, web: AsyncWebClient, call: ApiCaller) -> None:
         self.web = web
@@ -51,9 +52,12 @@ class SlackClient:
         latest: str | None = None,
         max_wait: float = MAX_WAIT_SECONDS,
     ) -> AsyncGenerator[PageItem, None]:
-        """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`.
-        Those at `oldest` and at `latest` themselves are left out. A page waits for `max_wait`
-        seconds at most where there are too many calls."""
+        """At most 1,000 messages of a thread, oldest first.
+
+        The root always comes, even if it is older than `oldest`. Messages at `oldest` and at
+        `latest` themselves are left out. Each page waits for the rate limit for at most `max_wait`
+        seconds.
+        """
 
         def asked(cursor: str | None) -> PageRequest:
             return self.call(
@@ -75,8 +79,8 @@ class SlackClient:
     def history(
         self, channel: str, oldest: str, *, max_wait: float = MAX_WAIT_SECONDS
     ) -> AsyncGenerator[Sequence[PageItem], None]:
-        """What was said in a channel after `oldest`, without the answers in threads: page by page,
-        the newest first, 5,000 messages at most; `max_wait` as for `replies`."""
+        """At most 5,000 messages of a channel after `oldest`, without replies in threads, page by
+        page, newest first. `max_wait` is as in `replies`."""
 
         def asked(cursor: str | None) -> PageRequest:
             return self.call(
@@ -92,7 +96,7 @@ class SlackClient:
         return _paginate(asked, "messages", _MAX_HISTORY_PAGES)
 
     def conversations(self) -> AsyncGenerator[Sequence[PageItem], None]:
-        """The conversations that the bot is in, page by page, 1,000 at most."""
+        """At most 1,000 conversations that the bot is in, page by page."""
 
         def asked(cursor: str | None) -> PageRequest:
             return self.call(
@@ -109,7 +113,7 @@ class SlackClient:
 async def _paginate(
     fetch_page: Callable[[str | None], PageRequest], key: str, max_pages: int = _MAX_PAGES
 ) -> AsyncGenerator[Sequence[PageItem], None]:
-    """What stands on the pages under a name, on so many at most; `ask` calls for the page at a
+    """The lists under `key` on at most `max_pages` pages; `fetch_page` requests the page at a
     cursor."""
     cursor: str | None = None
     for _ in range(max_pages):
@@ -133,8 +137,11 @@ async def open_client(
     *,
     rate_multiplier: int = 1,
 ) -> AsyncIterator[SlackClient]:
-    """A client with connections of its own, which all calls share: without a session the SDK
-    opens a new one for each call. Slack takes `times` as many calls as it says in public."""
+    """A client with a session of its own, which all its calls share: without one the SDK opens a
+    session per call.
+
+    `rate_multiplier`: Slack allows this many times its documented rates.
+    """
     async with aiohttp.ClientSession() as session:
         yield SlackClient(
             make_client(token, base_url, session, telemetry), ApiCaller(clock, rate_multiplier)
@@ -142,7 +149,7 @@ async def open_client(
 
 
 def ts_sort_key(ts: str) -> tuple[int, str]:
-    """A `ts` as something that sorts: seconds, then their fraction."""
+    """A sort key for a `ts`: its seconds, then their fraction."""
     seconds, _, fraction = ts.partition(".")
     return (int(seconds) if seconds.isdecimal() else 0, fraction)
 
@@ -153,15 +160,17 @@ Block = dict[str, object]
 def make_client(
     token: str, base_url: str, session: aiohttp.ClientSession, telemetry: Telemetry = NULL_TELEMETRY
 ) -> AsyncWebClient:
-    """A client that repeats nothing on its own: the SDK would post twice after a dropped
-    connection. `base_url` ends with `/api/`; the session is the caller's to close."""
+    """A client that never retries by itself: the SDK would post twice after a dropped connection.
+
+    `base_url` ends with `/api/`. The caller closes the session.
+    """
     return InstrumentedWebClient(
         token=token, base_url=base_url, session=session, telemetry=telemetry
     )
 
 
 class InstrumentedWebClient(AsyncWebClient):
-    """Slack's client, watched. It repeats nothing on its own."""
+    """Slack's client with telemetry for each call. It never retries by itself."""
 
     def __init__(
         self,
@@ -194,9 +203,9 @@ class InstrumentedWebClient(AsyncWebClient):
 
 
 def _outcome_label(error: SlackApiError) -> str:
-    """What kind of no it was, in one of a few words."""
+    """The outcome label of an error, one of a few words."""
     response = error.response
-    if not isinstance(response, AsyncSlackResponse):  # the SDK could not read it
+    if not isinstance(response, AsyncSlackResponse):  # the SDK could not parse it
         return "failed"
     data = response.data
     code = data.get("error") if isinstance(data, dict) else None

@@ -1,6 +1,6 @@
-"""Files that the bot puts into Slack, in Slack's three steps: an address, the content, the sharing.
+"""Uploads files to Slack in its three steps: get a URL, send the content, share the file.
 
-Only the last one shows anything to anybody (docs.slack.dev/messaging/working-with-files).
+Only the last step shows anything to users (docs.slack.dev/messaging/working-with-files).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _TRANSFER_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileUpload:
-    """A text file, and where it goes. Slack takes no empty file: a line end is put into one."""
+    """A text file and its destination. Slack refuses an empty file, so that one gets a line end."""
 
     name: str
     content: str
     channel: str
     root_ts: str = ""
-    """The thread; "" for none."""
+    """The thread, or an empty string for none."""
     comment: str = ""
 
 
 async def upload_file(client: SlackClient, context: CallContext, file: FileUpload) -> None:
-    """Share a file. Raises `SlackCallError`; what may be done all the same is the sharing."""
+    """Share a file. Raises `SlackCallError`; its `maybe_done` refers to the sharing."""
     octets = (file.content or "\n").encode("utf-8", "replace")
     try:
         opened = await client.call(
@@ -78,6 +78,6 @@ async def _post_content(address: str, octets: bytes) -> None:
 
 
 def _as_not_shared(error: SlackCallError) -> SlackCallError:
-    """Trouble in which nobody has been shown anything."""
+    """An error of a step before the sharing: the file was certainly not shared."""
     code = "unreachable" if error.maybe_done else error.code
     return SlackCallError(code, str(error), retry_after=error.retry_after)

@@ -1,4 +1,4 @@
-"""Addresses of threads, for people to follow: asked of Slack once each."""
+"""Fetches the permalinks of threads from Slack and caches them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ log = logging.getLogger(__name__)
 
 _MAX_CACHED: Final = 2_000
 _FETCH_SECONDS: Final = 3.0
-"""For all links of a card together: it is shown without those that take longer."""
+"""Timeout in seconds for all links of a card together. The card is shown without the late ones."""
 
 
 class Permalinks:
-    """The addresses that were asked for."""
+    """Fetches and caches permalinks."""
 
     def __init__(self, client: SlackClient) -> None:
         self._client = client
         self._cache: OrderedDict[ThreadKey, str] = OrderedDict()
 
     async def fetch(self, threads: Collection[ThreadKey]) -> Mapping[ThreadKey, str]:
-        """The addresses of those threads that have one and whose address Slack tells in 3 s.
-        Never raises for Slack's sake."""
+        """The permalinks of those threads for which Slack returns one within 3 s. Raises no
+        `SlackError`."""
         unknown = [thread for thread in threads if thread not in self._cache]
         if unknown:
             with suppress(TimeoutError):

@@ -1,8 +1,8 @@
-"""Cards, drawn: what people are shown in answer to an order, as Block Kit.
+"""Renders cards as Block Kit.
 
-Everything in a card is people's text: it is escaped, so that nothing in it is live, and clipped to
-Slack's limits (docs.slack.dev/reference/block-kit: header 150, section 3,000, context 2,000, button
-and option 75 characters; 50 blocks to a message, 100 to a view).
+All text in a card may come from users. It is escaped and truncated to Slack's limits
+(docs.slack.dev/reference/block-kit). These are 150 characters for a header, 3,000 for a section,
+2,000 for a context, 75 for a button or an option. A message has at most 50 blocks and a view 100.
 """
 
 from __future__ import annotations
@@ -28,25 +28,27 @@ from bot.slack.formatting.sanitize import escaped_chunks, sanitize, truncate, tr
 
 MAX_VIEW_BLOCKS: Final = 100
 FALLBACK_CHARS: Final = 3_000
-"""Of the text beside the blocks; `chat.update` refuses more than 4,000."""
+"""Maximum number of characters of the text beside the blocks; `chat.update` refuses more than
+4,000."""
 
 _HEADER_CHARS, _SECTION_CHARS, _CONTEXT_CHARS, _LABEL_CHARS = 150, 3_000, 2_000, 75
 _ITEM_CHARS: Final = 1_300
 _CONFIRM_CHARS, _CONFIRM_LABEL_CHARS = 300, 30
 _MAX_SECTIONS: Final = 5
-"""Of a card's own text in a message; on the Home tab it is one."""
+"""Maximum number of sections for a card's own text in a message; on the Home tab it is one."""
 _MAX_ITEMS: Final = 10
 _MAX_BUTTONS: Final = 20
 _MAX_OPTIONS: Final = 100
 _MAX_MENU_OPTIONS: Final = 5
 _MAX_ITEM_BUTTONS: Final = 5
 _MAX_ACTION_BUTTONS: Final = 8
-"""Six of its own, and those of its menu that have to be confirmed."""
+"""Maximum number of buttons under a reply: six of its own, and those of its menu that need a
+confirmation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedCard:
-    """A card as Slack takes it: `text` is for notifications and where no blocks are shown."""
+    """A card in Slack's form. `text` is for notifications and for clients without blocks."""
 
     text: str
     blocks: list[Block]
@@ -59,9 +61,10 @@ def render_card(
     command_name: str = "",
     links: Mapping[ThreadKey, str] | None = None,
 ) -> RenderedCard:
-    """A card for a message: in `thread`, in answer to an order of `verb`.
+    """Render a card for a message in `thread` that answers `command_name`.
 
-    `links` are the addresses of the threads that it leads to; what has none is not a link.
+    `links` are the permalinks of the threads that the card links to. A thread without one is not
+    linked.
     """
     pen = _Renderer(thread=thread, command_name=command_name, links=links or {})
     return RenderedCard(text=fallback_text(card), blocks=pen.render_card(card))
@@ -70,8 +73,10 @@ def render_card(
 def render_home(
     cards: Sequence[Card], links: Mapping[ThreadKey, str], pinned: Sequence[Card] = ()
 ) -> list[Block]:
-    """Cards below one another, lines between them, in what a view takes; where that is too little,
-    each but those on top shows fewer of its own lines."""
+    """Render the cards of a view, with dividers between them.
+
+    If they exceed a view's limit, each card but the pinned ones shows fewer of its items.
+    """
     blocks: list[Block] = []
     for lines in range(_MAX_ITEMS, -1, -1):
         pen = _Renderer(links=links, small_details=False, max_sections=1)
@@ -87,10 +92,10 @@ def render_home(
 
 
 def render_actions(actions: ReplyActions, thread: ThreadKey) -> list[Block]:
-    """What stands under a reply in `thread`.
+    """Render what is shown under a reply in `thread`.
 
-    Slack asks for confirmation per button or per whole menu, so what has to be confirmed is a
-    button, also where the foot has it in its menu.
+    Slack confirms a single button or a whole menu. So an action that needs a confirmation becomes a
+    button, even if it is in `menu`.
     """
     pen = _Renderer(thread=thread)
     asked = tuple(press for press in actions.menu if press.confirm)
@@ -103,14 +108,14 @@ def render_actions(actions: ReplyActions, thread: ThreadKey) -> list[Block]:
 
 
 def linked_threads(cards: Sequence[Card]) -> frozenset[ThreadKey]:
-    """Every thread that the cards lead to."""
+    """All threads that the cards link to."""
     found = {card.link for card in cards}
     found |= {line.link for card in cards for line in card.items[:_MAX_ITEMS]}
     return frozenset(thread for thread in found if thread is not None)
 
 
 def fallback_text(card: Card) -> str:
-    """The card as inert text alone; never empty."""
+    """The card as escaped text; never empty."""
     return (
         truncate_escaped(card.text, FALLBACK_CHARS)
         or truncate_escaped(card.title, FALLBACK_CHARS)
@@ -120,13 +125,14 @@ def fallback_text(card: Card) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _Renderer:
-    """Draws the parts of one message or view, in which every action needs an id of its own."""
+    """Renders the parts of one message or view, in which each action needs its own id."""
 
     thread: ThreadKey | None = None
     command_name: str = ""
     links: Mapping[ThreadKey, str] = field(default_factory=dict)
     small_details: bool = True
-    """Whether a line's detail is set small in a block of its own; else it is its second line."""
+    """Whether an item's detail is small print in a block of its own. Otherwise it is the item's
+    second line."""
     max_sections: int = _MAX_SECTIONS
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -148,7 +154,7 @@ class _Renderer:
         return [*blocks, *self.render_small_print(card.small_print)]
 
     def render_small_print(self, text: str) -> list[Block]:
-        """A note in small print; nothing for nothing."""
+        """A context block with small print; no block for an empty text."""
         if not text.strip():
             return []
         return [{"type": "context", "elements": [_mrkdwn(truncate_escaped(text, _CONTEXT_CHARS))]}]
@@ -158,7 +164,10 @@ class _Renderer:
         return [button for button in found if button is not None][:max_buttons]
 
     def render_menu(self, buttons: Sequence[Button]) -> Block | None:
-        """An overflow menu. (All of it has one action id; which order it is says the option.)"""
+        """An overflow menu, or None if it has no options.
+
+        The whole menu has one action id; the option's value says which command it is.
+        """
         options = [
             self._render_option(press.label, press.command_name, press.args, press.turn)
             for press in buttons
@@ -285,5 +294,5 @@ def _plain(text: str) -> Block:
 
 
 def _mrkdwn(text: str) -> Block:
-    # Verbatim: Slack links no address and no name that is merely written there.
+    # Verbatim: Slack does not link the addresses and names in the text.
     return {"type": "mrkdwn", "text": text, "verbatim": True}

@@ -1,9 +1,10 @@
-"""Where a Markdown text is code, in which nothing is a link, told as the text comes in.
+"""Tracks where a growing Markdown text is code, since nothing in code is a link.
 
-It says so only where every reading of the text agrees: code that is taken for text costs a word
-joiner in it, text that is taken for code would let a link through. So a fence counts when it is an
-ordinary one at the margin (the end of a list would end one in it), and a span when it begins and
-ends on one line that nothing else makes ambiguous.
+It reports code only where every reading of the text agrees. Code taken for text only gets a word
+joiner; text taken for code would let a link through.
+
+So a fence counts only if it is an ordinary one at the margin: in a list, the end of the list would
+end it. A span counts only if it begins and ends on one line that nothing else makes ambiguous.
 (CommonMark 0.31, sections 4.5 and 6.1.)
 """
 
@@ -13,35 +14,36 @@ import re
 from typing import Final
 
 _LONGEST_LINE: Final = 2_000
-"""In a longer line nothing is taken for a span."""
+"""Maximum number of characters of a line in which spans count."""
 
 _FENCE_OPENING: Final = re.compile(r"(`{3,100})[\w+#.-]{0,40}[ \t]*")
 _FENCE_CLOSING: Final = re.compile(r" {0,3}(`{3,})[ \t]*")
 _FENCE_PREFIX: Final = re.compile(r"(?:[-*+>\s]|\d{1,20}[.)])*")
-"""What may stand before a fence: indents, and the marks of lists and quotes."""
+"""What may come before a fence: indents, and the marks of lists and quotes."""
 _SPAN_TOKENS: Final = re.compile(r"[^\\`]+|\\|`+")
 _BACKTICKS: Final = re.compile(r"`+")
 
 
 class CodeSpanTracker:
-    """Reads a text piece by piece and knows whether it is in code at its end."""
+    """Reads a text piece by piece and reports whether its end is in code."""
 
     def __init__(self) -> None:
         self._fence_marker = ""
-        """What opened the fence that is open; "" where none is."""
+        """The marker of the open fence, or an empty string."""
         self._in_fence = False
-        """The same by a reading that lets whatever looks like a fence open or close one."""
+        """Whether a fence is open if everything that looks like a fence opens or closes one."""
         self._saw_tilde_fence = False
-        """Whether there was what may be a fence of the other kind: then nothing counts any more."""
+        """Whether there was a line like a fence of the other kind. From then on nothing counts as
+        code."""
         self._line = ""
         self._prefix_end = 0
-        """Where the marks end with which the line begins, as far as they have been read."""
+        """Where the marks at the beginning of the line end, as far as they have been read."""
         self._spans = OpenSpans()
         self._span_may_continue = False
         """Whether a span may have begun on an earlier line of the paragraph."""
 
     def advance(self, text: str) -> None:
-        """The text goes on so."""
+        """Add text to the end."""
         head, *others = text.split("\n")
         self._extend(head)
         for line in others:
@@ -50,8 +52,8 @@ class CodeSpanTracker:
             self._extend(line)
 
     def is_in_code(self, rest: str, *, final: bool) -> bool | None:
-        """Whether what comes now, `rest`, begins within code; None while that is not known.
-        `final`: nothing comes after `rest` that would count."""
+        """True if what comes next, `rest`, begins within code; None if that is not known yet.
+        `final` says that nothing after `rest` would change that."""
         if self._saw_tilde_fence:
             return False
         if self._fence_marker:
@@ -70,7 +72,7 @@ class CodeSpanTracker:
         runs = [(found.end(), len(found[0])) for found in _BACKTICKS.finditer(upto)]
         if final or newline:
             return not {length for _, length in runs}.isdisjoint(begun)
-        # A run at the end may go on, and which span has begun depends on what comes.
+        # A run at the end may continue, and what comes next decides which span has begun.
         ended = (length for end, length in runs if end < len(upto))
         return True if begun[0] in ended else None
 
@@ -80,7 +82,7 @@ class CodeSpanTracker:
         self._spans.advance(more)
 
     def _starts_with_fence(self, fence: str) -> bool:
-        """Whether the line begins with what some reading takes for a fence."""
+        """True if the line begins with what some reading takes for a fence."""
         marks = _FENCE_PREFIX.match(self._line, self._prefix_end)
         self._prefix_end = marks.end() if marks else self._prefix_end
         return self._line.startswith(fence, self._prefix_end)
@@ -103,24 +105,23 @@ class CodeSpanTracker:
 
 
 class OpenSpans:
-    """Which spans have begun in a line and are not ended in it, as it grows: the first of each
-    length.
+    """Tracks the spans that have begun but not ended in a growing line: the first of each length.
 
-    A run of backticks ends the first span that as long a run began, and whatever began in it; else
-    it may begin one itself, without its first one behind a backslash.
+    A run of backticks ends the first span with a run of its length, and all spans within it.
+    Otherwise it may begin a span. Behind a backslash its first backtick does not count.
     """
 
     def __init__(self) -> None:
         self._open_lengths: list[int] = []
         self._after_backslash = False
-        """Whether the next character stands behind one that counts."""
+        """Whether a backslash that counts precedes the next character."""
         self._run_length = 0
-        """So long is the run at the end, which may go on."""
+        """Length of the run at the end, which may continue."""
         self._run_escaped = False
-        """Whether that run stands behind a backslash."""
+        """Whether a backslash precedes that run."""
 
     def advance(self, text: str) -> None:
-        """The line goes on so."""
+        """Add text to the end of the line."""
         for part in _SPAN_TOKENS.findall(text):
             if part[0] == "`":
                 if not self._run_length:
@@ -131,7 +132,8 @@ class OpenSpans:
             self._after_backslash = part == "\\" and not self._after_backslash
 
     def open_lengths(self) -> list[int]:
-        """The lengths of the runs that began them, in order. The run at the end is at its end."""
+        """The lengths of the runs that began the open spans, in order. This ends the run at the
+        end."""
         self._end_run()
         return self._open_lengths
 
@@ -143,7 +145,5 @@ class OpenSpans:
             del self._open_lengths[self._open_lengths.index(ticks) :]
             return
         length = ticks - self._run_escaped
-        if (
-            length and length not in self._open_lengths
-        ):  # what ends one ends the first of its length
+        if length and length not in self._open_lengths:  # a run ends the first span of its length
             self._open_lengths.append(length)

@@ -1,12 +1,12 @@
-"""What a model's links lead to: a link cannot say one address and lead to another.
+"""Defuses links in a model's text whose label names another address than their target.
 
-Markdown links keep working while they are honest: words that name no address, or the one that the
-link leads to, and a web page or a mail address behind them. Everything else gets a word joiner
-where it would become a link, so that it stands there as it was written: the words, and beside them
-the address that they would have hidden. What a script would run in (`javascript:`, `data:` and
-whatever else is no page) leads nowhere. Nothing else changes, as in
-`bot.slack.formatting.sanitize`, and in code nothing does: there are no links in it, and people copy
-it.
+A Markdown link stays if it is verified: its target is a web page or a mail address, and its label
+names no address or the same one. Every other link gets a word joiner, so that it is shown as it was
+written: the label and the hidden address beside it. A target that could run a script
+(`javascript:`, `data:` and everything else that is no page) leads nowhere.
+
+All other text stays unchanged, as in `bot.slack.formatting.sanitize`. Code stays unchanged too: it
+holds no links, and users copy it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from bot.slack.formatting.code import CodeSpanTracker
 from bot.slack.formatting.sanitize import WORD_JOINER
 
 MAX_HELD_CHARS: Final = 400
-"""So many characters of a link are waited for; one that is not decided by then is none."""
+"""Maximum number of characters that are held back for a link. A link that is not decided by then is
+not verified."""
 
 _MAX_LABEL_CHARS: Final = 400
-"""So much of the words of a link is looked at, from its end."""
+"""Maximum number of characters of a label that are read, counted from its end."""
 
-# `](` begins an address, `]:` one for links that refer to it, `<` one of Markdown's or of Slack's.
+# `](` begins a target, `]:` a reference definition, `<` a link in Markdown's or in Slack's form.
 _LINK_CANDIDATE: Final = re.compile(r"\](?=[(:]|\Z)|<(?=[A-Za-z]|\Z)")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,40}):")
 _WEB_URL: Final = re.compile(r"https?://([^\s/?#()<>|\\]*)(?=([\s/?#()<>|\\])|\Z)", re.IGNORECASE)
@@ -41,10 +42,10 @@ _PARTIAL_ANGLE_LINK: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}(?::[^\s<>
 _NAMED_HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*://|\bwww\.)([^\s/?#\])]*)")
 _HOST: Final = re.compile(r"(?:[\w-]{1,63}\.){1,10}([a-z]{2,24})(?::[0-9]+)?(?:/\S*)?")
 _PLAIN_LABEL: Final = re.compile(r"[\w\s,'!?()\[\]-]*", re.ASCII)
-"""Words that name no address, whatever is made of them."""
+"""Labels that name no address in any reading."""
 _MARKUP: Final = re.compile(r"\\(?=[^\w\s])|[*_~`!\[\]]")
 
-# Ends of host names that are more than the ends of file names (`README.md`, `config.py`).
+# Top-level domains that are not also endings of file names (`README.md`, `config.py`).
 _TOP_LEVEL_DOMAINS: Final = re.compile(
     "ai|app|at|be|bank|biz|br|ca|ch|cloud|cn|com?|de|dev|edu|es|eu|example|fi|fr|gov|in|info|io|it|jp"
     "|kr|me|mil|net|nl|no|nz|online|org|page|pt|ru|se|shop|site|test|tv|tw|ua|uk|us|xyz|za"
@@ -52,10 +53,10 @@ _TOP_LEVEL_DOMAINS: Final = re.compile(
 
 
 class LinkSanitizer:
-    """Makes dishonest links inert piece by piece, however the text is cut into pieces.
+    """Defuses unverified links in text that comes in pieces of any length.
 
-    What may yet become such a link is held back, at most `MAX_HELD_CHARS` characters of it and what
-    begins it, until that is decided.
+    It holds back text that may become such a link until that is decided: at most `MAX_HELD_CHARS`
+    characters and what begins the link.
     """
 
     def __init__(self) -> None:
@@ -64,11 +65,11 @@ class LinkSanitizer:
         self._code = CodeSpanTracker()
 
     def feed(self, text: str) -> str:
-        """What of the text up to here is decided and has not been given out."""
+        """Add a piece of text. Returns the text that is decided and was not returned before."""
         return self._process(self._tail + text, final=False)
 
     def flush(self) -> str:
-        """The rest; after this comes nothing more."""
+        """End the text. Returns the rest."""
         return self._process(self._tail, final=True)
 
     def _process(self, pending: str, *, final: bool) -> str:
@@ -92,7 +93,7 @@ class LinkSanitizer:
         return "".join(given)
 
     def _is_verified(self, pending: str, at: int, *, final: bool) -> bool | None:
-        """Whether what stands before `at` may go on as it does; None while that is not known."""
+        """True if the link that begins before `at` may stay; None if that is not known yet."""
         rest = pending[at : at + MAX_HELD_CHARS]
         in_code = self._code.is_in_code(rest, final=final or len(rest) == MAX_HELD_CHARS)
         if in_code or in_code is None:
@@ -123,7 +124,8 @@ class LinkSanitizer:
 
 
 def _is_bare_angle_link(rest: str, *, final: bool) -> bool | None:
-    """Of `<address>`, which shows what it is, and of Slack's `<address|words>`, which does not."""
+    """True for `<address>`, which shows its target; False for Slack's `<address|label>`, which
+    hides it."""
     token = _ANGLE_LINK.match(rest)
     if token is not None:
         return token[1] != "|"
@@ -131,7 +133,7 @@ def _is_bare_angle_link(rest: str, *, final: bool) -> bool | None:
 
 
 def _is_no_definition(rest: str, *, final: bool) -> bool | None:
-    """Of `]:`, whether no address follows that links elsewhere in the text would lead to."""
+    """True if no address follows `]:` that links elsewhere in the text would lead to."""
     address = rest.lstrip()
     if _URL_START.match(address):
         return False
@@ -139,8 +141,8 @@ def _is_no_definition(rest: str, *, final: bool) -> bool | None:
 
 
 def _target_host(rest: str, *, final: bool) -> str | None:
-    """The host that the address after a `](` leads to, or `_NO_HOST` for none that words could
-    name; "" for what no link may lead to, None while that is not known."""
+    """The host of the address after a `](`, or `_NO_HOST` if no label could name it. An empty
+    string for a target that is not allowed; None if that is not known yet."""
     address = rest.lstrip().removeprefix("<")
     undecided = "" if final else None
     if not address:
@@ -165,7 +167,7 @@ def _target_host(rest: str, *, final: bool) -> str | None:
 
 
 def _names_other_host(label: str, host: str) -> bool:
-    """Whether the words of a link, which end `label`, name an address that is not at this host."""
+    """True if the label at the end of `label` names an address on another host."""
     if _PLAIN_LABEL.fullmatch(label):
         return False
     words = _visible_label(label)
@@ -181,8 +183,8 @@ def _normalize_host(host: str) -> str:
 
 
 def _visible_label(before: str) -> str:
-    """The words of the link that ends here, as people see them: all of `before` where they begin
-    further away."""
+    """The visible text of the label that ends here; all of `before` if the label begins further
+    back."""
     depth = 1
     begin = 0
     for at in range(len(before) - 1, -1, -1):

@@ -1,7 +1,7 @@
-"""The whole of an answer that is too long for a thread: a file there, beside its beginning.
+"""Uploads an answer that is too long for a thread as a file beside its beginning.
 
-A file carries no metadata, so it is found again by its name, which names the turn: it is not
-uploaded again while it may stand in the thread.
+A file carries no metadata. It is found again by its name, which holds the turn, so that it is not
+uploaded twice.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class OverflowFile:
-    """The file of one turn."""
+    """The file with the full answer of one turn."""
 
     def __init__(
         self, turn: Turn, client: SlackClient, identity: BotIdentity, *, resumed: bool
     ) -> None:
-        """`resumed`: an earlier run of the turn may have given it."""
+        """`resumed`: an earlier run of the turn may have uploaded the file."""
         self._turn = turn
         self._client = client
         self._identity = identity
@@ -35,12 +35,15 @@ class OverflowFile:
 
     @property
     def name(self) -> str:
-        """What the file is called."""
+        """The name of the file."""
         return f"answer-{self._turn.id}.md"
 
     async def share(self, text: str) -> str:
-        """Put `text` into the thread as a file, once; the sentence that tells people of it, or that
-        Slack would not have it. Raises `SlackCallError` where it may be had later."""
+        """Upload `text` into the thread as a file, once.
+
+        Returns the sentence for users: where the file is, or that Slack refused it. Raises
+        `SlackCallError` after a transient error.
+        """
         if not self._notice:
             self._notice = await self._upload(text)
         return self._notice
