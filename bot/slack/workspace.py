@@ -66,32 +66,32 @@ class SlackWorkspace:
         self, turn: Turn, participants: frozenset[str], previous_parts: Sequence[ReplyPart] = ()
     ) -> AsyncIterator[Reply]:
         """`Workspace.open_reply`."""
-        delivery, why = delivery_for(turn.message, participants)
-        log.info("delivery=%s: %s", delivery, why)
-        showing = self._statuses.open_status(turn.message.thread, resumed=turn.epoch > 1)
+        delivery, reason = delivery_for(turn.message, participants)
+        log.info("delivery=%s: %s", delivery, reason)
+        status = self._statuses.open_status(turn.message.thread, resumed=turn.epoch > 1)
         text = ReplyText()
         resumed = turn.epoch > 1 or turn.id in self._unfinished_turns
-        delivering = ReplyDelivery(
+        reply_delivery = ReplyDelivery(
             text,
             ReplyMessages(turn, self._client, self._clock, self._save_part, self._identity),
             delivery,
             self._pacer,
             self._clock,
-            showing,
+            status,
             OverflowFile(turn, self._client, self._identity, resumed=resumed),
             previous_parts=previous_parts,
             resumed=resumed,
         )
-        reply = SlackReply(turn.message.thread, text, delivering, self._pacer, self._clock)
+        reply = SlackReply(turn.message.thread, text, reply_delivery, self._pacer, self._clock)
         try:
             yield reply
         finally:
             self._track_unfinished(turn, complete=reply.is_complete)
-            leave_by = self._clock.monotonic() + _CLOSE_SECONDS
+            deadline = self._clock.monotonic() + _CLOSE_SECONDS
             try:
                 await reply.close()
             finally:
-                reply.status_uncleared = not await showing.clear(leave_by - self._clock.monotonic())
+                reply.status_uncleared = not await status.clear(deadline - self._clock.monotonic())
 
     def _track_unfinished(self, turn: Turn, *, complete: bool) -> None:
         if turn.id in self._unfinished_turns:
@@ -116,9 +116,9 @@ class SlackWorkspace:
         """`Workspace.add_waiting_reaction`. The turn of a button has no message to mark."""
         if message.trigger is Trigger.REPLY_ACTION:
             return False
-        place = (message.thread.channel, message.ts)
+        key = (message.thread.channel, message.ts)
         try:
-            with self._late_calls.track(place):
+            with self._late_calls.track(key):
                 await self._client.call(
                     self._client.web.reactions_add,
                     max_wait=5.0,

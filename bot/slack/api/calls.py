@@ -97,18 +97,18 @@ class ApiCaller:
 
         Raises `SlackCallError`. With the code `RATE_LIMITED` the call was certainly not made.
         """
-        until = self._clock.monotonic() + max_wait
-        claim = _rate_request(method, context, arguments)
+        deadline = self._clock.monotonic() + max_wait
+        request = _rate_request(method, context, arguments)
         while True:
-            pause = await self.rate_limiter.acquire(claim, until)
-            if pause:
-                raise SlackCallError(RATE_LIMITED, "called too often", retry_after=pause)
+            delay = await self.rate_limiter.acquire(request, deadline)
+            if delay:
+                raise SlackCallError(RATE_LIMITED, "called too often", retry_after=delay)
             try:
                 return await call_once(method(**arguments), seconds)
             except SlackCallError as error:
                 if error.code not in _RATE_LIMITED_CODES:
                     raise
-                self.rate_limiter.block(claim, error.retry_after)
+                self.rate_limiter.block(request, error.retry_after)
 
     async def call_with_retries(
         self, method: ApiMethod, *, retry_seconds: float, seconds: float, **arguments: object
@@ -118,17 +118,17 @@ class ApiCaller:
         Repeats the call after a transient error. The last try begins at most `retry_seconds`
         seconds after the first, and each takes at most `seconds`.
         """
-        until, tries = self._clock.monotonic() + retry_seconds, 0
+        deadline, attempts = self._clock.monotonic() + retry_seconds, 0
         while True:
-            left = until - self._clock.monotonic()
+            remaining = deadline - self._clock.monotonic()
             try:
-                return await self(method, max_wait=left, seconds=seconds, **arguments)
+                return await self(method, max_wait=remaining, seconds=seconds, **arguments)
             except SlackCallError as error:
-                pause = retry_delay(error, tries)
-                if not error.transient or self._clock.monotonic() + pause > until:
+                delay = retry_delay(error, attempts)
+                if not error.transient or self._clock.monotonic() + delay > deadline:
                     raise
-            tries += 1
-            await self._clock.sleep(pause)
+            attempts += 1
+            await self._clock.sleep(delay)
 
 
 def _rate_request(
@@ -140,8 +140,8 @@ def _rate_request(
     channel = str(arguments.get("channel") or arguments.get("channel_id") or "")
     thread = context.thread
     if not thread:
-        about = arguments.get("thread_ts") or arguments.get("user") or arguments.get("user_id")
-        thread = f"{channel}/{about or ''}"
+        subject = arguments.get("thread_ts") or arguments.get("user") or arguments.get("user_id")
+        thread = f"{channel}/{subject or ''}"
     return RateRequest(method=name, channel=channel, thread=thread, priority=context.priority)
 
 
@@ -156,7 +156,7 @@ async def call_once(
     """The response of Slack to a single try. Raises `SlackCallError`."""
     try:
         async with time_limit(SYSTEM_CLOCK, seconds):
-            answer = await call
+            response = await call
     except SlackApiError as error:
         raise _to_call_error(error) from error
     except TimeoutError as error:
@@ -165,9 +165,9 @@ async def call_once(
         raise SlackCallError("unreachable", type(error).__name__) from error
     except (SlackClientError, aiohttp.ClientError, OSError, ValueError) as error:
         raise SlackCallError("unreachable", type(error).__name__, maybe_done=True) from error
-    if not isinstance(answer.data, dict):
+    if not isinstance(response.data, dict):
         raise SlackCallError("not_json", maybe_done=True)
-    return answer.data
+    return response.data
 
 
 async def with_timeout(work: Awaitable[T], seconds: float) -> T:

@@ -59,7 +59,7 @@ class SlackClient:
         seconds.
         """
 
-        def asked(cursor: str | None) -> PageRequest:
+        def fetch_page(cursor: str | None) -> PageRequest:
             return self.call(
                 self.web.conversations_replies,
                 channel=thread.channel,
@@ -72,7 +72,7 @@ class SlackClient:
                 cursor=cursor,
             )
 
-        async for page in _paginate(asked, "messages"):
+        async for page in _paginate(fetch_page, "messages"):
             for message in page:
                 yield message
 
@@ -82,7 +82,7 @@ class SlackClient:
         """At most 5,000 messages of a channel after `oldest`, without replies in threads, page by
         page, newest first. `max_wait` is as in `replies`."""
 
-        def asked(cursor: str | None) -> PageRequest:
+        def fetch_page(cursor: str | None) -> PageRequest:
             return self.call(
                 self.web.conversations_history,
                 max_wait=max_wait,
@@ -93,12 +93,12 @@ class SlackClient:
                 cursor=cursor,
             )
 
-        return _paginate(asked, "messages", _MAX_HISTORY_PAGES)
+        return _paginate(fetch_page, "messages", _MAX_HISTORY_PAGES)
 
     def conversations(self) -> AsyncGenerator[Sequence[PageItem], None]:
         """At most 1,000 conversations that the bot is in, page by page."""
 
-        def asked(cursor: str | None) -> PageRequest:
+        def fetch_page(cursor: str | None) -> PageRequest:
             return self.call(
                 self.web.users_conversations,
                 types="public_channel,private_channel,mpim,im",
@@ -107,7 +107,7 @@ class SlackClient:
                 cursor=cursor,
             )
 
-        return _paginate(asked, "channels")
+        return _paginate(fetch_page, "channels")
 
 
 async def _paginate(
@@ -119,10 +119,10 @@ async def _paginate(
     for _ in range(max_pages):
         page = await fetch_page(cursor)
         found = page.get(key)
-        listed = found if isinstance(found, list) else ()
-        yield [each for each in listed if isinstance(each, dict)]
-        rest = page.get("response_metadata")
-        cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
+        items = found if isinstance(found, list) else ()
+        yield [item for item in items if isinstance(item, dict)]
+        metadata = page.get("response_metadata")
+        cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
         if not cursor:
             return
     log.warning("there are more %s than are read at once: the rest is left out", key)
@@ -187,19 +187,19 @@ class InstrumentedWebClient(AsyncWebClient):
         self._telemetry = telemetry
 
     async def api_call(  # type: ignore[no-untyped-def]  # what the SDK's methods hand on
-        self, api_method: str, **given
+        self, api_method: str, **arguments
     ) -> AsyncSlackResponse:
-        with self._telemetry.observe_api_call(api_method) as outcome:
+        with self._telemetry.observe_api_call(api_method) as observation:
             try:
-                answer = await super().api_call(api_method, **given)
+                response = await super().api_call(api_method, **arguments)
             except SlackApiError as error:
-                outcome.outcome = _outcome_label(error)
+                observation.outcome = _outcome_label(error)
                 raise
             except (SlackClientError, aiohttp.ClientError, OSError, ValueError):
-                outcome.outcome = "unreachable"
+                observation.outcome = "unreachable"
                 raise
-            outcome.outcome = "ok"
-            return answer
+            observation.outcome = "ok"
+            return response
 
 
 def _outcome_label(error: SlackApiError) -> str:

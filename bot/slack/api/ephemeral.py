@@ -44,13 +44,13 @@ async def respond(
         body["blocks"] = list(blocks)
     if root_ts and not replace_original:
         body["thread_ts"] = root_ts
-    hook = AsyncWebhookClient(url=response_url, timeout=_TIMEOUT_SECONDS)
+    webhook = AsyncWebhookClient(url=response_url, timeout=_TIMEOUT_SECONDS)
     try:
-        answer = await hook.send_dict(body)
+        response = await webhook.send_dict(body)
     except (SlackClientError, aiohttp.ClientError, OSError, ValueError) as error:
         raise SlackError("unreachable", type(error).__name__) from error
-    if answer.status_code != 200:
-        raise SlackError(f"http_{answer.status_code}", "the person was not told")
+    if response.status_code != 200:
+        raise SlackError(f"http_{response.status_code}", "the person was not told")
 
 
 def is_slack_url(response_url: str) -> bool:
@@ -61,25 +61,25 @@ def is_slack_url(response_url: str) -> bool:
     URL, even if a payload names one.
     """
     try:
-        address = urlsplit(response_url)
-        host = address.hostname or ""
+        parts = urlsplit(response_url)
+        host = parts.hostname or ""
     except ValueError:
         return False
-    if address.username is not None or address.password is not None:
+    if parts.username is not None or parts.password is not None:
         return False
-    slacks = any(host == home or host.endswith(f".{home}") for home in _SLACK_DOMAINS)
-    return (address.scheme == "https" and slacks) or (
-        address.scheme in ("http", "https") and is_loopback(host)
+    is_slack_host = any(host == domain or host.endswith(f".{domain}") for domain in _SLACK_DOMAINS)
+    return (parts.scheme == "https" and is_slack_host) or (
+        parts.scheme in ("http", "https") and is_loopback(host)
     )
 
 
 def responder_for(response_url: str) -> Callable[[str], Awaitable[None]]:
     """A function that sends one sentence by `respond`, with the same limits and errors."""
 
-    async def tell(sentence: str) -> None:
+    async def send(sentence: str) -> None:
         await respond(response_url, sentence)
 
-    return tell
+    return send
 
 
 async def post_ephemeral(

@@ -34,21 +34,21 @@ class FileUpload:
 
 async def upload_file(client: SlackClient, context: CallContext, file: FileUpload) -> None:
     """Share a file. Raises `SlackCallError`; its `maybe_done` refers to the sharing."""
-    octets = (file.content or "\n").encode("utf-8", "replace")
+    content = (file.content or "\n").encode("utf-8", "replace")
     try:
-        opened = await client.call(
+        response = await client.call(
             client.web.files_getUploadURLExternal,
             context,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
             filename=file.name,
-            length=len(octets),
+            length=len(content),
         )
     except SlackCallError as error:
         raise _as_not_shared(error) from error
-    match opened:
-        case {"upload_url": str(address), "file_id": str(file_id)}:
-            await _post_content(address, octets)
+    match response:
+        case {"upload_url": str(url), "file_id": str(file_id)}:
+            await _post_content(url, content)
         case _:
             raise SlackCallError("not_json", "the answer names no place for a file")
     await client.call(
@@ -63,14 +63,14 @@ async def upload_file(client: SlackClient, context: CallContext, file: FileUploa
     )
 
 
-async def _post_content(address: str, octets: bytes) -> None:
+async def _post_content(url: str, content: bytes) -> None:
     try:
         async with (
             asyncio.timeout(_TRANSFER_SECONDS),
             aiohttp.ClientSession() as http,
-            http.post(address, data=BytesIO(octets)) as answer,
+            http.post(url, data=BytesIO(content)) as response,
         ):
-            status = answer.status
+            status = response.status
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         raise SlackCallError("unreachable", type(error).__name__) from error
     if status != 200:

@@ -43,12 +43,12 @@ class LateCalls:
 
     def is_expired(self, key: Hashable) -> bool:
         """True if no call of this process or of the one before may still take effect."""
-        dead = self._clock.monotonic() >= self._started_at + LATE_CALL_SECONDS
-        return dead and not self.is_pending(key)
+        covers_start = self._clock.monotonic() >= self._started_at + LATE_CALL_SECONDS
+        return covers_start and not self.is_pending(key)
 
     def _record(self, key: Hashable) -> None:
         now = self._clock.monotonic()
         self._pending_until = {
-            each: until for each, until in self._pending_until.items() if until > now
+            pending_key: until for pending_key, until in self._pending_until.items() if until > now
         }
         self._pending_until[key] = now + LATE_CALL_SECONDS

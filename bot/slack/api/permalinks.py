@@ -35,14 +35,14 @@ class Permalinks:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FETCH_SECONDS):
                     await asyncio.gather(*(self._fetch_one(thread) for thread in unknown))
-        known = {thread: self._cache.get(thread, "") for thread in threads}
+        urls = {thread: self._cache.get(thread, "") for thread in threads}
         while len(self._cache) > _MAX_CACHED:
             self._cache.popitem(last=False)
-        return {thread: address for thread, address in known.items() if address}
+        return {thread: url for thread, url in urls.items() if url}
 
     async def _fetch_one(self, thread: ThreadKey) -> None:
         try:
-            answer = await self._client.call(
+            response = await self._client.call(
                 self._client.web.chat_getPermalink,
                 max_wait=0.0,
                 seconds=_FETCH_SECONDS,
@@ -52,6 +52,6 @@ class Permalinks:
         except SlackCallError as error:
             log.info("no address of a thread: %s", error)
             return
-        address = answer.get("permalink")
-        if isinstance(address, str) and address.startswith(("https://", "http://")):
-            self._cache[thread] = address.replace("|", "%7C").replace(">", "%3E")
+        url = response.get("permalink")
+        if isinstance(url, str) and url.startswith(("https://", "http://")):
+            self._cache[thread] = url.replace("|", "%7C").replace(">", "%3E")

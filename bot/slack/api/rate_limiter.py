@@ -73,14 +73,14 @@ class _WaitQueue:
 
     def __init__(self) -> None:
         self._threads: dict[Priority, OrderedDict[str, deque[_Waiter]]] = {
-            urgency: OrderedDict() for urgency in Priority
+            priority: OrderedDict() for priority in Priority
         }
 
     @property
     def head(self) -> _Waiter | None:
         for threads in self._threads.values():
-            for waiting in threads.values():
-                return waiting[0]
+            for waiters in threads.values():
+                return waiters[0]
         return None
 
     def add(self, waiter: _Waiter) -> None:
@@ -91,10 +91,10 @@ class _WaitQueue:
         """Remove a call, served or not. The thread's next call moves behind those of the other
         threads."""
         threads = self._threads[waiter.request.priority]
-        of_thread = threads.pop(waiter.request.thread)
-        of_thread.remove(waiter)
-        if of_thread:
-            threads[waiter.request.thread] = of_thread
+        waiters = threads.pop(waiter.request.thread)
+        waiters.remove(waiter)
+        if waiters:
+            threads[waiter.request.thread] = waiters
         if self.head is not None:
             self.head.wake.set()
 
@@ -168,7 +168,7 @@ class RateLimiter:
         """`rate_multiplier`: Slack allows this many times its documented rates."""
         self._clock = clock
         self._limits = {
-            method: rule.scaled(rate_multiplier) for method, rule in RATE_LIMITS.items()
+            method: limit.scaled(rate_multiplier) for method, limit in RATE_LIMITS.items()
         }
         self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._waiting_count = 0
@@ -221,31 +221,33 @@ class RateLimiter:
         self._bucket_for(request).block(self._clock.monotonic() + seconds)
 
     async def _wait(self, bucket: _Bucket, request: RateRequest, deadline: float) -> float:
-        waiting = _Waiter(request)
-        bucket.queue.add(waiting)
+        waiter = _Waiter(request)
+        bucket.queue.add(waiter)
         try:
             while True:
                 now = self._clock.monotonic()
-                pause, mine = bucket.wait_seconds(now), bucket.queue.head is waiting
-                if mine and pause == 0:
+                pause, is_first = bucket.wait_seconds(now), bucket.queue.head is waiter
+                if is_first and pause == 0:
                     bucket.consume(now)
                     return 0.0
                 if now + pause >= deadline:
                     return max(pause, 1.0)
-                waiting.wake.clear()
-                left = deadline - now
-                await wait_for_event(waiting.wake, self._clock, min(left, pause) if mine else left)
+                waiter.wake.clear()
+                remaining = deadline - now
+                await wait_for_event(
+                    waiter.wake, self._clock, min(remaining, pause) if is_first else remaining
+                )
         finally:
-            bucket.queue.remove(waiting)
+            bucket.queue.remove(waiter)
 
     def _bucket_for(self, request: RateRequest) -> _Bucket:
-        rule = self.limit_for(request.method)
-        key = (request.method, request.channel if rule.per_channel else "")
+        limit = self.limit_for(request.method)
+        key = (request.method, request.channel if limit.per_channel else "")
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= _MAX_BUCKETS:
                 self._drop_idle_buckets()
-            bucket = self._buckets[key] = _Bucket(rule)
+            bucket = self._buckets[key] = _Bucket(limit)
         return bucket
 
     def _drop_idle_buckets(self) -> None:

@@ -43,14 +43,14 @@ class ButtonValue:
 
         If necessary it leaves out the thread, which the message with the button shows as well.
         """
-        place = {"c": self.channel, "t": self.root_ts}
-        order = {
+        thread = {"c": self.channel, "t": self.root_ts}
+        command = {
             "v": self.command_name,
             "w": self.args,
             "n": self.turn,
             "r": int(self.replaces_message),
         }
-        for parts in (order | place, order):
+        for parts in (command | thread, command):
             kept = {key: each for key, each in parts.items() if each not in ("", None, 0)}
             if self.turn == 0:
                 kept["n"] = 0
@@ -85,20 +85,22 @@ def parse_button_value(value: object) -> ButtonValue | None:
     if not isinstance(parts, dict):
         return None
     match [parts.get("v"), *(parts.get(key, "") for key in "wct")]:
-        case [str(verb), str(words), str(channel), str(root)] if _COMMAND_NAME.fullmatch(verb):
+        case [str(command_name), str(args), str(channel), str(root_ts)] if _COMMAND_NAME.fullmatch(
+            command_name
+        ):
             pass
         case _:
             return None
-    if (channel or root) and not (_CHANNEL.fullmatch(channel) and TS_PATTERN.fullmatch(root)):
+    if (channel or root_ts) and not (_CHANNEL.fullmatch(channel) and TS_PATTERN.fullmatch(root_ts)):
         return None
     turn = parts.get("n")
     if turn is not None and (type(turn) is not int or not 0 <= turn < _MAX_TURN):
         return None
     return ButtonValue(
-        command_name=verb,
-        args=strip_unstorable(words),
+        command_name=command_name,
+        args=strip_unstorable(args),
         channel=channel,
-        root_ts=root,
+        root_ts=root_ts,
         turn=turn,
         replaces_message=parts.get("r") == 1,
     )

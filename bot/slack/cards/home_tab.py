@@ -45,11 +45,11 @@ class HomeTabPublisher:
         """Update a user's Home tab, with `notice` (a command's result) on top. Raises
         `SlackError`."""
         cards = await self._cards_for(user)
-        on_top = [notice] if notice is not None else []
-        links = await self._permalinks.fetch(linked_threads([*on_top, *cards]))
-        page = {"type": "home", "blocks": render_home(cards, links, on_top)}
+        pinned = [notice] if notice is not None else []
+        links = await self._permalinks.fetch(linked_threads([*pinned, *cards]))
+        view = {"type": "home", "blocks": render_home(cards, links, pinned)}
         await self._client.call(
-            self._client.web.views_publish, max_wait=_MAX_WAIT_SECONDS, user_id=user, view=page
+            self._client.web.views_publish, max_wait=_MAX_WAIT_SECONDS, user_id=user, view=view
         )
 
     async def _cards_for(self, user: str) -> Sequence[Card]:

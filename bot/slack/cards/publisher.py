@@ -43,8 +43,8 @@ class SlackCardPublisher:
     async def post(self, thread: ThreadKey, card: Card, *, command_key: str = "") -> str:
         """`CardPublisher.post`. `command_key` is the key of the command that the card answers, for
         `is_posted`."""
-        drawn = await self.render(card, thread=thread)
-        return await self._post(thread.channel, drawn, command_key, thread.root_ts)
+        rendered = await self.render(card, thread=thread)
+        return await self._post(thread.channel, rendered, command_key, thread.root_ts)
 
     async def is_posted(self, thread: ThreadKey, command_key: str, after: str) -> bool:
         """True if the card that answers this command is in the thread, after the message `after`.
@@ -62,14 +62,14 @@ class SlackCardPublisher:
 
     async def update(self, channel: str, ts: str, card: Card) -> None:
         """`CardPublisher.update`. The card's buttons refer to the thread of the card."""
-        drawn = await self.render(card)
+        rendered = await self.render(card)
         await self._call(
             self._web.chat_update,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
             channel=channel,
             ts=ts,
-            **_message_arguments(drawn),
+            **_message_arguments(rendered),
         )
 
     async def post_ephemeral(self, user: str, channel: str, root_ts: str, card: Card) -> None:
@@ -96,23 +96,23 @@ class SlackCardPublisher:
 
     async def open_dm(self, user: str) -> str:
         """`CardPublisher.open_dm`."""
-        opened = await self._call(
+        response = await self._call(
             self._web.conversations_open,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
             users=user,
         )
-        channel = opened.get("channel")
-        found = channel.get("id") if isinstance(channel, dict) else None
-        if not isinstance(found, str):
+        channel = response.get("channel")
+        channel_id = channel.get("id") if isinstance(channel, dict) else None
+        if not isinstance(channel_id, str):
             raise SlackCallError("not_json", "the answer names no channel")
-        return found
+        return channel_id
 
     async def upload(self, user: str, name: str, content: str, comment: str) -> None:
         """`CardPublisher.upload`."""
         channel = await self.open_dm(user)
-        told = escape(sanitize(comment[:_MAX_COMMENT_CHARS]))
-        file = FileUpload(name=name, content=content, channel=channel, comment=told)
+        escaped = escape(sanitize(comment[:_MAX_COMMENT_CHARS]))
+        file = FileUpload(name=name, content=content, channel=channel, comment=escaped)
         await upload_file(self._client, CallContext(priority=Priority.HIGH), file)
 
     async def set_title(self, thread: ThreadKey, title: str) -> None:
@@ -139,7 +139,7 @@ class SlackCardPublisher:
     async def _post(
         self, channel: str, rendered: RenderedCard, command_key: str, root_ts: str
     ) -> str:
-        answer = await self._call(
+        response = await self._call(
             self._web.chat_postMessage,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
@@ -150,7 +150,7 @@ class SlackCardPublisher:
             unfurl_media=False,
             metadata={"event_type": CARD_EVENT_TYPE, "event_payload": {"order": command_key}},
         )
-        ts = answer.get("ts")
+        ts = response.get("ts")
         if not isinstance(ts, str):
             raise SlackCallError("not_json", "the answer names no message", maybe_done=True)
         return ts

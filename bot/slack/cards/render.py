@@ -66,8 +66,8 @@ def render_card(
     `links` are the permalinks of the threads that the card links to. A thread without one is not
     linked.
     """
-    pen = _Renderer(thread=thread, command_name=command_name, links=links or {})
-    return RenderedCard(text=fallback_text(card), blocks=pen.render_card(card))
+    renderer = _Renderer(thread=thread, command_name=command_name, links=links or {})
+    return RenderedCard(text=fallback_text(card), blocks=renderer.render_card(card))
 
 
 def render_home(
@@ -78,14 +78,14 @@ def render_home(
     If they exceed a view's limit, each card but the pinned ones shows fewer of its items.
     """
     blocks: list[Block] = []
-    for lines in range(_MAX_ITEMS, -1, -1):
-        pen = _Renderer(links=links, small_details=False, max_sections=1)
+    for max_items in range(_MAX_ITEMS, -1, -1):
+        renderer = _Renderer(links=links, small_details=False, max_sections=1)
         blocks = []
         for number, card in enumerate((*pinned, *cards)):
             if blocks:
                 blocks.append({"type": "divider"})
-            most = _MAX_ITEMS if number < len(pinned) else lines
-            blocks += pen.render_card(replace(card, items=card.items[:most]))
+            card_items = _MAX_ITEMS if number < len(pinned) else max_items
+            blocks += renderer.render_card(replace(card, items=card.items[:card_items]))
         if len(blocks) <= MAX_VIEW_BLOCKS:
             return blocks
     return blocks[:MAX_VIEW_BLOCKS]
@@ -97,20 +97,20 @@ def render_actions(actions: ReplyActions, thread: ThreadKey) -> list[Block]:
     Slack confirms a single button or a whole menu. So an action that needs a confirmation becomes a
     button, even if it is in `menu`.
     """
-    pen = _Renderer(thread=thread)
-    asked = tuple(press for press in actions.menu if press.confirm)
-    menu = [press for press in actions.menu if not press.confirm]
-    elements = pen.render_buttons((*actions.buttons, *asked), _MAX_ACTION_BUTTONS)
-    if menu and (overflow := pen.render_menu(menu[:_MAX_MENU_OPTIONS])):
+    renderer = _Renderer(thread=thread)
+    confirmed = tuple(button for button in actions.menu if button.confirm)
+    menu = [button for button in actions.menu if not button.confirm]
+    elements = renderer.render_buttons((*actions.buttons, *confirmed), _MAX_ACTION_BUTTONS)
+    if menu and (overflow := renderer.render_menu(menu[:_MAX_MENU_OPTIONS])):
         elements.append(overflow)
     blocks: list[Block] = [_actions(elements)] if elements else []
-    return [*blocks, *pen.render_small_print(actions.small_print)]
+    return [*blocks, *renderer.render_small_print(actions.small_print)]
 
 
 def linked_threads(cards: Sequence[Card]) -> frozenset[ThreadKey]:
     """All threads that the cards link to."""
     found = {card.link for card in cards}
-    found |= {line.link for card in cards for line in card.items[:_MAX_ITEMS]}
+    found |= {item.link for card in cards for item in card.items[:_MAX_ITEMS]}
     return frozenset(thread for thread in found if thread is not None)
 
 
@@ -142,13 +142,13 @@ class _Renderer:
             title = truncate(sanitize(" ".join(card.title.split())), _HEADER_CHARS)
             blocks.append({"type": "header", "text": _plain(title)})
         blocks += [
-            _section(piece)
-            for piece in escaped_chunks(card.text, _SECTION_CHARS, self.max_sections)
+            _section(chunk)
+            for chunk in escaped_chunks(card.text, _SECTION_CHARS, self.max_sections)
         ]
-        if card.link is not None and (address := self.links.get(card.link)):
-            blocks.append(_section(_link(texts.OPEN_THREAD, address)))
-        for line in card.items[:_MAX_ITEMS]:
-            blocks += self._render_item(line)
+        if card.link is not None and (url := self.links.get(card.link)):
+            blocks.append(_section(_link(texts.OPEN_THREAD, url)))
+        for item in card.items[:_MAX_ITEMS]:
+            blocks += self._render_item(item)
         if buttons := self.render_buttons(card.buttons, _MAX_BUTTONS):
             blocks.append(_actions(buttons))
         return [*blocks, *self.render_small_print(card.small_print)]
@@ -160,7 +160,7 @@ class _Renderer:
         return [{"type": "context", "elements": [_mrkdwn(truncate_escaped(text, _CONTEXT_CHARS))]}]
 
     def render_buttons(self, buttons: Sequence[Button], max_buttons: int) -> list[Block]:
-        found = (self._render_button(press) for press in buttons)
+        found = (self._render_button(spec) for spec in buttons)
         return [button for button in found if button is not None][:max_buttons]
 
     def render_menu(self, buttons: Sequence[Button]) -> Block | None:
@@ -169,33 +169,33 @@ class _Renderer:
         The whole menu has one action id; the option's value says which command it is.
         """
         options = [
-            self._render_option(press.label, press.command_name, press.args, press.turn)
-            for press in buttons
+            self._render_option(button.label, button.command_name, button.args, button.turn)
+            for button in buttons
         ]
-        whole = [option for option in options if option is not None]
-        if not whole:
+        valid = [option for option in options if option is not None]
+        if not valid:
             return None
-        return {"type": "overflow", "action_id": self._next_action_id("menu"), "options": whole}
+        return {"type": "overflow", "action_id": self._next_action_id("menu"), "options": valid}
 
     def _render_item(self, item: CardItem) -> list[Block]:
         text = truncate_escaped(item.text, _ITEM_CHARS)
-        address = self.links.get(item.link) if item.link is not None else None
-        if address and text:
-            text = _link(item.text, address)
+        url = self.links.get(item.link) if item.link is not None else None
+        if url and text:
+            text = _link(item.text, url)
         detail = truncate_escaped(
             item.detail, _ITEM_CHARS if not self.small_details else _CONTEXT_CHARS
         )
         if detail and (not self.small_details or not text):
             text, detail = f"{text}\n{detail}".strip(), ""
         blocks: list[Block] = []
-        beside = self._render_select(item.select) if item.select is not None else None
+        accessory = self._render_select(item.select) if item.select is not None else None
         buttons = self.render_buttons(item.buttons, _MAX_ITEM_BUTTONS)
-        if text and beside is None and len(buttons) == 1:
-            beside = buttons.pop()
-        if text or beside is not None:
+        if text and accessory is None and len(buttons) == 1:
+            accessory = buttons.pop()
+        if text or accessory is not None:
             section = _section(text or escape(texts.SELECT_PLACEHOLDER))
-            if beside is not None:
-                section["accessory"] = beside
+            if accessory is not None:
+                section["accessory"] = accessory
             blocks.append(section)
         if detail:
             blocks.append({"type": "context", "elements": [_mrkdwn(detail)]})
@@ -222,15 +222,15 @@ class _Renderer:
 
     def _render_select(self, spec: Select) -> Block | None:
         options: dict[str, Block] = {}
-        chosen: Block | None = None
-        for shown, value in spec.options[:_MAX_OPTIONS]:
-            said = f"{spec.args} {value}".strip()
-            option = self._render_option(shown, spec.command_name, said, None)
+        initial: Block | None = None
+        for label, value in spec.options[:_MAX_OPTIONS]:
+            args = f"{spec.args} {value}".strip()
+            option = self._render_option(label, spec.command_name, args, None)
             if option is None or value in options:
                 continue
             options[value] = option
             if value == spec.selected:
-                chosen = option
+                initial = option
         if not options:
             return None
         select: Block = {
@@ -239,8 +239,8 @@ class _Renderer:
             "placeholder": _plain(_label(spec.label) or texts.SELECT_PLACEHOLDER),
             "options": list(options.values()),
         }
-        if chosen is not None:
-            select["initial_option"] = chosen
+        if initial is not None:
+            select["initial_option"] = initial
         return select
 
     def _render_option(
@@ -253,23 +253,23 @@ class _Renderer:
         return {"text": _plain(label), "value": value} if label and value else None
 
     def _encode_value(self, command_name: str, args: str, turn: int | None, max_chars: int) -> str:
-        order = build_button_value(
+        command = build_button_value(
             command_name, args, thread=self.thread, turn=turn, card_command=self.command_name
         )
-        return order.encode(max_chars)
+        return command.encode(max_chars)
 
     def _next_action_id(self, name: str) -> str:
         return f"{COMMAND_ACTION_PREFIX}{name}:{next(self._numbers)}"
 
 
 def _confirmation(question: str, label: str, style: str) -> Block:
-    asked: Block = {
+    dialog: Block = {
         "title": _plain(texts.CONFIRM_TITLE),
         "text": _plain(truncate(sanitize(question.strip()), _CONFIRM_CHARS)),
         "confirm": _plain(truncate(label, _CONFIRM_LABEL_CHARS)),
         "deny": _plain(texts.CONFIRM_DENY),
     }
-    return asked | {"style": "danger"} if style == "danger" else asked
+    return dialog | {"style": "danger"} if style == "danger" else dialog
 
 
 def _link(text: str, url: str) -> str:

@@ -44,9 +44,9 @@ class CodeSpanTracker:
 
     def advance(self, text: str) -> None:
         """Add text to the end."""
-        head, *others = text.split("\n")
-        self._extend(head)
-        for line in others:
+        first, *lines = text.split("\n")
+        self._extend(first)
+        for line in lines:
             self._end_line()
             self._line, self._prefix_end, self._spans = "", 0, OpenSpans()
             self._extend(line)
@@ -65,21 +65,21 @@ class CodeSpanTracker:
             or "<" in self._line
         ):
             return False
-        begun = self._spans.open_lengths()
-        if not begun:
+        open_lengths = self._spans.open_lengths()
+        if not open_lengths:
             return False
-        upto, newline, _ = rest.partition("\n")
-        runs = [(found.end(), len(found[0])) for found in _BACKTICKS.finditer(upto)]
+        line, newline, _ = rest.partition("\n")
+        runs = [(found.end(), len(found[0])) for found in _BACKTICKS.finditer(line)]
         if final or newline:
-            return not {length for _, length in runs}.isdisjoint(begun)
+            return not {length for _, length in runs}.isdisjoint(open_lengths)
         # A run at the end may continue, and what comes next decides which span has begun.
-        ended = (length for end, length in runs if end < len(upto))
-        return True if begun[0] in ended else None
+        ended = (length for end, length in runs if end < len(line))
+        return True if open_lengths[0] in ended else None
 
     def _extend(self, text: str) -> None:
-        more = text[: _LONGEST_LINE + 1 - len(self._line)]
-        self._line += more
-        self._spans.advance(more)
+        added = text[: _LONGEST_LINE + 1 - len(self._line)]
+        self._line += added
+        self._spans.advance(added)
 
     def _starts_with_fence(self, fence: str) -> bool:
         """True if the line begins with what some reading takes for a fence."""

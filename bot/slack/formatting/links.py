@@ -73,24 +73,24 @@ class LinkSanitizer:
         return self._process(self._tail, final=True)
 
     def _process(self, pending: str, *, final: bool) -> str:
-        given: list[str] = []
-        position, upto, read = 0, len(pending), 0
+        pieces: list[str] = []
+        position, decided, read = 0, len(pending), 0
         for found in _LINK_CANDIDATE.finditer(pending):
             at = found.end()
             self._code.advance(pending[read : found.start()])
             read = found.start()
-            honest = self._is_verified(pending, at, final=final)
-            if honest is None:
-                upto = found.start()
+            verified = self._is_verified(pending, at, final=final)
+            if verified is None:
+                decided = found.start()
                 break
-            if not honest:
-                given += (pending[position:at], WORD_JOINER)
+            if not verified:
+                pieces += (pending[position:at], WORD_JOINER)
                 position = at
-        given.append(pending[position:upto])
-        self._code.advance(pending[read:upto])
-        self._tail = pending[upto:]
-        self._before = (self._before + pending[:upto])[-_MAX_LABEL_CHARS:]
-        return "".join(given)
+        pieces.append(pending[position:decided])
+        self._code.advance(pending[read:decided])
+        self._tail = pending[decided:]
+        self._before = (self._before + pending[:decided])[-_MAX_LABEL_CHARS:]
+        return "".join(pieces)
 
     def _is_verified(self, pending: str, at: int, *, final: bool) -> bool | None:
         """True if the link that begins before `at` may stay; None if that is not known yet."""
@@ -98,13 +98,13 @@ class LinkSanitizer:
         in_code = self._code.is_in_code(rest, final=final or len(rest) == MAX_HELD_CHARS)
         if in_code or in_code is None:
             return in_code
-        honest = self._verify_candidate(pending, at, rest, final=False)
-        if honest is None and len(rest) == MAX_HELD_CHARS:
+        verified = self._verify_candidate(pending, at, rest, final=False)
+        if verified is None and len(rest) == MAX_HELD_CHARS:
             return False
         return (
             self._verify_candidate(pending, at, rest, final=True)
-            if honest is None and final
-            else honest
+            if verified is None and final
+            else verified
         )
 
     def _verify_candidate(self, pending: str, at: int, rest: str, *, final: bool) -> bool | None:
@@ -134,35 +134,35 @@ def _is_bare_angle_link(rest: str, *, final: bool) -> bool | None:
 
 def _is_no_definition(rest: str, *, final: bool) -> bool | None:
     """True if no address follows `]:` that links elsewhere in the text would lead to."""
-    address = rest.lstrip()
-    if _URL_START.match(address):
+    target = rest.lstrip()
+    if _URL_START.match(target):
         return False
-    return None if _PARTIAL_URL_START.fullmatch(address) and not final else True
+    return None if _PARTIAL_URL_START.fullmatch(target) and not final else True
 
 
 def _target_host(rest: str, *, final: bool) -> str | None:
     """The host of the address after a `](`, or `_NO_HOST` if no label could name it. An empty
     string for a target that is not allowed; None if that is not known yet."""
-    address = rest.lstrip().removeprefix("<")
+    target = rest.lstrip().removeprefix("<")
     undecided = "" if final else None
-    if not address:
+    if not target:
         return undecided
-    scheme = _SCHEME.match(address)
+    scheme = _SCHEME.match(target)
     if scheme is None:
-        if address.startswith("//") or (address == "/" and not final):
-            return undecided if address == "/" else ""
-        if _RELATIVE_URL.match(address):
+        if target.startswith("//") or (target == "/" and not final):
+            return undecided if target == "/" else ""
+        if _RELATIVE_URL.match(target):
             return _NO_HOST
-        return undecided if _PARTIAL_RELATIVE_URL.fullmatch(address) else ""
+        return undecided if _PARTIAL_RELATIVE_URL.fullmatch(target) else ""
     if scheme[1].casefold() == "mailto":
         return _NO_HOST
-    page = _WEB_URL.match(address)
-    if page is None:
-        begun = "https://".startswith(address.casefold()) or address.casefold() == "http:/"
-        return undecided if begun else ""
-    if page[2] is None and not final:
+    match = _WEB_URL.match(target)
+    if match is None:
+        is_partial = "https://".startswith(target.casefold()) or target.casefold() == "http:/"
+        return undecided if is_partial else ""
+    if match[2] is None and not final:
         return None
-    host = page[1].casefold()
+    host = match[1].casefold()
     return "" if _SUSPICIOUS_HOST.search(host) else host
 
 
@@ -170,11 +170,11 @@ def _names_other_host(label: str, host: str) -> bool:
     """True if the label at the end of `label` names an address on another host."""
     if _PLAIN_LABEL.fullmatch(label):
         return False
-    words = _visible_label(label)
-    named = [found[1] for found in _NAMED_HOST.finditer(words)]
-    whole = _HOST.fullmatch(words.strip())
+    text = _visible_label(label)
+    named = [found[1] for found in _NAMED_HOST.finditer(text)]
+    whole = _HOST.fullmatch(text.strip())
     if whole is not None and _TOP_LEVEL_DOMAINS.fullmatch(whole[1]):
-        named.append(re.split(r"[/:]", words.strip())[0])
+        named.append(re.split(r"[/:]", text.strip())[0])
     return any(_normalize_host(name) != _normalize_host(host) for name in named)
 
 
@@ -186,13 +186,13 @@ def _visible_label(before: str) -> str:
     """The visible text of the label that ends here; all of `before` if the label begins further
     back."""
     depth = 1
-    begin = 0
+    start = 0
     for at in range(len(before) - 1, -1, -1):
         if before[at] in "[]" and before[at - 1 : at] != "\\":
             depth += 1 if before[at] == "]" else -1
         if not depth:
-            begin = at + 1
+            start = at + 1
             break
-    shown = unicodedata.normalize("NFKC", html.unescape(_MARKUP.sub("", before[begin:])))
-    seen = "".join(c for c in shown if unicodedata.category(c) != "Cf")
-    return seen.casefold()
+    plain = unicodedata.normalize("NFKC", html.unescape(_MARKUP.sub("", before[start:])))
+    visible = "".join(c for c in plain if unicodedata.category(c) != "Cf")
+    return visible.casefold()

@@ -53,8 +53,8 @@ def sanitize(text: str) -> str:
 
 def escape_mentions(text: str) -> str:
     """The whole text with all pings escaped."""
-    defanger = MentionEscaper()
-    return defanger.feed(text) + defanger.flush()
+    escaper = MentionEscaper()
+    return escaper.feed(text) + escaper.flush()
 
 
 class MentionEscaper:
@@ -76,19 +76,19 @@ class MentionEscaper:
         return self._process(self._tail, final=True)
 
     def _process(self, pending: str, *, final: bool) -> str:
-        upto = len(pending) if final else _decided_length(pending)
+        decided = len(pending) if final else _decided_length(pending)
         context = self._before + pending
         start = position = len(self._before)
-        given: list[str] = []
+        pieces: list[str] = []
         for token in _PING_TOKEN.finditer(context, start, len(context)):
-            if token.start() >= start + upto:
+            if token.start() >= start + decided:
                 break
-            given += (context[position : token.end()], WORD_JOINER)
+            pieces += (context[position : token.end()], WORD_JOINER)
             position = token.end()
-        given.append(context[position : start + upto])
-        self._tail = pending[upto:]
-        self._before = context[: start + upto][-1:]
-        return "".join(given)
+        pieces.append(context[position : start + decided])
+        self._tail = pending[decided:]
+        self._before = context[: start + decided][-1:]
+        return "".join(pieces)
 
 
 def _decided_length(text: str) -> int:

@@ -47,12 +47,12 @@ def delivery_for(message: Message, participants: frozenset[str]) -> tuple[Delive
     only."""
     if message.trigger is Trigger.BOT_MENTION:  # a stream is live for users only
         return Delivery.EDITS, "another bot asks"
-    everybody = participants | {message.user}
+    users = participants | {message.user}
     if message.direct:
         return Delivery.STREAM, "a direct message"
-    if len(everybody) == 1:
-        return Delivery.STREAM, "one person in the thread"
-    return Delivery.EDITS, f"{len(everybody)} people in the thread"
+    if len(users) == 1:
+        return Delivery.STREAM, "one user in the thread"
+    return Delivery.EDITS, f"{len(users)} users in the thread"
 
 
 class ReplyDelivery:
@@ -121,12 +121,12 @@ class ReplyDelivery:
 
     async def end_streams(self) -> None:
         """Stop the live streams, with the text that they show."""
-        for shown in self._posted.values():
-            if shown.is_live:
-                await self._messages.close_stream(shown)
+        for message in self._posted.values():
+            if message.is_live:
+                await self._messages.close_stream(message)
 
     def _live_stream(self) -> PostedMessage | None:
-        return next((shown for shown in self._posted.values() if shown.is_live), None)
+        return next((message for message in self._posted.values() if message.is_live), None)
 
     def _try_simpler_format(self, error: SlackCallError) -> bool:
         """Choose a simpler form for a text that Slack refused; False if there is none.
@@ -164,22 +164,22 @@ class ReplyDelivery:
         return all_shown
 
     async def _sync_part(self, number: int, part: PartText) -> bool:
-        shown = self._posted.get(number)
+        message = self._posted.get(number)
         if part.is_blank:
-            if shown is not None and part.is_final:
-                await self._remove(shown)
+            if message is not None and part.is_final:
+                await self._remove(message)
             return True
-        if shown is None:
-            shown = await self._start_message(number, part)
-        if shown is None:
+        if message is None:
+            message = await self._start_message(number, part)
+        if message is None:
             return False
-        if shown.is_live:
-            await self._append_stream(shown, part)
-        if shown.is_live:
+        if message.is_live:
+            await self._append_stream(message, part)
+        if message.is_live:
             return True
         if self.remaining_halt_seconds() and not self._final:
             return False
-        return await self._edit(shown, part)
+        return await self._edit(message, part)
 
     async def _start_message(self, number: int, part: PartText) -> PostedMessage | None:
         """Start the message of a part: as a stream if possible, otherwise as a post. None if it has
@@ -189,22 +189,22 @@ class ReplyDelivery:
         """
         if part.is_final:
             return await self._post(number, part)
-        way = self._pacer.begin_message(self, self.delivery)
-        if way is Delivery.STREAM:
+        delivery = self._pacer.begin_message(self, self.delivery)
+        if delivery is Delivery.STREAM:
             try:
                 return self._register(await self._messages.start_stream(number, part.text))
             except SlackCallError as error:
                 self._switch_to_edits(f"there is no stream to be had: {error}")
-                way = self._pacer.begin_message(self, self.delivery)
-        if way is None:
+                delivery = self._pacer.begin_message(self, self.delivery)
+        if delivery is None:
             return None
         self._switch_to_edits("so many are streamed that edits come sooner")
         return await self._post(number, part)
 
     async def _post(self, number: int, part: PartText) -> PostedMessage:
-        urgency = self._priority(number)
+        priority = self._priority(number)
         return self._register(
-            await self._messages.post(number, part.closed_text, part.action_blocks, urgency)
+            await self._messages.post(number, part.closed_text, part.action_blocks, priority)
         )
 
     def _priority(self, number: int) -> Priority:
@@ -223,11 +223,11 @@ class ReplyDelivery:
         more = wanted[len(message.sent_text) :]
         try:
             if part.is_final:
-                stood = self._status.is_confirmed
+                was_confirmed = self._status.is_confirmed
                 await self._stop_stream(message, part, more)
                 if not self._text.is_finished:
                     self._status.renew()
-                elif stood and self._status.is_confirmed:
+                elif was_confirmed and self._status.is_confirmed:
                     self._status.mark_cleared()
             elif more:
                 await self._messages.append_stream(message, more)
@@ -259,15 +259,17 @@ class ReplyDelivery:
 
     async def _edit(self, message: PostedMessage, part: PartText) -> bool:
         """Edit a message to show its part. Returns False if that has to wait."""
-        says_it = message.sent_text == part.closed_text
-        if says_it and (message.is_uneditable or message.has_actions == bool(part.action_blocks)):
+        is_current = message.sent_text == part.closed_text
+        if is_current and (
+            message.is_uneditable or message.has_actions == bool(part.action_blocks)
+        ):
             return True
         if not message.is_uneditable:
             if not self._final and not self._pacer.has_available_edits:
                 return False
-            urgency = self._priority(message.number)
+            priority = self._priority(message.number)
             try:
-                await self._messages.edit(message, part.closed_text, part.action_blocks, urgency)
+                await self._messages.edit(message, part.closed_text, part.action_blocks, priority)
             except SlackCallError as error:
                 if error.transient or error.code in _FORMAT_ERROR_CODES:
                     raise
@@ -275,7 +277,7 @@ class ReplyDelivery:
                 message.is_uneditable = True
             else:
                 return True
-            if says_it:  # only the actions would change: not worth a second message
+            if is_current:  # only the actions would change: not worth a second message
                 return True
         if not part.is_final and not self._final:
             return False  # a new post may be just as uneditable: post it once, with its full text
@@ -284,13 +286,13 @@ class ReplyDelivery:
     async def _repost(self, uneditable: PostedMessage, part: PartText) -> PostedMessage:
         """Post a part again, because its message cannot be edited. The parts after it are posted
         again too: a thread is read from top to bottom."""
-        shown = await self._post(uneditable.number, part)
+        reposted = await self._post(uneditable.number, part)
         self._outdated.append(uneditable)
         for later in self._posted.values():
-            if later.number > shown.number:
+            if later.number > reposted.number:
                 later.is_uneditable, later.sent_text = True, None
                 self._synced.pop(later.number, None)
-        return shown
+        return reposted
 
     async def _delete_surplus(self, count: int) -> None:
         """Delete the messages that were posted again, and those beyond the end of a shorter
@@ -327,8 +329,8 @@ class ReplyDelivery:
             if old.is_live:
                 await self._messages.close_stream(old)
             await self._messages.save_message(old)
-        missed = await self._messages.find_unsaved()
-        found = sorted({*(part.ts for part in self._previous_parts), *missed}, key=ts_sort_key)
+        unsaved = await self._messages.find_unsaved()
+        found = sorted({*(part.ts for part in self._previous_parts), *unsaved}, key=ts_sort_key)
         if found:
             self._switch_to_edits("an earlier run of this turn had begun the answer")
             self._pacer.register(self)

@@ -91,7 +91,7 @@ class ReplyMessages:
         limit."""
         message, started = self._turn.message, self._clock.monotonic()
         try:
-            answer = await self._client.call(
+            response = await self._client.call(
                 self._client.web.chat_startStream,
                 self._call_context(Priority.OPTIONAL),
                 channel=message.thread.channel,
@@ -100,13 +100,13 @@ class ReplyMessages:
                 recipient_team_id=message.user_team,
                 chunks=_chunks(text),
             )
-            ts = _ts(answer)
+            ts = _ts(response)
         except SlackCallError as error:
             self._post_uncertain = error.maybe_done
             raise
-        shown = PostedMessage(number, ts, Delivery.STREAM, text, is_live=True, started_at=started)
-        await self.save_message(shown)
-        return shown
+        posted = PostedMessage(number, ts, Delivery.STREAM, text, is_live=True, started_at=started)
+        await self.save_message(posted)
+        return posted
 
     async def append_stream(self, message: PostedMessage, text: str) -> None:
         """Append text to a live stream. Does not wait for the rate limit."""
@@ -172,15 +172,15 @@ class ReplyMessages:
         """Post a new message, or find an earlier post of it. A found message has `sent_text`
         None."""
         if self._post_uncertain:
-            missed = await self.find_unsaved()
+            found = await self.find_unsaved()
             self._post_uncertain = False
-            if missed:
+            if found:
                 log.info("a message had been posted though its call failed")
-                shown = PostedMessage(number, missed[0], Delivery.EDITS, None)
-                await self.save_message(shown)
-                return shown
+                posted = PostedMessage(number, found[0], Delivery.EDITS, None)
+                await self.save_message(posted)
+                return posted
         try:
-            answer = await self._client.call(
+            response = await self._client.call(
                 self._client.web.chat_postMessage,
                 self._call_context(priority),
                 max_wait=MAX_WAIT_SECONDS,
@@ -192,13 +192,13 @@ class ReplyMessages:
                 unfurl_media=False,
                 **self._content(text, action_blocks),
             )
-            ts = _ts(answer)
+            ts = _ts(response)
         except SlackCallError as error:
             self._post_uncertain = error.maybe_done
             raise
-        shown = PostedMessage(number, ts, Delivery.EDITS, text, bool(action_blocks))
-        await self.save_message(shown)
-        return shown
+        posted = PostedMessage(number, ts, Delivery.EDITS, text, bool(action_blocks))
+        await self.save_message(posted)
+        return posted
 
     async def edit(
         self, message: PostedMessage, text: str, action_blocks: ActionBlocks, priority: Priority
@@ -236,11 +236,11 @@ class ReplyMessages:
         belongs to this reply if it can be stopped as a stream. No other turn has a stream in the
         thread now, and what the bot posts there for a user's question is no stream.
         """
-        asked = self._turn.message
+        question = self._turn.message
         # A button has no message. The turn's time is the bot's own, which may be ahead of Slack's.
-        since = asked.thread.root_ts if asked.trigger is Trigger.REPLY_ACTION else asked.ts
+        since = question.thread.root_ts if question.trigger is Trigger.REPLY_ACTION else question.ts
         found: list[str] = []
-        async for message in self._client.replies(asked.thread, oldest=since):
+        async for message in self._client.replies(question.thread, oldest=since):
             ts = message.get("ts")
             if (
                 not isinstance(ts, str)
@@ -297,9 +297,9 @@ class ReplyMessages:
             return {"text": escape(text), "parse": "none"}
         if not action_blocks:
             return {"markdown_text": text}
-        written = {"type": "markdown", "text": text}
+        markdown = {"type": "markdown", "text": text}
         return {
-            "blocks": [written, *action_blocks],
+            "blocks": [markdown, *action_blocks],
             "text": truncate_escaped(text, FALLBACK_CHARS),
             "parse": "none",
             "link_names": False,
@@ -336,8 +336,8 @@ def _chunks(text: str) -> list[dict[str, object]]:
     return [{"type": "markdown_text", "text": text}]
 
 
-def _ts(answer: Mapping[str, object]) -> str:
-    ts = answer.get("ts")
+def _ts(response: Mapping[str, object]) -> str:
+    ts = response.get("ts")
     if not isinstance(ts, str):
         raise SlackCallError("not_json", "the answer names no message", maybe_done=True)
     return ts

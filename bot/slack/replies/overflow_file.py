@@ -50,9 +50,9 @@ class OverflowFile:
 
     async def _upload(self, text: str) -> str:
         thread = self._turn.message.thread
-        told = texts.FULL_ANSWER_IN_FILE.format(name=self.name)
+        notice = texts.FULL_ANSWER_IN_FILE.format(name=self.name)
         if self._may_be_shared and await self._is_shared():
-            return told
+            return notice
         self._may_be_shared = False
         try:
             await upload_file(
@@ -68,12 +68,12 @@ class OverflowFile:
                 raise
             log.warning("a long answer could not be given as a file: %s", error)
             return texts.FULL_ANSWER_UNAVAILABLE
-        return told
+        return notice
 
     async def _is_shared(self) -> bool:
-        asked = self._turn.message
-        since = asked.thread.root_ts if asked.trigger is Trigger.REPLY_ACTION else asked.ts
-        async for message in self._client.replies(asked.thread, oldest=since):
+        question = self._turn.message
+        since = question.thread.root_ts if question.trigger is Trigger.REPLY_ACTION else question.ts
+        async for message in self._client.replies(question.thread, oldest=since):
             files = message.get("files")
             for file in files if isinstance(files, list) else ():
                 ours = isinstance(file, dict) and file.get("user") == self._identity.user

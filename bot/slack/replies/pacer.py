@@ -87,10 +87,12 @@ class Pacer:
         """The delivery of a reply's next message. None if it has to wait, because no call is left
         for its end. (A message that is posted complete needs none.)"""
         self.unregister(reply)
-        for way in self._preferred_deliveries(preferred):
-            if self._rate_limiter.optional_tokens(END_METHODS[way]) > self._active_count(way):
+        for delivery in self._preferred_deliveries(preferred):
+            if self._rate_limiter.optional_tokens(END_METHODS[delivery]) > self._active_count(
+                delivery
+            ):
                 self.register(reply)
-                return way
+                return delivery
         return None
 
     def register(self, reply: PacedReply) -> None:
@@ -104,20 +106,20 @@ class Pacer:
     def reserve_write(self, reply: PacedReply) -> float:
         """Reserve a write. Returns 0.0 if the reply may write now, otherwise the seconds until it
         may ask again. A reply that has not started may always try."""
-        mine = self._active.get(reply)
-        if mine is None:
+        active = self._active.get(reply)
+        if active is None:
             return 0.0
-        way, now = reply.delivery, self._clock.monotonic()
-        left = mine.last_write + self._write_interval(way) - now
-        mine.is_waiting = left <= _EPSILON_SECONDS
-        if not mine.is_waiting:
-            return min(TARGET_INTERVAL_SECONDS, left)
-        before = sum(
-            each.is_waiting and each.last_write < mine.last_write and other.delivery is way
+        delivery, now = reply.delivery, self._clock.monotonic()
+        remaining = active.last_write + self._write_interval(delivery) - now
+        active.is_waiting = remaining <= _EPSILON_SECONDS
+        if not active.is_waiting:
+            return min(TARGET_INTERVAL_SECONDS, remaining)
+        ahead = sum(
+            each.is_waiting and each.last_write < active.last_write and other.delivery is delivery
             for other, each in self._active.items()
         )
-        if before >= self._available_calls(way):
-            return self.poll_interval(way)
+        if ahead >= self._available_calls(delivery):
+            return self.poll_interval(delivery)
         self._active[reply] = _ActiveReply(now)
         return 0.0
 
@@ -132,15 +134,18 @@ class Pacer:
 
     def _write_interval(self, delivery: Delivery) -> float:
         """Interval in seconds between two writes of a reply."""
-        writing, kept = max(1, self._active_count(delivery)), self._reserved_calls(delivery)
-        rule = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
-        much = rule.optional_calls - kept
-        if self._available_calls(delivery) > much * _SPREAD_THRESHOLD:
-            usual = rule.seconds / much * (writing + _HEADROOM)
+        active_count, reserved = (
+            max(1, self._active_count(delivery)),
+            self._reserved_calls(delivery),
+        )
+        limit = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
+        available = limit.optional_calls - reserved
+        if self._available_calls(delivery) > available * _SPREAD_THRESHOLD:
+            usual = limit.seconds / available * (active_count + _HEADROOM)
             seconds = min(usual, max(TARGET_INTERVAL_SECONDS, usual / _MAX_SPEEDUP))
         else:
-            seconds = (writing + _HEADROOM) * self._rate_limiter.sustainable_interval(
-                WRITE_METHODS[delivery], kept
+            seconds = (active_count + _HEADROOM) * self._rate_limiter.sustainable_interval(
+                WRITE_METHODS[delivery], reserved
             )
         return max(MIN_INTERVAL_SECONDS, seconds)
 
@@ -149,16 +154,16 @@ class Pacer:
         if preferred is Delivery.EDITS:
             return (Delivery.EDITS,)
         by_stream, by_edits = (
-            self._usual_interval(way, self._active_count(way) + 1)
-            for way in (Delivery.STREAM, Delivery.EDITS)
+            self._usual_interval(delivery, self._active_count(delivery) + 1)
+            for delivery in (Delivery.STREAM, Delivery.EDITS)
         )
         if by_stream > max(_SLOW_INTERVAL_SECONDS, by_edits):
             return (Delivery.EDITS, Delivery.STREAM)
         return (Delivery.STREAM, Delivery.EDITS)
 
-    def _usual_interval(self, delivery: Delivery, writing: int) -> float:
-        rule = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
-        return rule.seconds / rule.optional_calls * writing
+    def _usual_interval(self, delivery: Delivery, active_count: int) -> float:
+        limit = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
+        return limit.seconds / limit.optional_calls * active_count
 
     def _available_calls(self, delivery: Delivery) -> int:
         """Number of calls that are left, without the ends of the started messages."""
@@ -172,4 +177,4 @@ class Pacer:
         )
 
     def _active_count(self, delivery: Delivery) -> int:
-        return sum(writer.delivery is delivery for writer in self._active)
+        return sum(reply.delivery is delivery for reply in self._active)

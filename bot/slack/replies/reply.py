@@ -80,8 +80,8 @@ class SlackReply:
     async def finish(self, text: str, note: str = "", actions: ReplyActions | None = None) -> None:
         """`Reply.finish`."""
         if not self._is_closed():
-            under = render_actions(actions, self._thread) if actions is not None else ()
-            self._text.complete(text, note, under)
+            action_blocks = render_actions(actions, self._thread) if actions is not None else ()
+            self._text.complete(text, note, action_blocks)
             self._finishing = True
             self._changed.set()
             self._wake.set()
@@ -105,8 +105,8 @@ class SlackReply:
             self._writer.cancel()
             await asyncio.wait({self._writer}, timeout=_CANCEL_SECONDS)
             self._pacer.unregister(self._delivery)
-        ended = self._writer.done() and not self._writer.cancelled()
-        if ended and (error := self._writer.exception()):
+        completed = self._writer.done() and not self._writer.cancelled()
+        if completed and (error := self._writer.exception()):
             log.warning("the reply could not be shown whole: %s", error)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
@@ -161,7 +161,7 @@ class SlackReply:
     async def _sync_final(self) -> None:
         """Show the whole answer, with retries after transient errors for as long as `finish` waits.
         Raises `SlackCallError` if Slack refuses it."""
-        tries = 0
+        attempts = 0
         while True:
             try:
                 await self._delivery.sync(final=True)
@@ -172,5 +172,5 @@ class SlackReply:
                 self._last_error = error
             else:
                 return
-            await self._clock.sleep(retry_delay(self._last_error, tries))
-            tries += 1
+            await self._clock.sleep(retry_delay(self._last_error, attempts))
+            attempts += 1

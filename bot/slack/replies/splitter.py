@@ -114,10 +114,10 @@ class Splitter:
         unsent = part.body[start:]
         end = len(unsent.rstrip("`~"))
         cut = next((places[-1] for places in _cut_candidates(unsent) if places), end)
-        held, self._pending = unsent[cut:] + self._pending, ""
+        rest, self._pending = unsent[cut:] + self._pending, ""
         part.body = part.body[: start + cut]
         part.is_final = True
-        self.add_text(held)
+        self.add_text(rest)
 
     def complete(self) -> None:
         """End the text."""

@@ -84,10 +84,10 @@ class ThreadStatuses:
     def open_status(self, thread: ThreadKey, *, resumed: bool = False) -> StatusHandle:
         """Start to show that the bot is working, without waiting for Slack. `resumed`: an earlier
         run of the turn may have set a status, which only this handle clears."""
-        place = self._acquire(thread)
-        place.has_session_status = place.has_session_status or resumed
-        place.owner = showing = StatusHandle(self, thread)
-        return showing
+        status = self._acquire(thread)
+        status.has_session_status = status.has_session_status or resumed
+        status.owner = handle = StatusHandle(self, thread)
+        return handle
 
     async def update_status(self, handle: StatusHandle, *, busy: bool) -> float | None:
         """Set the thread's status if the handle still owns it.
@@ -95,28 +95,28 @@ class ThreadStatuses:
         Returns the seconds after which it has to be set again, or None if it stays. Raises
         `SlackCallError`.
         """
-        place = self._statuses.get(handle.thread)
-        if place is None:
+        status = self._statuses.get(handle.thread)
+        if status is None:
             return None
-        async with place.lock:
-            if place.owner is not handle:
+        async with status.lock:
+            if status.owner is not handle:
                 return None
             if (
                 self._supports_sessions
-                and place.supports_sessions
-                and (busy or place.has_session_status)
+                and status.supports_sessions
+                and (busy or status.has_session_status)
             ):
                 try:
-                    await self._set_session_status(handle.thread, place, busy=busy)
+                    await self._set_session_status(handle.thread, status, busy=busy)
                 except SlackCallError as error:
-                    self._fall_back_to_text(place, error)
+                    self._fall_back_to_text(status, error)
                 else:
                     return None
-            if not busy and not place.has_text_status:
+            if not busy and not status.has_text_status:
                 return None
-            place.has_text_status = True
+            status.has_text_status = True
             await self._set_text_status(handle.thread, THINKING if busy else "")
-            place.has_text_status = busy
+            status.has_text_status = busy
             return TEXT_RENEW_SECONDS if busy else None
 
     async def clear_status(self, thread: ThreadKey) -> bool:
@@ -126,20 +126,20 @@ class ThreadStatuses:
         if not self._supports_sessions:
             self._uncleared.discard(thread)
             return True
-        place = self._acquire(thread)
-        place.has_session_status = True
+        status = self._acquire(thread)
+        status.has_session_status = True
         try:
-            async with place.lock:
-                await self._clear_session_status(thread, place)
+            async with status.lock:
+                await self._clear_session_status(thread, status)
         finally:
-            self._release(thread, place)
+            self._release(thread, status)
         return True
 
     async def _clear_session_status(self, thread: ThreadKey, status: _ThreadStatus) -> None:
-        shown = sum(
+        active_count = sum(
             each.has_session_status and each.owner is not None for each in self._statuses.values()
         )
-        if self._client.call.rate_limiter.optional_tokens(_SET_STATUS_METHOD) <= shown:
+        if self._client.call.rate_limiter.optional_tokens(_SET_STATUS_METHOD) <= active_count:
             raise SlackCallError(
                 RATE_LIMITED, "kept for replies", retry_after=_RATE_LIMIT_RETRY_SECONDS
             )
@@ -158,36 +158,38 @@ class ThreadStatuses:
 
     def may_be_shown(self, handle: StatusHandle) -> bool:
         """True if the thread may show a status of this handle, or of an earlier one."""
-        place = self._statuses[handle.thread]
-        return place.owner is handle and (place.has_session_status or place.has_text_status)
+        status = self._statuses[handle.thread]
+        return status.owner is handle and (status.has_session_status or status.has_text_status)
 
     def mark_cleared(self, handle: StatusHandle) -> None:
         """Record that Slack has cleared the status."""
-        place = self._statuses[handle.thread]
-        if place.owner is handle:
-            place.has_session_status = False
+        status = self._statuses[handle.thread]
+        if status.owner is handle:
+            status.has_session_status = False
 
     def release(self, handle: StatusHandle) -> bool:
         """Give up the handle. Returns True if the thread certainly shows no status of it, or only
         one that disappears by itself."""
         thread = handle.thread
-        place = self._statuses[thread]
-        mine = place.owner is handle
-        if mine:
-            place.owner = None
-        back = not mine or not (place.has_session_status or self._late_calls.is_pending(thread))
-        self._release(thread, place)
-        return back
+        status = self._statuses[thread]
+        is_owner = status.owner is handle
+        if is_owner:
+            status.owner = None
+        is_cleared = not is_owner or not (
+            status.has_session_status or self._late_calls.is_pending(thread)
+        )
+        self._release(thread, status)
+        return is_cleared
 
     def _acquire(self, thread: ThreadKey) -> _ThreadStatus:
-        place = self._statuses.get(thread)
-        if place is None:
-            place = self._statuses[thread] = _ThreadStatus(
+        status = self._statuses.get(thread)
+        if status is None:
+            status = self._statuses[thread] = _ThreadStatus(
                 has_session_status=thread in self._uncleared
             )
             self._uncleared.discard(thread)
-        place.ref_count += 1
-        return place
+        status.ref_count += 1
+        return status
 
     def _release(self, thread: ThreadKey, status: _ThreadStatus) -> None:
         status.ref_count -= 1
@@ -200,10 +202,10 @@ class ThreadStatuses:
     def _reserve_clear_call(self, status: _ThreadStatus) -> None:
         """Make sure that a call for clearing the status is left, in addition to those for all.
         Raises `SlackCallError`."""
-        kept = len(self._uncleared) + sum(
+        reserved = len(self._uncleared) + sum(
             each.has_session_status for each in self._statuses.values()
         )
-        needed = kept + (not status.has_session_status)
+        needed = reserved + (not status.has_session_status)
         if (
             self._client.call.rate_limiter.optional_tokens(_SET_STATUS_METHOD) <= needed
         ):  # one more is for the call itself
@@ -233,7 +235,7 @@ class ThreadStatuses:
     ) -> None:
         if busy:
             self._reserve_clear_call(status)
-        stood, status.has_session_status = status.has_session_status, True
+        was_set, status.has_session_status = status.has_session_status, True
         try:
             with self._late_calls.track(thread) if busy else nullcontext():
                 await self._client.call(
@@ -247,7 +249,7 @@ class ThreadStatuses:
                 )
         except SlackCallError as error:
             if busy and not error.maybe_done:
-                status.has_session_status = stood
+                status.has_session_status = was_set
             raise
         status.has_session_status = busy
 
@@ -309,8 +311,8 @@ class StatusHandle:
         finally:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_CANCEL_SECONDS)
-            back = self._statuses.release(self)
-        return back
+            is_cleared = self._statuses.release(self)
+        return is_cleared
 
     async def _clear_and_wait(self, timeout: float) -> None:
         self._clear_deadline = self._statuses.clock.monotonic() + timeout
@@ -320,19 +322,19 @@ class StatusHandle:
             log.warning("the status is taken back later: Slack did not answer in time")
 
     async def _run(self) -> None:
-        tries = 0
+        attempts = 0
         await asyncio.sleep(START_DELAY_SECONDS)
         self._started = True
         while True:
             self._wake.clear()
             self._is_set = False
-            end_by = self._clear_deadline
+            deadline = self._clear_deadline
             try:
-                pause, tries = await self._statuses.update_status(self, busy=end_by is None), 0
+                pause, attempts = await self._statuses.update_status(self, busy=deadline is None), 0
                 self._is_set = pause is None  # a text would have to be set again
             except SlackCallError as error:
-                pause, tries = self._retry_pause(error, tries), tries + 1
-            if end_by is not None and pause is None:
+                pause, attempts = self._retry_pause(error, attempts), attempts + 1
+            if deadline is not None and pause is None:
                 return
             await wait_for_event(self._wake, self._statuses.clock, pause)
 

@@ -58,9 +58,9 @@ class ReplyText:
 
     def replace_text(self, text: str) -> None:
         """Replace the whole answer so far by `text`."""
-        said = self.full_text
-        if text.startswith(said):
-            self.append_text(text[len(said) :])
+        previous = self.full_text
+        if text.startswith(previous):
+            self.append_text(text[len(previous) :])
             return
         self._reset()
         self.append_text(text)
@@ -94,9 +94,9 @@ class ReplyText:
         if self._limit // 2 < MIN_PART_LIMIT:
             return False
         self._limit //= 2
-        said = self.full_text
+        text = self.full_text
         self._reset()
-        self.append_text(said)
+        self.append_text(text)
         if self._note is not None:
             self._flush()
         return True
