@@ -67,7 +67,7 @@ class SlackWorkspace:
     ) -> AsyncIterator[Reply]:
         """`Workspace.open_reply`."""
         delivery, reason = delivery_for(turn.message, participants)
-        log.info("delivery=%s: %s", delivery, reason)
+        log.info("delivery chosen: delivery=%s reason=%s", delivery, reason)
         status = self._statuses.open_status(turn.message.thread, resumed=turn.epoch > 1)
         text = ReplyText()
         resumed = turn.epoch > 1 or turn.id in self._unfinished_turns
@@ -130,7 +130,7 @@ class SlackWorkspace:
         except SlackCallError as error:
             if error.code == "already_reacted":
                 return True
-            log.warning("a message is not shown as waiting: %s", error)
+            log.warning("waiting reaction not added: message=%s reason=%s", message.ts, error)
             return error.maybe_done
         return True
 
@@ -172,7 +172,7 @@ class SlackWorkspace:
                 markdown_text=escape_mentions(text),
             )
         except SlackCallError as error:
-            log.warning("somebody could not be told alone: %s", error)
+            log.warning("notice not posted: user=%s reason=%s", message.user, error)
             return error.maybe_done or not error.transient
         return True
 

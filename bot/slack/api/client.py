@@ -125,7 +125,7 @@ async def _paginate(
         cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
         if not cursor:
             return
-    log.warning("there are more %s than are read at once: the rest is left out", key)
+    log.warning("page limit reached, the rest is left out: list=%s pages=%d", key, max_pages)
 
 
 @asynccontextmanager

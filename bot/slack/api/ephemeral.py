@@ -34,7 +34,7 @@ async def respond(
     replaces the message with the button. Raises `SlackError` if Slack does not accept it.
     """
     if not is_slack_url(response_url):
-        raise SlackError("no_answer_address", "the person cannot be told")
+        raise SlackError("no_answer_address", "the response URL is not Slack's")
     body: dict[str, object] = {
         "text": text,
         "response_type": "ephemeral",
@@ -50,7 +50,7 @@ async def respond(
     except (SlackClientError, aiohttp.ClientError, OSError, ValueError) as error:
         raise SlackError("unreachable", type(error).__name__) from error
     if response.status_code != 200:
-        raise SlackError(f"http_{response.status_code}", "the person was not told")
+        raise SlackError(f"http_{response.status_code}", "response URL")
 
 
 def is_slack_url(response_url: str) -> bool:

@@ -50,7 +50,7 @@ async def upload_file(client: SlackClient, context: CallContext, file: FileUploa
         case {"upload_url": str(url), "file_id": str(file_id)}:
             await _post_content(url, content)
         case _:
-            raise SlackCallError("not_json", "the answer names no place for a file")
+            raise SlackCallError("not_json", "no upload URL in the response")
     await client.call(
         client.web.files_completeUploadExternal,
         context,
@@ -74,7 +74,7 @@ async def _post_content(url: str, content: bytes) -> None:
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         raise SlackCallError("unreachable", type(error).__name__) from error
     if status != 200:
-        raise SlackCallError("unreachable" if status >= 500 else f"http_{status}", "sending a file")
+        raise SlackCallError("unreachable" if status >= 500 else f"http_{status}", "file upload")
 
 
 def _as_not_shared(error: SlackCallError) -> SlackCallError:

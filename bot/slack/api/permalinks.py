@@ -50,7 +50,7 @@ class Permalinks:
                 message_ts=thread.root_ts,
             )
         except SlackCallError as error:
-            log.info("no address of a thread: %s", error)
+            log.info("permalink not found: thread=%s reason=%s", thread, error)
             return
         url = response.get("permalink")
         if isinstance(url, str) and url.startswith(("https://", "http://")):

@@ -58,10 +58,10 @@ class HomeTabPublisher:
             async with asyncio.timeout(_CARDS_SECONDS):
                 return await self._load_cards(user)
         except BotError as error:
-            log.warning("the Home tab could not be made: %s", error)
+            log.warning("Home tab not loaded: user=%s reason=%s", user, error)
             return (Card(text=error.user_message),)
         except Exception:
-            log.exception("the Home tab could not be made")
+            log.exception("Home tab not loaded: user=%s", user)
             return (Card(text=BotError.user_message),)
 
     async def _set_prompts(self, channel: str) -> None:

@@ -77,7 +77,9 @@ class SlackCardPublisher:
         try:
             await self.send_ephemeral(user, channel, root_ts, await self.render(card))
         except SlackCallError as error:
-            log.warning("a person could not be told alone: %s", error)
+            log.warning(
+                "ephemeral card not shown: user=%s channel=%s reason=%s", user, channel, error
+            )
 
     async def send_ephemeral(
         self, user: str, channel: str, root_ts: str, rendered: RenderedCard
@@ -105,7 +107,7 @@ class SlackCardPublisher:
         channel = response.get("channel")
         channel_id = channel.get("id") if isinstance(channel, dict) else None
         if not isinstance(channel_id, str):
-            raise SlackCallError("not_json", "the answer names no channel")
+            raise SlackCallError("not_json", "no channel in the response")
         return channel_id
 
     async def upload(self, user: str, name: str, content: str, comment: str) -> None:
@@ -127,7 +129,7 @@ class SlackCardPublisher:
                 title=sanitize(" ".join(title.split()))[:_MAX_TITLE_CHARS],
             )
         except SlackCallError as error:
-            log.info("the agent session could not be given a title in Slack: %s", error)
+            log.info("session title not set in Slack: reason=%s", error)
 
     async def render(
         self, card: Card, *, thread: ThreadKey | None = None, command_name: str = ""
@@ -152,7 +154,7 @@ class SlackCardPublisher:
         )
         ts = response.get("ts")
         if not isinstance(ts, str):
-            raise SlackCallError("not_json", "the answer names no message", maybe_done=True)
+            raise SlackCallError("not_json", "no message in the response", maybe_done=True)
         return ts
 
 

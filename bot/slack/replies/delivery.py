@@ -46,7 +46,7 @@ def delivery_for(message: Message, participants: frozenset[str]) -> tuple[Delive
     """The delivery for a message, and the reason for the log. Slack shows a stream live to one user
     only."""
     if message.trigger is Trigger.BOT_MENTION:  # a stream is live for users only
-        return Delivery.EDITS, "another bot asks"
+        return Delivery.EDITS, "question of another bot"
     users = participants | {message.user}
     if message.direct:
         return Delivery.STREAM, "a direct message"
@@ -105,7 +105,7 @@ class ReplyDelivery:
                     return False
                 if error.code not in _FORMAT_ERROR_CODES or not self._try_simpler_format(error):
                     raise
-                log.warning("Slack would not have the text like this: %s", error)
+                log.warning("reply text refused, simpler form follows: reason=%s", error)
 
     def remaining_stream_seconds(self) -> float | None:
         """Seconds until the live stream has to stop; None if there is none."""
@@ -194,11 +194,11 @@ class ReplyDelivery:
             try:
                 return self._register(await self._messages.start_stream(number, part.text))
             except SlackCallError as error:
-                self._switch_to_edits(f"there is no stream to be had: {error}")
+                self._switch_to_edits(f"stream not started: {error}")
                 delivery = self._pacer.begin_message(self, self.delivery)
         if delivery is None:
             return None
-        self._switch_to_edits("so many are streamed that edits come sooner")
+        self._switch_to_edits("edits come sooner than streams")
         return await self._post(number, part)
 
     async def _post(self, number: int, part: PartText) -> PostedMessage:
@@ -217,7 +217,7 @@ class ReplyDelivery:
         """Append the new text of a part to its live stream. If that fails, the stream has ended."""
         wanted = part.closed_text if part.is_final else part.text
         if message.sent_text is None or not wanted.startswith(message.sent_text):
-            self._switch_to_edits("what the stream has shown does not count")
+            self._switch_to_edits("stream shows another text")
             await self._abort_stream(message)
             return
         more = wanted[len(message.sent_text) :]
@@ -236,7 +236,7 @@ class ReplyDelivery:
                 raise  # the stream is unchanged
             if error.code == "stopped_by_user":
                 self._halted_until = self._clock.monotonic() + HALT_SECONDS
-            self._switch_to_edits(f"the stream broke: {error}")
+            self._switch_to_edits(f"stream failed: {error}")
             await self._abort_stream(message)
 
     async def _stop_stream(self, message: PostedMessage, part: PartText, more: str) -> None:
@@ -248,7 +248,7 @@ class ReplyDelivery:
         except SlackCallError as error:
             if error.code not in _BLOCK_ERROR_CODES or not self._text.drop_actions():
                 raise
-            log.warning("Slack would not have what stands under the reply: %s", error)
+            log.warning("reply actions refused: reason=%s", error)
             await self._messages.stop_stream(message, more, save=not self._final)
 
     async def _abort_stream(self, message: PostedMessage) -> None:
@@ -273,7 +273,7 @@ class ReplyDelivery:
             except SlackCallError as error:
                 if error.transient or error.code in _FORMAT_ERROR_CODES:
                     raise
-                log.warning("a message of the reply can not be edited: %s", error)
+                log.warning("reply message not edited, a new one follows: reason=%s", error)
                 message.is_uneditable = True
             else:
                 return True
@@ -332,7 +332,7 @@ class ReplyDelivery:
         unsaved = await self._messages.find_unsaved()
         found = sorted({*(part.ts for part in self._previous_parts), *unsaved}, key=ts_sort_key)
         if found:
-            self._switch_to_edits("an earlier run of this turn had begun the answer")
+            self._switch_to_edits("answer begun by an earlier run")
             self._pacer.register(self)
         for number, ts in enumerate(found):
             await self._messages.save_message(
@@ -347,4 +347,4 @@ class ReplyDelivery:
     def _switch_to_edits(self, reason: str) -> None:
         if self.delivery is not Delivery.EDITS:
             self.delivery = Delivery.EDITS
-            log.info("delivery=%s from here: %s", Delivery.EDITS, reason)
+            log.info("delivery changed: delivery=%s reason=%s", Delivery.EDITS, reason)

@@ -163,7 +163,7 @@ class ReplyMessages:
                 message.is_live = False
                 await self.save_message(message)
             else:
-                log.warning("a stream could not be stopped: %s", error)
+                log.warning("stream not stopped: reason=%s", error)
         message.is_live, message.sent_text = False, None
 
     async def post(
@@ -175,7 +175,7 @@ class ReplyMessages:
             found = await self.find_unsaved()
             self._post_uncertain = False
             if found:
-                log.info("a message had been posted though its call failed")
+                log.info("message found in the thread: its call had failed")
                 posted = PostedMessage(number, found[0], Delivery.EDITS, None)
                 await self.save_message(posted)
                 return posted
@@ -227,7 +227,7 @@ class ReplyMessages:
             if error.transient:
                 raise
             if error.code != _NOT_FOUND_CODE:
-                log.warning("a message that is not needed any more stays: %s", error)
+                log.warning("message not deleted: reason=%s", error)
 
     async def find_unsaved(self) -> Sequence[str]:
         """The `ts` of each unsaved message of this reply in Slack, oldest first.
@@ -269,7 +269,7 @@ class ReplyMessages:
         try:
             await self._save_part(self._turn, part)
         except BotError as error:
-            log.warning("a part of the reply could not be noted: %s", error)
+            log.warning("reply part not saved: reason=%s", error)
         else:
             message.is_saved_closed = part.closed
 
@@ -339,5 +339,5 @@ def _chunks(text: str) -> list[dict[str, object]]:
 def _ts(response: Mapping[str, object]) -> str:
     ts = response.get("ts")
     if not isinstance(ts, str):
-        raise SlackCallError("not_json", "the answer names no message", maybe_done=True)
+        raise SlackCallError("not_json", "no message in the response", maybe_done=True)
     return ts

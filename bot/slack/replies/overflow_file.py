@@ -66,7 +66,7 @@ class OverflowFile:
             self._may_be_shared = error.maybe_done
             if error.transient:
                 raise
-            log.warning("a long answer could not be given as a file: %s", error)
+            log.warning("answer file not uploaded: reason=%s", error)
             return texts.FULL_ANSWER_UNAVAILABLE
         return notice
 

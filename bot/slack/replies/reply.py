@@ -107,16 +107,16 @@ class SlackReply:
             self._pacer.unregister(self._delivery)
         completed = self._writer.done() and not self._writer.cancelled()
         if completed and (error := self._writer.exception()):
-            log.warning("the reply could not be shown whole: %s", error)
+            log.warning("reply incomplete: reason=%s", error)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._delivery.end_streams()
         except TimeoutError:
-            log.warning("a stream was left to end by itself")
+            log.warning("stream not stopped in time: Slack ends it")
 
     def _is_closed(self) -> bool:
         if self._finishing or self._closing:
-            log.warning("the reply has ended; nothing is added to it")
+            log.warning("reply already ended: new text ignored")
         return self._finishing or self._closing
 
     # The writer -----------------------------------------------------------------------------
@@ -149,7 +149,7 @@ class SlackReply:
         try:
             all_shown = await self._delivery.sync(final=False)
         except SlackError as error:
-            log.warning("the answer could not be shown up to here: %s", error)
+            log.warning("partial answer not shown: reason=%s", error)
             all_shown, self._failures = False, self._failures + 1
         else:
             self._failures = 0
@@ -168,7 +168,7 @@ class SlackReply:
             except SlackCallError as error:
                 if not error.transient:
                     raise
-                log.warning("the end of the answer could not be shown yet: %s", error)
+                log.warning("end of answer not shown yet: reason=%s", error)
                 self._last_error = error
             else:
                 return

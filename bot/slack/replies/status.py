@@ -141,7 +141,7 @@ class ThreadStatuses:
         )
         if self._client.call.rate_limiter.optional_tokens(_SET_STATUS_METHOD) <= active_count:
             raise SlackCallError(
-                RATE_LIMITED, "kept for replies", retry_after=_RATE_LIMIT_RETRY_SECONDS
+                RATE_LIMITED, "calls reserved for replies", retry_after=_RATE_LIMIT_RETRY_SECONDS
             )
         try:
             await self._set_session_status(thread, status, busy=False, max_wait=0.0)
@@ -154,7 +154,7 @@ class ThreadStatuses:
                 not in _UNSUPPORTED_IN_WORKSPACE | _UNSUPPORTED_IN_THREAD | _THREAD_GONE_CODES
             ):
                 raise
-            log.warning("a status stays, or has gone with its thread: %s", error)
+            log.warning("status not cleared: reason=%s", error)
 
     def may_be_shown(self, handle: StatusHandle) -> bool:
         """True if the thread may show a status of this handle, or of an earlier one."""
@@ -210,16 +210,18 @@ class ThreadStatuses:
             self._client.call.rate_limiter.optional_tokens(_SET_STATUS_METHOD) <= needed
         ):  # one more is for the call itself
             raise SlackCallError(
-                RATE_LIMITED, "kept for the ends of others", retry_after=_RATE_LIMIT_RETRY_SECONDS
+                RATE_LIMITED,
+                "calls reserved for other threads",
+                retry_after=_RATE_LIMIT_RETRY_SECONDS,
             )
 
     def _fall_back_to_text(self, status: _ThreadStatus, error: SlackCallError) -> None:
         """Use texts if there are no agent sessions; raise any other error."""
         if error.code in _UNSUPPORTED_IN_WORKSPACE:
-            log.warning("no agent sessions in this workspace (%s): no Stop button", error)
+            log.warning("no agent sessions in this workspace, no Stop button: reason=%s", error)
             self._supports_sessions = False
         elif error.code in _UNSUPPORTED_IN_THREAD:
-            log.warning("no agent session in this thread (%s): no Stop button", error)
+            log.warning("no agent session in this thread, no Stop button: reason=%s", error)
             status.supports_sessions = False
         else:
             raise error
@@ -319,7 +321,7 @@ class StatusHandle:
         self._wake.set()
         await asyncio.wait({self._task}, timeout=timeout)
         if not self._task.done():
-            log.warning("the status is taken back later: Slack did not answer in time")
+            log.warning("status not cleared in time: cleared later")
 
     async def _run(self) -> None:
         attempts = 0
@@ -341,7 +343,7 @@ class StatusHandle:
     def _retry_pause(self, error: SlackCallError, attempts: int) -> float | None:
         """Seconds until the next try; None if there is none."""
         level = logging.INFO if error.code == RATE_LIMITED else logging.WARNING
-        log.log(level, "the status could not be set: %s", error)
+        log.log(level, "status not set: reason=%s", error)
         pause = retry_delay(error, attempts)
         too_late = self._clear_deadline is not None and self._statuses.clock.monotonic() + pause > (
             self._clear_deadline
