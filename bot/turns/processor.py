@@ -168,7 +168,7 @@ class TurnProcessor:
 
     async def _end_unaddressed(self, turn: Turn) -> bool:
         """End the turn of a message that people may have meant for each other."""
-        await self._workspace.post_ephemeral(turn.message, FOR_OTHERS)
+        await self._workspace.post_notice(turn.message, FOR_OTHERS)
         ended = await self._store.finish_turn(turn, TurnState.WITHDRAWN)
         log.info("turn ends: the message may have been for others")
         return ended
@@ -218,7 +218,7 @@ class TurnProcessor:
             if error.transient:
                 raise
             log.exception("the thread could not be told how the turn ended")
-            await self._workspace.post_ephemeral(turn.message, BotError.user_message)
+            await self._workspace.post_notice(turn.message, BotError.user_message)
             return state and TurnState.FAILED
         return state
 

@@ -87,7 +87,7 @@ class QueueNotices:
         much is left to do already."""
 
         async def tell() -> None:
-            told = await self._workspace.post_ephemeral(message, text)
+            told = await self._workspace.post_notice(message, text)
             if told and on_sent is not None:
                 await on_sent()
 

@@ -60,7 +60,7 @@ class FakeSlack:
             return False
         return True
 
-    async def post_ephemeral(self, message: Message, text: str) -> bool:
+    async def post_notice(self, message: Message, text: str) -> bool:
         if self.deaf:
             self.deaf -= 1
             return False
