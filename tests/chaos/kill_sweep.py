@@ -21,7 +21,7 @@ LANES = 2
 MOST_OF_A_KIND = 3
 """What comes again and again, like looking for the next turn, is not worth more deaths."""
 _FIRST_DEATH = CrashPoint(Step("chat.appendStream"), "after")
-_EACH_TIME = CrashPoint(Step("commit record"), "after")
+_EACH_TIME = CrashPoint(Step("commit record_result"), "after")
 """A step that every script comes to, however slow the machine is."""
 _DEATH_SECONDS = 30.0
 """How long a bot may take to die at a step that it has come to: what is settled by that step is

@@ -36,13 +36,13 @@ async def killed(place: CrashFixture, script: Script, death: CrashPoint) -> Cras
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param(Step("commit accept"), id="accepted"),
+        pytest.param(Step("commit accept_message"), id="accepted"),
         pytest.param(Step(ACKNOWLEDGE), id="acknowledged"),
         pytest.param(Step("commit claim"), id="claimed"),
         pytest.param(Step("runtime session.create"), id="session opened"),
-        pytest.param(Step("commit record"), id="ending on record"),
+        pytest.param(Step("commit record_result"), id="ending on record"),
         pytest.param(Step("chat.stopStream"), id="stream closed but not recorded"),
-        pytest.param(Step("commit finish"), id="recorded"),
+        pytest.param(Step("commit finish_turn"), id="recorded"),
     ],
 )
 async def test_killed_before_its_prompt_or_with_its_ending_on_record_a_turn_is_answered(
@@ -56,9 +56,9 @@ async def test_killed_before_its_prompt_or_with_its_ending_on_record_a_turn_is_a
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param(Step("commit begin"), id="about to send the prompt"),
+        pytest.param(Step("commit mark_prompted"), id="about to send the prompt"),
         pytest.param(Step("runtime session.send"), id="prompt sent"),
-        pytest.param(Step("commit remember"), id="prompt taken"),
+        pytest.param(Step("commit append_history"), id="prompt taken"),
         pytest.param(Step("chat.startStream"), id="stream open"),
         pytest.param(Step("chat.appendStream"), id="mid-stream"),
     ],
@@ -102,7 +102,7 @@ async def test_killed_when_a_commands_question_stands_in_the_channel_it_is_answe
 
 @pytest.mark.parametrize(
     "step",
-    [Step("commit recover"), Step("chat.update"), Step("commit finish")],
+    [Step("commit recover"), Step("chat.update"), Step("commit finish_turn")],
     ids=str,
 )
 async def test_killed_again_while_it_recovers_what_the_first_death_left_nothing_is_said_twice(
