@@ -14,6 +14,7 @@ from bot.domain.commands import Command, CommandSource, ThreadHold
 from bot.domain.messages import Message, ThreadKey, strip_unstorable
 from bot.store.sqlite import thread_holds
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 
 MAX_UNFINISHED: Final = 400
 """Unfinished orders that are told at a start."""
@@ -53,31 +54,44 @@ def command_ts_in(database: sqlite3.Connection, thread: ThreadKey) -> frozenset[
     return frozenset(str(ts) for (ts,) in found)
 
 
-def accept_command(
-    database: sqlite3.Connection, command: Command, hold: ThreadHold | None, now: float
-) -> bool:
-    """Record an order, and what waits for it; False when it was recorded before, as an order or as
-    a message."""
-    values = {
-        "key": command.key,
-        "verb": strip_unstorable(command.name),
-        "words": strip_unstorable(command.args),
-        "by": command.user,
-        "form": command.source,
-        "team": command.team,
-        "channel": command.channel,
-        "ts": command.ts,
-        "thread": None if command.thread is None else str(command.thread),
-        "turn": command.turn,
-        "now": now,
-    }
-    if fetch_all(database, _RECEIVED_AS_MESSAGE, values):
-        return False
-    if not fetch_all(database, _INSERT_COMMAND, values):
-        return False
-    if hold is not None:
-        thread_holds.add_hold(database, command.key, hold)
-    return True
+class CommandQueries(Queries):
+    """`bot.ports.CommandStore`, but for thread holds."""
+
+    @write
+    def accept_command(
+        self, database: sqlite3.Connection, command: Command, hold: ThreadHold | None = None
+    ) -> bool:
+        values = {
+            "key": command.key,
+            "verb": strip_unstorable(command.name),
+            "words": strip_unstorable(command.args),
+            "by": command.user,
+            "form": command.source,
+            "team": command.team,
+            "channel": command.channel,
+            "ts": command.ts,
+            "thread": None if command.thread is None else str(command.thread),
+            "turn": command.turn,
+            "now": self._clock.now(),
+        }
+        if fetch_all(database, _RECEIVED_AS_MESSAGE, values):
+            return False
+        if not fetch_all(database, _INSERT_COMMAND, values):
+            return False
+        if hold is not None:
+            thread_holds.add_hold(database, command.key, hold)
+        return True
+
+    @write
+    def finish_command(self, database: sqlite3.Connection, key: str) -> None:
+        thread_holds.delete_hold(database, key)
+        fetch_all(database, _FINISH_COMMAND, (self._clock.now(), key))
+
+    @read
+    def unfinished_commands(self, database: sqlite3.Connection) -> Sequence[Command]:
+        return tuple(
+            _command(row) for row in fetch_all(database, UNFINISHED_COMMANDS, (MAX_UNFINISHED,))
+        )
 
 
 def is_command(database: sqlite3.Connection, message: Message) -> bool:
@@ -85,19 +99,6 @@ def is_command(database: sqlite3.Connection, message: Message) -> bool:
     key = message.thread
     found = fetch_all(database, COMMAND_KEYS, (message.event_id, key.team, key.channel, message.ts))
     return any(message.event_id != f"order-{given}" for (given,) in found)
-
-
-def finish_command(database: sqlite3.Connection, key: str, now: float) -> None:
-    """An order was carried out: nothing waits for it."""
-    thread_holds.release_hold(database, key)
-    fetch_all(database, _FINISH_COMMAND, (now, key))
-
-
-def unfinished_commands(database: sqlite3.Connection) -> Sequence[Command]:
-    """What was not carried out."""
-    return tuple(
-        _command(row) for row in fetch_all(database, UNFINISHED_COMMANDS, (MAX_UNFINISHED,))
-    )
 
 
 def _command(row: sqlite3.Row) -> Command:

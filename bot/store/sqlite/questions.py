@@ -9,6 +9,7 @@ from typing import Final
 from bot.domain.commands import PendingQuestion
 from bot.domain.messages import strip_unstorable
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, write
 
 MAX_PENDING: Final = 400
 
@@ -30,31 +31,34 @@ PENDING_QUESTIONS: Final = """
 """
 
 
-def save_question(database: sqlite3.Connection, question: PendingQuestion) -> bool:
-    """Keep a question."""
-    values = {
-        "event_id": question.event_id,
-        "team": question.team,
-        "channel": question.channel,
-        "root_ts": question.root_ts,
-        "user": question.user,
-        "user_team": question.user_team,
-        "text": strip_unstorable(question.text),
-        "shown": strip_unstorable(question.mrkdwn),
-        "asked": question.asked_at,
-    }
-    return bool(fetch_all(database, _SAVE_QUESTION, values))
+class PendingQuestionQueries(Queries):
+    """`bot.ports.PendingQuestionStore`."""
 
+    @write
+    def save_question(self, database: sqlite3.Connection, question: PendingQuestion) -> bool:
+        values = {
+            "event_id": question.event_id,
+            "team": question.team,
+            "channel": question.channel,
+            "root_ts": question.root_ts,
+            "user": question.user,
+            "user_team": question.user_team,
+            "text": strip_unstorable(question.text),
+            "shown": strip_unstorable(question.mrkdwn),
+            "asked": question.asked_at,
+        }
+        return bool(fetch_all(database, _SAVE_QUESTION, values))
 
-def delete_question(database: sqlite3.Connection, event_id: str) -> None:
-    """Forget a question."""
-    fetch_all(database, _DELETE_QUESTION, (event_id,))
+    @write
+    def delete_question(self, database: sqlite3.Connection, event_id: str) -> None:
+        fetch_all(database, _DELETE_QUESTION, (event_id,))
 
-
-def pending_questions(database: sqlite3.Connection) -> Sequence[PendingQuestion]:
-    """What has not become a message."""
-    fetch_all(database, _DELETE_POSTED)
-    return tuple(_question(row) for row in fetch_all(database, PENDING_QUESTIONS, (MAX_PENDING,)))
+    @write
+    def pending_questions(self, database: sqlite3.Connection) -> Sequence[PendingQuestion]:
+        fetch_all(database, _DELETE_POSTED)
+        return tuple(
+            _question(row) for row in fetch_all(database, PENDING_QUESTIONS, (MAX_PENDING,))
+        )
 
 
 def _question(row: sqlite3.Row) -> PendingQuestion:

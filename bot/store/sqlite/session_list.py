@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Final
 
-from bot.domain.sessions import SessionFilter, SessionPage, SessionTotals
+from bot.domain.sessions import OrphanReport, SessionFilter, SessionPage, SessionTotals
 from bot.store.sqlite import days
 from bot.store.sqlite.connection import fetch_all, snapshot
+from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.session_rows import SELECT_SESSION, read_sessions
 from bot.store.sqlite.turns import ERASE_TEXT
+
+WRITE_BATCH_SIZE: Final = 500
+"""Number of sessions written in one commit. Other writes run between two batches."""
+READ_BATCH_SIZE: Final = 10_000
+"""Number of ids read at once. The event loop runs between two batches."""
 
 # Which turns a session has to do with: what it remembers, and what it was asked all the same.
 _AFFECTED_TURNS = """
@@ -52,7 +60,7 @@ _IN_THREAD = """
 """
 
 
-def list_sessions(
+def find_page(
     database: sqlite3.Connection, session_filter: SessionFilter, offset: int, limit: int
 ) -> SessionPage:
     """Sessions that fit, newest used first."""
@@ -74,7 +82,7 @@ def list_sessions(
         )
 
 
-def session_totals(database: sqlite3.Connection, session_filter: SessionFilter) -> SessionTotals:
+def find_totals(database: sqlite3.Connection, session_filter: SessionFilter) -> SessionTotals:
     """What the sessions that fit come to."""
     if _filters_by_time_only(session_filter):
         with snapshot(database):
@@ -116,34 +124,90 @@ def totals_query(session_filter: SessionFilter) -> str:
     )
 
 
-def session_ids(database: sqlite3.Connection, after: int, limit: int) -> Sequence[tuple[int, str]]:
-    """Numbers and ids of sessions, from the first number after another one on."""
-    query = "SELECT number, id FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
-    return [(int(number), str(name)) for number, name in fetch_all(database, query, (after, limit))]
+class SessionListQueries(Queries):
+    """The part of `bot.ports.SessionStore` that is about many sessions."""
 
+    @read
+    def list_sessions(
+        self, database: sqlite3.Connection, session_filter: SessionFilter, offset: int, limit: int
+    ) -> SessionPage:
+        return find_page(database, session_filter, offset, limit)
 
-def session_sizes(
-    database: sqlite3.Connection, after: int, limit: int
-) -> Sequence[tuple[int, str, int, bool]]:
-    """The same with their sizes, and whether each was asked anything."""
-    found = fetch_all(database, _LIST_SIZES, (after, limit))
-    return [(int(number), str(name), int(size), bool(asked)) for number, name, size, asked in found]
+    @read
+    def session_totals(
+        self, database: sqlite3.Connection, session_filter: SessionFilter
+    ) -> SessionTotals:
+        return find_totals(database, session_filter)
 
+    @read
+    def _session_ids(
+        self, database: sqlite3.Connection, after: int, limit: int
+    ) -> Sequence[tuple[int, str]]:
+        query = "SELECT number, id FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
+        return [
+            (int(number), str(name)) for number, name in fetch_all(database, query, (after, limit))
+        ]
 
-def delete_sessions(database: sqlite3.Connection, numbers: Sequence[int]) -> int:
-    """Take sessions off the record, with the words that no other session remembers."""
-    values = {"sessions": json.dumps(list(numbers))}
-    touched = {int(row[0]) for row in fetch_all(database, _AFFECTED_TURNS, values)}
-    fetch_all(database, _DELETE_HISTORY, values)
-    threads = [int(row[0]) for row in fetch_all(database, _DELETE_SESSIONS, values)]
-    bare = fetch_all(
-        database, _TURNS_WITHOUT_SESSION, {"threads": json.dumps(sorted(set(threads)))}
-    )
-    touched |= {int(row[0]) for row in bare}
-    fetch_all(database, ERASE_TEXT, (json.dumps(sorted(touched)),))
-    touched |= {int(row[0]) for row in fetch_all(database, _DETACH_CANDIDATES, values)}
-    fetch_all(database, _ERASE_CANDIDATE_ANSWERS, (json.dumps(sorted(touched)),))
-    return len(threads)
+    @read
+    def _session_sizes(
+        self, database: sqlite3.Connection, after: int, limit: int
+    ) -> Sequence[tuple[int, str, int, bool]]:
+        found = fetch_all(database, _LIST_SIZES, (after, limit))
+        return [
+            (int(number), str(name), int(size), bool(asked)) for number, name, size, asked in found
+        ]
+
+    async def session_ids(self) -> frozenset[str]:
+        found: set[str] = set()
+        last = 0
+        # By number: a session that is added during the read is found, too, and is no orphan.
+        while batch := await self._session_ids(last, READ_BATCH_SIZE):
+            found.update(session_id for _, session_id in batch)
+            last, _ = batch[-1]
+        return frozenset(found)
+
+    async def save_sizes(self, sizes: Mapping[str, int]) -> OrphanReport:
+        unrecorded, missing, last = dict(sizes), 0, 0
+        while batch := await self._session_sizes(last, READ_BATCH_SIZE):
+            last, *_ = batch[-1]
+            changed = {}
+            for _, session_id, size, has_turns in batch:
+                found = unrecorded.pop(session_id, None)
+                missing += has_turns and found is None
+                if found is not None and found != size:
+                    changed[session_id] = found
+            items = iter(changed.items())
+            while some := dict(islice(items, WRITE_BATCH_SIZE)):
+                await self._save_sizes(some)
+        return OrphanReport(orphan_sizes=unrecorded, missing_count=missing)
+
+    async def delete_sessions(self, sessions: Sequence[int]) -> int:
+        deleted = 0
+        for first in range(0, len(sessions), WRITE_BATCH_SIZE):
+            deleted += await self._delete_sessions(sessions[first : first + WRITE_BATCH_SIZE])
+        return deleted
+
+    @write
+    def _save_sizes(self, database: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
+        database.executemany(
+            "UPDATE sessions SET size = ? WHERE id = ?",
+            [(size, session_id) for session_id, size in sizes.items()],
+        )
+
+    @write
+    def _delete_sessions(self, database: sqlite3.Connection, numbers: Sequence[int]) -> int:
+        values = {"sessions": json.dumps(list(numbers))}
+        touched = {int(row[0]) for row in fetch_all(database, _AFFECTED_TURNS, values)}
+        fetch_all(database, _DELETE_HISTORY, values)
+        threads = [int(row[0]) for row in fetch_all(database, _DELETE_SESSIONS, values)]
+        bare = fetch_all(
+            database, _TURNS_WITHOUT_SESSION, {"threads": json.dumps(sorted(set(threads)))}
+        )
+        touched |= {int(row[0]) for row in bare}
+        fetch_all(database, ERASE_TEXT, (json.dumps(sorted(touched)),))
+        touched |= {int(row[0]) for row in fetch_all(database, _DETACH_CANDIDATES, values)}
+        fetch_all(database, _ERASE_CANDIDATE_ANSWERS, (json.dumps(sorted(touched)),))
+        return len(threads)
 
 
 def _filters_by_time_only(session_filter: SessionFilter) -> bool:

@@ -103,13 +103,13 @@ def test_pages_and_totals_by_day_are_those_that_counting_finds(
         ).fetchall()
         fitting = [row for row in everything if until is None or row[1] < until][max(0, keep) :]
 
-        page = session_list.list_sessions(database, wanted, offset, limit)
+        page = session_list.find_page(database, wanted, offset, limit)
         found = [(session.number, session.last_used_at, session.size) for session in page.sessions]
         assert found == fitting[offset : offset + limit]
         assert page.total == len(fitting)
 
         used = [row[1] for row in fitting]
-        assert session_list.session_totals(database, wanted) == (
+        assert session_list.find_totals(database, wanted) == (
             SessionTotals(
                 count=len(fitting),
                 size=sum(row[2] for row in fitting),
