@@ -18,7 +18,7 @@ from bot.ports import NULL_TELEMETRY, Clock, Telemetry
 from bot.store.sqlite.audit import AuditQueries
 from bot.store.sqlite.checkpoints import CheckpointQueries
 from bot.store.sqlite.checks import check_at_startup
-from bot.store.sqlite.commands import CommandQueries
+from bot.store.sqlite.commands import CommandQueries, PendingQuestionQueries
 from bot.store.sqlite.comparisons import ComparisonQueries
 from bot.store.sqlite.connection import fetch_all, open_connection, store_error
 from bot.store.sqlite.data_dir import locked_data_dir
@@ -26,7 +26,6 @@ from bot.store.sqlite.inbox import InboxQueries
 from bot.store.sqlite.indicators import IndicatorQueries
 from bot.store.sqlite.preferences import PreferenceQueries
 from bot.store.sqlite.queries import QueueLimits, write
-from bot.store.sqlite.questions import PendingQuestionQueries
 from bot.store.sqlite.schema import migrate
 from bot.store.sqlite.session_history import HistoryQueries
 from bot.store.sqlite.session_list import SessionListQueries
