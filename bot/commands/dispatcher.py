@@ -19,12 +19,12 @@ from bot.access import texts as access_texts
 from bot.access.policy import AccessPolicy
 from bot.access.quotas import BLOCKED, QuotaPolicy
 from bot.commands import texts as words
-from bot.commands.parser import KnownNames, parse_message, split_handle
+from bot.commands.parser import split_handle
 from bot.commands.registry import COMMANDS, CommandSpec, CommandTarget
 from bot.commands.thread_queue import ThreadQueue
 from bot.domain.cards import CommandResult, text_result
 from bot.domain.commands import Command, CommandSource
-from bot.domain.messages import Message, Thread, ThreadKey
+from bot.domain.messages import Thread, ThreadKey
 from bot.domain.sessions import MAIN_ROLE, SessionRecord
 from bot.domain.turns import AcceptResult, AcceptStatus
 from bot.domain.users import AccessRole, AdminStatus, User
@@ -80,42 +80,33 @@ class CommandDispatcher:
         handlers: Mapping[str, CommandHandler],
         quotas: QuotaPolicy,
         *,
-        enqueue: Callable[[Message], Awaitable[AcceptResult]],
-        known_names: Callable[[], KnownNames],
         start: Callable[[Command], bool],
         clock: Clock,
         wake: Callable[[], None] = lambda: None,
         redact: Callable[[str], str] = str,
     ) -> None:
-        """`ask` is the inbox's `accept`; `known` tells what orders may name just now; `start`
-        begins to carry out an order on record, and returns at once, whether it could; `wake` is
-        called when questions may go on that waited for an order; `redact` takes out of people's
-        words what may be kept nowhere."""
+        """`start` begins to execute a recorded command and returns at once, True if it could.
+
+        `wake` is called when questions no longer have to wait for a command. `redact` removes
+        secrets from the text of users.
+        """
         self._store = store
         self._access = access
         self._handlers = handlers
         self._quotas = quotas
-        self._enqueue = enqueue
-        self._known_names = known_names
         self._start = start
         self._thread_queue = ThreadQueue(store, clock, wake)
         self.redact = redact
         self._recording_tasks: set[asyncio.Task[AcceptResult]] = set()
 
-    async def accept_message(self, message: Message) -> AcceptResult:
-        """Take a message in: on disk when this returns, as an order or as a question.
+    async def accept_command(self, command: Command) -> AcceptResult:
+        """Record and start a command that a message gave, with its text already redacted.
 
-        Raises `StoreError`: then it is not, and Slack must not be told that it arrived.
+        It is on disk when this returns. Raises `StoreError` if it is not.
         """
-        words = self.redact(message.text)
-        if words != message.text or message.command_text:
-            message = replace(message, text=words, command_text=self.redact(message.command_text))
-        read = parse_message(message, self._known_names())
-        if isinstance(read, Message):
-            return await self._enqueue(read)
-        # Whoever gives up waiting may have it on record all the same: then it has to begin, too,
-        # for what Slack brings again counts as a repeat.
-        return await asyncio.shield(self._start_recording(read))
+        # A caller that is cancelled may have recorded it all the same. Then it must start, too:
+        # Slack's redelivery counts as a duplicate.
+        return await asyncio.shield(self._start_recording(command))
 
     def _start_recording(self, command: Command) -> asyncio.Task[AcceptResult]:
         task = asyncio.create_task(self._record_and_start(command), name=f"order {command.key}")

@@ -353,10 +353,10 @@ async def test_a_message_that_is_a_command_is_recorded_and_begun_and_no_question
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     message = make_message(1, text="!help")
-    assert (await world.desk.accept_message(message)).status is AcceptStatus.COMMAND
-    assert (await world.desk.accept_message(message)).status is AcceptStatus.DUPLICATE
+    assert (await world.router.route_message(message)).status is AcceptStatus.COMMAND
+    assert (await world.router.route_message(message)).status is AcceptStatus.DUPLICATE
     again = replace(message, event_id="another event for the same message")
-    assert (await world.desk.accept_message(again)).status is AcceptStatus.DUPLICATE
+    assert (await world.router.route_message(again)).status is AcceptStatus.DUPLICATE
     (order,) = world.begun
     assert world.questions == []
     assert await world.store.turn_by_ts(TEAM, GENERAL, message.ts) is None
@@ -368,7 +368,7 @@ async def test_a_message_that_is_a_command_is_recorded_and_begun_and_no_question
 
 async def test_any_other_message_goes_to_the_inbox(world: CommandFixture) -> None:
     message = make_message(1, text="help me with my letter")
-    await world.desk.accept_message(message)
+    await world.router.route_message(message)
     assert (world.questions, world.begun) == ([message], [])
 
 
