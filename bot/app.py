@@ -260,7 +260,7 @@ async def _running_bot(stack: AsyncExitStack, deps: _Dependencies) -> AsyncItera
         if again:
             await desk.start_recorded(order)
         else:
-            counter.deliver_later(order, text_result(texts.RESTARTED.format(verb=order.name)))
+            counter.deliver_later(order, text_result(texts.RESTARTED.format(command=order.name)))
     await stack.enter_async_context(tending)
     _publish_status(deps, inbox, gateway)
     yield Bot(inbox=inbox, turn_processor=turns, pool=deps.pool, maintenance=tending)

@@ -154,8 +154,8 @@ def usage_hint(command_name: str) -> str:
     """The sentence for words that a verb does not take."""
     usage = COMMANDS[command_name].usage
     if not usage:
-        return session_texts.USAGE_HINT_PLAIN.format(verb=command_name)
-    return session_texts.USAGE_HINT.format(verb=command_name, usage=usage)
+        return session_texts.USAGE_HINT_PLAIN.format(command=command_name)
+    return session_texts.USAGE_HINT.format(command=command_name, usage=usage)
 
 
 def display_title(session: SessionRecord) -> str:

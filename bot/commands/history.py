@@ -149,7 +149,7 @@ def _item(turn: HistoryEntry, number: int, name: str, now: float) -> CardItem:
 
 def _no_session_text(ctx: CommandContext, command_name: str) -> str:
     return (
-        texts.ONLY_IN_THREADS.format(verb=command_name)
+        texts.ONLY_IN_THREADS.format(command=command_name)
         if ctx.thread_key is None
         else session_texts.NO_SESSION
     )

@@ -76,7 +76,7 @@ class LifecycleCommands:
         if ctx.args:
             return text_result(usage_hint("reset"))
         if session is None:
-            missing = texts.ONLY_IN_THREADS.format(verb="reset")
+            missing = texts.ONLY_IN_THREADS.format(command="reset")
             return text_result(missing if ctx.thread_key is None else session_texts.NO_SESSION)
         if not session.current:
             return text_result(session_texts.RESET_INACTIVE.format(handle=session.handle))
@@ -106,7 +106,7 @@ class LifecycleCommands:
     async def resume(self, ctx: CommandContext) -> CommandResult:
         place, session = ctx.thread_key, ctx.session
         if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="resume"))
+            return text_result(texts.ONLY_IN_THREADS.format(command="resume"))
         if ctx.args:
             return text_result(session_texts.RESUME_NO_HANDLE)
         if not ctx.names_session or session is None:

@@ -53,7 +53,7 @@ class StatusCommand:
         session = ctx.session
         if session is None:
             if ctx.thread_key is None:
-                return text_result(texts.ONLY_IN_THREADS.format(verb="status"))
+                return text_result(texts.ONLY_IN_THREADS.format(command="status"))
             return text_result(await self._no_session_text(ctx, ctx.thread_key))
         facts = await self._gather_facts(session)
         return CommandResult(

@@ -73,7 +73,7 @@ class ThreadCommands:
     async def stop_thread(self, ctx: CommandContext) -> CommandResult:
         place, wished = ctx.thread_key, ctx.args.casefold()
         if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="stop"))
+            return text_result(texts.ONLY_IN_THREADS.format(command="stop"))
         if wished not in ("", _QUEUE_ARG):
             return text_result(usage_hint("stop"))
         if wished and ctx.user.kind is not UserKind.MEMBER:
@@ -113,7 +113,7 @@ class ThreadCommands:
     async def title(self, ctx: CommandContext) -> CommandResult:
         session, place = ctx.session, ctx.thread_key
         if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="title"))
+            return text_result(texts.ONLY_IN_THREADS.format(command="title"))
         if session is None:
             return text_result(session_texts.NO_SESSION)
         if not ctx.args:
@@ -165,7 +165,7 @@ class QuietCommands:
     async def quiet(self, ctx: CommandContext) -> CommandResult:
         place = ctx.thread_key
         if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="quiet"))
+            return text_result(texts.ONLY_IN_THREADS.format(command="quiet"))
         if ctx.args:
             return text_result(usage_hint("quiet"))
         if await is_quiet(self._store, place):
@@ -189,7 +189,7 @@ class QuietCommands:
     async def join(self, ctx: CommandContext) -> CommandResult:
         place = ctx.thread_key
         if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="join"))
+            return text_result(texts.ONLY_IN_THREADS.format(command="join"))
         if ctx.args:
             return text_result(usage_hint("join"))
         if not await self._store.clear_preference(Scope.THREAD, str(place), PreferenceKind.QUIET):

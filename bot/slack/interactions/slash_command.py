@@ -75,7 +75,7 @@ class SlashCommand:
             text, self._known_names(), CommandSource.MESSAGE, from_slash_command=True
         )
         if elsewhere is not None:
-            return EphemeralText(text=texts.ONLY_IN_THREADS.format(verb=elsewhere.name))
+            return EphemeralText(text=texts.ONLY_IN_THREADS.format(command=elsewhere.name))
         return EphemeralText(text=await self._ask_question(payload))
 
     async def _ask_question(self, payload: SlashCommandPayload) -> str:
