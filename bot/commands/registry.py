@@ -70,8 +70,8 @@ class CommandSpec:
     aliases: tuple[str, ...] = ()
     args_pattern: str = ""
     """A pattern of the arguments that make a text this command and not a question. `{model}` and
-    `{role}` mean known names, `{a_model}` for a possible model name. With `!` in front,
-    any text is the command."""
+    `{role}` match known names, `{a_model}` a possible model name. With `!` in front, any text
+    is the command."""
     uses_ids: bool = False
     """True if its arguments may name users and channels. In a message these are read by their ids,
     not by the names that Slack shows."""

@@ -329,7 +329,7 @@ async def test_without_a_thread_it_is_asked_which_one_is_meant(world: Preference
     outcome = await world.run_command(
         "model large", by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL
     )
-    assert outcome.card.text == model_texts.MODEL_OF_NO_THREAD.format(words="large")
+    assert outcome.card.text == model_texts.MODEL_OF_NO_THREAD.format(args="large")
 
 
 # Who may -----------------------------------------------------------------------------------------
