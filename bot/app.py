@@ -22,6 +22,7 @@ from bot.commands.dispatcher import CommandDispatcher
 from bot.commands.handlers import CommandDependencies, build_handlers
 from bot.commands.home_tab import BotActivity, HomeTab
 from bot.commands.parser import KnownNames
+from bot.commands.router import MessageRouter
 from bot.config.settings import Settings
 from bot.copilot.agent import CopilotAgent
 from bot.domain.cards import Card, text_result
@@ -212,14 +213,13 @@ async def _running_bot(stack: AsyncExitStack, deps: _Dependencies) -> AsyncItera
     stack.push_async_callback(by_verb.close)
     desk = CommandDispatcher(
         *(store, access, by_verb.by_name, limits),
-        enqueue=inbox.enqueue,
-        known_names=lambda: _known_names(deps.model_selector),
         start=lambda order: counter.start_command(order),
         clock=clock,
         wake=inbox.wake,
         redact=SecretRedactor(settings.secrets),
     )
     counter = CommandRunner(desk, board, clock)
+    router = MessageRouter(desk, inbox.enqueue, lambda: _known_names(deps.model_selector))
     home = HomeTab(
         *(store, access, deps.slack.users, deps.model_selector, deps.agent, clock),
         slash_command=manifest.SLASH_COMMAND,
@@ -235,7 +235,7 @@ async def _running_bot(stack: AsyncExitStack, deps: _Dependencies) -> AsyncItera
         RetryingTransport(
             _build_transport(settings, clock, store, deps.telemetry_setup.telemetry), clock
         ),
-        _build_callbacks(desk, inbox, turns, prewarming, board),
+        _build_callbacks(router, inbox, turns, prewarming, board),
         users=deps.slack.users,
         publisher=board,
         command_runner=counter,
@@ -260,7 +260,7 @@ async def _running_bot(stack: AsyncExitStack, deps: _Dependencies) -> AsyncItera
         if again:
             await desk.start_recorded(order)
         else:
-            counter.deliver_later(order, text_result(texts.RESTARTED.format(verb=order.name)))
+            counter.deliver_later(order, text_result(texts.RESTARTED.format(command=order.name)))
     await stack.enter_async_context(tending)
     _publish_status(deps, inbox, gateway)
     yield Bot(inbox=inbox, turn_processor=turns, pool=deps.pool, maintenance=tending)
@@ -340,7 +340,7 @@ def _build_transport(
 
 
 def _build_callbacks(
-    dispatcher: CommandDispatcher,
+    router: MessageRouter,
     inbox: Inbox,
     turn_processor: TurnProcessor,
     prewarmer: SessionPrewarmer,
@@ -349,7 +349,7 @@ def _build_callbacks(
     """Who is told what people say and do."""
 
     async def edited(fact: EditedEvent) -> bool:
-        text = dispatcher.redact(fact.text)
+        text = router.redact(fact.text)
         return await inbox.handle_edit(fact.team, fact.channel, fact.ts, text)
 
     async def deleted(fact: DeletedEvent) -> None:
@@ -366,7 +366,7 @@ def _build_callbacks(
             )
 
     return Callbacks(
-        on_message=dispatcher.accept_message,
+        on_message=router.route_message,
         on_edited=edited,
         on_deleted=deleted,
         on_stopped=stopped,

@@ -129,7 +129,7 @@ class Listeners:
             text, self._known_names(), CommandSource.MESSAGE, from_slash_command=True
         )
         if thread_command is not None:
-            return command_texts.ONLY_IN_THREADS.format(verb=thread_command.name), []
+            return command_texts.ONLY_IN_THREADS.format(command=thread_command.name), []
         return await self._ask_question(payload), []
 
     async def _ask_question(self, payload: SlashCommandPayload) -> str:

@@ -42,7 +42,7 @@ async def test_who_is_no_admin_of_the_workspace_any_more_is_an_admin_of_nothing(
             texts.ADMINS_ONLY
         )
     told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!reset")
-    assert told == texts.NOT_YOURS.format(verb="reset")
+    assert told == texts.NOT_YOURS.format(command="reset")
     assert not bot.inbox.paused
     await slack.home("alice")
     home = await slack.wait_for_published_home_text("alice", "Your settings")

@@ -93,7 +93,7 @@ async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
         assert await pressed(slack, "carol", ts, value) == access_texts.NOT_VISIBLE, verb
     for verb in ("reset", "delete", "resume"):
         told = await pressed(slack, "carol", ts, {"v": verb, "w": "s2"})
-        assert told == texts.NOT_YOURS.format(verb=verb)
+        assert told == texts.NOT_YOURS.format(command=verb)
     assert await slack.files_of("carol") == []
 
 
@@ -233,7 +233,7 @@ async def test_killed_in_the_middle_of_a_command_the_bot_tells_who_gave_it_at_th
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow aside", Answer(chunks=["a ", "b"], hold_after=1))
-    sentence = texts.RESTARTED.format(verb="ask")
+    sentence = texts.RESTARTED.format(command="ask")
     async with threadpilot("run", env=env) as process:
         ts = await slack.start_thread("bob", "one")
         await slack.say("bob", GENERAL, "!ask a slow aside", thread_ts=ts)

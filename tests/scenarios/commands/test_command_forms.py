@@ -119,7 +119,7 @@ async def test_by_the_command(bots: Bots, slack: ScenarioClient) -> None:
         if verb == "delete":
             continue
         if CommandSource.SLASH_COMMAND not in COMMANDS[verb].sources:
-            expected = texts.ONLY_IN_THREADS.format(verb=verb)
+            expected = texts.ONLY_IN_THREADS.format(command=verb)
         giving = slack.command("bob", GENERAL, "/copilot", f"{verb} {said}".strip())
         await run_command(slack, ts, giving, expected)
     await slack.command("bob", GENERAL, "/copilot", "delete s1")

@@ -379,7 +379,7 @@ async def test_who_began_a_roles_session_may_go_back_in_it_and_who_began_the_oth
     await slack.until_shown(GENERAL, ts, "You said: look at this")
     foot = await slack.reply_action(GENERAL, ts, "rewind", n=1)
     told = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
-    assert text_of(told) == texts.NOT_YOURS.format(verb="rewind")
+    assert text_of(told) == texts.NOT_YOURS.format(command="rewind")
     await slack.press_reply_action("carol", GENERAL, foot)
     await slack.until_shown(GENERAL, ts, "I no longer know “look at this”")
     assert len(model.requests) == 2
