@@ -19,7 +19,7 @@ from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
 from bot.errors import BotError, StoreError
 from bot.ports import NULL_TELEMETRY, Clock, Store, Telemetry, Workspace
 from bot.sessions.roles import split_role_prefix
-from bot.tasks import first_completed
+from bot.tasks import first_completed, wait_for_event
 from bot.turns.indicator_cleanup import create_status_cleanup
 from bot.turns.queue_notices import QueueNotices
 from bot.turns.runner import RETRY_INITIAL_SECONDS, RETRY_MAX_SECONDS, TurnHandler, TurnRunner
@@ -301,11 +301,11 @@ class Inbox:
                 log.warning(
                     "no turn can be claimed, again in %g s: %s", pause, error, exc_info=trouble
                 )
-                await first_completed(self._closing.wait(), self._clock.sleep(pause))
+                await wait_for_event(self._closing, self._clock, pause)
                 pause = min(2 * pause, RETRY_MAX_SECONDS)
                 continue
             if not again:
-                await first_completed(self._wakeup.wait(), self._clock.sleep(POLL_SECONDS))
+                await wait_for_event(self._wakeup, self._clock, POLL_SECONDS)
 
     async def _dispatch_next(self) -> bool:
         """Begin one turn, and tell whether another one may begin at once. Where none may begin, all

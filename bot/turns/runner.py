@@ -16,7 +16,7 @@ from bot.domain.turns import Turn, TurnState
 from bot.errors import BotError, StoreError
 from bot.logs import log_context
 from bot.ports import NULL_TELEMETRY, Clock, Store, Telemetry
-from bot.tasks import first_completed
+from bot.tasks import first_completed, wait_for_event
 from bot.turns.queue_notices import QueueNotices
 
 log = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ class TurnRunner:
                     continue
             except StoreError as trouble:
                 log.warning("turn cannot be ended: %s; again in %g s", trouble, pause)
-            await first_completed(self._closing.wait(), self._clock.sleep(pause))
+            await wait_for_event(self._closing, self._clock, pause)
             pause = min(2 * pause, RETRY_MAX_SECONDS)
 
     def _release_slot(self) -> None:

@@ -21,7 +21,7 @@ from bot.ports import CardPublisher, Clock, Store
 from bot.sessions.cleanup import Cleanup, CleanupPreview, CleanupReport
 from bot.sessions.cleanup_filter import CleanupFilter, format_filter, parse_filter
 from bot.sessions.cleanup_notices import CleanupNotices
-from bot.tasks import NamedTasks
+from bot.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class CleanupCommands:
         publisher: CardPublisher,
         clock: Clock,
         cleanup: Cleanup,
-        tasks: NamedTasks,
+        tasks: BackgroundTasks,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -103,7 +103,7 @@ class CleanupCommands:
         detail = f"begun: {found.sessions.count} sessions, {found.sessions.size} bytes"
         await self._store.add_audit_entry(by, AUDIT_ACTION, flags, detail)
         self._cancelled.clear()
-        begun = self._tasks.start_task(_TASK_NAME, lambda: self._run(by, flags, meant, found))
+        begun = self._tasks.spawn(_TASK_NAME, self._run(by, flags, meant, found), unique=True)
         return text_result(admin_texts.BEGUN if begun else admin_texts.RUNNING)
 
     def _cancel(self) -> CommandResult:

@@ -30,7 +30,7 @@ from bot.commands.user_names import UserNames
 from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
 from bot.ports import CardPublisher, Clock, Store, UserDirectory
 from bot.sessions.cleanup import Cleanup
-from bot.tasks import NamedTasks
+from bot.tasks import BackgroundTasks
 
 COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
@@ -60,7 +60,7 @@ class AdminRouter:
         self._names = names
         self._list_sessions = list_sessions
         self._inbox = inbox
-        self._tasks = NamedTasks()
+        self._tasks = BackgroundTasks(timeout=None)
         cleaning = CleanupCommands(store, publisher, clock, cleanup, self._tasks)
         numbers = UsageCommands(store, users, names, quotas, clock)
         bounds = LimitCommands(store, names, quotas, clock)
@@ -83,7 +83,7 @@ class AdminRouter:
 
     async def close(self) -> None:
         """End what was begun and still goes on. Bounded; raises nothing."""
-        await self._tasks.close()
+        await self._tasks.close(grace=0, cancel_timeout=10.0)
 
     async def admin(self, ctx: CommandContext) -> CommandResult:
         topic, _, rest = ctx.args.strip().partition(" ")
