@@ -313,11 +313,11 @@ class Inbox:
         seen = list(self._undispatched)
         if self.running_count < self._max_turns:
             if self._interrupted:
-                self._start_turn(self._interrupted.pop(0), recover=True)
+                self._start_turn(self._interrupted.pop(0), interrupted=True)
                 return True
             turn = None if self._paused else await self._claim()
             if turn is not None:
-                self._start_turn(turn, recover=False)
+                self._start_turn(turn, interrupted=False)
                 return self._may_have_waiting or bool(self._undispatched)
         for number in seen:
             waiting = self._undispatched.pop(number, None)
@@ -338,10 +338,10 @@ class Inbox:
         self._may_have_waiting = claimed.queue_length > 0
         return claimed.turn
 
-    def _start_turn(self, turn: Turn, *, recover: bool) -> None:
+    def _start_turn(self, turn: Turn, *, interrupted: bool) -> None:
         self._undispatched.pop(turn.id, None)
         self._notices.clear_indicator(turn)
-        self._runner.start_turn(turn, recover=recover)
+        self._runner.start_turn(turn, interrupted=interrupted)
 
     def _add_waiting(self, turn: Turn) -> None:
         """A turn waits that may be claimed; a claim that is under way is looked after by itself."""
