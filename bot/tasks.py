@@ -1,4 +1,4 @@
-"""Runs background tasks that are bounded in number and in time, and waits for the first of several.
+"""Runs bounded background tasks, and waits for the first of several coroutines.
 
 A failure of a task is logged and has no effect on its caller or on other tasks.
 """
