@@ -17,6 +17,7 @@ from bot.copilot.models import kind_of_status
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
 from bot.errors import AgentError, AgentErrorKind
+from bot.tasks import first_completed
 
 _STATUS = re.compile(r"host-rethrow: ([45][0-9]{2})\b")
 """How the runtime repeats the HTTP status of a model server."""
@@ -37,10 +38,9 @@ async def ask_side_question(
     asking = asyncio.create_task(
         runtime.call("side question", session.rpc.ui.ephemeral_query(request), _UNBOUNDED_SECONDS)
     )
-    death = asyncio.create_task(gone.wait())
-    silence = asyncio.create_task(sleep_excluding_stalls(options.clock, options.silence_seconds))
+    silence = sleep_excluding_stalls(options.clock, options.silence_seconds)
     try:
-        await asyncio.wait({asking, death, silence}, return_when=asyncio.FIRST_COMPLETED)
+        await first_completed(asyncio.wait({asking}), gone.wait(), silence)
         if not asking.done():
             if gone.is_set():
                 raise AgentError(AgentErrorKind.RUNTIME, "the runtime went during a side question")
@@ -49,8 +49,7 @@ async def ask_side_question(
         answer = _answer_of(asking)
     finally:
         stop_listening()
-        for task in (asking, death, silence):
-            task.cancel()
+        asking.cancel()
     if not answer.strip():
         raise AgentError(AgentErrorKind.EMPTY, "the side question got an empty answer")
     return answer

@@ -21,7 +21,7 @@ from bot.ports import CardPublisher, Clock, Store
 from bot.sessions.cleanup import Cleanup, CleanupPreview, CleanupReport
 from bot.sessions.cleanup_filter import CleanupFilter, format_filter, parse_filter
 from bot.sessions.cleanup_notices import CleanupNotices
-from bot.tasks import NamedTasks
+from bot.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class CleanupCommands:
         publisher: CardPublisher,
         clock: Clock,
         cleanup: Cleanup,
-        tasks: NamedTasks,
+        tasks: BackgroundTasks,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -110,8 +110,8 @@ class CleanupCommands:
         detail = f"begun: {preview.sessions.count} sessions, {preview.sessions.size} bytes"
         await self._store.add_audit_entry(actor, AUDIT_ACTION, flags, detail)
         self._cancelled.clear()
-        is_started = self._tasks.start_task(
-            _TASK_NAME, lambda: self._run(actor, flags, cleanup_filter, preview)
+        is_started = self._tasks.spawn(
+            _TASK_NAME, self._run(actor, flags, cleanup_filter, preview), unique=True
         )
         return text_result(admin_texts.BEGUN if is_started else admin_texts.RUNNING)
 

@@ -14,7 +14,7 @@ from bot.commands.texts import admin as admin_texts
 from bot.domain.cards import Card, CommandResult, text_result
 from bot.domain.preferences import ENABLED, Preference, PreferenceKind, Scope
 from bot.ports import CardPublisher, Clock, PreferenceStore, Store
-from bot.tasks import NamedTasks
+from bot.tasks import BackgroundTasks
 
 DRAIN_SECONDS: Final = 3_600.0
 """Timeout of a drain in seconds: twice as long as a turn may take."""
@@ -54,7 +54,7 @@ class PausingCommands:
         publisher: CardPublisher,
         clock: Clock,
         inbox: TurnPauser,
-        tasks: NamedTasks,
+        tasks: BackgroundTasks,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -97,7 +97,7 @@ class PausingCommands:
         await self._store.add_audit_entry(actor, "admin drain", ctx.command.team)
         self._inbox.pause_turns()
         running = pluralize(self._inbox.running_count, "turn")
-        self._tasks.start_task(_TASK_NAME, lambda: self._notify_when_drained(actor))
+        self._tasks.spawn(_TASK_NAME, self._notify_when_drained(actor), unique=True)
         return text_result(admin_texts.DRAINING.format(running=running))
 
     async def _notify_when_drained(self, actor: str) -> None:

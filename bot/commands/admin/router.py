@@ -30,7 +30,7 @@ from bot.commands.user_names import UserNames
 from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
 from bot.ports import CardPublisher, Clock, Store, UserDirectory
 from bot.sessions.cleanup import Cleanup
-from bot.tasks import NamedTasks
+from bot.tasks import BackgroundTasks
 
 COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
@@ -62,7 +62,7 @@ class AdminRouter:
         self._names = names
         self._list_sessions = list_sessions
         self._inbox = inbox
-        self._tasks = NamedTasks()
+        self._tasks = BackgroundTasks(timeout=None)
         cleanup_commands = CleanupCommands(store, publisher, clock, cleanup, self._tasks)
         usage_commands = UsageCommands(store, users, names, quotas, clock)
         limit_commands = LimitCommands(store, names, quotas, clock)

@@ -152,7 +152,7 @@ async def test_a_model_that_takes_too_long_leaves_the_other_answer(
     await slack.wait_for(one_has_answered, why="one of the two has answered")
     await clock.pass_by(1_001)
     [shown] = await slack.wait_until_answered(GENERAL, ts)
-    assert "longer than I may spend" in shown
+    assert "longer than the time limit" in shown
     assert ": which one?" in shown
     assert (await slack.reply_action(GENERAL, ts, "vote")).label in ("A is better", "B is better")
 

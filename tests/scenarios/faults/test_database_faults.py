@@ -313,7 +313,7 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
             somebody.execute("ROLLBACK")
             said = await until_said(process, READY)
             assert connection.LOCKED not in said
-            assert "the database works now" in said
+            assert "start goes on: the database is available" in said
             await slack.ask_in_new_thread("alice", "first")
             process.send_signal(signal.SIGTERM)
             _, rest = await asyncio.wait_for(process.communicate(), SECONDS)

@@ -131,7 +131,7 @@ class FakeTurnHandler:
         except asyncio.CancelledError:
             await asyncio.Event().wait()
 
-    async def recover(self, turn: Turn) -> bool:
+    async def finish_interrupted(self, turn: Turn) -> bool:
         self.settled.append(turn)
         if "never settle" in turn.message.text:
             await asyncio.Event().wait()
