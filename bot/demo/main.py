@@ -21,7 +21,7 @@ from typing import Final
 
 import aiohttp
 
-from bot.config.definitions import SETTINGS
+from bot.config.settings import SETTINGS
 from bot.demo import local_model
 from bot.demo.processes import READY_SECONDS, ChildProcess, DemoProcessError, run_process
 from bot.slack import texts as slack_texts
