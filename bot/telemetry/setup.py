@@ -84,8 +84,8 @@ async def _open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[Telemetry]
         yield tracing
 
 
-class CompositeTelemetry:
-    """`bot.ports.Telemetry` for several."""
+class CompositeTelemetry(Telemetry):
+    """Passes everything on to several telemetries."""
 
     def __init__(self, members: Sequence[Telemetry]) -> None:
         self._members = tuple(members)

@@ -35,11 +35,10 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, S
 from opentelemetry.util.types import AttributeValue
 
 from bot import __version__
-from bot.domain.agent_events import TokensUsed
 from bot.domain.messages import Message
 from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
 from bot.logs import trace_context
-from bot.ports import Clock, Observation, TurnStep
+from bot.ports import Clock, Observation, Telemetry, TurnStep
 
 _EXPORT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 5.0
@@ -88,8 +87,12 @@ async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[TracingTele
         await _shut_down(provider)
 
 
-class TracingTelemetry:
-    """`bot.ports.Telemetry` that traces."""
+class TracingTelemetry(Telemetry):
+    """Records traces.
+
+    Tokens are in the runtime's own spans. A commit is for many turns at once, and a connection for
+    no turn. A runtime start shows as a gap before its session.
+    """
 
     def __init__(self, provider: TracerProvider, clock: Clock) -> None:
         self._provider = provider
@@ -184,20 +187,6 @@ class TracingTelemetry:
                 span.set_attribute("threadpilot.answer", outcome.outcome)
                 if outcome.outcome != "ok":
                     span.set_status(Status(StatusCode.ERROR))
-
-    def record_tokens(self, tokens: TokensUsed) -> None:
-        """The runtime's own spans say it."""
-
-    @contextmanager
-    def observe_commit(self) -> Iterator[Observation]:
-        """A commit is for many turns at once."""
-        yield Observation()
-
-    def record_connections(self, count: int) -> None:
-        """Of no turn."""
-
-    def record_runtime_restart(self) -> None:
-        """A start that a turn waits for shows as a gap before its session."""
 
     # --------------------------------------------------------------------------------------------
 
