@@ -166,11 +166,11 @@ class PrometheusTelemetry(Telemetry):
 
     @contextmanager
     def observe_delivery(self) -> Iterator[Observation]:
-        began, outcome = self._clock.monotonic(), Observation()
+        began, observation = self._clock.monotonic(), Observation()
         try:
-            yield outcome
+            yield observation
         finally:
-            self._ack_seconds.labels(outcome.outcome).observe(self._clock.monotonic() - began)
+            self._ack_seconds.labels(observation.outcome).observe(self._clock.monotonic() - began)
 
     def record_message(self, result: AcceptResult) -> None:
         self._messages.labels(result.status.value).inc()
@@ -204,11 +204,11 @@ class PrometheusTelemetry(Telemetry):
 
     @contextmanager
     def observe_api_call(self, method: str) -> Iterator[Observation]:
-        began, outcome = self._clock.monotonic(), Observation()
+        began, observation = self._clock.monotonic(), Observation()
         try:
-            yield outcome
+            yield observation
         finally:
-            self._api_call_count.labels(method, outcome.outcome).inc()
+            self._api_call_count.labels(method, observation.outcome).inc()
             self._api_call_seconds.labels(method).observe(self._clock.monotonic() - began)
 
     def record_tokens(self, tokens: TokensUsed) -> None:
@@ -218,11 +218,13 @@ class PrometheusTelemetry(Telemetry):
 
     @contextmanager
     def observe_commit(self) -> Iterator[Observation]:
-        began, outcome = self._clock.monotonic(), Observation()
+        began, observation = self._clock.monotonic(), Observation()
         try:
-            yield outcome
+            yield observation
         finally:
-            self._commit_seconds.labels(outcome.outcome).observe(self._clock.monotonic() - began)
+            self._commit_seconds.labels(observation.outcome).observe(
+                self._clock.monotonic() - began
+            )
 
     def record_connections(self, count: int) -> None:
         self._connections.set(count)

@@ -46,14 +46,14 @@ class TelemetryServer:
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[None]:
         """Answer while inside. Raises `SettingsError` when the address cannot be had."""
-        site = web.Application(client_max_size=1_024)
-        site.router.add_get("/metrics", self._handle_metrics)
-        site.router.add_get("/healthz", _handle_health)
-        site.router.add_get("/readyz", self._handle_ready)
-        served = serve_http(
-            *(site, host, port), setting_prefix="METRICS", limits=self._bounds, shutdown_seconds=1.0
+        app = web.Application(client_max_size=1_024)
+        app.router.add_get("/metrics", self._handle_metrics)
+        app.router.add_get("/healthz", _handle_health)
+        app.router.add_get("/readyz", self._handle_ready)
+        server = serve_http(
+            *(app, host, port), setting_prefix="METRICS", limits=self._bounds, shutdown_seconds=1.0
         )
-        async with served as self.port:
+        async with server as self.port:
             log.info("metrics and health checks are at port %d", self.port)
             yield
 

@@ -54,12 +54,12 @@ class _MessageIdGenerator(RandomIdGenerator):
     """Random ids, but for the first span of a trace those that follow from its message."""
 
     def generate_trace_id(self) -> int:
-        given = _forced_span_context.get()
-        return super().generate_trace_id() if given is None else given.trace_id
+        forced = _forced_span_context.get()
+        return super().generate_trace_id() if forced is None else forced.trace_id
 
     def generate_span_id(self) -> int:
-        given = _forced_span_context.get()
-        return super().generate_span_id() if given is None else given.span_id
+        forced = _forced_span_context.get()
+        return super().generate_span_id() if forced is None else forced.span_id
 
 
 @asynccontextmanager
@@ -71,9 +71,9 @@ async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[TracingTele
     `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and so on
     (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
     """
-    ours = Resource({"service.name": "threadpilot", "service.version": __version__})
+    resource = Resource({"service.name": "threadpilot", "service.version": __version__})
     provider = TracerProvider(
-        resource=ours.merge(OTELResourceDetector().detect()),
+        resource=resource.merge(OTELResourceDetector().detect()),
         id_generator=_MessageIdGenerator(),
         shutdown_on_exit=False,
     )
@@ -179,13 +179,13 @@ class TracingTelemetry(Telemetry):
 
     @contextmanager
     def observe_api_call(self, method: str) -> Iterator[Observation]:
-        outcome = Observation()
+        observation = Observation()
         with self._child_span(f"slack {method}", SpanKind.CLIENT) as span:
             try:
-                yield outcome
+                yield observation
             finally:
-                span.set_attribute("threadpilot.answer", outcome.outcome)
-                if outcome.outcome != "ok":
+                span.set_attribute("threadpilot.answer", observation.outcome)
+                if observation.outcome != "ok":
                     span.set_status(Status(StatusCode.ERROR))
 
     # --------------------------------------------------------------------------------------------
