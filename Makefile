@@ -16,7 +16,7 @@ FAST := tests/unit tests/contracts tests/integration/slack/api/test_destinations
 	tests/integration/slack/events/test_edits.py tests/integration/slack/test_payload_fuzz.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests setup-bench demo run doctor sandbox lint test test-fast check chaos bench bench-memory fuzz screenshots clean
+.PHONY: help setup setup-tests setup-bench demo run doctor emulator sandbox lint test test-fast check chaos bench bench-memory fuzz screenshots clean
 
 help: ## list what there is to do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,8 +39,10 @@ run: setup ## the bot in your Slack workspace, with the settings of the environm
 doctor: setup ## check tokens, scopes, runtime, model and database
 	@$(BIN)/threadpilot doctor
 
-sandbox: setup ## the Slack workspace on localhost, alone (PORT=)
-	@exec $(BIN)/threadpilot sandbox --port "$(PORT)"
+emulator: setup ## the Slack workspace on localhost, without the bot (PORT=)
+	@exec $(BIN)/threadpilot emulator --port "$(PORT)"
+
+sandbox: emulator ## the old name of emulator
 
 lint: setup ## ruff, mypy and the import contracts; all of them, also when one finds something
 	@for check in "ruff check ." "ruff format --check ." mypy "mypy scripts" lint-imports; do \

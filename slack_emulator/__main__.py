@@ -17,7 +17,7 @@ DEFAULT_PORT = 8787
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until Ctrl-C or SIGTERM; 1 if the sandbox cannot be started, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(
-        prog="threadpilot sandbox", description="A Slack workspace on this machine."
+        prog="threadpilot emulator", description="A Slack workspace on this machine."
     )
     parser.add_argument("--port", type=_parse_port, default=DEFAULT_PORT, help="default: 8787")
     parser.add_argument("--host", default="127.0.0.1", help="an address of this machine")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bot.commands.registry import COMMANDS
-from bot.config.definitions import SETTINGS
+from bot.config.settings import SETTINGS
 from bot.domain.turns import TurnState
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

@@ -45,13 +45,13 @@ class TelemetryServer:
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[None]:
         """Answer while inside. Raises `SettingsError` when the address cannot be had."""
-        site = web.Application(client_max_size=1_024)
-        site.router.add_get("/metrics", self._handle_metrics)
-        add_health_routes(site, self._is_ready, READY_SECONDS)
-        served = serve_http(
-            *(site, host, port), setting_prefix="METRICS", limits=self._bounds, shutdown_seconds=1.0
+        app = web.Application(client_max_size=1_024)
+        app.router.add_get("/metrics", self._handle_metrics)
+        add_health_routes(app, self._is_ready, READY_SECONDS)
+        server = serve_http(
+            *(app, host, port), setting_prefix="METRICS", limits=self._bounds, shutdown_seconds=1.0
         )
-        async with served as self.port:
+        async with server as self.port:
             log.info("metrics and health checks are at port %d", self.port)
             yield
 

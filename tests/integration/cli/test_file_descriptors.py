@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.definitions import SETTINGS
+from bot.config.settings import SETTINGS
 from bot.file_descriptors import MIN_OPEN_FILES, required_open_files
 
 READY_BUT_FOR_SLACK = {
