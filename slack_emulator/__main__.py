@@ -23,11 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="an address of this machine")
     parser.add_argument("--notice", default="", help="a text for the top of the page")
     try:
-        wanted = parser.parse_args(argv)
+        options = parser.parse_args(argv)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2
     try:
-        asyncio.run(_run(wanted.host, wanted.port, wanted.notice))
+        asyncio.run(_run(options.host, options.port, options.notice))
     except EmulatorError as error:
         print(error, file=sys.stderr)
         return 1
@@ -39,8 +39,8 @@ async def _run(host: str, port: int, notice: str) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with running_emulator(port=port, host=host, notice=notice) as sandbox:
-        print(_welcome(sandbox), flush=True)
+    async with running_emulator(port=port, host=host, notice=notice) as emulator:
+        print(_welcome(emulator), flush=True)
         await stop.wait()
 
 

@@ -117,8 +117,8 @@ class Control:
         user = request.query.get("user", "")
         if user not in self._slack.workspace.users:
             return _error_response("Say which person: /sandbox/ephemeral?user=UALICE")
-        seen = self._slack.workspace.ephemerals.get(user, [])
-        return web.json_response([one.as_json() for one in seen])
+        ephemerals = self._slack.workspace.ephemerals.get(user, [])
+        return web.json_response([ephemeral.as_json() for ephemeral in ephemerals])
 
     async def use_response_url(self, request: web.Request) -> web.Response:
         """A response URL: not the operators' but the app's, by a secret address."""
@@ -129,10 +129,10 @@ class Control:
         try:
             url = self._slack.triggers.use_response_url(request.match_info["key"])
             responses.apply_response(self._slack.workspace, url, body)
-        except ApiError as refused:
-            gone = refused.code in ("expired_url", "used_url")
-            answer = {"ok": False, "error": refused.code}
-            return web.json_response(answer, status=404 if gone else 400)
+        except ApiError as error:
+            expired = error.code in ("expired_url", "used_url")
+            answer = {"ok": False, "error": error.code}
+            return web.json_response(answer, status=404 if expired else 400)
         return web.Response(text="ok")
 
 
@@ -142,8 +142,8 @@ def report_invalid_config(handler: Handler) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
-        except InvalidAppConfig as bad:
-            return _error_response(str(bad))
+        except InvalidAppConfig as error:
+            return _error_response(str(error))
 
     return handle
 

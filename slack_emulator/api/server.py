@@ -47,8 +47,8 @@ class WebApi:
         method = request.match_info["method"]
         try:
             values = await arguments.read_arguments(request)
-        except ApiError as refused:
-            return _http_response(_ApiResponse(_error_body(refused)))
+        except ApiError as error:
+            return _http_response(_ApiResponse(_error_body(error)))
         token = _token(request, values)
         values.pop("token", None)
         by_app = token in (BOT_TOKEN, APP_TOKEN)
@@ -112,8 +112,8 @@ class WebApi:
                 if token == BOT_TOKEN:
                     headers = self._scope_headers(method)
             body = await METHODS[method](self._slack, ApiRequest(user, Arguments(values)))
-        except ApiError as refused:
-            return _ApiResponse(_error_body(refused), headers=headers)
+        except ApiError as error:
+            return _ApiResponse(_error_body(error), headers=headers)
         return _ApiResponse({"ok": True} | body, headers=headers)
 
     def _authenticate(self, method: str, token: str) -> User:
@@ -130,11 +130,11 @@ class WebApi:
             if method == CONNECTIONS_OPEN or method in USER_ONLY_METHODS:
                 raise ApiError("not_allowed_token_type")
             return self._slack.workspace.users[BOT_USER_ID]
-        if (person := self._slack.workspace.user_by_token(token)) is None:
+        if (user := self._slack.workspace.user_by_token(token)) is None:
             raise ApiError("invalid_auth")
         if method == CONNECTIONS_OPEN or method in APP_ONLY_METHODS:
             raise ApiError("not_allowed_token_type")
-        return person
+        return user
 
     def _retry_after(self, method: str, values: Json) -> int:
         if not self._slack.app_config.rate_limits_enabled:

@@ -146,7 +146,7 @@ class Events:
         )
 
     def _send_title_changed(self, status: ThreadStatus, previous: str) -> None:
-        told: Json = {
+        fields: Json = {
             "channel": status.channel,
             "user": BOT_USER_ID,
             "team_id": TEAM_ID,
@@ -154,33 +154,33 @@ class Events:
             "title": status.title,
             "previous_title": previous,
         }
-        self._send("agent_session_title_changed", told, status.channel)
+        self._send("agent_session_title_changed", fields, status.channel)
 
     def _send_reaction(self, change: ReactionChanged) -> None:
         message = change.message
-        told: Json = {
+        fields: Json = {
             "user": change.user,
             "reaction": change.name,
             "item": {"type": "message", "channel": message.channel, "ts": message.ts},
             "item_user": message.user,
         }
         name = "reaction_added" if change.added else "reaction_removed"
-        self._send(name, told, message.channel)
+        self._send(name, fields, message.channel)
 
     def _send_membership(
         self, channel: Channel, user: str, *, joined: bool, inviter: str | None
     ) -> None:
         if channel.is_im:
             return
-        told: Json = {
+        fields: Json = {
             "user": user,
             "channel": channel.id,
             "channel_type": "G" if channel.is_private else "C",
             "team": self._workspace.user(user).team_id,
         }
         if inviter is not None:
-            told["inviter"] = inviter
-        self._send("member_joined_channel" if joined else "member_left_channel", told, channel.id)
+            fields["inviter"] = inviter
+        self._send("member_joined_channel" if joined else "member_left_channel", fields, channel.id)
 
     def _send(self, kind: str, fields: Json, channel_id: str) -> None:
         channel = self._workspace.channels[channel_id]

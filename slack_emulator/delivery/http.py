@@ -88,15 +88,15 @@ class HttpDelivery:
         """Signed with the machine's own time: that is what the app compares with."""
         headers = headers | signature_headers(body, time.time()) | {"Content-Type": content_type}
         headers["User-Agent"] = "Slackbot 1.0 (+https://api.slack.com/robots)"
-        asking = asyncio.ensure_future(self._send_request(url, body, headers))
-        late = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
+        post = asyncio.ensure_future(self._send_request(url, body, headers))
+        timeout = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
         try:
-            await asyncio.wait({asking, late}, return_when=asyncio.FIRST_COMPLETED)
-            return asking.result() if asking.done() else Receipt(ok=False, reason="http_timeout")
+            await asyncio.wait({post, timeout}, return_when=asyncio.FIRST_COMPLETED)
+            return post.result() if post.done() else Receipt(ok=False, reason="http_timeout")
         finally:
-            asking.cancel()
-            late.cancel()
-            await asyncio.gather(asking, late, return_exceptions=True)
+            post.cancel()
+            timeout.cancel()
+            await asyncio.gather(post, timeout, return_exceptions=True)
 
     async def _send_request(self, url: str, body: bytes, headers: dict[str, str]) -> Receipt:
         try:

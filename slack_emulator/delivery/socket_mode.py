@@ -75,9 +75,9 @@ class Connection:
 
     def cancel_pending(self) -> None:
         """Nobody will acknowledge here any more."""
-        for heard in self.pending_acks.values():
-            if not heard.done():
-                heard.cancel()
+        for ack_future in self.pending_acks.values():
+            if not ack_future.done():
+                ack_future.cancel()
 
 
 class SocketMode:
@@ -182,16 +182,16 @@ class SocketMode:
         if not isinstance(ack, dict):
             return
         envelope_id = ack.get("envelope_id")
-        if isinstance(envelope_id, str) and (heard := self._pending_acks.get(envelope_id)):
+        if isinstance(envelope_id, str) and (ack_future := self._pending_acks.get(envelope_id)):
             self._ack_payloads[envelope_id] = ack.get("payload")
-            if not heard.done():
-                heard.set_result(None)
+            if not ack_future.done():
+                ack_future.set_result(None)
 
     async def deliver(self, kind: PayloadKind, payload: Json, attempt: int, reason: str) -> Receipt:
         """Send to any one connection, and wait for the acknowledgement."""
 
-        async def in_time(heard: asyncio.Future[None]) -> bool:
-            return await finishes_within(self._clock, ACK_SECONDS, heard)
+        async def in_time(ack_future: asyncio.Future[None]) -> bool:
+            return await finishes_within(self._clock, ACK_SECONDS, ack_future)
 
         return await self.send(build_envelope(kind, payload, attempt, reason), in_time)
 
@@ -204,14 +204,14 @@ class SocketMode:
         if connection is None:
             return Receipt(ok=False, reason=NO_CONNECTION)
         envelope_id = envelope.envelope_id
-        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending_acks[envelope_id] = connection.pending_acks[envelope_id] = heard
+        ack_future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending_acks[envelope_id] = connection.pending_acks[envelope_id] = ack_future
         try:
             if not await connection.send_frame(envelope.frame):
                 return Receipt(ok=False, reason=NO_CONNECTION)
-            if not await wait_for_ack(heard):
+            if not await wait_for_ack(ack_future):
                 return Receipt(ok=False, reason="timeout")
-            if heard.cancelled():
+            if ack_future.cancelled():
                 return Receipt(ok=False, reason=NO_CONNECTION)
             return Receipt(ok=True, body=self._ack_payloads.get(envelope_id))
         finally:

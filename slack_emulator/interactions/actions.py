@@ -104,15 +104,15 @@ def _message_fields(slack: SlackBackend, user: User, message: Message | Ephemera
     }
     if message.thread_ts:
         container["thread_ts"] = message.thread_ts
-    told: Json = {
+    context: Json = {
         "container": container,
         "channel": _channel_json(slack.workspace.channels[message.channel]),
         "response_url": slack.workspace.url + path,
         "state": {"values": {}},
     }
     if isinstance(message, Message):
-        told["message"] = message_json(slack.workspace, message)
-    return told
+        context["message"] = message_json(slack.workspace, message)
+    return context
 
 
 def _find_element(blocks: list[Json], action_id: str, block_id: str) -> tuple[str, Json]:

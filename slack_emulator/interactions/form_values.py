@@ -50,13 +50,13 @@ def action_payload(element: Json, value: object) -> Json:
     if kind == "feedback_buttons":
         return {"type": kind, "value": value, "text": _feedback_text(element, value)}
     if kind in ("button", "workflow_button", "icon_button"):
-        pressed: Json = {"type": kind, "text": element.get("text")}
+        payload: Json = {"type": kind, "text": element.get("text")}
         own = element.get("value")
         if own is not None or value is not None:
-            pressed["value"] = own if own is not None else value
+            payload["value"] = own if own is not None else value
         if "style" in element:
-            pressed["style"] = element["style"]
-        return pressed
+            payload["style"] = element["style"]
+        return payload
     return {"type": kind, "value": value}
 
 

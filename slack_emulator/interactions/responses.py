@@ -17,20 +17,20 @@ from slack_emulator.state.workspace import Workspace
 
 def apply_response(workspace: Workspace, url: ResponseUrl, body: object) -> None:
     """Show what was answered. Refused with `no_text`, `invalid_payload` or for its blocks."""
-    said = {"text": body} if isinstance(body, str) else body
-    if not isinstance(said, dict):
+    response = {"text": body} if isinstance(body, str) else body
+    if not isinstance(response, dict):
         raise ApiError("invalid_payload")
-    if said.get("delete_original") is True:
+    if response.get("delete_original") is True:
         _delete_original(workspace, url)
         return
-    text, blocks = _parse_content(said)
-    if said.get("replace_original") is True and url.message_ts is not None:
+    text, blocks = _parse_content(response)
+    if response.get("replace_original") is True and url.message_ts is not None:
         _replace_original(workspace, url, text, blocks)
         return
-    thread_ts = said.get("thread_ts", url.thread_ts)
+    thread_ts = response.get("thread_ts", url.thread_ts)
     if thread_ts is not None and not isinstance(thread_ts, str):
         raise ApiError("invalid_payload")
-    if said.get("response_type") == "in_channel":
+    if response.get("response_type") == "in_channel":
         _post_in_channel(workspace, url, text, blocks, thread_ts)
     else:
         workspace.post_ephemeral(
@@ -93,9 +93,9 @@ def _replace_original(
     if url.message_ts is None:
         return
     if url.ephemeral:
-        seen = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
-        if seen is not None:
-            workspace.post_ephemeral(replace(seen, text=text, blocks=blocks))
+        ephemeral = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
+        if ephemeral is not None:
+            workspace.post_ephemeral(replace(ephemeral, text=text, blocks=blocks))
         return
     message = workspace.message(url.channel, url.message_ts)
     workspace.update_message(
@@ -113,8 +113,8 @@ def _delete_original(workspace: Workspace, url: ResponseUrl) -> None:
     if url.message_ts is None:
         raise ApiError("message_not_found")
     if url.ephemeral:
-        seen = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
-        if seen is not None:
-            workspace.post_ephemeral(replace(seen, text="", blocks=(), deleted=True))
+        ephemeral = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
+        if ephemeral is not None:
+            workspace.post_ephemeral(replace(ephemeral, text="", blocks=(), deleted=True))
         return
     workspace.delete_message(workspace.message(url.channel, url.message_ts))

@@ -35,8 +35,8 @@ def validate_blocks(
     for place, block in enumerate(blocks):
         try:
             block_id = _validate_block(block, place, seen, in_view=max_blocks == MAX_VIEW_BLOCKS)
-        except _InvalidBlock as wrong:
-            raise _invalid_blocks_error(f"{wrong} [json-pointer:/blocks/{place}]") from None
+        except _InvalidBlock as error:
+            raise _invalid_blocks_error(f"{error} [json-pointer:/blocks/{place}]") from None
         seen.add(block_id)
         whole.append(block | {"block_id": block_id})
     written = sum(len(str(b.get("text", ""))) for b in blocks if b.get("type") == "markdown")

@@ -69,13 +69,13 @@ async def finishes_within(
     clock: EmulatorClock, seconds: float, future: asyncio.Future[None]
 ) -> bool:
     """Whether `wanted` is done before the sandbox's clock has gone on by `seconds`."""
-    late = asyncio.ensure_future(clock.sleep(seconds))
+    timeout = asyncio.ensure_future(clock.sleep(seconds))
     try:
-        await asyncio.wait({future, late}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({future, timeout}, return_when=asyncio.FIRST_COMPLETED)
         return future.done()
     finally:
-        late.cancel()
-        await asyncio.gather(late, return_exceptions=True)
+        timeout.cancel()
+        await asyncio.gather(timeout, return_exceptions=True)
 
 
 MAX_TIMERS: Final = 5_000

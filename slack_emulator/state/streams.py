@@ -201,8 +201,8 @@ def parse_addition(text: str, chunks: Sequence[Json] | None) -> Addition:
     pieces: list[Json] = []
     for chunk in chunks:
         pieces += _parse_chunk(chunk)
-    said = "".join(str(piece["text"]) for piece in pieces if piece["type"] == "markdown")
-    return Addition(text=said, pieces=tuple(pieces), uses_chunks=True)
+    added_text = "".join(str(piece["text"]) for piece in pieces if piece["type"] == "markdown")
+    return Addition(text=added_text, pieces=tuple(pieces), uses_chunks=True)
 
 
 def _parse_chunk(chunk: Json) -> list[Json]:

@@ -187,8 +187,8 @@ def validate_view(view: Json, kind: str) -> Json:
         )
     try:
         whole = block_kit.validate_blocks(blocks, block_kit.MAX_VIEW_BLOCKS)
-    except ApiError as wrong:
-        raise ApiError("invalid_arguments", **wrong.extra) from None
+    except ApiError as error:
+        raise ApiError("invalid_arguments", **error.extra) from None
     shown: Json = {
         "type": kind,
         "callback_id": view.get("callback_id", ""),

@@ -61,8 +61,8 @@ class Workspace:
         self._load_initial_state()
 
     def _load_initial_state(self) -> None:
-        founded = seed.initial_channels(int(self.clock.now()))
-        self.channels: dict[str, Channel] = {channel.id: channel for channel in founded}
+        initial = seed.initial_channels(int(self.clock.now()))
+        self.channels: dict[str, Channel] = {channel.id: channel for channel in initial}
         self._messages: dict[str, dict[str, Message]] = {}
         self._threads: dict[tuple[str, str], dict[str, None]] = {}
         self.ephemerals: dict[str, list[Ephemeral]] = {}
@@ -76,8 +76,8 @@ class Workspace:
 
     def notify(self, change: Change) -> None:
         """Let the watchers know."""
-        for watcher in self._listeners:
-            watcher(change)
+        for listener in self._listeners:
+            listener(change)
 
     def reset(self) -> None:
         """Back to how it began; nothing of before is left."""
@@ -185,8 +185,10 @@ class Workspace:
 
     def replies(self, channel_id: str, root_ts: str) -> list[Message]:
         """The replies of a thread, oldest first, without its root."""
-        said = self._messages.get(channel_id, {})
-        return [said[ts] for ts in self._threads.get((channel_id, root_ts), {}) if ts in said]
+        messages = self._messages.get(channel_id, {})
+        return [
+            messages[ts] for ts in self._threads.get((channel_id, root_ts), {}) if ts in messages
+        ]
 
     def find_message(self, channel_id: str, ts: str) -> Message | None:
         return self._messages.get(channel_id, {}).get(ts)
@@ -211,13 +213,13 @@ class Workspace:
 
     def post_message(self, message: Message) -> Message:
         """Write a message; the free status text of its thread goes, if the app wrote it."""
-        said = self._messages.setdefault(message.channel, {})
-        said[message.ts] = message
+        messages = self._messages.setdefault(message.channel, {})
+        messages[message.ts] = message
         if message.thread_ts:
             self._threads.setdefault((message.channel, message.thread_ts), {})[message.ts] = None
-        if len(said) > MAX_MESSAGES:
-            oldest = next(iter(said))
-            del said[oldest]
+        if len(messages) > MAX_MESSAGES:
+            oldest = next(iter(messages))
+            del messages[oldest]
             self._threads.pop((message.channel, oldest), None)
         self.notify(MessagePosted(message))
         self._notify_root_changed(message)
@@ -263,8 +265,8 @@ class Workspace:
     def set_reaction(self, message: Message, name: str, user_id: str, *, added: bool) -> None:
         """Add or take back one person's reaction."""
         reactions = dict(message.reactions)
-        who = [user for user in reactions.get(name, ()) if user != user_id]
-        reactions[name] = (*who, user_id) if added else tuple(who)
+        others = [user for user in reactions.get(name, ()) if user != user_id]
+        reactions[name] = (*others, user_id) if added else tuple(others)
         if not reactions[name]:
             del reactions[name]
         after = replace(message, reactions=reactions)
@@ -273,17 +275,17 @@ class Workspace:
 
     def post_ephemeral(self, ephemeral: Ephemeral) -> None:
         """Show something to one person only; the same ts again replaces it."""
-        seen = self.ephemerals.setdefault(ephemeral.user, [])
-        for place, before in enumerate(seen):
+        shown = self.ephemerals.setdefault(ephemeral.user, [])
+        for place, before in enumerate(shown):
             if before.ts == ephemeral.ts and before.channel == ephemeral.channel:
                 if ephemeral.deleted:
-                    del seen[place]
+                    del shown[place]
                 else:
-                    seen[place] = ephemeral
+                    shown[place] = ephemeral
                 break
         else:
-            seen.append(ephemeral)
-            del seen[:-MAX_EPHEMERALS]
+            shown.append(ephemeral)
+            del shown[:-MAX_EPHEMERALS]
         self.notify(EphemeralPosted(ephemeral))
 
     def find_ephemeral(self, user_id: str, channel: str, ts: str) -> Ephemeral | None:

@@ -207,13 +207,13 @@ class EventStream:
                     after.channel, "message_changed", {"channel": after.channel, "message": shown}
                 )
             case StreamUpdated(_, after, delta):
-                told: Json = {"channel": after.channel, "ts": after.ts, "thread_ts": after.root_ts}
-                told |= {"state": after.stream_state, "delta": delta}
-                told["message"] = message_json(workspace, after)
-                self._send_to_channel(after.channel, "stream", told)
+                data: Json = {"channel": after.channel, "ts": after.ts, "thread_ts": after.root_ts}
+                data |= {"state": after.stream_state, "delta": delta}
+                data["message"] = message_json(workspace, after)
+                self._send_to_channel(after.channel, "stream", data)
             case MessageDeleted(before, None):
-                told = {"channel": before.channel, "ts": before.ts, "thread_ts": before.thread_ts}
-                self._send_to_channel(before.channel, "message_deleted", told)
+                data = {"channel": before.channel, "ts": before.ts, "thread_ts": before.thread_ts}
+                self._send_to_channel(before.channel, "message_deleted", data)
             case MessageDeleted(before, tombstone) if tombstone is not None:
                 shown = message_json(workspace, tombstone)
                 self._send_to_channel(
@@ -224,9 +224,9 @@ class EventStream:
             case PromptsSet(prompts):
                 self._send_to_channel(prompts.channel, "prompts", prompts.as_json())
             case ReactionChanged(message, name, user, added):
-                told = {"channel": message.channel, "ts": message.ts, "name": name, "user": user}
-                told |= {"added": added, "message": message_json(workspace, message)}
-                self._send_to_channel(message.channel, "reaction", told)
+                data = {"channel": message.channel, "ts": message.ts, "name": name, "user": user}
+                data |= {"added": added, "message": message_json(workspace, message)}
+                self._send_to_channel(message.channel, "reaction", data)
             case EphemeralPosted(ephemeral):
                 self._send_to_user(ephemeral.user, "ephemeral", ephemeral.as_json())
             case ViewChanged("view_closed", user, view):
@@ -248,8 +248,8 @@ class EventStream:
 
     def _snapshot(self, viewer: User) -> Json:
         workspace = self._slack.workspace
-        mine = workspace.channels_of(viewer.id)
-        inside = {channel.id for channel in mine}
+        joined = workspace.channels_of(viewer.id)
+        inside = {channel.id for channel in joined}
         now = [workspace.thread_status(*key) for key in workspace.statuses if key[0] in inside]
         home = self._slack.views.homes.get(viewer.id)
         return {
@@ -257,8 +257,8 @@ class EventStream:
             "team": {"id": TEAM_ID, "name": TEAM_NAME},
             "users": [_user_json(user) for user in workspace.users.values()],
             "notice": self._slack.notice,
-            "channels": [_channel_json(channel) for channel in mine if not channel.is_im],
-            "ims": [_im_json(channel, viewer) for channel in mine if channel.is_im],
+            "channels": [_channel_json(channel) for channel in joined if not channel.is_im],
+            "ims": [_im_json(channel, viewer) for channel in joined if channel.is_im],
             "app": self._slack.app_config.profile(),
             "clock": self._slack.clock.now(),
             "statuses": [status.as_json() for status in now],

@@ -41,8 +41,8 @@ class Uploads:
         file_id = request.match_info["file"].partition("-")[2]
         file = self._slack.workspace.files.get(file_id)
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        person = self._slack.workspace.user_by_token(token)
-        user = BOT_USER_ID if token == BOT_TOKEN else person.id if person else ""
+        caller = self._slack.workspace.user_by_token(token)
+        user = BOT_USER_ID if token == BOT_TOKEN else caller.id if caller else ""
         if kind.lower() != "bearer" or file is None or not can_read(self._slack, user, file):
             raise web.HTTPFound("/")
         return web.Response(

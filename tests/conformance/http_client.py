@@ -121,5 +121,5 @@ async def wait_until(
 @asynccontextmanager
 async def emulator_over_http() -> AsyncIterator[Outside]:
     """A fresh sandbox on a port of its own, and a client at its door."""
-    async with running_emulator() as sandbox, aiohttp.ClientSession() as http:
-        yield Outside(sandbox.url, http)
+    async with running_emulator() as emulator, aiohttp.ClientSession() as http:
+        yield Outside(emulator.url, http)

@@ -12,8 +12,8 @@ from tests.emulator_client import EmulatorClient
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[RunningEmulator]:
-    async with running_emulator() as sandbox:
-        yield sandbox
+    async with running_emulator() as running:
+        yield running
 
 
 @pytest.fixture

@@ -109,10 +109,10 @@ async def set_suggested_prompts(slack: SlackBackend, request: ApiRequest) -> Jso
     """assistant.threads.setSuggestedPrompts: up to four."""
     channel = channel_of(slack, request, "channel_id")
     prompts = request.arguments.json_objects("prompts", "invalid_arguments") or []
-    sound = all(
+    valid = all(
         isinstance(p.get("title"), str) and isinstance(p.get("message"), str) for p in prompts
     )
-    if not 1 <= len(prompts) <= MAX_PROMPTS or not sound:
+    if not 1 <= len(prompts) <= MAX_PROMPTS or not valid:
         raise ApiError("invalid_arguments")
     slack.workspace.set_prompts(
         SuggestedPrompts(

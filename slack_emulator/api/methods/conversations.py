@@ -39,8 +39,8 @@ async def list_channels(slack: SlackBackend, request: ApiRequest) -> Json:
 async def list_user_channels(slack: SlackBackend, request: ApiRequest) -> Json:
     """users.conversations: the channels that somebody is in and the caller may see."""
     user = slack.workspace.user(request.arguments.text("user") or request.user.id)
-    theirs = slack.workspace.channels_of(user.id)
-    seen = [channel for channel in theirs if slack.workspace.can_see(request.user.id, channel)]
+    joined = slack.workspace.channels_of(user.id)
+    seen = [channel for channel in joined if slack.workspace.can_see(request.user.id, channel)]
     return _channel_page(slack, request, seen)
 
 
@@ -164,8 +164,8 @@ async def replies(slack: SlackBackend, request: ApiRequest) -> Json:
     """A thread, its root first."""
     channel = channel_of(slack, request)
     root = slack.workspace.thread_root(channel.id, request.arguments.required_text("ts"))
-    said = slack.workspace.replies(channel.id, root.ts)
-    return _message_page(slack, request, [root, *_filter_by_time(said, request)])
+    thread_replies = slack.workspace.replies(channel.id, root.ts)
+    return _message_page(slack, request, [root, *_filter_by_time(thread_replies, request)])
 
 
 def _filter_by_time(messages: list[Message], request: ApiRequest) -> list[Message]:

@@ -44,8 +44,8 @@ async def trigger_block_action(slack: SlackBackend, request: ApiRequest) -> Json
         return await actions.send_block_action(slack, request.user, view, wanted)
     channel = channel_of(slack, request)
     ts = arguments.required_text("message_ts")
-    seen = slack.workspace.find_ephemeral(request.user.id, channel.id, ts)
-    message = seen or slack.workspace.message(channel.id, ts)
+    ephemeral = slack.workspace.find_ephemeral(request.user.id, channel.id, ts)
+    message = ephemeral or slack.workspace.message(channel.id, ts)
     return await actions.send_block_action(slack, request.user, message, wanted)
 
 

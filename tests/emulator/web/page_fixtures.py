@@ -35,9 +35,9 @@ NOTICE: Final = "This sandbox is only for a test <b>of the page</b>."
 class PageFixture:
     """The running sandbox and app, reached from the test's own thread."""
 
-    def __init__(self, sandbox: RunningEmulator, client: EmulatorClient, app: TestApp) -> None:
-        self.url = sandbox.url
-        self.workspace = sandbox.slack.workspace
+    def __init__(self, emulator: RunningEmulator, client: EmulatorClient, app: TestApp) -> None:
+        self.url = emulator.url
+        self.workspace = emulator.slack.workspace
         self.client = client
         self.app = app
         self._loop = asyncio.get_running_loop()
@@ -385,18 +385,18 @@ HOME: Final[Json] = {
 @asynccontextmanager
 async def _page_fixture() -> AsyncIterator[PageFixture]:
     async with (
-        running_emulator(notice=NOTICE) as sandbox,
-        EmulatorClient(sandbox.url) as client,
+        running_emulator(notice=NOTICE) as emulator,
+        EmulatorClient(emulator.url) as client,
     ):
         await client.app(
             commands=[{"command": "/form", "description": "Opens a form", "usage_hint": ""}],
             shortcuts=[{"callback_id": "look", "name": "Look at this", "description": ""}],
         )
-        app = TestApp(AsyncWebClient(token=BOT_TOKEN, base_url=sandbox.api_url))
+        app = TestApp(AsyncWebClient(token=BOT_TOKEN, base_url=emulator.api_url))
         handler = AsyncSocketModeHandler(app.app, APP_TOKEN)
         await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt types it not
         try:
-            yield PageFixture(sandbox, client, app)
+            yield PageFixture(emulator, client, app)
         finally:
             await _ended(handler)
 

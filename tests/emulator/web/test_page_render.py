@@ -85,8 +85,8 @@ class Shown:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
     """A document of the page's own address, with the page's policy and none of its scripts."""
-    with run_in_thread(running_emulator) as sandbox, chromium() as driver:
-        driver.get(f"{sandbox.url}/page/base.css")
+    with run_in_thread(running_emulator) as emulator, chromium() as driver:
+        driver.get(f"{emulator.url}/page/base.css")
         yield driver
         assert console_errors(driver) == []
 

@@ -55,7 +55,7 @@ SAID = {
 class Forger:
     """Sends the bot what a hostile client of somebody may have made of a form or a button."""
 
-    sandbox: RunningEmulator
+    emulator: RunningEmulator
     slack: ScenarioClient
     person: str
     channel: str
@@ -120,7 +120,7 @@ class Forger:
             "response_url": self._answer_url(),
             "trigger_id": self._trigger(),
         }
-        receipt = await self.sandbox.slack.delivery.send_interaction(PayloadKind.COMMAND, payload)
+        receipt = await self.emulator.slack.delivery.send_interaction(PayloadKind.COMMAND, payload)
         assert isinstance(receipt.body, dict), receipt
         return str(receipt.body["text"])
 
@@ -179,18 +179,18 @@ class Forger:
             "trigger_id": self._trigger(),
             **more,
         }
-        receipt = await self.sandbox.slack.delivery.send_interaction(
+        receipt = await self.emulator.slack.delivery.send_interaction(
             PayloadKind.INTERACTIVE, payload
         )
         assert receipt.ok, receipt
         return receipt.body
 
     def _trigger(self) -> str:
-        return self.sandbox.slack.triggers.create_trigger(PEOPLE[self.person])
+        return self.emulator.slack.triggers.create_trigger(PEOPLE[self.person])
 
     def _answer_url(self) -> str:
-        path = self.sandbox.slack.triggers.create_response_path(PEOPLE[self.person], GENERAL)
-        return self.sandbox.url + path
+        path = self.emulator.slack.triggers.create_response_path(PEOPLE[self.person], GENERAL)
+        return self.emulator.url + path
 
 
 async def question_sources(forger: Forger) -> dict[str, str]:

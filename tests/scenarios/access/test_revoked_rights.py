@@ -20,10 +20,10 @@ from tests.scripted_model import ScriptedModel
 
 
 def change(
-    sandbox: RunningEmulator, user: str, *, admin: bool = False, guest: bool = False
+    emulator: RunningEmulator, user: str, *, admin: bool = False, guest: bool = False
 ) -> None:
     """From now on Slack knows somebody as this."""
-    users = sandbox.slack.workspace.users
+    users = emulator.slack.workspace.users
     users[user] = replace(users[user], is_admin=admin, is_owner=admin, is_guest=guest)
 
 

@@ -41,14 +41,14 @@ class Whole:
 @asynccontextmanager
 async def whole_bot(data_dir: Path) -> AsyncIterator[Whole]:
     async with (
-        running_emulator() as sandbox,
+        running_emulator() as emulator,
         ScriptedModel() as model,
-        ScenarioClient(sandbox.url) as slack,
+        ScenarioClient(emulator.url) as slack,
     ):
         model.models = list(MODELS)
         await slack.app(**app_config_of(MANIFEST))
-        async with open_bot(Settings.from_env(environment(sandbox, model, data_dir))):
-            yield Whole(sandbox.url, model)
+        async with open_bot(Settings.from_env(environment(emulator, model, data_dir))):
+            yield Whole(emulator.url, model)
 
 
 @pytest.fixture(scope="module")
