@@ -1,4 +1,4 @@
-"""`python -m slack_emulator --port N`: the sandbox alone, until it is stopped."""
+"""Runs the emulator on its own until it is stopped: `python -m slack_emulator --port N`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ DEFAULT_PORT = 8787
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C or SIGTERM; 1 if the sandbox cannot be started, 2 for wrong arguments."""
+    """Run until Ctrl-C or SIGTERM. Returns the exit code: 1 if the emulator cannot start, 2 for
+    wrong arguments."""
     parser = argparse.ArgumentParser(
         prog="threadpilot sandbox", description="A Slack workspace on this machine."
     )
@@ -46,7 +47,7 @@ async def _run(host: str, port: int, notice: str) -> None:
 
 def _welcome(emulator: RunningEmulator) -> str:
     return (
-        f"The sandbox is at {emulator.url}\n"
+        f"The Slack emulator is at {emulator.url}\n"
         f"An app connects with SLACK_API_URL={emulator.api_url} SLACK_BOT_TOKEN={BOT_TOKEN} "
         f"SLACK_APP_TOKEN={APP_TOKEN} SLACK_SIGNING_SECRET={SIGNING_SECRET}"
     )

@@ -1,6 +1,6 @@
-"""The Web API's door: token, limits, faults, arguments, the method, and Slack's kind of answer.
+"""Serves the Web API: checks token, limits, faults and arguments, and runs the method.
 
-Refusals are HTTP 200 with `ok: false`; too many calls are HTTP 429 with `Retry-After`.
+Errors are HTTP 200 with `ok: false`. Too many calls are HTTP 429 with `Retry-After`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RATE_LIMITED = "ratelimited"
 
 @dataclass(frozen=True, slots=True)
 class _ApiResponse:
-    """What goes back."""
+    """The response to one call, before it is written as HTTP."""
 
     body: Json | None
     status: int = 200
@@ -37,13 +37,13 @@ class _ApiResponse:
 
 
 class WebApi:
-    """Everything under `/api/`."""
+    """The handler of all requests under `/api/`."""
 
     def __init__(self, slack: SlackBackend) -> None:
         self._slack = slack
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One call from its request to its response."""
+        """Answer one request."""
         method = request.match_info["method"]
         try:
             values = await arguments.read_arguments(request)
@@ -79,7 +79,7 @@ class WebApi:
     async def _respond(
         self, method: str, token: str, values: Json, fault: Fault | None
     ) -> _ApiResponse:
-        """What the fault makes of it, before or after the method is run."""
+        """The response, changed by the fault before or after the method runs."""
         match fault.kind if fault else None:
             case "429" if fault:
                 return _rate_limited(math.ceil(fault.seconds))
@@ -117,7 +117,7 @@ class WebApi:
         return _ApiResponse({"ok": True} | body, headers=headers)
 
     def _authenticate(self, method: str, token: str) -> User:
-        """Whose token it is, if that may call this method."""
+        """The user of the token. Raises ApiError if the token may not call this method."""
         if method not in METHODS:
             raise ApiError("unknown_method")
         if not token:
@@ -143,7 +143,7 @@ class WebApi:
         return self._slack.rate_limits.acquire(method, str(channel))
 
     def _scope_headers(self, method: str) -> tuple[tuple[str, str], ...]:
-        """The headers that name them. Refused with `missing_scope`."""
+        """The headers that name the scopes. Raises ApiError (`missing_scope`)."""
         granted, needed = self._slack.app_config.scopes, SCOPES.get(method, ())
         if needed and not set(needed) & set(granted):
             raise ApiError("missing_scope", needed=needed[0], provided=",".join(granted))
@@ -154,7 +154,7 @@ class WebApi:
 
 
 def _api_test(values: Json) -> Json:
-    """What came comes back; an `error` makes it fail."""
+    """The arguments of the call; an `error` argument makes the call fail."""
     answer: Json = {"ok": True, "args": values}
     if error := values.get("error"):
         answer = {"ok": False, "error": str(error), "args": values}

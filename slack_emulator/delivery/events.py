@@ -1,6 +1,6 @@
-"""What the app hears of what happens: changes turned into Slack's event payloads.
+"""Converts changes of the workspace to Slack's event payloads, and sends them to the app.
 
-Only in conversations that the bot is a member of, only what it is subscribed to. A mention in a
+The app gets events of the conversations of its bot, if it is subscribed to them. A mention in a
 channel comes twice, as `app_mention` and as `message`, with one ts and two event ids.
 """
 
@@ -45,7 +45,7 @@ MESSAGE_EVENTS: Final = {
 
 
 class Events:
-    """Watches the workspace on behalf of the app."""
+    """The workspace listener that sends events to the app."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Events:
         workspace.add_listener(self.on_change)
 
     def on_change(self, change: Change) -> None:
-        """Send what the app may hear of this change."""
+        """Send the events of this change that the app may receive."""
         match change:
             case MessagePosted(message):
                 self._send_posted(message)

@@ -1,7 +1,7 @@
-"""What an app says in answer to an interaction: in its acknowledgement, or by a response URL.
+"""Applies the app's response to an interaction: an acknowledgement or a response URL.
 
-docs.slack.dev/interactivity/handling-user-interaction: only the person sees it unless
-`response_type` is `in_channel`; the message that was pressed may be replaced or deleted.
+docs.slack.dev/interactivity/handling-user-interaction: Only the user sees it unless `response_type`
+is `in_channel`. The message of the button may be replaced or deleted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from slack_emulator.state.workspace import Workspace
 
 
 def apply_response(workspace: Workspace, url: ResponseUrl, body: object) -> None:
-    """Show what was answered. Refused with `no_text`, `invalid_payload` or for its blocks."""
+    """Show the response. Raises ApiError: `no_text`, `invalid_payload` or one for its blocks."""
     response = {"text": body} if isinstance(body, str) else body
     if not isinstance(response, dict):
         raise ApiError("invalid_payload")
@@ -46,7 +46,7 @@ def apply_response(workspace: Workspace, url: ResponseUrl, body: object) -> None
 
 
 def has_content(body: object) -> bool:
-    """Whether an acknowledgement has something to show in it."""
+    """True if an acknowledgement has content to show."""
     if isinstance(body, str):
         return bool(body.strip())
     return isinstance(body, dict) and any(
