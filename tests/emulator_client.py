@@ -51,7 +51,7 @@ def shown_text(message: Json) -> str:
 
 
 def command_buttons(
-    blocks: list[Json], name: str, words: str | None = None
+    blocks: list[Json], name: str, args: str | None = None
 ) -> tuple[str, str | None]:
     """The action id, and the option's value where it is one of several, of what orders `verb`."""
     for block in blocks:
@@ -59,16 +59,16 @@ def command_buttons(
         for element in [*accessory, *(block.get("elements") or [])]:
             several = element.get("options")
             for one in [element] if several is None else several:
-                if _is_command_button(one.get("value"), name, words):
+                if _is_command_button(one.get("value"), name, args):
                     return element["action_id"], None if several is None else one["value"]
-    raise AssertionError(f"nothing orders {name!r} with {words!r} in {blocks}")
+    raise AssertionError(f"nothing orders {name!r} with {args!r} in {blocks}")
 
 
-def _is_command_button(value: object, name: str, words: str | None) -> bool:
+def _is_command_button(value: object, name: str, args: str | None) -> bool:
     if not (isinstance(value, str) and value.startswith("{")):
         return False
     carried = json.loads(value)
-    return carried.get("v") == name and words in (None, carried.get("w", ""))
+    return carried.get("v") == name and args in (None, carried.get("w", ""))
 
 
 class EmulatorClient:
@@ -133,10 +133,10 @@ class EmulatorClient:
 
     async def say(self, person: str, channel: str, text: str, thread_ts: str | None = None) -> str:
         """Type a message (`@threadpilot` mentions the bot); its ts."""
-        said = await self.call(
+        response = await self.call(
             person, "chat.postMessage", channel=channel, text=text, thread_ts=thread_ts
         )
-        return str(said["ts"])
+        return str(response["ts"])
 
     async def edit(self, person: str, channel: str, ts: str, text: str) -> None:
         await self.call(person, "chat.update", channel=channel, ts=ts, text=text)
@@ -178,18 +178,18 @@ class EmulatorClient:
         )
 
     async def press_command(
-        self, person: str, channel: str, message: Json, verb: str, words: str | None = None
+        self, person: str, channel: str, message: Json, name: str, args: str | None = None
     ) -> Json:
         """Press the button, or choose the option, that orders `verb` (with exactly `words`, where
         they are given) under a message or a whisper; returns when the app has acknowledged."""
-        action, value = command_buttons(message["blocks"], verb, words)
+        action, value = command_buttons(message["blocks"], name, args)
         return await self.press(person, channel, message["ts"], action, value=value)
 
     async def press_command_at_home(
-        self, person: str, view: Json, verb: str, words: str | None = None
+        self, person: str, view: Json, name: str, args: str | None = None
     ) -> Json:
         """The same on the Home tab."""
-        action, value = command_buttons(view["blocks"], verb, words)
+        action, value = command_buttons(view["blocks"], name, args)
         return await self.call(
             person, "blocks.actions", view_id=view["id"], action_id=action, value=value
         )
@@ -254,8 +254,10 @@ class EmulatorClient:
 
     async def bot_messages(self, channel: str, thread_ts: str, person: str = "alice") -> list[Json]:
         """The bot's messages of a thread, oldest first."""
-        said = await self.replies(channel, thread_ts, person)
-        return [message for message in said if message.get("bot_id") and message["ts"] != thread_ts]
+        messages = await self.replies(channel, thread_ts, person)
+        return [
+            message for message in messages if message.get("bot_id") and message["ts"] != thread_ts
+        ]
 
     async def bot_texts(self, channel: str, thread_ts: str, person: str = "alice") -> list[str]:
         """What the bot's messages of a thread show, oldest first."""
@@ -273,9 +275,9 @@ class EmulatorClient:
         """The bot's texts as soon as `n` of its messages in the thread no longer stream."""
 
         async def answered() -> list[str] | None:
-            said = await self.bot_messages(channel, thread_ts, person)
-            settled = [m for m in said if m.get("streaming", {}).get("state") != "streaming"]
-            return [shown_text(m) for m in said] if len(settled) >= n else None
+            messages = await self.bot_messages(channel, thread_ts, person)
+            settled = [m for m in messages if m.get("streaming", {}).get("state") != "streaming"]
+            return [shown_text(m) for m in messages] if len(settled) >= n else None
 
         return await self.wait_for(answered, timeout=timeout, why=f"{n} answers in {thread_ts}")
 
@@ -332,10 +334,10 @@ class EmulatorClient:
         await self._control("POST", "reset", {})
 
     async def _control(
-        self, verb: str, name: str, body: Json | None = None, **query: str
+        self, http_method: str, name: str, body: Json | None = None, **query: str
     ) -> object:
         address = f"{self.url}/sandbox/{name}"
-        async with self.http.request(verb, address, json=body, params=query) as answer:
+        async with self.http.request(http_method, address, json=body, params=query) as answer:
             text = await answer.text()
             assert answer.status == 200, f"/sandbox/{name} answered {answer.status}: {text}"
             read: object = await answer.json()

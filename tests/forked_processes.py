@@ -118,11 +118,11 @@ async def start(
         writer, given = await _stdin(ours) if stdin == PIPE else (None, None)
         out, to_out = await _output(ours, stdout)
         err, to_err = (None, to_out) if stderr == STDOUT else await _output(ours, stderr)
-        orders = _ProcessSpec(main, arguments, dict(env), cwd or Path.cwd(), umask)
+        spec = _ProcessSpec(main, arguments, dict(env), cwd or Path.cwd(), umask)
         streams = [
             None if each is None else _PassedDescriptor(each) for each in (given, to_out, to_err)
         ]
-        process = FORKING.Process(target=_run, args=(orders, streams), daemon=True)
+        process = FORKING.Process(target=_run, args=(spec, streams), daemon=True)
         await asyncio.to_thread(start_forked, process)
     started = Process(process, writer)
     started.stdout, started.stderr = out, err

@@ -193,7 +193,7 @@ class ScriptedModel:
         """Wait until so many answers, all told, have come to their hold. Raises TimeoutError."""
         await self._until(lambda: self.holds >= holds, within)
 
-    async def asked(self, requests: int = 1, *, within: float = WAIT_SECONDS) -> None:
+    async def received(self, requests: int = 1, *, within: float = WAIT_SECONDS) -> None:
         """Wait until so many requests, all told, have come in. Raises TimeoutError."""
         await self._until(lambda: len(self.requests) >= requests, within)
 

@@ -83,7 +83,7 @@ async def echo_app(api_url: str, mode: str) -> AsyncIterator[EchoApp]:
         stderr=asyncio.subprocess.PIPE,
     )
     app = EchoApp(process)
-    listening = asyncio.create_task(app.listen())
+    stderr_task = asyncio.create_task(app.listen())
     try:
         await app.started()
         try:
@@ -93,4 +93,4 @@ async def echo_app(api_url: str, mode: str) -> AsyncIterator[EchoApp]:
             raise
     finally:
         await app.end()
-        await listening
+        await stderr_task

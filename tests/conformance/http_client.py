@@ -91,8 +91,8 @@ class Outside:
 
     async def say(self, token: str, channel: str, text: str, **more: object) -> str:
         """Post a message; its ts."""
-        said = await self.act("chat.postMessage", token, channel=channel, text=text, **more)
-        return str(said["ts"])
+        response = await self.act("chat.postMessage", token, channel=channel, text=text, **more)
+        return str(response["ts"])
 
     async def replies(self, channel: str, ts: str, token: str = ALICE) -> list[Json]:
         """The messages of a thread, its root first."""

@@ -44,7 +44,7 @@ class Listener:
     """What the app hears. `answer` decides the response to whatever is no url_verification."""
 
     def __init__(self) -> None:
-        self.heard: list[Delivery] = []
+        self.deliveries: list[Delivery] = []
         self.url = ""
         self.answer: Callable[[], web.Response] = web.Response
         self._changed = asyncio.Condition()
@@ -55,7 +55,7 @@ class Listener:
         headers = {name.lower(): value for name, value in request.headers.items()}
         delivery = Delivery(headers, raw)
         async with self._changed:
-            self.heard.append(delivery)
+            self.deliveries.append(delivery)
             self._changed.notify_all()
         if delivery.body.get("type") == "url_verification":
             return web.json_response({"challenge": delivery.body["challenge"]})
@@ -63,7 +63,7 @@ class Listener:
 
     def events(self, kind: str) -> list[Delivery]:
         """The deliveries of one type of event so far."""
-        return [one for one in self.heard if one.event.get("type") == kind]
+        return [one for one in self.deliveries if one.event.get("type") == kind]
 
     async def wait_for_event(self, kind: str, times: int = 1) -> list[Delivery]:
         """Wait until events of this type have come this often."""
@@ -74,8 +74,8 @@ class Listener:
     async def wait_for_type(self, times: int) -> list[Delivery]:
         """Wait until this many requests of any kind have come."""
         async with asyncio.timeout(WAIT_SECONDS), self._changed:
-            await self._changed.wait_for(lambda: len(self.heard) >= times)
-        return self.heard
+            await self._changed.wait_for(lambda: len(self.deliveries) >= times)
+        return self.deliveries
 
 
 @asynccontextmanager

@@ -206,13 +206,13 @@ async def test_a_command_that_the_app_does_not_know_times_out_for_the_person(
 ) -> None:
     """Bolt does not acknowledge what it has no listener for: the person hears of it, at once
     when the sandbox's clock has moved past the three seconds."""
-    asked = asyncio.create_task(
+    command = asyncio.create_task(
         outside.call("chat.command", ALICE, channel=GENERAL, command="/nothing", text="")
     )
 
     async def moved() -> bool:
         await outside.advance(3.1)
-        return asked.done()
+        return command.done()
 
     await wait_until(moved, "the command times out")
-    assert (await asked)["error"] == "operation_timeout"
+    assert (await command)["error"] == "operation_timeout"

@@ -202,10 +202,10 @@ async def test_an_event_can_come_twice(outside: Outside, socket: Socket) -> None
 
 async def test_events_can_come_in_another_order(outside: Outside, socket: Socket) -> None:
     await outside.control("faults", {"events": "reorder", "times": 1})
-    said = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(2)]
-    heard = [frame["payload"]["event"]["ts"] for frame in await socket.quiet(2)]
-    assert sorted(heard) == said
-    assert heard != said
+    posted = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(2)]
+    received = [frame["payload"]["event"]["ts"] for frame in await socket.quiet(2)]
+    assert sorted(received) == posted
+    assert received != posted
 
 
 async def test_an_acknowledged_event_can_come_again(outside: Outside, socket: Socket) -> None:

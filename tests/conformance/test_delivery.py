@@ -82,13 +82,13 @@ async def test_of_two_connections_one_gets_the_event(outside: Outside) -> None:
     async with socket_mode(outside) as first, socket_mode(outside) as second:
         waiting = [asyncio.create_task(socket.event("message")) for socket in (first, second)]
         await outside.say(ALICE, GENERAL, "who hears me?")
-        heard, left = await asyncio.wait(
+        received, left = await asyncio.wait(
             waiting, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
         )
-        assert (len(heard), len(left)) == (1, 1)
+        assert (len(received), len(left)) == (1, 1)
         await outside.say(ALICE, GENERAL, "and who hears me?")
-        heard, _ = await asyncio.wait(left, timeout=WAIT_SECONDS)
-        event = heard.pop().result()["payload"]["event"]
+        received, _ = await asyncio.wait(left, timeout=WAIT_SECONDS)
+        event = received.pop().result()["payload"]["event"]
         assert event["text"] == "and who hears me?", "the first was for the other one alone"
 
 
@@ -147,27 +147,27 @@ async def test_an_unanswered_command_times_out_for_the_person_and_is_not_repeate
     outside: Outside,
 ) -> None:
     async with socket_mode(outside) as socket:
-        asked = asyncio.create_task(
+        command = asyncio.create_task(
             outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
         )
         await socket.frame()
         await outside.advance(3.1)
-        assert (await asked)["error"] == "operation_timeout"
+        assert (await command)["error"] == "operation_timeout"
         await outside.advance(3600)
         assert await socket.quiet() == []
 
 
 async def test_a_command_without_any_app_fails_for_the_person(outside: Outside) -> None:
-    asked = asyncio.create_task(
+    command = asyncio.create_task(
         outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     )
 
     async def look() -> bool:
         await outside.advance(3.1)
-        return asked.done()
+        return command.done()
 
     await wait_until(look, "the command fails")
-    assert (await asked)["ok"] is False
+    assert (await command)["ok"] is False
 
 
 # Signed HTTP
@@ -194,11 +194,11 @@ async def test_a_failing_app_is_asked_again_three_times(
     await outside.advance(61)
     await received_after(outside, listener, 3)
     await outside.advance(301)
-    told = await received_after(outside, listener, 4)
-    retries = [one.headers.get("x-slack-retry-num") for one in told]
+    deliveries = await received_after(outside, listener, 4)
+    retries = [one.headers.get("x-slack-retry-num") for one in deliveries]
     assert retries == [None, "1", "2", "3"]
-    assert {one.headers.get("x-slack-retry-reason") for one in told[1:]} == {"http_error"}
-    assert len({one.body["event_id"] for one in told}) == 1
+    assert {one.headers.get("x-slack-retry-reason") for one in deliveries[1:]} == {"http_error"}
+    assert len({one.body["event_id"] for one in deliveries}) == 1
     await outside.advance(3600)
     assert len(listener.events("message")) == 4
 
@@ -233,8 +233,8 @@ async def test_an_app_that_recovers_is_not_asked_further(
     answers = [web.Response(status=503)]
     listener.answer = lambda: answers.pop() if answers else web.Response()
     await outside.say(ALICE, GENERAL, "hello?")
-    told = await listener.wait_for_event("message", times=2)
-    assert [one.headers.get("x-slack-retry-num") for one in told] == [None, "1"]
+    deliveries = await listener.wait_for_event("message", times=2)
+    assert [one.headers.get("x-slack-retry-num") for one in deliveries] == [None, "1"]
     await outside.advance(3600)
     assert len(await deliver(outside, listener, "hello?")) == 2
 
@@ -283,7 +283,7 @@ async def test_an_app_with_a_request_url_has_no_socket_mode(
     outside: Outside, listener: Listener
 ) -> None:
     """One way or the other, as in an app's settings at Slack; taking the URL out goes back."""
-    assert listener.heard, "the URL was verified"
+    assert listener.deliveries, "the URL was verified"
     assert (await outside.call("apps.connections.open", APP))["ok"] is False
     await outside.control("app", {"request_url": None})
     async with socket_mode(outside) as socket:

@@ -120,9 +120,9 @@ async def test_a_reaction_is_reported(outside: Outside, socket: Socket) -> None:
 
 
 async def test_ts_are_unique_strings_that_grow(outside: Outside) -> None:
-    said = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(20)]
-    assert all(len(ts.split(".")[1]) == 6 for ts in said)
-    assert [float(ts) for ts in said] == sorted({float(ts) for ts in said})
+    posted = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(20)]
+    assert all(len(ts.split(".")[1]) == 6 for ts in posted)
+    assert [float(ts) for ts in posted] == sorted({float(ts) for ts in posted})
 
 
 async def test_a_person_uploads_a_file_with_a_message(outside: Outside, socket: Socket) -> None:

@@ -66,8 +66,8 @@ async def test_fewer_reactions_are_taken_back_in_a_minute_than_set(outside: Outs
     where = {"channel": GENERAL, "timestamp": await outside.say(ALICE, GENERAL, "hello")}
     seen: dict[str, int] = {}
     for method in ("reactions.add", "reactions.remove"):
-        asked = [await status_of(outside, method, **where, name="eyes") for _ in range(60)]
-        seen[method] = sum(status == 200 for status, _ in asked)
+        statuses = [await status_of(outside, method, **where, name="eyes") for _ in range(60)]
+        seen[method] = sum(status == 200 for status, _ in statuses)
     assert 20 <= seen["reactions.remove"] <= 25
     assert 50 <= seen["reactions.add"] < 60
 
@@ -237,10 +237,10 @@ async def test_the_command_refuses_what_it_cannot_do(arguments: list[str]) -> No
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(WAIT_SECONDS):
-        _, said = await process.communicate()
+        _, output = await process.communicate()
     assert process.returncode not in (0, None)
-    assert b"Traceback" not in said
-    assert said.strip()
+    assert b"Traceback" not in output
+    assert output.strip()
 
 
 async def test_a_port_in_use_gets_one_clear_sentence(outside: Outside) -> None:
@@ -249,7 +249,7 @@ async def test_a_port_in_use_gets_one_clear_sentence(outside: Outside) -> None:
         sys.executable, "-m", "slack_emulator", "--port", port, stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(WAIT_SECONDS):
-        _, said = await process.communicate()
+        _, output = await process.communicate()
     assert process.returncode == 1
-    assert port in said.decode()
-    assert len(said.decode().strip().splitlines()) == 1
+    assert port in output.decode()
+    assert len(output.decode().strip().splitlines()) == 1

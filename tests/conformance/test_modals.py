@@ -66,9 +66,9 @@ class ModalDriver:
         frame = await self.socket.envelope("interactive")
         await self.socket.ack(frame, payload)
         await asking
-        told = frame["payload"]
-        assert isinstance(told, dict)
-        return told
+        received = frame["payload"]
+        assert isinstance(received, dict)
+        return received
 
     def submit(self, view_id: str = "", **more: object) -> asyncio.Task[Json]:
         """Bob presses Send (or closes the form)."""
@@ -113,8 +113,8 @@ async def test_an_answer_can_change_the_form(modal_driver: ModalDriver) -> None:
     asking = modal_driver.submit()
     await modal_driver.respond(asking, {"response_action": "update", "view": form("second")})
     assert (await asking)["response_action"] == "update"
-    told = await modal_driver.respond(modal_driver.submit(), None)
-    assert told["view"]["callback_id"] == "second"
+    payload = await modal_driver.respond(modal_driver.submit(), None)
+    assert payload["view"]["callback_id"] == "second"
 
 
 async def test_an_answer_can_push_a_form_and_closing_it_shows_the_one_below(
@@ -126,8 +126,8 @@ async def test_an_answer_can_push_a_form_and_closing_it_shows_the_one_below(
     assert above["previous_view_id"] == modal_driver.view_id
     assert above["root_view_id"] == modal_driver.view_id
     await modal_driver.outside.act("views.submit", BOB, view_id=above["id"], close=True)
-    told = await modal_driver.respond(modal_driver.submit(), None)
-    assert told["view"]["callback_id"] == "first"
+    payload = await modal_driver.respond(modal_driver.submit(), None)
+    assert payload["view"]["callback_id"] == "first"
 
 
 async def test_an_answer_can_clear_the_whole_stack(modal_driver: ModalDriver) -> None:
@@ -172,10 +172,10 @@ async def test_an_empty_required_field_never_reaches_the_app(modal_driver: Modal
 
 
 async def test_closing_is_reported_to_an_app_that_asked_for_it(modal_driver: ModalDriver) -> None:
-    told = await modal_driver.respond(modal_driver.submit(close=True), None)
-    assert told["type"] == "view_closed"
-    assert told["view"]["id"] == modal_driver.view_id
-    assert told["is_cleared"] is False
+    payload = await modal_driver.respond(modal_driver.submit(close=True), None)
+    assert payload["type"] == "view_closed"
+    assert payload["view"]["id"] == modal_driver.view_id
+    assert payload["is_cleared"] is False
     assert (await modal_driver.submit())["ok"] is False
 
 
@@ -190,12 +190,12 @@ async def test_a_button_in_a_form_tells_which_form(modal_driver: ModalDriver) ->
             value="1",
         )
     )
-    told = await modal_driver.respond(asking, None)
-    assert told["type"] == "block_actions"
-    assert told["container"] == {"type": "view", "view_id": modal_driver.view_id}
-    assert told["view"]["id"] == modal_driver.view_id
+    payload = await modal_driver.respond(asking, None)
+    assert payload["type"] == "block_actions"
+    assert payload["container"] == {"type": "view", "view_id": modal_driver.view_id}
+    assert payload["view"]["id"] == modal_driver.view_id
     pushed = await modal_driver.outside.act(
-        "views.push", BOT, trigger_id=told["trigger_id"], view=form("above")
+        "views.push", BOT, trigger_id=payload["trigger_id"], view=form("above")
     )
     assert pushed["view"]["previous_view_id"] == modal_driver.view_id
 

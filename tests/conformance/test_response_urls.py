@@ -146,7 +146,7 @@ async def test_a_response_url_is_good_for_five_answers(
     outside: Outside, listener: Listener
 ) -> None:
     await outside.act("chat.command", ALICE, channel=GENERAL, command="/x", text="")
-    address = listener.heard[-1].body["response_url"]
+    address = listener.deliveries[-1].body["response_url"]
     statuses = [await answered(outside, address, {"text": f"{n}"}) for n in range(6)]
     assert [status < 300 for status in statuses] == [True] * 5 + [False]
     seen = await outside.ephemeral(await outside.id_of(ALICE))
@@ -157,7 +157,7 @@ async def test_a_response_url_is_good_for_half_an_hour(
     outside: Outside, listener: Listener
 ) -> None:
     await outside.act("chat.command", ALICE, channel=GENERAL, command="/x", text="")
-    address = listener.heard[-1].body["response_url"]
+    address = listener.deliveries[-1].body["response_url"]
     await outside.advance(29 * 60)
     assert await answered(outside, address, {"text": "in time"}) < 300
     await outside.advance(2 * 60)

@@ -33,7 +33,7 @@ async def test_an_event_is_signed(outside: Outside, listener: Listener) -> None:
 
 async def test_a_slash_command_is_a_signed_form(outside: Outside, listener: Listener) -> None:
     await outside.act("chat.command", ALICE, channel=GENERAL, command="/echo", text="a & b = c")
-    command = listener.heard[-1]
+    command = listener.deliveries[-1]
     assert command.headers["content-type"].startswith("application/x-www-form-urlencoded")
     assert accepted(command)
     assert command.body["command"] == "/echo"
@@ -46,7 +46,7 @@ async def test_a_slash_command_is_a_signed_form(outside: Outside, listener: List
 async def test_a_shortcut_is_a_signed_payload(outside: Outside, listener: Listener) -> None:
     ts = await outside.say(ALICE, GENERAL, "look at this")
     await outside.act("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
-    payloads = [one for one in listener.heard if b"payload=" in one.raw]
+    payloads = [one for one in listener.deliveries if b"payload=" in one.raw]
     assert len(payloads) == 1
     assert accepted(payloads[0])
     assert payloads[0].body["type"] == "message_action"

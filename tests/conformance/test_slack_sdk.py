@@ -84,32 +84,32 @@ async def test_the_channel_list_iterates_page_by_page(slack: AsyncWebClient) -> 
 async def test_history_and_replies_iterate_page_by_page(
     slack: AsyncWebClient, alice: AsyncWebClient
 ) -> None:
-    said = [
+    posted = [
         (await alice.chat_postMessage(channel=GENERAL, text=f"number {n}"))["ts"] for n in range(7)
     ]
     for n in range(5):
-        await alice.chat_postMessage(channel=GENERAL, thread_ts=said[0], text=f"reply {n}")
+        await alice.chat_postMessage(channel=GENERAL, thread_ts=posted[0], text=f"reply {n}")
     seen = []
     async for page in await slack.conversations_history(channel=GENERAL, limit=3):
         assert len(page["messages"]) <= 3
         seen += [message["ts"] for message in page["messages"]]
-    assert seen == sorted(said, reverse=True), "newest first, each once, no replies among them"
+    assert seen == sorted(posted, reverse=True), "newest first, each once, no replies among them"
     texts = []
-    async for page in await slack.conversations_replies(channel=GENERAL, ts=said[0], limit=2):
-        texts += [message["text"] for message in page["messages"] if message["ts"] != said[0]]
+    async for page in await slack.conversations_replies(channel=GENERAL, ts=posted[0], limit=2):
+        texts += [message["text"] for message in page["messages"] if message["ts"] != posted[0]]
     assert texts == [f"reply {n}" for n in range(5)]
 
 
 async def test_history_can_be_cut_by_time(slack: AsyncWebClient, alice: AsyncWebClient) -> None:
-    said = [
+    posted = [
         (await alice.chat_postMessage(channel=GENERAL, text=f"number {n}"))["ts"] for n in range(4)
     ]
-    page = await slack.conversations_history(channel=GENERAL, oldest=said[1], latest=said[3])
-    assert [message["ts"] for message in page["messages"]] == [said[2]]
+    page = await slack.conversations_history(channel=GENERAL, oldest=posted[1], latest=posted[3])
+    assert [message["ts"] for message in page["messages"]] == [posted[2]]
     page = await slack.conversations_history(
-        channel=GENERAL, oldest=said[1], latest=said[2], inclusive=True
+        channel=GENERAL, oldest=posted[1], latest=posted[2], inclusive=True
     )
-    assert [message["ts"] for message in page["messages"]] == [said[2], said[1]]
+    assert [message["ts"] for message in page["messages"]] == [posted[2], posted[1]]
 
 
 async def test_a_root_counts_its_replies(slack: AsyncWebClient, alice: AsyncWebClient) -> None:

@@ -67,10 +67,10 @@ async def test_events_have_every_field_that_slack_requires(
     outside: Outside, socket: Socket
 ) -> None:
     await a_busy_thread(outside)
-    heard = [frame["payload"]["event"] for frame in await socket.quiet(12)]
+    events = [frame["payload"]["event"] for frame in await socket.quiet(12)]
     lacking = {}
     for file, name, kind, subtype in EVENTS:
-        of_kind = [e for e in heard if e["type"] == kind and e.get("subtype") == subtype]
+        of_kind = [e for e in events if e["type"] == kind and e.get("subtype") == subtype]
         assert of_kind, f"no {name} was heard"
         missing = set().union(*(event_shape(file, name).missing(event) for event in of_kind))
         if subtype is None:  # then it is declared as undefined: it must not be there

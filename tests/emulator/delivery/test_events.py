@@ -21,13 +21,13 @@ class App:
         self.socket = socket
         self.answers = True
         self.payload: Json | None = None
-        self.heard: list[Json] = []
+        self.received: list[Json] = []
         self.news = asyncio.Event()
 
     async def listen(self) -> None:
         async for frame in self.socket:
             envelope = json.loads(frame.data)
-            self.heard.append(envelope)
+            self.received.append(envelope)
             if self.answers and "envelope_id" in envelope:
                 ack: Json = {"envelope_id": envelope["envelope_id"]}
                 await self.socket.send_json(
@@ -38,7 +38,7 @@ class App:
     async def envelopes(self, count: int) -> list[Json]:
         """The envelopes so far, as soon as there are so many."""
         async with asyncio.timeout(30):
-            while len(found := [one for one in self.heard if "payload" in one]) < count:
+            while len(found := [one for one in self.received if "payload" in one]) < count:
                 self.news.clear()
                 await self.news.wait()
         return found
@@ -58,12 +58,12 @@ async def connected(people: EmulatorClient) -> AsyncIterator[App]:
     async with people.http.ws_connect(await connection_url(people)) as socket:
         app = App(socket)
         assert (await socket.receive_json())["type"] == "hello"
-        listening = asyncio.create_task(app.listen())
+        reader = asyncio.create_task(app.listen())
         try:
             yield app
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
 
 async def test_a_mention_comes_twice(people: EmulatorClient) -> None:
@@ -188,7 +188,9 @@ async def test_any_one_connection_gets_it(people: EmulatorClient) -> None:
             await people.say("alice", GENERAL, f"number {number}")
         await one.envelopes(2)
         await other.envelopes(2)
-        texts = [e["payload"]["event"]["text"] for e in itertools.chain(one.heard, other.heard)]
+        texts = [
+            e["payload"]["event"]["text"] for e in itertools.chain(one.received, other.received)
+        ]
     assert sorted(texts) == [f"number {number}" for number in range(4)]
 
 
@@ -247,7 +249,7 @@ async def test_a_half_open_connection_receives_nothing(people: EmulatorClient) -
             await people.advance(300)
             events = await live.events(1)
         assert events[0]["text"] == "lost?"
-        assert dead.heard == []
+        assert dead.received == []
         assert not dead.socket.closed
 
 
@@ -257,14 +259,14 @@ async def test_slack_says_good_bye(people: EmulatorClient) -> None:
         await people.fault("socket", "disconnect", reason="refresh_requested")
         async with asyncio.timeout(30):
             await app.news.wait()
-    assert app.heard[0]["type"] == "disconnect"
-    assert app.heard[0]["reason"] == "refresh_requested"
+    assert app.received[0]["type"] == "disconnect"
+    assert app.received[0]["reason"] == "refresh_requested"
     async with connected(people) as warned:
         await people.fault("socket", "disconnect")
         async with asyncio.timeout(30):
             await warned.news.wait()
         assert not warned.socket.closed
-        assert warned.heard[0]["reason"] == "warning"
+        assert warned.received[0]["reason"] == "warning"
 
 
 async def test_one_of_several_connections_can_be_cut(people: EmulatorClient) -> None:
@@ -275,7 +277,7 @@ async def test_one_of_several_connections_can_be_cut(people: EmulatorClient) -> 
         await people.wait_for(lambda: has_connections(people, 1), why="one line is left")
         await people.say("alice", GENERAL, "still there?")
         assert [event["text"] for event in await second.events(1)] == ["still there?"]
-        assert first.heard == []
+        assert first.received == []
 
 
 async def test_a_dead_connection_url_opens_nothing(people: EmulatorClient) -> None:

@@ -25,7 +25,7 @@ class HttpApp:
         self.answer = ""
         self.challenged = True
         self.silent = False
-        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.received: list[tuple[dict[str, str], bytes]] = []
         self.news = asyncio.Event()
         self.address = ""
 
@@ -35,7 +35,7 @@ class HttpApp:
             event = json.loads(body)
             if event["type"] == "url_verification":
                 return web.Response(text=event["challenge"] if self.challenged else "what?")
-        self.heard.append((dict(request.headers), body))
+        self.received.append((dict(request.headers), body))
         self.news.set()
         if self.silent:
             await asyncio.sleep(3_600)
@@ -44,10 +44,10 @@ class HttpApp:
     async def requests(self, count: int) -> list[tuple[dict[str, str], bytes]]:
         """What came, as soon as there is so much."""
         async with asyncio.timeout(30):
-            while len(self.heard) < count:
+            while len(self.received) < count:
                 self.news.clear()
                 await self.news.wait()
-        return self.heard
+        return self.received
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_an_error_fails_the_command(people: EmulatorClient, app: HttpApp) 
     app.status = 500
     with pytest.raises(Refusal, match="dispatch_failed"):
         await people.command("alice", GENERAL, "/ask")
-    assert len(app.heard) == 1
+    assert len(app.received) == 1
 
 
 async def test_an_address_that_is_not_the_apps_is_refused(
@@ -156,4 +156,4 @@ async def test_an_address_that_is_not_the_apps_is_refused(
 async def test_there_is_no_socket_beside_it(people: EmulatorClient, app: HttpApp) -> None:
     refused = await people.ask("xapp-sandbox", "apps.connections.open")
     assert refused["ok"] is False
-    assert app.heard == []
+    assert app.received == []

@@ -62,9 +62,9 @@ async def answering(people: EmulatorClient, payload: Json | None = None) -> Asyn
 
 async def opened(people: EmulatorClient, app: App, view: Json, person: str = "alice") -> Json:
     """A modal that the app opened after this person's command."""
-    heard = len(app.heard)
+    before = len(app.received)
     await people.command(person, GENERAL, "/ask")
-    trigger = app.heard[heard]["payload"]["trigger_id"]
+    trigger = app.received[before]["payload"]["trigger_id"]
     answer = await people.as_app("views.open", trigger_id=trigger, view=view)
     made: Json = answer["view"]
     return made
@@ -96,7 +96,7 @@ async def test_a_command_is_not_for_threads(people: EmulatorClient) -> None:
             "xoxp-alice", "chat.command", channel=GENERAL, command="/ask", thread_ts=root
         )
         assert refused["error"] == "command_not_supported_in_threads"
-        assert [one["type"] for one in app.heard] == ["events_api"] * len(app.heard)
+        assert [one["type"] for one in app.received] == ["events_api"] * len(app.received)
 
 
 @pytest.mark.parametrize("command", ["ask", "/", "/Ask me", "/" + "x" * 40])
@@ -150,7 +150,7 @@ async def test_a_response_url_answers_five_times_for_half_an_hour(people: Emulat
         await people.press("bob", GENERAL, posted["ts"], "go")
         url = (await app.envelopes(1))[0]["payload"]["response_url"]
         await people.press("bob", GENERAL, posted["ts"], "go")
-        late = [one for one in app.heard if one["type"] == "interactive"][1]["payload"]
+        late = [one for one in app.received if one["type"] == "interactive"][1]["payload"]
 
     async def respond(body: object, address: str = url) -> int:
         async with people.http.post(address, json=body) as answer:
@@ -201,9 +201,9 @@ async def test_an_ephemeral_buttons_answer_replaces_it(people: EmulatorClient) -
 async def test_a_trigger_opens_one_view_soon(people: EmulatorClient) -> None:
     async with answering(people) as app:
         await opened(people, app, form())
-        used = app.heard[0]["payload"]["trigger_id"]
+        used = app.received[0]["payload"]["trigger_id"]
         await people.command("alice", GENERAL, "/ask")
-        late = app.heard[1]["payload"]["trigger_id"]
+        late = app.received[1]["payload"]["trigger_id"]
     await people.advance(3)
     for trigger, code in (
         (used, "exchanged_trigger_id"),
@@ -224,7 +224,7 @@ async def test_a_form_is_sent_once_and_by_who_has_it(people: EmulatorClient) -> 
             }
             answer = await people.ask(f"xoxp-{person}", "views.submit", **state)
             assert answer["ok"] is (person == "alice")
-        sent = next(one for one in app.heard if one["type"] == "interactive")["payload"]
+        sent = next(one for one in app.received if one["type"] == "interactive")["payload"]
         assert sent["type"] == "view_submission"
         assert sent["view"]["state"]["values"]["question"]["text"] == {
             "type": "plain_text_input",
@@ -240,7 +240,7 @@ async def test_a_required_field_must_be_filled_in(people: EmulatorClient) -> Non
         view = await opened(people, app, form())
         answer = await people.submit("alice", view["id"], {})
         assert answer["errors"] == {"question": "Please complete this required field."}
-        assert all(one["type"] != "interactive" for one in app.heard)
+        assert all(one["type"] != "interactive" for one in app.received)
         with pytest.raises(Refusal, match="invalid_state"):
             await people.submit("alice", view["id"], {"song": {"text": "la"}})
 
@@ -271,7 +271,7 @@ async def test_an_app_may_subscribe_to_closed_forms(people: EmulatorClient) -> N
     async with answering(people) as app:
         view = await opened(people, app, form(notify_on_close=True))
         await people.close_view("alice", view["id"])
-        last = app.heard[-1]["payload"]
+        last = app.received[-1]["payload"]
     assert (last["type"], last["view"]["id"]) == ("view_closed", view["id"])
 
 
@@ -342,7 +342,7 @@ async def test_a_button_in_a_view_opens_another_one(people: EmulatorClient) -> N
         view = await opened(people, app, row)
         for depth in (2, 3, 4):
             await people.call("alice", "blocks.actions", view_id=view["id"], action_id="go")
-            payload = app.heard[-1]["payload"]
+            payload = app.received[-1]["payload"]
             assert payload["container"] == {"type": "view", "view_id": view["id"]}
             answer = await people.ask(
                 BOT_TOKEN, "views.push", trigger_id=payload["trigger_id"], view=row

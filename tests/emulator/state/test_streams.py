@@ -149,10 +149,14 @@ async def test_chunks_become_text_cards_and_a_plan(people: EmulatorClient) -> No
         metadata={"event_type": "turn", "event_payload": {}},
     )
     message = await shown(people, root)
-    plan, said, line = message["blocks"]
+    plan, text_block, line = message["blocks"]
     assert (plan["type"], plan["title"]) == ("plan", "The plan")
     assert [(task["title"], task["status"]) for task in plan["tasks"]] == [("Reading", "complete")]
-    assert (said["type"], said["text"], message["text"]) == ("markdown", "Done.", "Done.")
+    assert (text_block["type"], text_block["text"], message["text"]) == (
+        "markdown",
+        "Done.",
+        "Done.",
+    )
     assert line["type"] == "divider"
 
 

@@ -20,13 +20,13 @@ def test_every_message_has_its_own_growing_ts_though_time_stands_still() -> None
 
 def test_the_oldest_messages_are_forgotten() -> None:
     workspace = Workspace(EmulatorClock(ManualClock()))
-    said = [
+    posted = [
         workspace.post_message(
             Message(channel=GENERAL, ts=workspace.next_ts(), user="UALICE", text=str(number))
         )
         for number in range(MAX_MESSAGES + 2)
     ]
-    assert [message.ts for message in workspace.messages(GENERAL)] == [m.ts for m in said[2:]]
+    assert [message.ts for message in workspace.messages(GENERAL)] == [m.ts for m in posted[2:]]
 
 
 def test_the_oldest_ephemeral_messages_are_forgotten() -> None:

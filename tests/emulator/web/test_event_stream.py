@@ -16,21 +16,21 @@ class Page:
     """One open feed; what came so far is kept."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, Json]] = []
+        self.received: list[tuple[str, Json]] = []
         self.news = asyncio.Event()
 
     async def until(self, name: str, fits: Callable[[Json], bool] = lambda _: True) -> Json:
         """The first event of this name that fits, as soon as it is there."""
         async with asyncio.timeout(30):
             while True:
-                for told, data in self.told:
-                    if told == name and fits(data):
+                for event_name, data in self.received:
+                    if event_name == name and fits(data):
                         return data
                 self.news.clear()
                 await self.news.wait()
 
     def names(self) -> list[str]:
-        return [name for name, _ in self.told]
+        return [name for name, _ in self.received]
 
 
 @asynccontextmanager
@@ -48,7 +48,7 @@ async def open_page(people: EmulatorClient, person: str) -> AsyncIterator[Page]:
                 if key == "event":
                     name = value
                 elif key == "data":
-                    page.told.append((name, json.loads(value)))
+                    page.received.append((name, json.loads(value)))
                     page.news.set()
 
     reading = asyncio.create_task(read())
@@ -84,10 +84,10 @@ async def test_nobody_receives_what_they_may_not_see(people: EmulatorClient) -> 
         await people.as_app("chat.postEphemeral", channel=GENERAL, user="UALICE", text="psst")
         await people.say("alice", GENERAL, "hello")
         assert (await alice.until("ephemeral"))["text"] == "psst"
-        heard = await eve.until("message", lambda data: bool(data["channel"] == GENERAL))
-        assert heard["message"]["text"] == "hello"
-        assert "hush" not in str(eve.told)
-        assert "psst" not in str([data for name, data in eve.told if name != "call"])
+        event = await eve.until("message", lambda data: bool(data["channel"] == GENERAL))
+        assert event["message"]["text"] == "hello"
+        assert "hush" not in str(eve.received)
+        assert "psst" not in str([data for name, data in eve.received if name != "call"])
 
 
 async def test_a_stream_is_seen_growing(people: EmulatorClient) -> None:
@@ -120,7 +120,7 @@ async def test_the_status_line_goes_by_itself(people: EmulatorClient) -> None:
         await page.until("status", lambda data: bool(data["status"] == "is thinking"))
         await people.advance(121)
         await page.until("status", lambda data: bool(data["status"] == ""))
-        page.told.clear()
+        page.received.clear()
         await people.as_app("assistant.threads.setStatus", status="is writing", **thread)
         await people.as_app("chat.postMessage", channel=GENERAL, thread_ts=root, text="here")
         await page.until("status", lambda data: bool(data["status"] == ""))

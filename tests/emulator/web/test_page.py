@@ -384,8 +384,8 @@ def test_without_chromium_the_error_says_what_to_do(tmp_path: Path) -> None:
 def test_a_link_to_a_message_opens_its_thread_in_the_page(page: AppsPage) -> None:
     client, run = page.stage.client, page.stage.run
     ts = run(client.say("bob", GENERAL, "the beginning"))
-    told = run(client.as_app("chat.getPermalink", channel=GENERAL, message_ts=ts))
-    link = str(told["permalink"])
+    permalink = run(client.as_app("chat.getPermalink", channel=GENERAL, message_ts=ts))
+    link = str(permalink["permalink"])
     elsewhere = link.replace(GENERAL, "C0SECRET")
     run(client.say("bob", DEV, f"look at {link} and {elsewhere}"))
     page.open("UEVE", DEV)

@@ -67,7 +67,7 @@ async def renamed(stage: PageFixture) -> None:
     workspace.channels[DEV] = replace(workspace.channels[DEV], name=HOSTILE, topic=HOSTILE)
 
 
-async def said_by_people(stage: PageFixture) -> str:
+async def post_as_users(stage: PageFixture) -> str:
     """Messages, a file and its title, and a reaction; the thread."""
     client = stage.client
     root = await client.say("bob", GENERAL, HOSTILE)
@@ -118,7 +118,7 @@ BLOCKS: Final[list[Json]] = [
 ]
 
 
-async def said_by_the_app(stage: PageFixture, root: str) -> None:
+async def post_as_app(stage: PageFixture, root: str) -> None:
     """Posts under a name of its choice, blocks, what one person alone sees, a status, a stream, the
     Home tab."""
     client = stage.client
@@ -151,8 +151,8 @@ def test_hostile_messages_names_files_and_channels_are_only_text(
     driver: Chrome, stage: PageFixture
 ) -> None:
     stage.run(renamed(stage))
-    root = stage.run(said_by_people(stage))
-    stage.run(said_by_the_app(stage, root))
+    root = stage.run(post_as_users(stage))
+    stage.run(post_as_app(stage, root))
     console_errors(driver)
     page = Page(driver, stage.url).open()
     page.sees(".main .message", MARK)
@@ -171,7 +171,7 @@ def test_hostile_messages_names_files_and_channels_are_only_text(
 
 def test_a_stored_file_is_handed_out_as_a_download_and_never_as_a_page(stage: PageFixture) -> None:
     """Opened in the browser by its address, it would run in the page's own place."""
-    stage.run(said_by_people(stage))
+    stage.run(post_as_users(stage))
 
     async def headers() -> tuple[str, str]:
         message = (await stage.client.history(GENERAL))[0]

@@ -84,7 +84,7 @@ async def test_a_file_that_gives_commands_changes_nothing(
     assert set(model.requests[-1].tool_names) <= set(READING_TOOLS)
     await slack.say("bob", GENERAL, "@threadpilot without a role", thread_ts=ts)
     await slack.wait_until_answered(GENERAL, ts, n=3)
-    await model.asked(5)
+    await model.received(5)
     assert model.requests[-1].tools == 0
 
 
