@@ -102,7 +102,7 @@ async def test_a_mention_is_echoed_as_a_stream_in_its_thread(stage: Stage) -> No
     assert all(call["answer"]["ok"] for call in await stage.outside.calls("chat.appendStream"))
 
 
-async def test_the_app_says_that_it_listens(stage: Stage) -> None:
+async def test_the_app_sets_its_status(stage: Stage) -> None:
     """Bolt's setStatus reaches the sandbox with the thread that it belongs to."""
     ts = await stage.mention("one")
 
@@ -142,7 +142,7 @@ async def test_a_command_is_answered_later_by_its_response_url(stage: Stage) -> 
     assert [message["text"] for message in seen] == ["Only for you: news"]
 
 
-async def test_a_button_changes_the_message_it_stands_under(stage: Stage) -> None:
+async def test_a_button_changes_its_message(stage: Stage) -> None:
     await stage.command("/button", "quiet")
     message = await stage.posted("quiet")
     await stage.outside.act(
@@ -159,7 +159,7 @@ async def test_a_button_changes_the_message_it_stands_under(stage: Stage) -> Non
     assert changed["blocks"][0]["text"]["text"] == "QUIET"
 
 
-async def test_a_form_with_a_fault_says_so_under_the_field(stage: Stage) -> None:
+async def test_a_form_error_is_shown_under_the_field(stage: Stage) -> None:
     """The app's validation error comes back to the person, and the form can be sent again."""
     await stage.command("/form", "")
     view = await stage.modal()
@@ -199,7 +199,7 @@ async def test_the_home_tab_shows_what_the_app_published(stage: Stage) -> None:
 
 @pytest.mark.parametrize("stage", ["socket"], indirect=True)
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested"])
-async def test_the_app_comes_back_when_slack_says_good_bye(stage: Stage, reason: str) -> None:
+async def test_the_app_reconnects_after_a_disconnect(stage: Stage, reason: str) -> None:
     """Bolt connects anew by a fresh ticket, after its own pause of five seconds."""
     await stage.outside.control("faults", {"socket": "disconnect", "reason": reason, "times": 1})
 

@@ -175,7 +175,7 @@ async def test_a_form_is_refused_and_then_taken(outside: Outside) -> None:
     await outside.act("views.submit", ALICE, view_id=view["id"], state=typed("good"))
 
 
-async def test_an_ephemeral_button_replaces_what_it_stands_under(outside: Outside) -> None:
+async def test_an_ephemeral_button_replaces_its_message(outside: Outside) -> None:
     """The only way to change an ephemeral message in Slack is its own button's response_url."""
     await outside.act("chat.command", ALICE, channel=GENERAL, command="/ask", text="Shall we?")
     await only_for_alice(outside, "One moment.")
@@ -201,7 +201,7 @@ async def test_a_shortcut_answers_by_its_response_url(outside: Outside) -> None:
     await only_for_alice(outside, "You looked at: something odd")
 
 
-async def test_a_command_that_the_app_does_not_know_times_out_for_the_person(
+async def test_a_command_that_the_app_does_not_know_times_out_for_the_user(
     outside: Outside,
 ) -> None:
     """Bolt does not acknowledge what it has no listener for: the person hears of it, at once

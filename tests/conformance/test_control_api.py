@@ -43,7 +43,7 @@ async def test_every_call_of_the_app_is_listed_with_its_answer(outside: Outside)
     assert BOT not in str(good), "tokens are nobody's business"
 
 
-async def test_what_people_do_is_not_the_apps_call(outside: Outside) -> None:
+async def test_calls_of_users_are_not_in_the_apps_call_log(outside: Outside) -> None:
     await outside.say(ALICE, GENERAL, "hello")
     assert await outside.calls("chat.postMessage") == []
 
@@ -119,7 +119,7 @@ async def test_a_fault_comes_as_often_as_set_and_for_its_method_only(outside: Ou
     assert statuses == [500, 500, 200]
 
 
-async def test_faults_are_listed_until_they_have_come_and_can_be_taken_away(
+async def test_faults_are_listed_until_they_have_happened_and_can_be_removed(
     outside: Outside,
 ) -> None:
     assert await outside.control("faults") == []
@@ -132,7 +132,7 @@ async def test_faults_are_listed_until_they_have_come_and_can_be_taken_away(
     assert (await outside.call("auth.test", BOT))["ok"] is True
 
 
-async def test_faults_are_for_the_app_and_not_for_people(outside: Outside) -> None:
+async def test_faults_affect_the_app_and_not_users(outside: Outside) -> None:
     await fault(outside, "500")
     await outside.say(ALICE, GENERAL, "I am no app")
     assert (await posts(outside))[0] == 500
@@ -150,7 +150,7 @@ async def test_faults_are_for_the_app_and_not_for_people(outside: Outside) -> No
         {"events": "sing"},
     ],
 )
-async def test_a_senseless_fault_is_refused_with_a_sentence(
+async def test_an_invalid_fault_is_refused_with_a_sentence(
     outside: Outside, nonsense: Json
 ) -> None:
     async with outside.http.post(f"{outside.url}/sandbox/faults", json=nonsense) as answer:

@@ -67,7 +67,7 @@ async def test_a_made_up_connection_url_opens_nothing(outside: Outside) -> None:
         await outside.http.ws_connect(ticket.replace("ticket=", "ticket=x"))
 
 
-async def test_an_envelope_is_of_the_kind_that_it_says(outside: Outside) -> None:
+async def test_an_envelope_has_the_type_of_its_payload(outside: Outside) -> None:
     async with socket_mode(outside) as socket:
         await outside.say(ALICE, GENERAL, "hello")
         frame = await socket.frame()
@@ -116,7 +116,7 @@ async def test_what_is_acknowledged_comes_once(outside: Outside) -> None:
         assert await socket.quiet() == []
 
 
-async def test_what_was_said_while_nobody_listened_comes_by_a_retry(outside: Outside) -> None:
+async def test_a_message_sent_without_a_connection_comes_by_a_retry(outside: Outside) -> None:
     ts = await outside.say(ALICE, GENERAL, "is the app up?")
     async with socket_mode(outside) as socket:
         await outside.advance(65)
@@ -143,7 +143,7 @@ async def test_nonsense_on_the_socket_breaks_nothing(outside: Outside, nonsense:
         assert (await socket.event("message"))["payload"]["event"]["text"] == "still there?"
 
 
-async def test_an_unanswered_command_times_out_for_the_person_and_is_not_repeated(
+async def test_an_unanswered_command_times_out_for_the_user_and_is_not_repeated(
     outside: Outside,
 ) -> None:
     async with socket_mode(outside) as socket:
@@ -157,7 +157,7 @@ async def test_an_unanswered_command_times_out_for_the_person_and_is_not_repeate
         assert await socket.quiet() == []
 
 
-async def test_a_command_without_any_app_fails_for_the_person(outside: Outside) -> None:
+async def test_a_command_without_any_app_fails_for_the_user(outside: Outside) -> None:
     command = asyncio.create_task(
         outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     )
@@ -271,7 +271,7 @@ async def test_http_answers_to_commands_are_shown(outside: Outside, listener: Li
     assert [one["text"] for one in await outside.messages(GENERAL)] == ["for all"]
 
 
-async def test_a_command_that_fails_over_http_fails_for_the_person(
+async def test_a_command_that_fails_over_http_fails_for_the_user(
     outside: Outside, listener: Listener
 ) -> None:
     listener.answer = lambda: web.Response(status=404)

@@ -63,7 +63,7 @@ async def test_the_app_receives_nothing_of_channels_without_it(
     assert await socket.quiet() == []
 
 
-async def test_the_apps_own_words_are_echoed_to_it(outside: Outside, socket: Socket) -> None:
+async def test_the_app_receives_its_own_messages(outside: Outside, socket: Socket) -> None:
     posted = await outside.act("chat.postMessage", BOT, channel=GENERAL, text="mine")
     event = (await socket.event("message"))["payload"]["event"]
     assert (event["ts"], event["text"]) == (posted["ts"], "mine")
@@ -125,7 +125,7 @@ async def test_ts_are_unique_strings_that_grow(outside: Outside) -> None:
     assert [float(ts) for ts in posted] == sorted({float(ts) for ts in posted})
 
 
-async def test_a_person_uploads_a_file_with_a_message(outside: Outside, socket: Socket) -> None:
+async def test_a_user_uploads_a_file_with_a_message(outside: Outside, socket: Socket) -> None:
     upload = await outside.act("files.getUploadURLExternal", BOB, filename="a.txt", length=5)
     async with outside.http.post(upload["upload_url"], data=b"hello") as answer:
         assert answer.status == 200

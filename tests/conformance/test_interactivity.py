@@ -17,7 +17,7 @@ async def test_a_slash_command_is_refused_in_a_thread(outside: Outside) -> None:
 
 
 async def test_a_command_waits_for_the_acknowledgement(outside: Outside, socket: Socket) -> None:
-    command = asyncio.create_task(
+    call = asyncio.create_task(
         outside.call("chat.command", ALICE, channel=GENERAL, command="/copilot", text="help me")
     )
     frame = await socket.envelope("slash_commands")
@@ -28,14 +28,16 @@ async def test_a_command_waits_for_the_acknowledgement(outside: Outside, socket:
     assert (command["channel_id"], command["channel_name"]) == (GENERAL, "general")
     assert command["team_id"] == TEAM
     assert "thread_ts" not in command
-    assert not command.done(), "the answer comes when the app has acknowledged"
+    assert not call.done(), "the answer comes when the app has acknowledged"
     await socket.ack(frame, {"text": "at your service"})
-    assert (await command)["ok"] is True
+    assert (await call)["ok"] is True
     seen = await outside.ephemeral(await outside.id_of(ALICE))
     assert [one["text"] for one in seen] == ["at your service"]
 
 
-async def test_a_button_tells_who_pressed_it_and_where(outside: Outside, socket: Socket) -> None:
+async def test_a_button_payload_names_the_user_and_the_place(
+    outside: Outside, socket: Socket
+) -> None:
     button = {
         "type": "button",
         "action_id": "yes",
@@ -141,7 +143,7 @@ async def test_a_trigger_is_too_old_after_three_seconds(outside: Outside, socket
     assert refused == "expired_trigger_id"
 
 
-async def test_opening_home_tells_the_app(outside: Outside, socket: Socket) -> None:
+async def test_opening_home_sends_an_event(outside: Outside, socket: Socket) -> None:
     await outside.act("apps.home.open", CAROL)
     event = (await socket.event("app_home_opened"))["payload"]["event"]
     assert event["tab"] == "home"

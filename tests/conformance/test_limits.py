@@ -61,7 +61,7 @@ async def test_streams_start_twenty_times_a_minute(outside: Outside) -> None:
     assert (await status_of(outside, "chat.startStream", **arguments))[0] == 200
 
 
-async def test_fewer_reactions_are_taken_back_in_a_minute_than_set(outside: Outside) -> None:
+async def test_fewer_reactions_are_removed_in_a_minute_than_added(outside: Outside) -> None:
     """Tier 2 and tier 3 (slackapi/java-slack-sdk metadata/web-api/rate_limit_tiers.json)."""
     where = {"channel": GENERAL, "timestamp": await outside.say(ALICE, GENERAL, "hello")}
     seen: dict[str, int] = {}
@@ -72,7 +72,7 @@ async def test_fewer_reactions_are_taken_back_in_a_minute_than_set(outside: Outs
     assert 50 <= seen["reactions.add"] < 60
 
 
-async def test_people_have_no_such_limits(outside: Outside) -> None:
+async def test_users_have_no_rate_limits(outside: Outside) -> None:
     for n in range(80):
         await outside.say(ALICE, GENERAL, f"number {n}")
 
@@ -116,7 +116,7 @@ async def test_a_live_stream_shows_its_state(outside: Outside) -> None:
     assert live["streaming"] != settled["streaming"]
 
 
-async def test_metadata_can_be_changed_and_taken_away(outside: Outside) -> None:
+async def test_metadata_can_be_changed_and_removed(outside: Outside) -> None:
     metadata = {"event_type": "turn", "event_payload": {"id": "1"}}
     posted = await outside.act(
         "chat.postMessage", BOT, channel=GENERAL, text="one", metadata=metadata
@@ -135,7 +135,7 @@ async def test_metadata_can_be_changed_and_taken_away(outside: Outside) -> None:
     assert not await now()
 
 
-async def test_an_app_writes_to_a_person_by_their_id(outside: Outside) -> None:
+async def test_an_app_writes_to_a_user_by_id(outside: Outside) -> None:
     """chat.postMessage takes a user's id as channel: the message goes to the direct message."""
     bob = await outside.id_of(BOB)
     posted = await outside.act("chat.postMessage", BOT, channel=bob, text="just you")

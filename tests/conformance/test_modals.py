@@ -179,7 +179,7 @@ async def test_closing_is_reported_to_an_app_that_asked_for_it(modal_driver: Mod
     assert (await modal_driver.submit())["ok"] is False
 
 
-async def test_a_button_in_a_form_tells_which_form(modal_driver: ModalDriver) -> None:
+async def test_a_button_in_a_form_names_the_form(modal_driver: ModalDriver) -> None:
     asking = asyncio.create_task(
         modal_driver.outside.call(
             "blocks.actions",
@@ -200,7 +200,7 @@ async def test_a_button_in_a_form_tells_which_form(modal_driver: ModalDriver) ->
     assert pushed["view"]["previous_view_id"] == modal_driver.view_id
 
 
-async def test_a_form_is_changed_by_the_app_unless_somebody_was_faster(
+async def test_the_app_changes_a_form_unless_its_hash_is_old(
     modal_driver: ModalDriver,
 ) -> None:
     (call,) = await modal_driver.outside.calls("views.open")
@@ -214,7 +214,7 @@ async def test_a_form_is_changed_by_the_app_unless_somebody_was_faster(
     assert refused == "hash_conflict"
 
 
-async def test_nobody_sends_the_form_of_another(modal_driver: ModalDriver) -> None:
+async def test_a_user_cannot_submit_another_users_form(modal_driver: ModalDriver) -> None:
     body = await modal_driver.outside.call(
         "views.submit", CAROL, view_id=modal_driver.view_id, state=STATE
     )

@@ -93,7 +93,7 @@ async def button_press() -> AsyncIterator[ButtonPress]:
         yield ButtonPress(outside, root, posted["ts"], payload["response_url"], bob)
 
 
-async def test_an_answer_is_for_the_person_unless_said_otherwise(button_press: ButtonPress) -> None:
+async def test_a_response_is_ephemeral_by_default(button_press: ButtonPress) -> None:
     assert await button_press.answers({"text": "psst", "replace_original": False}) == 200
     assert await button_press.for_bob() == ["psst"]
     assert await button_press.thread() == ["?"]
@@ -112,7 +112,7 @@ async def test_an_answer_deletes_the_message(button_press: ButtonPress) -> None:
     assert await button_press.thread() == []
 
 
-async def test_an_answer_for_everyone_is_a_new_message(button_press: ButtonPress) -> None:
+async def test_a_response_in_channel_is_a_new_message(button_press: ButtonPress) -> None:
     message = {
         "text": "for all",
         "response_type": "in_channel",
@@ -124,7 +124,7 @@ async def test_an_answer_for_everyone_is_a_new_message(button_press: ButtonPress
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b"{}", b'{"blocks": "x"}'])
-async def test_a_senseless_answer_is_refused(button_press: ButtonPress, body: bytes) -> None:
+async def test_an_invalid_response_is_refused(button_press: ButtonPress, body: bytes) -> None:
     async with button_press.outside.http.post(button_press.address, data=body) as answer:
         assert 400 <= answer.status < 500
     assert await button_press.for_bob() == []

@@ -14,7 +14,7 @@ from tests.conformance.sdk_client import client_for, code_of
 # Who one is
 
 
-async def test_an_app_learns_who_it_is(slack: AsyncWebClient) -> None:
+async def test_an_app_learns_its_identity(slack: AsyncWebClient) -> None:
     me = await slack.auth_test()
     assert me["team_id"] == TEAM
     assert me["user_id"].startswith("U")
@@ -28,7 +28,7 @@ async def test_an_app_learns_who_it_is(slack: AsyncWebClient) -> None:
     assert team["team"]["id"] == TEAM
 
 
-async def test_a_person_is_distinguished_from_a_bot_and_an_admin_from_others(
+async def test_users_bots_and_admins_are_distinguished(
     slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
 ) -> None:
     bot = (await slack.auth_test())["user_id"]
@@ -124,7 +124,7 @@ async def test_a_root_counts_its_replies(slack: AsyncWebClient, alice: AsyncWebC
     )
 
 
-async def test_channels_and_people_are_described(slack: AsyncWebClient) -> None:
+async def test_channels_and_users_are_described(slack: AsyncWebClient) -> None:
     info = (await slack.conversations_info(channel=DEV))["channel"]
     assert info["id"] == DEV
     assert info["name"] == "dev"

@@ -137,7 +137,7 @@ async def test_answers_have_no_field_that_slack_does_not_know(outside: Outside) 
     assert {name: fields for name, fields in found.items() if fields} == {}
 
 
-async def test_a_stream_tells_its_state_by_slacks_own_field(outside: Outside) -> None:
+async def test_a_stream_has_slacks_own_state_field(outside: Outside) -> None:
     alice = await outside.id_of(ALICE)
     root = await outside.say(ALICE, GENERAL, "a question")
     started = await outside.act(

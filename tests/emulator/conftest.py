@@ -17,6 +17,6 @@ async def emulator() -> AsyncIterator[RunningEmulator]:
 
 
 @pytest.fixture
-async def people(emulator: RunningEmulator) -> AsyncIterator[EmulatorClient]:
-    async with EmulatorClient(emulator.url) as people:
-        yield people
+async def client(emulator: RunningEmulator) -> AsyncIterator[EmulatorClient]:
+    async with EmulatorClient(emulator.url) as client:
+        yield client

@@ -34,13 +34,13 @@ class Page:
 
 
 @asynccontextmanager
-async def open_page(people: EmulatorClient, person: str) -> AsyncIterator[Page]:
+async def open_page(client: EmulatorClient, person: str) -> AsyncIterator[Page]:
     """A page of this person's, fed until left."""
     page = Page()
 
     async def read() -> None:
-        address = f"{people.url}/sandbox/feed"
-        async with people.http.get(address, params={"user": f"U{person.upper()}"}) as feed:
+        address = f"{client.url}/sandbox/feed"
+        async with client.http.get(address, params={"user": f"U{person.upper()}"}) as feed:
             assert feed.content_type == "text/event-stream"
             name = ""
             async for line in feed.content:
@@ -60,10 +60,10 @@ async def open_page(people: EmulatorClient, person: str) -> AsyncIterator[Page]:
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def test_a_page_begins_with_what_one_sees(people: EmulatorClient) -> None:
-    channel = await people.dm("eve")
-    await people.app(shortcuts=[{"callback_id": "ask", "name": "Ask"}])
-    async with open_page(people, "eve") as page:
+async def test_a_page_begins_with_a_snapshot(client: EmulatorClient) -> None:
+    channel = await client.dm("eve")
+    await client.app(shortcuts=[{"callback_id": "ask", "name": "Ask"}])
+    async with open_page(client, "eve") as page:
         seen = await page.until("snapshot")
     assert seen["me"]["id"] == "UEVE"
     assert seen["me"]["token"] == "xoxp-eve"
@@ -77,12 +77,12 @@ async def test_a_page_begins_with_what_one_sees(people: EmulatorClient) -> None:
     assert seen["notice"] == ""
 
 
-async def test_nobody_receives_what_they_may_not_see(people: EmulatorClient) -> None:
+async def test_a_page_gets_only_events_its_user_may_see(client: EmulatorClient) -> None:
     """Not of channels that they are not in, and not of what another one sees alone."""
-    async with open_page(people, "alice") as alice, open_page(people, "eve") as eve:
-        await people.say("alice", SECRET, "hush")
-        await people.as_app("chat.postEphemeral", channel=GENERAL, user="UALICE", text="psst")
-        await people.say("alice", GENERAL, "hello")
+    async with open_page(client, "alice") as alice, open_page(client, "eve") as eve:
+        await client.say("alice", SECRET, "hush")
+        await client.as_app("chat.postEphemeral", channel=GENERAL, user="UALICE", text="psst")
+        await client.say("alice", GENERAL, "hello")
         assert (await alice.until("ephemeral"))["text"] == "psst"
         event = await eve.until("message", lambda data: bool(data["channel"] == GENERAL))
         assert event["message"]["text"] == "hello"
@@ -90,10 +90,10 @@ async def test_nobody_receives_what_they_may_not_see(people: EmulatorClient) -> 
         assert "psst" not in str([data for name, data in eve.received if name != "call"])
 
 
-async def test_a_stream_is_seen_growing(people: EmulatorClient) -> None:
-    async with open_page(people, "bob") as page:
-        root = await people.say("alice", GENERAL, "go on")
-        begun = await people.as_app(
+async def test_a_stream_is_seen_growing(client: EmulatorClient) -> None:
+    async with open_page(client, "bob") as page:
+        root = await client.say("alice", GENERAL, "go on")
+        begun = await client.as_app(
             "chat.startStream",
             channel=GENERAL,
             thread_ts=root,
@@ -101,8 +101,8 @@ async def test_a_stream_is_seen_growing(people: EmulatorClient) -> None:
             recipient_team_id="T0SANDBOX",
         )
         stream = {"channel": GENERAL, "ts": begun["ts"]}
-        await people.as_app("chat.appendStream", markdown_text="one ", **stream)
-        await people.as_app("chat.stopStream", markdown_text="two", **stream)
+        await client.as_app("chat.appendStream", markdown_text="one ", **stream)
+        await client.as_app("chat.stopStream", markdown_text="two", **stream)
         grown = await page.until("stream", lambda data: bool(data["state"] == "streaming"))
         assert (grown["delta"], grown["message"]["text"]) == ("one ", "one ")
         ended = await page.until("stream", lambda data: bool(data["state"] == "stopped"))
@@ -111,37 +111,37 @@ async def test_a_stream_is_seen_growing(people: EmulatorClient) -> None:
         assert (called["ok"], called["error"]) == (True, None)
 
 
-async def test_the_status_line_goes_by_itself(people: EmulatorClient) -> None:
+async def test_the_status_line_goes_by_itself(client: EmulatorClient) -> None:
     """After two minutes, or with the app's next message."""
-    async with open_page(people, "alice") as page:
-        root = await people.say("alice", GENERAL, "go on")
+    async with open_page(client, "alice") as page:
+        root = await client.say("alice", GENERAL, "go on")
         thread = {"channel_id": GENERAL, "thread_ts": root}
-        await people.as_app("assistant.threads.setStatus", status="is thinking", **thread)
+        await client.as_app("assistant.threads.setStatus", status="is thinking", **thread)
         await page.until("status", lambda data: bool(data["status"] == "is thinking"))
-        await people.advance(121)
+        await client.advance(121)
         await page.until("status", lambda data: bool(data["status"] == ""))
         page.received.clear()
-        await people.as_app("assistant.threads.setStatus", status="is writing", **thread)
-        await people.as_app("chat.postMessage", channel=GENERAL, thread_ts=root, text="here")
+        await client.as_app("assistant.threads.setStatus", status="is writing", **thread)
+        await client.as_app("chat.postMessage", channel=GENERAL, thread_ts=root, text="here")
         await page.until("status", lambda data: bool(data["status"] == ""))
 
 
-async def test_everything_else_is_reported_too(people: EmulatorClient) -> None:
-    async with open_page(people, "alice") as page:
-        ts = await people.say("alice", GENERAL, "first")
-        await people.edit("alice", GENERAL, ts, "second")
-        await people.react("bob", GENERAL, ts, "eyes")
-        await people.delete("alice", GENERAL, ts)
+async def test_everything_else_is_reported_too(client: EmulatorClient) -> None:
+    async with open_page(client, "alice") as page:
+        ts = await client.say("alice", GENERAL, "first")
+        await client.edit("alice", GENERAL, ts, "second")
+        await client.react("bob", GENERAL, ts, "eyes")
+        await client.delete("alice", GENERAL, ts)
         prompt = {"title": "Hi", "message": "hello"}
-        await people.as_app(
+        await client.as_app(
             "assistant.threads.setSuggestedPrompts", channel_id=GENERAL, prompts=[prompt]
         )
         home = {"type": "home", "blocks": [{"type": "divider"}]}
-        await people.as_app("views.publish", user_id="UALICE", view=home)
-        await people.dm("alice")
-        await people.app(description="new")
-        await people.advance(1)
-        await people.reset()
+        await client.as_app("views.publish", user_id="UALICE", view=home)
+        await client.dm("alice")
+        await client.app(description="new")
+        await client.advance(1)
+        await client.reset()
         await page.until("reset")
     assert list(dict.fromkeys(name for name in page.names() if name != "call")) == [
         "snapshot",
@@ -159,6 +159,6 @@ async def test_everything_else_is_reported_too(people: EmulatorClient) -> None:
 
 
 @pytest.mark.parametrize("user", ["", "UNOBODY", BOT_USER])
-async def test_a_feed_is_for_a_person(people: EmulatorClient, user: str) -> None:
-    async with people.http.get(f"{people.url}/sandbox/feed", params={"user": user}) as answer:
+async def test_an_event_stream_needs_a_user(client: EmulatorClient, user: str) -> None:
+    async with client.http.get(f"{client.url}/sandbox/feed", params={"user": user}) as answer:
         assert answer.status == 400

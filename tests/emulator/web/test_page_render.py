@@ -278,7 +278,7 @@ PLAIN: Final = [
 ]  # fmt: skip
 
 
-def test_markdown_is_read_as_people_expect(browser: Chrome) -> None:
+def test_markdown_is_rendered_as_expected(browser: Chrome) -> None:
     shown = render(browser, MARKDOWN, [text for text, _ in PLAIN])
     assert [one.html for one in shown] == [html for _, html in PLAIN]
 
