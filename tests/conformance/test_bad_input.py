@@ -1,4 +1,4 @@
-"""Nonsense at the Web API's door is refused in Slack's manner, and nothing breaks."""
+"""Invalid input to the Web API is refused in Slack's manner, and nothing breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time, Stop and a fresh start: what moves in the sandbox, and what a reset leaves."""
+"""The clock, Stop and reset: what an advance changes in the emulator, and what a reset keeps."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_reset_empties_everything(outside: Outside) -> None:
 async def test_a_connected_app_stays_connected_over_a_reset(
     outside: Outside, socket: Socket
 ) -> None:
-    """The workspace is emptied under the app; what was under way for it is given up."""
+    """The workspace is emptied under the app, and running deliveries to it are cancelled."""
     await outside.say(ALICE, GENERAL, "old")
     await socket.event("message", ack=False)
     await outside.control("reset", {})

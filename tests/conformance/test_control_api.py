@@ -1,4 +1,4 @@
-"""The operator's side of the sandbox: calls, faults, the clock, reset, and what they do."""
+"""The operator's side of the emulator: calls, faults, the clock, reset, and their effects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conformance.socket_client import Socket, socket_mode
 
 
 async def posts(outside: Outside, text: str = "x") -> tuple[int, str]:
-    """The app posts to #general; HTTP status and body."""
+    """The app posts to #general; returns HTTP status and body."""
     async with outside.http.post(
         f"{outside.url}/api/chat.postMessage",
         json={"channel": GENERAL, "text": text},
@@ -22,7 +22,7 @@ async def posts(outside: Outside, text: str = "x") -> tuple[int, str]:
 
 
 async def fault(outside: Outside, kind: str, **more: object) -> None:
-    """Make the app's next chat.postMessage go wrong."""
+    """Set a fault for the app's next chat.postMessage."""
     await outside.control(
         "faults", {"method": "chat.postMessage", "times": 1, "kind": kind, **more}
     )
@@ -40,7 +40,7 @@ async def test_every_call_of_the_app_is_listed_with_its_answer(outside: Outside)
     assert good["answer"]["ok"] is True
     assert bad["answer"]["error"] == "channel_not_found"
     assert good["time"] <= bad["time"]
-    assert BOT not in str(good), "tokens are nobody's business"
+    assert BOT not in str(good), "tokens are secret"
 
 
 async def test_calls_of_users_are_not_in_the_apps_call_log(outside: Outside) -> None:

@@ -1,7 +1,7 @@
-"""Events reach the app as Slack delivers them: by Socket Mode or signed HTTP, again if unheard.
+"""Events reach the app as Slack delivers them: by Socket Mode or signed HTTP, with retries.
 
-The waiting times (3 s for an acknowledgement, retries after 0, 60 and 300 s) go by the sandbox's
-clock, which these tests move.
+The times (3 s for an acknowledgement, retries after 0, 60 and 300 s) follow the emulator's clock,
+which these tests advance.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.conformance.socket_client import socket_mode
 
 
 async def deliver(outside: Outside, listener: Listener, text: str) -> list[Delivery]:
-    """The deliveries of what was said, once something said later has come as well."""
+    """The deliveries of a message, once a later message has come as well."""
     later = f"later than {text}"
     await outside.say(ALICE, GENERAL, later)
 
@@ -31,7 +31,7 @@ async def deliver(outside: Outside, listener: Listener, text: str) -> list[Deliv
 
 
 async def received_after(outside: Outside, listener: Listener, times: int) -> list[Delivery]:
-    """Wait, with the clock going on second by second, until this many messages have come."""
+    """Wait, while the clock advances second by second, until this many messages have come."""
 
     async def look() -> bool:
         if len(listener.events("message")) < times:
@@ -240,13 +240,13 @@ async def test_an_app_that_recovers_is_not_asked_further(
 
 
 async def test_an_app_that_is_down_is_asked_again(outside: Outside) -> None:
-    """Refused connections are a reason of their own."""
+    """Refused connections have their own retry reason."""
     async with request_url() as listener:
         await outside.control("app", {"request_url": listener.url})
         down = listener.url
     await outside.say(ALICE, GENERAL, "hello?")
     port = int(down.split(":")[2].split("/")[0])
-    # The person's command fails as the event does, and after it.
+    # The user's command fails as the event does, and after it.
     for _ in range(2):
         await outside.refused("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     async with request_url(port) as listener:
@@ -256,7 +256,7 @@ async def test_an_app_that_is_down_is_asked_again(outside: Outside) -> None:
 
 
 async def test_http_answers_to_commands_are_shown(outside: Outside, listener: Listener) -> None:
-    """JSON and plain text both, as Slack takes them; `in_channel` is for everyone."""
+    """Slack accepts both JSON and plain text; `in_channel` is shown to all members."""
     alice = await outside.id_of(ALICE)
     answers: list[Callable[[], web.Response]] = [
         lambda: web.json_response({"text": "as JSON"}),
@@ -282,7 +282,8 @@ async def test_a_command_that_fails_over_http_fails_for_the_user(
 async def test_an_app_with_a_request_url_has_no_socket_mode(
     outside: Outside, listener: Listener
 ) -> None:
-    """One way or the other, as in an app's settings at Slack; taking the URL out goes back."""
+    """An app uses one transport, as in its settings at Slack. Without the URL it is Socket Mode
+    again."""
     assert listener.deliveries, "the URL was verified"
     assert (await outside.call("apps.connections.open", APP))["ok"] is False
     await outside.control("app", {"request_url": None})

@@ -1,4 +1,4 @@
-"""What people do by the ordinary Web API reaches the app as Slack's events would."""
+"""Actions of users by the ordinary Web API reach the app as Slack's events would."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_an_envelope_names_its_workspace_and_app(outside: Outside, socket:
 
 
 async def test_a_mention_typed_by_name_is_resolved(outside: Outside, socket: Socket) -> None:
-    """A person types @threadpilot; the app gets the id, as from Slack's own composer."""
+    """A user types @threadpilot; the app gets the id, as from Slack's own composer."""
     await outside.say(ALICE, GENERAL, "@threadpilot 1 < 2 && 3 > 2")
     event = (await socket.event("app_mention"))["payload"]["event"]
     bot = await outside.id_of(BOT)

@@ -1,4 +1,4 @@
-"""Slack's limits hold in the sandbox: pace, sizes, subscriptions, scopes and connections."""
+"""Slack's limits hold in the emulator: rates, sizes, subscriptions, scopes and connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conformance.socket_client import Socket
 
 
 async def begun(outside: Outside, **more: object) -> str:
-    """The app starts a stream in a new thread of alice's; its ts."""
+    """The app starts a stream in a new thread of alice's; returns its ts."""
     root = await outside.say(ALICE, GENERAL, "a question")
     started = await outside.act(
         "chat.startStream",
@@ -29,11 +29,11 @@ async def begun(outside: Outside, **more: object) -> str:
     return str(started["ts"])
 
 
-# Pace
+# Rates
 
 
 async def status_of(outside: Outside, method: str, **arguments: object) -> tuple[int, int]:
-    """HTTP status of a call of the app, and the seconds that it is told to wait."""
+    """HTTP status of a call of the app, and the seconds of its Retry-After."""
     async with outside.http.post(
         f"{outside.url}/api/{method}",
         json=arguments,
@@ -43,7 +43,7 @@ async def status_of(outside: Outside, method: str, **arguments: object) -> tuple
 
 
 async def test_streams_start_twenty_times_a_minute(outside: Outside) -> None:
-    """Tier 2; after the time in Retry-After there is room again."""
+    """Tier 2; after the time in Retry-After calls are allowed again."""
     root = await outside.say(ALICE, GENERAL, "a question")
     arguments: Json = {
         "channel": GENERAL,
@@ -107,7 +107,7 @@ async def test_what_is_refused_leaves_nothing_behind(outside: Outside) -> None:
 
 
 async def test_a_live_stream_shows_its_state(outside: Outside) -> None:
-    """Whoever reads along can tell a growing message from a settled one."""
+    """A reader can distinguish a growing message from a complete one."""
     ts = await begun(outside, markdown_text="so far")
     live = (await outside.replies(GENERAL, ts))[-1]
     await outside.act("chat.stopStream", BOT, channel=GENERAL, ts=ts)
@@ -136,7 +136,7 @@ async def test_metadata_can_be_changed_and_removed(outside: Outside) -> None:
 
 
 async def test_an_app_writes_to_a_user_by_id(outside: Outside) -> None:
-    """chat.postMessage takes a user's id as channel: the message goes to the direct message."""
+    """chat.postMessage accepts a user's id as channel: the message goes to the direct message."""
     bob = await outside.id_of(BOB)
     posted = await outside.act("chat.postMessage", BOT, channel=bob, text="just you")
     assert posted["channel"].startswith("D")
@@ -145,7 +145,7 @@ async def test_an_app_writes_to_a_user_by_id(outside: Outside) -> None:
     assert [one["text"] for one in await outside.messages(posted["channel"], BOB)] == ["just you"]
 
 
-# What the app is set up for
+# The app's configuration
 
 
 async def test_only_subscribed_events_are_sent(outside: Outside, socket: Socket) -> None:
@@ -199,7 +199,7 @@ async def test_a_connection_url_is_good_for_a_short_while(outside: Outside) -> N
 
 
 async def test_the_command_starts_the_emulator_alone_and_ends_cleanly() -> None:
-    """`--port 0` takes a free port and says which; SIGTERM ends it with status 0."""
+    """`--port 0` uses a free port and prints it; SIGTERM ends the program with status 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

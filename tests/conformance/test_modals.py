@@ -1,4 +1,4 @@
-"""Modals stack, change, complain and close as in Slack, whatever the app answers."""
+"""Modals stack, update, show errors and close as in Slack, for every response of the app."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ STATE = {"values": {"b": {"a": {"type": "plain_text_input", "value": "words"}}}}
 
 @dataclass(frozen=True)
 class ModalDriver:
-    """Bob with a modal in front of him, and the app at its socket."""
+    """Bob with an open modal, and the app at its socket."""
 
     outside: Outside
     socket: Socket
     view_id: str
 
     async def respond(self, asking: asyncio.Task[Json], payload: Json | None) -> Json:
-        """Let the app answer what bob did; what the app was told."""
+        """Let the app respond to bob's action; returns the payload that the app received."""
         frame = await self.socket.envelope("interactive")
         await self.socket.ack(frame, payload)
         await asking

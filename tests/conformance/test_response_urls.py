@@ -1,4 +1,4 @@
-"""What an app answers by a response_url goes where Slack would put it."""
+"""The app's responses by a response_url appear where Slack would show them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BUTTON: Json = {
 
 @dataclass(frozen=True)
 class ButtonPress:
-    """A message of the app's in a thread, whose button bob has pressed."""
+    """A message of the app in a thread, whose button bob has pressed."""
 
     outside: Outside
     root: str
@@ -45,7 +45,7 @@ class ButtonPress:
     bob: str
 
     async def answers(self, message: Json) -> int:
-        """The app answers; the HTTP status."""
+        """The app responds; returns the HTTP status."""
         async with self.outside.http.post(self.address, json=message) as answer:
             return answer.status
 
@@ -54,12 +54,12 @@ class ButtonPress:
         return [one["text"] for one in (await self.outside.replies(GENERAL, self.root))[1:]]
 
     async def for_bob(self) -> list[str]:
-        """What bob alone sees."""
+        """The ephemeral texts of bob."""
         return [one["text"] for one in await self.outside.ephemeral(self.bob)]
 
 
 async def press(outside: Outside, socket: Socket, ts: str) -> Json:
-    """Bob presses the button; the payload that the app got."""
+    """Bob presses the button; returns the payload that the app received."""
     asking = asyncio.create_task(
         outside.call(
             "blocks.actions",
@@ -165,6 +165,6 @@ async def test_a_response_url_is_good_for_half_an_hour(
 
 
 async def answered(outside: Outside, address: str, message: Json) -> int:
-    """Answer by a response_url; the HTTP status."""
+    """Post a response to a response_url; returns the HTTP status."""
     async with outside.http.post(address, json=message) as answer:
         return answer.status

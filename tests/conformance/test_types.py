@@ -1,6 +1,6 @@
-"""What the sandbox sends has the fields that Slack's own type declarations name.
+"""The emulator's payloads have the fields that Slack's own type declarations name.
 
-Events have every field that is required; answers have no field that Slack's types do not know.
+Events have every required field; responses have no field that Slack's types do not know.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from tests.conformance.http_client import ALICE, BOB, BOT, GENERAL, SECRET, Json
 from tests.conformance.slack_types import answer_shape, event_shape
 from tests.conformance.socket_client import Socket
 
-# Every answer may carry these: `WebAPICallResult` and the messages of a refused call.
+# Every response may have these: `WebAPICallResult` and the messages of a refused call.
 COMMON = {"ok", "error", "needed", "provided", "response_metadata", "warning"}
 
 # Known differences, each with its reason.
@@ -104,7 +104,7 @@ async def test_a_broadcast_reply_has_every_field_that_slack_requires(
 
 
 def strange(file: str, name: str, value: Json) -> set[str]:
-    """Fields of an answer that Slack's declaration of it does not have."""
+    """Fields of a response that Slack's declaration of it does not have."""
     return answer_shape(file, name).unknown(value) - COMMON - BEYOND_SLACK
 
 

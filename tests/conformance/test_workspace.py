@@ -1,4 +1,4 @@
-"""The sandbox's workspace is the one that the design promises, seen by plain HTTP from outside."""
+"""The emulator's workspace is the one that the design promises, seen by plain HTTP from outside."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def test_other_tokens_are_refused(outside: Outside, token: str | None, cod
     "method", ["chat.command", "blocks.actions", "views.submit", "shortcuts.run", "apps.home.open"]
 )
 async def test_an_app_cannot_act_as_a_user(outside: Outside, method: str) -> None:
-    """What only people can do is refused to the app's own token."""
+    """The app's own token cannot perform the actions of users."""
     code = await outside.refused(method, BOT, channel=GENERAL, command="/x", view_id="V1")
     assert code == "not_allowed_token_type"
 

@@ -1,4 +1,4 @@
-"""A running sandbox, and the hands of its people."""
+"""Provides a running emulator and a client for its users."""
 
 from __future__ import annotations
 

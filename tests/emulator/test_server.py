@@ -1,4 +1,4 @@
-"""The sandbox stands on this machine only, says why it cannot start, and serves its page."""
+"""The emulator listens on this machine only, says why it cannot start, and serves its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Web API's methods answer as Slack's do, also to what makes no sense."""
+"""The Web API's methods respond as Slack's do, also to invalid arguments."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ async def test_an_edit_takes_the_old_blocks_away(client: EmulatorClient) -> None
 
 
 async def test_half_a_character_does_no_harm(client: EmulatorClient) -> None:
-    """A lone surrogate, which no UTF-8 has, is replaced at the door."""
+    """A lone surrogate, which UTF-8 cannot encode, is replaced when it is read."""
     await client.say("alice", GENERAL, "half \ud83d")
     assert [message["text"] for message in await client.history(GENERAL)] == ["half ?"]
 
@@ -266,7 +266,7 @@ def test_what_is_not_offered_cannot_be_chosen() -> None:
 
 
 def test_a_form_keeps_its_initial_values() -> None:
-    """Initial values count where nothing else was given."""
+    """Initial values count if no others are given."""
     elements = {
         "text": element("plain_text_input", initial_value="x"),
         "one": element("static_select", initial_option=OPTION),

@@ -1,4 +1,4 @@
-"""The Web API's door: faults, limits, scopes, and the record of what the app asked."""
+"""The Web API's server: faults, limits, scopes, and the log of the app's calls."""
 
 from __future__ import annotations
 

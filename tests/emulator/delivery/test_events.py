@@ -1,4 +1,4 @@
-"""What happens reaches the app: to members only, in Slack's shape, again where it was unheard."""
+"""Events reach the app: for members only, in Slack's shape, again if not acknowledged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.emulator_client import APP_TOKEN, BOT_USER, DEV, GENERAL, SECRET, Emu
 
 
 class App:
-    """A bare Socket Mode client: it keeps what it hears, and acknowledges if it is told to."""
+    """A bare Socket Mode client. It stores what it receives, and acknowledges if asked to."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
@@ -36,7 +36,7 @@ class App:
             self.news.set()
 
     async def envelopes(self, count: int) -> list[Json]:
-        """The envelopes so far, as soon as there are so many."""
+        """The envelopes so far, as soon as there are `count`."""
         async with asyncio.timeout(30):
             while len(found := [one for one in self.received if "payload" in one]) < count:
                 self.news.clear()
@@ -80,7 +80,7 @@ async def test_a_mention_comes_twice(client: EmulatorClient) -> None:
 
 
 async def test_only_members_receive_events(client: EmulatorClient) -> None:
-    """Nothing of #secret until the app is invited."""
+    """No event of #secret until the app is invited."""
     async with connected(client) as app:
         await client.say("alice", SECRET, "@threadpilot hush")
         await client.call("alice", "conversations.invite", channel=SECRET, users=BOT_USER)
@@ -140,8 +140,7 @@ async def test_what_is_not_subscribed_is_not_sent(client: EmulatorClient) -> Non
 
 
 async def test_what_is_not_acknowledged_comes_again(client: EmulatorClient) -> None:
-    """At once, after a minute, after five; the event's id stays the same, and then it is given
-    up."""
+    """At once, after a minute, after five, with the same event id; then the retries end."""
     async with connected(client) as app:
         app.answers = False
         await client.say("alice", GENERAL, "hello")
@@ -254,7 +253,7 @@ async def test_a_half_open_connection_receives_nothing(client: EmulatorClient) -
 
 
 async def test_slack_announces_a_disconnect(client: EmulatorClient) -> None:
-    """A warning leaves some seconds; a refresh ends the line at once."""
+    """A warning leaves some seconds; a refresh closes the connection at once."""
     async with connected(client) as app:
         await client.fault("socket", "disconnect", reason="refresh_requested")
         async with asyncio.timeout(30):
@@ -270,7 +269,7 @@ async def test_slack_announces_a_disconnect(client: EmulatorClient) -> None:
 
 
 async def test_one_of_several_connections_can_be_cut(client: EmulatorClient) -> None:
-    """And the others hear on: each event goes to any one of those that are open."""
+    """The others still receive: each event goes to any one of the open connections."""
     async with connected(client) as first, connected(client) as second:
         assert await connection_count(client) == 2
         await client.fault("socket", "drop", lines=1)

@@ -1,4 +1,4 @@
-"""Signed HTTP: the app's address is verified, and gets what happens until it has heard it."""
+"""Signed HTTP: the app's URL is verified, and gets events until it acknowledges them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.emulator_client import GENERAL, SIGNING_SECRET, EmulatorClient, Json,
 
 
 class HttpApp:
-    """An app behind a request URL; it keeps what it is sent."""
+    """An app behind a request URL; it stores the requests that it receives."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -42,7 +42,7 @@ class HttpApp:
         return web.Response(status=self.status, headers=self.headers, text=self.answer)
 
     async def requests(self, count: int) -> list[tuple[dict[str, str], bytes]]:
-        """What came, as soon as there is so much."""
+        """The received requests, as soon as there are `count`."""
         async with asyncio.timeout(30):
             while len(self.received) < count:
                 self.news.clear()
@@ -68,7 +68,7 @@ async def app(client: EmulatorClient) -> AsyncIterator[HttpApp]:
 
 
 async def test_what_is_sent_is_signed(client: EmulatorClient, app: HttpApp) -> None:
-    """With the machine's own time, also after the sandbox's clock was moved."""
+    """With the machine's own time, also after the emulator's clock was advanced."""
     await client.advance(100_000)
     await client.say("alice", GENERAL, "hello")
     headers, body = (await app.requests(1))[0]
@@ -143,7 +143,7 @@ async def test_an_error_fails_the_command(client: EmulatorClient, app: HttpApp) 
 async def test_an_address_that_is_not_the_apps_is_refused(
     client: EmulatorClient, app: HttpApp
 ) -> None:
-    """One that does not repeat the challenge, and one where nobody is."""
+    """A URL that does not repeat the challenge, and a URL without a server."""
     app.challenged = False
     for address in (f"{app.address}?other", "http://127.0.0.1:1/slack/events"):
         wanted: Json = {"request_url": address}

@@ -1,4 +1,4 @@
-"""Commands, buttons, forms and shortcuts reach the app, and its answers reach the person."""
+"""Commands, buttons, modals and shortcuts reach the app, and its responses reach the user."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ MENU: list[Json] = [
 
 @asynccontextmanager
 async def answering(client: EmulatorClient, payload: Json | None = None) -> AsyncIterator[App]:
-    """An app that acknowledges everything with this."""
+    """An app that acknowledges everything with this payload."""
     async with connected(client) as app:
         app.payload = payload
         yield app
 
 
 async def opened(client: EmulatorClient, app: App, view: Json, person: str = "alice") -> Json:
-    """A modal that the app opened after this person's command."""
+    """A modal that the app opened after this user's command."""
     before = len(app.received)
     await client.command(person, GENERAL, "/ask")
     trigger = app.received[before]["payload"]["trigger_id"]
@@ -235,7 +235,7 @@ async def test_a_form_is_submitted_once_and_by_its_user(client: EmulatorClient) 
 
 
 async def test_a_required_field_must_be_filled_in(client: EmulatorClient) -> None:
-    """Slack's client says so itself: the app hears nothing."""
+    """Slack's client shows that itself: the app receives nothing."""
     async with answering(client) as app:
         view = await opened(client, app, form())
         answer = await client.submit("alice", view["id"], {})
@@ -246,7 +246,7 @@ async def test_a_required_field_must_be_filled_in(client: EmulatorClient) -> Non
 
 
 async def test_the_apps_answers_to_a_form_are_done(client: EmulatorClient) -> None:
-    """Errors keep it, update replaces it, push stacks, clear closes all."""
+    """Errors keep the modal, update replaces it, push stacks, clear closes all."""
     async with answering(client) as app:
         view = await opened(client, app, form())
         filled = {"question": {"text": "why"}}
@@ -336,7 +336,7 @@ async def test_the_home_tab_is_there_when_the_app_has_published_it(client: Emula
 
 
 async def test_a_button_in_a_view_opens_another_one(client: EmulatorClient) -> None:
-    """By its own trigger, on top of the one in which it stands, three at most."""
+    """By its own trigger, on top of the view of the button, three at most."""
     row = form(blocks=MENU, submit=None)
     async with answering(client) as app:
         view = await opened(client, app, row)

@@ -1,4 +1,4 @@
-"""The sandbox's clock goes on by itself, and faster when it is told to."""
+"""The emulator's clock runs by itself, and can be advanced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams live five minutes, grow by one mode, and end by the app, by a person, or by time."""
+"""Streams live five minutes, grow by one mode, and end by the app, a user or the timeout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.emulator_client import BOT_TOKEN, BOT_USER, DEV, GENERAL, EmulatorCli
 
 
 async def start(client: EmulatorClient, **more: object) -> tuple[str, str]:
-    """A question of alice's and a stream under it: their two ts."""
+    """A question of alice's and a stream under it; returns their two ts."""
     root = await client.say("alice", GENERAL, "go on")
     begun = await client.as_app(
         "chat.startStream",
@@ -31,7 +31,7 @@ async def shown(client: EmulatorClient, root: str) -> Json:
 
 
 async def test_a_stream_lives_five_minutes_whatever_is_appended(client: EmulatorClient) -> None:
-    """Activity does not extend its life; afterwards its text can be set by chat.update."""
+    """Activity does not extend its life; afterwards chat.update can set its text."""
     root, ts = await start(client, markdown_text="a")
     await client.advance(299)
     await client.as_app("chat.appendStream", channel=GENERAL, ts=ts, markdown_text="b")
@@ -79,7 +79,7 @@ async def test_stop_is_there_only_while_the_agent_works(client: EmulatorClient) 
 
 
 async def test_a_stream_is_no_longer_than_one_message(client: EmulatorClient) -> None:
-    """12,000 characters in all; what was refused left nothing behind."""
+    """12,000 characters in all; a refused text leaves no trace."""
     root, ts = await start(client, markdown_text="x" * 11_999)
     over = {"channel": GENERAL, "ts": ts, "markdown_text": "yy"}
     assert await error(client, "chat.appendStream", **over) == "msg_too_long"

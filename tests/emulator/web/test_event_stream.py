@@ -1,4 +1,4 @@
-"""The page's feed tells each person what they may see, and nothing else."""
+"""The page's event stream sends each user what they may see, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.emulator_client import BOT_USER, GENERAL, SECRET, EmulatorClient, Jso
 
 
 class Page:
-    """One open feed; what came so far is kept."""
+    """One open stream; it stores the events received so far."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, Json]] = []
         self.news = asyncio.Event()
 
     async def until(self, name: str, fits: Callable[[Json], bool] = lambda _: True) -> Json:
-        """The first event of this name that fits, as soon as it is there."""
+        """The first event with this name that fits, as soon as it is there."""
         async with asyncio.timeout(30):
             while True:
                 for event_name, data in self.received:
@@ -35,7 +35,7 @@ class Page:
 
 @asynccontextmanager
 async def open_page(client: EmulatorClient, person: str) -> AsyncIterator[Page]:
-    """A page of this person's, fed until left."""
+    """A page of this user's, with its events, until the context ends."""
     page = Page()
 
     async def read() -> None:
@@ -78,7 +78,7 @@ async def test_a_page_begins_with_a_snapshot(client: EmulatorClient) -> None:
 
 
 async def test_a_page_gets_only_events_its_user_may_see(client: EmulatorClient) -> None:
-    """Not of channels that they are not in, and not of what another one sees alone."""
+    """Not of channels that they are not in, and not of another user's ephemeral messages."""
     async with open_page(client, "alice") as alice, open_page(client, "eve") as eve:
         await client.say("alice", SECRET, "hush")
         await client.as_app("chat.postEphemeral", channel=GENERAL, user="UALICE", text="psst")

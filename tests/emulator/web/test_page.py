@@ -1,4 +1,4 @@
-"""The sandbox's page in a real browser: what somebody at the keyboard does, and sees."""
+"""The emulator's page in a real browser: what a user at the keyboard does and sees."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_ones_own_message_can_be_edited_and_deleted(page: AppsPage) -> None:
 def test_what_becomes_of_a_message_while_it_is_being_edited_is_shown_after_that(
     page: AppsPage,
 ) -> None:
-    """An edit's own news may come before the answer to it, too."""
+    """The event of an edit may come before the response to it, too."""
     ts = page.stage.run(page.stage.client.say("alice", GENERAL, "Frist"))
     page.menu_of("Frist")
     page.press(".menu-item", "Edit message")
@@ -372,7 +372,7 @@ def test_an_address_of_an_unknown_user_leads_to_a_known_one(page: AppsPage) -> N
     page.driver.get(f"{page.stage.url}/#/UNOBODY/{DEV}")
     page.sees(".person.chosen", "alice")
     page.sees(".main h1", "dev")
-    console_errors(page.driver)  # the refused feed is one of them
+    console_errors(page.driver)  # the refused event stream is one of them
 
 
 def test_without_chromium_the_error_says_what_to_do(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Nothing that is stored in the sandbox runs in the page: whoever wrote it, wherever it is."""
+"""Nothing that is stored in the emulator runs in the page, for any author and any place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ATTACKS: Final = (
 )  # fmt: skip
 HOSTILE: Final = f"{MARK} {' '.join(ATTACKS)}"
 
-# What would run, or lead somewhere where something does.
+# Texts that would run, or would link to something that runs.
 LIVE: Final = """
 const bad = [];
 for (const one of document.querySelectorAll("*")) {
@@ -60,7 +60,7 @@ def stage() -> Iterator[PageFixture]:
 
 
 async def renamed(stage: PageFixture) -> None:
-    """Bob, the app and a channel are called so; and the channel is about it."""
+    """Bob, the app and a channel get this name; the channel also gets it as topic."""
     workspace = stage.workspace
     for user in ("UBOB", BOT_USER):
         workspace.users[user] = replace(workspace.users[user], name=HOSTILE, real_name=HOSTILE)
@@ -68,7 +68,7 @@ async def renamed(stage: PageFixture) -> None:
 
 
 async def post_as_users(stage: PageFixture) -> str:
-    """Messages, a file and its title, and a reaction; the thread."""
+    """Messages, a file and its title, and a reaction; returns the thread."""
     client = stage.client
     root = await client.say("bob", GENERAL, HOSTILE)
     await client.say("alice", GENERAL, HOSTILE, thread_ts=root)
@@ -119,8 +119,8 @@ BLOCKS: Final[list[Json]] = [
 
 
 async def post_as_app(stage: PageFixture, root: str) -> None:
-    """Posts under a name of its choice, blocks, what one person alone sees, a status, a stream, the
-    Home tab."""
+    """Post under a name of its choice: blocks, an ephemeral message, a status, a stream, the Home
+    tab."""
     client = stage.client
     place = {"channel": GENERAL, "thread_ts": root}
     await client.as_app("chat.postMessage", **place, text=HOSTILE, username=HOSTILE)
@@ -170,7 +170,7 @@ def test_hostile_messages_names_files_and_channels_are_only_text(
 
 
 def test_a_stored_file_is_handed_out_as_a_download_and_never_as_a_page(stage: PageFixture) -> None:
-    """Opened in the browser by its address, it would run in the page's own place."""
+    """Opened in the browser by its address, it would run with the page's origin."""
     stage.run(post_as_users(stage))
 
     async def headers() -> tuple[str, str]:
