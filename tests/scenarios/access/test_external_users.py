@@ -50,9 +50,9 @@ async def test_who_is_kept_out_runs_no_command_in_somebodys_thread(
     ts = await slack.ask_in_new_thread("bob", "hello")
     for text in ("!status", "!history", "!reset", "!ask what is it?", "!fork"):
         assert await slack.ephemeral_after_message(person, GENERAL, ts, text) == SENTENCES[person]
-    foot = await slack.reply_action(GENERAL, ts, "retry")
+    reply_action = await slack.reply_action(GENERAL, ts, "retry")
     before = len(await slack.ephemeral(person))
-    await slack.press_reply_action(person, GENERAL, foot)
+    await slack.press_reply_action(person, GENERAL, reply_action)
     assert await slack.wait_for_ephemeral(person, before + 1) == SENTENCES[person]
     await slack.say(person, GENERAL, "@threadpilot and me?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, SENTENCES[person])
@@ -118,8 +118,8 @@ async def test_a_guest_who_is_let_in_sees_nothing_of_places_where_they_are_not(
     await slack.ask_in_new_thread("bob", "the secret of dev", DEV)
     ts = await slack.ask_in_new_thread("gus", "hello")
     for text in ("!history s1", "!status s1", "!export s1", "!fork s1", "!resume s1"):
-        told = await slack.ephemeral_after_message("gus", GENERAL, ts, text)
-        assert told == texts.NO_SUCH_SESSION
+        reply = await slack.ephemeral_after_message("gus", GENERAL, ts, text)
+        assert reply == texts.NO_SUCH_SESSION
     assert "secret" not in full_text_of(await slack.card_for("gus", GENERAL, "sessions"))
     assert len(model.requests) == 2
 

@@ -41,8 +41,8 @@ async def test_who_is_no_admin_of_the_workspace_any_more_is_an_admin_of_nothing(
         assert full_text_of(await slack.card_for("alice", GENERAL, text)).startswith(
             texts.ADMINS_ONLY
         )
-    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!reset")
-    assert told == texts.NOT_YOURS.format(verb="reset")
+    text = await slack.ephemeral_after_message("alice", GENERAL, ts, "!reset")
+    assert text == texts.NOT_YOURS.format(verb="reset")
     assert not bot.inbox.paused
     await slack.home("alice")
     home = await slack.wait_for_published_home_text("alice", "Your settings")
@@ -58,8 +58,8 @@ async def test_who_was_taken_out_of_the_admin_group_is_an_admin_of_nothing(
     monkeypatch.setattr(
         seed, "USER_GROUPS", (UserGroup(id="S0PILOTS", handle="pilots", members=()),)
     )
-    told = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
-    assert told.startswith(texts.ADMINS_ONLY)
+    text = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
+    assert text.startswith(texts.ADMINS_ONLY)
 
 
 @pytest.mark.parametrize("setting", ["ADMIN_USERS", "ADMIN_GROUP"])
@@ -71,8 +71,8 @@ async def test_who_has_become_a_guest_is_a_guest_at_once_whatever_they_are_named
     await bots.start()
     assert admin_texts.TITLE in full_text_of(await slack.card_for("carol", GENERAL, "admin"))
     change(emulator, "UCAROL", guest=True)
-    told = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
-    assert told.startswith(texts.ADMINS_ONLY)
+    text = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
+    assert text.startswith(texts.ADMINS_ONLY)
 
 
 async def test_who_has_become_a_guest_is_kept_out_of_all_commands_and_forms_at_once(

@@ -14,8 +14,8 @@ async def the_questions_root(slack: ScenarioClient, words: str) -> str:
     """The thread that a question began: its root is posted by the bot."""
 
     async def root() -> str | None:
-        said = await slack.history(GENERAL)
-        return next((m["ts"] for m in said if m.get("bot_id") and words in m["text"]), None)
+        posts = await slack.history(GENERAL)
+        return next((m["ts"] for m in posts if m.get("bot_id") and words in m["text"]), None)
 
     return str(await slack.wait_for(root, why=f"the channel shows {words!r}"))
 

@@ -40,14 +40,14 @@ async def test_of_an_answer_of_5_mb_the_thread_gets_the_beginning_and_a_file_wit
     await bots.start(QuickClock())
     ts = await slack.say("alice", GENERAL, "@threadpilot tell me everything there is")
     await slack.until_shown(GENERAL, ts, "All of it is in the file", timeout=60)
-    said = await slack.bot_messages(GENERAL, ts)
-    (file,) = [file for message in said for file in message.get("files", [])]
+    messages = await slack.bot_messages(GENERAL, ts)
+    (file,) = [file for message in messages for file in message.get("files", [])]
     headers = {"Authorization": "Bearer xoxp-alice"}
     async with slack.http.get(file["url_private"], headers=headers) as answer:
         assert await answer.text() == text
-    shown = "".join(str(message["text"]) for message in said if not message.get("files"))
+    shown = "".join(str(message["text"]) for message in messages if not message.get("files"))
     assert text.startswith(shown.rpartition("\n\n_This is only")[0])
-    assert len(said) <= 13
+    assert len(messages) <= 13
 
 
 async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_over(
@@ -63,8 +63,8 @@ async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_ov
     for part in shown:
         assert part.count("```") % 2 == 0
     assert shown[1].startswith("```python\n")
-    told = [line for part in shown for line in part.splitlines() if line.startswith("print")]
-    assert told == code.splitlines()
+    lines = [line for part in shown for line in part.splitlines() if line.startswith("print")]
+    assert lines == code.splitlines()
 
 
 async def test_a_stream_that_slack_ended_is_completed_by_an_edit(

@@ -36,19 +36,19 @@ SECONDS = 60.0
 @contextmanager
 def locked(folder: str) -> Iterator[sqlite3.Connection]:
     """Somebody else writes in the database, and takes their time."""
-    somebody = sqlite3.connect(Path(folder) / DATABASE_NAME, isolation_level=None)
-    with closing(somebody):
-        somebody.execute("BEGIN IMMEDIATE")
-        yield somebody
-        if somebody.in_transaction:
-            somebody.execute("ROLLBACK")
+    other = sqlite3.connect(Path(folder) / DATABASE_NAME, isolation_level=None)
+    with closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+        if other.in_transaction:
+            other.execute("ROLLBACK")
 
 
 async def test_a_lock_that_passes_is_not_noticed(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    with locked(bots.env["DATA_DIR"]) as somebody:
+    with locked(bots.env["DATA_DIR"]) as other:
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        somebody.execute("ROLLBACK")
+        other.execute("ROLLBACK")
         assert await slack.wait_until_answered(GENERAL, ts) == ["You said: first"]
     assert await slack.ephemeral("alice") == []
 
@@ -221,10 +221,10 @@ async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
         await slack.wait_until_answered(GENERAL, ts)
         assert await slack.bot_texts(GENERAL, ts) == ["You said: during"]
         process.send_signal(signal.SIGTERM)
-        _, said = await process.communicate()
+        _, output = await process.communicate()
     assert process.returncode == 0
-    assert "a message could not be recorded, Slack will bring it again" in said.decode()
-    assert "Traceback" not in said.decode()
+    assert "a message could not be recorded, Slack will bring it again" in output.decode()
+    assert "Traceback" not in output.decode()
     assert len(model.requests) == 2
     assert_sound(folder)
 
@@ -242,8 +242,8 @@ async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_b
             await slack.advance(wait)
         await slack.until_shown(GENERAL, ts, "You said: first", timeout=SECONDS)
         process.send_signal(signal.SIGTERM)
-        _, said = await process.communicate()
-    assert connection.MOVED in said.decode()
+        _, output = await process.communicate()
+    assert connection.MOVED in output.decode()
     assert_sound(file.parent)
 
 
@@ -279,7 +279,7 @@ def a_folder(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "expected"),
     [
         (newer, "run the newer version that wrote it, or restore a backup"),
         (garbled, connection.DAMAGED),
@@ -288,17 +288,17 @@ def a_folder(file: Path) -> None:
     ],
 )
 async def test_a_database_that_cannot_be_used_ends_the_start_with_what_to_do(
-    env: dict[str, str], slack: ScenarioClient, damage: object, words: str
+    env: dict[str, str], slack: ScenarioClient, damage: object, expected: str
 ) -> None:
     assert callable(damage)
     file = await left_by_a_bot(env)
     damage(file)
     calls = len(await slack.calls("apps.connections.open"))
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 1
-    assert words in said
-    assert "threadpilot doctor" in said
-    assert "Traceback" not in said
+    assert expected in output
+    assert "threadpilot doctor" in output
+    assert "Traceback" not in output
     assert len(await slack.calls("apps.connections.open")) == calls, "nothing may be heard"
 
 
@@ -307,16 +307,16 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
 ) -> None:
     """It says once what to do; and while nothing can be recorded, nothing is heard."""
     await left_by_a_bot(env)
-    with locked(env["DATA_DIR"]) as somebody:
+    with locked(env["DATA_DIR"]) as other:
         async with threadpilot("run", env=env, until=connection.LOCKED) as process:
             assert await slack.calls("apps.connections.open") == []
-            somebody.execute("ROLLBACK")
-            said = await until_said(process, READY)
-            assert connection.LOCKED not in said
-            assert "the database works now" in said
+            other.execute("ROLLBACK")
+            output = await until_said(process, READY)
+            assert connection.LOCKED not in output
+            assert "the database works now" in output
             await slack.ask_in_new_thread("alice", "first")
             process.send_signal(signal.SIGTERM)
             _, rest = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0
-    assert "Traceback" not in said + rest.decode()
+    assert "Traceback" not in output + rest.decode()
     assert_sound(Path(env["DATA_DIR"]))

@@ -43,8 +43,8 @@ async def test_each_trouble_of_the_model_is_reported_once_and_the_next_question_
     await slack.until_idle(bot)
     for question, ts in threads.items():
         [shown] = await slack.bot_texts(GENERAL, ts)
-        _, fault, said = FAULTS[question]
-        assert shown.split() == f"{said} _{AGENT_ERROR_MESSAGES[fault]}_".split()
+        _, fault, kept_text = FAULTS[question]
+        assert shown.split() == f"{kept_text} _{AGENT_ERROR_MESSAGES[fault]}_".split()
         await slack.reply_action(GENERAL, ts, "retry")
         await slack.say("alice", GENERAL, f"and without {question}?", thread_ts=ts)
     for question, ts in threads.items():
@@ -106,11 +106,11 @@ async def test_a_model_that_goes_silent_is_given_up_and_reported(
     for ts in (mute, half):
         await slack.until_shown(GENERAL, ts, silent)
     await slack.until_idle(bot)
-    [said] = await slack.bot_texts(GENERAL, mute)
-    assert said.strip("_\n") == silent
-    [said] = await slack.bot_texts(GENERAL, half)
-    assert said.startswith("so")
-    assert said.count(silent) == 1
+    [text] = await slack.bot_texts(GENERAL, mute)
+    assert text.strip("_\n") == silent
+    [text] = await slack.bot_texts(GENERAL, half)
+    assert text.startswith("so")
+    assert text.count(silent) == 1
     for ts in (mute, half):
         await slack.say("alice", GENERAL, "awake?", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "You said: awake?")

@@ -70,8 +70,8 @@ async def test_a_turn_whose_runtime_dies_twice_is_reported_and_can_be_asked_agai
     await slack.press_reply_action("alice", GENERAL, again)
     await slack.until_shown(GENERAL, ts, "You said: first")
     assert model.requests[-1].prompts == ("first",)
-    [told, answer] = await slack.bot_texts(GENERAL, ts)
-    assert RUNTIME_STOPPED in told
+    [error, answer] = await slack.bot_texts(GENERAL, ts)
+    assert RUNTIME_STOPPED in error
     assert answer == "You said: first"
 
 
@@ -93,8 +93,8 @@ async def test_all_turns_whose_runtime_is_killed_are_answered(
         await slack.until_shown(GENERAL, ts, f"You said: {question}")
         await slack.wait_until_answered(GENERAL, ts)
         assert await slack.bot_texts(GENERAL, ts) == [f"You said: {question}"]
-    asked_last = [question_of(request.prompt) for request in model.requests[-len(questions) :]]
-    assert sorted(asked_last) == questions
+    last_prompts = [question_of(request.prompt) for request in model.requests[-len(questions) :]]
+    assert sorted(last_prompts) == questions
     assert len(runtimes_of(Path(bots.env["DATA_DIR"]))) == 1
 
 

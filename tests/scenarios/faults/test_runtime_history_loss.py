@@ -37,12 +37,12 @@ async def kill(bots: Bots) -> None:
     await wait_until(lambda: not runs(pid))
 
 
-def lose(bots: Bots, words: str) -> None:
+def lose(bots: Bots, text: str) -> None:
     """Take out of the one history what comes from the first line with these words on: as if the
     runtime had been killed before it wrote that down."""
     [history] = folder_of_sessions(Path(bots.env["DATA_DIR"])).glob("*/events.jsonl")
     lines = history.read_text().splitlines(keepends=True)
-    first = next(number for number, line in enumerate(lines) if words in line)
+    first = next(number for number, line in enumerate(lines) if text in line)
     history.write_text("".join(lines[:first]))
 
 
