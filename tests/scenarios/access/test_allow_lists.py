@@ -34,7 +34,7 @@ async def refused(slack: ScenarioClient, person: str, channel: str, sentence: st
     assert await slack.calls("views.open") == []
 
 
-async def test_who_is_not_on_the_list_is_notified_whatever_they_ask_by(
+async def test_unlisted_users_are_notified_for_every_way_to_ask(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """By mention, direct message, command, button, shortcut and Home tab; those on the list and
@@ -62,7 +62,7 @@ async def test_who_is_not_on_the_list_is_notified_whatever_they_ask_by(
     assert len(model.requests) == requests
 
 
-async def test_in_a_channel_that_is_not_on_the_list_nobody_is_answered(
+async def test_users_are_not_answered_in_an_unlisted_channel(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Not those in charge either, nor in direct messages; the Home tab is no place."""
@@ -79,7 +79,7 @@ async def test_in_a_channel_that_is_not_on_the_list_nobody_is_answered(
     assert len(model.requests) == 1
 
 
-async def test_a_modal_opened_before_the_lists_changed_asks_nothing_any_more(
+async def test_a_modal_opened_before_the_lists_changed_asks_nothing(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
@@ -95,7 +95,7 @@ async def test_a_modal_opened_before_the_lists_changed_asks_nothing_any_more(
     assert model.requests == []
 
 
-async def test_what_waits_when_a_channel_is_taken_off_the_list_is_not_answered(
+async def test_queued_messages_of_a_channel_removed_from_the_list_are_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running() as bot:

@@ -96,7 +96,7 @@ async def test_a_bot_that_is_not_listed_is_not_answered_at_all(
     assert len(model.requests) == 1
 
 
-async def test_two_bots_that_talk_to_each_other_stop_until_a_person_writes(
+async def test_two_bots_that_talk_to_each_other_stop_until_a_user_writes(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """A few answers, one sentence, silence; also over a restart; a person sets it going again."""

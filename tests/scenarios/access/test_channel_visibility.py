@@ -273,7 +273,7 @@ async def a_private_thread(slack: ScenarioClient, model: ScriptedModel) -> str:
 
 @pytest.mark.parametrize("who", PERSONS)
 @pytest.mark.parametrize("ways", [question_sources, command_sources])
-async def test_who_does_not_see_a_place_asks_and_changes_nothing_there(
+async def test_a_user_who_cannot_see_a_place_asks_and_changes_nothing_there(
     bots: Bots,
     slack: ScenarioClient,
     emulator: RunningEmulator,
@@ -303,7 +303,7 @@ async def test_who_does_not_see_a_place_asks_and_changes_nothing_there(
 
 
 @pytest.mark.parametrize("ways", [question_sources, command_sources])
-async def test_nobody_asks_or_changes_anything_in_the_direct_messages_of_somebody_else(
+async def test_a_user_asks_and_changes_nothing_in_direct_messages_of_another_user(
     bots: Bots,
     slack: ScenarioClient,
     emulator: RunningEmulator,
@@ -328,7 +328,7 @@ async def test_nobody_asks_or_changes_anything_in_the_direct_messages_of_somebod
     assert await slack.history(direct, "bob") == history
 
 
-async def test_a_form_that_was_open_when_its_sender_was_taken_out_asks_nothing(
+async def test_a_modal_that_was_open_when_its_user_was_removed_asks_nothing(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The one about a message and the one for a question; nothing forged."""
@@ -350,7 +350,7 @@ async def second_request(model: ScriptedModel) -> bool:
     return len(model.requests) > 1
 
 
-async def test_where_the_bot_itself_is_not_commands_work_and_a_question_says_so(
+async def test_commands_work_in_channels_without_the_bot_and_questions_are_refused(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """A place that the bot does not see is no place that it could hide from anybody."""

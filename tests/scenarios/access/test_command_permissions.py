@@ -53,7 +53,7 @@ def without_admins(bots: Bots) -> None:
 
 @pytest.mark.usefixtures("without_admins")
 @pytest.mark.parametrize(("place", "person"), [(0, "bob"), (1, "carol"), (2, "alice")])
-async def test_owner_participant_and_member_may_what_the_table_says(
+async def test_owner_participant_and_member_may_run_what_the_table_says(
     bots: Bots, slack: ScenarioClient, place: int, person: str
 ) -> None:
     await bots.start()
@@ -65,7 +65,7 @@ async def test_owner_participant_and_member_may_what_the_table_says(
         assert expected[place] in text_of(card), command
 
 
-async def test_help_tells_each_what_they_may_do_where_they_are(
+async def test_help_lists_what_each_user_may_do_in_this_place(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
@@ -95,7 +95,7 @@ async def test_help_tells_each_what_they_may_do_where_they_are(
         ("ADMIN_GROUP", "S0PILOTS", "carol"),
     ],
 )
-async def test_admins_may_do_what_the_owner_may(
+async def test_admins_may_run_what_the_owner_may(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, setting: str, value: str, person: str
 ) -> None:
     bots.env[setting] = value
@@ -114,7 +114,7 @@ async def test_admins_may_do_what_the_owner_may(
     assert len(model.requests) == 1
 
 
-async def test_who_is_an_admin_by_a_group_is_so_as_long_as_they_are_in_it(
+async def test_admins_by_a_group_are_admins_while_they_are_in_it(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env.update(WORKSPACE_ADMINS="no", ADMIN_GROUP="S0PILOTS")
@@ -131,7 +131,7 @@ async def test_who_is_an_admin_by_a_group_is_so_as_long_as_they_are_in_it(
     assert session_texts.ALL_TITLE in text_of(card)
 
 
-async def test_guests_and_people_of_other_workspaces_are_notified_in_every_form(
+async def test_guests_and_external_users_are_notified_for_every_form(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -153,7 +153,7 @@ async def test_guests_and_people_of_other_workspaces_are_notified_in_every_form(
     assert len(model.requests) == 1
 
 
-async def test_a_guest_who_is_let_in_may_run_commands_where_they_are(
+async def test_an_allowed_guest_may_run_commands_in_their_channels(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env["ALLOW_GUESTS"] = "yes"
@@ -183,7 +183,7 @@ async def leave(slack: ScenarioClient, person: str) -> None:
     await slack.call(person, "conversations.leave", channel=SECRET)
 
 
-async def test_who_has_left_a_private_channel_sees_nothing_of_their_sessions_there(
+async def test_users_who_left_a_private_channel_see_nothing_of_their_sessions_there(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_secret_thread(bots, slack, "the zebrafish plan")
@@ -209,7 +209,7 @@ async def test_who_has_left_a_private_channel_sees_nothing_of_their_sessions_the
     assert len(model.requests) == 1
 
 
-async def test_a_session_in_a_place_unseen_is_refused_like_one_that_does_not_exist(
+async def test_a_session_in_an_invisible_place_is_refused_as_if_it_did_not_exist(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await a_secret_thread(bots, slack, "the zebrafish plan")
@@ -232,7 +232,7 @@ async def test_a_session_in_a_place_unseen_is_refused_like_one_that_does_not_exi
     assert len(model.requests) == 2
 
 
-async def test_who_comes_back_sees_their_sessions_again(
+async def test_users_who_return_see_their_sessions_again(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -249,7 +249,7 @@ async def test_who_comes_back_sees_their_sessions_again(
     assert model.requests[-1].prompts == ("the plan", "go on")
 
 
-async def test_a_member_of_a_private_channel_may_take_its_session_along_as_a_fork_within_it_only(
+async def test_a_session_of_a_private_channel_may_be_forked_within_it_only(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await a_secret_thread(bots, slack, "the plan")
@@ -265,7 +265,7 @@ async def test_a_member_of_a_private_channel_may_take_its_session_along_as_a_for
     assert len(model.requests) == 2
 
 
-async def test_what_is_shown_of_a_session_by_its_handle_is_shown_to_who_asked_alone(
+async def test_a_session_shown_by_its_handle_is_shown_to_the_caller_only(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     """Status, history and transcript of a private place, asked for in a public one."""
@@ -278,7 +278,7 @@ async def test_what_is_shown_of_a_session_by_its_handle_is_shown_to_who_asked_al
     assert await slack.ephemeral("carol") == []
 
 
-async def test_not_even_admins_see_what_others_say_in_direct_messages(
+async def test_admins_cannot_see_direct_messages_of_other_users(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
@@ -302,7 +302,7 @@ async def test_not_even_admins_see_what_others_say_in_direct_messages(
     assert "delete" in text_of(await slack.ephemeral_after("alice", audit))
 
 
-async def test_when_the_bot_is_put_out_of_a_channel_its_sessions_there_are_seen_by_nobody(
+async def test_sessions_of_a_channel_without_the_bot_are_invisible(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await a_secret_thread(bots, slack, "the zebrafish plan")
@@ -313,7 +313,7 @@ async def test_when_the_bot_is_put_out_of_a_channel_its_sessions_there_are_seen_
     assert "zebrafish" not in str(card)
 
 
-async def test_buttons_under_a_reply_do_nothing_for_who_has_left_its_channel(
+async def test_buttons_under_a_reply_do_nothing_for_users_who_left_its_channel(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     """Slack shows them to nobody who has left; who has the message open may still press."""

@@ -88,7 +88,7 @@ async def test_a_file_that_gives_commands_changes_nothing(
     assert model.requests[-1].tools == 0
 
 
-async def test_what_people_say_around_a_question_comes_along_as_data(
+async def test_messages_around_a_question_are_passed_as_data(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Also when it looks like the end of the frame, a system prompt, or somebody of trust."""
@@ -108,7 +108,7 @@ async def test_what_people_say_around_a_question_comes_along_as_data(
     assert hostile not in model.requests[-1].system
 
 
-async def test_no_session_is_reached_from_a_place_that_does_not_see_it(
+async def test_no_session_is_reached_from_a_place_that_cannot_see_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """By its handle, the runtime's id of it or its thread, in orders and in questions."""

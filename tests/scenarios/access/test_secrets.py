@@ -172,7 +172,7 @@ async def test_no_secret_is_written_or_shown_anywhere(
     assert found_in({"the log": log.read_text()}, (*OURS, THEIRS)) == []
 
 
-async def test_a_secret_that_somebody_writes_or_a_model_says_is_not_repeated(
+async def test_a_secret_in_a_message_or_an_answer_is_not_repeated(
     canaries: dict[str, str], slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
     """Pasted into Slack, read in a file by a role, said by the model itself, piece by piece: what
@@ -237,7 +237,7 @@ async def test_the_runtime_gets_no_secret_that_it_does_not_need(
     "arguments",
     [("doctor",), ("doctor", "--json"), ("sessions", "list"), ("audit", "verify")],
 )
-async def test_what_operators_are_shown_holds_no_secret(
+async def test_output_for_operators_has_no_secret(
     canaries: dict[str, str], slack: ScenarioClient, arguments: tuple[str, ...]
 ) -> None:
     """Of a bot that stands still, also where Slack repeats the token in its refusal."""
@@ -251,7 +251,7 @@ async def test_what_operators_are_shown_holds_no_secret(
     assert found_in({"what it says": output}, OURS) == []
 
 
-async def test_a_start_that_fails_tells_no_secret(
+async def test_a_failed_start_shows_no_secret(
     canaries: dict[str, str], slack: ScenarioClient
 ) -> None:
     await slack.fault("auth.test", "error", error=f"invalid_auth {BOT} {THEIRS}", times=10)

@@ -31,7 +31,7 @@ async def test_an_answer_of_more_than_12000_characters_goes_on_in_a_new_message(
     assert "\n".join(part.strip("\n") for part in shown) == text
 
 
-async def test_of_an_answer_of_5_mb_the_thread_gets_the_beginning_and_a_file_with_all_of_it(
+async def test_an_answer_of_5_mb_is_posted_as_its_beginning_and_a_file(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     text = a_long_answer(5_000_000)
@@ -140,7 +140,7 @@ async def test_an_answer_to_several_people_is_edited_and_the_choice_is_logged(
 
 
 @pytest.mark.parametrize("several", [False, True])
-async def test_the_model_cannot_ping_anybody(
+async def test_the_model_cannot_ping_users(
     several: bool, bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Not in one piece, not split over two, not in a stream and not in an edited message."""
@@ -165,7 +165,7 @@ async def both_are_complete(slack: ScenarioClient, ts: str) -> bool:
     return len(shown) == 2 and all(text.endswith("ok") for text in shown)
 
 
-async def test_what_a_model_call_said_before_it_was_tried_again_is_not_shown(
+async def test_the_text_of_a_model_call_that_was_retried_is_not_shown(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer("The answer is 42.")

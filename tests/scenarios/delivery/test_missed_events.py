@@ -48,7 +48,7 @@ def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @pytest.mark.usefixtures("transport")
-async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_starts(
+async def test_messages_sent_while_the_bot_is_down_are_answered_once_when_it_starts(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A mention in a channel, one word more in a known thread, and a direct message, all longer ago
@@ -79,7 +79,7 @@ async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_
     ]
 
 
-async def test_what_was_answered_before_a_restart_is_not_answered_again(
+async def test_messages_answered_before_a_restart_are_not_answered_again(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also not what was an order, or was withdrawn: it is looked at again, and known."""
@@ -97,7 +97,7 @@ async def test_what_was_answered_before_a_restart_is_not_answered_again(
     assert len(await slack.ephemeral("alice")) == ephemerals
 
 
-async def test_a_conversation_in_a_thread_that_began_meanwhile_is_answered_in_its_order(
+async def test_a_conversation_in_a_missed_thread_is_answered_in_its_order(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     async with bots.running():
@@ -113,7 +113,7 @@ async def test_a_conversation_in_a_thread_that_began_meanwhile_is_answered_in_it
     ]
 
 
-async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_in_its_order(
+async def test_a_thread_that_continues_before_its_start_is_found_is_answered_in_its_order(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The bot hears again, and is still looking for what it missed."""
@@ -154,7 +154,7 @@ async def test_a_follow_up_in_the_usual_order_has_nothing_read_again(
     assert await slack.calls("conversations.replies") == []
 
 
-async def test_a_mention_in_the_middle_of_other_peoples_thread_is_found(
+async def test_a_mention_in_the_middle_of_a_thread_of_others_is_found(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     root = await slack.say("alice", GENERAL, "lunch?")
@@ -168,7 +168,7 @@ async def test_a_mention_in_the_middle_of_other_peoples_thread_is_found(
     assert await slack.bot_texts(GENERAL, root) == ["You said: what is good?"]
 
 
-async def test_what_was_edited_meanwhile_is_answered_as_it_stands_and_what_was_deleted_is_not(
+async def test_missed_messages_are_answered_as_edited_and_not_if_deleted(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -184,7 +184,7 @@ async def test_what_was_edited_meanwhile_is_answered_as_it_stands_and_what_was_d
     assert await questions_to(model) == ["before", "hello"]
 
 
-async def test_a_command_given_meanwhile_is_carried_out_once(
+async def test_a_missed_command_is_run_once(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -199,7 +199,7 @@ async def test_a_command_given_meanwhile_is_carried_out_once(
     assert len(await slack.ephemeral("alice")) == before + 1
 
 
-async def test_who_is_not_let_in_is_notified_as_always(
+async def test_denied_users_are_notified_for_missed_messages_too(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -214,7 +214,7 @@ async def test_who_is_not_let_in_is_notified_as_always(
     assert await questions_to(model) == ["before"]
 
 
-async def test_what_is_longer_ago_than_it_is_to_look_back_is_not_answered(
+async def test_messages_older_than_the_backfill_limit_are_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["CATCH_UP_SECONDS"] = "300"
@@ -231,7 +231,7 @@ async def test_what_is_longer_ago_than_it_is_to_look_back_is_not_answered(
     assert await questions_to(model) == ["before", "just now"]
 
 
-async def test_nobody_is_answered_from_before_the_bot_was_ever_started(
+async def test_messages_before_the_first_start_are_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     await slack.say("alice", GENERAL, "@threadpilot anybody there?")
@@ -271,7 +271,7 @@ async def test_without_backfill_the_bot_reads_no_channel(
         ("users.conversations", "500"),
     ],
 )
-async def test_what_was_missed_is_found_though_slack_is_in_trouble_for_a_while(
+async def test_missed_messages_are_found_after_slack_failed_for_a_while(
     bots: Bots, slack: ScenarioClient, method: str, kind: str
 ) -> None:
     async with bots.running():
@@ -301,7 +301,7 @@ async def wait_until_backfill_postponed(
 
 
 @pytest.mark.parametrize("kind", ["500", "429", "drop_before"])
-async def test_mentions_are_found_though_slack_lets_nothing_be_read_for_four_minutes(
+async def test_mentions_are_found_after_reads_failed_for_four_minutes(
     bots: Bots,
     slack: ScenarioClient,
     model: ScriptedModel,
@@ -330,7 +330,7 @@ async def test_mentions_are_found_though_slack_lets_nothing_be_read_for_four_min
     assert (await operator.scrape()).value("threadpilot_catching_up") == 0
 
 
-async def test_mentions_are_found_by_the_start_after_one_at_which_slack_let_nothing_be_read(
+async def test_mentions_are_found_by_the_start_after_one_with_failed_reads(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -395,7 +395,7 @@ async def test_a_channel_that_can_never_be_read_keeps_no_gap_open_and_is_reporte
     assert await questions_to(model) == ["before", "read later"]
 
 
-async def test_what_may_not_be_read_is_a_clear_line_in_the_log_and_no_crash(
+async def test_an_unreadable_channel_is_a_clear_log_line_and_no_crash(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -412,7 +412,7 @@ async def test_what_may_not_be_read_is_a_clear_line_in_the_log_and_no_crash(
     await slack.until_idle(bot)
 
 
-async def test_a_bot_that_stops_while_it_catches_up_begins_again_at_the_next_start(
+async def test_a_backfill_that_was_stopped_starts_again_at_the_next_start(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     async with bots.running():
@@ -442,7 +442,7 @@ async def wait_for_connections(slack: ScenarioClient, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["drop", "half-open", "disconnect"])
-async def test_what_is_said_while_no_line_is_up_is_answered_when_one_is_again(
+async def test_messages_sent_without_a_connection_are_answered_after_a_reconnect(
     bots: Bots,
     slack: ScenarioClient,
     model: ScriptedModel,
@@ -473,7 +473,7 @@ async def test_what_is_said_while_no_line_is_up_is_answered_when_one_is_again(
 
 @pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("kind", ["duplicate", "redeliver", "reorder"])
-async def test_what_comes_twice_or_late_or_in_disorder_is_answered_once_and_in_order(
+async def test_repeated_late_and_unordered_events_are_answered_once_and_in_order(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, kind: str
 ) -> None:
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))

@@ -44,7 +44,7 @@ def locked(folder: str) -> Iterator[sqlite3.Connection]:
             other.execute("ROLLBACK")
 
 
-async def test_a_lock_that_passes_is_not_noticed(bots: Bots, slack: ScenarioClient) -> None:
+async def test_a_short_lock_is_not_noticed(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     with locked(bots.env["DATA_DIR"]) as other:
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
@@ -54,7 +54,7 @@ async def test_a_lock_that_passes_is_not_noticed(bots: Bots, slack: ScenarioClie
 
 
 @pytest.mark.usefixtures("transport")
-async def test_what_a_lock_keeps_off_the_record_is_not_acknowledged_and_answered_later(
+async def test_a_message_that_a_lock_keeps_unrecorded_is_answered_later(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -108,7 +108,7 @@ ALL_THREE = ["You said: first", "You said: second", "You said: third"]
 
 
 @pytest.mark.usefixtures("transport")
-async def test_what_was_received_before_the_mention_that_it_follows_is_answered_after_it(
+async def test_a_follow_up_received_before_its_mention_is_answered_after_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bots.start()
@@ -123,7 +123,7 @@ async def test_what_was_received_before_the_mention_that_it_follows_is_answered_
     assert_sound(Path(bots.env["DATA_DIR"]))
 
 
-async def test_it_is_answered_after_a_restart_where_slack_does_not_give_it_before(
+async def test_it_is_answered_after_a_restart_if_slack_does_not_redeliver_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def given_up() -> bool:
@@ -146,7 +146,7 @@ async def test_it_is_answered_after_a_restart_where_slack_does_not_give_it_befor
     assert len(model.requests) == len(ALL_THREE)
 
 
-async def test_it_is_answered_when_slack_gives_it_later(
+async def test_it_is_answered_when_slack_redelivers_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a restart, and although all else was heard."""
@@ -190,7 +190,7 @@ async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(
     assert await slack.bot_texts(GENERAL, ts) == ["one two"]
 
 
-async def test_a_command_that_the_database_does_not_take_is_reported(
+async def test_a_command_that_the_database_refuses_is_reported(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env["ADMIN_USERS"] = "UALICE"
@@ -201,7 +201,7 @@ async def test_a_command_that_the_database_does_not_take_is_reported(
     assert not bots.bot.inbox.paused
 
 
-async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
+async def test_a_full_disk_loses_and_repeats_nothing(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The disk of the real process: whatever it writes beyond this size is refused."""
@@ -229,7 +229,7 @@ async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
     assert_sound(folder)
 
 
-async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_be_lost(
+async def test_a_moved_database_accepts_no_message(
     env: dict[str, str], slack: ScenarioClient
 ) -> None:
     file = Path(env["DATA_DIR"]) / DATABASE_NAME
@@ -287,7 +287,7 @@ def a_folder(file: Path) -> None:
         (a_folder, "cannot be opened for writing"),
     ],
 )
-async def test_a_database_that_cannot_be_used_ends_the_start_with_what_to_do(
+async def test_an_unusable_database_ends_the_start_with_instructions(
     env: dict[str, str], slack: ScenarioClient, damage: object, expected: str
 ) -> None:
     assert callable(damage)

@@ -26,7 +26,7 @@ FAULTS = {
 text stays above the sentence."""
 
 
-async def test_each_trouble_of_the_model_is_reported_once_and_the_next_question_is_answered(
+async def test_each_model_fault_is_reported_once_and_the_next_question_is_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """All at once, each in a thread of its own: none holds up another."""
@@ -51,7 +51,7 @@ async def test_each_trouble_of_the_model_is_reported_once_and_the_next_question_
         await slack.until_shown(GENERAL, ts, f"You said: and without {question}?")
 
 
-async def test_too_many_questions_for_a_moment_are_waited_out_also_without_a_retry_after(
+async def test_rate_limits_of_the_model_are_waited_out_even_without_retry_after(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """(If it goes on, the runtime takes 52 s to give it up: measured.)"""
@@ -64,7 +64,7 @@ async def test_too_many_questions_for_a_moment_are_waited_out_also_without_a_ret
     assert [request.prompts for request in model.requests] == [("hurry",)] * 2
 
 
-async def test_a_model_server_that_is_not_there_is_reported_and_is_asked_again_when_it_is(
+async def test_a_missing_model_server_is_reported_and_used_again_when_it_returns(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     port = free_port()
@@ -84,7 +84,7 @@ async def test_a_model_server_that_is_not_there_is_reported_and_is_asked_again_w
     assert len(await slack.bot_texts(GENERAL, ts)) == 2
 
 
-async def test_a_model_that_goes_silent_is_given_up_and_reported(
+async def test_a_silent_model_times_out_and_is_reported(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Before its first word, and in the middle, where what it said stays."""
@@ -117,7 +117,7 @@ async def test_a_model_that_goes_silent_is_given_up_and_reported(
 
 
 @pytest.mark.parametrize("fault", ["cut", "garbage"])
-async def test_what_a_model_said_before_it_was_asked_again_is_taken_back(
+async def test_the_text_of_a_retried_model_call_is_retracted(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, fault: str
 ) -> None:
     """It was shown already, and is not shown twice."""

@@ -232,12 +232,12 @@ AFTER_A_GAP = {"conversations.history", "users.conversations"}
 """Read only then: `tests.scenarios.delivery.test_missed_events`."""
 
 
-def test_no_method_that_the_bot_calls_is_forgotten() -> None:
+def test_every_method_that_the_bot_calls_is_tested() -> None:
     assert set(ACTIONS) == set(RATE_LIMITS) - AT_THE_START - AFTER_A_GAP
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_whatever_fails_at_any_method_there_is_one_outcome(
+async def test_each_fault_at_each_method_has_one_outcome(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, kind: str
 ) -> None:
     bots.env |= {"SILENCE_SECONDS": "3600", "ADMIN_GROUP": "S0PILOTS"}
