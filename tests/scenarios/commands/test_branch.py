@@ -109,7 +109,7 @@ async def test_ask_again_pressed_twice_is_one_more_answer_and_goes_on_from_there
     await slack.until_shown(GENERAL, ts, "cd")
     await slack.press_reply_action("alice", GENERAL, again)
     await slack.wait_until_answered(GENERAL, ts, n=5)
-    await model.asked(4)
+    await model.received(4)
     assert model.requests[-1].prompts == ("one",)
     assert [request.prompt for request in model.requests] == ["one", "two", "one", "one"]
 

@@ -157,7 +157,7 @@ async def test_what_others_said_after_a_reset_comes_along_with_the_next_question
 async def retried(slack: ScenarioClient, model: ScriptedModel, ts: str) -> None:
     """What was asked is remembered once, however many wanted it answered anew."""
     await asked_last(model, "old", slack)
-    await model.asked(2)
+    await model.received(2)
     await slack.wait_until_answered(GENERAL, ts, n=2)
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "@threadpilot next", thread_ts=ts)

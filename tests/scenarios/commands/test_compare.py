@@ -143,7 +143,7 @@ async def test_a_model_that_takes_too_long_leaves_the_other_answer(
     bot = await bots.start(clock)
     ts = await slack.say("alice", GENERAL, "@threadpilot compare scripted-1 scripted-2 which one?")
     await model.reached()
-    await model.asked(2)
+    await model.received(2)
     folder = folder_of_sessions(Path(bots.env["DATA_DIR"]))
 
     async def one_has_answered() -> bool:
