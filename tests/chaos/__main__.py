@@ -89,9 +89,9 @@ class Rounds:
         messages = sum(result.messages for result in self.results)
         kills = sum(result.kills for result in self.results)
         faults = sum(result.faults for result in self.results)
-        told = f"{len(self.results)} rounds, {messages} messages, {kills} kills, {faults} faults"
+        counts = f"{len(self.results)} rounds, {messages} messages, {kills} kills, {faults} faults"
         what = f"WRONG in seeds {wrong}" if wrong else "every message settled once"
-        return Part("rounds", f"{told}: {what}", not wrong and bool(self.results))
+        return Part("rounds", f"{counts}: {what}", not wrong and bool(self.results))
 
 
 async def tests(name: str, file: str, seconds: float, **env: str) -> Part:
@@ -118,10 +118,10 @@ async def tests(name: str, file: str, seconds: float, **env: str) -> Part:
 async def _echo(process: Process, last: list[str]) -> None:
     assert process.stdout is not None
     async for line in process.stdout:
-        said = line.decode(errors="replace").rstrip()
-        print(said, flush=True)
-        if said:
-            last[0] = said
+        text = line.decode(errors="replace").rstrip()
+        print(text, flush=True)
+        if text:
+            last[0] = text
 
 
 async def _end(process: Process) -> None:

@@ -79,13 +79,13 @@ class CrashingBot:
         """`folder` is this process's own, for what it says and does."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        orders = _CrashSpec(env=env, folder=folder, death=death)
-        self._process: BaseProcess = FORKING.Process(target=_live, args=(orders,), daemon=True)
+        spec = _CrashSpec(env=env, folder=folder, death=death)
+        self._process: BaseProcess = FORKING.Process(target=_run_bot, args=(spec,), daemon=True)
 
     async def start(self) -> None:
         """Start it, and wait until it hears Slack, or is dead."""
         start_forked(self._process)
-        await _until(lambda: READY in self.said or not self.alive, START_SECONDS)
+        await _until(lambda: READY in self.stderr or not self.alive, START_SECONDS)
 
     def watch(self) -> None:
         """From now on its steps count."""
@@ -106,10 +106,10 @@ class CrashingBot:
         return self._process.exitcode
 
     @property
-    def said(self) -> str:
+    def stderr(self) -> str:
         """What it wrote to standard error."""
-        said = self._folder / "stderr"
-        return said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
+        stderr = self._folder / "stderr"
+        return stderr.read_text(encoding="utf-8", errors="replace") if stderr.exists() else ""
 
     @property
     def steps(self) -> list[Step]:
@@ -146,30 +146,30 @@ async def _until(what: Callable[[], bool], seconds: float) -> None:
 # In the process ----------------------------------------------------------------------------------
 
 
-def _live(spec: _CrashSpec) -> None:
+def _run_bot(spec: _CrashSpec) -> None:
     """Be a bot until the end."""
-    with (spec.folder / "stderr").open("wb") as said:
-        os.dup2(said.fileno(), 2)
+    with (spec.folder / "stderr").open("wb") as stderr:
+        os.dup2(stderr.fileno(), 2)
     os.environ.update(spec.env)
-    _watch(_StepRecorder(spec))
+    _record_steps(_StepRecorder(spec))
     sys.exit(command.main(["run"]))
 
 
 class _StepRecorder:
     """Counts what crosses it, and dies where it is told."""
 
-    def __init__(self, orders: _CrashSpec) -> None:
-        self._death = orders.death
-        self._watched = orders.folder / "watched"
-        self._watching = False
+    def __init__(self, spec: _CrashSpec) -> None:
+        self._death = spec.death
+        self._watched = spec.folder / "watched"
+        self._recording = False
         self._counts: Counter[str] = Counter()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._done = os.open(orders.folder / "steps", flags, 0o600)
+        self._done = os.open(spec.folder / "steps", flags, 0o600)
 
     async def cross(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do a step, unless it is the last one that is never done."""
-        self._watching = self._watching or self._watched.exists()
-        if not self._watching:
+        self._recording = self._recording or self._watched.exists()
+        if not self._recording:
             return await work()
         self._counts[name] += 1
         step = Step(name, self._counts[name])
@@ -188,13 +188,13 @@ class _StepRecorder:
 Method = Callable[..., Coroutine[Any, Any, Any]]
 
 
-def _watch(border: _StepRecorder) -> None:
+def _record_steps(recorder: _StepRecorder) -> None:
     """Put the border around everything through which the bot reaches the outside."""
 
     def around(method: Method, name_of: Callable[..., str]) -> Method:
         async def crossing(self: object, *arguments: object, **named: object) -> object:
             name = name_of(*arguments, **named)
-            return await border.cross(name, partial(method, self, *arguments, **named))
+            return await recorder.cross(name, partial(method, self, *arguments, **named))
 
         return crossing
 
@@ -202,10 +202,10 @@ def _watch(border: _StepRecorder) -> None:
     web._request = around(web._request, _method_called)  # type: ignore[method-assign]  # noqa: SLF001
     WriteQueue.submit = around(WriteQueue.submit, _write_done)  # type: ignore[method-assign]
     runtime = JsonRpcClient
-    runtime.request = around(runtime.request, _asked_of_runtime)  # type: ignore[method-assign]
-    runtime.notify = around(runtime.notify, _asked_of_runtime)  # type: ignore[method-assign]
-    line = SocketModeClient
-    line.send_message = around(line.send_message, _acknowledged)  # type: ignore[method-assign]
+    runtime.request = around(runtime.request, _request_sent)  # type: ignore[method-assign]
+    runtime.notify = around(runtime.notify, _request_sent)  # type: ignore[method-assign]
+    connection = SocketModeClient
+    connection.send_message = around(connection.send_message, _acknowledged)  # type: ignore[method-assign]
 
 
 def _method_called(method: str, url: str | URL, **_: object) -> str:
@@ -220,7 +220,7 @@ def _write_done(write: Callable[..., object]) -> str:
     return f"commit {getattr(write, '__name__', 'something').strip('_')}"
 
 
-def _asked_of_runtime(method: str, *_: object, **__: object) -> str:
+def _request_sent(method: str, *_: object, **__: object) -> str:
     return f"runtime {method}"
 
 

@@ -39,7 +39,7 @@ class Row:
     accepted: float = 0.0
     """When it was recorded, and when it ended (0.0: not yet), by the bot's clock."""
     ended: float = 0.0
-    again: int = 0
+    retry_of: int = 0
     """The turn that it answers anew; 0 for none."""
 
 
@@ -72,8 +72,8 @@ class DatabaseReader:
         """Channel and `ts` of every message on record, answered or not, and of every order."""
         with self._open() as database:
             events = database.execute("SELECT channel, ts FROM events").fetchall()
-            orders = database.execute("SELECT channel, ts FROM orders").fetchall()
-        return {(channel, ts) for channel, ts in (*events, *orders)}
+            commands = database.execute("SELECT channel, ts FROM orders").fetchall()
+        return {(channel, ts) for channel, ts in (*events, *commands)}
 
     def seconds_until_received(self) -> list[float]:
         """For each message on record, how many seconds after it was written it was so; both times
@@ -94,8 +94,8 @@ class DatabaseReader:
                 "SELECT channel, thread, ts, verb, given FROM orders WHERE finished IS NOT NULL"
             ).fetchall()
         return [
-            ExecutedCommand(channel, str(thread).rpartition("/")[2], ts, verb, given)
-            for channel, thread, ts, verb, given in found
+            ExecutedCommand(channel, str(thread).rpartition("/")[2], ts, command_name, given)
+            for channel, thread, ts, command_name, given in found
         ]
 
     def indicators_left(self) -> list[int]:

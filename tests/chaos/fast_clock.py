@@ -23,11 +23,11 @@ class TenfoldClock(QuickClock):
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM."""
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with open_bot(settings, clock=TenfoldClock()):
         print(READY, file=sys.stderr, flush=True)
-        await asked.wait()
+        await stopped.wait()
 
 
 def main(_: Sequence[str]) -> int:

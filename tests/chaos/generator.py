@@ -44,9 +44,9 @@ def question(thread: int, number: int, lines: int, version: int = 0) -> str:
     return f"Tell me about t{thread:02}m{number:03}v{version} in {lines} lines"
 
 
-def prompt_lines_of(asked: str) -> str:
+def expected_answer(text: str) -> str:
     """What the model says to a question, whole; empty where it is not one of ours."""
-    found = _QUESTION.search(asked)
+    found = _QUESTION.search(text)
     if found is None:
         return ""
     marker, lines = found[1], int(found[2])
@@ -141,10 +141,10 @@ class RetryStep(Step):
     """Two people want another answer in a thread, at once; or its owner wants it twice."""
 
     of: Say
-    people: tuple[str, str]
+    users: tuple[str, str]
 
     def __str__(self) -> str:
-        return f"{' and '.join(self.people)} write !retry in thread {self.of.thread}, at once"
+        return f"{' and '.join(self.users)} write !retry in thread {self.of.thread}, at once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +252,7 @@ class _Thread:
     owner: str
     shared: bool
     """Whether several people write in it; then all of them mention the bot."""
-    said: list[Say] = field(default_factory=list)
+    messages: list[Say] = field(default_factory=list)
 
 
 class _Writer:
@@ -261,7 +261,7 @@ class _Writer:
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311  # a script, no secret
         self._threads: list[_Thread] = []
-        self._said: list[Say] = []
+        self._messages: list[Say] = []
 
     def steps(self, count: int) -> list[Step]:
         """Messages first, so that there is something to lose; then all of it mixed."""
@@ -273,7 +273,7 @@ class _Writer:
             self._stop: 3,
             self._ask_status: 2,
             self._reset: 3,
-            self._again: 3,
+            self._retry: 3,
             self._away: 2,
             self._call_fault: 16,
             self._event_fault: 6,
@@ -304,7 +304,7 @@ class _Writer:
             thread = chance.choice(self._threads)
         person = chance.choice(("alice", "bob", "carol")) if thread.shared else thread.owner
         say = Say(
-            number=len(self._said),
+            number=len(self._messages),
             thread=thread.number,
             person=thread.owner if begins else person,
             place=thread.place,
@@ -313,19 +313,19 @@ class _Writer:
             mentions=thread.place != DIRECT and (begins or thread.shared or chance.random() < 0.3),
             trouble=chance.choice((*[Trouble.NONE] * 5, *[Trouble.SLOW] * 3, *Trouble)),
         )
-        thread.said.append(say)
-        self._said.append(say)
+        thread.messages.append(say)
+        self._messages.append(say)
         return say
 
     def _recent(self) -> Say:
         """One of the last few: what may still wait, or run."""
-        return self._random.choice(self._said[-4:])
+        return self._random.choice(self._messages[-4:])
 
     def _edit(self) -> Edit:
         return Edit(of=self._recent())
 
     def _delete(self) -> Step:
-        later = [say for say in self._said[-4:] if not say.begins]
+        later = [say for say in self._messages[-4:] if not say.begins]
         return Delete(of=self._random.choice(later)) if later else self._say()
 
     def _stop(self) -> Stop:
@@ -337,15 +337,15 @@ class _Writer:
     def _reset(self) -> CommandStep:
         return CommandStep(of=self._begun(), command_name="reset")
 
-    def _again(self) -> RetryStep:
+    def _retry(self) -> RetryStep:
         of = self._begun()
         shared = self._threads[of.thread].shared
         other = self._random.choice(("alice", "bob", "carol")) if shared else of.person
-        return RetryStep(of=of, people=(of.person, other))
+        return RetryStep(of=of, users=(of.person, other))
 
     def _begun(self) -> Say:
         """The first message of one of the threads."""
-        return self._random.choice(self._threads).said[0]
+        return self._random.choice(self._threads).messages[0]
 
     def _away(self) -> AbsenceStep:
         say = self._say()

@@ -68,11 +68,11 @@ async def sweep(
     return swept
 
 
-async def restarting(place: CrashFixture, bot: CrashingBot) -> None:
+async def restarting(fixture: CrashFixture, bot: CrashingBot) -> None:
     """A bot died in the middle of an answer; what the next one does from its start to where all is
     settled is the script that is swept here."""
     del bot
-    await place.wait_until_done_or_dead(place.last)
+    await fixture.wait_until_done_or_dead(fixture.last)
 
 
 def deaths_at(steps: Sequence[Step], seed: int) -> list[CrashPoint]:
@@ -109,41 +109,43 @@ async def _all(swept: SweepResult, script: Script, folder: Path, until: float) -
 
 async def _steps_of(script: Script, folder: Path) -> list[Step]:
     """What a bot does to the outside that lives through a script."""
-    async with ScriptedModel() as model, crash_fixture(model, folder) as place:
-        bot = await _played(place, script, None)
-        assert bot.alive, bot.said
+    async with ScriptedModel() as model, crash_fixture(model, folder) as fixture:
+        bot = await _played(fixture, script, None)
+        assert bot.alive, bot.stderr
         return bot.steps
 
 
 async def _die(script: Script, death: CrashPoint, folder: Path) -> bool:
     """One bot's death and what comes after it; whether it came to its step. AssertionError where
     it did harm."""
-    async with ScriptedModel() as model, crash_fixture(model, folder) as place:
-        bot = await _played(place, script, death)
+    async with ScriptedModel() as model, crash_fixture(model, folder) as fixture:
+        bot = await _played(fixture, script, death)
         if death.step in bot.steps:
             with suppress(TimeoutError):
                 await bot.ended(_DEATH_SECONDS)
         died = not bot.alive
-        assert bot.killed or not died, bot.said
+        assert bot.killed or not died, bot.stderr
         await bot.kill()
         try:
-            await place.wait_and_retry()
+            await fixture.wait_and_retry()
         except Exception as error:
-            raise AssertionError(f"{error}\n{place.rows}\n{place.last.said[-4_000:]}") from error
+            raise AssertionError(
+                f"{error}\n{fixture.rows}\n{fixture.last.stderr[-4_000:]}"
+            ) from error
         return died
 
 
-async def _played(place: CrashFixture, script: Script, death: CrashPoint | None) -> CrashingBot:
+async def _played(fixture: CrashFixture, script: Script, death: CrashPoint | None) -> CrashingBot:
     if script is not restarting:
-        bot = await place.start(death, watched=False)
-        assert bot.alive, bot.said
+        bot = await fixture.start(death, watched=False)
+        assert bot.alive, bot.stderr
         bot.watch()
-        await script(place, bot)
+        await script(fixture, bot)
         return bot
-    first = await place.start(_FIRST_DEATH, watched=False)
+    first = await fixture.start(_FIRST_DEATH, watched=False)
     first.watch()
-    await one_person(place, first)
-    assert first.killed, first.said
-    bot = await place.start(death)
-    await script(place, bot)
+    await one_person(fixture, first)
+    assert first.killed, first.stderr
+    bot = await fixture.start(death)
+    await script(fixture, bot)
     return bot

@@ -21,7 +21,7 @@ from slack_emulator.delivery.http import signature_headers
 from slack_emulator.server import running_emulator
 from tests.chaos import fast_clock
 from tests.chaos.database_reader import DatabaseReader, Row
-from tests.chaos.generator import prompt_lines_of, question
+from tests.chaos.generator import expected_answer, question
 from tests.chaos.oracle import OPEN
 from tests.chaos.supervised_command import SupervisedCommand
 from tests.emulator_client import BOT_USER, PEOPLE, SIGNING_SECRET, Json, shown_text
@@ -48,12 +48,12 @@ class PatientModel(ScriptedModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.default = Answer(lambda request: prompt_lines_of(question_of(request.prompt)))
+        self.default = Answer(lambda request: expected_answer(question_of(request.prompt)))
         self.hold_seconds = HOLD_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A question that somebody wrote."""
 
     channel: str
@@ -83,12 +83,12 @@ class LoadFixture:
 
     async def ask(
         self, number: int, person: str, channel: str, *, root_ts: str = "", lines: int = 3
-    ) -> Asked:
+    ) -> Question:
         """Write a question; one that begins a thread mentions the bot."""
         text = question(number // 1000, number % 1000, lines)
-        said = text if root_ts else f"@threadpilot {text}"
-        ts = await self.slack.say(person, channel, said, thread_ts=root_ts or None)
-        return Asked(channel, ts, root_ts or ts, text)
+        message = text if root_ts else f"@threadpilot {text}"
+        ts = await self.slack.say(person, channel, message, thread_ts=root_ts or None)
+        return Question(channel, ts, root_ts or ts, text)
 
     async def until(self, look: Callable[[list[Row]], T | None], seconds: float, why: str) -> T:
         """Look at the turns on record until there is what is wanted. AssertionError when late."""
@@ -98,26 +98,26 @@ class LoadFixture:
             await asyncio.sleep(LOOK_SECONDS)
         return seen
 
-    async def until_settled(self, questions: Iterable[Asked], seconds: float) -> list[Row]:
+    async def until_settled(self, questions: Iterable[Question], seconds: float) -> list[Row]:
         """Wait until every question has its outcome; the turns, in the order of the questions."""
-        asked = list(questions)
+        expected = list(questions)
 
         def settled(rows: list[Row]) -> list[Row] | None:
             by_place = {(row.channel, row.ts): row for row in rows if row.state not in OPEN}
-            found = [by_place.get((one.channel, one.ts)) for one in asked]
+            found = [by_place.get((one.channel, one.ts)) for one in expected]
             done = [row for row in found if row is not None]
-            return done if len(done) == len(asked) else None
+            return done if len(done) == len(expected) else None
 
-        return await self.until(settled, seconds, f"{len(asked)} questions are settled")
+        return await self.until(settled, seconds, f"{len(expected)} questions are settled")
 
-    async def shown(self, thread: Asked, person: str = "alice") -> list[str]:
+    async def shown(self, thread: Question, person: str = "alice") -> list[str]:
         """What the bot's messages of a thread show, oldest first."""
-        said = await self.slack.bot_messages(thread.channel, thread.root_ts, person)
-        return [shown_text(message) for message in said]
+        messages = await self.slack.bot_messages(thread.channel, thread.root_ts, person)
+        return [shown_text(message) for message in messages]
 
     async def deliver(self, payloads: Iterable[Json]) -> Acknowledgements:
         """Bring events to the bot by signed HTTP, many at once, and see how it answers each."""
-        waiting, heard = iter(payloads), Acknowledgements()
+        waiting, acknowledgements = iter(payloads), Acknowledgements()
 
         async def send(session: aiohttp.ClientSession) -> None:
             for payload in waiting:
@@ -128,13 +128,13 @@ class LoadFixture:
                 began = time.monotonic()
                 async with session.post(self.address, data=body, headers=headers) as answer:
                     await answer.read()
-                heard.seconds.append(time.monotonic() - began)
-                heard.statuses.append(answer.status)
+                acknowledgements.seconds.append(time.monotonic() - began)
+                acknowledgements.statuses.append(answer.status)
 
-        lines = aiohttp.TCPConnector(limit=SENDERS)
-        async with aiohttp.ClientSession(connector=lines) as session:
+        connector = aiohttp.TCPConnector(limit=SENDERS)
+        async with aiohttp.ClientSession(connector=connector) as session:
             await asyncio.gather(*(send(session) for _ in range(SENDERS)))
-        return heard
+        return acknowledgements
 
 
 @asynccontextmanager
@@ -144,12 +144,12 @@ async def load_fixture(
     """A workspace with a bot in it. The bot keeps to Slack's limits by its own, quick clock; the
     sandbox's, which goes as time does, has none."""
     async with AsyncExitStack() as opened:
-        sandbox = await opened.enter_async_context(running_emulator())
+        emulator = await opened.enter_async_context(running_emulator())
         model = await opened.enter_async_context(PatientModel())
-        slack = await opened.enter_async_context(ScenarioClient(sandbox.url))
+        slack = await opened.enter_async_context(ScenarioClient(emulator.url))
         await slack.app(**app_config_of(MANIFEST), limits=False)
         port = free_port()
-        env = environment(sandbox, model, folder / "data") | {
+        env = environment(emulator, model, folder / "data") | {
             "SILENCE_SECONDS": "3600",
             "TURN_SECONDS": "36000",
             **settings,
@@ -179,7 +179,7 @@ _ids = itertools.count(1)
 
 def event(kind: str, channel: str, person: str, ts: str, text: str, thread_ts: str = "") -> Json:
     """An event as Slack sends it when somebody has written a message."""
-    written = {
+    message = {
         "type": kind,
         "channel": channel,
         "user": PEOPLE[person],
@@ -188,13 +188,13 @@ def event(kind: str, channel: str, person: str, ts: str, text: str, thread_ts: s
         "text": text.replace("@threadpilot", f"<@{BOT_USER}>"),
     }
     if kind == "message":
-        written["channel_type"] = "channel"
+        message["channel_type"] = "channel"
     if thread_ts:
-        written["thread_ts"] = thread_ts
+        message["thread_ts"] = thread_ts
     return {
         "type": "event_callback",
         "event_id": f"Ev{next(_ids):09}",
         "team_id": "T0SANDBOX",
         "authorizations": [{"team_id": "T0SANDBOX"}],
-        "event": written,
+        "event": message,
     }

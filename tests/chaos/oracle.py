@@ -16,7 +16,7 @@ from bot.domain.messages import ts_position
 from bot.domain.turns import TurnState
 from bot.slack.replies.messages import REPLY_EVENT_TYPE
 from tests.chaos.database_reader import ExecutedCommand, Row
-from tests.chaos.generator import MARKER, Say, prompt_lines_of
+from tests.chaos.generator import MARKER, Say, expected_answer
 from tests.emulator_client import PEOPLE, Json, shown_text
 from tests.scenarios.conftest import question_of
 from tests.scripted_model import ModelRequest, prompt_of
@@ -116,7 +116,7 @@ def _outcome(
     texts = [shown_text(message) for message in reply]
     if len({message["metadata"]["event_payload"]["part"] for message in reply}) != len(reply):
         yield f"has a part of its reply twice: {texts}"
-    whole, said = prompt_lines_of(turn.text), turn.answer
+    whole, answer = expected_answer(turn.text), turn.answer
     match turn.state:
         case TurnState.DONE:
             if not same(texts, whole):
@@ -130,10 +130,10 @@ def _outcome(
             if not _ephemeral_problems(turn, seen):
                 yield "shows nothing, and its author was told nothing"
         case _:
-            if not whole.startswith(said):
-                yield f"has an answer on record that the model never gave: {said[:80]!r}"
-            if not turn.note or not same(texts, f"{said}\n\n_{turn.note}_"):
-                yield f"shows {_short(texts)} and on record is {said[-80:]!r}, {turn.note!r}"
+            if not whole.startswith(answer):
+                yield f"has an answer on record that the model never gave: {answer[:80]!r}"
+            if not turn.note or not same(texts, f"{answer}\n\n_{turn.note}_"):
+                yield f"shows {_short(texts)} and on record is {answer[-80:]!r}, {turn.note!r}"
 
 
 def same(texts: Sequence[str], wanted: str) -> bool:
@@ -195,12 +195,12 @@ def _order(seen: Observations, replies: Mapping[int, Sequence[Json]]) -> Iterato
 def _histories(seen: Observations) -> Iterator[str]:
     """No session knows another thread's questions, or the same question twice."""
     for request in seen.requests:
-        asked = [
+        markers = [
             marker for prompt in request.prompts for marker in MARKER.findall(question_of(prompt))
         ]
-        if len({marker[:3] for marker in asked}) > 1:
-            yield f"one session was asked what belongs to several threads: {asked}"
-        if doubled := [marker for marker, times in Counter(asked).items() if times > 1]:
+        if len({marker[:3] for marker in markers}) > 1:
+            yield f"one session was asked what belongs to several threads: {markers}"
+        if doubled := [marker for marker, times in Counter(markers).items() if times > 1]:
             yield f"the model was sent the same question twice in one history: {doubled}"
 
 
@@ -210,22 +210,22 @@ def _memories(seen: Observations) -> Iterator[str]:
     for row in seen.turns.values():  # one that was asked for anew has several
         states[row.text].add(row.state)
     for request in seen.requests:
-        for asked, known in _known(request):
-            whole, ended = prompt_lines_of(asked), states[asked]
+        for question, known in _known(request):
+            whole, ended = expected_answer(question), states[question]
             half = ended - {TurnState.DONE} and whole.startswith(known)
             if whole and ended and known != whole and not half:
-                yield f"a session knows {known[-80:]!r} as the answer to {asked!r} ({ended})"
+                yield f"a session knows {known[-80:]!r} as the answer to {question!r} ({ended})"
 
 
 def _known(request: ModelRequest) -> Iterator[tuple[str, str]]:
     """The questions of a history, each with the answer that follows it."""
-    asked = ""
+    question = ""
     answer: list[str] = []
     for role, text in request.messages:
         if role == "user":
-            if asked and answer:
-                yield asked, "".join(answer).strip()
-            asked, answer = question_of(prompt_of(text)), []
+            if question and answer:
+                yield question, "".join(answer).strip()
+            question, answer = question_of(prompt_of(text)), []
         elif role == "assistant":
             answer.append(text)
 
@@ -234,7 +234,7 @@ def _resets(seen: Observations) -> Iterator[str]:
     """What is written after a reset is not asked with what had been answered before it."""
     rows = {row.text: row for row in seen.turns.values()}
     for request in seen.requests:
-        own = [rows[asked] for asked in map(question_of, request.prompts) if asked in rows]
+        own = [rows[text] for text in map(question_of, request.prompts) if text in rows]
         if not own:
             continue
         last = own[-1]
@@ -253,13 +253,13 @@ def _forgotten(seen: Observations) -> Iterator[str]:
     """A session knows all that it answered before; where an answer was asked for anew, what came
     after it is cut off, and such threads are left out."""
     rows = {row.text: row for row in seen.turns.values()}
-    anew = {(row.channel, row.root_ts) for row in seen.turns.values() if row.again}
+    retried = {(row.channel, row.root_ts) for row in seen.turns.values() if row.retry_of}
     for request in seen.requests:
-        asked = [question_of(prompt) for prompt in request.prompts]
-        last = rows.get(asked[-1]) if asked else None
-        if last is None or not last.session or (last.channel, last.root_ts) in anew:
+        questions = [question_of(prompt) for prompt in request.prompts]
+        last = rows.get(questions[-1]) if questions else None
+        if last is None or not last.session or (last.channel, last.root_ts) in retried:
             continue
         for row in rows.values():
             before = row.session == last.session and 0 < row.ended < last.accepted
-            if before and row.state == TurnState.DONE and row.text not in asked:
+            if before and row.state == TurnState.DONE and row.text not in questions:
                 yield f"{last.text!r} was asked without the memory of {row.text!r}"

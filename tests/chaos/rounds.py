@@ -37,7 +37,7 @@ from tests.chaos.generator import (
     Stop,
     Terminate,
     Trouble,
-    prompt_lines_of,
+    expected_answer,
 )
 from tests.chaos.oracle import OPEN, Observations, Place, WrittenMessage, problems
 from tests.chaos.skewed_clock import set_ahead
@@ -76,32 +76,32 @@ class Model(ScriptedModel):
     def __init__(self) -> None:
         super().__init__()
         self._troubles: dict[str, Answer] = {}
-        self.default = Answer(_prompt_lines)
+        self.default = Answer(_expected_answer)
 
-    def expect(self, asked: str, trouble: Trouble) -> None:
+    def expect(self, question: str, trouble: Trouble) -> None:
         """A question that is going to come."""
         answer = _TROUBLES.get(trouble)
         if answer is not None:
-            self._troubles[asked] = answer
+            self._troubles[question] = answer
 
     def _choose(self, request: ModelRequest) -> Answer:
-        asked = question_of(request.prompt)
-        answer = self._troubles.get(asked, self.default)
+        question = question_of(request.prompt)
+        answer = self._troubles.get(question, self.default)
         if answer.times is not None:
-            del self._troubles[asked]
+            del self._troubles[question]
         return answer
 
 
-def _prompt_lines(request: ModelRequest) -> str:
-    return prompt_lines_of(question_of(request.prompt))
+def _expected_answer(request: ModelRequest) -> str:
+    return expected_answer(question_of(request.prompt))
 
 
 _TROUBLES: Final[Mapping[Trouble, Answer]] = {
-    Trouble.SLOW: Answer(_prompt_lines, chunk_delay=0.05),
+    Trouble.SLOW: Answer(_expected_answer, chunk_delay=0.05),
     Trouble.ERROR: Answer(fault=500, times=1),
     Trouble.LIMIT: Answer(fault=429, retry_after=1, times=1),
-    Trouble.CUT: Answer(_prompt_lines, fault="cut", times=1),
-    Trouble.GARBAGE: Answer(_prompt_lines, fault="garbage", times=1),
+    Trouble.CUT: Answer(_expected_answer, fault="cut", times=1),
+    Trouble.GARBAGE: Answer(_expected_answer, fault="garbage", times=1),
     Trouble.REFUSED: Answer(fault=400),
 }
 
@@ -151,11 +151,11 @@ async def play(script: Script, folder: Path) -> Result:
     """Play a round; everything of it is in `folder`, and nothing runs when it is over."""
     began = time.monotonic()
     async with AsyncExitStack() as opened:
-        sandbox = await opened.enter_async_context(running_emulator())
+        emulator = await opened.enter_async_context(running_emulator())
         model = await opened.enter_async_context(Model())
-        slack = await opened.enter_async_context(ScenarioClient(sandbox.url))
+        slack = await opened.enter_async_context(ScenarioClient(emulator.url))
         await slack.app(**app_config_of(MANIFEST))
-        env = environment(sandbox, model, folder / "data")
+        env = environment(emulator, model, folder / "data")
         if script.mode == "http":
             port = str(free_port())
             env |= {"SLACK_MODE": "http", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "HTTP_PORT": port}
@@ -164,16 +164,16 @@ async def play(script: Script, folder: Path) -> Result:
         await bot.up()
         if script.mode == "http":
             await slack.app(request_url=f"http://127.0.0.1:{env['HTTP_PORT']}/slack/events")
-        stage = _RoundRunner(sandbox, slack, model, bot, folder / "data", script)
-        found = [*await stage.played(script), *bot.faults]
+        runner = _RoundRunner(emulator, slack, model, bot, folder / "data", script)
+        found = [*await runner.played(script), *bot.faults]
         return Result(
             script=script,
             problems=tuple(found),
-            outcomes=stage.outcomes,
+            outcomes=runner.outcomes,
             kills=script.of(KillBot) + script.of(KillRuntime) + script.of(Terminate),
             faults=script.of(Fault) + script.of(Lock),
             seconds=time.monotonic() - began,
-            memory_mb=stage.memory_mb,
+            memory_mb=runner.memory_mb,
             log=folder / "bot.log",
         )
 
@@ -183,14 +183,14 @@ class _RoundRunner:
 
     def __init__(
         self,
-        sandbox: RunningEmulator,
+        emulator: RunningEmulator,
         slack: ScenarioClient,
         model: Model,
         bot: SupervisedCommand,
         data: Path,
         script: Script,
     ) -> None:
-        self._sandbox = sandbox
+        self._emulator = emulator
         self._slack = slack
         self._model = model
         self._bot = bot
@@ -199,7 +199,7 @@ class _RoundRunner:
         self._script = script
         self._roots: dict[int, WrittenMessage] = {}
         self._by_number: dict[int, WrittenMessage] = {}
-        self._orders: list[Place] = []
+        self._commands: list[Place] = []
         self.outcomes: Counter[str] = Counter()
         self.memory_mb = 0
         self.wrong_clock = False
@@ -236,11 +236,11 @@ class _RoundRunner:
                 case Stop(of=say):
                     root = self._roots[say.thread]
                     await self._slack.stop(say.person, root.channel, root.ts)
-                case CommandStep(of=say, command_name=verb):
-                    await self._command(say, say.person, verb)
+                case CommandStep(of=say, command_name=command_name):
+                    await self._command(say, say.person, command_name)
                 case RetryStep(of=say):
                     await asyncio.gather(
-                        *(self._command(say, person, "retry") for person in step.people)
+                        *(self._command(say, person, "retry") for person in step.users)
                     )
                 case AbsenceStep():
                     await self._away(step)
@@ -274,7 +274,7 @@ class _RoundRunner:
                 self._bot.kill()
                 done.set()
 
-        self._sandbox.slack.call_log.add_listener(note)
+        self._emulator.slack.call_log.add_listener(note)
         with suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), MOMENT_SECONDS)
         done.set()
@@ -295,27 +295,27 @@ class _RoundRunner:
         self._by_number[say.number] = written
         self._roots.setdefault(say.thread, written)
 
-    async def _command(self, say: Say, person: str, verb: str) -> None:
+    async def _command(self, say: Say, person: str, command_name: str) -> None:
         """Somebody gives a command in a thread."""
         root = self._roots[say.thread]
-        words = f"@threadpilot {verb}" if say.mentions else f"!{verb}"
-        ts = await self._slack.say(person, root.channel, words, thread_ts=root.ts)
-        self._orders.append((root.channel, ts))
+        text = f"@threadpilot {command_name}" if say.mentions else f"!{command_name}"
+        ts = await self._slack.say(person, root.channel, text, thread_ts=root.ts)
+        self._commands.append((root.channel, ts))
 
-    async def _away(self, away: AbsenceStep) -> None:
+    async def _away(self, absence: AbsenceStep) -> None:
         """A message is written while the bot is away, of which it learns by reading alone."""
         self._bot.suspend()
         await self._bot.stop()
-        faults = self._sandbox.slack.faults
+        faults = self._emulator.slack.faults
         lost = faults.add({"events": "lose", "times": MOST_LOST})
-        await self._say(away.say)
+        await self._say(absence.say)
         faults.remove(lost)
-        if away.unread:
+        if absence.unread:
             for method in ("conversations.history", "conversations.replies"):
-                await self._slack.fault(method, "500", away.unread)
-        if away.ahead:
+                await self._slack.fault(method, "500", absence.unread)
+        if absence.ahead:
             self.wrong_clock = True
-            set_ahead(self._data, away.ahead)
+            set_ahead(self._data, absence.ahead)
             self._bot.resume()
             await self._bot.up()
             self._bot.suspend()
@@ -336,7 +336,9 @@ class _RoundRunner:
         """End all trouble, let the bot settle, stop it, and find what is wrong."""
         await self._slack.clear_faults()
         await self._bot.up()
-        await self._slack.wait_for(self._all_lines_received, HEAL_SECONDS, "no line is half-open")
+        await self._slack.wait_for(
+            self._no_connection_half_open, HEAL_SECONDS, "no line is half-open"
+        )
         await self._settled()
         await self._bot.up()
         await self._tidy()
@@ -352,8 +354,8 @@ class _RoundRunner:
             found.append(f"the bot takes {self.memory_mb} MB in the end")
         return found
 
-    async def _all_lines_received(self) -> bool:
-        return self._sandbox.slack.socket_mode.half_open_count == 0
+    async def _no_connection_half_open(self) -> bool:
+        return self._emulator.slack.socket_mode.half_open_count == 0
 
     async def _settled(self) -> None:
         """Wait until every message has its outcome; Slack's clock brings what it redelivers. What
@@ -383,7 +385,7 @@ class _RoundRunner:
 
     def _processing(self) -> list[Place]:
         """The threads under which Slack shows that the bot works."""
-        workspace = self._sandbox.slack.workspace
+        workspace = self._emulator.slack.workspace
         places = {(root.channel, root.ts) for root in self._roots.values()}
         return [
             place
@@ -397,7 +399,7 @@ class _RoundRunner:
         done = all(state is not None and state not in OPEN for state in mine)
         return (
             done
-            and self._records.received_messages() >= {*self._orders}
+            and self._records.received_messages() >= {*self._commands}
             and not self._records.commands_left()
         )
 

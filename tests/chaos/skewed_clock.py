@@ -23,8 +23,8 @@ class SkewedClock(SystemClock):
     """`bot.ports.Clock`, ahead of the machine's."""
 
     def __init__(self) -> None:
-        said = Path(os.environ["DATA_DIR"]).parent / _FILE
-        self._ahead = float(said.read_text(encoding="utf-8")) if said.exists() else 0.0
+        file = Path(os.environ["DATA_DIR"]).parent / _FILE
+        self._ahead = float(file.read_text(encoding="utf-8")) if file.exists() else 0.0
 
     def now(self) -> float:
         return super().now() + self._ahead

@@ -34,7 +34,7 @@ class SupervisedCommand:
         self._log = log
         self._main = main
         self._process: Process | None = None
-        self._asked_to_end = False
+        self._stopping = False
         self._children: list[psutil.Process] = []
         self._up = asyncio.Event()
         self._wanted = asyncio.Event()
@@ -46,12 +46,12 @@ class SupervisedCommand:
     @asynccontextmanager
     async def kept_running(self) -> AsyncIterator[None]:
         """Started, and started again whenever it ends, while inside; nothing is left of it."""
-        keeping = asyncio.create_task(self._keep())
+        task = asyncio.create_task(self._keep())
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
             self.kill()
             if self._process is not None:
                 await self._process.wait()
@@ -62,7 +62,7 @@ class SupervisedCommand:
         try:
             await asyncio.wait_for(self._up.wait(), START_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"the bot does not start:\n{self.said()[-3_000:]}") from None
+            raise AssertionError(f"the bot does not start:\n{self.log_text()[-3_000:]}") from None
 
     @property
     def pid(self) -> int:
@@ -73,7 +73,7 @@ class SupervisedCommand:
     def kill(self) -> None:
         """`kill -9`, if it runs; returns at once."""
         if self._process is not None and self._process.returncode is None:
-            self._asked_to_end = True
+            self._stopping = True
             self._note_children()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
@@ -89,7 +89,7 @@ class SupervisedCommand:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        was_up, self._asked_to_end = self._up.is_set(), True
+        was_up, self._stopping = self._up.is_set(), True
         self._note_children()
         process.send_signal(signal.SIGTERM)
         status = await asyncio.wait_for(process.wait(), END_SECONDS)
@@ -108,7 +108,7 @@ class SupervisedCommand:
         """Bytes that the bot itself takes, without the runtime."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
-    def said(self, after: int = 0) -> str:
+    def log_text(self, after: int = 0) -> str:
         """What it wrote to its log."""
         with self._log.open("rb") as log:
             log.seek(after)
@@ -119,24 +119,24 @@ class SupervisedCommand:
             await self._wanted.wait()
             with self._log.open("ab") as log:
                 begun = log.tell()
-                self._asked_to_end = False
+                self._stopping = False
                 self._process = await forked_processes.start(
                     self._main, "run", env=self._env, stdout=log, stderr=log
                 )
             self.starts += 1
-            await self._watch(self._process, begun)
+            await self._follow(self._process, begun)
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _watch(self, process: Process, begun: int) -> None:
+    async def _follow(self, process: Process, begun: int) -> None:
         """Follow one process from its start to its end."""
         while process.returncode is None:
-            if READY in self.said(begun):
+            if READY in self.log_text(begun):
                 break
             await asyncio.sleep(LOOK_SECONDS)
         if process.returncode is None:
             self._up.set()
         status = await process.wait()
-        if self._up.is_set() and not self._asked_to_end:
+        if self._up.is_set() and not self._stopping:
             self.faults.append(f"the bot ended by itself with {status}")
         self._up.clear()
 

@@ -18,8 +18,8 @@ import pytest
 
 from bot.domain.turns import TurnState
 from tests.chaos.database_reader import Row
-from tests.chaos.generator import prompt_lines_of
-from tests.chaos.load_fixtures import Asked, LoadFixture, event, load_fixture
+from tests.chaos.generator import expected_answer
+from tests.chaos.load_fixtures import LoadFixture, Question, event, load_fixture
 from tests.chaos.oracle import OPEN, same
 from tests.emulator_client import DEV, GENERAL, PEOPLE, Json
 from tests.scripted_model import Answer
@@ -56,7 +56,7 @@ async def within(bot_mb: int, crowd: LoadFixture) -> AsyncIterator[None]:
     assert grown <= bot_mb, f"the bot grew by {grown:.0f} MB"
 
 
-async def questions_in_threads(crowd: LoadFixture, count: int, first: int = 0) -> list[Asked]:
+async def questions_in_threads(crowd: LoadFixture, count: int, first: int = 0) -> list[Question]:
     """Alice asks in so many threads of two channels."""
     channels = (GENERAL, DEV)
     return [
@@ -64,17 +64,17 @@ async def questions_in_threads(crowd: LoadFixture, count: int, first: int = 0) -
     ]
 
 
-def whole(questions: list[Asked]) -> list[str]:
+def whole(questions: list[Question]) -> list[str]:
     """What the model says to each."""
-    return [prompt_lines_of(question.text) for question in questions]
+    return [expected_answer(question.text) for question in questions]
 
 
-async def all_show(crowd: LoadFixture, questions: list[Asked]) -> None:
+async def all_show(crowd: LoadFixture, questions: list[Question]) -> None:
     """Each thread shows what the model said to its question, once; on the quick clock a stream may
     have grown too old, and the answer gone on in a second message."""
     for one in questions:
         texts = await crowd.shown(one)
-        assert same(texts, prompt_lines_of(one.text)), f"{one.text!r} shows {texts}"
+        assert same(texts, expected_answer(one.text)), f"{one.text!r} shows {texts}"
 
 
 async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lost(
@@ -89,10 +89,10 @@ async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lo
         questions = await questions_in_threads(crowd, asking)
         burst = the_burst(questions, events)
         began = time.monotonic()
-        heard = await crowd.deliver(burst)
-        took, latest = time.monotonic() - began, max(heard.seconds)
+        acknowledgements = await crowd.deliver(burst)
+        took, latest = time.monotonic() - began, max(acknowledgements.seconds)
         print(f"{len(burst)} events in {took:.1f} s, the latest acknowledged after {latest:.2f} s")
-        assert set(heard.statuses) == {200}
+        assert set(acknowledgements.statuses) == {200}
         assert latest < ACKNOWLEDGED_SECONDS
         on_record = crowd.records.received_messages()
         assert {(e["event"]["channel"], e["event"]["ts"]) for e in burst} <= on_record
@@ -102,21 +102,21 @@ async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lo
         await all_show(crowd, questions)
 
 
-def the_burst(questions: list[Asked], count: int) -> list[Json]:
+def the_burst(questions: list[Question], count: int) -> list[Json]:
     """So many events, mixed; always in the same order."""
     burst: list[Json] = []
     for one in questions:
-        said = f"@threadpilot {one.text}"
-        burst.append(event("app_mention", one.channel, "alice", one.ts, said))
-        burst.append(event("message", one.channel, "alice", one.ts, said))
+        text = f"@threadpilot {one.text}"
+        burst.append(event("app_mention", one.channel, "alice", one.ts, text))
+        burst.append(event("message", one.channel, "alice", one.ts, text))
     chance = Random(0)  # noqa: S311  # an order, no secret
     for number in range(count - len(burst)):
         place = chance.choice(questions)
         seconds, _, micros = place.ts.partition(".")
         ts = f"{int(seconds) + 1 + number // 900}.{(int(micros) + number) % 1_000_000:06d}"
         who = chance.choice(("bob", "carol"))
-        said = f"<@{PEOPLE['alice']}> I think so, too, for the reason number {number}"
-        burst.append(event("message", place.channel, who, ts, said, place.root_ts))
+        text = f"<@{PEOPLE['alice']}> I think so, too, for the reason number {number}"
+        burst.append(event("message", place.channel, who, ts, text, place.root_ts))
     chance.shuffle(burst)
     return burst
 
@@ -131,8 +131,8 @@ async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_pat
         async def talk(person: str) -> None:
             for number in left:
                 place = questions[number % asking]
-                said = f"<@{PEOPLE['alice']}> I think so, too, number {number}"
-                await crowd.slack.say(person, place.channel, said, thread_ts=place.root_ts)
+                text = f"<@{PEOPLE['alice']}> I think so, too, number {number}"
+                await crowd.slack.say(person, place.channel, text, thread_ts=place.root_ts)
 
         await asyncio.gather(*(talk(person) for person in ("bob", "carol") * 8))
         rows = await crowd.until_settled(questions, SECONDS)
@@ -158,7 +158,7 @@ async def test_the_messages_that_wait_in_one_thread_are_answered_in_their_order(
     waiting = 500 if FULL else 20
     async with load_fixture(tmp_path) as crowd, within(100, crowd):
         crowd.model.when(
-            "t00m000v0", Answer(prompt_lines_of("Tell me about t00m000v0 in 3 lines"), hold_after=1)
+            "t00m000v0", Answer(expected_answer("Tell me about t00m000v0 in 3 lines"), hold_after=1)
         )
         first = await crowd.ask(0, "alice", GENERAL)
         await crowd.model.reached(within=60)
@@ -185,7 +185,7 @@ async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: P
         rows = crowd.records.turns()
         assert [row.state for row in rows] == [TurnState.RUNNING] * count
         for one in questions[:10]:  # Slack takes some twenty streams a minute: these are live
-            first_words = prompt_lines_of(one.text)[:8]  # the piece after which the model holds
+            first_words = expected_answer(one.text)[:8]  # the piece after which the model holds
             await crowd.slack.until_shown(one.channel, one.ts, first_words, SECONDS)
         began = time.monotonic()
         crowd.model.release()
@@ -233,7 +233,7 @@ def count_of(rows: list[Row], person: str) -> int:
     return sum(row.user == PEOPLE[person] and row.state in OPEN for row in rows)
 
 
-async def test_an_endless_answer_keeps_the_bot_small_and_hearing(tmp_path: Path) -> None:
+async def test_an_endless_answer_keeps_the_bot_small_and_responsive(tmp_path: Path) -> None:
     """5 MB: its beginning stands in the thread; meanwhile others are heard and answered."""
     size = (5 if FULL else 1) * MB
     text = "\n".join(f"Line {n:07} of an endless answer." for n in range(size // 33))
@@ -242,7 +242,7 @@ async def test_an_endless_answer_keeps_the_bot_small_and_hearing(tmp_path: Path)
         endless = await crowd.slack.say("alice", GENERAL, "@threadpilot tell me everything")
         await crowd.slack.until_shown(GENERAL, endless, "Line 0000000", 60)
         others = [await crowd.ask(number, "bob", DEV) for number in range(5)]
-        await crowd.until_settled([*others, Asked(GENERAL, endless, endless, "")], SECONDS)
+        await crowd.until_settled([*others, Question(GENERAL, endless, endless, "")], SECONDS)
         assert max(crowd.records.seconds_until_received()) < ACKNOWLEDGED_SECONDS
         await all_show(crowd, others)
         shown = await crowd.slack.bot_texts(GENERAL, endless)
