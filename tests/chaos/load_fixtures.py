@@ -1,6 +1,6 @@
-"""A workspace full of people, for the tests of load: they write faster than anybody can read.
+"""Fixture for load tests: a workspace in which many messages arrive at once.
 
-The bot is a process of its own, so that its memory is only its own, and its clock is quick.
+The bot runs in its own process, so that its memory is measured alone, and on a fast clock.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ T = TypeVar("T")
 
 LOOK_SECONDS: Final = 0.2
 SENDERS: Final = 64
-"""So many deliveries at once, as Slack's own machines make them."""
+"""Number of deliveries at once, as Slack's own servers send them."""
 HOLD_SECONDS: Final = 400.0
 
 
 class PatientModel(ScriptedModel):
-    """Answers what `told` says, and lets a held answer wait for longer than other tests need."""
+    """Gives the `expected_answer`, and holds an answer for longer than other tests need."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class PatientModel(ScriptedModel):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that somebody wrote."""
+    """A question that a user wrote."""
 
     channel: str
     ts: str
@@ -64,7 +64,7 @@ class Question:
 
 @dataclass(slots=True)
 class Acknowledgements:
-    """How Slack's deliveries were answered."""
+    """The bot's responses to Slack's deliveries."""
 
     statuses: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -72,14 +72,14 @@ class Acknowledgements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadFixture:
-    """People, Slack, the model and a bot."""
+    """Users, Slack, the model and a bot."""
 
     slack: ScenarioClient
     model: PatientModel
     bot: SupervisedCommand
     records: DatabaseReader
     address: str
-    """Where the bot takes signed HTTP; empty with Socket Mode."""
+    """The bot's URL for signed HTTP; empty with Socket Mode."""
 
     async def ask(
         self, number: int, person: str, channel: str, *, root_ts: str = "", lines: int = 3
@@ -91,7 +91,10 @@ class LoadFixture:
         return Question(channel, ts, root_ts or ts, text)
 
     async def until(self, look: Callable[[list[Row]], T | None], seconds: float, why: str) -> T:
-        """Look at the turns on record until there is what is wanted. AssertionError when late."""
+        """Poll the turns on record until `look` returns a true value, and return it.
+
+        Raises `AssertionError` after `seconds`.
+        """
         until = time.monotonic() + seconds
         while not (seen := look(self.records.turns())):
             assert time.monotonic() < until, f"Not so after {seconds:.0f} s: {why}"
@@ -99,7 +102,7 @@ class LoadFixture:
         return seen
 
     async def until_settled(self, questions: Iterable[Question], seconds: float) -> list[Row]:
-        """Wait until every question has its outcome; the turns, in the order of the questions."""
+        """Wait until every question has its outcome; return the turns in the same order."""
         expected = list(questions)
 
         def settled(rows: list[Row]) -> list[Row] | None:
@@ -111,12 +114,12 @@ class LoadFixture:
         return await self.until(settled, seconds, f"{len(expected)} questions are settled")
 
     async def shown(self, thread: Question, person: str = "alice") -> list[str]:
-        """What the bot's messages of a thread show, oldest first."""
+        """The texts of the bot's messages in a thread, oldest first."""
         messages = await self.slack.bot_messages(thread.channel, thread.root_ts, person)
         return [shown_text(message) for message in messages]
 
     async def deliver(self, payloads: Iterable[Json]) -> Acknowledgements:
-        """Bring events to the bot by signed HTTP, many at once, and see how it answers each."""
+        """Send events to the bot by signed HTTP, many at once, and return its responses."""
         waiting, acknowledgements = iter(payloads), Acknowledgements()
 
         async def send(session: aiohttp.ClientSession) -> None:
@@ -141,8 +144,8 @@ class LoadFixture:
 async def load_fixture(
     folder: Path, mode: str = "socket", **settings: str
 ) -> AsyncIterator[LoadFixture]:
-    """A workspace with a bot in it. The bot keeps to Slack's limits by its own, quick clock; the
-    sandbox's, which goes as time does, has none."""
+    """A workspace with a bot. The bot keeps to Slack's limits on its own fast clock; the emulator,
+    whose clock is the real one, has no limits."""
     async with AsyncExitStack() as opened:
         emulator = await opened.enter_async_context(running_emulator())
         model = await opened.enter_async_context(PatientModel())
@@ -178,7 +181,7 @@ _ids = itertools.count(1)
 
 
 def event(kind: str, channel: str, person: str, ts: str, text: str, thread_ts: str = "") -> Json:
-    """An event as Slack sends it when somebody has written a message."""
+    """An event as Slack sends it when a user has written a message."""
     message = {
         "type": kind,
         "channel": channel,

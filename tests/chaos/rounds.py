@@ -1,8 +1,6 @@
-"""One round of chaos: a script is played to a whole bot, everything is healed, and what must
-always hold is looked at.
+"""Plays one round of chaos: runs a script against a whole bot, ends all faults, checks the result.
 
-Slack is the sandbox and the model is scripted; the bot, its runtime and its database are real,
-and die for real.
+Slack is the emulator and the model is scripted; the bot, its runtime and its database are real.
 """
 
 from __future__ import annotations
@@ -54,24 +52,24 @@ from tests.scenarios.conftest import (
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 MOMENT_SECONDS: Final = 3.0
-"""So long a kill waits for the call at which it is to happen."""
+"""Timeout in seconds of a kill that waits for a call of Slack."""
 HEAL_SECONDS: Final = 180.0
-"""So long the bot may take to settle everything once there is no more trouble."""
+"""Timeout in seconds for the bot to settle everything after the last fault."""
 RETRIES: Final = (61.0, 301.0)
-"""Slack's redeliveries: what nobody acknowledged comes again after a minute and after five."""
+"""Seconds until Slack's redeliveries: an unacknowledged event comes again after 1 and 5 minutes."""
 SETTLE_TIMEOUT_SECONDS: Final = 12.0
-"""How long it is waited for what a redelivery brings before the next one comes."""
+"""Timeout in seconds for the result of one redelivery before the next one."""
 MEMORY_MB: Final = 300
-"""More than the bot itself may take in the end; it is about 90 to begin with."""
+"""Maximum memory of the bot itself at the end, in MB; it starts at about 90."""
 LOOK_SECONDS: Final = 0.1
 TIDY_SECONDS: Final = 150.0
-"""So long the bot may take to take back all marks and statuses, under Slack's limits."""
+"""Timeout in seconds for the bot to remove all reactions and statuses, under Slack's limits."""
 MOST_LOST: Final = 1_000
-"""More events than one message makes."""
+"""Number of events to lose: more than one message causes."""
 
 
 class Model(ScriptedModel):
-    """The model of a round: answers each question by its own words, after its own trouble."""
+    """The model of a round: gives each question its own answer, after its own trouble."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +77,7 @@ class Model(ScriptedModel):
         self.default = Answer(_expected_answer)
 
     def expect(self, question: str, trouble: Trouble) -> None:
-        """A question that is going to come."""
+        """Set the trouble of a question that is about to be sent."""
         answer = _TROUBLES.get(trouble)
         if answer is not None:
             self._troubles[question] = answer
@@ -108,12 +106,12 @@ _TROUBLES: Final[Mapping[Trouble, Answer]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a round."""
+    """The result of a round."""
 
     script: Script
     problems: tuple[str, ...]
     outcomes: Mapping[str, int]
-    """How many messages ended how."""
+    """Number of turns by their final state."""
     kills: int
     faults: int
     seconds: float
@@ -122,12 +120,12 @@ class Result:
 
     @property
     def messages(self) -> int:
-        """How many messages the bot had to see to."""
+        """Number of messages that the bot had to answer."""
         return self.script.of(Say)
 
     @property
     def line(self) -> str:
-        """What it was, on one line."""
+        """A summary on one line."""
         ended = ", ".join(f"{count} {how}" for how, count in sorted(self.outcomes.items()))
         wrong = f"{len(self.problems)} WRONG" if self.problems else "all well"
         return (
@@ -136,7 +134,7 @@ class Result:
         )
 
     def __str__(self) -> str:
-        """For whoever has to find out why: what happened, what is wrong, how to see it again."""
+        """A report for debugging: the script, the problems, and how to repeat the round."""
         return "\n".join(
             [
                 str(self.script),
@@ -148,7 +146,7 @@ class Result:
 
 
 async def play(script: Script, folder: Path) -> Result:
-    """Play a round; everything of it is in `folder`, and nothing runs when it is over."""
+    """Play a round. Its files are in `folder`; no process is left when it returns."""
     began = time.monotonic()
     async with AsyncExitStack() as opened:
         emulator = await opened.enter_async_context(running_emulator())
@@ -179,7 +177,7 @@ async def play(script: Script, folder: Path) -> Result:
 
 
 class _RoundRunner:
-    """A round under way."""
+    """Runs one round."""
 
     def __init__(
         self,
@@ -203,26 +201,26 @@ class _RoundRunner:
         self.outcomes: Counter[str] = Counter()
         self.memory_mb = 0
         self.wrong_clock = False
-        """Whether the bot's clock was ever wrong."""
+        """True if the bot's clock was ever wrong."""
 
     @property
     def written(self) -> list[WrittenMessage]:
-        """Every message that the bot has to see to."""
+        """Every message that the bot has to answer."""
         return list(self._by_number.values())
 
     async def played(self, script: Script) -> list[str]:
-        """Play a script to its end; what is wrong then, or what kept it from coming to its end."""
+        """Play a script; return the problems at the end, or what stopped the script."""
         try:
             for step in script.steps:
                 await self.perform(step)
-                await asyncio.sleep(step.pause)  # the script's own: what meets what depends on it
+                await asyncio.sleep(step.pause)  # part of the script: it decides what coincides
             return await self.heal()
         except (AssertionError, TimeoutError) as error:
             return [f"it could not be played to its end: {error!r}"]
 
     async def perform(self, step: Step) -> None:
-        """Do what a step says; what cannot be done any more (an edit of what was deleted, a Stop
-        that is not there) is left."""
+        """Perform a step, unless it is impossible by now: an edit after a deletion, or a Stop
+        without its button."""
         with suppress(Refusal):
             match step:
                 case Say():
@@ -263,10 +261,10 @@ class _RoundRunner:
                 await self._bot.stop()
             case Lock():
                 with self._records.locked():
-                    await asyncio.sleep(step.seconds)  # it is locked for just as long
+                    await asyncio.sleep(step.seconds)  # the lock lasts this long
 
     async def _moment(self, method: str) -> None:
-        """Kill the bot as soon as Slack has done its next call of a method, if one comes soon."""
+        """Kill the bot right after its next call of a method, if one comes soon."""
         done = asyncio.Event()
 
         def note(call: LoggedCall) -> None:
@@ -285,7 +283,7 @@ class _RoundRunner:
         direct = say.place == DIRECT
         channel = await self._slack.dm(say.person) if direct else say.place
         if root is not None and not (say.mentions or direct):
-            # Where nobody has seen the bot yet, one calls it by name again.
+            # Where the bot has not written yet, the author mentions it again.
             begun = await self._slack.bot_messages(channel, root.ts, say.person)
             say = replace(say, mentions=not begun)
         called = "@threadpilot " if say.mentions and not direct else ""
@@ -296,14 +294,14 @@ class _RoundRunner:
         self._roots.setdefault(say.thread, written)
 
     async def _command(self, say: Say, person: str, command_name: str) -> None:
-        """Somebody gives a command in a thread."""
+        """Send a command in a thread."""
         root = self._roots[say.thread]
         text = f"@threadpilot {command_name}" if say.mentions else f"!{command_name}"
         ts = await self._slack.say(person, root.channel, text, thread_ts=root.ts)
         self._commands.append((root.channel, ts))
 
     async def _away(self, absence: AbsenceStep) -> None:
-        """A message is written while the bot is away, of which it learns by reading alone."""
+        """Write a message while the bot is stopped; the bot can only find it by backfill."""
         self._bot.suspend()
         await self._bot.stop()
         faults = self._emulator.slack.faults
@@ -333,11 +331,11 @@ class _RoundRunner:
     # The end ------------------------------------------------------------------------------------
 
     async def heal(self) -> list[str]:
-        """End all trouble, let the bot settle, stop it, and find what is wrong."""
+        """End all faults, let the bot settle, stop it, and return the problems."""
         await self._slack.clear_faults()
         await self._bot.up()
         await self._slack.wait_for(
-            self._no_connection_half_open, HEAL_SECONDS, "no line is half-open"
+            self._no_connection_half_open, HEAL_SECONDS, "no connection is half-open"
         )
         await self._settled()
         await self._bot.up()
@@ -347,9 +345,9 @@ class _RoundRunner:
         self.outcomes.update(row.state for row in self._records.turns())
         found = [*self._records.faults(), *problems(await self._seen())]
         if self._records.commands_left():
-            found.append("an order was never done with")
+            found.append("a command was never finished")
         if self._records.holds_left():
-            found.append("a thread waits for an order that is done with")
+            found.append("a thread waits for a finished command")
         if self.memory_mb > MEMORY_MB:
             found.append(f"the bot takes {self.memory_mb} MB in the end")
         return found
@@ -358,8 +356,10 @@ class _RoundRunner:
         return self._emulator.slack.socket_mode.half_open_count == 0
 
     async def _settled(self) -> None:
-        """Wait until every message has its outcome; Slack's clock brings what it redelivers. What
-        is not settled in the end is found by those who look."""
+        """Wait until every message has its outcome, and advance Slack's clock for redeliveries.
+
+        After the timeout the checks find what is not settled.
+        """
         until, retries = time.monotonic() + HEAL_SECONDS, list(RETRIES)
         patience = 0.0
         while time.monotonic() < until and not self._all_settled():
@@ -369,8 +369,10 @@ class _RoundRunner:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tidy(self) -> None:
-        """Give the bot its time to take back what shows that a message waits or is worked on. What
-        is left in the end is found by those who look."""
+        """Wait until the bot has removed its reactions and statuses.
+
+        After the timeout the checks find what is left.
+        """
         until = time.monotonic() + TIDY_SECONDS
         while time.monotonic() < until:
             marked = [

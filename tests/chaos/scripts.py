@@ -1,4 +1,4 @@
-"""What people do while a bot dies under them: short scripts, each for one way of answering."""
+"""Short scripts of users' actions, one for each way in which the bot posts an answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ _ALL_BUT_THE_LAST = 60
 
 
 async def one_person(fixture: CrashFixture, bot: CrashingBot) -> None:
-    """Alice asks, and while she sees the answer come as a stream she asks on; each of her messages
-    is delivered more than once."""
+    """Alice asks again while her first answer streams; Slack delivers her messages repeatedly."""
     await fixture.slack.fault("events", "duplicate", times=3)
     talk(fixture.model, hold_after=HALF)
     first = await fixture.ask("alice", GENERAL, "first")
@@ -28,7 +27,7 @@ async def one_person(fixture: CrashFixture, bot: CrashingBot) -> None:
 
 
 async def two_people(fixture: CrashFixture, bot: CrashingBot) -> None:
-    """In a thread of two people the answers come by edits."""
+    """In a thread of two users the answers come by edits."""
     root = await fixture.slack.say("bob", DEV, "shall we ask?")
     await fixture.slack.say("alice", DEV, "yes", thread_ts=root)
     await fixture.until(
@@ -43,7 +42,7 @@ async def two_people(fixture: CrashFixture, bot: CrashingBot) -> None:
 
 
 async def a_long_answer(fixture: CrashFixture, bot: CrashingBot) -> None:
-    """An answer that takes several messages; the model holds before the end of the last."""
+    """An answer takes several messages; the model holds before the end of the last one."""
     talk(fixture.model, hold_after=_ALL_BUT_THE_LAST)
     story = await fixture.ask("alice", GENERAL, "a long story")
 
@@ -59,7 +58,7 @@ async def a_long_answer(fixture: CrashFixture, bot: CrashingBot) -> None:
 
 
 async def a_command(fixture: CrashFixture, bot: CrashingBot) -> None:
-    """Alice asks by command: the bot puts her question into the channel."""
+    """Alice asks by slash command: the bot posts her question in the channel."""
     talk(fixture.model)
     await fixture.command(bot, "alice", GENERAL, "what is a command?")
     await fixture.wait_until_done_or_dead(bot)

@@ -1,4 +1,4 @@
-"""`threadpilot run` on a clock that may be wrong: by how much stands in a file beside its data."""
+"""Runs `threadpilot run` on a clock that may be ahead; a file beside its data holds by how much."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILE: Final = "clock-ahead"
 
 
 def set_ahead(data_dir: Path, seconds: float) -> None:
-    """From its next start on the bot's clock is ahead by so much."""
+    """Set by how many seconds the bot's clock is ahead from its next start on."""
     (data_dir.parent / _FILE).write_text(f"{seconds}", encoding="utf-8")
 
 
@@ -31,6 +31,6 @@ class SkewedClock(SystemClock):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command; its exit status."""
+    """Run the command; return its exit status."""
     run.SystemClock = SkewedClock  # type: ignore[attr-defined]  # in this process only
     return threadpilot(arguments)

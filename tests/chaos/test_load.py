@@ -1,6 +1,6 @@
-"""Much at once: bounded memory, acknowledged in time, in order, fair, and nothing lost.
+"""Tests load: bounded memory, acknowledged in time, in order, fair, and nothing lost.
 
-Small in the ordinary run; with CHAOS=full as much as the promise says.
+Small in the ordinary run; with `CHAOS=full` the size that the docs promise.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from tests.scripted_model import Answer
 
 FULL: Final = os.environ.get("CHAOS") == "full"
 SECONDS: Final = 240.0
-"""No wait of a load is longer."""
+"""Maximum wait of a load test in seconds."""
 ACKNOWLEDGED_SECONDS: Final = 3.0
-"""Slack takes what is acknowledged later for lost."""
+"""Timeout of Slack in seconds: it treats events acknowledged later as lost."""
 MB: Final = 1 << 20
 
 pytestmark = pytest.mark.timeout(600 if FULL else 120)
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(600 if FULL else 120)
 
 @asynccontextmanager
 async def within(bot_mb: int, crowd: LoadFixture) -> AsyncIterator[None]:
-    """The bot takes at no time so many MB more than when this began."""
+    """Check that the bot's memory grows by at most `bot_mb` MB while inside."""
     before, most = crowd.bot.memory(), 0
 
     async def look() -> None:
@@ -57,7 +57,7 @@ async def within(bot_mb: int, crowd: LoadFixture) -> AsyncIterator[None]:
 
 
 async def questions_in_threads(crowd: LoadFixture, count: int, first: int = 0) -> list[Question]:
-    """Alice asks in so many threads of two channels."""
+    """Have Alice ask in `count` threads of two channels."""
     channels = (GENERAL, DEV)
     return [
         await crowd.ask(first + number, "alice", channels[number % 2]) for number in range(count)
@@ -65,13 +65,15 @@ async def questions_in_threads(crowd: LoadFixture, count: int, first: int = 0) -
 
 
 def whole(questions: list[Question]) -> list[str]:
-    """What the model says to each."""
+    """The model's answer to each question."""
     return [expected_answer(question.text) for question in questions]
 
 
 async def all_show(crowd: LoadFixture, questions: list[Question]) -> None:
-    """Each thread shows what the model said to its question, once; on the quick clock a stream may
-    have grown too old, and the answer gone on in a second message."""
+    """Check that each thread shows the model's answer to its question once.
+
+    On the fast clock a stream may expire, and the answer continue in a second message.
+    """
     for one in questions:
         texts = await crowd.shown(one)
         assert same(texts, expected_answer(one.text)), f"{one.text!r} shows {texts}"
@@ -80,12 +82,12 @@ async def all_show(crowd: LoadFixture, questions: list[Question]) -> None:
 async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lost(
     tmp_path: Path,
 ) -> None:
-    """Questions, each delivered twice as Slack does with mentions, in the midst of people who talk
+    """Questions, each delivered twice as Slack does with mentions, among messages that users write
     to each other in the same threads."""
     asking, events = (30, 10_000) if FULL else (6, 400)
     limit = {"MAX_TURNS_PER_USER": "20"}
     async with load_fixture(tmp_path, "http", **limit) as crowd, within(150 if FULL else 60, crowd):
-        await crowd.slack.app(subscriptions=[])  # this test delivers what the sandbox would
+        await crowd.slack.app(subscriptions=[])  # this test delivers the events itself
         questions = await questions_in_threads(crowd, asking)
         burst = the_burst(questions, events)
         began = time.monotonic()
@@ -98,12 +100,12 @@ async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lo
         assert {(e["event"]["channel"], e["event"]["ts"]) for e in burst} <= on_record
         rows = await crowd.until_settled(questions, SECONDS)
         assert {row.state for row in rows} == {TurnState.DONE}
-        assert len(crowd.records.turns()) == asking, "what people say to each other is no question"
+        assert len(crowd.records.turns()) == asking, "messages between users are not questions"
         await all_show(crowd, questions)
 
 
 def the_burst(questions: list[Question], count: int) -> list[Json]:
-    """So many events, mixed; always in the same order."""
+    """`count` mixed events, always in the same order."""
     burst: list[Json] = []
     for one in questions:
         text = f"@threadpilot {one.text}"
@@ -122,7 +124,8 @@ def the_burst(questions: list[Question], count: int) -> list[Json]:
 
 
 async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_path: Path) -> None:
-    """As fast as people can post them; what is on record is acknowledged at once."""
+    """The messages come as fast as users can post them; recorded events are acknowledged at
+    once."""
     asking, events = (20, 2_000) if FULL else (4, 200)
     async with load_fixture(tmp_path, MAX_TURNS_PER_USER="20") as crowd, within(150, crowd):
         questions = await questions_in_threads(crowd, asking)
@@ -138,7 +141,7 @@ async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_pat
         rows = await crowd.until_settled(questions, SECONDS)
         assert {row.state for row in rows} == {TurnState.DONE}
         late = await crowd.until(
-            lambda _: all_received(crowd, events + asking), 60, "all are heard"
+            lambda _: all_received(crowd, events + asking), 60, "all are on record"
         )
         latest = max(late)
         print(f"{events} messages, the latest on record after {latest:.2f} s")
@@ -147,7 +150,7 @@ async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_pat
 
 
 def all_received(crowd: LoadFixture, count: int) -> list[float] | None:
-    """How many seconds after it was written each message was on record, once all are."""
+    """Seconds from each message's `ts` until it was on record, or None until all are."""
     seconds = crowd.records.seconds_until_received()
     return seconds if len(seconds) >= count else None
 
@@ -174,8 +177,8 @@ async def test_the_messages_that_wait_in_one_thread_are_answered_in_their_order(
 
 
 async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: Path) -> None:
-    """Nobody's thread waits for another one's end. What Slack has no room for as it grows, in so
-    many threads at once, comes whole."""
+    """No thread waits for another one. Answers that Slack's limits do not allow to stream in so
+    many threads at once are posted whole."""
     count = 200 if FULL else 10
     more = {"MAX_TURNS": str(count), "MAX_SESSIONS": str(count), "MAX_TURNS_PER_USER": str(count)}
     async with load_fixture(tmp_path, **more) as crowd, within(200 if FULL else 60, crowd):
@@ -184,7 +187,7 @@ async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: P
         await crowd.model.reached(count, within=SECONDS)
         rows = crowd.records.turns()
         assert [row.state for row in rows] == [TurnState.RUNNING] * count
-        for one in questions[:10]:  # Slack takes some twenty streams a minute: these are live
+        for one in questions[:10]:  # Slack allows some twenty streams a minute: these are live
             first_words = expected_answer(one.text)[:8]  # the piece after which the model holds
             await crowd.slack.until_shown(one.channel, one.ts, first_words, SECONDS)
         began = time.monotonic()
@@ -197,7 +200,7 @@ async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: P
 async def test_somebody_with_very_much_to_ask_does_not_keep_others_waiting(
     tmp_path: Path,
 ) -> None:
-    """Alice asks in very many threads, and only then do Bob and Carol."""
+    """Alice asks in very many threads, and Bob and Carol ask after her."""
     much, little = (60, 10) if FULL else (18, 3)
     per_user = 5 if FULL else 3
     limits = {"MAX_TURNS_PER_USER": str(per_user), "MAX_TURNS": str(3 * per_user)}
@@ -234,7 +237,7 @@ def count_of(rows: list[Row], person: str) -> int:
 
 
 async def test_an_endless_answer_keeps_the_bot_small_and_responsive(tmp_path: Path) -> None:
-    """5 MB: its beginning stands in the thread; meanwhile others are heard and answered."""
+    """The thread shows the beginning of 5 MB; other users are answered at the same time."""
     size = (5 if FULL else 1) * MB
     text = "\n".join(f"Line {n:07} of an endless answer." for n in range(size // 33))
     async with load_fixture(tmp_path) as crowd, within(200 if FULL else 120, crowd):
@@ -247,4 +250,4 @@ async def test_an_endless_answer_keeps_the_bot_small_and_responsive(tmp_path: Pa
         await all_show(crowd, others)
         shown = await crowd.slack.bot_texts(GENERAL, endless)
         assert text.startswith(shown[0].rstrip("\n"))
-        assert len(shown) < 50, "nobody reads, and Slack does not take, hundreds of messages"
+        assert len(shown) < 50, "hundreds of messages are too many for readers and for Slack"

@@ -1,4 +1,4 @@
-"""Who watches the watchman: what looks at the end of a round finds each kind of wrong."""
+"""Tests that the checks at the end of a round find each kind of problem."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.scripted_model import ModelRequest
 
 
 def message(thread: int, number: int) -> WrittenMessage:
-    """Alice's message; its thread begins with the message of the thread's own number."""
+    """A message of Alice; a thread's first message has the number of the thread."""
     say = Say(
         number=number,
         thread=thread,
@@ -114,11 +114,11 @@ def test_where_all_is_well_nothing_is_found() -> None:
             lambda s: in_thread(s, FIRST, reply(FIRST) | {"ts": ts_of(900)}, reply(SECOND)),
             "was answered before",
         ),
-        (lambda s: with_turn(s, OTHER, state="withdrawn"), "nobody deleted it"),
+        (lambda s: with_turn(s, OTHER, state="withdrawn"), "but not deleted"),
         (lambda s: with_turn(s, OTHER, state="failed", note="Sorry."), "on record is"),
         (
             lambda s: in_thread(with_turn(s, OTHER, state="failed"), OTHER),
-            "its author was told nothing",
+            "its author got no message",
         ),
         (lambda s: of_history(s, FIRST.say.text, FIRST.say.text), "same question twice"),
         (lambda s: of_history(s, FIRST.say.text, OTHER.say.text), "several threads"),
@@ -157,7 +157,7 @@ def test_where_all_is_well_nothing_is_found() -> None:
         ),
     ],
 )
-def test_each_kind_of_wrong_is_found(
+def test_each_kind_of_problem_is_found(
     wrong: Callable[[Observations], Observations], found: str
 ) -> None:
     with pytest.raises(AssertionError, match=found):
