@@ -1,10 +1,9 @@
-"""`make chaos`: rounds of chaos from ever new seeds, the kill at every step, the full loads.
+"""Runs `make chaos`: rounds from new seeds, the kill at every step and the full loads.
 
     python -m tests.chaos
 
-CHAOS_SECONDS bounds all of it together (600 by default, 360 at least). CHAOS_SEED=n plays the one
-round of that seed and nothing else. Exit status 1 where something did not hold, 2 where there is
-too little time to find out.
+`CHAOS_SECONDS` bounds the whole run (600 by default, 360 at least). `CHAOS_SEED=n` plays only the
+round of that seed. The exit status is 1 if a check failed and 2 if the time is too short to run.
 """
 
 from __future__ import annotations
@@ -29,25 +28,25 @@ from tests.chaos.rounds import Result, play
 
 STEPS: Final = 40
 AT_ONCE: Final = 3
-"""Rounds at the same time: a round waits more than it works."""
+"""Number of rounds at the same time: a round waits more than it works."""
 LOAD_SECONDS: Final = 200.0
-"""What the loads take, which are as large as the promise says and not smaller; what they leave of
-it nobody needs."""
+"""Time in seconds for the load tests, which always run at their promised size. Time that they do
+not use stays unused."""
 SWEEP_SHARE: Final = 0.5
-"""Of the rest, the most that the kill sweep gets; the rounds get the other half."""
+"""Maximum share of the remaining time for the kill sweep; the rounds get the other half."""
 ENDING_SHARE: Final = 0.15
-"""Of the sweep's time, what is left to it for coming to an end."""
+"""Share of the sweep's time that is reserved for its last restarts."""
 RESERVED_SECONDS: Final = 20.0
-"""For putting everything away, and the table."""
+"""Time in seconds for the clean-up and the table."""
 FIRST_ROUND_SECONDS: Final = 60.0
-"""What a round is taken to need before one is through."""
+"""Estimate in seconds for a round before the first one has finished."""
 LEAST_SECONDS: Final = RESERVED_SECONDS + LOAD_SECONDS + (FIRST_ROUND_SECONDS + 10.0) / SWEEP_SHARE
-"""With less there would not be one round."""
+"""Minimum of `CHAOS_SECONDS`: with less there is no time for one round."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A line of the table at the end."""
+    """One line of the final table."""
 
     name: str
     outcome: str
@@ -56,14 +55,14 @@ class Part:
 
 @dataclass(slots=True)
 class Rounds:
-    """Rounds of chaos until their time is over."""
+    """Plays rounds until their time is over."""
 
     until: float
     results: list[Result] = field(default_factory=list)
     longest: float = FIRST_ROUND_SECONDS
 
     async def play(self, seeds: Iterator[int]) -> Part:
-        """Play them, several at once; those that failed are told as they do."""
+        """Play several rounds at once and print each failure at once."""
         await asyncio.gather(*(self._play(seeds) for _ in range(AT_ONCE)))
         return self.part()
 
@@ -72,7 +71,7 @@ class Rounds:
             await self.one(next(seeds))
 
     async def one(self, seed: int) -> None:
-        """Play one; what it leaves stays only where something was wrong."""
+        """Play one round; its folder is kept only if a check failed."""
         folder = Path(tempfile.mkdtemp(prefix=f"threadpilot-chaos-{seed}-"))
         result = await play(script(seed, STEPS), folder)
         self.results.append(result)
@@ -84,18 +83,18 @@ class Rounds:
             shutil.rmtree(folder, ignore_errors=True)
 
     def part(self) -> Part:
-        """What came of them."""
+        """The line of the table for the rounds so far."""
         wrong = [result.script.seed for result in self.results if result.problems]
         messages = sum(result.messages for result in self.results)
         kills = sum(result.kills for result in self.results)
         faults = sum(result.faults for result in self.results)
-        told = f"{len(self.results)} rounds, {messages} messages, {kills} kills, {faults} faults"
+        counts = f"{len(self.results)} rounds, {messages} messages, {kills} kills, {faults} faults"
         what = f"WRONG in seeds {wrong}" if wrong else "every message settled once"
-        return Part("rounds", f"{told}: {what}", not wrong and bool(self.results))
+        return Part("rounds", f"{counts}: {what}", not wrong and bool(self.results))
 
 
 async def tests(name: str, file: str, seconds: float, **env: str) -> Part:
-    """The tests of a file at full size, in so many seconds at most."""
+    """Run the tests of a file at full size, for at most `seconds`."""
     print(f"\n== {name}: {file}, at most {seconds:.0f} s", flush=True)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", file),
@@ -103,7 +102,7 @@ async def tests(name: str, file: str, seconds: float, **env: str) -> Part:
         stdout=PIPE,
         stderr=STDOUT,
     )
-    last = ["nothing was said"]
+    last = ["no output"]
     try:
         async with asyncio.timeout(seconds):
             await _echo(process, last)
@@ -118,14 +117,14 @@ async def tests(name: str, file: str, seconds: float, **env: str) -> Part:
 async def _echo(process: Process, last: list[str]) -> None:
     assert process.stdout is not None
     async for line in process.stdout:
-        said = line.decode(errors="replace").rstrip()
-        print(said, flush=True)
-        if said:
-            last[0] = said
+        text = line.decode(errors="replace").rstrip()
+        print(text, flush=True)
+        if text:
+            last[0] = text
 
 
 async def _end(process: Process) -> None:
-    """Asked first, as pytest then puts away what it has started."""
+    """Interrupt the process first, so that pytest can clean up, and then kill it."""
     if process.returncode is None:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(TimeoutError):
@@ -136,7 +135,7 @@ async def _end(process: Process) -> None:
 
 
 async def everything(seconds: float, parts: list[Part]) -> None:
-    """All parts, one after another; what one does not use, the next one has."""
+    """Run all parts one after another; each gets the time that the previous one did not use."""
     until = time.monotonic() + seconds - RESERVED_SECONDS
     folder = Path(__file__).parent
     load = LOAD_SECONDS
@@ -153,7 +152,7 @@ async def everything(seconds: float, parts: list[Part]) -> None:
 
 
 async def alone(seed: int, parts: list[Part]) -> None:
-    """The round of one seed."""
+    """Play the round of one seed."""
     print(script(seed, STEPS), flush=True)
     rounds = Rounds(until=0.0)
     await rounds.one(seed)
@@ -161,7 +160,7 @@ async def alone(seed: int, parts: list[Part]) -> None:
 
 
 async def main() -> int:
-    """The command; SIGTERM ends it, and everything that it has started."""
+    """Run the command; SIGTERM ends it and every process that it has started."""
     work = asyncio.current_task()
     assert work is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)

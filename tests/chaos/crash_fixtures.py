@@ -1,5 +1,4 @@
-"""A workspace in which bots die and others take over: what people ask there, and what has to have
-become of every message in the end."""
+"""Fixture with one workspace in which killed bots are replaced, and the checks at the end."""
 
 from __future__ import annotations
 
@@ -32,14 +31,14 @@ from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 SETTLE_SECONDS: Final = 45.0
 REDELIVERED_AFTER: Final = 61.0
-"""Slack brings what was not acknowledged again after a minute (slack_emulator.delivery.retries)."""
+"""Seconds until Slack redelivers an unacknowledged event (`slack_emulator.delivery.retries`)."""
 COMMAND_SECONDS: Final = 4.0
-"""A command that is not acknowledged within 3 s Slack gives up."""
+"""Seconds after which Slack drops a command: it must be acknowledged within 3 s."""
 
 HALF: Final = 25
-"""So many pieces of an answer are about half of it."""
+"""Number of chunks that make about half of an answer."""
 SOME_CHARS: Final = 150
-"""Less than is in so many pieces."""
+"""Number of characters that are certainly in `HALF` chunks."""
 
 _NOTICE_TEXTS: Final = (
     "the bot was ended at one step and another one went on from what was on record"
@@ -48,13 +47,13 @@ _LONG = "long"
 
 
 def answer_to(question: str) -> str:
-    """What the model says to a question, always: 60 words, or 2,000 to a long one."""
+    """The model's answer to a question, always the same: 60 words, or 2,000 for a long one."""
     count = 2_000 if _LONG in question else 60
-    told = " ".join(
+    body = " ".join(
         f"{word}-{number}"
         for number, word in zip(range(count), itertools.cycle(_NOTICE_TEXTS.split()))
     )
-    return f"You asked: {question}. {told} The end of {question}."
+    return f"You asked: {question}. {body} The end of {question}."
 
 
 def _answer(request: ModelRequest) -> str:
@@ -62,48 +61,48 @@ def _answer(request: ModelRequest) -> str:
 
 
 def talk(model: ScriptedModel, *, hold_after: int | None = None, quick: bool = False) -> None:
-    """Have the model answer like this from now on: in some sixty pieces over about a second, with
-    a hold after so many of them, or all at once."""
+    """Set how the model answers from now on: some sixty chunks over about a second, or at once if
+    `quick`. With `hold_after` it stops after so many chunks."""
     model.default = Answer(_answer, chunk_delay=0.0 if quick else 0.02, hold_after=hold_after)
     model.release()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A question that somebody asked."""
+class Question:
+    """A question that a user posted."""
 
     person: str
     channel: str
     root: str
     ts: str
-    question: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class _SlashQuestion:
-    """A question that was asked by command."""
+    """A question that a user sent by slash command."""
 
     person: str
     channel: str
-    question: str
-    taken: bool = field(kw_only=True)
-    """Whether Slack was told so; else it has told the person that it did not work."""
+    text: str
+    acknowledged: bool = field(kw_only=True)
+    """True if the bot acknowledged the command; else Slack showed an error to the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A turn as the database has it."""
+    """One turn in the database."""
 
     id: int
     channel: str
     ts: str
     state: TurnState
-    again: int
-    """The turn that it was to answer anew; 0 for none."""
+    retry_of: int
+    """The turn that this one retries; 0 for none."""
 
 
 class CrashFixture:
-    """One workspace, one data folder, and the bots that come and go there."""
+    """One workspace, one data folder and the bots that run there one after another."""
 
     def __init__(
         self, slack: ScenarioClient, model: ScriptedModel, env: dict[str, str], folder: Path
@@ -111,13 +110,14 @@ class CrashFixture:
         self.slack = slack
         self.model = model
         self.env = env
-        self.asked: list[Asked] = []
-        self._commanded: list[_SlashQuestion] = []
+        self.questions: list[Question] = []
+        self._slash_questions: list[_SlashQuestion] = []
         self._folder = folder
         self._bots: list[CrashingBot] = []
 
     async def start(self, death: CrashPoint | None = None, *, watched: bool = True) -> CrashingBot:
-        """A bot that hears Slack; one that is `watched` from its start may die before it does."""
+        """Start a bot and wait until it is connected to Slack. A bot that is `watched` from its
+        start may die before that."""
         bot = CrashingBot(self.env, self._folder / f"bot-{len(self._bots)}", death)
         self._bots.append(bot)
         if watched:
@@ -134,53 +134,57 @@ class CrashFixture:
         for bot in self._bots:
             await bot.kill()
 
-    # What people do
+    # Actions of users
 
     async def ask(
-        self, person: str, channel: str, question: str, root: str = "", *, mention: bool = True
-    ) -> Asked:
-        """Somebody asks something, in a new thread or in one that is there."""
-        text = f"@threadpilot {question}" if mention else question
-        ts = await self.slack.say(person, channel, text, thread_ts=root or None)
-        asked = Asked(person=person, channel=channel, root=root or ts, ts=ts, question=question)
-        self.asked.append(asked)
-        return asked
+        self, person: str, channel: str, text: str, root: str = "", *, mention: bool = True
+    ) -> Question:
+        """Post a question, in a new thread or in an existing one."""
+        message = f"@threadpilot {text}" if mention else text
+        ts = await self.slack.say(person, channel, message, thread_ts=root or None)
+        question = Question(person=person, channel=channel, root=root or ts, ts=ts, text=text)
+        self.questions.append(question)
+        return question
 
-    async def command(self, bot: CrashingBot, person: str, channel: str, question: str) -> None:
-        """Somebody asks by command, which a bot that dies may leave without an answer."""
-        asking = asyncio.create_task(self.slack.command(person, channel, "/copilot", question))
-        await self.until(lambda: asking.done() or not bot.alive, "the command is acknowledged")
-        if not asking.done():
+    async def command(self, bot: CrashingBot, person: str, channel: str, text: str) -> None:
+        """Send a question by slash command; a dying bot may leave it without an answer."""
+        command = asyncio.create_task(self.slack.command(person, channel, "/copilot", text))
+        await self.until(lambda: command.done() or not bot.alive, "the command is acknowledged")
+        if not command.done():
             await self.slack.advance(COMMAND_SECONDS)
         acknowledged = False
         with suppress(Refusal):
-            await asking
+            await command
             acknowledged = True
-        self._commanded.append(_SlashQuestion(person, channel, question, taken=acknowledged))
+        self._slash_questions.append(
+            _SlashQuestion(person, channel, text, acknowledged=acknowledged)
+        )
         await self.until(lambda: self._open_questions == 0 or not bot.alive, "it is posted")
         if bot.alive:
-            await self.take_note_of_commands()
+            await self.collect_slash_questions()
 
-    async def take_note_of_commands(self) -> None:
-        """Look for the questions that were asked by command: the bot has put each into its channel,
-        once. AssertionError where Slack was told that it was taken and it is not there."""
-        if not self._commanded:
+    async def collect_slash_questions(self) -> None:
+        """Add the questions sent by command, which the bot posts once to their channels.
+
+        Raises `AssertionError` if an acknowledged question is missing.
+        """
+        if not self._slash_questions:
             return
         await self.until(lambda: self._open_questions == 0, "no command is half done")
-        for commanded in self._commanded:
-            said = await self.slack.history(commanded.channel)
-            posted = [m for m in said if m.get("bot_id") and commanded.question in m["text"]]
-            assert len(posted) == 1 or not (posted or commanded.taken), (commanded, posted)
+        for slash in self._slash_questions:
+            posts = await self.slack.history(slash.channel)
+            posted = [m for m in posts if m.get("bot_id") and slash.text in m["text"]]
+            assert len(posted) == 1 or not (posted or slash.acknowledged), (slash, posted)
             for message in posted:
-                asked = Asked(
-                    person=commanded.person,
-                    channel=commanded.channel,
+                question = Question(
+                    person=slash.person,
+                    channel=slash.channel,
                     root=message["ts"],
                     ts=message["ts"],
-                    question=commanded.question,
+                    text=slash.text,
                 )
-                if asked not in self.asked:
-                    self.asked.append(asked)
+                if question not in self.questions:
+                    self.questions.append(question)
 
     @property
     def _open_questions(self) -> int:
@@ -190,37 +194,38 @@ class CrashFixture:
     async def until(
         self, what: Callable[[], bool], why: str, seconds: float = SETTLE_SECONDS
     ) -> None:
-        """Wait for something that can be looked up at once."""
+        """Wait until `what` returns True."""
 
         async def look() -> bool:
             return what()
 
         await self.slack.wait_for(look, seconds, why)
 
-    async def until_half_shown_or_dead(self, bot: CrashingBot, asked: Asked) -> None:
-        """Wait until the thread shows a good part of an answer in which the model holds, or the
-        bot is dead."""
-        part = answer_to(asked.question)[:SOME_CHARS]
+    async def until_half_shown_or_dead(self, bot: CrashingBot, question: Question) -> None:
+        """Wait until the model holds and the thread shows a good part of its answer, or the bot is
+        dead."""
+        part = answer_to(question.text)[:SOME_CHARS]
 
         async def look() -> bool:
             return not bot.alive or (
-                await self.slack.shows(asked.channel, asked.root, part) and self.model.holds > 0
+                await self.slack.shows(question.channel, question.root, part)
+                and self.model.holds > 0
             )
 
         await self.slack.wait_for(look, SETTLE_SECONDS, f"the thread shows {part!r}")
 
     async def wait_until_done_or_dead(self, bot: CrashingBot) -> None:
-        """Wait until all that was asked has its outcome, or the bot is dead."""
+        """Wait until every question has its outcome, or the bot is dead."""
         await self.until(lambda: not bot.alive or self.settled, "the bot settles all, or dies")
 
-    # What is on record
+    # Contents of the database
 
     @property
     def rows(self) -> list[Row]:
-        """All turns on record, in the order in which they came."""
+        """All turns on record, oldest first."""
         return [
-            Row(id=id_, channel=channel, ts=ts, state=TurnState(state), again=again or 0)
-            for id_, channel, ts, state, again in self._query(
+            Row(id=id_, channel=channel, ts=ts, state=TurnState(state), retry_of=retry_of or 0)
+            for id_, channel, ts, state, retry_of in self._query(
                 """
                 SELECT n.id, h.channel, n.ts, n.state, json_extract(n.wish, '$.again')
                 FROM turns n JOIN threads h ON h.id = n.thread ORDER BY n.id
@@ -230,27 +235,28 @@ class CrashFixture:
 
     @property
     def received_messages(self) -> int:
-        """How many messages are on record, those of people among themselves included."""
+        """Number of messages on record, including those that users write to each other."""
         ((count,),) = self._query("SELECT count(*) FROM events")
         return int(count)
 
-    def row_of(self, asked: Asked) -> Row | None:
-        """The turn of a question."""
-        fitting = [row for row in self.rows if (row.channel, row.ts) == (asked.channel, asked.ts)]
+    def row_of(self, question: Question) -> Row | None:
+        """The turn of a question, or None if it is not on record."""
+        place = (question.channel, question.ts)
+        fitting = [row for row in self.rows if (row.channel, row.ts) == place]
         return fitting[0] if fitting else None
 
-    def state_of(self, asked: Asked) -> TurnState | None:
-        """How a question stands; None where it is not on record."""
-        row = self.row_of(asked)
+    def state_of(self, question: Question) -> TurnState | None:
+        """The state of a question's turn, or None if it is not on record."""
+        row = self.row_of(question)
         return None if row is None else row.state
 
     @property
     def settled(self) -> bool:
-        """Whether all that was asked is on record, and every turn has ended."""
+        """True if every question is on record and every turn has ended."""
         rows = self.rows
         there = {(row.channel, row.ts) for row in rows}
         return all(row.state.final for row in rows) and all(
-            (asked.channel, asked.ts) in there for asked in self.asked
+            (each.channel, each.ts) in there for each in self.questions
         )
 
     def _query(self, statement: str) -> list[sqlite3.Row]:
@@ -258,93 +264,103 @@ class CrashFixture:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
             return database.execute(statement).fetchall()
 
-    # What has to be so in the end
+    # Checks at the end
 
     async def wait_and_retry(self) -> None:
-        """Start another bot and see that it brings everything to its end. AssertionError if not."""
+        """Start another bot and check that it settles every message.
+
+        Raises `AssertionError` if it does not.
+        """
         talk(self.model, quick=True)
         bot = await self.start()
-        assert bot.alive, bot.said
-        await self.take_note_of_commands()
-        # What was not acknowledged comes again; what was, too: only once it counts.
+        assert bot.alive, bot.stderr
+        await self.collect_slash_questions()
+        # Slack redelivers what was not acknowledged, and acknowledged events too: each counts once.
         await self.slack.advance(REDELIVERED_AFTER)
-        await self.until(lambda: self.settled, "all that was asked is settled")
-        await self._ask_again_where_lost()
-        for channel, root in {(asked.channel, asked.root): None for asked in self.asked}:
-            last = await self.ask("alice", channel, f"and last {len(self.asked)}", root)
+        await self.until(lambda: self.settled, "every question is settled")
+        await self._retry_lost()
+        for channel, root in {
+            (question.channel, question.root): None for question in self.questions
+        }:
+            last = await self.ask("alice", channel, f"and last {len(self.questions)}", root)
             await self.until(lambda: self.settled, "the thread's next message is settled")
             assert self.state_of(last) is TurnState.DONE
         await self.check()
-        assert bot.alive, bot.said
+        assert bot.alive, bot.stderr
 
-    async def _ask_again_where_lost(self) -> None:
-        """Press the button under every answer that was lost."""
+    async def _retry_lost(self) -> None:
+        """Press Retry under every reply that was lost."""
         for row in [row for row in self.rows if row.state is TurnState.LOST]:
-            [asked] = [a for a in self.asked if (a.channel, a.ts) == (row.channel, row.ts)]
-            [message] = await self._messages_of(asked, row.id)
-            await self._press_button(asked, message, "retry")
+            [question] = [a for a in self.questions if (a.channel, a.ts) == (row.channel, row.ts)]
+            [message] = await self._messages_of(question, row.id)
+            await self._press_button(question, message, "retry")
             await self.until(
-                lambda lost=row.id: any(each.again == lost for each in self.rows),  # type: ignore[misc]
-                "what was lost is asked again",
+                lambda lost=row.id: any(each.retry_of == lost for each in self.rows),  # type: ignore[misc]
+                "the lost turn is retried",
             )
-            await self.until(lambda: self.settled, "what was lost is answered")
+            await self.until(lambda: self.settled, "the retry is answered")
 
-    async def _press_button(self, asked: Asked, message: Json, verb: str) -> None:
-        """Press a button, and the one that asks whether later answers may be forgotten."""
-        before = len(await self.slack.ephemeral(asked.person))
-        [foot] = [each for each in reply_actions_in(message) if each.command_name == verb]
-        await self.slack.press_reply_action(asked.person, asked.channel, foot)
-        told = await self.slack.wait_for_ephemeral(asked.person, before + 1)
-        card = (await self.slack.ephemeral(asked.person))[before]
+    async def _press_button(self, question: Question, message: Json, command_name: str) -> None:
+        """Press a button, and confirm if the bot asks whether later answers may be forgotten."""
+        before = len(await self.slack.ephemeral(question.person))
+        [button] = [each for each in reply_actions_in(message) if each.command_name == command_name]
+        await self.slack.press_reply_action(question.person, question.channel, button)
+        notice = await self.slack.wait_for_ephemeral(question.person, before + 1)
+        card = (await self.slack.ephemeral(question.person))[before]
         sure = [each for each in reply_actions_in(card) if each.label == branch_texts.RETRY_ANYWAY]
         if sure:
-            await self.slack.press_reply_action(asked.person, asked.channel, sure[0])
+            await self.slack.press_reply_action(question.person, question.channel, sure[0])
         else:
-            assert branch_texts.RETRY in told
+            assert branch_texts.RETRY in notice
 
     async def check(self) -> None:
-        """Every message has one outcome, and Slack shows what the model said. AssertionError."""
+        """Check that every message has one outcome and that Slack shows the model's answer.
+
+        Raises `AssertionError`.
+        """
         ((well,),) = self._query("PRAGMA integrity_check")
         assert well == "ok"
         rows = self.rows
-        anew = {row.again: row for row in rows if row.again}
+        retries = {row.retry_of: row for row in rows if row.retry_of}
         shown: Counter[str] = Counter()
-        for asked in self.asked:
-            row = self.row_of(asked)
+        for question in self.questions:
+            row = self.row_of(question)
             assert row is not None
             if row.state is TurnState.LOST:
-                [told] = await self._texts_of(asked, row.id)
-                assert processor.LOST in told
-                assert _flat(answer_to(asked.question))[:20] not in told
-                shown[asked.root] += 1
-                row = anew[row.id]
-            assert row.state is TurnState.DONE, (asked, row)
-            texts = await self._texts_of(asked, row.id)
-            assert _flat(" ".join(texts)) == _flat(answer_to(asked.question))
-            if _LONG not in asked.question:
+                [notice] = await self._texts_of(question, row.id)
+                assert processor.LOST in notice
+                assert _flat(answer_to(question.text))[:20] not in notice
+                shown[question.root] += 1
+                row = retries[row.id]
+            assert row.state is TurnState.DONE, (question, row)
+            texts = await self._texts_of(question, row.id)
+            assert _flat(" ".join(texts)) == _flat(answer_to(question.text))
+            if _LONG not in question.text:
                 assert len(texts) == 1
-            shown[asked.root] += len(texts)
-            # Marks are taken back beside the turns, whose endings do not wait for it.
-            await self.slack.wait_until_reaction_cleared(asked.channel, asked.ts)
+            shown[question.root] += len(texts)
+            # Reactions are removed in the background; a turn does not wait for it.
+            await self.slack.wait_until_reaction_cleared(question.channel, question.ts)
         assert len(rows) == len({(row.channel, row.ts) for row in rows})
-        assert len(rows) == len(self.asked) + len(anew)
-        for channel, root in {(asked.channel, asked.root): None for asked in self.asked}:
-            said = await self.slack.bot_messages(channel, root)
-            assert len(said) == shown[root], [shown_text(message) for message in said]
-            assert [m for m in said if m.get("streaming", {}).get("state") == "streaming"] == []
+        assert len(rows) == len(self.questions) + len(retries)
+        for channel, root in {
+            (question.channel, question.root): None for question in self.questions
+        }:
+            posts = await self.slack.bot_messages(channel, root)
+            assert len(posts) == shown[root], [shown_text(message) for message in posts]
+            assert [m for m in posts if m.get("streaming", {}).get("state") == "streaming"] == []
         for request in self.model.requests:
-            heard = Counter(map(question_of, request.prompts))
-            assert [question for question, times in heard.items() if times > 1] == []
+            times_sent = Counter(map(question_of, request.prompts))
+            assert [question for question, times in times_sent.items() if times > 1] == []
 
-    async def _texts_of(self, asked: Asked, turn: int) -> list[str]:
-        return [shown_text(message) for message in await self._messages_of(asked, turn)]
+    async def _texts_of(self, question: Question, turn: int) -> list[str]:
+        return [shown_text(message) for message in await self._messages_of(question, turn)]
 
-    async def _messages_of(self, asked: Asked, turn: int) -> Sequence[Json]:
-        """The messages of a turn's reply, by what is written on them, oldest first."""
+    async def _messages_of(self, question: Question, turn: int) -> Sequence[Json]:
+        """The messages of a turn's reply, found by their metadata, oldest first."""
         page = await self.slack.as_app(
             "conversations.replies",
-            channel=asked.channel,
-            ts=asked.root,
+            channel=question.channel,
+            ts=question.root,
             include_all_metadata=True,
             limit=1_000,
         )
@@ -361,11 +377,11 @@ def _flat(text: str) -> str:
 
 @asynccontextmanager
 async def crash_fixture(model: ScriptedModel, folder: Path) -> AsyncIterator[CrashFixture]:
-    """A workspace and a data folder of their own."""
-    async with running_emulator() as sandbox, ScenarioClient(sandbox.url) as slack:
+    """A fixture with its own workspace and data folder."""
+    async with running_emulator() as emulator, ScenarioClient(emulator.url) as slack:
         await slack.app(**app_config_of(MANIFEST))
-        place = CrashFixture(slack, model, environment(sandbox, model, folder / "data"), folder)
+        fixture = CrashFixture(slack, model, environment(emulator, model, folder / "data"), folder)
         try:
-            yield place
+            yield fixture
         finally:
-            await place.close()
+            await fixture.close()

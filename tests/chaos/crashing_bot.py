@@ -1,10 +1,9 @@
-"""The whole bot in a process of its own that kills itself at one step: `kill -9`, right before or
-right after something that it does to the outside.
+"""Runs the whole bot in its own process, which kills itself (`kill -9`) before or after one step.
 
 A step is a call to Slack, a commit of the database, a request to the runtime or an
-acknowledgement. It is watched at the border to the outside, in this process only; the bot itself
-knows nothing of it. The process is forked from one that has imported the bot already, so that a
-start costs no second.
+acknowledgement. The recorder wraps the clients of the outside in this process only, so the bot
+does not notice it. The process is forked from one that has already imported the bot, so that a
+start takes less than a second.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ KILLED: Final = -signal.SIGKILL
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """One thing that the bot does to the outside: its name, and how many of that name it is."""
+    """One action of the bot on the outside: its name, and its number among those of that name."""
 
     name: str
     number: int = 1
@@ -52,9 +51,14 @@ class Step:
         return f"{self.name}#{self.number}"
 
 
+def commit_of(query: Callable[..., object]) -> Step:
+    """The first commit of a query function of the store."""
+    return Step(f"commit {query.__name__.strip('_')}")
+
+
 @dataclass(frozen=True, slots=True)
 class CrashPoint:
-    """Where a bot dies."""
+    """The moment at which a bot kills itself."""
 
     step: Step
     when: When
@@ -65,7 +69,7 @@ class CrashPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CrashSpec:
-    """What a process is started with."""
+    """Arguments of a new process."""
 
     env: dict[str, str]
     folder: Path
@@ -73,22 +77,22 @@ class _CrashSpec:
 
 
 class CrashingBot:
-    """A process with a whole bot in it, from the parent's side."""
+    """The parent's side of a process that runs the whole bot."""
 
     def __init__(self, env: dict[str, str], folder: Path, death: CrashPoint | None = None) -> None:
-        """`folder` is this process's own, for what it says and does."""
+        """Prepare the process; `folder` belongs to it and holds its stderr and its steps."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        orders = _CrashSpec(env=env, folder=folder, death=death)
-        self._process: BaseProcess = FORKING.Process(target=_live, args=(orders,), daemon=True)
+        spec = _CrashSpec(env=env, folder=folder, death=death)
+        self._process: BaseProcess = FORKING.Process(target=_run_bot, args=(spec,), daemon=True)
 
     async def start(self) -> None:
-        """Start it, and wait until it hears Slack, or is dead."""
+        """Start the process and wait until it is connected to Slack, or dead."""
         start_forked(self._process)
-        await _until(lambda: READY in self.said or not self.alive, START_SECONDS)
+        await _until(lambda: READY in self.stderr or not self.alive, START_SECONDS)
 
     def watch(self) -> None:
-        """From now on its steps count."""
+        """Count its steps from now on."""
         (self._folder / "watched").touch()
 
     @property
@@ -97,38 +101,38 @@ class CrashingBot:
 
     @property
     def killed(self) -> bool:
-        """Whether it died by `kill -9`, its own or ours."""
+        """True if it died by `kill -9`, its own or ours."""
         return self._process.exitcode == KILLED
 
     @property
     def status(self) -> int | None:
-        """How it ended; None while it lives."""
+        """The exit code, or None while it runs."""
         return self._process.exitcode
 
     @property
-    def said(self) -> str:
-        """What it wrote to standard error."""
-        said = self._folder / "stderr"
-        return said.read_text(encoding="utf-8", errors="replace") if said.exists() else ""
+    def stderr(self) -> str:
+        """Its output on standard error so far, or an empty string."""
+        stderr = self._folder / "stderr"
+        return stderr.read_text(encoding="utf-8", errors="replace") if stderr.exists() else ""
 
     @property
     def steps(self) -> list[Step]:
-        """What it has done to the outside since it is watched, in order."""
+        """The steps since `watch` was called, in order."""
         done = self._folder / "steps"
         lines = done.read_text(encoding="utf-8").splitlines() if done.exists() else []
         pairs = (line.rpartition("#") for line in lines)
         return [Step(name, int(number)) for name, _, number in pairs]
 
     def ask_to_stop(self) -> None:
-        """SIGTERM."""
+        """Send SIGTERM."""
         self._process.terminate()
 
     async def ended(self, seconds: float = 30.0) -> None:
-        """Wait for its end. Raises `TimeoutError`."""
+        """Wait until the process has ended. Raises `TimeoutError`."""
         await _until(lambda: not self.alive, seconds)
 
     async def kill(self) -> None:
-        """End it, if it lives."""
+        """Kill the process if it runs."""
         if self._process.pid is None:
             return
         self._process.kill()
@@ -146,30 +150,30 @@ async def _until(what: Callable[[], bool], seconds: float) -> None:
 # In the process ----------------------------------------------------------------------------------
 
 
-def _live(spec: _CrashSpec) -> None:
-    """Be a bot until the end."""
-    with (spec.folder / "stderr").open("wb") as said:
-        os.dup2(said.fileno(), 2)
+def _run_bot(spec: _CrashSpec) -> None:
+    """Run the bot until the process ends."""
+    with (spec.folder / "stderr").open("wb") as stderr:
+        os.dup2(stderr.fileno(), 2)
     os.environ.update(spec.env)
-    _watch(_StepRecorder(spec))
+    _record_steps(_StepRecorder(spec))
     sys.exit(command.main(["run"]))
 
 
 class _StepRecorder:
-    """Counts what crosses it, and dies where it is told."""
+    """Counts the steps and kills the process at its crash point."""
 
-    def __init__(self, orders: _CrashSpec) -> None:
-        self._death = orders.death
-        self._watched = orders.folder / "watched"
-        self._watching = False
+    def __init__(self, spec: _CrashSpec) -> None:
+        self._death = spec.death
+        self._watched = spec.folder / "watched"
+        self._recording = False
         self._counts: Counter[str] = Counter()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._done = os.open(orders.folder / "steps", flags, 0o600)
+        self._done = os.open(spec.folder / "steps", flags, 0o600)
 
     async def cross(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Do a step, unless it is the last one that is never done."""
-        self._watching = self._watching or self._watched.exists()
-        if not self._watching:
+        """Record a step, do its work and return the result."""
+        self._recording = self._recording or self._watched.exists()
+        if not self._recording:
             return await work()
         self._counts[name] += 1
         step = Step(name, self._counts[name])
@@ -177,7 +181,7 @@ class _StepRecorder:
         self._crash_at(step, "before")
         try:
             return await work()
-        finally:  # also where it was refused: that is an answer, too
+        finally:  # also after an error: that is an answer, too
             self._crash_at(step, "after")
 
     def _crash_at(self, step: Step, when: When) -> None:
@@ -188,13 +192,13 @@ class _StepRecorder:
 Method = Callable[..., Coroutine[Any, Any, Any]]
 
 
-def _watch(border: _StepRecorder) -> None:
-    """Put the border around everything through which the bot reaches the outside."""
+def _record_steps(recorder: _StepRecorder) -> None:
+    """Wrap every method through which the bot reaches the outside."""
 
     def around(method: Method, name_of: Callable[..., str]) -> Method:
         async def crossing(self: object, *arguments: object, **named: object) -> object:
             name = name_of(*arguments, **named)
-            return await border.cross(name, partial(method, self, *arguments, **named))
+            return await recorder.cross(name, partial(method, self, *arguments, **named))
 
         return crossing
 
@@ -202,10 +206,10 @@ def _watch(border: _StepRecorder) -> None:
     web._request = around(web._request, _method_called)  # type: ignore[method-assign]  # noqa: SLF001
     WriteQueue.submit = around(WriteQueue.submit, _write_done)  # type: ignore[method-assign]
     runtime = JsonRpcClient
-    runtime.request = around(runtime.request, _asked_of_runtime)  # type: ignore[method-assign]
-    runtime.notify = around(runtime.notify, _asked_of_runtime)  # type: ignore[method-assign]
-    line = SocketModeClient
-    line.send_message = around(line.send_message, _acknowledged)  # type: ignore[method-assign]
+    runtime.request = around(runtime.request, _request_sent)  # type: ignore[method-assign]
+    runtime.notify = around(runtime.notify, _request_sent)  # type: ignore[method-assign]
+    connection = SocketModeClient
+    connection.send_message = around(connection.send_message, _acknowledged)  # type: ignore[method-assign]
 
 
 def _method_called(method: str, url: str | URL, **_: object) -> str:
@@ -220,7 +224,7 @@ def _write_done(write: Callable[..., object]) -> str:
     return f"commit {getattr(write, '__name__', 'something').strip('_')}"
 
 
-def _asked_of_runtime(method: str, *_: object, **__: object) -> str:
+def _request_sent(method: str, *_: object, **__: object) -> str:
     return f"runtime {method}"
 
 

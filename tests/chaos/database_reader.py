@@ -1,4 +1,4 @@
-"""What the database says of the messages of a round, read from beside the bot."""
+"""Reads the turns, messages and commands of a round from the bot's database file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUSY_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One turn on record."""
+    """One turn in the database."""
 
     id: int
     channel: str
@@ -35,17 +35,17 @@ class Row:
     answer: str
     note: str
     session: int = 0
-    """Which session was asked; 0 for none."""
+    """The session that answered; 0 for none."""
     accepted: float = 0.0
-    """When it was recorded, and when it ended (0.0: not yet), by the bot's clock."""
+    """When it was recorded and when it ended (0.0: not yet), by the bot's clock."""
     ended: float = 0.0
-    again: int = 0
-    """The turn that it answers anew; 0 for none."""
+    retry_of: int = 0
+    """The turn that this one retries; 0 for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutedCommand:
-    """One command on record."""
+    """One command in the database."""
 
     channel: str
     thread: str
@@ -63,44 +63,43 @@ class DatabaseReader:
         self._file = data_dir / DATABASE_NAME
 
     def turns(self) -> list[Row]:
-        """All turns, in the order in which their messages were taken."""
+        """All turns, in the order in which their messages were accepted."""
         with self._open() as database:
             found = database.execute(_TURNS).fetchall()
         return [Row(*columns) for columns in found]
 
     def received_messages(self) -> set[tuple[str, str]]:
-        """Channel and `ts` of every message on record, answered or not, and of every order."""
+        """Channel and `ts` of every message and command on record, answered or not."""
         with self._open() as database:
             events = database.execute("SELECT channel, ts FROM events").fetchall()
-            orders = database.execute("SELECT channel, ts FROM orders").fetchall()
-        return {(channel, ts) for channel, ts in (*events, *orders)}
+            commands = database.execute("SELECT channel, ts FROM orders").fetchall()
+        return {(channel, ts) for channel, ts in (*events, *commands)}
 
     def seconds_until_received(self) -> list[float]:
-        """For each message on record, how many seconds after it was written it was so; both times
-        are this machine's."""
+        """For each message, the seconds from its `ts` until it was on record; both times are this
+        machine's."""
         with self._open() as database:
             found = database.execute("SELECT heard - CAST(ts AS REAL) FROM events").fetchall()
         return [float(seconds) for (seconds,) in found]
 
     def ends(self) -> list[str]:
-        """Whose turns ended, in the order in which they did."""
+        """The authors of the turns, in the order in which the turns ended."""
         with self._open() as database:
             return [user for (user,) in database.execute("SELECT user FROM turns ORDER BY ended")]
 
     def executed_commands(self) -> list[ExecutedCommand]:
-        """All commands that are done with."""
+        """All commands that are finished."""
         with self._open() as database:
             found = database.execute(
                 "SELECT channel, thread, ts, verb, given FROM orders WHERE finished IS NOT NULL"
             ).fetchall()
         return [
-            ExecutedCommand(channel, str(thread).rpartition("/")[2], ts, verb, given)
-            for channel, thread, ts, verb, given in found
+            ExecutedCommand(channel, str(thread).rpartition("/")[2], ts, command_name, given)
+            for channel, thread, ts, command_name, given in found
         ]
 
     def indicators_left(self) -> list[int]:
-        """The turns that are over (or wait again) and of which something may be shown still: the
-        mark of a wait, or that the bot works."""
+        """The turns that do not run but may still show a waiting reaction or a status."""
         with self._open() as database:
             found = database.execute(
                 "SELECT id FROM turns"
@@ -109,18 +108,18 @@ class DatabaseReader:
             return [number for (number,) in found]
 
     def holds_left(self) -> int:
-        """How many threads wait for an order."""
+        """Number of threads that wait for a command."""
         with self._open() as database:
             return int(database.execute("SELECT count(*) FROM holds").fetchone()[0])
 
     def commands_left(self) -> int:
-        """How many orders are not done with."""
+        """Number of commands that are not finished."""
         with self._open() as database:
             found = database.execute("SELECT count(*) FROM orders WHERE finished IS NULL")
             return int(found.fetchone()[0])
 
     def faults(self) -> list[str]:
-        """What `PRAGMA integrity_check` and `PRAGMA foreign_key_check` find wrong."""
+        """The errors of `PRAGMA integrity_check` and `PRAGMA foreign_key_check`, or no items."""
         with self._open() as database:
             found = [str(line) for (line,) in database.execute("PRAGMA integrity_check")]
             strays = database.execute("PRAGMA foreign_key_check").fetchall()
@@ -128,7 +127,7 @@ class DatabaseReader:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """The database is locked for everybody else while inside."""
+        """Lock the database for all other connections while inside."""
         with closing(
             sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
         ) as database:

@@ -1,5 +1,4 @@
-"""`threadpilot run`, on whose clock a second is a tenth: Slack's minutes pass sooner, so that what
-takes a bot an hour can be seen in some minutes."""
+"""Runs `threadpilot run` on a clock that is ten times as fast, so that an hour takes 6 minutes."""
 
 from __future__ import annotations
 
@@ -16,22 +15,22 @@ from tests.fakes import QuickClock
 
 
 class TenfoldClock(QuickClock):
-    """Ten seconds to a second."""
+    """A clock on which ten seconds pass in one."""
 
     speed = 10.0
 
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM."""
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked.set)
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with open_bot(settings, clock=TenfoldClock()):
         print(READY, file=sys.stderr, flush=True)
-        await asked.wait()
+        await stopped.wait()
 
 
 def main(_: Sequence[str]) -> int:
-    """The command, with the settings of the environment; its exit status."""
+    """Run the command with the settings of the environment; return its exit status."""
     settings = load_settings()
     start_logging(settings.log_level, settings.secrets)
     asyncio.run(serve(settings))

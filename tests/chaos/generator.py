@@ -1,8 +1,8 @@
-"""What happens in one round of chaos: a list of steps that follows from a seed, and nothing else.
+"""Generates the script of one round of chaos: a list of steps that depends on the seed only.
 
-The same seed is the same script, word for word; how it meets the bot is up to the machine. Every
-question carries a marker that no other has, and says how long its answer is to be, so that what the
-model answers (`told`) follows from the question alone and can be compared letter by letter.
+The same seed gives the same script, word for word; the timing depends on the machine. Every
+question carries a unique marker and the length of its answer. The answer (`expected_answer`) thus
+follows from the question alone and can be compared letter by letter.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from tests.emulator_client import DEV, GENERAL
 
 DIRECT: Final = "direct"
-"""In the place of a channel: the direct messages between the bot and whoever writes."""
+"""Place, instead of a channel, of the direct messages between the bot and the author."""
 
 _QUESTION: Final = re.compile(r"Tell me about (t[0-9]{2}m[0-9]{3}v[0-9]) in ([0-9]+) lines")
 MARKER: Final = re.compile(r"t[0-9]{2}m[0-9]{3}v[0-9]")
@@ -34,19 +34,19 @@ METHODS: Final = (
     "reactions.remove",
     "users.info",
 )
-"""Slack's methods that have a bad day; `apps.connections.open` is the socket's affair."""
+"""Slack's methods that get faults; `apps.connections.open` gets them as faults of the socket."""
 WRITING: Final = ("chat.startStream", "chat.appendStream", "chat.stopStream", "chat.postMessage")
-"""At which of its calls the bot is killed: Slack has done it, and the bot does not learn so."""
+"""The calls at which the bot is killed: Slack has done the call, and the bot has no response."""
 
 
 def question(thread: int, number: int, lines: int, version: int = 0) -> str:
-    """What is asked: in which thread, which message of the round, for how long an answer."""
+    """The text of a question: its thread, its number in the round, and its answer's length."""
     return f"Tell me about t{thread:02}m{number:03}v{version} in {lines} lines"
 
 
-def prompt_lines_of(asked: str) -> str:
-    """What the model says to a question, whole; empty where it is not one of ours."""
-    found = _QUESTION.search(asked)
+def expected_answer(text: str) -> str:
+    """The model's whole answer to a question, or an empty string for any other text."""
+    found = _QUESTION.search(text)
     if found is None:
         return ""
     marker, lines = found[1], int(found[2])
@@ -54,11 +54,11 @@ def prompt_lines_of(asked: str) -> str:
 
 
 class Trouble(StrEnum):
-    """What the model does with a question before it answers it properly."""
+    """A fault of the model before it answers a question properly."""
 
     NONE = ""
     SLOW = "slowly"
-    """It takes its time between the pieces."""
+    """It waits between the chunks."""
     ERROR = "after an HTTP 500"
     LIMIT = "after an HTTP 429"
     CUT = "after its connection was cut half-way"
@@ -68,7 +68,7 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing that happens, and how long it is until the next one."""
+    """One step of a script, and the pause after it."""
 
     pause: float = 0.0
     """Seconds."""
@@ -76,7 +76,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Say(Step):
-    """Somebody writes a message that the bot has to answer."""
+    """A user writes a message that the bot has to answer."""
 
     number: int
     thread: int
@@ -85,9 +85,9 @@ class Say(Step):
     """A channel, or `DIRECT`."""
     lines: int
     begins: bool
-    """Whether it begins the thread."""
+    """True if it begins the thread."""
     mentions: bool
-    """Whether it calls the bot by name; what does not is a follow-up."""
+    """True if it mentions the bot; a message without a mention is a follow-up."""
     trouble: Trouble
 
     @property
@@ -103,7 +103,7 @@ class Say(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit(Step):
-    """The author of a message changes it: another version of the question."""
+    """The author of a message edits it into another version of the question."""
 
     of: Say
 
@@ -127,7 +127,7 @@ class Delete(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandStep(Step):
-    """Somebody gives a command in a thread: asks how it stands, or has its session begin anew."""
+    """A user sends a command in a thread: `status` or `reset`."""
 
     of: Say
     command_name: str
@@ -138,23 +138,26 @@ class CommandStep(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryStep(Step):
-    """Two people want another answer in a thread, at once; or its owner wants it twice."""
+    """Two users send `retry` in a thread at once, or its owner sends it twice."""
 
     of: Say
-    people: tuple[str, str]
+    users: tuple[str, str]
 
     def __str__(self) -> str:
-        return f"{' and '.join(self.people)} write !retry in thread {self.of.thread}, at once"
+        return f"{' and '.join(self.users)} write !retry in thread {self.of.thread}, at once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbsenceStep(Step):
-    """The bot is ended; what is written meanwhile Slack does not bring, and reading it fails a few
-    times once the bot is back. Its clock may be wrong then, until the next start."""
+    """The bot is stopped while a message is written, and Slack does not deliver the message.
+
+    After the start the reading methods fail a few times. The bot's clock may be wrong until the
+    start after that.
+    """
 
     say: Say
     unread: int
-    """How often each of Slack's reading methods fails."""
+    """Number of failures of each reading method of Slack."""
     ahead: float
     """Seconds by which the bot's clock is ahead."""
 
@@ -165,7 +168,7 @@ class AbsenceStep(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop(Step):
-    """Somebody presses Stop in a thread, if it is there."""
+    """A user presses Stop in a thread, if the button is there."""
 
     of: Say
 
@@ -175,7 +178,7 @@ class Stop(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault(Step):
-    """Slack has a bad day: a method of the Web API, its socket, or its events."""
+    """A fault of Slack: in a method of the Web API, its socket, or its events."""
 
     method: str
     kind: str
@@ -188,10 +191,10 @@ class Fault(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillBot(Step):
-    """`kill -9` of the bot; it is started again."""
+    """`kill -9` of the bot, which is then started again."""
 
     at: str = ""
-    """The moment at which Slack has done this call of the bot's; empty: at once."""
+    """The method after whose next call the bot is killed; empty: at once."""
 
     def __str__(self) -> str:
         return f"kill -9 of the bot at {self.at}" if self.at else "kill -9 of the bot"
@@ -207,7 +210,7 @@ class KillRuntime(Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminate(Step):
-    """SIGTERM to the bot, which has to end by itself; it is started again."""
+    """SIGTERM to the bot, which must end by itself and is then started again."""
 
     def __str__(self) -> str:
         return "SIGTERM to the bot"
@@ -233,7 +236,7 @@ class Script:
     steps: Sequence[Step]
 
     def of(self, kind: type[Step]) -> int:
-        """How many steps of a kind there are; what is written while the bot is away counts."""
+        """Number of steps of a kind, including the messages written while the bot is away."""
         steps = (each for step in self.steps for each in (step, getattr(step, "say", None)))
         return sum(isinstance(each, kind) for each in steps)
 
@@ -251,20 +254,20 @@ class _Thread:
     place: str
     owner: str
     shared: bool
-    """Whether several people write in it; then all of them mention the bot."""
-    said: list[Say] = field(default_factory=list)
+    """True if several users write in it; then all of them mention the bot."""
+    messages: list[Say] = field(default_factory=list)
 
 
 class _Writer:
-    """Makes up a script."""
+    """Generates the steps of a script."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)  # noqa: S311  # a script, no secret
         self._threads: list[_Thread] = []
-        self._said: list[Say] = []
+        self._messages: list[Say] = []
 
     def steps(self, count: int) -> list[Step]:
-        """Messages first, so that there is something to lose; then all of it mixed."""
+        """`count` steps: two messages first, so that a fault has a target, then all kinds mixed."""
         made: list[Step] = [self._say() for _ in range(2)]
         kinds: dict[Callable[[], Step], int] = {
             self._say: 45,
@@ -273,7 +276,7 @@ class _Writer:
             self._stop: 3,
             self._ask_status: 2,
             self._reset: 3,
-            self._again: 3,
+            self._retry: 3,
             self._away: 2,
             self._call_fault: 16,
             self._event_fault: 6,
@@ -304,7 +307,7 @@ class _Writer:
             thread = chance.choice(self._threads)
         person = chance.choice(("alice", "bob", "carol")) if thread.shared else thread.owner
         say = Say(
-            number=len(self._said),
+            number=len(self._messages),
             thread=thread.number,
             person=thread.owner if begins else person,
             place=thread.place,
@@ -313,19 +316,19 @@ class _Writer:
             mentions=thread.place != DIRECT and (begins or thread.shared or chance.random() < 0.3),
             trouble=chance.choice((*[Trouble.NONE] * 5, *[Trouble.SLOW] * 3, *Trouble)),
         )
-        thread.said.append(say)
-        self._said.append(say)
+        thread.messages.append(say)
+        self._messages.append(say)
         return say
 
     def _recent(self) -> Say:
-        """One of the last few: what may still wait, or run."""
-        return self._random.choice(self._said[-4:])
+        """One of the last four messages, which may still wait or run."""
+        return self._random.choice(self._messages[-4:])
 
     def _edit(self) -> Edit:
         return Edit(of=self._recent())
 
     def _delete(self) -> Step:
-        later = [say for say in self._said[-4:] if not say.begins]
+        later = [say for say in self._messages[-4:] if not say.begins]
         return Delete(of=self._random.choice(later)) if later else self._say()
 
     def _stop(self) -> Stop:
@@ -337,15 +340,15 @@ class _Writer:
     def _reset(self) -> CommandStep:
         return CommandStep(of=self._begun(), command_name="reset")
 
-    def _again(self) -> RetryStep:
+    def _retry(self) -> RetryStep:
         of = self._begun()
         shared = self._threads[of.thread].shared
         other = self._random.choice(("alice", "bob", "carol")) if shared else of.person
-        return RetryStep(of=of, people=(of.person, other))
+        return RetryStep(of=of, users=(of.person, other))
 
     def _begun(self) -> Say:
         """The first message of one of the threads."""
-        return self._random.choice(self._threads).said[0]
+        return self._random.choice(self._threads).messages[0]
 
     def _away(self) -> AbsenceStep:
         say = self._say()
@@ -377,7 +380,7 @@ class _Writer:
 
 
 def script(seed: int, steps: int = 40) -> Script:
-    """The round of a seed: so many steps. Three of four hear Slack by Socket Mode, one by HTTP."""
+    """The script of a seed. Three of four rounds use Socket Mode and one uses HTTP."""
     return Script(
         seed=seed, mode="http" if seed % 4 == 3 else "socket", steps=_Writer(seed).steps(steps)
     )

@@ -1,5 +1,7 @@
-"""`kill -9` at every step that a script comes to: which there are is found out by a bot that lives,
-then one bot after another dies at one of them, each in a place of its own."""
+"""Kills a bot (`kill -9`) at every step of a script, each in its own workspace.
+
+A first bot lives through the script to find out its steps.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +13,34 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.store.sqlite.store import SqliteStore
 from tests.chaos.crash_fixtures import CrashFixture, crash_fixture
-from tests.chaos.crashing_bot import CrashingBot, CrashPoint, Step
+from tests.chaos.crashing_bot import CrashingBot, CrashPoint, Step, commit_of
 from tests.chaos.scripts import Script, one_person
 from tests.scripted_model import ScriptedModel
 
 LANES = 2
-"""So many places at once: one for each processor of a small machine."""
+"""Number of workspaces at once: one for each processor of a small machine."""
 MOST_OF_A_KIND = 3
-"""What comes again and again, like looking for the next turn, is not worth more deaths."""
+"""Maximum number of deaths at steps of one name: a repeated step is not worth more."""
 _FIRST_DEATH = CrashPoint(Step("chat.appendStream"), "after")
-_EACH_TIME = CrashPoint(Step("commit record_result"), "after")
-"""A step that every script comes to, however slow the machine is."""
+_EACH_TIME = CrashPoint(commit_of(SqliteStore.record_result), "after")
+"""A step that every script reaches, even on a slow machine."""
 _DEATH_SECONDS = 30.0
-"""How long a bot may take to die at a step that it has come to: what is settled by that step is
-seen before it is dead."""
+"""Timeout in seconds for a bot to die at a step that it has reached: the result of the step can be
+seen before the process is dead."""
 
 
 @dataclass(slots=True)
 class SweepResult:
-    """What came of it."""
+    """The result of a sweep."""
 
     script: str
     done: list[CrashPoint] = field(default_factory=list)
     missed: list[CrashPoint] = field(default_factory=list)
-    """Deaths whose step did not come this time; the bot was killed at the end instead."""
+    """Crash points that were not reached; the bot was killed at the end instead."""
     left: list[CrashPoint] = field(default_factory=list)
-    """Deaths for which there was no time."""
+    """Crash points for which there was no time."""
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -45,7 +48,7 @@ class SweepResult:
         return "\n".join(
             [
                 f"kill -9, {self.script}: {len(self.done)} deaths in {self.seconds:.0f} s, "
-                f"{len(self.problems)} of them with harm; {len(self.missed)} not come to, "
+                f"{len(self.problems)} of them with harm; {len(self.missed)} not reached, "
                 f"{len(self.left)} left for want of time",
                 *self.problems,
             ]
@@ -55,9 +58,11 @@ class SweepResult:
 async def sweep(
     script: Script, folder: Path, *, seconds: float, seed: int, every: int = 1
 ) -> SweepResult:
-    """Let bots die under a script's hands at each step, or at each `every`-th and one that comes
-    for certain, in about `seconds` at most. `seed` says which come last, for which there may be no
-    time."""
+    """Play a script and kill a bot at each step, for about `seconds` at most.
+
+    With `every` it is each `every`-th step and one that is always reached. `seed` sets the order,
+    and so the steps for which there may be no time.
+    """
     began = time.monotonic()
     swept = SweepResult(script.__name__)
     steps = await _steps_of(script, folder / "living")
@@ -68,16 +73,18 @@ async def sweep(
     return swept
 
 
-async def restarting(place: CrashFixture, bot: CrashingBot) -> None:
-    """A bot died in the middle of an answer; what the next one does from its start to where all is
-    settled is the script that is swept here."""
+async def restarting(fixture: CrashFixture, bot: CrashingBot) -> None:
+    """The script of a restart: one bot died during an answer, and the next one settles all."""
     del bot
-    await place.wait_until_done_or_dead(place.last)
+    await fixture.wait_until_done_or_dead(fixture.last)
 
 
 def deaths_at(steps: Sequence[Step], seed: int) -> list[CrashPoint]:
-    """Right after each step, and right before the first of each kind: elsewhere the one before has
-    just been done. Right after the first of each kind comes first, the others in any order."""
+    """The crash points of a sweep: after each step, and before the first step of each name.
+
+    Before any other step the state is that after the previous one. The points after the first step
+    of each name come first, the others follow in random order.
+    """
     first = [step for step in steps if step.number == 1]
     again = [step for step in steps if 1 < step.number <= MOST_OF_A_KIND]
     others = [
@@ -108,42 +115,46 @@ async def _all(swept: SweepResult, script: Script, folder: Path, until: float) -
 
 
 async def _steps_of(script: Script, folder: Path) -> list[Step]:
-    """What a bot does to the outside that lives through a script."""
-    async with ScriptedModel() as model, crash_fixture(model, folder) as place:
-        bot = await _played(place, script, None)
-        assert bot.alive, bot.said
+    """The steps of a bot that lives through a script."""
+    async with ScriptedModel() as model, crash_fixture(model, folder) as fixture:
+        bot = await _played(fixture, script, None)
+        assert bot.alive, bot.stderr
         return bot.steps
 
 
 async def _die(script: Script, death: CrashPoint, folder: Path) -> bool:
-    """One bot's death and what comes after it; whether it came to its step. AssertionError where
-    it did harm."""
-    async with ScriptedModel() as model, crash_fixture(model, folder) as place:
-        bot = await _played(place, script, death)
+    """Kill one bot and check the recovery. True if the bot reached its step.
+
+    Raises `AssertionError` if a message was harmed.
+    """
+    async with ScriptedModel() as model, crash_fixture(model, folder) as fixture:
+        bot = await _played(fixture, script, death)
         if death.step in bot.steps:
             with suppress(TimeoutError):
                 await bot.ended(_DEATH_SECONDS)
         died = not bot.alive
-        assert bot.killed or not died, bot.said
+        assert bot.killed or not died, bot.stderr
         await bot.kill()
         try:
-            await place.wait_and_retry()
+            await fixture.wait_and_retry()
         except Exception as error:
-            raise AssertionError(f"{error}\n{place.rows}\n{place.last.said[-4_000:]}") from error
+            raise AssertionError(
+                f"{error}\n{fixture.rows}\n{fixture.last.stderr[-4_000:]}"
+            ) from error
         return died
 
 
-async def _played(place: CrashFixture, script: Script, death: CrashPoint | None) -> CrashingBot:
+async def _played(fixture: CrashFixture, script: Script, death: CrashPoint | None) -> CrashingBot:
     if script is not restarting:
-        bot = await place.start(death, watched=False)
-        assert bot.alive, bot.said
+        bot = await fixture.start(death, watched=False)
+        assert bot.alive, bot.stderr
         bot.watch()
-        await script(place, bot)
+        await script(fixture, bot)
         return bot
-    first = await place.start(_FIRST_DEATH, watched=False)
+    first = await fixture.start(_FIRST_DEATH, watched=False)
     first.watch()
-    await one_person(place, first)
-    assert first.killed, first.said
-    bot = await place.start(death)
-    await script(place, bot)
+    await one_person(fixture, first)
+    assert first.killed, first.stderr
+    bot = await fixture.start(death)
+    await script(fixture, bot)
     return bot

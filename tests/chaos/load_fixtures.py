@@ -1,6 +1,6 @@
-"""A workspace full of people, for the tests of load: they write faster than anybody can read.
+"""Fixture for load tests: a workspace in which many messages arrive at once.
 
-The bot is a process of its own, so that its memory is only its own, and its clock is quick.
+The bot runs in its own process, so that its memory is measured alone, and on a fast clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from slack_emulator.delivery.http import signature_headers
 from slack_emulator.server import running_emulator
 from tests.chaos import fast_clock
 from tests.chaos.database_reader import DatabaseReader, Row
-from tests.chaos.generator import prompt_lines_of, question
+from tests.chaos.generator import expected_answer, question
 from tests.chaos.oracle import OPEN
 from tests.chaos.supervised_command import SupervisedCommand
 from tests.emulator_client import BOT_USER, PEOPLE, SIGNING_SECRET, Json, shown_text
@@ -39,22 +39,22 @@ T = TypeVar("T")
 
 LOOK_SECONDS: Final = 0.2
 SENDERS: Final = 64
-"""So many deliveries at once, as Slack's own machines make them."""
+"""Number of deliveries at once, as Slack's own servers send them."""
 HOLD_SECONDS: Final = 400.0
 
 
 class PatientModel(ScriptedModel):
-    """Answers what `told` says, and lets a held answer wait for longer than other tests need."""
+    """Gives the `expected_answer`, and holds an answer for longer than other tests need."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.default = Answer(lambda request: prompt_lines_of(question_of(request.prompt)))
+        self.default = Answer(lambda request: expected_answer(question_of(request.prompt)))
         self.hold_seconds = HOLD_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A question that somebody wrote."""
+class Question:
+    """A question that a user wrote."""
 
     channel: str
     ts: str
@@ -64,7 +64,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Acknowledgements:
-    """How Slack's deliveries were answered."""
+    """The bot's responses to Slack's deliveries."""
 
     statuses: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -72,52 +72,55 @@ class Acknowledgements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadFixture:
-    """People, Slack, the model and a bot."""
+    """Users, Slack, the model and a bot."""
 
     slack: ScenarioClient
     model: PatientModel
     bot: SupervisedCommand
     records: DatabaseReader
     address: str
-    """Where the bot takes signed HTTP; empty with Socket Mode."""
+    """The bot's URL for signed HTTP; empty with Socket Mode."""
 
     async def ask(
         self, number: int, person: str, channel: str, *, root_ts: str = "", lines: int = 3
-    ) -> Asked:
+    ) -> Question:
         """Write a question; one that begins a thread mentions the bot."""
         text = question(number // 1000, number % 1000, lines)
-        said = text if root_ts else f"@threadpilot {text}"
-        ts = await self.slack.say(person, channel, said, thread_ts=root_ts or None)
-        return Asked(channel, ts, root_ts or ts, text)
+        message = text if root_ts else f"@threadpilot {text}"
+        ts = await self.slack.say(person, channel, message, thread_ts=root_ts or None)
+        return Question(channel, ts, root_ts or ts, text)
 
     async def until(self, look: Callable[[list[Row]], T | None], seconds: float, why: str) -> T:
-        """Look at the turns on record until there is what is wanted. AssertionError when late."""
+        """Poll the turns on record until `look` returns a true value, and return it.
+
+        Raises `AssertionError` after `seconds`.
+        """
         until = time.monotonic() + seconds
         while not (seen := look(self.records.turns())):
             assert time.monotonic() < until, f"Not so after {seconds:.0f} s: {why}"
             await asyncio.sleep(LOOK_SECONDS)
         return seen
 
-    async def until_settled(self, questions: Iterable[Asked], seconds: float) -> list[Row]:
-        """Wait until every question has its outcome; the turns, in the order of the questions."""
-        asked = list(questions)
+    async def until_settled(self, questions: Iterable[Question], seconds: float) -> list[Row]:
+        """Wait until every question has its outcome; return the turns in the same order."""
+        expected = list(questions)
 
         def settled(rows: list[Row]) -> list[Row] | None:
             by_place = {(row.channel, row.ts): row for row in rows if row.state not in OPEN}
-            found = [by_place.get((one.channel, one.ts)) for one in asked]
+            found = [by_place.get((one.channel, one.ts)) for one in expected]
             done = [row for row in found if row is not None]
-            return done if len(done) == len(asked) else None
+            return done if len(done) == len(expected) else None
 
-        return await self.until(settled, seconds, f"{len(asked)} questions are settled")
+        return await self.until(settled, seconds, f"{len(expected)} questions are settled")
 
-    async def shown(self, thread: Asked, person: str = "alice") -> list[str]:
-        """What the bot's messages of a thread show, oldest first."""
-        said = await self.slack.bot_messages(thread.channel, thread.root_ts, person)
-        return [shown_text(message) for message in said]
+    async def shown(self, thread: Question, person: str = "alice") -> list[str]:
+        """The texts of the bot's messages in a thread, oldest first."""
+        messages = await self.slack.bot_messages(thread.channel, thread.root_ts, person)
+        return [shown_text(message) for message in messages]
 
     async def deliver(self, payloads: Iterable[Json]) -> Acknowledgements:
-        """Bring events to the bot by signed HTTP, many at once, and see how it answers each."""
-        waiting, heard = iter(payloads), Acknowledgements()
+        """Send events to the bot by signed HTTP, many at once, and return its responses."""
+        waiting, acknowledgements = iter(payloads), Acknowledgements()
 
         async def send(session: aiohttp.ClientSession) -> None:
             for payload in waiting:
@@ -128,28 +131,28 @@ class LoadFixture:
                 began = time.monotonic()
                 async with session.post(self.address, data=body, headers=headers) as answer:
                     await answer.read()
-                heard.seconds.append(time.monotonic() - began)
-                heard.statuses.append(answer.status)
+                acknowledgements.seconds.append(time.monotonic() - began)
+                acknowledgements.statuses.append(answer.status)
 
-        lines = aiohttp.TCPConnector(limit=SENDERS)
-        async with aiohttp.ClientSession(connector=lines) as session:
+        connector = aiohttp.TCPConnector(limit=SENDERS)
+        async with aiohttp.ClientSession(connector=connector) as session:
             await asyncio.gather(*(send(session) for _ in range(SENDERS)))
-        return heard
+        return acknowledgements
 
 
 @asynccontextmanager
 async def load_fixture(
     folder: Path, mode: str = "socket", **settings: str
 ) -> AsyncIterator[LoadFixture]:
-    """A workspace with a bot in it. The bot keeps to Slack's limits by its own, quick clock; the
-    sandbox's, which goes as time does, has none."""
+    """A workspace with a bot. The bot keeps to Slack's limits on its own fast clock; the emulator,
+    whose clock is the real one, has no limits."""
     async with AsyncExitStack() as opened:
-        sandbox = await opened.enter_async_context(running_emulator())
+        emulator = await opened.enter_async_context(running_emulator())
         model = await opened.enter_async_context(PatientModel())
-        slack = await opened.enter_async_context(ScenarioClient(sandbox.url))
+        slack = await opened.enter_async_context(ScenarioClient(emulator.url))
         await slack.app(**app_config_of(MANIFEST), limits=False)
         port = free_port()
-        env = environment(sandbox, model, folder / "data") | {
+        env = environment(emulator, model, folder / "data") | {
             "SILENCE_SECONDS": "3600",
             "TURN_SECONDS": "36000",
             **settings,
@@ -178,8 +181,8 @@ _ids = itertools.count(1)
 
 
 def event(kind: str, channel: str, person: str, ts: str, text: str, thread_ts: str = "") -> Json:
-    """An event as Slack sends it when somebody has written a message."""
-    written = {
+    """An event as Slack sends it when a user has written a message."""
+    message = {
         "type": kind,
         "channel": channel,
         "user": PEOPLE[person],
@@ -188,13 +191,13 @@ def event(kind: str, channel: str, person: str, ts: str, text: str, thread_ts: s
         "text": text.replace("@threadpilot", f"<@{BOT_USER}>"),
     }
     if kind == "message":
-        written["channel_type"] = "channel"
+        message["channel_type"] = "channel"
     if thread_ts:
-        written["thread_ts"] = thread_ts
+        message["thread_ts"] = thread_ts
     return {
         "type": "event_callback",
         "event_id": f"Ev{next(_ids):09}",
         "team_id": "T0SANDBOX",
         "authorizations": [{"team_id": "T0SANDBOX"}],
-        "event": written,
+        "event": message,
     }

@@ -1,6 +1,6 @@
-"""What has to hold when a round of chaos is over, whatever has happened in it.
+"""Checks the state after a round of chaos.
 
-Every check yields sentences; a round is good when there are none.
+Every check yields a sentence per problem; a round is good when there are none.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from bot.domain.messages import ts_position
 from bot.domain.turns import TurnState
 from bot.slack.replies.messages import REPLY_EVENT_TYPE
 from tests.chaos.database_reader import ExecutedCommand, Row
-from tests.chaos.generator import MARKER, Say, prompt_lines_of
+from tests.chaos.generator import MARKER, Say, expected_answer
 from tests.emulator_client import PEOPLE, Json, shown_text
 from tests.scenarios.conftest import question_of
 from tests.scripted_model import ModelRequest, prompt_of
 
 Place = tuple[str, str]
-"""A channel and a `ts`: of a message, or of a thread's first one."""
+"""A channel and the `ts` of a message or of a thread's first message."""
 
 _RESET: Final = RESET_DONE.partition("{")[0]
 OPEN: Final = (TurnState.WAITING, TurnState.RUNNING)
@@ -30,7 +30,7 @@ OPEN: Final = (TurnState.WAITING, TurnState.RUNNING)
 
 @dataclass(slots=True)
 class WrittenMessage:
-    """A message that somebody wrote, and what became of it by their own hand."""
+    """A message of a user, with the author's own edits and deletion."""
 
     say: Say
     channel: str
@@ -46,25 +46,24 @@ class WrittenMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """Everything that can be looked at in the end."""
+    """Everything that can be checked at the end."""
 
     written: Sequence[WrittenMessage]
     turns: Mapping[Place, Row]
-    """By the message."""
+    """Each turn by its message."""
     threads: Mapping[Place, Sequence[Json]]
     """All messages of each thread, with their metadata, oldest first."""
     ephemeral_messages: Mapping[str, Sequence[str]]
-    """What each person alone was shown."""
+    """The ephemeral messages of each user."""
     requests: Sequence[ModelRequest]
     resets: Sequence[ExecutedCommand] = ()
-    """The commands that had a thread's session begin anew; none where the bot's clock was wrong,
-    by which it is told what came first."""
+    """The `reset` commands; none if the bot's clock was wrong, because it gives their order."""
     processing: Sequence[Place] = ()
     """The threads under which Slack still shows that the bot works."""
 
 
 def problems(seen: Observations) -> Iterator[str]:
-    """Everything that is wrong."""
+    """All problems of a round."""
     replies = _replies(seen)
     for written in seen.written:
         turn = seen.turns.get((written.channel, written.ts))
@@ -85,11 +84,11 @@ def problems(seen: Observations) -> Iterator[str]:
     yield from _forgotten(seen)
     yield from _resets(seen)
     for place in seen.processing:
-        yield f"thread {place} shows for ever that the bot works"
+        yield f"thread {place} still shows that the bot works"
 
 
 def _replies(seen: Observations) -> dict[int, list[Json]]:
-    """The messages of each turn's reply, oldest first."""
+    """The messages of each turn's reply by turn id, oldest first."""
     found: defaultdict[int, list[Json]] = defaultdict(list)
     for messages in seen.threads.values():
         for message in messages:
@@ -109,35 +108,35 @@ def _turn_of(message: Json) -> int | None:
 def _outcome(
     written: WrittenMessage, turn: Row, reply: list[Json], seen: Observations
 ) -> Iterator[str]:
-    """The one outcome of a message: what its thread or its author is shown."""
+    """Check the one outcome of a message: what its thread or its author is shown."""
     if turn.text not in written.versions:
         yield f"was taken as {turn.text!r}"
         return
     texts = [shown_text(message) for message in reply]
     if len({message["metadata"]["event_payload"]["part"] for message in reply}) != len(reply):
         yield f"has a part of its reply twice: {texts}"
-    whole, said = prompt_lines_of(turn.text), turn.answer
+    whole, answer = expected_answer(turn.text), turn.answer
     match turn.state:
         case TurnState.DONE:
             if not same(texts, whole):
                 yield f"shows {_short(texts)} and the model said {whole[:80]!r}…"
         case TurnState.WITHDRAWN:
             if not written.deleted:
-                yield "was withdrawn though nobody deleted it"
+                yield "was withdrawn but not deleted"
             if texts:
                 yield f"is withdrawn and yet shows {_short(texts)}"
         case _ if not texts:
             if not _ephemeral_problems(turn, seen):
-                yield "shows nothing, and its author was told nothing"
+                yield "shows nothing, and its author got no message"
         case _:
-            if not whole.startswith(said):
-                yield f"has an answer on record that the model never gave: {said[:80]!r}"
-            if not turn.note or not same(texts, f"{said}\n\n_{turn.note}_"):
-                yield f"shows {_short(texts)} and on record is {said[-80:]!r}, {turn.note!r}"
+            if not whole.startswith(answer):
+                yield f"has an answer on record that the model never gave: {answer[:80]!r}"
+            if not turn.note or not same(texts, f"{answer}\n\n_{turn.note}_"):
+                yield f"shows {_short(texts)} and on record is {answer[-80:]!r}, {turn.note!r}"
 
 
 def same(texts: Sequence[str], wanted: str) -> bool:
-    """Letter by letter; only the breaks at which an answer was divided are not counted."""
+    """True if the texts are the answer, letter by letter; breaks between its parts are ignored."""
     if len(texts) == 1:
         return texts[0].strip() == wanted.strip()
     return "".join("".join(texts).split()) == "".join(wanted.split())
@@ -148,13 +147,13 @@ def _short(texts: Sequence[str]) -> str:
 
 
 def _ephemeral_problems(turn: Row, seen: Observations) -> bool:
-    """Whether the author of a message was told something beside the thread."""
+    """True if the author of a message got an ephemeral message."""
     (name,) = (name for name, user in PEOPLE.items() if user == turn.user)
     return bool(seen.ephemeral_messages[name])
 
 
 def _threads(seen: Observations) -> Iterator[str]:
-    """Nothing is left open, nothing stands there that belongs to no turn or to another thread."""
+    """Check that nothing is left open, and that every message is of a turn of this thread."""
     numbers = {(w.channel, w.root_ts): w.say.thread for w in seen.written}
     known = {row.id: (row.channel, row.root_ts) for row in seen.turns.values()}
     for place, messages in seen.threads.items():
@@ -179,7 +178,7 @@ def _threads(seen: Observations) -> Iterator[str]:
 
 
 def _order(seen: Observations, replies: Mapping[int, Sequence[Json]]) -> Iterator[str]:
-    """In a thread, what was taken earlier and written earlier is answered earlier."""
+    """Check that messages written and accepted in order are answered in order in each thread."""
     by_thread: defaultdict[Place, list[Row]] = defaultdict(list)
     for row in sorted(seen.turns.values(), key=lambda row: row.id):
         if replies.get(row.id):
@@ -193,48 +192,48 @@ def _order(seen: Observations, replies: Mapping[int, Sequence[Json]]) -> Iterato
 
 
 def _histories(seen: Observations) -> Iterator[str]:
-    """No session knows another thread's questions, or the same question twice."""
+    """Check that no session knows another thread's questions, or the same question twice."""
     for request in seen.requests:
-        asked = [
+        markers = [
             marker for prompt in request.prompts for marker in MARKER.findall(question_of(prompt))
         ]
-        if len({marker[:3] for marker in asked}) > 1:
-            yield f"one session was asked what belongs to several threads: {asked}"
-        if doubled := [marker for marker, times in Counter(asked).items() if times > 1]:
+        if len({marker[:3] for marker in markers}) > 1:
+            yield f"one session was asked what belongs to several threads: {markers}"
+        if doubled := [marker for marker, times in Counter(markers).items() if times > 1]:
             yield f"the model was sent the same question twice in one history: {doubled}"
 
 
 def _memories(seen: Observations) -> Iterator[str]:
-    """What a session knows of an answer is what the model said, letter by letter."""
+    """Check that the answers in a session's history are the model's, letter by letter."""
     states: defaultdict[str, set[str]] = defaultdict(set)
-    for row in seen.turns.values():  # one that was asked for anew has several
+    for row in seen.turns.values():  # a retried question has several
         states[row.text].add(row.state)
     for request in seen.requests:
-        for asked, known in _known(request):
-            whole, ended = prompt_lines_of(asked), states[asked]
+        for question, known in _known(request):
+            whole, ended = expected_answer(question), states[question]
             half = ended - {TurnState.DONE} and whole.startswith(known)
             if whole and ended and known != whole and not half:
-                yield f"a session knows {known[-80:]!r} as the answer to {asked!r} ({ended})"
+                yield f"a session knows {known[-80:]!r} as the answer to {question!r} ({ended})"
 
 
 def _known(request: ModelRequest) -> Iterator[tuple[str, str]]:
-    """The questions of a history, each with the answer that follows it."""
-    asked = ""
+    """The questions of a history, each with its answer."""
+    question = ""
     answer: list[str] = []
     for role, text in request.messages:
         if role == "user":
-            if asked and answer:
-                yield asked, "".join(answer).strip()
-            asked, answer = question_of(prompt_of(text)), []
+            if question and answer:
+                yield question, "".join(answer).strip()
+            question, answer = question_of(prompt_of(text)), []
         elif role == "assistant":
             answer.append(text)
 
 
 def _resets(seen: Observations) -> Iterator[str]:
-    """What is written after a reset is not asked with what had been answered before it."""
+    """Check that a question after a reset is sent without the history from before it."""
     rows = {row.text: row for row in seen.turns.values()}
     for request in seen.requests:
-        own = [rows[asked] for asked in map(question_of, request.prompts) if asked in rows]
+        own = [rows[text] for text in map(question_of, request.prompts) if text in rows]
         if not own:
             continue
         last = own[-1]
@@ -243,23 +242,25 @@ def _resets(seen: Observations) -> Iterator[str]:
             if not here or ts_position(last.ts) < ts_position(reset.ts):
                 continue
             if last.accepted < reset.given:
-                continue  # Slack brought the reset later than the question
+                continue  # Slack delivered the reset after the question
             old = [row.text for row in own[:-1] if row.ended and row.ended < float(reset.ts)]
             if old:
                 yield f"{last.text!r} was asked after a reset with the memory of {old}"
 
 
 def _forgotten(seen: Observations) -> Iterator[str]:
-    """A session knows all that it answered before; where an answer was asked for anew, what came
-    after it is cut off, and such threads are left out."""
+    """Check that a session knows all its earlier answers.
+
+    Threads with a retry are left out: a retry removes the later history.
+    """
     rows = {row.text: row for row in seen.turns.values()}
-    anew = {(row.channel, row.root_ts) for row in seen.turns.values() if row.again}
+    retried = {(row.channel, row.root_ts) for row in seen.turns.values() if row.retry_of}
     for request in seen.requests:
-        asked = [question_of(prompt) for prompt in request.prompts]
-        last = rows.get(asked[-1]) if asked else None
-        if last is None or not last.session or (last.channel, last.root_ts) in anew:
+        questions = [question_of(prompt) for prompt in request.prompts]
+        last = rows.get(questions[-1]) if questions else None
+        if last is None or not last.session or (last.channel, last.root_ts) in retried:
             continue
         for row in rows.values():
             before = row.session == last.session and 0 < row.ended < last.accepted
-            if before and row.state == TurnState.DONE and row.text not in asked:
+            if before and row.state == TurnState.DONE and row.text not in questions:
                 yield f"{last.text!r} was asked without the memory of {row.text!r}"

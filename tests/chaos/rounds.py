@@ -1,8 +1,6 @@
-"""One round of chaos: a script is played to a whole bot, everything is healed, and what must
-always hold is looked at.
+"""Plays one round of chaos: runs a script against a whole bot, ends all faults, checks the result.
 
-Slack is the sandbox and the model is scripted; the bot, its runtime and its database are real,
-and die for real.
+Slack is the emulator and the model is scripted; the bot, its runtime and its database are real.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ from tests.chaos.generator import (
     Stop,
     Terminate,
     Trouble,
-    prompt_lines_of,
+    expected_answer,
 )
 from tests.chaos.oracle import OPEN, Observations, Place, WrittenMessage, problems
 from tests.chaos.skewed_clock import set_ahead
@@ -54,66 +52,66 @@ from tests.scenarios.conftest import (
 from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 MOMENT_SECONDS: Final = 3.0
-"""So long a kill waits for the call at which it is to happen."""
+"""Timeout in seconds of a kill that waits for a call of Slack."""
 HEAL_SECONDS: Final = 180.0
-"""So long the bot may take to settle everything once there is no more trouble."""
+"""Timeout in seconds for the bot to settle everything after the last fault."""
 RETRIES: Final = (61.0, 301.0)
-"""Slack's redeliveries: what nobody acknowledged comes again after a minute and after five."""
+"""Seconds until Slack's redeliveries: an unacknowledged event comes again after 1 and 5 minutes."""
 SETTLE_TIMEOUT_SECONDS: Final = 12.0
-"""How long it is waited for what a redelivery brings before the next one comes."""
+"""Timeout in seconds for the result of one redelivery before the next one."""
 MEMORY_MB: Final = 300
-"""More than the bot itself may take in the end; it is about 90 to begin with."""
+"""Maximum memory of the bot itself at the end, in MB; it starts at about 90."""
 LOOK_SECONDS: Final = 0.1
 TIDY_SECONDS: Final = 150.0
-"""So long the bot may take to take back all marks and statuses, under Slack's limits."""
+"""Timeout in seconds for the bot to remove all reactions and statuses, under Slack's limits."""
 MOST_LOST: Final = 1_000
-"""More events than one message makes."""
+"""Number of events to lose: more than one message causes."""
 
 
 class Model(ScriptedModel):
-    """The model of a round: answers each question by its own words, after its own trouble."""
+    """The model of a round: gives each question its own answer, after its own trouble."""
 
     def __init__(self) -> None:
         super().__init__()
         self._troubles: dict[str, Answer] = {}
-        self.default = Answer(_prompt_lines)
+        self.default = Answer(_expected_answer)
 
-    def expect(self, asked: str, trouble: Trouble) -> None:
-        """A question that is going to come."""
+    def expect(self, question: str, trouble: Trouble) -> None:
+        """Set the trouble of a question that is about to be sent."""
         answer = _TROUBLES.get(trouble)
         if answer is not None:
-            self._troubles[asked] = answer
+            self._troubles[question] = answer
 
     def _choose(self, request: ModelRequest) -> Answer:
-        asked = question_of(request.prompt)
-        answer = self._troubles.get(asked, self.default)
+        question = question_of(request.prompt)
+        answer = self._troubles.get(question, self.default)
         if answer.times is not None:
-            del self._troubles[asked]
+            del self._troubles[question]
         return answer
 
 
-def _prompt_lines(request: ModelRequest) -> str:
-    return prompt_lines_of(question_of(request.prompt))
+def _expected_answer(request: ModelRequest) -> str:
+    return expected_answer(question_of(request.prompt))
 
 
 _TROUBLES: Final[Mapping[Trouble, Answer]] = {
-    Trouble.SLOW: Answer(_prompt_lines, chunk_delay=0.05),
+    Trouble.SLOW: Answer(_expected_answer, chunk_delay=0.05),
     Trouble.ERROR: Answer(fault=500, times=1),
     Trouble.LIMIT: Answer(fault=429, retry_after=1, times=1),
-    Trouble.CUT: Answer(_prompt_lines, fault="cut", times=1),
-    Trouble.GARBAGE: Answer(_prompt_lines, fault="garbage", times=1),
+    Trouble.CUT: Answer(_expected_answer, fault="cut", times=1),
+    Trouble.GARBAGE: Answer(_expected_answer, fault="garbage", times=1),
     Trouble.REFUSED: Answer(fault=400),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a round."""
+    """The result of a round."""
 
     script: Script
     problems: tuple[str, ...]
     outcomes: Mapping[str, int]
-    """How many messages ended how."""
+    """Number of turns by their final state."""
     kills: int
     faults: int
     seconds: float
@@ -122,12 +120,12 @@ class Result:
 
     @property
     def messages(self) -> int:
-        """How many messages the bot had to see to."""
+        """Number of messages that the bot had to answer."""
         return self.script.of(Say)
 
     @property
     def line(self) -> str:
-        """What it was, on one line."""
+        """A summary on one line."""
         ended = ", ".join(f"{count} {how}" for how, count in sorted(self.outcomes.items()))
         wrong = f"{len(self.problems)} WRONG" if self.problems else "all well"
         return (
@@ -136,7 +134,7 @@ class Result:
         )
 
     def __str__(self) -> str:
-        """For whoever has to find out why: what happened, what is wrong, how to see it again."""
+        """A report for debugging: the script, the problems, and how to repeat the round."""
         return "\n".join(
             [
                 str(self.script),
@@ -148,14 +146,14 @@ class Result:
 
 
 async def play(script: Script, folder: Path) -> Result:
-    """Play a round; everything of it is in `folder`, and nothing runs when it is over."""
+    """Play a round. Its files are in `folder`; no process is left when it returns."""
     began = time.monotonic()
     async with AsyncExitStack() as opened:
-        sandbox = await opened.enter_async_context(running_emulator())
+        emulator = await opened.enter_async_context(running_emulator())
         model = await opened.enter_async_context(Model())
-        slack = await opened.enter_async_context(ScenarioClient(sandbox.url))
+        slack = await opened.enter_async_context(ScenarioClient(emulator.url))
         await slack.app(**app_config_of(MANIFEST))
-        env = environment(sandbox, model, folder / "data")
+        env = environment(emulator, model, folder / "data")
         if script.mode == "http":
             port = str(free_port())
             env |= {"SLACK_MODE": "http", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "HTTP_PORT": port}
@@ -164,33 +162,33 @@ async def play(script: Script, folder: Path) -> Result:
         await bot.up()
         if script.mode == "http":
             await slack.app(request_url=f"http://127.0.0.1:{env['HTTP_PORT']}/slack/events")
-        stage = _RoundRunner(sandbox, slack, model, bot, folder / "data", script)
-        found = [*await stage.played(script), *bot.faults]
+        runner = _RoundRunner(emulator, slack, model, bot, folder / "data", script)
+        found = [*await runner.played(script), *bot.faults]
         return Result(
             script=script,
             problems=tuple(found),
-            outcomes=stage.outcomes,
+            outcomes=runner.outcomes,
             kills=script.of(KillBot) + script.of(KillRuntime) + script.of(Terminate),
             faults=script.of(Fault) + script.of(Lock),
             seconds=time.monotonic() - began,
-            memory_mb=stage.memory_mb,
+            memory_mb=runner.memory_mb,
             log=folder / "bot.log",
         )
 
 
 class _RoundRunner:
-    """A round under way."""
+    """Runs one round."""
 
     def __init__(
         self,
-        sandbox: RunningEmulator,
+        emulator: RunningEmulator,
         slack: ScenarioClient,
         model: Model,
         bot: SupervisedCommand,
         data: Path,
         script: Script,
     ) -> None:
-        self._sandbox = sandbox
+        self._emulator = emulator
         self._slack = slack
         self._model = model
         self._bot = bot
@@ -199,30 +197,30 @@ class _RoundRunner:
         self._script = script
         self._roots: dict[int, WrittenMessage] = {}
         self._by_number: dict[int, WrittenMessage] = {}
-        self._orders: list[Place] = []
+        self._commands: list[Place] = []
         self.outcomes: Counter[str] = Counter()
         self.memory_mb = 0
         self.wrong_clock = False
-        """Whether the bot's clock was ever wrong."""
+        """True if the bot's clock was ever wrong."""
 
     @property
     def written(self) -> list[WrittenMessage]:
-        """Every message that the bot has to see to."""
+        """Every message that the bot has to answer."""
         return list(self._by_number.values())
 
     async def played(self, script: Script) -> list[str]:
-        """Play a script to its end; what is wrong then, or what kept it from coming to its end."""
+        """Play a script; return the problems at the end, or what stopped the script."""
         try:
             for step in script.steps:
                 await self.perform(step)
-                await asyncio.sleep(step.pause)  # the script's own: what meets what depends on it
+                await asyncio.sleep(step.pause)  # part of the script: it decides what coincides
             return await self.heal()
         except (AssertionError, TimeoutError) as error:
             return [f"it could not be played to its end: {error!r}"]
 
     async def perform(self, step: Step) -> None:
-        """Do what a step says; what cannot be done any more (an edit of what was deleted, a Stop
-        that is not there) is left."""
+        """Perform a step, unless it is impossible by now: an edit after a deletion, or a Stop
+        without its button."""
         with suppress(Refusal):
             match step:
                 case Say():
@@ -236,11 +234,11 @@ class _RoundRunner:
                 case Stop(of=say):
                     root = self._roots[say.thread]
                     await self._slack.stop(say.person, root.channel, root.ts)
-                case CommandStep(of=say, command_name=verb):
-                    await self._command(say, say.person, verb)
+                case CommandStep(of=say, command_name=command_name):
+                    await self._command(say, say.person, command_name)
                 case RetryStep(of=say):
                     await asyncio.gather(
-                        *(self._command(say, person, "retry") for person in step.people)
+                        *(self._command(say, person, "retry") for person in step.users)
                     )
                 case AbsenceStep():
                     await self._away(step)
@@ -263,10 +261,10 @@ class _RoundRunner:
                 await self._bot.stop()
             case Lock():
                 with self._records.locked():
-                    await asyncio.sleep(step.seconds)  # it is locked for just as long
+                    await asyncio.sleep(step.seconds)  # the lock lasts this long
 
     async def _moment(self, method: str) -> None:
-        """Kill the bot as soon as Slack has done its next call of a method, if one comes soon."""
+        """Kill the bot right after its next call of a method, if one comes soon."""
         done = asyncio.Event()
 
         def note(call: LoggedCall) -> None:
@@ -274,7 +272,7 @@ class _RoundRunner:
                 self._bot.kill()
                 done.set()
 
-        self._sandbox.slack.call_log.add_listener(note)
+        self._emulator.slack.call_log.add_listener(note)
         with suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), MOMENT_SECONDS)
         done.set()
@@ -285,7 +283,7 @@ class _RoundRunner:
         direct = say.place == DIRECT
         channel = await self._slack.dm(say.person) if direct else say.place
         if root is not None and not (say.mentions or direct):
-            # Where nobody has seen the bot yet, one calls it by name again.
+            # Where the bot has not written yet, the author mentions it again.
             begun = await self._slack.bot_messages(channel, root.ts, say.person)
             say = replace(say, mentions=not begun)
         called = "@threadpilot " if say.mentions and not direct else ""
@@ -295,27 +293,27 @@ class _RoundRunner:
         self._by_number[say.number] = written
         self._roots.setdefault(say.thread, written)
 
-    async def _command(self, say: Say, person: str, verb: str) -> None:
-        """Somebody gives a command in a thread."""
+    async def _command(self, say: Say, person: str, command_name: str) -> None:
+        """Send a command in a thread."""
         root = self._roots[say.thread]
-        words = f"@threadpilot {verb}" if say.mentions else f"!{verb}"
-        ts = await self._slack.say(person, root.channel, words, thread_ts=root.ts)
-        self._orders.append((root.channel, ts))
+        text = f"@threadpilot {command_name}" if say.mentions else f"!{command_name}"
+        ts = await self._slack.say(person, root.channel, text, thread_ts=root.ts)
+        self._commands.append((root.channel, ts))
 
-    async def _away(self, away: AbsenceStep) -> None:
-        """A message is written while the bot is away, of which it learns by reading alone."""
+    async def _away(self, absence: AbsenceStep) -> None:
+        """Write a message while the bot is stopped; the bot can only find it by backfill."""
         self._bot.suspend()
         await self._bot.stop()
-        faults = self._sandbox.slack.faults
+        faults = self._emulator.slack.faults
         lost = faults.add({"events": "lose", "times": MOST_LOST})
-        await self._say(away.say)
+        await self._say(absence.say)
         faults.remove(lost)
-        if away.unread:
+        if absence.unread:
             for method in ("conversations.history", "conversations.replies"):
-                await self._slack.fault(method, "500", away.unread)
-        if away.ahead:
+                await self._slack.fault(method, "500", absence.unread)
+        if absence.ahead:
             self.wrong_clock = True
-            set_ahead(self._data, away.ahead)
+            set_ahead(self._data, absence.ahead)
             self._bot.resume()
             await self._bot.up()
             self._bot.suspend()
@@ -333,10 +331,12 @@ class _RoundRunner:
     # The end ------------------------------------------------------------------------------------
 
     async def heal(self) -> list[str]:
-        """End all trouble, let the bot settle, stop it, and find what is wrong."""
+        """End all faults, let the bot settle, stop it, and return the problems."""
         await self._slack.clear_faults()
         await self._bot.up()
-        await self._slack.wait_for(self._all_lines_received, HEAL_SECONDS, "no line is half-open")
+        await self._slack.wait_for(
+            self._no_connection_half_open, HEAL_SECONDS, "no connection is half-open"
+        )
         await self._settled()
         await self._bot.up()
         await self._tidy()
@@ -345,19 +345,21 @@ class _RoundRunner:
         self.outcomes.update(row.state for row in self._records.turns())
         found = [*self._records.faults(), *problems(await self._seen())]
         if self._records.commands_left():
-            found.append("an order was never done with")
+            found.append("a command was never finished")
         if self._records.holds_left():
-            found.append("a thread waits for an order that is done with")
+            found.append("a thread waits for a finished command")
         if self.memory_mb > MEMORY_MB:
             found.append(f"the bot takes {self.memory_mb} MB in the end")
         return found
 
-    async def _all_lines_received(self) -> bool:
-        return self._sandbox.slack.socket_mode.half_open_count == 0
+    async def _no_connection_half_open(self) -> bool:
+        return self._emulator.slack.socket_mode.half_open_count == 0
 
     async def _settled(self) -> None:
-        """Wait until every message has its outcome; Slack's clock brings what it redelivers. What
-        is not settled in the end is found by those who look."""
+        """Wait until every message has its outcome, and advance Slack's clock for redeliveries.
+
+        After the timeout the checks find what is not settled.
+        """
         until, retries = time.monotonic() + HEAL_SECONDS, list(RETRIES)
         patience = 0.0
         while time.monotonic() < until and not self._all_settled():
@@ -367,8 +369,10 @@ class _RoundRunner:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tidy(self) -> None:
-        """Give the bot its time to take back what shows that a message waits or is worked on. What
-        is left in the end is found by those who look."""
+        """Wait until the bot has removed its reactions and statuses.
+
+        After the timeout the checks find what is left.
+        """
         until = time.monotonic() + TIDY_SECONDS
         while time.monotonic() < until:
             marked = [
@@ -383,7 +387,7 @@ class _RoundRunner:
 
     def _processing(self) -> list[Place]:
         """The threads under which Slack shows that the bot works."""
-        workspace = self._sandbox.slack.workspace
+        workspace = self._emulator.slack.workspace
         places = {(root.channel, root.ts) for root in self._roots.values()}
         return [
             place
@@ -397,7 +401,7 @@ class _RoundRunner:
         done = all(state is not None and state not in OPEN for state in mine)
         return (
             done
-            and self._records.received_messages() >= {*self._orders}
+            and self._records.received_messages() >= {*self._commands}
             and not self._records.commands_left()
         )
 

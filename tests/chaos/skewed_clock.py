@@ -1,4 +1,4 @@
-"""`threadpilot run` on a clock that may be wrong: by how much stands in a file beside its data."""
+"""Runs `threadpilot run` on a clock that may be ahead; a file beside its data holds by how much."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILE: Final = "clock-ahead"
 
 
 def set_ahead(data_dir: Path, seconds: float) -> None:
-    """From its next start on the bot's clock is ahead by so much."""
+    """Set by how many seconds the bot's clock is ahead from its next start on."""
     (data_dir.parent / _FILE).write_text(f"{seconds}", encoding="utf-8")
 
 
@@ -23,14 +23,14 @@ class SkewedClock(SystemClock):
     """`bot.ports.Clock`, ahead of the machine's."""
 
     def __init__(self) -> None:
-        said = Path(os.environ["DATA_DIR"]).parent / _FILE
-        self._ahead = float(said.read_text(encoding="utf-8")) if said.exists() else 0.0
+        file = Path(os.environ["DATA_DIR"]).parent / _FILE
+        self._ahead = float(file.read_text(encoding="utf-8")) if file.exists() else 0.0
 
     def now(self) -> float:
         return super().now() + self._ahead
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command; its exit status."""
+    """Run the command; return its exit status."""
     run.SystemClock = SkewedClock  # type: ignore[attr-defined]  # in this process only
     return threadpilot(arguments)

@@ -1,4 +1,4 @@
-"""`threadpilot run` as a process of its own, under a service manager that starts it again."""
+"""Runs `threadpilot run` in its own process, under a service manager that restarts it."""
 
 from __future__ import annotations
 
@@ -19,77 +19,77 @@ from tests import forked_processes
 from tests.forked_processes import Main, Process
 
 START_SECONDS: Final = 90.0
-"""Generous: it is a matter of seconds, on a machine that has more to do, too."""
+"""Timeout in seconds of a start; it takes a few seconds, also on a busy machine."""
 END_SECONDS: Final = 90.0
 LOOK_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 0.2
-"""How long the service manager waits before it starts the bot again."""
+"""Interval in seconds before the service manager restarts the bot."""
 
 
 class SupervisedCommand:
-    """The bot's process, one after another over the same data. Its log goes on in one file."""
+    """The bot's processes, one after another on the same data and with one log file."""
 
     def __init__(self, env: Mapping[str, str], log: Path, main: Main = threadpilot) -> None:
         self._env = {**os.environ, **env}
         self._log = log
         self._main = main
         self._process: Process | None = None
-        self._asked_to_end = False
+        self._stopping = False
         self._children: list[psutil.Process] = []
         self._up = asyncio.Event()
         self._wanted = asyncio.Event()
         self._wanted.set()
         self.starts = 0
         self.faults: list[str] = []
-        """What was wrong with how it ended."""
+        """The unexpected ends of the process."""
 
     @asynccontextmanager
     async def kept_running(self) -> AsyncIterator[None]:
-        """Started, and started again whenever it ends, while inside; nothing is left of it."""
-        keeping = asyncio.create_task(self._keep())
+        """Run the bot and restart it whenever it ends, while inside; no process is left after."""
+        task = asyncio.create_task(self._keep())
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
             self.kill()
             if self._process is not None:
                 await self._process.wait()
             await asyncio.to_thread(self._clear_away)
 
     async def up(self) -> None:
-        """Wait until it hears Slack. AssertionError when it does not."""
+        """Wait until the bot is connected to Slack. Raises `AssertionError` after the timeout."""
         try:
             await asyncio.wait_for(self._up.wait(), START_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"the bot does not start:\n{self.said()[-3_000:]}") from None
+            raise AssertionError(f"the bot does not start:\n{self.log_text()[-3_000:]}") from None
 
     @property
     def pid(self) -> int:
-        """The process that runs now or ran last."""
+        """The id of the process that runs now or ran last."""
         assert self._process is not None, "it was never started"
         return self._process.pid
 
     def kill(self) -> None:
-        """`kill -9`, if it runs; returns at once."""
+        """Send `kill -9` to the bot if it runs; returns at once."""
         if self._process is not None and self._process.returncode is None:
-            self._asked_to_end = True
+            self._stopping = True
             self._note_children()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
 
     def kill_runtime(self) -> None:
-        """`kill -9` of the Copilot runtime, if it runs."""
+        """Send `kill -9` to the Copilot runtime if it runs."""
         for child in self._note_children():
             with contextlib.suppress(psutil.Error):
                 child.kill()
 
     async def stop(self) -> None:
-        """SIGTERM, and wait for its end. Raises `TimeoutError`."""
+        """Send SIGTERM and wait until the process has ended. Raises `TimeoutError`."""
         process = self._process
         if process is None or process.returncode is not None:
             return
-        was_up, self._asked_to_end = self._up.is_set(), True
+        was_up, self._stopping = self._up.is_set(), True
         self._note_children()
         process.send_signal(signal.SIGTERM)
         status = await asyncio.wait_for(process.wait(), END_SECONDS)
@@ -97,19 +97,19 @@ class SupervisedCommand:
             self.faults.append(f"asked to stop, the bot ended with {status}")
 
     def suspend(self) -> None:
-        """It is not started again from now on."""
+        """Stop restarting the bot."""
         self._wanted.clear()
 
     def resume(self) -> None:
-        """It is started again."""
+        """Restart the bot again from now on."""
         self._wanted.set()
 
     def memory(self) -> int:
-        """Bytes that the bot itself takes, without the runtime."""
+        """Memory of the bot itself in bytes, without the runtime."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
-    def said(self, after: int = 0) -> str:
-        """What it wrote to its log."""
+    def log_text(self, after: int = 0) -> str:
+        """The text of its log from the byte `after` on."""
         with self._log.open("rb") as log:
             log.seek(after)
             return log.read().decode(errors="replace")
@@ -119,29 +119,29 @@ class SupervisedCommand:
             await self._wanted.wait()
             with self._log.open("ab") as log:
                 begun = log.tell()
-                self._asked_to_end = False
+                self._stopping = False
                 self._process = await forked_processes.start(
                     self._main, "run", env=self._env, stdout=log, stderr=log
                 )
             self.starts += 1
-            await self._watch(self._process, begun)
+            await self._follow(self._process, begun)
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _watch(self, process: Process, begun: int) -> None:
+    async def _follow(self, process: Process, begun: int) -> None:
         """Follow one process from its start to its end."""
         while process.returncode is None:
-            if READY in self.said(begun):
+            if READY in self.log_text(begun):
                 break
             await asyncio.sleep(LOOK_SECONDS)
         if process.returncode is None:
             self._up.set()
         status = await process.wait()
-        if self._up.is_set() and not self._asked_to_end:
+        if self._up.is_set() and not self._stopping:
             self.faults.append(f"the bot ended by itself with {status}")
         self._up.clear()
 
     def _note_children(self) -> list[psutil.Process]:
-        """What the bot has started: it outlives a killed bot for a moment."""
+        """The child processes of the bot, which outlive a killed bot for a moment."""
         try:
             children = psutil.Process(self.pid).children(recursive=True)
         except psutil.Error:

@@ -1,6 +1,6 @@
-"""Whatever meets whatever: every message is settled once, and Slack shows what the model said.
+"""Tests a short round of chaos: every message is settled once and Slack shows its answer.
 
-A short round here; `make chaos` plays long ones for minutes.
+`make chaos` plays long rounds for minutes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tests.chaos.generator import script
 from tests.chaos.rounds import play
 
 SEED = 117
-"""One in which the bot and its runtime are killed, and Slack and the model have a bad day."""
+"""A seed with kills of the bot and its runtime, and faults of Slack and the model."""
 
 
-@pytest.mark.timeout(300)  # far more than it takes: a round waits for what the seed breaks to heal
+@pytest.mark.timeout(300)  # far more than it takes: a round waits until its faults are over
 async def test_a_round_of_chaos_ends_with_every_message_settled_once(tmp_path: Path) -> None:
     result = await play(script(SEED, steps=12), tmp_path)
     assert not result.problems, str(result)

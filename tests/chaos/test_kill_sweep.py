@@ -1,8 +1,7 @@
-"""`kill -9` of the bot at whatever it does to the outside, before and after it: each time the next
-bot brings every message to its one outcome.
+"""Tests `kill -9` before and after every step: the next bot settles every message exactly once.
 
-A small sample in the ordinary run; with CHAOS=full all of it, for CHAOS_SWEEP_SECONDS at most, and
-CHAOS_SEED says for which there is no time left.
+The ordinary run takes a small sample. `CHAOS=full` sweeps all steps, for `CHAOS_SWEEP_SECONDS` at
+most; `CHAOS_SEED` sets the order, and so the steps for which there is no time.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from tests.chaos.scripts import Script, a_command, a_long_answer, one_person, tw
 
 FULL: Final = os.environ.get("CHAOS") == "full"
 SECONDS: Final = float(os.environ.get("CHAOS_SWEEP_SECONDS", "220"))
-"""For all scripts together, with what it takes to end the last of each less than four minutes."""
+"""Maximum time in seconds for all scripts; with the end of each script's last death, less than
+four minutes."""
 SEED: Final = int(os.environ.get("CHAOS_SEED") or 1)
 _ALL: Final[dict[Script, float]] = {
     one_person: 0.3,
@@ -27,7 +27,7 @@ _ALL: Final[dict[Script, float]] = {
     a_command: 0.1,
     a_long_answer: 0.1,
 }
-"""What share of the time each gets."""
+"""Share of the time for each script."""
 _SAMPLE_EVERY: Final = 24
 
 

@@ -1,6 +1,6 @@
-"""Much at once: bounded memory, acknowledged in time, in order, fair, and nothing lost.
+"""Tests load: bounded memory, acknowledged in time, in order, fair, and nothing lost.
 
-Small in the ordinary run; with CHAOS=full as much as the promise says.
+Small in the ordinary run; with `CHAOS=full` the size that the docs promise.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import pytest
 
 from bot.domain.turns import TurnState
 from tests.chaos.database_reader import Row
-from tests.chaos.generator import prompt_lines_of
-from tests.chaos.load_fixtures import Asked, LoadFixture, event, load_fixture
+from tests.chaos.generator import expected_answer
+from tests.chaos.load_fixtures import LoadFixture, Question, event, load_fixture
 from tests.chaos.oracle import OPEN, same
 from tests.emulator_client import DEV, GENERAL, PEOPLE, Json
 from tests.scripted_model import Answer
 
 FULL: Final = os.environ.get("CHAOS") == "full"
 SECONDS: Final = 240.0
-"""No wait of a load is longer."""
+"""Maximum wait of a load test in seconds."""
 ACKNOWLEDGED_SECONDS: Final = 3.0
-"""Slack takes what is acknowledged later for lost."""
+"""Timeout of Slack in seconds: it treats events acknowledged later as lost."""
 MB: Final = 1 << 20
 
 pytestmark = pytest.mark.timeout(600 if FULL else 120)
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(600 if FULL else 120)
 
 @asynccontextmanager
 async def within(bot_mb: int, crowd: LoadFixture) -> AsyncIterator[None]:
-    """The bot takes at no time so many MB more than when this began."""
+    """Check that the bot's memory grows by at most `bot_mb` MB while inside."""
     before, most = crowd.bot.memory(), 0
 
     async def look() -> None:
@@ -56,73 +56,76 @@ async def within(bot_mb: int, crowd: LoadFixture) -> AsyncIterator[None]:
     assert grown <= bot_mb, f"the bot grew by {grown:.0f} MB"
 
 
-async def questions_in_threads(crowd: LoadFixture, count: int, first: int = 0) -> list[Asked]:
-    """Alice asks in so many threads of two channels."""
+async def questions_in_threads(crowd: LoadFixture, count: int, first: int = 0) -> list[Question]:
+    """Have Alice ask in `count` threads of two channels."""
     channels = (GENERAL, DEV)
     return [
         await crowd.ask(first + number, "alice", channels[number % 2]) for number in range(count)
     ]
 
 
-def whole(questions: list[Asked]) -> list[str]:
-    """What the model says to each."""
-    return [prompt_lines_of(question.text) for question in questions]
+def whole(questions: list[Question]) -> list[str]:
+    """The model's answer to each question."""
+    return [expected_answer(question.text) for question in questions]
 
 
-async def all_show(crowd: LoadFixture, questions: list[Asked]) -> None:
-    """Each thread shows what the model said to its question, once; on the quick clock a stream may
-    have grown too old, and the answer gone on in a second message."""
+async def all_show(crowd: LoadFixture, questions: list[Question]) -> None:
+    """Check that each thread shows the model's answer to its question once.
+
+    On the fast clock a stream may expire, and the answer continue in a second message.
+    """
     for one in questions:
         texts = await crowd.shown(one)
-        assert same(texts, prompt_lines_of(one.text)), f"{one.text!r} shows {texts}"
+        assert same(texts, expected_answer(one.text)), f"{one.text!r} shows {texts}"
 
 
 async def test_a_burst_of_events_is_acknowledged_in_time_and_nothing_of_it_is_lost(
     tmp_path: Path,
 ) -> None:
-    """Questions, each delivered twice as Slack does with mentions, in the midst of people who talk
+    """Questions, each delivered twice as Slack does with mentions, among messages that users write
     to each other in the same threads."""
     asking, events = (30, 10_000) if FULL else (6, 400)
     limit = {"MAX_TURNS_PER_USER": "20"}
     async with load_fixture(tmp_path, "http", **limit) as crowd, within(150 if FULL else 60, crowd):
-        await crowd.slack.app(subscriptions=[])  # this test delivers what the sandbox would
+        await crowd.slack.app(subscriptions=[])  # this test delivers the events itself
         questions = await questions_in_threads(crowd, asking)
         burst = the_burst(questions, events)
         began = time.monotonic()
-        heard = await crowd.deliver(burst)
-        took, latest = time.monotonic() - began, max(heard.seconds)
+        acknowledgements = await crowd.deliver(burst)
+        took, latest = time.monotonic() - began, max(acknowledgements.seconds)
         print(f"{len(burst)} events in {took:.1f} s, the latest acknowledged after {latest:.2f} s")
-        assert set(heard.statuses) == {200}
+        assert set(acknowledgements.statuses) == {200}
         assert latest < ACKNOWLEDGED_SECONDS
         on_record = crowd.records.received_messages()
         assert {(e["event"]["channel"], e["event"]["ts"]) for e in burst} <= on_record
         rows = await crowd.until_settled(questions, SECONDS)
         assert {row.state for row in rows} == {TurnState.DONE}
-        assert len(crowd.records.turns()) == asking, "what people say to each other is no question"
+        assert len(crowd.records.turns()) == asking, "messages between users are not questions"
         await all_show(crowd, questions)
 
 
-def the_burst(questions: list[Asked], count: int) -> list[Json]:
-    """So many events, mixed; always in the same order."""
+def the_burst(questions: list[Question], count: int) -> list[Json]:
+    """`count` mixed events, always in the same order."""
     burst: list[Json] = []
     for one in questions:
-        said = f"@threadpilot {one.text}"
-        burst.append(event("app_mention", one.channel, "alice", one.ts, said))
-        burst.append(event("message", one.channel, "alice", one.ts, said))
+        text = f"@threadpilot {one.text}"
+        burst.append(event("app_mention", one.channel, "alice", one.ts, text))
+        burst.append(event("message", one.channel, "alice", one.ts, text))
     chance = Random(0)  # noqa: S311  # an order, no secret
     for number in range(count - len(burst)):
         place = chance.choice(questions)
         seconds, _, micros = place.ts.partition(".")
         ts = f"{int(seconds) + 1 + number // 900}.{(int(micros) + number) % 1_000_000:06d}"
         who = chance.choice(("bob", "carol"))
-        said = f"<@{PEOPLE['alice']}> I think so, too, for the reason number {number}"
-        burst.append(event("message", place.channel, who, ts, said, place.root_ts))
+        text = f"<@{PEOPLE['alice']}> I think so, too, for the reason number {number}"
+        burst.append(event("message", place.channel, who, ts, text, place.root_ts))
     chance.shuffle(burst)
     return burst
 
 
 async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_path: Path) -> None:
-    """As fast as people can post them; what is on record is acknowledged at once."""
+    """The messages come as fast as users can post them; recorded events are acknowledged at
+    once."""
     asking, events = (20, 2_000) if FULL else (4, 200)
     async with load_fixture(tmp_path, MAX_TURNS_PER_USER="20") as crowd, within(150, crowd):
         questions = await questions_in_threads(crowd, asking)
@@ -131,14 +134,14 @@ async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_pat
         async def talk(person: str) -> None:
             for number in left:
                 place = questions[number % asking]
-                said = f"<@{PEOPLE['alice']}> I think so, too, number {number}"
-                await crowd.slack.say(person, place.channel, said, thread_ts=place.root_ts)
+                text = f"<@{PEOPLE['alice']}> I think so, too, number {number}"
+                await crowd.slack.say(person, place.channel, text, thread_ts=place.root_ts)
 
         await asyncio.gather(*(talk(person) for person in ("bob", "carol") * 8))
         rows = await crowd.until_settled(questions, SECONDS)
         assert {row.state for row in rows} == {TurnState.DONE}
         late = await crowd.until(
-            lambda _: all_received(crowd, events + asking), 60, "all are heard"
+            lambda _: all_received(crowd, events + asking), 60, "all are on record"
         )
         latest = max(late)
         print(f"{events} messages, the latest on record after {latest:.2f} s")
@@ -147,7 +150,7 @@ async def test_a_burst_of_messages_over_socket_mode_is_on_record_in_time(tmp_pat
 
 
 def all_received(crowd: LoadFixture, count: int) -> list[float] | None:
-    """How many seconds after it was written each message was on record, once all are."""
+    """Seconds from each message's `ts` until it was on record, or None until all are."""
     seconds = crowd.records.seconds_until_received()
     return seconds if len(seconds) >= count else None
 
@@ -158,7 +161,7 @@ async def test_the_messages_that_wait_in_one_thread_are_answered_in_their_order(
     waiting = 500 if FULL else 20
     async with load_fixture(tmp_path) as crowd, within(100, crowd):
         crowd.model.when(
-            "t00m000v0", Answer(prompt_lines_of("Tell me about t00m000v0 in 3 lines"), hold_after=1)
+            "t00m000v0", Answer(expected_answer("Tell me about t00m000v0 in 3 lines"), hold_after=1)
         )
         first = await crowd.ask(0, "alice", GENERAL)
         await crowd.model.reached(within=60)
@@ -174,8 +177,8 @@ async def test_the_messages_that_wait_in_one_thread_are_answered_in_their_order(
 
 
 async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: Path) -> None:
-    """Nobody's thread waits for another one's end. What Slack has no room for as it grows, in so
-    many threads at once, comes whole."""
+    """No thread waits for another one. Answers that Slack's limits do not allow to stream in so
+    many threads at once are posted whole."""
     count = 200 if FULL else 10
     more = {"MAX_TURNS": str(count), "MAX_SESSIONS": str(count), "MAX_TURNS_PER_USER": str(count)}
     async with load_fixture(tmp_path, **more) as crowd, within(200 if FULL else 60, crowd):
@@ -184,8 +187,8 @@ async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: P
         await crowd.model.reached(count, within=SECONDS)
         rows = crowd.records.turns()
         assert [row.state for row in rows] == [TurnState.RUNNING] * count
-        for one in questions[:10]:  # Slack takes some twenty streams a minute: these are live
-            first_words = prompt_lines_of(one.text)[:8]  # the piece after which the model holds
+        for one in questions[:10]:  # Slack allows some twenty streams a minute: these are live
+            first_words = expected_answer(one.text)[:8]  # the piece after which the model holds
             await crowd.slack.until_shown(one.channel, one.ts, first_words, SECONDS)
         began = time.monotonic()
         crowd.model.release()
@@ -197,7 +200,7 @@ async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: P
 async def test_somebody_with_very_much_to_ask_does_not_keep_others_waiting(
     tmp_path: Path,
 ) -> None:
-    """Alice asks in very many threads, and only then do Bob and Carol."""
+    """Alice asks in very many threads, and Bob and Carol ask after her."""
     much, little = (60, 10) if FULL else (18, 3)
     per_user = 5 if FULL else 3
     limits = {"MAX_TURNS_PER_USER": str(per_user), "MAX_TURNS": str(3 * per_user)}
@@ -233,8 +236,8 @@ def count_of(rows: list[Row], person: str) -> int:
     return sum(row.user == PEOPLE[person] and row.state in OPEN for row in rows)
 
 
-async def test_an_endless_answer_keeps_the_bot_small_and_hearing(tmp_path: Path) -> None:
-    """5 MB: its beginning stands in the thread; meanwhile others are heard and answered."""
+async def test_an_endless_answer_keeps_the_bot_small_and_responsive(tmp_path: Path) -> None:
+    """The thread shows the beginning of 5 MB; other users are answered at the same time."""
     size = (5 if FULL else 1) * MB
     text = "\n".join(f"Line {n:07} of an endless answer." for n in range(size // 33))
     async with load_fixture(tmp_path) as crowd, within(200 if FULL else 120, crowd):
@@ -242,9 +245,9 @@ async def test_an_endless_answer_keeps_the_bot_small_and_hearing(tmp_path: Path)
         endless = await crowd.slack.say("alice", GENERAL, "@threadpilot tell me everything")
         await crowd.slack.until_shown(GENERAL, endless, "Line 0000000", 60)
         others = [await crowd.ask(number, "bob", DEV) for number in range(5)]
-        await crowd.until_settled([*others, Asked(GENERAL, endless, endless, "")], SECONDS)
+        await crowd.until_settled([*others, Question(GENERAL, endless, endless, "")], SECONDS)
         assert max(crowd.records.seconds_until_received()) < ACKNOWLEDGED_SECONDS
         await all_show(crowd, others)
         shown = await crowd.slack.bot_texts(GENERAL, endless)
         assert text.startswith(shown[0].rstrip("\n"))
-        assert len(shown) < 50, "nobody reads, and Slack does not take, hundreds of messages"
+        assert len(shown) < 50, "hundreds of messages are too many for readers and for Slack"

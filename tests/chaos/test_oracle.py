@@ -1,4 +1,4 @@
-"""Who watches the watchman: what looks at the end of a round finds each kind of wrong."""
+"""Tests that the checks at the end of a round find each kind of problem."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from bot.domain.turns import TurnState
 from bot.slack.replies.messages import REPLY_EVENT_TYPE
 from tests.chaos.database_reader import ExecutedCommand, Row
-from tests.chaos.generator import MARKER, Say, Trouble, prompt_lines_of, question, script
+from tests.chaos.generator import MARKER, Say, Trouble, expected_answer, question, script
 from tests.chaos.oracle import Observations, WrittenMessage, problems
 from tests.emulator_client import GENERAL, PEOPLE, Json
 from tests.scripted_model import ModelRequest
 
 
-def asked(thread: int, number: int) -> WrittenMessage:
-    """Alice's message; its thread begins with the message of the thread's own number."""
+def message(thread: int, number: int) -> WrittenMessage:
+    """A message of Alice; a thread's first message has the number of the thread."""
     say = Say(
         number=number,
         thread=thread,
@@ -44,7 +44,7 @@ def row(of: WrittenMessage) -> Row:
         user=PEOPLE["alice"],
         text=of.say.text,
         state=TurnState.DONE,
-        answer=prompt_lines_of(of.say.text),
+        answer=expected_answer(of.say.text),
         note="",
     )
 
@@ -54,12 +54,12 @@ def reply(of: WrittenMessage, text: str = "", part: int = 0) -> Json:
     return {
         "ts": ts_of(100 + of.say.number, part),
         "bot_id": "B0PILOT",
-        "text": text or prompt_lines_of(of.say.text),
+        "text": text or expected_answer(of.say.text),
         "metadata": {"event_type": REPLY_EVENT_TYPE, "event_payload": payload},
     }
 
 
-FIRST, SECOND, OTHER = asked(0, 0), asked(0, 2), asked(1, 1)
+FIRST, SECOND, OTHER = message(0, 0), message(0, 2), message(1, 1)
 
 
 def all_well() -> Observations:
@@ -114,11 +114,11 @@ def test_where_all_is_well_nothing_is_found() -> None:
             lambda s: in_thread(s, FIRST, reply(FIRST) | {"ts": ts_of(900)}, reply(SECOND)),
             "was answered before",
         ),
-        (lambda s: with_turn(s, OTHER, state="withdrawn"), "nobody deleted it"),
+        (lambda s: with_turn(s, OTHER, state="withdrawn"), "but not deleted"),
         (lambda s: with_turn(s, OTHER, state="failed", note="Sorry."), "on record is"),
         (
             lambda s: in_thread(with_turn(s, OTHER, state="failed"), OTHER),
-            "its author was told nothing",
+            "its author got no message",
         ),
         (lambda s: of_history(s, FIRST.say.text, FIRST.say.text), "same question twice"),
         (lambda s: of_history(s, FIRST.say.text, OTHER.say.text), "several threads"),
@@ -148,7 +148,7 @@ def test_where_all_is_well_nothing_is_found() -> None:
                 of_talk(
                     with_turn(with_turn(s, FIRST, ended=float(FIRST.ts)), SECOND, accepted=9.0),
                     FIRST.say.text,
-                    prompt_lines_of(FIRST.say.text),
+                    expected_answer(FIRST.say.text),
                     SECOND.say.text,
                 ),
                 resets=[ExecutedCommand(GENERAL, FIRST.ts, ts_of(1), "reset", 5.0)],
@@ -157,7 +157,7 @@ def test_where_all_is_well_nothing_is_found() -> None:
         ),
     ],
 )
-def test_each_kind_of_wrong_is_found(
+def test_each_kind_of_problem_is_found(
     wrong: Callable[[Observations], Observations], found: str
 ) -> None:
     with pytest.raises(AssertionError, match=found):
@@ -169,10 +169,10 @@ def of_history(seen: Observations, *questions: str) -> Observations:
     return replace(seen, requests=[ModelRequest(model="m", messages=messages)])
 
 
-def of_talk(seen: Observations, *said: str) -> Observations:
+def of_talk(seen: Observations, *texts: str) -> Observations:
     """A request with questions and answers in turns, the first a question."""
     messages = tuple(
-        ("user" if not number % 2 else "assistant", text) for number, text in enumerate(said)
+        ("user" if not number % 2 else "assistant", text) for number, text in enumerate(texts)
     )
     return replace(seen, requests=[ModelRequest(model="m", messages=messages)])
 
@@ -184,6 +184,6 @@ def test_the_same_seed_is_the_same_script_and_another_is_another() -> None:
 
 def test_every_line_of_an_answer_says_whose_it_is() -> None:
     text = question(3, 14, 7, version=1)
-    lines = prompt_lines_of(text).splitlines()
+    lines = expected_answer(text).splitlines()
     assert len(lines) == 7
     assert {MARKER.findall(line)[0] for line in lines} == {"t03m014v1"}
