@@ -102,7 +102,7 @@ async def test_killed_when_a_commands_question_is_in_the_channel_it_is_answered_
 
 @pytest.mark.parametrize(
     "step",
-    [commit_of(SqliteStore.recover), Step("chat.update"), commit_of(turns.finish_turn)],
+    [commit_of(SqliteStore.recover), Step("chat.update"), commit_of(SqliteStore.finish_turn)],
     ids=str,
 )
 async def test_killed_again_while_it_recovers_what_the_first_death_left_nothing_is_posted_twice(
