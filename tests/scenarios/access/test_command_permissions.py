@@ -1,4 +1,4 @@
-"""Who may order what, and see what, at the moment in which they do it."""
+"""Permissions of commands, and visibility of their results, at the time of the command."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NOT_YOURS = "Only the person whose session this is"
 NOT_TAKING_PART = "Only those who have written in this thread"
 ADMINS_ONLY = texts.ADMINS_ONLY
 
-# What bob, whose thread it is, carol, who has written in it, and another member, who has not, are
-# told; where it is carried out, words of what comes of it.
+# The texts for bob, the owner, carol, a participant, and another member. For an allowed command it
+# is a part of the result.
 MAY: Mapping[str, tuple[str, str, str]] = {
     "help": (session_texts.HELP_TITLE, session_texts.HELP_TITLE, session_texts.HELP_TITLE),
     "sessions": (session_texts.MINE_TITLE, session_texts.NONE_OF_MINE, session_texts.NONE_OF_MINE),
@@ -39,7 +39,7 @@ MAY: Mapping[str, tuple[str, str, str]] = {
 
 
 async def a_thread_with_carol(slack: ScenarioClient) -> str:
-    """Bob's thread, in which carol has said something to him."""
+    """Bob's thread, in which carol has posted a message to him."""
     ts = await slack.start_thread("bob", "one")
     await slack.say("carol", GENERAL, "interesting", thread_ts=ts)
     return ts
@@ -173,7 +173,7 @@ async def test_an_allowed_guest_may_run_commands_in_their_channels(
 
 
 async def a_secret_thread(bots: Bots, slack: ScenarioClient, *questions: str) -> str:
-    """Bob's thread in the private channel, the bot's session s1 in it."""
+    """Bob's thread in the private channel, with the bot's session s1."""
     await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
     await bots.start()
     return await slack.start_thread("bob", *questions, channel=SECRET)
@@ -268,7 +268,7 @@ async def test_a_session_of_a_private_channel_may_be_forked_within_it_only(
 async def test_a_session_shown_by_its_handle_is_shown_to_the_caller_only(
     bots: Bots, slack: ScenarioClient
 ) -> None:
-    """Status, history and transcript of a private place, asked for in a public one."""
+    """Status, history and transcript of a private place, requested in a public one."""
     await a_secret_thread(bots, slack, "the zebrafish plan")
     ts = await slack.start_thread("bob", "in public")
     for command in ("status s1", "history s1", "sessions", "export s1"):
@@ -316,7 +316,7 @@ async def test_sessions_of_a_channel_without_the_bot_are_invisible(
 async def test_buttons_under_a_reply_do_nothing_for_users_who_left_its_channel(
     bots: Bots, slack: ScenarioClient
 ) -> None:
-    """Slack shows them to nobody who has left; who has the message open may still press."""
+    """Slack hides them from users who have left, but an open message may still be used."""
     ts = await a_secret_thread(bots, slack, "the zebrafish plan")
     card = await slack.ephemeral_after("bob", slack.say("bob", SECRET, "!status", thread_ts=ts))
     elsewhere = await slack.ephemeral_after(

@@ -1,4 +1,4 @@
-"""The whole bot as somebody at the keyboard meets it: the page in Chromium, all else as ever."""
+"""The whole bot as a user at the keyboard meets it: the page in Chromium, all else as always."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODELS: Final = ("gpt-fast", "gpt-deep")
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """The sandbox's address, and the model that answers in it."""
+    """The emulator's address, and the model that answers in it."""
 
     url: str
     model: ScriptedModel
@@ -110,7 +110,7 @@ def test_a_message_that_waits_is_marked(page: Page, bot: Whole) -> None:
 
 
 def recite(request: ModelRequest) -> str:
-    """A model that tells everything that it remembers of this thread."""
+    """A model that recites all user texts of this thread."""
     return " | ".join(map(question_of, request.prompts))
 
 
@@ -126,7 +126,7 @@ def a_thread(page: Page, *questions: str) -> None:
 
 
 def has_more_than(page: Page, before: int) -> bool | None:
-    """Whether more answers than before can be asked for again in the thread."""
+    """True if the thread has more Retry buttons than before."""
     return page.texts(".thread .button").count("Ask again") > before or None
 
 
@@ -189,7 +189,7 @@ def test_the_menu_under_a_reply_shows_the_status(page: Page) -> None:
 
 
 def in_its_way(request: ModelRequest) -> str:
-    """Models of which each has a way of its own to answer, which is not its name."""
+    """Models that each answer in a style of their own, which is not their name."""
     way = {"gpt-fast": "plainly", "gpt-deep": "warmly"}[request.model]
     return f"{way}: {recite(request)}"
 
@@ -215,7 +215,7 @@ def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> 
     page.press(".main .thread-link")
     page.press(".thread .button", f"{warm} is better")
     page.sees(".thread .ephemeral", f"Your vote for {warm} counts.")
-    assert f"vote for {other}" not in page.shows_status(), "nobody sees what another one voted"
+    assert f"vote for {other}" not in page.shows_status(), "votes of other users are hidden"
 
     page.open("UALICE")
     page.press(".main .thread-link")
