@@ -1,4 +1,4 @@
-"""The desk as these tests know it: it takes every order once, and does as the test says."""
+"""A fake dispatcher that records each command once and returns the results a test sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DONE = "Done."
 
 
 class Recorder(CommandDispatcher):
-    """Keeps the orders that it is given; `outcomes` says by verb what comes of them."""
+    """Records commands; `outcomes` maps command names to results."""
 
     def __init__(self) -> None:
         self.taken: list[Command] = []
@@ -23,18 +23,18 @@ class Recorder(CommandDispatcher):
         self.finished: list[Command] = []
         self.outcomes: dict[str, CommandResult] = {}
         self.failing = 0
-        """So many orders cannot be recorded."""
+        """Number of next commands that cannot be recorded."""
         self.book = asyncio.Event()
-        """Closed while nothing gets on record."""
+        """Cleared while no command can be recorded."""
         self.book.set()
         self.gate = asyncio.Event()
-        """Closed while nothing is carried out."""
+        """Cleared while no command runs."""
         self.gate.set()
         self.cards: list[Card] = [Card(title="Hello", text="This is your page.")]
-        """What everybody's Home tab shows."""
+        """The cards of all Home tabs."""
         self.visitors: list[str] = []
         self.homeless: Exception | None = None
-        """Why there is nothing to show there."""
+        """The error of the Home tab, or None."""
         self._changed = asyncio.Condition()
 
     async def record(self, command: Command) -> bool:
@@ -68,7 +68,7 @@ class Recorder(CommandDispatcher):
         return KnownNames(models=frozenset({"gpt-5"}), roles=frozenset({"review"}))
 
     async def wait_until(self, holds: Callable[[Recorder], bool], seconds: float = 10.0) -> None:
-        """Wait until it holds; fails after `seconds`."""
+        """Wait until `holds` returns True; fails after `seconds`."""
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: holds(self))
 
