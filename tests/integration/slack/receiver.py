@@ -128,13 +128,13 @@ class FakeQuestionOutbox:
 class AllowAllAdmission(AdmissionCheck):
     """Admits the users of the default access configuration, without quotas."""
 
-    def __init__(self, people: UserDirectory) -> None:
-        self._access = AccessPolicy(people, AccessConfig())
+    def __init__(self, users: UserDirectory) -> None:
+        self._access = AccessPolicy(users, AccessConfig())
 
     async def denial_for(self, user_id: str, channel: str, *, external: bool) -> str:
-        person = await self._access.fetch_user(user_id)
-        out = await self._access.channel_denial(person, channel, external=external)
-        return "" if out is None else access_texts.DENIAL_TEXTS[out]
+        user = await self._access.fetch_user(user_id)
+        denial = await self._access.channel_denial(user, channel, external=external)
+        return "" if denial is None else access_texts.DENIAL_TEXTS[denial]
 
 
 def event_receiver_for(

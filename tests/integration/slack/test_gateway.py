@@ -59,9 +59,9 @@ async def received(bot: GatewayFixture, count: int) -> list[Message]:
 
 
 async def test_the_bot_knows_its_identity(bot: GatewayFixture) -> None:
-    us = await bot.gateway.identity()
-    assert (us.team, us.name) == (TEAM, "threadpilot")
-    assert us.user == await bot.outside.id_of(BOT)
+    identity = await bot.gateway.identity()
+    assert (identity.team, identity.name) == (TEAM, "threadpilot")
+    assert identity.user == await bot.outside.id_of(BOT)
 
 
 async def test_a_mention_is_received_once_although_slack_sends_it_twice(
@@ -94,8 +94,8 @@ async def test_threads_are_followed_and_messages_to_others_are_distinguished(
 
 
 async def test_a_direct_message_is_for_the_bot(bot: GatewayFixture) -> None:
-    us = await bot.gateway.identity()
-    opened = await bot.outside.act("conversations.open", ALICE, users=us.user)
+    identity = await bot.gateway.identity()
+    opened = await bot.outside.act("conversations.open", ALICE, users=identity.user)
     channel = opened["channel"]["id"]
     ts = await bot.outside.say(ALICE, channel, "just us")
     (message,) = await received(bot, 1)
@@ -112,8 +112,8 @@ async def test_a_user_of_another_workspace_is_distinguished(bot: GatewayFixture)
 
 
 async def test_the_bots_own_messages_are_ignored(bot: GatewayFixture) -> None:
-    us = await bot.gateway.identity()
-    await bot.outside.say(BOT, GENERAL, f"I am <@{us.user}>")
+    identity = await bot.gateway.identity()
+    await bot.outside.say(BOT, GENERAL, f"I am <@{identity.user}>")
     await bot.outside.say(ALICE, GENERAL, "@threadpilot hello")
     assert [one.user for one in await received(bot, 1)] == ["UALICE"]
 

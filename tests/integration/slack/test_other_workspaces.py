@@ -54,7 +54,7 @@ async def test_a_command_in_another_workspace_does_not_run(
     async with operated() as (intake, dispatcher):
         answer = await intake.deliver(body)
     assert (answer.status, answer.body) == (200, "")
-    assert dispatcher.taken == []
+    assert dispatcher.recorded == []
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_a_command_in_this_workspace_runs() -> None:
     async with operated() as (intake, dispatcher):
         await intake.deliver(ours(COMMAND, trigger_id="1"))
         await intake.deliver(ours(BUTTON_PRESS, trigger_id="2"))
-        await dispatcher.wait_until(lambda dispatcher: len(dispatcher.taken) == 2)
+        await dispatcher.wait_until(lambda dispatcher: len(dispatcher.recorded) == 2)
 
 
 async def test_users_of_other_workspaces_operate_the_bot_in_a_shared_channel() -> None:
@@ -84,7 +84,7 @@ async def test_users_of_other_workspaces_operate_the_bot_in_a_shared_channel() -
     async with operated() as (intake, dispatcher):
         await intake.deliver(ours(BUTTON_PRESS, user=eve))
         await dispatcher.wait_until(
-            lambda dispatcher: [order.user for order in dispatcher.taken] == ["UEVE"]
+            lambda dispatcher: [recorded.user for recorded in dispatcher.recorded] == ["UEVE"]
         )
         # For a modal, `team` is the workspace of its user.
         view = VIEW | {"app_installed_team_id": IDENTITY.team, "private_metadata": ""}

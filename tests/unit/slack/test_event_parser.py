@@ -262,8 +262,8 @@ def test_the_text_is_the_one_that_users_see(text: str, words: str) -> None:
 
 
 def test_a_bot_name_with_odd_characters_is_only_a_name() -> None:
-    us = BotIdentity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name=r"pi\1lot")
-    fact = parse_event(payload(message(text="ask <@U0PILOT> again")), us)
+    identity = BotIdentity(team="T0HOME", user="U0PILOT", bot="B0PILOT", name=r"pi\1lot")
+    fact = parse_event(payload(message(text="ask <@U0PILOT> again")), identity)
     assert isinstance(fact, Message)
     assert fact.text == r"ask @pi\1lot again"
 
@@ -443,10 +443,10 @@ def test_a_bot_that_is_not_listed_or_does_not_mention_us_asks_nothing(
 
 
 def test_our_own_messages_are_never_answered_not_even_when_we_are_on_the_list() -> None:
-    us = replace(IDENTITY, answered_bots=frozenset({"B0PILOT", "U0PILOT"}))
+    identity = replace(IDENTITY, answered_bots=frozenset({"B0PILOT", "U0PILOT"}))
     for own in ({"bot_id": "B0PILOT"}, {"user": "U0PILOT"}, {"user": "U0PILOT", "bot_id": "BX"}):
         event = message(text="<@U0PILOT> and?", thread_ts=ROOT, **own)
-        assert parse_event(payload(event), us) == IgnoredEvent(reason="own message")
+        assert parse_event(payload(event), identity) == IgnoredEvent(reason="own message")
 
 
 def test_what_a_bot_says_is_never_a_command() -> None:

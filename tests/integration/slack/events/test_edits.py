@@ -114,11 +114,11 @@ async def test_a_follow_up_that_is_answered_without_a_mention_needs_none(
 
 
 async def test_in_a_direct_message_no_mention_is_missing(bot: GatewayFixture) -> None:
-    us = await bot.gateway.identity()
-    opened = await bot.outside.act("conversations.open", ALICE, users=us.user)
+    identity = await bot.gateway.identity()
+    opened = await bot.outside.act("conversations.open", ALICE, users=identity.user)
     channel = opened["channel"]["id"]
     ts = await bot.outside.say(ALICE, channel, "just us")
-    await edit(bot, ts, f"<@{us.user}> just us", channel=channel)
+    await edit(bot, ts, f"<@{identity.user}> just us", channel=channel)
     assert await nothing_posted_before_a_later_one(bot)
 
 

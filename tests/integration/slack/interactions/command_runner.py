@@ -15,25 +15,25 @@ DONE = "Done."
 
 
 class Recorder(CommandDispatcher):
-    """Records commands; `outcomes` maps command names to results."""
+    """Records commands; `results` maps command names to results."""
 
     def __init__(self) -> None:
-        self.taken: list[Command] = []
-        self.carried: list[Command] = []
-        self.finished: list[Command] = []
-        self.outcomes: dict[str, CommandResult] = {}
+        self.recorded: list[Command] = []
+        self.executed: list[Command] = []
+        self.done: list[Command] = []
+        self.results: dict[str, CommandResult] = {}
         self.failing = 0
         """Number of next commands that cannot be recorded."""
-        self.book = asyncio.Event()
+        self.can_record = asyncio.Event()
         """Cleared while no command can be recorded."""
-        self.book.set()
-        self.gate = asyncio.Event()
+        self.can_record.set()
+        self.can_execute = asyncio.Event()
         """Cleared while no command runs."""
-        self.gate.set()
+        self.can_execute.set()
         self.cards: list[Card] = [Card(title="Hello", text="This is your page.")]
         """The cards of all Home tabs."""
-        self.visitors: list[str] = []
-        self.homeless: Exception | None = None
+        self.home_users: list[str] = []
+        self.home_error: Exception | None = None
         """The error of the Home tab, or None."""
         self._changed = asyncio.Condition()
 
@@ -41,27 +41,27 @@ class Recorder(CommandDispatcher):
         if self.failing:
             self.failing -= 1
             raise StoreError("the disk is full")
-        await self.book.wait()
-        if any(known.key == command.key for known in self.taken):
+        await self.can_record.wait()
+        if any(known.key == command.key for known in self.recorded):
             return False
-        self.taken.append(command)
+        self.recorded.append(command)
         await self._notify()
         return True
 
     async def execute(self, command: Command) -> CommandResult:
-        await self.gate.wait()
-        self.carried.append(command)
+        await self.can_execute.wait()
+        self.executed.append(command)
         await self._notify()
-        return self.outcomes.get(command.name, text_result(DONE))
+        return self.results.get(command.name, text_result(DONE))
 
     async def mark_done(self, command: Command) -> None:
-        self.finished.append(command)
+        self.done.append(command)
         await self._notify()
 
     async def home(self, user: str) -> Sequence[Card]:
-        self.visitors.append(user)
-        if self.homeless is not None:
-            raise self.homeless
+        self.home_users.append(user)
+        if self.home_error is not None:
+            raise self.home_error
         return self.cards
 
     def known(self) -> KnownNames:

@@ -61,10 +61,10 @@ async def bot(request: pytest.FixtureRequest) -> AsyncIterator[GatewayFixture]:
 
 
 async def command(
-    bot: GatewayFixture, text: str, person: str = ALICE, channel: str = GENERAL
+    bot: GatewayFixture, text: str, user: str = ALICE, channel: str = GENERAL
 ) -> None:
     await bot.outside.act(
-        "chat.command", person, channel=channel, command=manifest.SLASH_COMMAND, text=text
+        "chat.command", user, channel=channel, command=manifest.SLASH_COMMAND, text=text
     )
 
 
@@ -92,7 +92,7 @@ async def replies(bot: GatewayFixture, root: str, count: int = 1) -> list[Json]:
 
 
 async def finished(bot: GatewayFixture, count: int = 1) -> None:
-    await bot.dispatcher.wait_until(lambda dispatcher: len(dispatcher.finished) >= count)
+    await bot.dispatcher.wait_until(lambda dispatcher: len(dispatcher.done) >= count)
 
 
 async def press(
@@ -100,12 +100,12 @@ async def press(
     message: Json,
     command_name: str,
     args: str | None = None,
-    person: str = ALICE,
+    user: str = ALICE,
 ) -> None:
     action, value = command_buttons(message["blocks"], command_name, args)
     await bot.outside.act(
         "blocks.actions",
-        person,
+        user,
         channel=message.get("channel", GENERAL),
         message_ts=message["ts"],
         action_id=action,
@@ -118,7 +118,7 @@ async def start_thread(bot: GatewayFixture) -> ThreadKey:
     return ThreadKey(team=TEAM, channel=GENERAL, root_ts=root)
 
 
-def by_message(thread: ThreadKey, ts: str, key: str = "Ev1") -> Command:
+def message_command(thread: ThreadKey, ts: str, key: str = "Ev1") -> Command:
     return Command(
         key=key,
         name="status",
@@ -138,13 +138,13 @@ def by_message(thread: ThreadKey, ts: str, key: str = "Ev1") -> Command:
 async def test_a_public_result_is_posted_in_the_thread(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
     ts = await bot.outside.say(ALICE, GENERAL, "!status", thread_ts=thread.root_ts)
-    bot.dispatcher.outcomes["status"] = PUBLICLY
-    order = by_message(thread, ts)
-    bot.command_runner.start_command(order)
+    bot.dispatcher.results["status"] = PUBLICLY
+    recorded = message_command(thread, ts)
+    bot.command_runner.start_command(recorded)
     await finished(bot)
     (reply,) = await replies(bot, thread.root_ts)
     assert reply["text"] == "For &lt;everybody&gt;"
-    assert bot.dispatcher.finished == [order]
+    assert bot.dispatcher.done == [recorded]
     assert await bot.outside.ephemeral("UALICE") == []
 
 
@@ -153,8 +153,8 @@ async def test_a_private_result_is_posted_in_the_thread_for_its_user_alone(
 ) -> None:
     thread = await start_thread(bot)
     ts = await bot.outside.say(ALICE, GENERAL, "!status", thread_ts=thread.root_ts)
-    bot.dispatcher.outcomes["status"] = EPHEMERALLY
-    bot.command_runner.start_command(by_message(thread, ts))
+    bot.dispatcher.results["status"] = EPHEMERALLY
+    bot.command_runner.start_command(message_command(thread, ts))
     (seen,) = await ephemeral_messages(bot)
     assert (seen["text"], seen["thread_ts"]) == ("For you &lt;alone&gt;", thread.root_ts)
     assert len(await bot.outside.replies(GENERAL, thread.root_ts)) == 2
@@ -165,7 +165,7 @@ async def test_beside_a_message_that_starts_a_thread_it_is_posted_in_the_channel
 ) -> None:
     """Slack shows ephemeral messages in a thread only if it has replies."""
     thread = await start_thread(bot)
-    bot.command_runner.start_command(by_message(thread, thread.root_ts))
+    bot.command_runner.start_command(message_command(thread, thread.root_ts))
     (seen,) = await ephemeral_messages(bot)
     assert (seen["text"], seen["thread_ts"]) == (DONE, None)
 
@@ -176,8 +176,8 @@ async def test_transient_errors_of_slack_are_retried_and_nothing_is_posted_twice
 ) -> None:
     thread = await start_thread(bot)
     await bot.outside.control("faults", {"method": "chat.postMessage", "times": 2, "kind": kind})
-    bot.dispatcher.outcomes["status"] = PUBLICLY
-    bot.command_runner.start_command(by_message(thread, thread.root_ts))
+    bot.dispatcher.results["status"] = PUBLICLY
+    bot.command_runner.start_command(message_command(thread, thread.root_ts))
     await finished(bot)
     assert len(await replies(bot, thread.root_ts)) == 1
 
@@ -188,8 +188,8 @@ async def test_a_result_that_cannot_be_delivered_is_dropped_and_the_command_is_d
     thread = await start_thread(bot)
     fault = {"method": "chat.postMessage", "times": 1, "kind": "error", "error": "is_archived"}
     await bot.outside.control("faults", fault)
-    bot.dispatcher.outcomes["status"] = PUBLICLY
-    bot.command_runner.start_command(by_message(thread, thread.root_ts))
+    bot.dispatcher.results["status"] = PUBLICLY
+    bot.command_runner.start_command(message_command(thread, thread.root_ts))
     await finished(bot)
     assert len(await bot.outside.replies(GENERAL, thread.root_ts)) == 1
 
@@ -198,23 +198,23 @@ async def test_a_command_of_before_a_restart_is_answered_where_it_was_given(
     bot: GatewayFixture,
 ) -> None:
     thread = await start_thread(bot)
-    bot.command_runner.deliver_later(by_message(thread, thread.root_ts), EPHEMERALLY)
+    bot.command_runner.deliver_later(message_command(thread, thread.root_ts), EPHEMERALLY)
     await finished(bot)
     at_home = replace(
-        by_message(thread, ""), source=CommandSource.HOME_TAB, channel="", thread=None
+        message_command(thread, ""), source=CommandSource.HOME_TAB, channel="", thread=None
     )
     bot.command_runner.deliver_later(at_home, EPHEMERALLY)
     await finished(bot, 2)
-    assert bot.dispatcher.carried == []
-    in_channel, in_person = await ephemeral_messages(bot, 2)
-    assert (in_channel["channel"], in_person["channel"][0]) == (GENERAL, "D")
+    assert bot.dispatcher.executed == []
+    in_channel, in_dm = await ephemeral_messages(bot, 2)
+    assert (in_channel["channel"], in_dm["channel"][0]) == (GENERAL, "D")
 
 
 async def test_a_command_that_takes_too_long_is_cancelled_and_reported(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     hasty = CommandRunner(bot.dispatcher, bot.slack.publisher, QuickClock(), timeout_seconds=0.01)
-    hasty.start_command(by_message(thread, thread.root_ts))
+    hasty.start_command(message_command(thread, thread.root_ts))
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == texts.TOOK_TOO_LONG
     await finished(bot)
@@ -225,24 +225,24 @@ async def test_the_running_commands_of_one_user_are_limited_and_others_go_on(
     bot: GatewayFixture,
 ) -> None:
     thread = await start_thread(bot)
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     keys = [f"Ev{number}" for number in range(MAX_RUNNING_PER_USER)]
-    assert all(bot.command_runner.start_command(by_message(thread, "", key)) for key in keys)
-    assert not bot.command_runner.start_command(by_message(thread, "", "one too many"))
+    assert all(bot.command_runner.start_command(message_command(thread, "", key)) for key in keys)
+    assert not bot.command_runner.start_command(message_command(thread, "", "one too many"))
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == texts.TOO_MANY
     assert bot.command_runner.start_command(
-        replace(by_message(thread, "", "of another"), user="UBOB")
+        replace(message_command(thread, "", "of another"), user="UBOB")
     )
     await command(bot, "status")
     assert [each["text"] for each in await ephemeral_messages(bot, 2)] == [texts.TOO_MANY] * 2
-    assert all(order.source is not CommandSource.SLASH_COMMAND for order in bot.dispatcher.taken), (
-        "it is not on record"
-    )
-    bot.dispatcher.gate.set()
+    assert all(
+        recorded.source is not CommandSource.SLASH_COMMAND for recorded in bot.dispatcher.recorded
+    ), "it is not on record"
+    bot.dispatcher.can_execute.set()
     await finished(bot, MAX_RUNNING_PER_USER + 2)
-    assert len(bot.dispatcher.carried) == MAX_RUNNING_PER_USER + 1
-    assert bot.command_runner.start_command(by_message(thread, "", "later"))
+    assert len(bot.dispatcher.executed) == MAX_RUNNING_PER_USER + 1
+    assert bot.command_runner.start_command(message_command(thread, "", "later"))
     await finished(bot, MAX_RUNNING_PER_USER + 3)
 
 
@@ -251,30 +251,30 @@ async def test_at_the_end_commands_have_a_moment_and_what_is_not_done_stays_on_r
 ) -> None:
     thread = await start_thread(bot)
     counter = CommandRunner(bot.dispatcher, bot.slack.publisher, QuickClock())
-    counter.start_command(by_message(thread, thread.root_ts))
+    counter.start_command(message_command(thread, thread.root_ts))
     await counter.close()
-    assert len(bot.dispatcher.finished) == 1
+    assert len(bot.dispatcher.done) == 1
 
 
 # By the slash command
 
 
 async def test_a_slash_command_with_a_command_name_is_not_a_question(bot: GatewayFixture) -> None:
-    bot.dispatcher.outcomes["sessions"] = CommandResult(
+    bot.dispatcher.results["sessions"] = CommandResult(
         card=Card(text="Two", items=(CardItem(text="One"), CardItem(text="Other")))
     )
     await command(bot, "list all 2")
     (card,) = await ephemeral_messages(bot)
     assert card["text"] == "Two"
     assert [block["type"] for block in card["blocks"]] == ["section"] * 3
-    (order,) = bot.dispatcher.taken
-    assert (order.name, order.args, order.source) == (
+    (recorded,) = bot.dispatcher.recorded
+    assert (recorded.name, recorded.args, recorded.source) == (
         "sessions",
         "all 2",
         CommandSource.SLASH_COMMAND,
     )
-    assert (order.user, order.team, order.channel) == ("UALICE", TEAM, GENERAL)
-    assert (order.thread, order.turn, order.ts) == (None, None, "")
+    assert (recorded.user, recorded.team, recorded.channel) == ("UALICE", TEAM, GENERAL)
+    assert (recorded.thread, recorded.turn, recorded.ts) == (None, None, "")
     await finished(bot)
     assert bot.receiver.events == []
     assert await bot.outside.messages(GENERAL) == []
@@ -283,17 +283,17 @@ async def test_a_slash_command_with_a_command_name_is_not_a_question(bot: Gatewa
 async def test_a_slash_command_is_answered_also_where_the_bot_is_not_a_member(
     bot: GatewayFixture,
 ) -> None:
-    bot.dispatcher.outcomes["usage"] = PUBLICLY
+    bot.dispatcher.results["usage"] = PUBLICLY
     await command(bot, "usage", channel=SECRET)
     (card,) = await ephemeral_messages(bot)
     assert (card["text"], card["channel"]) == ("For &lt;everybody&gt;", SECRET)
 
 
 async def test_a_slash_command_that_takes_longer_is_answered_later(bot: GatewayFixture) -> None:
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     await command(bot, "sessions")
     assert await bot.outside.ephemeral("UALICE") == []
-    bot.dispatcher.gate.set()
+    bot.dispatcher.can_execute.set()
     (card,) = await ephemeral_messages(bot)
     assert card["text"] == DONE
     await finished(bot)
@@ -304,7 +304,7 @@ async def test_a_command_that_cannot_be_recorded_does_not_run(bot: GatewayFixtur
     await command(bot, "sessions")
     (card,) = await ephemeral_messages(bot)
     assert card["text"] == StoreError.user_message
-    assert bot.dispatcher.carried == []
+    assert bot.dispatcher.executed == []
 
 
 @pytest.mark.parametrize("text", ["stop", "rewind", "resume s3"])
@@ -314,26 +314,26 @@ async def test_a_command_that_needs_a_thread_says_where_to_write_it(
     await command(bot, text)
     (card,) = await ephemeral_messages(bot)
     assert card["text"] == texts.ONLY_IN_THREADS.format(verb=text.partition(" ")[0])
-    assert bot.dispatcher.taken == []
+    assert bot.dispatcher.recorded == []
     assert await bot.outside.messages(GENERAL) == []
 
 
 async def test_a_command_that_slack_sends_twice_runs_once(bot: GatewayFixture) -> None:
-    given = by_message(await start_thread(bot), "")
-    order = replace(given, key="1.2.abc", source=CommandSource.SLASH_COMMAND, thread=None)
-    assert await bot.command_runner.run_slash_command(order, "") is not None
-    assert await bot.command_runner.run_slash_command(order, "") is None
-    assert len(bot.dispatcher.carried) == 1
+    given = message_command(await start_thread(bot), "")
+    recorded = replace(given, key="1.2.abc", source=CommandSource.SLASH_COMMAND, thread=None)
+    assert await bot.command_runner.run_slash_command(recorded, "") is not None
+    assert await bot.command_runner.run_slash_command(recorded, "") is None
+    assert len(bot.dispatcher.executed) == 1
 
 
 async def test_a_late_result_whose_response_url_fails_is_sent_otherwise(
     bot: GatewayFixture,
 ) -> None:
-    given = by_message(await start_thread(bot), "")
-    bot.dispatcher.gate.clear()
-    order = replace(given, key="1.2.abc", source=CommandSource.SLASH_COMMAND, thread=None)
-    assert await bot.command_runner.run_slash_command(order, "nowhere") is None
-    bot.dispatcher.gate.set()
+    given = message_command(await start_thread(bot), "")
+    bot.dispatcher.can_execute.clear()
+    recorded = replace(given, key="1.2.abc", source=CommandSource.SLASH_COMMAND, thread=None)
+    assert await bot.command_runner.run_slash_command(recorded, "nowhere") is None
+    bot.dispatcher.can_execute.set()
     (seen,) = await ephemeral_messages(bot)
     assert (seen["text"], seen["channel"]) == (DONE, GENERAL)
 
@@ -342,27 +342,27 @@ async def test_a_command_that_gets_on_record_too_late_is_done_with_and_not_carri
     bot: GatewayFixture,
 ) -> None:
     """Its user got a refusal."""
-    bot.dispatcher.book.clear()
+    bot.dispatcher.can_record.clear()
     await command(bot, "sessions")
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == StoreError.user_message
-    bot.dispatcher.book.set()
-    await bot.dispatcher.wait_until(lambda dispatcher: bool(dispatcher.finished))
-    assert (len(bot.dispatcher.taken), bot.dispatcher.carried) == (1, [])
+    bot.dispatcher.can_record.set()
+    await bot.dispatcher.wait_until(lambda dispatcher: bool(dispatcher.done))
+    assert (len(bot.dispatcher.recorded), bot.dispatcher.executed) == (1, [])
     assert len(await ephemeral_messages(bot)) == 1
 
 
 async def test_a_text_that_only_looks_like_a_command_is_a_question(bot: GatewayFixture) -> None:
     await command(bot, "model a database for me")
     await bot.receiver.wait_until(lambda receiver: bool(receiver.messages))
-    assert bot.dispatcher.taken == []
+    assert bot.dispatcher.recorded == []
 
 
 async def test_users_of_other_workspaces_reach_the_dispatcher_which_refuses_them(
     bot: GatewayFixture,
 ) -> None:
-    await command(bot, "sessions", person=EVE)
-    assert [order.user for order in bot.dispatcher.taken] == ["UEVE"]
+    await command(bot, "sessions", user=EVE)
+    assert [recorded.user for recorded in bot.dispatcher.recorded] == ["UEVE"]
 
 
 # By buttons, menus and lists
@@ -375,14 +375,14 @@ async def test_a_button_runs_its_command_for_the_thread_of_its_message(
     press_ = Button(label="Reset", command_name="reset", args="s12", turn=7)
     await bot.slack.publisher.post(thread, Card(text="Hello", buttons=(press_,)))
     (card,) = await replies(bot, thread.root_ts)
-    bot.dispatcher.outcomes["reset"] = PUBLICLY
-    await press(bot, card, "reset", person=BOB)
+    bot.dispatcher.results["reset"] = PUBLICLY
+    await press(bot, card, "reset", user=BOB)
     await finished(bot)
-    (order,) = bot.dispatcher.taken
-    assert (order.name, order.args, order.turn) == ("reset", "s12", 7)
-    assert (order.user, order.source, order.team) == ("UBOB", CommandSource.BUTTON, TEAM)
-    assert (order.channel, order.thread) == (GENERAL, thread)
-    assert order.key
+    (recorded,) = bot.dispatcher.recorded
+    assert (recorded.name, recorded.args, recorded.turn) == ("reset", "s12", 7)
+    assert (recorded.user, recorded.source, recorded.team) == ("UBOB", CommandSource.BUTTON, TEAM)
+    assert (recorded.channel, recorded.thread) == (GENERAL, thread)
+    assert recorded.key
     assert [each["text"] for each in await replies(bot, thread.root_ts, 2)] == [
         "Hello",
         "For &lt;everybody&gt;",
@@ -412,8 +412,13 @@ async def test_the_menu_under_a_reply_runs_commands_about_its_turn(bot: GatewayF
     (reply,) = await replies(bot, thread.root_ts)
     await press(bot, reply, "status")
     await finished(bot)
-    (order,) = bot.dispatcher.taken
-    assert (order.name, order.turn, order.thread, order.ts) == ("status", 41, thread, "")
+    (recorded,) = bot.dispatcher.recorded
+    assert (recorded.name, recorded.turn, recorded.thread, recorded.ts) == (
+        "status",
+        41,
+        thread,
+        "",
+    )
     assert reply["ts"] == ts
 
 
@@ -425,7 +430,9 @@ async def test_a_selection_in_a_list_is_a_command(bot: GatewayFixture) -> None:
     (shown,) = await replies(bot, thread.root_ts)
     await press(bot, shown, "model", "gpt-5")
     await finished(bot)
-    assert [(order.name, order.args) for order in bot.dispatcher.taken] == [("model", "gpt-5")]
+    assert [(recorded.name, recorded.args) for recorded in bot.dispatcher.recorded] == [
+        ("model", "gpt-5")
+    ]
 
 
 async def test_a_card_that_begins_a_thread_has_buttons_about_that_thread(
@@ -437,7 +444,7 @@ async def test_a_card_that_begins_a_thread_has_buttons_about_that_thread(
     (card,) = await bot.outside.messages(GENERAL)
     await press(bot, card, "status")
     await finished(bot)
-    thread = bot.dispatcher.taken[0].thread
+    thread = bot.dispatcher.recorded[0].thread
     assert thread == ThreadKey(team=TEAM, channel=GENERAL, root_ts=ts)
 
 
@@ -449,10 +456,10 @@ async def test_paging_turns_the_page_in_place_and_another_command_does_not(
         delete = Button(label="Delete", command_name="delete", args="s1")
         return CommandResult(card=Card(text=f"Page {number}", buttons=(older, delete)))
 
-    bot.dispatcher.outcomes["sessions"] = page(1)
+    bot.dispatcher.results["sessions"] = page(1)
     await command(bot, "sessions")
     (card,) = await ephemeral_messages(bot)
-    bot.dispatcher.outcomes["sessions"] = page(2)
+    bot.dispatcher.results["sessions"] = page(2)
     await press(bot, card, "sessions")
     await finished(bot, 2)
     (turned,) = await ephemeral_messages(bot)
@@ -468,11 +475,11 @@ async def test_a_double_click_runs_once(bot: GatewayFixture) -> None:
         thread, Card(text="Hello", buttons=(Button(label="Reset", command_name="reset"),))
     )
     (card,) = await replies(bot, thread.root_ts)
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     await asyncio.gather(*(press(bot, card, "reset") for _ in range(3)))
-    bot.dispatcher.gate.set()
+    bot.dispatcher.can_execute.set()
     await finished(bot)
-    assert len(bot.dispatcher.carried) == 1
+    assert len(bot.dispatcher.executed) == 1
     await press(bot, card, "reset")
     await finished(bot, 2)
 
@@ -489,7 +496,7 @@ async def test_a_press_that_cannot_be_recorded_is_not_carried_out_and_may_be_rep
     await press(bot, card, "reset")
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == StoreError.user_message
-    assert bot.dispatcher.carried == []
+    assert bot.dispatcher.executed == []
     await press(bot, card, "reset")
     await finished(bot)
 
@@ -509,7 +516,7 @@ async def test_a_button_with_a_malformed_value_is_reported(bot: GatewayFixture, 
     )
     (seen,) = await ephemeral_messages(bot)
     assert seen["text"] == slack_texts.OLD_BUTTON
-    assert bot.dispatcher.taken == []
+    assert bot.dispatcher.recorded == []
 
 
 async def test_where_slacks_response_url_fails_the_user_is_notified_otherwise(
@@ -520,10 +527,10 @@ async def test_where_slacks_response_url_fails_the_user_is_notified_otherwise(
         thread, Card(text="Hello", buttons=(Button(label="Status", command_name="status"),))
     )
     (card,) = await replies(bot, thread.root_ts)
-    bot.dispatcher.gate.clear()
+    bot.dispatcher.can_execute.clear()
     await press(bot, card, "status")
     await bot.outside.advance(1_801)  # the response URL has expired
-    bot.dispatcher.gate.set()
+    bot.dispatcher.can_execute.set()
     (seen,) = await ephemeral_messages(bot)
     assert (seen["text"], seen["thread_ts"]) == (DONE, thread.root_ts)
 
@@ -549,7 +556,7 @@ async def test_the_home_tab_shows_the_cards_of_its_user(bot: GatewayFixture) -> 
     ]
     await bot.outside.act("apps.home.open", ALICE)
     view = await home(bot)
-    assert bot.dispatcher.visitors == ["UALICE"]
+    assert bot.dispatcher.home_users == ["UALICE"]
     assert [block["type"] for block in view["blocks"]] == ["header", "section", "section"]
     assert f"p{thread.root_ts.replace('.', '')}|a>" in json.dumps(view)
 
@@ -572,9 +579,13 @@ async def test_a_command_on_the_home_tab_is_answered_on_top_of_it(bot: GatewayFi
             "blocks.actions", ALICE, view_id=view["id"], action_id=action, value=value
         )
         await finished(bot, number + 1)
-        order = bot.dispatcher.taken[-1]
-        assert (order.name, order.args) == (command_name, args)
-        assert (order.source, order.channel, order.thread) == (CommandSource.HOME_TAB, "", None)
+        recorded = bot.dispatcher.recorded[-1]
+        assert (recorded.name, recorded.args) == (command_name, args)
+        assert (recorded.source, recorded.channel, recorded.thread) == (
+            CommandSource.HOME_TAB,
+            "",
+            None,
+        )
         view = await home(bot, number + 2)
         first = view["blocks"][0]
         assert first["text"]["text"] == DONE
@@ -596,7 +607,7 @@ async def test_an_old_button_of_the_home_tab_is_reported_on_top_of_it(bot: Gatew
 
 async def test_a_home_tab_that_cannot_be_loaded_shows_an_error(bot: GatewayFixture) -> None:
     for number, error in enumerate([StoreError("the disk is full"), RuntimeError("odd")]):
-        bot.dispatcher.homeless = error
+        bot.dispatcher.home_error = error
         await bot.outside.act("apps.home.open", ALICE)
         page = await home(bot, number + 1)
         sentence = error.user_message if isinstance(error, BotError) else BotError.user_message
@@ -605,7 +616,7 @@ async def test_a_home_tab_that_cannot_be_loaded_shows_an_error(bot: GatewayFixtu
 
 async def test_the_help_has_the_question_button_wherever_it_is_shown(bot: GatewayFixture) -> None:
     thread = await start_thread(bot)
-    bot.dispatcher.outcomes["help"] = text_result("I can do much.")
-    bot.command_runner.start_command(replace(by_message(thread, thread.root_ts), name="help"))
+    bot.dispatcher.results["help"] = text_result("I can do much.")
+    bot.command_runner.start_command(replace(message_command(thread, thread.root_ts), name="help"))
     (seen,) = await ephemeral_messages(bot)
     assert manifest.ASK_BUTTON in json.dumps(seen["blocks"])

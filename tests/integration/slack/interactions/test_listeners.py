@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.access.texts import EXTERNAL_USER
-from bot.domain.cards import text_result as told_by_the_bot
+from bot.domain.cards import text_result
 from bot.domain.messages import Message, Trigger
 from bot.slack import manifest
 from bot.slack import texts as slack_texts
@@ -37,10 +37,10 @@ async def bot(request: pytest.FixtureRequest) -> AsyncIterator[GatewayFixture]:
 
 
 async def command(
-    bot: GatewayFixture, text: str, person: str = ALICE, channel: str = GENERAL
+    bot: GatewayFixture, text: str, user: str = ALICE, channel: str = GENERAL
 ) -> Json:
     return await bot.outside.act(
-        "chat.command", person, channel=channel, command=manifest.SLASH_COMMAND, text=text
+        "chat.command", user, channel=channel, command=manifest.SLASH_COMMAND, text=text
     )
 
 
@@ -72,7 +72,7 @@ async def received(bot: GatewayFixture, count: int = 1) -> Message:
 
 @pytest.mark.parametrize("text", ["", "help", " HELP "])
 async def test_help_is_a_card_for_its_user_alone(bot: GatewayFixture, text: str) -> None:
-    bot.dispatcher.outcomes["help"] = told_by_the_bot("This is what I can do.")
+    bot.dispatcher.results["help"] = text_result("This is what I can do.")
     await command(bot, text)
     (card,) = await ephemeral_messages(bot.outside)
     assert card["text"] == "This is what I can do."
@@ -120,7 +120,7 @@ async def test_a_question_that_is_too_long_gets_a_sentence(bot: GatewayFixture) 
 
 async def test_a_user_of_another_workspace_who_asks_gets_a_sentence(bot: GatewayFixture) -> None:
     """(The dispatcher refuses the commands of such a user.)"""
-    await command(bot, "what is Python?", person=EVE)
+    await command(bot, "what is Python?", user=EVE)
     eve = await bot.outside.id_of(EVE)
     (sentence,) = await ephemeral_messages(bot.outside, eve)
     assert sentence["text"] == EXTERNAL_USER
@@ -279,8 +279,8 @@ async def test_a_modal_for_a_channel_without_the_bot_says_so_and_can_be_sent_aga
     state = filled("what is Python?")
     refused = await bot.outside.call("views.submit", ALICE, view_id=view, state=state)
     assert slack_texts.NOT_IN_CHANNEL.format(name="threadpilot") in json.dumps(refused)
-    us = await bot.gateway.identity()
-    await bot.outside.act("conversations.invite", ALICE, channel=SECRET, users=us.user)
+    identity = await bot.gateway.identity()
+    await bot.outside.act("conversations.invite", ALICE, channel=SECRET, users=identity.user)
     await bot.outside.act("views.submit", ALICE, view_id=view, state=state)
     assert (await received(bot)).thread.channel == SECRET
 
@@ -292,10 +292,10 @@ async def test_an_empty_modal_shows_an_error(bot: GatewayFixture) -> None:
     assert bot.receiver.events == []
 
 
-async def choose(bot: GatewayFixture, ts: str, person: str = ALICE, channel: str = GENERAL) -> None:
+async def choose(bot: GatewayFixture, ts: str, user: str = ALICE, channel: str = GENERAL) -> None:
     await bot.outside.act(
         "shortcuts.run",
-        person,
+        user,
         callback_id=manifest.ASK_ABOUT_MESSAGE,
         channel=channel,
         message_ts=ts,
@@ -332,8 +332,8 @@ async def test_a_quoted_message_calls_the_bot_by_its_name(bot: GatewayFixture) -
     ts = await bot.outside.say(BOB, GENERAL, "@threadpilot is asked by <@UCAROL>, @threadpilot")
     await choose(bot, ts)
     opened = await opened_view(bot.outside)
-    us = await bot.gateway.identity()
-    assert us.user not in json.dumps(opened["arguments"])
+    identity = await bot.gateway.identity()
+    assert identity.user not in json.dumps(opened["arguments"])
     await bot.outside.act("views.submit", ALICE, view_id=view_id(opened), state=filled("Why?"))
     await bot.receiver.wait_until(
         lambda receiver: any(m.trigger is Trigger.COMMAND for m in receiver.messages)
@@ -347,8 +347,8 @@ async def test_a_slash_command_that_mentions_the_bot_is_the_text_around_it(
     bot: GatewayFixture,
 ) -> None:
     """With `should_escape` in the manifest Slack sends mentions as its own tokens."""
-    us = await bot.gateway.identity()
-    await command(bot, f"<@{us.user}> what can <@{us.user}> do?")
+    identity = await bot.gateway.identity()
+    await command(bot, f"<@{identity.user}> what can <@{identity.user}> do?")
     assert (await received(bot)).text == "what can @threadpilot do?"
 
 
@@ -362,7 +362,7 @@ async def test_a_message_without_text_gets_a_sentence(bot: GatewayFixture) -> No
 
 async def test_the_shortcut_is_not_for_users_of_another_workspace(bot: GatewayFixture) -> None:
     ts = await bot.outside.say(BOB, GENERAL, "release notes")
-    await choose(bot, ts, person=EVE)
+    await choose(bot, ts, user=EVE)
     eve = await bot.outside.id_of(EVE)
     (sentence,) = await ephemeral_messages(bot.outside, eve)
     assert sentence["text"] == EXTERNAL_USER

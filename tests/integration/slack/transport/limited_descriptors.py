@@ -44,10 +44,10 @@ async def serve() -> None:
         site.serve("127.0.0.1", 0),
     ):
         print(transport.port, site.port, flush=True)
-        while order := await asyncio.to_thread(sys.stdin.readline):
-            if order.strip() == "take":
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            if line.strip() == "take":
                 take(held)
-            while held and order.strip() == "release":
+            while held and line.strip() == "release":
                 os.close(held.pop())
             print("done", flush=True)
 
