@@ -21,11 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import calibration, machine, words
+from bench import calibration, formatting, machine
 from bench.chart import svg
+from bench.formatting import MET, NOT_MET, goal, result, spread
 from bench.groups import PUT_AWAY_SECONDS, Group, Outcome, measured, parts
 from bench.report import CHART, Run, markdown, summary, without_places
-from bench.words import MET, NOT_MET, goal, result, spread
 
 TOTAL_SECONDS: Final = 600.0
 RESERVED_SECONDS: Final = PUT_AWAY_SECONDS + 10.0
@@ -39,9 +39,9 @@ RESULTS: Final = "RESULTS.md"
 GROUPS: Final = (
     Group("first_text", "One thread", "bench.rows.first_text", 42),
     Group("turns", "Many threads at once", "bench.rows.turns", 80),
-    Group("accepting", "Taking in what Slack sends", "bench.rows.accepting", 40),
-    Group("resuming", "Taking a session up again", "bench.rows.resuming", 38),
-    Group("starting", "Starting", "bench.rows.starting", 45),
+    Group("accepting", "Taking in what Slack sends", "bench.rows.acceptance", 40),
+    Group("resuming", "Taking a session up again", "bench.rows.resume", 38),
+    Group("starting", "Starting", "bench.rows.startup", 45),
     Group("mapped", "A million threads on record", "bench.rows.mapped", 70),
     Group("memory", "Memory", "bench.rows.memory", 55),
     Group("slack_calls", "Slack's limits", "bench.rows.slack_calls", 125),
@@ -64,16 +64,16 @@ def arguments(given: Sequence[str], groups: Sequence[Group]) -> argparse.Namespa
     into.add_argument("--into", type=Path, help="the folder for the report and the chart")
     into.add_argument("--publish", action="store_true", help="write the report that is committed")
     parser.add_argument("--tiny", action="store_true", help="only to see that it works")
-    asked = parser.parse_args(given)
-    wanted = [name.strip() for name in asked.rows.split(",") if name.strip()]
+    args = parser.parse_args(given)
+    wanted = [name.strip() for name in args.rows.split(",") if name.strip()]
     if unknown := [name for name in wanted if name not in named]:
         parser.error(f"no rows are called {', '.join(unknown)}; there are {', '.join(named)}")
-    if asked.publish and (wanted or asked.tiny):
+    if args.publish and (wanted or args.tiny):
         parser.error("only a whole run can be published")
-    asked.rows = [group for group in groups if group.name in wanted or not wanted]
-    if asked.into is None and not wanted and not asked.tiny:
-        asked.into = PUBLISHED if asked.publish else OWN
-    return asked
+    args.rows = [group for group in groups if group.name in wanted or not wanted]
+    if args.into is None and not wanted and not args.tiny:
+        args.into = PUBLISHED if args.publish else OWN
+    return args
 
 
 async def all_of(groups: Sequence[Group], calibrated: Calibrated, *, tiny: bool) -> Run:
@@ -84,7 +84,7 @@ async def all_of(groups: Sequence[Group], calibrated: Calibrated, *, tiny: bool)
     if not tiny:
         print(f"== calibration: at most {calibration.SECONDS:.0f} s", flush=True)
         pace = await calibrated()
-        print(f"   pace {words.pace(pace)}", flush=True)
+        print(f"   pace {formatting.pace(pace)}", flush=True)
     outcomes = []
     for group, part in parts(groups):
         left = began + TOTAL_SECONDS - RESERVED_SECONDS - loop.time()
@@ -145,24 +145,24 @@ def main(
     calibrated: Calibrated = calibration.pace,
 ) -> int:
     """The command; its exit status."""
-    asked = arguments(given, groups)
+    args = arguments(given, groups)
     try:
-        run = asyncio.run(_run(asked.rows, calibrated, tiny=asked.tiny))
+        run = asyncio.run(_run(args.rows, calibrated, tiny=args.tiny))
     except asyncio.CancelledError:
         print("\nInterrupted: nothing is written.", file=sys.stderr)
         return 130
     print()
     print("\n".join(summary(run)))
-    if into := where_to(asked, run):
+    if into := where_to(args, run):
         write(run, into)
         print(f"Written: {into / RESULTS} and {into / CHART}")
     return status(run)
 
 
-def where_to(asked: argparse.Namespace, run: Run) -> Path | None:
+def where_to(args: argparse.Namespace, run: Run) -> Path | None:
     """The folder for the report: what is published is not replaced by one that misses a row."""
-    into: Path | None = asked.into
-    if asked.publish and run.unmeasured:
+    into: Path | None = args.into
+    if args.publish and run.unmeasured:
         print("Not published, for something is not measured.")
         return OWN
     return into

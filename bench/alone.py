@@ -23,8 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from bench.comparison import Goal, Limit, Round, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Round, Row
 from bot.cli import run
 
 ENDING_SHARE: Final = 0.12
@@ -57,12 +57,12 @@ def read(outcome: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """The rows of an outcome, and what was less than planned. Raises `WorthlessError` that says why
     there are none."""
     try:
-        told = json.loads(outcome.read_text(encoding="utf-8"))
+        data = json.loads(outcome.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise WorthlessError("its process ended without a word") from None
-    if "error" in told:
-        raise WorthlessError(told["error"])
-    return tuple(map(_row, told["rows"])), tuple(told["less"])
+    if "error" in data:
+        raise WorthlessError(data["error"])
+    return tuple(map(_row, data["rows"])), tuple(data["less"])
 
 
 def _row(data: dict[str, Any]) -> Row:
@@ -101,21 +101,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--pace", type=float, required=True)
     parser.add_argument("--tiny", action="store_true")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
         ground = Ground(
-            folder=asked.folder / "ground",
-            tiny=asked.tiny,
-            pace=asked.pace,
-            until=began + asked.seconds * (1 - ENDING_SHARE),
+            folder=args.folder / "ground",
+            tiny=args.tiny,
+            pace=args.pace,
+            until=began + args.seconds * (1 - ENDING_SHARE),
         )
         ground.folder.mkdir()
-        rows = run.run(_measure_until_stopped(asked.module, ground))
+        rows = run.run(_measure_until_stopped(args.module, ground))
         outcome, status = as_text(rows, ground.less), 0
     except (Exception, asyncio.CancelledError) as error:  # whatever it is, the others go on
         traceback.print_exc()
         outcome, status = json.dumps({"error": in_one_line(error)}), 1
-    asked.outcome.write_text(outcome, encoding="utf-8")
+    args.outcome.write_text(outcome, encoding="utf-8")
     return status
 
 

@@ -63,14 +63,14 @@ class Bare:
         began = time.perf_counter()
         self._sessions[session] = await self._client.resume_session(session, **self._given)
         resumed = time.perf_counter() - began
-        asked = await self.ask(session, prompt)
-        return {name: seconds + resumed for name, seconds in asked.items()}
+        times = await self.ask(session, prompt)
+        return {name: seconds + resumed for name, seconds in times.items()}
 
     async def ask(self, session: str, prompt: str) -> Answer:
         rests, texts = asyncio.Event(), list[float]()
         errors: list[str] = []
 
-        def hear(event: SessionEvent) -> None:
+        def on_event(event: SessionEvent) -> None:
             match event.data:
                 case AssistantMessageDeltaData():
                     texts.append(time.perf_counter())
@@ -83,11 +83,11 @@ class Bare:
                     pass
 
         live = self._sessions[session]
-        stop_listening = live.on(hear)
+        unsubscribe = live.on(on_event)
         began = time.perf_counter()
         await live.send(prompt)
         await rests.wait()
-        stop_listening()
+        unsubscribe()
         if errors or not texts:
             raise RuntimeError(f"no answer to {prompt!r}: {errors}")
         ends = time.perf_counter()

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from bench.comparison import Goal, Round, Row
 from bench.ground import Ground
 from bench.groups import Group, Outcome, measured
-from bench.measuring import Goal, Round, Row
 from bench.programs import running_bare, running_model
 
 PLANNED_FOR: Final = 150.0
@@ -61,14 +61,14 @@ async def rows(ground: Ground) -> list[Row]:
         done = [await turns(1)]
         while ground.clock() < ended:
             done.append(await turns(len(done) + 1))
-    asked = sum(count for count, _ in done)
+    turn_count = sum(count for count, _ in done)
     return [
         Row(
             name="Pace",
-            measured=f"{asked:,} turns of the SDK alone in {SESSIONS} sessions",
+            measured=f"{turn_count:,} turns of the SDK alone in {SESSIONS} sessions",
             against="the same on the machine that the sizes are made for",
             unit="turns/s",
-            rounds=(Round(asked / sum(seconds for _, seconds in done), PLANNED_FOR),),
+            rounds=(Round(turn_count / sum(seconds for _, seconds in done), PLANNED_FOR),),
             goal=Goal(least=SLOWEST),
         )
     ]

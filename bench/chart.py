@@ -13,10 +13,10 @@ from itertools import chain
 from math import log
 from typing import Final
 
+from bench.comparison import Row
+from bench.formatting import MET, NOT_MET, goal, missed, missed_limits, result, spread
 from bench.groups import Outcome
-from bench.measuring import Row
 from bench.report import Run, headline, without_places
-from bench.words import MET, NOT_MET, goal, missed, missed_limits, result, spread
 
 WIDTH: Final = 1000
 _NAMES, _LEFT, _RIGHT, _WORDS = 24, 384, 764, 784

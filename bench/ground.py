@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from bench.measuring import Measure, Round, in_turn
+from bench.comparison import Measure, Round, in_turn
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from typing import Final
 import psutil
 
 from bench.alone import WorthlessError, read
-from bench.measuring import Row
+from bench.comparison import Row
 
 PUT_AWAY_SECONDS: Final = 10.0
 """How long a group that is too late may take to end what it has started."""
@@ -71,14 +71,14 @@ async def measured(
     started, and with sizes for a machine of this pace. Never raises for what the group does."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        told = Path(folder, "outcome.json")
+        outcome_file = Path(folder, "outcome.json")
         given = ["--seconds", str(seconds), "--pace", str(pace), *(["--tiny"] if tiny else [])]
-        done = await _measure((group.module, folder, str(told), *given), seconds)
+        done = await _measure((group.module, folder, str(outcome_file), *given), seconds)
         took = time.monotonic() - began
         if not done:
             return Outcome(group, why=f"not done within {seconds:.0f} s", seconds=took)
         try:
-            rows, less = read(told)
+            rows, less = read(outcome_file)
             return Outcome(group, rows, less=less, seconds=took)
         except WorthlessError as error:
             return Outcome(group, why=str(error), seconds=took)

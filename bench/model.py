@@ -35,7 +35,7 @@ COARSE_PIECE_SECONDS: Final = 0.1
 COARSE_WORDS_PER_PIECE: Final = 10
 READY: Final = "bench model at "
 
-_ASKED = re.compile(r"\b(instant|quick|steady|long|coarse) (m\d+)\b")
+_PROMPT = re.compile(r"\b(instant|quick|steady|long|coarse) (m\d+)\b")
 
 
 def steady_text(mark: str) -> str:
@@ -50,7 +50,7 @@ def long_text(mark: str) -> str:
 
 def mark_of(prompt: str) -> str:
     """The mark of the last question in a prompt. `ValueError` where there is none."""
-    found = _ASKED.findall(prompt)
+    found = _PROMPT.findall(prompt)
     if not found:
         raise ValueError(f"{prompt[-80:]!r} asks for nothing that the bench's model knows")
     return str(found[-1][1])
@@ -69,17 +69,17 @@ def _coarse(mark: str) -> list[str]:
     return _long(mark, COARSE_WORDS_PER_PIECE)
 
 
-def asked_at(file: Path) -> dict[str, float]:
+def request_times(file: Path) -> dict[str, float]:
     """When each answer was asked for, by its mark: the first time where it was more than once."""
     lines = file.read_text(encoding="utf-8").splitlines()
     return {mark: float(at) for mark, at in reversed([line.split() for line in lines])}
 
 
-def _unnoted(_: str) -> None:
+def _ignore(_: str) -> None:
     """Nobody wants to know when an answer was asked for."""
 
 
-def script(model: ScriptedModel, note: Callable[[str], None] = _unnoted) -> None:
+def script(model: ScriptedModel, note: Callable[[str], None] = _ignore) -> None:
     """Teach a model these ways of answering; `note` is told the mark of an answer when it is asked
     for."""
 
@@ -103,11 +103,11 @@ def script(model: ScriptedModel, note: Callable[[str], None] = _unnoted) -> None
         model.when(f"{way} m", answer)
 
 
-async def _serve(asked: Path) -> None:
-    with asked.open("w", encoding="utf-8", buffering=1) as told:
+async def _serve(file: Path) -> None:
+    with file.open("w", encoding="utf-8", buffering=1) as log:
 
         def note(mark: str) -> None:
-            told.write(f"{mark} {time.perf_counter()}\n")
+            log.write(f"{mark} {time.perf_counter()}\n")
 
         async with ScriptedModel(keep_requests=False) as model:
             script(model, note)

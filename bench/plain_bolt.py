@@ -54,11 +54,11 @@ async def _serve_http(app: AsyncApp) -> None:
 async def _serve_socket(app: AsyncApp) -> None:
     handler, greeted = AsyncSocketModeHandler(app, APP_TOKEN), asyncio.Event()
 
-    async def heard(_: object, message: dict[str, object], __: str | None) -> None:
+    async def on_message(_: object, message: dict[str, object], __: str | None) -> None:
         if message.get("type") == "hello":
             greeted.set()
 
-    handler.client.message_listeners.append(heard)
+    handler.client.message_listeners.append(on_message)
     await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt's is untyped
     await greeted.wait()
     _say("its WebSocket")

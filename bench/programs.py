@@ -27,7 +27,7 @@ END_SECONDS: Final = 45.0
 MB: Final = 1 << 20
 PLENTY: Final = "1000"
 """SLACK_LIMITS where the workspace has none."""
-ASKED: Final = "asked"
+REQUEST_LOG: Final = "asked"
 """The file that `bench.model.asked_at` reads."""
 _LINE_BYTES: Final = 16 << 20
 _ROOT: Final = Path(__file__).parents[1]
@@ -50,7 +50,7 @@ class Program:
     def pid(self) -> int:
         return self.process.pid
 
-    def said(self) -> str:
+    def log_tail(self) -> str:
         """The end of what it wrote to standard error."""
         return self._written()[-3_000:]
 
@@ -61,9 +61,11 @@ class Program:
             async with asyncio.timeout(seconds):
                 line = await self.process.stdout.readline()
         except TimeoutError:
-            raise ProgramError(f"no word within {seconds:g} s; it said:\n{self.said()}") from None
+            raise ProgramError(
+                f"no word within {seconds:g} s; its log:\n{self.log_tail()}"
+            ) from None
         if not line:
-            raise ProgramError(f"it has ended; it said:\n{self.said()}")
+            raise ProgramError(f"it has ended; its log:\n{self.log_tail()}")
         return line.decode().rstrip("\n")
 
     async def ask(self, **wanted: object) -> dict[str, object]:
@@ -73,7 +75,7 @@ class Program:
         await self.process.stdin.drain()
         answer = json.loads(await self.line())
         if not isinstance(answer, dict) or "error" in answer:
-            raise ProgramError(f"{wanted} is answered {answer}; it said:\n{self.said()}")
+            raise ProgramError(f"{wanted} is answered {answer}; its log:\n{self.log_tail()}")
         return answer
 
     async def until_it_says(self, words: str, seconds: float = START_SECONDS) -> None:
@@ -83,11 +85,11 @@ class Program:
                 while words not in self._written():
                     if self.process.returncode is not None:
                         ended = f"it ended with {self.process.returncode}"
-                        raise ProgramError(f"{ended}:\n{self.said()}")
+                        raise ProgramError(f"{ended}:\n{self.log_tail()}")
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            late = f"not {words!r} within {seconds:g} s"
-            raise ProgramError(f"{late}; it said:\n{self.said()}") from None
+            late = f"no {words!r} within {seconds:g} s"
+            raise ProgramError(f"{late}; its log:\n{self.log_tail()}") from None
 
     def _written(self) -> str:
         return self.log.read_bytes()[self.begins :].decode(errors="replace")
@@ -130,15 +132,15 @@ async def running(
 ) -> AsyncIterator[Program]:
     """A process with pipes for standard input and output, until left."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as said:
-        begins = said.tell()
+    with log.open("ab") as log_file:
+        begins = log_file.tell()
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=_ROOT,
             env={**os.environ, **(env or {})},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=said,
+            stderr=log_file,
             limit=_LINE_BYTES,
         )
     program = Program(process, log, begins)
@@ -151,7 +153,7 @@ async def running(
 @asynccontextmanager
 async def running_model(folder: Path) -> AsyncIterator[str]:
     """The bench's model; its base URL. When it was asked for what is in `folder / ASKED`."""
-    command = (sys.executable, "-m", "bench.model", str(folder / ASKED))
+    command = (sys.executable, "-m", "bench.model", str(folder / REQUEST_LOG))
     async with running(*command, log=folder / "model.log") as model:
         line = await model.line(START_SECONDS)
         yield line.removeprefix(MODEL_READY)

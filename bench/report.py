@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bench.groups import Outcome
-from bench.measuring import Row
-from bench.words import (
+from bench.comparison import Row
+from bench.formatting import (
     MET,
     NOT_MET,
     figure,
@@ -22,6 +21,7 @@ from bench.words import (
     spread,
     value,
 )
+from bench.groups import Outcome
 
 CHART: Final = "chart.svg"
 """The chart's name, beside the report."""

@@ -74,18 +74,18 @@ def ts_of(event: Json) -> tuple[str, str]:
 def _event(number: int, place: ThreadLocation, person: str) -> Json:
     seconds, _, micros = place.root_ts.partition(".")
     ts = f"{int(seconds) + 1 + number // 500}.{(int(micros) + number) % 1_000_000:06d}"
-    said = (
+    text = (
         f"I think so, too, for the reason number {number}: what was agreed on last week still "
         "holds, the numbers are in the sheet & nobody has asked for more since."
     ).replace("&", "&amp;")
-    words = {"type": "text", "text": said.replace("&amp;", "&")}
+    words = {"type": "text", "text": text.replace("&amp;", "&")}
     section = {"type": "rich_text_section", "elements": [words]}
     message: Json = {
         "user": person,
         "type": "message",
         "ts": ts,
         "client_msg_id": f"5f1c0a52-0c61-4a3e-9d55-{number:012x}",
-        "text": said,
+        "text": text,
         "team": TEAM_ID,
         "thread_ts": place.root_ts,
         "parent_user_id": "UALICE",

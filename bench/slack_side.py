@@ -111,10 +111,10 @@ class SlackSide:
         if root_ts:
             arguments["thread_ts"] = root_ts
         at = time.perf_counter()
-        told = await post_message(
+        response = await post_message(
             slack, ApiRequest(slack.workspace.user(person), Arguments(arguments))
         )
-        ts = str(told["ts"])
+        ts = str(response["ts"])
         return Sent(at=at, channel=channel, ts=ts, root_ts=root_ts or ts)
 
     async def until(self, sent: Sent, what: Callable[[Shown], bool]) -> Shown:
@@ -205,16 +205,16 @@ def _text_of(message: Message) -> str:
 async def running_slack(*, limits: bool) -> AsyncIterator[SlackSide]:
     """A workspace with the app as the manifest describes it; with Slack's rate limits or without.
     Who measures a bot without them tells the bot so, by SLACK_LIMITS."""
-    async with running_emulator() as sandbox:
-        side = SlackSide(sandbox)
-        asked = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+    async with running_emulator() as emulator:
+        side = SlackSide(emulator)
+        manifest = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
         side.set(
-            scopes=asked["oauth_config"]["scopes"]["bot"],
-            subscriptions=asked["settings"]["event_subscriptions"]["bot_events"],
-            commands=asked["features"]["slash_commands"],
-            shortcuts=asked["features"]["shortcuts"],
+            scopes=manifest["oauth_config"]["scopes"]["bot"],
+            subscriptions=manifest["settings"]["event_subscriptions"]["bot_events"],
+            commands=manifest["features"]["slash_commands"],
+            shortcuts=manifest["features"]["shortcuts"],
             limits=limits,
         )
-        sandbox.slack.workspace.add_listener(side.on_event)
-        sandbox.slack.call_log.add_listener(side.note)
+        emulator.slack.workspace.add_listener(side.on_event)
+        emulator.slack.call_log.add_listener(side.note)
         yield side

@@ -135,18 +135,18 @@ async def stage(data: Path) -> AsyncIterator[Stage]:
     """The bot in a workspace in which nothing was said yet."""
     clock = LateClock(50 * _HOUR)
     async with (
-        running_emulator(clock=clock) as sandbox,
+        running_emulator(clock=clock) as emulator,
         ScriptedModel() as model,
-        ScenarioClient(sandbox.url) as slack,
+        ScenarioClient(emulator.url) as slack,
     ):
         model.models = list(MODELS)
         for question, answer in ANSWERS.items():
             model.when(question, answer)
         model.when("error page", Answer(compared, chunk_delay=0.08))
         await slack.app(**app_config_of(MANIFEST))
-        settings = environment(sandbox, model, data) | {"MODEL": MODELS[0]}
+        settings = environment(emulator, model, data) | {"MODEL": MODELS[0]}
         async with open_bot(Settings.from_env(settings), clock=clock):
-            yield Stage(sandbox.url, slack, model, clock)
+            yield Stage(emulator.url, slack, model, clock)
 
 
 async def days_pass(on: Stage) -> None:

@@ -69,8 +69,8 @@ def pin(cache: Path) -> int:
     first, others = rounds()
     for machine in (*first, *others):
         # What is for every machine on these few is so on the others, and need not be asked for.
-        asked = pins if machine in first else {name: pins[name] for name in sorted(special)}
-        taken, without = taken_on(machine, asked, cache)
+        wanted = pins if machine in first else {name: pins[name] for name in sorted(special)}
+        taken, without = taken_on(machine, wanted, cache)
         missing += [f"{name} has no file for {machine.name}" for name in without]
         for name, file in taken.items():
             found[name].add(file.sha256)
@@ -129,8 +129,8 @@ def taken_on(
     left = dict(pins)
     without: list[str] = []
     while left:
-        asked = [f"{name}=={version}" for name, version in left.items()]
-        report, complaint = asked_of_pip(machine, asked, cache)
+        wanted = [f"{name}=={version}" for name, version in left.items()]
+        report, complaint = ask_pip(machine, wanted, cache)
         if report is not None:
             return _files(report, left), without
         none = _NONE_FITS.search(complaint)
@@ -141,8 +141,8 @@ def taken_on(
     return {}, without
 
 
-def asked_of_pip(
-    machine: Machine, asked: Sequence[str], cache: Path
+def ask_pip(
+    machine: Machine, wanted: Sequence[str], cache: Path
 ) -> tuple[dict[str, object] | None, str]:
     """What pip would install, or what it says when it cannot. `cache` is where it keeps files that
     it looked into: many machines take the same ones."""
@@ -155,7 +155,7 @@ def asked_of_pip(
                 *("--cache-dir", str(cache)),
                 *("--implementation", "cp", "--python-version", machine.python),
                 *(word for name in machine.platforms for word in ("--platform", name)),
-                *("--report", str(report), *asked),
+                *("--report", str(report), *wanted),
             ],
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -49,7 +49,7 @@ class Answers:
         placeholder = await say(text=PLACEHOLDER, thread_ts=thread)
         session = await self._session(thread)
         pieces = asyncio.Queue[str | None]()
-        stop_listening = session.on(lambda heard: _put(heard, pieces))
+        unsubscribe = session.on(lambda each: _put(each, pieces))
         await session.send(event["text"])
         text, waiting = "", 0
 
@@ -64,7 +64,7 @@ class Answers:
             if waiting >= PIECES_AN_EDIT:
                 await edit(text + GROWING)
                 waiting = 0
-        stop_listening()
+        unsubscribe()
         await edit(text)
 
     async def _session(self, thread: str) -> CopilotSession:

@@ -69,7 +69,7 @@ async def _ready(program: Program, words: str) -> None:
     """Wait for its word that it hears Slack."""
     line = await program.line(START_SECONDS)
     if line != words:
-        raise ProgramError(f"it said {line!r} and:\n{program.said()}")
+        raise ProgramError(f"it said {line!r} and:\n{program.log_tail()}")
 
 
 def _copilot(model_url: str, folder: Path) -> dict[str, object]:

@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack
 from statistics import median
 from typing import Final
 
+from bench.comparison import Goal, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Row
 from bench.programs import Program, running_bare, running_bot, running_model
 from bench.slack_side import Sent, SlackSide, running_slack
 

@@ -15,10 +15,10 @@ from statistics import median
 from time import perf_counter
 from typing import Final
 
+from bench.comparison import Goal, Limit, Round, Row, p99
 from bench.ground import Ground
 from bench.machine import threads_apart
 from bench.many_threads import SIZE, ManyThreads, make_threads
-from bench.measuring import Goal, Limit, Round, Row, p99
 from bot.clock import SystemClock
 from bot.commands.sessions import PAGE_SIZE
 from bot.domain.sessions import OrphanReport, SessionFilter

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.comparison import Goal, Limit, Round, Row
+from bench.formatting import goal, result_and_ratio, value
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Round, Row
 from bench.programs import MB, Program, running_bare, running_bot, running_model
 from bench.slack_side import SlackSide, running_slack
-from bench.words import goal, result_and_ratio, value
 
 GROWTH_GOAL: Final = Goal(most=1.3)
 TOGETHER_MB: Final = 300.0

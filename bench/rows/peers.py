@@ -22,8 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench.comparison import Goal, Round, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Round, Row
 from bench.peers.programs import running_bolt_sample, running_chat_sdk
 from bench.programs import running_bot, running_model
 from bench.slack_side import PEOPLE, Sent, Shown, SlackSide, running_slack

@@ -13,8 +13,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Final
 
+from bench.comparison import Goal, Limit, Round, Row, percentile
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Round, Row, percentile
 from bench.model import (
     COARSE_PIECE_SECONDS,
     COARSE_WORDS_PER_PIECE,
@@ -23,9 +23,9 @@ from bench.model import (
     LONG_WORDS_PER_PIECE,
     PIECE_SECONDS,
     STEADY_PIECES,
-    asked_at,
+    request_times,
 )
-from bench.programs import ASKED, running_bot, running_model
+from bench.programs import REQUEST_LOG, running_bot, running_model
 from bench.slack_side import CHANNEL, PEOPLE, Shown, SlackSide, running_slack
 from bot.slack.api.rate_limiter import RATE_LIMITS
 from slack_emulator.call_log import LoggedCall
@@ -133,14 +133,14 @@ def _most_in_a_minute(times: Sequence[float]) -> int:
     return max(bisect_right(times, at + _MINUTE) - start for start, at in enumerate(times))
 
 
-def behind(way: Way, mark: str, asked: float, changes: Sequence[Shown]) -> list[float]:
+def behind(way: Way, mark: str, requested: float, changes: Sequence[Shown]) -> list[float]:
     """At each change that shows more: how many seconds the oldest word that it shows for the first
     time had been out of the model."""
     seen, found = 0, list[float]()
     for change in changes:
         now = way.shown(change.text, mark)
         if now > seen:
-            found.append(change.at - asked - way.out_at(seen + 1))
+            found.append(change.at - requested - way.out_at(seen + 1))
             seen = now
     return found
 
@@ -176,13 +176,13 @@ async def answered(crowd: Crowd, folder: Path) -> Answered:
             ]
             seconds = await asyncio.gather(*map(slack.ended, sent))
         calls, refused = dict(slack.calls), slack.refused.total()
-        asked = asked_at(folder / ASKED)
+        requested = request_times(folder / REQUEST_LOG)
     return Answered(
         crowd,
         busiest(watched.calls),
         calls,
         refused,
-        [behind(way, one.mark, asked[one.mark], watched.shown[one.root_ts]) for one in sent],
+        [behind(way, one.mark, requested[one.mark], watched.shown[one.root_ts]) for one in sent],
         seconds,
     )
 

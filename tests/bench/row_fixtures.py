@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from bench.comparison import Goal, Limit, Round, Row
 from bench.groups import Group, Outcome
-from bench.measuring import Goal, Limit, Round, Row
 from bench.report import Run
 
 MOST = Goal(most=1.5)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bench import calibration
 from bench.__main__ import main
 from bench.calibration import SLOWEST, pace_of
+from bench.comparison import Round
 from bench.ground import LEAST_ROUNDS, Ground
-from bench.measuring import Round
 from bench.rows.slack_calls import COARSE, CROWDS, LEAST_MANY, crowds
 from tests.bench.row_fixtures import group, outcome
 from tests.bench.stand_ins.paced import SLOWER

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.comparison import Goal
 from bench.ground import Ground
-from bench.measuring import Goal
 from bench.rows.first_text import rows
 
 

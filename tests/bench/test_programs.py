@@ -20,5 +20,5 @@ async def test_what_one_said_before_is_not_taken_for_the_word_of_the_next(tmp_pa
     async with running(sys.executable, "-c", "", log=log) as second:
         with pytest.raises(ProgramError, match="it ended with 0"):
             await second.until_it_says("ready")
-        assert second.said() == ""
+        assert second.log_tail() == ""
     assert log.read_text() == "ready\n"

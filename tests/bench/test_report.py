@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.chart import Scale, svg
+from bench.comparison import Goal, Limit, Row
+from bench.formatting import bound, figure, result, result_and_ratio, spread
 from bench.machine import facts, kernel
-from bench.measuring import Goal, Limit, Row
 from bench.report import Run, markdown, summary
-from bench.words import bound, figure, result, result_and_ratio, spread
 from tests.bench.row_fixtures import MOST, outcome, row, run
 
 P99 = Limit(name="p99", value=340.4, most=300, unit="ms")
@@ -109,9 +109,9 @@ def test_a_hostile_name_is_neither_html_nor_a_link_nor_a_line_of_its_own() -> No
 def test_no_folder_of_the_machine_comes_into_a_report() -> None:
     where = "/var/folders/x7/bench-1/bot.log"
     failed = run(outcome("failing", why=f"ProgramError: see {where} or '{where}'"))
-    for told in (markdown(failed), svg(failed), "\n".join(summary(failed))):
-        assert "/var" not in told
-        assert "…/bot.log" in told
+    for output in (markdown(failed), svg(failed), "\n".join(summary(failed))):
+        assert "/var" not in output
+        assert "…/bot.log" in output
 
 
 def test_what_is_no_folder_stays_as_it_is() -> None:
@@ -154,8 +154,8 @@ def test_met_and_not_met_differ_in_shape_and_not_by_colour_alone() -> None:
 def test_the_chart_can_be_read_without_seeing_it() -> None:
     tree = ET.fromstring(svg(MIXED))  # noqa: S314
     assert tree.get("role") == "img"
-    told = tree.findtext(f"{SVG}desc") or ""
-    assert "whole answer: 1.06× (one round), goal ≤ 1.05×, not met" in told
+    output = tree.findtext(f"{SVG}desc") or ""
+    assert "whole answer: 1.06× (one round), goal ≤ 1.05×, not met" in output
 
 
 @given(
@@ -222,7 +222,7 @@ def test_a_written_result_never_seems_to_be_on_the_other_side_of_its_goal(
 
 
 @pytest.mark.parametrize(
-    ("ratios", "goal", "told"),
+    ("ratios", "goal", "texts"),
     [
         ((1.25, 1.1, 1.3), MOST, ("1.25×", "1.10–1.30× in 3 rounds", "≤ 1.5×")),
         ((1.25,), Goal(least=0.9), ("1.25×", "one round", "≥ 0.9×")),
@@ -240,10 +240,10 @@ def test_a_written_result_never_seems_to_be_on_the_other_side_of_its_goal(
     ],
 )
 def test_a_row_says_what_its_goal_is_about(
-    ratios: tuple[float, ...], goal: Goal, told: tuple[str, str, str]
+    ratios: tuple[float, ...], goal: Goal, texts: tuple[str, str, str]
 ) -> None:
     measured = row("r", *ratios, goal=goal)
-    assert (result_and_ratio(measured), spread(measured), bound(measured)) == told
+    assert (result_and_ratio(measured), spread(measured), bound(measured)) == texts
 
 
 def test_a_difference_that_is_too_large_is_reported_as_one() -> None:

@@ -84,8 +84,8 @@ def test_one_change_that_is_too_far_behind_breaks_the_limit(latest: float, met: 
     ten = next(crowd for crowd in CROWDS if crowd.threads == 10)
     changes = [[0.1, *[1.0] * 98, latest], *[[0.1] * 100] * 9]
     most = Busiest("chat.appendStream", 73, 100)
-    told = row(Answered(ten, most, {"chat.appendStream": 73}, 0, changes, [21.0] * 10))
-    assert told.met is met
+    found = row(Answered(ten, most, {"chat.appendStream": 73}, 0, changes, [21.0] * 10))
+    assert found.met is met
 
 
 async def test_a_tiny_round_tells_of_every_number_of_threads(tmp_path: Path) -> None:

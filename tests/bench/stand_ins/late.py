@@ -11,8 +11,8 @@ from typing import Final
 
 import psutil
 
+from bench.comparison import Row
 from bench.ground import Ground
-from bench.measuring import Row
 
 NOTE: Final = "BENCH_TEST_NOTE"
 """The variable with the file that the program's process id is written to, as one line."""

@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 from typing import Final
 
+from bench.comparison import Row
 from bench.ground import Ground
-from bench.measuring import Row
 from tests.bench.row_fixtures import row
 
 SLOWER: Final = "BENCH_TEST_SLOWER"

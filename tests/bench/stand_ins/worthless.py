@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bench.comparison import Goal, Round, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Round, Row
 
 
 async def rows(_: Ground) -> list[Row]:

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from bench.ground import Ground
-from bench.rows import accepting
-from bench.rows.accepting import NotOnRecord, all_on_record
+from bench.rows import acceptance
+from bench.rows.acceptance import NotOnRecord, all_on_record
 from bench.senders import IN_FLIGHT, NotTaken, ThreadLocation, by_http, by_socket, talk, ts_of
 from bot.domain.messages import Message, Trigger
 from bot.slack.events.parser import parse_event
@@ -29,7 +29,7 @@ PEOPLE = ("UBOB", "UCAROL")
 async def test_both_ways_in_are_measured_and_everything_acknowledged_is_on_record(
     tmp_path: Path,
 ) -> None:
-    by_http_row, by_socket_row = await accepting.rows(Ground(folder=tmp_path, tiny=True))
+    by_http_row, by_socket_row = await acceptance.rows(Ground(folder=tmp_path, tiny=True))
     for row in (by_http_row, by_socket_row):
         assert row.ours > 0
         assert row.theirs > 0

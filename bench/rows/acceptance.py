@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench.comparison import Goal, Limit, Row, p99, percentile
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Row, p99, percentile
 from bench.plain_bolt import PATH
 from bench.plain_bolt import READY as BOLT_READY
 from bench.programs import START_SECONDS, running, running_bot, running_model

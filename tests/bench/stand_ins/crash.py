@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from bench.comparison import Row
 from bench.ground import Ground
-from bench.measuring import Row
 
 
 async def rows(_: Ground) -> list[Row]:

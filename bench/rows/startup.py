@@ -10,8 +10,8 @@ import asyncio
 import time
 from pathlib import Path
 
+from bench.comparison import Goal, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Row
 from bench.programs import running_bare, running_bot, running_model
 from bench.slack_side import SlackSide, running_slack
 
@@ -60,6 +60,6 @@ async def _first_of_bare(model_url: str, folder: Path, mark: str) -> float:
     began = time.perf_counter()
     async with running_bare(model_url, folder) as bare:
         await bare.ask(do="open", sessions=[mark])
-        asked = time.perf_counter()
+        prompted = time.perf_counter()
         answer = await bare.ask(do="ask", session=mark, prompt=f"quick {mark}")
-        return asked - began + float(str(answer["first"]))
+        return prompted - began + float(str(answer["first"]))

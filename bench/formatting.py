@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.measuring import Limit, Row
+from bench.comparison import Limit, Row
 
 MET, NOT_MET = "✓", "✗"
 
@@ -29,8 +29,8 @@ def result(row: Row) -> str:
 
 def result_and_ratio(row: Row) -> str:
     """The result of a row; its ratio behind it for information where it is something else."""
-    told = result(row)
-    return told if told.endswith("×") else f"{told} ({row.ratio:.2f}×)"
+    text = result(row)
+    return text if text.endswith("×") else f"{text} ({row.ratio:.2f}×)"
 
 
 def spread(row: Row) -> str:

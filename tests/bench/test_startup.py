@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.ground import Ground
-from bench.rows.starting import GOAL, rows
+from bench.rows.startup import GOAL, rows
 
 
 async def test_both_sides_are_started_and_asked_once(tmp_path: Path) -> None:

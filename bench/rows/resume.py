@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from statistics import median
 
+from bench.comparison import Goal, Round, Row, interleaved
 from bench.ground import Ground
-from bench.measuring import Goal, Round, Row, interleaved
 from bench.programs import Program, running_bare, running_bot, running_model
 from bench.slack_side import SlackSide, running_slack
 

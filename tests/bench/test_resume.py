@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.ground import Ground
-from bench.rows.resuming import GOAL, rows
+from bench.rows.resume import GOAL, rows
 
 
 async def test_both_sides_take_up_a_session_that_has_been_asked_before(tmp_path: Path) -> None:

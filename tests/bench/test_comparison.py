@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measuring import Goal, Limit, Round, Row, interleaved, p99, percentile
+from bench.comparison import Goal, Limit, Round, Row, interleaved, p99, percentile
 from tests.bench.row_fixtures import row
 
 SECONDS = st.floats(min_value=1e-6, max_value=1e6)
