@@ -1,13 +1,13 @@
-"""What the bot is held against: the Copilot SDK alone, as its own examples use it.
+"""Runs the Copilot SDK alone, as its own examples use it: the baseline for the bot.
 
-The same runtime, started with the same environment and sessions with the same options, but nothing
-of the bot around them: no Slack, no database, no order, no care. Takes one JSON object a line:
+It has the same runtime, environment and session options as the bot, but no Slack, no database and
+no order of messages. It takes one JSON object a line:
 
     {"do": "open", "sessions": ["a", "b"]}             creates sessions
     {"do": "resume", "session": "a", "prompt": …}      resumes one, asks: seconds to first text
-    {"do": "detach", "session": "a"}                   lets go of one
+    {"do": "detach", "session": "a"}                   disconnects one
     {"do": "ask", "session": "a", "prompt": …}         asks: seconds to first text, to the last text
-                                                       and to where the session rests
+                                                       and until the session is idle
     {"do": "loop", "prompts": {"a": […], …}}           asks all sessions at once, each one prompt
                                                        after another: seconds in all, and how many
                                                        answers there were
@@ -105,7 +105,7 @@ class Bare:
 
 
 def session_options(model_url: str) -> dict[str, Any]:
-    """What every session is made with: the same as the bot's sessions without tools."""
+    """The options of every session: those of the bot's sessions without tools."""
     return {
         "model": MODEL,
         "provider": ProviderConfig(type="openai", base_url=model_url),

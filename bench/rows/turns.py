@@ -1,8 +1,8 @@
-"""Many threads at once: how many answers a second come of a model that answers at once, and how
-much of the processor's time the bot takes for each.
+"""Measures turns per second and processor time of many threads at once.
 
-Each thread asks anew as soon as its answer has ended. Held against a loop around the SDK alone with
-as many live sessions. Slack's own limits are lifted, for they would be all that is measured.
+The model answers at once, and each thread asks again as soon as its answer has ended. The other
+side is a loop around the SDK alone with as many live sessions. Slack's own limits are lifted,
+because the rows would measure nothing else.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ PROCESSOR_GOAL: Final = Goal(most_ours=6.0)
 
 @dataclass(frozen=True, slots=True)
 class ProcessorUse:
-    """One side's round."""
+    """The figures of one side in one round."""
 
     per_second: float
     own_ms: float
-    """Processor time of the Python process itself, for each turn."""
+    """Processor time of the Python process itself per turn, in milliseconds."""
     runtime_ms: float
-    """The same of the runtime that it has started."""
+    """Processor time of its runtime per turn, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadRounds:
-    """So many threads asked so many questions each, in each of these rounds."""
+    """The rounds of a number of threads with `each` questions per thread."""
 
     threads: int
     each: int
@@ -50,7 +50,7 @@ class ThreadRounds:
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """Turns a second in 20 and in 100 threads, and the processor time of those in 20."""
+    """Two rows for turns per second, in 20 and in 100 threads, and one for processor time in 20."""
     few, many = ground.pick((20, 100), (2, 3))
     one = await _measure(ground.part(0.45), few, 8)
     other = await _measure(ground, many, 2)
@@ -95,8 +95,8 @@ def _per_second(measured: ThreadRounds) -> Row:
         unit="turns/s",
         rounds=measured.of(lambda spent: spent.per_second),
         goal=GOAL,
-        note="Every session is live, and all threads' turns run at once (MAX_TURNS). Slack and the "
-        "people run on the same processors.",
+        note="Every session is live, and all threads' turns run at once (MAX_TURNS). Slack and its "
+        "users run on the same processors.",
     )
 
 
@@ -120,7 +120,7 @@ def _processor_time(measured: ThreadRounds) -> Row:
 async def _processor_use(
     program: Program, turns: int, ask: Callable[[], Awaitable[None]]
 ) -> ProcessorUse:
-    """Have so many turns, and see what they take."""
+    """Run turns and measure their speed and processor time."""
     own, runtime = program.cpu_seconds()
     began = time.perf_counter()
     await ask()

@@ -85,7 +85,7 @@ def test_a_group_that_fails_keeps_no_other_from_being_measured(
     assert "Not measured: Failure: OSError: no room in" in output
     report = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert "| quick enough |" in report
-    assert "| Failing | not measured: OSError: no room in …/" in report
+    assert "| Failure | not measured: OSError: no room in …/" in report
 
 
 def test_a_tiny_run_is_no_judgement(tmp_path: Path) -> None:
