@@ -1,4 +1,4 @@
-"""What the bot is held against does what it is asked, and counts right."""
+"""Tests that the bare SDK does what it is asked and measures it right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command: what it measures, what it writes, and how it ends."""
+"""Tests the command: its groups, its files, and its exit status."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_real_command_measures_and_writes_a_report_and_a_chart(tmp_path: Pat
 
 
 def test_the_published_report_is_of_a_whole_run() -> None:
-    """Only `--publish` writes it, and nothing of which a row is missing."""
+    """Only `--publish` writes it, and only if every row is there."""
     report = (PUBLISHED / "RESULTS.md").read_text(encoding="utf-8")
     assert "worth nothing" not in report
     assert "Not measured" not in report
@@ -92,8 +92,8 @@ def test_a_tiny_run_is_no_judgement(tmp_path: Path) -> None:
     assert ended(tmp_path, group("slow_bot"), tiny=True) == 0
 
 
-def test_what_somebody_measures_goes_where_git_does_not_look() -> None:
-    """So that no reader's own figures come into a commit, or break a test."""
+def test_a_local_report_goes_to_a_folder_that_git_ignores() -> None:
+    """A local report must not come into a commit, or break a test."""
     assert arguments([], GROUPS).into == OWN
     for name in ("RESULTS.md", "chart.svg"):
         ignored = ["git", "check-ignore", "--quiet", str(OWN / name)]

@@ -1,4 +1,5 @@
-"""First text is measured by what the bot adds to the SDK, with the real bot and the bare SDK."""
+"""Tests that first text measures what the bot adds to the SDK, with the real bot and the bare
+SDK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Each group is measured alone and within its time; whatever it does, the others go on."""
+"""Tests that each group is measured alone and within its time, and that the others go on after
+it."""
 
 from __future__ import annotations
 
@@ -38,13 +39,13 @@ async def test_a_group_whose_process_dies_is_reported() -> None:
     assert outcome.why == "its process ended without a word"
 
 
-async def test_a_group_of_which_there_is_no_module_is_reported() -> None:
+async def test_a_group_without_a_module_is_reported() -> None:
     missing = group("good", module="tests.bench.stand_ins.nowhere")
     outcome = await measured(missing, PLENTY, tiny=True)
     assert outcome.why.startswith("ModuleNotFoundError: No module named")
 
 
-async def test_a_ratio_that_is_none_is_not_measured() -> None:
+async def test_an_infinite_ratio_is_not_measured() -> None:
     outcome = await measured(group("worthless"), PLENTY, tiny=True)
     assert outcome.why.startswith("ZeroDivisionError")
 
@@ -93,7 +94,7 @@ def test_the_shares_of_all_groups_fit_into_the_whole_time() -> None:
 
 
 def left_over(shares: list[float], used: list[float], whole: float) -> float:
-    """What is left of the whole time when each group uses that part of what it may."""
+    """The rest of the whole time after each group has used this share of its time."""
     left = whole
     for (_, part), share in zip(
         parts([group("good", seconds=each) for each in shares]), used, strict=True
@@ -115,4 +116,4 @@ def test_what_one_group_leaves_the_others_have(shares: list[float]) -> None:
     whole = sum(shares)
     [(_, first), (second, part), *_] = parts(groups)
     assert whole * first == pytest.approx(shares[0])
-    assert whole * part >= second.seconds - 1e-9  # the first one used nothing
+    assert whole * part >= second.seconds - 1e-9  # the first group used nothing

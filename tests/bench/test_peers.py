@@ -1,4 +1,4 @@
-"""The bots that ours is held against do the same work as ours, and are measured like it."""
+"""Tests that the peer bots do the same work as ours and are measured the same way."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def model() -> AsyncIterator[ScriptedModel]:
 
 
 def marks(request: ModelRequest) -> list[str]:
-    """The marks of all questions that the model was shown, oldest first."""
+    """The marks of all questions in a request, oldest first."""
     return re.findall(r"quick (m\d+)", "\n".join(request.prompts))
 
 

@@ -1,4 +1,4 @@
-"""A start is measured up to the first answer, with the real bot and the bare SDK."""
+"""Tests that a start is measured up to the first answer, with the real bot and the bare SDK."""
 
 from __future__ import annotations
 

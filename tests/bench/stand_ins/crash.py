@@ -1,4 +1,4 @@
-"""Its process dies on the spot."""
+"""Ends its own process at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fails before it has measured anything."""
+"""Raises before it has measured anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures a ratio that is none: what it is held against never happened."""
+"""Measures an infinite ratio: the other side took no time."""
 
 from __future__ import annotations
 
