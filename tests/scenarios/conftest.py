@@ -25,12 +25,12 @@ MANIFEST = Path(__file__).parents[2] / "manifest.yml"
 
 def app_config_of(manifest: Path) -> dict[str, object]:
     """What a manifest asks Slack for, as the sandbox takes it."""
-    asked = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    manifest_data = yaml.safe_load(manifest.read_text(encoding="utf-8"))
     return {
-        "scopes": asked["oauth_config"]["scopes"]["bot"],
-        "subscriptions": asked["settings"]["event_subscriptions"]["bot_events"],
-        "commands": asked["features"]["slash_commands"],
-        "shortcuts": asked["features"]["shortcuts"],
+        "scopes": manifest_data["oauth_config"]["scopes"]["bot"],
+        "subscriptions": manifest_data["settings"]["event_subscriptions"]["bot_events"],
+        "commands": manifest_data["features"]["slash_commands"],
+        "shortcuts": manifest_data["features"]["shortcuts"],
     }
 
 
@@ -122,14 +122,14 @@ class ScenarioClient(EmulatorClient):
         that has one unless `n` says which."""
 
         async def found() -> ReplyAction | None:
-            said = await self.bot_messages(channel, thread_ts)
-            feet = [
-                foot
-                for message in said
-                for foot in reply_actions_in(message)
-                if foot.command_name == command_name
+            messages = await self.bot_messages(channel, thread_ts)
+            actions = [
+                action
+                for message in messages
+                for action in reply_actions_in(message)
+                if action.command_name == command_name
             ]
-            return feet[n] if len(feet) > (n if n >= 0 else 0) else None
+            return actions[n] if len(actions) > (n if n >= 0 else 0) else None
 
         return await self.wait_for(found, why=f"a reply has {command_name!r} under it")
 
@@ -140,11 +140,11 @@ class ScenarioClient(EmulatorClient):
         )
 
     async def ephemeral_after_message(
-        self, person: str, channel: str, thread_ts: str, words: str, times: int | None = None
+        self, person: str, channel: str, thread_ts: str, text: str, times: int | None = None
     ) -> str:
         """Give an order in a thread and wait for what this person alone is told."""
         before = len(await self.ephemeral(person)) if times is None else times - 1
-        await self.say(person, channel, words, thread_ts=thread_ts)
+        await self.say(person, channel, text, thread_ts=thread_ts)
         return await self.wait_for_ephemeral(person, before + 1)
 
     async def start_thread(self, person: str, *questions: str, channel: str = GENERAL) -> str:
@@ -169,10 +169,10 @@ class ScenarioClient(EmulatorClient):
                     found.append((str(file["name"]), (await answer.read()).decode()))
         return found
 
-    async def ephemeral_after(self, person: str, doing: Awaitable[object]) -> Json:
+    async def ephemeral_after(self, person: str, action: Awaitable[object]) -> Json:
         """What this person alone is shown once they have done something: the whole card."""
         before = len(await self.ephemeral(person))
-        await doing
+        await action
         await self.wait_for_ephemeral(person, before + 1)
         return (await self.ephemeral(person))[before]
 
@@ -195,15 +195,15 @@ class ScenarioClient(EmulatorClient):
         return await self.wait_for(shown, why=f"the Home tab of {person} shows {text!r}")
 
     async def card_for(
-        self, person: str, channel: str, words: str, thread_ts: str | None = None
+        self, person: str, channel: str, text: str, thread_ts: str | None = None
     ) -> Json:
         """Give an order, in a thread by message and elsewhere by command, and wait for the card
         that this person alone is shown."""
         before = len(await self.ephemeral(person))
         if thread_ts is None:
-            await self.command(person, channel, "/copilot", words)
+            await self.command(person, channel, "/copilot", text)
         else:
-            await self.say(person, channel, words, thread_ts=thread_ts)
+            await self.say(person, channel, text, thread_ts=thread_ts)
         await self.wait_for_ephemeral(person, before + 1)
         return (await self.ephemeral(person))[-1]
 
@@ -211,11 +211,11 @@ class ScenarioClient(EmulatorClient):
         """Wait until something that this person alone is shown has `text` in it, also a card that
         took another one's place; that message."""
 
-        async def told() -> Json | None:
+        async def found() -> Json | None:
             fitting = [each for each in await self.ephemeral(person) if text in full_text_of(each)]
             return fitting[-1] if fitting else None
 
-        return await self.wait_for(told, timeout, f"{person} is told {text!r}")
+        return await self.wait_for(found, timeout, f"{person} is told {text!r}")
 
     async def wait_for_dm_text(self, person: str, text: str, timeout: float = 30.0) -> Json:
         """Wait until the bot shows `text` in the direct messages with a person; that message."""
@@ -241,14 +241,14 @@ class ScenarioClient(EmulatorClient):
         opened for that: then the bot would draw it anew."""
 
         async def shown() -> Json | None:
-            drawn = [
+            published = [
                 call["answer"]["view"]
                 for call in await self.calls("views.publish")
                 if call["status"] == 200
                 and call["answer"]["ok"]
                 and call["arguments"]["user_id"] == PEOPLE[person]
             ]
-            return drawn[-1] if drawn and text in full_text_of(drawn[-1]) else None
+            return published[-1] if published and text in full_text_of(published[-1]) else None
 
         return await self.wait_for(shown, 20.0, f"{person}'s Home tab shows {text!r}")
 
@@ -278,17 +278,17 @@ class ScenarioClient(EmulatorClient):
     async def wait_for_ephemeral(self, person: str, times: int = 1) -> str:
         """Wait until the bot has told a person something; the last of it."""
 
-        async def told() -> str | None:
-            whispers = await self.ephemeral(person)
-            return str(whispers[-1]["text"]) if len(whispers) >= times else None
+        async def latest() -> str | None:
+            messages = await self.ephemeral(person)
+            return str(messages[-1]["text"]) if len(messages) >= times else None
 
-        return await self.wait_for(told, why=f"{person} is told something")
+        return await self.wait_for(latest, why=f"{person} is told something")
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[RunningEmulator]:
-    async with running_emulator() as sandbox:
-        yield sandbox
+    async with running_emulator() as emulator:
+        yield emulator
 
 
 @pytest.fixture

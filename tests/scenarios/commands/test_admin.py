@@ -31,8 +31,8 @@ async def test_nobody_else_may_in_any_form(
     ts = await slack.ask_in_new_thread("bob", "hello")
     for topic in ("", *TOPICS, "limits UALICE block", "cleanup --all"):
         assert texts.ADMINS_ONLY in await run_admin_command(slack, topic, "bob")
-        told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!admin {topic}".strip())
-        assert told == texts.ADMINS_ONLY
+        notice = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!admin {topic}".strip())
+        assert notice == texts.ADMINS_ONLY
     theirs = await slack.card_for("alice", GENERAL, "!admin", ts)
     assert not any("admin" in full_text_of(each) for each in await slack.ephemeral("carol"))
     assert "Turns running: 0" in full_text_of(theirs)
@@ -180,8 +180,8 @@ async def test_who_has_had_their_turns_is_notified_and_gets_more_when_given_more
     await slack.say("bob", GENERAL, "five", thread_ts=ts)
     await slack.wait_until_answered(GENERAL, ts, n=5)
     assert "You have had your 2 turns" in (await slack.bot_texts(GENERAL, ts))[-1]
-    asked = [question_of(request.prompt) for request in model.requests]
-    assert asked == ["one", "two", "four"]
+    questions = [question_of(request.prompt) for request in model.requests]
+    assert questions == ["one", "two", "four"]
 
 
 async def test_limits_that_make_no_sense_get_a_sentence(bots: Bots, slack: ScenarioClient) -> None:

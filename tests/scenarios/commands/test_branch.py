@@ -29,8 +29,8 @@ async def a_fork_of(slack: ScenarioClient, root: str) -> str:
     """The thread that a fork began: its root is the bot's newest message of the channel."""
 
     async def begun() -> str | None:
-        said = await slack.history(GENERAL)
-        ours = [m["ts"] for m in said if m.get("bot_id") and m["ts"] > root]
+        messages = await slack.history(GENERAL)
+        ours = [m["ts"] for m in messages if m.get("bot_id") and m["ts"] > root]
         return ours[0] if ours else None
 
     return str(await slack.wait_for(begun, why="a thread is begun for the fork"))
@@ -63,8 +63,8 @@ async def test_an_earlier_answer_is_given_again_once_its_owner_lets_the_later_on
     await slack.press_reply_action("bob", GENERAL, again)
     assert "forget what came after it (1 more)" in await slack.wait_for_ephemeral("bob")
     assert len(model.requests) == 3, "nothing is asked before it is sure"
-    [asked] = await slack.ephemeral("bob")
-    [anyway] = reply_actions_in(asked)
+    [warning] = await slack.ephemeral("bob")
+    [anyway] = reply_actions_in(warning)
     await slack.press_reply_action("bob", GENERAL, anyway)
     await slack.wait_until_answered(GENERAL, ts, n=4)
     assert model.requests[-1].prompts == ("one", "two")
@@ -100,11 +100,11 @@ async def test_ask_again_pressed_twice_is_one_more_answer_and_goes_on_from_there
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "I no longer know “two”")
     model.when("one", Answer(chunks=["c", "d"], hold_after=1, times=1))
-    told = len(await slack.ephemeral("alice"))
+    before = len(await slack.ephemeral("alice"))
     await slack.press_reply_action("alice", GENERAL, again)
     await model.reached(2)
     await slack.press_reply_action("alice", GENERAL, again)
-    assert "about to answer that anew" in await slack.wait_for_ephemeral("alice", told + 2)
+    assert "about to answer that anew" in await slack.wait_for_ephemeral("alice", before + 2)
     model.release()
     await slack.until_shown(GENERAL, ts, "cd")
     await slack.press_reply_action("alice", GENERAL, again)
@@ -120,14 +120,14 @@ async def test_a_reply_of_an_earlier_session_is_not_forked_as_if_it_were_this_on
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
     old = {
-        verb: await slack.reply_action(GENERAL, ts, verb) for verb in ("fork", "retry", "rewind")
+        name: await slack.reply_action(GENERAL, ts, name) for name in ("fork", "retry", "rewind")
     }
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "fresh")
     await slack.say("alice", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
-    for times, foot in enumerate(old.values(), start=1):
-        await slack.press_reply_action("alice", GENERAL, foot)
+    for times, button in enumerate(old.values(), start=1):
+        await slack.press_reply_action("alice", GENERAL, button)
         assert "another session" in await slack.wait_for_ephemeral("alice", times)
     assert len(model.requests) == 2
 
@@ -151,9 +151,9 @@ async def test_retry_with_a_model_that_does_not_exist_says_which_there_are(
 ) -> None:
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
-    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!retry gpt-nope")
-    assert "gpt-nope" in told
-    assert "scripted-1" in told
+    notice = await slack.ephemeral_after_message("alice", GENERAL, ts, "!retry gpt-nope")
+    assert "gpt-nope" in notice
+    assert "scripted-1" in notice
     assert len(model.requests) == 1
 
 

@@ -53,8 +53,8 @@ async def on_record(bots: Bots) -> set[str]:
 
 async def press(slack: ScenarioClient, message: Json, label: str, channel: str = GENERAL) -> None:
     """Alice presses a button by what stands on it."""
-    [foot] = [foot for foot in reply_actions_in(message) if foot.label == label]
-    await slack.press_reply_action("alice", channel, foot)
+    [button] = [button for button in reply_actions_in(message) if button.label == label]
+    await slack.press_reply_action("alice", channel, button)
 
 
 async def preview(slack: ScenarioClient, flags: str = "") -> Json:
@@ -128,7 +128,7 @@ async def test_done_again_it_finds_nothing_more(bots: Bots, slack: ScenarioClien
     assert "1 session deleted" in await clean_up(slack, "--all")
     shown = await preview(slack, "--all")
     assert admin_texts.FOUND_NONE in full_text_of(shown)
-    assert not [foot for foot in reply_actions_in(shown) if foot.label == admin_texts.DELETE]
+    assert not [button for button in reply_actions_in(shown) if button.label == admin_texts.DELETE]
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ async def test_nothing_goes_without_saying_which_and_without_the_button(
     ts = await slack.ask_in_new_thread("alice", "one")
     shown = await preview(slack)
     assert admin_texts.FILTER_HELP in full_text_of(shown)
-    assert not [foot for foot in reply_actions_in(shown) if foot.command_name == "admin"]
-    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!admin cleanup go --all")
-    assert "Deleting needs the button" in told
+    assert not [button for button in reply_actions_in(shown) if button.command_name == "admin"]
+    notice = await slack.ephemeral_after_message("alice", GENERAL, ts, "!admin cleanup go --all")
+    assert "Deleting needs the button" in notice
     assert admin_texts.NOT_RUNNING in await slack.ephemeral_after_message(
         "alice", GENERAL, ts, "!admin cleanup cancel"
     )

@@ -88,12 +88,12 @@ async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
     secret = await slack.start_thread("bob", "the zebrafish plan", channel=SECRET)
     ts = await slack.start_thread("bob", "one")
     await slack.call("carol", "conversations.leave", channel=SECRET)
-    for verb in ("status", "history", "export", "fork", "stop", "title"):
-        value = {"v": verb, "c": SECRET, "t": secret}
-        assert await pressed(slack, "carol", ts, value) == access_texts.NOT_VISIBLE, verb
-    for verb in ("reset", "delete", "resume"):
-        told = await pressed(slack, "carol", ts, {"v": verb, "w": "s2"})
-        assert told == texts.NOT_YOURS.format(verb=verb)
+    for name in ("status", "history", "export", "fork", "stop", "title"):
+        value = {"v": name, "c": SECRET, "t": secret}
+        assert await pressed(slack, "carol", ts, value) == access_texts.NOT_VISIBLE, name
+    for name in ("reset", "delete", "resume"):
+        notice = await pressed(slack, "carol", ts, {"v": name, "w": "s2"})
+        assert notice == texts.NOT_YOURS.format(verb=name)
     assert await slack.files_of("carol") == []
 
 
@@ -118,10 +118,10 @@ async def test_while_the_database_is_locked_a_press_and_a_command_are_reported_o
             "bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts)
         )
         with locked(bots.env["DATA_DIR"]):
-            told = await slack.ephemeral_after(
+            notice = await slack.ephemeral_after(
                 "bob", slack.press_command("bob", GENERAL, card, "reset", "s1")
             )
-            assert text_of(told) == StoreError.user_message
+            assert text_of(notice) == StoreError.user_message
             given = slack.command("bob", GENERAL, "/copilot", "export s1")
             assert text_of(await slack.ephemeral_after("bob", given)) == StoreError.user_message
         given = slack.command("bob", GENERAL, "/copilot", "sessions")
@@ -130,8 +130,8 @@ async def test_while_the_database_is_locked_a_press_and_a_command_are_reported_o
     async with bots.running():
         await slack.say("bob", GENERAL, "two", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "You said: two")
-        told_again = (await slack.ephemeral("bob"))[before:]
-        assert told_again == [], "what was told to have failed is not told again at the next start"
+        repeated = (await slack.ephemeral("bob"))[before:]
+        assert repeated == [], "what was told to have failed is not told again at the next start"
     assert await slack.files_of("bob") == []
 
 
@@ -179,8 +179,8 @@ async def test_what_the_thread_is_shown_stands_there_once(
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
-    said = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in said) == 1
+    texts_shown = await slack.bot_texts(GENERAL, ts)
+    assert sum("fresh session" in text for text in texts_shown) == 1
 
 
 async def test_while_slack_does_not_tell_who_sees_what_nothing_is_shown(
@@ -189,9 +189,9 @@ async def test_while_slack_does_not_tell_who_sees_what_nothing_is_shown(
     await bots.start(QuickClock())
     ts = await slack.start_thread("bob", "one")
     await slack.fault("conversations.info", "error", error="internal_error", times=1_000)
-    told = await slack.ephemeral_after_message("carol", GENERAL, ts, "!history")
-    assert "You said" not in told
-    assert "went wrong" in told
+    notice = await slack.ephemeral_after_message("carol", GENERAL, ts, "!history")
+    assert "You said" not in notice
+    assert "went wrong" in notice
     await slack.clear_faults()
     card = await slack.ephemeral_after(
         "carol", slack.say("carol", GENERAL, "!history", thread_ts=ts)
@@ -222,8 +222,8 @@ async def test_an_event_that_slack_delivers_twice_is_one_command(
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     assert "of 2," in text_of(card)
-    said = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in said) == 1
+    texts_shown = await slack.bot_texts(GENERAL, ts)
+    assert sum("fresh session" in text for text in texts_shown) == 1
 
 
 # A kill ------------------------------------------------------------------------------------------
@@ -243,8 +243,8 @@ async def test_killed_in_the_middle_of_a_command_the_bot_tells_who_gave_it_at_th
     model.release()
     async with threadpilot("run", env=env) as process:
         assert await slack.wait_for_ephemeral("bob") == sentence
-        [told] = await slack.ephemeral("bob")
-        assert told["thread_ts"] == ts
+        [notice] = await slack.ephemeral("bob")
+        assert notice["thread_ts"] == ts
         process.send_signal(signal.SIGTERM)
         await process.wait()
     async with threadpilot("run", env=env):

@@ -32,7 +32,7 @@ async def slow(slack: EmulatorClient, seconds: float = SLOW_SECONDS) -> None:
     await slack.fault("conversations.info", "slow", times=10_000, delay=seconds)
 
 
-async def asked_last(model: ScriptedModel, text: str, slack: ScenarioClient) -> ModelRequest:
+async def request_for(model: ScriptedModel, text: str, slack: ScenarioClient) -> ModelRequest:
     """The request in which that was asked, once it was."""
 
     async def found() -> ModelRequest | None:
@@ -54,7 +54,7 @@ async def in_rounds(
     for number in range(ROUNDS):
         await slack.say("alice", GENERAL, command(number), thread_ts=ts)
         await slack.say("alice", GENERAL, f"question {number}", thread_ts=ts)
-        good += fits(number, await asked_last(model, f"question {number}", slack))
+        good += fits(number, await request_for(model, f"question {number}", slack))
         await slack.until_shown(GENERAL, ts, f"question {number}", 60.0)
     return good
 
@@ -109,7 +109,7 @@ async def test_what_was_written_while_the_bot_was_away_is_done_and_answered_in_o
     await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await slow(slack)
     await bots.start()
-    requests = [await asked_last(model, f"question {n}", slack) for n in range(ROUNDS)]
+    requests = [await request_for(model, f"question {n}", slack) for n in range(ROUNDS)]
     for number, ts in enumerate(threads):
         await slack.until_shown(GENERAL, ts, f"question {number}", 60.0)
     if command.startswith("model"):
@@ -130,7 +130,7 @@ async def test_a_question_waits_for_a_slow_reset_and_is_shown_as_waiting_but_sto
     question = await slack.say("alice", GENERAL, "new", thread_ts=ts)
     await slack.wait_until_reaction_set(GENERAL, question)
     assert len(model.requests) == 1
-    request = await asked_last(model, "new", slack)
+    request = await request_for(model, "new", slack)
     assert history_in(request) == ["new"]
     await slack.wait_until_reaction_cleared(GENERAL, question)
     assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
@@ -146,7 +146,7 @@ async def test_what_others_said_after_a_reset_comes_along_with_the_next_question
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.say("bob", GENERAL, "The server is zebra.", thread_ts=ts)
     await slack.say("alice", GENERAL, "@threadpilot fresh start", thread_ts=ts)
-    request = await asked_last(model, "fresh start", slack)
+    request = await request_for(model, "fresh start", slack)
     assert "The server is zebra." in request.prompt
     assert "You said" not in request.prompt
 
@@ -156,15 +156,15 @@ async def test_what_others_said_after_a_reset_comes_along_with_the_next_question
 
 async def retried(slack: ScenarioClient, model: ScriptedModel, ts: str) -> None:
     """What was asked is remembered once, however many wanted it answered anew."""
-    await asked_last(model, "old", slack)
+    await request_for(model, "old", slack)
     await model.asked(2)
     await slack.wait_until_answered(GENERAL, ts, n=2)
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "@threadpilot next", thread_ts=ts)
-    request = await asked_last(model, "next", slack)
+    request = await request_for(model, "next", slack)
     assert history_in(request) == ["old", "next"]
-    asked = [question_of(each.prompt) for each in model.requests]
-    assert asked == ["old", "old", "next"]
+    questions = [question_of(each.prompt) for each in model.requests]
+    assert questions == ["old", "old", "next"]
 
 
 async def test_retry_written_by_two_at_once_is_one_more_answer(
@@ -224,7 +224,7 @@ async def test_going_back_twice_at_once_goes_back_twice(
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
     await slack.say("alice", GENERAL, "four", thread_ts=ts)
-    assert history_in(await asked_last(model, "four", slack)) == ["one", "four"]
+    assert history_in(await request_for(model, "four", slack)) == ["one", "four"]
     for text in ("three", "two"):
         await slack.until_shown(GENERAL, ts, f"I no longer know “{text}”.")
 
@@ -262,7 +262,7 @@ async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
     fork = str(await slack.wait_for(forked, 30.0, "a thread is begun for the fork"))
     await slack.until_shown(GENERAL, ts, "Here is the new thread")
     await slack.say("alice", GENERAL, "in the fork", thread_ts=fork)
-    assert history_in(await asked_last(model, "in the fork", slack)) == ["one", "in the fork"]
+    assert history_in(await request_for(model, "in the fork", slack)) == ["one", "in the fork"]
 
 
 # A kill -------------------------------------------------------------------------------------------
@@ -277,8 +277,8 @@ async def killed_between(
         ts = await slack.ask_in_new_thread("alice", "old")
         await slow(slack, 20.0)
         await slack.say("alice", GENERAL, command, thread_ts=ts)
-        asked = await slack.say("alice", GENERAL, question, thread_ts=ts)
-        await slack.wait_until_reaction_set(GENERAL, asked)
+        posted = await slack.say("alice", GENERAL, question, thread_ts=ts)
+        await slack.wait_until_reaction_set(GENERAL, posted)
         process.kill()
         await process.wait()
     await slack.clear_faults()
@@ -290,7 +290,7 @@ async def test_killed_before_a_retry_was_begun_the_next_start_answers_again_once
 ) -> None:
     ts = await killed_between(env, slack, "!retry", "next")
     async with threadpilot("run", env=env):
-        request = await asked_last(model, "next", slack)
+        request = await request_for(model, "next", slack)
         await slack.wait_until_answered(GENERAL, ts, n=3)
     assert history_in(request) == ["old", "next"]
     assert [question_of(each.prompt) for each in model.requests] == ["old", "old", "next"]
@@ -302,7 +302,7 @@ async def test_killed_before_a_reset_was_done_the_next_start_does_it_before_the_
     model.default = Answer(recite)
     ts = await killed_between(env, slack, "!reset", "new")
     async with threadpilot("run", env=env):
-        request = await asked_last(model, "new", slack)
+        request = await request_for(model, "new", slack)
         await slack.until_shown(GENERAL, ts, "new")
     assert history_in(request) == ["new"]
     assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1

@@ -117,8 +117,8 @@ async def test_a_session_of_another_channel_stays_there(bots: Bots, slack: Scena
     await bots.start()
     await slack.start_thread("bob", "one", channel=DEV)
     ts = await slack.start_thread("bob", "two")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
-    assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
+    assert notice == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
 
 
 async def test_what_was_said_in_direct_messages_stays_there(
@@ -130,8 +130,8 @@ async def test_what_was_said_in_direct_messages_stays_there(
     first = await slack.say("bob", direct, "my secret plan")
     await slack.wait_until_answered(direct, first, person="bob")
     ts = await slack.start_thread("bob", "two")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
-    assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
+    assert notice == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     assert len(model.requests) == 2
 
 
@@ -143,11 +143,11 @@ async def test_a_session_that_answers_is_not_taken_away(
     busy = await slack.say("bob", GENERAL, "@threadpilot slow")
     await model.reached()
     ts = await slack.say("bob", GENERAL, "hm")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "@threadpilot resume s1")
-    assert told == session_texts.RESUME_TOO_EARLY
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "@threadpilot resume s1")
+    assert notice == session_texts.RESUME_TOO_EARLY
     other = await slack.start_thread("bob", "one")
-    told = await slack.ephemeral_after_message("bob", GENERAL, other, "!resume s1")
-    assert told == session_texts.BUSY.format(handle="s1")
+    notice = await slack.ephemeral_after_message("bob", GENERAL, other, "!resume s1")
+    assert notice == session_texts.BUSY.format(handle="s1")
     model.release()
     await slack.until_shown(GENERAL, busy, "a b")
 
@@ -205,8 +205,10 @@ async def test_a_session_is_reset_from_a_list_and_its_thread_is_notified(
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     card = await slack.ephemeral_after("bob", slack.command("bob", DEV, "/copilot", "sessions"))
-    told = await slack.ephemeral_after("bob", slack.press_command("bob", DEV, card, "reset", "s1"))
-    assert text_of(told) == session_texts.RESET_ELSEWHERE.format(handle="s1")
+    notice = await slack.ephemeral_after(
+        "bob", slack.press_command("bob", DEV, card, "reset", "s1")
+    )
+    assert text_of(notice) == session_texts.RESET_ELSEWHERE.format(handle="s1")
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
@@ -222,10 +224,10 @@ async def test_a_deleted_session_is_gone_from_the_model_and_from_every_list(
     await bots.start()
     ts = await slack.start_thread("bob", "my zebrafish")
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
-    told = await slack.ephemeral_after(
+    notice = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is gone for good" in text_of(told)
+    assert "s1 is gone for good" in text_of(notice)
     await slack.until_shown(GENERAL, ts, session_texts.DELETED_HERE)
     assert (
         await slack.ephemeral_after_message("bob", GENERAL, ts, "!sessions")
@@ -252,15 +254,17 @@ async def test_buttons_of_a_session_that_is_gone_say_so(
     ts = await slack.start_thread("bob", "one")
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     await slack.ephemeral_after("bob", slack.press_command("bob", GENERAL, card, "delete", "s1"))
-    for verb in ("reset", "delete"):
-        told = await slack.ephemeral_after(
-            "bob", slack.press_command("bob", GENERAL, card, verb, "s1")
+    for name in ("reset", "delete"):
+        notice = await slack.ephemeral_after(
+            "bob", slack.press_command("bob", GENERAL, card, name, "s1")
         )
-        assert text_of(told) == texts.NO_SUCH_SESSION
-    for verb in ("status", "history", "export", "fork", "retry", "rewind"):
-        foot = await slack.reply_action(GENERAL, ts, verb)
-        told = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
-        assert text_of(told), verb
+        assert text_of(notice) == texts.NO_SUCH_SESSION
+    for name in ("status", "history", "export", "fork", "retry", "rewind"):
+        button = await slack.reply_action(GENERAL, ts, name)
+        notice = await slack.ephemeral_after(
+            "bob", slack.press_reply_action("bob", GENERAL, button)
+        )
+        assert text_of(notice), name
     assert len(model.requests) == 1
 
 
@@ -274,10 +278,10 @@ async def test_a_session_that_answers_is_not_deleted(
     card = await slack.ephemeral_after(
         "bob", slack.command("bob", GENERAL, "/copilot", "status s1")
     )
-    told = await slack.ephemeral_after(
+    notice = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert text_of(told) == session_texts.BUSY.format(handle="s1")
+    assert text_of(notice) == session_texts.BUSY.format(handle="s1")
     model.release()
     await slack.until_shown(GENERAL, ts, "a b")
 
@@ -292,8 +296,8 @@ async def test_a_double_click_is_one_reset(bots: Bots, slack: ScenarioClient) ->
     await slack.wait_for_ephemeral("bob", before + 1)
     card = await slack.ephemeral_after("bob", slack.command("bob", DEV, "/copilot", "sessions"))
     assert "of 2," in text_of(card)
-    said = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in said) == 1
+    texts_shown = await slack.bot_texts(GENERAL, ts)
+    assert sum("fresh session" in text for text in texts_shown) == 1
 
 
 # What was asked, as a page and as a file ---------------------------------------------------------
@@ -329,8 +333,8 @@ async def test_a_transcript_comes_as_a_file_in_the_direct_messages_of_who_asked_
     await bots.start()
     ts = await slack.start_thread("bob", "show *fences* <@UALICE>", "two")
     before = await slack.bot_texts(GENERAL, ts)
-    told = await slack.ephemeral_after_message("carol", GENERAL, ts, "!export")
-    assert told == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
+    notice = await slack.ephemeral_after_message("carol", GENERAL, ts, "!export")
+    assert notice == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
     [(name, text)] = await slack.files_of("carol")
     assert name == "threadpilot-s1.md"
     assert "## 1. bob, " in text
@@ -364,8 +368,8 @@ async def test_the_menu_under_a_roles_answer_is_about_the_roles_session(
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one", "review: look at this")
-    foot = await slack.reply_action(GENERAL, ts, "history")
-    card = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
+    button = await slack.reply_action(GENERAL, ts, "history")
+    card = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
     assert "look at this" in text_of(card)
     assert "You said: one" not in text_of(card)
 
@@ -377,10 +381,10 @@ async def test_who_began_a_roles_session_may_go_back_in_it_and_who_began_the_oth
     ts = await slack.start_thread("bob", "one")
     await slack.say("carol", GENERAL, "@threadpilot review: look at this", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: look at this")
-    foot = await slack.reply_action(GENERAL, ts, "rewind", n=1)
-    told = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
-    assert text_of(told) == texts.NOT_YOURS.format(verb="rewind")
-    await slack.press_reply_action("carol", GENERAL, foot)
+    button = await slack.reply_action(GENERAL, ts, "rewind", n=1)
+    notice = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
+    assert text_of(notice) == texts.NOT_YOURS.format(verb="rewind")
+    await slack.press_reply_action("carol", GENERAL, button)
     await slack.until_shown(GENERAL, ts, "I no longer know “look at this”")
     assert len(model.requests) == 2
 
@@ -390,13 +394,13 @@ async def test_a_fork_from_an_answer_that_the_session_does_not_know_any_more_is_
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    foot = await slack.reply_action(GENERAL, ts, "fork")
+    button = await slack.reply_action(GENERAL, ts, "fork")
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
-    told = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
-    assert "another session" in text_of(told)
+    notice = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
+    assert "another session" in text_of(notice)
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     assert "of 2," in text_of(card)
 

@@ -43,7 +43,7 @@ async def test_who_asked_and_every_member_who_sees_it_stops_an_answer(
 
 
 @pytest.mark.parametrize(
-    ("person", "doors", "sentence"),
+    ("person", "settings", "sentence"),
     [
         ("gus", {}, access_texts.DENIAL_TEXTS[AccessRole.GUEST]),
         ("eve", {}, access_texts.DENIAL_TEXTS[AccessRole.EXTERNAL]),
@@ -61,11 +61,11 @@ async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
     slack: ScenarioClient,
     model: ScriptedModel,
     person: str,
-    doors: dict[str, str],
+    settings: dict[str, str],
     sentence: str,
 ) -> None:
     """They are told why, and the answer is shown whole, though Slack has ended its stream."""
-    bots.env.update(doors)
+    bots.env.update(settings)
     await bots.start()
     ts = await a_running_answer(slack, model, "bob")
     await slack.stop(person, GENERAL, ts)
@@ -130,5 +130,5 @@ async def test_a_guest_stops_neither_by_a_command_what_others_have_asked(
 
 async def waits(slack: ScenarioClient, ts: str) -> bool:
     """Whether a message of the thread is shown as waiting."""
-    said = await slack.replies(GENERAL, ts)
-    return any(message.get("reactions") for message in said)
+    messages = await slack.replies(GENERAL, ts)
+    return any(message.get("reactions") for message in messages)

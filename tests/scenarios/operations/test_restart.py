@@ -33,7 +33,7 @@ async def threadpilot(
     """The command as a process of its own, once it has said `until` on standard error."""
     process = await forked_processes.start(main, *arguments, env={**os.environ, **env}, stderr=PIPE)
     try:
-        await until_said(process, until)
+        await wait_for_output(process, until)
         yield process
     finally:
         if process.returncode is None:
@@ -41,22 +41,22 @@ async def threadpilot(
         await process.communicate()
 
 
-async def until_said(process: Process, word: str) -> str:
+async def wait_for_output(process: Process, word: str) -> str:
     """Wait until it has said that on standard error; all that it has said since the last time."""
-    said = await asyncio.wait_for(_read_until(process, word), START_SECONDS)
-    assert word in said, said
-    return said
+    output = await asyncio.wait_for(_read_until(process, word), START_SECONDS)
+    assert word in output, output
+    return output
 
 
 async def _read_until(process: Process, word: str) -> str:
     assert process.stderr is not None
-    said = ""
-    while word not in said:
+    output = ""
+    while word not in output:
         line = await process.stderr.readline()
         if not line:
             break
-        said += line.decode()
-    return said
+        output += line.decode()
+    return output
 
 
 async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart(
@@ -120,13 +120,13 @@ async def test_a_question_by_command_whose_bot_is_killed_on_the_way_is_asked_onc
     await slack.clear_faults()
     async with threadpilot("run", env=env):
 
-        async def asked() -> list[str]:
+        async def posted() -> list[str]:
             return [m["ts"] for m in await slack.history(GENERAL) if m.get("bot_id")]
 
-        [root] = await slack.wait_for(asked, timeout=30, why="the question is posted")
+        [root] = await slack.wait_for(posted, timeout=30, why="the question is posted")
         await slack.until_shown(GENERAL, root, "You said: what is Python?")
         assert await slack.wait_until_answered(GENERAL, root) == ["You said: what is Python?"]
-    assert await asked() == [root]
+    assert await posted() == [root]
     assert len(model.requests) == 1
 
 
@@ -153,7 +153,7 @@ async def test_asked_to_stop_while_it_starts_the_bot_ends_at_once(
         *(sys.executable, "-m", "bot", "run"), env={**os.environ, **env}
     )
     try:
-        await slack.wait_for(lambda: is_listening(process.pid), START_SECONDS)
+        await slack.wait_for(lambda: accepts_connections(process.pid), START_SECONDS)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), START_SECONDS) == 0
     finally:
@@ -162,7 +162,7 @@ async def test_asked_to_stop_while_it_starts_the_bot_ends_at_once(
             await process.wait()
 
 
-async def is_listening(pid: int) -> bool:
+async def accepts_connections(pid: int) -> bool:
     return takes_sigterm_in_hand(pid)
 
 
@@ -228,18 +228,18 @@ async def test_what_people_and_the_model_write_is_not_logged_whatever_the_level(
         await slack.until_shown(GENERAL, ts, "You said: zebrafish")
         await slack.command("alice", GENERAL, "/copilot", "walrus")
         process.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(process.communicate(), 30)
-    assert b"turn ends" in said
+        _, output = await asyncio.wait_for(process.communicate(), 30)
+    assert b"turn ends" in output
     for canary in (b"zebrafish", b"walrus", b"xoxb-", b"xapp-", b"verification"):
-        assert canary not in said
+        assert canary not in output
 
 
 async def test_wrong_settings_are_all_reported_and_exit_with_2(env: dict[str, str]) -> None:
     env.update(SLACK_BOT_TOKEN="", MAX_TURNS="many")
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 2
-    assert "SLACK_BOT_TOKEN is not set" in said
-    assert "MAX_TURNS (it is 'many')" in said
+    assert "SLACK_BOT_TOKEN is not set" in output
+    assert "MAX_TURNS (it is 'many')" in output
 
 
 @pytest.mark.parametrize(
@@ -250,11 +250,11 @@ async def test_a_token_that_slack_does_not_know_is_reported_with_the_remedy(
     env: dict[str, str], name: str, token: str
 ) -> None:
     env[name] = token
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 1
-    assert name in said
-    assert "canary" not in said
-    assert "Traceback" not in said
+    assert name in output
+    assert "canary" not in output
+    assert "Traceback" not in output
 
 
 async def test_a_port_in_use_is_reported_like_a_wrong_setting(env: dict[str, str]) -> None:
@@ -263,22 +263,22 @@ async def test_a_port_in_use_is_reported_like_a_wrong_setting(env: dict[str, str
         taken.listen()
         port = str(taken.getsockname()[1])
         env.update(SLACK_MODE="http", SLACK_SIGNING_SECRET=SIGNING_SECRET, HTTP_PORT=port)
-        status, said = await run("run", env=env)
+        status, output = await run("run", env=env)
     assert status == 2
-    assert "HTTP_PORT" in said
-    assert "Traceback" not in said
+    assert "HTTP_PORT" in output
+    assert "Traceback" not in output
 
 
 async def test_a_second_bot_on_the_same_data_is_refused(env: dict[str, str]) -> None:
     async with threadpilot("run", env=env):
-        status, said = await run("run", env=env)
+        status, output = await run("run", env=env)
     assert status == 1
-    assert "data folder" in said.lower()
-    assert "Traceback" not in said
+    assert "data folder" in output.lower()
+    assert "Traceback" not in output
 
 
 async def test_the_command_tells_its_version_and_refuses_what_it_does_not_know() -> None:
     assert await run("--version", env={}) == (0, "threadpilot 0.1.0\n")
-    status, said = await run("fly", env={})
+    status, output = await run("fly", env={})
     assert status == 2
-    assert "invalid choice" in said
+    assert "invalid choice" in output

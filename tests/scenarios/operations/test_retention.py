@@ -39,9 +39,9 @@ async def assert_session_reset(
     request = model.requests[-1]
     assert [question_of(prompt) for prompt in request.prompts] == ["do you remember?"]
     texts = [line["text"] for line in excerpt_in(request.prompt)]
-    for said in before:
-        assert f"@threadpilot {said}" in texts
-        assert f"You said: {said}" in texts
+    for question in before:
+        assert f"@threadpilot {question}" in texts
+        assert f"You said: {question}" in texts
 
 
 async def test_what_nobody_has_used_for_long_goes_by_itself_and_its_thread_is_notified(
@@ -205,5 +205,5 @@ async def test_a_session_whose_folder_was_deleted_by_hand_begins_afresh_with_con
             await assert_session_reset(slack, model, ts, "one")
         await slack.say("bob", GENERAL, "and then", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "You said: and then")
-    asked = [question_of(prompt) for prompt in model.requests[-1].prompts]
-    assert asked == ["do you remember?", "and then"]
+    questions = [question_of(prompt) for prompt in model.requests[-1].prompts]
+    assert questions == ["do you remember?", "and then"]

@@ -63,16 +63,16 @@ async def test_many_at_once_are_all_answered_one_after_another(
 ) -> None:
     small(bots, 2)
     bot = await bots.start()
-    asked = [
+    sent = [
         (await slack.say(person, GENERAL, f"@threadpilot {person} {number}"), f"{person} {number}")
         for person in ("alice", "bob", "carol")
         for number in range(3)
     ]
-    for ts, text in asked:
+    for ts, text in sent:
         await slack.until_shown(GENERAL, ts, f"You said: {text}")
         await slack.wait_until_reaction_cleared(GENERAL, ts)
     assert bot.pool.open_count <= 2
-    assert sorted(request.prompt for request in model.requests) == sorted(text for _, text in asked)
+    assert sorted(request.prompt for request in model.requests) == sorted(text for _, text in sent)
 
 
 async def test_when_all_places_are_taken_for_too_long_it_is_said(

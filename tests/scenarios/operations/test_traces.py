@@ -86,10 +86,10 @@ async def test_the_runtime_goes_on_with_the_trace_of_the_turn(
     await slack.until_shown(GENERAL, ts, "You said: second")
     await slack.until_idle(bot)
     spans = await collected(collector, "turn", "prompt", "invoke_agent", times=2)
-    asked = named(spans, "invoke_agent")
-    assert {span.service for span in asked} == {THE_RUNTIMES}
+    agent_spans = named(spans, "invoke_agent")
+    assert {span.service for span in agent_spans} == {THE_RUNTIMES}
     prompts = {span.id: span.trace for span in named(spans, "prompt")}
-    assert {span.parent: span.trace for span in asked} == prompts
+    assert {span.parent: span.trace for span in agent_spans} == prompts
     assert len(set(prompts.values())) == 2, "each turn is a trace of its own"
 
 
