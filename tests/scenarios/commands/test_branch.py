@@ -1,4 +1,4 @@
-"""Answering anew, going back and forking: what the model is sent afterwards is what counts."""
+"""Tests retry, rewind and fork: the model's next request shows what each session knows."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 
 def recite(request: ModelRequest) -> str:
-    """A model that tells everything that it remembers of this thread."""
+    """A model that repeats everything that it remembers of this thread."""
     return " | ".join(request.prompts)
 
 
 async def a_thread_of(
     bots: Bots, slack: ScenarioClient, *questions: str, person: str = "alice"
 ) -> str:
-    """A thread in which somebody asked these questions, and got an answer to each."""
+    """A thread in which a user asked these questions and got an answer to each."""
     ts = await slack.say(person, GENERAL, f"@threadpilot {questions[0]}")
     await slack.wait_until_answered(GENERAL, ts)
     for number, question in enumerate(questions[1:], start=2):
@@ -26,7 +26,7 @@ async def a_thread_of(
 
 
 async def a_fork_of(slack: ScenarioClient, root: str) -> str:
-    """The thread that a fork began: its root is the bot's newest message of the channel."""
+    """The thread of a fork: its root is the bot's newest message in the channel."""
 
     async def begun() -> str | None:
         messages = await slack.history(GENERAL)
@@ -50,7 +50,7 @@ async def test_ask_again_under_the_last_reply_forgets_it_and_answers_again(
     await slack.until_shown(GENERAL, ts, "one | two | three")
 
 
-async def test_an_earlier_answer_is_given_again_once_its_owner_lets_the_later_ones_go(
+async def test_an_earlier_answer_is_retried_after_its_owner_confirms_the_loss(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -70,10 +70,10 @@ async def test_an_earlier_answer_is_given_again_once_its_owner_lets_the_later_on
     assert model.requests[-1].prompts == ("one", "two")
 
 
-async def test_what_people_say_before_they_ask_again_comes_along_later(
+async def test_messages_before_a_retry_are_in_the_later_context(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """But not the answer that was taken back."""
+    """But the removed answer does not."""
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
     await slack.say("bob", GENERAL, "It was the cache.", thread_ts=ts)
@@ -86,7 +86,7 @@ async def test_what_people_say_before_they_ask_again_comes_along_later(
     assert "You said" not in model.requests[-1].prompt
 
 
-async def test_ask_again_pressed_twice_is_one_more_answer_and_goes_on_from_there(
+async def test_retry_pressed_twice_gives_one_answer_and_the_thread_continues_from_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("two", Answer(chunks=["a", "b"], hold_after=1))
@@ -146,7 +146,7 @@ async def test_retry_with_a_model_asks_that_model_once(
     assert model.requests[-1].model == "scripted-1"
 
 
-async def test_retry_with_a_model_that_does_not_exist_says_which_there_are(
+async def test_retry_with_an_unknown_model_lists_the_models(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -157,10 +157,10 @@ async def test_retry_with_a_model_that_does_not_exist_says_which_there_are(
     assert len(model.requests) == 1
 
 
-async def test_an_answer_that_failed_can_be_asked_for_again(
+async def test_a_failed_answer_can_be_retried(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """The prompt that got no answer stays in the runtime's history: it has to be cut."""
+    """A prompt without an answer stays in the runtime's history: the bot must remove it."""
     model.when("one", Answer(fault=400, times=1))
     model.when("one again", Answer("never said"))
     await bots.start()
@@ -197,7 +197,7 @@ async def test_rewind_by_message_goes_back_one_answer(
     await slack.until_shown(GENERAL, ts, "one | three")
 
 
-async def test_rewind_waits_for_nobody_while_an_answer_runs(
+async def test_rewind_does_not_wait_while_an_answer_runs(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow", Answer(chunks=["a", "b"], hold_after=1))
@@ -210,7 +210,7 @@ async def test_rewind_waits_for_nobody_while_an_answer_runs(
     await slack.wait_until_answered(GENERAL, ts, n=2)
 
 
-async def test_somebody_else_may_not_rewind_the_owners_session(
+async def test_another_user_may_not_rewind_the_owners_session(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -219,7 +219,7 @@ async def test_somebody_else_may_not_rewind_the_owners_session(
     assert "Only the person" in await slack.ephemeral_after_message("carol", GENERAL, ts, "!rewind")
 
 
-async def test_a_fork_knows_everything_and_the_two_go_on_apart(
+async def test_a_fork_knows_everything_and_both_continue_separately(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -249,7 +249,7 @@ async def test_a_fork_from_a_reply_knows_up_to_that_reply(
     await slack.until_shown(GENERAL, fork, "one | then")
 
 
-async def test_a_fork_can_be_rewound_and_its_answers_given_again(
+async def test_a_fork_can_be_rewound_and_its_answers_retried(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)

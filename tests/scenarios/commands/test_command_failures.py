@@ -1,6 +1,6 @@
-"""Orders when something is wrong: a forged button, a locked database, Slack in trouble, a kill.
+"""Tests commands during faults: a forged button, a locked database, Slack in trouble, a kill.
 
-Whoever gave an order is told what came of it, once.
+The author of a command gets its result once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.scripted_model import Answer, ScriptedModel
 
 
 async def a_button(slack: ScenarioClient, thread_ts: str, value: Json | str) -> str:
-    """The ts of a message with a button that carries something that the bot did not write."""
+    """The ts of a message with a button whose value the bot did not write."""
     button = {
         "type": "button",
         "action_id": "order:status:0",
@@ -44,7 +44,7 @@ async def a_button(slack: ScenarioClient, thread_ts: str, value: Json | str) -> 
 
 
 async def pressed(slack: ScenarioClient, person: str, thread_ts: str, value: Json | str) -> str:
-    """What a person is told who presses it."""
+    """The text that a user is shown after pressing the button."""
     ts = await a_button(slack, thread_ts, value)
     card = await slack.ephemeral_after(person, slack.press(person, GENERAL, ts, "order:status:0"))
     return text_of(card)
@@ -102,7 +102,7 @@ async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
 
 @contextmanager
 def locked(data_dir: str) -> Iterator[None]:
-    """While inside, somebody else writes to the database, and does not come to an end."""
+    """While inside, another program holds a write lock on the database."""
     with closing(sqlite3.connect(f"{data_dir}/threadpilot.db", isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         yield
@@ -138,7 +138,7 @@ async def test_while_the_database_is_locked_a_press_and_a_command_are_reported_o
 async def test_a_command_by_message_is_carried_out_when_the_database_is_back(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Slack is not told that it arrived, and brings it again."""
+    """The command is not acknowledged, and Slack delivers it again."""
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     with locked(bots.env["DATA_DIR"]):
@@ -169,7 +169,7 @@ async def test_what_came_of_a_command_is_reported_once_though_slack_takes_it_onl
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "500", "drop_before"])
-async def test_what_the_thread_is_shown_stands_there_once(
+async def test_a_result_in_the_thread_is_posted_once(
     bots: Bots, slack: ScenarioClient, kind: str
 ) -> None:
     await bots.start(QuickClock())
@@ -183,7 +183,7 @@ async def test_what_the_thread_is_shown_stands_there_once(
     assert sum("fresh session" in text for text in texts_shown) == 1
 
 
-async def test_while_slack_does_not_tell_who_sees_what_nothing_is_shown(
+async def test_nothing_is_shown_while_slack_does_not_report_who_sees_a_channel(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start(QuickClock())
@@ -199,7 +199,7 @@ async def test_while_slack_does_not_tell_who_sees_what_nothing_is_shown(
     assert "You said: one" in text_of(card)
 
 
-async def test_a_transcript_that_slack_does_not_take_is_reported(
+async def test_a_transcript_that_slack_refuses_is_reported(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start(QuickClock())
@@ -229,7 +229,7 @@ async def test_an_event_that_slack_delivers_twice_is_one_command(
 # A kill ------------------------------------------------------------------------------------------
 
 
-async def test_killed_in_the_middle_of_a_command_the_bot_tells_who_gave_it_at_the_next_start_once(
+async def test_after_a_kill_during_a_command_its_author_is_notified_once_at_the_next_start(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow aside", Answer(chunks=["a ", "b"], hold_after=1))

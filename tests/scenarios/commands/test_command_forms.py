@@ -1,4 +1,4 @@
-"""Every order about threads and sessions, in every form that the table of verbs has for it."""
+"""Tests every command about threads and sessions from every source that the registry allows."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "resume": ("s1", "This thread goes on with s1"),
     "delete": ("s1", "s1 is gone for good"),
 }
-"""What is said after each verb, and words of what comes of it; to be given one after the other by
-the owner of s1, in its thread of one question."""
+"""The arguments of each command and a part of its result.
+
+The order works for the owner of s1, in its thread of one question.
+"""
 OTHER_COMMANDS = {
     "model",
     "compare",
@@ -48,7 +50,8 @@ OTHER_COMMANDS = {
 
 
 def command_button(command_name: str, args: str) -> list[Json]:
-    """A button that orders something, drawn by nobody: not every order has one of the bot's."""
+    """A button for a command that the bot did not make: not every command has a button of the
+    bot's."""
     text = {"type": "plain_text", "text": "Press me"}
     value = json.dumps({"v": command_name, "w": args})
     button = {"type": "button", "action_id": "order:any:0", "text": text, "value": value}
@@ -58,7 +61,7 @@ def command_button(command_name: str, args: str) -> list[Json]:
 async def run_command(
     slack: ScenarioClient, ts: str, giving: Awaitable[object], expected: str
 ) -> None:
-    """Give an order as bob, and wait until he or the thread is told this."""
+    """Give a command as Bob, and wait until he or the thread is shown this text."""
     notices, replies = len(await slack.ephemeral("bob")), len(await slack.bot_messages(GENERAL, ts))
     await giving
 
@@ -85,7 +88,7 @@ async def test_by_a_message_with_the_mark(bots: Bots, slack: ScenarioClient) -> 
 
 
 async def test_by_a_mention(bots: Bots, slack: ScenarioClient) -> None:
-    """Where free words follow, a colon tells the order from a question."""
+    """For commands with free text, a colon separates the command from a question."""
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     for name, (args, expected) in EXAMPLES.items():
@@ -112,7 +115,7 @@ async def test_in_ones_direct_messages_without_a_mention(bots: Bots, slack: Scen
 
 @pytest.mark.usefixtures("transport")
 async def test_by_the_command(bots: Bots, slack: ScenarioClient) -> None:
-    """What goes in threads only is told so; what only buttons say is a question."""
+    """A command for threads only is refused, and a name for buttons only is a question."""
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     for name, (args, expected) in EXAMPLES.items():

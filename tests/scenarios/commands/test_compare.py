@@ -1,4 +1,4 @@
-"""Comparing models blindly: copies are asked the same, people vote, and one is gone on with."""
+"""Tests blind comparisons: copies get the same question, users vote, and one copy is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODELS = ["scripted-1", "scripted-2", "scripted-3"]
 
 
 def signed(request: ModelRequest) -> str:
-    """A model that tells what it remembers, in a way of its own that is not its name."""
+    """A model that repeats its history in its own way, without its name."""
     ways = {"scripted-1": "plainly", "scripted-2": "warmly", "scripted-3": "drily"}
     return f"{ways[request.model]}: {' | '.join(request.prompts)}"
 
@@ -32,7 +32,7 @@ async def a_comparison(bots: Bots, slack: ScenarioClient, model: ScriptedModel, 
 
 
 def letter_of(shown: str, way: str) -> str:
-    """Under which letter a way of answering stands."""
+    """The letter of a way of answering."""
     return shown[: shown.index(way)].rpartition("**")[0].rpartition("**")[2]
 
 
@@ -55,7 +55,7 @@ async def test_the_thread_does_not_remember_a_comparison_of_which_nothing_is_kep
     await slack.until_shown(GENERAL, ts, "plainly: before | go on")
 
 
-async def test_votes_are_counted_once_a_person_and_shown_with_the_names(
+async def test_votes_are_counted_once_per_user_and_shown_with_the_names(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
@@ -120,7 +120,7 @@ async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
 async def test_a_copy_of_a_comparison_cannot_be_looked_through(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Forked, taken up or looked at, it would tell which model it has."""
+    """A copy that is forked, resumed or shown would reveal its model."""
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
     for name in ("resume", "fork", "status", "history"):
         for handle in ("s2", "s3"):

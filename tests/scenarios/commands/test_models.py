@@ -1,4 +1,4 @@
-"""Which model answers: shown, chosen for a thread, a channel, a person, the workspace; kept."""
+"""Tests model selection: shown, set for a thread, a channel, a user or the workspace, and kept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_the_model_is_shown_with_why_and_what_else_there_is(
     assert len(model.requests) == 1, "showing asks no model"
 
 
-async def test_a_thread_goes_on_live_with_another_model_and_effort_and_keeps_its_memory(
+async def test_a_live_thread_continues_with_another_model_and_effort_and_keeps_its_history(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bot = await bots.start()
@@ -75,7 +75,7 @@ async def test_the_choice_holds_over_a_restart_and_is_verified_at_the_resume(
     assert list(model.requests[-1].prompts) == ["one", "two", "three"]
 
 
-async def test_the_setting_counts_where_nobody_chose(
+async def test_the_setting_counts_without_a_preference(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["MODEL"] = "scripted-3"
@@ -89,7 +89,7 @@ async def test_the_setting_counts_where_nobody_chose(
 async def test_the_more_special_choice_goes_before_the_more_general_one(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Workspace, then the person, then the channel, then the thread; and back again."""
+    """The workspace, then the user, then the channel, then the thread; and back again."""
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
 
@@ -243,7 +243,7 @@ async def test_ones_own_model_is_chosen_on_the_home_tab(
 async def test_the_length_of_answers_is_chosen_on_the_home_tab_and_the_model_is_instructed(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Also in a session that is live, and it keeps its memory."""
+    """Also in a live session, which keeps its history."""
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
     instructions = set(VERBOSITY_INSTRUCTIONS.values())

@@ -1,4 +1,4 @@
-"""Roles: sessions of their own beside a thread's main one, each with its way of working."""
+"""Tests roles: sessions beside a thread's main one, each with its own instructions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ instructions = "Look for wrong sums first."
 
 
 def questions_of(request: ModelRequest) -> list[str]:
-    """What a session was asked so far, without what came along."""
+    """The questions of a session so far, without the quoted context."""
     return [question_of(prompt) for prompt in request.prompts]
 
 
@@ -38,7 +38,7 @@ async def ask_role(slack: ScenarioClient, ts: str, text: str, person: str = "ali
     await slack.until_shown(GENERAL, ts, f"You said: {text.partition(': ')[2]}")
 
 
-async def test_a_role_is_asked_beside_the_main_session_and_each_remembers_its_own(
+async def test_a_role_answers_beside_the_main_session_and_each_has_its_own_history(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -59,7 +59,7 @@ async def test_a_role_is_asked_beside_the_main_session_and_each_remembers_its_ow
     assert REVIEW in fourth.system
 
 
-async def test_what_was_said_in_the_thread_comes_along_to_the_role_once(
+async def test_the_thread_history_is_sent_to_the_role_once(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -144,7 +144,7 @@ async def test_what_is_reset_is_the_main_session_and_the_role_remembers(
 
 @pytest.fixture
 def handbook(bots: Bots, tmp_path: Path, model: ScriptedModel) -> Path:
-    """The operator's roles: one that reads in a folder, and a review of their own."""
+    """The operator's roles: one that reads in a folder, and one that replaces the review."""
     folder = tmp_path / "handbook"
     folder.mkdir()
     (folder / "leave.md").write_text("Thirty days of leave.\n")

@@ -1,6 +1,6 @@
-"""Orders about sessions: a fresh one, an earlier one, lists, transcripts, and none at all.
+"""Tests the session commands: reset, resume, lists, transcripts and deletion.
 
-What the model is sent afterwards is what counts.
+The model's next request shows the effect of each.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from tests.scenarios.commands.test_branch import recite
 from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
-# A fresh one, an earlier one ---------------------------------------------------------------------
+# Reset and resume --------------------------------------------------------------------------------
 
 
-async def test_after_a_reset_the_thread_knows_nothing_until_the_old_session_is_taken_back(
+async def test_after_a_reset_the_thread_knows_nothing_until_the_old_session_is_resumed(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -97,7 +97,7 @@ async def test_resume_alone_offers_ones_earlier_sessions_of_the_channel_as_butto
     assert "today" not in model.requests[-1].prompts[:-1]
 
 
-async def test_a_session_that_is_taken_up_elsewhere_leaves_its_thread_with_a_word(
+async def test_a_session_resumed_elsewhere_leaves_a_notice_in_its_thread(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -121,10 +121,10 @@ async def test_a_session_of_another_channel_stays_there(bots: Bots, slack: Scena
     assert notice == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
 
 
-async def test_what_was_said_in_direct_messages_stays_there(
+async def test_the_history_of_direct_messages_stays_there(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """In a channel everybody could read it in the session's history."""
+    """In a channel every member could read it in the session's history."""
     await bots.start()
     direct = await slack.dm("bob")
     first = await slack.say("bob", direct, "my secret plan")
@@ -135,7 +135,7 @@ async def test_what_was_said_in_direct_messages_stays_there(
     assert len(model.requests) == 2
 
 
-async def test_a_session_that_answers_is_not_taken_away(
+async def test_a_session_that_answers_cannot_be_resumed_elsewhere(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow", Answer(chunks=["a ", "b"], hold_after=1))
@@ -170,7 +170,7 @@ async def test_sessions_are_listed_page_by_page_the_last_used_first(
     await slack.press_command("bob", GENERAL, card, "sessions", "2")
 
     async def second_page() -> bool:
-        """The page takes the place of the first one."""
+        """The new page replaces the first one."""
         [*_, card] = await slack.ephemeral("bob")
         return "question 2" in text_of(card) and "question 10" not in text_of(card)
 
@@ -247,7 +247,7 @@ async def test_a_deleted_session_is_gone_from_the_model_and_from_every_list(
     assert model.requests[-1].prompts[-1].endswith("two")
 
 
-async def test_buttons_of_a_session_that_is_gone_say_so(
+async def test_buttons_of_a_deleted_session_say_so(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -300,7 +300,7 @@ async def test_a_double_click_is_one_reset(bots: Bots, slack: ScenarioClient) ->
     assert sum("fresh session" in text for text in texts_shown) == 1
 
 
-# What was asked, as a page and as a file ---------------------------------------------------------
+# History and export ------------------------------------------------------------------------------
 
 
 async def test_history_shows_questions_and_answers_the_newest_page_first(
@@ -326,7 +326,7 @@ async def test_history_shows_questions_and_answers_the_newest_page_first(
     await slack.wait_for(first_page, why="the first page takes the second one's place")
 
 
-async def test_a_transcript_comes_as_a_file_in_the_direct_messages_of_who_asked_alone(
+async def test_a_transcript_is_a_file_in_the_authors_direct_messages(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("fences", Answer("```python\nprint()\n```"))
@@ -374,7 +374,7 @@ async def test_the_menu_under_a_roles_answer_is_about_the_roles_session(
     assert "You said: one" not in text_of(card)
 
 
-async def test_who_began_a_roles_session_may_go_back_in_it_and_who_began_the_other_may_not(
+async def test_the_owner_of_a_roles_session_may_rewind_it_and_the_owner_of_another_may_not(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -405,10 +405,10 @@ async def test_a_fork_from_an_answer_that_the_session_does_not_know_any_more_is_
     assert "of 2," in text_of(card)
 
 
-# What was used -----------------------------------------------------------------------------------
+# Usage -------------------------------------------------------------------------------------------
 
 
-async def test_usage_is_counted_by_thread_person_channel_and_model(
+async def test_usage_is_counted_by_thread_user_channel_and_model(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()

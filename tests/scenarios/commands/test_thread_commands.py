@@ -1,4 +1,4 @@
-"""Orders about what goes on in a thread: carried out at once, whatever runs or waits there."""
+"""Tests the thread commands: done at once, while other turns run or wait there."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_stop_ends_the_answer_and_what_waits_is_answered_next(
     )
 
 
-async def test_stop_queue_drops_what_waits_and_the_model_is_not_asked(
+async def test_stop_queue_clears_waiting_messages_and_the_model_is_not_asked(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await start_busy_thread(bots, slack, model)
@@ -101,7 +101,7 @@ async def test_what_waits_can_be_dropped_by_the_button_that_stop_offers(
     assert prompts == ["first", "second", "fourth"]
 
 
-async def test_those_whose_messages_somebody_else_dropped_are_notified_once(
+async def test_authors_of_messages_that_another_user_cleared_are_notified_once(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await start_busy_thread(bots, slack, model)
@@ -175,7 +175,7 @@ async def test_a_side_question_is_answered_while_the_thread_answers_another_one(
     await slack.until_shown(GENERAL, ts, "You said: second")
 
 
-async def test_a_side_question_by_command_is_answered_to_who_asked_alone(
+async def test_a_side_question_by_command_is_answered_to_its_author_alone(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -206,7 +206,7 @@ async def test_a_side_question_may_begin_a_thread_that_has_no_session_after_it(
     assert not any("why?" in prompt for prompt in model.requests[-1].prompts)
 
 
-async def test_one_side_question_a_person_at_a_time(
+async def test_one_side_question_per_user_at_a_time(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("long", Answer(chunks=["a ", "b"], hold_after=1))
@@ -333,7 +333,7 @@ async def test_in_a_thread_without_a_session_commands_say_so(
     assert model.requests == []
 
 
-# What is none ------------------------------------------------------------------------------------
+# Texts that are no commands ----------------------------------------------------------------------
 
 
 async def test_what_is_no_command_is_a_question(

@@ -1,4 +1,4 @@
-"""`threadpilot sessions`, a process of its own, on the data of a bot that has been used."""
+"""Tests `threadpilot sessions` in its own process, on the data of a used bot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.scripted_model import ScriptedModel
 
 
 async def shell(bots: Bots, *arguments: str) -> tuple[int, str]:
-    """The command to its end, without Slack's tokens: its status, and all that it says."""
+    """Run the command without Slack's tokens; return its status and its output."""
     needed = {name: bots.env[name] for name in ("DATA_DIR", "MODEL_BASE_URL")}
     return await run("sessions", *arguments, env=needed)
 
@@ -57,7 +57,7 @@ async def test_sessions_are_listed_as_they_were_used(bots: Bots, slack: Scenario
     assert (await done(bots, "list", "--channel", DEV)).startswith("s2")
 
 
-async def test_a_transcript_tells_what_was_asked_and_answered(
+async def test_a_transcript_has_the_questions_and_the_answers(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await two_threads(bots, slack)
@@ -73,7 +73,7 @@ async def test_a_transcript_tells_what_was_asked_and_answered(
     ]
 
 
-async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_taken_back(
+async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_resumed(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     first, _ = await two_threads(bots, slack)

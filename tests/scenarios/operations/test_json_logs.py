@@ -1,4 +1,4 @@
-"""`LOG_FORMAT=json`: all that the command says while it runs is objects, a line each."""
+"""Tests `LOG_FORMAT=json`: every log line of the command is one JSON object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.trace_collector import OURS, Collector
 async def test_every_line_of_a_bot_is_an_object_that_names_turn_thread_and_trace(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """And no line holds a token, also where a turn fails and a call is refused."""
+    """No line has a token, also if a turn fails or a call is refused."""
     model.when("wrong", Answer(fault=400))
     async with Collector() as collector:
         env |= {"LOG_FORMAT": "json", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}

@@ -1,4 +1,4 @@
-"""What operators see of a bot: `/metrics`, `/healthz`, `/readyz`, and the Grafana dashboard."""
+"""Tests the operator's endpoints: `/metrics`, `/healthz`, `/readyz`, and the Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_a_runtime_that_is_killed_shows_as_a_restart_and_tokens_by_model(
     assert after.value("threadpilot_database_commit_seconds_count", result="ok") > 5
 
 
-async def test_the_metrics_name_nobody_and_no_place(
+async def test_the_metrics_name_no_user_and_no_channel(
     bots: Bots, slack: ScenarioClient, operator: Operator
 ) -> None:
     await bots.start()
@@ -219,7 +219,7 @@ async def test_every_number_on_the_dashboard_exists_and_every_metric_is_on_it(
 
 
 def test_the_dashboard_can_be_imported_as_it_is() -> None:
-    """It names no data source of anybody's, and every panel says in which unit it shows."""
+    """The dashboard names no data source of its author, and every panel has a unit."""
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     assert dashboard["uid"] == "threadpilot"
     assert dashboard["id"] is None

@@ -1,4 +1,4 @@
-"""In trouble that may pass the start waits, and says so once; in any other it ends at once."""
+"""Tests that the start waits during transient trouble, with one log line, and else ends at once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def waits(output: str) -> list[str]:
 async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
     env: dict[str, str], slack: ScenarioClient, operator: Operator, method: str
 ) -> None:
-    """It lives, is not ready, says once why, and hears Slack as soon as it can."""
+    """The bot lives, is not ready, logs the reason once, and connects to Slack as soon as it
+    can."""
     await slack.fault(method, "500", times=10_000)
     async with threadpilot("run", env=env, until=WAITING) as process:
 
@@ -82,7 +83,7 @@ async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
         ("socket", "refuse"),
     ],
 )
-async def test_whatever_passing_trouble_slack_is_in_at_the_start_it_is_got_over(
+async def test_any_transient_trouble_of_slack_at_the_start_is_survived(
     bots: Bots, slack: ScenarioClient, method: str, kind: str
 ) -> None:
     await slack.fault(method, kind, times=4, retry_after=1)
@@ -91,7 +92,7 @@ async def test_whatever_passing_trouble_slack_is_in_at_the_start_it_is_got_over(
     assert await slack.faults() == []
 
 
-async def test_it_is_said_once_when_the_trouble_begins_changes_and_ends(
+async def test_one_line_is_logged_when_the_trouble_begins_changes_and_ends(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     await slack.fault("auth.test", "500", times=4)
@@ -171,7 +172,7 @@ async def test_a_refusal_that_comes_after_passing_trouble_ends_the_start(
 async def test_what_is_no_trouble_of_slacks_ends_the_start(
     bots: Bots, slack: ScenarioClient
 ) -> None:
-    """Such as an address at which there is no Slack."""
+    """For example, an address without Slack."""
     bots.env["SLACK_API_URL"] = f"{slack.url}/nothing/api/"
     with pytest.raises(SlackError, match="SLACK_API_URL"):
         async with bots.running():
@@ -182,8 +183,8 @@ async def test_what_is_no_trouble_of_slacks_ends_the_start(
 
 
 def a_runtime_that_dies(folder: Path) -> tuple[Path, Path]:
-    """A program that ends at once until there is a file, and then becomes the real runtime; and
-    that file. (The real one cannot be made to fail at its start.)"""
+    """A program that ends at once until a file exists, and then becomes the real runtime; and that
+    file. (The real runtime cannot be made to fail at its start.)"""
     program, good = folder / "sick", folder / "good"
     program.write_text(f'#!/bin/sh\n[ -e "{good}" ] || exit 3\nexec "{find_runtime(None)}" "$@"\n')
     program.chmod(0o700)
