@@ -19,7 +19,7 @@ import psutil
 from bench.model import READY as MODEL_READY
 from bench.slack_side import SlackSide
 from bot.cli.run import READY as BOT_READY
-from bot.config.definitions import SETTINGS
+from bot.config.settings import SETTINGS
 
 START_SECONDS: Final = 90.0
 ANSWER_SECONDS: Final = 300.0

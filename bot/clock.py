@@ -1,7 +1,7 @@
-"""The real time. What waits or measures takes a `Clock` by hand, so that tests can move it.
+"""Provides the system clock, and time limits that exclude the time in which this process stalled.
 
-Nobody concludes anything from an absence of our own: while this process was stopped, or too busy to
-look at anything, others may have said much, and it waits to be read.
+Code that waits or measures is given a `Clock`, so that tests can move the time. While this process
+is stopped, or too busy to read, input collects: after such a stall it is read before a wait ends.
 """
 
 from __future__ import annotations
@@ -14,29 +14,31 @@ from typing import Final, Protocol
 
 
 class Clock(Protocol):
-    """Time, handed in so that tests can move it."""
+    """A source of time that tests can move."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back; for measuring."""
+        """Seconds that never go back, for measuring."""
         ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Wait until `seconds` have passed on this clock."""
+        ...
 
 
 _SLICE_SECONDS: Final = 5.0
-"""So long is each part of a long wait: an absence is noticed by a part that takes too long."""
+"""Maximum duration of one part of a wait. A stall shows as a part that takes too long."""
 _STALL_SECONDS: Final = 2.0
-"""Who wakes so much too late was away: no loop that can do its work is that late."""
+"""Minimum lateness, in seconds, that counts as a stall: a loop that works is never that late."""
 _GRACE_SECONDS: Final = 2.0
-"""So much time there is at least, after an absence, to read what has come meanwhile."""
+"""Minimum time, in seconds, that a wait goes on after a stall, to read what arrived during it."""
 
 
 class SystemClock:
-    """`bot.ports.Clock` on the machine's own clock."""
+    """`Clock` on the system's own clock."""
 
     def now(self) -> float:
         return time.time()
@@ -49,13 +51,13 @@ class SystemClock:
 
 
 SYSTEM_CLOCK: Final = SystemClock()
-"""For what is about other processes, which no test can hurry."""
+"""For waits on other processes, which no test can hurry."""
 
 
 @asynccontextmanager
 async def time_limit(clock: Clock, seconds: float) -> AsyncIterator[None]:
-    """`asyncio.timeout` by a clock: raises `TimeoutError` when so much time has passed on it, in
-    which this process was not away."""
+    """Like `asyncio.timeout`, on a `Clock`. Raises `TimeoutError` when `seconds` have passed in
+    which this process did not stall."""
     async with asyncio.timeout(None) as limit:
         passing: _LoopTimeout | asyncio.Task[None]
         if type(clock) is SystemClock:
@@ -71,33 +73,33 @@ async def time_limit(clock: Clock, seconds: float) -> AsyncIterator[None]:
 async def sleep_excluding_stalls(
     clock: Clock, seconds: float, *, since: Callable[[], float] | None = None
 ) -> None:
-    """Wait until so much time has passed in which this process was not away: after an absence what
-    came meanwhile can be read first. With `since`, a moment on the clock that may move, so much
-    time since then."""
+    """Wait until `seconds` have passed in which this process did not stall: what arrives during a
+    stall can be read first. `since` returns a time on the clock that may move; with it the wait
+    counts from there."""
     begun = clock.monotonic() if since is None else since()
     while (left := begun + seconds - clock.monotonic()) > 0:
         part, asleep = min(left, _SLICE_SECONDS), clock.monotonic()
         await clock.sleep(part)
         now = clock.monotonic()
-        heard = begun if since is None else since()
+        active = begun if since is None else since()
         late = now - asleep - part
         if late < _STALL_SECONDS:
-            begun = max(begun, heard)
+            begun = max(begun, active)
             continue
-        if heard <= asleep + part:  # before the absence
-            begun = max(begun, heard)
-        begun = max(heard, _extended_deadline(begun + seconds, late, now, seconds) - seconds)
+        if active <= asleep + part:  # before the stall
+            begun = max(begun, active)
+        begun = max(active, _extended_deadline(begun + seconds, late, now, seconds) - seconds)
 
 
 def _extended_deadline(end: float, late: float, now: float, seconds: float) -> float:
-    """When a wait of so many seconds ends that was to end at `end`, after an absence that made it
-    so late: what came meanwhile can be read first."""
+    """The new end of a wait of `seconds` that was due at `end`, after a stall that made it `late`
+    by so many seconds."""
     return max(end + late, now + min(_GRACE_SECONDS, seconds))
 
 
 class _LoopTimeout:
-    """Like `_expire` on the machine's clock, by the loop's own timers: each turn makes several
-    calls with a limit, and a task for each costs ten times as much."""
+    """Like `_expire` on the system clock, with the loop's own timers. Each turn makes several calls
+    with a limit, and a task for each costs ten times as much."""
 
     def __init__(self, timeout: asyncio.Timeout, seconds: float) -> None:
         self._timeout = timeout
@@ -107,7 +109,7 @@ class _LoopTimeout:
         self._schedule_check()
 
     def cancel(self) -> None:
-        """It does not count any more."""
+        """Remove the limit."""
         self._timer.cancel()
 
     def _schedule_check(self) -> None:

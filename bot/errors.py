@@ -1,22 +1,23 @@
-"""Every error of Threadpilot's own, and what each tells the people in the thread.
+"""Defines Threadpilot's own errors, each with a message for users.
 
     BotError
     ├── SettingsError          the environment or .env is wrong; ends the program with status 2
     ├── TooFewDescriptors      the system allows too few open files (`bot.file_descriptors`)
-    ├── StoreError             the database cannot be used just now
+    ├── StoreError             the database cannot be used at the moment
     │   ├── DataFolderInUse    another process holds the data folder
     │   └── SchemaTooNew       the database was written by a newer Threadpilot
-    ├── NotUnderstood          the flags of a cleanup make no sense (`bot.sessions.cleanup_filter`)
-    ├── CleanupRuns            one cleanup at a time (`bot.sessions.cleanup`)
-    ├── NotDone                an order from the shell could not be carried out (`bot.cli.sessions`)
-    ├── NotAllowed             somebody wants something done that they have no right to
+    ├── FilterSyntaxError      invalid cleanup flags (`bot.sessions.cleanup_filter`)
+    ├── CleanupInProgress      a second cleanup was requested (`bot.sessions.cleanup`)
+    ├── CommandFailed          a command of the shell failed (`bot.cli.sessions`)
+    ├── NotAllowed             the user lacks the permission for a command
     ├── AgentError             the model or the runtime could not answer
     └── SlackError             Slack refused or could not be reached
-        └── CallError          … and whether it may have been done (`bot.slack.api.calls`)
+        └── CallError          … and whether the call may have had its effect
+                               (`bot.slack.api.calls`)
 
-Foreign exceptions become one of these where they enter (`bot.slack`, `bot.copilot`, `bot.store`),
-the original kept as `__cause__`. `str(error)` is for operators; `error.sentence` is for people in
-Slack and never holds exception text, URLs, tokens or paths.
+Foreign exceptions become one of these where they enter (`bot.slack`, `bot.copilot`, `bot.store`).
+The original is kept as `__cause__`. `str(error)` is for operators. `error.user_message` is for
+users in Slack and never holds exception text, URLs, tokens or paths.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from enum import StrEnum
 
 
 class BotError(Exception):
-    """Something went wrong that Threadpilot knows how to name."""
+    """A failure with a message for users."""
 
-    user_message = "Sorry, something went wrong on my side. Please ask again in a moment."
+    user_message = "Sorry, something went wrong on my side. Please try again in a moment."
     transient: bool = False
-    """Whether the same may succeed later, though nobody changes anything."""
+    """True if the same operation may succeed later without any change."""
     retry_after: float = 0.0
-    """Seconds that whoever is in trouble wants to be left alone."""
+    """Minimum time, in seconds, before a retry, as the failing service asks for."""
 
 
 class SettingsError(BotError):
-    """The settings do not fit; `faults` lists everything that is wrong, each with its remedy."""
+    """The settings are invalid; `faults` lists every fault, each with its remedy."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -44,15 +45,15 @@ class SettingsError(BotError):
 
 
 class TooFewDescriptors(BotError):
-    """The system lets the process have fewer files and connections open than it needs."""
+    """The system allows fewer open files and connections than the process needs."""
 
 
 class StoreError(BotError):
-    """The database cannot be used just now."""
+    """The database cannot be used at the moment."""
 
     user_message = (
-        "Sorry, I can't reach my memory just now. Please ask again in a few minutes; "
-        "if it goes on, tell the person who runs me."
+        "Sorry, I can't reach my database right now. Please try again in a few minutes. "
+        "If it keeps happening, ask an admin to take a look."
     )
 
 
@@ -61,11 +62,11 @@ class DataFolderInUse(StoreError):
 
 
 class SchemaTooNew(StoreError):
-    """The database was written by a newer Threadpilot; upgrade, or restore a backup."""
+    """A newer Threadpilot wrote the database; the operator upgrades, or restores a backup."""
 
 
 class NotAllowed(BotError):
-    """Somebody wants something done that they have no right to; `sentence` tells them why."""
+    """The user lacks the permission for a command; `user_message` says why."""
 
     def __init__(self, user_message: str) -> None:
         self.user_message = user_message
@@ -73,7 +74,7 @@ class NotAllowed(BotError):
 
 
 class AgentErrorKind(StrEnum):
-    """Why the model or the runtime did not answer."""
+    """The reason why the model or the runtime did not answer."""
 
     ACCESS = "access"
     RATE_LIMIT = "rate_limit"
@@ -92,34 +93,34 @@ class AgentErrorKind(StrEnum):
 
 AGENT_ERROR_MESSAGES: dict[AgentErrorKind, str] = {
     AgentErrorKind.ACCESS: (
-        "I'm not allowed to use the model just now. "
-        "Please tell the person who runs me: its key or access needs a look."
+        "The model rejected my credentials, so I can't reply. "
+        "Ask an admin to check the key and its access."
     ),
-    AgentErrorKind.RATE_LIMIT: "The model is taking too many questions just now. "
-    "Please ask again in a minute.",
-    AgentErrorKind.UNREACHABLE: "I can't reach the model just now. "
-    "Please ask again in a few minutes.",
-    AgentErrorKind.MODEL: "The model ran into a problem with this question. Please ask again.",
-    AgentErrorKind.TOO_LONG: "This thread has grown too long for the model. "
-    "Please go on in a new thread.",
-    AgentErrorKind.SILENT: "The model went silent, so I stopped waiting. Please ask again.",
-    AgentErrorKind.RUNTIME: "My engine stopped while I was answering and is starting again. "
-    "Please ask again.",
-    AgentErrorKind.EMPTY: "The model gave an empty answer. "
-    "Please ask again, or put it another way.",
-    AgentErrorKind.TIMED_OUT: "This took longer than I may spend on one question, so I stopped. "
+    AgentErrorKind.RATE_LIMIT: "The model gets too many requests right now. "
+    "Please try again in a minute.",
+    AgentErrorKind.UNREACHABLE: "I can't reach the model right now. "
+    "Please try again in a few minutes.",
+    AgentErrorKind.MODEL: "The model ran into a problem with this question. Please try again.",
+    AgentErrorKind.TOO_LONG: "This thread is too long for the model. "
+    "Please continue in a new thread.",
+    AgentErrorKind.SILENT: "The model stopped responding, so I stopped waiting. Please try again.",
+    AgentErrorKind.RUNTIME: "The Copilot runtime stopped during my reply and is restarting. "
+    "Please try again.",
+    AgentErrorKind.EMPTY: "The model returned an empty answer. "
+    "Please try again, or rephrase your question.",
+    AgentErrorKind.TIMED_OUT: "This took longer than the time limit for one reply, so I stopped. "
     "Please ask for less at once.",
-    AgentErrorKind.BUSY: "I'm working on too many threads at once. Please ask again in a minute.",
-    AgentErrorKind.UNSUPPORTED: "My engine can't do this. "
-    "The person who runs me can look for an update.",
-    AgentErrorKind.NO_SESSION: "There is nothing in this session yet. Ask me something first.",
-    AgentErrorKind.MODEL_GONE: "The model of this thread can't be used any more. "
+    AgentErrorKind.BUSY: "I'm working on too many threads at once. Please try again in a minute.",
+    AgentErrorKind.UNSUPPORTED: "The Copilot runtime doesn't support this. "
+    "An admin can check for an update.",
+    AgentErrorKind.NO_SESSION: "This session is empty. Ask me something first.",
+    AgentErrorKind.MODEL_GONE: "This thread's model is no longer available. "
     "Choose another one with `!model`.",
 }
 
 
 class AgentError(BotError):
-    """The model or the runtime could not answer; `fault` says which kind of trouble it was."""
+    """The model or the runtime could not answer; `kind` is the reason."""
 
     def __init__(self, kind: AgentErrorKind, detail: str, *, transient: bool = False) -> None:
         self.kind = kind

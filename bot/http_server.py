@@ -1,9 +1,9 @@
-"""An HTTP server that nobody can exhaust: what becomes of those for whom there is no room or time.
+"""Serves HTTP with limits on connections, waiting time and descriptors.
 
-Anybody who reaches its address may open connections and send nothing, so connections are bounded,
-and so is the time that one may wait for a request. The process may run out of descriptors for any
-other reason: a few are kept for that, and when these are used up, too, the server waits until there
-are some again. aiohttp speaks HTTP; it bounds none of this.
+Any client that reaches the address may open connections and send nothing. So the number of
+connections is limited, and so is the time that one may wait for a request. The process may run out
+of descriptors for another reason: a few are reserved for that. When these are used up, too, the
+server waits until descriptors are free. aiohttp handles HTTP but limits none of this.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from bot.logs import LogThrottle
 log = logging.getLogger(__name__)
 
 ACCEPT_RETRY_SECONDS: Final = 0.2
-"""So long nobody is let in when there is no descriptor for them."""
+"""Pause in seconds before the next accept when no descriptor is free."""
 
 DEADLINE_CHECK_SECONDS: Final = 1.0
-"""So much later than it is time a connection may be closed."""
+"""Maximum interval in seconds between checks of deadlines: a connection may close so much later."""
 
 _BACKLOG: Final = 128
 _LINGERING_SECONDS: Final = 2.0
-"""So long what nobody reads is taken from who is still sending it: else they see no answer."""
+"""Time in seconds for which unread data of a client is accepted after the response: otherwise a
+client that still sends would not see it."""
 _ADDRESS_UNAVAILABLE: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _OVERLOADED_RESPONSE: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -47,18 +48,19 @@ _ProtocolFactory = Callable[[], web.RequestHandler]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """How much of the process others may take."""
+    """The resources that clients may use."""
 
     max_connections: int
-    """At once. For one more, the one that has waited the longest for a request, or the rest of one,
-    is closed; where all are being answered, the new one is turned away."""
+    """Maximum number of connections. For a new one, the connection that has waited longest for a
+    request or the rest of one is closed. If all have a request in progress, the new one is
+    refused."""
     header_seconds: float = 10.0
-    """From the beginning of a connection, or of a later request, until its headers are there."""
+    """Timeout in seconds from the start of a connection, or of a later request, to its headers."""
     idle_seconds: float = 75.0
-    """Between two requests. Proxies keep theirs for 60 s and more; a server that is quicker would
-    close one just when a request comes."""
+    """Timeout in seconds between two requests. Proxies keep connections for 60 s and more; a
+    server with a shorter time would close one just when a request arrives."""
     reserved_descriptors: int = 4
-    """Descriptors that are kept for this server's connections."""
+    """Number of descriptors reserved for this server's connections."""
 
 
 @asynccontextmanager
@@ -72,10 +74,10 @@ async def serve_http(
     logger: logging.Logger = log,
     shutdown_seconds: float = 5.0,
 ) -> AsyncIterator[int]:
-    """Serve `site` while inside; gives the port, which the system chooses where `port` is 0.
+    """Serve `app` inside the context. Yields the port, which the system chooses if `port` is 0.
 
-    `logger` takes what aiohttp has to say. Raises `SettingsError` when the address cannot be had:
-    it stands in the settings `{setting}_HOST` and `{setting}_PORT`.
+    `logger` is for aiohttp. Raises `SettingsError` if the address cannot be used; it is named by
+    the settings `{setting_prefix}_HOST` and `{setting_prefix}_PORT`.
     """
     runner = web.AppRunner(
         app,
@@ -108,7 +110,7 @@ async def serve_http(
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: aiohttp's own protocol, with an eye on what it waits for."""
+    """One connection: aiohttp's own protocol with deadlines."""
 
     def __init__(self, server: _Server, inner: web.RequestHandler) -> None:
         self._server = server
@@ -116,10 +118,10 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self.deadline = math.inf
-        """When it is closed, on the loop's clock, unless what it waits for comes before."""
+        """Time on the loop's clock at which it is closed unless the awaited data arrives."""
         self._aborted = self._responding = False
         self._request_started = True
-        """Whether a request is on its way; of a new connection it is expected at once."""
+        """True if a request has started; on a new connection it is expected at once."""
 
     @property
     def inner(self) -> web.RequestHandler:
@@ -153,17 +155,17 @@ class _Connection(asyncio.Protocol):
         self._inner.resume_writing()
 
     def on_request(self) -> None:
-        """A request is there, headers and all."""
+        """Handle the start of a request whose headers were received."""
         self._responding = True
         self.deadline = math.inf
 
     def on_response(self) -> None:
-        """Its answer is on its way; it has to arrive before the next request is due."""
+        """Handle the end of a response; it must be sent before the next request is due."""
         self._responding = self._request_started = False
         self._set_deadline(self._server.limits.idle_seconds)
 
     def abort(self) -> None:
-        """Close it now, whatever it has still to send."""
+        """Close the connection now and drop unsent data."""
         self._aborted = True
         self.deadline = math.inf
         if self._transport is not None:
@@ -174,19 +176,18 @@ class _Connection(asyncio.Protocol):
 
 
 class _Server:
-    """Lets connections in, and keeps count of them."""
+    """Accepts connections and counts them."""
 
     def __init__(self, limits: ServerLimits) -> None:
         self.limits = limits
         self._reserve = _DescriptorReserve(limits.reserved_descriptors)
         self._connections: dict[web.RequestHandler, _Connection] = {}
         self._waiting: dict[_Connection, None] = {}
-        """Those that wait for a request, or the rest of one, the one that has waited the longest
-        first."""
+        """The connections that wait for a request or the rest of one, the longest wait first."""
         self._throttle = LogThrottle()
 
     async def accept_connections(self, listener: socket.socket, protocol: _ProtocolFactory) -> None:
-        """Let in whoever comes, until cancelled."""
+        """Accept connections until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -196,17 +197,17 @@ class _Server:
                 continue
             if len(self._connections) >= self.limits.max_connections and not self._close_oldest():
                 _reject_connection(connection)
-                self._warn_throttled("all connections are busy; more are turned away")
+                self._warn_throttled("connection refused: all connections are busy")
                 await asyncio.sleep(0)
                 continue
             try:
                 await self._open_connection(connection, protocol())
-            except Exception:  # others are let in all the same
-                log.exception("a connection could not be let in")
+            except Exception:  # other connections are still accepted
+                log.exception("connection not accepted")
 
     async def close_expired(self) -> None:
-        """Close those for whom it is time, until cancelled. One look at all now and then costs less
-        than a timer for each request."""
+        """Close connections after their deadline, until cancelled. A regular check of all costs
+        less than a timer for each request."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(
@@ -218,33 +219,33 @@ class _Server:
 
     async def _open_connection(self, connection: socket.socket, inner: web.RequestHandler) -> None:
         connection.setblocking(False)
-        made = _Connection(self, inner)
-        self._connections[inner] = made
-        self._waiting[made] = None
+        tracked = _Connection(self, inner)
+        self._connections[inner] = tracked
+        self._waiting[tracked] = None
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: made, connection)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: tracked, connection)
         except BaseException:
-            self.discard_connection(made)
+            self.discard_connection(tracked)
             connection.close()
             raise
 
     async def _handle_accept_error(self, error: OSError) -> None:
-        """Somebody could not be let in: make room for them, or wait until there may be some."""
-        if error.errno == errno.ECONNABORTED:  # they have gone again
+        """Handle a failed accept: free a descriptor, or wait until one may be free."""
+        if error.errno == errno.ECONNABORTED:  # the client closed it
             return
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            self._warn_throttled("there are no descriptors left for connections")
+            self._warn_throttled("connection not accepted: no free descriptors")
             if self._reserve.release_one():
                 return
             self._close_oldest()
         else:
             self._warn_throttled(
-                "a connection could not be taken: %s", os.strerror(error.errno or 0)
+                "connection not accepted: reason=%s", os.strerror(error.errno or 0)
             )
         await asyncio.sleep(ACCEPT_RETRY_SECONDS)
 
     def _close_oldest(self) -> bool:
-        """Close the connection that has waited the longest; False where none waits."""
+        """Close the connection that has waited longest. False if none waits."""
         oldest = next(iter(self._waiting), None)
         if oldest is None:
             return False
@@ -253,22 +254,22 @@ class _Server:
         return True
 
     def discard_connection(self, connection: _Connection) -> None:
-        """It is closed."""
+        """Forget a closed connection."""
         self._waiting.pop(connection, None)
         self._connections.pop(connection.inner, None)
-        # When its descriptor is free.
+        # After its descriptor is free.
         asyncio.get_running_loop().call_soon(self._reserve.refill)
 
     def build_middleware(self) -> Middleware:
-        """aiohttp's middleware by which it is known which connections are being answered."""
+        """The middleware that marks connections with a request in progress."""
 
         @web.middleware
-        async def noted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def track_request(request: web.Request, handler: Handler) -> web.StreamResponse:
             inner = request.protocol
             if (connection := self._connections.get(inner)) is None:
                 return await handler(request)
             connection.on_request()
-            # What is still being sent makes room for others as if nothing had come.
+            # A request that is still being sent may be closed for another as if it had not begun.
             request.content.on_eof(lambda: self._waiting.pop(connection, None))
             try:
                 return await handler(request)
@@ -278,21 +279,21 @@ class _Server:
                     self._waiting.pop(connection, None)
                     self._waiting[connection] = None
 
-        return noted
+        return track_request
 
     def _warn_throttled(self, message: str, *args: object) -> None:
         if self._throttle.allow(message):
             log.warning(message, *args)
 
     def close(self) -> None:
-        """Close what is still open."""
+        """Close all open connections."""
         for connection in list(self._connections.values()):
             connection.abort()
         self._reserve.close()
 
 
 class _DescriptorReserve:
-    """Descriptors to give up when there are no others."""
+    """Descriptors to release when no others are free."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -300,20 +301,20 @@ class _DescriptorReserve:
         self.refill()
 
     def refill(self) -> None:
-        """Take what was given up again, as far as there is any."""
+        """Reserve the released descriptors again, as far as there are any."""
         with suppress(OSError):
             while len(self._held) < self._size:
                 self._held.append(os.open(os.devnull, os.O_RDONLY))
 
     def release_one(self) -> bool:
-        """Give one up; False where there is none."""
+        """Release one descriptor. False if there is none."""
         if not self._held:
             return False
         os.close(self._held.pop())
         return True
 
     def close(self) -> None:
-        """Give all up for good."""
+        """Release all descriptors permanently."""
         self._size = 0
         while self.release_one():
             pass
@@ -340,42 +341,46 @@ async def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def _open_listeners(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets at every address of the host that there is here, all at one port.
+    """Listening sockets on all local addresses of the host, all on one port.
 
-    Raises `OSError`, or `UnicodeError` for what is no name.
+    Raises `OSError`, or `UnicodeError` for an invalid name.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(
+    addresses = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     listeners: list[socket.socket] = []
-    missing: OSError | None = None
+    unavailable: OSError | None = None
     async with AsyncExitStack() as opened:
-        for family, _, _, _, (name, _, *more) in dict.fromkeys(found):
+        for family, _, _, _, (name, _, *rest) in dict.fromkeys(addresses):
             try:
                 listener = socket.create_server(
-                    (str(name), port, *more), family=family, backlog=_BACKLOG
+                    (str(name), port, *rest), family=family, backlog=_BACKLOG
                 )
             except OSError as error:
                 if error.errno not in _ADDRESS_UNAVAILABLE:
                     raise
-                missing = error
+                unavailable = error
                 continue
             opened.callback(listener.close)
             listener.setblocking(False)
             listeners.append(listener)
             port = int(listener.getsockname()[1])
         if not listeners:
-            raise missing or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+            raise unavailable or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
         opened.pop_all()
     return listeners
 
 
 def _listen_error(host: str, port: int, setting_prefix: str, error: Exception) -> str:
     number = error.errno if isinstance(error, OSError) else None
-    known = number is not None and number > 0  # those below are the resolver's own
-    why = os.strerror(number) if known and number else getattr(error, "strerror", None) or "refused"
+    is_system_error = number is not None and number > 0  # negative numbers are the resolver's
+    reason = (
+        os.strerror(number)
+        if is_system_error and number
+        else getattr(error, "strerror", None) or "refused"
+    )
     return (
-        f"Cannot listen on {host}:{port} ({why}): choose another {setting_prefix}_PORT or "
+        f"Cannot listen on {host}:{port} ({reason}): choose another {setting_prefix}_PORT or "
         f"{setting_prefix}_HOST, "
-        "or end the program that has it."
+        "or stop the program that uses it."
     )

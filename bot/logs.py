@@ -1,6 +1,6 @@
-"""Log lines for operators: each names the thread and turn that it is about, none shows a secret.
+"""Formats log lines for operators: with the thread and turn they concern, and without secrets.
 
-As text, a line for people; or as JSON (`LOG_FORMAT=json`), one object a line for machines.
+A line is text, or a JSON object with `LOG_FORMAT=json`.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from typing import Final, TextIO
 from bot.domain.turns import Turn
 from bot.redaction import REPLACEMENT, SecretRedactor
 
-_current_turn: ContextVar[Turn | None] = ContextVar("about", default=None)
+_current_turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
 _trace_id: ContextVar[str] = ContextVar("trace", default="")
 
 FLUSH_DELAY_SECONDS: Final = 0.05
-"""So long a line may wait for others. A process that is killed outright takes them along."""
+"""Maximum time that a line is buffered, in seconds. A killed process loses the buffered lines."""
 _TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s [%(about)s] %(message)s"
 
-# What a token looks like, for those that were never told to us (in a model's error, say).
+# Matches tokens that are not in the settings, such as one in an error of a model server.
 _TOKEN_PATTERN = re.compile(r"\b(xox[a-z]-|xapp-|gh[pousr]_|github_pat_)[A-Za-z0-9_-]{4,}")
 
 
 def redact_tokens(text: str) -> str:
-    """The text with whatever looks like a token taken out."""
+    """The text without anything that looks like a token."""
     return _TOKEN_PATTERN.sub(REPLACEMENT, text)
 
 
 @contextmanager
 def log_context(turn: Turn) -> Iterator[None]:
-    """Every line logged inside (and in tasks begun inside) names the turn and its thread."""
+    """Lines logged inside, and in tasks started inside, name the turn and its thread."""
     token = _current_turn.set(turn)
     try:
         yield
@@ -48,7 +48,7 @@ def log_context(turn: Turn) -> Iterator[None]:
 
 @contextmanager
 def trace_context(trace_id: str) -> Iterator[None]:
-    """Every line logged inside (and in tasks begun inside) names the trace, as 32 hex digits."""
+    """Lines logged inside, and in tasks started inside, name the trace, as 32 hex digits."""
     token = _trace_id.set(trace_id)
     try:
         yield
@@ -57,7 +57,7 @@ def trace_context(trace_id: str) -> Iterator[None]:
 
 
 class _TextRedactor:
-    """Takes secrets out of finished text."""
+    """Removes secrets and tokens from a text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._redact = SecretRedactor(secrets)
@@ -67,7 +67,7 @@ class _TextRedactor:
 
 
 class _TextFormatter(logging.Formatter):
-    """Adds what the line is about and takes secrets out of the finished text."""
+    """Adds the turn and thread to a line and removes secrets from the finished text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__(_TEXT_FORMAT)
@@ -80,8 +80,8 @@ class _TextFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """The same as an object. Secrets are taken out of each text before it is quoted: quoted, one
-    with a quotation mark in it would not be found."""
+    """Formats a line as a JSON object. Secrets are removed from each text before it is quoted: a
+    secret that contains a quotation mark would not be found afterwards."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
@@ -107,16 +107,15 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _BufferedHandler(logging.StreamHandler[TextIO]):
-    """Writes the lines of a moment in one go. Each writing lets another thread have Python's lock,
-    and the loop waits to get it back: line by line it takes a seventh of a turn's processor time
-    (measured). Warnings, and what no loop is there to write, are written at once, after all that
-    came before them."""
+    """Writes the lines of a short interval together. Each write releases Python's lock, and the
+    loop waits to get it back: line by line this takes a seventh of a turn's processor time
+    (measured). Warnings, and lines outside of a loop, are written at once, after the buffer."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._buffer: list[str] = []
         self._flush_loop: asyncio.AbstractEventLoop | None = None
-        """The loop that is going to write."""
+        """The loop that has a flush scheduled."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -127,7 +126,7 @@ class _BufferedHandler(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Write what has not been written yet."""
+        """Write the buffered lines."""
         with self.lock or nullcontext():
             lines, self._buffer = self._buffer, []
             self._flush_loop = None
@@ -136,7 +135,7 @@ class _BufferedHandler(logging.StreamHandler[TextIO]):
             super().flush()
 
     def _schedule_flush(self) -> bool:
-        """Whether the loop that runs here will write; it is asked to, if it was not yet."""
+        """Schedule a flush in the running loop. False if no loop runs."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -148,18 +147,18 @@ class _BufferedHandler(logging.StreamHandler[TextIO]):
 
 
 class LogThrottle:
-    """Keeps what others can cause as often as they like from filling the log."""
+    """Limits log lines that outside input can cause any number of times."""
 
     def __init__(
         self, seconds: float = 60.0, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """`seconds` are between two lines that say the same."""
+        """`seconds` is the minimum interval between two lines with the same key."""
         self._seconds = seconds
         self._monotonic = monotonic
         self._last_logged: dict[str, float] = {}
 
     def allow(self, key: str) -> bool:
-        """Whether this is to be said now; if so, it counts as said. `what` is one of a few."""
+        """True if a line with this key is due; it then counts as logged. `key` is one of a few."""
         now = self._monotonic()
         if now - self._last_logged.get(key, float("-inf")) < self._seconds:
             return False
@@ -168,8 +167,8 @@ class LogThrottle:
 
 
 def start_logging(level: str, secrets: Iterable[str], log_format: str = "text") -> None:
-    """Send the whole process's logs to standard error, one format for ours and others': `text` or
-    `json`."""
+    """Send the logs of the process, libraries included, to standard error. `log_format` is `text`
+    or `json`."""
     handler = _BufferedHandler(sys.stderr)
     handler.setFormatter(
         _JsonFormatter(secrets) if log_format == "json" else _TextFormatter(secrets)
@@ -179,10 +178,10 @@ def start_logging(level: str, secrets: Iterable[str], log_format: str = "text") 
 
 
 def announce(log: logging.Logger, text: str, log_format: str = "text") -> None:
-    """Say something on standard error whatever the level of the logs: as it is or, where the logs
-    are objects, as one of them."""
+    """Write a line to standard error at any log level: plain, or as an object where the logs are
+    objects."""
     for handler in logging.getLogger().handlers:
-        handler.flush()  # in the order in which it was said
+        handler.flush()  # keeps the order of the lines
     if log_format == "text":
         print(text, file=sys.stderr, flush=True)
         return

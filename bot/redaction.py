@@ -1,10 +1,10 @@
-"""Takes the bot's own secrets out of what is asked, answered and kept.
+"""Removes the bot's own secrets from questions, answers and stored text.
 
-Nobody tells a model the bot's tokens; but somebody may paste one into Slack, or a role's folder may
-hold a file with one. What passes to and from a session, and what people write, is looked through
-for those values: they are shown as `[secret]` and kept nowhere. They are found, too, with something
-between their letters that a reader does not see or passes over. In any other disguise, spelled
-backwards or in Base64, they are not.
+The bot gives its tokens to no model. But a user may paste one into Slack, or a file in a role's
+folder may hold one. All text to and from a session, and the text of messages, is searched for
+these values. They are replaced by `[secret]` and never stored. A value is also found with invisible
+or ignorable characters between its letters. In other forms, such as reversed or in Base64, it is
+not.
 """
 
 from __future__ import annotations
@@ -16,41 +16,42 @@ from typing import Final
 REPLACEMENT: Final = "[secret]"
 
 MIN_SECRET_CHARS: Final = 8
-"""Shorter values are words: taking them out would spoil what people write and hide nothing."""
+"""Minimum length of a secret, in characters. Shorter values are ordinary words: removing them would
+spoil messages and hide nothing."""
 MAX_GAP_CHARS: Final = 8
-"""So many characters may stand between two letters of a value; more of them nobody passes over."""
+"""Maximum number of ignored characters between two letters of a value; a reader notices more."""
 
 _IGNORED_CHAR: Final = (
     r"[\s`*_~\\\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
-"""What is passed over: space, marks of Markdown, and what is not seen at all."""
+"""Ignored characters: white space, Markdown markers and invisible characters."""
 _IGNORED_CHARS: Final = re.compile(f"{_IGNORED_CHAR}+")
 _GAP_TOO_LONG: Final = re.compile(f"{_IGNORED_CHAR}{{{MAX_GAP_CHARS + 1}}}")
 
 
 class SecretRedactor:
-    """Knows the values that may be shown nowhere."""
+    """Replaces secret values in a text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         kept = (secret for secret in secrets if len(secret) >= MIN_SECRET_CHARS)
         self._secrets = sorted(kept, key=len, reverse=True)
         letters = (_IGNORED_CHARS.sub("", secret) for secret in self._secrets)
-        # Where nearly nothing is left of a value, it is only looked for as it is.
+        # A value that consists mostly of ignored characters is only matched as it is.
         self._letters = [each for each in letters if len(each) >= MIN_SECRET_CHARS]
-        looked_for = [*map(re.escape, self._secrets), *map(_gapped_pattern, self._letters)]
-        self._pattern = re.compile("|".join(looked_for) or r"(?!)")
-        firsts = {re.escape(each[0]) for each in (*self._secrets, *self._letters)}
-        self._first_char = re.compile("|".join(firsts) or r"(?!)")
+        patterns = [*map(re.escape, self._secrets), *map(_gapped_pattern, self._letters)]
+        self._pattern = re.compile("|".join(patterns) or r"(?!)")
+        first_chars = {re.escape(each[0]) for each in (*self._secrets, *self._letters)}
+        self._first_char = re.compile("|".join(first_chars) or r"(?!)")
         longest = max(map(len, self._secrets), default=0)
         self._max_match_chars = longest * (1 + MAX_GAP_CHARS)
 
     def __call__(self, text: str) -> str:
-        """`text` without them. Takes as long as the text is, whatever stands in it."""
+        """`text` without the secrets. The time is linear in its length, for any content."""
         return self._pattern.sub(REPLACEMENT, text)
 
     def partial_match_length(self, text: str) -> int:
-        """How many characters at the end of `text` may be the beginning of one of them."""
+        """The number of characters at the end of `text` that may begin a secret; 0 if none may."""
         tail = text[max(0, len(text) - self._max_match_chars) :]
         for first in self._first_char.finditer(tail):
             if self._may_start_secret(tail[first.start() :]):
@@ -66,26 +67,26 @@ class SecretRedactor:
 
 
 def _gapped_pattern(letters: str) -> str:
-    """A pattern for these letters, with what is passed over between them. It never goes back: what
-    is passed over is no letter."""
+    """A pattern for these letters with ignored characters between them. It never backtracks: an
+    ignored character is not a letter."""
     return f"{_IGNORED_CHAR}{{0,{MAX_GAP_CHARS}}}".join(map(re.escape, letters))
 
 
 class StreamRedactor:
-    """Text that comes in pieces, wherever a secret is cut."""
+    """Redacts text that arrives in chunks; a secret may be split between chunks."""
 
     def __init__(self, redactor: SecretRedactor) -> None:
         self._redactor = redactor
         self._pending = ""
 
     def redact_chunk(self, text: str) -> str:
-        """What of the text up to here is decided and has not been given out."""
+        """The redacted text that is final and was not returned yet, or an empty string."""
         clean = self._redactor(self._pending + text)
         end = len(clean) - self._redactor.partial_match_length(clean)
         self._pending = clean[end:]
         return clean[:end]
 
     def redact_rest(self) -> str:
-        """The rest; what comes after this is another text."""
-        held, self._pending = self._pending, ""
-        return held
+        """The redacted rest, or an empty string; the next chunk begins a new text."""
+        rest, self._pending = self._pending, ""
+        return rest

@@ -1,8 +1,8 @@
-"""What the bot needs to start is tried again while the trouble with it is one that passes.
+"""Retries the steps of the start while they fail with transient errors.
 
-Slack, the runtime and the database may be in trouble just when the bot starts. It waits for them
-instead of ending: whoever looks after it would only start it again. What does not pass, such as a
-token that is refused, ends the start at once.
+Slack, the runtime and the database may be down when the bot starts. The bot waits for them: a
+service manager would only start it again. A permanent error, such as a refused token, ends the
+start at once.
 """
 
 from __future__ import annotations
@@ -20,34 +20,36 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_INITIAL_SECONDS: Final = 1.0
-"""Doubled with each try."""
+"""Interval before the first retry, in seconds; doubled with each retry."""
 RETRY_MAX_SECONDS: Final = 30.0
+"""Maximum interval between two retries, in seconds."""
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
-"""So long it is left alone at most where it asks to be."""
+"""Maximum interval, in seconds, where the failing service asks for a pause."""
 
 
 async def retry_until_started(clock: Clock, label: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """What comes of the first attempt that succeeds; however many it takes. Raises what an attempt
-    raises, but for a `BotError` that passes.
+    """The result of the first attempt that succeeds, without a limit of attempts. Raises what an
+    attempt raises, except for a transient `BotError`.
 
-    `what` is tried, for the log: a line when the trouble begins, changes or ends, none for a try.
+    `label` names the step in the log. A line is logged when the error appears, changes or ends, not
+    for each attempt.
     """
-    said, pause = "", RETRY_INITIAL_SECONDS
+    logged_error, pause = "", RETRY_INITIAL_SECONDS
     while True:
         try:
             result = await attempt()
         except BotError as error:
             if not error.transient:
                 raise
-            if str(error) != said:
-                said = str(error)
-                log.warning("waiting for %s, which is tried until it works: %s", label, said)
-            asked = min(error.retry_after, MAX_RETRY_AFTER_SECONDS)
+            if str(error) != logged_error:
+                logged_error = str(error)
+                log.warning("start waits for %s: reason=%s", label, logged_error)
+            retry_after = min(error.retry_after, MAX_RETRY_AFTER_SECONDS)
         else:
-            if said:
-                log.info("%s works now", label)
+            if logged_error:
+                log.info("start goes on: %s is available", label)
             return result
-        await clock.sleep(max(pause, asked))
+        await clock.sleep(max(pause, retry_after))
         pause = min(2 * pause, RETRY_MAX_SECONDS)
 
 
@@ -57,6 +59,6 @@ async def enter_until_started(
     stack: AsyncExitStack,
     factory: Callable[[], AbstractAsyncContextManager[T]],
 ) -> T:
-    """The same for something that is opened, made anew for each try: what did not open has closed
-    again. `opened` closes it at last."""
+    """Like `retry_until_started` for a context manager, created again for each attempt. `stack`
+    closes it at the end; one that does not open has closed itself."""
     return await retry_until_started(clock, label, lambda: stack.enter_async_context(factory()))

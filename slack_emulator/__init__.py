@@ -1,1 +1,1 @@
-"""A Slack workspace on localhost. Knows the wire contract of Slack and nothing of any bot."""
+"""A Slack workspace on localhost. Implements Slack's wire contract and knows no bot."""

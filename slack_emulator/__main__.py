@@ -1,4 +1,4 @@
-"""`python -m slack_emulator --port N`: the sandbox alone, until it is stopped."""
+"""Runs the emulator on its own until it is stopped: `python -m slack_emulator --port N`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ DEFAULT_PORT = 8787
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C or SIGTERM; 1 if the sandbox cannot be started, 2 for wrong arguments."""
+    """Run until Ctrl-C or SIGTERM. Returns the exit code: 1 if the emulator cannot start, 2 for
+    wrong arguments."""
     parser = argparse.ArgumentParser(
-        prog="threadpilot sandbox", description="A Slack workspace on this machine."
+        prog="threadpilot emulator", description="A Slack workspace on this machine."
     )
     parser.add_argument("--port", type=_parse_port, default=DEFAULT_PORT, help="default: 8787")
     parser.add_argument("--host", default="127.0.0.1", help="an address of this machine")
     parser.add_argument("--notice", default="", help="a text for the top of the page")
     try:
-        wanted = parser.parse_args(argv)
+        options = parser.parse_args(argv)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 2
     try:
-        asyncio.run(_run(wanted.host, wanted.port, wanted.notice))
+        asyncio.run(_run(options.host, options.port, options.notice))
     except EmulatorError as error:
         print(error, file=sys.stderr)
         return 1
@@ -39,14 +40,14 @@ async def _run(host: str, port: int, notice: str) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with running_emulator(port=port, host=host, notice=notice) as sandbox:
-        print(_welcome(sandbox), flush=True)
+    async with running_emulator(port=port, host=host, notice=notice) as emulator:
+        print(_welcome(emulator), flush=True)
         await stop.wait()
 
 
 def _welcome(emulator: RunningEmulator) -> str:
     return (
-        f"The sandbox is at {emulator.url}\n"
+        f"The Slack emulator is at {emulator.url}\n"
         f"An app connects with SLACK_API_URL={emulator.api_url} SLACK_BOT_TOKEN={BOT_TOKEN} "
         f"SLACK_APP_TOKEN={APP_TOKEN} SLACK_SIGNING_SECRET={SIGNING_SECRET}"
     )

@@ -1,6 +1,6 @@
-"""What the app's owner would set at Slack: request URLs, scopes, subscriptions, commands.
+"""Defines the app's configuration at Slack: request URLs, scopes, subscriptions, commands.
 
-Changed by `/sandbox/app`; faults in what is sent there are named in plain sentences.
+`/sandbox/app` changes it and reports invalid values in plain sentences.
 """
 
 from __future__ import annotations
@@ -41,30 +41,31 @@ ALL_SCOPES: Final = (
 
 
 class InvalidAppConfig(ValueError):
-    """What was sent to a `/sandbox/` address makes no sense; the sentence says why."""
+    """The body of a `/sandbox/` request is invalid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppConfig:
-    """The app as its owner set it up."""
+    """The app as its owner configured it."""
 
     request_url: str | None = None
-    """Where signed HTTP goes; None for Socket Mode."""
+    """URL for signed HTTP requests; None for Socket Mode."""
     interactivity_url: str | None = None
-    """For commands, buttons and forms, if not the same."""
+    """URL for commands, buttons and modals, if it is not the same."""
     subscriptions: frozenset[str] | None = None
-    """Names as in a manifest (`app_mention`, `message.im`); None for everything."""
+    """Event names as in a manifest (`app_mention`, `message.im`); None for all."""
     scopes: tuple[str, ...] = ALL_SCOPES
     rate_limits_enabled: bool = True
-    """Whether the rate limits of Slack's tiers hold."""
+    """True if the rate limits of Slack's tiers apply."""
     agent_sessions: bool = True
-    """Whether `agents.sessions.*` is there; False answers `feature_disabled`."""
+    """True if `agents.sessions.*` is available. Otherwise it responds with `feature_disabled`."""
     description: str = ""
     commands: tuple[Json, ...] = ()
     shortcuts: tuple[Json, ...] = ()
 
     def is_subscribed(self, name: str) -> bool:
-        """Whether the app wants events of this name; a plain `message` means all of its kinds."""
+        """True if the app is subscribed to events of this name. A plain `message` includes all its
+        kinds."""
         if self.subscriptions is None:
             return True
         return name in self.subscriptions or name.partition(".")[0] in self.subscriptions
@@ -94,7 +95,7 @@ class AppConfig:
 
 
 def apply_changes(config: AppConfig, changes: Mapping[str, object]) -> AppConfig:
-    """The settings with what was sent put in. BadSetting for what makes no sense."""
+    """The configuration with the changes applied. Raises InvalidAppConfig."""
     for name, value in changes.items():
         match name, value:
             case "request_url", None | str():
@@ -138,7 +139,8 @@ def _objects_with_key(name: str, value: list[object], key: str) -> tuple[Json, .
 
 
 def _loopback_url(name: str, url: str | None) -> str | None:
-    """The sandbox talks to this machine only; nothing is None."""
+    """The URL, or None for an empty one. It must be on this machine: the emulator connects nowhere
+    else."""
     if not url:
         return None
     try:
@@ -157,7 +159,7 @@ def _loopback_url(name: str, url: str | None) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this is an address of this machine only."""
+    """True if this is an address of this machine only."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Everything that the Web API's methods and the people's hands work on, in one place."""
+"""Builds the parts of the emulator on which API methods and user actions work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slack_emulator.state.workspace import Workspace
 
 
 class SlackBackend:
-    """The parts of the sandbox behind its doors."""
+    """The state and the services of one emulated workspace."""
 
     def __init__(self, clock: BaseClock | None = None, notice: str = "") -> None:
         self.notice = notice
@@ -40,7 +40,7 @@ class SlackBackend:
         self.events = Events(self.workspace, lambda: self.app_config, self.delivery.send_event)
 
     async def reset(self) -> None:
-        """Everything as it was at the start: messages, members, faults, calls, the app's settings.
+        """Restore the initial state: messages, members, faults, calls and the app's configuration.
 
         Connections of the app stay open.
         """
@@ -55,7 +55,7 @@ class SlackBackend:
         self.call_log.clear()
 
     async def close(self) -> None:
-        """End everything that is under way."""
+        """Cancel all running work."""
         await self.delivery.cancel_all()
         await self.timers.cancel_all()
         await self.streams.close()

@@ -1,4 +1,4 @@
-"""Every Web API call of the app, for those who test it: bounded, newest last, without tokens."""
+"""Records the app's Web API calls for tests: bounded, newest last, without tokens."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SECRET_ARGUMENTS: Final = frozenset({"token"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedCall:
-    """One call, and what it was answered."""
+    """One call and its response."""
 
     method: str
     arguments: Json
     time: float
     status: int
     response: Json | None
-    """None where nothing, or nothing readable, went back."""
+    """None if no response, or no readable response, was sent."""
     fault: str | None = None
 
     def as_json(self) -> Json:
@@ -37,31 +37,31 @@ class LoggedCall:
 
 
 class CallLog:
-    """The calls, and who wants to hear of them."""
+    """The recorded calls, and the listeners for new ones."""
 
     def __init__(self) -> None:
         self._calls: deque[LoggedCall] = deque(maxlen=MAX_CALLS)
         self._listeners: list[Callable[[LoggedCall], None]] = []
 
     def add_listener(self, listener: Callable[[LoggedCall], None]) -> None:
-        """Tell `reader` of every call from now on."""
+        """Call `listener` for every call from now on."""
         self._listeners.append(listener)
 
     def record(self, call: LoggedCall) -> None:
-        """Write a call down."""
+        """Record a call."""
         self._calls.append(call)
         for reader in self._listeners:
             reader(call)
 
     def list_calls(self, method: str | None = None) -> list[Json]:
-        """The calls, oldest first; of one method if it is named."""
+        """The calls, oldest first; only those of `method` if it is given."""
         return [call.as_json() for call in self._calls if method in (None, call.method)]
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Delete all calls."""
         self._calls.clear()
 
 
 def strip_secrets(arguments: Mapping[str, object]) -> Json:
-    """The arguments as they may be shown."""
+    """The arguments without secrets."""
     return {name: value for name, value in arguments.items() if name not in _SECRET_ARGUMENTS}

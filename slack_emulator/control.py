@@ -1,6 +1,6 @@
-"""The operators' door, `/sandbox/…`: calls, faults, clock, reset, the app's settings, ephemerals.
+"""Serves the control API, `/sandbox/…`: calls, faults, clock, reset, app config, ephemerals.
 
-Not a part of Slack. What makes no sense is answered with HTTP 400 and one plain sentence.
+It is not a part of Slack. An invalid request gets HTTP 400 and one plain sentence.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Control:
-    """Everything under `/sandbox/`, and the addresses that payloads carry along."""
+    """The handlers of all requests under `/sandbox/`, and of response URLs."""
 
     def __init__(self, slack: SlackBackend, event_stream: EventStream) -> None:
         self._slack = slack
         self._event_stream = event_stream
 
     def routes(self) -> list[web.RouteDef]:
-        """The addresses."""
+        """The routes of these handlers."""
         return [
             web.get("/sandbox/calls", self.list_calls),
             web.get("/sandbox/faults", self.list_faults),
@@ -50,11 +50,11 @@ class Control:
         ]
 
     async def list_calls(self, request: web.Request) -> web.Response:
-        """The app's calls, oldest first; `?method=` for those of one method."""
+        """The app's calls, oldest first; `?method=` selects those of one method."""
         return web.json_response(self._slack.call_log.list_calls(request.query.get("method")))
 
     async def list_faults(self, request: web.Request) -> web.Response:
-        """The faults that are still to come."""
+        """The faults that are still due."""
         del request
         return web.json_response(self._slack.faults.list_faults())
 
@@ -67,18 +67,18 @@ class Control:
         return web.json_response({"ok": True, "fault": shown})
 
     async def clear_faults(self, request: web.Request) -> web.Response:
-        """Take all faults away."""
+        """Remove all faults."""
         del request
         self._slack.faults.clear()
         return web.json_response({"ok": True})
 
     async def read_clock(self, request: web.Request) -> web.Response:
-        """The sandbox's time."""
+        """The emulator's time."""
         del request
         return web.json_response({"ok": True, "now": self._slack.clock.now()})
 
     async def advance_clock(self, request: web.Request) -> web.Response:
-        """Move the clock forward by `advance` seconds."""
+        """Advance the clock by `advance` seconds."""
         seconds = (await _json_body(request)).get("advance")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise InvalidAppConfig('Send {"advance": seconds}.')
@@ -89,19 +89,19 @@ class Control:
         return web.json_response({"ok": True, "now": self._slack.clock.now()})
 
     async def reset(self, request: web.Request) -> web.Response:
-        """Empty everything; connections stay."""
+        """Restore the initial state; connections stay open."""
         del request
         await self._slack.reset()
         return web.json_response({"ok": True})
 
     async def read_app(self, request: web.Request) -> web.Response:
-        """The app's settings, and how many Socket Mode connections it has open."""
+        """The app's configuration, and the number of its open Socket Mode connections."""
         del request
         shown = {"ok": True, "connections": self._slack.socket_mode.connection_count}
         return web.json_response(shown | self._slack.app_config.as_json())
 
     async def change_app(self, request: web.Request) -> web.Response:
-        """Change the app's settings; a new request URL must answer Slack's challenge first."""
+        """Change the app's configuration; a new request URL must first answer Slack's challenge."""
         wanted = app_config.apply_changes(self._slack.app_config, await _json_body(request))
         if (
             wanted.request_url is not None
@@ -113,15 +113,15 @@ class Control:
         return web.json_response({"ok": True} | wanted.as_json())
 
     async def list_ephemerals(self, request: web.Request) -> web.Response:
-        """What only this person sees, newest last."""
+        """The ephemeral messages of one user, newest last."""
         user = request.query.get("user", "")
         if user not in self._slack.workspace.users:
-            return _error_response("Say which person: /sandbox/ephemeral?user=UALICE")
-        seen = self._slack.workspace.ephemerals.get(user, [])
-        return web.json_response([one.as_json() for one in seen])
+            return _error_response("Name a user: /sandbox/ephemeral?user=UALICE")
+        ephemerals = self._slack.workspace.ephemerals.get(user, [])
+        return web.json_response([ephemeral.as_json() for ephemeral in ephemerals])
 
     async def use_response_url(self, request: web.Request) -> web.Response:
-        """A response URL: not the operators' but the app's, by a secret address."""
+        """Apply the response that the app posts to a response URL. Its address is the secret."""
         try:
             body: object = json.loads(await request.read())
         except (ValueError, RecursionError):
@@ -129,21 +129,21 @@ class Control:
         try:
             url = self._slack.triggers.use_response_url(request.match_info["key"])
             responses.apply_response(self._slack.workspace, url, body)
-        except ApiError as refused:
-            gone = refused.code in ("expired_url", "used_url")
-            answer = {"ok": False, "error": refused.code}
-            return web.json_response(answer, status=404 if gone else 400)
+        except ApiError as error:
+            expired = error.code in ("expired_url", "used_url")
+            answer = {"ok": False, "error": error.code}
+            return web.json_response(answer, status=404 if expired else 400)
         return web.Response(text="ok")
 
 
 def report_invalid_config(handler: Handler) -> Handler:
-    """Answer BadSetting with its sentence."""
+    """Wrap a handler so that InvalidAppConfig becomes an error response with its message."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
-        except InvalidAppConfig as bad:
-            return _error_response(str(bad))
+        except InvalidAppConfig as error:
+            return _error_response(str(error))
 
     return handle
 

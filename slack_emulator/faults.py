@@ -1,6 +1,6 @@
-"""Faults that a test asks for: what Slack does on a bad day, a counted number of times.
+"""Stores the faults that a test sets: failures of Slack, each for a number of times.
 
-Set by `/sandbox/faults`. They meet the app only: people's calls go through.
+`/sandbox/faults` sets them. They affect the app only; calls of users succeed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from slack_emulator.state.entities import Json
 CALL_KINDS: Final = ("429", "500", "drop_before", "drop_after", "slow", "garbage", "error")
 SOCKET_KINDS: Final = ("drop", "refuse", "dead-ticket", "half-open", "disconnect")
 ON_CONNECT_KINDS: Final = ("refuse", "dead-ticket")
-"""Socket faults that meet those who come, and not the lines that are open."""
+"""Socket faults that affect new connections, not the open ones."""
 EVENT_KINDS: Final = ("duplicate", "reorder", "redeliver", "lose")
 MAX_FAULTS: Final = 1_000
 MAX_TIMES: Final = 100_000
@@ -29,7 +29,7 @@ ANY: Final = "*"
 
 @dataclass(slots=True)
 class Fault:
-    """One kind of trouble and how often it is still to come."""
+    """One kind of failure, and how often it is still due."""
 
     id: int
     method: str
@@ -37,11 +37,11 @@ class Fault:
     kind: str
     remaining: int
     seconds: float = 1.0
-    """`retry_after` of a 429, or how long `slow` takes."""
+    """`retry_after` of a 429, or the delay of `slow`."""
     error: str = "internal_error"
-    """The code that an `error` answers with, or the reason of a `disconnect`."""
+    """The error code of an `error`, or the reason of a `disconnect`."""
     connection_count: int = 0
-    """How many of the open connections a socket fault meets, the oldest first; 0: all."""
+    """Number of open connections that a socket fault affects, the oldest first; 0 means all."""
     hit_count: int = field(default=0)
 
     def as_json(self) -> Json:
@@ -58,16 +58,16 @@ class Fault:
 
 
 class Faults:
-    """The faults that are set, in the order in which they will be met."""
+    """The faults that are set, in the order in which they apply."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._ids = itertools.count(1)
 
     def add(self, spec: Mapping[str, object]) -> Fault:
-        """Set a fault. BadSetting for what makes no sense."""
+        """Set a fault. Raises InvalidAppConfig for an invalid one."""
         if len(self._faults) >= MAX_FAULTS:
-            raise InvalidAppConfig("There are too many faults set already.")
+            raise InvalidAppConfig("Too many faults are set already.")
         method, kind = _target_and_kind(spec)
         error = spec.get("error", spec.get("reason"))
         if kind == "error" and not (isinstance(error, str) and error):
@@ -87,20 +87,20 @@ class Faults:
         return fault
 
     def list_faults(self) -> list[Json]:
-        """Those that are still to come."""
+        """The faults that are still due."""
         return [fault.as_json() for fault in self._faults]
 
     def remove(self, fault: Fault) -> None:
-        """It happens no more."""
+        """Remove one fault."""
         if fault in self._faults:
             self._faults.remove(fault)
 
     def clear(self) -> None:
-        """No more faults."""
+        """Remove all faults."""
         self._faults.clear()
 
     def consume(self, method: str, kinds: tuple[str, ...] = CALL_KINDS) -> Fault | None:
-        """The fault that happens now, counted down, or None."""
+        """The fault that applies to this call, counted down, or None."""
         for fault in self._faults:
             if fault.kind in kinds and fault.method in (method, ANY):
                 return self._count_down(fault)
@@ -115,7 +115,7 @@ class Faults:
 
 
 def _target_and_kind(spec: Mapping[str, object]) -> tuple[str, str]:
-    """`{"method": m, "kind": k}`, or shortly `{"socket": k}`, `{"events": k}`."""
+    """Parse `{"method": m, "kind": k}`, or the short forms `{"socket": k}` and `{"events": k}`."""
     method, kind = spec.get("method"), spec.get("kind", "")
     for place in (SOCKET, EVENTS):
         if isinstance(spec.get(place), str):
@@ -129,7 +129,7 @@ def _target_and_kind(spec: Mapping[str, object]) -> tuple[str, str]:
         return EVENTS, kind
     if kind not in CALL_KINDS:
         known = ", ".join((*CALL_KINDS, *SOCKET_KINDS, *EVENT_KINDS))
-        raise InvalidAppConfig(f"There is no such kind of fault here. There are: {known}.")
+        raise InvalidAppConfig(f"This kind of fault does not exist. Known kinds: {known}.")
     if not isinstance(method, str) or not method or method in (SOCKET, EVENTS):
         raise InvalidAppConfig("A fault of this kind needs a method, such as chat.postMessage.")
     return method, kind

@@ -1,8 +1,8 @@
-"""Slack's rate limits: so many calls of a method per minute, with a burst of as many.
+"""Implements Slack's rate limits: calls of a method per minute, with a burst of the same size.
 
 Tiers: slackapi/java-slack-sdk metadata/web-api/rate_limit_tiers.json; figures:
-docs.slack.dev/apis/web-api/rate-limits ("1+", "20+", "50+", "100+" per minute). Tier 1 is given
-a burst of a few, as Slack lets an app reconnect more than once in a minute.
+docs.slack.dev/apis/web-api/rate-limits ("1+", "20+", "50+", "100+" per minute). Tier 1 has a burst
+of a few calls, as Slack lets an app reconnect more than once in a minute.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from slack_emulator.state.clock import EmulatorClock
 
 TIER_1, TIER_2, TIER_3, TIER_4 = 1, 20, 50, 100
 SPECIAL_POST: Final = 60
-"""chat.postMessage: one per second and channel, short bursts allowed."""
+"""Number of chat.postMessage calls per minute and channel: one per second, with short bursts."""
 SPECIAL: Final = 600
 
 BURST_TIER_1: Final = 10
@@ -27,7 +27,7 @@ PER_MINUTE: Final[dict[str, int]] = (
             "chat.startStream",
             "chat.stopStream",
             "conversations.list",
-            "reactions.remove",  # reactions.add is of tier 3: more can be marked than taken back
+            "reactions.remove",  # reactions.add is of tier 3: adding is allowed more often
             "usergroups.users.list",
             "users.list",
             "users.conversations",
@@ -88,7 +88,7 @@ class RateLimits:
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
 
     def acquire(self, method: str, channel: str) -> int:
-        """Take one call; 0 if it may go, else the seconds that Slack's Retry-After says."""
+        """Take one call. Returns 0 if it is allowed, else the seconds of Slack's Retry-After."""
         per_minute = PER_MINUTE.get(method, SPECIAL)
         burst = float(max(per_minute, BURST_TIER_1))
         key = (method, channel if method in _PER_CHANNEL else "")
@@ -104,5 +104,5 @@ class RateLimits:
         return max(1, math.ceil((1 - left) * 60 / per_minute))
 
     def clear(self) -> None:
-        """Everybody may start afresh."""
+        """Fill all buckets."""
         self._buckets.clear()

@@ -1,4 +1,4 @@
-"""The running sandbox: one port on loopback for the Web API, Socket Mode, the page and its feed."""
+"""Runs the emulator: one port on loopback for the Web API, Socket Mode, the page and its events."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from slack_emulator.web.uploads import Uploads
 
 MAX_BODY_BYTES: Final = 16 << 20
 SHUTDOWN_SECONDS: Final = 2.0
-FORBIDDEN_TEXT: Final = "This sandbox answers only to pages and programs of this machine.\n"
+FORBIDDEN_TEXT: Final = "This Slack emulator answers only to pages and programs of this machine.\n"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class EmulatorError(Exception):
-    """The sandbox cannot be started; the sentence says why, and what to do."""
+    """The emulator cannot start; the message says why, and what to do."""
 
 
 class RunningEmulator:
-    """A running sandbox: where it is, and what is inside."""
+    """A running emulator: its addresses and its state."""
 
     def __init__(self, slack: SlackBackend, url: str) -> None:
         self.slack = slack
         self.url = url
-        """Such as http://127.0.0.1:8787; the page is there."""
+        """Address of the page, such as http://127.0.0.1:8787."""
         self.api_url = f"{url}/api/"
-        """What an app's SLACK_API_URL is set to."""
+        """The value for an app's SLACK_API_URL."""
 
 
 @web.middleware
 async def _reject_foreign_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A page of another site, open in the same browser, must not get at the sandbox."""
+    """Refuse requests of other sites that are open in the same browser."""
     origin = request.headers.get("Origin")
     if not is_loopback(_hostname(request.host)):
         return web.Response(status=403, text=FORBIDDEN_TEXT)
@@ -60,7 +60,7 @@ def _hostname(host: str) -> str:
 
 
 def build_application(slack: SlackBackend, event_stream: EventStream) -> web.Application:
-    """Everything that the port answers."""
+    """The application with all routes of the port."""
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_reject_foreign_requests])
     api = WebApi(slack)
     app.add_routes(
@@ -82,13 +82,14 @@ async def running_emulator(
     host: str = "127.0.0.1",
     notice: str = "",
 ) -> AsyncIterator[RunningEmulator]:
-    """A sandbox on this port of this machine, any free one by default, until left.
+    """Run an emulator on this port of this machine until the context ends. Port 0 means any free
+    one.
 
-    `notice` is a plain text at the top of the page. SandboxError where it cannot be started.
+    `notice` is a plain text at the top of the page. Raises EmulatorError if it cannot start.
     """
     if not is_loopback(host):
         raise EmulatorError(
-            f"The sandbox has no real secrets, so it listens on this machine only, not on {host}. "
+            f"The emulator has no real secrets, so it listens on this machine only, not on {host}. "
             "Use 127.0.0.1."
         )
     slack = SlackBackend(clock, notice)
@@ -114,7 +115,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise EmulatorError(
-                f"The sandbox cannot listen on port {port}: {error.strerror}."
+                f"The emulator cannot listen on port {port}: {error.strerror}."
             ) from None
         raise EmulatorError(
             f"Port {port} is in use: end the program that has it, or choose another with --port."

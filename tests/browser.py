@@ -1,4 +1,4 @@
-"""Chromium for tests: Debian's own, headless, driven by Selenium.
+"""Starts Chromium for tests: Debian's own, headless, driven by Selenium.
 
 Selenium's calls block. A test with an event loop of its own runs them with `asyncio.to_thread`.
 """
@@ -16,7 +16,7 @@ from selenium.webdriver.chrome.service import Service
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
 CHROMEDRIVER: Final = Path("/usr/bin/chromedriver")
-MISSING: Final = "The tests of the sandbox's page need Chromium: run `make setup-tests`."
+MISSING: Final = "The tests of the emulator's page need Chromium: run `make setup-tests`."
 
 _FLAGS: Final = (
     "--headless=new",
@@ -34,7 +34,7 @@ _FLAGS: Final = (
 
 
 class ChromiumMissingError(RuntimeError):
-    """Chromium or its driver is not installed; says how to get it."""
+    """Chromium or its driver is not installed; the message says how to install it."""
 
     def __init__(self) -> None:
         super().__init__(MISSING)
@@ -44,7 +44,8 @@ class ChromiumMissingError(RuntimeError):
 def chromium(
     width: int = 1400, height: int = 900, *, dark: bool = False, binary: Path = CHROMIUM
 ) -> Iterator[Chrome]:
-    """A fresh Chromium with an empty profile; ended, and its profile removed, on leaving.
+    """Run a fresh Chromium with an empty profile. It ends, and its profile is deleted, with the
+    context.
 
     Raises `ChromiumMissingError`.
     """
@@ -65,7 +66,7 @@ def chromium(
 
 
 def _look(driver: Chrome, width: int, height: int, *, dark: bool) -> None:
-    """Set the size of the page itself (a window's differs by its frame) and its colour scheme."""
+    """Set the size of the page itself (a window also has a frame) and its colour scheme."""
     driver.set_page_load_timeout(20)
     driver.set_script_timeout(20)
     driver.execute_cdp_cmd(
@@ -77,9 +78,9 @@ def _look(driver: Chrome, width: int, height: int, *, dark: bool) -> None:
 
 
 def console_errors(driver: Chrome) -> list[str]:
-    """What the page complained about since the last call; a healthy page says nothing.
+    """Errors that the page logged since the last call; empty for a healthy page.
 
-    What the network refused is left out: a cut connection is a case of its own.
+    Failed network requests are left out: a lost connection is a case of its own.
     """
     entries = driver.get_log("browser")  # type: ignore[no-untyped-call]  # Selenium types it not
     return [

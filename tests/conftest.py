@@ -1,8 +1,8 @@
-"""What holds for all tests.
+"""Settings for all tests.
 
-Properties are tested with the same examples for the same code, so that a run tells of a change and
-not of luck; `make fuzz` looks for new ones. Helpers that assert show what they have seen, like
-tests do.
+Property tests use the same examples for the same code, so that a failed run points to a change and
+not to luck; `make fuzz` searches for new examples. Helpers that assert show their values, as tests
+do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.chaos", "tests.scenarios", "tests.emulator_client")
 
-# No deadline: how long an example takes says something of the machine, and a hang ends by itself.
+# No deadline: the time of an example depends on the machine, and the test's timeout ends a hang.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("searching", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))

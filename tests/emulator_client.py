@@ -1,6 +1,6 @@
-"""The people's side of scenario tests: what alice, bob, carol and eve do in the sandbox, and see.
+"""Acts as the users of scenario tests: what alice, bob, carol and eve do in the emulator, and see.
 
-Only HTTP, only the sandbox's public contract: nothing here reaches into the sandbox's insides.
+It uses HTTP and the emulator's public contract only, and no internals of the emulator.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 
 Json = dict[str, Any]
-"""What came over the wire; a test says what it expects of it."""
+"""JSON as received; a test says what it expects of it."""
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ POLL_SECONDS = 0.02
 
 
 class Refusal(AssertionError):
-    """A call that should have worked was refused; `code` is Slack's error."""
+    """A call that should have succeeded was refused; `code` is Slack's error."""
 
     def __init__(self, method: str, answer: Json) -> None:
         self.code = str(answer.get("error"))
@@ -44,37 +44,38 @@ class Refusal(AssertionError):
 
 
 def shown_text(message: Json) -> str:
-    """What a message shows: its Markdown where it is written in blocks, else its text."""
+    """The shown text of a message: its Markdown blocks if it has any, else its text."""
     blocks = message.get("blocks") or []
     written = [block["text"] for block in blocks if block.get("type") == "markdown"]
     return "\n".join(written) if written else str(message["text"])
 
 
 def command_buttons(
-    blocks: list[Json], name: str, words: str | None = None
+    blocks: list[Json], name: str, args: str | None = None
 ) -> tuple[str, str | None]:
-    """The action id, and the option's value where it is one of several, of what orders `verb`."""
+    """The action id of the button or menu for the command `name`, and the option's value in a
+    menu."""
     for block in blocks:
         accessory = [block["accessory"]] if "accessory" in block else []
         for element in [*accessory, *(block.get("elements") or [])]:
             several = element.get("options")
             for one in [element] if several is None else several:
-                if _is_command_button(one.get("value"), name, words):
+                if _is_command_button(one.get("value"), name, args):
                     return element["action_id"], None if several is None else one["value"]
-    raise AssertionError(f"nothing orders {name!r} with {words!r} in {blocks}")
+    raise AssertionError(f"no button for {name!r} with {args!r} in {blocks}")
 
 
-def _is_command_button(value: object, name: str, words: str | None) -> bool:
+def _is_command_button(value: object, name: str, args: str | None) -> bool:
     if not (isinstance(value, str) and value.startswith("{")):
         return False
     carried = json.loads(value)
-    return carried.get("v") == name and words in (None, carried.get("w", ""))
+    return carried.get("v") == name and args in (None, carried.get("w", ""))
 
 
 class EmulatorClient:
-    """Everything that people and operators do; `async with` closes its connections.
+    """The actions of users and operators; `async with` closes its connections.
 
-    A person is named as in the workspace: "alice", "bob", "carol", "eve", "gus".
+    A user is given by name as in the workspace: "alice", "bob", "carol", "eve", "gus".
     """
 
     def __init__(self, base_url: str) -> None:
@@ -99,7 +100,7 @@ class EmulatorClient:
 
     @property
     def http(self) -> aiohttp.ClientSession:
-        """For calls that have no name here."""
+        """The HTTP session, for calls without a method here."""
         if self._http is None:
             self._http = aiohttp.ClientSession()
         return self._http
@@ -107,7 +108,7 @@ class EmulatorClient:
     # Calls
 
     async def ask(self, token: str, method: str, **arguments: object) -> Json:
-        """A Web API call; the answer, ok or not."""
+        """A Web API call; returns the response, ok or not."""
         given = {name: value for name, value in arguments.items() if value is not None}
         headers = {"Authorization": f"Bearer {token}"}
         address = f"{self.url}/api/{method}"
@@ -116,27 +117,27 @@ class EmulatorClient:
             return body
 
     async def call(self, person: str, method: str, **arguments: object) -> Json:
-        """A Web API call by a person. Refusal where the answer is not ok."""
+        """A Web API call by a user. Raises Refusal if the response is not ok."""
         answer = await self.ask(f"xoxp-{person}", method, **arguments)
         if answer.get("ok") is not True:
             raise Refusal(method, answer)
         return answer
 
     async def as_app(self, method: str, **arguments: object) -> Json:
-        """A Web API call with the bot's token. Refusal where the answer is not ok."""
+        """A Web API call with the bot's token. Raises Refusal if the response is not ok."""
         answer = await self.ask(BOT_TOKEN, method, **arguments)
         if answer.get("ok") is not True:
             raise Refusal(method, answer)
         return answer
 
-    # What people do
+    # Actions of users
 
     async def say(self, person: str, channel: str, text: str, thread_ts: str | None = None) -> str:
-        """Type a message (`@threadpilot` mentions the bot); its ts."""
-        said = await self.call(
+        """Post a message as typed (`@threadpilot` mentions the bot); returns its ts."""
+        response = await self.call(
             person, "chat.postMessage", channel=channel, text=text, thread_ts=thread_ts
         )
-        return str(said["ts"])
+        return str(response["ts"])
 
     async def edit(self, person: str, channel: str, ts: str, text: str) -> None:
         await self.call(person, "chat.update", channel=channel, ts=ts, text=text)
@@ -148,12 +149,12 @@ class EmulatorClient:
         await self.call(person, "reactions.add", channel=channel, timestamp=ts, name=name)
 
     async def dm(self, person: str) -> str:
-        """The id of the direct message of this person with the bot."""
+        """The id of the direct message of this user with the bot."""
         opened = await self.call(person, "conversations.open", users=BOT_USER)
         return str(opened["channel"]["id"])
 
     async def stop(self, person: str, channel: str, thread_ts: str) -> Json:
-        """Press the native Stop button. Refusal while it is not there."""
+        """Press the native Stop button. Raises Refusal while it is not shown."""
         return await self.call(person, "agents.sessions.stop", channel=channel, thread_ts=thread_ts)
 
     async def press(
@@ -178,45 +179,47 @@ class EmulatorClient:
         )
 
     async def press_command(
-        self, person: str, channel: str, message: Json, verb: str, words: str | None = None
+        self, person: str, channel: str, message: Json, name: str, args: str | None = None
     ) -> Json:
-        """Press the button, or choose the option, that orders `verb` (with exactly `words`, where
-        they are given) under a message or a whisper; returns when the app has acknowledged."""
-        action, value = command_buttons(message["blocks"], verb, words)
+        """Press the button, or choose the option, for the command `name` under a message.
+
+        If `args` is given, the arguments must be the same. Returns when the app has acknowledged.
+        """
+        action, value = command_buttons(message["blocks"], name, args)
         return await self.press(person, channel, message["ts"], action, value=value)
 
     async def press_command_at_home(
-        self, person: str, view: Json, verb: str, words: str | None = None
+        self, person: str, view: Json, name: str, args: str | None = None
     ) -> Json:
-        """The same on the Home tab."""
-        action, value = command_buttons(view["blocks"], verb, words)
+        """Press the button of a command on the Home tab."""
+        action, value = command_buttons(view["blocks"], name, args)
         return await self.call(
             person, "blocks.actions", view_id=view["id"], action_id=action, value=value
         )
 
     async def submit(self, person: str, view_id: str, values: Json) -> Json:
-        """Send a modal's form: `{block_id: {action_id: value}}`.
+        """Submit a modal: `{block_id: {action_id: value}}`.
 
-        The answer's `response_action` is `errors` where the form was not taken.
+        The response's `response_action` is `errors` if the app refused the values.
         """
         return await self.call(person, "views.submit", view_id=view_id, state={"values": values})
 
     async def close_view(self, person: str, view_id: str) -> None:
-        """Close a modal without sending it."""
+        """Close a modal without submitting it."""
         await self.call(person, "views.submit", view_id=view_id, close=True)
 
     async def command(self, person: str, channel: str, command: str, text: str = "") -> Json:
-        """Type a slash command; returns when the app has acknowledged."""
+        """Send a slash command; returns when the app has acknowledged."""
         return await self.call(person, "chat.command", channel=channel, command=command, text=text)
 
     async def shortcut(self, person: str, callback_id: str, channel: str, message_ts: str) -> Json:
-        """Choose a message shortcut; returns when the app has acknowledged."""
+        """Run a message shortcut; returns when the app has acknowledged."""
         return await self.call(
             person, "shortcuts.run", callback_id=callback_id, channel=channel, message_ts=message_ts
         )
 
     async def home(self, person: str, tab: str = "home") -> Json | None:
-        """Open the app's Home tab; the view that stands there now, if any."""
+        """Open the app's Home tab; returns the view that is shown now, or None."""
         opened = await self.call(person, "apps.home.open", tab=tab)
         view: Json | None = opened["view"]
         return view
@@ -231,7 +234,7 @@ class EmulatorClient:
 
         return await self.wait_for(opened, timeout=timeout, why="the app opens a modal")
 
-    # What people see
+    # What users see
 
     async def replies(self, channel: str, thread_ts: str, person: str = "alice") -> list[Json]:
         """All messages of a thread, its root first."""
@@ -254,11 +257,13 @@ class EmulatorClient:
 
     async def bot_messages(self, channel: str, thread_ts: str, person: str = "alice") -> list[Json]:
         """The bot's messages of a thread, oldest first."""
-        said = await self.replies(channel, thread_ts, person)
-        return [message for message in said if message.get("bot_id") and message["ts"] != thread_ts]
+        messages = await self.replies(channel, thread_ts, person)
+        return [
+            message for message in messages if message.get("bot_id") and message["ts"] != thread_ts
+        ]
 
     async def bot_texts(self, channel: str, thread_ts: str, person: str = "alice") -> list[str]:
-        """What the bot's messages of a thread show, oldest first."""
+        """The shown texts of the bot's messages of a thread, oldest first."""
         return [shown_text(m) for m in await self.bot_messages(channel, thread_ts, person)]
 
     async def wait_until_answered(
@@ -273,9 +278,9 @@ class EmulatorClient:
         """The bot's texts as soon as `n` of its messages in the thread no longer stream."""
 
         async def answered() -> list[str] | None:
-            said = await self.bot_messages(channel, thread_ts, person)
-            settled = [m for m in said if m.get("streaming", {}).get("state") != "streaming"]
-            return [shown_text(m) for m in said] if len(settled) >= n else None
+            messages = await self.bot_messages(channel, thread_ts, person)
+            settled = [m for m in messages if m.get("streaming", {}).get("state") != "streaming"]
+            return [shown_text(m) for m in messages] if len(settled) >= n else None
 
         return await self.wait_for(answered, timeout=timeout, why=f"{n} answers in {thread_ts}")
 
@@ -285,7 +290,8 @@ class EmulatorClient:
         timeout: float = 10.0,
         why: str = "what was waited for",
     ) -> T:
-        """Look again and again until there is something to see. AssertionError when it is late."""
+        """Call `look` until it returns a value that is not None. Raises AssertionError after
+        `timeout`."""
         until = time.monotonic() + timeout
         while True:
             seen = await look()
@@ -295,10 +301,10 @@ class EmulatorClient:
             await asyncio.sleep(POLL_SECONDS)
 
     async def ephemeral(self, user: str) -> list[Json]:
-        """What only this person sees, newest last; by name or by id."""
+        """The ephemeral messages of this user, newest last; by name or by id."""
         return self._list(await self._control("GET", "ephemeral", user=PEOPLE.get(user, user)))
 
-    # What operators do
+    # Actions of operators
 
     async def calls(self, method: str | None = None) -> list[Json]:
         """The app's Web API calls, oldest first."""
@@ -312,18 +318,18 @@ class EmulatorClient:
         await self._control("POST", "faults", wanted)
 
     async def faults(self) -> list[Json]:
-        """The faults that are still to come."""
+        """The faults that are still due."""
         return self._list(await self._control("GET", "faults"))
 
     async def clear_faults(self) -> None:
         await self._control("DELETE", "faults")
 
     async def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock."""
+        """Advance the emulator's clock."""
         await self._control("POST", "clock", {"advance": seconds})
 
     async def app(self, **settings: object) -> Json:
-        """Change the app's settings at Slack, and read them."""
+        """Change the app's configuration at Slack, and read it."""
         changed = await self._control("POST", "app", dict(settings))
         assert isinstance(changed, dict)
         return changed
@@ -332,10 +338,10 @@ class EmulatorClient:
         await self._control("POST", "reset", {})
 
     async def _control(
-        self, verb: str, name: str, body: Json | None = None, **query: str
+        self, http_method: str, name: str, body: Json | None = None, **query: str
     ) -> object:
         address = f"{self.url}/sandbox/{name}"
-        async with self.http.request(verb, address, json=body, params=query) as answer:
+        async with self.http.request(http_method, address, json=body, params=query) as answer:
             text = await answer.text()
             assert answer.status == 200, f"/sandbox/{name} answered {answer.status}: {text}"
             read: object = await answer.json()

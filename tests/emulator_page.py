@@ -1,4 +1,4 @@
-"""The sandbox's page in a browser, for tests that do what somebody at the keyboard does."""
+"""Drives the emulator's page in a browser, for tests that act as a user at the keyboard."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from tests.emulator_client import GENERAL
 T = TypeVar("T")
 
 WITHIN: Final = 15.0
-"""Seconds in which what should be seen is seen, on a slow machine."""
+"""Timeout in seconds for anything that should be shown, on a slow machine."""
 
 
 class Page:
-    """The sandbox's page as one person uses it."""
+    """The emulator's page as one user uses it."""
 
     def __init__(self, driver: Chrome, url: str) -> None:
         self.driver = driver
         self.url = url
 
     def open(self, person: str = "UALICE", channel: str = GENERAL) -> Self:
-        """Come to the page as somebody, and wait until it is there."""
+        """Open the page as a user, and wait until it is loaded."""
         self.driver.get("about:blank")
         self.driver.get(f"{self.url}/#/{person}/{channel}")
         self.sees(".sidebar .entry.here", "")
         return self
 
     def until(self, look: Callable[[], T | None], what: str) -> T:
-        """Wait until there is something to find, and return it."""
+        """Wait until `look` finds something, and return it."""
         unsettled = [StaleElementReferenceException, ElementNotInteractableException]
         wait = WebDriverWait(self.driver, WITHIN, 0.05, ignored_exceptions=unsettled)
         found: T | None = wait.until(lambda _: look(), f"not seen: {what}")
@@ -45,7 +45,7 @@ class Page:
         return found
 
     def sees(self, css: str, text: str) -> WebElement:
-        """Wait until an element that is shown has this text in it."""
+        """Wait until a visible element has this text in it."""
 
         def look() -> WebElement | None:
             for element in self.driver.find_elements(By.CSS_SELECTOR, css):
@@ -56,7 +56,7 @@ class Page:
         return self.until(look, f"{text!r} in {css}")
 
     def does_not_see(self, css: str) -> None:
-        """Wait until no such element is shown."""
+        """Wait until no such element is visible."""
         self.until(
             lambda: (
                 not any(
@@ -67,8 +67,8 @@ class Page:
         )
 
     def click(self, css: str, text: str, act: Callable[[WebElement], object]) -> None:
-        """Do something with what is there, as soon as it is there; again, where the page drew it
-        anew in between."""
+        """Act on an element as soon as it is there; repeat if the page renders it again in
+        between."""
 
         def done() -> bool:
             act(self.sees(css, text))
@@ -77,15 +77,15 @@ class Page:
         self.until(done, f"{css} to do something with")
 
     def press(self, css: str, text: str = "") -> None:
-        """Click on what is there."""
+        """Click on an element."""
         self.click(css, text, lambda element: element.click())
 
     def hover(self, css: str, text: str) -> None:
-        """Put the pointer on what is there."""
+        """Move the pointer over an element."""
         self.click(css, text, lambda one: ActionChains(self.driver).move_to_element(one).perform())
 
     def last(self, css: str, text: str) -> WebElement:
-        """Wait for elements that have this text in them; the last of them."""
+        """Wait for elements that have this text in them; returns the last of them."""
 
         def look() -> WebElement | None:
             found = self.driver.find_elements(By.CSS_SELECTOR, css)
@@ -98,12 +98,12 @@ class Page:
         return [one.text for one in self.driver.find_elements(By.CSS_SELECTOR, css)]
 
     def choose(self, label: str, option: str) -> None:
-        """Choose an option of the list that is called so."""
+        """Choose an option of the list with this label."""
         css = f"select[aria-label='{label}']"
         self.click(css, "", lambda one: Select(one).select_by_visible_text(option))
 
     def chosen(self, label: str) -> str:
-        """What stands in the list that is called so."""
+        """The selected option of the list with this label."""
         option = Select(self.sees(f"select[aria-label='{label}']", "")).first_selected_option
         return option.text
 

@@ -1,7 +1,7 @@
-"""The stand-ins of the tests that are not servers: clocks moved by hand, put forward, or quick.
+"""Provides clocks for tests: advanced by hand, with an offset, or fast.
 
-Slack is stood in for by the sandbox (`slack_emulator`), the model by `tests.scripted_model`;
-nothing else of the world is, and nothing of the bot.
+The emulator (`slack_emulator`) replaces Slack, and `tests.scripted_model` replaces the model.
+Nothing else is replaced, and no part of the bot.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 
 
 class ManualClock:
-    """`bot.ports.Clock` that stands still until `advance` moves it."""
+    """A `bot.ports.Clock` that only `advance` moves."""
 
     def __init__(self, now: float = 1_790_000_000.0) -> None:
         self._now = now
@@ -37,7 +37,7 @@ class ManualClock:
         await woken
 
     async def advance(self, seconds: float) -> None:
-        """Move the clock; those whose sleep ends on the way wake in order, each at its time."""
+        """Advance the clock. Sleeps that end within this time wake in order, each at its time."""
         until = self._elapsed + seconds
         await _settle()
         while self._sleepers and self._sleepers[0][0] <= until:
@@ -48,12 +48,12 @@ class ManualClock:
         self._elapsed = until
 
     def set_to(self, seconds: float) -> None:
-        """Put the time of day forward, or back; what is measured goes on as it did."""
+        """Set the time of day forward or back; the monotonic time continues unchanged."""
         self._now += seconds
 
     async def jump(self, seconds: float) -> None:
-        """Move the clock as if the process had been stopped: whoever should have woken meanwhile
-        wakes at the end."""
+        """Advance the clock as if the process had been stopped: sleeps that are due wake at the
+        end."""
         await _settle()
         self._elapsed += seconds
         while self._sleepers and self._sleepers[0][0] <= self._elapsed:
@@ -64,18 +64,18 @@ class ManualClock:
 
     @property
     def sleeping(self) -> int:
-        """How many sleeps are under way."""
+        """Number of sleeps that are running."""
         return sum(not woken.done() for _, _, woken in self._sleepers)
 
 
 async def _settle() -> None:
-    """Give what has just been woken the turns of the loop that it needs to go to sleep again."""
+    """Let woken tasks run until they sleep again."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 class QuickClock:
-    """`bot.ports.Clock` on which a second is a fiftieth: pauses end soon, in their order."""
+    """A `bot.ports.Clock` on which a second is a fiftieth: pauses end soon, in their order."""
 
     speed = 50.0
 
@@ -90,8 +90,8 @@ class QuickClock:
 
 
 class OffsetClock:
-    """`bot.ports.Clock` that goes as time does and can be put forward: whoever sleeps that long
-    wakes at once."""
+    """A `bot.ports.Clock` that runs with real time and can be moved forward. Sleeps that are due
+    then wake at once."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -113,13 +113,14 @@ class OffsetClock:
                     await moved.wait()
 
     def move_forward(self, seconds: float) -> None:
-        """Put it forward."""
+        """Move the clock forward."""
         self._ahead += seconds
         self._moved.set()
         self._moved = asyncio.Event()
 
     async def pass_by(self, seconds: int) -> None:
-        """Put it forward a second at a time, so that nobody finds to have slept too long."""
+        """Move the clock forward a second at a time, so that no task finds that it slept too
+        long."""
         for _ in range(seconds):
             self.move_forward(1.0)
             for _ in range(5):

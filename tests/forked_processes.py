@@ -1,14 +1,13 @@
-"""The project's commands as processes of their own, forked from one that has imported them already.
+"""Runs the project's commands as processes forked from one that has already imported them.
 
 To import all that the command needs takes 0.8 s of processor time: a test that starts three bots
-would spend two seconds and more on that alone.
-Here the first one pays for all. Everything else is as with `python -m bot`: a process of its own,
-with its own environment, folder, pipes and signals, that runs the real `main` and ends with its
-status.
+would spend two seconds and more on that alone. Here the first one pays for all. The rest is as with
+`python -m bot`: a process of its own, with its own environment, folder, pipes and signals, that
+runs the real `main` and ends with its status.
 
-Tests that are about the start itself start a new interpreter instead. Coverage is not measured in
-these processes: what they run is measured in the tests that run it in their own process, and in
-those that start a new interpreter.
+Tests of the start itself start a new interpreter instead. Coverage is not measured in these
+processes. Their code is measured in tests that run it in their own process, and in those that start
+a new interpreter.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 Main = Callable[[Sequence[str]], int | None]
-"""What a command is: takes its arguments, returns its exit status."""
+"""A command: takes its arguments and returns its exit status."""
 Stream = int | BinaryIO | None
 """As for `asyncio.create_subprocess_exec`; None is `DEVNULL`."""
 
@@ -44,14 +43,14 @@ FORKING.set_forkserver_preload(
 
 _STARTING: Final = threading.Lock()
 _COVERAGE: Final = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-"""What has a new interpreter measure itself."""
+"""Environment variables that make a new interpreter measure its coverage."""
 
 
 class Process:
-    """What `asyncio.subprocess.Process` is, as far as the tests use it."""
+    """A process with the interface of `asyncio.subprocess.Process`, as far as the tests use it."""
 
     def __init__(self, process: BaseProcess, stdin: StreamWriter | None) -> None:
-        """Of a process that has been started."""
+        """Wrap a process that has been started."""
         assert process.pid is not None
         self.pid = process.pid
         self._process = process
@@ -63,13 +62,13 @@ class Process:
         asyncio.get_running_loop().add_reader(process.sentinel, self._end)
 
     async def wait(self) -> int:
-        """Its exit status, once it has ended."""
+        """The exit status, once the process has ended."""
         await self._ended.wait()
         assert self.returncode is not None
         return self.returncode
 
     async def communicate(self, given: bytes = b"") -> tuple[bytes, bytes]:
-        """What it says to standard output and error until it ends, `given` on standard input."""
+        """The process's standard output and error until it ends, with `given` on standard input."""
         if self.stdin is not None:
             with suppress(ConnectionError):
                 self.stdin.write(given)
@@ -80,7 +79,7 @@ class Process:
         return out, err
 
     def send_signal(self, sent: int) -> None:
-        """Send a signal, if it has not ended."""
+        """Send a signal, if the process has not ended."""
         if self.returncode is None:
             os.kill(self.pid, sent)
 
@@ -112,17 +111,19 @@ async def start(
     stderr: Stream = None,
     umask: int = 0o022,
 ) -> Process:
-    """Start a command with just this environment. What it is started with is as for
-    `asyncio.create_subprocess_exec`; standard input is `PIPE` or nothing."""
+    """Start a command with only this environment.
+
+    Parameters are as for `asyncio.create_subprocess_exec`; standard input is `PIPE` or nothing.
+    """
     with ExitStack() as ours:
         writer, given = await _stdin(ours) if stdin == PIPE else (None, None)
         out, to_out = await _output(ours, stdout)
         err, to_err = (None, to_out) if stderr == STDOUT else await _output(ours, stderr)
-        orders = _ProcessSpec(main, arguments, dict(env), cwd or Path.cwd(), umask)
+        spec = _ProcessSpec(main, arguments, dict(env), cwd or Path.cwd(), umask)
         streams = [
             None if each is None else _PassedDescriptor(each) for each in (given, to_out, to_err)
         ]
-        process = FORKING.Process(target=_run, args=(orders, streams), daemon=True)
+        process = FORKING.Process(target=_run, args=(spec, streams), daemon=True)
         await asyncio.to_thread(start_forked, process)
     started = Process(process, writer)
     started.stdout, started.stderr = out, err
@@ -141,7 +142,8 @@ def start_forked(process: BaseProcess) -> None:
 
 
 async def _stdin(ours: ExitStack) -> tuple[StreamWriter, int]:
-    """A writer, and the end that the process reads; a socket, which asyncio writes to as it is."""
+    """A writer, and the end that the process reads. It is a socket, because asyncio can write to
+    one directly."""
     mine, theirs = socket.socketpair()
     ours.callback(theirs.close)
     _, writer = await asyncio.open_connection(sock=mine)
@@ -149,7 +151,7 @@ async def _stdin(ours: ExitStack) -> tuple[StreamWriter, int]:
 
 
 async def _output(ours: ExitStack, stream: Stream) -> tuple[StreamReader | None, int | None]:
-    """A reader where a pipe is wanted, and what the process writes to."""
+    """A reader if a pipe is wanted, and the descriptor to which the process writes."""
     if stream is None or stream == DEVNULL:
         return None, None
     if stream != PIPE:
@@ -172,7 +174,7 @@ async def _all_of(stream: StreamReader | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _ProcessSpec:
-    """What a process is started with."""
+    """The parameters with which a process is started."""
 
     main: Main
     arguments: tuple[str, ...]
@@ -182,7 +184,7 @@ class _ProcessSpec:
 
 
 class _PassedDescriptor:
-    """A file descriptor on its way into the process, where it is a number again."""
+    """A file descriptor that is passed to the process, where it becomes a number again."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -197,7 +199,7 @@ def _received(handed: DupFd) -> int:  # type: ignore[valid-type]  # what it is d
 
 
 def _run(spec: _ProcessSpec, streams: Sequence[int | None]) -> None:
-    """Be the command, as if it had just been started."""
+    """Run the command in the process, as if it had just been started."""
     for number, stream in enumerate(streams):
         other = os.open(os.devnull, os.O_RDWR) if stream is None else stream
         os.dup2(other, number)

@@ -1,6 +1,6 @@
-"""The scripted model: a small OpenAI-compatible server that says what a test tells it to say.
+"""Runs the scripted model: a small OpenAI-compatible server with answers that a test sets.
 
-It is the project's one stand-in for the model behind the Copilot runtime, reached over HTTP by
+It is the project's one replacement for the model behind the Copilot runtime, reached over HTTP by
 configuration (`MODEL_BASE_URL`) like any other model server:
 
     async with ScriptedModel() as model:
@@ -9,13 +9,13 @@ configuration (`MODEL_BASE_URL`) like any other model server:
         model.when("story", Answer(chunks=["Once ", "upon"], hold_after=1))
         model.when("notes", Answer(calls=[ToolCall("view", {"path": "notes.md"})], times=1))
         ... let the bot ask at model.url ...
-        await model.reached()                                # the story holds after "Once "
+        await model.reached()                                # the answer holds after "Once "
         model.release()
         assert model.requests[-1].prompt == "tell me a story"
 
-What nothing was scripted for gets `model.default`, which is "You said: <prompt>". The newest
-fitting line counts; one with `times` is used up after so many requests and leaves the word to
-the one below.
+A prompt without a scripted line gets `model.default`, which is "You said: <prompt>". The newest
+line that fits is used. A line with `times` is used for that many requests, then the next older
+one applies.
 
 `python -m tests.scripted_model --port 8099` runs it alone.
 """
@@ -37,13 +37,13 @@ from typing import Literal, Self
 from aiohttp import web
 
 WAIT_SECONDS = 30.0
-"""No wait in here, of a held answer or of a test, is longer."""
+"""Timeout in seconds of every wait here, of a held answer or of a test."""
 
 MODEL_NAME = "scripted-1"
-"""The one model that `GET /models` lists, unless a test says more."""
+"""The one model that `GET /models` lists, unless a test sets others."""
 
 _ADDED = re.compile(r"^(?:<(current_datetime|tools_changed_notice)>.*?</\1>\s*)+", re.DOTALL)
-"""What the runtime puts before a prompt: the time, and that the model was switched."""
+"""The runtime's additions before a prompt: the time, and the notice that the model was switched."""
 _MOST_PIECES = 64
 
 
@@ -56,16 +56,16 @@ class ModelRequest:
     """(role, text), the system prompt first; the runtime's own additions are in the text."""
     stream: bool = True
     tools: int = 0
-    """How many tools the model is offered."""
+    """Number of tools that the model is offered."""
     tool_names: tuple[str, ...] = ()
     effort: str = ""
-    """The reasoning effort that it is asked for; "" where none was."""
+    """The requested reasoning effort; "" for none."""
     key: str = field(default="", repr=False)
-    """The API key that came with it."""
+    """The API key of the request."""
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """All user texts, oldest first, without what the runtime puts before each."""
+        """All user texts, oldest first, without the runtime's additions."""
         return tuple(prompt_of(text) for role, text in self.messages if role == "user")
 
     @property
@@ -80,18 +80,18 @@ class ModelRequest:
 
     @property
     def results(self) -> tuple[str, ...]:
-        """What the tools that the model called gave back, oldest first."""
+        """The results of the tools that the model called, oldest first."""
         return tuple(text for role, text in self.messages if role == "tool")
 
 
 def prompt_of(text: str) -> str:
-    """A user text without what the runtime puts before it."""
+    """A user text without the runtime's additions."""
     return _ADDED.sub("", text)
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One tool that the model wants to have run."""
+    """One tool that the model calls."""
 
     name: str
     arguments: Mapping[str, object]
@@ -101,20 +101,20 @@ class ToolCall:
 class Answer:
     """What the model does with a request.
 
-    `text`: what it says, or how that follows from the request; sent in up to 64 pieces.
-    `chunks`: the pieces themselves, or how they follow from the request, instead of `text`.
+    `text`: the text, or a function of the request; sent in up to 64 pieces.
+    `chunks`: the pieces themselves, or a function of the request, instead of `text`.
     `first_delay`: seconds before the first piece.
-    `chunk_delay`: seconds between pieces, kept on the whole: what one piece is late, the next one
-    makes up for.
-    `hold_after`: after so many pieces it waits for `ScriptedModel.release`, or for the client to
-    go; 0 holds before the first.
-    `fault`: an HTTP status (`retry_after` seconds and an OpenAI error `code` may go with it), "cut"
+    `chunk_delay`: seconds between pieces on average: after a late piece the next one comes
+    earlier.
+    `hold_after`: after this many pieces it waits for `ScriptedModel.release`, or until the client
+    disconnects; 0 holds before the first.
+    `fault`: an HTTP status (with optional `retry_after` seconds and an OpenAI error `code`), "cut"
     (the connection ends half-way), "garbage" (half-way comes a line that is not JSON), or "silence"
     (not even a status line).
-    `calls`: after its text it calls these tools (only where it streams), and is asked on with what
-    they gave; mostly with `times=1`, for the last user text stays the same.
-    `finish`: "length" when it ends at the server's token limit and not at its own end.
-    `times`: for so many requests only; None for ever.
+    `calls`: after its text it calls these tools (only if it streams), and gets a request with their
+    results; mostly with `times=1`, because the last user text stays the same.
+    `finish`: "length" if it ends at the server's token limit and not at its own end.
+    `times`: for this many requests only; None for no limit.
     """
 
     text: str | Callable[[ModelRequest], str] = ""
@@ -150,7 +150,7 @@ class _Line:
 
 
 class ScriptedModel:
-    """The server; an async context manager. `port` 0 takes a free one."""
+    """The server; an async context manager. `port` 0 means any free one."""
 
     def __init__(
         self, port: int = 0, *, host: str = "127.0.0.1", keep_requests: bool = True
@@ -164,15 +164,16 @@ class ScriptedModel:
         self._ids = itertools.count(1)
         self.default = Answer(lambda request: f"You said: {request.prompt}")
         self.models = [MODEL_NAME]
-        """What `GET /models` lists."""
+        """The models that `GET /models` lists."""
         self.hold_seconds = WAIT_SECONDS
-        """How long an answer holds that nobody releases."""
+        """Timeout in seconds of a held answer that no test releases."""
         self.requests: list[ModelRequest] = []
-        """All that came in; none with `keep_requests=False`, for who asks many thousand times."""
+        """All requests received; none with `keep_requests=False`, for tests with many thousand
+        requests."""
         self.holds = 0
-        """How many answers have come to their hold so far."""
+        """Number of answers that have reached their hold so far."""
         self.disconnects = 0
-        """How many requests lost their client before the answer was complete."""
+        """Number of requests whose client disconnected before the answer was complete."""
 
     @property
     def url(self) -> str:
@@ -180,32 +181,32 @@ class ScriptedModel:
         return f"http://{self._host}:{self._port}/v1"
 
     def when(self, substring: str, answer: Answer | str | Callable[[ModelRequest], str]) -> None:
-        """Answer so when the last user text contains `substring`; the newest line wins."""
+        """Answer so if the last user text contains `substring`; the newest line wins."""
         line = answer if isinstance(answer, Answer) else Answer(answer)
         self._script.append(_Line(substring, line, line.times))
 
     def release(self) -> None:
-        """Let every answer that holds just now go on."""
+        """Let all answers that hold at the moment continue."""
         for gate in self._held:
             gate.set()
 
     async def reached(self, holds: int = 1, *, within: float = WAIT_SECONDS) -> None:
-        """Wait until so many answers, all told, have come to their hold. Raises TimeoutError."""
+        """Wait until this many answers in total have reached their hold. Raises TimeoutError."""
         await self._until(lambda: self.holds >= holds, within)
 
-    async def asked(self, requests: int = 1, *, within: float = WAIT_SECONDS) -> None:
-        """Wait until so many requests, all told, have come in. Raises TimeoutError."""
+    async def received(self, requests: int = 1, *, within: float = WAIT_SECONDS) -> None:
+        """Wait until this many requests in total have come in. Raises TimeoutError."""
         await self._until(lambda: len(self.requests) >= requests, within)
 
     async def disconnected(self, clients: int = 1, *, within: float = WAIT_SECONDS) -> None:
-        """Wait until so many clients, all told, have gone away early. Raises TimeoutError."""
+        """Wait until this many clients in total have disconnected early. Raises TimeoutError."""
         await self._until(lambda: self.disconnects >= clients, within)
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_get("/v1/models", self._list_models)
-        # With handler_cancellation a handler is cancelled as soon as its client goes away.
+        # With handler_cancellation a handler is cancelled as soon as its client disconnects.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
@@ -249,7 +250,7 @@ class ScriptedModel:
             return await self._play(http, request, answer)
         except (asyncio.CancelledError, ConnectionError):
             self.disconnects += 1
-            # Shielded, for this very task is being cancelled.
+            # Shielded, because this very task is being cancelled.
             await asyncio.shield(self._tell())
             raise
 
@@ -337,7 +338,7 @@ class ScriptedModel:
 
 
 def _read(body: dict[str, object], authorization: str) -> ModelRequest:
-    """A request body. Raises ValueError, TypeError or KeyError for what is none."""
+    """Parse a request body. Raises ValueError, TypeError or KeyError for an invalid one."""
     messages = body["messages"]
     tools = body.get("tools") or []
     if not isinstance(messages, list) or not isinstance(tools, list):

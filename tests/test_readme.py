@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bot.commands.registry import COMMANDS
-from bot.config.definitions import SETTINGS
+from bot.config.settings import SETTINGS
 from bot.domain.turns import TurnState
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ def settings_table() -> str:
 
 
 def commands_table() -> str:
-    rows = ["| order | does |", "| --- | --- |"]
+    rows = ["| command | what it does |", "| --- | --- |"]
     for verb in COMMANDS.values():
         if verb.in_help:
             written = f"{verb.name} {verb.usage}".strip().replace("|", r"\|")
@@ -43,7 +43,7 @@ def test_the_settings_table_is_the_one_in_the_code() -> None:
 
 
 def test_the_table_of_commands_is_the_one_in_the_code() -> None:
-    assert between("<!-- orders:", "<!-- /orders -->") == commands_table()
+    assert between("<!-- commands:", "<!-- /commands -->") == commands_table()
 
 
 def test_every_state_of_a_turn_is_drawn_and_no_other() -> None:

@@ -1,4 +1,4 @@
-"""A collector of traces: the other end of OTLP over HTTP, which keeps what it gets.
+"""Collects traces: a server for OTLP over HTTP that stores the spans it receives.
 
 async with Collector() as collector:
     ... send traces to collector.url ...
@@ -20,7 +20,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 OURS = "threadpilot"
 THE_RUNTIMES = "github-copilot"
-"""How the Copilot runtime calls itself (measured, CLI 1.0.102)."""
+"""The service name of the Copilot runtime (measured, CLI 1.0.102)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,10 @@ class Collected:
     service: str
     name: str
     trace: str
-    """As 32 hex digits."""
+    """32 hex digits."""
     id: str
     parent: str
-    """"" for none."""
+    """The id of the parent span; "" for none."""
     begins: int
     ends: int
     """Nanoseconds since the epoch."""
@@ -48,9 +48,9 @@ class Collector:
     def __init__(self) -> None:
         self.spans: list[Collected] = []
         self.raw = b""
-        """Everything that was sent, of whatever kind."""
+        """All bytes received, of any kind."""
         self.hangs = False
-        """Whether it takes what is sent and never answers."""
+        """True if it accepts requests and never responds."""
         self._runner: web.AppRunner | None = None
         self._news = asyncio.Condition()
 
@@ -80,7 +80,7 @@ class Collector:
     async def until(
         self, there: Callable[[Sequence[Collected]], bool], seconds: float = 30.0
     ) -> Sequence[Collected]:
-        """Wait until what has come is enough."""
+        """Wait until the spans received satisfy the condition."""
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(lambda: there(self.spans))
         return tuple(self.spans)

@@ -1,5 +1,8 @@
-"""Who is answered at all: no guests, outsiders or blocked people, only people and channels on the
-lists where there are lists, nobody without turns left, and no bots that talk to the bot for ever.
+"""Decides who is answered at all.
+
+Refused are guests, users of other workspaces, blocked users and users without turns left. Where
+there are lists of users or channels, everything outside of them is refused. Bots that keep
+answering each other are stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class AdmissionCheck:
-    """`bot.turns.processor.Gate` and `bot.slack.interactions.question_outbox.Gate`."""
+    """Checks whether the author of a message may be answered."""
 
     def __init__(self, access: AccessPolicy, quotas: QuotaPolicy, store: ThreadStore) -> None:
         self._access = access
@@ -29,65 +32,70 @@ class AdmissionCheck:
         self._store = store
 
     async def refusal_for(self, message: Message) -> str:
-        """The sentence why the author of a message is not answered; empty when they are. Who
-        cannot be looked up is not answered. Raises `StoreError`.
+        """The refusal text for the author of a message, or an empty string.
 
-        Whether they see the place is not asked: by its event, or before it was posted for them,
-        they did when it was written.
+        An author who cannot be looked up is refused. Whether the author sees the channel is not
+        checked: the event, or the check before the post, shows that they did when it was written.
+        Raises `StoreError`.
         """
         if message.trigger is Trigger.BOT_MENTION:
             return await self._refusal_for_bot(message)
         external, channel = message.external, message.thread.channel
         try:
-            person = await self._access.get_user(message.user)
-            out = await self._access.denial(person, channel, external=external)
+            user = await self._access.get_user(message.user)
+            denial = await self._access.denial(user, channel, external=external)
         except SlackError as error:
-            log.warning("who asks could not be looked up: %s", error)
+            log.warning("author look-up failed: user=%s error=%s", message.user, error)
             return texts.EXTERNAL_USER if external else texts.UNKNOWN_USER
-        if out is not None:
-            return texts.DENIAL_TEXTS[out]
+        if denial is not None:
+            return texts.DENIAL_TEXTS[denial]
         return await self._quotas.quota_refusal(message.user)
 
     async def denial_for(self, user_id: str, channel: str, *, external: bool) -> str:
-        """The sentence why nothing is asked in a channel for somebody just now; empty when it is.
-        `external`: whether Slack says that they are of another workspace. Raises `SlackError`
-        while it cannot be found out, `StoreError`."""
-        person = await self._access.fetch_user(user_id)
-        out = await self._access.channel_denial(person, channel, external=external)
-        if out is not None:
-            return texts.DENIAL_TEXTS[out]
+        """The refusal text for a user who wants to ask in a channel, or an empty string.
+
+        `external` is True if Slack says that the user belongs to another workspace. Raises
+        `SlackError` if the user cannot be looked up, and `StoreError`.
+        """
+        user = await self._access.fetch_user(user_id)
+        denial = await self._access.channel_denial(user, channel, external=external)
+        if denial is not None:
+            return texts.DENIAL_TEXTS[denial]
         return await self._quotas.quota_refusal(user_id)
 
     async def authorize_stop(self, user: str, message: Message) -> None:
-        """See to it that somebody may stop the answer to a message: whoever asked it, at once, and
-        every member who sees its place; guests and people of other workspaces only what they have
-        asked themselves. Raises `NotAllowed`, `StoreError`."""
+        """Check that a user may stop the answer to a message.
+
+        The author may, without a look-up, and so may every member who sees the channel. Guests and
+        users of other workspaces may only stop answers to their own messages. Raises `NotAllowed`
+        and `StoreError`.
+        """
         if user == message.user:
             return
         try:
-            person = await self._access.fetch_user(user)
-            out = await self._access.channel_denial(person, message.thread.channel)
+            actor = await self._access.fetch_user(user)
+            denial = await self._access.channel_denial(actor, message.thread.channel)
         except SlackError as error:
-            log.warning("who stops an answer could not be looked up: %s", error)
+            log.warning("look-up for a stop failed: user=%s error=%s", user, error)
             raise NotAllowed(texts.STOP_UNSURE) from error
-        if out is not None:
-            raise NotAllowed(texts.DENIAL_TEXTS[out])
-        if person.kind is not UserKind.MEMBER:
+        if denial is not None:
+            raise NotAllowed(texts.DENIAL_TEXTS[denial])
+        if actor.kind is not UserKind.MEMBER:
             raise NotAllowed(texts.STOP_YOUR_OWN)
         if (await self._quotas.quota_of(user)).blocked:
             raise NotAllowed(BLOCKED)
 
     async def _refusal_for_bot(self, message: Message) -> str:
-        out = self._access.bot_denial(message.user, message.thread.channel)
-        if out is not None:
-            return texts.DENIAL_TEXTS[out]
+        denial = self._access.bot_denial(message.user, message.thread.channel)
+        if denial is not None:
+            return texts.DENIAL_TEXTS[denial]
         if await self._store.count_consecutive_bot_turns(message) >= MAX_CONSECUTIVE_BOT_TURNS:
             return texts.BOT_LOOP
         return await self._quotas.quota_refusal(message.user)
 
 
 def invalid_message_text(message: Message, *, max_chars: int) -> str:
-    """The sentence for a message that is not answered; empty when it is."""
+    """The refusal text for a message that cannot be a question, or an empty string."""
     if not message.text:
         return NO_QUESTION
     if len(message.text) > max_chars:
@@ -104,14 +112,14 @@ _SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 
 
 _MODIFIER_CATEGORIES = ("Cf", "Mn", "Me")
-"""What stands beside a symbol and is none by itself."""
+"""Unicode categories of characters that only modify a symbol."""
 
 
 def is_only_emoji(text: str) -> bool:
-    """Whether there is nothing but emoji, as `:names:` or as characters, in a message."""
+    """True if a message has only emoji, as `:names:` or as characters."""
     rest, names = _EMOJI_NAME.subn("", text)
-    drawn = [character for character in rest if not character.isspace()]
-    kinds = [("So" if c in _SKIN_TONES else unicodedata.category(c)) for c in drawn]
+    characters = [character for character in rest if not character.isspace()]
+    kinds = [("So" if c in _SKIN_TONES else unicodedata.category(c)) for c in characters]
     return bool(names or "So" in kinds) and all(
         kind in ("So", *_MODIFIER_CATEGORIES) for kind in kinds
     )

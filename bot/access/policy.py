@@ -1,13 +1,12 @@
-"""Who may order what: what somebody is to the session or thread that an order is about.
+"""Decides which roles a user has for a session or thread, and who is denied.
 
-Deny by default: guests and people of other workspaces are nothing else than that, unless the person
-who runs the bot lets them in; where there are lists of people and of channels, nobody else is
-answered and nowhere else; of other bots only those on a list are; and nobody does anything with a
-place that they do not see at that moment.
+Deny by default. Guests and users of other workspaces are denied unless the operator lets them in.
+With a list of users or channels, everything outside of it is denied. Other bots are answered only
+if they are on a list. A user can do nothing in a channel that they do not see at that moment.
 
-Where somebody is comes in many ways: with an event, where Slack has seen to it that they can write
-there, or in a form, a button or a menu, which bring back what was true when they were shown and may
-be forged. So of all but a message it is asked whether they see the place.
+A channel id comes from several sources. In an event it is reliable: Slack has checked that the
+author can write there. In a form, a button or a menu it may be outdated or forged. So visibility
+is checked for everything except messages.
 """
 
 from __future__ import annotations
@@ -29,38 +28,38 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessConfig:
-    """Whom the person who runs the bot lets in."""
+    """The users, channels and bots that the operator lets in."""
 
     admins: frozenset[str] = field(default_factory=frozenset)
-    """Slack user ids of those in charge."""
+    """Slack user ids of the bot admins."""
     workspace_admins: bool = True
-    """Whether the workspace's admins and owners are in charge, too."""
+    """True if the workspace's admins and owners are bot admins, too."""
     admin_group: str = ""
-    """A user group (`S…`) whose members are in charge."""
+    """A user group (`S…`) whose members are bot admins, or an empty string."""
     guests: bool = False
     external: bool = False
     channels: frozenset[str] = field(default_factory=frozenset)
-    """Where alone anybody is answered; empty: everywhere. Direct messages are places like any
-    other."""
+    """The only channels in which the bot answers; empty for all. A direct message counts as a
+    channel."""
     users: frozenset[str] = field(default_factory=frozenset)
-    """Who alone is answered, besides those in charge; empty: everybody."""
+    """The only users who are answered, apart from admins; empty for all."""
     bots: frozenset[str] = field(default_factory=frozenset)
-    """Other bots that are answered, by any of their ids."""
+    """Other bots that are answered. Any of a bot's ids will do."""
 
 
 class AccessPolicy:
-    """Tells what people are to a session."""
+    """Finds the access roles of users."""
 
     def __init__(self, users: UserDirectory, config: AccessConfig) -> None:
         self._users = users
         self._config = config
 
     async def get_user(self, user_id: str) -> User:
-        """Who that is, as it may be remembered. Raises `SlackError`."""
+        """A user, possibly from the cache. Raises `SlackError`."""
         return await self._users.get_user(user_id)
 
     async def fetch_user(self, user_id: str) -> User:
-        """Who that is just now, as far as Slack tells. Raises `SlackError`."""
+        """A user as Slack returns them now. Raises `SlackError`."""
         return await self._users.fetch_user(user_id)
 
     async def denial(
@@ -71,11 +70,11 @@ class AccessPolicy:
         external: bool = False,
         admin_status: AdminStatus | None = None,
     ) -> AccessRole | None:
-        """What keeps somebody out (EXTERNAL, GUEST, UNLISTED, UNSURE, ELSEWHERE), else None.
+        """The reason why a user is denied, or None.
 
-        `channel` is where they are, "" for nowhere (the Home tab); `external`: whether Slack said
-        so of what they wrote, whatever else is known of them; `charge`: whether they are in charge,
-        where that has been asked. Raises `SlackError`, where it has not.
+        `channel` is where the user is, "" on the Home tab. `external` is True if Slack marked the
+        message as external, even if its author is known as a member. `admin_status` is passed if it
+        is known already; without it this may raise `SlackError`.
         """
         if (user.kind is UserKind.EXTERNAL or external) and not self._config.external:
             return AccessRole.EXTERNAL
@@ -98,15 +97,17 @@ class AccessPolicy:
     async def channel_denial(
         self, user: User, channel: str, *, external: bool = False
     ) -> AccessRole | None:
-        """What keeps somebody from asking in a place, or having something done there, just now: as
-        `kept_out`, or STRANGER where they do not see it. Raises `SlackError`."""
-        out = await self.denial(user, channel, external=external)
-        if out is None and channel and await self.is_hidden(user, channel):
+        """The reason why a user may not ask or act in a channel now, or None.
+
+        As `denial`, plus `NO_ACCESS` for a channel that the user does not see. Raises `SlackError`.
+        """
+        denial = await self.denial(user, channel, external=external)
+        if denial is None and channel and await self.is_hidden(user, channel):
             return AccessRole.NO_ACCESS
-        return out
+        return denial
 
     def bot_denial(self, bot: str, channel: str) -> AccessRole | None:
-        """The same for another bot, by the id with which it is on the list."""
+        """As `denial` for another bot. `bot` is its id on the list."""
         if bot not in self._config.bots:
             return AccessRole.EXTERNAL
         return AccessRole.CHANNEL_NOT_ALLOWED if self._is_excluded(channel) else None
@@ -115,33 +116,38 @@ class AccessPolicy:
         return bool(channel and self._config.channels) and channel not in self._config.channels
 
     async def is_admin(self, user: User) -> bool:
-        """Whether somebody is in charge of the bot just now. What is only remembered of them gives
-        no such right. Raises `SlackError` where they may be, and Slack does not tell."""
+        """True if a user is a bot admin now.
+
+        A cached user gets no admin rights. Raises `SlackError` if the user may be an admin but
+        Slack does not confirm it.
+        """
         if user.kind is not UserKind.MEMBER:
             return False
-        doors = self._config
-        claims = user.id in doors.admins or (doors.workspace_admins and user.is_workspace_admin)
-        if not claims and doors.admin_group:
-            claims = await self._users.is_in_group(user.id, doors.admin_group)
+        config = self._config
+        claims = user.id in config.admins or (config.workspace_admins and user.is_workspace_admin)
+        if not claims and config.admin_group:
+            claims = await self._users.is_in_group(user.id, config.admin_group)
         if claims and user.is_cached:
-            raise SlackError("unsure", f"whether {user.id} is still what they were")
+            raise SlackError("unsure", f"{user.id} may no longer be an admin")
         return claims
 
     async def admin_status(self, user: User) -> AdminStatus:
-        """The same, without an error for the doubt."""
+        """As `is_admin`, with UNKNOWN in place of the error."""
         try:
             return AdminStatus.YES if await self.is_admin(user) else AdminStatus.NO
         except SlackError as error:
-            log.warning("whether somebody is in charge could not be found out: %s", error)
+            log.warning("admin check failed: user=%s error=%s", user.id, error)
             return AdminStatus.UNKNOWN
 
     async def can_see(self, user: User, channel: str) -> bool:
-        """Whether somebody can read a channel just now. Raises `SlackError`."""
+        """True if a user can read a channel now. Raises `SlackError`."""
         return await self._users.can_see(user.id, channel)
 
     async def is_hidden(self, user: User, channel: str) -> bool:
-        """Whether somebody does not see a place just now that the bot sees. In one that the bot
-        does not see, Slack lets it do nothing. Raises `SlackError`."""
+        """True if the bot sees a channel now and the user does not.
+
+        In a channel that the bot does not see, Slack lets it do nothing. Raises `SlackError`.
+        """
         return not await self.can_see(user, channel) and await self._users.bot_can_see(channel)
 
     async def roles_of(
@@ -152,28 +158,28 @@ class AccessPolicy:
         thread: Thread | None,
         admin_status: AdminStatus,
     ) -> frozenset[AccessRole]:
-        """All that somebody is to a session, a thread, or (where there is neither) to the bot.
+        """All roles of a user for a session, a thread, or (without either) the bot.
 
-        `place` is where the session or thread is: STRANGER where they do not see it just now.
-        `charge`: whether they are in charge. Raises `SlackError`.
+        `thread_key` is where the session or thread is. The roles include `NO_ACCESS` if the user
+        does not see its channel now. Raises `SlackError`.
         """
-        out = await self.denial(user, admin_status=admin_status)
-        if out is not None:
-            return frozenset({out})
-        found = set(_ROLES_BY_ADMIN_STATUS[admin_status])
+        denial = await self.denial(user, admin_status=admin_status)
+        if denial is not None:
+            return frozenset({denial})
+        roles = set(_ROLES_BY_ADMIN_STATUS[admin_status])
         if thread_key is not None and not await self.can_see(user, thread_key.channel):
-            return frozenset({*found, AccessRole.NO_ACCESS})
-        found.add(AccessRole.MEMBER)
+            return frozenset({*roles, AccessRole.NO_ACCESS})
+        roles.add(AccessRole.MEMBER)
         if thread is not None and user.id in thread.participants:
-            found.add(AccessRole.PARTICIPANT)
+            roles.add(AccessRole.PARTICIPANT)
         if session is None:
-            # Nobody's yet: it is theirs who are alone in the thread, or begin it.
+            # Without a session the owner is the only participant, or the user who starts it.
             owns = thread is None or thread.participants <= {user.id}
         else:
             owns = session.owner == user.id
         if owns:
-            found.add(AccessRole.OWNER)
-        return frozenset(found)
+            roles.add(AccessRole.OWNER)
+        return frozenset(roles)
 
 
 _ROLES_BY_ADMIN_STATUS: Final[Mapping[AdminStatus, frozenset[AccessRole]]] = {
@@ -186,14 +192,19 @@ _ROLES_BY_ADMIN_STATUS: Final[Mapping[AdminStatus, frozenset[AccessRole]]] = {
 async def visible_channels(
     users: UserDirectory, user: str, channels: Iterable[str]
 ) -> frozenset[str]:
-    """Those of some channels that somebody sees just now. Where Slack does not tell, they do not:
-    trouble with one of them must not take the whole list away. Raises nothing."""
+    """The channels, out of those given, that a user sees now.
+
+    A channel whose check fails counts as not visible: one failure must not hide the whole list.
+    Raises nothing.
+    """
 
     async def sees(channel: str) -> bool:
         try:
             return await users.can_see(user, channel)
         except SlackError as error:
-            log.warning("whether %s sees %s could not be found out: %s", user, channel, error)
+            log.warning(
+                "visibility check failed: user=%s channel=%s error=%s", user, channel, error
+            )
             return False
 
     wanted = sorted(set(channels))

@@ -1,7 +1,7 @@
-"""Who may not have another turn: those who are blocked, and those who have had their turns of the
-last 24 hours.
+"""Checks whether a user may have another turn.
 
-A person's own quota, set by somebody in charge, counts instead of the setting for everybody.
+Refused are blocked users, and users who have used up their turns of the last 24 hours. A quota that
+an admin set for one user replaces the default one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bot.ports import Clock, Store
 
 DAY_SECONDS: Final = 86_400
 MAX_TURNS_PER_DAY: Final = 100_000
+"""Maximum quota that an admin can set, in turns a day."""
 
 BLOCKED: Final = (
     "Sorry, I may not answer you just now. Please ask the people who are in charge of me."
@@ -29,53 +30,55 @@ TURNS: Final = "{count:,} turns"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """What counts for one person."""
+    """What applies to one user."""
 
     blocked: bool = False
     per_day: int = 0
-    """Turns in 24 hours; 0 for as many as they like."""
+    """Maximum number of turns in 24 hours; 0 for no limit."""
     is_custom: bool = False
-    """Whether the number was set for them alone."""
+    """True if an admin set the number for this user."""
 
 
 class QuotaPolicy:
-    """Tells who may have another turn."""
+    """Checks users against their quota."""
 
     def __init__(self, store: Store, clock: Clock, *, per_day: int) -> None:
-        """`per_day` turns in 24 hours for everybody who has no number of their own; 0: no limit."""
+        """`per_day` is the default number of turns in 24 hours; 0 for no limit."""
         self._store = store
         self._clock = clock
         self.per_day = per_day
 
     async def quota_refusal(self, user: str) -> str:
-        """The sentence for somebody who may not have another turn now; "" for everybody else.
-        Raises `StoreError`."""
-        limit = await self.quota_of(user)
-        if limit.blocked:
+        """The refusal text for a user without turns left, or an empty string.
+
+        Raises `StoreError`.
+        """
+        quota = await self.quota_of(user)
+        if quota.blocked:
             return BLOCKED
-        if not limit.per_day:
+        if not quota.per_day:
             return ""
-        had = await self._store.count_turns_since(user, self._clock.now() - DAY_SECONDS)
-        if had < limit.per_day:
+        used = await self._store.count_turns_since(user, self._clock.now() - DAY_SECONDS)
+        if used < quota.per_day:
             return ""
-        one = limit.per_day == 1
-        return USED_UP.format(turns=ONE_TURN if one else TURNS.format(count=limit.per_day))
+        one = quota.per_day == 1
+        return USED_UP.format(turns=ONE_TURN if one else TURNS.format(count=quota.per_day))
 
     async def quota_of(self, user: str) -> Quota:
-        """What counts for somebody. Raises `StoreError`."""
+        """The quota of a user. Raises `StoreError`."""
         return self.quota_from(await self._store.preferences([(Scope.USER, user)]), user)
 
     def quota_from(self, preferences: Sequence[Preference], user: str) -> Quota:
-        """What counts for somebody, by choices that were read already."""
+        """The quota of a user, from preferences that are read already."""
         chosen = {
             choice.kind: choice.value
             for choice in preferences
             if choice.scope is Scope.USER and choice.scope_id == user
         }
-        quota = chosen.get(PreferenceKind.QUOTA, "")
-        own = quota.isdecimal() and int(quota) <= MAX_TURNS_PER_DAY
+        value = chosen.get(PreferenceKind.QUOTA, "")
+        is_custom = value.isdecimal() and int(value) <= MAX_TURNS_PER_DAY
         return Quota(
             blocked=chosen.get(PreferenceKind.BLOCKED) == ENABLED,
-            per_day=int(quota) if own else self.per_day,
-            is_custom=own,
+            per_day=int(value) if is_custom else self.per_day,
+            is_custom=is_custom,
         )

@@ -1,4 +1,4 @@
-"""Texts for users who are not answered, and for messages without a question."""
+"""Defines the texts for users who are not answered, and for messages without a question."""
 
 from __future__ import annotations
 

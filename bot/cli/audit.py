@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.cli import texts
-from bot.config.definitions import SETTINGS
-from bot.config.settings import load_settings
+from bot.config.settings import SETTINGS, load_settings
 from bot.errors import SettingsError
 from bot.store.sqlite.audit_verify import verify_audit
 

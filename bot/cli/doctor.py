@@ -69,9 +69,9 @@ def main(argv: Sequence[str]) -> int:
         faults = [CheckReport(name="settings", ok=False, message=fault) for fault in error.faults]
         _print_reports(faults, as_json=chosen.json)
         return 2
-    findings = asyncio.run(run_checks(settings))
-    _print_reports(findings, as_json=chosen.json)
-    return 1 if any(finding.ok is False for finding in findings) else 0
+    reports = asyncio.run(run_checks(settings))
+    _print_reports(reports, as_json=chosen.json)
+    return 1 if any(report.ok is False for report in reports) else 0
 
 
 async def run_checks(settings: Settings) -> list[CheckReport]:
@@ -79,7 +79,7 @@ async def run_checks(settings: Settings) -> list[CheckReport]:
     with tempfile.TemporaryDirectory(prefix="threadpilot-doctor-") as folder:
         # A folder of its own for the runtime: one that is running is left alone.
         options = replace(runtime_options(settings, SystemClock()), data_dir=Path(folder))
-        findings = [
+        reports = [
             [CheckReport(name="settings", ok=True, message=SETTINGS_GOOD)],
             *await asyncio.gather(
                 _check_slack(settings),
@@ -90,7 +90,7 @@ async def run_checks(settings: Settings) -> list[CheckReport]:
                 _check_database(settings.data_dir),
             ),
         ]
-    return [_redact_report(finding, settings) for several in findings for finding in several]
+    return [_redact_report(report, settings) for group in reports for report in group]
 
 
 async def _check_slack(settings: Settings) -> list[CheckReport]:
@@ -140,10 +140,10 @@ async def _run_bounded(
         async with asyncio.timeout(seconds):
             return await checks
     except TimeoutError:
-        sentence = TOO_SLOW.format(seconds=seconds)
+        message = TOO_SLOW.format(seconds=seconds)
     except Exception as error:
-        sentence = CRASHED.format(why=type(error).__name__)
-    return [CheckReport(name=name, ok=False, message=sentence)]
+        message = CRASHED.format(why=type(error).__name__)
+    return [CheckReport(name=name, ok=False, message=message)]
 
 
 def _report_of(name: str, result: CheckResult) -> CheckReport:
@@ -156,16 +156,16 @@ def _redact_report(report: CheckReport, settings: Settings) -> CheckReport:
 
 
 def _print_reports(reports: Sequence[CheckReport], *, as_json: bool) -> None:
-    faults = sum(finding.ok is False for finding in reports)
+    faults = sum(report.ok is False for report in reports)
     if as_json:
         checks = [
-            {"check": finding.name, "result": finding.label, "says": finding.message}
-            for finding in reports
+            {"check": report.name, "result": report.label, "says": report.message}
+            for report in reports
         ]
         print(json.dumps({"ok": not faults, "checks": checks}, indent=2, ensure_ascii=False))
         return
-    for finding in reports:
-        print(f"{finding.label:<5}  {finding.name:<9}  {finding.message}")
+    for report in reports:
+        print(f"{report.label:<5}  {report.name:<9}  {report.message}")
     print(FAULTS.format(count=faults) if faults else ALL_WELL)
 
 

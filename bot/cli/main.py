@@ -26,10 +26,12 @@ _SUBCOMMANDS = {
     "doctor": ("check tokens, scopes, runtime, model and database", "bot.cli.doctor"),
     "sessions": ("list, reset, delete, clean up and export sessions", "bot.cli.sessions"),
     "audit": ("check that nothing was changed in the record of admin acts", "bot.cli.audit"),
-    "sandbox": ("the Slack workspace on localhost, alone", "slack_emulator.__main__"),
+    "emulator": ("the Slack workspace on localhost, without the bot", "slack_emulator.__main__"),
 }
-"""What each is for, and the module whose `main` takes its arguments. None is imported before it is
-wanted: each would make the others slow to start."""
+"""The help text of each, and the module whose `main` takes its arguments. A module is imported only
+for its own subcommand: each would make the others slow to start."""
+_ALIASES = {"sandbox": "emulator"}
+"""Old names of subcommands, which go on working."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TooFewDescriptors as error:
         print(f"threadpilot cannot start: {error}", file=sys.stderr)
         return 1
+    chosen = _ALIASES.get(chosen, chosen)
     if chosen in _SUBCOMMANDS:
         status: int = import_module(_SUBCOMMANDS[chosen][1]).main(rest)
         return status
@@ -82,7 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the bot, with the settings of the environment or .env")
     for name, (meaning, _) in _SUBCOMMANDS.items():
-        commands.add_parser(name, help=meaning, add_help=False)
+        aliases = [old for old, new in _ALIASES.items() if new == name]
+        commands.add_parser(name, aliases=aliases, help=meaning, add_help=False)
     return parser
 
 

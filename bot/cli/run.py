@@ -36,23 +36,23 @@ async def serve(settings: Settings) -> None:
     It waits for Slack, the runtime and the database while they are in passing trouble. Raises
     `BotError` when it cannot start.
     """
-    up, asked = asyncio.Event(), asyncio.Event()
-    bot = asyncio.create_task(_run_until(asked, up, settings))
+    started, stop_requested = asyncio.Event(), asyncio.Event()
+    bot_task = asyncio.create_task(_run_until(stop_requested, started, settings))
     late: list[threading.Timer] = []
 
     def stop() -> None:
-        if asked.is_set():
+        if stop_requested.is_set():
             return
-        asked.set()
+        stop_requested.set()
         late.append(force_exit_after(settings.shutdown_seconds + CLOSE_SECONDS))
-        if not up.is_set():
-            bot.cancel()
+        if not started.is_set():
+            bot_task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
         with suppress(asyncio.CancelledError):
-            await bot
+            await bot_task
     finally:
         for timer in late:
             timer.cancel()

@@ -119,18 +119,18 @@ def _print_failure(*lines: str, status: int = 1) -> int:
 
 
 async def _run_command(arguments: argparse.Namespace, settings: Settings) -> int:
-    async with _open_services(settings) as tools:
+    async with _open_services(settings) as services:
         match arguments.command:
             case "list":
-                return await _list_sessions(tools, arguments)
+                return await _list_sessions(services, arguments)
             case "reset":
-                return await _reset_session(tools, arguments)
+                return await _reset_session(services, arguments)
             case "delete":
-                return await _delete_session(tools, arguments)
+                return await _delete_session(services, arguments)
             case "cleanup":
-                return await _clean_up(tools, arguments)
+                return await _clean_up(services, arguments)
             case _:
-                return await _export_session(tools, arguments)
+                return await _export_session(services, arguments)
 
 
 @asynccontextmanager
@@ -201,10 +201,10 @@ async def _delete_session(services: _Services, arguments: argparse.Namespace) ->
 
 
 async def _clean_up(services: _Services, arguments: argparse.Namespace) -> int:
-    meant = parse_filter(cleanup_flags(arguments), now=SystemClock().now())
-    if not meant.is_specified:
+    cleanup_filter = parse_filter(cleanup_flags(arguments), now=SystemClock().now())
+    if not cleanup_filter.is_specified:
         raise FilterSyntaxError(texts.SAY_WHICH)
-    found = await services.cleanup.preview(meant)
+    found = await services.cleanup.preview(cleanup_filter)
     sessions = found.sessions
     print(
         texts.FOUND.format(
@@ -216,10 +216,8 @@ async def _clean_up(services: _Services, arguments: argparse.Namespace) -> int:
             oldest=format_time(sessions.oldest), newest=format_time(sessions.newest)
         )
         print(used)
-    octets = format_size(found.orphan_session_bytes)
-    print(
-        texts.UNREACHABLE.format(sessions=pluralize(found.orphan_sessions, "session"), size=octets)
-    )
+    size = format_size(found.orphan_session_bytes)
+    print(texts.UNREACHABLE.format(sessions=pluralize(found.orphan_sessions, "session"), size=size))
     print(texts.LOST.format(sessions=pluralize(found.orphan_records, "session")))
     print(texts.LOCKS.format(locks=pluralize(found.stale_locks, "lock")))
     if arguments.dry_run:
@@ -229,7 +227,7 @@ async def _clean_up(services: _Services, arguments: argparse.Namespace) -> int:
     flags = " ".join(cleanup_flags(arguments))
     detail = f"begun: {sessions.count} sessions, {sessions.size} bytes"
     await services.store.add_audit_entry(AUDIT_ACTOR, "sessions cleanup", flags, detail)
-    return await _run_cleanup(services, meant, sessions.count, flags)
+    return await _run_cleanup(services, cleanup_filter, sessions.count, flags)
 
 
 async def _run_cleanup(
@@ -239,15 +237,17 @@ async def _run_cleanup(
     cancelled = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancelled.set)
 
-    async def progress(sofar: CleanupReport) -> None:
-        told = texts.PROGRESS.format(deleted=format_count(sofar.deleted), total=format_count(total))
-        print(told, file=sys.stderr, flush=True)
+    async def progress(report: CleanupReport) -> None:
+        text = texts.PROGRESS.format(
+            deleted=format_count(report.deleted), total=format_count(total)
+        )
+        print(text, file=sys.stderr, flush=True)
 
     report = await services.cleanup.run(
         cleanup_filter, on_progress=progress, is_cancelled=cancelled.is_set
     )
     ended = "done" if report.is_complete else "cancelled" if report.cancelled else "ended early"
-    told = texts.RESULT.format(
+    text = texts.RESULT.format(
         deleted=pluralize(report.deleted, "session"),
         size=format_size(report.freed_bytes),
         skipped=format_count(report.skipped),
@@ -255,8 +255,8 @@ async def _run_cleanup(
         locks=format_count(report.removed_locks),
         failed=format_count(report.failed),
     )
-    await services.store.add_audit_entry(AUDIT_ACTOR, "sessions cleanup", flags, f"{ended}: {told}")
-    print(told)
+    await services.store.add_audit_entry(AUDIT_ACTOR, "sessions cleanup", flags, f"{ended}: {text}")
+    print(text)
     return 0 if report.is_complete else _print_failure(texts.REPEAT)
 
 
@@ -352,11 +352,11 @@ async def confirm(question: str) -> bool:
     """Whether the person at the terminal says yes; no answer is none."""
     print(question, end=" ", flush=True)
     loop = asyncio.get_running_loop()
-    answer: asyncio.Future[str] = loop.create_future()
+    received: asyncio.Future[str] = loop.create_future()
 
     def given(text: str) -> None:
-        if not answer.done():
-            answer.set_result(text)
+        if not received.done():
+            received.set_result(text)
 
     def wait() -> None:
         # Not `input`: a thread that waits in there cannot be left behind when the program ends.
@@ -367,7 +367,7 @@ async def confirm(question: str) -> bool:
             loop.call_soon_threadsafe(given, text.decode("utf-8", "replace"))
 
     threading.Thread(target=wait, daemon=True, name="question").start()
-    said = await answer
-    if not said:
+    answer = await received
+    if not answer:
         print(file=sys.stderr)
-    return said.strip().casefold() in _YES
+    return answer.strip().casefold() in _YES

@@ -1,6 +1,6 @@
-"""What people tell the bot to do by its verbs, and how each is done.
+"""Commands: what users ask the bot to do apart from questions, and how each is executed.
 
-`verbs` is the one table; `reading` finds an order in what was typed, `access` says who may give it,
-`desk` has it carried out, and the other modules do so, a topic each. `words` has what people are
-told.
+`registry` is the one table of commands and `parser` finds a command in a text. `router` separates
+commands from questions. `dispatcher` checks permissions and runs the handler. The other modules
+hold the handlers, one topic each. `texts` has the texts that users read.
 """

@@ -1,8 +1,8 @@
-"""The order `ask`: a side question that knows what the thread said and does not enter its memory.
+"""Executes `ask`: a side question that knows the thread and does not enter its memory.
 
-It is put to a copy of the session: the session itself may be answering, and no turn may have to
-wait for a side question. The copy is deleted afterwards; what a `kill -9` leaves is an orphan that
-the cleanup finds.
+It is put to a copy of the session. The session itself may be answering, and no turn may have to
+wait for a side question. The copy is deleted afterwards. A copy that is left after `kill -9` is an
+orphan, which the cleanup finds.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ from bot.sessions.model_selection import ModelSelector
 log = logging.getLogger(__name__)
 
 MAX_QUESTION_CHARS: Final = 3_000
-"""Characters of a side question; longer ones belong into the thread."""
+"""Maximum length of a side question in characters. A longer one belongs in the thread."""
 MAX_ANSWER_CHARS: Final = 11_000
+"""Maximum length of an answer in characters."""
 _MAX_QUOTE_CHARS: Final = 500
 MAX_CONCURRENT: Final = 4
-"""So many side questions are asked at once, in all; more wait their turn."""
+"""Maximum number of side questions at once, of all users; more of them wait."""
 _FRESH_PREFIX: Final = "aside-"
-"""How the id of a session begins that is made for one side question and knows nothing."""
+"""Prefix of the id of an empty session that is made for one side question."""
 WAIT_SECONDS: Final = 30.0
-"""How long a side question waits for its turn before it is told that there are too many."""
+"""Timeout in seconds of the wait for a free slot. After it the user reads that I am busy."""
 DELETE_SECONDS: Final = 10.0
+"""Timeout of deleting a copy, in seconds."""
 
 
 class SessionCopier(Protocol):
@@ -68,7 +70,7 @@ class QuotaCheck(Protocol):
 
 
 class AskCommand:
-    """Asks side questions."""
+    """Handles `ask`."""
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class AskCommand:
         paused: Callable[[], bool],
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
-        """`paused` tells whether no new turns are begun just now."""
+        """`paused` returns True while no new turns are started."""
         self._store = store
         self._agent = agent
         self._pool = pool
@@ -116,7 +118,7 @@ class AskCommand:
         self._active_users.add(user)
         try:
             async with self._slot():
-                # First: what cost something must have been counted, whatever happens then.
+                # First: a question that costs tokens must be counted, even if it fails.
                 await self._store.record_side_question(user, ctx.thread_key)
                 answer = await self._ask_copy(ctx, question)
         finally:
@@ -125,8 +127,10 @@ class AskCommand:
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        """One of the places for side questions. Raises `AgentError`: BUSY when none comes free in
-        time."""
+        """Hold one of the slots for side questions.
+
+        Raises `AgentError` of kind BUSY if none is free in time.
+        """
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await self._slots.acquire()
@@ -139,10 +143,10 @@ class AskCommand:
 
     async def _ask_copy(self, ctx: CommandContext, question: str) -> str:
         owner = ctx.user.id
-        chosen = await self._model_selector.select(ctx.session, ctx.thread_key, owner=owner)
+        selection = await self._model_selector.select(ctx.session, ctx.thread_key, owner=owner)
         async with (
             self._temporary_session(ctx) as copy,
-            self._pool.acquire(copy, chosen.config) as session,
+            self._pool.acquire(copy, selection.config) as session,
         ):
             if session.is_new and not copy.startswith(_FRESH_PREFIX):
                 raise AgentError(AgentErrorKind.RUNTIME, f"the copy {copy} is gone")
@@ -151,7 +155,7 @@ class AskCommand:
 
     @asynccontextmanager
     async def _temporary_session(self, ctx: CommandContext) -> AsyncIterator[str]:
-        """The id of a session of the runtime that knows what the thread's does, for a while."""
+        """The id of a temporary copy of the thread's session, or of an empty session."""
         copy = ""
         if ctx.session is not None:
             try:
@@ -166,13 +170,13 @@ class AskCommand:
             await self._delete_copy(copy)
 
     async def _delete_copy(self, copy: str) -> None:
-        """The answer counts also where its copy cannot be deleted: it is an orphan then."""
+        """Delete a copy. The answer is kept even if this fails: the copy is an orphan then."""
         try:
             async with asyncio.timeout(DELETE_SECONDS):
                 await self._pool.close_idle([copy])
                 await self._agent.delete_sessions([copy])
         except (BotError, TimeoutError) as error:
-            log.warning("the copy %s for a side question stays behind: %s", copy, error)
+            log.warning("side question copy not deleted: session=%s error=%s", copy, error)
 
 
 def _answer_result(ctx: CommandContext, question: str, answer: str) -> CommandResult:

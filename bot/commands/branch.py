@@ -1,4 +1,4 @@
-"""Orders that take a session back or branch it: go back, fork."""
+"""Executes `rewind` and `fork`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.sessions.pool import SessionPool
 log = logging.getLogger(__name__)
 
 MAX_FORKS_PER_HOUR: Final = 20
-"""So many forks one person may have made: each is a copy of a session, and a message to all."""
+"""Maximum number of forks per user and hour. Each one copies a session and posts to the channel."""
 HOUR_SECONDS: Final = 3_600.0
 _MAX_EXCERPT_CHARS: Final = 80
 _HISTORY_ATTEMPTS: Final = 50
@@ -31,7 +31,7 @@ _HISTORY_RETRY_SECONDS: Final = 0.1
 
 
 class BranchCommands:
-    """Carries out `rewind` and `fork`."""
+    """Handles `rewind` and `fork`."""
 
     def __init__(
         self,
@@ -49,49 +49,50 @@ class BranchCommands:
         self._publisher = publisher
         self._clock = clock
         self._forking_users: set[str] = set()
-        """Who is having a fork made just now."""
+        """Ids of the users whose fork is being made."""
 
     def handlers(self) -> Mapping[str, CommandHandler]:
-        """The verbs that are carried out here."""
         return {"rewind": self.rewind, "fork": self.fork}
 
-    # Going back
+    # Rewind
 
     async def rewind(self, ctx: CommandContext) -> CommandResult:
-        """Let a session forget a turn and all that came later, at once."""
+        """Make a session forget a turn and everything after it, at once."""
         thread = ctx.thread_key
         if thread is None:
             return text_result(branch_texts.NOTHING_BEFORE)
         if await running_turn(self._store, thread, ctx.position) is not None:
             return text_result(branch_texts.BUSY)
-        found = await self._rewind_target(ctx, thread)
-        if found is None:
+        target = await self._rewind_target(ctx, thread)
+        if target is None:
             return text_result(
                 branch_texts.OTHER_SESSION if ctx.command.turn else branch_texts.NOTHING_BEFORE
             )
-        session, turn = found
-        chosen = await self._model_selector.select(session, thread)
+        session, entry = target
+        selection = await self._model_selector.select(session, thread)
         if session.owner != ctx.user.id:
             await self._store.add_audit_entry(ctx.user.id, "rewind", session.handle)
-        async with self._pool.acquire(session.id, chosen.config) as live:
+        async with self._pool.acquire(session.id, selection.config) as live:
             if await running_turn(self._store, thread, ctx.position) is not None:
                 return text_result(branch_texts.BUSY)
-            await live.truncate_from(turn.event_id)
-            # What is to be forgotten must not come along with the next question.
+            await live.truncate_from(entry.event_id)
+            # Forgotten messages must not be in the context of the next question.
             forgotten = await self._store.truncate_history(
                 session.number,
-                turn.turn,
+                entry.turn,
                 mark_seen=True,
                 seen_until=ctx.command.ts,
                 command_key=ctx.command.key,
             )
         others = len(forgotten) - 1
-        more = branch_texts.AND_ONE if others == 1 else branch_texts.AND_OTHERS.format(count=others)
+        others_text = (
+            branch_texts.AND_ONE if others == 1 else branch_texts.AND_OTHERS.format(count=others)
+        )
         return text_result(
             branch_texts.REWOUND.format(
                 name=ctx.user.name,
-                question=excerpt(turn.text),
-                others=more if others > 0 else "",
+                question=excerpt(entry.text),
+                others=others_text if others > 0 else "",
             ),
             public=True,
         )
@@ -99,21 +100,21 @@ class BranchCommands:
     async def _rewind_target(
         self, ctx: CommandContext, thread: ThreadKey
     ) -> tuple[SessionRecord, HistoryEntry] | None:
-        """The session and the turn to go back before."""
+        """The session and the first turn to forget, or None."""
         number = ctx.command.turn
         if number is None:
             last = await last_entry(self._store, ctx.session)
             return None if ctx.session is None or last is None else (ctx.session, last)
         for session in await self._store.current_sessions(thread):
-            turn = await self._store.history_entry(session.number, number)
-            if turn is not None:
-                return session, turn
+            entry = await self._store.history_entry(session.number, number)
+            if entry is not None:
+                return session, entry
         return None
 
-    # Forking
+    # Fork
 
     async def fork(self, ctx: CommandContext) -> CommandResult:
-        """Copy a session into a new thread of the same channel, so many times an hour."""
+        """Copy a session into a new thread of its channel, within the hourly limit."""
         source = ctx.session
         if source is None or not source.has_turns:
             return text_result(branch_texts.NOTHING_TO_FORK)
@@ -124,34 +125,39 @@ class BranchCommands:
 
     @asynccontextmanager
     async def _fork_permit(self, user: str) -> AsyncIterator[str]:
-        """While inside, somebody's one fork is made; the sentence where they may have none now."""
+        """Hold the one fork that a user may make at a time; yields the refusal text, or ""."""
         if user in self._forking_users:
             yield branch_texts.ONE_FORK_AT_A_TIME
             return
         self._forking_users.add(user)
         try:
             since = self._clock.now() - HOUR_SECONDS
-            had = await self._store.count_forks_since(user, since)
-            yield "" if had < MAX_FORKS_PER_HOUR else branch_texts.FORKS_USED_UP.format(count=had)
+            count = await self._store.count_forks_since(user, since)
+            yield (
+                "" if count < MAX_FORKS_PER_HOUR else branch_texts.FORKS_USED_UP.format(count=count)
+            )
         finally:
             self._forking_users.discard(user)
 
     async def _create_fork(self, ctx: CommandContext, source: SessionRecord) -> CommandResult:
-        """Copy it. The copy is put on record beside its source first, so that it is never nobody's:
-        what is left of a fork that was cut short is a session that can be resumed or deleted."""
-        upto, after = await self._fork_point(ctx, source)
-        if ctx.command.turn is not None and upto is None:
+        """Copy the session and create the thread.
+
+        The copy is recorded in the source's thread first, so that it always has an owner. An
+        interrupted fork leaves a session that can be resumed or deleted.
+        """
+        last_included, first_excluded = await self._fork_point(ctx, source)
+        if ctx.command.turn is not None and last_included is None:
             return text_result(branch_texts.OTHER_SESSION)
-        copy = await self._copy_session(ctx, source, after)
+        copy = await self._copy_session(ctx, source, first_excluded)
         try:
-            thread = await self._create_thread(ctx, source, upto)
+            thread = await self._create_thread(ctx, source, last_included)
         except SlackError:
             await self._agent.delete_sessions([copy.id])
             await self._store.delete_sessions([copy.number])
             raise
         await self._store.add_thread(thread, frozenset({ctx.user.id}))
         await self._store.attach(copy.number, thread)
-        text = branch_texts.FORKED_UPTO if upto is not None else branch_texts.FORKED
+        text = branch_texts.FORKED_UPTO if last_included is not None else branch_texts.FORKED
         if source.role:
             text = f"{text} {_continue_hint(source.role)}"
         return CommandResult(card=Card(text=text, link=thread), public=ctx.thread_key is not None)
@@ -159,7 +165,7 @@ class BranchCommands:
     async def _copy_session(
         self, ctx: CommandContext, source: SessionRecord, first_excluded: HistoryEntry | None
     ) -> SessionRecord:
-        """A copy of the session, up to a turn that it shall not know. Raises `BotError`."""
+        """A copy of the session, without `first_excluded` and later turns. Raises `BotError`."""
         title = branch_texts.FORK_TITLE.format(title=source.title or branch_texts.UNTITLED)[:200]
         copy = await self._agent.fork_session(
             source.id,
@@ -178,24 +184,27 @@ class BranchCommands:
         )
 
     async def _pinned_model(self, source: SessionRecord) -> str:
-        """The model chosen for a session or for its thread: the fork goes on with it."""
-        chosen = await self._model_selector.select(source, source.thread)
+        """The model set for a session or its thread, which the fork keeps; "" for none."""
+        selection = await self._model_selector.select(source, source.thread)
         return (
-            chosen.config.model
-            if chosen.rule in (SelectionRule.SESSION, SelectionRule.THREAD)
+            selection.config.model
+            if selection.rule in (SelectionRule.SESSION, SelectionRule.THREAD)
             else ""
         )
 
     async def _fork_point(
         self, ctx: CommandContext, source: SessionRecord
     ) -> tuple[HistoryEntry | None, HistoryEntry | None]:
-        """The last turn that the fork shall know (None for all), and the first that it shall not.
-        What was asked after the fork was ordered, and what is being answered just now, it does not
-        know."""
+        """The last turn that the fork includes (None for all), and the first that it excludes.
+
+        Turns after the fork command, and the running one, are excluded.
+        """
         if ctx.command.turn is not None:
-            upto = await self._store.history_entry(source.number, ctx.command.turn)
-            if upto is not None:
-                return upto, await self._store.next_history_entry(source.number, upto.turn)
+            last_included = await self._store.history_entry(source.number, ctx.command.turn)
+            if last_included is not None:
+                return last_included, await self._store.next_history_entry(
+                    source.number, last_included.turn
+                )
         later = await self._store.history_entry_after_position(source.number, ctx.position)
         if later is not None:
             return None, later
@@ -205,20 +214,22 @@ class BranchCommands:
         return None, await self._history_entry_of(source, running)
 
     async def _history_entry_of(self, source: SessionRecord, running: Turn) -> HistoryEntry | None:
-        """Where a running turn's prompt stands in its session's history; None where it is not sent
-        yet. Between its sending and that being on record lie some milliseconds."""
+        """The history entry of a running turn, or None if its prompt is not sent yet.
+
+        The prompt is recorded some milliseconds after it is sent.
+        """
         for _ in range(_HISTORY_ATTEMPTS):
-            noted = await self._store.history_entry(source.number, running.id)
+            entry = await self._store.history_entry(source.number, running.id)
             now = await running_turn(self._store, source.thread)
-            if noted is not None or now is None or now.id != running.id or not now.prompted:
-                return noted
+            if entry is not None or now is None or now.id != running.id or not now.prompted:
+                return entry
             await self._clock.sleep(_HISTORY_RETRY_SECONDS)
         return None
 
     async def _create_thread(
         self, ctx: CommandContext, source: SessionRecord, last_included: HistoryEntry | None
     ) -> ThreadKey:
-        """The thread for a fork, begun by the bot. Raises `SlackError`."""
+        """The new thread of a fork, with a root message by the bot. Raises `SlackError`."""
         name = ctx.user.name
         text = branch_texts.FORK_ROOT.format(name=name)
         if last_included is not None:
@@ -236,7 +247,7 @@ def _continue_hint(role: str) -> str:
 
 
 async def last_entry(store: Store, session: SessionRecord | None) -> HistoryEntry | None:
-    """The turn that a session was asked last. Raises `StoreError`."""
+    """The last turn in a session's history, or None. Raises `StoreError`."""
     if session is None:
         return None
     total = (await store.list_history(session.number, 0, 1)).total
@@ -245,5 +256,5 @@ async def last_entry(store: Store, session: SessionRecord | None) -> HistoryEntr
 
 
 def excerpt(text: str) -> str:
-    """A text as it is named in a sentence: its beginning, on one line."""
+    """The beginning of a text, on one line, to be quoted in a sentence."""
     return truncate(one_line(text), _MAX_EXCERPT_CHARS)

@@ -1,4 +1,4 @@
-"""Orders about comparisons: ask several models, vote, show the names, go on with one."""
+"""Executes `compare`, `vote`, `reveal` and `keep`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOT_IN_CHANNEL: Final = frozenset({"not_in_channel", "channel_not_found"})
 
 
 class CompareCommands:
-    """Carries out `compare`, `vote`, `reveal` and `keep`."""
+    """Handles the commands of comparisons."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class CompareCommands:
         *,
         enqueue: Callable[[Message], Awaitable[AcceptResult]],
     ) -> None:
-        """`ask` is the inbox's `accept`."""
+        """`enqueue` records a question (`bot.turns.inbox.Inbox.enqueue`)."""
         self._store = store
         self._agent = agent
         self._pool = pool
@@ -51,7 +51,6 @@ class CompareCommands:
         self._enqueue = enqueue
 
     def handlers(self) -> Mapping[str, CommandHandler]:
-        """The verbs that are carried out here."""
         return {
             "compare": self.compare,
             "vote": self.vote,
@@ -60,16 +59,16 @@ class CompareCommands:
         }
 
     async def compare(self, ctx: CommandContext) -> CommandResult:
-        """Hand the comparison to the inbox, as a question of its own."""
-        named, models, question = await self._parse(ctx.args)
+        """Put the comparison in the inbox as a question."""
+        show_names, models, question = await self._parse(ctx.args)
         if len(models) < 2:
             known = join_models(self._model_selector.available_models) or branch_texts.NO_MODELS
             return text_result(branch_texts.COMPARE_SYNTAX.format(most=MAX_MODELS, models=known))
         if not question:
             return text_result(branch_texts.NO_QUESTION)
-        wish = MessageOptions(compare_models=models, show_names=named)
+        options = MessageOptions(compare_models=models, show_names=show_names)
         try:
-            message = await self._build_message(ctx, question, wish)
+            message = await self._build_message(ctx, question, options)
         except SlackError as error:
             if error.code in _NOT_IN_CHANNEL:
                 return text_result(branch_texts.NOT_IN_CHANNEL)
@@ -80,10 +79,13 @@ class CompareCommands:
         )
 
     async def _parse(self, args: str) -> tuple[bool, tuple[str, ...], str]:
-        """Whether names are shown at once, the models in the server's spelling, the question."""
+        """Parse the arguments: True if names are shown at once, the models, the question.
+
+        The models are in the server's spelling.
+        """
         first, _, rest = args.partition(" ")
-        named = first == _OPEN_FLAG
-        rest = rest.lstrip() if named else args
+        show_names = first == _OPEN_FLAG
+        rest = rest.lstrip() if show_names else args
         models: list[str] = []
         while rest and len(models) < MAX_MODELS:
             word, _, more = rest.partition(" ")
@@ -93,102 +95,110 @@ class CompareCommands:
             if model not in models:
                 models.append(model)
             rest = more.lstrip()
-        return named, tuple(models), rest.strip()
+        return show_names, tuple(models), rest.strip()
 
     async def _build_message(
         self, ctx: CommandContext, question: str, options: MessageOptions
     ) -> Message:
-        """The question as a message. One by command begins a thread. Raises `SlackError`."""
-        order, ts = ctx.command, ctx.command.ts
-        thread = order.thread
+        """The question as a message; a slash command starts a thread for it. Raises
+        `SlackError`."""
+        command, ts = ctx.command, ctx.command.ts
+        thread = command.thread
         if thread is None or not ts:
             text = branch_texts.ASKS_SEVERAL.format(
                 name=ctx.user.name, count=len(options.compare_models), question=question
             )
-            ts = await self._publisher.post_to_channel(order.channel, Card(text=text))
-            thread = ThreadKey(team=order.team, channel=order.channel, root_ts=ts)
+            ts = await self._publisher.post_to_channel(command.channel, Card(text=text))
+            thread = ThreadKey(team=command.team, channel=command.channel, root_ts=ts)
         return Message(
-            event_id=f"order-{order.key}",
+            event_id=f"order-{command.key}",
             thread=thread,
             ts=ts,
-            user=order.user,
+            user=command.user,
             user_team=ctx.user.team,
             text=question,
             trigger=Trigger.COMMAND
-            if order.source is CommandSource.SLASH_COMMAND
+            if command.source is CommandSource.SLASH_COMMAND
             else Trigger.MENTION,
             direct=thread.channel.startswith("D"),
             options=options,
         )
 
     async def vote(self, ctx: CommandContext) -> CommandResult:
-        """Count a vote."""
+        """Record a vote."""
         comparison = await self._find_comparison(ctx)
         if comparison is None:
             return text_result(branch_texts.NO_SUCH_COMPARISON)
         label = ctx.args.strip()
         if not await self._store.save_vote(comparison.turn, ctx.user.id, label):
             return text_result(branch_texts.NO_VOTE)
-        sentence = branch_texts.VOTED_OPEN if comparison.show_names else branch_texts.VOTED
-        return text_result(sentence.format(label=label))
+        template = branch_texts.VOTED_OPEN if comparison.show_names else branch_texts.VOTED
+        return text_result(template.format(label=label))
 
     async def reveal(self, ctx: CommandContext) -> CommandResult:
-        """Tell which model gave which answer: the whole thread, the first time."""
+        """Show which model gave which answer; the first time to the whole thread."""
         comparison = await self._find_comparison(ctx)
         if comparison is None:
             return text_result(branch_texts.NO_SUCH_COMPARISON)
-        fresh = await self._store.reveal_models(comparison.turn)
-        lines = tuple(_candidate_item(comparison, candidate) for candidate in comparison.candidates)
-        # Shown again it is for who asks alone: also where the first time did not come to be shown.
-        return CommandResult(card=Card(text=branch_texts.REVEALED, items=lines), public=fresh)
+        is_first = await self._store.reveal_models(comparison.turn)
+        items = tuple(_candidate_item(comparison, candidate) for candidate in comparison.candidates)
+        # Later it is shown to the caller alone, even if the first result was not delivered.
+        return CommandResult(card=Card(text=branch_texts.REVEALED, items=items), public=is_first)
 
     async def keep(self, ctx: CommandContext) -> CommandResult:
-        """Go on with the copy that gave an answer; the other copies are deleted."""
+        """Continue with the copy that gave an answer and delete the other copies."""
         comparison = await self._find_comparison(ctx)
         if comparison is None:
             return text_result(branch_texts.NO_SUCH_COMPARISON)
         if await running_turn(self._store, comparison.thread, ctx.position) is not None:
             return text_result(branch_texts.BUSY)
         label = ctx.args.strip()
-        chosen = {each.label: each for each in comparison.candidates}.get(label)
+        chosen = {candidate.label: candidate for candidate in comparison.candidates}.get(label)
         if chosen is None or not await self._store.session_by_number(chosen.session):
             return text_result(branch_texts.GONE)
-        before = await self._store.current_session(comparison.thread)
-        if before is not None and before.number == chosen.session:
+        previous = await self._store.current_session(comparison.thread)
+        if previous is not None and previous.number == chosen.session:
             return text_result(branch_texts.KEPT_ALREADY)
-        # Noted first: of two who choose at once one counts. Chosen again after a restart came in
-        # between, the rest is done.
-        noted = await self._store.mark_kept(comparison.turn, label)
-        if not noted and comparison.kept_label != label:
+        # Recorded first: of two simultaneous choices one counts. If a restart interrupts the rest,
+        # the same choice can be repeated.
+        is_first = await self._store.mark_kept(comparison.turn, label)
+        if not is_first and comparison.kept_label != label:
             return text_result(branch_texts.KEPT_ALREADY)
         await self._store.add_audit_entry(
             ctx.user.id, "keep", str(comparison.thread), f"{label}: {chosen.usage.model}"
         )
         await self._store.attach(chosen.session, comparison.thread)
         await self._store.reveal_models(comparison.turn)
-        await self._delete_copies([each for each in comparison.candidates if each.label != label])
-        sentence = branch_texts.KEPT.format(label=label, model=excerpt(chosen.usage.model))
-        if before is not None:
-            await self._pool.close_idle([before.id])
-            sentence = f"{sentence} {branch_texts.KEPT_BEFORE.format(handle=before.handle)}"
-        return text_result(sentence, public=True)
+        await self._delete_copies(
+            [candidate for candidate in comparison.candidates if candidate.label != label]
+        )
+        text = branch_texts.KEPT.format(label=label, model=excerpt(chosen.usage.model))
+        if previous is not None:
+            await self._pool.close_idle([previous.id])
+            text = f"{text} {branch_texts.KEPT_BEFORE.format(handle=previous.handle)}"
+        return text_result(text, public=True)
 
     async def _delete_copies(self, candidates: Sequence[Candidate]) -> None:
-        """Delete the copies that nobody goes on with. What cannot be deleted now, cleaning up
-        deletes later."""
+        """Delete the copies that were not chosen. The cleanup deletes later what fails now."""
         records = [
-            await self._store.session_by_number(each.session) for each in candidates if each.session
+            await self._store.session_by_number(candidate.session)
+            for candidate in candidates
+            if candidate.session
         ]
-        there = {record.id: record for record in records if record is not None and is_blind(record)}
+        copies = {
+            record.id: record for record in records if record is not None and is_blind(record)
+        }
         try:
-            async with self._pool.exclusive(there) as free:
-                await self._agent.delete_sessions(sorted(free))
-                await self._store.delete_sessions([there[name].number for name in sorted(free)])
+            async with self._pool.exclusive(copies) as reserved:
+                await self._agent.delete_sessions(sorted(reserved))
+                await self._store.delete_sessions(
+                    [copies[session_id].number for session_id in sorted(reserved)]
+                )
         except BotError as error:
-            log.warning("copies of a comparison could not be deleted: %s", error)
+            log.warning("comparison copies not deleted: error=%s", error)
 
     async def _find_comparison(self, ctx: CommandContext) -> Comparison | None:
-        """The comparison whose button was pressed, if it is one of this thread."""
+        """The comparison of the button, or None if it is not in this thread."""
         if ctx.command.turn is None:
             return None
         comparison = await self._store.comparison_of_turn(ctx.command.turn)
@@ -198,17 +208,17 @@ class CompareCommands:
 
 
 def _candidate_item(comparison: Comparison, candidate: Candidate) -> CardItem:
-    """One answer with its model's name."""
-    spent, votes = candidate.usage, candidate.votes
-    counted = branch_texts.ONE_VOTE if votes == 1 else branch_texts.VOTES.format(count=votes)
+    """The list item of one answer, with its model's name."""
+    usage, votes = candidate.usage, candidate.votes
+    votes_text = branch_texts.ONE_VOTE if votes == 1 else branch_texts.VOTES.format(count=votes)
     cost = branch_texts.COST.format(
-        seconds=spent.seconds,
-        taken=spent.input_tokens,
-        given=spent.output_tokens,
-        votes=counted if votes else branch_texts.NO_VOTES,
+        seconds=usage.seconds,
+        taken=usage.input_tokens,
+        given=usage.output_tokens,
+        votes=votes_text if votes else branch_texts.NO_VOTES,
     )
     return CardItem(
-        text=branch_texts.CANDIDATE.format(label=candidate.label, model=excerpt(spent.model)),
+        text=branch_texts.CANDIDATE.format(label=candidate.label, model=excerpt(usage.model)),
         detail=branch_texts.FAILED if candidate.error else cost,
         buttons=() if candidate.error else keep_buttons(comparison.turn, [candidate.label]),
     )

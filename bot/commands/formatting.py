@@ -1,4 +1,4 @@
-"""How numbers, times and long texts are told to people: short, and the same everywhere."""
+"""Formats numbers, times, pages and long texts for users, the same way everywhere."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _AGE_UNITS: Final = (
 )
 _SIZE_UNITS: Final = ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB"))
 _CONTROL_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# Characters that turn the direction of what follows them, also outside of the text itself.
+# Characters that change the direction of the following text, even outside of their own.
 _BIDI_CONTROLS: Final = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
-# Characters that nobody sees, with which two names look alike; those that join emoji stay.
+# Invisible characters, with which two names look alike. Joiners of emoji are not among them.
 _INVISIBLE: Final = frozenset("\u00ad\u180e\u200b\u2060\u2061\u2062\u2063\u2064\ufeff")
 
 
 def format_age(seconds: float) -> str:
-    """How long ago something was: `3 d ago`."""
+    """An age in seconds as text: `3 d ago`."""
     for length, name in _AGE_UNITS:
         if seconds >= length:
             return f"{int(seconds // length)} {name} ago"
@@ -45,7 +45,7 @@ def format_age(seconds: float) -> str:
 
 
 def format_size(num_bytes: int) -> str:
-    """How much space something takes: `12 KB`."""
+    """A size in bytes as text: `12 KB`."""
     for unit, name in _SIZE_UNITS:
         if num_bytes >= unit:
             amount = num_bytes / unit
@@ -54,40 +54,38 @@ def format_size(num_bytes: int) -> str:
 
 
 def format_count(number: int) -> str:
-    """`12,345`."""
+    """A number with separators: `12,345`."""
     return f"{number:,}"
 
 
 def pluralize(number: int, noun: str) -> str:
-    """A number of things: `1 turn`, `2,000 turns`."""
+    """A count with its noun: `1 turn`, `2,000 turns`."""
     return f"{format_count(number)} {noun}" if number == 1 else f"{format_count(number)} {noun}s"
 
 
 def format_time(timestamp: float) -> str:
-    """A time on the calendar, in UTC: `24 Nov 2026, 05:29 UTC`."""
-    told = datetime.fromtimestamp(timestamp, UTC)
-    return f"{told.day} {told:%b %Y, %H:%M} UTC"
+    """A date and time in UTC: `24 Nov 2026, 05:29 UTC`."""
+    moment = datetime.fromtimestamp(timestamp, UTC)
+    return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks, control characters, what turns the writing direction and what
-    nobody sees."""
-    seen = "".join(
+    """A text without line breaks and without control, direction and invisible characters."""
+    visible = "".join(
         " " if unicodedata.category(character) in _CONTROL_CATEGORIES else character
         for character in text
         if character not in _BIDI_CONTROLS and character not in _INVISIBLE
     )
-    return " ".join(seen.split())
+    return " ".join(visible.split())
 
 
 def strip_markdown(markdown: str) -> str:
-    """A few lines of Markdown without the marks of code blocks, headings and strong words, which
-    would stand there as they are."""
+    """A few lines of Markdown without the marks of code blocks, headings and bold text."""
     return _BOLD.sub(r"\1", _BLOCK_MARKUP.sub("", markdown))
 
 
 def truncate(text: str, max_chars: int) -> str:
-    """At most so many characters of a text, with a mark where something was left out."""
+    """A text of at most `max_chars` characters, with `…` at the end if it was cut."""
     return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
 
 
@@ -96,10 +94,10 @@ _PAGE_PATTERN: Final = re.compile(r"(?:page +)?([0-9]{1,6})", re.ASCII | re.IGNO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """A list cut into pages, counted from 1."""
+    """The pages of a list, counted from 1."""
 
     total: int
-    """Things in the whole list."""
+    """Number of items in the whole list."""
     per_page: int
 
     @property
@@ -107,15 +105,15 @@ class Pages:
         return max(1, -(-self.total // self.per_page))
 
     def nearest(self, page: int) -> int:
-        """The page, or the nearest one that there is."""
+        """The page, or the nearest one that exists."""
         return min(max(page, 1), self.last)
 
     def offset(self, page: int) -> int:
-        """How many things stand before a page."""
+        """The number of items before a page."""
         return (page - 1) * self.per_page
 
     def label(self, page: int, template: str) -> str:
-        """`how` with the `page` and the `last` one; "" where there is only one."""
+        """The `template` with `page` and `last` filled in, or "" if there is only one page."""
         return (
             template.format(page=format_count(page), last=format_count(self.last))
             if self.last > 1
@@ -125,8 +123,8 @@ class Pages:
 
 def parse_page(args: str) -> int | None:
     """The page in `2` or `page 2`; None for anything else."""
-    found = _PAGE_PATTERN.fullmatch(args.strip())
-    return int(found[1]) if found else None
+    match = _PAGE_PATTERN.fullmatch(args.strip())
+    return int(match[1]) if match else None
 
 
 def page_buttons(
@@ -136,26 +134,30 @@ def page_buttons(
     labels: tuple[str, str],
     args_for: Callable[[int], str],
 ) -> tuple[Button, ...]:
-    """Buttons to the page before and the page after, where there are such; `words` says what is to
-    be ordered for a page."""
-    before, after = labels
-    presses = []
+    """Buttons to the previous and the next page, as far as these exist.
+
+    `args_for` returns the command's arguments for a page.
+    """
+    previous_label, next_label = labels
+    buttons = []
     if page > 1:
-        presses.append(Button(label=before, command_name=command_name, args=args_for(page - 1)))
+        buttons.append(
+            Button(label=previous_label, command_name=command_name, args=args_for(page - 1))
+        )
     if page < pages.last:
-        presses.append(Button(label=after, command_name=command_name, args=args_for(page + 1)))
-    return tuple(presses)
+        buttons.append(Button(label=next_label, command_name=command_name, args=args_for(page + 1)))
+    return tuple(buttons)
 
 
 _MAX_TITLE_CHARS = 120
 
 
 def usage_hint(command_name: str) -> str:
-    """The sentence for words that a verb does not take."""
+    """The text for arguments that a command does not take."""
     usage = COMMANDS[command_name].usage
     if not usage:
-        return session_texts.USAGE_HINT_PLAIN.format(verb=command_name)
-    return session_texts.USAGE_HINT.format(verb=command_name, usage=usage)
+        return session_texts.USAGE_HINT_PLAIN.format(command=command_name)
+    return session_texts.USAGE_HINT.format(command=command_name, usage=usage)
 
 
 def display_title(session: SessionRecord) -> str:

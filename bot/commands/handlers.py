@@ -1,4 +1,4 @@
-"""Who carries out which verb: every handler, made once with what it needs."""
+"""Builds the handler of every command, once, with its dependencies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bot.turns.processor import TurnProcessor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandDependencies:
-    """The parts of a bot that orders have to do with."""
+    """The parts of the bot that commands need."""
 
     store: Store
     agent: Agent
@@ -48,72 +48,74 @@ class CommandDependencies:
     quotas: QuotaPolicy
     clock: Clock
     slash_command: str
-    """The slash command, with its slash."""
+    """The slash command with its leading slash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
-    """All that carry out orders."""
+    """The handlers of all commands."""
 
     by_name: Mapping[str, CommandHandler]
     close: Callable[[], Awaitable[None]]
-    """Ends what orders have begun and still goes on."""
+    """Ends the background tasks of commands."""
 
 
 def build_handlers(dependencies: CommandDependencies) -> Handlers:
-    """One handler for each verb of the table."""
-    store, board, clock, choosing = (
+    """One handler for each command of the table."""
+    store, publisher, clock, model_selector = (
         dependencies.store,
         dependencies.publisher,
         dependencies.clock,
         dependencies.model_selector,
     )
     names = UserNames(dependencies.users)
-    listing = SessionsCommand(store, dependencies.users, names, clock)
+    sessions = SessionsCommand(store, dependencies.users, names, clock)
     admin = AdminRouter(
         *(
             store,
             dependencies.users,
-            board,
+            publisher,
             clock,
             dependencies.cleanup,
             dependencies.quotas,
             dependencies.inbox,
         ),
-        list_sessions=listing.sessions,
+        list_sessions=sessions.sessions,
     )
-    branching = BranchCommands(store, dependencies.agent, dependencies.pool, choosing, board, clock)
-    retrying = RetryCommand(store, choosing, enqueue=dependencies.inbox.enqueue)
-    comparisons = CompareCommands(
-        *(store, dependencies.agent, dependencies.pool, choosing, board),
+    branch = BranchCommands(
+        store, dependencies.agent, dependencies.pool, model_selector, publisher, clock
+    )
+    retry = RetryCommand(store, model_selector, enqueue=dependencies.inbox.enqueue)
+    compare = CompareCommands(
+        *(store, dependencies.agent, dependencies.pool, model_selector, publisher),
         enqueue=dependencies.inbox.enqueue,
     )
-    by_verb: dict[str, CommandHandler] = {}
-    for topic in (
+    by_name: dict[str, CommandHandler] = {}
+    for group in (
         Help(slash_command=dependencies.slash_command),
-        listing,
-        StatusCommand(store, choosing, names, clock),
-        LifecycleCommands(store, board, dependencies.agent, dependencies.pool, clock),
+        sessions,
+        StatusCommand(store, model_selector, names, clock),
+        LifecycleCommands(store, publisher, dependencies.agent, dependencies.pool, clock),
         ThreadCommands(
             store,
-            board,
+            publisher,
             dependencies.turn_processor,
             dependencies.inbox,
-            SessionRenamer(dependencies.pool, choosing).rename,
+            SessionRenamer(dependencies.pool, model_selector).rename,
         ),
         AskCommand(
-            *(store, dependencies.agent, dependencies.pool, choosing, dependencies.quotas),
+            *(store, dependencies.agent, dependencies.pool, model_selector, dependencies.quotas),
             paused=lambda: dependencies.inbox.paused,
         ),
         QuietCommands(store, clock),
-        HistoryCommands(store, board, names, clock),
+        HistoryCommands(store, publisher, names, clock),
         UsageCommand(store, dependencies.users, clock),
-        ModelCommands(store, choosing, clock),
-        RoleCommands(store, choosing),
-        branching,
-        retrying,
-        comparisons,
+        ModelCommands(store, model_selector, clock),
+        RoleCommands(store, model_selector),
+        branch,
+        retry,
+        compare,
         admin,
     ):
-        by_verb |= topic.handlers()
-    return Handlers(by_name=by_verb, close=admin.close)
+        by_name |= group.handlers()
+    return Handlers(by_name=by_name, close=admin.close)

@@ -1,4 +1,4 @@
-"""The order `help`: what this person may tell the bot at this place, and nothing else."""
+"""Executes `help`: lists the commands that the user may give in this place."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from bot.domain.commands import CommandSource
 
 
 class Help:
-    """Tells what can be ordered."""
+    """Handles `help`."""
 
     def __init__(self, *, slash_command: str) -> None:
-        """`command` is the slash command's name, with its slash."""
-        self._command = slash_command
+        """`slash_command` has its leading slash."""
+        self._slash_command = slash_command
 
     def handlers(self) -> Mapping[str, CommandHandler]:
         return {"help": self.help}
 
     async def help(self, ctx: CommandContext) -> CommandResult:
         in_thread = ctx.thread_key is not None
-        prefix = "!" if in_thread else f"{self._command} "
-        lines = [_help_entry(verb, prefix) for verb in available_commands(ctx)]
-        presses = [Button(label=session_texts.SESSIONS, command_name="sessions")]
+        prefix = "!" if in_thread else f"{self._slash_command} "
+        lines = [_help_entry(spec, prefix) for spec in available_commands(ctx)]
+        buttons = [Button(label=session_texts.SESSIONS, command_name="sessions")]
         if in_thread:
-            presses.append(Button(label=session_texts.STATUS, command_name="status"))
+            buttons.append(Button(label=session_texts.STATUS, command_name="status"))
         return CommandResult(
             card=Card(
                 title=session_texts.HELP_TITLE,
                 text="\n".join(lines),
-                buttons=tuple(presses),
+                buttons=tuple(buttons),
                 small_print=session_texts.HELP_IN_THREAD
                 if in_thread
                 else session_texts.HELP_IN_CHANNEL,
@@ -41,11 +41,11 @@ class Help:
 
 
 def available_commands(ctx: CommandContext) -> Iterator[CommandSpec]:
-    """The verbs that a person may order where they are, in the table's order."""
-    form = CommandSource.MESSAGE if ctx.thread_key is not None else CommandSource.SLASH_COMMAND
-    for verb in COMMANDS.values():
-        if verb.in_help and form in verb.sources and verb.permits(ctx.access_roles, ""):
-            yield verb
+    """The commands that the user may give in this place, in the table's order."""
+    source = CommandSource.MESSAGE if ctx.thread_key is not None else CommandSource.SLASH_COMMAND
+    for spec in COMMANDS.values():
+        if spec.in_help and source in spec.sources and spec.permits(ctx.access_roles, ""):
+            yield spec
 
 
 def _help_entry(spec: CommandSpec, prefix: str) -> str:

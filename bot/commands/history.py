@@ -1,4 +1,4 @@
-"""Orders that show what a session was asked and answered: `history`, and `export` as a file."""
+"""Executes `history` and `export`, which show or send a session's questions and answers."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ from bot.domain.sessions import HistoryEntry, SessionRecord
 from bot.ports import CardPublisher, Clock, Store
 
 PAGE_SIZE: Final = 5
+"""Number of turns on a page."""
 _MAX_QUESTION_CHARS: Final = 300
 _MAX_ANSWER_CHARS: Final = 500
 _FORMAT_PATTERN: Final = re.compile("|".join(TranscriptFormat), re.IGNORECASE)
 
 
 class HistoryCommands:
-    """Shows what sessions remember."""
+    """Handles `history` and `export`."""
 
     def __init__(
         self, store: Store, publisher: CardPublisher, names: UserNames, clock: Clock
@@ -50,9 +51,9 @@ class HistoryCommands:
         return {"history": self.history, "export": self.export}
 
     async def history(self, ctx: CommandContext) -> CommandResult:
-        """A page of what was asked, the newest one where none is named."""
-        wished = parse_page(ctx.args)
-        if ctx.args and wished is None:
+        """Show a page of the history; without a number the last one."""
+        requested_page = parse_page(ctx.args)
+        if ctx.args and requested_page is None:
             return text_result(usage_hint("history"))
         session = ctx.session
         if session is None:
@@ -61,16 +62,18 @@ class HistoryCommands:
         if not total:
             return text_result(_empty_text(session))
         pages = Pages(total=total, per_page=PAGE_SIZE)
-        page = pages.nearest(pages.last if wished is None else wished)
+        page = pages.nearest(pages.last if requested_page is None else requested_page)
         first = pages.offset(page)
-        found = await self._store.list_history(session.number, first, PAGE_SIZE)
+        history_page = await self._store.list_history(session.number, first, PAGE_SIZE)
         return CommandResult(
             card=Card(
                 title=session_texts.HISTORY_TITLE.format(
                     handle=session.handle, title=display_title(session)
                 ),
                 text=pages.label(page, session_texts.PAGE),
-                items=await self._items(_without_hidden_models(session, found.entries), first),
+                items=await self._items(
+                    _without_hidden_models(session, history_page.entries), first
+                ),
                 buttons=page_buttons(
                     "history",
                     pages,
@@ -83,7 +86,7 @@ class HistoryCommands:
         )
 
     async def export(self, ctx: CommandContext) -> CommandResult:
-        """The transcript, to the person alone."""
+        """Send the transcript to the user alone."""
         if ctx.args and not _FORMAT_PATTERN.fullmatch(ctx.args):
             return text_result(usage_hint("export"))
         session = ctx.session
@@ -95,25 +98,25 @@ class HistoryCommands:
         if session.owner != ctx.user.id and ctx.is_admin:
             detail = f"of {session.owner}, {pluralize(len(transcript.turns), 'turn')}"
             await self._store.add_audit_entry(ctx.user.id, "export", session.handle, detail)
-        people = {session.owner, *(turn.user for turn in transcript.turns)}
-        names = await self._names.names_of(people)
+        users = {session.owner, *(turn.user for turn in transcript.turns)}
+        names = await self._names.names_of(users)
         turns_shown = _without_hidden_models(session, transcript.turns)
-        about = replace(session, model="") if is_blind(session) else session
-        transcript = replace(transcript, session=about, turns=turns_shown, names=names)
-        form = TranscriptFormat(ctx.args.casefold() or TranscriptFormat.MARKDOWN)
+        session_shown = replace(session, model="") if is_blind(session) else session
+        transcript = replace(transcript, session=session_shown, turns=turns_shown, names=names)
+        file_format = TranscriptFormat(ctx.args.casefold() or TranscriptFormat.MARKDOWN)
         await self._publisher.upload(
             ctx.user.id,
-            transcript.file_name(form),
-            transcript.render(form),
+            transcript.file_name(file_format),
+            transcript.render(file_format),
             session_texts.EXPORT_COMMENT.format(handle=session.handle),
         )
         turns = pluralize(len(transcript.turns), "turn")
-        done = session_texts.EXPORT_DONE.format(handle=session.handle, turns=turns)
+        text = session_texts.EXPORT_DONE.format(handle=session.handle, turns=turns)
         if transcript.omitted_count:
-            done += session_texts.EXPORT_OMITTED.format(
+            text += session_texts.EXPORT_OMITTED.format(
                 turns=pluralize(transcript.omitted_count, "turn")
             )
-        return text_result(done)
+        return text_result(text)
 
     async def _items(self, turns: Sequence[HistoryEntry], first: int) -> tuple[CardItem, ...]:
         names = await self._names.names_of({turn.user for turn in turns})
@@ -127,29 +130,29 @@ class HistoryCommands:
 def _without_hidden_models(
     session: SessionRecord, turns: Sequence[HistoryEntry]
 ) -> Sequence[HistoryEntry]:
-    """The turns, without the models where these are not told."""
+    """The turns, without their models if these are hidden."""
     return tuple(replace(turn, model="") for turn in turns) if is_blind(session) else turns
 
 
 def _item(turn: HistoryEntry, number: int, name: str, now: float) -> CardItem:
-    who = session_texts.HISTORY_WHO.format(
+    detail = session_texts.HISTORY_WHO.format(
         number=number, name=name, age=format_age(now - turn.asked_at)
     )
     if turn.model:
-        who = f"{who} · {turn.model}"
+        detail = f"{detail} · {turn.model}"
     answer = (
         truncate(one_line(strip_markdown(turn.answer[: 4 * _MAX_ANSWER_CHARS])), _MAX_ANSWER_CHARS)
         or session_texts.NO_ANSWER
     )
     return CardItem(
         text=truncate(one_line(turn.text), _MAX_QUESTION_CHARS) or session_texts.UNTITLED,
-        detail=f"{who}\n{answer}",
+        detail=f"{detail}\n{answer}",
     )
 
 
 def _no_session_text(ctx: CommandContext, command_name: str) -> str:
     return (
-        texts.ONLY_IN_THREADS.format(verb=command_name)
+        texts.ONLY_IN_THREADS.format(command=command_name)
         if ctx.thread_key is None
         else session_texts.NO_SESSION
     )

@@ -1,7 +1,7 @@
-"""What the Home tab shows: the bot, the person's sessions, usage, settings and scores, and to those
-in charge the workspace.
+"""Builds the Home tab: an introduction, the user's sessions, usage, settings and scores.
 
-Everything is a page of a list or a sum, so that it is as quick with 10,000 sessions as with ten.
+Admins also get a card about the workspace. Every part is one page of a list or a sum, so that it is
+as fast with 10,000 sessions as with ten.
 """
 
 from __future__ import annotations
@@ -37,18 +37,21 @@ from bot.ports import Agent, Clock, Store, UserDirectory
 from bot.sessions.model_selection import ModelSelector
 
 MAX_SESSIONS: Final = 5
+"""Maximum number of sessions shown."""
 MAX_RUNNING: Final = 5
+"""Maximum number of running turns shown."""
 RECENT_SESSIONS: Final = 25
-"""Among so many of somebody's sessions their channels are looked for."""
+"""Number of the user's newest sessions whose channels are considered."""
 MAX_CHANNELS: Final = 5
-"""Slack is asked for each whether the person sees it."""
+"""Maximum number of channels; each one costs a visibility check in Slack."""
 MAX_SCORES: Final = 3
+"""Maximum number of models in the scores of a channel."""
 _MAX_EXCERPT_CHARS: Final = 80
 _DAY_SECONDS: Final = 86_400.0
 
 
 class HomeTab:
-    """Writes the Home tab."""
+    """Builds the cards of the Home tab."""
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class HomeTab:
         activity: Callable[[], BotActivity],
         slash_command: str,
     ) -> None:
-        """`command` is the slash command's name, with its slash."""
+        """`slash_command` has its leading slash."""
         self._store = store
         self._access = access
         self._users = users
@@ -73,48 +76,53 @@ class HomeTab:
         self._slash_command = slash_command
 
     async def build_cards(self, user_id: str) -> Sequence[Card]:
-        """The page of one person. Newcomers are greeted first; whoever has sessions comes for
-        these. Raises `SlackError` when it cannot be told who that is."""
-        person = await self._access.fetch_user(user_id)
-        charge = await self._access.admin_status(person)
-        out = await self._access.denial(person, admin_status=charge)
-        if out is not None:
-            return (Card(text=access_texts.DENIAL_TEXTS[out]),)
-        in_charge = charge is AdminStatus.YES
+        """The cards for one user.
+
+        The introduction comes first for a new user, and last for a user who has sessions. Raises
+        `SlackError` if the user cannot be looked up.
+        """
+        user = await self._access.fetch_user(user_id)
+        admin_status = await self._access.admin_status(user)
+        denial = await self._access.denial(user, admin_status=admin_status)
+        if denial is not None:
+            return (Card(text=access_texts.DENIAL_TEXTS[denial]),)
+        is_admin = admin_status is AdminStatus.YES
         greeting = _greeting_card(self._slash_command)
         try:
             recent = await self._store.list_sessions(own_sessions(user_id), 0, RECENT_SESSIONS)
-            cards = await self._user_cards(person, recent, is_admin=in_charge)
-            if in_charge:
+            cards = await self._user_cards(user, recent, is_admin=is_admin)
+            if is_admin:
                 cards.append(await workspace_card(self._store, self._agent, self._activity()))
-            elif charge is AdminStatus.UNKNOWN:
+            elif admin_status is AdminStatus.UNKNOWN:
                 cards.append(Card(text=access_texts.ADMIN_UNKNOWN))
         except StoreError as error:
             return (greeting, Card(text=error.user_message))
         return (*cards, greeting) if recent.total else (greeting, *cards)
 
     async def _user_cards(self, viewer: User, recent: SessionPage, *, is_admin: bool) -> list[Card]:
-        """What is the person's; `recent` are the newest of their sessions."""
+        """The cards about the user; `recent` are their newest sessions."""
         user = viewer.id
         newest = recent.sessions[:MAX_SESSIONS]
-        # The newest sessions' channels come first, so that these are among them.
+        # Newest first, so that the channels of the sessions shown are among them.
         channels = dict(list(_newest_by_channel(recent.sessions).items())[:MAX_CHANNELS])
-        seen = await visible_channels(self._users, user, channels)
+        visible = await visible_channels(self._users, user, channels)
         cards = [
             await self._running_card(user),
-            self._sessions_card(newest, recent.total, seen, is_admin=is_admin),
+            self._sessions_card(newest, recent.total, visible, is_admin=is_admin),
             await self._usage_card(user),
             await self._settings_card(user),
-            await self._scores_card({name: of for name, of in channels.items() if name in seen}),
+            await self._scores_card(
+                {name: session for name, session in channels.items() if name in visible}
+            ),
         ]
         return [card for card in cards if card is not None]
 
     async def _running_card(self, user: str) -> Card | None:
-        """The person's turns that run, with the way there."""
+        """The user's running turns with links, or None without any."""
         turns = (await self._store.running_turns(user))[:MAX_RUNNING]
         if not turns:
             return None
-        lines = [
+        items = [
             CardItem(
                 text=model_texts.RUNNING_LINE.format(
                     text=truncate(one_line(turn.message.text), _MAX_EXCERPT_CHARS)
@@ -123,7 +131,7 @@ class HomeTab:
             )
             for turn in turns
         ]
-        return Card(text=model_texts.RUNNING, title=model_texts.RUNNING_TITLE, items=tuple(lines))
+        return Card(text=model_texts.RUNNING, title=model_texts.RUNNING_TITLE, items=tuple(items))
 
     def _sessions_card(
         self,
@@ -133,10 +141,10 @@ class HomeTab:
         *,
         is_admin: bool,
     ) -> Card:
-        """The person's newest sessions, and the way to the others."""
+        """The user's newest sessions, with a button to the others."""
         if not newest:
             return Card(title=model_texts.MY_SESSIONS, text=model_texts.NO_SESSIONS)
-        lines = [
+        items = [
             self._session_item(
                 session, visible=session.thread.channel in visible, is_admin=is_admin
             )
@@ -145,7 +153,7 @@ class HomeTab:
         return Card(
             title=model_texts.MY_SESSIONS,
             text=model_texts.SESSIONS_SHOWN.format(shown=len(newest), total=format_count(total)),
-            items=tuple(lines),
+            items=tuple(items),
             buttons=(Button(label=model_texts.SESSIONS_ALL, command_name="sessions"),),
         )
 
@@ -168,7 +176,7 @@ class HomeTab:
         )
 
     async def _usage_card(self, user: str) -> Card:
-        """What the person used lately."""
+        """The user's usage in recent periods."""
         lines = []
         for period, days in model_texts.PERIODS.values():
             since = self._clock.now() - days * _DAY_SECONDS
@@ -183,11 +191,11 @@ class HomeTab:
         return Card(title=model_texts.USAGE_TITLE, text="\n".join(lines))
 
     async def _settings_card(self, user: str) -> Card:
-        """What the person may choose for all their threads."""
-        choices = await self._store.preferences([(Scope.USER, user)])
-        chosen = {choice.kind: choice.value for choice in choices}
+        """The settings of the user for all their threads."""
+        preferences = await self._store.preferences([(Scope.USER, user)])
+        chosen = {preference.kind: preference.value for preference in preferences}
         model = chosen.get(PreferenceKind.MODEL, DEFAULT)
-        # What was chosen is in the list, also when the server does not tell it just now.
+        # The chosen model is in the list even if the server does not list it now.
         names = dict.fromkeys([model, *self._model_selector.available_models])
         options = [(name, name) for name in selectable(list(names)) if name != DEFAULT]
         choose_model = Select(
@@ -218,11 +226,11 @@ class HomeTab:
         )
 
     async def _scores_card(self, channels: Mapping[str, SessionRecord]) -> Card | None:
-        """How models did in the comparisons of channels, each told by a session there."""
-        lines = []
+        """The scores of models per channel, each named by a session there; None without scores."""
+        items = []
         for channel, session in channels.items():
             scores = await self._store.model_scores([channel], MAX_SCORES)
-            told = [
+            lines = [
                 model_texts.SCORE.format(
                     place=place,
                     model=score.model,
@@ -232,15 +240,15 @@ class HomeTab:
                 )
                 for place, score in enumerate(scores, start=1)
             ]
-            if told:
-                lines.append(
+            if lines:
+                items.append(
                     CardItem(
-                        text=_location_label(session), detail="\n".join(told), link=session.thread
+                        text=_location_label(session), detail="\n".join(lines), link=session.thread
                     )
                 )
-        if not lines:
+        if not items:
             return None
-        return Card(title=model_texts.SCORES_TITLE, text=model_texts.SCORES, items=tuple(lines))
+        return Card(title=model_texts.SCORES_TITLE, text=model_texts.SCORES, items=tuple(items))
 
 
 def _greeting_card(slash_command: str) -> Card:
@@ -270,24 +278,24 @@ def _location_label(session: SessionRecord) -> str:
 
 
 MAX_COUNTED: Final = 1_000
-"""So many are counted."""
+"""Maximum number of waiting turns that is shown exactly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotActivity:
-    """What the bot does just now."""
+    """What the bot does now."""
 
     running_turns: int
-    """Turns."""
+    """Number of running turns."""
     open_sessions: int
-    """Sessions."""
+    """Number of open sessions."""
     max_sessions: int
-    """How many sessions may be live."""
+    """Maximum number of open sessions."""
     paused: bool
 
 
 async def workspace_card(store: Store, agent: Agent, activity: BotActivity) -> Card:
-    """The whole bot in a few numbers. Raises `StoreError`."""
+    """The state of the whole bot in a few numbers. Raises `StoreError`."""
     waiting = len(await store.waiting_turns())
     totals = await store.session_totals(SessionFilter())
     memory = await agent.memory_bytes()
@@ -315,17 +323,17 @@ async def workspace_card(store: Store, agent: Agent, activity: BotActivity) -> C
 
 
 def _stored_text(totals: SessionTotals) -> str:
-    """How many sessions there are, and how much space they take once that was looked at."""
-    told = model_texts.SESSIONS_STORED.format(count=format_count(totals.count))
+    """The number of sessions, and their size on disk if it is known."""
+    text = model_texts.SESSIONS_STORED.format(count=format_count(totals.count))
     return (
-        model_texts.WITH_SIZE.format(told=told, size=format_size(totals.size))
+        model_texts.WITH_SIZE.format(text=text, size=format_size(totals.size))
         if totals.size
-        else told
+        else text
     )
 
 
 def _admin_buttons(*, paused: bool) -> tuple[Button, ...]:
-    said = [
+    subcommands = [
         (model_texts.ADMIN_SESSIONS, "sessions"),
         (model_texts.ADMIN_USAGE, "usage"),
         (model_texts.ADMIN_USERS, "users"),
@@ -343,4 +351,7 @@ def _admin_buttons(*, paused: bool) -> tuple[Button, ...]:
             args="pause",
             confirm=model_texts.ADMIN_PAUSE_CONFIRM,
         )
-    return (*(Button(label=label, command_name="admin", args=order) for label, order in said), last)
+    return (
+        *(Button(label=label, command_name="admin", args=name) for label, name in subcommands),
+        last,
+    )

@@ -1,6 +1,6 @@
-"""Orders that change which session a thread goes on with: `reset`, `resume`; and `delete`.
+"""Executes `reset`, `resume` and `delete`, which change the session of a thread.
 
-Sessions stay in the channel they belong to: nothing of one place may be told in another.
+A session stays in its channel: its content must not appear in another one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bot.ports import CardPublisher, Clock, Store
 log = logging.getLogger(__name__)
 
 MAX_OFFERED: Final = 5
-"""Earlier sessions that are offered where none is named."""
+"""Maximum number of previous sessions that are offered if the user names none."""
 _MAX_CONSIDERED: Final = 20
 
 
@@ -50,7 +50,7 @@ class Pool(Protocol):
 
 
 class LifecycleCommands:
-    """Gives threads other sessions."""
+    """Handles `reset`, `resume` and `delete`."""
 
     def __init__(
         self,
@@ -69,74 +69,76 @@ class LifecycleCommands:
     def handlers(self) -> Mapping[str, CommandHandler]:
         return {"reset": self.reset, "resume": self.resume, "delete": self.delete_session}
 
-    # A fresh one
+    # Reset
 
     async def reset(self, ctx: CommandContext) -> CommandResult:
         session = ctx.session
         if ctx.args:
             return text_result(usage_hint("reset"))
         if session is None:
-            missing = texts.ONLY_IN_THREADS.format(verb="reset")
-            return text_result(missing if ctx.thread_key is None else session_texts.NO_SESSION)
+            outside_thread = texts.ONLY_IN_THREADS.format(command="reset")
+            return text_result(
+                outside_thread if ctx.thread_key is None else session_texts.NO_SESSION
+            )
         if not session.current:
             return text_result(session_texts.RESET_INACTIVE.format(handle=session.handle))
-        runs = await is_answering(self._store, session, ctx.position)
-        if not session.has_turns and not runs:
+        is_running = await is_answering(self._store, session, ctx.position)
+        if not session.has_turns and not is_running:
             return text_result(session_texts.RESET_FRESH)
         if session.owner != ctx.user.id:
             await self._store.add_audit_entry(
                 ctx.user.id, "reset", session.handle, f"of {session.owner}"
             )
-        # It stays its owner's, also where somebody in charge gave the order.
-        upto = ctx.command.ts
-        await self._store.reset(session.thread, session.role, session.owner, seen_until=upto)
+        # The owner stays the same, even if an admin gave the command.
+        seen_until = ctx.command.ts
+        await self._store.reset(session.thread, session.role, session.owner, seen_until=seen_until)
         await self._pool.close_idle([session.id])
         done = session_texts.RESET_DONE_ROLE if session.role else session_texts.RESET_DONE
-        sentences = [done.format(handle=session.handle, role=session.role)]
-        if runs:
-            sentences.append(session_texts.RESET_RUNNING.format(handle=session.handle))
-        sentence = " ".join(sentences)
+        parts = [done.format(handle=session.handle, role=session.role)]
+        if is_running:
+            parts.append(session_texts.RESET_RUNNING.format(handle=session.handle))
+        text = " ".join(parts)
         if session.thread == ctx.thread_key:
-            return text_result(sentence, public=True)
-        await self._notify_thread(session.thread, sentence)
+            return text_result(text, public=True)
+        await self._notify_thread(session.thread, text)
         return text_result(session_texts.RESET_ELSEWHERE.format(handle=session.handle))
 
-    # An earlier one
+    # Resume
 
     async def resume(self, ctx: CommandContext) -> CommandResult:
-        place, session = ctx.thread_key, ctx.session
-        if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="resume"))
+        thread_key, session = ctx.thread_key, ctx.session
+        if thread_key is None:
+            return text_result(texts.ONLY_IN_THREADS.format(command="resume"))
         if ctx.args:
             return text_result(session_texts.RESUME_NO_HANDLE)
         if not ctx.names_session or session is None:
-            return await self._offer(ctx, place)
-        present = await self._store.current_session(place, session.role)
-        refusal = _resume_denial(ctx, place, session, present)
+            return await self._offer(ctx, thread_key)
+        current = await self._store.current_session(thread_key, session.role)
+        refusal = _resume_denial(ctx, thread_key, session, current)
         if refusal:
             return text_result(refusal)
-        # The one that comes is opened anew: what it is opened with may differ here.
+        # The session is closed and opened again: its config may differ in this thread.
         async with self._pool.exclusive([session.id]) as reserved:
             refusal = await self._busy_text(ctx, session, reserved)
             if refusal:
                 return text_result(refusal)
-            await self._audit_resume(ctx, session, present)
+            await self._audit_resume(ctx, session, current)
             if ctx.thread is None:
-                await self._store.add_thread(place, frozenset({ctx.user.id}))
-            if await self._store.attach(session.number, place) is None:
+                await self._store.add_thread(thread_key, frozenset({ctx.user.id}))
+            if await self._store.attach(session.number, thread_key) is None:
                 return text_result(texts.NO_SUCH_SESSION)
-        if present is not None:
-            await self._pool.close_idle([present.id])
-        if session.current and session.thread != place:
+        if current is not None:
+            await self._pool.close_idle([current.id])
+        if session.current and session.thread != thread_key:
             await self._notify_thread(
                 session.thread, session_texts.RESUME_MOVED.format(handle=session.handle)
             )
-        return text_result(_resumed_text(session, present), public=True)
+        return text_result(_resumed_text(session, current), public=True)
 
     async def _audit_resume(
         self, ctx: CommandContext, session: SessionRecord, current: SessionRecord | None
     ) -> None:
-        """Put on record that somebody takes up, or puts aside, what is somebody else's."""
+        """Record in the audit log that a user resumes or replaces the session of another one."""
         user, detail = ctx.user.id, []
         if session.owner != user:
             detail.append(f"of {session.owner}")
@@ -146,23 +148,26 @@ class LifecycleCommands:
             await self._store.add_audit_entry(user, "resume", session.handle, ", ".join(detail))
 
     async def _offer(self, ctx: CommandContext, thread_key: ThreadKey) -> CommandResult:
-        """Earlier sessions of this thread, then the person's own in this channel."""
+        """A card with previous sessions of this thread, then the user's own ones in this
+        channel."""
         user = ctx.user.id
-        here = SessionFilter(thread=thread_key, inactive=True)
-        around = SessionFilter(owner=user, channel=thread_key.channel)
+        of_thread = SessionFilter(thread=thread_key, inactive=True)
+        of_channel = SessionFilter(owner=user, channel=thread_key.channel)
         found: dict[int, SessionRecord] = {}
-        for wanted in (here, around):
-            for session in (await self._store.list_sessions(wanted, 0, _MAX_CONSIDERED)).sessions:
-                theirs = session.owner == user or ctx.is_admin
-                here_now = session.current and session.thread == thread_key
-                if theirs and not here_now and not is_blind(session):
+        for session_filter in (of_thread, of_channel):
+            for session in (
+                await self._store.list_sessions(session_filter, 0, _MAX_CONSIDERED)
+            ).sessions:
+                is_allowed = session.owner == user or ctx.is_admin
+                is_current_here = session.current and session.thread == thread_key
+                if is_allowed and not is_current_here and not is_blind(session):
                     found.setdefault(session.number, session)
         if not found:
             return text_result(session_texts.RESUME_NONE)
-        lines = tuple(self._session_item(session) for session in list(found.values())[:MAX_OFFERED])
+        items = tuple(self._session_item(session) for session in list(found.values())[:MAX_OFFERED])
         return CommandResult(
             card=Card(
-                title=session_texts.RESUME_TITLE, text=session_texts.RESUME_WHICH, items=lines
+                title=session_texts.RESUME_TITLE, text=session_texts.RESUME_WHICH, items=items
             )
         )
 
@@ -178,7 +183,7 @@ class LifecycleCommands:
             ),
         )
 
-    # None at all
+    # Delete
 
     async def delete_session(self, ctx: CommandContext) -> CommandResult:
         session = ctx.session
@@ -197,13 +202,16 @@ class LifecycleCommands:
             session_texts.DELETED.format(handle=session.handle, size=format_size(freed))
         )
 
-    # All of them
+    # Shared
 
     async def _busy_text(
         self, ctx: CommandContext, session: SessionRecord, reserved: frozenset[str]
     ) -> str:
-        """The sentence why a session cannot be taken away; "" where it can. To be asked while it is
-        reserved: a turn that is begun after this one looked does not get it before it has gone."""
+        """The refusal text for a session in use, or an empty string.
+
+        To be called while the session is reserved: a turn that starts after this check does not get
+        the session before it is gone.
+        """
         if await self._store.session_by_number(session.number) is None:
             return texts.NO_SUCH_SESSION
         running = await running_turn(self._store, session.thread, ctx.position)
@@ -216,23 +224,23 @@ class LifecycleCommands:
                 return session_texts.AWAITED.format(handle=session.handle)
         return ""
 
-    async def _notify_thread(self, thread: ThreadKey, sentence: str) -> None:
-        """Tell a thread what became of its session. It is done all the same where it cannot be
-        told: the channel may be gone."""
+    async def _notify_thread(self, thread: ThreadKey, text: str) -> None:
+        """Post in a thread what happened to its session. A failure is only logged: the channel may
+        be gone."""
         try:
-            await self._publisher.post(thread, Card(text=sentence))
+            await self._publisher.post(thread, Card(text=text))
         except SlackError as error:
-            log.info("thread %s cannot be told of its session: %s", thread, error)
+            log.info("thread not notified: thread=%s error=%s", thread, error)
 
 
 async def delete_permanently(
     store: Store, agent: SessionDeleter, session: SessionRecord, *, actor: str, action: str
 ) -> int:
-    """Delete a session that nobody uses for good; the bytes freed. Raises `AgentError`,
-    `StoreError`.
+    """Delete an unused session permanently. Returns the number of bytes freed.
 
-    It is on record first, that it cannot happen that it is done and nobody can tell by whom; then
-    the runtime's: killed in between, the record is left and it can be said again.
+    The audit entry comes first: no session may disappear without one. Then the runtime's data goes,
+    then the record. If the process is killed in between, the record is left and the command can be
+    repeated. Raises `AgentError` and `StoreError`.
     """
     turns = pluralize(session.turn_count, "turn")
     await store.add_audit_entry(actor, action, session.handle, f"of {session.owner}, {turns}")
@@ -242,8 +250,10 @@ async def delete_permanently(
 
 
 def _targets(turn: Turn, session: SessionRecord) -> bool:
-    """Whether a turn of a session's thread is, or will be, asked of it. A comparison asks copies,
-    of which nobody knows before its end which are its own."""
+    """True if a turn of a session's thread uses that session.
+
+    A comparison uses copies. Which ones are its own is not known before its end.
+    """
     if is_blind(session):
         return bool(turn.message.options.compare_models)
     return session.current and turn.message.options.role == session.role
@@ -255,8 +265,10 @@ def _resume_denial(
     session: SessionRecord,
     current: SessionRecord | None,
 ) -> str:
-    """The sentence why a session cannot be taken up in a thread, whatever it does just now; ""
-    where it can."""
+    """The refusal text for resuming a session in a thread, or an empty string.
+
+    It does not depend on what the session does now.
+    """
     user = ctx.user.id
     if session.thread == thread_key and session.current:
         return session_texts.RESUME_PRESENT.format(handle=session.handle)
@@ -272,9 +284,9 @@ def _resume_denial(
 
 
 def _resumed_text(session: SessionRecord, current: SessionRecord | None) -> str:
-    done = session_texts.RESUME_DONE_NAMED if session.title else session_texts.RESUME_DONE
+    template = session_texts.RESUME_DONE_NAMED if session.title else session_texts.RESUME_DONE
     turns = pluralize(session.turn_count, "turn")
-    sentence = done.format(handle=session.handle, title=display_title(session), turns=turns)
+    text = template.format(handle=session.handle, title=display_title(session), turns=turns)
     if current is None:
-        return sentence
-    return sentence + session_texts.RESUME_BEFORE.format(handle=current.handle)
+        return text
+    return text + session_texts.RESUME_BEFORE.format(handle=current.handle)

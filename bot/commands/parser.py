@@ -1,8 +1,8 @@
-"""Finds an order in what somebody typed. Whatever is none is a question for the model.
+"""Parses a typed text into a command; any other text is a question for the model.
 
-`!verb …` is an order whatever follows. Without the mark, a sentence is an order only when it is
-nothing but one: `model gpt-5` is, `model trains` is not. Verbs that free words follow take a colon
-instead of the mark: `ask: …`.
+`!name …` is always a command. Without the mark, a text is a command only if it is nothing else:
+`model gpt-5` is one, `model trains` is not. Commands that take free text use a colon in place of
+the mark: `ask: …`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from bot.domain.sessions import parse_session_handle
 from bot.sessions.roles import split_role_prefix
 
 _MAX_COMMAND_CHARS: Final = 4_000
-"""Characters of a sentence that may be an order; a longer one is a question."""
+"""Maximum length of a command in characters; a longer text is a question."""
 _NEVER_MATCHES: Final = r"(?!)"
 _ANY_WORD: Final = r"\S{1,200}"
 _MODEL_LIKE: Final = r"(?=\S{0,199}[-0-9./:])\S{1,200}"
-"""A word as no language has it: `gpt-5`, `o3`, `llama3.2:1b`."""
+"""A word that is in no language: `gpt-5`, `o3`, `llama3.2:1b`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownNames:
-    """What orders may name."""
+    """The names that a command may mention."""
 
     models: frozenset[str] = field(default_factory=frozenset)
     roles: frozenset[str] = field(default_factory=frozenset)
@@ -35,7 +35,7 @@ class KnownNames:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedCommand:
-    """A verb and what was said after it."""
+    """A command name and its arguments."""
 
     name: str
     args: str
@@ -44,42 +44,47 @@ class ParsedCommand:
 def parse_command(
     text: str, known: KnownNames, source: CommandSource, *, from_slash_command: bool = False
 ) -> ParsedCommand | None:
-    """The order in a sentence, if it is one. `commanded`: what follows the slash command is looked
-    through for an order that has another form only."""
+    """The command in a text, or None.
+
+    `from_slash_command` is True if a slash command's text is searched for a command that has
+    another source only.
+    """
     if len(text) > _MAX_COMMAND_CHARS:
         return None
     marked = text.startswith("!")
     first, _, rest = text.removeprefix("!").partition(" ")
     name, newline, more = first.partition("\n")
-    verb = COMMANDS_AND_ALIASES.get(name.removesuffix(":").casefold())
-    if verb is None or source not in verb.sources:
+    spec = COMMANDS_AND_ALIASES.get(name.removesuffix(":").casefold())
+    if spec is None or source not in spec.sources:
         return None
-    words = f"{more} {rest}".strip() if newline else rest.strip()
+    args = f"{more} {rest}".strip() if newline else rest.strip()
     from_slash_command = from_slash_command or source is CommandSource.SLASH_COMMAND
-    spoken = verb.takes_free_text and (name.endswith(":") or from_slash_command)
-    if marked or spoken:
-        return ParsedCommand(name=verb.name, args=words)
-    if name.endswith(":") or not _args_match(verb, words, known, source):
+    free_text = spec.takes_free_text and (name.endswith(":") or from_slash_command)
+    if marked or free_text:
+        return ParsedCommand(name=spec.name, args=args)
+    if name.endswith(":") or not _args_match(spec, args, known, source):
         return None
-    return ParsedCommand(name=verb.name, args=words)
+    return ParsedCommand(name=spec.name, args=args)
 
 
 def parse_message(message: Message, known: KnownNames) -> Command | Message:
-    """A message as an order, or as a question: to the session of a role where it begins with one
-    (`review: …`)."""
-    if message.trigger is Trigger.BOT_MENTION:  # bots ask, and order nothing
+    """The command in a message, or the message as a question.
+
+    A question that begins with a role (`review: …`) goes to the session of that role.
+    """
+    if message.trigger is Trigger.BOT_MENTION:  # bots ask, and give no commands
         return apply_role_prefix(message, known.roles)
-    spoken_to = message.trigger in (Trigger.MENTION, Trigger.DIRECT)
+    addressed = message.trigger in (Trigger.MENTION, Trigger.DIRECT)
     marked = message.text.startswith("!") and message.trigger is not Trigger.COMMAND
-    if message.trigger not in (Trigger.OVERHEARD, Trigger.BOT) and (spoken_to or marked):
-        said = parse_command(message.text, known, CommandSource.MESSAGE)
-        if said is not None and COMMANDS[said.name].uses_ids and message.command_text:
-            said = parse_command(message.command_text, known, CommandSource.MESSAGE) or said
-        if said is not None:
+    if message.trigger not in (Trigger.OVERHEARD, Trigger.BOT) and (addressed or marked):
+        parsed = parse_command(message.text, known, CommandSource.MESSAGE)
+        if parsed is not None and COMMANDS[parsed.name].uses_ids and message.command_text:
+            parsed = parse_command(message.command_text, known, CommandSource.MESSAGE) or parsed
+        if parsed is not None:
             return Command(
                 key=message.event_id,
-                name=said.name,
-                args=said.args,
+                name=parsed.name,
+                args=parsed.args,
                 user=message.user,
                 source=CommandSource.MESSAGE,
                 team=message.thread.team,
@@ -91,8 +96,7 @@ def parse_message(message: Message, known: KnownNames) -> Command | Message:
 
 
 def apply_role_prefix(message: Message, roles: frozenset[str]) -> Message:
-    """The message as a question to a role's session, where it begins with the role's name and a
-    colon."""
+    """The message, as a question to a role's session if it begins with the role and a colon."""
     role, question = split_role_prefix(message.text)
     if role not in roles:
         return message
@@ -100,19 +104,24 @@ def apply_role_prefix(message: Message, roles: frozenset[str]) -> Message:
 
 
 def split_handle(args: str) -> tuple[str, int | None]:
-    """The words without a session's handle, and its number; None where none is named. A handle
-    stands first, or last after other words (`json s12`)."""
+    """The arguments without a session's handle, and the session's number or None.
+
+    A handle comes first, or last after other words (`json s12`).
+    """
     parts = args.split()
-    for place in (0, -1):
-        if parts and parts[place][:1] in "sS" and (number := parse_session_handle(parts[place])):
-            del parts[place]
+    for index in (0, -1):
+        if parts and parts[index][:1] in "sS" and (number := parse_session_handle(parts[index])):
+            del parts[index]
             return " ".join(parts), number
     return args, None
 
 
 def _args_match(spec: CommandSpec, args: str, known: KnownNames, source: CommandSource) -> bool:
-    """Whether what follows a verb makes the sentence an order. Who gets a model's name wrong is to
-    be told which there are; but a message with any word there may be a question."""
+    """True if the arguments make the text a command.
+
+    A slash command accepts any word as a model, so that a wrong name gets the list of models. In a
+    message such a text may be a question.
+    """
     models = _alternatives(known.models)
     pattern = (
         spec.args_pattern.replace("{model}", models)

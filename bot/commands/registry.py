@@ -1,6 +1,6 @@
-"""The one table of verbs: what there is to order, how it is written, and who may order it.
+"""Defines the one table of commands: what exists, how it is typed, and who may use it.
 
-Parsing, help, permissions, the README's table and the tests all go by it.
+Parsing, help, permissions, the README's table and the tests all follow it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from bot.domain.users import AccessRole
 
 _A, _O, _P, _M = AccessRole.ADMIN, AccessRole.OWNER, AccessRole.PARTICIPANT, AccessRole.MEMBER
 VIEWERS: Final = frozenset({_A, _O, _P, _M})
-"""Everybody who sees the place."""
+"""All users who see the channel."""
 PARTICIPANTS: Final = frozenset({_A, _O, _P})
-"""Those who have written in the thread."""
+"""Users who have posted in the thread."""
 OWNERS: Final = frozenset({_A, _O})
-"""Those who answer for the session."""
+"""The users responsible for the session."""
 ADMINS: Final = frozenset({_A})
 
 TYPED_SOURCES: Final = frozenset({CommandSource.SLASH_COMMAND, CommandSource.MESSAGE})
@@ -35,67 +35,67 @@ PERIODS: Final = ("day", "week", "month")
 
 
 class CommandTarget(StrEnum):
-    """What an order is about."""
+    """What a command acts on."""
 
     NOTHING = "nothing"
-    """The bot, or the person alone."""
+    """The bot, or the user alone."""
     THREAD = "thread"
-    """The thread in which it is given; there need not be a session."""
+    """The thread that it is given in, with or without a session."""
     SESSION = "session"
-    """A session: named by its handle as the first or last word, else the thread's current one."""
+    """A session: named by a handle as first or last word, else the thread's current one."""
 
 
 class CommandTiming(StrEnum):
-    """When an order is carried out, as for the thread in which it is given."""
+    """When a command is executed, relative to the messages of its thread."""
 
     IMMEDIATE = "beside"
-    """At once, whatever else goes on: it only shows something, or stops what runs."""
+    """At once: it only shows something, or stops a running turn."""
     AFTER_PENDING = "behind"
-    """After the orders of its thread that change something (`WITHIN`) and were given before it.
-    Nothing waits for it."""
+    """After the earlier commands of its thread that have an order (`IN_ORDER`). Nothing waits for
+    it."""
     IN_ORDER = "within"
-    """In the order in which people wrote: it changes what the thread goes on with, or is a question
-    itself. Later questions wait until it is carried out. Earlier ones that run or wait still are
-    left as they are."""
+    """In the order of the messages: it changes the thread's session, or is a question itself. Later
+    questions wait until it is executed. Earlier ones that run or wait stay as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec:
-    """One row of the table."""
+    """One row of the command table."""
 
     name: str
     description: str
-    """What it does, for the help."""
+    """What it does, for the help text."""
     usage: str = ""
-    """What may be written after it, for the help."""
+    """The arguments it takes, for the help text."""
     aliases: tuple[str, ...] = ()
     args_pattern: str = ""
-    """A pattern: what has to follow it for a sentence to be this order and not a question, with
-    `{model}` and `{role}` for the names that there are, and `{a_model}` for what may be meant as
-    one. (`!verb` is an order whatever follows.)"""
+    """A pattern of the arguments that make a text this command and not a question. `{model}` and
+    `{role}` match known names, `{a_model}` a possible model name. With `!` in front, any text
+    is the command."""
     uses_ids: bool = False
-    """Whether what follows it may name people and channels: a message's are read by their ids, and
-    not by the names that Slack shows for them."""
+    """True if its arguments may name users and channels. In a message these are read by their ids,
+    not by the names that Slack shows."""
     takes_free_text: bool = False
-    """Whether free words follow it: then also `verb: …`, and `/copilot verb …`, are orders
-    whatever follows."""
+    """True if free text follows it. Then `name: …` and `/copilot name …` are always this
+    command."""
     target: CommandTarget = CommandTarget.NOTHING
     allowed_roles: frozenset[AccessRole] = VIEWERS
     role_overrides: tuple[tuple[str, frozenset[AccessRole]], ...] = ()
-    """(pattern of all words, who may say these): the first that fits counts instead of `may`."""
+    """Pairs of an arguments pattern and the roles that may use it. The first match replaces
+    `allowed_roles`."""
     sources: frozenset[CommandSource] = ANY_SOURCE
     admins_skip_visibility: bool = False
-    """Whether those in charge may do it without seeing the place: nothing of it is shown."""
+    """True if admins may use it without seeing the channel: it shows nothing of the content."""
     timing: CommandTiming = CommandTiming.IMMEDIATE
     read_only_pattern: str | None = None
-    """A pattern of all words with which it only shows something, and does so at once."""
+    """A pattern of the arguments with which it only shows something, and runs at once."""
     uses_quota: bool = False
-    """Whether it costs what a question does, so that those who may not ask may not order it."""
+    """True if it costs as much as a question: a user without turns left may not use it."""
     in_help: bool = True
-    """Whether the help tells of it; what only buttons say is not told."""
+    """True if the help text lists it; commands of buttons only are not listed."""
 
     def timing_for(self, args: str) -> CommandTiming:
-        """When it is carried out with these words."""
+        """When it is executed with these arguments."""
         args = " ".join(args.split())
         if self.read_only_pattern is not None and re.fullmatch(
             self.read_only_pattern, args, re.IGNORECASE | re.DOTALL
@@ -104,15 +104,15 @@ class CommandSpec:
         return self.timing
 
     def permits(self, access_roles: frozenset[AccessRole], args: str) -> bool:
-        """Whether somebody who is all this may order it with these words."""
+        """True if a user with these roles may use it with these arguments."""
         return bool(self.roles_for(args) & access_roles)
 
     def roles_for(self, args: str) -> frozenset[AccessRole]:
-        """Who may order it with these words."""
+        """The roles that may use it with these arguments."""
         args = " ".join(args.split())
-        for pattern, may in self.role_overrides:
+        for pattern, roles in self.role_overrides:
             if re.fullmatch(pattern, args, re.IGNORECASE | re.DOTALL):
-                return may
+                return roles
         return self.allowed_roles
 
 
@@ -311,7 +311,7 @@ _SPECS: Final = (
         allowed_roles=ADMINS,
         description="clean up, see who uses what, limits, pause and drain",
     ),
-    # What only buttons say.
+    # Commands that only buttons give.
     CommandSpec(
         name="delete",
         args_pattern=_HANDLE,
@@ -356,10 +356,10 @@ _SPECS: Final = (
     ),
 )
 
-COMMANDS: Final[Mapping[str, CommandSpec]] = MappingProxyType({verb.name: verb for verb in _SPECS})
-"""Every verb by its name."""
+COMMANDS: Final[Mapping[str, CommandSpec]] = MappingProxyType({spec.name: spec for spec in _SPECS})
+"""Every command by its name."""
 
 COMMANDS_AND_ALIASES: Final[Mapping[str, CommandSpec]] = MappingProxyType(
-    {name: verb for verb in _SPECS for name in (verb.name, *verb.aliases)}
+    {name: spec for spec in _SPECS for name in (spec.name, *spec.aliases)}
 )
-"""Every verb by each of its names."""
+"""Every command by its name and its aliases."""

@@ -1,4 +1,4 @@
-"""The order to answer again: the session forgets its answer and is asked like by a message."""
+"""Executes `retry`: the session forgets its reply and gets the same question again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from bot.ports import Store
 from bot.sessions.model_selection import ModelSelector
 
 _CONFIRMED_FLAG: Final = "--forget"
-"""Said by the button that asks whether later answers may be forgotten."""
+"""The argument of the button that confirms the loss of later replies."""
 _MAX_RETRIES_FOLLOWED: Final = 100
-"""So often one message is followed from an answer to the next."""
+"""Maximum number of retries that are followed from one turn to its latest retry."""
 
 
 class RetryCommand:
-    """Carries out `retry`."""
+    """Handles `retry`."""
 
     def __init__(
         self,
@@ -35,29 +35,30 @@ class RetryCommand:
         *,
         enqueue: Callable[[Message], Awaitable[AcceptResult]],
     ) -> None:
-        """`ask` is the inbox's `accept`."""
+        """`enqueue` records a question (`bot.turns.inbox.Inbox.enqueue`)."""
         self._store = store
         self._model_selector = model_selector
         self._enqueue = enqueue
 
     def handlers(self) -> Mapping[str, CommandHandler]:
-        """The verb that is carried out here."""
         return {"retry": self.retry}
 
     async def retry(self, ctx: CommandContext) -> CommandResult:
-        """Answer a turn anew. Later answers are forgotten with it: only its owner may do that, and
-        is asked before."""
-        named = ctx.args.removeprefix(_CONFIRMED_FLAG).strip()
-        model = await self._model_selector.resolve_model(named) if named else ""
+        """Answer a turn again.
+
+        Later replies are forgotten with it. Only the owner may do that, and has to confirm it.
+        """
+        name = ctx.args.removeprefix(_CONFIRMED_FLAG).strip()
+        model = await self._model_selector.resolve_model(name) if name else ""
         if model is None:
-            return text_result(self._unknown_model_text(named))
+            return text_result(self._unknown_model_text(name))
         turn = await self._find_turn(ctx)
         if isinstance(turn, CommandResult):
             return turn
         session = await self._store.current_session(turn.message.thread, turn.message.options.role)
-        refused = await self._check_in_history(turn, session)
-        if refused is not None:
-            return refused
+        refusal = await self._check_in_history(turn, session)
+        if refusal is not None:
+            return refusal
         later = await self._count_later(ctx, turn, session)
         if later and not ctx.access_roles & OWNERS:
             return text_result(branch_texts.RETRY_TRUNCATES.format(count=later))
@@ -75,33 +76,38 @@ class RetryCommand:
     async def _count_later(
         self, ctx: CommandContext, turn: Turn, session: SessionRecord | None
     ) -> int:
-        """How many turns would be forgotten with this one: those that its session was asked after
-        it, and those that it will have been asked until then, for they were written before."""
+        """How many later turns a retry makes the session forget.
+
+        These are the turns in its history after this one, and the open ones that were written
+        before the command: they come first.
+        """
         if session is None or await self._store.history_entry(session.number, turn.id) is None:
             return 0
         thread = turn.message.thread
         running = await self._store.running_turn(thread)
-        coming = [
+        open_turns = [
             *([running] if running is not None else []),
             *await self._store.waiting_turns(thread),
         ]
-        between = [
-            each
-            for each in coming
-            if each.message.options.role == session.role
-            and not is_queued_after(each, ctx.position)
-            and not each.message.options.compare_models
-            and await self._store.history_entry(session.number, each.id) is None
+        earlier = [
+            other
+            for other in open_turns
+            if other.message.options.role == session.role
+            and not is_queued_after(other, ctx.position)
+            and not other.message.options.compare_models
+            and await self._store.history_entry(session.number, other.id) is None
         ]
-        return await self._store.count_history_after(session.number, turn.id) + len(between)
+        return await self._store.count_history_after(session.number, turn.id) + len(earlier)
 
     def _unknown_model_text(self, name: str) -> str:
         models = join_models(self._model_selector.available_models) or branch_texts.NO_MODELS
         return branch_texts.UNKNOWN_MODEL.format(name=excerpt(name), models=models)
 
     async def _find_turn(self, ctx: CommandContext) -> Turn | CommandResult:
-        """The turn to answer anew: the one whose button was used, or what became of it since; else
-        the last one."""
+        """The turn to answer again, or the result that refuses it.
+
+        It is the turn of the button, or its latest retry; without a button the last turn.
+        """
         number = ctx.command.turn
         if number is None:
             last = await last_entry(self._store, ctx.session)
@@ -117,10 +123,10 @@ class RetryCommand:
                 break
             turn = newer
         if turn.message.options.retry_of and turn.accepted_at > ctx.received_at:
-            # Somebody else wanted the same answer given anew at the same time.
+            # Another user retried the same reply at the same time.
             return text_result(branch_texts.RETRY_PENDING)
         if turn.result is not None and not turn.state.final:
-            # Its answer is shown already, though the turn itself may not have ended yet.
+            # Its reply is posted already, though the turn itself may not have ended.
             turn = replace(turn, state=turn.result.state)
         if not turn.state.final:
             return text_result(
@@ -133,34 +139,38 @@ class RetryCommand:
     async def _check_in_history(
         self, turn: Turn, session: SessionRecord | None
     ) -> CommandResult | None:
-        """Why the thread's session cannot answer a turn anew that it was not asked. One that it
-        has no answer to it can be asked all the same."""
-        answered = turn.result is not None and bool(turn.result.answer)
-        if turn.state is not TurnState.DONE and not (turn.state is TurnState.STOPPED and answered):
+        """The refusal for a turn that is not in the session's history, or None.
+
+        A turn without an answer can be retried in any session.
+        """
+        has_answer = turn.result is not None and bool(turn.result.answer)
+        if turn.state is not TurnState.DONE and not (
+            turn.state is TurnState.STOPPED and has_answer
+        ):
             return None
         if session is None or await self._store.history_entry(session.number, turn.id) is None:
             return text_result(branch_texts.OTHER_SESSION)
         return None
 
     def _build_message(self, ctx: CommandContext, turn: Turn, model: str) -> Message:
-        order, old = ctx.command, turn.message
+        command, original = ctx.command, turn.message
         return Message(
-            event_id=f"order-{order.key}",
-            thread=old.thread,
-            # A press has no message of its own; when it came in stands in for one.
-            ts=order.ts or ts_from_position(ctx.position),
-            user=order.user,
+            event_id=f"order-{command.key}",
+            thread=original.thread,
+            # A button press has no message; its arrival replaces the timestamp.
+            ts=command.ts or ts_from_position(ctx.position),
+            user=command.user,
             user_team=ctx.user.team,
-            text=old.text,
-            trigger=Trigger.MENTION if order.ts else Trigger.REPLY_ACTION,
-            direct=old.direct,
-            options=MessageOptions(role=old.options.role, model=model, retry_of=turn.id),
+            text=original.text,
+            trigger=Trigger.MENTION if command.ts else Trigger.REPLY_ACTION,
+            direct=original.direct,
+            options=MessageOptions(role=original.options.role, model=model, retry_of=turn.id),
         )
 
 
 def _confirmation(turn: Turn, model: str, later_count: int) -> CommandResult:
-    """The question whether later answers may be forgotten."""
-    anyway = Button(
+    """The card that asks to confirm the loss of later replies."""
+    confirm = Button(
         label=branch_texts.RETRY_ANYWAY,
         command_name="retry",
         args=f"{_CONFIRMED_FLAG} {model}".strip(),
@@ -168,5 +178,5 @@ def _confirmation(turn: Turn, model: str, later_count: int) -> CommandResult:
         style="danger",
     )
     return CommandResult(
-        card=Card(text=branch_texts.RETRY_CONFIRM.format(count=later_count), buttons=(anyway,))
+        card=Card(text=branch_texts.RETRY_CONFIRM.format(count=later_count), buttons=(confirm,))
     )

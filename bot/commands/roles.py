@@ -1,4 +1,4 @@
-"""The order `role`: which roles there are, and beginning a session of one in this thread."""
+"""Executes `role`: lists the roles, or starts the session of one in this thread."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bot.ports import Store
 from bot.sessions.model_selection import ModelSelector
 
 MAX_ITEMS: Final = 10
-"""More roles are told by their names only."""
+"""Maximum number of roles with details; more are listed by name only."""
 
 
 class RoleCommands:
-    """Carries out `role`."""
+    """Handles `role`."""
 
     def __init__(self, store: Store, model_selector: ModelSelector) -> None:
         self._store = store
@@ -30,7 +30,7 @@ class RoleCommands:
         return {"role": self.role}
 
     async def role(self, ctx: CommandContext) -> CommandResult:
-        """Tell the roles, or begin this thread's session of one."""
+        """List the roles, or start this thread's session of one."""
         name = ctx.args.strip().rstrip(":").casefold()
         if not name:
             return CommandResult(card=await self._roles_card(ctx, model_texts.ROLES))
@@ -43,30 +43,30 @@ class RoleCommands:
             return text_result(model_texts.ROLE_OF_NO_THREAD.format(role=name))
         if ctx.thread is None:
             return text_result(model_texts.ROLE_UNKNOWN_THREAD.format(role=name))
-        there = await self._store.current_session(ctx.thread_key, name)
-        if there is not None:
-            return text_result(_role_text(model_texts.ROLE_THERE, there), public=True)
-        begun = await self._store.reset(ctx.thread_key, name, ctx.user.id, mark_seen=False)
-        return text_result(_role_text(model_texts.ROLE_BEGUN, begun), public=True)
+        existing = await self._store.current_session(ctx.thread_key, name)
+        if existing is not None:
+            return text_result(_role_text(model_texts.ROLE_THERE, existing), public=True)
+        started = await self._store.reset(ctx.thread_key, name, ctx.user.id, mark_seen=False)
+        return text_result(_role_text(model_texts.ROLE_BEGUN, started), public=True)
 
-    async def _roles_card(self, ctx: CommandContext, sentence: str) -> Card:
-        """All roles, those of the thread with their sessions."""
-        there: Sequence[SessionRecord] = ()
+    async def _roles_card(self, ctx: CommandContext, text: str) -> Card:
+        """A card of all roles. Roles in use in the thread come first, with their sessions."""
+        current: Sequence[SessionRecord] = ()
         if ctx.thread_key is not None:
-            there = await self._store.current_sessions(ctx.thread_key)
-        sessions = {session.role: session for session in there}
+            current = await self._store.current_sessions(ctx.thread_key)
+        sessions = {session.role: session for session in current}
         names = sorted(
             self._model_selector.role_names, key=lambda name: (name not in sessions, name)
         )
-        may_begin = ctx.thread is not None and bool(PARTICIPANTS & ctx.access_roles)
+        can_start = ctx.thread is not None and bool(PARTICIPANTS & ctx.access_roles)
         shown, more = names[:MAX_ITEMS], names[MAX_ITEMS:]
         if more:
-            sentence = model_texts.ROLES_MORE.format(sentence=sentence, names=", ".join(more))
+            text = model_texts.ROLES_MORE.format(sentence=text, names=", ".join(more))
         return Card(
             title=model_texts.ROLES_TITLE,
-            text=sentence,
+            text=text,
             items=tuple(
-                self._role_item(name, sessions.get(name), can_start=may_begin) for name in shown
+                self._role_item(name, sessions.get(name), can_start=can_start) for name in shown
             ),
             small_print=model_texts.ROLES_HINT.format(role=names[0]),
         )
@@ -83,14 +83,14 @@ class RoleCommands:
             facts.append(model_texts.ROLE_HERE.format(handle=session.handle, turns=turns))
         elif can_start:
             facts.append(model_texts.ROLE_NOT_HERE)
-        begin = Button(label=model_texts.ROLE_BEGIN, command_name="role", args=name)
+        start = Button(label=model_texts.ROLE_BEGIN, command_name="role", args=name)
         return CardItem(
             text=name,
             detail=", ".join(facts),
-            buttons=(begin,) if can_start and session is None else (),
+            buttons=(start,) if can_start and session is None else (),
         )
 
 
-def _role_text(sentence: str, session: SessionRecord) -> str:
+def _role_text(template: str, session: SessionRecord) -> str:
     turns = pluralize(session.turn_count, "turn")
-    return sentence.format(role=session.role, handle=session.handle, turns=turns)
+    return template.format(role=session.role, handle=session.handle, turns=turns)

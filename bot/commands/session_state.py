@@ -1,4 +1,4 @@
-"""Sentences and small facts about sessions that several orders share."""
+"""Reads the state of sessions: whether one answers, is hidden in a comparison, or is current."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from bot.ports import Store
 
 
 def is_blind(session: SessionRecord) -> bool:
-    """Whether it is not told which model a session has: it was copied for a comparison, and which
-    answer is whose must not be found out by looking at it."""
+    """True if the model of a session is hidden.
+
+    The session is a copy for a comparison, and must not reveal which answer is its own.
+    """
     return session.origin is SessionOrigin.COMPARISON and not session.current
 
 
 async def running_turn(store: Store, thread: ThreadKey, before: int | None = None) -> Turn | None:
-    """The turn of a thread that is being answered just now. Not one whose ending is on record: its
-    answer stands in the thread, and people use what is under it before the turn itself has ended.
-    `before` is the position of an order that is carried out: a turn that was written after it and
-    has not come to its prompt gives way to it. Raises `StoreError`."""
+    """The turn of a thread that is being answered now, or None.
+
+    A turn with a recorded result does not count: its reply is posted, and users press the buttons
+    under it before the turn itself has ended. `before` is the position of the command that is being
+    executed: a turn that was written after it and is not prompted yet does not count, either.
+    Raises `StoreError`.
+    """
     running = await store.running_turn(thread)
     if running is None or running.result is not None or is_queued_after(running, before):
         return None
@@ -27,15 +32,17 @@ async def running_turn(store: Store, thread: ThreadKey, before: int | None = Non
 
 
 def is_queued_after(turn: Turn, position: int | None) -> bool:
-    """Whether an open turn was written after an order, and so is asked only after it."""
+    """True if an open turn was written after a command, and so starts after it."""
     if position is None or turn.prompted:
         return False
     return ts_position(turn.message.ts) > position
 
 
 async def is_answering(store: Store, session: SessionRecord, before: int | None = None) -> bool:
-    """Whether the running turn of a session's thread is, or is about to be, asked of it; `before`
-    as above. Raises `StoreError`."""
+    """True if the running turn of a thread uses this session. Raises `StoreError`.
+
+    `before` is as for `running_turn`.
+    """
     if not session.current:
         return False
     running = await running_turn(store, session.thread, before)
@@ -43,13 +50,15 @@ async def is_answering(store: Store, session: SessionRecord, before: int | None 
 
 
 def model_of(session: SessionRecord) -> str:
-    """The model that a session goes by: the one chosen for it, else the one that answered last;
-    "" where there is none, or where people are still to judge without knowing."""
+    """The model to show for a session: the chosen one, else the last one that answered.
+
+    An empty string if there is none, or if a comparison hides it.
+    """
     return "" if is_blind(session) else session.model or session.last_model
 
 
 def state_of(session: SessionRecord, *, running: bool) -> str:
-    """What a session is to its thread, in a word or two."""
+    """The state of a session in its thread, in a word or two."""
     if running:
         return session_texts.RUNNING
     if is_blind(session):

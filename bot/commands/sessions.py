@@ -1,6 +1,6 @@
-"""The order `sessions`: somebody's sessions, or everybody's for those in charge, page by page.
+"""Executes `sessions`: lists the user's sessions, or all sessions for admins, page by page.
 
-A session of a place that the person does not see just now shows neither its title nor its thread.
+A session in a channel that the user does not see shows neither its title nor its thread.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ from bot.domain.sessions import SessionFilter, SessionRecord
 from bot.ports import Clock, Store, UserDirectory
 
 PAGE_SIZE: Final = 8
+"""Number of sessions on a page."""
 _ALL: Final = re.compile(r"all\b *", re.IGNORECASE)
 
 
 class SessionsCommand:
-    """Lists sessions."""
+    """Handles `sessions`."""
 
     def __init__(self, store: Store, users: UserDirectory, names: UserNames, clock: Clock) -> None:
         self._store = store
@@ -46,38 +47,40 @@ class SessionsCommand:
         return {"sessions": self.sessions}
 
     async def sessions(self, ctx: CommandContext) -> CommandResult:
-        everybody = _ALL.match(ctx.args)
-        rest = ctx.args[everybody.end() :] if everybody else ctx.args
-        wished = parse_page(rest) if rest else 1
-        if wished is None:
+        show_all = _ALL.match(ctx.args)
+        rest = ctx.args[show_all.end() :] if show_all else ctx.args
+        requested_page = parse_page(rest) if rest else 1
+        if requested_page is None:
             return text_result(usage_hint("sessions"))
-        # One's own are what one can go on with; everybody's are all that there is.
-        wanted = SessionFilter() if everybody else own_sessions(ctx.user.id)
-        total = (await self._store.session_totals(wanted)).count
+        # A user's own list leaves out comparison copies; the list of all sessions has them.
+        session_filter = SessionFilter() if show_all else own_sessions(ctx.user.id)
+        total = (await self._store.session_totals(session_filter)).count
         pages = Pages(total=total, per_page=PAGE_SIZE)
-        page = pages.nearest(wished)
-        found = await self._store.list_sessions(wanted, pages.offset(page), PAGE_SIZE)
-        if not found.sessions:
+        page = pages.nearest(requested_page)
+        session_page = await self._store.list_sessions(
+            session_filter, pages.offset(page), PAGE_SIZE
+        )
+        if not session_page.sessions:
             return text_result(
-                session_texts.NONE_AT_ALL if everybody else session_texts.NONE_OF_MINE
+                session_texts.NONE_AT_ALL if show_all else session_texts.NONE_OF_MINE
             )
-        lines = await self._items(ctx, found.sessions, show_owners=bool(everybody))
+        items = await self._items(ctx, session_page.sessions, show_owners=bool(show_all))
         first = pages.offset(page) + 1
         return CommandResult(
             card=Card(
-                title=session_texts.ALL_TITLE if everybody else session_texts.MINE_TITLE,
+                title=session_texts.ALL_TITLE if show_all else session_texts.MINE_TITLE,
                 text=session_texts.LISTED.format(
                     first=format_count(first),
-                    last=format_count(first + len(lines) - 1),
+                    last=format_count(first + len(items) - 1),
                     total=format_count(total),
                 ),
-                items=lines,
+                items=items,
                 buttons=page_buttons(
                     "sessions",
                     pages,
                     page,
                     (session_texts.NEWER, session_texts.OLDER),
-                    lambda page: f"all {page}" if everybody else str(page),
+                    lambda page: f"all {page}" if show_all else str(page),
                 ),
                 small_print=pages.label(page, session_texts.PAGE),
             )
@@ -87,15 +90,15 @@ class SessionsCommand:
         self, ctx: CommandContext, sessions: Sequence[SessionRecord], *, show_owners: bool
     ) -> tuple[CardItem, ...]:
         channels = {session.thread.channel for session in sessions}
-        seen = await visible_channels(self._users, ctx.user.id, channels)
-        running = {each.number for each in sessions if await is_answering(self._store, each)}
+        visible = await visible_channels(self._users, ctx.user.id, channels)
+        running = {one.number for one in sessions if await is_answering(self._store, one)}
         names = await self._names.names_of(
             {session.owner for session in sessions} if show_owners else ()
         )
         return tuple(
             self._item(
                 session,
-                visible=session.thread.channel in seen,
+                visible=session.thread.channel in visible,
                 running=session.number in running,
                 owner=names.get(session.owner, ""),
                 is_admin=ctx.is_admin,
@@ -126,12 +129,12 @@ class SessionsCommand:
 
 
 def own_sessions(user: str) -> SessionFilter:
-    """The sessions that somebody is told are theirs: without the copies that comparisons make."""
+    """The filter for a user's own sessions, without the copies made for comparisons."""
     return SessionFilter(owner=user, comparison_copies=False)
 
 
 def session_buttons(session: SessionRecord, *, visible: bool, is_admin: bool) -> tuple[Button, ...]:
-    """The buttons of a session that its owner, or somebody in charge, is shown in a list."""
+    """The buttons of a session in a list, for its owner or an admin."""
     reset = Button(
         label=session_texts.RESET,
         command_name="reset",

@@ -1,4 +1,4 @@
-"""The order `status`: how it stands with a session and its thread."""
+"""Executes `status`: shows the state of a session and its thread."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bot.sessions.model_selection import ModelSelection, ModelSelector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _StatusFacts:
-    """What is told of a session beside what is on its record."""
+    """What is shown about a session in addition to its record."""
 
     selection: ModelSelection
     owner: str
@@ -34,7 +34,7 @@ class _StatusFacts:
 
 
 class StatusCommand:
-    """Tells how it stands."""
+    """Handles `status`."""
 
     def __init__(
         self, store: Store, model_selector: ModelSelector, names: UserNames, clock: Clock
@@ -53,7 +53,7 @@ class StatusCommand:
         session = ctx.session
         if session is None:
             if ctx.thread_key is None:
-                return text_result(texts.ONLY_IN_THREADS.format(verb="status"))
+                return text_result(texts.ONLY_IN_THREADS.format(command="status"))
             return text_result(await self._no_session_text(ctx, ctx.thread_key))
         facts = await self._gather_facts(session)
         return CommandResult(
@@ -80,19 +80,21 @@ class StatusCommand:
         return session_buttons(session, visible=True, is_admin=ctx.is_admin)
 
     async def _no_session_text(self, ctx: CommandContext, thread_key: ThreadKey) -> str:
-        """A thread may have a model and people before it has a session."""
-        chosen = await self._model_selector.select(None, thread_key, owner=ctx.user.id)
+        """The text for a thread without a session; it may still have a model."""
+        selection = await self._model_selector.select(None, thread_key, owner=ctx.user.id)
         quiet = await is_quiet(self._store, thread_key)
-        return "\n".join((session_texts.NO_SESSION, _model_text(chosen), _quiet_text(quiet=quiet)))
+        return "\n".join(
+            (session_texts.NO_SESSION, _model_text(selection), _quiet_text(quiet=quiet))
+        )
 
     async def _gather_facts(self, session: SessionRecord) -> _StatusFacts:
-        beside = await self._store.current_sessions(session.thread)
+        current = await self._store.current_sessions(session.thread)
         return _StatusFacts(
             selection=await self._model_selector.select(session, session.thread),
             owner=await self._names.name_of(session.owner),
             is_answering=await is_answering(self._store, session),
             waiting_count=len(await self._store.waiting_turns(session.thread)),
-            other_sessions=tuple(each for each in beside if each.number != session.number),
+            other_sessions=tuple(other for other in current if other.number != session.number),
             is_quiet=await is_quiet(self._store, session.thread),
             now=self._clock.now(),
         )
@@ -120,10 +122,11 @@ def _status_texts(session: SessionRecord, facts: _StatusFacts) -> Iterator[str]:
         )
     yield session_texts.STATUS_QUEUE.format(queue=_queue_text(facts))
     if facts.other_sessions:
-        beside = ", ".join(
-            f"{each.handle} ({each.role or display_title(each)})" for each in facts.other_sessions
+        others = ", ".join(
+            f"{other.handle} ({other.role or display_title(other)})"
+            for other in facts.other_sessions
         )
-        yield session_texts.STATUS_OTHERS.format(sessions=beside)
+        yield session_texts.STATUS_OTHERS.format(sessions=others)
     yield _quiet_text(quiet=facts.is_quiet)
 
 

@@ -1,4 +1,4 @@
-"""Orders about what goes on in a thread: `stop`, and `title`."""
+"""Executes `stop`, `title`, `quiet` and `join`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bot.sessions.pool import SessionPool
 log = logging.getLogger(__name__)
 
 MAX_TITLE_CHARS: Final = 200
-"""Characters of a title."""
+"""Maximum length of a title in characters."""
 _QUEUE_ARG: Final = "queue"
 
 
@@ -71,29 +71,29 @@ class ThreadCommands:
         return {"stop": self.stop_thread, "title": self.title}
 
     async def stop_thread(self, ctx: CommandContext) -> CommandResult:
-        place, wished = ctx.thread_key, ctx.args.casefold()
-        if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="stop"))
-        if wished not in ("", _QUEUE_ARG):
+        thread_key, arg = ctx.thread_key, ctx.args.casefold()
+        if thread_key is None:
+            return text_result(texts.ONLY_IN_THREADS.format(command="stop"))
+        if arg not in ("", _QUEUE_ARG):
             return text_result(usage_hint("stop"))
-        if wished and ctx.user.kind is not UserKind.MEMBER:
-            in_line = await self._store.waiting_turns(place)
-            if any(turn.message.user != ctx.user.id for turn in in_line):
+        if arg and ctx.user.kind is not UserKind.MEMBER:
+            waiting_turns = await self._store.waiting_turns(thread_key)
+            if any(turn.message.user != ctx.user.id for turn in waiting_turns):
                 return text_result(access_texts.STOP_YOUR_OWN)
-        # What waits goes first: else the next of it would begin where the running one ends.
-        dropped = await self._queue.drop_waiting(place, ctx.user.id) if wished else 0
-        stopped = await self._turn_processor.stop_answer(place, ctx.user.id)
-        said = session_texts.STOPPED if stopped else session_texts.NOTHING_RUNS
-        if wished:
+        # First the waiting ones: else the next one would start when the running one ends.
+        dropped = await self._queue.drop_waiting(thread_key, ctx.user.id) if arg else 0
+        stopped = await self._turn_processor.stop_answer(thread_key, ctx.user.id)
+        text = session_texts.STOPPED if stopped else session_texts.NOTHING_RUNS
+        if arg:
             if not dropped:
-                return text_result(said + session_texts.NOTHING_WAITED)
+                return text_result(text + session_texts.NOTHING_WAITED)
             return text_result(
-                said + session_texts.DROPPED.format(messages=pluralize(dropped, "message")),
+                text + session_texts.DROPPED.format(messages=pluralize(dropped, "message")),
                 public=True,
             )
-        waiting = len(await self._store.waiting_turns(place))
+        waiting = len(await self._store.waiting_turns(thread_key))
         if not waiting:
-            return text_result(said)
+            return text_result(text)
         messages = (
             session_texts.ONE_IS
             if waiting == 1
@@ -107,18 +107,18 @@ class ThreadCommands:
             confirm=session_texts.DROP_CONFIRM,
         )
         return CommandResult(
-            card=Card(text=said + session_texts.WAITS.format(messages=messages), buttons=(drop,))
+            card=Card(text=text + session_texts.WAITS.format(messages=messages), buttons=(drop,))
         )
 
     async def title(self, ctx: CommandContext) -> CommandResult:
-        session, place = ctx.session, ctx.thread_key
-        if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="title"))
+        session, thread_key = ctx.session, ctx.thread_key
+        if thread_key is None:
+            return text_result(texts.ONLY_IN_THREADS.format(command="title"))
         if session is None:
             return text_result(session_texts.NO_SESSION)
         if not ctx.args:
-            shown = session_texts.TITLE_IS if session.title else session_texts.TITLE_NONE
-            return text_result(shown.format(handle=session.handle, title=display_title(session)))
+            text = session_texts.TITLE_IS if session.title else session_texts.TITLE_NONE
+            return text_result(text.format(handle=session.handle, title=display_title(session)))
         title = one_line(strip_unstorable(ctx.args))
         if not title:
             return text_result(session_texts.TITLE_EMPTY)
@@ -135,20 +135,21 @@ class ThreadCommands:
         )
 
     async def _publish_title(self, session: SessionRecord, title: str) -> None:
-        """In the runtime and in Slack the title is a nicety: without it all works as well."""
+        """Set the title in the runtime and in Slack, where it is optional."""
         try:
             await self._rename(session, title)
         except BotError as error:
-            log.info("session %s keeps its name in the runtime: %s", session.id, error)
+            log.info("session not renamed: session=%s error=%s", session.id, error)
         if session.role == MAIN_ROLE:
             await self._publisher.set_title(session.thread, title)
 
 
 async def is_quiet(store: PreferenceStore, thread: ThreadKey) -> bool:
-    """Whether the bot is to be silent in a thread until mentioned. Raises `StoreError`."""
-    choices = await store.preferences([(Scope.THREAD, str(thread))])
+    """True if the bot is silent in a thread until mentioned. Raises `StoreError`."""
+    preferences = await store.preferences([(Scope.THREAD, str(thread))])
     return any(
-        choice.kind is PreferenceKind.QUIET and choice.value == ENABLED for choice in choices
+        preference.kind is PreferenceKind.QUIET and preference.value == ENABLED
+        for preference in preferences
     )
 
 
@@ -163,36 +164,38 @@ class QuietCommands:
         return {"quiet": self.quiet, "join": self.join}
 
     async def quiet(self, ctx: CommandContext) -> CommandResult:
-        place = ctx.thread_key
-        if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="quiet"))
+        thread_key = ctx.thread_key
+        if thread_key is None:
+            return text_result(texts.ONLY_IN_THREADS.format(command="quiet"))
         if ctx.args:
             return text_result(usage_hint("quiet"))
-        if await is_quiet(self._store, place):
+        if await is_quiet(self._store, thread_key):
             return text_result(session_texts.QUIET_ALREADY)
         await self._store.set_preference(
             Preference(
                 scope=Scope.THREAD,
-                scope_id=str(place),
+                scope_id=str(thread_key),
                 kind=PreferenceKind.QUIET,
                 value=ENABLED,
                 set_by=ctx.user.id,
                 set_at=self._clock.now(),
             )
         )
-        # Nobody can be mentioned to in a direct message: everything is said to the bot there.
-        direct = place.channel.startswith("D")
+        # In a direct message every message is for the bot, so a mention makes no difference.
+        direct = thread_key.channel.startswith("D")
         return text_result(
             session_texts.QUIET_DIRECT if direct else session_texts.QUIET, public=True
         )
 
     async def join(self, ctx: CommandContext) -> CommandResult:
-        place = ctx.thread_key
-        if place is None:
-            return text_result(texts.ONLY_IN_THREADS.format(verb="join"))
+        thread_key = ctx.thread_key
+        if thread_key is None:
+            return text_result(texts.ONLY_IN_THREADS.format(command="join"))
         if ctx.args:
             return text_result(usage_hint("join"))
-        if not await self._store.clear_preference(Scope.THREAD, str(place), PreferenceKind.QUIET):
+        if not await self._store.clear_preference(
+            Scope.THREAD, str(thread_key), PreferenceKind.QUIET
+        ):
             return text_result(session_texts.JOINED_ALREADY)
         return text_result(session_texts.JOINED, public=True)
 

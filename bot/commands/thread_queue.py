@@ -1,12 +1,13 @@
-"""The place of orders in their threads: what changes what a thread goes on with is carried out in
-the order in which people wrote, also where Slack, or whoever is asked on the way, is slow.
+"""Orders the commands of a thread, so that they take effect in the order of its messages.
 
-    an order is put on record, in its place → later questions are not claimed; later orders wait
-    its turn has come                       → it is carried out, within a bounded time
-    it is carried out                       → what waited goes on; who gave it is told meanwhile
+The order holds even if Slack or a look-up is slow.
 
-That questions wait is the database's business (`bot.domain.commands.ThreadHold`), orders wait for
-one another here. `bot.commands.registry` says which orders have a place.
+    a command is recorded   → later questions are not claimed; later commands wait
+    its turn has come       → it is executed, within a bounded time
+    it is executed          → the waiting messages continue; its author gets the result
+
+Questions wait in the database (`bot.domain.commands.ThreadHold`), commands wait here for each
+other. `bot.commands.registry` says which commands have a place.
 """
 
 from __future__ import annotations
@@ -31,32 +32,32 @@ from bot.tasks import first_completed
 log = logging.getLogger(__name__)
 
 HOLD_SECONDS: Final = 300.0
-"""So long at most questions wait for an order, with all that it has to wait for itself; then they
-are asked all the same."""
+"""Timeout in seconds after which questions no longer wait for a command. It includes the time that
+the command itself waits."""
 EXECUTION_SECONDS: Final = 60.0
-"""So long an order may take when its turn has come. Given up then, it does not come into force
-after the questions that waited for it."""
+"""Timeout of one execution in seconds. It ends before the hold, so that a command cannot take
+effect after the questions that waited for it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _QueuedCommand:
-    """An order that has a place."""
+    """A command that has a place."""
 
     hold: ThreadHold
     sequence: int
-    """Counted as they came, for those with one position."""
+    """The order of arrival, for commands with the same position."""
     received_at: float
-    """When it came in, in seconds since the epoch by this machine's clock."""
+    """When it was received: seconds since the epoch by this machine's clock."""
     deadline: float
-    """On the clock that measures."""
+    """When its hold ends, on the monotonic clock."""
     started: bool = False
 
 
 class ThreadQueue:
-    """The orders that are on record and not yet carried out, by the threads that wait for them."""
+    """The recorded commands that are not executed yet, with the threads that wait for them."""
 
     def __init__(self, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
-        """`wake` is called when questions may go on that waited for an order."""
+        """`wake` is called when questions no longer have to wait for a command."""
         self._store = store
         self._clock = clock
         self._wake = wake
@@ -65,69 +66,74 @@ class ThreadQueue:
         self._changed = asyncio.Event()
 
     async def put(self, command: Command) -> bool:
-        """Put an order on record, in its place; False when it was recorded before. Raises
-        `StoreError`."""
+        """Record a command in its place; False if it is recorded already. Raises `StoreError`."""
         hold = await self._hold_for(command)
         if hold is None:
             return await self._store.accept_command(command)
-        placed = self._enqueue(command.key, hold)
+        queued = self._enqueue(command.key, hold)
         fresh = False
         try:
             fresh = await self._store.accept_command(command, hold)
         finally:
-            if placed and not fresh:
+            if queued and not fresh:
                 self._remove(command.key)
         return fresh
 
     async def load_unfinished(self) -> Sequence[tuple[Command, bool]]:
-        """For the start: the orders that were not carried out, or that nobody was told of, and
-        whether each has its place still. Raises `StoreError`."""
-        left = await self._store.unfinished_commands()
+        """The commands that a restart left without a delivered result.
+
+        Each comes with True if it still has its place. Raises `StoreError`.
+        """
+        unfinished = await self._store.unfinished_commands()
         holds = await self._store.renew_holds(self._clock.now() + HOLD_SECONDS)
-        for order in left:
-            if order.key in holds:
-                self._enqueue(order.key, holds[order.key])
-        return tuple((order, order.key in holds) for order in left)
+        for command in unfinished:
+            if command.key in holds:
+                self._enqueue(command.key, holds[command.key])
+        return tuple((command, command.key in holds) for command in unfinished)
 
     async def release_hold(self, command: Command) -> None:
-        """Nothing is to wait for an order any more: it is carried out, or will not be. Never
-        raises: what cannot be let go of now goes on when the order is done with, or when its time
-        is over."""
+        """Let nothing wait for a command any more: it is executed, or will not be.
+
+        Never raises. If the store fails, the messages wait until the command is done or its hold
+        ends.
+        """
         if command.key not in self._queued:
             return
         try:
             await self._store.release_hold(command.key)
         except StoreError as error:
-            log.warning("what waits for order %s goes on later: %s", command.name, error)
+            log.warning("hold not released: command=%s error=%s", command.name, error)
             return
         self._remove(command.key)
 
     async def mark_done(self, command: Command) -> None:
-        """An order is done with: whoever gave it has been told. Raises `StoreError`."""
+        """Record that the result of a command is delivered. Raises `StoreError`."""
         await self._store.finish_command(command.key)
         self._remove(command.key)
 
     def position_of(self, command: Command) -> int:
-        """Where an order stands in its thread: at the message that gave it, else where it came
-        in."""
-        placed = self._queued.get(command.key)
-        if placed is not None:
-            return placed.hold.position
+        """The position of a command in its thread: that of its message, else its arrival."""
+        queued = self._queued.get(command.key)
+        if queued is not None:
+            return queued.hold.position
         if TS_PATTERN.fullmatch(command.ts):
             return ts_position(command.ts)
         return int(self._clock.now() * 1_000_000)
 
     def received_at(self, command: Command) -> float:
-        """When an order that has a place came in; the present for others."""
-        placed = self._queued.get(command.key)
-        return self._clock.now() if placed is None else placed.received_at
+        """When a command that has a place was received; the present for others."""
+        queued = self._queued.get(command.key)
+        return self._clock.now() if queued is None else queued.received_at
 
     @asynccontextmanager
     async def in_order(self, command: Command) -> AsyncIterator[None]:
-        """Wait until an order's turn has come. Raises `TimeoutError` where one that has a place
-        takes too long inside, or came to its turn too late."""
-        placed = self._queued.get(command.key)
-        if placed is None:
+        """Wait until the turn of a command has come.
+
+        Raises `TimeoutError` if a command that has a place takes too long inside, or if its turn
+        came too late.
+        """
+        queued = self._queued.get(command.key)
+        if queued is None:
             if command.thread is not None and _timing_of(command) is CommandTiming.AFTER_PENDING:
                 threads = frozenset({command.thread})
                 hold = ThreadHold(
@@ -136,15 +142,15 @@ class ThreadQueue:
                 await self._wait_for_predecessors(self._new_entry(hold))
             yield
             return
-        await self._wait_for_predecessors(placed)
-        if placed.deadline <= self._clock.monotonic():
+        await self._wait_for_predecessors(queued)
+        if queued.deadline <= self._clock.monotonic():
             raise TimeoutError  # nothing waits for it any more
-        placed.started = True
+        queued.started = True
         async with time_limit(self._clock, EXECUTION_SECONDS):
             yield
 
     async def _hold_for(self, command: Command) -> ThreadHold | None:
-        """What has to wait for an order; None where nothing has. Raises `StoreError`."""
+        """The hold of a command, or None if nothing waits for it. Raises `StoreError`."""
         if _timing_of(command) is not CommandTiming.IN_ORDER:
             return None
         threads = set() if command.thread is None else {command.thread}
@@ -154,16 +160,16 @@ class ThreadQueue:
             threads |= set() if named is None else {named.thread}
         if not threads:
             return None
-        until = self._clock.now() + HOLD_SECONDS
+        expires_at = self._clock.now() + HOLD_SECONDS
         return ThreadHold(
-            threads=frozenset(threads), position=self.position_of(command), expires_at=until
+            threads=frozenset(threads), position=self.position_of(command), expires_at=expires_at
         )
 
     def _enqueue(self, key: str, hold: ThreadHold) -> bool:
-        """Give an order its place; False where it has it already."""
+        """Give a command its place; False if it has one already."""
         now = self._clock.monotonic()
-        for gone in [each for each, placed in self._queued.items() if placed.deadline <= now]:
-            self._remove(gone)
+        for expired in [other for other, queued in self._queued.items() if queued.deadline <= now]:
+            self._remove(expired)
         if key in self._queued:
             return False
         self._queued[key] = self._new_entry(hold)
@@ -184,24 +190,23 @@ class ThreadQueue:
         )
 
     async def _wait_for_predecessors(self, entry: _QueuedCommand) -> None:
-        while left := self._remaining_wait(entry):
-            await first_completed(self._changed.wait(), self._clock.sleep(left))
+        while seconds := self._remaining_wait(entry):
+            await first_completed(self._changed.wait(), self._clock.sleep(seconds))
 
     def _remaining_wait(self, entry: _QueuedCommand) -> float:
-        """For how many seconds at most an order has to wait; 0 for one whose turn has come."""
+        """How many seconds a command waits at most; 0 if its turn has come."""
         now = self._clock.monotonic()
-        before = (each.deadline for each in self._queued.values() if _is_ahead(each, entry))
-        return max([until - now for until in before if until > now], default=0.0)
+        deadlines = (other.deadline for other in self._queued.values() if _is_ahead(other, entry))
+        return max([deadline - now for deadline in deadlines if deadline > now], default=0.0)
 
 
 def _timing_of(command: Command) -> CommandTiming:
-    verb = COMMANDS.get(command.name)
-    return CommandTiming.IMMEDIATE if verb is None else verb.timing_for(command.args)
+    spec = COMMANDS.get(command.name)
+    return CommandTiming.IMMEDIATE if spec is None else spec.timing_for(command.args)
 
 
 def _is_ahead(other: _QueuedCommand, entry: _QueuedCommand) -> bool:
-    """Whether an order that has its place waits for another one: for one that is under way, and for
-    one that was given before it."""
+    """True if an entry has to wait for another one: it is running, or it was given earlier."""
     if other is entry or not other.hold.threads & entry.hold.threads:
         return False
     earlier = (other.hold.position, other.sequence) < (entry.hold.position, entry.sequence)

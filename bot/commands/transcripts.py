@@ -1,10 +1,9 @@
-"""The transcript of a session as a file: Markdown to read, JSON for programs.
+"""Writes the transcript of a session to a file: Markdown to read, JSON for programs.
 
-What was asked and answered stands in the Markdown inside fences that are longer than any fence in
-it, and titles and names have their markup escaped, so that no text can pass for another part of the
-file.
+In Markdown, questions and answers are inside fences that are longer than any fence in them, and
+titles and names are escaped. So no text can pass for another part of the file.
 
-The JSON is one object; what it has now stays, what may come is added:
+The JSON is one object. Its fields stay; new ones may be added:
 
     format      "threadpilot-transcript"
     version     1
@@ -31,8 +30,9 @@ from bot.domain.sessions import HistoryEntry, SessionRecord
 from bot.ports import SessionStore
 
 MAX_TURNS: Final = 5_000
+"""Maximum number of turns in one file."""
 MAX_CHARS: Final = 20_000_000
-"""Characters of questions and answers that go into one file."""
+"""Maximum number of characters of questions and answers in one file, about."""
 VERSION: Final = 1
 _PAGE_SIZE: Final = 200
 _MARKUP: Final = re.compile(r"([!-/:-@\[-`{-~])")
@@ -40,7 +40,7 @@ _FENCES: Final = re.compile(r"`+")
 
 
 class TranscriptFormat(StrEnum):
-    """What a transcript is written in."""
+    """The file format of a transcript."""
 
     MARKDOWN = "markdown"
     JSON = "json"
@@ -51,17 +51,17 @@ _EXTENSIONS: Final = {TranscriptFormat.MARKDOWN: "md", TranscriptFormat.JSON: "j
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """What a session was asked and answered."""
+    """The questions and answers of a session."""
 
     session: SessionRecord
     turns: Sequence[HistoryEntry]
     omitted_count: int = 0
-    """How many of the oldest turns are not in it."""
+    """Number of the oldest turns that are left out."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """What people are called, by their Slack user ids; an id stands for itself where missing."""
+    """Names by Slack user id; a user without a name appears by their id."""
 
     def render(self, file_format: TranscriptFormat) -> str:
-        """The file's text."""
+        """The content of the file."""
         return as_json(self) if file_format is TranscriptFormat.JSON else as_markdown(self)
 
     def file_name(self, file_format: TranscriptFormat) -> str:
@@ -69,7 +69,7 @@ class Transcript:
 
 
 async def read_transcript(store: SessionStore, session: SessionRecord) -> Transcript:
-    """The newest turns of a session, at most `MAX_TURNS` and about `MOST_CHARS`; without names.
+    """The newest turns of a session, at most `MAX_TURNS` and about `MAX_CHARS`; without names.
 
     Raises `StoreError`.
     """
@@ -86,14 +86,14 @@ async def read_transcript(store: SessionStore, session: SessionRecord) -> Transc
 
 
 def as_markdown(transcript: Transcript) -> str:
-    """A transcript to read."""
+    """A transcript as Markdown."""
     return "\n".join(_markdown_parts(transcript)) + "\n"
 
 
 def as_json(transcript: Transcript) -> str:
-    """A transcript for programs, in the shape that this module's docstring tells."""
+    """A transcript as JSON, in the format of this module's docstring."""
     session = transcript.session
-    shape = {
+    document = {
         "format": "threadpilot-transcript",
         "version": VERSION,
         "session": {
@@ -130,7 +130,7 @@ def as_json(transcript: Transcript) -> str:
             for number, turn in _numbered(transcript)
         ],
     }
-    return json.dumps(shape, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
 def _markdown_parts(transcript: Transcript) -> Iterator[str]:
@@ -147,8 +147,8 @@ def _markdown_parts(transcript: Transcript) -> Iterator[str]:
         input=format_count(session.input_tokens), output=format_count(session.output_tokens)
     )
     if transcript.omitted_count:
-        left_out = pluralize(transcript.omitted_count, "turn")
-        yield f"- {session_texts.TRANSCRIPT_OMITTED.format(turns=left_out)}"
+        turns = pluralize(transcript.omitted_count, "turn")
+        yield f"- {session_texts.TRANSCRIPT_OMITTED.format(turns=turns)}"
     for number, turn in _numbered(transcript):
         yield ""
         author = _escape(_display_name(transcript, turn.user))

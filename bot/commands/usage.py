@@ -1,4 +1,4 @@
-"""The order `usage`: turns and tokens of a thread, a person, a channel or a model."""
+"""Executes `usage`: shows turns and tokens of a thread, a user, a channel or a model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ARGS: Final = re.compile(
 
 
 class UsageCommand:
-    """Tells what was used; of other people only what those in charge may know."""
+    """Handles `usage`. Only admins see the usage of others."""
 
     def __init__(self, store: Store, users: UserDirectory, clock: Clock) -> None:
         self._store = store
@@ -39,38 +39,38 @@ class UsageCommand:
         return {"usage": self.usage}
 
     async def usage(self, ctx: CommandContext) -> CommandResult:
-        found = _ARGS.fullmatch(ctx.args.strip())
-        if found is None:
+        match = _ARGS.fullmatch(ctx.args.strip())
+        if match is None:
             return text_result(usage_hint("usage"))
-        usual = UsageGrouping.USER if ctx.thread_key is None else UsageGrouping.THREAD
-        period = (found[1] or "week").casefold()
-        by = UsageGrouping(found[2].casefold()) if found[2] else usual
-        if by is UsageGrouping.THREAD and ctx.thread_key is None:
+        default = UsageGrouping.USER if ctx.thread_key is None else UsageGrouping.THREAD
+        period = (match[1] or "week").casefold()
+        grouping = UsageGrouping(match[2].casefold()) if match[2] else default
+        if grouping is UsageGrouping.THREAD and ctx.thread_key is None:
             return text_result(session_texts.USAGE_NO_THREAD)
         channel = ctx.thread_key.channel if ctx.thread_key else ctx.command.channel
-        if by is UsageGrouping.CHANNEL:
+        if grouping is UsageGrouping.CHANNEL:
             if not channel:
                 return text_result(session_texts.USAGE_NO_CHANNEL)
             if not await self._users.can_see(ctx.user.id, channel):
                 return text_result(access_texts.NOT_VISIBLE)
-        rows = await self._rows(ctx, by, period, channel)
-        everybody = by is UsageGrouping.MODEL and ctx.is_admin
-        about = session_texts.USAGE_OF_ALL if everybody else session_texts.USAGE_OF[by]
-        told_period = session_texts.PERIODS[period]
+        rows = await self._rows(ctx, grouping, period, channel)
+        of_all = grouping is UsageGrouping.MODEL and ctx.is_admin
+        template = session_texts.USAGE_OF_ALL if of_all else session_texts.USAGE_OF[grouping]
+        period_text = session_texts.PERIODS[period]
         return CommandResult(
             card=Card(
-                title=session_texts.USAGE_TITLE.format(period=told_period),
-                text=about.format(period=told_period),
-                items=tuple(_item(row, by) for row in rows)
+                title=session_texts.USAGE_TITLE.format(period=period_text),
+                text=template.format(period=period_text),
+                items=tuple(_item(row, grouping) for row in rows)
                 or (CardItem(text=session_texts.USAGE_NOTHING),),
                 buttons=tuple(
                     Button(
-                        label=session_texts.PERIOD_LABELS[each],
+                        label=session_texts.PERIOD_LABELS[other],
                         command_name="usage",
-                        args=f"{each} by {by}",
+                        args=f"{other} by {grouping}",
                     )
-                    for each in PERIODS
-                    if each != period
+                    for other in PERIODS
+                    if other != period
                 ),
             )
         )
@@ -79,14 +79,14 @@ class UsageCommand:
         self, ctx: CommandContext, grouping: UsageGrouping, period: str, channel: str
     ) -> tuple[UsageRow, ...]:
         since = self._clock.now() - PERIOD_SECONDS[period]
-        theirs = grouping is UsageGrouping.USER or (
+        own_only = grouping is UsageGrouping.USER or (
             grouping is UsageGrouping.MODEL and not ctx.is_admin
         )
         rows = await self._store.sum_usage(
             grouping,
             since,
             thread=ctx.thread_key if grouping is UsageGrouping.THREAD else None,
-            user=ctx.user.id if theirs else "",
+            user=ctx.user.id if own_only else "",
             channel=channel if grouping is UsageGrouping.CHANNEL else "",
             max_rows=_MAX_ROWS,
         )
@@ -99,7 +99,7 @@ def _item(row: UsageRow, grouping: UsageGrouping) -> CardItem:
 
 
 def format_usage(row: UsageRow) -> str:
-    """What somebody or something used: turns and tokens."""
+    """Turns and tokens of a row as text."""
     return session_texts.USAGE_ROW.format(
         turns=pluralize(row.turns, "turn"),
         input=format_count(row.input_tokens),

@@ -1,20 +1,21 @@
-"""What people are called, for texts that name several of them."""
+"""Looks up the names of users, for texts that name several of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from bot.commands.formatting import one_line, truncate
 from bot.errors import SlackError
 from bot.ports import UserDirectory
 
-MAX_LOOKUPS = 200
-"""Of more people than that in one text, the others go by their ids."""
-_MAX_NAME_CHARS = 80
+MAX_LOOKUPS: Final = 200
+"""Maximum number of look-ups for one text; the other users appear by their ids."""
+_MAX_NAME_CHARS: Final = 80
 
 
 class UserNames:
-    """Looks up names; an id stands for itself where Slack does not tell."""
+    """Looks up names; a user whose look-up fails appears by their id."""
 
     def __init__(self, users: UserDirectory) -> None:
         self._users = users
@@ -23,17 +24,17 @@ class UserNames:
         return (await self.names_of((user,)))[user]
 
     async def names_of(self, users: Iterable[str]) -> Mapping[str, str]:
-        """The names of these people, all of them."""
-        found: dict[str, str] = {}
-        tries = 0
+        """The name of each user, by id."""
+        names: dict[str, str] = {}
+        lookups = 0
         for user in sorted(set(users)):
             name = ""
-            if tries < MAX_LOOKUPS:
-                tries += 1
+            if lookups < MAX_LOOKUPS:
+                lookups += 1
                 try:
                     name = (await self._users.get_user(user)).name
                 except SlackError as error:
-                    if error.transient:  # Slack is in trouble: no use in asking for each of them
-                        tries = MAX_LOOKUPS
-            found[user] = truncate(one_line(name), _MAX_NAME_CHARS) or user
-        return found
+                    if error.transient:  # Slack fails: further look-ups are useless
+                        lookups = MAX_LOOKUPS
+            names[user] = truncate(one_line(name), _MAX_NAME_CHARS) or user
+        return names

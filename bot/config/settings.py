@@ -1,140 +1,262 @@
 """The settings: what the person who runs the bot may choose, read once from the environment.
 
-`bot.config.definitions` is the one table of them, `bot.config.parsers` how each is read. All faults
-are found in one go (`SettingsError.faults`), each with its remedy, and none repeats a secret.
+Each field of `Settings` is one row of the table: its parser (`bot.config.parsers`), default and
+meaning. The README's table and `.env.example` are held equal to it by tests. All faults are found
+in one go (`SettingsError.faults`), each with its remedy, and none repeats a secret.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final
 
 from dotenv import dotenv_values
 
 from bot.config import parsers
-from bot.config.definitions import SETTINGS
+from bot.config.definitions import SettingDefinition, definitions_of, setting
 from bot.errors import SettingsError
 from bot.logs import redact_tokens
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the bot runs with: parsed, checked and complete."""
 
-    slack_bot_token: str = field(repr=False)
-    slack_app_token: str = field(repr=False)
-    slack_signing_secret: str = field(repr=False)
-    slack_mode: str
-    slack_api_url: str
-    slack_limits: int
-    http_host: str
-    http_port: int
-    data_dir: Path
-    github_token: str = field(repr=False)
-    model_base_url: str
-    model_api_key: str = field(repr=False)
-    model: str
-    copilot_cli_path: Path | None
-    admin_users: frozenset[str]
-    admin_group: str
-    workspace_admins: bool
-    allow_guests: bool
-    allow_external: bool
-    allowed_channels: frozenset[str]
-    allowed_users: frozenset[str]
-    allowed_bots: frozenset[str]
-    roles_file: Path | None
-    max_turns: int
-    max_turns_per_user: int
-    max_turns_per_day: int
-    max_sessions: int
-    pool_seconds: float
-    runtime_memory_mb: int
-    retention_days: int
-    retention_sessions: int
-    retention_mb: int
-    context_messages: int
-    catch_up_seconds: float
-    max_message_chars: int
-    silence_seconds: float
-    turn_seconds: float
-    shutdown_seconds: float
-    log_level: str
-    log_format: str
-    metrics_port: int
-    metrics_host: str
-    otel_exporter_otlp_endpoint: str
+    slack_bot_token: str = setting(
+        parsers.token("xoxb-"),
+        "The bot's token, from *OAuth & Permissions*; begins with `xoxb-`.",
+        secret=True,
+        required_when="always",
+    )
+    slack_app_token: str = setting(
+        parsers.token("xapp-"),
+        "The app-level token with `connections:write`; begins with `xapp-`.",
+        secret=True,
+        required_when="with `SLACK_MODE=socket`",
+    )
+    slack_signing_secret: str = setting(
+        parsers.secret,
+        "Proves that a request came from Slack; from *Basic Information*.",
+        secret=True,
+        required_when="with `SLACK_MODE=http`",
+    )
+    slack_mode: str = setting(
+        parsers.choice("socket", "http"),
+        "`socket`: the bot connects to Slack; `http`: Slack calls the bot.",
+        default="socket",
+    )
+    slack_api_url: str = setting(
+        parsers.api_url,
+        "Where Slack's Web API is; the sandbox's address in the demo and in tests.",
+        default="https://slack.com/api/",
+    )
+    slack_limits: int = setting(
+        parsers.integer(1, 1_000),
+        "How many times its published rate limits Slack grants your app; mostly `1`.",
+        default="1",
+    )
+    http_host: str = setting(
+        str,
+        "The address that `SLACK_MODE=http` listens on; loopback unless told otherwise.",
+        default="127.0.0.1",
+    )
+    http_port: int = setting(
+        parsers.integer(1, 65_535),
+        "The port that `SLACK_MODE=http` listens on.",
+        default="3000",
+    )
+    data_dir: Path = setting(
+        parsers.folder,
+        "The folder of the database and of the sessions; made if missing, one bot each.",
+        default="data",
+    )
+    github_token: str = setting(
+        parsers.secret,
+        "A GitHub token with Copilot access: the models of your Copilot plan.",
+        secret=True,
+        required_when="without `MODEL_BASE_URL`",
+    )
+    model_base_url: str = setting(
+        parsers.url,
+        "An OpenAI-compatible server to use instead of GitHub's models.",
+        required_when="without `GITHUB_TOKEN`",
+    )
+    model_api_key: str = setting(
+        parsers.secret,
+        "The key for `MODEL_BASE_URL`, where that server asks for one.",
+        secret=True,
+    )
+    model: str = setting(
+        str,
+        "The model's name; otherwise the server's first model, or your plan's default.",
+    )
+    copilot_cli_path: Path | None = setting(
+        parsers.file,
+        "The Copilot runtime's program, `copilot-runtime`; otherwise the one that "
+        "`make setup` installed.",
+    )
+    admin_users: frozenset[str] = setting(
+        parsers.user_ids,
+        "Slack user ids (`U…`, comma-separated) of those who are in charge of the bot.",
+    )
+    admin_group: str = setting(
+        parsers.group_id,
+        "A Slack user group (`S…`) whose members are in charge, too.",
+    )
+    workspace_admins: bool = setting(
+        parsers.boolean,
+        "Whether the workspace's admins and owners are in charge, too: `yes` or `no`.",
+        default="yes",
+    )
+    allow_guests: bool = setting(
+        parsers.boolean,
+        "Whether guests of the workspace are answered: `yes` or `no`.",
+        default="no",
+    )
+    allow_external: bool = setting(
+        parsers.boolean,
+        "Whether people of other workspaces (Slack Connect) are answered: `yes` or `no`.",
+        default="no",
+    )
+    allowed_channels: frozenset[str] = setting(
+        parsers.channel_ids,
+        "Where alone people are answered (`C…`, comma-separated); empty: in all channels.",
+    )
+    allowed_users: frozenset[str] = setting(
+        parsers.user_ids,
+        "Only these people (`U…`, comma-separated) and those in charge; empty: everybody.",
+    )
+    allowed_bots: frozenset[str] = setting(
+        parsers.bot_ids,
+        "Bots (`B…` or `U…`, comma-separated) that are answered when they mention the bot.",
+    )
+    roles_file: Path | None = setting(
+        parsers.file,
+        "A TOML file with roles of your own; otherwise planning, coding and review.",
+    )
+    max_turns: int = setting(
+        parsers.integer(1, 1_000),
+        "How many turns run at once, in all; more wait.",
+        default="20",
+    )
+    max_turns_per_user: int = setting(
+        parsers.integer(1, 1_000),
+        "How many turns of one person run at once; more wait.",
+        default="3",
+    )
+    max_turns_per_day: int = setting(
+        parsers.integer(0, 100_000),
+        "How many turns one person may have in 24 hours; `0` for as many as they like.",
+        default="0",
+    )
+    max_sessions: int = setting(
+        parsers.integer(1, 1_000),
+        "How many sessions stay live, about 6 MB each; a comparison takes one a model.",
+        default="50",
+    )
+    pool_seconds: float = setting(
+        parsers.seconds(0, 600),
+        "How long a turn waits for such a place before it is told that all are taken.",
+        default="30",
+    )
+    runtime_memory_mb: int = setting(
+        parsers.integer(0, 1_000_000),
+        "The runtime is started anew when it takes more and nothing runs; `0` for never.",
+        default="1500",
+    )
+    retention_days: int = setting(
+        parsers.integer(0, 36_500),
+        "Sessions that nobody has used for so many days are deleted; `0` for never.",
+        default="0",
+    )
+    retention_sessions: int = setting(
+        parsers.integer(0, 10_000_000),
+        "Beyond so many, those unused for the longest are deleted; `0` for no limit.",
+        default="0",
+    )
+    retention_mb: int = setting(
+        parsers.integer(0, 100_000_000),
+        "The same for the space that all sessions take on disk; `0` for no limit.",
+        default="0",
+    )
+    context_messages: int = setting(
+        parsers.integer(0, 500),
+        "How many earlier messages of a thread come along when the bot is called into it.",
+        default="50",
+    )
+    catch_up_seconds: float = setting(
+        parsers.seconds(0, 86_400),
+        "How far back it looks for what was said while it heard nothing; `0` for never.",
+        default="3600",
+    )
+    max_message_chars: int = setting(
+        parsers.integer(1, 40_000),
+        "The longest message that is taken; a longer one gets a sentence.",
+        default="30000",
+    )
+    silence_seconds: float = setting(
+        parsers.seconds(1, 3_600),
+        "How long the model may say nothing before the turn is given up.",
+        default="120",
+    )
+    turn_seconds: float = setting(
+        parsers.seconds(1, 86_400),
+        "How long one turn may take in all, however much the model says.",
+        default="1800",
+    )
+    shutdown_seconds: float = setting(
+        parsers.seconds(0, 600),
+        "How long running turns may take to finish when the bot is asked to stop.",
+        default="20",
+    )
+    log_level: str = setting(
+        parsers.choice("DEBUG", "INFO", "WARNING", "ERROR"),
+        "`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
+        default="INFO",
+    )
+    log_format: str = setting(
+        parsers.choice("text", "json"),
+        "`text`: a line each for people; `json`: an object each for machines.",
+        default="text",
+    )
+    metrics_port: int = setting(
+        parsers.integer(0, 65_535),
+        "The port of `/metrics`, `/healthz` and `/readyz` for operators; `0` for none.",
+        default="0",
+    )
+    metrics_host: str = setting(
+        str,
+        "The address that `METRICS_PORT` listens on; loopback unless told otherwise.",
+        default="127.0.0.1",
+    )
+    otel_exporter_otlp_endpoint: str = setting(
+        parsers.url,
+        "Where traces are sent (OTLP over HTTP); wants the extra `threadpilot[tracing]`.",
+    )
 
     @property
     def secrets(self) -> frozenset[str]:
         """The values that may never be written anywhere."""
-        values = (
-            self.slack_bot_token,
-            self.slack_app_token,
-            self.slack_signing_secret,
-            self.github_token,
-            self.model_api_key,
-        )
+        values = (getattr(self, each.name.lower()) for each in SETTINGS if each.secret)
         return frozenset(value for value in values if value)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read the settings. Raises `SettingsError` with every fault at once."""
         read = _Reader(env)
-        settings = cls(
-            slack_bot_token=read("SLACK_BOT_TOKEN", parsers.token("xoxb-")),
-            slack_app_token=read("SLACK_APP_TOKEN", parsers.token("xapp-")),
-            slack_signing_secret=read("SLACK_SIGNING_SECRET", parsers.secret),
-            slack_mode=read("SLACK_MODE", parsers.choice("socket", "http")),
-            slack_api_url=read("SLACK_API_URL", parsers.api_url),
-            slack_limits=read("SLACK_LIMITS", parsers.integer(1, 1_000)),
-            http_host=read("HTTP_HOST", str),
-            http_port=read("HTTP_PORT", parsers.integer(1, 65_535)),
-            data_dir=read("DATA_DIR", parsers.folder),
-            github_token=read("GITHUB_TOKEN", parsers.secret),
-            model_base_url=read("MODEL_BASE_URL", parsers.url),
-            model_api_key=read("MODEL_API_KEY", parsers.secret),
-            model=read("MODEL", str),
-            copilot_cli_path=read("COPILOT_CLI_PATH", parsers.file),
-            admin_users=read("ADMIN_USERS", parsers.user_ids),
-            admin_group=read("ADMIN_GROUP", parsers.group_id),
-            workspace_admins=read("WORKSPACE_ADMINS", parsers.boolean),
-            allow_guests=read("ALLOW_GUESTS", parsers.boolean),
-            allow_external=read("ALLOW_EXTERNAL", parsers.boolean),
-            allowed_channels=read("ALLOWED_CHANNELS", parsers.channel_ids),
-            allowed_users=read("ALLOWED_USERS", parsers.user_ids),
-            allowed_bots=read("ALLOWED_BOTS", parsers.bot_ids),
-            roles_file=read("ROLES_FILE", parsers.file),
-            max_turns=read("MAX_TURNS", parsers.integer(1, 1_000)),
-            max_turns_per_user=read("MAX_TURNS_PER_USER", parsers.integer(1, 1_000)),
-            max_turns_per_day=read("MAX_TURNS_PER_DAY", parsers.integer(0, 100_000)),
-            max_sessions=read("MAX_SESSIONS", parsers.integer(1, 1_000)),
-            pool_seconds=read("POOL_SECONDS", parsers.seconds(0, 600)),
-            runtime_memory_mb=read("RUNTIME_MEMORY_MB", parsers.integer(0, 1_000_000)),
-            retention_days=read("RETENTION_DAYS", parsers.integer(0, 36_500)),
-            retention_sessions=read("RETENTION_SESSIONS", parsers.integer(0, 10_000_000)),
-            retention_mb=read("RETENTION_MB", parsers.integer(0, 100_000_000)),
-            context_messages=read("CONTEXT_MESSAGES", parsers.integer(0, 500)),
-            catch_up_seconds=read("CATCH_UP_SECONDS", parsers.seconds(0, 86_400)),
-            max_message_chars=read("MAX_MESSAGE_CHARS", parsers.integer(1, 40_000)),
-            silence_seconds=read("SILENCE_SECONDS", parsers.seconds(1, 3_600)),
-            turn_seconds=read("TURN_SECONDS", parsers.seconds(1, 86_400)),
-            shutdown_seconds=read("SHUTDOWN_SECONDS", parsers.seconds(0, 600)),
-            log_level=read("LOG_LEVEL", parsers.choice("DEBUG", "INFO", "WARNING", "ERROR")),
-            log_format=read("LOG_FORMAT", parsers.choice("text", "json")),
-            metrics_port=read("METRICS_PORT", parsers.integer(0, 65_535)),
-            metrics_host=read("METRICS_HOST", str),
-            otel_exporter_otlp_endpoint=read("OTEL_EXPORTER_OTLP_ENDPOINT", parsers.url),
-        )
+        values: dict[str, Any] = {each.name.lower(): read(each) for each in SETTINGS}
+        settings = cls(**values)
         faults = [*read.faults, *_check_combinations(settings, read)]
         if faults:
             raise SettingsError(faults)
         return settings
+
+
+SETTINGS: Final = definitions_of(Settings)
+"""The settings table, in the order of the fields of `Settings`."""
 
 
 def load_settings(env: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
@@ -151,20 +273,18 @@ class _Reader:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
-        self._definitions = {setting.name: setting for setting in SETTINGS}
         self.faults: list[str] = []
         self.invalid_names: set[str] = set()
 
-    def __call__(self, name: str, parse: Callable[[str], T]) -> T:
-        setting = self._definitions[name]
-        given = self._env.get(name, "").strip() or setting.default
+    def __call__(self, setting: SettingDefinition) -> object:
+        given = self._env.get(setting.name, "").strip() or setting.default
         try:
-            return parse(given)
+            return setting.parse(given)
         except ValueError as fault:
             shown = "" if setting.secret else f" (it is {redact_tokens(given)!r})"
-            self.faults.append(f"{name}{shown}: {fault}")
-            self.invalid_names.add(name)
-            return parse(setting.default)
+            self.faults.append(f"{setting.name}{shown}: {fault}")
+            self.invalid_names.add(setting.name)
+            return setting.parse(setting.default)
 
 
 def _check_combinations(settings: Settings, reader: _Reader) -> list[str]:

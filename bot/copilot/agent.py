@@ -77,8 +77,8 @@ class CopilotAgent:
 
     async def start_runtime(self) -> None:
         """Start the runtime now instead of with the first session. Raises `AgentError`."""
-        beginning, self._starting = self._starting, None
-        await (beginning or self._ensure_runtime())
+        starting, self._starting = self._starting, None
+        await (starting or self._ensure_runtime())
 
     async def open_session(
         self, session_id: str, config: SessionConfig = _DEFAULT_CONFIG
@@ -128,10 +128,10 @@ class CopilotAgent:
         stored = [session_id for session_id in freed if _SESSION_ID.fullmatch(session_id)]
         runtime = await self._ensure_runtime()
         for start in range(0, len(stored), DELETE_BATCH_SIZE):
-            some = stored[start : start + DELETE_BATCH_SIZE]
+            batch = stored[start : start + DELETE_BATCH_SIZE]
             # The runtime deletes open ones as well, and their handles would wait in vain.
-            await asyncio.gather(*map(self._close_previous, some))
-            freed.update(await self._delete_batch(runtime, some))
+            await asyncio.gather(*map(self._close_previous, batch))
+            freed.update(await self._delete_batch(runtime, batch))
         return freed
 
     async def _delete_batch(self, runtime: Runtime, session_ids: list[str]) -> Mapping[str, int]:
@@ -209,6 +209,6 @@ class CopilotAgent:
     async def _close_previous(self, session_id: str) -> None:
         """Close the session if it was opened before: its events go to the newest handle only, and
         whoever still had the old one would wait in vain."""
-        older = self._live_sessions.pop(session_id, None)
-        if older is not None:
-            await older.close()
+        previous = self._live_sessions.pop(session_id, None)
+        if previous is not None:
+            await previous.close()

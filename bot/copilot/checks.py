@@ -50,11 +50,11 @@ _MAX_NAMES = 20
 
 async def check_runtime(options: RuntimeOptions) -> CheckResult:
     """Start the runtime once, and look at its version."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     try:
         runtime = await Runtime.start(options, options.model or FALLBACK_MODEL)
         try:
-            seconds = time.monotonic() - begun
+            seconds = time.monotonic() - started_at
             status = await runtime.call("status", runtime.client.get_status())
         finally:
             await runtime.stop()
@@ -89,8 +89,8 @@ async def _check_server(options: RuntimeOptions) -> CheckResult:
     except ModelServerError as refused:
         if refused.status in (401, 403):
             return CheckResult(ok=False, message=MODEL_KEY_REFUSED.format(status=refused.status))
-        sentence = MODEL_REFUSES.format(status=refused.status, model=model or FALLBACK_MODEL)
-        return CheckResult(ok=False, message=sentence)
+        message = MODEL_REFUSES.format(status=refused.status, model=model or FALLBACK_MODEL)
+        return CheckResult(ok=False, message=message)
     except AgentError as error:
         return CheckResult(ok=False, message=MODEL_UNREACHABLE.format(detail=_error_detail(error)))
     return CheckResult(ok=True, message=MODEL_ANSWERS.format(model=model))
@@ -112,8 +112,8 @@ async def _check_github(options: RuntimeOptions) -> CheckResult:
         return CheckResult(ok=False, message=GITHUB_UNREACHABLE.format(detail=_error_detail(error)))
     if options.model and listed and options.model not in listed:
         names = ", ".join(listed[:_MAX_NAMES])
-        sentence = GITHUB_NO_SUCH_MODEL.format(model=options.model, models=names)
-        return CheckResult(ok=False, message=sentence)
+        message = GITHUB_NO_SUCH_MODEL.format(model=options.model, models=names)
+        return CheckResult(ok=False, message=message)
     return CheckResult(
         ok=True, message=GITHUB_ANSWERS.format(model=options.model or GITHUB_DEFAULT)
     )

@@ -94,10 +94,10 @@ class PromptEvents:
                 self._reported_error = error
                 loop = asyncio.get_running_loop()
                 self._error_timer = loop.call_later(ERROR_SECONDS, self.fail, error)
-            case heard:
-                if isinstance(heard, TokensUsed):
-                    self._telemetry.record_tokens(heard)
-                self._enqueue(heard)
+            case translated:
+                if isinstance(translated, TokensUsed):
+                    self._telemetry.record_tokens(translated)
+                self._enqueue(translated)
 
     def fail(self, error: AgentError) -> None:
         """End the answer with an error, unless it has ended."""
@@ -168,17 +168,17 @@ async def redact_events(
     events: AsyncGenerator[AgentEvent, None], redactor: SecretRedactor
 ) -> AsyncGenerator[AgentEvent, None]:
     """The same events, and the same error at their end."""
-    flow = StreamRedactor(redactor)
+    stream = StreamRedactor(redactor)
     async with aclosing(events):
         try:
             async for event in events:
-                for passed in _redact_event(event, flow, redactor):
-                    yield passed
+                for redacted in _redact_event(event, stream, redactor):
+                    yield redacted
         except AgentError:
-            if rest := flow.redact_rest():
+            if rest := stream.redact_rest():
                 yield TextDelta(text=rest)
             raise
-    if rest := flow.redact_rest():
+    if rest := stream.redact_rest():
         yield TextDelta(text=rest)
 
 

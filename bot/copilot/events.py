@@ -66,16 +66,16 @@ class SessionIdle:
 
 def prompt_ids_of(history: Sequence[Mapping[str, object]]) -> PromptIds:
     """The prompts in a session's history, as the runtime tells it."""
-    found: list[str] = []
+    prompts: list[str] = []
     answered = 0
     for event in history:
         if event.get("agentId") is not None:
             continue
         if event["type"] == SessionEventType.ASSISTANT_MESSAGE.value:
-            answered = len(found)
+            answered = len(prompts)
         elif event["type"] == SessionEventType.USER_MESSAGE.value:
-            found.append(str(UUID(str(event["id"]))))
-    return PromptIds(all=found, unanswered=found[answered:])
+            prompts.append(str(UUID(str(event["id"]))))
+    return PromptIds(all=prompts, unanswered=prompts[answered:])
 
 
 class EventReader:
@@ -143,16 +143,16 @@ class EventReader:
         """What a delta adds to what was said."""
         self._switch_message(message_id)
         self._current_chunks.append(text)
-        owed, self._text_to_repeat = self._text_to_repeat, ""
-        return owed + text
+        repeated, self._text_to_repeat = self._text_to_repeat, ""
+        return repeated + text
 
     def _complete_text(self, message_id: str, text: str) -> str:
         """The settled text with the pieces that came before it."""
         self._switch_message(message_id)
-        whole = self._previous_text + text
+        complete = self._previous_text + text
         self._message_id, self._previous_text, self._text_to_repeat = "", "", ""
         self._current_chunks.clear()
-        return whole
+        return complete
 
     def _switch_message(self, message_id: str) -> None:
         if message_id != self._message_id:

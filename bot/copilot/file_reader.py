@@ -78,15 +78,15 @@ def main() -> None:
     signal.alarm(TIMEOUT_SECONDS)
     with suppress(OSError, ValueError):  # where the system knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
-    asked = json.load(sys.stdin)
-    call = ToolCall(asked["folder"], asked["tool"], asked["arguments"])
+    request = json.load(sys.stdin)
+    call = ToolCall(request["folder"], request["tool"], request["arguments"])
     try:
-        told = run_tool(call)
+        result = run_tool(call)
     except ToolError as refusal:
-        told = str(refusal)
+        result = str(refusal)
     except RecursionError:
-        told = WRONG.format(why="the pattern is too deep")
-    sys.stdout.buffer.write(told.encode("utf-8", "replace"))
+        result = WRONG.format(why="the pattern is too deep")
+    sys.stdout.buffer.write(result.encode("utf-8", "replace"))
 
 
 def run_tool(call: ToolCall) -> str:
@@ -104,13 +104,13 @@ def run_tool(call: ToolCall) -> str:
 
 def view(call: ToolCall) -> Iterator[str]:
     """The lines of a file, numbered, or the names in a folder."""
-    _, place = _open_within(call, call.text_argument("path"))
-    with place:
-        if place.is_folder:
-            yield from sorted(_list_entries(place.descriptor))
+    _, opened = _open_within(call, call.text_argument("path"))
+    with opened:
+        if opened.is_folder:
+            yield from sorted(_list_entries(opened.descriptor))
             return
         first, last = _line_range(call.arguments.get("view_range"))
-        for number, line in enumerate(place.read_lines(), start=1):
+        for number, line in enumerate(opened.read_lines(), start=1):
             if last is not None and number > last:
                 break
             if number >= first:
@@ -126,10 +126,10 @@ def grep(call: ToolCall) -> Iterator[str]:
     except (re.error, OverflowError) as error:
         raise ToolError(NO_PATTERN.format(error=error)) from error
     mode = call.text_argument("output_mode", "content")
-    for name, place in _walk_files(
+    for name, opened in _walk_files(
         call, call.text_argument("path", "."), call.text_argument("glob", "")
     ):
-        found = _matching_lines(place, pattern)
+        found = _matching_lines(opened, pattern)
         if mode == "content":
             yield from (f"{name}:{number}: {line}" for number, line in found)
         elif mode == "count":
@@ -234,14 +234,14 @@ def _walk_files(call: ToolCall, path: str, pattern: str) -> Iterator[tuple[str, 
     """The files at and below a path whose own path fits, each open, with the path from the folder
     on. Neither hidden ones nor links."""
     fits = _path_matcher(pattern)
-    within, place = _open_within(call, path)
-    with place:
-        if not place.is_folder:
-            yield within, place
+    within, opened = _open_within(call, path)
+    with opened:
+        if not opened.is_folder:
+            yield within, opened
             return
         left = MAX_FILES
         begin = "" if within == "." else within
-        for name, below in _walk_below(place.descriptor, begin, MAX_DEPTH):
+        for name, below in _walk_below(opened.descriptor, begin, MAX_DEPTH):
             with below:
                 left -= 1
                 if left < 0:

@@ -109,14 +109,14 @@ async def _call_reader(folder: str, tool: str, arguments: object) -> str:
         return file_reader.WRONG.format(why=f"it takes {', '.join(known)}")
     call = json.dumps({"folder": folder, "tool": tool, "arguments": arguments}).encode()
     try:
-        status, told = await _run_reader(call)
+        status, output = await _run_reader(call)
     except (OSError, TimeoutError) as error:
         log.warning("nothing could be read for the model: %r", error)
         return FAILED
     if status != 0:
         log.info("a reader ended with status %d", status)
         return FAILED
-    return told.decode("utf-8", "replace")
+    return output.decode("utf-8", "replace")
 
 
 async def _run_reader(call: bytes) -> tuple[int, bytes]:
@@ -130,11 +130,11 @@ async def _run_reader(call: bytes) -> tuple[int, bytes]:
     )
     try:
         async with time_limit(SYSTEM_CLOCK, _READER_TIMEOUT_SECONDS):
-            told, _ = await process.communicate(call)
+            output, _ = await process.communicate(call)
     finally:
         if process.returncode is None:
             process.kill()
-    return await process.wait(), told
+    return await process.wait(), output
 
 
 def _truncate_result(text: str) -> str:
@@ -143,9 +143,9 @@ def _truncate_result(text: str) -> str:
         line if len(line) <= MAX_LINE_CHARS else f"{line[:MAX_LINE_CHARS]}…"
         for line in text.split("\n")
     ]
-    whole = "\n".join(lines)
+    joined = "\n".join(lines)
     return (
-        whole
-        if len(whole) <= MAX_RESULT_CHARS
-        else f"{whole[:MAX_RESULT_CHARS]}\n{file_reader.CUT}"
+        joined
+        if len(joined) <= MAX_RESULT_CHARS
+        else f"{joined[:MAX_RESULT_CHARS]}\n{file_reader.CUT}"
     )

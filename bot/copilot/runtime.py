@@ -98,12 +98,12 @@ class Runtime:
         """Start the process and wait until it answers. Raises `AgentError`, a passing one where it
         is there and does not come up; bounded to 40 s, and 8 s for clearing away what did not
         start."""
-        binary = await asyncio.to_thread(find_runtime, options.cli_path)
-        folders = await asyncio.to_thread(make_runtime_dirs, options.data_dir)
+        program_path = await asyncio.to_thread(find_runtime, options.cli_path)
+        dirs = await asyncio.to_thread(make_runtime_dirs, options.data_dir)
         # The SDK logs a traceback for every refused call; what matters is logged by us.
         logging.getLogger("copilot").setLevel(logging.CRITICAL)
         ignore_late_responses(asyncio.get_running_loop())
-        client = _make_client(options, folders, model, _launch_command(folders, str(binary)))
+        client = _make_client(options, dirs, model, _launch_command(dirs, str(program_path)))
         began = time.monotonic()
         try:
             async with time_limit(SYSTEM_CLOCK, START_SECONDS):
@@ -148,16 +148,16 @@ class Runtime:
             if is_process_gone(error) or is_disconnected(self.client):
                 # Sooner than the watch: whoever asks again now must not get this runtime.
                 self._mark_gone("its pipe is closed")
-            fault = AgentErrorKind.UNSUPPORTED if is_unsupported(error) else AgentErrorKind.RUNTIME
+            kind = AgentErrorKind.UNSUPPORTED if is_unsupported(error) else AgentErrorKind.RUNTIME
             raise AgentError(
-                fault, f"{operation}: {self._options.sanitize_for_log(error)}"
+                kind, f"{operation}: {self._options.sanitize_for_log(error)}"
             ) from error
 
     async def _await_unless_gone(self, rpc: Awaitable[T]) -> T:
         """The answer of a call; `RuntimeGone` when the process goes first, for then there is
         none."""
         gone = asyncio.Event()
-        stop_listening = self.add_gone_listener(lambda _: gone.set())
+        unsubscribe = self.add_gone_listener(lambda _: gone.set())
         answer, death = asyncio.ensure_future(rpc), asyncio.create_task(gone.wait())
         try:
             await asyncio.wait({answer, death}, return_when=asyncio.FIRST_COMPLETED)
@@ -165,7 +165,7 @@ class Runtime:
                 return answer.result()
             raise RuntimeGone("the runtime went before it answered")
         finally:
-            stop_listening()
+            unsubscribe()
             answer.cancel()
             death.cancel()
 
@@ -181,10 +181,10 @@ class Runtime:
 
     async def detach(self, session: CopilotSession, seconds: float) -> None:
         """Let go of a session; a running answer ends with it. Raises `AgentError`."""
-        leaving = asyncio.ensure_future(session.disconnect())
-        self._detaching[session.session_id] = leaving
-        leaving.add_done_callback(lambda ended: self._on_detached(session, ended))
-        await self.call("detach", asyncio.shield(leaving), seconds)
+        detaching = asyncio.ensure_future(session.disconnect())
+        self._detaching[session.session_id] = detaching
+        detaching.add_done_callback(lambda ended: self._on_detached(session, ended))
+        await self.call("detach", asyncio.shield(detaching), seconds)
 
     async def open_session(
         self, operation: str, session_id: str, rpc: Awaitable[CopilotSession]
@@ -197,9 +197,9 @@ class Runtime:
         try:
             return await self.call(operation, asyncio.shield(opening))
         except BaseException:
-            leaving = asyncio.create_task(self._abandon(opening), name="abandoning a session")
-            self._detaching[session_id] = leaving
-            leaving.add_done_callback(lambda ended: self._discard_detaching(session_id, ended))
+            detaching = asyncio.create_task(self._abandon(opening), name="abandoning a session")
+            self._detaching[session_id] = detaching
+            detaching.add_done_callback(lambda ended: self._discard_detaching(session_id, ended))
             raise
 
     async def _abandon(self, opening: asyncio.Future[CopilotSession]) -> None:
@@ -217,9 +217,9 @@ class Runtime:
     async def wait_detached(self, session_id: str) -> None:
         """Wait until a session is let go of that was not in time: opened before, it would be taken
         away again (measured). Raises `AgentError`."""
-        leaving = self._detaching.get(session_id)
-        if leaving is not None:
-            await self.call("detach", asyncio.wait({leaving}))
+        detaching = self._detaching.get(session_id)
+        if detaching is not None:
+            await self.call("detach", asyncio.wait({detaching}))
 
     def _on_detached(self, session: CopilotSession, task: asyncio.Future[None]) -> None:
         self._discard_detaching(session.session_id, task)
@@ -264,15 +264,15 @@ class Runtime:
         await _kill(self.client)
 
     async def _wait_for_failure(self) -> str:
-        looks = 0
+        polls = 0
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            looks += 1
+            polls += 1
             if self._process.poll() is not None:
                 return f"it ended with status {self._process.returncode}"
             if self.gone:
                 return "its pipe is closed"
-            if looks % PING_EVERY == 0:
+            if polls % PING_EVERY == 0:
                 try:
                     await self.call("ping", self.client.ping(), PING_SECONDS)
                 except AgentError as error:
@@ -286,10 +286,10 @@ def _resident_bytes(process: psutil.Process) -> int:
         return 0
 
 
-def _launch_command(dirs: RuntimeDirs, binary: str) -> list[str]:
+def _launch_command(dirs: RuntimeDirs, program_path: str) -> list[str]:
     """What is run: the runtime, once the one before it has ended."""
     if sys.platform == "win32":
-        return [binary]
+        return [program_path]
     lock = dirs.state.parent / LOCK_FILE
     return [
         sys.executable,
@@ -299,7 +299,7 @@ def _launch_command(dirs: RuntimeDirs, binary: str) -> list[str]:
         _LAUNCH_SCRIPT,
         str(lock),
         str(PREVIOUS_RUNTIME_SECONDS),
-        binary,
+        program_path,
     ]
 
 

@@ -92,10 +92,10 @@ def ignore_late_responses(loop: asyncio.AbstractEventLoop) -> None:
     """Have nothing logged of answers to calls that were given up meanwhile: the SDK's reader sets
     them all the same (`_jsonrpc.py`: `call_soon_threadsafe(future.set_result, …)`), and asyncio
     would write a traceback with what was answered. All else is told as before."""
-    told = loop.get_exception_handler()
-    if isinstance(told, _LateResponseFilter):
+    current = loop.get_exception_handler()
+    if isinstance(current, _LateResponseFilter):
         return
-    loop.set_exception_handler(_LateResponseFilter(told))
+    loop.set_exception_handler(_LateResponseFilter(current))
 
 
 class _LateResponseFilter:
@@ -165,9 +165,9 @@ class _MessageReader:
 
     def _fill_buffer(self) -> bool:
         """Wait until there is more to read; False at the end."""
-        some = self._pipe.read(_READ_BYTES)
-        self._buffer += some
-        return bool(some)
+        chunk = self._pipe.read(_READ_BYTES)
+        self._buffer += chunk
+        return bool(chunk)
 
     def _is_ignored(self, message: bytes) -> bool:
         if message.startswith(_UNUSED_NOTIFICATION):
@@ -229,8 +229,8 @@ def discard_session(client: CopilotClient, session: CopilotSession) -> None:
 async def history_of(session: CopilotSession) -> Sequence[Mapping[str, object]]:
     """The events of a session's history, as the runtime tells them. `CopilotSession.get_events`
     makes an object of each while everybody waits: 0.1 ms apiece (measured)."""
-    told = await session._client.request(  # noqa: SLF001 (see the module's docstring)
+    response = await session._client.request(  # noqa: SLF001 (see the module's docstring)
         "session.getMessages", {"sessionId": session.session_id}
     )
-    events: Sequence[Mapping[str, object]] = told["events"]
+    events: Sequence[Mapping[str, object]] = response["events"]
     return events

@@ -50,8 +50,8 @@ class _LazyAttribute:
 
     def __get__(self, instance: object, owner: type) -> Any:
         _build_dataclass(self._cls)
-        made = vars(self._cls)[self._name]
-        return made.__get__(instance, owner) if callable(made) else made
+        built = vars(self._cls)[self._name]
+        return built.__get__(instance, owner) if callable(built) else built
 
 
 def _build_dataclass(cls: type) -> None:
@@ -60,6 +60,8 @@ def _build_dataclass(cls: type) -> None:
     with _build_lock:
         if isinstance(vars(cls)["__init__"], _LazyAttribute):
             _original_dataclass(init=False)(cls)
-            told = {"__module__": cls.__module__, "__doc__": cls.__doc__}
-            heir: type = _original_dataclass(repr=False, eq=False)(type(cls.__name__, (cls,), told))
-            setattr(cls, "__init__", vars(heir)["__init__"])  # noqa: B010 (mypy knows no other way)
+            namespace = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+            subclass: type = _original_dataclass(repr=False, eq=False)(
+                type(cls.__name__, (cls,), namespace)
+            )
+            setattr(cls, "__init__", vars(subclass)["__init__"])  # noqa: B010 (mypy knows no other way)

@@ -116,50 +116,50 @@ class LiveSession:
     async def _send_prompt(self, prompt: str) -> AsyncGenerator[AgentEvent, None]:
         """Send the prompt into the session at rest, and leave it at rest again."""
         await self._wait_idle()
-        answering = self._prompt_events = PromptEvents(self._options)
-        listening = ExitStack()
+        events = self._prompt_events = PromptEvents(self._options)
+        subscriptions = ExitStack()
         try:
-            self._subscribe(answering, listening)
-            await self._send(answering, prompt)
+            self._subscribe(events, subscriptions)
+            await self._send(events, prompt)
             if self._abort_requested:
                 await self.abort()
-            while (event := await answering.next_event()) is not None:
+            while (event := await events.next_event()) is not None:
                 yield event
         finally:
             self._prompt_events = None
-            answering.cancel_timers()
-            await self._conclude(answering, listening)
+            events.cancel_timers()
+            await self._conclude(events, subscriptions)
 
     async def abort(self) -> None:
         """`bot.ports.AgentSession.abort`."""
-        answering = self._prompt_events
-        if answering is None:
+        events = self._prompt_events
+        if events is None:
             self._abort_requested = self._prompt_active
             return
-        if answering.is_complete:
+        if events.is_complete:
             return
         try:
             async with time_limit(SYSTEM_CLOCK, STOP_SECONDS):
                 # An abort that overtakes its prompt would be for nothing.
-                await answering.prompt_sent.wait()
-                if not answering.runtime_done.is_set():
+                await events.prompt_sent.wait()
+                if not events.runtime_done.is_set():
                     await self._session.abort()
-                    await answering.runtime_done.wait()
+                    await events.runtime_done.wait()
         except Exception as error:  # the answer ends for the reader, and `ask` clears up
             log.warning("session %s could not be stopped in good order: %r", self.id, error)
-            answering.complete_as_stopped()
+            events.complete_as_stopped()
 
     async def close(self) -> None:
         """`bot.ports.AgentSession.close`: bounded to 1.5 s. What is being answered ends as an
         error for its reader."""
         if not self._is_open:
             return
-        answering = self._prompt_events
-        if answering is not None:
-            answering.fail(AgentError(AgentErrorKind.RUNTIME, f"session {self.id} was closed"))
+        events = self._prompt_events
+        if events is not None:
+            events.fail(AgentError(AgentErrorKind.RUNTIME, f"session {self.id} was closed"))
         await self._detach()
-        if answering is not None:
-            answering.runtime_done.set()
+        if events is not None:
+            events.runtime_done.set()
 
     async def switch_model(self, model: str, effort: str) -> None:
         """`bot.ports.AgentSession.switch_model`."""

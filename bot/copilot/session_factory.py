@@ -63,20 +63,22 @@ async def open_session(
 ) -> LiveSession:
     """Resume the session or, only when the runtime says that there is none, create it; and make
     sure of its model. Raises `AgentError`."""
-    given = _session_arguments(options, config, config.model or default_model)
-    for pause in _RETRY_DELAYS:
+    arguments = _session_arguments(options, config, config.model or default_model)
+    for delay in _RETRY_DELAYS:
         try:
-            session, new = await _open_once(runtime, options, session_id, given, config.effort)
+            session, is_new = await _open_once(
+                runtime, options, session_id, arguments, config.effort
+            )
             break
         except AgentError as error:
             if not _is_not_found(error):
                 raise
             log.info("session %s is still being let go of: it is opened again", session_id)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(delay)
     else:
-        session, new = await _open_once(runtime, options, session_id, given, config.effort)
+        session, is_new = await _open_once(runtime, options, session_id, arguments, config.effort)
     return LiveSession(
-        session, runtime, options, config=config, default_model=default_model, is_new=new
+        session, runtime, options, config=config, default_model=default_model, is_new=is_new
     )
 
 
@@ -88,14 +90,14 @@ async def _open_once(
     effort: str,
 ) -> tuple[CopilotSession, bool]:
     """The session, signed in and with its model, and whether it is new."""
-    session, new = await _resume_or_create(runtime, options, session_id, arguments)
+    session, is_new = await _resume_or_create(runtime, options, session_id, arguments)
     try:
         await ensure_signed_in(runtime, session, options)
         await ensure_model(runtime, session, arguments.get("model", ""), effort)
     except BaseException:
         await _release(runtime, session)
         raise
-    return session, new
+    return session, is_new
 
 
 def _is_not_found(error: AgentError) -> bool:
@@ -145,7 +147,7 @@ def _session_arguments(
     """Resuming takes everything anew: the runtime keeps the conversation only."""
     tools = allowed_tools(config)
     general = options.reading_system_prompt if tools else options.system_prompt
-    given = _SessionArguments(
+    arguments = _SessionArguments(
         streaming=True,
         # By their source: no tool of the runtime's that has the same name is let in.
         available_tools=[f"custom:{tool}" for tool in tools],
@@ -156,14 +158,14 @@ def _session_arguments(
         on_permission_request=refuse_all,
     )
     if tools:
-        given["tools"] = reading_tools(tools, config.folder, options.redact)
+        arguments["tools"] = reading_tools(tools, config.folder, options.redact)
     if model:
-        given["model"] = model
+        arguments["model"] = model
     if options.base_url:
-        given["provider"] = ProviderConfig(type="openai", base_url=options.base_url)
+        arguments["provider"] = ProviderConfig(type="openai", base_url=options.base_url)
         if options.api_key:
-            given["provider"]["api_key"] = options.api_key
-    return given
+            arguments["provider"]["api_key"] = options.api_key
+    return arguments
 
 
 def _join_instructions(general: str, specific: str) -> str:

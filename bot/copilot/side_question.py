@@ -17,6 +17,7 @@ from bot.copilot.models import kind_of_status
 from bot.copilot.options import RuntimeOptions
 from bot.copilot.runtime import Runtime
 from bot.errors import AgentError, AgentErrorKind
+from bot.tasks import first_completed
 
 _STATUS = re.compile(r"host-rethrow: ([45][0-9]{2})\b")
 """How the runtime repeats the HTTP status of a model server."""
@@ -32,25 +33,23 @@ async def ask_side_question(
     """The answer. Raises `AgentError`: SILENT when there is none in the time that a session may
     be silent, RUNTIME at once when the runtime goes, and what the model's faults mean."""
     gone = asyncio.Event()
-    stop_listening = runtime.add_gone_listener(lambda _: gone.set())
+    unsubscribe = runtime.add_gone_listener(lambda _: gone.set())
     request = UIEphemeralQueryRequest(question=question)
-    asking = asyncio.create_task(
+    query = asyncio.create_task(
         runtime.call("side question", session.rpc.ui.ephemeral_query(request), _UNBOUNDED_SECONDS)
     )
-    death = asyncio.create_task(gone.wait())
-    silence = asyncio.create_task(sleep_excluding_stalls(options.clock, options.silence_seconds))
+    silence = sleep_excluding_stalls(options.clock, options.silence_seconds)
     try:
-        await asyncio.wait({asking, death, silence}, return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
+        await first_completed(asyncio.wait({query}), gone.wait(), silence)
+        if not query.done():
             if gone.is_set():
                 raise AgentError(AgentErrorKind.RUNTIME, "the runtime went during a side question")
             detail = f"no answer to a side question for {options.silence_seconds:g} s"
             raise AgentError(AgentErrorKind.SILENT, detail)
-        answer = _answer_of(asking)
+        answer = _answer_of(query)
     finally:
-        stop_listening()
-        for task in (asking, death, silence):
-            task.cancel()
+        unsubscribe()
+        query.cancel()
     if not answer.strip():
         raise AgentError(AgentErrorKind.EMPTY, "the side question got an empty answer")
     return answer
@@ -65,8 +64,8 @@ def _answer_of(query: asyncio.Task[UIEphemeralQueryResult]) -> str:
 
 def _error_kind(error: AgentError) -> AgentErrorKind:
     """What a failed side question means, by the runtime's words."""
-    words = str(error.__cause__)
-    status = _STATUS.search(words)
+    message = str(error.__cause__)
+    status = _STATUS.search(message)
     if status is not None:
         return kind_of_status(int(status[1]))
-    return AgentErrorKind.UNREACHABLE if _MODEL_UNREACHABLE in words else error.kind
+    return AgentErrorKind.UNREACHABLE if _MODEL_UNREACHABLE in message else error.kind

@@ -39,12 +39,12 @@ async def listing_error(options: RuntimeOptions, error: AgentError) -> AgentErro
 
 async def _sign_in_error(options: RuntimeOptions) -> AgentError:
     """The runtime does not say why, so that GitHub's address is tried."""
-    fault = (
+    kind = (
         AgentErrorKind.ACCESS
         if await _is_reachable(options.github_api_url)
         else AgentErrorKind.UNREACHABLE
     )
-    return AgentError(fault, "GitHub did not let us sign in")
+    return AgentError(kind, "GitHub did not let us sign in")
 
 
 async def _is_reachable(address: str) -> bool:

@@ -96,18 +96,18 @@ class ModelProxy:
     async def handle_chat(self, request: web.Request) -> web.StreamResponse:
         """One answer, streamed as it comes. When the asker goes away, llama.cpp stops too."""
         try:
-            question = json.loads(await request.read())
+            body = json.loads(await request.read())
         except ValueError:
-            question = None
-        if not isinstance(question, dict):
+            body = None
+        if not isinstance(body, dict):
             return web.json_response({"error": {"message": "not a JSON object"}}, status=400)
         if self._bias_end_token:
-            question["logit_bias"] = [[END_TOKEN, END_BIAS]]
+            body["logit_bias"] = [[END_TOKEN, END_BIAS]]
         # No limit in all: an answer takes as long as it takes, and who asked may go away.
         unlimited = aiohttp.ClientTimeout(total=None)
         async with (
             aiohttp.ClientSession(timeout=unlimited) as http,
-            http.post(f"{self._upstream_url}/v1/chat/completions", json=question) as answer,
+            http.post(f"{self._upstream_url}/v1/chat/completions", json=body) as answer,
         ):
             response = web.StreamResponse(status=answer.status)
             response.content_type = answer.content_type
@@ -150,10 +150,10 @@ def start_llama_server(file: Path, answer_tokens: int) -> tuple[object, str]:
 
 async def serve_proxy(upstream_url: str, bias_end_token: bool, stop: asyncio.Event) -> None:
     """Open the door, say so, and keep it open until asked to stop."""
-    door = ModelProxy(upstream_url, bias_end_token)
+    proxy = ModelProxy(upstream_url, bias_end_token)
     app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-    app.router.add_get("/v1/models", door.handle_models)
-    app.router.add_post("/v1/chat/completions", door.handle_chat)
+    app.router.add_get("/v1/models", proxy.handle_models)
+    app.router.add_post("/v1/chat/completions", proxy.handle_chat)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None)
     await runner.setup()
     try:
@@ -177,16 +177,18 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot.demo.local_model")
     parser.add_argument("file", type=Path)
     parser.add_argument("--answer-tokens", type=int, default=MAX_ANSWER_TOKENS)
-    chosen = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     if importlib.util.find_spec("xllamacpp") is None:
         print(NO_SERVER, file=sys.stderr)
         return 1
-    if not is_gguf(chosen.file):
-        print(NOT_GGUF.format(name=chosen.file.name), file=sys.stderr)
+    if not is_gguf(arguments.file):
+        print(NOT_GGUF.format(name=arguments.file.name), file=sys.stderr)
         return 1
     bundled = find_bundled_gguf()
-    _server, inner = start_llama_server(chosen.file, chosen.answer_tokens)
-    asyncio.run(_serve_until_stopped(inner, bundled is not None and bundled.samefile(chosen.file)))
+    _server, upstream_url = start_llama_server(arguments.file, arguments.answer_tokens)
+    asyncio.run(
+        _serve_until_stopped(upstream_url, bundled is not None and bundled.samefile(arguments.file))
+    )
     # llama.cpp's threads may be in the middle of an answer: nothing of theirs is worth a wait.
     os._exit(0)
 

@@ -21,7 +21,7 @@ from typing import Final
 
 import aiohttp
 
-from bot.config.definitions import SETTINGS
+from bot.config.settings import SETTINGS
 from bot.demo import local_model
 from bot.demo.processes import READY_SECONDS, ChildProcess, DemoProcessError, run_process
 from bot.slack import texts as slack_texts
@@ -107,12 +107,12 @@ class Demo:
 
 def main(argv: Sequence[str]) -> int:
     """Run the demo until it is asked to end; the exit status."""
-    chosen = _parser().parse_args(argv)
+    arguments = _parser().parse_args(argv)
     try:
-        model = select_model(os.environ, chosen.gguf)
-        return asyncio.run(_run_until_stopped(chosen.port, model, chosen.data))
-    except (DemoError, DemoProcessError, EmulatorError) as fault:
-        print(f"\n{fault}", file=sys.stderr)
+        model = select_model(os.environ, arguments.gguf)
+        return asyncio.run(_run_until_stopped(arguments.port, model, arguments.data))
+    except (DemoError, DemoProcessError, EmulatorError) as error:
+        print(f"\n{error}", file=sys.stderr)
         return 1
 
 
@@ -137,8 +137,8 @@ def select_model(env: Mapping[str, str], gguf: Path | None) -> DemoModel:
     bundled = local_model.find_bundled_gguf()
     if bundled is None:
         raise DemoError(NOT_INSTALLED)
-    line = MODEL_ALONE if env.get("MODEL") else TINY_SUMMARY
-    return DemoModel(notice=TINY_NOTICE, summary=line, gguf=bundled)
+    summary = MODEL_ALONE if env.get("MODEL") else TINY_SUMMARY
+    return DemoModel(notice=TINY_NOTICE, summary=summary, gguf=bundled)
 
 
 @asynccontextmanager
@@ -151,21 +151,21 @@ async def run_demo(
     """
     _check_port_free(port)
     data = _make_data_folder(data)
-    async with AsyncExitStack() as opened:
-        sandbox = await opened.enter_async_context(running_emulator(port, notice=model.notice))
-        await _install_app(sandbox)
-        programs = []
-        settings = _bot_settings(env, sandbox.api_url, data)
+    async with AsyncExitStack() as stack:
+        emulator = await stack.enter_async_context(running_emulator(port, notice=model.notice))
+        await _install_app(emulator)
+        processes = []
+        settings = _bot_settings(env, emulator.api_url, data)
         if model.gguf is not None:
             print(STARTING_MODEL, flush=True)
-            server, address = await _start_model(opened, model, data, env)
-            programs.append(server)
+            server, address = await _start_model(stack, model, data, env)
+            processes.append(server)
             for name in ("GITHUB_TOKEN", "MODEL_API_KEY", "MODEL"):
                 settings.pop(name, None)
             settings["MODEL_BASE_URL"] = address
         print(STARTING_BOT, flush=True)
-        programs.append(await _start_bot(opened, {**_without_settings(env), **settings}, data))
-        yield Demo(url=f"{sandbox.url}/", processes=tuple(programs))
+        processes.append(await _start_bot(stack, {**_without_settings(env), **settings}, data))
+        yield Demo(url=f"{emulator.url}/", processes=tuple(processes))
 
 
 async def _install_app(emulator: RunningEmulator) -> None:
@@ -192,11 +192,11 @@ async def _install_app(emulator: RunningEmulator) -> None:
 
 async def _run_until_stopped(port: int, model: DemoModel, data: Path) -> int:
     """The demo until Ctrl-C, SIGTERM or a closed terminal, or until one of its programs ends."""
-    asked = asyncio.Event()
+    stop_requested = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop_requested.set)
     up = asyncio.create_task(_run_and_report(port, model, data))
-    end = asyncio.create_task(asked.wait())
+    end = asyncio.create_task(stop_requested.wait())
     await asyncio.wait({up, end}, return_when=asyncio.FIRST_COMPLETED)
     if not up.done():
         print(f"\n{STOPPING}", flush=True)
@@ -214,7 +214,7 @@ async def _run_and_report(port: int, model: DemoModel, data: Path) -> None:
     """The demo until it is cancelled; raises `DemoProcessError` when one of its programs ends."""
     async with run_demo(port, model, data, os.environ) as up:
         print(READY.format(url=up.url, model=model.summary, data=data), flush=True)
-        ends = [asyncio.create_task(program.wait_exit()) for program in up.processes]
+        ends = [asyncio.create_task(process.wait_exit()) for process in up.processes]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -224,11 +224,11 @@ async def _run_and_report(port: int, model: DemoModel, data: Path) -> None:
 
 
 async def _start_model(
-    opened: AsyncExitStack, model: DemoModel, data: Path, env: Mapping[str, str]
+    stack: AsyncExitStack, model: DemoModel, data: Path, env: Mapping[str, str]
 ) -> tuple[ChildProcess, str]:
     """The model's server and its address."""
     command = [sys.executable, "-m", "bot.demo.local_model", str(model.gguf)]
-    program = await opened.enter_async_context(
+    process = await stack.enter_async_context(
         run_process(
             "The model",
             [*command, "--answer-tokens", str(model.max_answer_tokens)],
@@ -237,18 +237,18 @@ async def _start_model(
             log=data / "model.log",
         )
     )
-    ready = await program.wait_for_output(re.compile(r"^ready (\S+)$", re.MULTILINE), READY_SECONDS)
-    return program, ready[1]
+    ready = await process.wait_for_output(re.compile(r"^ready (\S+)$", re.MULTILINE), READY_SECONDS)
+    return process, ready[1]
 
 
-async def _start_bot(opened: AsyncExitStack, env: Mapping[str, str], data: Path) -> ChildProcess:
+async def _start_bot(stack: AsyncExitStack, env: Mapping[str, str], data: Path) -> ChildProcess:
     """The bot, connected to the sandbox."""
     command = [sys.executable, "-m", "bot", "run"]
-    program = await opened.enter_async_context(
+    process = await stack.enter_async_context(
         run_process("The bot", command, environment=env, log=data / "bot.log")
     )
-    await program.wait_for_output(re.compile(r"\bready\b"), READY_SECONDS)
-    return program
+    await process.wait_for_output(re.compile(r"\bready\b"), READY_SECONDS)
+    return process
 
 
 def _bot_settings(env: Mapping[str, str], api_url: str, data: Path) -> dict[str, str]:

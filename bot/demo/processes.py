@@ -101,8 +101,8 @@ async def run_process(
             stderr=output,
             start_new_session=True,
         )
-    program = ChildProcess(name, process, log)
+    child = ChildProcess(name, process, log)
     try:
-        yield program
+        yield child
     finally:
-        await asyncio.shield(program.terminate())
+        await asyncio.shield(child.terminate())

@@ -1,7 +1,7 @@
-"""What people are shown in answer to an order, whichever surface shows it.
+"""Defines the cards that answer a command, independent of where they are shown.
 
-Every text in a card is plain: whoever draws the card makes it inert. Buttons carry an order, the
-same that could be typed.
+Every text in a card is plain: the renderer escapes it. A button carries the same command that a
+user can type.
 """
 
 from __future__ import annotations
@@ -14,63 +14,64 @@ from bot.domain.messages import ThreadKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A button: pressing it orders `verb` with `words`."""
+    """A button that runs `command_name` with `args`."""
 
     label: str
     command_name: str
     args: str = ""
     style: Literal["", "primary", "danger"] = ""
     confirm: str = ""
-    """What is asked before it counts; "" where it counts at once."""
+    """The question of the confirmation dialog, or an empty string for none."""
     turn: int | None = None
-    """The turn that the order is about, where it is about one."""
+    """The turn that the command is about, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
-    """A list to choose one of: choosing orders `verb` with `words` and the option's value."""
+    """A select menu. Choosing an option runs `command_name` with `args` and the option's value."""
 
     label: str
     command_name: str
     args: str
     options: tuple[tuple[str, str], ...]
-    """(what is shown, value), 1 to 100 of them."""
+    """Pairs of label and value, 1 to 100 of them."""
     selected: str = ""
-    """The value that stands now."""
+    """The value that is selected at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardItem:
-    """One thing of a list."""
+    """One entry of a list."""
 
     text: str
     detail: str = ""
-    """Set smaller below the text."""
+    """Small print below the text."""
     link: ThreadKey | None = None
-    """Where the text leads to."""
+    """The thread that the text links to."""
     buttons: tuple[Button, ...] = ()
-    """At most five; a single one stands beside the text."""
+    """At most five; a single one is shown beside the text."""
     select: Select | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What is shown. `text` alone tells it all where nothing else can be drawn."""
+    """A message with a title, a list and buttons. `text` says everything if only text can be
+    shown."""
 
     text: str
     title: str = ""
     items: tuple[CardItem, ...] = ()
-    """At most ten are drawn."""
+    """At most ten are shown."""
     buttons: tuple[Button, ...] = ()
     small_print: str = ""
-    """A note at the end."""
+    """Small print at the end."""
     link: ThreadKey | None = None
-    """A thread that the card leads to."""
+    """A thread that the card links to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyActions:
-    """What stands under a reply: buttons, a menu, small print."""
+    """What is shown under a reply: buttons, a menu, small print."""
 
     buttons: tuple[Button, ...] = ()
     """At most six."""
@@ -81,18 +82,18 @@ class ReplyActions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
-    """What comes of an order."""
+    """The result of a command."""
 
     card: Card
     public: bool = False
-    """Whether the whole thread is told, or only who gave the order."""
+    """True if the whole thread sees the card, False if only the author of the command does."""
     silent: bool = False
-    """Whether nobody is told: what comes of it shows by itself."""
+    """True if no card is shown, because the result is visible in itself."""
 
 
 SILENT = CommandResult(card=Card(text=""), silent=True)
 
 
 def text_result(text: str, *, public: bool = False) -> CommandResult:
-    """An outcome of one sentence."""
+    """A result of one sentence."""
     return CommandResult(card=Card(text=text), public=public)

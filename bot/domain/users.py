@@ -1,4 +1,4 @@
-"""Who somebody is to the bot, and what they are to a session: the words of every permission."""
+"""Defines users and the roles that permissions depend on."""
 
 from __future__ import annotations
 
@@ -7,60 +7,60 @@ from enum import StrEnum
 
 
 class UserKind(StrEnum):
-    """How somebody belongs to the workspace."""
+    """How a user belongs to the workspace."""
 
     MEMBER = "member"
     GUEST = "guest"
     """A member of some channels only (Slack: `is_restricted`, `is_ultra_restricted`)."""
     EXTERNAL = "external"
-    """Of another workspace (Slack Connect)."""
+    """A member of another workspace (Slack Connect)."""
     BOT = "bot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """Somebody, as Slack knows them."""
+    """A user, as Slack describes them."""
 
     id: str
     team: str
-    """Their own workspace."""
+    """The user's own workspace."""
     name: str
-    """What people call them; as they typed it, so never to be trusted as markup."""
+    """The display name, as the user typed it. Never trust it as markup."""
     kind: UserKind = UserKind.MEMBER
     is_workspace_admin: bool = False
-    """Whether they are an admin or an owner of the workspace."""
+    """True for an admin or an owner of the workspace."""
     is_cached: bool = False
-    """Whether Slack said so a while ago, and was not asked just now, or did not answer. That is
-    enough for a member's rights, and for no more."""
+    """True if the data is from an earlier call, because no new call was made or it failed. That is
+    enough for a member's permissions, but not for more."""
 
 
 class AdminStatus(StrEnum):
-    """Whether somebody is in charge of the bot just now."""
+    """Whether a user is a bot admin at this moment."""
 
     YES = "yes"
     NO = "no"
     UNKNOWN = "unsure"
-    """They may be, and Slack does not tell: then they have no such right."""
+    """The user may be an admin, but Slack does not say: they do not get an admin's permissions."""
 
 
 class AccessRole(StrEnum):
-    """What somebody is to a session, or to the bot where no session is meant."""
+    """What a user is to a session, or to the bot where no session is meant."""
 
     ADMIN = "admin"
-    """One of those in charge of the bot."""
+    """A bot admin."""
     OWNER = "owner"
-    """Began the session, or the thread where there is no session."""
+    """The user who began the session, or the thread if there is no session."""
     PARTICIPANT = "participant"
-    """Has written in the session's thread."""
+    """A user who has written in the session's thread."""
     MEMBER = "member"
-    """Sees the place that the session belongs to."""
+    """A user who can see the session's channel."""
     NO_ACCESS = "stranger"
-    """Does not see that place."""
+    """A user who cannot see that channel."""
     ADMIN_UNKNOWN = "unsure"
-    """May be in charge of the bot, which Slack does not tell just now."""
+    """A user who may be a bot admin, which Slack does not say at this moment."""
     GUEST = "guest"
     EXTERNAL = "external"
     USER_NOT_ALLOWED = "unlisted"
-    """Not one of those whom alone the bot answers."""
+    """A user who is not among those whom the bot may answer."""
     CHANNEL_NOT_ALLOWED = "elsewhere"
-    """In a place that is none of those in which alone the bot answers."""
+    """A user in a channel that is not among those where the bot may answer."""

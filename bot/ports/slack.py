@@ -1,6 +1,6 @@
-"""What the story asks of Slack: replies to turns, people, what was said, and somewhere to show.
+"""Defines what the core needs from Slack: replies, user data, thread history and cards.
 
-Implementations raise `SlackError` only; cancellation passes through everything untouched.
+Implementations raise `SlackError` only. Cancellation propagates unchanged.
 """
 
 from __future__ import annotations
@@ -17,89 +17,103 @@ from bot.domain.users import User, UserKind
 
 
 class Reply(Protocol):
-    """A turn's answer as the thread sees it, in one or more messages. One writer: the turn.
+    """A turn's answer as the thread sees it, in one or more messages. Its only writer is the turn.
 
-    `append` and `replace` return at once: the text goes out at Slack's pace; `finish` waits for
-    Slack for 120 s at most. Trouble with Slack on the way changes how the text is delivered, never
-    the text.
+    `append` and `replace` return at once; the text goes out as fast as Slack allows. `finish` waits
+    for Slack for at most 120 s. An error of Slack changes how the text is delivered, never the
+    text.
     """
 
     @property
     def status_uncleared(self) -> bool:
-        """Once it has been left: whether its thread may show still that the bot works, for Slack
-        would not have it taken back in time; then `Workspace.clear_status` has to."""
+        """True if the reply is closed and its thread may still show that the bot works, because
+        Slack did not clear the status in time. `Workspace.clear_status` then has to do it."""
         ...
 
     def append(self, text: str) -> None:
-        """The model said more."""
+        """Add what the model wrote next."""
         ...
 
     def replace(self, text: str) -> None:
-        """The whole answer up to here is `text`, whatever was appended before."""
+        """Replace the whole answer up to here by `text`."""
         ...
 
     async def finish(self, text: str, note: str = "", actions: ReplyActions | None = None) -> None:
-        """Show the whole answer `text`, then `note` (a sentence of the bot's own, set apart),
-        then `foot`, and close. When it returns, the thread shows exactly that; of a text that is
-        too long for a thread it shows the beginning, and has all of it in a file.
+        """Show the whole answer and close the reply.
 
-        Raises `SlackError`: with `passing` True when Slack could not be had in that time, and then
-        some, all or none of the answer stands in the thread; another `reply_to` of the same turn,
-        with the parts kept, may finish it, and nothing then stands there twice. With `passing`
-        False Slack would not have it by any way of delivery.
+        The thread then shows `text`, `note` (a sentence of the bot's own, set apart) and `actions`.
+        If the text is too long for a thread, it shows the beginning, and a file holds all of it.
+
+        Raises `SlackError`. If `transient` is true, Slack was not available in time, and the thread
+        shows some, all or none of the answer. A later `open_reply` of the same turn, with the saved
+        parts, can finish it and posts nothing twice. If `transient` is false, Slack refused the
+        answer in every form of delivery.
         """
         ...
 
 
 class Workspace(Protocol):
-    """What the story asks of Slack."""
+    """What the core needs from Slack to answer a turn."""
 
     def open_reply(
         self, turn: Turn, participants: frozenset[str], previous_parts: Sequence[ReplyPart] = ()
     ) -> AbstractAsyncContextManager[Reply]:
-        """A reply in the turn's thread, delivered to fit those who take part.
+        """Open a reply in the turn's thread, with the delivery that suits its participants.
 
-        While it is open the thread shows that the bot works (native status with Stop button).
-        `earlier` are the parts that a turn cut short had put out: they are taken over, edited and
-        closed, so that nothing stands in the thread twice. The same holds for what an unfinished
-        reply of this turn put out unnoted. Leaving closes whatever is open and takes the status
-        back (`Reply.status_uncleared` says whether that worked out); bounded to 30 s, and never
-        raises for Slack's sake.
+        While the reply is open, the thread shows that the bot works (native status with a Stop
+        button). `previous_parts` are the messages that an interrupted run of the turn posted. The
+        reply adopts, edits and closes them, so that nothing is posted twice. It does the same with
+        messages of this turn that were posted but not saved.
+
+        Leaving the context closes what is still open and clears the status (see
+        `Reply.status_uncleared`). This takes at most 30 s and raises no `SlackError`.
         """
         ...
 
     async def clear_status(self, thread: ThreadKey) -> bool:
-        """Show no longer that the bot works in a thread. True when that is certain, or can never
-        be done; False where it is not to be done yet: a reply of the thread is open, which does it
-        itself, or Slack may still be given what was asked of it before. Waits for nothing but the
-        call. Raises `SlackError`: with `passing` it may be tried again."""
+        """Clear the status that says that the bot works in a thread.
+
+        Returns True if the status is certainly gone, or can never be cleared. Returns False if it
+        is too early: a reply of the thread is open and clears the status itself, or Slack may still
+        carry out an earlier call. Waits only for the call itself. Raises `SlackError`; if it is
+        `transient`, the caller may try again.
+        """
         ...
 
     async def fetch_participants(self, thread: ThreadKey) -> frozenset[str]:
-        """Those who have written in the thread (persons only), from Slack; bounded to the first
-        1,000 messages, for Slack tells the oldest first, and to 10 s."""
+        """The ids of the users, without bots, who have written in the thread.
+
+        Read from Slack in at most 10 s, from the first 1,000 messages: Slack returns the oldest
+        first.
+        """
         ...
 
     async def add_waiting_reaction(self, message: Message) -> bool:
-        """Show on the message that it waits. Never raises for Slack's sake. False when it surely
-        is not shown."""
+        """Mark a message as queued. Raises no `SlackError`. Returns False only if the mark is
+        certainly not shown."""
         ...
 
     async def remove_waiting_reaction(self, message: Message) -> bool:
-        """Take that back. True when it surely is not there any more; False where that is not
-        certain yet: what was asked of Slack before may still be done. Waits for nothing but the
-        call. Raises `SlackError`: with `passing` it may be tried again."""
+        """Remove the mark of a queued message.
+
+        Returns True if the mark is certainly gone. Returns False if Slack may still carry out an
+        earlier call. Waits only for the call itself. Raises `SlackError`; if it is `transient`, the
+        caller may try again.
+        """
         ...
 
-    async def post_ephemeral(self, message: Message, text: str) -> bool:
-        """Tell the author alone, where the message stands. Never raises for Slack's sake. False
-        when they surely were not told because of trouble that may pass: it may be tried again."""
+    async def post_notice(self, message: Message, text: str) -> bool:
+        """Show a text to the message's author only, in the same place. Raises no `SlackError`.
+
+        Returns False if the author certainly did not see it because of a transient error: the
+        caller may try again.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadMessage:
-    """One message of a thread, as it stands there now."""
+    """One message of a thread, in its present form."""
 
     ts: str
     user: str
@@ -107,91 +121,99 @@ class ThreadMessage:
     name: str
     kind: UserKind
     text: str
-    """Readable text, not clipped."""
+    """Plain text, not truncated."""
     is_own: bool = False
-    """Whether this bot wrote it."""
+    """True if this bot wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadExcerpt:
-    """What was said in a stretch of a thread."""
+    """The messages of a part of a thread."""
 
     root: ThreadMessage | None
-    """The message that began the thread, when it belongs to the stretch."""
+    """The message that began the thread, or None if it is not in this part."""
     newest: Sequence[ThreadMessage]
-    """The newest messages of the stretch, oldest first, without the root."""
+    """The newest messages of this part, oldest first, without the root."""
     omitted_count: int
-    """How many older ones there are (at least)."""
+    """Number of older messages that were left out, at least."""
 
 
 class ThreadHistory(Protocol):
-    """What was said in a thread."""
+    """Reads the messages of a thread."""
 
     async def fetch_excerpt(
         self, thread: ThreadKey, *, after: str, before: str, max_messages: int
     ) -> ThreadExcerpt:
-        """What was said after `after` ("" for from the beginning) and before `before`, both `ts`:
-        the newest `most` messages and the root. With the names of those who said it.
-        Raises `SlackError`; bounded to 10 s."""
+        """The root and the newest `max_messages` messages between `after` and `before`, with the
+        names of their authors.
+
+        Both limits are a `ts`; an empty `after` means from the beginning. Takes at most 10 s.
+        Raises `SlackError`.
+        """
         ...
 
 
 class UserDirectory(Protocol):
-    """Who somebody is, and what they can see."""
+    """Looks up users and what they can see."""
 
     async def get_user(self, user_id: str) -> User:
-        """Who that is. Raises `SlackError`. Remembered for ten minutes at most."""
+        """The user, cached for at most ten minutes. Raises `SlackError`."""
         ...
 
     async def fetch_user(self, user_id: str) -> User:
-        """The same asked anew, by one call. Where Slack is in trouble what is remembered counts,
-        and says that it is. Raises `SlackError`."""
+        """The user, by a new call to Slack. If Slack is not available, the cached user, marked as
+        such. Raises `SlackError`."""
         ...
 
     async def can_see(self, user_id: str, channel: str) -> bool:
-        """Whether somebody can read a channel just now: they are in it, or it is public and they
-        are a full member of the workspace. Asked anew each time; False for a channel that the bot
-        itself cannot see. Raises `SlackError`."""
+        """True if a user can read a channel at this moment: as its member, or as a full member of
+        the workspace if it is public.
+
+        Always asks Slack. Returns False for a channel that the bot itself cannot see. Raises
+        `SlackError`.
+        """
         ...
 
     async def bot_can_see(self, channel: str) -> bool:
-        """Whether the bot itself can see a channel just now. Raises `SlackError`."""
+        """True if the bot itself can see a channel at this moment. Raises `SlackError`."""
         ...
 
     async def is_in_group(self, user_id: str, group: str) -> bool:
-        """Whether somebody is in a user group (`S…`). Raises `SlackError`. That they are not is
-        remembered for a minute at most; that they are is asked anew each time."""
+        """True if a user is in a user group (`S…`). Raises `SlackError`.
+
+        A negative answer is cached for at most a minute; a positive one is always checked again.
+        """
         ...
 
 
 class CardPublisher(Protocol):
-    """Somewhere to show cards. Everything in a card is shown as inert text."""
+    """Posts cards. Every text in a card is shown as plain text."""
 
     async def post(self, thread: ThreadKey, card: Card) -> str:
-        """Post a card into a thread for everybody in it; its `ts`. Raises `SlackError`."""
+        """Post a card into a thread for all its members. Returns its `ts`. Raises `SlackError`."""
         ...
 
     async def post_to_channel(self, channel: str, card: Card) -> str:
-        """Post a card that begins a thread in a channel; its `ts`. Raises `SlackError`."""
+        """Post a card that begins a thread in a channel. Returns its `ts`. Raises `SlackError`."""
         ...
 
     async def update(self, channel: str, ts: str, card: Card) -> None:
-        """Change a card that was posted. Raises `SlackError`."""
+        """Update a posted card. Raises `SlackError`."""
         ...
 
     async def post_ephemeral(self, user: str, channel: str, root_ts: str, card: Card) -> None:
-        """Show a card to one person alone; in a thread where `root_ts` names one. Never raises for
-        Slack's sake."""
+        """Show a card to one user only; in a thread if `root_ts` is given. Raises no
+        `SlackError`."""
         ...
 
     async def open_dm(self, user: str) -> str:
-        """The channel of the direct messages with somebody. Raises `SlackError`."""
+        """The id of the bot's direct message channel with a user. Raises `SlackError`."""
         ...
 
     async def upload(self, user: str, name: str, content: str, comment: str) -> None:
-        """Give a text file to one person, in the direct messages with them. Raises `SlackError`."""
+        """Send a text file to a user by direct message. Raises `SlackError`."""
         ...
 
     async def set_title(self, thread: ThreadKey, title: str) -> None:
-        """Give a thread's agent session a title in Slack. Never raises for Slack's sake."""
+        """Set the title of a thread's agent session in Slack. Raises no `SlackError`."""
         ...

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self
+from typing import Final, Literal, Self
 
 from bot.domain.sessions import SessionFilter, SessionRecord
 from bot.errors import BotError
@@ -20,6 +20,7 @@ from bot.ports import Agent, CardPublisher, Clock, Store
 from bot.sessions.cleanup import Cleanup, CleanupReport
 from bot.sessions.cleanup_filter import CleanupFilter
 from bot.sessions.cleanup_notices import CleanupNotices
+from bot.sessions.pool import SessionPool
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +46,6 @@ AUDIT_ACTOR: Final = ""
 AUDIT_ACTION: Final = "retention"
 
 
-class RuntimeRestarter(Protocol):
-    """The pool of live sessions, as far as the runtime's memory is concerned."""
-
-    async def restart_runtime(self, timeout: float) -> bool:
-        """Start the runtime anew, if within so many seconds no session is held any more."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
     """What is kept; 0 sets no limit."""
@@ -72,7 +65,7 @@ class Maintenance:
         self,
         store: Store,
         agent: Agent,
-        pool: RuntimeRestarter,
+        pool: SessionPool,
         cleanup: Cleanup,
         publisher: CardPublisher,
         clock: Clock,

@@ -1,6 +1,6 @@
-"""Are the tokens good, and may the bot do what it has to? For `threadpilot doctor`.
+"""Checks the tokens, scopes and event subscriptions for `threadpilot doctor`.
 
-Each check gives one sentence for the person who runs the bot: what was found or how to mend it.
+Each check gives one sentence for the operator: the result, or how to fix the problem.
 """
 
 from __future__ import annotations
@@ -18,64 +18,66 @@ from bot.slack.manifest import BOT_EVENTS, SCOPES
 
 CALL_SECONDS: Final = 10.0
 
-BOT_GOOD: Final = "The bot token is @{user}'s in the workspace {team}."
-APP_GOOD: Final = "The app-level token may connect by Socket Mode."
+BOT_GOOD: Final = "The bot token belongs to @{user} in the workspace {team}."
+APP_GOOD: Final = "The app-level token can connect by Socket Mode."
 APP_NOT_NEEDED: Final = (
-    "SLACK_MODE=http needs no app-level token. Whether SLACK_SIGNING_SECRET is right shows when "
-    "Slack calls: the request URL under Event Subscriptions must say Verified."
+    "SLACK_MODE=http needs no app-level token. SLACK_SIGNING_SECRET can only be checked by Slack: "
+    "the request URL under Event Subscriptions must show Verified."
 )
 UNREACHABLE: Final = (
-    "Slack cannot be reached ({why}). Look at the network, the proxy and SLACK_API_URL."
+    "Slack can't be reached ({why}). Check the network, the proxy and SLACK_API_URL."
 )
-SLOW_DOWN: Final = "Slack asks to wait before {name} is checked again. Try in a minute."
+SLOW_DOWN: Final = (
+    "Slack limits the rate of calls, so {name} was not checked. Try again in a minute."
+)
 SCOPES_GOOD: Final = "The bot token has all {count} scopes that the bot uses."
-SCOPES_MORE: Final = " It has more than that, which manifest.yml does not ask for: {names}."
+SCOPES_MORE: Final = " It also has scopes that are not in manifest.yml: {names}."
 SCOPES_MISSING: Final = (
-    "The bot token lacks {names}. Paste manifest.yml under App Manifest, save, then reinstall the "
-    "app to the workspace (Install App), and copy the token anew."
+    "The bot token lacks {names}. Paste manifest.yml under App Manifest and save. Then reinstall "
+    "the app to the workspace (Install App) and copy the new token."
 )
 SCOPES_UNKNOWN: Final = (
-    "Slack does not tell which scopes the bot token has. Under OAuth & Permissions must stand: "
+    "Slack did not return the scopes of the bot token. Check by hand: OAuth & Permissions lists "
     "{names}."
 )
 EVENTS_UNKNOWN: Final = (
-    "Which events Slack sends cannot be seen from a token. Under Event Subscriptions → Subscribe "
-    "to bot events must stand: {names}. Pasting manifest.yml under App Manifest sets them."
+    "A token does not show which events Slack sends. Check by hand: Event Subscriptions → "
+    "Subscribe to bot events lists {names}. Pasting manifest.yml under App Manifest sets them."
 )
 
 
 async def check_bot_token(token: str, api_url: str) -> tuple[CheckResult, CheckResult]:
-    """Whose the bot token is, and whether it has the scopes. Bounded to 10 s."""
+    """Check the bot token and its scopes, within 10 s."""
     headers: dict[str, str] = {}
 
     async def auth_test() -> AsyncSlackResponse:
-        answer = await _build_client(token, api_url).auth_test()
-        headers.update({name.lower(): value for name, value in answer.headers.items()})
-        return answer
+        response = await _build_client(token, api_url).auth_test()
+        headers.update({name.lower(): value for name, value in response.headers.items()})
+        return response
 
     try:
-        who = await call_once(auth_test(), CALL_SECONDS)
+        auth = await call_once(auth_test(), CALL_SECONDS)
     except SlackError as error:
         return _failed_check(error, BOT_TOKEN_REFUSED, "SLACK_BOT_TOKEN"), _scopes_unknown()
     scopes = _check_scopes(headers.get("x-oauth-scopes"))
-    if not who.get("bot_id"):
+    if not auth.get("bot_id"):
         return CheckResult(ok=False, message=NOT_A_BOT_TOKEN), scopes
-    good = BOT_GOOD.format(user=who.get("user"), team=who.get("team"))
-    return CheckResult(ok=True, message=good), scopes
+    message = BOT_GOOD.format(user=auth.get("user"), team=auth.get("team"))
+    return CheckResult(ok=True, message=message), scopes
 
 
 async def check_app_token(token: str, api_url: str) -> CheckResult:
-    """Whether a Socket Mode connection would be given; none is made. Bounded to 10 s."""
-    asked = _build_client(token, api_url).apps_connections_open(app_token=token)
+    """Check that the token may open a Socket Mode connection, within 10 s; none is opened."""
+    call = _build_client(token, api_url).apps_connections_open(app_token=token)
     try:
-        await call_once(asked, CALL_SECONDS)
+        await call_once(call, CALL_SECONDS)
     except SlackError as error:
         return _failed_check(error, APP_TOKEN_REFUSED, "SLACK_APP_TOKEN")
     return CheckResult(ok=True, message=APP_GOOD)
 
 
 def check_events() -> CheckResult:
-    """What has to be subscribed to, since it cannot be asked for."""
+    """The events to check by hand, as no API returns the subscriptions."""
     return CheckResult(ok=None, message=EVENTS_UNKNOWN.format(names=", ".join(sorted(BOT_EVENTS))))
 
 
@@ -86,26 +88,26 @@ def _build_client(token: str, api_url: str) -> AsyncWebClient:
 
 
 def _check_scopes(granted: str | None) -> CheckResult:
-    """`granted` is what Slack names in the header `x-oauth-scopes` of every answer."""
+    """`granted` is the header `x-oauth-scopes` of a Slack response."""
     if granted is None:
         return _scopes_unknown()
     names = {name.strip() for name in granted.split(",") if name.strip()}
     missing = [f"{name} ({why})" for name, why in SCOPES.items() if name not in names]
     if missing:
         return CheckResult(ok=False, message=SCOPES_MISSING.format(names=", ".join(missing)))
-    sentence = SCOPES_GOOD.format(count=len(SCOPES))
-    if more := sorted(names - SCOPES.keys()):
-        sentence += SCOPES_MORE.format(names=", ".join(more))
-    return CheckResult(ok=True, message=sentence)
+    message = SCOPES_GOOD.format(count=len(SCOPES))
+    if extra := sorted(names - SCOPES.keys()):
+        message += SCOPES_MORE.format(names=", ".join(extra))
+    return CheckResult(ok=True, message=message)
 
 
 def _scopes_unknown() -> CheckResult:
     return CheckResult(ok=None, message=SCOPES_UNKNOWN.format(names=", ".join(SCOPES)))
 
 
-def _failed_check(error: SlackError, sentence: str, name: str) -> CheckResult:
+def _failed_check(error: SlackError, remedy: str, name: str) -> CheckResult:
     if error.code in ("ratelimited", "rate_limited", "http_429"):
         return CheckResult(ok=None, message=SLOW_DOWN.format(name=name))
     if error.code in ("timeout", "unreachable") or error.code.startswith("http_"):
         return CheckResult(ok=False, message=UNREACHABLE.format(why=error))
-    return CheckResult(ok=False, message=sentence.format(code=error.code))
+    return CheckResult(ok=False, message=remedy.format(code=error.code))

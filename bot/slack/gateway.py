@@ -1,7 +1,7 @@
-"""The bot's ear: opens the door that Slack comes in by, and gives what comes in to the story.
+"""Connects the Slack transport to the event receiver and manages their lifetime.
 
-`async with gateway.listening():` begins when Slack is heard and stops the intake first when it
-ends, before what was begun is given a little time to finish.
+`async with gateway.connection():` is entered when Slack is connected. At the end the transport
+closes first; then running work gets a short time to finish.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, replace
 
+from bot.access.admission import AdmissionCheck
 from bot.commands.parser import KnownNames
 from bot.domain.turns import AcceptResult
 from bot.ports import NULL_TELEMETRY, CheckpointStore, Clock, Telemetry, UserDirectory
@@ -28,9 +29,7 @@ from bot.slack.identity import BotIdentity, fetch_identity
 from bot.slack.interactions.ask import QuestionService
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.listeners import Listeners
-from bot.slack.interactions.modals import Modals
-from bot.slack.interactions.question_outbox import OutboxConfig, QuestionAdmission, QuestionOutbox
-from bot.slack.interactions.slash_command import SlashCommand
+from bot.slack.interactions.question_outbox import OutboxConfig, QuestionOutbox
 from bot.slack.receiver import Callbacks, EventReceiver, Transport
 from bot.slack.thread_history import SlackThreadHistory
 from bot.slack.users import SlackUsers
@@ -42,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RetryingTransport:
-    """A door that is tried until it opens, unless the trouble is one that does not pass."""
+    """Retries a transport until it opens, unless its error is permanent."""
 
     transport: Transport
     clock: Clock
@@ -51,7 +50,7 @@ class RetryingTransport:
     async def open(
         self, receiver: EventReceiver, on_connection_change: Callable[[bool], None]
     ) -> AsyncIterator[None]:
-        """`Door.open`."""
+        """`Transport.open`."""
         async with AsyncExitStack() as opened:
             await enter_until_started(
                 self.clock,
@@ -64,16 +63,16 @@ class RetryingTransport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillConfig:
-    """What it takes to look for what was missed."""
+    """The settings and dependencies of the backfill."""
 
     store: CheckpointStore
     clock: Clock
     max_seconds: float
-    """How far back; 0: no gap is looked into."""
+    """Maximum age in seconds of the messages to fetch; with 0 no gap is filled."""
 
 
 class SlackGateway:
-    """Hears Slack."""
+    """Connects the bot to Slack."""
 
     def __init__(
         self,
@@ -86,16 +85,16 @@ class SlackGateway:
         command_runner: CommandRunner,
         known_names: Callable[[], KnownNames],
         home_cards: LoadHomeCards,
-        admission: QuestionAdmission,
+        admission: AdmissionCheck,
         outbox_config: OutboxConfig,
         identity: BotIdentity | None = None,
         backfill_config: BackfillConfig | None = None,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        """`client` has the bot's token and Slack's address. `orders` is closed when listening
-        ends; `known` tells what orders may name just now, `home` what a Home tab shows,
-        `gate` who may ask where; `book` keeps the questions on their way. `us` is who the bot
-        is, where that has been asked; without `catch_up` nothing that was said is read again."""
+        """`client` has the bot's token and Slack's address. `command_runner` is closed when the
+        connection ends. `known_names` returns the names that commands may use at this moment, and
+        `home_cards` the cards of a Home tab. `identity` is fetched unless it is given. Without
+        `backfill_config` no missed messages are fetched."""
         self._client = client
         self._transport = transport
         self._callbacks = callbacks
@@ -110,56 +109,56 @@ class SlackGateway:
         self._backfill_config = backfill_config
         self._telemetry = telemetry
         self.is_connected = False
-        """Whether Slack is heard just now."""
+        """True while the bot is connected to Slack."""
         self._gap_monitor: GapMonitor | None = None
 
     @property
     def is_backfilling(self) -> bool:
-        """Whether something that was said while nothing was heard is still to be read."""
+        """True if missed messages are still to be fetched."""
         return self._gap_monitor is not None and self._gap_monitor.has_gap
 
     async def identity(self) -> BotIdentity:
-        """Who the bot is; asked once. Raises `SlackError`."""
+        """The bot's identity, fetched once. Raises `SlackError`."""
         if self._identity is None:
             self._identity = await fetch_identity(self._client.web)
         return self._identity
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[None]:
-        """Entered when the bot hears Slack. Raises `SlackError` or `SettingsError`."""
-        us = await self.identity()
-        background = BackgroundTasks()
+        """Entered when the bot is connected. Raises `SlackError` or `SettingsError`."""
+        identity = await self.identity()
+        background_tasks = BackgroundTasks()
         callbacks = self._callbacks
 
-        async def missed(body: Json) -> AcceptResult | None:
-            return await intake.deliver_missed(body)
+        async def deliver_missed(body: Json) -> AcceptResult | None:
+            return await receiver.deliver_missed(body)
 
         if self._backfill_config is not None:
-            wanted = self._backfill_config
-            reading = Backfill(self._client, us, wanted.store, wanted.clock, missed)
-            self._gap_monitor = _build_gap_monitor(wanted, reading)
-            overtaken = OutOfOrderFilter(
-                callbacks.on_message, reading.read_thread, background, self._report_unread
+            config = self._backfill_config
+            backfill = Backfill(self._client, identity, config.store, config.clock, deliver_missed)
+            self._gap_monitor = _build_gap_monitor(config, backfill)
+            out_of_order_filter = OutOfOrderFilter(
+                callbacks.on_message, backfill.read_thread, background_tasks, self._report_unread
             )
-            callbacks = replace(callbacks, on_message=overtaken.on_message)
-        questions = QuestionOutbox(
-            self._client, us, callbacks.on_message, self._outbox_config, self._admission
+            callbacks = replace(callbacks, on_message=out_of_order_filter.on_message)
+        outbox = QuestionOutbox(
+            self._client, identity, callbacks.on_message, self._outbox_config, self._admission
         )
-        intake = self._build_receiver(us, background, questions, callbacks)
+        receiver = self._build_receiver(identity, background_tasks, outbox, callbacks)
         try:
-            async with self._transport.open(intake, self._on_connection_change):
-                log.info("listening as @%s in workspace %s", us.name, us.team)
+            async with self._transport.open(receiver, self._on_connection_change):
+                log.info("connected to Slack: bot=@%s team=%s", identity.name, identity.team)
                 async with (
                     self._gap_monitor.monitoring()
                     if self._gap_monitor is not None
                     else nullcontext(),
-                    questions.resuming(),
+                    outbox.resuming(),
                 ):
                     yield
         finally:
             self.is_connected = False
-            await intake.drain()
-            await asyncio.gather(self._command_runner.close(), background.close())
+            await receiver.drain()
+            await asyncio.gather(self._command_runner.close(), background_tasks.close())
 
     def _on_connection_change(self, connected: bool) -> None:
         self.is_connected = connected
@@ -177,26 +176,27 @@ class SlackGateway:
         outbox: QuestionOutbox,
         callbacks: Callbacks,
     ) -> EventReceiver:
-        asking = QuestionService(
+        question_service = QuestionService(
             identity, outbox, self._outbox_config, background_tasks, self._admission
         )
-        home = HomeTabPublisher(self._client, self._publisher.permalinks, self._home_cards)
-        controls = Listeners(
+        home_tab = HomeTabPublisher(self._client, self._publisher.permalinks, self._home_cards)
+        listeners = Listeners(
             self._client,
             identity,
             background_tasks,
-            SlashCommand(identity, self._users, asking, self._command_runner, self._known_names),
-            Modals(self._client, asking),
+            self._users,
+            question_service,
             self._command_runner,
-            home,
+            self._known_names,
+            home_tab,
         )
         return EventReceiver(
             self._client,
             identity,
             callbacks,
             background_tasks,
-            controls,
-            home,
+            listeners,
+            home_tab,
             telemetry=self._telemetry,
         )
 
@@ -211,7 +211,7 @@ def _build_gap_monitor(config: BackfillConfig, backfill: Backfill) -> GapMonitor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackAdapters:
-    """The ports of `bot.ports.slack`, without `Workspace`."""
+    """Slack's implementations of `bot.ports.slack`, without `Workspace`."""
 
     users: SlackUsers
     thread_history: SlackThreadHistory
@@ -219,10 +219,10 @@ class SlackAdapters:
 
 
 def build_adapters(client: SlackClient, identity: BotIdentity, clock: Clock) -> SlackAdapters:
-    """They share the client, and with it what Slack takes of its calls."""
-    people = SlackUsers(client, identity, clock)
+    """The adapters; they share the client and its rate limits."""
+    users = SlackUsers(client, identity, clock)
     return SlackAdapters(
-        users=people,
-        thread_history=SlackThreadHistory(client, identity, people),
+        users=users,
+        thread_history=SlackThreadHistory(client, identity, users),
         publisher=SlackCardPublisher(client),
     )

@@ -1,4 +1,4 @@
-"""The bot's own identity in Slack."""
+"""Fetches the bot's own identity from Slack."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from bot.slack.api.calls import SlackCallError, call_once
 
 
 async def fetch_identity(client: AsyncWebClient) -> BotIdentity:
-    """Who the bot is, by Slack's `auth.test`. Raises `SlackError`, with the remedy in its text."""
+    """The bot's identity by Slack's `auth.test`. Raises `SlackError` with the remedy in its
+    text."""
     try:
-        answer = await call_once(client.auth_test())
+        response = await call_once(client.auth_test())
     except SlackCallError as error:
         raise with_remedy(error, BOT_TOKEN_REFUSED) from error
-    found = [answer.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
-    match found:
+    values = [response.get(name) for name in ("team_id", "user_id", "bot_id", "user")]
+    match values:
         case [str(team), str(user), str(bot), str(name)]:
             return BotIdentity(team=team, user=user, bot=bot, name=name)
     raise SlackError("not_a_bot_token", NOT_A_BOT_TOKEN)
@@ -26,11 +27,11 @@ async def fetch_identity(client: AsyncWebClient) -> BotIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotIdentity:
-    """Who the bot is in its workspace, as Slack's `auth.test` tells it."""
+    """The bot's ids and name in its workspace, as Slack's `auth.test` returns them."""
 
     team: str
     user: str
     bot: str
     name: str
     answered_bots: frozenset[str] = frozenset()
-    """Other bots, by any of their ids, that it answers when they mention it."""
+    """Ids of other bots that are answered when they mention this bot."""

@@ -1,7 +1,7 @@
-"""Everything that Threadpilot shows and listens for in Slack, by name, in one place.
+"""Lists every event, permission and name that Threadpilot uses in Slack.
 
-`manifest.yml` declares this to Slack, `bot.slack` listens for it, `threadpilot doctor` checks it;
-tests hold them all equal to these tables.
+`manifest.yml` declares them to Slack, `bot.slack` handles them and `threadpilot doctor` checks
+them. Tests keep all of them equal to these tables.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BOT_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "agent_session_stopped": "somebody presses Stop",
     }
 )
-"""The manifest's name of every event that is listened for, with why."""
+"""Every event that the bot subscribes to, by its name in the manifest, with the reason."""
 
 SCOPES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -45,10 +45,10 @@ SCOPES: Final[Mapping[str, str]] = MappingProxyType(
         "users:read": "names; tell guests, admins and people of other workspaces apart",
     }
 )
-"""Every permission that the bot token needs, with what for."""
+"""Every permission that the bot token needs, with the reason."""
 
 SLASH_COMMAND: Final = "/copilot"
-"""The slash command: a new thread from anywhere in a channel."""
+"""The slash command: it starts a new thread from anywhere in a channel."""
 
 ASK_ABOUT_MESSAGE: Final = "ask_about_message"
 """The message shortcut's callback id."""

@@ -1,11 +1,10 @@
-"""What becomes of everything that Slack says, whichever door it came through.
+"""Receives deliveries from both transports and dispatches them to the callbacks and listeners.
 
-A message is written to the inbox **before** Slack is told that it arrived: if it cannot be
-written, Slack is not told, and delivers it again. Everything else is acknowledged and done
-afterwards, each piece of work on its own.
+A message is written to the inbox **before** it is acknowledged: if that fails, Slack delivers it
+again. All other deliveries are acknowledged first and handled afterwards, each in a task.
 
-Bolt dispatches what people operate: commands, buttons, forms. Events are dispatched here: Bolt
-would acknowledge them before their listeners run, and takes as long for each as all the rest of
+Bolt dispatches interactions: commands, buttons, modals. Events are dispatched here: Bolt would
+acknowledge them before their listeners run. It also takes as long for each as all the rest of
 recording it (measured).
 """
 
@@ -52,25 +51,25 @@ log = logging.getLogger(__name__)
 Json = dict[str, object]
 
 _MAX_CONCURRENT_DELIVERIES: Final = 1_000
-"""How many deliveries may be under way; Slack delivers at most about 8 a second (30,000/h)."""
+"""Maximum number of deliveries in progress; Slack sends at most about 8 a second (30,000/h)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
-    """Who is told what people say and do."""
+    """The functions that handle the events of users."""
 
     on_message: Callable[[Message], Awaitable[AcceptResult]]
-    """Has the message on disk when it returns; whatever it raises, Slack delivers again."""
+    """Returns when the message is on disk; if it raises, Slack delivers the message again."""
     on_edited: Callable[[EditedEvent], Awaitable[bool]]
-    """Whether the message has a turn, so that its author has been told what comes of the edit."""
+    """True if the message has a turn, so that its author was informed about the edit."""
     on_deleted: Callable[[DeletedEvent], Coroutine[object, object, None]]
     on_stopped: Callable[[StoppedEvent], Coroutine[object, object, None]]
     on_direct_opened: Callable[[HomeOpenedEvent], None] | None = None
-    """Somebody opened their direct messages with the bot; returns at once."""
+    """A user opened the direct messages with the bot; returns at once."""
 
 
 class EventReceiver:
-    """Takes what the doors bring and answers as Slack expects it."""
+    """Takes deliveries of the transports and responds as Slack expects."""
 
     def __init__(
         self,
@@ -83,7 +82,7 @@ class EventReceiver:
         record_seconds: float = 10.0,
         telemetry: Telemetry = NULL_TELEMETRY,
     ) -> None:
-        """`record_seconds` is how long writing a message to the inbox may take."""
+        """`record_seconds` is the timeout in seconds for writing a message to the inbox."""
         self._client = client
         self._identity = identity
         self._callbacks = callbacks
@@ -98,22 +97,22 @@ class EventReceiver:
         self.app = self._build_app()
 
     async def deliver(self, body: Json, headers: Mapping[str, str] | None = None) -> BoltResponse:
-        """Take one delivery, whose sender has been checked. Only a 200 means that it is taken.
+        """Take one delivery, whose sender was verified. Only status 200 means that it is accepted.
 
-        Never raises: a payload that makes no sense is acknowledged, as Slack would only repeat it.
+        Never raises: a malformed payload is acknowledged, as Slack would only repeat it.
         """
-        with self._telemetry.observe_delivery() as outcome:
-            answer = await self._dispatch_within_limit(body, headers)
-            outcome.outcome = "taken" if answer.status == 200 else "refused"
-            return answer
+        with self._telemetry.observe_delivery() as observation:
+            response = await self._dispatch_within_limit(body, headers)
+            observation.outcome = "taken" if response.status == 200 else "refused"
+            return response
 
     async def _dispatch_within_limit(
         self, body: Json, headers: Mapping[str, str] | None
     ) -> BoltResponse:
-        """Take one delivery, unless too many are under way."""
+        """Take one delivery, unless too many are in progress."""
         if self._in_flight >= _MAX_CONCURRENT_DELIVERIES:
             log.error(
-                "%d deliveries are under way; one is left for Slack to repeat",
+                "delivery refused, Slack repeats it: in_progress=%d",
                 _MAX_CONCURRENT_DELIVERIES,
             )
             return BoltResponse(status=503, body="")
@@ -127,17 +126,16 @@ class EventReceiver:
                 self._idle.set()
 
     async def deliver_missed(self, body: Json) -> AcceptResult | None:
-        """Take the event of a message that was said while nothing was heard, as if it came now;
-        None for one that is nothing for the bot. Raises what recording it raises, and
-        `TimeoutError`: then it is not taken."""
-        fact = parse_event(body, self._identity)
-        if not isinstance(fact, Message):
+        """Take the event of a missed message. Returns None if it is not for the bot. Raises the
+        errors of recording and `TimeoutError`: then the message is not accepted."""
+        event = parse_event(body, self._identity)
+        if not isinstance(event, Message):
             return None
         async with asyncio.timeout(self._record_seconds):
-            return await self._callbacks.on_message(fact)
+            return await self._callbacks.on_message(event)
 
     async def drain(self, seconds: float = 5.0) -> None:
-        """Wait until no delivery is under way; call when the door is closed."""
+        """Wait until no delivery is in progress; call it when the transport is closed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
@@ -150,27 +148,27 @@ class EventReceiver:
             return BoltResponse(status=200, body="")
         request = _build_bolt_request(body, headers)
         if request is None:
-            log.warning("a delivery makes no sense and is left alone: %s", _delivery_kind(body))
+            log.warning("delivery ignored, malformed: type=%s", _delivery_kind(body))
             return BoltResponse(status=200, body="")
-        answer = await self.app.async_dispatch(request)
-        if answer.status == 404:  # Bolt's word for "nobody registered for this"
-            log.info("nothing to do for a delivery: %s", _delivery_kind(body))
+        response = await self.app.async_dispatch(request)
+        if response.status == 404:  # Bolt found no listener
+            log.info("delivery ignored, no listener: type=%s", _delivery_kind(body))
             return BoltResponse(status=200, body="")
-        return answer
+        return response
 
-    # What Bolt knows --------------------------------------------------------------------------
+    # Bolt -------------------------------------------------------------------------------------
 
     def _build_app(self) -> AsyncApp:
-        quiet = logging.getLogger("bot.slack.bolt")
-        # What Bolt warns of is how it was set up (it reads SLACK_* variables that are not for it)
-        # and unmatched deliveries, which are logged above.
-        quiet.setLevel(logging.ERROR)
+        bolt_log = logging.getLogger("bot.slack.bolt")
+        # Bolt warns about its set-up (it reads SLACK_* variables that are not for it) and about
+        # unmatched deliveries, which are logged above.
+        bolt_log.setLevel(logging.ERROR)
         app = AsyncApp(
             name="threadpilot",
-            logger=quiet,
+            logger=bolt_log,
             client=self._client.web,
-            # The answer of auth.test, asked once at the start: with a token alone Bolt asks on
-            # the first event, and acknowledges that event if Slack does not answer.
+            # The result of auth.test at the start. With a token alone Bolt calls it on the first
+            # event, and acknowledges that event if Slack does not respond.
             authorize=_build_authorize(self._identity, self._client.web.token),
             signing_secret="",
             request_verification_enabled=False,
@@ -185,8 +183,8 @@ class EventReceiver:
     # Events -----------------------------------------------------------------------------------
 
     async def _handle_event(self, body: Json) -> bool:
-        """Take an event; False when Slack is to bring it again. What is done besides recording a
-        message is done afterwards."""
+        """Take an event. False if Slack has to send it again. Except for the recording of a
+        message, the work is done after the acknowledgement."""
         match parse_event(body, self._identity):
             case Message() as message:
                 return await self._record_message(message)
@@ -212,11 +210,11 @@ class EventReceiver:
             async with asyncio.timeout(self._record_seconds):
                 await self._callbacks.on_message(message)
         except Exception as error:
-            trouble = None if isinstance(error, BotError | TimeoutError) else error
-            log.error(  # noqa: TRY400 - what is known needs no trace
-                "a message could not be recorded, Slack will bring it again: %s",
-                str(error) or "it took too long",
-                exc_info=trouble,
+            unexpected = None if isinstance(error, BotError | TimeoutError) else error
+            log.error(  # noqa: TRY400 - expected errors need no trace
+                "message not recorded, Slack repeats it: reason=%s",
+                str(error) or "timeout",
+                exc_info=unexpected,
             )
             return False
         return True
@@ -227,7 +225,7 @@ class EventReceiver:
             await self._notify_late_mention(edited)
 
     async def _notify_late_mention(self, edited: EditedEvent) -> None:
-        """An edit that makes a message a mention starts no turn, and nobody else would say so."""
+        """Explain to the author that a mention added by an edit starts no turn."""
         await post_ephemeral(
             self._client,
             edited.channel,
@@ -238,12 +236,12 @@ class EventReceiver:
 
 
 def _build_bolt_request(body: Json, headers: Mapping[str, str] | None) -> AsyncBoltRequest | None:
-    """The delivery as Bolt takes it, or None for shapes that Bolt would stumble over."""
+    """The request for Bolt, or None for shapes that Bolt cannot handle."""
     if body.get("type") == "block_actions" and parse_button_press(body) is None:
         return None
     try:
-        # The doors have read and checked the body, so Bolt is given it as Socket Mode would.
-        # (Its own reading of forms loses every command that contains the word "payload".)
+        # The transports have read and verified the body, so Bolt gets it as in Socket Mode.
+        # (Bolt's own form parser loses every command that contains the word "payload".)
         return AsyncBoltRequest(mode="socket_mode", body=body, headers=dict(headers or {}))
     except (AttributeError, KeyError, TypeError, ValueError, IndexError, RecursionError):
         return None
@@ -252,7 +250,7 @@ def _build_bolt_request(body: Json, headers: Mapping[str, str] | None) -> AsyncB
 def _build_authorize(
     identity: BotIdentity, token: str | None
 ) -> Callable[[], Awaitable[AuthorizeResult]]:
-    """Bolt's authorization with what is known already. (It cannot call a method for this.)"""
+    """Bolt's authorize function with the known identity. (Bolt does not accept a method.)"""
 
     async def authorize() -> AuthorizeResult:
         return AuthorizeResult(
@@ -267,19 +265,21 @@ def _build_authorize(
 
 
 def _delivery_kind(body: Json) -> str:
-    """What kind of delivery it is, for the log: never what it says."""
+    """The type of the delivery for the log, never its content."""
     kind = body.get("type", body.get("command"))
     return repr(kind[:60]) if isinstance(kind, str) else "unknown"
 
 
 class Transport(Protocol):
-    """A way in: Socket Mode or signed HTTP."""
+    """Receives deliveries from Slack: Socket Mode or HTTP."""
 
     def open(
         self, receiver: EventReceiver, on_connection_change: Callable[[bool], None]
     ) -> AbstractAsyncContextManager[None]:
-        """Bring everything that Slack says to `intake`, from when this is entered until it is
-        left. `heard` is told True whenever Slack is heard that was not until then, and False when
-        nothing is heard any more. Raises `SlackError` or `SettingsError` when the door does not
-        open."""
+        """Pass all deliveries to `receiver` inside the context.
+
+        `on_connection_change` is called with True when Slack is connected and was not before, and
+        with False when no connection is up. Raises `SlackError` or `SettingsError` if the
+        transport cannot open.
+        """
         ...

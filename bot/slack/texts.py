@@ -1,4 +1,4 @@
-"""Every text that people see outside of threads: commands, modals, the Home tab, the prompts."""
+"""Defines the texts for users outside of threads: commands, modals, the Home tab, prompts."""
 
 from __future__ import annotations
 

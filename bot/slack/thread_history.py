@@ -1,4 +1,4 @@
-"""What was said in a thread: `bot.ports.ThreadHistory` in Slack."""
+"""Fetches the messages of a thread: `bot.ports.ThreadHistory` for Slack."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 _TOTAL_SECONDS: Final = 9.0
 _NAME_SECONDS: Final = 3.0
-"""For the names of all who spoke, together; whoever is not known by then goes by their id. Slack
-is read in the time that is left of the 10 s of `bot.ports`."""
+"""Timeout in seconds for the names of all authors together; an author whose name is missing then is
+shown by id. The thread is read in the rest of the 10 s of `bot.ports`."""
 _READ_SECONDS: Final = _TOTAL_SECONDS - _NAME_SECONDS
 
 _TEXT_SUBTYPES: Final = frozenset(
@@ -42,8 +42,8 @@ class SlackThreadHistory:
     async def fetch_excerpt(
         self, thread: ThreadKey, *, after: str, before: str, max_messages: int
     ) -> ThreadExcerpt:
-        """`ThreadHistory.fetch_excerpt`. Slack tells the oldest first: of a stretch of more than
-        1,000 messages these are the newest of its first 1,000."""
+        """`ThreadHistory.fetch_excerpt`. Slack returns the oldest messages first: of more than
+        1,000 messages the excerpt has the newest of the first 1,000."""
         root: ThreadMessage | None = None
         newest: deque[ThreadMessage] = deque(maxlen=max(0, max_messages))
         count = 0
@@ -52,21 +52,21 @@ class SlackThreadHistory:
                 async for message in self._client.replies(
                     thread, oldest=after or None, latest=before
                 ):
-                    said = self._parse_message(message)
-                    if said is None or not _is_between(said.ts, after, before):
+                    parsed = self._parse_message(message)
+                    if parsed is None or not _is_between(parsed.ts, after, before):
                         continue
-                    if said.ts == thread.root_ts:
-                        root = said
+                    if parsed.ts == thread.root_ts:
+                        root = parsed
                     else:
-                        newest.append(said)
+                        newest.append(parsed)
                         count += 1
         except TimeoutError as error:
             raise SlackCallError("timeout", f"none within {_READ_SECONDS:.0f} s") from error
-        kept = [*([root] if root else []), *newest]
-        known = await self._fetch_names(
-            {said.user for said in kept if said.kind is not UserKind.BOT}
+        messages = [*([root] if root else []), *newest]
+        names = await self._fetch_names(
+            {parsed.user for parsed in messages if parsed.kind is not UserKind.BOT}
         )
-        named = [_with_name(said, known) for said in kept]
+        named = [_with_name(parsed, names) for parsed in messages]
         return ThreadExcerpt(
             root=named[0] if root else None,
             newest=named[1:] if root else named,
@@ -74,7 +74,7 @@ class SlackThreadHistory:
         )
 
     def _parse_message(self, message: Mapping[str, object]) -> ThreadMessage | None:
-        """A message as it stands, with ids for names; None for what is nobody's words."""
+        """The message with ids in place of names, or None if it has no author or no text."""
         ts, subtype = message.get("ts"), message.get("subtype", "")
         if not (isinstance(ts, str) and TS_PATTERN.fullmatch(ts)) or subtype not in _TEXT_SUBTYPES:
             return None
@@ -99,43 +99,43 @@ class SlackThreadHistory:
             )
         if not user:
             return None
-        at_home = (_text(message, "user_team") or _text(message, "team")) in (
+        is_internal = (_text(message, "user_team") or _text(message, "team")) in (
             "",
             self._identity.team,
         )
-        kind = UserKind.MEMBER if at_home else UserKind.EXTERNAL
+        kind = UserKind.MEMBER if is_internal else UserKind.EXTERNAL
         return ThreadMessage(ts=ts, user=user, name=user, kind=kind, text=text)
 
     async def _fetch_names(self, users: Iterable[str]) -> Mapping[str, tuple[str, UserKind]]:
-        """Names and kinds of those whom Slack tells of in time."""
-        known: dict[str, tuple[str, UserKind]] = {}
+        """Names and kinds of the users that were found in time."""
+        names: dict[str, tuple[str, UserKind]] = {}
 
         async def look_up(user: str) -> None:
             try:
-                person = await self._users.get_user(user)
+                found = await self._users.get_user(user)
             except SlackError as error:
-                log.info("somebody's name is not known: %s", error)
+                log.info("user name not found: user=%s reason=%s", user, error)
             else:
-                known[user] = (person.name, person.kind)
+                names[user] = (found.name, found.kind)
 
         try:
             async with asyncio.timeout(_NAME_SECONDS):
                 await asyncio.gather(*(look_up(user) for user in users))
         except TimeoutError:
-            log.info("not everybody's name could be looked up in time")
-        return known
+            log.info("user names incomplete: lookup timed out")
+        return names
 
 
 def message_text(message: Mapping[str, object]) -> str:
-    """What a message says: its Markdown where it is written in blocks, for its plain text may then
-    be cut short; else its text."""
+    """The text of a message: the Markdown of its blocks, as its plain text may then be cut;
+    otherwise its plain text."""
     blocks = message.get("blocks")
-    written = [
+    markdown = [
         str(block.get("text", ""))
         for block in (blocks if isinstance(blocks, list) else ())
         if isinstance(block, dict) and block.get("type") == "markdown"
     ]
-    return "\n".join(written) if any(written) else _text(message, "text")
+    return "\n".join(markdown) if any(markdown) else _text(message, "text")
 
 
 def _is_between(ts: str, after: str, before: str) -> bool:
@@ -144,10 +144,10 @@ def _is_between(ts: str, after: str, before: str) -> bool:
     )
 
 
-def _with_name(message: ThreadMessage, known: Mapping[str, tuple[str, UserKind]]) -> ThreadMessage:
-    if message.kind is UserKind.BOT or message.user not in known:
+def _with_name(message: ThreadMessage, names: Mapping[str, tuple[str, UserKind]]) -> ThreadMessage:
+    if message.kind is UserKind.BOT or message.user not in names:
         return message
-    name, kind = known[message.user]
+    name, kind = names[message.user]
     return replace(message, name=name, kind=kind)
 
 

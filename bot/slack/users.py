@@ -1,7 +1,7 @@
-"""Who people are and what they can see: `bot.ports.People` in Slack.
+"""Looks up users and the channels that they can see: `bot.ports.UserDirectory` for Slack.
 
-What is remembered is remembered for a short time, for people come and go; what somebody can see,
-and whether they are more than a member, is asked anew each time.
+Users are cached for a short time only, as accounts change. Membership of channels, and of groups
+that give a user more rights, is fetched on each call.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ _MAX_CACHED_GROUPS: Final = 20
 _CALL_SECONDS: Final = 10.0
 _MAX_WAIT_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 3.0
-"""For so long it is asked again who somebody is, for else they are not answered."""
+"""Time in seconds in which the lookup of a user is retried: without it they get no answer."""
 _REFRESH_SECONDS: Final = 3.0
-"""So long it may take to ask anew who somebody is, and so long to wait for one's turn with that."""
+"""Timeout in seconds for a refresh of a cached user, and maximum wait for the rate limiter."""
 _MEMBERS_SECONDS: Final = 30.0
-"""For all pages of a channel's members."""
+"""Timeout in seconds for all pages of a channel's members."""
 _PAGE_SIZE: Final = 1_000
 _MAX_PAGES: Final = 100
 
 _INVISIBLE_CHANNEL_ERRORS: Final = frozenset(
     {"channel_not_found", "not_in_channel", "no_permission"}
 )
-"""Channels that the bot itself cannot see."""
+"""Errors for channels that the bot itself cannot see."""
 _GROUP_ERRORS: Final = frozenset({"no_such_subteam", "plan_upgrade_required", "missing_scope"})
-"""There is no such group, or the bot may not look: then nobody is in it."""
+"""Errors for groups that do not exist or that the bot may not read: they count as empty."""
 _UNKNOWN_USER_ERRORS: Final = frozenset({"user_not_found", "user_not_visible"})
-"""There is no such person (any more): what is remembered of them does not count."""
+"""Errors for users that do not exist (any more): the cached value is dropped."""
 
 
 class SlackUsers:
-    """The people of one workspace."""
+    """The users of one workspace."""
 
     def __init__(self, client: SlackClient, identity: BotIdentity, clock: Clock) -> None:
         self._web = client.web
@@ -58,37 +58,39 @@ class SlackUsers:
         self._groups: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
 
     async def get_user(self, user_id: str) -> User:
-        """`People.person`."""
-        known = self._cached_user(user_id)
-        if known is not None:
-            return known
-        answer = await self._calls.call_with_retries(
+        """`UserDirectory.get_user`."""
+        cached = self._cached_user(user_id)
+        if cached is not None:
+            return cached
+        response = await self._calls.call_with_retries(
             self._web.users_info, retry_seconds=_RETRY_SECONDS, seconds=_CALL_SECONDS, user=user_id
         )
-        return self._store_user(user_id, answer)
+        return self._store_user(user_id, response)
 
     async def fetch_user(self, user_id: str) -> User:
-        """`People.person_now`."""
-        known = self._cached_user(user_id)
-        if known is None:
+        """`UserDirectory.fetch_user`."""
+        cached = self._cached_user(user_id)
+        if cached is None:
             return await self.get_user(user_id)
         try:
-            answer = await self._calls(
+            response = await self._calls(
                 self._web.users_info,
                 max_wait=_REFRESH_SECONDS,
                 seconds=_REFRESH_SECONDS,
                 user=user_id,
             )
-            return self._store_user(user_id, answer)
+            return self._store_user(user_id, response)
         except SlackCallError as error:
             if error.code in _UNKNOWN_USER_ERRORS:
                 self._users.pop(user_id, None)
                 raise
-            log.warning("who %s is counts as it was known before: %s", user_id, error)
-            return known
+            log.warning(
+                "user not refreshed, using the cached one: user=%s reason=%s", user_id, error
+            )
+            return cached
 
     async def can_see(self, user_id: str, channel: str) -> bool:
-        """`People.sees`."""
+        """`UserDirectory.can_see`."""
         try:
             return await with_timeout(self._check_access(user_id, channel), _MEMBERS_SECONDS)
         except SlackCallError as error:
@@ -108,9 +110,9 @@ class SlackUsers:
 
     async def is_in_group(self, user_id: str, group: str) -> bool:
         """`UserDirectory.is_in_group`."""
-        known = self._groups.get(group)
-        young = known is not None and self._clock.monotonic() - known[0] < GROUP_CACHE_SECONDS
-        if known is not None and young and user_id not in known[1]:
+        cached = self._groups.get(group)
+        is_fresh = cached is not None and self._clock.monotonic() - cached[0] < GROUP_CACHE_SECONDS
+        if cached is not None and is_fresh and user_id not in cached[1]:
             return False
         members = await self._fetch_group_members(group)
         self._groups[group] = self._clock.monotonic(), members
@@ -119,26 +121,26 @@ class SlackUsers:
         return user_id in members
 
     def _cached_user(self, user: str) -> User | None:
-        known = self._users.get(user)
-        if known is None or self._clock.monotonic() - known[0] >= USER_CACHE_SECONDS:
+        cached = self._users.get(user)
+        if cached is None or self._clock.monotonic() - cached[0] >= USER_CACHE_SECONDS:
             return None
-        return replace(known[1], is_cached=True)
+        return replace(cached[1], is_cached=True)
 
-    def _store_user(self, user: str, answer: Mapping[str, object]) -> User:
-        """Who that is by Slack's answer, from now on remembered. Raises `SlackCallError`."""
-        person = _parse_user(user, answer.get("user"), self._identity)
-        self._users[user] = (self._clock.monotonic(), person)
+    def _store_user(self, user: str, response: Mapping[str, object]) -> User:
+        """The user in Slack's response, which is cached. Raises `SlackCallError`."""
+        parsed = _parse_user(user, response.get("user"), self._identity)
+        self._users[user] = (self._clock.monotonic(), parsed)
         self._users.move_to_end(user)
         if len(self._users) > _MAX_CACHED_USERS:
             self._users.popitem(last=False)
-        return person
+        return parsed
 
     async def _check_access(self, user: str, channel: str) -> bool:
         match (await self._fetch_channel(channel)).get("channel"):
             case {"is_im": True, "user": str(other)}:
                 return user == other
-            case dict() as place:
-                public = place.get("is_private") is False and not place.get("is_mpim")
+            case dict() as info:
+                public = info.get("is_private") is False and not info.get("is_mpim")
             case _:
                 raise SlackCallError("not_json", "the answer names no channel")
         if public and (await self.get_user(user)).kind is UserKind.MEMBER:
@@ -169,15 +171,15 @@ class SlackUsers:
             )
             for member in _strings(page.get("members")):
                 yield member
-            rest = page.get("response_metadata")
-            cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
+            metadata = page.get("response_metadata")
+            cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
             if not cursor:
                 return
         raise SlackCallError("too_many_members", f"more than {_PAGE_SIZE * _MAX_PAGES:,}")
 
     async def _fetch_group_members(self, group: str) -> frozenset[str]:
         try:
-            answer = await self._calls(
+            response = await self._calls(
                 self._web.usergroups_users_list,
                 max_wait=_MAX_WAIT_SECONDS,
                 seconds=_CALL_SECONDS,
@@ -186,13 +188,13 @@ class SlackUsers:
         except SlackCallError as error:
             if error.code not in _GROUP_ERRORS:
                 raise
-            log.warning("nobody is in charge by user group %s: %s", group, error)
+            log.warning("user group not read, it counts as empty: group=%s reason=%s", group, error)
             return frozenset()
-        return frozenset(_strings(answer.get("users")))
+        return frozenset(_strings(response.get("users")))
 
 
 def _parse_user(user: str, found: object, identity: BotIdentity) -> User:
-    """A person as `users.info` tells it (docs.slack.dev/reference/objects/user-object)."""
+    """The user in a response of `users.info` (docs.slack.dev/reference/objects/user-object)."""
     match found:
         case {"team_id": str(team)} if isinstance(found, dict):
             pass
@@ -220,18 +222,21 @@ def _user_kind(found: Mapping[str, object], identity: BotIdentity) -> UserKind:
 
 
 def _is_in_workspace(found: Mapping[str, object], identity: BotIdentity) -> bool:
-    """Whether they belong to our workspace; in an Enterprise organization, among others."""
+    """True if the user belongs to the bot's workspace; in an Enterprise organization users may
+    belong to several."""
     if found.get("team_id") == identity.team:
         return True
-    elsewhere = found.get("enterprise_user")
-    return isinstance(elsewhere, dict) and identity.team in _strings(elsewhere.get("teams"))
+    enterprise_user = found.get("enterprise_user")
+    return isinstance(enterprise_user, dict) and identity.team in _strings(
+        enterprise_user.get("teams")
+    )
 
 
 def _display_name(found: Mapping[str, object]) -> str:
-    """What people call them: the name that they chose to be shown, where they chose one."""
+    """The display name, else the real name, else the user name; or an empty string."""
     profile = found.get("profile")
-    shown = profile.get("display_name") if isinstance(profile, dict) else ""
-    for name in (shown, found.get("real_name"), found.get("name")):
+    display_name = profile.get("display_name") if isinstance(profile, dict) else ""
+    for name in (display_name, found.get("real_name"), found.get("name")):
         if isinstance(name, str) and name.strip():
             return name.strip()
     return ""

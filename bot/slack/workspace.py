@@ -1,4 +1,4 @@
-"""What the story asks of Slack, where it posts: `bot.ports.Workspace`."""
+"""Opens replies and marks queued messages in Slack: implements `bot.ports.Workspace`."""
 
 from __future__ import annotations
 
@@ -29,25 +29,26 @@ from bot.slack.replies.text import ReplyText
 log = logging.getLogger(__name__)
 
 WAITING_REACTION: Final = "hourglass_flowing_sand"
-"""The reaction on a message that waits its turn."""
+"""The reaction on a queued message."""
 
 _PARTICIPANTS_SECONDS: Final = 10.0
 _CALL_SECONDS: Final = 10.0
 _REACTION_GONE_CODES: Final = frozenset({"no_reaction", "message_not_found", "channel_not_found"})
-"""reactions.remove: there is no mark, or nobody whom it could tell anything."""
+"""Codes of reactions.remove which mean that no reaction is left to remove."""
 _CLOSE_SECONDS: Final = 28.0
-"""Leaving a reply, in all: with what it takes to cancel less than the 30 s of `bot.ports`."""
+"""Timeout in seconds for closing a reply. Together with the cancellation it stays below the 30 s of
+`bot.ports`."""
 _MAX_UNFINISHED_TURNS: Final = 1_000
 _USER_MESSAGE_SUBTYPES: Final = frozenset({"", "file_share", "thread_broadcast", "me_message"})
 
 
 class SlackWorkspace:
-    """One workspace."""
+    """One workspace: implements `bot.ports.Workspace`."""
 
     def __init__(
         self, client: SlackClient, clock: Clock, save_part: SavePart, *, identity: BotIdentity
     ) -> None:
-        """`save_part` is `Store.note_part`; `us` is who the bot is."""
+        """`save_part` is `ThreadStore.save_part`; `identity` is the bot's own."""
         self._client = client
         self._clock = clock
         self._save_part = save_part
@@ -55,42 +56,42 @@ class SlackWorkspace:
         self._pacer = Pacer(client.call.rate_limiter, clock)
         self._statuses = ThreadStatuses(client, clock)
         self._late_calls = LateCalls(clock)
-        """Marks by their messages."""
+        """Calls that add a reaction, by their messages."""
         self._unfinished_turns: deque[int] = deque(maxlen=_MAX_UNFINISHED_TURNS)
-        """The turns whose answer stands in the thread in part or not at all, and nobody knows
-        which; their next reply looks at the thread first."""
+        """Turns whose answer is shown in part or not at all, which is not known. Their next reply
+        reads the thread first."""
 
     @asynccontextmanager
     async def open_reply(
         self, turn: Turn, participants: frozenset[str], previous_parts: Sequence[ReplyPart] = ()
     ) -> AsyncIterator[Reply]:
         """`Workspace.open_reply`."""
-        delivery, why = delivery_for(turn.message, participants)
-        log.info("delivery=%s: %s", delivery, why)
-        showing = self._statuses.open_status(turn.message.thread, resumed=turn.epoch > 1)
+        delivery, reason = delivery_for(turn.message, participants)
+        log.info("delivery chosen: delivery=%s reason=%s", delivery, reason)
+        status = self._statuses.open_status(turn.message.thread, resumed=turn.epoch > 1)
         text = ReplyText()
         resumed = turn.epoch > 1 or turn.id in self._unfinished_turns
-        delivering = ReplyDelivery(
+        reply_delivery = ReplyDelivery(
             text,
             ReplyMessages(turn, self._client, self._clock, self._save_part, self._identity),
             delivery,
             self._pacer,
             self._clock,
-            showing,
+            status,
             OverflowFile(turn, self._client, self._identity, resumed=resumed),
             previous_parts=previous_parts,
             resumed=resumed,
         )
-        reply = SlackReply(turn.message.thread, text, delivering, self._pacer, self._clock)
+        reply = SlackReply(turn.message.thread, text, reply_delivery, self._pacer, self._clock)
         try:
             yield reply
         finally:
             self._track_unfinished(turn, complete=reply.is_complete)
-            leave_by = self._clock.monotonic() + _CLOSE_SECONDS
+            deadline = self._clock.monotonic() + _CLOSE_SECONDS
             try:
                 await reply.close()
             finally:
-                reply.status_uncleared = not await showing.clear(leave_by - self._clock.monotonic())
+                reply.status_uncleared = not await status.clear(deadline - self._clock.monotonic())
 
     def _track_unfinished(self, turn: Turn, *, complete: bool) -> None:
         if turn.id in self._unfinished_turns:
@@ -112,12 +113,12 @@ class SlackWorkspace:
         return await self._statuses.clear_status(thread)
 
     async def add_waiting_reaction(self, message: Message) -> bool:
-        """`Workspace.add_waiting_reaction`. Of a press there is no message to mark."""
+        """`Workspace.add_waiting_reaction`. The turn of a button has no message to mark."""
         if message.trigger is Trigger.REPLY_ACTION:
             return False
-        place = (message.thread.channel, message.ts)
+        key = (message.thread.channel, message.ts)
         try:
-            with self._late_calls.track(place):
+            with self._late_calls.track(key):
                 await self._client.call(
                     self._client.web.reactions_add,
                     max_wait=5.0,
@@ -129,12 +130,13 @@ class SlackWorkspace:
         except SlackCallError as error:
             if error.code == "already_reacted":
                 return True
-            log.warning("a message is not shown as waiting: %s", error)
+            log.warning("waiting reaction not added: message=%s reason=%s", message.ts, error)
             return error.maybe_done
         return True
 
     async def remove_waiting_reaction(self, message: Message) -> bool:
-        """`Workspace.remove_waiting_reaction`: a mark that stays tells of a wait that is over."""
+        """`Workspace.remove_waiting_reaction`. A mark that stays would announce an answer that has
+        come."""
         if message.trigger is Trigger.REPLY_ACTION:
             return True
         try:
@@ -152,9 +154,12 @@ class SlackWorkspace:
             return self._late_calls.is_expired((message.thread.channel, message.ts))
         return True
 
-    async def post_ephemeral(self, message: Message, text: str) -> bool:
-        """`Workspace.post_ephemeral`. Slack shows it in a thread only once that has an answer, so
-        beside a message that starts one it goes into the channel."""
+    async def post_notice(self, message: Message, text: str) -> bool:
+        """`Workspace.post_notice`.
+
+        Slack shows an ephemeral message in a thread only once the thread has replies. So for a
+        message that starts a thread it goes into the channel.
+        """
         try:
             await self._client.call(
                 self._client.web.chat_postEphemeral,
@@ -167,7 +172,7 @@ class SlackWorkspace:
                 markdown_text=escape_mentions(text),
             )
         except SlackCallError as error:
-            log.warning("somebody could not be told alone: %s", error)
+            log.warning("notice not posted: user=%s reason=%s", message.user, error)
             return error.maybe_done or not error.transient
         return True
 

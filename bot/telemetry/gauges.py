@@ -63,17 +63,17 @@ class Gauges:
 
     async def refresh(self) -> None:
         """Set every gauge. Bounded; raises nothing but cancellation."""
-        sights = self._probe
-        self._running_turns.set(sights.running_turns())
-        self._live_sessions.set(sights.live_sessions())
-        self._max_sessions.set(sights.max_sessions)
-        self._paused.set(sights.paused())
-        self._connected.set(sights.is_connected())
-        self._backfilling.set(sights.is_backfilling())
-        waiting, memory = await asyncio.gather(
-            _read_value(sights.queued_turns()), _read_value(sights.runtime_memory())
+        probe = self._probe
+        self._running_turns.set(probe.running_turns())
+        self._live_sessions.set(probe.live_sessions())
+        self._max_sessions.set(probe.max_sessions)
+        self._paused.set(probe.paused())
+        self._connected.set(probe.is_connected())
+        self._backfilling.set(probe.is_backfilling())
+        queued, memory = await asyncio.gather(
+            _read_value(probe.queued_turns()), _read_value(probe.runtime_memory())
         )
-        self._queued_turns.set(waiting)
+        self._queued_turns.set(queued)
         self._runtime_memory.set(memory)
 
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from bot import __version__
 from bot.domain.agent_events import TokensUsed
 from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
-from bot.ports import Clock, Observation, TurnStep
+from bot.ports import Clock, Observation, Telemetry, TurnStep
 
 _FAST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Seconds, for what takes milliseconds when all is well."""
@@ -46,8 +46,8 @@ OTHER_MODEL: Final = "other"
 """The label of all models beyond the first so many: people choose models by name."""
 
 
-class PrometheusTelemetry:
-    """`bot.ports.Telemetry` that counts."""
+class PrometheusTelemetry(Telemetry):
+    """Counts and times, for Prometheus."""
 
     def __init__(self, clock: Clock) -> None:
         """Turns are timed by `clock`."""
@@ -166,11 +166,11 @@ class PrometheusTelemetry:
 
     @contextmanager
     def observe_delivery(self) -> Iterator[Observation]:
-        began, outcome = self._clock.monotonic(), Observation()
+        began, observation = self._clock.monotonic(), Observation()
         try:
-            yield outcome
+            yield observation
         finally:
-            self._ack_seconds.labels(outcome.outcome).observe(self._clock.monotonic() - began)
+            self._ack_seconds.labels(observation.outcome).observe(self._clock.monotonic() - began)
 
     def record_message(self, result: AcceptResult) -> None:
         self._messages.labels(result.status.value).inc()
@@ -204,11 +204,11 @@ class PrometheusTelemetry:
 
     @contextmanager
     def observe_api_call(self, method: str) -> Iterator[Observation]:
-        began, outcome = self._clock.monotonic(), Observation()
+        began, observation = self._clock.monotonic(), Observation()
         try:
-            yield outcome
+            yield observation
         finally:
-            self._api_call_count.labels(method, outcome.outcome).inc()
+            self._api_call_count.labels(method, observation.outcome).inc()
             self._api_call_seconds.labels(method).observe(self._clock.monotonic() - began)
 
     def record_tokens(self, tokens: TokensUsed) -> None:
@@ -218,11 +218,13 @@ class PrometheusTelemetry:
 
     @contextmanager
     def observe_commit(self) -> Iterator[Observation]:
-        began, outcome = self._clock.monotonic(), Observation()
+        began, observation = self._clock.monotonic(), Observation()
         try:
-            yield outcome
+            yield observation
         finally:
-            self._commit_seconds.labels(outcome.outcome).observe(self._clock.monotonic() - began)
+            self._commit_seconds.labels(observation.outcome).observe(
+                self._clock.monotonic() - began
+            )
 
     def record_connections(self, count: int) -> None:
         self._connections.set(count)

@@ -5,7 +5,6 @@ It listens on loopback unless told otherwise. It takes no orders and shows nothi
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from bot.errors import BotError
+from bot.health_routes import add_health_routes
 from bot.http_server import ServerLimits, serve_http
 from bot.telemetry.gauges import Gauges, StatusProbe
 
@@ -46,14 +45,13 @@ class TelemetryServer:
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[None]:
         """Answer while inside. Raises `SettingsError` when the address cannot be had."""
-        site = web.Application(client_max_size=1_024)
-        site.router.add_get("/metrics", self._handle_metrics)
-        site.router.add_get("/healthz", _handle_health)
-        site.router.add_get("/readyz", self._handle_ready)
-        served = serve_http(
-            *(site, host, port), setting_prefix="METRICS", limits=self._bounds, shutdown_seconds=1.0
+        app = web.Application(client_max_size=1_024)
+        app.router.add_get("/metrics", self._handle_metrics)
+        add_health_routes(app, self._is_ready, READY_SECONDS)
+        server = serve_http(
+            *(app, host, port), setting_prefix="METRICS", limits=self._bounds, shutdown_seconds=1.0
         )
-        async with served as self.port:
+        async with server as self.port:
             log.info("metrics and health checks are at port %d", self.port)
             yield
 
@@ -63,22 +61,5 @@ class TelemetryServer:
         text = generate_latest(self._registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def _handle_ready(self, _: web.Request) -> web.Response:
-        ready = await self._is_ready()
-        return web.json_response({"ready": ready}, status=200 if ready else 503)
-
     async def _is_ready(self) -> bool:
-        if self._ready_check is None:
-            return False
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                return await self._ready_check()
-        except TimeoutError:
-            log.warning("not ready: the check takes longer than %g s", READY_SECONDS)
-        except BotError as error:
-            log.warning("not ready: %s", error)
-        return False
-
-
-async def _handle_health(_: web.Request) -> web.Response:
-    return web.json_response({"alive": True})
+        return self._ready_check is not None and await self._ready_check()

@@ -52,25 +52,25 @@ async def open_telemetry(
 
     Raises `SettingsError` when the address cannot be had or the packages for traces are missing.
     """
-    async with AsyncExitStack() as opened:
-        watches: list[Telemetry] = []
-        site = None
+    async with AsyncExitStack() as stack:
+        members: list[Telemetry] = []
+        server = None
         if metrics_port:
             metrics = PrometheusTelemetry(clock)
-            site = TelemetryServer(metrics.registry)
-            await opened.enter_async_context(site.serve(metrics_host, metrics_port))
-            watches.append(metrics)
+            server = TelemetryServer(metrics.registry)
+            await stack.enter_async_context(server.serve(metrics_host, metrics_port))
+            members.append(metrics)
         if otlp_endpoint:
-            watches.append(await opened.enter_async_context(_open_tracing(otlp_endpoint, clock)))
-        yield TelemetrySetup(telemetry=_combine(watches), server=site)
+            members.append(await stack.enter_async_context(_open_tracing(otlp_endpoint, clock)))
+        yield TelemetrySetup(telemetry=_combine(members), server=server)
 
 
 def _combine(members: list[Telemetry]) -> Telemetry:
     match members:
         case []:
             return NULL_TELEMETRY
-        case [watch]:
-            return watch
+        case [member]:
+            return member
     return CompositeTelemetry(members)
 
 
@@ -84,69 +84,69 @@ async def _open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[Telemetry]
         yield tracing
 
 
-class CompositeTelemetry:
-    """`bot.ports.Telemetry` for several."""
+class CompositeTelemetry(Telemetry):
+    """Passes everything on to several telemetries."""
 
     def __init__(self, members: Sequence[Telemetry]) -> None:
         self._members = tuple(members)
 
     def observe_delivery(self) -> AbstractContextManager[Observation]:
-        return self._observe_all(lambda watch: watch.observe_delivery())
+        return self._observe_all(lambda member: member.observe_delivery())
 
     def record_message(self, result: AcceptResult) -> None:
-        for watch in self._members:
-            watch.record_message(result)
+        for member in self._members:
+            member.record_message(result)
 
     @contextmanager
     def observe_turn(self, turn: Turn) -> Iterator[None]:
-        with ExitStack() as inside:
-            for watch in self._members:
-                inside.enter_context(watch.observe_turn(turn))
+        with ExitStack() as stack:
+            for member in self._members:
+                stack.enter_context(member.observe_turn(turn))
             yield
 
     def record_reply_posted(self, turn: Turn) -> None:
-        for watch in self._members:
-            watch.record_reply_posted(turn)
+        for member in self._members:
+            member.record_reply_posted(turn)
 
     def record_turn_ended(self, turn: Turn, state: TurnState) -> None:
-        for watch in self._members:
-            watch.record_turn_ended(turn, state)
+        for member in self._members:
+            member.record_turn_ended(turn, state)
 
     @contextmanager
     def observe_step(self, step: TurnStep) -> Iterator[None]:
-        with ExitStack() as inside:
-            for watch in self._members:
-                inside.enter_context(watch.observe_step(step))
+        with ExitStack() as stack:
+            for member in self._members:
+                stack.enter_context(member.observe_step(step))
             yield
 
     def observe_api_call(self, method: str) -> AbstractContextManager[Observation]:
-        return self._observe_all(lambda watch: watch.observe_api_call(method))
+        return self._observe_all(lambda member: member.observe_api_call(method))
 
     def record_tokens(self, tokens: TokensUsed) -> None:
-        for watch in self._members:
-            watch.record_tokens(tokens)
+        for member in self._members:
+            member.record_tokens(tokens)
 
     def observe_commit(self) -> AbstractContextManager[Observation]:
-        return self._observe_all(lambda watch: watch.observe_commit())
+        return self._observe_all(lambda member: member.observe_commit())
 
     def record_connections(self, count: int) -> None:
-        for watch in self._members:
-            watch.record_connections(count)
+        for member in self._members:
+            member.record_connections(count)
 
     def record_runtime_restart(self) -> None:
-        for watch in self._members:
-            watch.record_runtime_restart()
+        for member in self._members:
+            member.record_runtime_restart()
 
     @contextmanager
     def _observe_all(
         self, enter: Callable[[Telemetry], AbstractContextManager[Observation]]
     ) -> Iterator[Observation]:
         """What is said to one outcome, all are told."""
-        outcome = Observation()
-        with ExitStack() as inside:
-            theirs = [inside.enter_context(enter(watch)) for watch in self._members]
+        observation = Observation()
+        with ExitStack() as stack:
+            observations = [stack.enter_context(enter(member)) for member in self._members]
             try:
-                yield outcome
+                yield observation
             finally:
-                for each in theirs:
-                    each.outcome = outcome.outcome
+                for one in observations:
+                    one.outcome = observation.outcome

@@ -35,11 +35,10 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, S
 from opentelemetry.util.types import AttributeValue
 
 from bot import __version__
-from bot.domain.agent_events import TokensUsed
 from bot.domain.messages import Message
 from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
 from bot.logs import trace_context
-from bot.ports import Clock, Observation, TurnStep
+from bot.ports import Clock, Observation, Telemetry, TurnStep
 
 _EXPORT_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 5.0
@@ -55,12 +54,12 @@ class _MessageIdGenerator(RandomIdGenerator):
     """Random ids, but for the first span of a trace those that follow from its message."""
 
     def generate_trace_id(self) -> int:
-        given = _forced_span_context.get()
-        return super().generate_trace_id() if given is None else given.trace_id
+        forced = _forced_span_context.get()
+        return super().generate_trace_id() if forced is None else forced.trace_id
 
     def generate_span_id(self) -> int:
-        given = _forced_span_context.get()
-        return super().generate_span_id() if given is None else given.span_id
+        forced = _forced_span_context.get()
+        return super().generate_span_id() if forced is None else forced.span_id
 
 
 @asynccontextmanager
@@ -72,9 +71,9 @@ async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[TracingTele
     `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and so on
     (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
     """
-    ours = Resource({"service.name": "threadpilot", "service.version": __version__})
+    resource = Resource({"service.name": "threadpilot", "service.version": __version__})
     provider = TracerProvider(
-        resource=ours.merge(OTELResourceDetector().detect()),
+        resource=resource.merge(OTELResourceDetector().detect()),
         id_generator=_MessageIdGenerator(),
         shutdown_on_exit=False,
     )
@@ -88,8 +87,12 @@ async def open_tracing(endpoint: str, clock: Clock) -> AsyncIterator[TracingTele
         await _shut_down(provider)
 
 
-class TracingTelemetry:
-    """`bot.ports.Telemetry` that traces."""
+class TracingTelemetry(Telemetry):
+    """Records traces.
+
+    Tokens are in the runtime's own spans. A commit is for many turns at once, and a connection for
+    no turn. A runtime start shows as a gap before its session.
+    """
 
     def __init__(self, provider: TracerProvider, clock: Clock) -> None:
         self._provider = provider
@@ -176,28 +179,14 @@ class TracingTelemetry:
 
     @contextmanager
     def observe_api_call(self, method: str) -> Iterator[Observation]:
-        outcome = Observation()
+        observation = Observation()
         with self._child_span(f"slack {method}", SpanKind.CLIENT) as span:
             try:
-                yield outcome
+                yield observation
             finally:
-                span.set_attribute("threadpilot.answer", outcome.outcome)
-                if outcome.outcome != "ok":
+                span.set_attribute("threadpilot.answer", observation.outcome)
+                if observation.outcome != "ok":
                     span.set_status(Status(StatusCode.ERROR))
-
-    def record_tokens(self, tokens: TokensUsed) -> None:
-        """The runtime's own spans say it."""
-
-    @contextmanager
-    def observe_commit(self) -> Iterator[Observation]:
-        """A commit is for many turns at once."""
-        yield Observation()
-
-    def record_connections(self, count: int) -> None:
-        """Of no turn."""
-
-    def record_runtime_restart(self) -> None:
-        """A start that a turn waits for shows as a gap before its session."""
 
     # --------------------------------------------------------------------------------------------
 

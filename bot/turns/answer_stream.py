@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Protocol
 
 from bot.domain.agent_events import (
     AnswerStopped,
@@ -18,21 +17,9 @@ from bot.domain.agent_events import (
     TokensUsed,
 )
 from bot.domain.usage import TokenUsage
-from bot.ports import AgentSession, Clock
+from bot.ports import AgentSession, Clock, Reply
 
 log = logging.getLogger(__name__)
-
-
-class AnswerSink(Protocol):
-    """Where an answer shows as it grows: what `bot.ports.Reply` has for that."""
-
-    def append(self, text: str) -> None:
-        """The model said more."""
-        ...
-
-    def replace(self, text: str) -> None:
-        """The whole answer up to here is `text`."""
-        ...
 
 
 class ActivePrompts:
@@ -103,7 +90,7 @@ async def stream_answer(
     usage_meter: UsageMeter,
     *,
     on_prompt_accepted: Callable[[str], Awaitable[None]],
-    sink: AnswerSink | None = None,
+    sink: Reply | None = None,
 ) -> bool:
     """Ask, and pass the answer on as it comes; whether it was stopped. `taken` is told the id of
     the prompt in the session's history. Raises `AgentError`, and what `taken` raises."""

@@ -19,7 +19,7 @@ from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
 from bot.errors import BotError, StoreError
 from bot.ports import NULL_TELEMETRY, Clock, Store, Telemetry, Workspace
 from bot.sessions.roles import split_role_prefix
-from bot.tasks import first_completed
+from bot.tasks import first_completed, wait_for_event
 from bot.turns.indicator_cleanup import create_status_cleanup
 from bot.turns.queue_notices import QueueNotices
 from bot.turns.runner import RETRY_INITIAL_SECONDS, RETRY_MAX_SECONDS, TurnHandler, TurnRunner
@@ -301,11 +301,11 @@ class Inbox:
                 log.warning(
                     "no turn can be claimed, again in %g s: %s", pause, error, exc_info=trouble
                 )
-                await first_completed(self._closing.wait(), self._clock.sleep(pause))
+                await wait_for_event(self._closing, self._clock, pause)
                 pause = min(2 * pause, RETRY_MAX_SECONDS)
                 continue
             if not again:
-                await first_completed(self._wakeup.wait(), self._clock.sleep(POLL_SECONDS))
+                await wait_for_event(self._wakeup, self._clock, POLL_SECONDS)
 
     async def _dispatch_next(self) -> bool:
         """Begin one turn, and tell whether another one may begin at once. Where none may begin, all
@@ -313,11 +313,11 @@ class Inbox:
         seen = list(self._undispatched)
         if self.running_count < self._max_turns:
             if self._interrupted:
-                self._start_turn(self._interrupted.pop(0), recover=True)
+                self._start_turn(self._interrupted.pop(0), interrupted=True)
                 return True
             turn = None if self._paused else await self._claim()
             if turn is not None:
-                self._start_turn(turn, recover=False)
+                self._start_turn(turn, interrupted=False)
                 return self._may_have_waiting or bool(self._undispatched)
         for number in seen:
             waiting = self._undispatched.pop(number, None)
@@ -338,10 +338,10 @@ class Inbox:
         self._may_have_waiting = claimed.queue_length > 0
         return claimed.turn
 
-    def _start_turn(self, turn: Turn, *, recover: bool) -> None:
+    def _start_turn(self, turn: Turn, *, interrupted: bool) -> None:
         self._undispatched.pop(turn.id, None)
         self._notices.clear_indicator(turn)
-        self._runner.start_turn(turn, recover=recover)
+        self._runner.start_turn(turn, interrupted=interrupted)
 
     def _add_waiting(self, turn: Turn) -> None:
         """A turn waits that may be claimed; a claim that is under way is looked after by itself."""

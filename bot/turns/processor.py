@@ -13,9 +13,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
-from bot.access.admission import invalid_message_text
+from bot.access.admission import AdmissionCheck, invalid_message_text
 from bot.domain.messages import Message, Thread, ThreadKey, Trigger
 from bot.domain.turns import ReplyPart, Turn, TurnResult, TurnState
 from bot.errors import BotError, SlackError, StoreError
@@ -47,19 +46,6 @@ RECORD_PAUSE_SECONDS = 0.1
 """Doubled with each try: the database gets about 25 s in all to come back."""
 
 
-class TurnAdmission(Protocol):
-    """Who is answered at all."""
-
-    async def refusal_for(self, message: Message) -> str:
-        """The sentence why its author is not answered; empty when they are. Raises `StoreError`."""
-        ...
-
-    async def authorize_stop(self, user_id: str, message: Message) -> None:
-        """See to it that somebody may stop the answer to a message. Raises `NotAllowed`,
-        `StoreError`."""
-        ...
-
-
 class TurnProcessor:
     """Runs the turns that the inbox hands out."""
 
@@ -70,7 +56,7 @@ class TurnProcessor:
         clock: Clock,
         *,
         responder: TurnResponder,
-        admission: TurnAdmission,
+        admission: AdmissionCheck,
         max_message_chars: int,
     ) -> None:
         self._store = store
@@ -105,7 +91,7 @@ class TurnProcessor:
             log.debug("turn took %.3f s", self._clock.monotonic() - started)
             return ended
 
-    async def recover(self, turn: Turn) -> bool:
+    async def finish_interrupted(self, turn: Turn) -> bool:
         """Bring a turn to its end that was cut short, by a restart or by trouble.
 
         What is on record is shown. A turn that had not come to its prompt waits again. For the
@@ -168,7 +154,7 @@ class TurnProcessor:
 
     async def _end_unaddressed(self, turn: Turn) -> bool:
         """End the turn of a message that people may have meant for each other."""
-        await self._workspace.post_ephemeral(turn.message, FOR_OTHERS)
+        await self._workspace.post_notice(turn.message, FOR_OTHERS)
         ended = await self._store.finish_turn(turn, TurnState.WITHDRAWN)
         log.info("turn ends: the message may have been for others")
         return ended
@@ -218,7 +204,7 @@ class TurnProcessor:
             if error.transient:
                 raise
             log.exception("the thread could not be told how the turn ended")
-            await self._workspace.post_ephemeral(turn.message, BotError.user_message)
+            await self._workspace.post_notice(turn.message, BotError.user_message)
             return state and TurnState.FAILED
         return state
 

@@ -21,6 +21,7 @@ from bot.domain.messages import Message
 from bot.domain.turns import Turn
 from bot.errors import BotError
 from bot.ports import Clock, Store, Workspace
+from bot.tasks import BackgroundTasks
 from bot.turns.indicator_cleanup import IndicatorCleanup
 
 log = logging.getLogger(__name__)
@@ -43,9 +44,9 @@ class QueueNotices:
         self._store = store
         self._workspace = workspace
         self._clock = clock
-        self._delayed: dict[str, asyncio.Task[None]] = {}
+        self._delayed = BackgroundTasks(limit=None, timeout=None)
         self._last_task: dict[str, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks(limit=None, timeout=None)
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
         self._cleanup = IndicatorCleanup(
             "the mark of a wait", store.stale_waiting_indicators, self._retry_clear, clock
@@ -63,17 +64,13 @@ class QueueNotices:
     def schedule_indicator(self, turn: Turn) -> None:
         """Show that the message waits, if it still does after a moment."""
         lane = _message_key(turn.message)
-        if lane in self._delayed or len(self._delayed) >= MAX_PENDING:
-            return
-        moment = asyncio.create_task(self._show_after_delay(turn), name=f"moment {lane}")
-        self._delayed[lane] = moment
-        moment.add_done_callback(lambda _: self._delayed.pop(lane, None))
+        if len(self._delayed) < MAX_PENDING:
+            self._delayed.spawn(lane, self._show_after_delay(turn), unique=True)
 
     def clear_indicator(self, turn: Turn) -> None:
         """Take the mark back, if there is one or one is on its way."""
         lane = _message_key(turn.message)
-        if (moment := self._delayed.get(lane)) is not None:
-            moment.cancel()
+        self._delayed.cancel(lane)
         if turn.may_be_marked_waiting or lane in self._last_task:
             self._enqueue(turn.message, CLEAR_INDICATOR, partial(self._clear_now, turn))
 
@@ -87,7 +84,7 @@ class QueueNotices:
         much is left to do already."""
 
         async def tell() -> None:
-            told = await self._workspace.post_ephemeral(message, text)
+            told = await self._workspace.post_notice(message, text)
             if told and on_sent is not None:
                 await on_sent()
 
@@ -102,17 +99,9 @@ class QueueNotices:
     async def close(self, timeout: float) -> None:
         """Let what is under way end within `seconds`, then give it up. Marks that are left then
         are taken back by the next start."""
-        for moment in tuple(self._delayed.values()):
-            moment.cancel()
+        await self._delayed.close(grace=0, cancel_timeout=timeout)
         await self._cleanup.close()
-        if not self._tasks:
-            return
-        _, late = await asyncio.wait(set(self._tasks), timeout=timeout)
-        for task in late:
-            log.warning("given up at the end: %s", task.get_name())
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=timeout)
+        await self._tasks.close(grace=timeout, cancel_timeout=timeout)
 
     async def _show_after_delay(self, turn: Turn) -> None:
         async def mark() -> None:
@@ -172,10 +161,10 @@ class QueueNotices:
             log.error("too much is to be shown beside the turns; left out: %s %s", action, lane)
             return None
         before = self._last_task.get(lane)
-        task = asyncio.create_task(self._run_after(before, work), name=f"{action} {lane}")
-        self._last_task[lane] = task
-        self._tasks.add(task)
-        task.add_done_callback(lambda ended: self._on_task_done(lane, ended))
+        task = self._tasks.spawn(f"{action} {lane}", self._run_after(before, work))
+        if task is not None:
+            self._last_task[lane] = task
+            task.add_done_callback(lambda ended: self._on_task_done(lane, ended))
         return task
 
     async def _run_after(
@@ -183,16 +172,10 @@ class QueueNotices:
     ) -> None:
         if previous is not None:
             await asyncio.wait([previous])
-        try:
-            async with self._slots, asyncio.timeout(CALL_SECONDS):
-                await work()
-        except (BotError, TimeoutError) as error:
-            log.warning("a message could not be marked or its author told: %s", error)
-        except Exception:
-            log.exception("a message could not be marked or its author told")
+        async with self._slots, asyncio.timeout(CALL_SECONDS):
+            await work()
 
     def _on_task_done(self, lane: str, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
         if self._last_task.get(lane) is task:
             del self._last_task[lane]
 

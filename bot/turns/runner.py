@@ -16,7 +16,7 @@ from bot.domain.turns import Turn, TurnState
 from bot.errors import BotError, StoreError
 from bot.logs import log_context
 from bot.ports import NULL_TELEMETRY, Clock, Store, Telemetry
-from bot.tasks import first_completed
+from bot.tasks import first_completed, wait_for_event
 from bot.turns.queue_notices import QueueNotices
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class TurnHandler(Protocol):
         """Bring a claimed turn to its end, or let it wait again."""
         ...
 
-    async def recover(self, turn: Turn) -> bool:
+    async def finish_interrupted(self, turn: Turn) -> bool:
         """Bring a turn to its end that was cut short; shows its answer when one is on record."""
         ...
 
@@ -89,11 +89,11 @@ class TurnRunner:
         """Whether a turn is being answered."""
         return any(turn is not None and turn.id == turn_id for turn in self._tasks.values())
 
-    def start_turn(self, turn: Turn, *, recover: bool) -> None:
+    def start_turn(self, turn: Turn, *, interrupted: bool) -> None:
         """Run a turn: answer it or, with `settle`, bring it to its end that a restart left open."""
-        run = self._recover(turn) if recover else self._process(turn)
+        run = self._finish_interrupted(turn) if interrupted else self._process(turn)
         task = asyncio.create_task(run, name=f"turn {turn.id}")
-        self._tasks[task] = None if recover else turn
+        self._tasks[task] = None if interrupted else turn
         task.add_done_callback(self._on_task_done)
 
     async def wait_until_empty(self) -> None:
@@ -152,10 +152,10 @@ class TurnRunner:
             if not ended:
                 await self._ensure_ended(turn, error)
 
-    async def _recover(self, turn: Turn) -> None:
+    async def _finish_interrupted(self, turn: Turn) -> None:
         # Cut short again it stays as it is: the next start finds it as this one did.
         with log_context(turn), self._telemetry.observe_turn(turn):
-            ended, error = await _run_handler(self._handler.recover, turn)
+            ended, error = await _run_handler(self._handler.finish_interrupted, turn)
             if not ended:
                 await self._ensure_ended(turn, error)
 
@@ -189,7 +189,7 @@ class TurnRunner:
                     await self._fail(left, owed)
                     return
                 self._release_slot()
-                ended, error = await _run_handler(self._handler.recover, left)
+                ended, error = await _run_handler(self._handler.finish_interrupted, left)
                 if ended:
                     return
                 hopeless = not isinstance(error, BotError)
@@ -197,7 +197,7 @@ class TurnRunner:
                     continue
             except StoreError as trouble:
                 log.warning("turn cannot be ended: %s; again in %g s", trouble, pause)
-            await first_completed(self._closing.wait(), self._clock.sleep(pause))
+            await wait_for_event(self._closing, self._clock, pause)
             pause = min(2 * pause, RETRY_MAX_SECONDS)
 
     def _release_slot(self) -> None:

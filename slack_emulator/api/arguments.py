@@ -1,7 +1,8 @@
-"""What a Web API call brings along: query, form, JSON or multipart, read into one flat object.
+"""Parses the arguments of a Web API call (query, form, JSON or multipart) into one flat object.
 
-Slack takes all of them, and structured arguments inside a form as JSON strings
-(docs.slack.dev/apis/web-api). Every reader here refuses what makes no sense, by Slack's codes.
+Slack accepts all of these, and structured arguments inside a form as JSON strings
+(docs.slack.dev/apis/web-api). Every reader here raises ApiError with Slack's code for an invalid
+value.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ MAX_ARGUMENT_CHARS: Final = 1_000_000
 
 
 class Arguments:
-    """One call's arguments, by name."""
+    """The arguments of one call, by name."""
 
     def __init__(self, values: Mapping[str, object]) -> None:
         self.values = {name: value for name, value in values.items() if value is not None}
 
     def has_value(self, name: str) -> bool:
-        """Whether it was given and is not empty."""
+        """True if the argument is given and not empty."""
         return self.values.get(name) not in (None, "", [], {})
 
     def is_given(self, name: str) -> bool:
-        """Whether it was given at all, be it empty."""
+        """True if the argument is given, even if it is empty."""
         return name in self.values
 
     def text(self, name: str, default: str = "") -> str:
-        """A string that UTF-8 can hold; numbers are taken as they read.
+        """A string that UTF-8 can encode; numbers are converted to text.
 
-        Refused with `invalid_arguments`.
+        Raises ApiError (`invalid_arguments`) for other types.
         """
         value = self.values.get(name, default)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -42,20 +43,21 @@ class Arguments:
         return str(value).encode(errors="replace").decode()
 
     def required_text(self, name: str) -> str:
-        """A string that must be there."""
+        """A string that must not be empty. Raises ApiError (`invalid_arguments`)."""
         if not (value := self.text(name)):
             raise invalid_argument(name, "missing required field")
         return value
 
     def ts(self, name: str) -> str | None:
-        """A message's ts, or None where there is none."""
+        """The ts of a message, or None. Raises ApiError for an invalid one."""
         value = self.text(name)
         if value and not _looks_like_ts(value):
             raise ApiError("invalid_ts" if name == "ts" else f"invalid_{name}")
         return value or None
 
     def integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
-        """A whole number, cut to what is allowed at the top. Refused below `low`."""
+        """An integer, lowered to `maximum` if it is above. Raises ApiError if it is below
+        `minimum`."""
         value = self.text(name, str(default))
         try:
             number = int(value)
@@ -66,14 +68,14 @@ class Arguments:
         return min(number, maximum)
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Yes or no."""
+        """A boolean; the strings "1", "true", "yes" and "on" count as true."""
         value = self.values.get(name, default)
         if isinstance(value, bool):
             return value
         return str(value).lower() in ("1", "true", "yes", "on")
 
     def json_value(self, name: str) -> object:
-        """JSON, given as such or as a string; None where there is none."""
+        """A JSON value, given as such or as a string, or None."""
         value = self.values.get(name)
         if not isinstance(value, str):
             return value
@@ -86,7 +88,7 @@ class Arguments:
         return parsed
 
     def json_objects(self, name: str, code: str) -> list[Json] | None:
-        """A list of objects; None where there is none. Refused with `code`."""
+        """A list of objects, or None. Raises ApiError with `code`."""
         try:
             value = self.json_value(name)
         except ApiError:
@@ -98,7 +100,7 @@ class Arguments:
         return value
 
     def json_object(self, name: str, code: str) -> Json | None:
-        """One object; None where there is none. Refused with `code`."""
+        """One object, or None. Raises ApiError with `code`."""
         try:
             value = self.json_value(name)
         except ApiError:
@@ -110,7 +112,7 @@ class Arguments:
         return value
 
     def string_list(self, name: str) -> list[str]:
-        """A list of words: a JSON list, or separated by commas."""
+        """A list of strings, given as a JSON list or separated by commas; may be empty."""
         value = self.values.get(name)
         if isinstance(value, str):
             return [part.strip() for part in value.split(",") if part.strip()]
@@ -122,7 +124,7 @@ class Arguments:
 
 
 def invalid_argument(name: str, reason: str) -> ApiError:
-    """Slack's answer to a wrong argument, with its explanation."""
+    """Slack's error for an invalid argument, with the reason in its metadata."""
     return ApiError(
         "invalid_arguments", response_metadata={"messages": [f"[ERROR] {reason}: {name}"]}
     )
@@ -134,9 +136,9 @@ def _looks_like_ts(value: str) -> bool:
 
 
 async def read_arguments(request: web.Request) -> Json:
-    """The arguments of a request, and its token if it stands among them.
+    """The arguments of a request, with the token if it is one of them.
 
-    Refused with `invalid_json`, `json_not_object`, `invalid_form_data` or `invalid_post_type`.
+    Raises ApiError: `invalid_json`, `json_not_object`, `invalid_form_data` or `invalid_post_type`.
     """
     values: Json = dict(request.query)
     if request.method == "GET" or not request.body_exists:

@@ -1,6 +1,6 @@
-"""The Web API's door: token, limits, faults, arguments, the method, and Slack's kind of answer.
+"""Serves the Web API: checks token, limits, faults and arguments, and runs the method.
 
-Refusals are HTTP 200 with `ok: false`; too many calls are HTTP 429 with `Retry-After`.
+Errors are HTTP 200 with `ok: false`. Too many calls are HTTP 429 with `Retry-After`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RATE_LIMITED = "ratelimited"
 
 @dataclass(frozen=True, slots=True)
 class _ApiResponse:
-    """What goes back."""
+    """The response to one call, before it is written as HTTP."""
 
     body: Json | None
     status: int = 200
@@ -37,18 +37,18 @@ class _ApiResponse:
 
 
 class WebApi:
-    """Everything under `/api/`."""
+    """The handler of all requests under `/api/`."""
 
     def __init__(self, slack: SlackBackend) -> None:
         self._slack = slack
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One call from its request to its response."""
+        """Answer one request."""
         method = request.match_info["method"]
         try:
             values = await arguments.read_arguments(request)
-        except ApiError as refused:
-            return _http_response(_ApiResponse(_error_body(refused)))
+        except ApiError as error:
+            return _http_response(_ApiResponse(_error_body(error)))
         token = _token(request, values)
         values.pop("token", None)
         by_app = token in (BOT_TOKEN, APP_TOKEN)
@@ -79,7 +79,7 @@ class WebApi:
     async def _respond(
         self, method: str, token: str, values: Json, fault: Fault | None
     ) -> _ApiResponse:
-        """What the fault makes of it, before or after the method is run."""
+        """The response, changed by the fault before or after the method runs."""
         match fault.kind if fault else None:
             case "429" if fault:
                 return _rate_limited(math.ceil(fault.seconds))
@@ -112,12 +112,12 @@ class WebApi:
                 if token == BOT_TOKEN:
                     headers = self._scope_headers(method)
             body = await METHODS[method](self._slack, ApiRequest(user, Arguments(values)))
-        except ApiError as refused:
-            return _ApiResponse(_error_body(refused), headers=headers)
+        except ApiError as error:
+            return _ApiResponse(_error_body(error), headers=headers)
         return _ApiResponse({"ok": True} | body, headers=headers)
 
     def _authenticate(self, method: str, token: str) -> User:
-        """Whose token it is, if that may call this method."""
+        """The user of the token. Raises ApiError if the token may not call this method."""
         if method not in METHODS:
             raise ApiError("unknown_method")
         if not token:
@@ -130,11 +130,11 @@ class WebApi:
             if method == CONNECTIONS_OPEN or method in USER_ONLY_METHODS:
                 raise ApiError("not_allowed_token_type")
             return self._slack.workspace.users[BOT_USER_ID]
-        if (person := self._slack.workspace.user_by_token(token)) is None:
+        if (user := self._slack.workspace.user_by_token(token)) is None:
             raise ApiError("invalid_auth")
         if method == CONNECTIONS_OPEN or method in APP_ONLY_METHODS:
             raise ApiError("not_allowed_token_type")
-        return person
+        return user
 
     def _retry_after(self, method: str, values: Json) -> int:
         if not self._slack.app_config.rate_limits_enabled:
@@ -143,7 +143,7 @@ class WebApi:
         return self._slack.rate_limits.acquire(method, str(channel))
 
     def _scope_headers(self, method: str) -> tuple[tuple[str, str], ...]:
-        """The headers that name them. Refused with `missing_scope`."""
+        """The headers that name the scopes. Raises ApiError (`missing_scope`)."""
         granted, needed = self._slack.app_config.scopes, SCOPES.get(method, ())
         if needed and not set(needed) & set(granted):
             raise ApiError("missing_scope", needed=needed[0], provided=",".join(granted))
@@ -154,7 +154,7 @@ class WebApi:
 
 
 def _api_test(values: Json) -> Json:
-    """What came comes back; an `error` makes it fail."""
+    """The arguments of the call; an `error` argument makes the call fail."""
     answer: Json = {"ok": True, "args": values}
     if error := values.get("error"):
         answer = {"ok": False, "error": str(error), "args": values}

@@ -1,6 +1,6 @@
-"""What the app hears of what happens: changes turned into Slack's event payloads.
+"""Converts changes of the workspace to Slack's event payloads, and sends them to the app.
 
-Only in conversations that the bot is a member of, only what it is subscribed to. A mention in a
+The app gets events of the conversations of its bot, if it is subscribed to them. A mention in a
 channel comes twice, as `app_mention` and as `message`, with one ts and two event ids.
 """
 
@@ -45,7 +45,7 @@ MESSAGE_EVENTS: Final = {
 
 
 class Events:
-    """Watches the workspace on behalf of the app."""
+    """The workspace listener that sends events to the app."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Events:
         workspace.add_listener(self.on_change)
 
     def on_change(self, change: Change) -> None:
-        """Send what the app may hear of this change."""
+        """Send the events of this change that the app may receive."""
         match change:
             case MessagePosted(message):
                 self._send_posted(message)
@@ -146,7 +146,7 @@ class Events:
         )
 
     def _send_title_changed(self, status: ThreadStatus, previous: str) -> None:
-        told: Json = {
+        fields: Json = {
             "channel": status.channel,
             "user": BOT_USER_ID,
             "team_id": TEAM_ID,
@@ -154,33 +154,33 @@ class Events:
             "title": status.title,
             "previous_title": previous,
         }
-        self._send("agent_session_title_changed", told, status.channel)
+        self._send("agent_session_title_changed", fields, status.channel)
 
     def _send_reaction(self, change: ReactionChanged) -> None:
         message = change.message
-        told: Json = {
+        fields: Json = {
             "user": change.user,
             "reaction": change.name,
             "item": {"type": "message", "channel": message.channel, "ts": message.ts},
             "item_user": message.user,
         }
         name = "reaction_added" if change.added else "reaction_removed"
-        self._send(name, told, message.channel)
+        self._send(name, fields, message.channel)
 
     def _send_membership(
         self, channel: Channel, user: str, *, joined: bool, inviter: str | None
     ) -> None:
         if channel.is_im:
             return
-        told: Json = {
+        fields: Json = {
             "user": user,
             "channel": channel.id,
             "channel_type": "G" if channel.is_private else "C",
             "team": self._workspace.user(user).team_id,
         }
         if inviter is not None:
-            told["inviter"] = inviter
-        self._send("member_joined_channel" if joined else "member_left_channel", told, channel.id)
+            fields["inviter"] = inviter
+        self._send("member_joined_channel" if joined else "member_left_channel", fields, channel.id)
 
     def _send(self, kind: str, fields: Json, channel_id: str) -> None:
         channel = self._workspace.channels[channel_id]

@@ -1,4 +1,4 @@
-"""Signed HTTP: what Slack posts to an app's request URL, and what it makes of the answer.
+"""Posts signed payloads to the app's request URL, and evaluates the response.
 
 docs.slack.dev/apis/events-api/using-http-request-urls.
 """
@@ -26,7 +26,7 @@ MAX_REDIRECTS: Final = 2
 
 
 class HttpDelivery:
-    """The side that posts."""
+    """The HTTP client that delivers payloads."""
 
     def __init__(self, clock: EmulatorClock) -> None:
         self._clock = clock
@@ -38,13 +38,14 @@ class HttpDelivery:
         return self._session
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close the HTTP session."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
     async def verify_url(self, url: str) -> None:
-        """Ask the address to repeat a challenge. BadSetting where it does not."""
+        """Send the challenge to the URL. Raises InvalidAppConfig if the response does not repeat
+        it."""
         challenge = secrets.token_urlsafe(32)
         receipt = await self._post(
             url,
@@ -63,13 +64,13 @@ class HttpDelivery:
         if not receipt.ok or str(answered).strip() not in (challenge, f"challenge={challenge}"):
             raise InvalidAppConfig(
                 "The request URL did not answer the challenge. Start the app first, and see that "
-                "it has the sandbox's signing secret."
+                "it has the emulator's signing secret."
             )
 
     async def deliver(
         self, url: str, kind: PayloadKind, payload: Json, attempt: int, reason: str
     ) -> Receipt:
-        """Post one payload, in the form that its kind has, and wait for the answer."""
+        """Post one payload, encoded as its kind requires, and wait for the response."""
         headers: dict[str, str] = {}
         if attempt:
             headers = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": reason}
@@ -85,18 +86,18 @@ class HttpDelivery:
     async def _post(
         self, url: str, body: bytes, content_type: str, headers: dict[str, str]
     ) -> Receipt:
-        """Signed with the machine's own time: that is what the app compares with."""
+        """Post a body, signed with the machine's own time: the app compares with that."""
         headers = headers | signature_headers(body, time.time()) | {"Content-Type": content_type}
         headers["User-Agent"] = "Slackbot 1.0 (+https://api.slack.com/robots)"
-        asking = asyncio.ensure_future(self._send_request(url, body, headers))
-        late = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
+        post = asyncio.ensure_future(self._send_request(url, body, headers))
+        timeout = asyncio.ensure_future(self._clock.sleep(ACK_SECONDS))
         try:
-            await asyncio.wait({asking, late}, return_when=asyncio.FIRST_COMPLETED)
-            return asking.result() if asking.done() else Receipt(ok=False, reason="http_timeout")
+            await asyncio.wait({post, timeout}, return_when=asyncio.FIRST_COMPLETED)
+            return post.result() if post.done() else Receipt(ok=False, reason="http_timeout")
         finally:
-            asking.cancel()
-            late.cancel()
-            await asyncio.gather(asking, late, return_exceptions=True)
+            post.cancel()
+            timeout.cancel()
+            await asyncio.gather(post, timeout, return_exceptions=True)
 
     async def _send_request(self, url: str, body: bytes, headers: dict[str, str]) -> Receipt:
         try:
@@ -119,7 +120,7 @@ class HttpDelivery:
 
 
 def _parse_body(content: bytes) -> object:
-    """The answer's JSON, or its text."""
+    """The response's JSON, or its text."""
     text = content.decode(errors="replace")
     try:
         parsed: object = json.loads(text)
@@ -129,7 +130,7 @@ def _parse_body(content: bytes) -> object:
 
 
 def signature_headers(body: bytes, sent_at: float) -> dict[str, str]:
-    """The headers that prove that `body` comes from Slack at this time (since the epoch)."""
+    """The headers that prove that `body` comes from Slack at `sent_at` (epoch seconds)."""
     timestamp = str(int(sent_at))
     base = b"v0:" + timestamp.encode() + b":" + body
     digest = hmac.new(SIGNING_SECRET.encode(), base, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""What came back for one payload that was sent to the app, whichever way it went."""
+"""Defines the result of one delivery to the app, for both transports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 ACK_SECONDS = 3.0
-"""How long Slack waits for the app, for events, commands, buttons, forms and shortcuts alike."""
+"""Timeout of Slack for the app's acknowledgement, in seconds. It is the same for events, commands,
+buttons, modals and shortcuts."""
 
 
 class PayloadKind(StrEnum):
@@ -19,12 +20,12 @@ class PayloadKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Whether the app acknowledged, and what it answered."""
+    """The result of a delivery: acknowledged or not, and the response."""
 
     ok: bool
     reason: str = ""
-    """Slack's word for why not; http_timeout, http_error, connection_failed..."""
+    """Slack's word for the failure: http_timeout, http_error, connection_failed..."""
     body: object = None
-    """The answer's JSON, or its plain text."""
+    """The response's JSON, or its plain text."""
     no_retry: bool = False
-    """The app asked for no redelivery."""
+    """True if the app asked for no redelivery."""

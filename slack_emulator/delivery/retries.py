@@ -1,7 +1,7 @@
-"""Getting payloads to the app, by the way that it chose, again and again where Slack would.
+"""Delivers payloads to the app over its transport, and retries where Slack would.
 
 Events are redelivered at once, after a minute and after five (docs.slack.dev/apis/events-api,
-"Error handling"); commands, buttons and forms are sent once.
+"Error handling"). Commands, buttons and modals are sent once.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from slack_emulator.state.clock import EmulatorClock
 from slack_emulator.state.entities import Json
 
 RETRY_DELAYS_SECONDS: Final = (0.0, 60.0, 300.0)
-"""Counted from the first failure."""
+"""Delays of the retries in seconds, counted from the first failure."""
 REORDER_SECONDS: Final = 1.0
-"""How long an event waits for the next one to overtake it."""
+"""Maximum seconds that an event is held back until the next one overtakes it."""
 MAX_DELIVERIES: Final = 5_000
-"""Deliveries under way; beyond that events are lost, as they are when Slack limits them."""
+"""Maximum number of running deliveries. Further events are lost, as they are when Slack limits
+them."""
 
 log = logging.getLogger(__name__)
 
 
 class Delivery:
-    """The sandbox's way to the app."""
+    """The delivery of events and interactions to the app."""
 
     def __init__(
         self,
@@ -49,9 +50,9 @@ class Delivery:
         self._held_event: Json | None = None
 
     def send_event(self, payload: Json) -> None:
-        """Send an event, now or after the next one, once, twice or never, as the faults say."""
+        """Send an event now or after the next one, and once, twice or never, as the faults say."""
         if self._faults.consume(EVENTS, ("lose",)):
-            return  # as where the app was away for longer than Slack goes on trying
+            return  # as if the app was away for longer than Slack retries
         if self._held_event is None and self._faults.consume(EVENTS, ("reorder",)):
             self._held_event = payload
             self._start_task(self._release_held(payload))
@@ -66,7 +67,7 @@ class Delivery:
             self._start_task(self._deliver_with_retries(held, ack_lost=False))
 
     async def _release_held(self, payload: Json) -> None:
-        """What is held back for the next event comes late, but it comes."""
+        """Deliver the event that is held back, even if no other event overtakes it."""
         await asyncio.sleep(REORDER_SECONDS)
         if self._held_event is payload:
             self._held_event = None
@@ -75,7 +76,7 @@ class Delivery:
     def _start_task(self, work: Coroutine[object, object, None]) -> None:
         if len(self._tasks) >= MAX_DELIVERIES:
             work.close()
-            log.warning("An event is lost: too many wait for the app.")
+            log.warning("event dropped: too many deliveries are running")
             return
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -93,7 +94,8 @@ class Delivery:
             receipt = await self._deliver_once(PayloadKind.EVENT, payload, attempt, receipt.reason)
 
     async def send_interaction(self, kind: PayloadKind, payload: Json) -> Receipt:
-        """Send a command, a press, a form or a shortcut: once, and the person waits for it."""
+        """Send a command, a button press, a modal or a shortcut once, and wait for the
+        acknowledgement."""
         return await self._deliver_once(kind, payload, 0, "")
 
     async def _deliver_once(
@@ -108,7 +110,7 @@ class Delivery:
         return await self._http.deliver(url, kind, payload, attempt, reason)
 
     async def cancel_all(self) -> None:
-        """Give up what is under way."""
+        """Cancel all running deliveries."""
         self._held_event = None
         going = list(self._tasks)
         for task in going:

@@ -1,7 +1,8 @@
-"""Socket Mode: tickets, connections, envelopes and their acknowledgements.
+"""Implements Socket Mode: tickets, connections, envelopes and acknowledgements.
 
-docs.slack.dev/apis/events-api/using-socket-mode: a ticket opens one connection once, an app may
-hold ten, any one of them gets a payload, and what is not acknowledged in 3 seconds is not heard.
+docs.slack.dev/apis/events-api/using-socket-mode: A ticket opens one connection once. An app may
+have ten connections, and each payload goes to one of them. A payload without an acknowledgement
+within 3 seconds counts as not delivered.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ CONNECTION_KEY_SECONDS: Final = 30.0
 CONNECTION_SECONDS: Final = 3_600
 PING_SECONDS: Final = 5.0
 DISCONNECT_WARNING_SECONDS: Final = 10.0
-"""How long a connection stays after Slack's warning (docs.slack.dev: using Socket Mode)."""
+"""Interval in seconds between Slack's warning and the disconnect (docs.slack.dev: using Socket
+Mode)."""
 CLOSE_SECONDS: Final = 1.0
 SEND_SECONDS: Final = 5.0
 MAX_FRAME_BYTES: Final = 4 << 20
@@ -37,7 +39,7 @@ NO_CONNECTION: Final = "connection_failed"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A delivery as it goes over a connection."""
+    """A payload as it is sent over a connection."""
 
     envelope_id: str
     frame: str
@@ -49,16 +51,17 @@ class Connection:
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.socket = socket
         self.half_open = False
-        """Half-open: nothing is heard and nothing is sent, and yet it is not closed."""
+        """True if nothing is received or sent, although the connection is not closed."""
         self.pending_acks: dict[str, asyncio.Future[None]] = {}
         self._transport = transport
 
     async def send(self, payload: Json) -> bool:
-        """Whether it went out; a half-open connection takes everything and passes nothing on."""
+        """True if the payload was sent. A half-open connection accepts everything and transmits
+        nothing."""
         return await self.send_frame(json.dumps(payload))
 
     async def send_frame(self, frame: str) -> bool:
-        """The same for what is written out already."""
+        """As `send`, for an encoded frame."""
         if self.half_open:
             return True
         try:
@@ -69,15 +72,15 @@ class Connection:
         return True
 
     def abort(self) -> None:
-        """Cut the line without a word."""
+        """Cut the connection without a close frame."""
         if self._transport is not None:
             self._transport.abort()
 
     def cancel_pending(self) -> None:
-        """Nobody will acknowledge here any more."""
-        for heard in self.pending_acks.values():
-            if not heard.done():
-                heard.cancel()
+        """Cancel the acknowledgements that are still awaited here."""
+        for ack_future in self.pending_acks.values():
+            if not ack_future.done():
+                ack_future.cancel()
 
 
 class SocketMode:
@@ -96,16 +99,16 @@ class SocketMode:
 
     @property
     def half_open_count(self) -> int:
-        """How many half-open connections the app has not given up yet."""
+        """Number of half-open connections that the app has not closed yet."""
         return sum(connection.half_open for connection in self._connections)
 
     @property
     def connection_count(self) -> int:
-        """How many connections are open."""
+        """Number of open connections."""
         return len(self._connections)
 
     def issue_connection_key(self) -> str:
-        """A ticket for one connection. Refused where ten are open."""
+        """A ticket for one connection. Raises ApiError if ten connections are open."""
         if len(self._connections) >= MAX_CONNECTIONS:
             raise ApiError("too_many_websockets")
         while len(self._connection_keys) >= MAX_CONNECTION_KEYS:
@@ -115,13 +118,13 @@ class SocketMode:
         return ticket
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
-        """The WebSocket's door; 404 without a ticket that is fresh and unused."""
+        """Accept the WebSocket; 404 without a ticket that is fresh and unused."""
         until = self._connection_keys.pop(request.query.get("ticket", ""), None)
         dead = self._faults.consume(SOCKET, ("dead-ticket",))
         if dead or until is None or self._clock.now() >= until:
-            return web.Response(status=404, text="This ticket is used up or too old.\n")
+            return web.Response(status=404, text="This ticket was already used or has expired.\n")
         if self._faults.consume(SOCKET, ("refuse",)):
-            return web.Response(status=503, text="Not now.\n")
+            return web.Response(status=503, text="A fault refuses this connection.\n")
         socket = web.WebSocketResponse(
             autoping=False, max_msg_size=MAX_FRAME_BYTES, timeout=CLOSE_SECONDS
         )
@@ -156,7 +159,7 @@ class SocketMode:
         }
 
     async def _ping(self, connection: Connection) -> None:
-        """Slack's side pings too; some clients give up a line on which it does not."""
+        """Ping the client, as Slack does; some clients close a connection without pings."""
         while not connection.socket.closed:
             await asyncio.sleep(PING_SECONDS)
             if not connection.half_open:
@@ -174,7 +177,7 @@ class SocketMode:
                 self._handle_ack(frame.data)
 
     def _handle_ack(self, text: str) -> None:
-        """An acknowledgement counts on whichever connection it comes."""
+        """Accept an acknowledgement, no matter on which connection it comes."""
         try:
             ack: object = json.loads(text)
         except (ValueError, RecursionError):
@@ -182,36 +185,36 @@ class SocketMode:
         if not isinstance(ack, dict):
             return
         envelope_id = ack.get("envelope_id")
-        if isinstance(envelope_id, str) and (heard := self._pending_acks.get(envelope_id)):
+        if isinstance(envelope_id, str) and (ack_future := self._pending_acks.get(envelope_id)):
             self._ack_payloads[envelope_id] = ack.get("payload")
-            if not heard.done():
-                heard.set_result(None)
+            if not ack_future.done():
+                ack_future.set_result(None)
 
     async def deliver(self, kind: PayloadKind, payload: Json, attempt: int, reason: str) -> Receipt:
         """Send to any one connection, and wait for the acknowledgement."""
 
-        async def in_time(heard: asyncio.Future[None]) -> bool:
-            return await finishes_within(self._clock, ACK_SECONDS, heard)
+        async def in_time(ack_future: asyncio.Future[None]) -> bool:
+            return await finishes_within(self._clock, ACK_SECONDS, ack_future)
 
         return await self.send(build_envelope(kind, payload, attempt, reason), in_time)
 
     async def send(
         self, envelope: Envelope, wait_for_ack: Callable[[asyncio.Future[None]], Awaitable[bool]]
     ) -> Receipt:
-        """Send to any one connection; `in_time` waits for the acknowledgement, and tells whether it
-        came."""
+        """Send to any one connection. `wait_for_ack` returns True if the acknowledgement came in
+        time."""
         connection = self._next_connection()
         if connection is None:
             return Receipt(ok=False, reason=NO_CONNECTION)
         envelope_id = envelope.envelope_id
-        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending_acks[envelope_id] = connection.pending_acks[envelope_id] = heard
+        ack_future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending_acks[envelope_id] = connection.pending_acks[envelope_id] = ack_future
         try:
             if not await connection.send_frame(envelope.frame):
                 return Receipt(ok=False, reason=NO_CONNECTION)
-            if not await wait_for_ack(heard):
+            if not await wait_for_ack(ack_future):
                 return Receipt(ok=False, reason="timeout")
-            if heard.cancelled():
+            if ack_future.cancelled():
                 return Receipt(ok=False, reason=NO_CONNECTION)
             return Receipt(ok=True, body=self._ack_payloads.get(envelope_id))
         finally:
@@ -231,7 +234,7 @@ class SocketMode:
         task.add_done_callback(self._closing_tasks.discard)
 
     def apply_fault(self, fault: Fault) -> None:
-        """A socket fault that was just set; some are met only by those who come."""
+        """Apply a socket fault to open connections; some faults affect only new connections."""
         now = (
             self._connections[: fault.connection_count]
             if fault.connection_count
@@ -255,7 +258,7 @@ class SocketMode:
             continue
 
     async def _disconnect(self, connection: Connection, reason: str) -> None:
-        """Slack's own good-bye; after a `warning` the line stays for about ten seconds more."""
+        """Announce a disconnect; after a `warning` the connection stays about ten more seconds."""
         await connection.send(
             {"type": "disconnect", "reason": reason, "debug_info": {"host": "sandbox"}}
         )
@@ -278,7 +281,7 @@ class SocketMode:
         connection.cancel_pending()
 
     async def close(self) -> None:
-        """End every connection."""
+        """Close all connections."""
         ending = list(self._closing_tasks)
         for task in ending:
             task.cancel()
@@ -287,7 +290,7 @@ class SocketMode:
 
 
 def build_envelope(kind: PayloadKind, payload: Json, attempt: int, reason: str) -> Envelope:
-    """A delivery, written out."""
+    """An encoded envelope for one delivery."""
     number = str(uuid.uuid4())
     envelope: Json = {
         "envelope_id": number,

@@ -1,1 +1,1 @@
-"""Buttons, menus, forms and shortcuts of users, and the answers to them."""
+"""Buttons, menus, modals and shortcuts of users, and the app's responses to them."""

@@ -1,7 +1,7 @@
-"""The people's hands: commands, buttons, forms and shortcuts, sent to the app and answered.
+"""Sends interactions of users to the app: commands, buttons, modals and shortcuts.
 
-Payloads: docs.slack.dev/reference/interaction-payloads. Each is sent once; where the app does not
-acknowledge in 3 seconds, the person sees `operation_timeout`.
+Payloads: docs.slack.dev/reference/interaction-payloads. Each is sent once. If the app does not
+acknowledge within 3 seconds, the user sees `operation_timeout`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from slack_emulator.state.serializers import message_json
 from slack_emulator.state.triggers import ResponseUrl
 
 DIRECT_MESSAGE: Final = "directmessage"
-"""What Slack calls a direct message in `channel_name`."""
+"""Slack's `channel_name` of a direct message."""
 
 
 async def send_slash_command(
     slack: SlackBackend, user: User, channel: Channel, name: str, text: str
 ) -> Json:
-    """A slash command; answers when the app has acknowledged it."""
+    """Send a slash command; returns when the app has acknowledged it."""
     path = slack.triggers.create_response_path(user.id, channel.id)
     payload: Json = {
         "token": VERIFICATION_TOKEN,
@@ -67,7 +67,7 @@ async def send_block_action(
     container: Message | Ephemeral | Json,
     interaction: Mapping[str, object],
 ) -> Json:
-    """A button or another element, under a message, an ephemeral message or in a view."""
+    """Use a button or another element of a message, an ephemeral message or a view."""
     blocks = container["blocks"] if isinstance(container, dict) else container.blocks
     shown = list(blocks) if isinstance(blocks, list | tuple) else []
     block_id, element = _find_element(
@@ -104,19 +104,19 @@ def _message_fields(slack: SlackBackend, user: User, message: Message | Ephemera
     }
     if message.thread_ts:
         container["thread_ts"] = message.thread_ts
-    told: Json = {
+    context: Json = {
         "container": container,
         "channel": _channel_json(slack.workspace.channels[message.channel]),
         "response_url": slack.workspace.url + path,
         "state": {"values": {}},
     }
     if isinstance(message, Message):
-        told["message"] = message_json(slack.workspace, message)
-    return told
+        context["message"] = message_json(slack.workspace, message)
+    return context
 
 
 def _find_element(blocks: list[Json], action_id: str, block_id: str) -> tuple[str, Json]:
-    """The element that is meant. Refused with `action_not_found`."""
+    """The element with these ids. Raises ApiError (`action_not_found`)."""
     for found, element in block_kit.iter_elements(blocks):
         if element.get("action_id") == action_id and block_id in ("", found):
             return found, element
@@ -126,7 +126,7 @@ def _find_element(blocks: list[Json], action_id: str, block_id: str) -> tuple[st
 async def send_message_shortcut(
     slack: SlackBackend, user: User, message: Message, callback_id: str
 ) -> Json:
-    """A message shortcut."""
+    """Run a message shortcut."""
     path = slack.triggers.create_response_path(user.id, message.channel, None, message.thread_ts)
     payload = _base_payload(slack, user, "message_action") | {
         "callback_id": callback_id,
@@ -141,7 +141,7 @@ async def send_message_shortcut(
 
 
 async def send_global_shortcut(slack: SlackBackend, user: User, callback_id: str) -> Json:
-    """A shortcut that is about no message."""
+    """Run a global shortcut, which belongs to no message."""
     payload = _base_payload(slack, user, "shortcut") | {
         "callback_id": callback_id,
         "action_ts": slack.workspace.next_ts(),
@@ -153,7 +153,7 @@ async def send_global_shortcut(slack: SlackBackend, user: User, callback_id: str
 async def submit_view(
     slack: SlackBackend, user: User, view: Json, submitted: Mapping[str, object]
 ) -> Json:
-    """A form that a person sends; what the app answers is done to the stack of modals."""
+    """Submit a modal, and apply the app's response to the user's stack of modals."""
     blocks = view["blocks"] if isinstance(view["blocks"], list) else []
     state = form_values.build_view_state(blocks, submitted)
     if errors := form_values.find_missing_inputs(blocks, state):
@@ -188,7 +188,8 @@ def _apply_response(
 
 
 def _checked_errors(view: Json, errors: object) -> Json:
-    """Errors stand under inputs: those for blocks that are no inputs are the app's mistake."""
+    """The errors for inputs of the view. Raises ApiError for other blocks: that is the app's
+    mistake."""
     blocks = view["blocks"] if isinstance(view["blocks"], list) else []
     inputs = {block["block_id"] for block in blocks if block.get("type") == "input"}
     if not isinstance(errors, dict) or not errors or not set(errors) <= inputs:
@@ -197,7 +198,7 @@ def _checked_errors(view: Json, errors: object) -> Json:
 
 
 async def close_view(slack: SlackBackend, user: User, view: Json) -> Json:
-    """A person closes a modal; the app is told if it wished so."""
+    """Close a modal; the app gets `view_closed` if it asked for it."""
     slack.views.close_modal(user.id, str(view["id"]))
     if view.get("clear_on_close"):
         slack.views.close_all(user.id)
@@ -232,7 +233,7 @@ def _channel_json(channel: Channel) -> Json:
 
 
 async def _deliver(slack: SlackBackend, kind: PayloadKind, payload: Json) -> Receipt:
-    """Send and wait. Refused with what the person would see."""
+    """Send and wait. Raises ApiError with the error that the user would see."""
     receipt = await slack.delivery.send_interaction(kind, payload)
     if receipt.ok:
         return receipt

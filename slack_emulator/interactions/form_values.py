@@ -1,4 +1,4 @@
-"""What people choose and type in an app's elements, in the shape in which Slack sends it.
+"""Converts choices and inputs of users to the shape in which Slack sends them.
 
 docs.slack.dev/reference/interaction-payloads: block_actions and view_submission.
 """
@@ -37,7 +37,7 @@ _MULTI_OPTION_TYPES: Final = frozenset(
 
 
 def action_payload(element: Json, value: object) -> Json:
-    """The element's part of a payload when a person chose `value`; its own value if none."""
+    """The element's part of a payload for the chosen `value`; its own value if `value` is None."""
     kind = str(element["type"])
     if kind in _SINGLE_OPTION_TYPES:
         return {"type": kind, "selected_option": _find_option(element, value)}
@@ -50,18 +50,18 @@ def action_payload(element: Json, value: object) -> Json:
     if kind == "feedback_buttons":
         return {"type": kind, "value": value, "text": _feedback_text(element, value)}
     if kind in ("button", "workflow_button", "icon_button"):
-        pressed: Json = {"type": kind, "text": element.get("text")}
+        payload: Json = {"type": kind, "text": element.get("text")}
         own = element.get("value")
         if own is not None or value is not None:
-            pressed["value"] = own if own is not None else value
+            payload["value"] = own if own is not None else value
         if "style" in element:
-            pressed["style"] = element["style"]
-        return pressed
+            payload["style"] = element["style"]
+        return payload
     return {"type": kind, "value": value}
 
 
 def _find_option(element: Json, value: object) -> Json:
-    """The option with this value, or given whole. Refused with `invalid_option`."""
+    """The option with this value, or given as a whole. Raises ApiError (`invalid_option`)."""
     if isinstance(value, dict):
         return value
     options = element.get("options")
@@ -87,10 +87,11 @@ def _feedback_text(element: Json, value: object) -> object:
 
 
 def build_view_state(blocks: Sequence[Json], submitted: Mapping[str, object]) -> Json:
-    """`state.values` of a view: what was given, and what stood there where nothing was.
+    """The `state.values` of a view: the submitted values, and the initial values of the other
+    inputs.
 
-    `given` is `{"values": {block_id: {action_id: {"value": ...}}}}`, its inside alone, or with
-    bare values. Refused with `invalid_state` for blocks that are not there.
+    `submitted` is `{"values": {block_id: {action_id: {"value": ...}}}}`, or only its inside, or the
+    same with bare values. Raises ApiError (`invalid_state`) for unknown blocks.
     """
     inside = submitted.get("values", submitted)
     if not isinstance(inside, dict):
@@ -139,7 +140,7 @@ def _element_state(element: Json, submitted: object) -> Json:
 
 
 def find_missing_inputs(blocks: Sequence[Json], state: Json) -> Json:
-    """Which required inputs are empty, with what Slack's client says under them."""
+    """The required inputs that are empty, with the message that Slack's client shows under them."""
     values = state["values"]
     errors: Json = {}
     for block in blocks:

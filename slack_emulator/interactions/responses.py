@@ -1,7 +1,7 @@
-"""What an app says in answer to an interaction: in its acknowledgement, or by a response URL.
+"""Applies the app's response to an interaction: an acknowledgement or a response URL.
 
-docs.slack.dev/interactivity/handling-user-interaction: only the person sees it unless
-`response_type` is `in_channel`; the message that was pressed may be replaced or deleted.
+docs.slack.dev/interactivity/handling-user-interaction: Only the user sees it unless `response_type`
+is `in_channel`. The message of the button may be replaced or deleted.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from slack_emulator.state.workspace import Workspace
 
 
 def apply_response(workspace: Workspace, url: ResponseUrl, body: object) -> None:
-    """Show what was answered. Refused with `no_text`, `invalid_payload` or for its blocks."""
-    said = {"text": body} if isinstance(body, str) else body
-    if not isinstance(said, dict):
+    """Show the response. Raises ApiError: `no_text`, `invalid_payload` or one for its blocks."""
+    response = {"text": body} if isinstance(body, str) else body
+    if not isinstance(response, dict):
         raise ApiError("invalid_payload")
-    if said.get("delete_original") is True:
+    if response.get("delete_original") is True:
         _delete_original(workspace, url)
         return
-    text, blocks = _parse_content(said)
-    if said.get("replace_original") is True and url.message_ts is not None:
+    text, blocks = _parse_content(response)
+    if response.get("replace_original") is True and url.message_ts is not None:
         _replace_original(workspace, url, text, blocks)
         return
-    thread_ts = said.get("thread_ts", url.thread_ts)
+    thread_ts = response.get("thread_ts", url.thread_ts)
     if thread_ts is not None and not isinstance(thread_ts, str):
         raise ApiError("invalid_payload")
-    if said.get("response_type") == "in_channel":
+    if response.get("response_type") == "in_channel":
         _post_in_channel(workspace, url, text, blocks, thread_ts)
     else:
         workspace.post_ephemeral(
@@ -46,7 +46,7 @@ def apply_response(workspace: Workspace, url: ResponseUrl, body: object) -> None
 
 
 def has_content(body: object) -> bool:
-    """Whether an acknowledgement has something to show in it."""
+    """True if an acknowledgement has content to show."""
     if isinstance(body, str):
         return bool(body.strip())
     return isinstance(body, dict) and any(
@@ -93,9 +93,9 @@ def _replace_original(
     if url.message_ts is None:
         return
     if url.ephemeral:
-        seen = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
-        if seen is not None:
-            workspace.post_ephemeral(replace(seen, text=text, blocks=blocks))
+        ephemeral = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
+        if ephemeral is not None:
+            workspace.post_ephemeral(replace(ephemeral, text=text, blocks=blocks))
         return
     message = workspace.message(url.channel, url.message_ts)
     workspace.update_message(
@@ -113,8 +113,8 @@ def _delete_original(workspace: Workspace, url: ResponseUrl) -> None:
     if url.message_ts is None:
         raise ApiError("message_not_found")
     if url.ephemeral:
-        seen = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
-        if seen is not None:
-            workspace.post_ephemeral(replace(seen, text="", blocks=(), deleted=True))
+        ephemeral = workspace.find_ephemeral(url.user, url.channel, url.message_ts)
+        if ephemeral is not None:
+            workspace.post_ephemeral(replace(ephemeral, text="", blocks=(), deleted=True))
         return
     workspace.delete_message(workspace.message(url.channel, url.message_ts))

@@ -1,7 +1,7 @@
-"""The structural rules of Block Kit, as far as Slack refuses what breaks them.
+"""Validates Block Kit by the structural rules that Slack enforces.
 
-Limits: docs.slack.dev/reference/block-kit/blocks (read 2026-11). What a block looks like is the
-page's matter; what may be sent is decided here.
+Limits: docs.slack.dev/reference/block-kit/blocks (read 2026-11). The page decides how a block
+looks. This module decides which blocks an app may send.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _MAX_ID_CHARS: Final = 255
 
 
 class _InvalidBlock(Exception):
-    """Why blocks are refused."""
+    """The reason why blocks are refused."""
 
 
 def validate_blocks(
     blocks: Sequence[Json], max_blocks: int = MAX_MESSAGE_BLOCKS
 ) -> tuple[Json, ...]:
-    """The blocks with ids where they lack them. Refused with `invalid_blocks`."""
+    """The blocks, each with an id. Raises ApiError (`invalid_blocks`)."""
     if len(blocks) > max_blocks:
         raise _invalid_blocks_error(
             f"no more than {max_blocks} items allowed [json-pointer:/blocks]"
@@ -35,8 +35,8 @@ def validate_blocks(
     for place, block in enumerate(blocks):
         try:
             block_id = _validate_block(block, place, seen, in_view=max_blocks == MAX_VIEW_BLOCKS)
-        except _InvalidBlock as wrong:
-            raise _invalid_blocks_error(f"{wrong} [json-pointer:/blocks/{place}]") from None
+        except _InvalidBlock as error:
+            raise _invalid_blocks_error(f"{error} [json-pointer:/blocks/{place}]") from None
         seen.add(block_id)
         whole.append(block | {"block_id": block_id})
     written = sum(len(str(b.get("text", ""))) for b in blocks if b.get("type") == "markdown")
@@ -46,7 +46,7 @@ def validate_blocks(
 
 
 def _validate_block(block: Json, index: int, seen: set[str], *, in_view: bool) -> str:
-    """A sound block's id, made up if it has none."""
+    """The id of a valid block, generated if it has none."""
     _check_block(block, in_view)
     block_id = _checked_text(block, "block_id", 0, _MAX_ID_CHARS) or _generate_id(index, seen)
     if block_id in seen:
@@ -144,13 +144,13 @@ def _check_rich_text(block: Json) -> None:
 
 
 def _check_not_empty(block: Json) -> None:
-    """Slack's newer blocks: their insides are not looked at."""
+    """Accept Slack's newer blocks: their content is not checked."""
     if len(block) < 2:
         raise _InvalidBlock("missing fields")
 
 
 def _check_divider(block: Json) -> None:
-    """A line has nothing that could be wrong."""
+    """Accept a divider: it has no content."""
     del block
 
 
@@ -282,7 +282,7 @@ def _checked_text(container: Json, name: str, min_chars: int, max_chars: int) ->
 
 
 def iter_elements(blocks: Sequence[Json]) -> Iterator[tuple[str, Json]]:
-    """Every element that a person can use, with its block's id."""
+    """All interactive elements, each with the id of its block."""
     for block in blocks:
         block_id = str(block.get("block_id", ""))
         single = [block.get("accessory"), block.get("element")]

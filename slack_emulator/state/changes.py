@@ -1,4 +1,4 @@
-"""What can happen in the workspace; the app's events and the page's feed are made from these."""
+"""Defines the changes of the workspace, from which events for the app and the page are made."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from slack_emulator.state.entities import (
 
 @dataclass(frozen=True, slots=True)
 class MessagePosted:
-    """A message was written."""
+    """A message was posted."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class MessageChanged:
-    """A message reads otherwise than before; `silent` if only its thread's counts changed."""
+    """A message was changed; `silent` if only the counts of its thread changed."""
 
     before: Message
     after: Message
@@ -32,7 +32,7 @@ class MessageChanged:
 
 @dataclass(frozen=True, slots=True)
 class MessageDeleted:
-    """A message is gone, or only its empty place is left (`tombstone`)."""
+    """A message was deleted; `tombstone` replaces it if it had replies."""
 
     before: Message
     tombstone: Message | None = None
@@ -49,23 +49,23 @@ class StreamUpdated:
 
 @dataclass(frozen=True, slots=True)
 class StatusSet:
-    """The line under a thread changed."""
+    """The status under a thread changed."""
 
     status: ThreadStatus
     previous_title: str | None = None
-    """The old title where the session was renamed, which only the app does."""
+    """The old title if the session was renamed. Only the app renames sessions."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptsSet:
-    """The app suggests questions."""
+    """The app suggested prompts."""
 
     prompts: SuggestedPrompts
 
 
 @dataclass(frozen=True, slots=True)
 class ReactionChanged:
-    """A reaction was added or taken back."""
+    """A reaction was added or removed."""
 
     message: Message
     name: str
@@ -75,14 +75,14 @@ class ReactionChanged:
 
 @dataclass(frozen=True, slots=True)
 class EphemeralPosted:
-    """One person sees something that nobody else does."""
+    """A message was shown to one user only."""
 
     ephemeral: Ephemeral
 
 
 @dataclass(frozen=True, slots=True)
 class ViewChanged:
-    """A person's modal was opened, changed or closed, or their Home tab was published."""
+    """A user's modal was opened, updated or closed, or their Home tab was published."""
 
     event: str
     """`view_opened`, `view_updated`, `view_closed` or `home`."""
@@ -92,7 +92,7 @@ class ViewChanged:
 
 @dataclass(frozen=True, slots=True)
 class MembershipChanged:
-    """Somebody came into a channel, or left it."""
+    """A user joined or left a channel."""
 
     channel: Channel
     user: str
@@ -102,7 +102,7 @@ class MembershipChanged:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """A person pressed the native Stop button."""
+    """A user pressed the native Stop button."""
 
     channel: str
     thread_ts: str
@@ -112,7 +112,7 @@ class StopRequested:
 
 @dataclass(frozen=True, slots=True)
 class HomeOpened:
-    """A person opened the app's Home or Messages tab."""
+    """A user opened the app's Home or Messages tab."""
 
     user: str
     channel: str
@@ -122,7 +122,7 @@ class HomeOpened:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The workspace was put back to how it began."""
+    """The workspace returned to its initial state."""
 
 
 Change = (

@@ -1,6 +1,6 @@
-"""The sandbox's time: the machine's, which `/sandbox/clock` can move forward.
+"""Provides the emulator's time: the machine's time, which `/sandbox/clock` can advance.
 
-Moving it wakes whoever sleeps, so that what Slack does after minutes can be seen at once.
+An advance wakes sleeping tasks, so tests see at once what Slack does after minutes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 
 class BaseClock(Protocol):
-    """The time underneath; tests hand in one of their own."""
+    """The underlying time; tests pass their own."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -32,7 +32,7 @@ class SystemClock:
 
 
 class EmulatorClock:
-    """A base clock plus what it was moved by."""
+    """A base clock plus an offset."""
 
     def __init__(self, base: BaseClock | None = None) -> None:
         self._base = base or SystemClock()
@@ -40,11 +40,11 @@ class EmulatorClock:
         self._advanced = asyncio.Event()
 
     def now(self) -> float:
-        """Seconds since the epoch, as the sandbox sees it."""
+        """Seconds since the epoch, in the emulator's time."""
         return self._base.now() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Move forward; never back. ValueError for less than 0."""
+        """Advance the clock. Raises ValueError for a negative number of seconds."""
         if seconds < 0:
             raise ValueError("The clock only goes forward.")
         self._offset += seconds
@@ -52,7 +52,7 @@ class EmulatorClock:
         self._advanced = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        """Until the sandbox's time is that much later, by waiting or by being moved."""
+        """Sleep until the emulator's time is `seconds` later, by waiting or by an advance."""
         until = self.now() + seconds
         while (left := until - self.now()) > 0:
             moved = asyncio.ensure_future(self._advanced.wait())
@@ -68,28 +68,28 @@ class EmulatorClock:
 async def finishes_within(
     clock: EmulatorClock, seconds: float, future: asyncio.Future[None]
 ) -> bool:
-    """Whether `wanted` is done before the sandbox's clock has gone on by `seconds`."""
-    late = asyncio.ensure_future(clock.sleep(seconds))
+    """True if `future` is done before the emulator's clock has advanced by `seconds`."""
+    timeout = asyncio.ensure_future(clock.sleep(seconds))
     try:
-        await asyncio.wait({future, late}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({future, timeout}, return_when=asyncio.FIRST_COMPLETED)
         return future.done()
     finally:
-        late.cancel()
-        await asyncio.gather(late, return_exceptions=True)
+        timeout.cancel()
+        await asyncio.gather(timeout, return_exceptions=True)
 
 
 MAX_TIMERS: Final = 5_000
 
 
 class Timers:
-    """A bounded number of things that are still to happen; beyond it the oldest is given up."""
+    """A bounded number of delayed callbacks; above the bound the oldest is cancelled."""
 
     def __init__(self, clock: EmulatorClock) -> None:
         self._clock = clock
         self._pending: dict[asyncio.Task[None], None] = {}
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call `happen` once the clock has gone on by that much."""
+        """Call `callback` when the clock has advanced by `seconds`."""
         if len(self._pending) >= MAX_TIMERS:
             next(iter(self._pending)).cancel()
         task = asyncio.create_task(self._call_after(seconds, callback))
@@ -101,7 +101,7 @@ class Timers:
         callback()
 
     async def cancel_all(self) -> None:
-        """None of it happens any more."""
+        """Cancel all callbacks."""
         waiting = list(self._pending)
         for task in waiting:
             task.cancel()

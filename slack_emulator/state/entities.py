@@ -1,7 +1,6 @@
-"""What a Slack workspace is made of: frozen facts, and the one way in which a call is refused.
+"""Defines the entities of a Slack workspace as frozen dataclasses, and the API error.
 
-Nothing here changes by itself; `slack_emulator.state.workspace` holds the current ones and replaces
-them.
+Entities never change. `slack_emulator.state.workspace` stores the current ones and replaces them.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 Json = dict[str, object]
-"""A JSON object on its way in or out."""
+"""A JSON object, received or sent."""
 
 TEAM_ID: Final = "T0SANDBOX"
 OUTSIDE_TEAM_ID: Final = "T0OUTSIDE"
@@ -22,14 +21,14 @@ BOT_ID: Final = "B0PILOT"
 BOT_USER_ID: Final = "U0PILOT"
 BOT_NAME: Final = "threadpilot"
 
-BOT_TOKEN: Final = "xoxb-sandbox"  # noqa: S105 - fixed and public: it opens nothing but the sandbox
+BOT_TOKEN: Final = "xoxb-sandbox"  # noqa: S105 - fixed and public, for the emulator only
 APP_TOKEN: Final = "xapp-sandbox"  # noqa: S105 - the same
 SIGNING_SECRET: Final = "sandbox-signing-secret"  # noqa: S105 - the same
-VERIFICATION_TOKEN: Final = "sandbox-verification"  # noqa: S105 - Slack's old one; payloads have it
+VERIFICATION_TOKEN: Final = "sandbox-verification"  # noqa: S105 - Slack's old one, in all payloads
 
 
 class ApiError(Exception):
-    """A call is answered with `ok: false` and this Slack error code; `more` goes along with it."""
+    """An error response with `ok: false` and this Slack code; `extra` is added to the response."""
 
     def __init__(self, code: str, **extra: object) -> None:
         self.code = code
@@ -39,7 +38,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person, the app's bot, or another app's."""
+    """A human user, the app's bot, or another app's bot."""
 
     id: str
     name: str
@@ -49,21 +48,21 @@ class User:
     is_admin: bool = False
     is_owner: bool = False
     is_guest: bool = False
-    """A guest of some channels: sees those alone (Slack: `is_restricted`)."""
+    """True for a guest, who sees only their own channels (Slack: `is_restricted`)."""
     is_bot: bool = False
     bot_id: str = ""
-    """Of a bot: its id beside that of its user."""
+    """The bot id of a bot user, which has a user id too."""
     app_id: str = ""
 
     @property
     def is_stranger(self) -> bool:
-        """Whether they belong to another workspace (Slack Connect)."""
+        """True if the user belongs to another workspace (Slack Connect)."""
         return self.team_id != TEAM_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserGroup:
-    """A user group, which can be mentioned as one."""
+    """A user group, which a message can mention."""
 
     id: str
     handle: str
@@ -72,7 +71,7 @@ class UserGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """A channel, or a direct message between two (`is_im`)."""
+    """A channel, or a direct message between two users (`is_im`)."""
 
     id: str
     name: str
@@ -92,7 +91,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message as it stands now."""
+    """The current version of one message."""
 
     channel: str
     ts: str
@@ -100,7 +99,7 @@ class Message:
     text: str
     team: str = TEAM_ID
     thread_ts: str | None = None
-    """The root's ts if it is a reply; None for roots and for messages without a thread."""
+    """The root's ts for a reply; None for roots and for messages without a thread."""
     parent_user: str | None = None
     subtype: str | None = None
     from_app: bool = False
@@ -112,7 +111,7 @@ class Message:
     reactions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     stream_state: str | None = None
-    """`StreamState` while it is, or if it was, a stream."""
+    """A `StreamState` if the message is or was a stream, else None."""
     task_display_mode: str | None = None
     username: str | None = None
     icon_emoji: str | None = None
@@ -120,12 +119,12 @@ class Message:
 
     @property
     def root_ts(self) -> str:
-        """The ts of the thread that it is in, or would start."""
+        """The ts of the thread of the message, or of the thread that it would start."""
         return self.thread_ts or self.ts
 
 
 class StreamState(StrEnum):
-    """Where a streamed message stands."""
+    """The state of a streamed message."""
 
     STREAMING = "streaming"
     STOPPED = "stopped"
@@ -135,7 +134,7 @@ class StreamState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """An uploaded file; without content while it is still awaited."""
+    """An uploaded file; without content until it is uploaded."""
 
     id: str
     name: str
@@ -145,12 +144,12 @@ class File:
     length: int
     content: bytes = b""
     channel: str | None = None
-    """Where it was shared."""
+    """The channel in which it was shared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ephemeral:
-    """A message that one person sees, and that is nowhere else."""
+    """A message that one user sees, and that is stored nowhere else."""
 
     channel: str
     ts: str
@@ -177,14 +176,14 @@ class Ephemeral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadStatus:
-    """What stands under a thread: the free text, and the agent session's own status."""
+    """The status under a thread: the free text, and the agent session's own status."""
 
     channel: str
     thread_ts: str
     status: str = ""
     loading_messages: tuple[str, ...] = ()
     expires_at: float | None = None
-    """When the free text goes by itself; seconds since the epoch."""
+    """Time at which the free text expires, in seconds since the epoch."""
     session_status: str | None = None
     title: str = ""
 
@@ -201,7 +200,7 @@ class ThreadStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedPrompts:
-    """What the app suggests to ask."""
+    """The prompts that the app suggests."""
 
     channel: str
     thread_ts: str | None

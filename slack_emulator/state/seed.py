@@ -1,4 +1,4 @@
-"""How the workspace begins: who is there, and in which channels (names and ids are fixed)."""
+"""Defines the initial workspace: its users and channels, with fixed names and ids."""
 
 from __future__ import annotations
 
@@ -58,14 +58,17 @@ OTHER_APP_BOT: Final = User(
     bot_id="B0ROBOT",
     app_id="A0ROBOT",
 )
-"""The bot of another app; in no channel until it joins one (`conversations.join`)."""
+"""The bot of another app. It is in no channel until it joins one (`conversations.join`)."""
 INITIAL_USERS: Final = (*HUMANS, APP_BOT)
 USER_GROUPS: Final = (UserGroup(id="S0PILOTS", handle="pilots", members=("UCAROL",)),)
 
 
 def initial_channels(created: int) -> list[Channel]:
-    """#general with everybody in it, #dev with all but the guest; #secret is private, without the
-    app, eve and the guest."""
+    """The initial channels.
+
+    All users are in #general, all but the guest in #dev. #secret is private, without the app, eve
+    and the guest.
+    """
     everybody = frozenset(user.id for user in INITIAL_USERS)
     full = frozenset(user.id for user in INITIAL_USERS if not user.is_guest)
     insiders = frozenset(user.id for user in HUMANS if not (user.is_stranger or user.is_guest))

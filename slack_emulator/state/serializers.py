@@ -1,7 +1,7 @@
-"""How the workspace's facts look on the wire: Slack's own objects.
+"""Serializes the workspace's entities to Slack's own objects.
 
-Keys as in docs.slack.dev/reference/objects; only what a client needs, nothing that Slack lacks,
-except `streaming`, which the sandbox's page reads.
+Keys are as in docs.slack.dev/reference/objects: only those that a client needs, and none that Slack
+lacks. The one exception is `streaming`, which the emulator's page reads.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _STREAMING_STATES: Final[dict[str, str]] = {
     StreamState.STOPPED_BY_USER: "completed",
     StreamState.EXPIRED: "errored",
 }
-"""Slack's own words (@slack/types 3.2.0, GenericMessageEvent)."""
+"""Slack's own values (@slack/types 3.2.0, GenericMessageEvent)."""
 
 
 def user_json(user: User) -> Json:
-    """A user object as users.info has it."""
+    """A user object as in users.info."""
     shown: Json = {
         "id": user.id,
         "team_id": user.team_id,
@@ -101,18 +101,18 @@ def channel_json(workspace: Workspace, channel: Channel, viewer: str) -> Json:
 
 
 def im_partner(channel: Channel, viewer: str) -> str:
-    """Who one talks with in a direct message."""
+    """The id of the other user of a direct message."""
     others = sorted(channel.members - {viewer})
     return others[0] if others else viewer
 
 
 def is_shared(workspace: Workspace, channel: Channel) -> bool:
-    """Whether people of another workspace are in it (Slack Connect)."""
+    """True if users of another workspace are members (Slack Connect)."""
     return any(workspace.users[user].is_stranger for user in channel.members)
 
 
 def message_json(workspace: Workspace, message: Message, *, metadata: bool = False) -> Json:
-    """A message object as history, replies and events have it."""
+    """A message object as in history, replies and events."""
     shown: Json = {
         "type": "message",
         "user": message.user,
@@ -180,7 +180,7 @@ def _thread_fields(workspace: Workspace, message: Message) -> Json:
 
 
 def bot_profile(bot: User) -> Json:
-    """What goes along with every message of a bot."""
+    """The profile that Slack adds to every message of a bot."""
     return {
         "id": bot.bot_id,
         "app_id": bot.app_id,
@@ -194,7 +194,7 @@ def bot_profile(bot: User) -> Json:
 
 
 def file_json(file: File, url: str) -> Json:
-    """A file object; `url` is the sandbox's own address."""
+    """A file object; `url` is the emulator's own address."""
     kind = file.name.rpartition(".")[2] if "." in file.name else "text"
     return {
         "id": file.id,

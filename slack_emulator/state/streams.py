@@ -1,7 +1,8 @@
-"""Streamed messages: they grow by pieces, live 300 seconds, and end by the app, a person or time.
+"""Manages streamed messages, which the app, a user or a timeout of 300 seconds ends.
 
-Rules and error codes: docs.slack.dev/reference/methods/chat.startStream and its two siblings; the
-life of about five minutes, which activity does not extend: slackapi/python-slack-sdk issue 1859.
+Rules and error codes: docs.slack.dev/reference/methods/chat.startStream and its two siblings.
+Streams live about five minutes and activity does not extend that: slackapi/python-slack-sdk issue
+1859.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from slack_emulator.state.workspace import Workspace
 
 STREAM_LIFETIME_SECONDS: Final = 300.0
 MAX_STREAMS: Final = 10_000
-"""Streams that are remembered, also ended ones; the oldest are forgotten."""
+"""Maximum number of stored streams, also ended ones; the oldest are dropped."""
 MAX_CHARS: Final = 12_000
-"""Of one call's markdown_text, and of a whole stream's."""
+"""Maximum characters of one call's markdown_text, and of a whole stream's."""
 
 _TASK_STATUSES: Final = ("pending", "in_progress", "complete", "error")
 _MAX_DETAIL_CHARS: Final = 256
@@ -28,14 +29,14 @@ _MAX_DETAIL_CHARS: Final = 256
 
 @dataclass(slots=True)
 class _Stream:
-    """What a live or ended stream is made of."""
+    """The content and the state of a live or ended stream."""
 
     started_at: float
     state: StreamState = StreamState.STREAMING
     uses_chunks: bool | None = None
-    """Whether it is written by chunks or by markdown_text; None before the first of either."""
+    """True if the stream uses chunks, False for markdown_text; None before the first of either."""
     pieces: list[Json] = field(default_factory=list)
-    """Blocks in the order in which they came; text that follows text is one piece."""
+    """Blocks in their order of arrival; consecutive texts are merged to one piece."""
     tasks: dict[str, Json] = field(default_factory=dict)
     plan_title: str | None = None
     length: int = 0
@@ -43,7 +44,7 @@ class _Stream:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What one call adds; already checked."""
+    """The validated content that one call adds."""
 
     text: str = ""
     pieces: tuple[Json, ...] = ()
@@ -66,25 +67,25 @@ class Streams:
         self._streams.clear()
 
     async def close(self) -> None:
-        """End the timers."""
+        """Cancel the timers."""
         ends = list(self._expiry_timers.values())
         self._clear()
         await asyncio.gather(*ends, return_exceptions=True)
 
     def is_live(self, message: Message) -> bool:
-        """Whether the message may still grow."""
+        """True if the message may still grow."""
         stream = self._streams.get((message.channel, message.ts))
         return stream is not None and self._state(stream) is StreamState.STREAMING
 
     def _state(self, stream: _Stream) -> StreamState:
-        """By the clock, not by the timer, which may wake a moment late."""
+        """The state by the clock. The timer is not used, because it may fire a moment late."""
         old = self._workspace.clock.now() - stream.started_at >= STREAM_LIFETIME_SECONDS
         if stream.state is StreamState.STREAMING and old:
             return StreamState.EXPIRED
         return stream.state
 
     def start(self, message: Message, addition: Addition) -> Message:
-        """Begin a stream with a message that the workspace does not have yet."""
+        """Start a stream with a message that is not in the workspace yet."""
         key = (message.channel, message.ts)
         stream = _Stream(started_at=self._workspace.clock.now())
         self._append(stream, addition)
@@ -102,7 +103,7 @@ class Streams:
         return posted
 
     def append(self, message: Message, addition: Addition) -> Message:
-        """Let a live stream grow. Refused where it is not live, or by its length or mode."""
+        """Append to a live stream. Raises ApiError if it is not live, or for its length or mode."""
         stream = self._require_live(message)
         self._append(stream, addition)
         return self._publish(message, stream, addition.text, ())
@@ -114,7 +115,7 @@ class Streams:
         last_blocks: tuple[Json, ...],
         metadata: Json | None,
     ) -> Message:
-        """End a live stream; `last_blocks` stand under its text."""
+        """Stop a live stream. `last_blocks` are shown under its text."""
         stream = self._require_live(message)
         self._append(stream, addition)
         stream.state = StreamState.STOPPED
@@ -124,7 +125,7 @@ class Streams:
         return self._publish(message, stream, addition.text, last_blocks)
 
     def stop_by_user(self, channel: str, thread_ts: str, user_id: str) -> tuple[str, ...]:
-        """The native Stop: end the thread's live streams; their ts's."""
+        """Stop the live streams of a thread for a user's native Stop. Returns their ts."""
         stopped: list[str] = []
         for message in self._workspace.replies(channel, thread_ts):
             stream = self._streams.get((channel, message.ts))
@@ -149,7 +150,7 @@ class Streams:
                 raise ApiError("message_not_in_streaming_state")
 
     def _append(self, stream: _Stream, addition: Addition) -> None:
-        """Add to the stream, all or nothing."""
+        """Append to the stream, all or nothing."""
         if None not in (stream.uses_chunks, addition.uses_chunks) and (
             stream.uses_chunks is not addition.uses_chunks
         ):
@@ -189,7 +190,10 @@ class Streams:
 
 
 def parse_addition(text: str, chunks: Sequence[Json] | None) -> Addition:
-    """What a call adds. Refused for both at once, for too much, and for wrong chunks."""
+    """The content that a call adds.
+
+    Raises ApiError if both forms are given, for too much text, and for invalid chunks.
+    """
     if text and chunks:
         raise ApiError("cannot_provide_both_markdown_text_and_chunks")
     if len(text) > MAX_CHARS:
@@ -201,8 +205,8 @@ def parse_addition(text: str, chunks: Sequence[Json] | None) -> Addition:
     pieces: list[Json] = []
     for chunk in chunks:
         pieces += _parse_chunk(chunk)
-    said = "".join(str(piece["text"]) for piece in pieces if piece["type"] == "markdown")
-    return Addition(text=said, pieces=tuple(pieces), uses_chunks=True)
+    added_text = "".join(str(piece["text"]) for piece in pieces if piece["type"] == "markdown")
+    return Addition(text=added_text, pieces=tuple(pieces), uses_chunks=True)
 
 
 def _parse_chunk(chunk: Json) -> list[Json]:
@@ -258,7 +262,7 @@ def _add_piece(stream: _Stream, piece: Json) -> None:
 
 
 def _render_blocks(stream: _Stream, mode: str | None) -> tuple[Json, ...]:
-    """The stream as blocks: a plan holds all its tasks, a timeline has them where they came."""
+    """The stream as blocks. A plan contains all tasks; a timeline shows each where it came."""
     shown: list[Json] = []
     if mode == "plan" and (stream.tasks or stream.plan_title):
         title = stream.plan_title or "Plan"

@@ -1,7 +1,7 @@
-"""What Slack's client does to the text that a person types, before it is sent.
+"""Encodes text that a user types, as Slack's client does before it sends the text.
 
-`@name` of somebody in the workspace becomes `<@U…>`; `&`, `<` and `>` become entities, except in
-the tokens that a client writes itself: `<@U…>`, `<#C…>`, `<https://…>` with or without a label.
+`@name` of a known user becomes `<@U…>`. `&`, `<` and `>` become entities, except in the tokens that
+a client writes itself: `<@U…>`, `<#C…>`, `<https://…>` with or without a label.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BROADCAST_MENTION = re.compile(r"(?<![\w@/.])@(here|channel|everyone)\b")
 
 
 def encode_typed_text(text: str, user_ids: Mapping[str, str]) -> str:
-    """The text as Slack stores it; `user_ids` maps lower-case names to user ids."""
+    """The text as Slack stores it. `user_ids` maps lower-case names to user ids."""
     parts: list[str] = []
     end = 0
     for token in _TOKEN.finditer(text):
@@ -35,7 +35,7 @@ def _encode_plain(text: str, user_ids: Mapping[str, str]) -> str:
 
 
 def _mention(name: str, user_ids: Mapping[str, str]) -> str:
-    """A name may be followed by the sentence's own dot or dash, which is not part of it."""
+    """The mention of a name. A dot or dash after the name belongs to the sentence."""
     known = name
     while known and known.lower() not in user_ids:
         known = known[:-1] if known[-1] in "._-" else ""
@@ -45,5 +45,5 @@ def _mention(name: str, user_ids: Mapping[str, str]) -> str:
 
 
 def has_mention(text: str, user_id: str) -> bool:
-    """Whether the text mentions this user."""
+    """True if the text mentions this user."""
     return re.search(rf"<@{re.escape(user_id)}(?:\|[^<>]*)?>", text) is not None

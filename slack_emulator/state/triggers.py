@@ -1,7 +1,7 @@
-"""What an interaction leaves behind for a short while: trigger ids and response URLs.
+"""Issues trigger ids and response URLs, which stay valid for a short time.
 
 docs.slack.dev/interactivity/handling-user-interaction: a trigger id opens one view within 3
-seconds; a response URL answers five times within 30 minutes.
+seconds; a response URL accepts five responses within 30 minutes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_ENTRIES: Final = 2_000
 
 @dataclass(slots=True)
 class Trigger:
-    """Whose hand it was; opens one view."""
+    """A user's interaction, which allows the app to open one view."""
 
     user: str
     expires_at: float
@@ -32,21 +32,21 @@ class Trigger:
 
 @dataclass(slots=True)
 class ResponseUrl:
-    """Where an interaction may be answered."""
+    """A URL to which the app may post responses to an interaction."""
 
     user: str
     channel: str
     expires_at: float
     message_ts: str | None = None
-    """The message that was pressed, which may be replaced or deleted."""
+    """The message of the button, which the app may replace or delete."""
     thread_ts: str | None = None
     ephemeral: bool = False
-    """Whether that message is one that only the person sees."""
+    """True if that message is ephemeral."""
     uses_remaining: int = RESPONSE_USES
 
 
 class Triggers:
-    """Those that were given out."""
+    """The issued trigger ids and response URLs."""
 
     def __init__(self, clock: EmulatorClock) -> None:
         self._clock = clock
@@ -64,7 +64,8 @@ class Triggers:
         return trigger_id
 
     def use_trigger(self, trigger_id: str) -> Trigger:
-        """Use a trigger id, once. Refused by what is wrong with it."""
+        """Use a trigger id, once. Raises ApiError: `invalid_trigger_id`, `exchanged_trigger_id` or
+        `expired_trigger_id`."""
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             raise ApiError("invalid_trigger_id")
@@ -99,7 +100,7 @@ class Triggers:
         return f"/response/{key}"
 
     def use_response_url(self, key: str) -> ResponseUrl:
-        """Use a response URL once more. Refused with `used_url` or `expired_url`."""
+        """Use a response URL once more. Raises ApiError: `used_url` or `expired_url`."""
         url = self._urls.get(key)
         if url is None or self._clock.now() >= url.expires_at:
             raise ApiError("expired_url")
@@ -109,6 +110,6 @@ class Triggers:
         return url
 
     def clear(self) -> None:
-        """What was given out is worth nothing any more."""
+        """Invalidate all trigger ids and response URLs."""
         self._triggers.clear()
         self._urls.clear()

@@ -1,4 +1,4 @@
-"""Modals and Home tabs: opened, stacked, updated, filled in and closed.
+"""Manages modals and Home tabs: opens, stacks, updates, submits and closes them.
 
 docs.slack.dev/surfaces/modals: three on a stack, 100 blocks, private_metadata of 3,000 characters,
 `hash` against races.
@@ -24,13 +24,13 @@ MAX_METADATA: Final = 3_000
 
 @dataclass(slots=True)
 class _ViewStack:
-    """One person's stack of modals, the top one last."""
+    """One user's stack of modals, the top one last."""
 
     views: list[Json] = field(default_factory=list)
 
 
 class Views:
-    """Every person's views of the app."""
+    """The app's views of all users."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -40,16 +40,16 @@ class Views:
         self._home_waiters: dict[str, list[asyncio.Future[None]]] = {}
 
     def reset(self) -> None:
-        """No views are open."""
+        """Close all views."""
         self._stacks.clear()
         self.homes.clear()
 
     def stack_of(self, user: str) -> list[Json]:
-        """A person's stack of modals, the top one last."""
+        """A user's stack of modals, the top one last; may be empty."""
         return list(self._stacks.get(user, _ViewStack()).views)
 
     def open_modal(self, user: str, view: Json) -> Json:
-        """Open a modal; what was open before is gone."""
+        """Open a modal; it replaces the open ones."""
         made = self._new_view(validate_view(view, "modal"))
         self._close_all(user)
         made["root_view_id"] = made["id"]
@@ -58,7 +58,7 @@ class Views:
         return made
 
     def push_modal(self, user: str, view: Json) -> Json:
-        """Put a modal on top. Refused with `push_limit_reached` or `not_found`."""
+        """Push a modal onto the stack. Raises ApiError: `push_limit_reached` or `not_found`."""
         stack = self._stacks.get(user, _ViewStack()).views
         if not stack:
             raise ApiError("not_found")
@@ -71,7 +71,7 @@ class Views:
         return made
 
     def update_view(self, view: Json, view_id: str, external_id: str, expected_hash: str) -> Json:
-        """Replace an open view. Refused with `not_found` or `hash_conflict`."""
+        """Replace an open view. Raises ApiError: `not_found` or `hash_conflict`."""
         for user, opened in self._stacks.items():
             for place, before in enumerate(opened.views):
                 if view_id == before["id"] or (
@@ -88,7 +88,7 @@ class Views:
         raise ApiError("not_found")
 
     def publish_home(self, user: str, view: Json, expected_hash: str) -> Json:
-        """Set a person's Home tab."""
+        """Publish a user's Home tab."""
         shown = validate_view(view, "home")
         before = self.homes.get(user)
         if before is None:
@@ -105,14 +105,14 @@ class Views:
         return made
 
     def next_home_published(self, user: str) -> asyncio.Future[None]:
-        """Done when the app publishes this person's Home tab the next time."""
+        """A future that is done when the app next publishes this user's Home tab."""
         published: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = [one for one in self._home_waiters.get(user, []) if not one.done()]
         self._home_waiters[user] = [*waiting, published]
         return published
 
     def find_view(self, view_id: str, user: str) -> Json:
-        """A person's open modal, or their Home tab. Refused with `not_found`."""
+        """A user's open modal, or their Home tab. Raises ApiError (`not_found`)."""
         home = self.homes.get(user)
         for view in [*self.stack_of(user), *([home] if home else [])]:
             if view["id"] == view_id:
@@ -120,21 +120,21 @@ class Views:
         raise ApiError("not_found")
 
     def top_modal(self, view_id: str, user: str) -> Json:
-        """A person's open modal, which must be the one on top."""
+        """A user's open modal, which must be the top one. Raises ApiError."""
         stack = self.stack_of(user)
         if not stack or stack[-1]["id"] != view_id:
             raise ApiError("not_found")
         return stack[-1]
 
     def close_modal(self, user: str, view_id: str) -> None:
-        """Take a modal and what lies on it off the stack."""
+        """Remove a modal, and those above it, from the stack."""
         stack = self._stacks.get(user, _ViewStack()).views
         while any(view["id"] == view_id for view in stack):
             closed = stack.pop()
             self._workspace.notify(ViewChanged("view_closed", user, closed))
 
     def close_all(self, user: str) -> list[Json]:
-        """Close all of a person's modals; those that were open, the top one first."""
+        """Close all modals of a user. Returns those that were open, the top one first."""
         return self._close_all(user)
 
     def _close_all(self, user: str) -> list[Json]:
@@ -174,7 +174,7 @@ def _check_hash(before: Json, expected_hash: str) -> None:
 
 
 def validate_view(view: Json, kind: str) -> Json:
-    """A view with all of its keys. Refused with `invalid_arguments`, naming what is wrong."""
+    """A view with all of its keys. Raises ApiError (`invalid_arguments`) with the reason."""
     if view.get("type") != kind:
         raise _invalid_view_error(f"the view must be of type {kind}", "/view/type")
     blocks = view.get("blocks")
@@ -187,8 +187,8 @@ def validate_view(view: Json, kind: str) -> Json:
         )
     try:
         whole = block_kit.validate_blocks(blocks, block_kit.MAX_VIEW_BLOCKS)
-    except ApiError as wrong:
-        raise ApiError("invalid_arguments", **wrong.extra) from None
+    except ApiError as error:
+        raise ApiError("invalid_arguments", **error.extra) from None
     shown: Json = {
         "type": kind,
         "callback_id": view.get("callback_id", ""),

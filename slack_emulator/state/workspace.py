@@ -1,7 +1,7 @@
-"""The workspace's current state: people, channels, messages, and what stands under threads.
+"""Stores the workspace's current state: users, channels, messages, statuses, prompts and files.
 
-Every change goes through a method here and is told to the watchers (the app's events, the page's
-feed) in the order in which it happened. Everything is in memory and bounded.
+Every change goes through a method here. Listeners (the app's events, the page's stream) get the
+changes in their order. Everything is in memory and bounded.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ from slack_emulator.state.entities import (
 )
 
 MAX_MESSAGES: Final = 10_000
-"""Per channel; the oldest are forgotten."""
+"""Maximum number of messages per channel; the oldest are dropped."""
 MAX_EPHEMERALS: Final = 500
-"""Per person; the oldest are forgotten."""
+"""Maximum number of ephemeral messages per user; the oldest are dropped."""
 MAX_FILES: Final = 200
 MAX_STATUSES: Final = 10_000
 STATUS_SECONDS: Final = 120.0
-"""How long an assistant status stands (docs.slack.dev: assistant.threads.setStatus)."""
+"""Timeout of an assistant status in seconds (docs.slack.dev: assistant.threads.setStatus)."""
 
 
 class Workspace:
-    """What is there now."""
+    """The current state of the workspace."""
 
     def __init__(self, clock: EmulatorClock) -> None:
         self.clock = clock
         self.url = ""
-        """The sandbox's own address, for links to files and messages."""
+        """The emulator's own address, for links to files and messages."""
         self.users: dict[str, User] = {
             user.id: user for user in (*seed.INITIAL_USERS, seed.OTHER_APP_BOT)
         }
@@ -61,8 +61,8 @@ class Workspace:
         self._load_initial_state()
 
     def _load_initial_state(self) -> None:
-        founded = seed.initial_channels(int(self.clock.now()))
-        self.channels: dict[str, Channel] = {channel.id: channel for channel in founded}
+        initial = seed.initial_channels(int(self.clock.now()))
+        self.channels: dict[str, Channel] = {channel.id: channel for channel in initial}
         self._messages: dict[str, dict[str, Message]] = {}
         self._threads: dict[tuple[str, str], dict[str, None]] = {}
         self.ephemerals: dict[str, list[Ephemeral]] = {}
@@ -71,43 +71,43 @@ class Workspace:
         self.files: dict[str, File] = {}
 
     def add_listener(self, listener: Callable[[Change], None]) -> None:
-        """Tell `watcher` of every change from now on."""
+        """Call `listener` for every change from now on."""
         self._listeners.append(listener)
 
     def notify(self, change: Change) -> None:
-        """Let the watchers know."""
-        for watcher in self._listeners:
-            watcher(change)
+        """Pass a change to all listeners."""
+        for listener in self._listeners:
+            listener(change)
 
     def reset(self) -> None:
-        """Back to how it began; nothing of before is left."""
+        """Return to the initial state."""
         self._load_initial_state()
         self.notify(Reset())
 
     def next_ts(self) -> str:
-        """Slack's id of a message: its time, unique and growing."""
+        """A new message id: Slack's timestamp, unique and increasing."""
         self._last_micros = max(self._last_micros + 1, int(self.clock.now() * 1_000_000))
         return f"{self._last_micros // 1_000_000}.{self._last_micros % 1_000_000:06d}"
 
-    # People and channels
+    # Users and channels
 
     def user(self, user_id: str) -> User:
-        """Refused with `user_not_found`."""
+        """The user with this id. Raises ApiError (`user_not_found`)."""
         if (user := self.users.get(user_id)) is None:
             raise ApiError("user_not_found")
         return user
 
     def user_by_token(self, token: str) -> User | None:
-        """The person, or the other app's bot, whose token it is."""
+        """The user, or the other app's bot, of this token, or None."""
         acting = (*seed.HUMANS, seed.OTHER_APP_BOT)
         return next((user for user in acting if user.token == token), None)
 
     def user_ids_by_name(self) -> dict[str, str]:
-        """Lower-case names to ids, for `@name` in what people type."""
+        """Lower-case names to ids, for `@name` in typed text."""
         return {user.name.lower(): user.id for user in self.users.values()}
 
     def visible_channel(self, channel_id: str, user_id: str) -> Channel:
-        """Refused with `channel_not_found` where there is none, or none that this user may see."""
+        """The channel, if this user may see it. Raises ApiError (`channel_not_found`) otherwise."""
         channel = self.channels.get(channel_id)
         if channel is None:
             raise ApiError("channel_not_found")
@@ -116,36 +116,36 @@ class Workspace:
         return channel
 
     def can_see(self, user_id: str, channel: Channel) -> bool:
-        """Whether somebody may know of a channel: guests know only of theirs."""
+        """True if the user may know of the channel. Guests know only the channels they are in."""
         if user_id in channel.members:
             return True
         guest = user_id in self.users and self.users[user_id].is_guest
         return not (channel.is_im or channel.is_private or guest)
 
     def user_group(self, group_id: str) -> UserGroup:
-        """Refused with `no_such_subteam`."""
+        """The user group with this id. Raises ApiError (`no_such_subteam`)."""
         found = next((group for group in seed.USER_GROUPS if group.id == group_id), None)
         if found is None:
             raise ApiError("no_such_subteam")
         return found
 
     def channel_id_by_name(self, name: str) -> str:
-        """The id of the channel with this name, or what is no id of any."""
+        """The id of the channel with this name, or an empty string."""
         return next((c.id for c in self.channels.values() if name and c.name == name), "")
 
     def joined_channel(self, channel_id: str, user_id: str) -> Channel:
-        """As `visible_channel`; refused with `not_in_channel` for those who are not in it."""
+        """As `visible_channel`. Raises ApiError (`not_in_channel`) if the user is not a member."""
         channel = self.visible_channel(channel_id, user_id)
         if user_id not in channel.members:
             raise ApiError("not_in_channel")
         return channel
 
     def channels_of(self, user_id: str) -> list[Channel]:
-        """The channels and direct messages that this user is in."""
+        """The channels and direct messages of this user."""
         return [channel for channel in self.channels.values() if user_id in channel.members]
 
     def open_im(self, first_user_id: str, second_user_id: str) -> tuple[Channel, bool]:
-        """The direct message of two, and whether it was there already."""
+        """The direct message of two users, and True if it existed already."""
         members = frozenset((first_user_id, second_user_id))
         for channel in self.channels.values():
             if channel.is_im and channel.members == members:
@@ -164,14 +164,14 @@ class Workspace:
         return opened, False
 
     def join(self, channel: Channel, user_id: str, inviter: str | None = None) -> Channel:
-        """Put somebody into a channel."""
+        """Add a user to a channel."""
         grown = replace(channel, members=channel.members | {user_id})
         self.channels[channel.id] = grown
         self.notify(MembershipChanged(grown, user_id, joined=True, inviter=inviter))
         return grown
 
     def leave(self, channel: Channel, user_id: str) -> Channel:
-        """Take somebody out of a channel."""
+        """Remove a user from a channel."""
         shrunk = replace(channel, members=channel.members - {user_id})
         self.channels[channel.id] = shrunk
         self.notify(MembershipChanged(shrunk, user_id, joined=False))
@@ -180,27 +180,29 @@ class Workspace:
     # Messages
 
     def messages(self, channel_id: str) -> list[Message]:
-        """All that was said in a channel, replies too, oldest first."""
+        """All messages of a channel, replies included, oldest first."""
         return list(self._messages.get(channel_id, {}).values())
 
     def replies(self, channel_id: str, root_ts: str) -> list[Message]:
-        """The replies of a thread, oldest first, without its root."""
-        said = self._messages.get(channel_id, {})
-        return [said[ts] for ts in self._threads.get((channel_id, root_ts), {}) if ts in said]
+        """The replies of a thread without its root, oldest first."""
+        messages = self._messages.get(channel_id, {})
+        return [
+            messages[ts] for ts in self._threads.get((channel_id, root_ts), {}) if ts in messages
+        ]
 
     def find_message(self, channel_id: str, ts: str) -> Message | None:
         return self._messages.get(channel_id, {}).get(ts)
 
     def message(self, channel_id: str, ts: str) -> Message:
-        """Refused with `message_not_found`."""
+        """The message with this ts. Raises ApiError (`message_not_found`)."""
         if (found := self.find_message(channel_id, ts)) is None:
             raise ApiError("message_not_found")
         return found
 
     def thread_root(self, channel_id: str, thread_ts: str) -> Message:
-        """The root of a thread that is to be written in; Refused with `thread_not_found`.
+        """The root of a thread. Raises ApiError (`thread_not_found`).
 
-        As Slack does, a reply's own ts leads to its root.
+        As at Slack, a reply's own ts leads to its root.
         """
         found = self.find_message(channel_id, thread_ts)
         if found is not None and found.thread_ts is not None:
@@ -210,14 +212,14 @@ class Workspace:
         return found
 
     def post_message(self, message: Message) -> Message:
-        """Write a message; the free status text of its thread goes, if the app wrote it."""
-        said = self._messages.setdefault(message.channel, {})
-        said[message.ts] = message
+        """Post a message. A message of the app clears the free status text of its thread."""
+        messages = self._messages.setdefault(message.channel, {})
+        messages[message.ts] = message
         if message.thread_ts:
             self._threads.setdefault((message.channel, message.thread_ts), {})[message.ts] = None
-        if len(said) > MAX_MESSAGES:
-            oldest = next(iter(said))
-            del said[oldest]
+        if len(messages) > MAX_MESSAGES:
+            oldest = next(iter(messages))
+            del messages[oldest]
             self._threads.pop((message.channel, oldest), None)
         self.notify(MessagePosted(message))
         self._notify_root_changed(message)
@@ -226,18 +228,18 @@ class Workspace:
         return message
 
     def update_message(self, after: Message, *, silent: bool = False) -> Message:
-        """Replace a message by how it reads now."""
+        """Replace a message by its new version."""
         before = self.message(after.channel, after.ts)
         self._messages[after.channel][after.ts] = after
         self.notify(MessageChanged(before, after, silent=silent))
         return after
 
     def replace_silently(self, after: Message) -> None:
-        """Replace a message without telling: the caller tells what it means."""
+        """Replace a message without notice to the listeners; the caller notifies them."""
         self._messages[after.channel][after.ts] = after
 
     def delete_message(self, message: Message) -> None:
-        """Take a message out; a root with replies leaves an empty place."""
+        """Delete a message; a root with replies leaves a tombstone."""
         if self.replies(message.channel, message.ts):
             left = Message(
                 channel=message.channel,
@@ -256,15 +258,15 @@ class Workspace:
         self._notify_root_changed(message)
 
     def _notify_root_changed(self, reply: Message) -> None:
-        """A thread's root shows how many replies there are: who watches must look again."""
+        """Notify listeners that the root changed: it shows the number of replies."""
         if reply.thread_ts and (root := self.find_message(reply.channel, reply.thread_ts)):
             self.notify(MessageChanged(root, root, silent=True))
 
     def set_reaction(self, message: Message, name: str, user_id: str, *, added: bool) -> None:
-        """Add or take back one person's reaction."""
+        """Add or remove one user's reaction."""
         reactions = dict(message.reactions)
-        who = [user for user in reactions.get(name, ()) if user != user_id]
-        reactions[name] = (*who, user_id) if added else tuple(who)
+        others = [user for user in reactions.get(name, ()) if user != user_id]
+        reactions[name] = (*others, user_id) if added else tuple(others)
         if not reactions[name]:
             del reactions[name]
         after = replace(message, reactions=reactions)
@@ -272,29 +274,29 @@ class Workspace:
         self.notify(ReactionChanged(after, name, user_id, added))
 
     def post_ephemeral(self, ephemeral: Ephemeral) -> None:
-        """Show something to one person only; the same ts again replaces it."""
-        seen = self.ephemerals.setdefault(ephemeral.user, [])
-        for place, before in enumerate(seen):
+        """Show a message to one user only; the same ts replaces the earlier one."""
+        shown = self.ephemerals.setdefault(ephemeral.user, [])
+        for place, before in enumerate(shown):
             if before.ts == ephemeral.ts and before.channel == ephemeral.channel:
                 if ephemeral.deleted:
-                    del seen[place]
+                    del shown[place]
                 else:
-                    seen[place] = ephemeral
+                    shown[place] = ephemeral
                 break
         else:
-            seen.append(ephemeral)
-            del seen[:-MAX_EPHEMERALS]
+            shown.append(ephemeral)
+            del shown[:-MAX_EPHEMERALS]
         self.notify(EphemeralPosted(ephemeral))
 
     def find_ephemeral(self, user_id: str, channel: str, ts: str) -> Ephemeral | None:
-        """What one person sees in a channel at this ts, and nobody else."""
+        """The ephemeral message of one user in a channel with this ts, or None."""
         seen = self.ephemerals.get(user_id, [])
         return next((one for one in seen if (one.channel, one.ts) == (channel, ts)), None)
 
-    # Under a thread
+    # Statuses and prompts under a thread
 
     def thread_status(self, channel: str, thread_ts: str) -> ThreadStatus:
-        """The line under a thread as it is now; an old free text is gone."""
+        """The current status of a thread, without free text that has expired."""
         status = self.statuses.get((channel, thread_ts)) or ThreadStatus(
             channel=channel, thread_ts=thread_ts
         )
@@ -303,7 +305,7 @@ class Workspace:
         return status
 
     def set_thread_status(self, status: ThreadStatus) -> None:
-        """Change the line under a thread."""
+        """Set the status of a thread."""
         before = self.statuses.get((status.channel, status.thread_ts))
         self.statuses[status.channel, status.thread_ts] = status
         if len(self.statuses) > MAX_STATUSES:
@@ -316,7 +318,7 @@ class Workspace:
         self.notify(StatusSet(status, before.title if before and renamed else None))
 
     def notify_if_status_expired(self, channel: str, thread_ts: str) -> None:
-        """Tell that a free text is too old by now, unless it was set anew."""
+        """Notify listeners if the free text has expired and was not set again."""
         kept = self.statuses.get((channel, thread_ts))
         status = self.thread_status(channel, thread_ts)
         if kept is not None and kept != status:
@@ -328,14 +330,14 @@ class Workspace:
             self.set_thread_status(replace(status, status="", loading_messages=(), expires_at=None))
 
     def set_prompts(self, prompts: SuggestedPrompts) -> None:
-        """Show suggested questions."""
+        """Set the suggested prompts."""
         self.prompts[prompts.channel, prompts.thread_ts] = prompts
         if len(self.prompts) > MAX_STATUSES:
             del self.prompts[next(iter(self.prompts))]
         self.notify(PromptsSet(prompts))
 
     def store_file(self, file: File) -> None:
-        """Hold a file; beyond the bound the oldest goes."""
+        """Store a file; above the bound the oldest is dropped."""
         self.files[file.id] = file
         while len(self.files) > MAX_FILES:
             del self.files[next(iter(self.files))]

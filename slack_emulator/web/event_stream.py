@@ -1,15 +1,15 @@
-"""The live feed of the sandbox's page: what one person sees happen, as Server-Sent Events.
+"""Streams the changes that one user may see to the emulator's page, as Server-Sent Events.
 
-`GET /sandbox/feed?user=<id>` (a person's id such as UALICE; 400 otherwise). Each event has a name
-(`event:`) and one line of JSON (`data:`). A client that falls too far behind is cut off and
-connects again. Nobody is told of channels that they are not in.
+`GET /sandbox/feed?user=<id>` (a user's id such as UALICE; 400 otherwise). Each event has a name
+(`event:`) and one line of JSON (`data:`). A client that falls too far behind is disconnected and
+connects again. Users get no events of channels that they are not in.
 
 On connect there is one `snapshot`; history is read by `conversations.history` and
-`conversations.replies` with the person's token. A MESSAGE is what these answer with.
+`conversations.replies` with the user's token. A MESSAGE is what these return.
 
     snapshot         {"me": USER, "team": {"id", "name"}, "users": [USER], "notice": str,
                       "channels": [{"id", "name", "is_private", "topic", "members": [id]}],
-                      "ims": [{"id", "user"}]  (user: the other side, the bot or a person),
+                      "ims": [{"id", "user"}]  (user: the other side, the bot or a user),
                       "app": {"id", "name", "bot_id", "user_id", "description",
                               "commands": [{"command", "description", "usage_hint"}],
                               "shortcuts": [{"callback_id", "name", "description"}]},
@@ -48,7 +48,7 @@ On connect there is one `snapshot`; history is read by `conversations.history` a
     app              {"app": as in the snapshot}                 the app's profile was changed
     call             {"method", "ok", "error" or null, "ts": time, "arguments": {...}}
                                                                  every Web API call of the app
-    clock            {"clock": seconds}                          somebody moved it
+    clock            {"clock": seconds}                          it was advanced
     reset            {}                                          everything is empty: connect again
 """
 
@@ -84,13 +84,13 @@ from slack_emulator.state.entities import TEAM_ID, Channel, Json, User
 from slack_emulator.state.serializers import im_partner, message_json
 
 MAX_QUEUED: Final = 2_000
-"""Events that a page may be behind before it is cut off."""
+"""Maximum number of events that a page may be behind before it is disconnected."""
 MAX_SUBSCRIBERS: Final = 50
 KEEPALIVE_SECONDS: Final = 15.0
 
 
 class _Subscriber:
-    """One open page; what it has not read yet."""
+    """One open page and the events that it has not read yet."""
 
     def __init__(self, user: User) -> None:
         self.user = user
@@ -105,7 +105,7 @@ class _Subscriber:
 
 
 class EventStream:
-    """All pages that are open."""
+    """The event streams of all open pages."""
 
     def __init__(self, slack: SlackBackend) -> None:
         self._slack = slack
@@ -115,10 +115,10 @@ class EventStream:
         slack.call_log.add_listener(self._on_call)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Feed one page until it goes."""
+        """Stream events to one page until it disconnects."""
         user = self._slack.workspace.users.get(request.query.get("user", ""))
         if user is None or user.is_bot:
-            return web.Response(status=400, text="Say which person: /sandbox/feed?user=UALICE\n")
+            return web.Response(status=400, text="Name a user: /sandbox/feed?user=UALICE\n")
         if len(self._subscribers) >= MAX_SUBSCRIBERS:
             return web.Response(status=503, text="Too many pages are open.\n")
         response = web.StreamResponse(
@@ -157,11 +157,11 @@ class EventStream:
             await asyncio.gather(closing, return_exceptions=True)
 
     def close(self) -> None:
-        """Let the pages go."""
+        """Disconnect all pages."""
         self._closing.set()
 
     def broadcast(self, name: str, data: Json) -> None:
-        """Something that every page shows."""
+        """Send an event to every page."""
         for reader in self._subscribers:
             reader.enqueue(name, data)
 
@@ -207,13 +207,13 @@ class EventStream:
                     after.channel, "message_changed", {"channel": after.channel, "message": shown}
                 )
             case StreamUpdated(_, after, delta):
-                told: Json = {"channel": after.channel, "ts": after.ts, "thread_ts": after.root_ts}
-                told |= {"state": after.stream_state, "delta": delta}
-                told["message"] = message_json(workspace, after)
-                self._send_to_channel(after.channel, "stream", told)
+                data: Json = {"channel": after.channel, "ts": after.ts, "thread_ts": after.root_ts}
+                data |= {"state": after.stream_state, "delta": delta}
+                data["message"] = message_json(workspace, after)
+                self._send_to_channel(after.channel, "stream", data)
             case MessageDeleted(before, None):
-                told = {"channel": before.channel, "ts": before.ts, "thread_ts": before.thread_ts}
-                self._send_to_channel(before.channel, "message_deleted", told)
+                data = {"channel": before.channel, "ts": before.ts, "thread_ts": before.thread_ts}
+                self._send_to_channel(before.channel, "message_deleted", data)
             case MessageDeleted(before, tombstone) if tombstone is not None:
                 shown = message_json(workspace, tombstone)
                 self._send_to_channel(
@@ -224,9 +224,9 @@ class EventStream:
             case PromptsSet(prompts):
                 self._send_to_channel(prompts.channel, "prompts", prompts.as_json())
             case ReactionChanged(message, name, user, added):
-                told = {"channel": message.channel, "ts": message.ts, "name": name, "user": user}
-                told |= {"added": added, "message": message_json(workspace, message)}
-                self._send_to_channel(message.channel, "reaction", told)
+                data = {"channel": message.channel, "ts": message.ts, "name": name, "user": user}
+                data |= {"added": added, "message": message_json(workspace, message)}
+                self._send_to_channel(message.channel, "reaction", data)
             case EphemeralPosted(ephemeral):
                 self._send_to_user(ephemeral.user, "ephemeral", ephemeral.as_json())
             case ViewChanged("view_closed", user, view):
@@ -248,8 +248,8 @@ class EventStream:
 
     def _snapshot(self, viewer: User) -> Json:
         workspace = self._slack.workspace
-        mine = workspace.channels_of(viewer.id)
-        inside = {channel.id for channel in mine}
+        joined = workspace.channels_of(viewer.id)
+        inside = {channel.id for channel in joined}
         now = [workspace.thread_status(*key) for key in workspace.statuses if key[0] in inside]
         home = self._slack.views.homes.get(viewer.id)
         return {
@@ -257,8 +257,8 @@ class EventStream:
             "team": {"id": TEAM_ID, "name": TEAM_NAME},
             "users": [_user_json(user) for user in workspace.users.values()],
             "notice": self._slack.notice,
-            "channels": [_channel_json(channel) for channel in mine if not channel.is_im],
-            "ims": [_im_json(channel, viewer) for channel in mine if channel.is_im],
+            "channels": [_channel_json(channel) for channel in joined if not channel.is_im],
+            "ims": [_im_json(channel, viewer) for channel in joined if channel.is_im],
             "app": self._slack.app_config.profile(),
             "clock": self._slack.clock.now(),
             "statuses": [status.as_json() for status in now],

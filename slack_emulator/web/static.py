@@ -1,4 +1,4 @@
-"""The page itself: plain files from the package, with a policy that lets no other script in."""
+"""Serves the page's files from the package, with a policy that allows no other script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTENT_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".html": 
 
 
 def routes() -> list[web.RouteDef]:
-    """The addresses."""
+    """The routes of the page."""
     return [
         web.get("/", _index),
         web.get("/page/{name}", _file),
@@ -32,7 +32,7 @@ async def _index(request: web.Request) -> web.Response:
 
 
 async def _open_permalink(request: web.Request) -> web.Response:
-    """A permalink, opened in a window of its own: the page with that thread open."""
+    """Open a permalink in a new window: the page with that thread open."""
     channel, ts = request.match_info["channel"], request.match_info["ts"]
     thread = request.query.get("thread_ts", f"{ts[:-6]}.{ts[-6:]}")
     where = f"/#//{channel}/{quote(thread, safe='.')}"

@@ -1,4 +1,4 @@
-"""Where file contents go in and out: the upload address, and the private download with a token."""
+"""Serves file contents: the upload URL, and the private download with a token."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from slack_emulator.state.entities import BOT_TOKEN, BOT_USER_ID
 
 
 class Uploads:
-    """The two addresses of files."""
+    """The two routes for file contents."""
 
     def __init__(self, slack: SlackBackend) -> None:
         self._slack = slack
 
     def routes(self) -> list[web.RouteDef]:
-        """The addresses."""
+        """The routes of these handlers."""
         return [
             web.post("/upload/v1/{file}", self.receive),
             web.get("/files-pri/{file}/{name}", self.download),
@@ -26,10 +26,10 @@ class Uploads:
         ]
 
     async def receive(self, request: web.Request) -> web.Response:
-        """A file's content, plain or as the one part of a form; once."""
+        """Receive a file's content once, plain or as the only part of a form."""
         file = self._slack.workspace.files.get(request.match_info["file"])
         if file is None or file.content:
-            return web.Response(status=404, text="There is no upload under way here.\n")
+            return web.Response(status=404, text="No upload is expected at this URL.\n")
         content = await _read_content(request)
         if not 0 < len(content) <= MAX_BYTES:
             return web.Response(status=400, text="The file is empty or too large.\n")
@@ -37,12 +37,12 @@ class Uploads:
         return web.Response(text=f"OK - {len(content)}")
 
     async def download(self, request: web.Request) -> web.Response:
-        """A file's content for those who may see it; others are sent to the page, as at Slack."""
+        """Send a file's content to a user with access; redirect others to the page, as at Slack."""
         file_id = request.match_info["file"].partition("-")[2]
         file = self._slack.workspace.files.get(file_id)
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        person = self._slack.workspace.user_by_token(token)
-        user = BOT_USER_ID if token == BOT_TOKEN else person.id if person else ""
+        caller = self._slack.workspace.user_by_token(token)
+        user = BOT_USER_ID if token == BOT_TOKEN else caller.id if caller else ""
         if kind.lower() != "bearer" or file is None or not can_read(self._slack, user, file):
             raise web.HTTPFound("/")
         return web.Response(

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.store.sqlite import turns
+from bot.store.sqlite.store import SqliteStore
 from tests.chaos.crash_fixtures import CrashFixture, crash_fixture
 from tests.chaos.crashing_bot import CrashingBot, CrashPoint, Step, commit_of
 from tests.chaos.scripts import Script, one_person
@@ -24,7 +24,7 @@ LANES = 2
 MOST_OF_A_KIND = 3
 """Maximum number of deaths at steps of one name: a repeated step is not worth more."""
 _FIRST_DEATH = CrashPoint(Step("chat.appendStream"), "after")
-_EACH_TIME = CrashPoint(commit_of(turns.record_result), "after")
+_EACH_TIME = CrashPoint(commit_of(SqliteStore.record_result), "after")
 """A step that every script reaches, even on a slow machine."""
 _DEATH_SECONDS = 30.0
 """Timeout in seconds for a bot to die at a step that it has reached: the result of the step can be

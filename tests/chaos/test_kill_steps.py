@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.turns import TurnState
-from bot.store.sqlite import inbox, session_history, turns
+from bot.store.sqlite.store import SqliteStore
 from tests.chaos.crash_fixtures import CrashFixture, crash_fixture
 from tests.chaos.crashing_bot import ACKNOWLEDGE, CrashingBot, CrashPoint, Step, commit_of
 from tests.chaos.scripts import Script, a_command, a_long_answer, one_person, two_people
@@ -36,13 +36,13 @@ async def killed(fixture: CrashFixture, script: Script, death: CrashPoint) -> Cr
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param(commit_of(inbox.accept_message), id="accepted"),
+        pytest.param(commit_of(SqliteStore.accept_message), id="accepted"),
         pytest.param(Step(ACKNOWLEDGE), id="acknowledged"),
-        pytest.param(commit_of(turns.claim), id="claimed"),
+        pytest.param(commit_of(SqliteStore.claim), id="claimed"),
         pytest.param(Step("runtime session.create"), id="session opened"),
-        pytest.param(commit_of(turns.record_result), id="ending on record"),
+        pytest.param(commit_of(SqliteStore.record_result), id="ending on record"),
         pytest.param(Step("chat.stopStream"), id="stream closed but not recorded"),
-        pytest.param(commit_of(turns.finish_turn), id="recorded"),
+        pytest.param(commit_of(SqliteStore.finish_turn), id="recorded"),
     ],
 )
 async def test_killed_before_its_prompt_or_with_its_ending_on_record_a_turn_is_answered(
@@ -56,9 +56,9 @@ async def test_killed_before_its_prompt_or_with_its_ending_on_record_a_turn_is_a
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param(commit_of(turns.mark_prompted), id="about to send the prompt"),
+        pytest.param(commit_of(SqliteStore.mark_prompted), id="about to send the prompt"),
         pytest.param(Step("runtime session.send"), id="prompt sent"),
-        pytest.param(commit_of(session_history.append_history), id="prompt taken"),
+        pytest.param(commit_of(SqliteStore.append_history), id="prompt taken"),
         pytest.param(Step("chat.startStream"), id="stream open"),
         pytest.param(Step("chat.appendStream"), id="mid-stream"),
     ],
@@ -102,7 +102,7 @@ async def test_killed_when_a_commands_question_is_in_the_channel_it_is_answered_
 
 @pytest.mark.parametrize(
     "step",
-    [commit_of(turns.recover), Step("chat.update"), commit_of(turns.finish_turn)],
+    [commit_of(SqliteStore.recover), Step("chat.update"), commit_of(SqliteStore.finish_turn)],
     ids=str,
 )
 async def test_killed_again_while_it_recovers_what_the_first_death_left_nothing_is_posted_twice(

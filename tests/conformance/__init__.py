@@ -1,1 +1,2 @@
-"""Clients that judge the sandbox from outside: an ordinary Bolt app and the hands of its people."""
+"""Clients that judge the emulator from outside: an ordinary Bolt app, and users of Slack's
+client."""

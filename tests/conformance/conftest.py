@@ -1,4 +1,4 @@
-"""A running sandbox that is known by HTTP alone, and clients of it."""
+"""Provides a running emulator that is known by HTTP alone, and clients of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the echo app by Node, as its developer would, and shows what it wrote if it fails."""
+"""Runs the echo app by Node, as its developer would, and shows its output if it fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_INSTALLED = "@slack/bolt is not installed for the tests: run `make setup-tes
 
 
 class EchoApp:
-    """The running app; `ready` is the line by which it said so."""
+    """The running app; `ready` is the line that it printed when it was ready."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -26,7 +26,7 @@ class EchoApp:
         self.ready = ""
 
     async def started(self) -> None:
-        """Wait for the app's first line; AssertionError with its output if there is none."""
+        """Wait for the app's first line. Raises AssertionError with its output if there is none."""
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -44,16 +44,16 @@ class EchoApp:
 
     @property
     def output(self) -> str:
-        """What the app has written to standard error so far."""
+        """The output of the app on standard error so far."""
         return "".join(self._lines) or "(it wrote nothing)"
 
     @property
     def port(self) -> int:
-        """Where the app listens for signed requests."""
+        """The port on which the app listens for signed requests."""
         return int(self.ready.rsplit(" ", 1)[-1])
 
     async def end(self) -> None:
-        """Kill the app and wait until it and its pipes are gone."""
+        """Kill the app, and wait until it and its pipes are closed."""
         assert self._process.stdout is not None
         if self._process.returncode is None:
             self._process.kill()
@@ -63,7 +63,8 @@ class EchoApp:
 
 @asynccontextmanager
 async def echo_app(api_url: str, mode: str) -> AsyncIterator[EchoApp]:
-    """The echo app, connected by Socket Mode or listening for signed HTTP, until left."""
+    """The echo app, connected by Socket Mode or listening for signed HTTP, until the context
+    ends."""
     node = shutil.which("node")
     assert node is not None, NOT_INSTALLED
     assert (PACKAGES / "@slack" / "bolt").is_dir(), NOT_INSTALLED
@@ -83,7 +84,7 @@ async def echo_app(api_url: str, mode: str) -> AsyncIterator[EchoApp]:
         stderr=asyncio.subprocess.PIPE,
     )
     app = EchoApp(process)
-    listening = asyncio.create_task(app.listen())
+    stderr_task = asyncio.create_task(app.listen())
     try:
         await app.started()
         try:
@@ -93,4 +94,4 @@ async def echo_app(api_url: str, mode: str) -> AsyncIterator[EchoApp]:
             raise
     finally:
         await app.end()
-        await listening
+        await stderr_task

@@ -1,7 +1,7 @@
-"""The sandbox as somebody outside of the project meets it: plain HTTP, plain JSON, and waiting.
+"""Calls the emulator as an outside client does: by plain HTTP and plain JSON.
 
-Knows only what the design fixes (addresses, tokens, ids, method names), so that a test which
-passes by this client is a promise kept to any other client.
+The client knows only what the design fixes: addresses, tokens, ids, method names. A test that
+passes with it is a promise to any other client.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import aiohttp
 
 from slack_emulator.server import running_emulator
 
-# What comes over the wire is whatever the other side sent; the tests say what they expect of it.
+# The other side may send any JSON; the tests say what they expect of it.
 Json = dict[str, Any]
 
 BOT = "xoxb-sandbox"
@@ -32,14 +32,14 @@ WAIT_SECONDS = 10.0  # seconds; nothing on loopback needs a tenth of it
 
 
 class Outside:
-    """An HTTP client at the sandbox's door, for people, apps and operators alike."""
+    """An HTTP client of the emulator, for users, apps and operators."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self.url = url
         self.http = http
 
     async def call(self, method: str, token: str | None, **arguments: object) -> Json:
-        """One Web API call with a JSON body; the answer, whether ok or not."""
+        """One Web API call with a JSON body; returns the response, whether ok or not."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         async with self.http.post(
             f"{self.url}/api/{method}", json=arguments, headers=headers
@@ -55,17 +55,17 @@ class Outside:
         return body
 
     async def refused(self, method: str, token: str | None, **arguments: object) -> str:
-        """One Web API call that must fail; the error's code."""
+        """One Web API call that must fail; returns the error code."""
         body = await self.call(method, token, **arguments)
         assert body["ok"] is False, f"{method} was expected to fail and answered {body}"
         return str(body["error"])
 
     async def id_of(self, token: str) -> str:
-        """The user id of who has this token."""
+        """The user id of the owner of this token."""
         return str((await self.act("auth.test", token))["user_id"])
 
     async def control(self, name: str, body: Json | None = None, **query: str) -> Any:
-        """Read one of the /sandbox/ addresses, or write it if there is a body."""
+        """Read one of the `/sandbox/` addresses, or write it if there is a body."""
         address = f"{self.url}/sandbox/{name}"
         request = (
             self.http.get(address, params=query)
@@ -78,7 +78,7 @@ class Outside:
             return await answer.json()
 
     async def advance(self, seconds: float) -> None:
-        """Move the sandbox's clock."""
+        """Advance the emulator's clock."""
         await self.control("clock", {"advance": seconds})
 
     async def calls(self, method: str) -> list[Json]:
@@ -86,13 +86,13 @@ class Outside:
         return list(await self.control("calls", method=method))
 
     async def ephemeral(self, user: str) -> list[Json]:
-        """What only this person may see, newest last."""
+        """The ephemeral messages of this user, newest last."""
         return list(await self.control("ephemeral", user=user))
 
     async def say(self, token: str, channel: str, text: str, **more: object) -> str:
-        """Post a message; its ts."""
-        said = await self.act("chat.postMessage", token, channel=channel, text=text, **more)
-        return str(said["ts"])
+        """Post a message; returns its ts."""
+        response = await self.act("chat.postMessage", token, channel=channel, text=text, **more)
+        return str(response["ts"])
 
     async def replies(self, channel: str, ts: str, token: str = ALICE) -> list[Json]:
         """The messages of a thread, its root first."""
@@ -108,7 +108,7 @@ class Outside:
 async def wait_until(
     look: Callable[[], Awaitable[T]], why: str, max_wait: float = WAIT_SECONDS
 ) -> T:
-    """Look until there is something to see; it is returned."""
+    """Call `look` until it returns a true value; returns that value."""
     until = time.monotonic() + max_wait
     while True:
         seen = await look()
@@ -120,6 +120,6 @@ async def wait_until(
 
 @asynccontextmanager
 async def emulator_over_http() -> AsyncIterator[Outside]:
-    """A fresh sandbox on a port of its own, and a client at its door."""
-    async with running_emulator() as sandbox, aiohttp.ClientSession() as http:
-        yield Outside(sandbox.url, http)
+    """A fresh emulator on a port of its own, and a client of it."""
+    async with running_emulator() as emulator, aiohttp.ClientSession() as http:
+        yield Outside(emulator.url, http)

@@ -1,4 +1,4 @@
-"""An app's request URL: takes signed requests over HTTP, keeps them, and answers as told."""
+"""Runs an app's request URL: receives signed HTTP requests, stores them, and responds as set."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.conformance.http_client import WAIT_SECONDS, Json
 
 @dataclass(frozen=True)
 class Delivery:
-    """One request as it came in: its headers by lower-case name, and its body to the byte."""
+    """One received request: its headers by lower-case name, and its body as bytes."""
 
     headers: dict[str, str]
     raw: bytes
 
     @property
     def body(self) -> Json:
-        """The payload, out of JSON, out of a form's `payload` field, or out of a plain form."""
+        """The payload: JSON, a form's `payload` field, or a plain form."""
         if self.headers["content-type"].startswith("application/json"):
             parsed = json.loads(self.raw)
         else:
@@ -34,28 +34,29 @@ class Delivery:
 
     @property
     def event(self) -> Json:
-        """The event inside the envelope; empty where this is no event."""
+        """The event inside the envelope; empty if this is no event."""
         event = self.body.get("event", {})
         assert isinstance(event, dict)
         return event
 
 
 class Listener:
-    """What the app hears. `answer` decides the response to whatever is no url_verification."""
+    """The requests that the app received. `answer` sets the response to all but
+    url_verification."""
 
     def __init__(self) -> None:
-        self.heard: list[Delivery] = []
+        self.deliveries: list[Delivery] = []
         self.url = ""
         self.answer: Callable[[], web.Response] = web.Response
         self._changed = asyncio.Condition()
 
     async def take(self, request: web.Request) -> web.Response:
-        """The request URL itself."""
+        """Receive one request."""
         raw = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         delivery = Delivery(headers, raw)
         async with self._changed:
-            self.heard.append(delivery)
+            self.deliveries.append(delivery)
             self._changed.notify_all()
         if delivery.body.get("type") == "url_verification":
             return web.json_response({"challenge": delivery.body["challenge"]})
@@ -63,10 +64,10 @@ class Listener:
 
     def events(self, kind: str) -> list[Delivery]:
         """The deliveries of one type of event so far."""
-        return [one for one in self.heard if one.event.get("type") == kind]
+        return [one for one in self.deliveries if one.event.get("type") == kind]
 
     async def wait_for_event(self, kind: str, times: int = 1) -> list[Delivery]:
-        """Wait until events of this type have come this often."""
+        """Wait until this many events of this type have come."""
         async with asyncio.timeout(WAIT_SECONDS), self._changed:
             await self._changed.wait_for(lambda: len(self.events(kind)) >= times)
         return self.events(kind)
@@ -74,13 +75,13 @@ class Listener:
     async def wait_for_type(self, times: int) -> list[Delivery]:
         """Wait until this many requests of any kind have come."""
         async with asyncio.timeout(WAIT_SECONDS), self._changed:
-            await self._changed.wait_for(lambda: len(self.heard) >= times)
-        return self.heard
+            await self._changed.wait_for(lambda: len(self.deliveries) >= times)
+        return self.deliveries
 
 
 @asynccontextmanager
 async def request_url(port: int = 0) -> AsyncIterator[Listener]:
-    """A listening app on a loopback port, its own unless one is asked for."""
+    """An app that listens on a loopback port; port 0 means any free one."""
     listener = Listener()
     application = web.Application()
     application.router.add_post("/slack/events", listener.take)

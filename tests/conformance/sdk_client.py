@@ -1,4 +1,4 @@
-"""Slack's Python SDK at the sandbox's door, as an app's author would set it up."""
+"""Builds clients of Slack's Python SDK for the emulator, as an app's author would."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.conformance.http_client import BOT, Outside
 
 
 def client_for(outside: Outside, token: str | None = BOT) -> AsyncWebClient:
-    """The SDK's client as an app would make it, with no retries hidden in it."""
+    """The SDK's client as an app would make it, without hidden retries."""
     return AsyncWebClient(token=token, base_url=f"{outside.url}/api/", retry_handlers=[])
 
 
 async def code_of(call: Awaitable[object]) -> str:
-    """The error code with which a call is refused."""
+    """The error code with which a call fails."""
     with pytest.raises(SlackApiError) as refused:
         await call
     return str(refused.value.response["error"])

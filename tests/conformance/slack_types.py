@@ -1,6 +1,6 @@
-"""Slack's published type declarations, read for the one thing that is asked of them: field names.
+"""Reads field names from Slack's published type declarations.
 
-Sources: `@slack/types` (events) and `@slack/web-api` (answers) as installed with the echo app.
+Sources: `@slack/types` (events) and `@slack/web-api` (responses) as installed with the echo app.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _FIELD = re.compile(r"^    (?:\"(\w+)\"|(\w+))(\?)?:", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Declared:
-    """One declared shape: the fields that must be there, and those that may."""
+    """One declared shape: its required fields, and its optional ones."""
 
     name: str
     required: frozenset[str]
     optional: frozenset[str]
 
     def missing(self, value: Mapping[str, object]) -> set[str]:
-        """Required fields that are not there."""
+        """Required fields that are missing."""
         return set(self.required - set(value))
 
     def unknown(self, value: Mapping[str, object]) -> set[str]:
-        """Fields that Slack has never told its own types of."""
+        """Fields that Slack's own types do not declare."""
         return set(value) - self.required - self.optional
 
 
@@ -37,14 +37,14 @@ def event_shape(file: str, name: str) -> Declared:
 
 
 def answer_shape(file: str, name: str) -> Declared:
-    """The shape of an answer, or of something in it, from `@slack/web-api`."""
+    """The shape of a response, or of a part of it, from `@slack/web-api`."""
     return _declared(f"web-api/dist/types/response/{file}.d.ts", name)
 
 
 def _declared(path: str, name: str) -> Declared:
     source = PACKAGES / "@slack" / path
     assert source.is_file(), NOT_INSTALLED
-    # Declarations end with a brace at the line's beginning; nested shapes are indented further.
+    # A declaration ends with a brace at the start of a line; nested shapes are indented further.
     found = re.search(
         rf"^export (?:interface|type) {name}\b[^{{]*{{\n(.*?)^}}",
         source.read_text(),

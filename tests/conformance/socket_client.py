@@ -1,4 +1,5 @@
-"""A Socket Mode client as small as can be: sees every frame, acknowledges only when told."""
+"""Connects by Socket Mode with a minimal client: it sees every frame, and never acknowledges by
+itself."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ class Socket:
         self.hello: Json = {}
 
     async def frame(self, patience: float = WAIT_SECONDS) -> Json:
-        """The next frame; TimeoutError if none comes."""
+        """The next frame. Raises TimeoutError if none comes."""
         async with asyncio.timeout(patience):
             message = await self._wire.receive()
         assert message.type is aiohttp.WSMsgType.TEXT, f"expected a frame, got {message}"
@@ -30,7 +31,7 @@ class Socket:
         return frame
 
     async def ended(self) -> bool:
-        """Whether the other side closes or cuts the connection in time."""
+        """True if the other side closes or cuts the connection in time."""
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 message = await self._wire.receive()
@@ -43,14 +44,14 @@ class Socket:
                     }
 
     async def ack(self, frame: Json, payload: Json | None = None) -> None:
-        """Acknowledge a frame, with an answer if there is one."""
+        """Acknowledge a frame, with a response if there is one."""
         answer: Json = {"envelope_id": frame["envelope_id"]}
         if payload is not None:
             answer["payload"] = payload
         await self._wire.send_str(json.dumps(answer))
 
     async def event(self, kind: str, *, ack: bool = True) -> Json:
-        """The next envelope with this type of event; others on the way are acknowledged."""
+        """The next envelope with this type of event; other frames before it are acknowledged."""
         while True:
             frame = await self.frame()
             inner = frame.get("payload", {}).get("event", {})
@@ -61,7 +62,7 @@ class Socket:
                 return frame
 
     async def envelope(self, kind: str) -> Json:
-        """The next envelope of this kind, not acknowledged; others on the way are."""
+        """The next envelope of this kind, not acknowledged; other frames before it are."""
         while True:
             frame = await self.frame()
             if frame["type"] == kind:
@@ -69,7 +70,7 @@ class Socket:
             await self.ack(frame)
 
     async def quiet(self, expected: int = 0, seconds: float = 0.3) -> list[Json]:
-        """The frames that are expected, waited for, and whatever else comes close behind them.
+        """The expected frames, and all others that follow closely.
 
         Each is acknowledged.
         """
@@ -83,13 +84,13 @@ class Socket:
             frames.append(frame)
 
     async def send(self, text: str) -> None:
-        """Send whatever one likes."""
+        """Send any text."""
         await self._wire.send_str(text)
 
 
 @asynccontextmanager
 async def socket_mode(outside: Outside) -> AsyncIterator[Socket]:
-    """An app connected by Socket Mode, greeted by `hello`."""
+    """An app connected by Socket Mode, after `hello`."""
     opened = await outside.act("apps.connections.open", APP)
     async with outside.http.ws_connect(opened["url"]) as wire:
         socket = Socket(wire, opened["url"])

@@ -1,4 +1,4 @@
-"""Nonsense at the Web API's door is refused in Slack's manner, and nothing breaks."""
+"""Invalid input to the Web API is refused in Slack's manner, and nothing breaks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_body_that_is_no_json_object_is_refused_in_json(
         {"channel": GENERAL, "text": "x", "metadata": "no"},
     ],
 )
-async def test_senseless_arguments_are_refused_by_a_code(outside: Outside, arguments: Json) -> None:
+async def test_invalid_arguments_are_refused_by_a_code(outside: Outside, arguments: Json) -> None:
     code = await outside.refused("chat.postMessage", BOT, **arguments)
     assert code.replace("_", "").isalpha()
     assert await outside.messages(GENERAL) == []

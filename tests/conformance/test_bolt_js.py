@@ -1,7 +1,7 @@
-"""An app written for Slack with Bolt for JavaScript works against the sandbox, unmodified.
+"""An app written for Slack with Bolt for JavaScript works with the emulator, unmodified.
 
-The same promises are kept by Socket Mode and by signed HTTP, where Bolt's own receiver checks
-every signature.
+The same promises hold for Socket Mode and for signed HTTP, where Bolt's own receiver checks every
+signature.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.conformance.http_client import (
 
 @dataclass(frozen=True)
 class Stage:
-    """A sandbox with the echo app in it."""
+    """An emulator with the echo app."""
 
     outside: Outside
     app: EchoApp
@@ -34,11 +34,11 @@ class Stage:
     bot: str
 
     async def mention(self, text: str) -> str:
-        """Alice mentions the app in #general; the message's ts."""
+        """Alice mentions the app in #general; returns the message's ts."""
         return await self.outside.say(ALICE, GENERAL, f"<@{self.bot}> {text}")
 
     async def command(self, command: str, text: str, token: str = ALICE) -> Json:
-        """A slash command typed in #general; the answer."""
+        """Send a slash command in #general; returns the response."""
         return await self.outside.act(
             "chat.command", token, channel=GENERAL, command=command, text=text
         )
@@ -53,7 +53,7 @@ class Stage:
         return (await wait_until(look, f"a message {text!r} in #general"))[0]
 
     async def modal(self, times: int = 1) -> Json:
-        """Wait until the app has opened this many modals; the last one as Slack gave it."""
+        """Wait until the app has opened this many modals; returns the last one as Slack gave it."""
 
         async def look() -> list[Json]:
             opened = await self.outside.calls("views.open")
@@ -82,12 +82,12 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 
 
 def typed(text: str) -> Json:
-    """What Slack sends for a form in which this was typed."""
+    """The values that Slack sends for a form with this text."""
     return {"values": {"words": {"text": {"type": "plain_text_input", "value": text}}}}
 
 
 async def test_a_mention_is_echoed_as_a_stream_in_its_thread(stage: Stage) -> None:
-    """The app's own stream helper starts, appends and stops; the thread has one whole answer."""
+    """The app's own stream helper starts, appends and stops; the thread has one whole reply."""
     ts = await stage.mention("three small words")
 
     async def look() -> list[Json]:
@@ -102,8 +102,8 @@ async def test_a_mention_is_echoed_as_a_stream_in_its_thread(stage: Stage) -> No
     assert all(call["answer"]["ok"] for call in await stage.outside.calls("chat.appendStream"))
 
 
-async def test_the_app_says_that_it_listens(stage: Stage) -> None:
-    """Bolt's setStatus reaches the sandbox with the thread that it belongs to."""
+async def test_the_app_sets_its_status(stage: Stage) -> None:
+    """Bolt's setStatus reaches the emulator with the thread that it belongs to."""
     ts = await stage.mention("one")
 
     async def look() -> list[Json]:
@@ -127,7 +127,7 @@ async def test_a_direct_message_is_answered(stage: Stage) -> None:
 
 
 async def test_a_slash_command_is_answered_for_its_sender_only(stage: Stage) -> None:
-    """The acknowledgement's text is shown to who typed the command, and to nobody else."""
+    """The acknowledgement's text is shown only to the sender of the command."""
     await stage.command("/echo", "is anybody here?")
     seen = await stage.outside.ephemeral(stage.alice)
     assert [message["text"] for message in seen] == ["You typed: is anybody here?"]
@@ -142,7 +142,7 @@ async def test_a_command_is_answered_later_by_its_response_url(stage: Stage) -> 
     assert [message["text"] for message in seen] == ["Only for you: news"]
 
 
-async def test_a_button_changes_the_message_it_stands_under(stage: Stage) -> None:
+async def test_a_button_changes_its_message(stage: Stage) -> None:
     await stage.command("/button", "quiet")
     message = await stage.posted("quiet")
     await stage.outside.act(
@@ -159,8 +159,8 @@ async def test_a_button_changes_the_message_it_stands_under(stage: Stage) -> Non
     assert changed["blocks"][0]["text"]["text"] == "QUIET"
 
 
-async def test_a_form_with_a_fault_says_so_under_the_field(stage: Stage) -> None:
-    """The app's validation error comes back to the person, and the form can be sent again."""
+async def test_a_form_error_is_shown_under_the_field(stage: Stage) -> None:
+    """The user sees the app's validation error, and can send the form again."""
     await stage.command("/form", "")
     view = await stage.modal()
     assert view["title"]["text"] == "Echo"
@@ -199,8 +199,8 @@ async def test_the_home_tab_shows_what_the_app_published(stage: Stage) -> None:
 
 @pytest.mark.parametrize("stage", ["socket"], indirect=True)
 @pytest.mark.parametrize("reason", ["warning", "refresh_requested"])
-async def test_the_app_comes_back_when_slack_says_good_bye(stage: Stage, reason: str) -> None:
-    """Bolt connects anew by a fresh ticket, after its own pause of five seconds."""
+async def test_the_app_reconnects_after_a_disconnect(stage: Stage, reason: str) -> None:
+    """Bolt reconnects by a fresh ticket, after its own pause of five seconds."""
     await stage.outside.control("faults", {"socket": "disconnect", "reason": reason, "times": 1})
 
     async def look() -> bool:

@@ -1,4 +1,4 @@
-"""An app written with Bolt for Python works against the sandbox, by its own helpers alone."""
+"""An app written with Bolt for Python works with the emulator, by Bolt's own helpers alone."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def an_app(client: AsyncWebClient) -> AsyncApp:
 
 
 async def await_ended(handler: AsyncSocketModeHandler) -> None:
-    """Close the connection and wait for the tasks which the SDK only cancels."""
+    """Close the connection, and wait for the tasks that the SDK only cancels."""
     client = handler.client
     tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
     await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt types it not
@@ -175,8 +175,8 @@ async def test_a_form_is_refused_and_then_taken(outside: Outside) -> None:
     await outside.act("views.submit", ALICE, view_id=view["id"], state=typed("good"))
 
 
-async def test_an_ephemeral_button_replaces_what_it_stands_under(outside: Outside) -> None:
-    """The only way to change an ephemeral message in Slack is its own button's response_url."""
+async def test_an_ephemeral_button_replaces_its_message(outside: Outside) -> None:
+    """In Slack, only the response_url of its own button can change an ephemeral message."""
     await outside.act("chat.command", ALICE, channel=GENERAL, command="/ask", text="Shall we?")
     await only_for_alice(outside, "One moment.")
     question = await only_for_alice(outside, "Shall we?")
@@ -201,18 +201,18 @@ async def test_a_shortcut_answers_by_its_response_url(outside: Outside) -> None:
     await only_for_alice(outside, "You looked at: something odd")
 
 
-async def test_a_command_that_the_app_does_not_know_times_out_for_the_person(
+async def test_a_command_that_the_app_does_not_know_times_out_for_the_user(
     outside: Outside,
 ) -> None:
-    """Bolt does not acknowledge what it has no listener for: the person hears of it, at once
-    when the sandbox's clock has moved past the three seconds."""
-    asked = asyncio.create_task(
+    """Bolt does not acknowledge commands without a listener. The user sees the timeout at once when
+    the emulator's clock has advanced past the three seconds."""
+    command = asyncio.create_task(
         outside.call("chat.command", ALICE, channel=GENERAL, command="/nothing", text="")
     )
 
     async def moved() -> bool:
         await outside.advance(3.1)
-        return asked.done()
+        return command.done()
 
     await wait_until(moved, "the command times out")
-    assert (await asked)["error"] == "operation_timeout"
+    assert (await command)["error"] == "operation_timeout"

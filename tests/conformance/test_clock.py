@@ -1,4 +1,4 @@
-"""Time, Stop and a fresh start: what moves in the sandbox, and what a reset leaves."""
+"""The clock, Stop and reset: what an advance changes in the emulator, and what a reset keeps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_a_stream_lives_five_minutes_however_busy_it_is(outside: Outside) 
     assert [one["text"] for one in await outside.replies(GENERAL, root)][1:] == ["saved"]
 
 
-async def test_the_clock_tells_the_time_and_goes_forward_only(outside: Outside) -> None:
+async def test_the_clock_gives_the_time_and_goes_forward_only(outside: Outside) -> None:
     before = await outside.control("clock")
     await outside.advance(1000)
     after = await outside.control("clock")
@@ -50,7 +50,7 @@ async def test_messages_are_dated_by_the_clock(outside: Outside) -> None:
 # Stop
 
 
-async def test_stop_ends_the_streams_of_the_thread_and_tells_the_app(
+async def test_stop_ends_the_streams_of_the_thread_and_sends_an_event(
     outside: Outside, socket: Socket
 ) -> None:
     alice = await outside.id_of(ALICE)
@@ -109,7 +109,7 @@ async def test_reset_empties_everything(outside: Outside) -> None:
 async def test_a_connected_app_stays_connected_over_a_reset(
     outside: Outside, socket: Socket
 ) -> None:
-    """The workspace is emptied under the app; what was under way for it is given up."""
+    """The workspace is emptied under the app, and running deliveries to it are cancelled."""
     await outside.say(ALICE, GENERAL, "old")
     await socket.event("message", ack=False)
     await outside.control("reset", {})

@@ -1,4 +1,4 @@
-"""The operator's side of the sandbox: calls, faults, the clock, reset, and what they do."""
+"""The operator's side of the emulator: calls, faults, the clock, reset, and their effects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conformance.socket_client import Socket, socket_mode
 
 
 async def posts(outside: Outside, text: str = "x") -> tuple[int, str]:
-    """The app posts to #general; HTTP status and body."""
+    """The app posts to #general; returns HTTP status and body."""
     async with outside.http.post(
         f"{outside.url}/api/chat.postMessage",
         json={"channel": GENERAL, "text": text},
@@ -22,7 +22,7 @@ async def posts(outside: Outside, text: str = "x") -> tuple[int, str]:
 
 
 async def fault(outside: Outside, kind: str, **more: object) -> None:
-    """Make the app's next chat.postMessage go wrong."""
+    """Set a fault for the app's next chat.postMessage."""
     await outside.control(
         "faults", {"method": "chat.postMessage", "times": 1, "kind": kind, **more}
     )
@@ -40,10 +40,10 @@ async def test_every_call_of_the_app_is_listed_with_its_answer(outside: Outside)
     assert good["answer"]["ok"] is True
     assert bad["answer"]["error"] == "channel_not_found"
     assert good["time"] <= bad["time"]
-    assert BOT not in str(good), "tokens are nobody's business"
+    assert BOT not in str(good), "tokens are secret"
 
 
-async def test_what_people_do_is_not_the_apps_call(outside: Outside) -> None:
+async def test_calls_of_users_are_not_in_the_apps_call_log(outside: Outside) -> None:
     await outside.say(ALICE, GENERAL, "hello")
     assert await outside.calls("chat.postMessage") == []
 
@@ -119,7 +119,7 @@ async def test_a_fault_comes_as_often_as_set_and_for_its_method_only(outside: Ou
     assert statuses == [500, 500, 200]
 
 
-async def test_faults_are_listed_until_they_have_come_and_can_be_taken_away(
+async def test_faults_are_listed_until_they_have_happened_and_can_be_removed(
     outside: Outside,
 ) -> None:
     assert await outside.control("faults") == []
@@ -132,7 +132,7 @@ async def test_faults_are_listed_until_they_have_come_and_can_be_taken_away(
     assert (await outside.call("auth.test", BOT))["ok"] is True
 
 
-async def test_faults_are_for_the_app_and_not_for_people(outside: Outside) -> None:
+async def test_faults_affect_the_app_and_not_users(outside: Outside) -> None:
     await fault(outside, "500")
     await outside.say(ALICE, GENERAL, "I am no app")
     assert (await posts(outside))[0] == 500
@@ -150,7 +150,7 @@ async def test_faults_are_for_the_app_and_not_for_people(outside: Outside) -> No
         {"events": "sing"},
     ],
 )
-async def test_a_senseless_fault_is_refused_with_a_sentence(
+async def test_an_invalid_fault_is_refused_with_a_sentence(
     outside: Outside, nonsense: Json
 ) -> None:
     async with outside.http.post(f"{outside.url}/sandbox/faults", json=nonsense) as answer:
@@ -202,10 +202,10 @@ async def test_an_event_can_come_twice(outside: Outside, socket: Socket) -> None
 
 async def test_events_can_come_in_another_order(outside: Outside, socket: Socket) -> None:
     await outside.control("faults", {"events": "reorder", "times": 1})
-    said = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(2)]
-    heard = [frame["payload"]["event"]["ts"] for frame in await socket.quiet(2)]
-    assert sorted(heard) == said
-    assert heard != said
+    posted = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(2)]
+    received = [frame["payload"]["event"]["ts"] for frame in await socket.quiet(2)]
+    assert sorted(received) == posted
+    assert received != posted
 
 
 async def test_an_acknowledged_event_can_come_again(outside: Outside, socket: Socket) -> None:

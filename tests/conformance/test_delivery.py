@@ -1,7 +1,7 @@
-"""Events reach the app as Slack delivers them: by Socket Mode or signed HTTP, again if unheard.
+"""Events reach the app as Slack delivers them: by Socket Mode or signed HTTP, with retries.
 
-The waiting times (3 s for an acknowledgement, retries after 0, 60 and 300 s) go by the sandbox's
-clock, which these tests move.
+The times (3 s for an acknowledgement, retries after 0, 60 and 300 s) follow the emulator's clock,
+which these tests advance.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.conformance.socket_client import socket_mode
 
 
 async def deliver(outside: Outside, listener: Listener, text: str) -> list[Delivery]:
-    """The deliveries of what was said, once something said later has come as well."""
+    """The deliveries of a message, once a later message has come as well."""
     later = f"later than {text}"
     await outside.say(ALICE, GENERAL, later)
 
@@ -31,7 +31,7 @@ async def deliver(outside: Outside, listener: Listener, text: str) -> list[Deliv
 
 
 async def received_after(outside: Outside, listener: Listener, times: int) -> list[Delivery]:
-    """Wait, with the clock going on second by second, until this many messages have come."""
+    """Wait, while the clock advances second by second, until this many messages have come."""
 
     async def look() -> bool:
         if len(listener.events("message")) < times:
@@ -67,7 +67,7 @@ async def test_a_made_up_connection_url_opens_nothing(outside: Outside) -> None:
         await outside.http.ws_connect(ticket.replace("ticket=", "ticket=x"))
 
 
-async def test_an_envelope_is_of_the_kind_that_it_says(outside: Outside) -> None:
+async def test_an_envelope_has_the_type_of_its_payload(outside: Outside) -> None:
     async with socket_mode(outside) as socket:
         await outside.say(ALICE, GENERAL, "hello")
         frame = await socket.frame()
@@ -82,13 +82,13 @@ async def test_of_two_connections_one_gets_the_event(outside: Outside) -> None:
     async with socket_mode(outside) as first, socket_mode(outside) as second:
         waiting = [asyncio.create_task(socket.event("message")) for socket in (first, second)]
         await outside.say(ALICE, GENERAL, "who hears me?")
-        heard, left = await asyncio.wait(
+        received, left = await asyncio.wait(
             waiting, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED
         )
-        assert (len(heard), len(left)) == (1, 1)
+        assert (len(received), len(left)) == (1, 1)
         await outside.say(ALICE, GENERAL, "and who hears me?")
-        heard, _ = await asyncio.wait(left, timeout=WAIT_SECONDS)
-        event = heard.pop().result()["payload"]["event"]
+        received, _ = await asyncio.wait(left, timeout=WAIT_SECONDS)
+        event = received.pop().result()["payload"]["event"]
         assert event["text"] == "and who hears me?", "the first was for the other one alone"
 
 
@@ -116,7 +116,7 @@ async def test_what_is_acknowledged_comes_once(outside: Outside) -> None:
         assert await socket.quiet() == []
 
 
-async def test_what_was_said_while_nobody_listened_comes_by_a_retry(outside: Outside) -> None:
+async def test_a_message_sent_without_a_connection_comes_by_a_retry(outside: Outside) -> None:
     ts = await outside.say(ALICE, GENERAL, "is the app up?")
     async with socket_mode(outside) as socket:
         await outside.advance(65)
@@ -143,31 +143,31 @@ async def test_nonsense_on_the_socket_breaks_nothing(outside: Outside, nonsense:
         assert (await socket.event("message"))["payload"]["event"]["text"] == "still there?"
 
 
-async def test_an_unanswered_command_times_out_for_the_person_and_is_not_repeated(
+async def test_an_unanswered_command_times_out_for_the_user_and_is_not_repeated(
     outside: Outside,
 ) -> None:
     async with socket_mode(outside) as socket:
-        asked = asyncio.create_task(
+        command = asyncio.create_task(
             outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
         )
         await socket.frame()
         await outside.advance(3.1)
-        assert (await asked)["error"] == "operation_timeout"
+        assert (await command)["error"] == "operation_timeout"
         await outside.advance(3600)
         assert await socket.quiet() == []
 
 
-async def test_a_command_without_any_app_fails_for_the_person(outside: Outside) -> None:
-    asked = asyncio.create_task(
+async def test_a_command_without_any_app_fails_for_the_user(outside: Outside) -> None:
+    command = asyncio.create_task(
         outside.call("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     )
 
     async def look() -> bool:
         await outside.advance(3.1)
-        return asked.done()
+        return command.done()
 
     await wait_until(look, "the command fails")
-    assert (await asked)["ok"] is False
+    assert (await command)["ok"] is False
 
 
 # Signed HTTP
@@ -194,11 +194,11 @@ async def test_a_failing_app_is_asked_again_three_times(
     await outside.advance(61)
     await received_after(outside, listener, 3)
     await outside.advance(301)
-    told = await received_after(outside, listener, 4)
-    retries = [one.headers.get("x-slack-retry-num") for one in told]
+    deliveries = await received_after(outside, listener, 4)
+    retries = [one.headers.get("x-slack-retry-num") for one in deliveries]
     assert retries == [None, "1", "2", "3"]
-    assert {one.headers.get("x-slack-retry-reason") for one in told[1:]} == {"http_error"}
-    assert len({one.body["event_id"] for one in told}) == 1
+    assert {one.headers.get("x-slack-retry-reason") for one in deliveries[1:]} == {"http_error"}
+    assert len({one.body["event_id"] for one in deliveries}) == 1
     await outside.advance(3600)
     assert len(listener.events("message")) == 4
 
@@ -233,20 +233,20 @@ async def test_an_app_that_recovers_is_not_asked_further(
     answers = [web.Response(status=503)]
     listener.answer = lambda: answers.pop() if answers else web.Response()
     await outside.say(ALICE, GENERAL, "hello?")
-    told = await listener.wait_for_event("message", times=2)
-    assert [one.headers.get("x-slack-retry-num") for one in told] == [None, "1"]
+    deliveries = await listener.wait_for_event("message", times=2)
+    assert [one.headers.get("x-slack-retry-num") for one in deliveries] == [None, "1"]
     await outside.advance(3600)
     assert len(await deliver(outside, listener, "hello?")) == 2
 
 
 async def test_an_app_that_is_down_is_asked_again(outside: Outside) -> None:
-    """Refused connections are a reason of their own."""
+    """Refused connections have their own retry reason."""
     async with request_url() as listener:
         await outside.control("app", {"request_url": listener.url})
         down = listener.url
     await outside.say(ALICE, GENERAL, "hello?")
     port = int(down.split(":")[2].split("/")[0])
-    # The person's command fails as the event does, and after it.
+    # The user's command fails as the event does, and after it.
     for _ in range(2):
         await outside.refused("chat.command", ALICE, channel=GENERAL, command="/x", text="")
     async with request_url(port) as listener:
@@ -256,7 +256,7 @@ async def test_an_app_that_is_down_is_asked_again(outside: Outside) -> None:
 
 
 async def test_http_answers_to_commands_are_shown(outside: Outside, listener: Listener) -> None:
-    """JSON and plain text both, as Slack takes them; `in_channel` is for everyone."""
+    """Slack accepts both JSON and plain text; `in_channel` is shown to all members."""
     alice = await outside.id_of(ALICE)
     answers: list[Callable[[], web.Response]] = [
         lambda: web.json_response({"text": "as JSON"}),
@@ -271,7 +271,7 @@ async def test_http_answers_to_commands_are_shown(outside: Outside, listener: Li
     assert [one["text"] for one in await outside.messages(GENERAL)] == ["for all"]
 
 
-async def test_a_command_that_fails_over_http_fails_for_the_person(
+async def test_a_command_that_fails_over_http_fails_for_the_user(
     outside: Outside, listener: Listener
 ) -> None:
     listener.answer = lambda: web.Response(status=404)
@@ -282,8 +282,9 @@ async def test_a_command_that_fails_over_http_fails_for_the_person(
 async def test_an_app_with_a_request_url_has_no_socket_mode(
     outside: Outside, listener: Listener
 ) -> None:
-    """One way or the other, as in an app's settings at Slack; taking the URL out goes back."""
-    assert listener.heard, "the URL was verified"
+    """An app uses one transport, as in its settings at Slack. Without the URL it is Socket Mode
+    again."""
+    assert listener.deliveries, "the URL was verified"
     assert (await outside.call("apps.connections.open", APP))["ok"] is False
     await outside.control("app", {"request_url": None})
     async with socket_mode(outside) as socket:

@@ -1,4 +1,4 @@
-"""What people do by the ordinary Web API reaches the app as Slack's events would."""
+"""Actions of users by the ordinary Web API reach the app as Slack's events would."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_an_envelope_names_its_workspace_and_app(outside: Outside, socket:
 
 
 async def test_a_mention_typed_by_name_is_resolved(outside: Outside, socket: Socket) -> None:
-    """A person types @threadpilot; the app gets the id, as from Slack's own composer."""
+    """A user types @threadpilot; the app gets the id, as from Slack's own composer."""
     await outside.say(ALICE, GENERAL, "@threadpilot 1 < 2 && 3 > 2")
     event = (await socket.event("app_mention"))["payload"]["event"]
     bot = await outside.id_of(BOT)
@@ -63,7 +63,7 @@ async def test_the_app_receives_nothing_of_channels_without_it(
     assert await socket.quiet() == []
 
 
-async def test_the_apps_own_words_are_echoed_to_it(outside: Outside, socket: Socket) -> None:
+async def test_the_app_receives_its_own_messages(outside: Outside, socket: Socket) -> None:
     posted = await outside.act("chat.postMessage", BOT, channel=GENERAL, text="mine")
     event = (await socket.event("message"))["payload"]["event"]
     assert (event["ts"], event["text"]) == (posted["ts"], "mine")
@@ -120,12 +120,12 @@ async def test_a_reaction_is_reported(outside: Outside, socket: Socket) -> None:
 
 
 async def test_ts_are_unique_strings_that_grow(outside: Outside) -> None:
-    said = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(20)]
-    assert all(len(ts.split(".")[1]) == 6 for ts in said)
-    assert [float(ts) for ts in said] == sorted({float(ts) for ts in said})
+    posted = [await outside.say(ALICE, GENERAL, f"number {n}") for n in range(20)]
+    assert all(len(ts.split(".")[1]) == 6 for ts in posted)
+    assert [float(ts) for ts in posted] == sorted({float(ts) for ts in posted})
 
 
-async def test_a_person_uploads_a_file_with_a_message(outside: Outside, socket: Socket) -> None:
+async def test_a_user_uploads_a_file_with_a_message(outside: Outside, socket: Socket) -> None:
     upload = await outside.act("files.getUploadURLExternal", BOB, filename="a.txt", length=5)
     async with outside.http.post(upload["upload_url"], data=b"hello") as answer:
         assert answer.status == 200

@@ -17,7 +17,7 @@ async def test_a_slash_command_is_refused_in_a_thread(outside: Outside) -> None:
 
 
 async def test_a_command_waits_for_the_acknowledgement(outside: Outside, socket: Socket) -> None:
-    asked = asyncio.create_task(
+    call = asyncio.create_task(
         outside.call("chat.command", ALICE, channel=GENERAL, command="/copilot", text="help me")
     )
     frame = await socket.envelope("slash_commands")
@@ -28,14 +28,16 @@ async def test_a_command_waits_for_the_acknowledgement(outside: Outside, socket:
     assert (command["channel_id"], command["channel_name"]) == (GENERAL, "general")
     assert command["team_id"] == TEAM
     assert "thread_ts" not in command
-    assert not asked.done(), "the answer comes when the app has acknowledged"
+    assert not call.done(), "the answer comes when the app has acknowledged"
     await socket.ack(frame, {"text": "at your service"})
-    assert (await asked)["ok"] is True
+    assert (await call)["ok"] is True
     seen = await outside.ephemeral(await outside.id_of(ALICE))
     assert [one["text"] for one in seen] == ["at your service"]
 
 
-async def test_a_button_tells_who_pressed_it_and_where(outside: Outside, socket: Socket) -> None:
+async def test_a_button_payload_names_the_user_and_the_place(
+    outside: Outside, socket: Socket
+) -> None:
     button = {
         "type": "button",
         "action_id": "yes",
@@ -84,7 +86,7 @@ async def test_a_button_that_is_not_there_cannot_be_pressed(outside: Outside) ->
 async def test_a_form_is_opened_once_by_its_trigger_and_sent(
     outside: Outside, socket: Socket
 ) -> None:
-    asked = asyncio.create_task(
+    command = asyncio.create_task(
         outside.call("chat.command", BOB, channel=GENERAL, command="/form", text="")
     )
     frame = await socket.envelope("slash_commands")
@@ -108,7 +110,7 @@ async def test_a_form_is_opened_once_by_its_trigger_and_sent(
     again = await outside.refused("views.open", BOT, trigger_id=trigger, view=view)
     assert again == "exchanged_trigger_id"
     await socket.ack(frame)
-    await asked
+    await command
     view_id = opened["view"]["id"]
     state = {"values": {"b": {"a": {"type": "plain_text_input", "value": "hello"}}}}
     assert (await outside.call("views.submit", CAROL, view_id=view_id, state=state))["ok"] is False
@@ -124,12 +126,12 @@ async def test_a_form_is_opened_once_by_its_trigger_and_sent(
 
 
 async def test_a_trigger_is_too_old_after_three_seconds(outside: Outside, socket: Socket) -> None:
-    asked = asyncio.create_task(
+    command = asyncio.create_task(
         outside.call("chat.command", BOB, channel=GENERAL, command="/form", text="")
     )
     frame = await socket.envelope("slash_commands")
     await socket.ack(frame)
-    await asked
+    await command
     await outside.advance(3.5)
     view = {
         "type": "modal",
@@ -141,7 +143,7 @@ async def test_a_trigger_is_too_old_after_three_seconds(outside: Outside, socket
     assert refused == "expired_trigger_id"
 
 
-async def test_opening_home_tells_the_app(outside: Outside, socket: Socket) -> None:
+async def test_opening_home_sends_an_event(outside: Outside, socket: Socket) -> None:
     await outside.act("apps.home.open", CAROL)
     event = (await socket.event("app_home_opened"))["payload"]["event"]
     assert event["tab"] == "home"

@@ -1,4 +1,4 @@
-"""Slack's limits hold in the sandbox: pace, sizes, subscriptions, scopes and connections."""
+"""Slack's limits hold in the emulator: rates, sizes, subscriptions, scopes and connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conformance.socket_client import Socket
 
 
 async def begun(outside: Outside, **more: object) -> str:
-    """The app starts a stream in a new thread of alice's; its ts."""
+    """The app starts a stream in a new thread of alice's; returns its ts."""
     root = await outside.say(ALICE, GENERAL, "a question")
     started = await outside.act(
         "chat.startStream",
@@ -29,11 +29,11 @@ async def begun(outside: Outside, **more: object) -> str:
     return str(started["ts"])
 
 
-# Pace
+# Rates
 
 
 async def status_of(outside: Outside, method: str, **arguments: object) -> tuple[int, int]:
-    """HTTP status of a call of the app, and the seconds that it is told to wait."""
+    """HTTP status of a call of the app, and the seconds of its Retry-After."""
     async with outside.http.post(
         f"{outside.url}/api/{method}",
         json=arguments,
@@ -43,7 +43,7 @@ async def status_of(outside: Outside, method: str, **arguments: object) -> tuple
 
 
 async def test_streams_start_twenty_times_a_minute(outside: Outside) -> None:
-    """Tier 2; after the time in Retry-After there is room again."""
+    """Tier 2; after the time in Retry-After calls are allowed again."""
     root = await outside.say(ALICE, GENERAL, "a question")
     arguments: Json = {
         "channel": GENERAL,
@@ -61,18 +61,18 @@ async def test_streams_start_twenty_times_a_minute(outside: Outside) -> None:
     assert (await status_of(outside, "chat.startStream", **arguments))[0] == 200
 
 
-async def test_fewer_reactions_are_taken_back_in_a_minute_than_set(outside: Outside) -> None:
+async def test_fewer_reactions_are_removed_in_a_minute_than_added(outside: Outside) -> None:
     """Tier 2 and tier 3 (slackapi/java-slack-sdk metadata/web-api/rate_limit_tiers.json)."""
     where = {"channel": GENERAL, "timestamp": await outside.say(ALICE, GENERAL, "hello")}
     seen: dict[str, int] = {}
     for method in ("reactions.add", "reactions.remove"):
-        asked = [await status_of(outside, method, **where, name="eyes") for _ in range(60)]
-        seen[method] = sum(status == 200 for status, _ in asked)
+        statuses = [await status_of(outside, method, **where, name="eyes") for _ in range(60)]
+        seen[method] = sum(status == 200 for status, _ in statuses)
     assert 20 <= seen["reactions.remove"] <= 25
     assert 50 <= seen["reactions.add"] < 60
 
 
-async def test_people_have_no_such_limits(outside: Outside) -> None:
+async def test_users_have_no_rate_limits(outside: Outside) -> None:
     for n in range(80):
         await outside.say(ALICE, GENERAL, f"number {n}")
 
@@ -107,7 +107,7 @@ async def test_what_is_refused_leaves_nothing_behind(outside: Outside) -> None:
 
 
 async def test_a_live_stream_shows_its_state(outside: Outside) -> None:
-    """Whoever reads along can tell a growing message from a settled one."""
+    """A reader can distinguish a growing message from a complete one."""
     ts = await begun(outside, markdown_text="so far")
     live = (await outside.replies(GENERAL, ts))[-1]
     await outside.act("chat.stopStream", BOT, channel=GENERAL, ts=ts)
@@ -116,7 +116,7 @@ async def test_a_live_stream_shows_its_state(outside: Outside) -> None:
     assert live["streaming"] != settled["streaming"]
 
 
-async def test_metadata_can_be_changed_and_taken_away(outside: Outside) -> None:
+async def test_metadata_can_be_changed_and_removed(outside: Outside) -> None:
     metadata = {"event_type": "turn", "event_payload": {"id": "1"}}
     posted = await outside.act(
         "chat.postMessage", BOT, channel=GENERAL, text="one", metadata=metadata
@@ -135,8 +135,8 @@ async def test_metadata_can_be_changed_and_taken_away(outside: Outside) -> None:
     assert not await now()
 
 
-async def test_an_app_writes_to_a_person_by_their_id(outside: Outside) -> None:
-    """chat.postMessage takes a user's id as channel: the message goes to the direct message."""
+async def test_an_app_writes_to_a_user_by_id(outside: Outside) -> None:
+    """chat.postMessage accepts a user's id as channel: the message goes to the direct message."""
     bob = await outside.id_of(BOB)
     posted = await outside.act("chat.postMessage", BOT, channel=bob, text="just you")
     assert posted["channel"].startswith("D")
@@ -145,7 +145,7 @@ async def test_an_app_writes_to_a_person_by_their_id(outside: Outside) -> None:
     assert [one["text"] for one in await outside.messages(posted["channel"], BOB)] == ["just you"]
 
 
-# What the app is set up for
+# The app's configuration
 
 
 async def test_only_subscribed_events_are_sent(outside: Outside, socket: Socket) -> None:
@@ -199,7 +199,7 @@ async def test_a_connection_url_is_good_for_a_short_while(outside: Outside) -> N
 
 
 async def test_the_command_starts_the_emulator_alone_and_ends_cleanly() -> None:
-    """`--port 0` takes a free port and says which; SIGTERM ends it with status 0."""
+    """`--port 0` uses a free port and prints it; SIGTERM ends the program with status 0."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -237,10 +237,10 @@ async def test_the_command_refuses_what_it_cannot_do(arguments: list[str]) -> No
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(WAIT_SECONDS):
-        _, said = await process.communicate()
+        _, output = await process.communicate()
     assert process.returncode not in (0, None)
-    assert b"Traceback" not in said
-    assert said.strip()
+    assert b"Traceback" not in output
+    assert output.strip()
 
 
 async def test_a_port_in_use_gets_one_clear_sentence(outside: Outside) -> None:
@@ -249,7 +249,7 @@ async def test_a_port_in_use_gets_one_clear_sentence(outside: Outside) -> None:
         sys.executable, "-m", "slack_emulator", "--port", port, stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(WAIT_SECONDS):
-        _, said = await process.communicate()
+        _, output = await process.communicate()
     assert process.returncode == 1
-    assert port in said.decode()
-    assert len(said.decode().strip().splitlines()) == 1
+    assert port in output.decode()
+    assert len(output.decode().strip().splitlines()) == 1

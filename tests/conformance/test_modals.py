@@ -1,4 +1,4 @@
-"""Modals stack, change, complain and close as in Slack, whatever the app answers."""
+"""Modals stack, update, show errors and close as in Slack, for every response of the app."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ STATE = {"values": {"b": {"a": {"type": "plain_text_input", "value": "words"}}}}
 
 @dataclass(frozen=True)
 class ModalDriver:
-    """Bob with a modal in front of him, and the app at its socket."""
+    """Bob with an open modal, and the app at its socket."""
 
     outside: Outside
     socket: Socket
     view_id: str
 
     async def respond(self, asking: asyncio.Task[Json], payload: Json | None) -> Json:
-        """Let the app answer what bob did; what the app was told."""
+        """Let the app respond to bob's action; returns the payload that the app received."""
         frame = await self.socket.envelope("interactive")
         await self.socket.ack(frame, payload)
         await asking
-        told = frame["payload"]
-        assert isinstance(told, dict)
-        return told
+        received = frame["payload"]
+        assert isinstance(received, dict)
+        return received
 
     def submit(self, view_id: str = "", **more: object) -> asyncio.Task[Json]:
         """Bob presses Send (or closes the form)."""
@@ -113,8 +113,8 @@ async def test_an_answer_can_change_the_form(modal_driver: ModalDriver) -> None:
     asking = modal_driver.submit()
     await modal_driver.respond(asking, {"response_action": "update", "view": form("second")})
     assert (await asking)["response_action"] == "update"
-    told = await modal_driver.respond(modal_driver.submit(), None)
-    assert told["view"]["callback_id"] == "second"
+    payload = await modal_driver.respond(modal_driver.submit(), None)
+    assert payload["view"]["callback_id"] == "second"
 
 
 async def test_an_answer_can_push_a_form_and_closing_it_shows_the_one_below(
@@ -126,8 +126,8 @@ async def test_an_answer_can_push_a_form_and_closing_it_shows_the_one_below(
     assert above["previous_view_id"] == modal_driver.view_id
     assert above["root_view_id"] == modal_driver.view_id
     await modal_driver.outside.act("views.submit", BOB, view_id=above["id"], close=True)
-    told = await modal_driver.respond(modal_driver.submit(), None)
-    assert told["view"]["callback_id"] == "first"
+    payload = await modal_driver.respond(modal_driver.submit(), None)
+    assert payload["view"]["callback_id"] == "first"
 
 
 async def test_an_answer_can_clear_the_whole_stack(modal_driver: ModalDriver) -> None:
@@ -172,14 +172,14 @@ async def test_an_empty_required_field_never_reaches_the_app(modal_driver: Modal
 
 
 async def test_closing_is_reported_to_an_app_that_asked_for_it(modal_driver: ModalDriver) -> None:
-    told = await modal_driver.respond(modal_driver.submit(close=True), None)
-    assert told["type"] == "view_closed"
-    assert told["view"]["id"] == modal_driver.view_id
-    assert told["is_cleared"] is False
+    payload = await modal_driver.respond(modal_driver.submit(close=True), None)
+    assert payload["type"] == "view_closed"
+    assert payload["view"]["id"] == modal_driver.view_id
+    assert payload["is_cleared"] is False
     assert (await modal_driver.submit())["ok"] is False
 
 
-async def test_a_button_in_a_form_tells_which_form(modal_driver: ModalDriver) -> None:
+async def test_a_button_in_a_form_names_the_form(modal_driver: ModalDriver) -> None:
     asking = asyncio.create_task(
         modal_driver.outside.call(
             "blocks.actions",
@@ -190,17 +190,17 @@ async def test_a_button_in_a_form_tells_which_form(modal_driver: ModalDriver) ->
             value="1",
         )
     )
-    told = await modal_driver.respond(asking, None)
-    assert told["type"] == "block_actions"
-    assert told["container"] == {"type": "view", "view_id": modal_driver.view_id}
-    assert told["view"]["id"] == modal_driver.view_id
+    payload = await modal_driver.respond(asking, None)
+    assert payload["type"] == "block_actions"
+    assert payload["container"] == {"type": "view", "view_id": modal_driver.view_id}
+    assert payload["view"]["id"] == modal_driver.view_id
     pushed = await modal_driver.outside.act(
-        "views.push", BOT, trigger_id=told["trigger_id"], view=form("above")
+        "views.push", BOT, trigger_id=payload["trigger_id"], view=form("above")
     )
     assert pushed["view"]["previous_view_id"] == modal_driver.view_id
 
 
-async def test_a_form_is_changed_by_the_app_unless_somebody_was_faster(
+async def test_the_app_changes_a_form_unless_its_hash_is_old(
     modal_driver: ModalDriver,
 ) -> None:
     (call,) = await modal_driver.outside.calls("views.open")
@@ -214,7 +214,7 @@ async def test_a_form_is_changed_by_the_app_unless_somebody_was_faster(
     assert refused == "hash_conflict"
 
 
-async def test_nobody_sends_the_form_of_another(modal_driver: ModalDriver) -> None:
+async def test_a_user_cannot_submit_another_users_form(modal_driver: ModalDriver) -> None:
     body = await modal_driver.outside.call(
         "views.submit", CAROL, view_id=modal_driver.view_id, state=STATE
     )

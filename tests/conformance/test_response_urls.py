@@ -1,4 +1,4 @@
-"""What an app answers by a response_url goes where Slack would put it."""
+"""The app's responses by a response_url appear where Slack would show them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BUTTON: Json = {
 
 @dataclass(frozen=True)
 class ButtonPress:
-    """A message of the app's in a thread, whose button bob has pressed."""
+    """A message of the app in a thread, whose button bob has pressed."""
 
     outside: Outside
     root: str
@@ -45,7 +45,7 @@ class ButtonPress:
     bob: str
 
     async def answers(self, message: Json) -> int:
-        """The app answers; the HTTP status."""
+        """The app responds; returns the HTTP status."""
         async with self.outside.http.post(self.address, json=message) as answer:
             return answer.status
 
@@ -54,12 +54,12 @@ class ButtonPress:
         return [one["text"] for one in (await self.outside.replies(GENERAL, self.root))[1:]]
 
     async def for_bob(self) -> list[str]:
-        """What bob alone sees."""
+        """The ephemeral texts of bob."""
         return [one["text"] for one in await self.outside.ephemeral(self.bob)]
 
 
 async def press(outside: Outside, socket: Socket, ts: str) -> Json:
-    """Bob presses the button; the payload that the app got."""
+    """Bob presses the button; returns the payload that the app received."""
     asking = asyncio.create_task(
         outside.call(
             "blocks.actions",
@@ -93,7 +93,7 @@ async def button_press() -> AsyncIterator[ButtonPress]:
         yield ButtonPress(outside, root, posted["ts"], payload["response_url"], bob)
 
 
-async def test_an_answer_is_for_the_person_unless_said_otherwise(button_press: ButtonPress) -> None:
+async def test_a_response_is_ephemeral_by_default(button_press: ButtonPress) -> None:
     assert await button_press.answers({"text": "psst", "replace_original": False}) == 200
     assert await button_press.for_bob() == ["psst"]
     assert await button_press.thread() == ["?"]
@@ -112,7 +112,7 @@ async def test_an_answer_deletes_the_message(button_press: ButtonPress) -> None:
     assert await button_press.thread() == []
 
 
-async def test_an_answer_for_everyone_is_a_new_message(button_press: ButtonPress) -> None:
+async def test_a_response_in_channel_is_a_new_message(button_press: ButtonPress) -> None:
     message = {
         "text": "for all",
         "response_type": "in_channel",
@@ -124,7 +124,7 @@ async def test_an_answer_for_everyone_is_a_new_message(button_press: ButtonPress
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b"{}", b'{"blocks": "x"}'])
-async def test_a_senseless_answer_is_refused(button_press: ButtonPress, body: bytes) -> None:
+async def test_an_invalid_response_is_refused(button_press: ButtonPress, body: bytes) -> None:
     async with button_press.outside.http.post(button_press.address, data=body) as answer:
         assert 400 <= answer.status < 500
     assert await button_press.for_bob() == []
@@ -146,7 +146,7 @@ async def test_a_response_url_is_good_for_five_answers(
     outside: Outside, listener: Listener
 ) -> None:
     await outside.act("chat.command", ALICE, channel=GENERAL, command="/x", text="")
-    address = listener.heard[-1].body["response_url"]
+    address = listener.deliveries[-1].body["response_url"]
     statuses = [await answered(outside, address, {"text": f"{n}"}) for n in range(6)]
     assert [status < 300 for status in statuses] == [True] * 5 + [False]
     seen = await outside.ephemeral(await outside.id_of(ALICE))
@@ -157,7 +157,7 @@ async def test_a_response_url_is_good_for_half_an_hour(
     outside: Outside, listener: Listener
 ) -> None:
     await outside.act("chat.command", ALICE, channel=GENERAL, command="/x", text="")
-    address = listener.heard[-1].body["response_url"]
+    address = listener.deliveries[-1].body["response_url"]
     await outside.advance(29 * 60)
     assert await answered(outside, address, {"text": "in time"}) < 300
     await outside.advance(2 * 60)
@@ -165,6 +165,6 @@ async def test_a_response_url_is_good_for_half_an_hour(
 
 
 async def answered(outside: Outside, address: str, message: Json) -> int:
-    """Answer by a response_url; the HTTP status."""
+    """Post a response to a response_url; returns the HTTP status."""
     async with outside.http.post(address, json=message) as answer:
         return answer.status

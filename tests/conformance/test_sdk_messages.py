@@ -23,7 +23,7 @@ async def test_a_message_is_posted_changed_and_deleted(slack: AsyncWebClient) ->
     assert await code_of(slack.chat_delete(channel=GENERAL, ts=posted["ts"])) == "message_not_found"
 
 
-async def test_nobody_changes_the_words_of_another(
+async def test_a_user_cannot_change_another_users_message(
     slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
 ) -> None:
     hers = (await alice.chat_postMessage(channel=GENERAL, text="mine"))["ts"]
@@ -61,7 +61,7 @@ async def test_the_limits_of_a_message_are_slacks(slack: AsyncWebClient, outside
     await slack.chat_update(channel=GENERAL, ts=ts, text="x" * 4_000)
 
 
-async def test_metadata_is_shown_to_who_asks_for_it(slack: AsyncWebClient) -> None:
+async def test_metadata_is_shown_on_request(slack: AsyncWebClient) -> None:
     metadata = {"event_type": "turn", "event_payload": {"id": "7"}}
     ts = (await slack.chat_postMessage(channel=GENERAL, text="marked", metadata=metadata))["ts"]
     plain = await slack.conversations_replies(channel=GENERAL, ts=ts)
@@ -70,7 +70,7 @@ async def test_metadata_is_shown_to_who_asks_for_it(slack: AsyncWebClient) -> No
     assert full["messages"][0]["metadata"] == metadata
 
 
-async def test_an_ephemeral_message_is_for_one_person_and_leaves_no_trace(
+async def test_an_ephemeral_message_is_for_one_user_and_leaves_no_trace(
     slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
 ) -> None:
     me = (await alice.auth_test())["user_id"]
@@ -82,7 +82,7 @@ async def test_an_ephemeral_message_is_for_one_person_and_leaves_no_trace(
     assert await code_of(refused) in {"message_not_found", "cant_update_message"}
 
 
-async def test_reactions_are_added_once_and_taken_back(
+async def test_reactions_are_added_once_and_removed(
     slack: AsyncWebClient, alice: AsyncWebClient
 ) -> None:
     ts = (await alice.chat_postMessage(channel=GENERAL, text="look"))["ts"]

@@ -140,7 +140,7 @@ async def test_a_home_tab_is_published_and_guarded_by_its_hash(
     )
 
 
-async def test_a_trigger_that_nobody_pulled_opens_nothing(slack: AsyncWebClient) -> None:
+async def test_a_made_up_trigger_opens_nothing(slack: AsyncWebClient) -> None:
     view = {
         "type": "modal",
         "title": {"type": "plain_text", "text": "A form"},

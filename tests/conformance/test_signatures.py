@@ -1,4 +1,4 @@
-"""Slack's own SignatureVerifier accepts what the sandbox signs, and nothing that was changed."""
+"""Slack's own SignatureVerifier accepts what the emulator signs, and nothing that was changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.conformance.request_url import Delivery, Listener
 
 
 def accepted(delivery: Delivery, secret: str = SIGNING_SECRET, body: bytes | None = None) -> bool:
-    """The verifier's judgement of a delivery, with another secret or body if so asked."""
+    """The verifier's judgement of a delivery, with another secret or body if given."""
     raw = delivery.raw if body is None else body
     return bool(SignatureVerifier(secret).is_valid_request(raw.decode(), delivery.headers))
 
@@ -33,7 +33,7 @@ async def test_an_event_is_signed(outside: Outside, listener: Listener) -> None:
 
 async def test_a_slash_command_is_a_signed_form(outside: Outside, listener: Listener) -> None:
     await outside.act("chat.command", ALICE, channel=GENERAL, command="/echo", text="a & b = c")
-    command = listener.heard[-1]
+    command = listener.deliveries[-1]
     assert command.headers["content-type"].startswith("application/x-www-form-urlencoded")
     assert accepted(command)
     assert command.body["command"] == "/echo"
@@ -46,7 +46,7 @@ async def test_a_slash_command_is_a_signed_form(outside: Outside, listener: List
 async def test_a_shortcut_is_a_signed_payload(outside: Outside, listener: Listener) -> None:
     ts = await outside.say(ALICE, GENERAL, "look at this")
     await outside.act("shortcuts.run", ALICE, callback_id="look", channel=GENERAL, message_ts=ts)
-    payloads = [one for one in listener.heard if b"payload=" in one.raw]
+    payloads = [one for one in listener.deliveries if b"payload=" in one.raw]
     assert len(payloads) == 1
     assert accepted(payloads[0])
     assert payloads[0].body["type"] == "message_action"
@@ -56,7 +56,7 @@ async def test_a_shortcut_is_a_signed_payload(outside: Outside, listener: Listen
 async def test_signatures_stay_valid_when_the_clock_was_moved(
     outside: Outside, listener: Listener
 ) -> None:
-    """The sandbox's clock is for Slack's waiting times; an app's own clock judges the signature."""
+    """The emulator's clock is for Slack's timeouts; an app's own clock judges the signature."""
     await outside.advance(3600)
     await outside.say(ALICE, GENERAL, "an hour later")
     (event,) = await listener.wait_for_event("message")

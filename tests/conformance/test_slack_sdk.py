@@ -1,4 +1,4 @@
-"""Slack's own Python SDK finds in the sandbox what it finds in Slack: who is who, and where."""
+"""Slack's own Python SDK finds the same users and channels in the emulator as in Slack."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tests.conformance.http_client import APP, BOB, BOT, DEV, GENERAL, SECRET, TEAM, Outside
 from tests.conformance.sdk_client import client_for, code_of
 
-# Who one is
+# Identity
 
 
-async def test_an_app_learns_who_it_is(slack: AsyncWebClient) -> None:
+async def test_an_app_learns_its_identity(slack: AsyncWebClient) -> None:
     me = await slack.auth_test()
     assert me["team_id"] == TEAM
     assert me["user_id"].startswith("U")
@@ -28,7 +28,7 @@ async def test_an_app_learns_who_it_is(slack: AsyncWebClient) -> None:
     assert team["team"]["id"] == TEAM
 
 
-async def test_a_person_is_distinguished_from_a_bot_and_an_admin_from_others(
+async def test_users_bots_and_admins_are_distinguished(
     slack: AsyncWebClient, alice: AsyncWebClient, outside: Outside
 ) -> None:
     bot = (await slack.auth_test())["user_id"]
@@ -51,7 +51,7 @@ async def test_api_test_gives_back_what_it_got(slack: AsyncWebClient) -> None:
     [(None, "not_authed"), ("xoxb-wrong", "invalid_auth"), (APP, "not_allowed_token_type")],
 )
 async def test_a_wrong_token_is_refused(outside: Outside, token: str | None, code: str) -> None:
-    """As Slack does, with HTTP status 200 and the reason in the answer."""
+    """As Slack does, with HTTP status 200 and the reason in the response."""
     assert await code_of(client_for(outside, token).users_info(user="U1")) == code
 
 
@@ -65,7 +65,7 @@ async def test_an_unknown_method_is_named_so(slack: AsyncWebClient) -> None:
     assert await code_of(slack.api_call("chat.sing")) == "unknown_method"
 
 
-# Channels and people
+# Channels and users
 
 
 async def test_the_channel_list_iterates_page_by_page(slack: AsyncWebClient) -> None:
@@ -84,32 +84,32 @@ async def test_the_channel_list_iterates_page_by_page(slack: AsyncWebClient) -> 
 async def test_history_and_replies_iterate_page_by_page(
     slack: AsyncWebClient, alice: AsyncWebClient
 ) -> None:
-    said = [
+    posted = [
         (await alice.chat_postMessage(channel=GENERAL, text=f"number {n}"))["ts"] for n in range(7)
     ]
     for n in range(5):
-        await alice.chat_postMessage(channel=GENERAL, thread_ts=said[0], text=f"reply {n}")
+        await alice.chat_postMessage(channel=GENERAL, thread_ts=posted[0], text=f"reply {n}")
     seen = []
     async for page in await slack.conversations_history(channel=GENERAL, limit=3):
         assert len(page["messages"]) <= 3
         seen += [message["ts"] for message in page["messages"]]
-    assert seen == sorted(said, reverse=True), "newest first, each once, no replies among them"
+    assert seen == sorted(posted, reverse=True), "newest first, each once, no replies among them"
     texts = []
-    async for page in await slack.conversations_replies(channel=GENERAL, ts=said[0], limit=2):
-        texts += [message["text"] for message in page["messages"] if message["ts"] != said[0]]
+    async for page in await slack.conversations_replies(channel=GENERAL, ts=posted[0], limit=2):
+        texts += [message["text"] for message in page["messages"] if message["ts"] != posted[0]]
     assert texts == [f"reply {n}" for n in range(5)]
 
 
 async def test_history_can_be_cut_by_time(slack: AsyncWebClient, alice: AsyncWebClient) -> None:
-    said = [
+    posted = [
         (await alice.chat_postMessage(channel=GENERAL, text=f"number {n}"))["ts"] for n in range(4)
     ]
-    page = await slack.conversations_history(channel=GENERAL, oldest=said[1], latest=said[3])
-    assert [message["ts"] for message in page["messages"]] == [said[2]]
+    page = await slack.conversations_history(channel=GENERAL, oldest=posted[1], latest=posted[3])
+    assert [message["ts"] for message in page["messages"]] == [posted[2]]
     page = await slack.conversations_history(
-        channel=GENERAL, oldest=said[1], latest=said[2], inclusive=True
+        channel=GENERAL, oldest=posted[1], latest=posted[2], inclusive=True
     )
-    assert [message["ts"] for message in page["messages"]] == [said[2], said[1]]
+    assert [message["ts"] for message in page["messages"]] == [posted[2], posted[1]]
 
 
 async def test_a_root_counts_its_replies(slack: AsyncWebClient, alice: AsyncWebClient) -> None:
@@ -124,7 +124,7 @@ async def test_a_root_counts_its_replies(slack: AsyncWebClient, alice: AsyncWebC
     )
 
 
-async def test_channels_and_people_are_described(slack: AsyncWebClient) -> None:
+async def test_channels_and_users_are_described(slack: AsyncWebClient) -> None:
     info = (await slack.conversations_info(channel=DEV))["channel"]
     assert info["id"] == DEV
     assert info["name"] == "dev"
@@ -159,7 +159,7 @@ async def test_a_direct_message_is_opened_once(
 
 
 async def test_the_app_cannot_write_where_it_is_not(slack: AsyncWebClient) -> None:
-    """#secret is not the app's: it cannot be told from a channel that is not there."""
+    """The app is not in #secret: the error is the same as for a channel that does not exist."""
     code = await code_of(slack.chat_postMessage(channel=SECRET, text="hello"))
     assert code in {"channel_not_found", "not_in_channel"}
     assert await code_of(slack.conversations_history(channel=SECRET)) in {
@@ -169,7 +169,7 @@ async def test_the_app_cannot_write_where_it_is_not(slack: AsyncWebClient) -> No
 
 
 async def test_arguments_may_come_as_a_form_or_as_json(outside: Outside) -> None:
-    """Slack takes both, and blocks as a JSON string inside a form."""
+    """Slack accepts both, and blocks as a JSON string inside a form."""
     headers = {"Authorization": f"Bearer {BOT}"}
     form = {"channel": GENERAL, "text": "t", "blocks": '[{"type":"divider"}]'}
     address = f"{outside.url}/api/chat.postMessage"
@@ -187,11 +187,11 @@ async def test_arguments_may_come_as_a_form_or_as_json(outside: Outside) -> None
         assert (await answer.json())["ok"] is True
 
 
-# Limits of pace
+# Rate limits
 
 
 async def test_the_sdk_waits_as_long_as_slack_asks(outside: Outside) -> None:
-    """429 with Retry-After is understood by the SDK's own handler, and the call then succeeds."""
+    """The SDK's own handler understands 429 with Retry-After, and the call then succeeds."""
     await outside.control(
         "faults",
         {"method": "chat.postMessage", "times": 1, "kind": "429", "retry_after": 1},
@@ -207,7 +207,7 @@ async def test_the_sdk_waits_as_long_as_slack_asks(outside: Outside) -> None:
 
 
 async def test_too_many_calls_are_slowed_down(slack: AsyncWebClient) -> None:
-    """apps.connections.open is Tier 1: a burst of it meets 429 with Retry-After."""
+    """apps.connections.open is Tier 1: a burst of calls gets 429 with Retry-After."""
 
     async def burst() -> None:
         for _ in range(30):

@@ -1,4 +1,4 @@
-"""Slack's own Socket Mode client for Python connects to the sandbox, and comes back to it."""
+"""Slack's own Socket Mode client for Python connects to the emulator, and reconnects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.conformance.http_client import (
 
 
 class ReceivedRequests:
-    """What the SDK's client hands to the app; everything is acknowledged."""
+    """The requests that the SDK's client passes to the app; each is acknowledged."""
 
     def __init__(self) -> None:
         self.requests: list[SocketModeRequest] = []
@@ -79,7 +79,7 @@ async def client(outside: Outside, received: ReceivedRequests) -> AsyncIterator[
     finally:
         tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
         await client.close()  # type: ignore[no-untyped-call]  # the same
-        # The SDK cancels its tasks and leaves; a clean end waits for them as well.
+        # The SDK cancels its tasks and returns; a clean end waits for them as well.
         for task in tasks:
             if task is not None:
                 with contextlib.suppress(asyncio.CancelledError):
@@ -107,7 +107,7 @@ async def test_events_commands_and_shortcuts_come_by_one_socket(
 
 
 async def test_pings_are_answered(client: SocketModeClient) -> None:
-    """A client that gets no pong takes the connection for dead."""
+    """A client without a pong considers the connection dead."""
 
     async def look() -> bool:
         return client.last_ping_pong_time is not None
@@ -125,7 +125,7 @@ async def test_pings_are_answered(client: SocketModeClient) -> None:
 async def test_a_lost_connection_is_recreated(
     outside: Outside, received: ReceivedRequests, client: SocketModeClient, fault: str
 ) -> None:
-    """The client asks for a new ticket, and what is said afterwards reaches it."""
+    """The client requests a new ticket, and later messages reach it."""
     before = await client.session_id()
     await outside.control("faults", {"socket": fault, "times": 1})
 
@@ -142,7 +142,7 @@ async def test_a_lost_connection_is_recreated(
 async def test_a_half_open_connection_is_noticed_and_replaced(
     outside: Outside, received: ReceivedRequests, client: SocketModeClient
 ) -> None:
-    """Nothing comes and nothing is closed: the client misses its pong and connects anew."""
+    """Nothing comes and nothing is closed: the client misses its pong and reconnects."""
     before = await client.session_id()
     await outside.control("faults", {"socket": "half-open", "times": 1})
 

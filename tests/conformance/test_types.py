@@ -1,6 +1,6 @@
-"""What the sandbox sends has the fields that Slack's own type declarations name.
+"""The emulator's payloads have the fields that Slack's own type declarations name.
 
-Events have every field that is required; answers have no field that Slack's types do not know.
+Events have every required field; responses have no field that Slack's types do not know.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from tests.conformance.http_client import ALICE, BOB, BOT, GENERAL, SECRET, Json
 from tests.conformance.slack_types import answer_shape, event_shape
 from tests.conformance.socket_client import Socket
 
-# Every answer may carry these: `WebAPICallResult` and the messages of a refused call.
+# Every response may have these: `WebAPICallResult` and the messages of a refused call.
 COMMON = {"ok", "error", "needed", "provided", "response_metadata", "warning"}
 
 # Known differences, each with its reason.
@@ -67,10 +67,10 @@ async def test_events_have_every_field_that_slack_requires(
     outside: Outside, socket: Socket
 ) -> None:
     await a_busy_thread(outside)
-    heard = [frame["payload"]["event"] for frame in await socket.quiet(12)]
+    events = [frame["payload"]["event"] for frame in await socket.quiet(12)]
     lacking = {}
     for file, name, kind, subtype in EVENTS:
-        of_kind = [e for e in heard if e["type"] == kind and e.get("subtype") == subtype]
+        of_kind = [e for e in events if e["type"] == kind and e.get("subtype") == subtype]
         assert of_kind, f"no {name} was heard"
         missing = set().union(*(event_shape(file, name).missing(event) for event in of_kind))
         if subtype is None:  # then it is declared as undefined: it must not be there
@@ -104,7 +104,7 @@ async def test_a_broadcast_reply_has_every_field_that_slack_requires(
 
 
 def strange(file: str, name: str, value: Json) -> set[str]:
-    """Fields of an answer that Slack's declaration of it does not have."""
+    """Fields of a response that Slack's declaration of it does not have."""
     return answer_shape(file, name).unknown(value) - COMMON - BEYOND_SLACK
 
 
@@ -137,7 +137,7 @@ async def test_answers_have_no_field_that_slack_does_not_know(outside: Outside) 
     assert {name: fields for name, fields in found.items() if fields} == {}
 
 
-async def test_a_stream_tells_its_state_by_slacks_own_field(outside: Outside) -> None:
+async def test_a_stream_has_slacks_own_state_field(outside: Outside) -> None:
     alice = await outside.id_of(ALICE)
     root = await outside.say(ALICE, GENERAL, "a question")
     started = await outside.act(

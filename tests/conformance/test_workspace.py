@@ -1,4 +1,4 @@
-"""The sandbox's workspace is the one that the design promises, seen by plain HTTP from outside."""
+"""The emulator's workspace is the one that the design promises, seen by plain HTTP from outside."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conformance.socket_client import Socket
 GUS = "xoxp-gus"
 
 
-async def test_everybody_has_the_token_of_the_design(outside: Outside) -> None:
+async def test_users_have_the_tokens_of_the_design(outside: Outside) -> None:
     seen = [await outside.act("auth.test", token) for token in (ALICE, BOB, CAROL, BOT)]
     assert {one["team_id"] for one in seen} == {TEAM}
     assert [one["user"] for one in seen[:3]] == ["alice", "bob", "carol"]
@@ -48,7 +48,7 @@ async def test_eve_is_a_stranger_from_another_workspace(outside: Outside) -> Non
     assert not seen.get("is_admin")
 
 
-async def test_the_bot_and_everyone_are_in_general_and_dev_and_secret_is_without_the_bot(
+async def test_the_bot_is_in_general_and_dev_and_not_in_secret(
     outside: Outside,
 ) -> None:
     bot = await outside.id_of(BOT)
@@ -74,7 +74,7 @@ async def test_gus_is_a_guest_who_knows_of_general_alone(outside: Outside) -> No
     assert await outside.refused("conversations.join", GUS, channel=DEV) == "channel_not_found"
 
 
-async def test_alice_owns_the_workspace_and_nobody_else_does(outside: Outside) -> None:
+async def test_only_alice_owns_the_workspace(outside: Outside) -> None:
     listed = (await outside.act("users.list", BOT))["members"]
     assert [one["id"] for one in listed if one["is_owner"]] == ["UALICE"]
 
@@ -105,7 +105,7 @@ async def test_a_bot_that_is_invited_to_secret_is_in_it(outside: Outside, socket
         (APP, "not_allowed_token_type"),
     ],
 )
-async def test_other_tokens_open_no_door(outside: Outside, token: str | None, code: str) -> None:
+async def test_other_tokens_are_refused(outside: Outside, token: str | None, code: str) -> None:
     refusal = await outside.refused("chat.postMessage", token, channel=GENERAL, text="hi")
     assert refusal == code
     assert await outside.messages(GENERAL) == []
@@ -114,8 +114,8 @@ async def test_other_tokens_open_no_door(outside: Outside, token: str | None, co
 @pytest.mark.parametrize(
     "method", ["chat.command", "blocks.actions", "views.submit", "shortcuts.run", "apps.home.open"]
 )
-async def test_an_app_cannot_act_as_a_person(outside: Outside, method: str) -> None:
-    """What only people can do is refused to the app's own token."""
+async def test_an_app_cannot_act_as_a_user(outside: Outside, method: str) -> None:
+    """The app's own token cannot perform the actions of users."""
     code = await outside.refused(method, BOT, channel=GENERAL, command="/x", view_id="V1")
     assert code == "not_allowed_token_type"
 

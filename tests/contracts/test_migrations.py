@@ -14,7 +14,7 @@ from bot.domain.sessions import SessionFilter, SessionOrigin, SessionTotals
 from bot.domain.turns import AcceptStatus, TurnState
 from bot.ports import Checkpoint, Store
 from bot.store import open_store
-from bot.store.sqlite.audit import add_audit_entry, verify_chain
+from bot.store.sqlite.audit import append_entry, verify_chain
 from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.migrations.v1_turns import V1
 from bot.store.sqlite.migrations.v2_sessions import V2
@@ -168,7 +168,7 @@ def test_the_audit_of_version_2_is_chained_as_it_stands(tmp_path: Path) -> None:
         for tampering in ("UPDATE audit SET hash = ''", "DELETE FROM audit"):
             with pytest.raises(sqlite3.IntegrityError, match="audit"):
                 database.execute(tampering)
-        add_audit_entry(database, 4.0, "U4", "admin resume", "", "")
+        append_entry(database, 4.0, "U4", "admin resume", "", "")
         assert (verify_chain(database).valid_count, verify_chain(database).first_break) == (4, None)
 
 

@@ -1,1 +1,1 @@
-"""The sandbox, tested by itself and by clients that are not ours."""
+"""Tests of the emulator's own modules."""

@@ -1,4 +1,4 @@
-"""A running sandbox, and the hands of its people."""
+"""Provides a running emulator and a client for its users."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.emulator_client import EmulatorClient
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[RunningEmulator]:
-    async with running_emulator() as sandbox:
-        yield sandbox
+    async with running_emulator() as running:
+        yield running
 
 
 @pytest.fixture
-async def people(emulator: RunningEmulator) -> AsyncIterator[EmulatorClient]:
-    async with EmulatorClient(emulator.url) as people:
-        yield people
+async def client(emulator: RunningEmulator) -> AsyncIterator[EmulatorClient]:
+    async with EmulatorClient(emulator.url) as client:
+        yield client

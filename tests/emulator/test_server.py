@@ -1,4 +1,4 @@
-"""The sandbox stands on this machine only, says why it cannot start, and serves its page."""
+"""The emulator listens on this machine only, says why it cannot start, and serves its page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_it_listens_on_this_machine_only() -> None:
             pass
 
 
-async def test_two_emulators_do_not_meet() -> None:
+async def test_two_emulators_are_independent() -> None:
     async with (
         running_emulator() as one,
         running_emulator() as other,
@@ -55,7 +55,7 @@ def test_another_machines_address_is_refused(capsys: pytest.CaptureFixture[str])
     assert "this machine only" in capsys.readouterr().err
 
 
-async def test_the_command_says_where_it_is_and_ends_when_stopped() -> None:
+async def test_the_command_prints_its_url_and_ends_when_stopped() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "slack_emulator", "--port", "0", "--notice", "A tiny model."),
         stdout=asyncio.subprocess.PIPE,
@@ -65,8 +65,8 @@ async def test_the_command_says_where_it_is_and_ends_when_stopped() -> None:
     try:
         async with asyncio.timeout(30):
             url = (await process.stdout.readline()).decode().split()[-1]
-            async with EmulatorClient(url) as people:
-                assert (await people.as_app("auth.test"))["user"] == "threadpilot"
+            async with EmulatorClient(url) as client:
+                assert (await client.as_app("auth.test"))["user"] == "threadpilot"
             process.send_signal(signal.SIGTERM)
             await process.stdout.read()
             assert await process.wait() == 0
@@ -76,8 +76,8 @@ async def test_the_command_says_where_it_is_and_ends_when_stopped() -> None:
             await process.wait()
 
 
-async def test_the_page_lets_no_other_script_in(people: EmulatorClient) -> None:
-    async with people.http.get(f"{people.url}/") as answer:
+async def test_the_page_allows_no_other_script(client: EmulatorClient) -> None:
+    async with client.http.get(f"{client.url}/") as answer:
         assert answer.status == 200
         assert answer.content_type == "text/html"
         policy = answer.headers["Content-Security-Policy"]
@@ -86,8 +86,8 @@ async def test_the_page_lets_no_other_script_in(people: EmulatorClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.js", "..%2fserver.py", "__init__.py"])
-async def test_only_the_pages_files_are_served(people: EmulatorClient, name: str) -> None:
-    async with people.http.get(f"{people.url}/page/{name}") as answer:
+async def test_only_the_pages_files_are_served(client: EmulatorClient, name: str) -> None:
+    async with client.http.get(f"{client.url}/page/{name}") as answer:
         assert answer.status == 404
 
 
@@ -95,8 +95,8 @@ async def test_only_the_pages_files_are_served(people: EmulatorClient, name: str
     "headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Host": "["}]
 )
 async def test_pages_of_other_sites_cannot_reach_it(
-    people: EmulatorClient, headers: dict[str, str]
+    client: EmulatorClient, headers: dict[str, str]
 ) -> None:
-    async with people.http.post(f"{people.url}/sandbox/reset", headers=headers) as answer:
+    async with client.http.post(f"{client.url}/sandbox/reset", headers=headers) as answer:
         assert answer.status in (400, 403)
-    await people.say("alice", GENERAL, "still here")
+    await client.say("alice", GENERAL, "still here")

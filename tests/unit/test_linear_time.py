@@ -36,8 +36,7 @@ from bot.sessions.roles import split_role_prefix
 from bot.slack.cards.button_values import ButtonValue, parse_button_value
 from bot.slack.cards.render import render_actions, render_card, render_home
 from bot.slack.events.parser import parse_event
-from bot.slack.formatting.code import CodeSpanTracker
-from bot.slack.formatting.links import LinkSanitizer
+from bot.slack.formatting.links import CodeSpanTracker, LinkSanitizer
 from bot.slack.formatting.mrkdwn import (
     escape,
     mentions_user,

@@ -23,11 +23,11 @@ async def test_no_more_is_begun_than_fits() -> None:
 
 
 async def test_what_takes_too_long_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
-    background = BackgroundTasks(seconds=0.01)
+    background = BackgroundTasks(timeout=0.01)
     task = background.spawn("endless", _wait(asyncio.Event()))
     assert task is not None
     await task
-    assert "endless failed" in caplog.text
+    assert "task failed: name=endless reason=timed out" in caplog.text
 
 
 async def test_trouble_is_logged_and_goes_no_further(caplog: pytest.LogCaptureFixture) -> None:
@@ -38,8 +38,8 @@ async def test_trouble_is_logged_and_goes_no_further(caplog: pytest.LogCaptureFi
         assert task is not None
         await task
     assert [record.getMessage() for record in caplog.records] == [
-        "a page: ratelimited",
-        "a page failed",
+        "task failed: name=a page reason=ratelimited",
+        "task failed: name=a page",
     ]
 
 
@@ -49,6 +49,35 @@ async def test_closing_waits_a_little_and_then_cancels() -> None:
     await background.close(grace=0.01)
     assert slow is not None
     assert slow.cancelled()
+
+
+async def test_one_unique_task_of_a_name_runs_at_a_time() -> None:
+    background = BackgroundTasks()
+    first = background.spawn("unique", _wait(asyncio.Event()), unique=True)
+    assert first is not None
+    assert background.is_running("unique")
+    assert background.spawn("unique", _wait(asyncio.Event()), unique=True) is None
+    background.cancel("unique")
+    await asyncio.wait([first])
+    await asyncio.sleep(0)
+    assert not background.is_running("unique")
+    assert background.spawn("unique", _wait(asyncio.Event()), unique=True) is not None
+    await background.close(grace=0)
+    assert len(background) == 0
+
+
+async def test_failures_of_optional_tasks_are_no_warnings(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    background = BackgroundTasks(limit=1, optional=True)
+    caplog.set_level(logging.INFO)
+    task = background.spawn("a page", _fail(SlackError("ratelimited")))
+    assert background.spawn("another", _wait(asyncio.Event())) is None
+    assert task is not None
+    await task
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("INFO", "task failed: name=a page reason=ratelimited")
+    ]
 
 
 async def _wait(gate: asyncio.Event) -> None:

@@ -1,8 +1,8 @@
-"""The order `admin cleanup`: a preview, a button that must be confirmed, then the work itself, with
-its progress in the direct messages with whoever ordered it.
+"""Executes `admin cleanup`: a preview, a button to confirm, then the cleanup itself.
 
-The button carries the moment of its preview: what was used later is never deleted by it, however
-late it is pressed.
+Its progress appears in the direct messages with the admin who started it. The button carries the
+time of its preview: a session that was used after it is never deleted, however late the button is
+pressed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bot.ports import CardPublisher, Clock, Store
 from bot.sessions.cleanup import Cleanup, CleanupPreview, CleanupReport
 from bot.sessions.cleanup_filter import CleanupFilter, format_filter, parse_filter
 from bot.sessions.cleanup_notices import CleanupNotices
-from bot.tasks import NamedTasks
+from bot.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,11 @@ COMMAND_NAME: Final = "admin"
 AUDIT_ACTION: Final = "admin cleanup"
 _TASK_NAME: Final = "cleanup"
 UPDATE_INTERVAL_SECONDS: Final = 3.0
+"""Interval between updates of the progress card, in seconds."""
 
 
 class CleanupCommands:
-    """Previews, begins and cancels cleanups."""
+    """Handles `admin cleanup`: previews, starts and cancels."""
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class CleanupCommands:
         publisher: CardPublisher,
         clock: Clock,
         cleanup: Cleanup,
-        tasks: NamedTasks,
+        tasks: BackgroundTasks,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -58,33 +59,39 @@ class CleanupCommands:
         return await self._preview(ctx)
 
     async def _preview(self, ctx: CommandContext) -> CommandResult:
-        meant = self._parse_filter(ctx, ctx.args)
+        cleanup_filter = self._parse_filter(ctx, ctx.args)
         now = self._clock.now()
-        found = await self._cleanup.preview(meant)
-        presses = []
-        if meant.is_specified and not meant.orphans_only and found.sessions.count:
-            sessions = pluralize(found.sessions.count, "session")
-            presses.append(
+        preview = await self._cleanup.preview(cleanup_filter)
+        buttons = []
+        if (
+            cleanup_filter.is_specified
+            and not cleanup_filter.orphans_only
+            and preview.sessions.count
+        ):
+            sessions = pluralize(preview.sessions.count, "session")
+            buttons.append(
                 _start_button(
                     admin_texts.DELETE,
                     admin_texts.DELETE_CONFIRM.format(sessions=sessions),
-                    meant,
+                    cleanup_filter,
                     now,
                 )
             )
-        orphans = found.orphan_sessions + found.orphan_records
-        if orphans or found.stale_locks:
-            only = parse_filter("--orphans", now=now)
+        orphans = preview.orphan_sessions + preview.orphan_records
+        if orphans or preview.stale_locks:
+            orphan_filter = parse_filter("--orphans", now=now)
             confirm = admin_texts.REMOVE_ORPHANS_CONFIRM.format(
-                orphans=format_count(orphans + found.stale_locks)
+                orphans=format_count(orphans + preview.stale_locks)
             )
-            presses.append(_start_button(admin_texts.REMOVE_ORPHANS, confirm, only, now))
+            buttons.append(_start_button(admin_texts.REMOVE_ORPHANS, confirm, orphan_filter, now))
         card = Card(
             title=admin_texts.CLEANUP_TITLE,
-            text=_preview_text(found),
-            items=tuple(_orphan_items(found)),
-            buttons=tuple(presses),
-            small_print=admin_texts.IN_USE if meant.is_specified else admin_texts.FILTER_HELP,
+            text=_preview_text(preview),
+            items=tuple(_orphan_items(preview)),
+            buttons=tuple(buttons),
+            small_print=admin_texts.IN_USE
+            if cleanup_filter.is_specified
+            else admin_texts.FILTER_HELP,
         )
         return CommandResult(card=card)
 
@@ -93,18 +100,20 @@ class CleanupCommands:
             return text_result(
                 admin_texts.BUTTON_ONLY.format(flags=flags.replace("`", "'")[:100] or "--all")
             )
-        meant = self._parse_filter(ctx, flags)
-        if not meant.is_specified:
+        cleanup_filter = self._parse_filter(ctx, flags)
+        if not cleanup_filter.is_specified:
             return text_result(admin_texts.FILTER_HELP)
         if self._cleanup.is_running or self._tasks.is_running(_TASK_NAME):
             return text_result(admin_texts.RUNNING)
-        found = await self._cleanup.preview(meant)
-        by = ctx.user.id
-        detail = f"begun: {found.sessions.count} sessions, {found.sessions.size} bytes"
-        await self._store.add_audit_entry(by, AUDIT_ACTION, flags, detail)
+        preview = await self._cleanup.preview(cleanup_filter)
+        actor = ctx.user.id
+        detail = f"begun: {preview.sessions.count} sessions, {preview.sessions.size} bytes"
+        await self._store.add_audit_entry(actor, AUDIT_ACTION, flags, detail)
         self._cancelled.clear()
-        begun = self._tasks.start_task(_TASK_NAME, lambda: self._run(by, flags, meant, found))
-        return text_result(admin_texts.BEGUN if begun else admin_texts.RUNNING)
+        is_started = self._tasks.spawn(
+            _TASK_NAME, self._run(actor, flags, cleanup_filter, preview), unique=True
+        )
+        return text_result(admin_texts.BEGUN if is_started else admin_texts.RUNNING)
 
     def _cancel(self) -> CommandResult:
         if not self._tasks.is_running(_TASK_NAME):
@@ -113,7 +122,7 @@ class CleanupCommands:
         return text_result(admin_texts.CANCELLING)
 
     def _parse_filter(self, ctx: CommandContext, flags: str) -> CleanupFilter:
-        """Raises `FilterSyntaxError`."""
+        """The filter in the flags. Raises `FilterSyntaxError`."""
         return parse_filter(
             flags,
             now=self._clock.now(),
@@ -124,17 +133,17 @@ class CleanupCommands:
     async def _run(
         self, actor: str, flags: str, cleanup_filter: CleanupFilter, preview: CleanupPreview
     ) -> None:
-        """Do it, show it, and put on record what became of it, also when it is cut short."""
-        shown = _ProgressCard(self._publisher, self._clock, actor, preview.sessions.count)
+        """Run the cleanup, show its progress, and audit its result even if it is interrupted."""
+        progress_card = _ProgressCard(self._publisher, self._clock, actor, preview.sessions.count)
         report = CleanupReport()
 
-        async def progress(sofar: CleanupReport) -> None:
+        async def progress(current: CleanupReport) -> None:
             nonlocal report
-            report = sofar
-            await shown.report_progress(sofar)
+            report = current
+            await progress_card.report_progress(current)
 
         try:
-            await shown.post_initial()
+            await progress_card.post_initial()
             report = await self._cleanup.run(
                 cleanup_filter,
                 on_progress=progress,
@@ -145,18 +154,18 @@ class CleanupCommands:
             await self._store.add_audit_entry(
                 actor, AUDIT_ACTION, flags, f"interrupted: {_audit_detail(report)}"
             )
-            told_why = (
-                error.user_message if isinstance(error, BotError) else admin_texts.INTERRUPTED
-            )
-            await shown.post_final(told_why, report)
+            text = error.user_message if isinstance(error, BotError) else admin_texts.INTERRUPTED
+            await progress_card.post_final(text, report)
             raise
         await self._store.add_audit_entry(actor, AUDIT_ACTION, flags, _audit_detail(report))
-        await shown.post_final(_summary(report), report)
+        await progress_card.post_final(_summary(report), report)
 
 
 class _ProgressCard:
-    """The card in somebody's direct messages that shows how a cleanup goes. Slack's trouble is not
-    the cleanup's."""
+    """Shows the progress of a cleanup in an admin's direct messages.
+
+    Errors of Slack are logged only and do not affect the cleanup.
+    """
 
     def __init__(self, publisher: CardPublisher, clock: Clock, user: str, total: int) -> None:
         self._publisher = publisher
@@ -173,17 +182,17 @@ class _ProgressCard:
                 self._channel, self._progress_card(CleanupReport())
             )
         except SlackError as error:
-            log.warning("how a cleanup goes could not be shown: %s", error)
+            log.warning("cleanup progress not shown: error=%s", error)
         self._updated_at = self._clock.monotonic()
 
     async def report_progress(self, report: CleanupReport) -> None:
-        """Show it, at a pace that Slack likes."""
+        """Update the card, at most once per `UPDATE_INTERVAL_SECONDS`."""
         if self._clock.monotonic() - self._updated_at >= UPDATE_INTERVAL_SECONDS:
             await self._publish(self._progress_card(report))
 
-    async def post_final(self, sentence: str, report: CleanupReport) -> None:
+    async def post_final(self, text: str, report: CleanupReport) -> None:
         await self._publish(
-            Card(title=admin_texts.CLEANUP_TITLE, text=sentence, items=tuple(_result_items(report)))
+            Card(title=admin_texts.CLEANUP_TITLE, text=text, items=tuple(_result_items(report)))
         )
 
     def _progress_card(self, report: CleanupReport) -> Card:
@@ -202,7 +211,7 @@ class _ProgressCard:
                 self._channel = await self._publisher.open_dm(self._user)
                 self._ts = await self._publisher.post_to_channel(self._channel, card)
         except SlackError as error:
-            log.warning("how a cleanup goes could not be shown: %s", error)
+            log.warning("cleanup progress not shown: error=%s", error)
 
 
 def _start_button(label: str, confirm: str, cleanup_filter: CleanupFilter, now: float) -> Button:
@@ -228,13 +237,13 @@ def _preview_text(preview: CleanupPreview) -> str:
 
 
 def _orphan_items(preview: CleanupPreview) -> list[CardItem]:
-    lines = []
+    items = []
     if preview.orphan_sessions:
         sessions = pluralize(preview.orphan_sessions, "session")
-        octets = format_size(preview.orphan_session_bytes)
-        lines.append(CardItem(text=admin_texts.UNREACHABLE.format(sessions=sessions, size=octets)))
+        size = format_size(preview.orphan_session_bytes)
+        items.append(CardItem(text=admin_texts.UNREACHABLE.format(sessions=sessions, size=size)))
     if preview.orphan_records:
-        lines.append(
+        items.append(
             CardItem(
                 text=admin_texts.MISSING_ON_DISK.format(
                     sessions=pluralize(preview.orphan_records, "session")
@@ -242,10 +251,10 @@ def _orphan_items(preview: CleanupPreview) -> list[CardItem]:
             )
         )
     if preview.stale_locks:
-        lines.append(
+        items.append(
             CardItem(text=admin_texts.LOCKS.format(locks=pluralize(preview.stale_locks, "lock")))
         )
-    return lines
+    return items
 
 
 def _summary(report: CleanupReport) -> str:
@@ -277,9 +286,9 @@ def _result_items(report: CleanupReport) -> list[CardItem]:
 
 
 def _audit_detail(report: CleanupReport) -> str:
-    """What became of it, for the audit."""
-    ended = "cancelled" if report.cancelled else "ended early" if report.error_text else "done"
+    """The result of a cleanup for the audit log."""
+    state = "cancelled" if report.cancelled else "ended early" if report.error_text else "done"
     return (
-        f"{ended}: {report.deleted} deleted, {report.freed_bytes} bytes, {report.skipped} skipped, "
+        f"{state}: {report.deleted} deleted, {report.freed_bytes} bytes, {report.skipped} skipped, "
         f"{report.orphans} orphans, {report.removed_locks} locks, {report.failed} failed"
     )

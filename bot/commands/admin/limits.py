@@ -1,4 +1,4 @@
-"""The order `admin limits`: who is blocked, and how many turns a day people may have."""
+"""Executes `admin limits`: blocks users, and sets how many turns a day they may have."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from bot.sessions.cleanup_filter import USER_PATTERN
 
 COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
+"""Number of users on a page."""
 _MAX_WORD_CHARS: Final = 40
 _QUOTA: Final = re.compile(r"([0-9]{1,6})(?: turns?)?(?: a day)?", re.ASCII | re.IGNORECASE)
 
 
 class LimitCommands:
-    """Shows and sets limits."""
+    """Handles `admin limits`."""
 
     def __init__(self, store: Store, names: UserNames, quotas: QuotaPolicy, clock: Clock) -> None:
         self._store = store
@@ -31,15 +32,15 @@ class LimitCommands:
         self._clock = clock
 
     async def limits(self, ctx: CommandContext) -> CommandResult:
-        wished = parse_page(ctx.args) if ctx.args else 1
-        if wished is not None:
-            return await self._list_page(wished)
-        given, _, what = ctx.args.partition(" ")
-        found = USER_PATTERN.fullmatch(given)
-        if found is None:
+        requested_page = parse_page(ctx.args) if ctx.args else 1
+        if requested_page is not None:
+            return await self._list_page(requested_page)
+        given, _, action = ctx.args.partition(" ")
+        match = USER_PATTERN.fullmatch(given)
+        if match is None:
             shown = truncate(one_line(given).replace("`", "'"), _MAX_WORD_CHARS)
             return text_result(admin_texts.NO_SUCH_USER.format(given=shown))
-        return await self._apply(ctx.user.id, found[1], what.strip().casefold())
+        return await self._apply(ctx.user.id, match[1], action.strip().casefold())
 
     async def _apply(self, actor: str, user: str, action: str) -> CommandResult:
         if action == "block":
@@ -50,8 +51,8 @@ class LimitCommands:
             await self._audit(actor, user, action)
             await self._store.clear_preference(Scope.USER, user, PreferenceKind.QUOTA)
             return await self._quota_result(user)
-        found = _QUOTA.fullmatch(action)
-        number = 0 if action == "unlimited" else int(found[1]) if found else -1
+        match = _QUOTA.fullmatch(action)
+        number = 0 if action == "unlimited" else int(match[1]) if match else -1
         if action != "unlimited" and not 0 < number <= MAX_TURNS_PER_DAY:
             return text_result(admin_texts.LIMITS_HOW)
         await self._audit(actor, user, action)
@@ -66,22 +67,22 @@ class LimitCommands:
         return text_result(admin_texts.BLOCKED_NOW.format(name=await self._names.name_of(user)))
 
     async def _unblock(self, actor: str, user: str) -> CommandResult:
-        was = (await self._quotas.quota_of(user)).blocked
-        if was:
+        was_blocked = (await self._quotas.quota_of(user)).blocked
+        if was_blocked:
             await self._audit(actor, user, "unblock")
             await self._store.clear_preference(Scope.USER, user, PreferenceKind.BLOCKED)
-        sentence = admin_texts.UNBLOCKED if was else admin_texts.WAS_NOT_BLOCKED
-        return text_result(sentence.format(name=await self._names.name_of(user)))
+        template = admin_texts.UNBLOCKED if was_blocked else admin_texts.WAS_NOT_BLOCKED
+        return text_result(template.format(name=await self._names.name_of(user)))
 
     async def _audit(self, actor: str, user: str, action: str) -> None:
-        """First: what is done must be on record."""
+        """Record the change, before it is made."""
         await self._store.add_audit_entry(actor, "admin limits", user, action)
 
     async def _quota_result(self, user: str) -> CommandResult:
-        limit = await self._quotas.quota_of(user)
+        quota = await self._quotas.quota_of(user)
         name = await self._names.name_of(user)
         return text_result(
-            admin_texts.QUOTA_NOW.format(name=name, limit=format_quota(limit.per_day))
+            admin_texts.QUOTA_NOW.format(name=name, limit=format_quota(quota.per_day))
         )
 
     async def _save_preference(
@@ -99,24 +100,27 @@ class LimitCommands:
         )
 
     async def _list_page(self, requested_page: int) -> CommandResult:
-        choices = [
+        preferences = [
             *await self._store.preferences_of_kind(PreferenceKind.BLOCKED),
             *await self._store.preferences_of_kind(PreferenceKind.QUOTA),
         ]
-        users = sorted({each.scope_id for each in choices if each.scope is Scope.USER})
+        users = sorted(
+            {preference.scope_id for preference in preferences if preference.scope is Scope.USER}
+        )
         pages = Pages(total=len(users), per_page=PAGE_SIZE)
         page = pages.nearest(requested_page)
         shown = users[pages.offset(page) :][:PAGE_SIZE]
         names = await self._names.names_of(shown)
-        lines = [
-            _quota_item(user, names[user], self._quotas.quota_from(choices, user)) for user in shown
+        items = [
+            _quota_item(user, names[user], self._quotas.quota_from(preferences, user))
+            for user in shown
         ]
-        everybody = admin_texts.DEFAULT_QUOTA.format(limit=format_quota(self._quotas.per_day))
+        default_text = admin_texts.DEFAULT_QUOTA.format(limit=format_quota(self._quotas.per_day))
         return CommandResult(
             card=Card(
                 title=admin_texts.LIMITS_TITLE,
-                text=everybody if users else f"{everybody} {admin_texts.NO_OTHER_QUOTAS}",
-                items=tuple(lines),
+                text=default_text if users else f"{default_text} {admin_texts.NO_OTHER_QUOTAS}",
+                items=tuple(items),
                 buttons=page_buttons(
                     COMMAND_NAME,
                     pages,
@@ -130,7 +134,7 @@ class LimitCommands:
 
 
 def format_quota(per_day: int) -> str:
-    """How many turns, in words."""
+    """A quota as text."""
     return (
         admin_texts.A_DAY.format(turns=pluralize(per_day, "turn"))
         if per_day
@@ -139,7 +143,7 @@ def format_quota(per_day: int) -> str:
 
 
 def block_button(user: str, name: str, *, blocked: bool) -> Button:
-    """The button that blocks somebody, or takes that back."""
+    """The button that blocks or unblocks a user."""
     if blocked:
         return Button(
             label=admin_texts.UNBLOCK, command_name=COMMAND_NAME, args=f"limits {user} unblock"
@@ -155,14 +159,14 @@ def block_button(user: str, name: str, *, blocked: bool) -> Button:
 
 def _quota_item(user: str, name: str, quota: Quota) -> CardItem:
     details = [admin_texts.IS_BLOCKED] if quota.blocked else []
-    presses = [block_button(user, name, blocked=True)] if quota.blocked else []
+    buttons = [block_button(user, name, blocked=True)] if quota.blocked else []
     if quota.is_custom:
         details.append(format_quota(quota.per_day))
-        presses.append(
+        buttons.append(
             Button(
                 label=admin_texts.USE_DEFAULT,
                 command_name=COMMAND_NAME,
                 args=f"limits {user} default",
             )
         )
-    return CardItem(text=f"{name} ({user})", detail=" · ".join(details), buttons=tuple(presses))
+    return CardItem(text=f"{name} ({user})", detail=" · ".join(details), buttons=tuple(buttons))

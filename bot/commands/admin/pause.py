@@ -1,7 +1,7 @@
-"""The orders `admin pause`, `resume` and `drain`: take no new turns, go on, run empty.
+"""Executes `admin pause`, `admin resume` and `admin drain`.
 
-A pause holds until somebody takes it back, over restarts too. Draining is for a restart: that one
-goes on by itself.
+A pause holds until an admin resumes, even over restarts. A drain prepares a restart, after which
+the bot continues by itself.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from bot.commands.texts import admin as admin_texts
 from bot.domain.cards import Card, CommandResult, text_result
 from bot.domain.preferences import ENABLED, Preference, PreferenceKind, Scope
 from bot.ports import CardPublisher, Clock, PreferenceStore, Store
-from bot.tasks import NamedTasks
+from bot.tasks import BackgroundTasks
 
 DRAIN_SECONDS: Final = 3_600.0
-"""How long a drain is watched: twice as long as a turn may take."""
+"""Timeout of a drain in seconds: twice as long as a turn may take."""
 _TASK_NAME: Final = "drain"
 
 
@@ -46,7 +46,7 @@ class TurnPauser(Protocol):
 
 
 class PausingCommands:
-    """Pauses, goes on, drains."""
+    """Handles `admin pause`, `admin resume` and `admin drain`."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class PausingCommands:
         publisher: CardPublisher,
         clock: Clock,
         inbox: TurnPauser,
-        tasks: NamedTasks,
+        tasks: BackgroundTasks,
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -63,18 +63,18 @@ class PausingCommands:
         self._tasks = tasks
 
     async def pause(self, ctx: CommandContext) -> CommandResult:
-        team, by = ctx.command.team, ctx.user.id
-        was = await is_paused(self._store, team)
-        if was and self._inbox.paused:
+        team, actor = ctx.command.team, ctx.user.id
+        was_paused = await is_paused(self._store, team)
+        if was_paused and self._inbox.paused:
             return text_result(admin_texts.ALREADY_PAUSED)
-        await self._store.add_audit_entry(by, "admin pause", team)
+        await self._store.add_audit_entry(actor, "admin pause", team)
         await self._store.set_preference(
             Preference(
                 scope=Scope.WORKSPACE,
                 scope_id=team,
                 kind=PreferenceKind.PAUSED,
                 value=ENABLED,
-                set_by=by,
+                set_by=actor,
                 set_at=self._clock.now(),
             )
         )
@@ -93,31 +93,29 @@ class PausingCommands:
         return text_result(admin_texts.RESUMED)
 
     async def drain(self, ctx: CommandContext) -> CommandResult:
-        by = ctx.user.id
-        await self._store.add_audit_entry(by, "admin drain", ctx.command.team)
+        actor = ctx.user.id
+        await self._store.add_audit_entry(actor, "admin drain", ctx.command.team)
         self._inbox.pause_turns()
         running = pluralize(self._inbox.running_count, "turn")
-        self._tasks.start_task(_TASK_NAME, lambda: self._notify_when_drained(by))
+        self._tasks.spawn(_TASK_NAME, self._notify_when_drained(actor), unique=True)
         return text_result(admin_texts.DRAINING.format(running=running))
 
     async def _notify_when_drained(self, actor: str) -> None:
-        """Tell who drains when nothing runs any more."""
-        idle = await self._inbox.wait_until_idle(DRAIN_SECONDS)
+        """Send the admin a direct message when no turn runs any more."""
+        is_idle = await self._inbox.wait_until_idle(DRAIN_SECONDS)
         if not self._inbox.paused:
-            sentence = admin_texts.DRAIN_RESUMED
-        elif idle:
-            sentence = admin_texts.DRAINED
+            text = admin_texts.DRAIN_RESUMED
+        elif is_idle:
+            text = admin_texts.DRAINED
         else:
-            sentence = admin_texts.NOT_DRAINED.format(minutes=int(DRAIN_SECONDS // 60))
-        await self._publisher.post_to_channel(
-            await self._publisher.open_dm(actor), Card(text=sentence)
-        )
+            text = admin_texts.NOT_DRAINED.format(minutes=int(DRAIN_SECONDS // 60))
+        await self._publisher.post_to_channel(await self._publisher.open_dm(actor), Card(text=text))
 
 
 async def is_paused(store: PreferenceStore, team: str) -> bool:
-    """Whether somebody in charge has paused the bot, and nobody has let it go on. Raises
-    `StoreError`."""
-    choices = await store.preferences([(Scope.WORKSPACE, team)])
+    """True if an admin has paused the bot and none has resumed it. Raises `StoreError`."""
+    preferences = await store.preferences([(Scope.WORKSPACE, team)])
     return any(
-        choice.kind is PreferenceKind.PAUSED and choice.value == ENABLED for choice in choices
+        preference.kind is PreferenceKind.PAUSED and preference.value == ENABLED
+        for preference in preferences
     )

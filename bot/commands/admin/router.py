@@ -1,6 +1,6 @@
-"""The order `admin`: what those in charge have me do. The desk has seen that they are.
+"""Routes `admin` to its subcommands, which are modules of this package.
 
-Its first word says what is meant; each of these is a module of its own beside this one.
+The dispatcher has checked that the user is an admin.
 """
 
 from __future__ import annotations
@@ -30,17 +30,19 @@ from bot.commands.user_names import UserNames
 from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
 from bot.ports import CardPublisher, Clock, Store, UserDirectory
 from bot.sessions.cleanup import Cleanup
-from bot.tasks import NamedTasks
+from bot.tasks import BackgroundTasks
 
 COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
+"""Number of audit entries on a page."""
 _MAX_WORD_CHARS: Final = 40
 _WITHOUT_ARGS: Final = frozenset({"pause", "resume", "drain"})
-"""Nothing goes after these: `admin resume s12` may be meant for one session, and concerns all."""
+"""Subcommands without arguments: `admin resume s12` may be meant for one session but affects
+all."""
 
 
 class AdminRouter:
-    """Carries out what those in charge order. To be closed at the end, before the store is."""
+    """Handles `admin`. To be closed before the store is closed."""
 
     def __init__(
         self,
@@ -54,58 +56,58 @@ class AdminRouter:
         *,
         list_sessions: CommandHandler,
     ) -> None:
-        """`listing` is the handler of `sessions`, which lists everybody's for those in charge."""
+        """`list_sessions` is the handler of `sessions`, which can list all sessions."""
         names = UserNames(users)
         self._store = store
         self._names = names
         self._list_sessions = list_sessions
         self._inbox = inbox
-        self._tasks = NamedTasks()
-        cleaning = CleanupCommands(store, publisher, clock, cleanup, self._tasks)
-        numbers = UsageCommands(store, users, names, quotas, clock)
-        bounds = LimitCommands(store, names, quotas, clock)
-        halts = PausingCommands(store, publisher, clock, inbox, self._tasks)
+        self._tasks = BackgroundTasks(timeout=None)
+        cleanup_commands = CleanupCommands(store, publisher, clock, cleanup, self._tasks)
+        usage_commands = UsageCommands(store, users, names, quotas, clock)
+        limit_commands = LimitCommands(store, names, quotas, clock)
+        pause_commands = PausingCommands(store, publisher, clock, inbox, self._tasks)
         self._subcommands: Mapping[str, CommandHandler] = {
             "": self._overview,
-            "cleanup": cleaning.cleanup,
+            "cleanup": cleanup_commands.cleanup,
             "sessions": self._all_sessions,
-            "usage": numbers.usage,
-            "users": numbers.users,
+            "usage": usage_commands.usage,
+            "users": usage_commands.users,
             "audit": self._audit_log,
-            "limits": bounds.limits,
-            "pause": halts.pause,
-            "resume": halts.resume,
-            "drain": halts.drain,
+            "limits": limit_commands.limits,
+            "pause": pause_commands.pause,
+            "resume": pause_commands.resume,
+            "drain": pause_commands.drain,
         }
 
     def handlers(self) -> Mapping[str, CommandHandler]:
         return {COMMAND_NAME: self.admin}
 
     async def close(self) -> None:
-        """End what was begun and still goes on. Bounded; raises nothing."""
+        """End the background tasks. The wait is bounded; raises nothing."""
         await self._tasks.close()
 
     async def admin(self, ctx: CommandContext) -> CommandResult:
-        topic, _, rest = ctx.args.strip().partition(" ")
-        topic = topic.casefold()
-        handler = self._subcommands.get(topic)
+        subcommand, _, rest = ctx.args.strip().partition(" ")
+        subcommand = subcommand.casefold()
+        handler = self._subcommands.get(subcommand)
         if handler is None:
-            return text_result(admin_texts.UNKNOWN.format(word=_clip_word(topic)))
-        if topic in _WITHOUT_ARGS and rest.strip():
-            return text_result(admin_texts.TAKES_NO_ARGS.format(word=topic))
+            return text_result(admin_texts.UNKNOWN.format(word=_clip_word(subcommand)))
+        if subcommand in _WITHOUT_ARGS and rest.strip():
+            return text_result(admin_texts.TAKES_NO_ARGS.format(word=subcommand))
         return await handler(replace(ctx, args=rest.strip()))
 
-    async def _overview(self, ctx: CommandContext) -> CommandResult:  # noqa: ARG002 # it is a handler
+    async def _overview(self, ctx: CommandContext) -> CommandResult:  # noqa: ARG002 # the signature of a handler
         paused = self._inbox.paused
-        halt = (admin_texts.RESUME, "resume") if paused else (admin_texts.PAUSE, "pause")
-        presses = (
+        pause_or_resume = (admin_texts.RESUME, "resume") if paused else (admin_texts.PAUSE, "pause")
+        subcommands = (
             (admin_texts.SESSIONS, "sessions"),
             (admin_texts.USERS, "users"),
             (admin_texts.USAGE, "usage"),
             (admin_texts.LIMITS, "limits"),
             (admin_texts.AUDIT, "audit"),
             (admin_texts.CLEANUP, "cleanup"),
-            halt,
+            pause_or_resume,
         )
         state = admin_texts.ON_HOLD if paused else admin_texts.TAKEN
         card = Card(
@@ -114,8 +116,8 @@ class AdminRouter:
                 running=format_count(self._inbox.running_count), state=state
             ),
             buttons=tuple(
-                Button(label=label, command_name=COMMAND_NAME, args=topic)
-                for label, topic in presses
+                Button(label=label, command_name=COMMAND_NAME, args=subcommand)
+                for label, subcommand in subcommands
             ),
             small_print=admin_texts.OVERVIEW,
         )
@@ -125,21 +127,21 @@ class AdminRouter:
         return await self._list_sessions(replace(ctx, args=f"all {ctx.args}".strip()))
 
     async def _audit_log(self, ctx: CommandContext) -> CommandResult:
-        wished = parse_page(ctx.args) if ctx.args else 1
-        if wished is None:
+        requested_page = parse_page(ctx.args) if ctx.args else 1
+        if requested_page is None:
             return text_result(admin_texts.AUDIT_HOW)
         _, total = await self._store.list_audit_entries(0, 1)
         if not total:
             return text_result(admin_texts.AUDIT_NONE)
         pages = Pages(total=total, per_page=PAGE_SIZE)
-        page = pages.nearest(wished)
+        page = pages.nearest(requested_page)
         entries, _ = await self._store.list_audit_entries(pages.offset(page), PAGE_SIZE)
-        people = await self._names.names_of(
+        names = await self._names.names_of(
             {entry.actor for entry in entries if _is_user_id(entry.actor)}
         )
-        lines = [
+        items = [
             CardItem(
-                text=f"{people.get(entry.actor, entry.actor or admin_texts.SYSTEM_ACTOR)}: "
+                text=f"{names.get(entry.actor, entry.actor or admin_texts.SYSTEM_ACTOR)}: "
                 f"{one_line(f'{entry.action} {entry.target}')}",
                 detail=" · ".join(filter(None, (format_time(entry.at), one_line(entry.detail)))),
             )
@@ -148,7 +150,7 @@ class AdminRouter:
         card = Card(
             title=admin_texts.AUDIT_TITLE,
             text=admin_texts.AUDIT_TITLE,
-            items=tuple(lines),
+            items=tuple(items),
             buttons=page_buttons(
                 COMMAND_NAME,
                 pages,

@@ -1,4 +1,4 @@
-"""The orders `admin usage` and `admin users`: who and what uses the bot, and how much."""
+"""Executes `admin usage` and `admin users`: who and what uses the bot, and how much."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from bot.ports import Clock, Store, UserDirectory
 
 COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
+"""Number of users on a page."""
 _GROUPINGS: Final = {
     "people": UsageGrouping.USER,
     "channel": UsageGrouping.CHANNEL,
@@ -39,7 +40,7 @@ _MAX_USERS: Final = 1_000
 
 
 class UsageCommands:
-    """Shows what was used."""
+    """Handles `admin usage` and `admin users`."""
 
     def __init__(
         self,
@@ -56,47 +57,53 @@ class UsageCommands:
         self._clock = clock
 
     async def usage(self, ctx: CommandContext) -> CommandResult:
-        found = _ARGS.fullmatch(ctx.args)
-        if found is None:
+        match = _ARGS.fullmatch(ctx.args)
+        if match is None:
             return text_result(admin_texts.USAGE_HOW)
-        period, by = (found["period"] or "week").casefold(), (found["by"] or "people").casefold()
+        period, grouping = (
+            (match["period"] or "week").casefold(),
+            (match["by"] or "people").casefold(),
+        )
         since = self._clock.now() - PERIOD_SECONDS[period]
-        rows = await self._store.sum_usage(_GROUPINGS[by], since, max_rows=_MAX_ROWS)
-        presses = [
+        rows = await self._store.sum_usage(_GROUPINGS[grouping], since, max_rows=_MAX_ROWS)
+        buttons = [
             Button(
-                label=each.capitalize(), command_name=COMMAND_NAME, args=f"usage {period} by {each}"
+                label=other.capitalize(),
+                command_name=COMMAND_NAME,
+                args=f"usage {period} by {other}",
             )
-            for each in _GROUPINGS
-            if each != by
+            for other in _GROUPINGS
+            if other != grouping
         ]
         card = Card(
-            title=admin_texts.USAGE_TITLE.format(period=period, by=by),
+            title=admin_texts.USAGE_TITLE.format(period=period, by=grouping),
             text=admin_texts.USAGE_TOP.format(count=len(rows))
             if rows
             else admin_texts.USAGE_NONE.format(period=period),
-            items=await self._items(ctx.user.id, _GROUPINGS[by], rows),
-            buttons=tuple(presses),
+            items=await self._items(ctx.user.id, _GROUPINGS[grouping], rows),
+            buttons=tuple(buttons),
             small_print=admin_texts.USAGE_HOW,
         )
         return CommandResult(card=card)
 
     async def users(self, ctx: CommandContext) -> CommandResult:
-        wished = parse_page(ctx.args) if ctx.args else 1
-        if wished is None:
+        requested_page = parse_page(ctx.args) if ctx.args else 1
+        if requested_page is None:
             return text_result(admin_texts.USERS_HOW)
         now = self._clock.now()
         rows = await self._store.sum_usage(
             UsageGrouping.USER, now - PERIOD_SECONDS["month"], max_rows=_MAX_USERS
         )
         blocked = [
-            each.scope_id for each in await self._store.preferences_of_kind(PreferenceKind.BLOCKED)
+            preference.scope_id
+            for preference in await self._store.preferences_of_kind(PreferenceKind.BLOCKED)
         ]
         idle = sorted(set(blocked) - {row.key for row in rows})
         rows = [*rows, *(_empty_row(user) for user in idle)]
         if not rows:
             return text_result(admin_texts.USERS_NONE)
         pages = Pages(total=len(rows), per_page=PAGE_SIZE)
-        page = pages.nearest(wished)
+        page = pages.nearest(requested_page)
         shown = rows[pages.offset(page) :][:PAGE_SIZE]
         names = await self._names.names_of({row.key for row in shown})
         card = Card(
@@ -116,18 +123,18 @@ class UsageCommands:
 
     async def _user_item(self, row: UsageRow, name: str) -> CardItem:
         newest = (await self._store.list_sessions(SessionFilter(owner=row.key), 0, 1)).sessions
-        limit = self._quotas.quota_from(
+        quota = self._quotas.quota_from(
             await self._store.preferences([(Scope.USER, row.key)]), row.key
         )
         details = [format_usage(row)]
         if newest:
             since = self._clock.now() - newest[0].last_used_at
             details.append(admin_texts.LAST_USE.format(age=format_age(since)))
-        details += _quota_details(limit)
+        details += _quota_details(quota)
         return CardItem(
             text=name,
             detail=" · ".join(details),
-            buttons=(block_button(row.key, name, blocked=limit.blocked),),
+            buttons=(block_button(row.key, name, blocked=quota.blocked),),
         )
 
     async def _items(
@@ -146,12 +153,14 @@ class UsageCommands:
         )
 
     async def _thread_items(self, viewer: str, rows: Sequence[UsageRow]) -> tuple[CardItem, ...]:
-        """A thread is led to only for those who see the place that it is in."""
+        """The items of threads, with a link only if the viewer sees the channel."""
         threads = [_thread_of(row) for row in rows]
-        seen = await visible_channels(self._users, viewer, {thread.channel for thread in threads})
+        visible = await visible_channels(
+            self._users, viewer, {thread.channel for thread in threads}
+        )
         return tuple(
             CardItem(text=admin_texts.A_THREAD, detail=format_usage(row), link=thread)
-            if thread.channel in seen
+            if thread.channel in visible
             else CardItem(text=admin_texts.ELSEWHERE, detail=format_usage(row))
             for row, thread in zip(rows, threads, strict=True)
         )

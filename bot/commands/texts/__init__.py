@@ -8,12 +8,12 @@ from typing import Final
 
 NO_SUCH_SESSION: Final = "I know no session of that name that you may see. `sessions` lists yours."
 NOT_YOURS: Final = (
-    "Only the person whose session this is, or somebody in charge of me, can `{verb}` here."
+    "Only the person whose session this is, or somebody in charge of me, can `{command}` here."
 )
-NOT_PARTICIPANT: Final = "Only those who have written in this thread can `{verb}` here."
+NOT_PARTICIPANT: Final = "Only those who have written in this thread can `{command}` here."
 ADMINS_ONLY: Final = "Only those who are in charge of me can do that."
 OUTDATED: Final = "This is from an earlier time and does nothing any more."
-ONLY_IN_THREADS: Final = "That goes in a thread. Write `!{verb}` there."
+ONLY_IN_THREADS: Final = "That goes in a thread. Write `!{command}` there."
 TOOK_TOO_LONG: Final = (
     "That takes longer than I may spend on it, so I stopped. Please look how far it got."
 )
@@ -22,6 +22,6 @@ TOO_MANY: Final = (
     "minute."
 )
 RESTARTED: Final = (
-    "I was restarted while I was busy with your `{verb}`. Please look whether it was done, "
+    "I was restarted while I was busy with your `{command}`. Please look whether it was done, "
     "and say it again if not."
 )

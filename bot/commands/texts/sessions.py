@@ -8,8 +8,8 @@ from typing import Final
 
 UNTITLED: Final = "untitled"
 UNKNOWN_MODEL: Final = "unknown model"
-USAGE_HINT: Final = "I did not understand that. It goes `{verb} {usage}`."
-USAGE_HINT_PLAIN: Final = "I did not understand that: nothing goes after `{verb}`."
+USAGE_HINT: Final = "I did not understand that. It goes `{command} {usage}`."
+USAGE_HINT_PLAIN: Final = "I did not understand that: nothing goes after `{command}`."
 NO_SESSION: Final = (
     "There is no session in this thread yet. It begins with the first question to me."
 )

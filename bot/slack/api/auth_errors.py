@@ -1,7 +1,4 @@
-"""How Slack refuses a token, and what the person who runs the bot can do about it.
-
-The same at the start of the bot and for `threadpilot doctor`.
-"""
+"""Explains Slack's errors for a token to the operator, at the start and in `threadpilot doctor`."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ TOKEN_ERROR_CODES: Final = frozenset(
         "no_permission",
     }
 )
-"""Slack's codes for a token that will not be good later either (the tables of errors of
-docs.slack.dev/reference/methods/auth.test and …/apps.connections.open)."""
+"""Slack's codes for a token that will not work later either. (Error tables of
+docs.slack.dev/reference/methods/auth.test and …/apps.connections.open.)"""
 
 BOT_TOKEN_REFUSED: Final = (
     "Slack refuses SLACK_BOT_TOKEN ({code}). Copy the Bot User OAuth Token (xoxb-…) from OAuth & "
@@ -43,8 +40,11 @@ SLACK_UNREACHABLE: Final = (
 
 
 def with_remedy(error: SlackCallError, refused_text: str) -> SlackCallError:
-    """The same error with what to do about it in its text: `refused` for a token that is not good,
-    with `{code}` in it."""
+    """A copy of the error with a remedy as its text.
+
+    `refused_text` is for a token that Slack refuses, and holds `{code}`. All other errors say that
+    Slack is unreachable.
+    """
     text = (
         refused_text.format(code=error.code)
         if error.code in TOKEN_ERROR_CODES

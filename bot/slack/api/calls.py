@@ -1,7 +1,7 @@
-"""The border through which the bot calls Slack: every call bounded, every trouble named.
+"""Calls the Slack Web API with timeouts and rate limits, and turns failures into errors.
 
-The question that decides what comes after trouble is answered here: may it have been done all the
-same? A call whose connection dropped may; a call that Slack refused may not.
+Each error says whether Slack may have carried out the call. A call whose connection dropped may
+have been carried out; a call that Slack refused was not.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from bot.ports import Clock
 from bot.slack.api.rate_limiter import Priority, RateLimiter, RateRequest
 
 CALL_SECONDS: Final = 30.0
-"""No call waits longer for its answer."""
+"""Timeout in seconds of one call."""
 
 MAX_WAIT_SECONDS: Final = 60.0
-"""How long a call waits in all, in seconds, when there are too many."""
+"""Maximum time in seconds that a call waits in all for the rate limit."""
 
 RATE_LIMITED: Final = "ratelimited"
-"""The code of a call that was not done because there are too many."""
+"""The error code of a call that was not made because of the rate limit."""
 
 _MAX_DOUBLINGS: Final = 4
-"""So often the pause of a second between tries is doubled."""
+"""Maximum number of times that the delay of one second between tries is doubled."""
 
 T = TypeVar("T")
 
 ApiMethod = Callable[..., Awaitable[AsyncSlackResponse]]
 
-# In the body or, for HTTP 429, in place of it (docs.slack.dev/apis/web-api/rate-limits).
+# In the body, or in its place for HTTP 429 (docs.slack.dev/apis/web-api/rate-limits).
 _RATE_LIMITED_CODES: Final = frozenset({RATE_LIMITED, "rate_limited"})
-# Slack's own words: part of the operation may have succeeded before the error.
+# Slack documents for them: part of the operation may have succeeded before the error.
 _UNCERTAIN_CODES: Final = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 )
 
 
 class SlackCallError(SlackError):
-    """A call did not succeed."""
+    """A failed call."""
 
     def __init__(
         self, code: str, detail: str = "", *, maybe_done: bool = False, retry_after: float = 0.0
     ) -> None:
         super().__init__(code, detail)
         self.maybe_done = maybe_done
-        """Whether Slack may have done it all the same."""
+        """Whether Slack may have carried out the call all the same."""
         self.retry_after = retry_after
         self.transient = maybe_done or code in _RATE_LIMITED_CODES or code == "unreachable"
 
@@ -63,18 +63,20 @@ class CallContext:
 
     priority: Priority = Priority.NORMAL
     thread: str = ""
-    """Which thread, where that is not to be seen by the arguments."""
+    """The thread, if the arguments do not name it."""
 
 
 _DEFAULT_CONTEXT: Final = CallContext()
 
 
 class ApiCaller:
-    """Calls methods of a workspace's client, which repeats nothing on its own. One for the
-    workspace: what Slack takes of its calls is shared by all who call."""
+    """Calls methods of a workspace's client, which never retries by itself.
+
+    There is one for the workspace, since all callers share its rate limits.
+    """
 
     def __init__(self, clock: Clock, rate_multiplier: int = 1) -> None:
-        """Slack takes `times` as many calls as it says in public."""
+        """`rate_multiplier`: Slack allows this many times its documented rates."""
         self.rate_limiter = RateLimiter(clock, rate_multiplier)
         self._clock = clock
 
@@ -88,71 +90,73 @@ class ApiCaller:
         seconds: float = CALL_SECONDS,
         **arguments: object,
     ) -> Mapping[str, object]:
-        """What Slack answers. Raises `SlackCallError`: with the code `RATE_LIMITED` when there are
-        too many calls, and it was surely not done.
+        """The response of Slack.
 
-        Waits while that is so, `max_wait` seconds in all at most, and not at all for what can be
-        left out; each try is bounded to `seconds`.
+        While the rate limit is reached, waits for at most `max_wait` seconds in all; an optional
+        call does not wait. Each try takes at most `seconds`.
+
+        Raises `SlackCallError`. With the code `RATE_LIMITED` the call was certainly not made.
         """
-        until = self._clock.monotonic() + max_wait
-        claim = _rate_request(method, context, arguments)
+        deadline = self._clock.monotonic() + max_wait
+        request = _rate_request(method, context, arguments)
         while True:
-            pause = await self.rate_limiter.acquire(claim, until)
-            if pause:
-                raise SlackCallError(RATE_LIMITED, "called too often", retry_after=pause)
+            delay = await self.rate_limiter.acquire(request, deadline)
+            if delay:
+                raise SlackCallError(RATE_LIMITED, "called too often", retry_after=delay)
             try:
                 return await call_once(method(**arguments), seconds)
             except SlackCallError as error:
                 if error.code not in _RATE_LIMITED_CODES:
                     raise
-                self.rate_limiter.block(claim, error.retry_after)
+                self.rate_limiter.block(request, error.retry_after)
 
     async def call_with_retries(
         self, method: ApiMethod, *, retry_seconds: float, seconds: float, **arguments: object
     ) -> Mapping[str, object]:
-        """The same for a call that does no harm when it is done twice. Raises `SlackCallError`.
+        """The response to a call that is safe to repeat. Raises `SlackCallError`.
 
-        Waits out whatever may pass: no try is begun later than `within` seconds after the first,
-        and each is bounded to `seconds`.
+        Repeats the call after a transient error. The last try begins at most `retry_seconds`
+        seconds after the first, and each takes at most `seconds`.
         """
-        until, tries = self._clock.monotonic() + retry_seconds, 0
+        deadline, attempts = self._clock.monotonic() + retry_seconds, 0
         while True:
-            left = until - self._clock.monotonic()
+            remaining = deadline - self._clock.monotonic()
             try:
-                return await self(method, max_wait=left, seconds=seconds, **arguments)
+                return await self(method, max_wait=remaining, seconds=seconds, **arguments)
             except SlackCallError as error:
-                pause = retry_delay(error, tries)
-                if not error.transient or self._clock.monotonic() + pause > until:
+                delay = retry_delay(error, attempts)
+                if not error.transient or self._clock.monotonic() + delay > deadline:
                     raise
-            tries += 1
-            await self._clock.sleep(pause)
+            attempts += 1
+            await self._clock.sleep(delay)
 
 
 def _rate_request(
     method: ApiMethod, context: CallContext, arguments: Mapping[str, object]
 ) -> RateRequest:
-    """What a call takes of the budget; the SDK's names are Slack's with other dots."""
+    """What a call requests of the rate limiter. The SDK's method names are Slack's with other
+    dots."""
     name = str(getattr(method, "__name__", "")).replace("_", ".")
     channel = str(arguments.get("channel") or arguments.get("channel_id") or "")
     thread = context.thread
     if not thread:
-        about = arguments.get("thread_ts") or arguments.get("user") or arguments.get("user_id")
-        thread = f"{channel}/{about or ''}"
+        subject = arguments.get("thread_ts") or arguments.get("user") or arguments.get("user_id")
+        thread = f"{channel}/{subject or ''}"
     return RateRequest(method=name, channel=channel, thread=thread, priority=context.priority)
 
 
 def retry_delay(error: SlackCallError, attempts: int) -> float:
-    """Seconds until a call that failed is tried again, after `tries` others that failed too."""
+    """Seconds until a failed call is tried again, after `attempts` earlier failures."""
     return max(error.retry_after, 2.0 ** min(attempts, _MAX_DOUBLINGS))
 
 
 async def call_once(
     call: Awaitable[AsyncSlackResponse], seconds: float = CALL_SECONDS
 ) -> Mapping[str, object]:
-    """What Slack answers to one call, tried once. Raises `SlackCallError`."""
+    """The response of Slack to a single try. Raises `SlackCallError`."""
     try:
         async with time_limit(SYSTEM_CLOCK, seconds):
-            answer = await call
+            response = await call
     except SlackApiError as error:
         raise _to_call_error(error) from error
     except TimeoutError as error:
@@ -161,14 +165,14 @@ async def call_once(
         raise SlackCallError("unreachable", type(error).__name__) from error
     except (SlackClientError, aiohttp.ClientError, OSError, ValueError) as error:
         raise SlackCallError("unreachable", type(error).__name__, maybe_done=True) from error
-    if not isinstance(answer.data, dict):
+    if not isinstance(response.data, dict):
         raise SlackCallError("not_json", maybe_done=True)
-    return answer.data
+    return response.data
 
 
 async def with_timeout(work: Awaitable[T], seconds: float) -> T:
-    """What comes of `work`. Raises `SlackCallError` when it takes longer than that, beside its
-    own."""
+    """The result of `work`. Raises what `work` raises, and `SlackCallError` after `seconds`
+    seconds."""
     try:
         async with asyncio.timeout(seconds):
             return await work
@@ -177,11 +181,12 @@ async def with_timeout(work: Awaitable[T], seconds: float) -> T:
 
 
 def _to_call_error(error: SlackApiError) -> SlackCallError:
-    """What an error means; where the answer is not Slack's (a proxy's page), nothing is sure."""
+    """The error for a response. If the response is not Slack's (but a proxy's page, for instance),
+    the call may have been carried out."""
     response = error.response
     if isinstance(response, AsyncSlackResponse):
         status, headers, data = response.status_code, response.headers, response.data
-    else:  # the SDK hands on what it could not read
+    else:  # the SDK passes on what it could not parse
         status, headers, data = getattr(response, "status", 0), {}, None
     code = data.get("error") if isinstance(data, dict) else None
     if status == 429 or code in _RATE_LIMITED_CODES:
@@ -194,5 +199,5 @@ def _to_call_error(error: SlackApiError) -> SlackCallError:
 
 
 def _parse_retry_after(header: object) -> float:
-    """What `Retry-After` says, in seconds; one where it says nothing sensible."""
+    """The seconds in `Retry-After`, or 1.0 if the header is missing or invalid."""
     return float(header) if isinstance(header, str) and header.isdecimal() else 1.0

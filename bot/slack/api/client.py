@@ -1,4 +1,4 @@
-"""A workspace's client with what a thread or a channel says, page by page."""
+"""Creates a workspace's client and reads threads, channels and conversations page by page."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ log = logging.getLogger(__name__)
 _PAGE_SIZE: Final = 200
 _MAX_PAGES: Final = 5
 _MAX_HISTORY_PAGES: Final = 25
-"""The newest messages come first, and those that were missed may be older."""
+"""Maximum number of pages of a channel. They come newest first, and missed messages may be
+older."""
 
 PageItem = Mapping[str, object]
 """One message or channel of a page."""
 PageRequest = Awaitable[Mapping[str, object]]
-"""A page that is on its way."""
+"""A request for a page, not yet awaited."""
 
 
 class SlackClient:
-    """One workspace's client, and what its calls go by. Everything raises `SlackCallError`."""
+    """A workspace's client with its rate-limited caller. All methods raise `SlackCallError`."""
 
     def __init__(self, web: AsyncWebClient, call: ApiCaller) -> None:
         self.web = web
@@ -51,11 +52,14 @@ class SlackClient:
         latest: str | None = None,
         max_wait: float = MAX_WAIT_SECONDS,
     ) -> AsyncGenerator[PageItem, None]:
-        """A thread's messages, oldest first, 1,000 at most; the root comes whatever `oldest`.
-        Those at `oldest` and at `latest` themselves are left out. A page waits for `max_wait`
-        seconds at most where there are too many calls."""
+        """At most 1,000 messages of a thread, oldest first.
 
-        def asked(cursor: str | None) -> PageRequest:
+        The root always comes, even if it is older than `oldest`. Messages at `oldest` and at
+        `latest` themselves are left out. Each page waits for the rate limit for at most `max_wait`
+        seconds.
+        """
+
+        def fetch_page(cursor: str | None) -> PageRequest:
             return self.call(
                 self.web.conversations_replies,
                 channel=thread.channel,
@@ -68,17 +72,17 @@ class SlackClient:
                 cursor=cursor,
             )
 
-        async for page in _paginate(asked, "messages"):
+        async for page in _paginate(fetch_page, "messages"):
             for message in page:
                 yield message
 
     def history(
         self, channel: str, oldest: str, *, max_wait: float = MAX_WAIT_SECONDS
     ) -> AsyncGenerator[Sequence[PageItem], None]:
-        """What was said in a channel after `oldest`, without the answers in threads: page by page,
-        the newest first, 5,000 messages at most; `max_wait` as for `replies`."""
+        """At most 5,000 messages of a channel after `oldest`, without replies in threads, page by
+        page, newest first. `max_wait` is as in `replies`."""
 
-        def asked(cursor: str | None) -> PageRequest:
+        def fetch_page(cursor: str | None) -> PageRequest:
             return self.call(
                 self.web.conversations_history,
                 max_wait=max_wait,
@@ -89,12 +93,12 @@ class SlackClient:
                 cursor=cursor,
             )
 
-        return _paginate(asked, "messages", _MAX_HISTORY_PAGES)
+        return _paginate(fetch_page, "messages", _MAX_HISTORY_PAGES)
 
     def conversations(self) -> AsyncGenerator[Sequence[PageItem], None]:
-        """The conversations that the bot is in, page by page, 1,000 at most."""
+        """At most 1,000 conversations that the bot is in, page by page."""
 
-        def asked(cursor: str | None) -> PageRequest:
+        def fetch_page(cursor: str | None) -> PageRequest:
             return self.call(
                 self.web.users_conversations,
                 types="public_channel,private_channel,mpim,im",
@@ -103,25 +107,25 @@ class SlackClient:
                 cursor=cursor,
             )
 
-        return _paginate(asked, "channels")
+        return _paginate(fetch_page, "channels")
 
 
 async def _paginate(
     fetch_page: Callable[[str | None], PageRequest], key: str, max_pages: int = _MAX_PAGES
 ) -> AsyncGenerator[Sequence[PageItem], None]:
-    """What stands on the pages under a name, on so many at most; `ask` calls for the page at a
+    """The lists under `key` on at most `max_pages` pages; `fetch_page` requests the page at a
     cursor."""
     cursor: str | None = None
     for _ in range(max_pages):
         page = await fetch_page(cursor)
         found = page.get(key)
-        listed = found if isinstance(found, list) else ()
-        yield [each for each in listed if isinstance(each, dict)]
-        rest = page.get("response_metadata")
-        cursor = str(rest.get("next_cursor") or "") if isinstance(rest, dict) else ""
+        items = found if isinstance(found, list) else ()
+        yield [item for item in items if isinstance(item, dict)]
+        metadata = page.get("response_metadata")
+        cursor = str(metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
         if not cursor:
             return
-    log.warning("there are more %s than are read at once: the rest is left out", key)
+    log.warning("page limit reached, the rest is left out: list=%s pages=%d", key, max_pages)
 
 
 @asynccontextmanager
@@ -133,8 +137,11 @@ async def open_client(
     *,
     rate_multiplier: int = 1,
 ) -> AsyncIterator[SlackClient]:
-    """A client with connections of its own, which all calls share: without a session the SDK
-    opens a new one for each call. Slack takes `times` as many calls as it says in public."""
+    """A client with a session of its own, which all its calls share: without one the SDK opens a
+    session per call.
+
+    `rate_multiplier`: Slack allows this many times its documented rates.
+    """
     async with aiohttp.ClientSession() as session:
         yield SlackClient(
             make_client(token, base_url, session, telemetry), ApiCaller(clock, rate_multiplier)
@@ -142,7 +149,7 @@ async def open_client(
 
 
 def ts_sort_key(ts: str) -> tuple[int, str]:
-    """A `ts` as something that sorts: seconds, then their fraction."""
+    """A sort key for a `ts`: its seconds, then their fraction."""
     seconds, _, fraction = ts.partition(".")
     return (int(seconds) if seconds.isdecimal() else 0, fraction)
 
@@ -153,15 +160,17 @@ Block = dict[str, object]
 def make_client(
     token: str, base_url: str, session: aiohttp.ClientSession, telemetry: Telemetry = NULL_TELEMETRY
 ) -> AsyncWebClient:
-    """A client that repeats nothing on its own: the SDK would post twice after a dropped
-    connection. `base_url` ends with `/api/`; the session is the caller's to close."""
+    """A client that never retries by itself: the SDK would post twice after a dropped connection.
+
+    `base_url` ends with `/api/`. The caller closes the session.
+    """
     return InstrumentedWebClient(
         token=token, base_url=base_url, session=session, telemetry=telemetry
     )
 
 
 class InstrumentedWebClient(AsyncWebClient):
-    """Slack's client, watched. It repeats nothing on its own."""
+    """Slack's client with telemetry for each call. It never retries by itself."""
 
     def __init__(
         self,
@@ -178,25 +187,25 @@ class InstrumentedWebClient(AsyncWebClient):
         self._telemetry = telemetry
 
     async def api_call(  # type: ignore[no-untyped-def]  # what the SDK's methods hand on
-        self, api_method: str, **given
+        self, api_method: str, **arguments
     ) -> AsyncSlackResponse:
-        with self._telemetry.observe_api_call(api_method) as outcome:
+        with self._telemetry.observe_api_call(api_method) as observation:
             try:
-                answer = await super().api_call(api_method, **given)
+                response = await super().api_call(api_method, **arguments)
             except SlackApiError as error:
-                outcome.outcome = _outcome_label(error)
+                observation.outcome = _outcome_label(error)
                 raise
             except (SlackClientError, aiohttp.ClientError, OSError, ValueError):
-                outcome.outcome = "unreachable"
+                observation.outcome = "unreachable"
                 raise
-            outcome.outcome = "ok"
-            return answer
+            observation.outcome = "ok"
+            return response
 
 
 def _outcome_label(error: SlackApiError) -> str:
-    """What kind of no it was, in one of a few words."""
+    """The outcome label of an error, one of a few words."""
     response = error.response
-    if not isinstance(response, AsyncSlackResponse):  # the SDK could not read it
+    if not isinstance(response, AsyncSlackResponse):  # the SDK could not parse it
         return "failed"
     data = response.data
     code = data.get("error") if isinstance(data, dict) else None

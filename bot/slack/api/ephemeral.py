@@ -1,4 +1,4 @@
-"""What one person alone is shown: by Slack's answer address, or as an ephemeral post."""
+"""Sends messages that only one user sees: by response URL or by chat.postEphemeral."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ async def respond(
     root_ts: str = "",
     replace_original: bool = False,
 ) -> None:
-    """Answer the person who pressed or commanded something: within 30 minutes, 5 times.
+    """Answer the user of a button or a command: within 30 minutes, at most 5 times.
 
-    In the thread of `root_ts`, where it names one; with `replace` in the place of the message that
-    was pressed. Raises `SlackError` when Slack does not take it.
+    The answer goes into the thread of `root_ts`, if that is given. With `replace_original` it
+    replaces the message with the button. Raises `SlackError` if Slack does not accept it.
     """
     if not is_slack_url(response_url):
-        raise SlackError("no_answer_address", "the person cannot be told")
+        raise SlackError("no_answer_address", "the response URL is not Slack's")
     body: dict[str, object] = {
         "text": text,
         "response_type": "ephemeral",
@@ -44,46 +44,51 @@ async def respond(
         body["blocks"] = list(blocks)
     if root_ts and not replace_original:
         body["thread_ts"] = root_ts
-    hook = AsyncWebhookClient(url=response_url, timeout=_TIMEOUT_SECONDS)
+    webhook = AsyncWebhookClient(url=response_url, timeout=_TIMEOUT_SECONDS)
     try:
-        answer = await hook.send_dict(body)
+        response = await webhook.send_dict(body)
     except (SlackClientError, aiohttp.ClientError, OSError, ValueError) as error:
         raise SlackError("unreachable", type(error).__name__) from error
-    if answer.status_code != 200:
-        raise SlackError(f"http_{answer.status_code}", "the person was not told")
+    if response.status_code != 200:
+        raise SlackError(f"http_{response.status_code}", "response URL")
 
 
 def is_slack_url(response_url: str) -> bool:
-    """Whether an answer address is Slack's own (docs.slack.dev/interactivity/handling-user-
-    interaction: `https://hooks.slack.com/…`), or the sandbox's on this machine. Nothing that people
-    see is sent anywhere else, whatever a payload says."""
+    """True if a response URL is Slack's own, or the emulator's on this machine.
+
+    Slack's begin with `https://hooks.slack.com/`
+    (docs.slack.dev/interactivity/handling-user-interaction). Texts for users are sent to no other
+    URL, even if a payload names one.
+    """
     try:
-        address = urlsplit(response_url)
-        host = address.hostname or ""
+        parts = urlsplit(response_url)
+        host = parts.hostname or ""
     except ValueError:
         return False
-    if address.username is not None or address.password is not None:
+    if parts.username is not None or parts.password is not None:
         return False
-    slacks = any(host == home or host.endswith(f".{home}") for home in _SLACK_DOMAINS)
-    return (address.scheme == "https" and slacks) or (
-        address.scheme in ("http", "https") and is_loopback(host)
+    is_slack_host = any(host == domain or host.endswith(f".{domain}") for domain in _SLACK_DOMAINS)
+    return (parts.scheme == "https" and is_slack_host) or (
+        parts.scheme in ("http", "https") and is_loopback(host)
     )
 
 
 def responder_for(response_url: str) -> Callable[[str], Awaitable[None]]:
-    """How to tell somebody a sentence by `respond`, with the same bounds and errors."""
+    """A function that sends one sentence by `respond`, with the same limits and errors."""
 
-    async def tell(sentence: str) -> None:
+    async def send(sentence: str) -> None:
         await respond(response_url, sentence)
 
-    return tell
+    return send
 
 
 async def post_ephemeral(
     client: SlackClient, channel: str, user: str, text: str, root_ts: str = ""
 ) -> None:
-    """An ephemeral post, for where there is no answer address; in a thread when `root_ts` names
-    one that has replies (Slack shows none in a thread that has not begun). Raises `SlackError`.
+    """Post an ephemeral message where there is no response URL. Raises `SlackError`.
+
+    With `root_ts` it goes into that thread, which must have replies: Slack shows none in a thread
+    without.
     """
     await client.call(
         client.web.chat_postEphemeral,

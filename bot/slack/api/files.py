@@ -1,6 +1,6 @@
-"""Files that the bot puts into Slack, in Slack's three steps: an address, the content, the sharing.
+"""Uploads files to Slack in its three steps: get a URL, send the content, share the file.
 
-Only the last one shows anything to anybody (docs.slack.dev/messaging/working-with-files).
+Only the last step shows anything to users (docs.slack.dev/messaging/working-with-files).
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ _TRANSFER_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileUpload:
-    """A text file, and where it goes. Slack takes no empty file: a line end is put into one."""
+    """A text file and its destination. Slack refuses an empty file, so that one gets a line end."""
 
     name: str
     content: str
     channel: str
     root_ts: str = ""
-    """The thread; "" for none."""
+    """The thread, or an empty string for none."""
     comment: str = ""
 
 
 async def upload_file(client: SlackClient, context: CallContext, file: FileUpload) -> None:
-    """Share a file. Raises `SlackCallError`; what may be done all the same is the sharing."""
-    octets = (file.content or "\n").encode("utf-8", "replace")
+    """Share a file. Raises `SlackCallError`; its `maybe_done` refers to the sharing."""
+    content = (file.content or "\n").encode("utf-8", "replace")
     try:
-        opened = await client.call(
+        response = await client.call(
             client.web.files_getUploadURLExternal,
             context,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
             filename=file.name,
-            length=len(octets),
+            length=len(content),
         )
     except SlackCallError as error:
         raise _as_not_shared(error) from error
-    match opened:
-        case {"upload_url": str(address), "file_id": str(file_id)}:
-            await _post_content(address, octets)
+    match response:
+        case {"upload_url": str(url), "file_id": str(file_id)}:
+            await _post_content(url, content)
         case _:
-            raise SlackCallError("not_json", "the answer names no place for a file")
+            raise SlackCallError("not_json", "no upload URL in the response")
     await client.call(
         client.web.files_completeUploadExternal,
         context,
@@ -63,21 +63,21 @@ async def upload_file(client: SlackClient, context: CallContext, file: FileUploa
     )
 
 
-async def _post_content(address: str, octets: bytes) -> None:
+async def _post_content(url: str, content: bytes) -> None:
     try:
         async with (
             asyncio.timeout(_TRANSFER_SECONDS),
             aiohttp.ClientSession() as http,
-            http.post(address, data=BytesIO(octets)) as answer,
+            http.post(url, data=BytesIO(content)) as response,
         ):
-            status = answer.status
+            status = response.status
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         raise SlackCallError("unreachable", type(error).__name__) from error
     if status != 200:
-        raise SlackCallError("unreachable" if status >= 500 else f"http_{status}", "sending a file")
+        raise SlackCallError("unreachable" if status >= 500 else f"http_{status}", "file upload")
 
 
 def _as_not_shared(error: SlackCallError) -> SlackCallError:
-    """Trouble in which nobody has been shown anything."""
+    """An error of a step before the sharing: the file was certainly not shared."""
     code = "unreachable" if error.maybe_done else error.code
     return SlackCallError(code, str(error), retry_after=error.retry_after)

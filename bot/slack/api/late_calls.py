@@ -1,8 +1,7 @@
-"""Calls that may still be carried out though nobody waits for their answers any more.
+"""Tracks calls that Slack may still carry out although the bot no longer waits for them.
 
-A call that was given up, by a time limit, a broken connection or the bot's death, may reach what it
-is about after what was called next. So of what it sets it is not certain that it is gone before
-some time has passed.
+A call ends early by a timeout, a broken connection or the death of the bot. It may then take effect
+after calls that were made later. So it is not certain for some time that what it set is gone.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from bot.ports import Clock
 from bot.slack.api.calls import SlackCallError
 
 LATE_CALL_SECONDS: Final = 30.0
-"""So long after it was given up nothing comes of a call any more. (No limit is known. Slack's own
-words are that requests take a second at most as a rule.)"""
+"""Seconds after which an abandoned call takes no effect any more. (No limit is documented. Slack
+only says that requests take a second at most as a rule.)"""
 
 
 class LateCalls:
-    """Remembers what calls that were given up are about."""
+    """Remembers what abandoned calls were about."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -29,7 +28,8 @@ class LateCalls:
 
     @contextmanager
     def track(self, key: Hashable) -> Iterator[None]:
-        """For the time of a call that sets something: noted where it may be done later."""
+        """Run a call that sets something, and record `key` if Slack may carry out the call
+        later."""
         try:
             yield
         except BaseException as error:
@@ -38,17 +38,17 @@ class LateCalls:
             raise
 
     def is_pending(self, key: Hashable) -> bool:
-        """Whether something may still come of a call of this process."""
+        """True if a call of this process may still take effect."""
         return self._clock.monotonic() < self._pending_until.get(key, float("-inf"))
 
     def is_expired(self, key: Hashable) -> bool:
-        """Whether nothing comes of a call any more, of this process or the one before."""
-        dead = self._clock.monotonic() >= self._started_at + LATE_CALL_SECONDS
-        return dead and not self.is_pending(key)
+        """True if no call of this process or of the one before may still take effect."""
+        covers_start = self._clock.monotonic() >= self._started_at + LATE_CALL_SECONDS
+        return covers_start and not self.is_pending(key)
 
     def _record(self, key: Hashable) -> None:
         now = self._clock.monotonic()
         self._pending_until = {
-            each: until for each, until in self._pending_until.items() if until > now
+            pending_key: until for pending_key, until in self._pending_until.items() if until > now
         }
         self._pending_until[key] = now + LATE_CALL_SECONDS

@@ -1,4 +1,4 @@
-"""Addresses of threads, for people to follow: asked of Slack once each."""
+"""Fetches the permalinks of threads from Slack and caches them."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ log = logging.getLogger(__name__)
 
 _MAX_CACHED: Final = 2_000
 _FETCH_SECONDS: Final = 3.0
-"""For all links of a card together: it is shown without those that take longer."""
+"""Timeout in seconds for all links of a card together. The card is shown without the late ones."""
 
 
 class Permalinks:
-    """The addresses that were asked for."""
+    """Fetches and caches permalinks."""
 
     def __init__(self, client: SlackClient) -> None:
         self._client = client
         self._cache: OrderedDict[ThreadKey, str] = OrderedDict()
 
     async def fetch(self, threads: Collection[ThreadKey]) -> Mapping[ThreadKey, str]:
-        """The addresses of those threads that have one and whose address Slack tells in 3 s.
-        Never raises for Slack's sake."""
+        """The permalinks of those threads for which Slack returns one within 3 s. Raises no
+        `SlackError`."""
         unknown = [thread for thread in threads if thread not in self._cache]
         if unknown:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FETCH_SECONDS):
                     await asyncio.gather(*(self._fetch_one(thread) for thread in unknown))
-        known = {thread: self._cache.get(thread, "") for thread in threads}
+        urls = {thread: self._cache.get(thread, "") for thread in threads}
         while len(self._cache) > _MAX_CACHED:
             self._cache.popitem(last=False)
-        return {thread: address for thread, address in known.items() if address}
+        return {thread: url for thread, url in urls.items() if url}
 
     async def _fetch_one(self, thread: ThreadKey) -> None:
         try:
-            answer = await self._client.call(
+            response = await self._client.call(
                 self._client.web.chat_getPermalink,
                 max_wait=0.0,
                 seconds=_FETCH_SECONDS,
@@ -50,8 +50,8 @@ class Permalinks:
                 message_ts=thread.root_ts,
             )
         except SlackCallError as error:
-            log.info("no address of a thread: %s", error)
+            log.info("permalink not found: thread=%s reason=%s", thread, error)
             return
-        address = answer.get("permalink")
-        if isinstance(address, str) and address.startswith(("https://", "http://")):
-            self._cache[thread] = address.replace("|", "%7C").replace(">", "%3E")
+        url = response.get("permalink")
+        if isinstance(url, str) and url.startswith(("https://", "http://")):
+            self._cache[thread] = url.replace("|", "%7C").replace(">", "%3E")

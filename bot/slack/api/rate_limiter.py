@@ -1,12 +1,12 @@
-"""The workspace's calls to Slack, counted by method and shared fairly by all threads.
+"""Limits the calls to Slack by method and shares them fairly between threads.
 
-Slack counts the calls of an app in a workspace, whichever thread they are for. So there is one
-bucket of tokens for each method: a call takes one, and it comes back when Slack's minute is over.
-Slack saying that there were too many empties the bucket for everybody, for as long as it says.
+Slack counts the calls of an app in a workspace, for all its threads together. So each method has
+one bucket of tokens. A call takes a token, which comes back when Slack's minute is over. A rate
+limit error of Slack blocks the bucket for all callers, for as long as Slack says.
 
-Where there is no token, a call that can be left out is left out, and the others wait: first what
-ends an answer or answers a person, then the rest, one of each thread in turn. (What can be left out
-is shared by `bot.slack.replies.pacer`: every reply writes equally often.)
+If there is no token, an optional call is refused and the others wait. First come the calls that end
+an answer or respond to a user, then the rest, one of each thread in turn.
+(`bot.slack.replies.pacer` shares the optional calls: every reply writes equally often.)
 """
 
 from __future__ import annotations
@@ -23,62 +23,64 @@ from bot.ports import Clock
 from bot.tasks import wait_for_event
 
 MAX_WAITING_CALLS: Final = 1_000
-"""So many calls wait at once, all methods together; one more is refused."""
+"""Maximum number of calls that wait at once, for all methods together. Further calls are
+refused."""
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
-"""Seconds for which Slack's word is taken that there were too many; then it is asked again."""
+"""Maximum number of seconds for which a rate limit error blocks a method. Then it is tried
+again."""
 ARRIVAL_JITTER_SECONDS: Final = 0.25
-"""So many seconds one call may be longer on its way than another: Slack counts them when they
+"""Maximum difference in seconds between the travel times of two calls. Slack counts calls when they
 arrive, so a token comes back that much later."""
 
 _MAX_BUCKETS: Final = 1_000
-"""With more channels than that, the buckets that are full are forgotten."""
+"""Maximum number of buckets that are kept. Beyond it, the idle buckets of channels are dropped."""
 _EPSILON_SECONDS: Final = 1e-6
-"""No pause is shorter: what is left of one when its sleep has ended is rounding."""
+"""Minimum pause in seconds. What is left of a pause after its sleep is a rounding error."""
 
 
 class Priority(IntEnum):
-    """Who goes first where calls have to wait."""
+    """The order of waiting calls."""
 
     HIGH = 0
-    """Ends an answer, or answers a person."""
+    """Ends an answer, or responds to a user."""
     NORMAL = 1
     OPTIONAL = 2
-    """Can be left out: never waits."""
+    """Never waits: it may be left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateRequest:
-    """Who wants to call what."""
+    """A call that asks for a token."""
 
     method: str
-    """Slack's name of it. `KeyError` where `bot.slack.api.rate_limiter` does not know it."""
+    """Slack's name of the method. An unknown one raises `KeyError`."""
     channel: str = ""
     thread: str = ""
-    """What it is called for; those of one thread wait one after another."""
+    """What the call is for. Calls of one thread wait one after another."""
     priority: Priority = Priority.NORMAL
 
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    """A call that waits, and what tells it to look again."""
+    """A waiting call, and the event that makes it check again."""
 
     request: RateRequest
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _WaitQueue:
-    """Those that wait for one bucket."""
+    """The calls that wait for one bucket."""
 
     def __init__(self) -> None:
         self._threads: dict[Priority, OrderedDict[str, deque[_Waiter]]] = {
-            urgency: OrderedDict() for urgency in Priority
+            priority: OrderedDict() for priority in Priority
         }
 
     @property
     def head(self) -> _Waiter | None:
         for threads in self._threads.values():
-            for waiting in threads.values():
-                return waiting[0]
+            for waiters in threads.values():
+                return waiters[0]
         return None
 
     def add(self, waiter: _Waiter) -> None:
@@ -86,12 +88,13 @@ class _WaitQueue:
         threads.setdefault(waiter.request.thread, deque()).append(waiter)
 
     def remove(self, waiter: _Waiter) -> None:
-        """Go, served or not; the thread's next call is behind those of the other threads."""
+        """Remove a call, served or not. The thread's next call moves behind those of the other
+        threads."""
         threads = self._threads[waiter.request.priority]
-        of_thread = threads.pop(waiter.request.thread)
-        of_thread.remove(waiter)
-        if of_thread:
-            threads[waiter.request.thread] = of_thread
+        waiters = threads.pop(waiter.request.thread)
+        waiters.remove(waiter)
+        if waiters:
+            threads[waiter.request.thread] = waiters
         if self.head is not None:
             self.head.wake.set()
 
@@ -107,7 +110,7 @@ class _Bucket:
         self.queue = _WaitQueue()
 
     def wait_seconds(self, now: float) -> float:
-        """Seconds until there is a token."""
+        """Seconds until there is a token; 0.0 if there is one."""
         pause = self._blocked_until - now
         if self._used_count(now) == self._limit.calls:
             pause = max(pause, self._consumed_at[0] + self._seconds - now)
@@ -120,7 +123,7 @@ class _Bucket:
         self._consumed_at.append(now)
 
     def has_optional_token(self, now: float) -> bool:
-        """Whether there is a token for a call that can be left out."""
+        """True if there is a token for an optional call."""
         return (
             self.queue.head is None
             and self.wait_seconds(now) == 0
@@ -128,12 +131,15 @@ class _Bucket:
         )
 
     def optional_tokens(self, now: float) -> int:
-        """How many calls that can be left out there are tokens for."""
+        """Number of tokens for optional calls."""
         return max(0, self._limit.optional_calls - self._used_count(now))
 
     def sustainable_interval(self, now: float, reserved: int) -> float:
-        """Seconds from one such call to the next at which what is left now, but for `kept`, and
-        what comes back lasts: then there is a token for each of them, whatever went before."""
+        """Interval in seconds between optional calls at which the tokens never run out.
+
+        It counts the tokens that are left now, without `reserved`, and those that come back. It
+        holds for any calls made before.
+        """
         room = self._limit.optional_calls - reserved
         if room <= 0:
             return self._seconds
@@ -151,32 +157,32 @@ class _Bucket:
         return len(self._consumed_at)
 
     def is_idle(self, now: float) -> bool:
-        """Whether it is as good as a new one."""
+        """True if the bucket is equal to a new one."""
         return not self._used_count(now) and self.queue.head is None and self._blocked_until <= now
 
 
 class RateLimiter:
-    """One for the workspace: whoever calls Slack takes from it first."""
+    """Limits all calls of the workspace: each call takes a token first."""
 
     def __init__(self, clock: Clock, rate_multiplier: int = 1) -> None:
-        """`times` as much is taken as Slack says in public."""
+        """`rate_multiplier`: Slack allows this many times its documented rates."""
         self._clock = clock
         self._limits = {
-            method: rule.scaled(rate_multiplier) for method, rule in RATE_LIMITS.items()
+            method: limit.scaled(rate_multiplier) for method, limit in RATE_LIMITS.items()
         }
         self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._waiting_count = 0
 
     @property
     def bucket_count(self) -> int:
-        """How many are kept."""
+        """Number of buckets that are kept."""
         return len(self._buckets)
 
     async def acquire(self, request: RateRequest, deadline: float) -> float:
-        """Take a token, waiting for it until the clock's `monotonic` is at `until`.
+        """Take a token, waiting for it until the clock's `monotonic` reaches `deadline`.
 
-        0.0 when the call may be made; else there is none by then, or too much waits already: the
-        seconds after which there may be one.
+        Returns 0.0 if the call may be made. Otherwise there is no token by then, or too many calls
+        wait: returns the seconds after which there may be one.
         """
         bucket, now = self._bucket_for(request), self._clock.monotonic()
         if request.priority is Priority.OPTIONAL:
@@ -195,51 +201,53 @@ class RateLimiter:
             self._waiting_count -= 1
 
     def limit_for(self, method: str) -> RateLimit:
-        """How many calls of a method are taken."""
+        """The rate limit of a method."""
         return self._limits[method]
 
     def optional_tokens(self, method: str) -> int:
-        """How many calls of a method that can be left out there are tokens for."""
+        """Number of tokens for optional calls of a method."""
         return self._bucket_for(RateRequest(method=method)).optional_tokens(self._clock.monotonic())
 
     def sustainable_interval(self, method: str, reserved: int) -> float:
-        """Seconds from one such call to the next at which the tokens last but for `kept`, with
-        what comes back as Slack's minute goes on."""
+        """Interval in seconds between optional calls of a method at which its tokens last, except
+        for `reserved`. It includes the tokens that come back as Slack's minute goes on."""
         return self._bucket_for(RateRequest(method=method)).sustainable_interval(
             self._clock.monotonic(), reserved
         )
 
     def block(self, request: RateRequest, seconds: float) -> None:
-        """Slack says that there were too many: nobody calls this for so many seconds."""
+        """Block a method for some seconds, after a rate limit error of Slack."""
         seconds = min(max(seconds, 0.1), MAX_RETRY_AFTER_SECONDS)
         self._bucket_for(request).block(self._clock.monotonic() + seconds)
 
     async def _wait(self, bucket: _Bucket, request: RateRequest, deadline: float) -> float:
-        waiting = _Waiter(request)
-        bucket.queue.add(waiting)
+        waiter = _Waiter(request)
+        bucket.queue.add(waiter)
         try:
             while True:
                 now = self._clock.monotonic()
-                pause, mine = bucket.wait_seconds(now), bucket.queue.head is waiting
-                if mine and pause == 0:
+                pause, is_first = bucket.wait_seconds(now), bucket.queue.head is waiter
+                if is_first and pause == 0:
                     bucket.consume(now)
                     return 0.0
                 if now + pause >= deadline:
                     return max(pause, 1.0)
-                waiting.wake.clear()
-                left = deadline - now
-                await wait_for_event(waiting.wake, self._clock, min(left, pause) if mine else left)
+                waiter.wake.clear()
+                remaining = deadline - now
+                await wait_for_event(
+                    waiter.wake, self._clock, min(remaining, pause) if is_first else remaining
+                )
         finally:
-            bucket.queue.remove(waiting)
+            bucket.queue.remove(waiter)
 
     def _bucket_for(self, request: RateRequest) -> _Bucket:
-        rule = self.limit_for(request.method)
-        key = (request.method, request.channel if rule.per_channel else "")
+        limit = self.limit_for(request.method)
+        key = (request.method, request.channel if limit.per_channel else "")
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= _MAX_BUCKETS:
                 self._drop_idle_buckets()
-            bucket = self._buckets[key] = _Bucket(rule)
+            bucket = self._buckets[key] = _Bucket(limit)
         return bucket
 
     def _drop_idle_buckets(self) -> None:
@@ -259,16 +267,15 @@ class RateLimit:
     calls: int
     seconds: float = 60.0
     per_channel: bool = False
-    """Whether Slack counts each channel by itself."""
+    """Whether Slack counts each channel separately."""
 
     @property
     def optional_calls(self) -> int:
-        """How many of them may be calls that can be left out; the others are kept for those that
-        cannot."""
+        """Number of calls that may be optional. The rest is kept for the others."""
         return int(self.calls * _OPTIONAL_SHARE)
 
     def scaled(self, factor: int) -> RateLimit:
-        """The same where Slack takes so many times as much (SLACK_LIMITS)."""
+        """The same limit where Slack allows `factor` times as many calls (SLACK_LIMITS)."""
         return replace(self, calls=self.calls * factor)
 
 
@@ -295,8 +302,8 @@ RATE_LIMITS: Final[Mapping[str, RateLimit]] = MappingProxyType(
         "chat.delete": _TIER_3,
         "chat.getPermalink": _SPECIAL_TIER,
         "chat.postEphemeral": _TIER_4,
-        # One a second, with short bursts. So no minute has more than 60, and none is waited for
-        # long after a burst.
+        # One a second, with short bursts: so no minute has more than 60, and the wait after a burst
+        # is short.
         "chat.postMessage": RateLimit(calls=10, seconds=10.0, per_channel=True),
         "chat.startStream": _TIER_2,
         "chat.stopStream": _TIER_2,
@@ -309,7 +316,7 @@ RATE_LIMITS: Final[Mapping[str, RateLimit]] = MappingProxyType(
         "files.completeUploadExternal": _TIER_4,
         "files.getUploadURLExternal": _TIER_4,
         "reactions.add": _TIER_3,
-        "reactions.remove": _TIER_2,  # fewer than are added: what is marked waits for its end
+        "reactions.remove": _TIER_2,  # fewer than are added: a mark waits for its answer's end
         "usergroups.users.list": _TIER_2,
         "users.conversations": _TIER_2,
         "users.info": _TIER_4,

@@ -1,6 +1,6 @@
-"""What a button or an option carries: an order, small enough for Slack, and read back with care.
+"""Encodes a command as the value of a button or an option, and parses it back strictly.
 
-Slack takes 2,000 characters of a button's value and 150 of an option's
+Slack allows 2,000 characters in a button's value and 150 in an option's
 (slack_sdk.models.blocks.basic_components).
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 from bot.domain.messages import TS_PATTERN, ThreadKey, strip_unstorable
 
 COMMAND_ACTION_PREFIX: Final = "order:"
-"""How the action ids of everything that orders something begin."""
+"""The prefix of the action ids of everything that runs a command."""
 
 MAX_BUTTON_VALUE_CHARS: Final = 2_000
 MAX_OPTION_VALUE_CHARS: Final = 150
@@ -26,28 +26,31 @@ _MAX_TURN: Final = 2**62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ButtonValue:
-    """The order that a press carries."""
+    """The command that a button or an option carries."""
 
     command_name: str
     args: str = ""
     channel: str = ""
     root_ts: str = ""
-    """With `channel` the thread that it is about, where the card stands in one."""
+    """With `channel` the thread that the command is about, if the card is in one."""
     turn: int | None = None
     replaces_message: bool = False
-    """Whether what comes of it takes the place of the card (paging)."""
+    """Whether the result replaces the card (paging)."""
 
     def encode(self, max_chars: int) -> str:
-        """As the value of a button or an option of at most `most` characters; without the thread
-        where only so it fits (the message that is pressed tells it, too), "" where not at all."""
-        place = {"c": self.channel, "t": self.root_ts}
-        order = {
+        """The value of at most `max_chars` characters, or an empty string if it cannot be that
+        short.
+
+        If necessary it leaves out the thread, which the message with the button shows as well.
+        """
+        thread = {"c": self.channel, "t": self.root_ts}
+        command = {
             "v": self.command_name,
             "w": self.args,
             "n": self.turn,
             "r": int(self.replaces_message),
         }
-        for parts in (order | place, order):
+        for parts in (command | thread, command):
             kept = {key: each for key, each in parts.items() if each not in ("", None, 0)}
             if self.turn == 0:
                 kept["n"] = 0
@@ -60,7 +63,7 @@ class ButtonValue:
 def build_button_value(
     command_name: str, args: str, *, thread: ThreadKey | None, turn: int | None, card_command: str
 ) -> ButtonValue:
-    """What a press carries on a card that stands in `thread` and answers the order `card_verb`."""
+    """The value of a button on a card in `thread` that answers the command `card_command`."""
     return ButtonValue(
         command_name=command_name,
         args=args,
@@ -72,7 +75,7 @@ def build_button_value(
 
 
 def parse_button_value(value: object) -> ButtonValue | None:
-    """The order in a value that comes back, or None for what makes no sense. Never raises."""
+    """The command in a value that Slack returned, or None for an invalid one. Never raises."""
     if not isinstance(value, str) or len(value) > MAX_BUTTON_VALUE_CHARS:
         return None
     try:
@@ -82,20 +85,22 @@ def parse_button_value(value: object) -> ButtonValue | None:
     if not isinstance(parts, dict):
         return None
     match [parts.get("v"), *(parts.get(key, "") for key in "wct")]:
-        case [str(verb), str(words), str(channel), str(root)] if _COMMAND_NAME.fullmatch(verb):
+        case [str(command_name), str(args), str(channel), str(root_ts)] if _COMMAND_NAME.fullmatch(
+            command_name
+        ):
             pass
         case _:
             return None
-    if (channel or root) and not (_CHANNEL.fullmatch(channel) and TS_PATTERN.fullmatch(root)):
+    if (channel or root_ts) and not (_CHANNEL.fullmatch(channel) and TS_PATTERN.fullmatch(root_ts)):
         return None
     turn = parts.get("n")
     if turn is not None and (type(turn) is not int or not 0 <= turn < _MAX_TURN):
         return None
     return ButtonValue(
-        command_name=verb,
-        args=strip_unstorable(words),
+        command_name=command_name,
+        args=strip_unstorable(args),
         channel=channel,
-        root_ts=root,
+        root_ts=root_ts,
         turn=turn,
         replaces_message=parts.get("r") == 1,
     )

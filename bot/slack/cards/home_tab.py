@@ -1,4 +1,4 @@
-"""The bot's own pages: its Home tab, and the suggestions that open its Messages tab."""
+"""Publishes the Home tab, and sets the suggested prompts of the Messages tab."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bot.slack.events.parser import HomeOpenedEvent
 log = logging.getLogger(__name__)
 
 LoadHomeCards = Callable[[str], Awaitable[Sequence[Card]]]
-"""What the Home tab of a user (by id) shows."""
+"""Returns the cards on the Home tab of a user (by id)."""
 
 _CARDS_SECONDS: Final = 20.0
 _MAX_WAIT_SECONDS: Final = 10.0
 
 
 class HomeTabPublisher:
-    """Shows the pages to whoever opens them."""
+    """Updates the tab that a user opens."""
 
     def __init__(
         self, client: SlackClient, permalinks: Permalinks, load_cards: LoadHomeCards
@@ -35,35 +35,33 @@ class HomeTabPublisher:
         self._load_cards = load_cards
 
     async def on_opened(self, event: HomeOpenedEvent) -> None:
-        """Show the tab that was opened. Raises `SlackError`."""
+        """Update the tab that was opened. Raises `SlackError`."""
         if event.tab == "messages":
             await self._set_prompts(event.channel)
         else:
             await self.publish(event.user)
 
     async def publish(self, user: str, notice: Card | None = None) -> None:
-        """Show somebody their Home tab as it is now; on top what has just come of an order.
-
-        Raises `SlackError`.
-        """
+        """Update a user's Home tab, with `notice` (a command's result) on top. Raises
+        `SlackError`."""
         cards = await self._cards_for(user)
-        on_top = [notice] if notice is not None else []
-        links = await self._permalinks.fetch(linked_threads([*on_top, *cards]))
-        page = {"type": "home", "blocks": render_home(cards, links, on_top)}
+        pinned = [notice] if notice is not None else []
+        links = await self._permalinks.fetch(linked_threads([*pinned, *cards]))
+        view = {"type": "home", "blocks": render_home(cards, links, pinned)}
         await self._client.call(
-            self._client.web.views_publish, max_wait=_MAX_WAIT_SECONDS, user_id=user, view=page
+            self._client.web.views_publish, max_wait=_MAX_WAIT_SECONDS, user_id=user, view=view
         )
 
     async def _cards_for(self, user: str) -> Sequence[Card]:
-        """What there is to show; where that cannot be told just now, a sentence."""
+        """The cards to show; one card with a sentence if they cannot be loaded."""
         try:
             async with asyncio.timeout(_CARDS_SECONDS):
                 return await self._load_cards(user)
         except BotError as error:
-            log.warning("the Home tab could not be made: %s", error)
+            log.warning("Home tab not loaded: user=%s reason=%s", user, error)
             return (Card(text=error.user_message),)
         except Exception:
-            log.exception("the Home tab could not be made")
+            log.exception("Home tab not loaded: user=%s", user)
             return (Card(text=BotError.user_message),)
 
     async def _set_prompts(self, channel: str) -> None:

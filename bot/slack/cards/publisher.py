@@ -1,7 +1,7 @@
-"""Where the bot shows cards and gives files: `bot.ports.Board` in Slack.
+"""Posts cards and files to Slack: implements `bot.ports.CardPublisher`.
 
-Nothing that is shown pings, unfurls or is live. What is posted carries metadata, so that a card
-whose call failed half-way can be found again instead of standing there twice.
+Cards never ping or unfurl. A posted card carries metadata, so that a card whose call failed
+half-way is found again instead of being posted twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bot.slack.formatting.sanitize import sanitize
 log = logging.getLogger(__name__)
 
 CARD_EVENT_TYPE: Final = "threadpilot_card"
-"""The metadata's name on every card that is posted."""
+"""The type of the metadata on every posted card."""
 
 _CALL_SECONDS: Final = 10.0
 _MAX_WAIT_SECONDS: Final = 20.0
@@ -32,7 +32,7 @@ _MAX_COMMENT_CHARS: Final = 1_000
 
 
 class SlackCardPublisher:
-    """Shows cards."""
+    """Posts, updates and shows cards."""
 
     def __init__(self, client: SlackClient) -> None:
         self._client = client
@@ -41,13 +41,14 @@ class SlackCardPublisher:
         self.permalinks = Permalinks(client)
 
     async def post(self, thread: ThreadKey, card: Card, *, command_key: str = "") -> str:
-        """`Board.show`; `order` is the key of the order that the card answers, for `shown`."""
-        drawn = await self.render(card, thread=thread)
-        return await self._post(thread.channel, drawn, command_key, thread.root_ts)
+        """`CardPublisher.post`. `command_key` is the key of the command that the card answers, for
+        `is_posted`."""
+        rendered = await self.render(card, thread=thread)
+        return await self._post(thread.channel, rendered, command_key, thread.root_ts)
 
     async def is_posted(self, thread: ThreadKey, command_key: str, after: str) -> bool:
-        """Whether the card that answers this order stands in the thread, after the message
-        `after`. Raises `SlackError`."""
+        """True if the card that answers this command is in the thread, after the message `after`.
+        Raises `SlackError`."""
         async for message in self._client.replies(thread, oldest=after or None):
             metadata = message.get("metadata")
             payload = metadata.get("event_payload") if isinstance(metadata, dict) else None
@@ -56,32 +57,34 @@ class SlackCardPublisher:
         return False
 
     async def post_to_channel(self, channel: str, card: Card) -> str:
-        """`Board.begin`."""
+        """`CardPublisher.post_to_channel`."""
         return await self._post(channel, await self.render(card), "", "")
 
     async def update(self, channel: str, ts: str, card: Card) -> None:
-        """`Board.redraw`. Its buttons are about the thread in which the card stands."""
-        drawn = await self.render(card)
+        """`CardPublisher.update`. The card's buttons refer to the thread of the card."""
+        rendered = await self.render(card)
         await self._call(
             self._web.chat_update,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
             channel=channel,
             ts=ts,
-            **_message_arguments(drawn),
+            **_message_arguments(rendered),
         )
 
     async def post_ephemeral(self, user: str, channel: str, root_ts: str, card: Card) -> None:
-        """`Board.tell`."""
+        """`CardPublisher.post_ephemeral`."""
         try:
             await self.send_ephemeral(user, channel, root_ts, await self.render(card))
         except SlackCallError as error:
-            log.warning("a person could not be told alone: %s", error)
+            log.warning(
+                "ephemeral card not shown: user=%s channel=%s reason=%s", user, channel, error
+            )
 
     async def send_ephemeral(
         self, user: str, channel: str, root_ts: str, rendered: RenderedCard
     ) -> None:
-        """Show a card to one person alone. Raises `SlackError`."""
+        """Show a card to one user only. Raises `SlackError`."""
         await self._call(
             self._web.chat_postEphemeral,
             CallContext(priority=Priority.HIGH),
@@ -94,28 +97,28 @@ class SlackCardPublisher:
         )
 
     async def open_dm(self, user: str) -> str:
-        """`Board.direct`."""
-        opened = await self._call(
+        """`CardPublisher.open_dm`."""
+        response = await self._call(
             self._web.conversations_open,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
             users=user,
         )
-        channel = opened.get("channel")
-        found = channel.get("id") if isinstance(channel, dict) else None
-        if not isinstance(found, str):
-            raise SlackCallError("not_json", "the answer names no channel")
-        return found
+        channel = response.get("channel")
+        channel_id = channel.get("id") if isinstance(channel, dict) else None
+        if not isinstance(channel_id, str):
+            raise SlackCallError("not_json", "no channel in the response")
+        return channel_id
 
     async def upload(self, user: str, name: str, content: str, comment: str) -> None:
-        """`Board.upload`."""
+        """`CardPublisher.upload`."""
         channel = await self.open_dm(user)
-        told = escape(sanitize(comment[:_MAX_COMMENT_CHARS]))
-        file = FileUpload(name=name, content=content, channel=channel, comment=told)
+        escaped = escape(sanitize(comment[:_MAX_COMMENT_CHARS]))
+        file = FileUpload(name=name, content=content, channel=channel, comment=escaped)
         await upload_file(self._client, CallContext(priority=Priority.HIGH), file)
 
     async def set_title(self, thread: ThreadKey, title: str) -> None:
-        """`Board.entitle`."""
+        """`CardPublisher.set_title`."""
         try:
             await self._call(
                 self._web.agents_sessions_rename,
@@ -126,19 +129,19 @@ class SlackCardPublisher:
                 title=sanitize(" ".join(title.split()))[:_MAX_TITLE_CHARS],
             )
         except SlackCallError as error:
-            log.info("the agent session could not be given a title in Slack: %s", error)
+            log.info("session title not set in Slack: reason=%s", error)
 
     async def render(
         self, card: Card, *, thread: ThreadKey | None = None, command_name: str = ""
     ) -> RenderedCard:
-        """A card with its links looked up; see `bot.slack.cards.render.draw`."""
+        """The card with its links fetched; see `bot.slack.cards.render.render_card`."""
         links = await self.permalinks.fetch(linked_threads([card]))
         return render_card(card, thread=thread, command_name=command_name, links=links)
 
     async def _post(
         self, channel: str, rendered: RenderedCard, command_key: str, root_ts: str
     ) -> str:
-        answer = await self._call(
+        response = await self._call(
             self._web.chat_postMessage,
             max_wait=_MAX_WAIT_SECONDS,
             seconds=_CALL_SECONDS,
@@ -149,12 +152,12 @@ class SlackCardPublisher:
             unfurl_media=False,
             metadata={"event_type": CARD_EVENT_TYPE, "event_payload": {"order": command_key}},
         )
-        ts = answer.get("ts")
+        ts = response.get("ts")
         if not isinstance(ts, str):
-            raise SlackCallError("not_json", "the answer names no message", maybe_done=True)
+            raise SlackCallError("not_json", "no message in the response", maybe_done=True)
         return ts
 
 
 def _message_arguments(rendered: RenderedCard) -> dict[str, object]:
-    """A drawn card as arguments of a call, nothing in it turned into a link or a ping."""
+    """A rendered card as arguments of a call, which link and ping nothing."""
     return {"text": rendered.text, "blocks": rendered.blocks, "parse": "none", "link_names": False}

@@ -1,8 +1,8 @@
-"""Cards, drawn: what people are shown in answer to an order, as Block Kit.
+"""Renders cards as Block Kit.
 
-Everything in a card is people's text: it is escaped, so that nothing in it is live, and clipped to
-Slack's limits (docs.slack.dev/reference/block-kit: header 150, section 3,000, context 2,000, button
-and option 75 characters; 50 blocks to a message, 100 to a view).
+All text in a card may come from users. It is escaped and truncated to Slack's limits
+(docs.slack.dev/reference/block-kit). These are 150 characters for a header, 3,000 for a section,
+2,000 for a context, 75 for a button or an option. A message has at most 50 blocks and a view 100.
 """
 
 from __future__ import annotations
@@ -28,25 +28,27 @@ from bot.slack.formatting.sanitize import escaped_chunks, sanitize, truncate, tr
 
 MAX_VIEW_BLOCKS: Final = 100
 FALLBACK_CHARS: Final = 3_000
-"""Of the text beside the blocks; `chat.update` refuses more than 4,000."""
+"""Maximum number of characters of the text beside the blocks; `chat.update` refuses more than
+4,000."""
 
 _HEADER_CHARS, _SECTION_CHARS, _CONTEXT_CHARS, _LABEL_CHARS = 150, 3_000, 2_000, 75
 _ITEM_CHARS: Final = 1_300
 _CONFIRM_CHARS, _CONFIRM_LABEL_CHARS = 300, 30
 _MAX_SECTIONS: Final = 5
-"""Of a card's own text in a message; on the Home tab it is one."""
+"""Maximum number of sections for a card's own text in a message; on the Home tab it is one."""
 _MAX_ITEMS: Final = 10
 _MAX_BUTTONS: Final = 20
 _MAX_OPTIONS: Final = 100
 _MAX_MENU_OPTIONS: Final = 5
 _MAX_ITEM_BUTTONS: Final = 5
 _MAX_ACTION_BUTTONS: Final = 8
-"""Six of its own, and those of its menu that have to be confirmed."""
+"""Maximum number of buttons under a reply: six of its own, and those of its menu that need a
+confirmation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedCard:
-    """A card as Slack takes it: `text` is for notifications and where no blocks are shown."""
+    """A card in Slack's form. `text` is for notifications and for clients without blocks."""
 
     text: str
     blocks: list[Block]
@@ -59,58 +61,61 @@ def render_card(
     command_name: str = "",
     links: Mapping[ThreadKey, str] | None = None,
 ) -> RenderedCard:
-    """A card for a message: in `thread`, in answer to an order of `verb`.
+    """Render a card for a message in `thread` that answers `command_name`.
 
-    `links` are the addresses of the threads that it leads to; what has none is not a link.
+    `links` are the permalinks of the threads that the card links to. A thread without one is not
+    linked.
     """
-    pen = _Renderer(thread=thread, command_name=command_name, links=links or {})
-    return RenderedCard(text=fallback_text(card), blocks=pen.render_card(card))
+    renderer = _Renderer(thread=thread, command_name=command_name, links=links or {})
+    return RenderedCard(text=fallback_text(card), blocks=renderer.render_card(card))
 
 
 def render_home(
     cards: Sequence[Card], links: Mapping[ThreadKey, str], pinned: Sequence[Card] = ()
 ) -> list[Block]:
-    """Cards below one another, lines between them, in what a view takes; where that is too little,
-    each but those on top shows fewer of its own lines."""
+    """Render the cards of a view, with dividers between them.
+
+    If they exceed a view's limit, each card but the pinned ones shows fewer of its items.
+    """
     blocks: list[Block] = []
-    for lines in range(_MAX_ITEMS, -1, -1):
-        pen = _Renderer(links=links, small_details=False, max_sections=1)
+    for max_items in range(_MAX_ITEMS, -1, -1):
+        renderer = _Renderer(links=links, small_details=False, max_sections=1)
         blocks = []
         for number, card in enumerate((*pinned, *cards)):
             if blocks:
                 blocks.append({"type": "divider"})
-            most = _MAX_ITEMS if number < len(pinned) else lines
-            blocks += pen.render_card(replace(card, items=card.items[:most]))
+            card_items = _MAX_ITEMS if number < len(pinned) else max_items
+            blocks += renderer.render_card(replace(card, items=card.items[:card_items]))
         if len(blocks) <= MAX_VIEW_BLOCKS:
             return blocks
     return blocks[:MAX_VIEW_BLOCKS]
 
 
 def render_actions(actions: ReplyActions, thread: ThreadKey) -> list[Block]:
-    """What stands under a reply in `thread`.
+    """Render what is shown under a reply in `thread`.
 
-    Slack asks for confirmation per button or per whole menu, so what has to be confirmed is a
-    button, also where the foot has it in its menu.
+    Slack confirms a single button or a whole menu. So an action that needs a confirmation becomes a
+    button, even if it is in `menu`.
     """
-    pen = _Renderer(thread=thread)
-    asked = tuple(press for press in actions.menu if press.confirm)
-    menu = [press for press in actions.menu if not press.confirm]
-    elements = pen.render_buttons((*actions.buttons, *asked), _MAX_ACTION_BUTTONS)
-    if menu and (overflow := pen.render_menu(menu[:_MAX_MENU_OPTIONS])):
+    renderer = _Renderer(thread=thread)
+    confirmed = tuple(button for button in actions.menu if button.confirm)
+    menu = [button for button in actions.menu if not button.confirm]
+    elements = renderer.render_buttons((*actions.buttons, *confirmed), _MAX_ACTION_BUTTONS)
+    if menu and (overflow := renderer.render_menu(menu[:_MAX_MENU_OPTIONS])):
         elements.append(overflow)
     blocks: list[Block] = [_actions(elements)] if elements else []
-    return [*blocks, *pen.render_small_print(actions.small_print)]
+    return [*blocks, *renderer.render_small_print(actions.small_print)]
 
 
 def linked_threads(cards: Sequence[Card]) -> frozenset[ThreadKey]:
-    """Every thread that the cards lead to."""
+    """All threads that the cards link to."""
     found = {card.link for card in cards}
-    found |= {line.link for card in cards for line in card.items[:_MAX_ITEMS]}
+    found |= {item.link for card in cards for item in card.items[:_MAX_ITEMS]}
     return frozenset(thread for thread in found if thread is not None)
 
 
 def fallback_text(card: Card) -> str:
-    """The card as inert text alone; never empty."""
+    """The card as escaped text; never empty."""
     return (
         truncate_escaped(card.text, FALLBACK_CHARS)
         or truncate_escaped(card.title, FALLBACK_CHARS)
@@ -120,13 +125,14 @@ def fallback_text(card: Card) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class _Renderer:
-    """Draws the parts of one message or view, in which every action needs an id of its own."""
+    """Renders the parts of one message or view, in which each action needs its own id."""
 
     thread: ThreadKey | None = None
     command_name: str = ""
     links: Mapping[ThreadKey, str] = field(default_factory=dict)
     small_details: bool = True
-    """Whether a line's detail is set small in a block of its own; else it is its second line."""
+    """Whether an item's detail is small print in a block of its own. Otherwise it is the item's
+    second line."""
     max_sections: int = _MAX_SECTIONS
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -136,57 +142,60 @@ class _Renderer:
             title = truncate(sanitize(" ".join(card.title.split())), _HEADER_CHARS)
             blocks.append({"type": "header", "text": _plain(title)})
         blocks += [
-            _section(piece)
-            for piece in escaped_chunks(card.text, _SECTION_CHARS, self.max_sections)
+            _section(chunk)
+            for chunk in escaped_chunks(card.text, _SECTION_CHARS, self.max_sections)
         ]
-        if card.link is not None and (address := self.links.get(card.link)):
-            blocks.append(_section(_link(texts.OPEN_THREAD, address)))
-        for line in card.items[:_MAX_ITEMS]:
-            blocks += self._render_item(line)
+        if card.link is not None and (url := self.links.get(card.link)):
+            blocks.append(_section(_link(texts.OPEN_THREAD, url)))
+        for item in card.items[:_MAX_ITEMS]:
+            blocks += self._render_item(item)
         if buttons := self.render_buttons(card.buttons, _MAX_BUTTONS):
             blocks.append(_actions(buttons))
         return [*blocks, *self.render_small_print(card.small_print)]
 
     def render_small_print(self, text: str) -> list[Block]:
-        """A note in small print; nothing for nothing."""
+        """A context block with small print; no block for an empty text."""
         if not text.strip():
             return []
         return [{"type": "context", "elements": [_mrkdwn(truncate_escaped(text, _CONTEXT_CHARS))]}]
 
     def render_buttons(self, buttons: Sequence[Button], max_buttons: int) -> list[Block]:
-        found = (self._render_button(press) for press in buttons)
+        found = (self._render_button(spec) for spec in buttons)
         return [button for button in found if button is not None][:max_buttons]
 
     def render_menu(self, buttons: Sequence[Button]) -> Block | None:
-        """An overflow menu. (All of it has one action id; which order it is says the option.)"""
+        """An overflow menu, or None if it has no options.
+
+        The whole menu has one action id; the option's value says which command it is.
+        """
         options = [
-            self._render_option(press.label, press.command_name, press.args, press.turn)
-            for press in buttons
+            self._render_option(button.label, button.command_name, button.args, button.turn)
+            for button in buttons
         ]
-        whole = [option for option in options if option is not None]
-        if not whole:
+        valid = [option for option in options if option is not None]
+        if not valid:
             return None
-        return {"type": "overflow", "action_id": self._next_action_id("menu"), "options": whole}
+        return {"type": "overflow", "action_id": self._next_action_id("menu"), "options": valid}
 
     def _render_item(self, item: CardItem) -> list[Block]:
         text = truncate_escaped(item.text, _ITEM_CHARS)
-        address = self.links.get(item.link) if item.link is not None else None
-        if address and text:
-            text = _link(item.text, address)
+        url = self.links.get(item.link) if item.link is not None else None
+        if url and text:
+            text = _link(item.text, url)
         detail = truncate_escaped(
             item.detail, _ITEM_CHARS if not self.small_details else _CONTEXT_CHARS
         )
         if detail and (not self.small_details or not text):
             text, detail = f"{text}\n{detail}".strip(), ""
         blocks: list[Block] = []
-        beside = self._render_select(item.select) if item.select is not None else None
+        accessory = self._render_select(item.select) if item.select is not None else None
         buttons = self.render_buttons(item.buttons, _MAX_ITEM_BUTTONS)
-        if text and beside is None and len(buttons) == 1:
-            beside = buttons.pop()
-        if text or beside is not None:
+        if text and accessory is None and len(buttons) == 1:
+            accessory = buttons.pop()
+        if text or accessory is not None:
             section = _section(text or escape(texts.SELECT_PLACEHOLDER))
-            if beside is not None:
-                section["accessory"] = beside
+            if accessory is not None:
+                section["accessory"] = accessory
             blocks.append(section)
         if detail:
             blocks.append({"type": "context", "elements": [_mrkdwn(detail)]})
@@ -213,15 +222,15 @@ class _Renderer:
 
     def _render_select(self, spec: Select) -> Block | None:
         options: dict[str, Block] = {}
-        chosen: Block | None = None
-        for shown, value in spec.options[:_MAX_OPTIONS]:
-            said = f"{spec.args} {value}".strip()
-            option = self._render_option(shown, spec.command_name, said, None)
+        initial: Block | None = None
+        for label, value in spec.options[:_MAX_OPTIONS]:
+            args = f"{spec.args} {value}".strip()
+            option = self._render_option(label, spec.command_name, args, None)
             if option is None or value in options:
                 continue
             options[value] = option
             if value == spec.selected:
-                chosen = option
+                initial = option
         if not options:
             return None
         select: Block = {
@@ -230,8 +239,8 @@ class _Renderer:
             "placeholder": _plain(_label(spec.label) or texts.SELECT_PLACEHOLDER),
             "options": list(options.values()),
         }
-        if chosen is not None:
-            select["initial_option"] = chosen
+        if initial is not None:
+            select["initial_option"] = initial
         return select
 
     def _render_option(
@@ -244,23 +253,23 @@ class _Renderer:
         return {"text": _plain(label), "value": value} if label and value else None
 
     def _encode_value(self, command_name: str, args: str, turn: int | None, max_chars: int) -> str:
-        order = build_button_value(
+        command = build_button_value(
             command_name, args, thread=self.thread, turn=turn, card_command=self.command_name
         )
-        return order.encode(max_chars)
+        return command.encode(max_chars)
 
     def _next_action_id(self, name: str) -> str:
         return f"{COMMAND_ACTION_PREFIX}{name}:{next(self._numbers)}"
 
 
 def _confirmation(question: str, label: str, style: str) -> Block:
-    asked: Block = {
+    dialog: Block = {
         "title": _plain(texts.CONFIRM_TITLE),
         "text": _plain(truncate(sanitize(question.strip()), _CONFIRM_CHARS)),
         "confirm": _plain(truncate(label, _CONFIRM_LABEL_CHARS)),
         "deny": _plain(texts.CONFIRM_DENY),
     }
-    return asked | {"style": "danger"} if style == "danger" else asked
+    return dialog | {"style": "danger"} if style == "danger" else dialog
 
 
 def _link(text: str, url: str) -> str:
@@ -285,5 +294,5 @@ def _plain(text: str) -> Block:
 
 
 def _mrkdwn(text: str) -> Block:
-    # Verbatim: Slack links no address and no name that is merely written there.
+    # Verbatim: Slack does not link the addresses and names in the text.
     return {"type": "mrkdwn", "text": text, "verbatim": True}

@@ -1,1 +1,1 @@
-"""Parses events, watches for gaps, and fetches what was missed."""
+"""Parses events, detects gaps, and fetches missed messages."""

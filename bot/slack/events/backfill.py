@@ -1,12 +1,12 @@
-"""What was said while the bot heard nothing: it is read from Slack, and taken in as if it came now.
+"""Fetches messages that were posted while the bot was disconnected, and delivers them.
 
-Slack brings what it could not deliver only a few times, within about five minutes, and what was
-said without a line to the bot not at all. So after a gap the conversations that the bot is in are
-read from the gap's beginning on: their channels' messages, and the answers in threads that have
-any. What had been heard all the same is known by its channel and `ts`, and changes nothing.
+Slack retries a failed delivery only a few times, within about five minutes. It does not deliver
+at all what was posted without a connection. So after a gap the bot's conversations are read from
+the start of the gap: the messages of channels, and the replies in threads. A message that was
+received before is known by its channel and `ts`, and changes nothing.
 
-What cannot be found: a first mention deep in a thread whose own beginning is neither among the
-newest messages of its channel nor known to the bot.
+One case is not found: a first mention deep in a thread that the bot does not know and whose root is
+not among the newest messages of its channel.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ log = logging.getLogger(__name__)
 
 MAX_CHANNELS: Final = 200
 MAX_THREADS: Final = 200
-"""How much is read after one gap; those first in which people spoke with the bot last. Of threads
-in which they did, so many, and as many others."""
+"""Maximum number of channels and threads read after one gap, the most recently active first. For
+threads the limit counts twice: once for those with the bot and once for others."""
 
 CALLS_PER_MINUTE: Final = 30.0
-"""conversations.history and .replies may be called about 50 times (Tier 3), and others do, too."""
+"""Number of calls a minute. Slack allows about 50 to conversations.history and .replies (Tier 3),
+and other parts of the bot call them, too."""
 BURST_CALLS: Final = 20.0
 
 CALL_MAX_WAIT_SECONDS: Final = 90.0
-"""How long a call waits where there are too many: Slack wants to be left alone for a minute at most
-as a rule, and who gives up a page begins its channel anew."""
+"""Maximum wait in seconds for a rate-limited call. Slack asks for a minute at most as a rule, and a
+page that fails makes its channel start from the first page again."""
 
 MAX_CONSECUTIVE_FAILURES: Final = 3
-"""After so many places that could not be read for trouble that may pass the rest is left for later:
-it would meet the same."""
+"""Number of consecutive targets with transient errors after which the rest is left for later: it
+would fail the same way."""
 
 MAX_TRIES: Final = 3
-"""So often a single thread is tried to be read while Slack's trouble may pass."""
+"""Number of tries to read a single thread after transient errors."""
 RETRY_SECONDS: Final = 10.0
 
 _CHANNEL_TYPE_ERRORS: Final = frozenset({"missing_scope", "no_permission"})
-"""Refusals of the token that are meant for a kind of place: another one may still be read, and
-nothing is to be hoped for here. With any other refusal nothing can be read by anybody, until
-somebody gives the bot a good token."""
+"""Token errors that concern one type of channel: other types may still be read, and a retry does
+not help. With any other token error nothing can be read until an operator sets a good token."""
 
 _ACTIVE_THREAD_SECONDS: Final = 7 * 86_400.0
-"""How long before the gap a thread may have rested to be looked into though its root is not seen
-any more."""
+"""Time in seconds before the gap within which a thread must have been active to be read although
+its root was not seen."""
 _ROOT_LOOKBACK_SECONDS: Final = 86_400.0
-"""How long before the gap channel messages are looked at for whether they were answered in it."""
+"""Time in seconds before the gap for which channel messages are checked for replies in the gap."""
 
 Json = dict[str, object]
 Item = Mapping[str, object]
@@ -69,7 +69,7 @@ DeliverMissed = Callable[[Json], Awaitable[AcceptResult | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A channel, or direct messages, that the bot is in. `kind` is Slack's `channel_type`."""
+    """A channel, or direct messages, that the bot is in, with Slack's `channel_type`."""
 
     id: str
     channel_type: str = ""
@@ -77,7 +77,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ReadTarget:
-    """Something to be read: a conversation's own messages, or a thread of it."""
+    """One target to read: the messages of a conversation, or a thread in it."""
 
     conversation: Conversation
     thread: ThreadKey | None = None
@@ -85,50 +85,50 @@ class _ReadTarget:
 
 @dataclass(slots=True)
 class BackfillProgress:
-    """How much of a gap has been read. What has been is not read again with the rest."""
+    """How much of a gap has been read; a retry reads only the rest."""
 
     threads_by_target: dict[_ReadTarget, Sequence[ThreadKey]] = field(default_factory=dict)
-    """The places that were read, and of each the threads in which something was said."""
+    """The targets that were read, each with its threads that have new replies."""
     unreadable: set[_ReadTarget] = field(default_factory=set)
-    """Those that cannot be read, now or later."""
+    """The targets that can never be read."""
     failures: Counter[_ReadTarget] = field(default_factory=Counter)
-    """How often a place could not be read for trouble that may pass."""
+    """Number of transient failures of each target."""
     checked_threads: set[ThreadKey] = field(default_factory=set)
-    """Known threads whose root was seen, and so whether anything was said in them."""
+    """Known threads whose root was seen, which shows whether they have new replies."""
     message_count: int = 0
     accepted_count: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
 class BackfillReport:
-    """What came of it."""
+    """The result of reading a gap or a thread."""
 
     read_count: int = 0
-    """Channels and threads that were read."""
+    """Number of channels and threads that were read."""
     message_count: int = 0
-    """Messages that had been said in the gap, ours not counted."""
+    """Number of messages in the gap, without the bot's own."""
     accepted_count: int = 0
-    """Those that were new, and to be answered or done."""
+    """Number of new messages that start a turn or a command."""
     unread_count: int = 0
-    """Channels and threads that could not be read."""
+    """Number of channels and threads that could not be read."""
     retryable_count: int = 0
-    """What could not be read or found out for trouble that may pass."""
+    """Number of transient failures."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _BackfillRun:
-    """One look at what was said after a `ts`."""
+    """One pass over the messages after a `ts`."""
 
     after: str
     progress: BackfillProgress
     known_threads: Collection[ThreadKey] = ()
-    """Threads in which people speak with the bot."""
+    """Recently active threads with the bot."""
     report: BackfillReport = field(default_factory=BackfillReport)
     consecutive_failures: int = 0
-    """How many places could not be read, one after another, for trouble that may pass."""
+    """Number of consecutive targets with transient failures."""
 
     def final_report(self) -> BackfillReport:
-        """What came of it and of those before it."""
+        """The report of this pass with the counts of all passes."""
         self.report.message_count, self.report.accepted_count = (
             self.progress.message_count,
             self.progress.accepted_count,
@@ -137,7 +137,7 @@ class _BackfillRun:
 
 
 class Backfill:
-    """Reads what was missed."""
+    """Reads missed messages."""
 
     def __init__(
         self,
@@ -158,63 +158,69 @@ class Backfill:
     async def read_since(
         self, start: float, progress: BackfillProgress | None = None
     ) -> BackfillReport:
-        """Take in what was said since then (seconds since the epoch), but for what `progress` has
-        already, which is kept up to date.
+        """Deliver all messages since `start` (seconds since the epoch). Targets in `progress` are
+        skipped, and it is updated.
 
-        Raises `BotError` where it could not even be begun; what cannot be read is counted.
+        Raises `BotError` if the reading cannot start; targets that cannot be read are counted.
         """
-        known = dict.fromkeys(
+        known_threads = dict.fromkeys(
             await self._store.active_threads(
                 self._identity.team, start - _ACTIVE_THREAD_SECONDS, MAX_THREADS
             )
         )
-        look = _BackfillRun(
-            after=f"{start:.6f}", progress=progress or BackfillProgress(), known_threads=known
+        run = _BackfillRun(
+            after=f"{start:.6f}",
+            progress=progress or BackfillProgress(),
+            known_threads=known_threads,
         )
-        conversations = await self._list_conversations(known, look.report)
-        places = [_ReadTarget(conversation=each) for each in conversations]
-        answered = dict.fromkeys(await self._read_all(places, look))
-        kinds = {each.id: each for each in conversations}
-        # Those with the bot first: in a busy workspace most of the others are nothing to it.
-        known_here = [key for key in known if key.channel in kinds]
-        settled = look.progress.checked_threads
-        ours = [key for key in known_here if key in answered or key not in settled]
-        others = [key for key in answered if key not in known]
-        look.report.unread_count += max(0, len(others) - MAX_THREADS)
-        threads = [*ours, *others[:MAX_THREADS]]
-        places = [_ReadTarget(conversation=kinds[key.channel], thread=key) for key in threads]
-        await self._read_all(places, look)
-        return look.final_report()
+        conversations = await self._list_conversations(known_threads, run.report)
+        targets = [_ReadTarget(conversation=each) for each in conversations]
+        replied = dict.fromkeys(await self._read_all(targets, run))
+        by_id = {each.id: each for each in conversations}
+        # Threads with the bot first: in a busy workspace most others do not concern it.
+        readable = [key for key in known_threads if key.channel in by_id]
+        checked = run.progress.checked_threads
+        with_bot = [key for key in readable if key in replied or key not in checked]
+        others = [key for key in replied if key not in known_threads]
+        run.report.unread_count += max(0, len(others) - MAX_THREADS)
+        threads = [*with_bot, *others[:MAX_THREADS]]
+        targets = [_ReadTarget(conversation=by_id[key.channel], thread=key) for key in threads]
+        await self._read_all(targets, run)
+        return run.final_report()
 
     async def read_thread(self, key: ThreadKey, after: str) -> BackfillReport:
-        """Take in what was said in one thread after a `ts`; what cannot be read after a few tries
-        is counted."""
-        place = _ReadTarget(conversation=Conversation(id=key.channel), thread=key)
+        """Deliver the messages of one thread after a `ts`. The report counts the thread if it
+        cannot be read after `MAX_TRIES` tries."""
+        target = _ReadTarget(conversation=Conversation(id=key.channel), thread=key)
         progress, tries = BackfillProgress(), 1
         while True:
-            look = _BackfillRun(after=after, progress=progress)
-            await self._read_all([place], look)
-            if not look.report.retryable_count or tries == MAX_TRIES:
-                return look.final_report()
+            run = _BackfillRun(after=after, progress=progress)
+            await self._read_all([target], run)
+            if not run.report.retryable_count or tries == MAX_TRIES:
+                return run.final_report()
             tries += 1
             await self._clock.sleep(RETRY_SECONDS)
 
     async def _list_conversations(
-        self, known: Iterable[ThreadKey], report: BackfillReport
+        self, known_threads: Iterable[ThreadKey], report: BackfillReport
     ) -> Sequence[Conversation]:
-        """What the bot is in, where people spoke with it last first; where Slack does not tell,
-        what it knows itself."""
-        here = {key.channel: Conversation(id=key.channel) for key in known}
+        """The bot's conversations, the most recently active first. If Slack does not list them,
+        only those of `known`."""
+        known_channels = {key.channel: Conversation(id=key.channel) for key in known_threads}
         try:
             found = await self._fetch_conversations()
         except SlackError as error:
-            log.warning("which channels the bot is in could not be found out: %s", error)
+            log.warning("channels of the bot not listed: reason=%s", error)
             report.retryable_count += _is_retryable(error)
-            return list(here.values())[:MAX_CHANNELS]
-        first = [found[channel] for channel in here if channel in found]
-        others = [each for channel, each in found.items() if channel not in here]
+            return list(known_channels.values())[:MAX_CHANNELS]
+        first = [found[channel] for channel in known_channels if channel in found]
+        others = [each for channel, each in found.items() if channel not in known_channels]
         if len(found) > MAX_CHANNELS:
-            log.warning("only %d of %d channels are looked through", MAX_CHANNELS, len(found))
+            log.warning(
+                "too many channels, reading only the first: limit=%d channels=%d",
+                MAX_CHANNELS,
+                len(found),
+            )
             report.unread_count += len(found) - MAX_CHANNELS
         return [*first, *others][:MAX_CHANNELS]
 
@@ -233,23 +239,23 @@ class Backfill:
     async def _read_all(
         self, targets: Iterable[_ReadTarget], run: _BackfillRun
     ) -> Sequence[ThreadKey]:
-        """Read all of them that were not read yet, those first that failed least often; the threads
-        among their messages in which something was said."""
-        answered: list[ThreadKey] = []
-        progress, caught = run.progress, run.report
-        for place in sorted(targets, key=lambda each: progress.failures[each]):
-            if place not in progress.threads_by_target and place not in progress.unreadable:
-                await self._try_read(place, run)
-            if place in progress.threads_by_target:
-                caught.read_count += 1
-                answered += progress.threads_by_target[place]
+        """Read the targets that were not read yet, those with the fewest failures first. Returns
+        their threads that have new replies."""
+        replied: list[ThreadKey] = []
+        progress, report = run.progress, run.report
+        for target in sorted(targets, key=lambda each: progress.failures[each]):
+            if target not in progress.threads_by_target and target not in progress.unreadable:
+                await self._try_read(target, run)
+            if target in progress.threads_by_target:
+                report.read_count += 1
+                replied += progress.threads_by_target[target]
                 continue
-            caught.unread_count += 1
-            caught.retryable_count += place not in progress.unreadable
-        return answered
+            report.unread_count += 1
+            report.retryable_count += target not in progress.unreadable
+        return replied
 
     async def _try_read(self, target: _ReadTarget, run: _BackfillRun) -> None:
-        """Read one place, if there is any use in it."""
+        """Read one target, unless too many before it failed."""
         if run.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
             return
         progress = run.progress
@@ -258,15 +264,17 @@ class Backfill:
         except (BotError, TimeoutError) as error:
             if not _is_retryable(error):
                 progress.unreadable.add(target)
-                log.warning("what was said in %s could not be read: %s", _describe(target), error)
+                log.warning(
+                    "missed messages cannot be read: %s reason=%s", _describe(target), error
+                )
                 return
             progress.failures[target] += 1
             run.consecutive_failures += 1
-            log.info("what was said in %s cannot be read yet: %s", _describe(target), error)
+            log.info("missed messages not read yet: %s reason=%s", _describe(target), error)
         except Exception:
-            # Of this place alone, as far as is known: the others are read all the same.
+            # As far as is known only this target fails: the others are read.
             progress.failures[target] += 1
-            log.exception("what was said in %s could not be read", _describe(target))
+            log.exception("missed messages not read: %s", _describe(target))
         else:
             run.consecutive_failures = 0
 
@@ -281,20 +289,24 @@ class Backfill:
                     if _ts(message) != target.thread.root_ts:
                         await self._deliver_message(target.conversation, message, run)
             return ()
-        answered: list[ThreadKey] = []
+        replied: list[ThreadKey] = []
         for message in await self._read_channel(target.conversation, run.after):
-            taken = await self._deliver_message(target.conversation, message, run)
-            ts, last = _ts(message), message.get("latest_reply")
+            is_new = await self._deliver_message(target.conversation, message, run)
+            ts, last_reply = _ts(message), message.get("latest_reply")
             key = ThreadKey(team=self._identity.team, channel=target.conversation.id, root_ts=ts)
-            if taken or key in run.known_threads:
+            if is_new or key in run.known_threads:
                 run.progress.checked_threads.add(key)
-            if isinstance(last, str) and TS_PATTERN.fullmatch(last) and _is_later(last, run.after):
-                answered.append(key)
-        return answered
+            if (
+                isinstance(last_reply, str)
+                and TS_PATTERN.fullmatch(last_reply)
+                and _is_later(last_reply, run.after)
+            ):
+                replied.append(key)
+        return replied
 
     async def _read_channel(self, conversation: Conversation, after: str) -> Sequence[Item]:
-        """A conversation's own messages, oldest first: those of the gap, and before them at least
-        a page of those that may have been answered in it."""
+        """The messages of a conversation, oldest first: those of the gap, and at least a page
+        before them that may have replies in the gap."""
         oldest = f"{max(float(after) - _ROOT_LOOKBACK_SECONDS, 0.0):.6f}"
         found: list[Item] = []
         await self._wait_for_call()
@@ -310,21 +322,21 @@ class Backfill:
     async def _deliver_message(
         self, conversation: Conversation, message: Item, run: _BackfillRun
     ) -> bool:
-        """Take one message in, if it was said in the gap; whether it was new and for the bot."""
+        """Deliver a message if it is in the gap. True if it is new and for the bot."""
         if not _is_later(_ts(message), run.after) or message.get("user") == self._identity.user:
             return False
         run.progress.message_count += 1
-        accepted = await self._deliver(message_event(message, conversation, self._identity))
-        taken = accepted is not None and accepted.status in (
+        result = await self._deliver(message_event(message, conversation, self._identity))
+        is_new = result is not None and result.status in (
             AcceptStatus.SCHEDULED,
             AcceptStatus.COMMAND,
             AcceptStatus.QUEUE_FULL,
         )
-        run.progress.accepted_count += taken
-        return taken
+        run.progress.accepted_count += is_new
+        return is_new
 
     async def _wait_for_call(self) -> None:
-        """Wait until one more call may be made."""
+        """Wait until the rate allows one more call."""
         now = self._clock.monotonic()
         earned = (now - self._refilled_at) * CALLS_PER_MINUTE / 60.0
         self._available_calls = min(self._available_calls + earned, BURST_CALLS) - 1.0
@@ -334,15 +346,15 @@ class Backfill:
 
 
 def message_event(message: Item, conversation: Conversation, identity: BotIdentity) -> Json:
-    """A message that was read as the event with which Slack would have told of it."""
+    """The event that Slack would have sent for a message."""
     event = {**message, "type": "message", "channel": conversation.id}
     if conversation.channel_type:
         event["channel_type"] = conversation.channel_type
     if event.get("thread_ts") == event.get("ts"):
-        event.pop("thread_ts", None)  # an event is told when nobody has answered yet
+        event.pop("thread_ts", None)  # an event is sent before there are replies
     for name in ("user_team", "source_team", "team"):
-        # In an Enterprise organization its id stands here for those who are at home. An event says
-        # which id that is; what is read does not, and a workspace's begins with T.
+        # In an Enterprise organization this is its id for its own users. An event names that id; a
+        # fetched message does not, but ids of workspaces begin with T.
         if str(event.get(name)).startswith("E"):
             del event[name]
     return {
@@ -355,7 +367,7 @@ def message_event(message: Item, conversation: Conversation, identity: BotIdenti
 
 
 def _channel_type(channel: Item) -> str:
-    """What an event of the channel has as its `channel_type`."""
+    """The `channel_type` of an event in the channel."""
     if channel.get("is_im") is True:
         return "im"
     if channel.get("is_mpim") is True:
@@ -364,14 +376,14 @@ def _channel_type(channel: Item) -> str:
 
 
 def _is_retryable(error: Exception) -> bool:
-    """Whether the same place may be read later."""
+    """True if the same target may be read later."""
     if isinstance(error, SlackError):
         return error.transient or error.code in TOKEN_ERROR_CODES - _CHANNEL_TYPE_ERRORS
     return isinstance(error, StoreError | TimeoutError)
 
 
 def _describe(target: _ReadTarget) -> str:
-    return f"thread {target.thread}" if target.thread else f"channel {target.conversation.id}"
+    return f"thread={target.thread}" if target.thread else f"channel={target.conversation.id}"
 
 
 def _ts(message: Item) -> str:

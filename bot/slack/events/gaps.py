@@ -1,9 +1,8 @@
-"""Knows until when everything was heard, also over a restart, and has the gaps filled.
+"""Detects gaps in the received events, also across restarts, and has them filled.
 
-While the bot hears Slack it notes so every minute. When it hears Slack again, after a start or
-after a time in which no line was up, what was said since is looked for; until that is done the
-note stays where it is, so that a bot that dies meanwhile looks again. A gap is filled when every
-place that belongs to it was read, but for those that can never be.
+While the bot is connected it saves a checkpoint every minute. After a start or a disconnect it
+reads the messages since then. The checkpoint does not move until that is done, so a bot that
+crashes reads them again. A gap is filled when every target was read that can be read.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ CHECK_SECONDS: Final = 10.0
 SAVE_SECONDS: Final = 60.0
 
 OVERLAP_SECONDS: Final = 420.0
-"""How long before the note is looked, too: so long Slack may still bring what it told in vain
-(after at once, a minute and five minutes: docs.slack.dev/apis/events-api), and so long a dead line
-may have passed for one that is up; with a minute to spare."""
+"""Time in seconds before the checkpoint that is read as well. Slack may still retry failed
+deliveries for so long (at once, after a minute and after five: docs.slack.dev/apis/events-api). A
+dead connection may also pass for one that is up. One minute is a reserve."""
 
 MAX_CLOCK_DRIFT_SECONDS: Final = 60.0
-"""What is known is brought up to date every ten seconds. Where it lies further ahead than this, the
-clock was put back; where it lies further behind, the clock was put forward or nothing ran at all (a
-machine that slept), and then nothing was heard, either."""
+"""Maximum difference in seconds between clock and checkpoint, which is updated every ten seconds.
+If it is further ahead, the clock was set back. If it is further behind, the clock was set forward
+or the machine slept, and then no events were received."""
 
 RETRY_SECONDS: Final = 10.0
-"""Doubled with each try."""
+"""Pause in seconds before a retry; doubled with each try."""
 MAX_RETRY_SECONDS: Final = 300.0
 
 _CLOSE_SECONDS: Final = 5.0
@@ -47,17 +46,17 @@ _CLOSE_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class _Gap:
-    """A time of which not everything that was said is known to have been heard."""
+    """A period in which events may have been missed."""
 
     start: float
     progress: BackfillProgress = field(default_factory=BackfillProgress)
     retry_seconds: float = RETRY_SECONDS
     not_before: float = -math.inf
-    """When it may be looked again, on the clock's `monotonic`."""
+    """Time of the next try, on the clock's `monotonic`."""
 
 
 class GapMonitor:
-    """One for the bot."""
+    """Keeps the checkpoint and fills gaps; there is one for the bot."""
 
     def __init__(
         self,
@@ -67,17 +66,17 @@ class GapMonitor:
         *,
         max_seconds: float,
     ) -> None:
-        """`catch_up` takes in what was said since a time, as far as it has not done so; never
-        further back than `most_seconds`."""
+        """`backfill` delivers the messages since a time, without those already in its progress. A
+        gap is read for at most `max_seconds` back."""
         self._store = store
         self._clock = clock
         self._backfill = backfill
         self._max_seconds = max_seconds
         self._connected = False
         self._has_new_gap = False
-        """Whether there is a gap that has not been looked into at all."""
+        """True if there is a gap that has not been tried yet."""
         self._retry_now = False
-        """Whether Slack is heard again, so that it may have got over its trouble."""
+        """True if the bot was reconnected, so that a transient error may be over."""
         self._unread_since = math.inf
         self._gap: _Gap | None = None
         self._changed = asyncio.Event()
@@ -86,33 +85,33 @@ class GapMonitor:
 
     @property
     def has_gap(self) -> bool:
-        """Whether there is a gap that has not been filled yet."""
+        """True if there is a gap that has not been filled yet."""
         return self._has_new_gap or self._gap is not None
 
     def set_connected(self, connected: bool) -> None:
-        """Slack is heard again, and was not until now; or nothing is heard any more."""
+        """Handle a change of the connection. True also if events may have been missed until now."""
         self._connected = connected
         self._has_new_gap = self._has_new_gap or connected
         self._retry_now = self._retry_now or connected
         self._changed.set()
 
     def report_unread(self, since: float) -> None:
-        """Something that was said since then was not heard, and could not be read either: a gap,
-        though everything else was heard."""
+        """Report a gap since a time (seconds since the epoch): a message was missed and could not
+        be read, though all others were received."""
         self._unread_since = min(self._unread_since, since)
         self._has_new_gap = True
         self._changed.set()
 
     @asynccontextmanager
     async def monitoring(self) -> AsyncIterator[None]:
-        """Fill gaps while inside; never in the way of what is heard meanwhile."""
-        watching = asyncio.create_task(self._run(), name="looking for what was missed")
+        """Fill gaps inside the context, without blocking the events received at the same time."""
+        task = asyncio.create_task(self._run(), name="gap monitor")
         try:
             yield
         finally:
-            watching.cancel()
-            await asyncio.wait({watching}, timeout=_CLOSE_SECONDS)
-            if watching.done() and not self.has_gap:
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CLOSE_SECONDS)
+            if task.done() and not self.has_gap:
                 await self._save_last_checkpoint()
 
     async def _run(self) -> None:
@@ -123,27 +122,26 @@ class GapMonitor:
                     await self._fill_gap()
                 await self._update_checkpoint()
             except Exception:
-                log.exception("looking for what was missed failed; going on")
+                log.exception("gap monitor failed, going on")
             await wait_for_event(self._changed, self._clock, CHECK_SECONDS)
             self._changed.clear()
 
     async def _load_checkpoint(self) -> Checkpoint | None:
-        """What was heard before this start; None where nothing ever was, and then there is nothing
-        to catch up with. Asked until the database tells: as long as it does not, it takes no
-        messages, either."""
+        """The checkpoint of the last run, or None at the first start, which has no gap. Retried
+        until the database returns it: until then no messages are accepted, either."""
         pause = RETRY_SECONDS
         while True:
             try:
                 return await self._store.load_checkpoint()
             except StoreError as error:
-                log.warning("until when everything was heard is not known yet: %s", error)
+                log.warning("checkpoint not loaded yet: reason=%s", error)
             await self._clock.sleep(pause)
             pause = min(2 * pause, MAX_RETRY_SECONDS)
 
     # Filling ------------------------------------------------------------------------------------
 
     async def _fill_gap(self) -> None:
-        """Have what was missed taken in; what could not be read is left for the next time."""
+        """Deliver the missed messages; what cannot be read is tried again later."""
         if self._checkpoint is None:
             self._has_new_gap = False
             return
@@ -151,90 +149,89 @@ class GapMonitor:
         if self._clock.monotonic() < gap.not_before:
             return
         try:
-            caught = await self._backfill(gap.start, gap.progress)
+            report = await self._backfill(gap.start, gap.progress)
         except BotError as error:
             self._postpone(gap, str(error))
         except Exception:
-            log.exception("what was missed cannot be read")
-            self._postpone(gap, "an error of the bot's own")
+            log.exception("gap not filled")
+            self._postpone(gap, "internal error")
         else:
-            if caught.retryable_count:
-                self._postpone(gap, f"{caught.unread_count} places could not be read")
+            if report.retryable_count:
+                self._postpone(gap, f"{report.unread_count} channels and threads not read")
             else:
-                _log_report(caught)
+                _log_report(report)
                 self._close_gap()
 
     def _current_gap(self, checkpoint: Checkpoint) -> _Gap:
-        """The gap, with what has been reported of it since it was looked into."""
+        """The gap, extended by what was reported since the last try."""
         now = self._clock.now()
-        began, gap = self._gap_start(checkpoint, now), self._gap
-        if gap is not None and not self._has_new_gap and began >= gap.start:
+        start, gap = self._gap_start(checkpoint, now), self._gap
+        if gap is not None and not self._has_new_gap and start >= gap.start:
             return gap
-        self._gap = anew = _Gap(began)
+        self._gap = new_gap = _Gap(start)
         if gap is not None:
-            # Else what it began with would grow too old while it is tried to be read.
-            anew.start = min(began, gap.start)
+            # Otherwise its start would pass the limit of age while it is retried.
+            new_gap.start = min(start, gap.start)
             if not self._retry_now:
-                anew.retry_seconds, anew.not_before = gap.retry_seconds, gap.not_before
+                new_gap.retry_seconds, new_gap.not_before = gap.retry_seconds, gap.not_before
         self._has_new_gap, self._retry_now, self._unread_since = False, False, math.inf
         self._log_limits(checkpoint, now)
-        log.info("looking for what was said in the last %.0f s", now - anew.start)
-        return anew
+        log.info("backfill started: seconds=%.0f", now - new_gap.start)
+        return new_gap
 
     def _gap_start(self, checkpoint: Checkpoint, now: float) -> float:
         earliest = now - self._max_seconds
         if _is_ahead(checkpoint, now):
             return max(checkpoint.since, earliest) if checkpoint.since <= now else earliest
-        wanted = min(checkpoint.until - OVERLAP_SECONDS, self._unread_since)
-        return max(checkpoint.since, wanted, earliest)
+        start = min(checkpoint.until - OVERLAP_SECONDS, self._unread_since)
+        return max(checkpoint.since, start, earliest)
 
     def _log_limits(self, checkpoint: Checkpoint, now: float) -> None:
-        """Say so where it is not looked for everything, or where it is not known since when."""
+        """Log if only a part of the gap is read, or if its start is unknown."""
         if _is_ahead(checkpoint, now):
             log.warning(
-                "it is noted that everything was heard until %.0f s from now: the clock is or was "
-                "wrong, so it is looked as far back as CATCH_UP_SECONDS allows",
+                "checkpoint is %.0f s ahead, the clock is or was wrong: reading as far back "
+                "as CATCH_UP_SECONDS allows",
                 checkpoint.until - now,
             )
         elif checkpoint.until < now - self._max_seconds:
             log.warning(
-                "nothing was heard for %.0f s, and CATCH_UP_SECONDS is %.0f: what was said before "
-                "that is not looked for",
+                "gap of %.0f s is longer than CATCH_UP_SECONDS (%.0f): older messages not read",
                 *(now - checkpoint.until, self._max_seconds),
             )
 
     def _postpone(self, gap: _Gap, reason: str) -> None:
-        log.warning(
-            "what was missed is not read yet, again in %.0f s: %s", gap.retry_seconds, reason
-        )
+        log.warning("gap not filled yet: retry_seconds=%.0f reason=%s", gap.retry_seconds, reason)
         gap.not_before = self._clock.monotonic() + gap.retry_seconds
         gap.retry_seconds = min(2 * gap.retry_seconds, MAX_RETRY_SECONDS)
 
     def _close_gap(self) -> None:
-        """All was read. What was reported meanwhile is another gap, and what is said while nothing
-        is heard any more belongs to one that will be."""
+        """End the gap: all was read. What was reported during the reading is another gap; without a
+        connection the next one has begun."""
         self._gap = None
         if self._checkpoint is not None and self._connected and not self._has_new_gap:
             now = self._clock.now()
             self._checkpoint = Checkpoint(since=min(self._checkpoint.since, now), until=now)
             self._saved_at = -math.inf  # so that no other start has to read it again
 
-    # Noting -------------------------------------------------------------------------------------
+    # The checkpoint -----------------------------------------------------------------------------
 
     async def _update_checkpoint(self) -> None:
-        """Take down that up to now everything was heard, unless there is a gap."""
+        """Move the checkpoint to the current time, unless there is a gap."""
         if not self._connected or self.has_gap:
             return
-        now, known = self._clock.now(), self._checkpoint
-        if known is not None and not _is_current(known, now):
+        now, checkpoint = self._clock.now(), self._checkpoint
+        if checkpoint is not None and not _is_current(checkpoint, now):
             log.warning(
-                "by the clock, everything was heard until %.0f s ago: looking for the rest",
-                now - known.until,
+                "clock moved, events may have been missed: seconds=%.0f",
+                now - checkpoint.until,
             )
             self._has_new_gap = True
             self._changed.set()
             return
-        self._checkpoint = Checkpoint(since=now if known is None else known.since, until=now)
+        self._checkpoint = Checkpoint(
+            since=now if checkpoint is None else checkpoint.since, until=now
+        )
         if self._clock.monotonic() - self._saved_at >= SAVE_SECONDS:
             await self._save_checkpoint(now)
 
@@ -249,32 +246,31 @@ class GapMonitor:
                 ):
                     await self._save_checkpoint(now)
         except TimeoutError:
-            log.warning("until when everything was heard could not be noted in time")
+            log.warning("checkpoint not saved in time")
 
     async def _save_checkpoint(self, at: float) -> None:
         try:
             await self._store.save_checkpoint(at)
         except StoreError as error:
-            log.warning("until when everything was heard could not be noted: %s", error)
+            log.warning("checkpoint not saved: reason=%s", error)
         else:
             self._saved_at = self._clock.monotonic()
 
 
 def _is_ahead(checkpoint: Checkpoint, now: float) -> bool:
-    """Whether something is noted of a time that has not come yet."""
+    """True if the checkpoint lies in the future."""
     return checkpoint.until > now + MAX_CLOCK_DRIFT_SECONDS
 
 
 def _is_current(checkpoint: Checkpoint, now: float) -> bool:
-    """Whether what is known is as fresh as it has to be while everything is heard."""
+    """True if the checkpoint is as recent as it must be while the bot is connected."""
     return abs(checkpoint.until - now) <= MAX_CLOCK_DRIFT_SECONDS
 
 
 def _log_report(report: BackfillReport) -> None:
     log.log(
         logging.WARNING if report.unread_count else logging.INFO,
-        "caught up: %d messages in %d channels and threads, %d of them new and for the bot; "
-        "%d places could not be read",
+        "backfill finished: messages=%d targets=%d accepted=%d unread=%d",
         report.message_count,
         report.read_count,
         report.accepted_count,
@@ -283,11 +279,11 @@ def _log_report(report: BackfillReport) -> None:
 
 
 READ_SECONDS: Final = 55.0
-"""For all tries together; less than `BackgroundTasks` lets a piece of work take."""
+"""Timeout in seconds of all tries together; less than that of `BackgroundTasks`."""
 
 
 class OutOfOrderFilter:
-    """Hands messages on, and looks after those that a first one was overtaken by."""
+    """Passes messages on, and re-reads a thread whose first message arrived after later ones."""
 
     def __init__(
         self,
@@ -296,9 +292,9 @@ class OutOfOrderFilter:
         background_tasks: BackgroundTasks,
         report_unread: Callable[[float], None],
     ) -> None:
-        """`read` takes in what was said in a thread after a `ts`, and never fails for Slack's
-        sake. `unread` is told since when something could not be read that may be later, in seconds
-        since the epoch."""
+        """`read_thread` delivers the messages of a thread after a `ts` and does not raise errors of
+        Slack. `report_unread` is called with the time, in seconds since the epoch, from which a
+        later try is needed."""
         self._on_message = on_message
         self._read_thread = read_thread
         self._background_tasks = background_tasks
@@ -309,22 +305,21 @@ class OutOfOrderFilter:
         accepted = await self._on_message(message)
         if accepted.out_of_order:
             work = self._reread_thread(message)
-            if self._background_tasks.spawn("what was heard too early", work) is None:
+            if self._background_tasks.spawn("re-reading a thread", work) is None:
                 self._report_unread(float(message.ts))
         return accepted
 
     async def _reread_thread(self, message: Message) -> None:
         try:
             async with asyncio.timeout(READ_SECONDS):
-                caught = await self._read_thread(message.thread, message.ts)
+                report = await self._read_thread(message.thread, message.ts)
         except TimeoutError:
-            log.warning("what thread %s was told too early was not read in time", message.thread)
+            log.warning("out-of-order thread not read in time: thread=%s", message.thread)
             self._report_unread(float(message.ts))
             return
-        if caught.retryable_count:
+        if report.retryable_count:
             self._report_unread(float(message.ts))
         log.info(
-            "what was heard of thread %s before it was known is taken in again: %d messages, %d of "
-            "them for the bot",
-            *(message.thread, caught.message_count, caught.accepted_count),
+            "out-of-order thread read again: thread=%s messages=%d accepted=%d",
+            *(message.thread, report.message_count, report.accepted_count),
         )

@@ -1,8 +1,8 @@
-"""What Slack's events say, turned into the facts that the rest of Threadpilot understands.
+"""Parses Slack's event payloads into the domain's values.
 
-Pure: a payload goes in, one frozen fact comes out. Whatever JSON arrives, it is never an
-exception: what is not for the bot, or makes no sense, is `IgnoredEvent` with its reason. Shapes of
-events: docs.slack.dev/reference/events.
+Pure: one payload gives one frozen value. No JSON causes an exception: an event that is malformed
+or not for the bot is an `IgnoredEvent` with its reason. Shapes of events:
+docs.slack.dev/reference/events.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bot.slack.identity import BotIdentity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditedEvent:
-    """A person changed the words of a message; `text` is what it says now."""
+    """A user edited a message; `text` is its new text."""
 
     team: str
     channel: str
@@ -34,14 +34,14 @@ class EditedEvent:
     user: str
     text: str
     root_ts: str = ""
-    """The thread that the message stands in or began; empty when it has none yet."""
+    """The thread that the message is in or started, or an empty string."""
     adds_mention: bool = False
-    """Whether the edit made it a mention: a channel message that did not mention us before."""
+    """True if the edit adds the first mention of the bot to a channel message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedEvent:
-    """A person's message is gone; `user` is who had written it."""
+    """A user's message was deleted; `user` is its author."""
 
     team: str
     channel: str
@@ -51,7 +51,7 @@ class DeletedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedEvent:
-    """Somebody pressed Stop; `at` is the press's own Slack timestamp."""
+    """A user pressed Stop; `event_ts` is the Slack timestamp of the press."""
 
     thread: ThreadKey
     user: str
@@ -60,7 +60,7 @@ class StoppedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeOpenedEvent:
-    """Somebody opened the bot's page; `tab` is "home" or "messages", `channel` their direct one."""
+    """A user opened the app; `tab` is "home" or "messages", `channel` the direct messages."""
 
     user: str
     tab: str
@@ -69,33 +69,33 @@ class HomeOpenedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredEvent:
-    """Nothing for the bot; `reason` is for the log."""
+    """An event that the bot ignores; `reason` is for the log."""
 
     reason: str
     notable: bool = False
-    """Whether an operator would want to see it; what people say to each other is not."""
+    """True if it is logged for operators; a conversation between users is not."""
 
 
 ParsedEvent = Message | EditedEvent | DeletedEvent | StoppedEvent | HomeOpenedEvent | IgnoredEvent
 
 MALFORMED = IgnoredEvent(reason="malformed", notable=True)
-_OWN_MESSAGE = IgnoredEvent(reason="our own")
-OTHER_WORKSPACE = IgnoredEvent(reason="of a workspace that is not ours", notable=True)
-_BOT_MESSAGE = IgnoredEvent(reason="a bot's", notable=True)
+_OWN_MESSAGE = IgnoredEvent(reason="own message")
+OTHER_WORKSPACE = IgnoredEvent(reason="another workspace", notable=True)
+_BOT_MESSAGE = IgnoredEvent(reason="message of a bot", notable=True)
 
 _ID = re.compile(r"[A-Z0-9]{2,40}", re.ASCII).fullmatch
 _EVENT_ID = re.compile(r"[!-~]{1,200}", re.ASCII).fullmatch
 _TS = TS_PATTERN.fullmatch
 _MAX_KEPT_CHARS: Final = 50_000
-"""More characters than MAX_MESSAGE_CHARS may be."""
+"""Maximum number of characters kept of a text; more than MAX_MESSAGE_CHARS may be."""
 _MAX_COMMAND_CHARS: Final = 8_000
-"""Characters of markup; of what is read of it, half as many are an order at most."""
+"""Maximum number of characters of markup in a command; its plain text has at most half as many."""
 
 Json = Mapping[str, object]
 
 
 def parse_event(payload: object, identity: BotIdentity) -> ParsedEvent:
-    """The fact in the payload of an `event_callback`, however it is made. Never raises."""
+    """The value of an `event_callback` payload of any shape. Never raises."""
     if not _is_object(payload) or not _is_object(event := payload.get("event")):
         return MALFORMED
     team = _installing_team(payload)
@@ -127,14 +127,14 @@ def _parse_message_event(
                 event, event.get("deleted_ts"), event.get("previous_message"), team, identity
             )
         case _:
-            nobody = _ignored_author(event, identity)
-            if nobody is _BOT_MESSAGE:
+            ignored = _ignored_author(event, identity)
+            if ignored is _BOT_MESSAGE:
                 return _parse_bot_message(payload, event, team, identity)
-            return nobody or _parse_new_message(payload, event, team, identity)
+            return ignored or _parse_new_message(payload, event, team, identity)
 
 
 def _parse_new_message(payload: Json, event: Json, team: str, identity: BotIdentity) -> ParsedEvent:
-    """A new message of a person."""
+    """A new message of a user."""
     channel, ts = _id(event.get("channel")), _ts(event.get("ts"))
     user, text = _id(event.get("user")), _markup(event)
     event_id = _event_id(payload.get("event_id"))
@@ -146,7 +146,7 @@ def _parse_new_message(payload: Json, event: Json, team: str, identity: BotIdent
     direct = _is_direct(event, channel)
     trigger = _trigger_of(event, text, identity, direct=direct, in_thread=root != ts)
     if trigger is None:
-        return IgnoredEvent(reason="a channel message without a mention")
+        return IgnoredEvent(reason="channel message without a mention")
     user_team = _team_of_author(payload, event, team)
     return Message(
         event_id=event_id,
@@ -163,16 +163,16 @@ def _parse_new_message(payload: Json, event: Json, team: str, identity: BotIdent
 
 
 def _parse_bot_message(payload: Json, event: Json, team: str, identity: BotIdentity) -> ParsedEvent:
-    """Another bot's message: a question where it mentions us and is one of those that we answer;
-    else it is to be known of a thread that there is one, no more."""
+    """Another bot's message. It is a question if it mentions this bot and its author is one of
+    `answered_bots`. Otherwise only its presence in the thread is recorded."""
     channel, ts = _id(event.get("channel")), _ts(event.get("ts"))
     event_id = _event_id(payload.get("event_id"))
     ids = [found for name in ("bot_id", "user") if (found := _id(event.get(name)))]
     text = _markup(event)
-    asks = next((found for found in ids if found in identity.answered_bots), None)
-    if not (asks and text is not None and mentions_user(text, identity.user)):
-        asks = None
-    if asks is None and not event.get("thread_ts"):
+    answered_bot = next((found for found in ids if found in identity.answered_bots), None)
+    if not (answered_bot and text is not None and mentions_user(text, identity.user)):
+        answered_bot = None
+    if answered_bot is None and not event.get("thread_ts"):
         return _BOT_MESSAGE
     root = _ts(event.get("thread_ts") or ts)
     if not (channel and ts and root and event_id and ids) or text is None:
@@ -181,10 +181,10 @@ def _parse_bot_message(payload: Json, event: Json, team: str, identity: BotIdent
         event_id=event_id,
         thread=ThreadKey(team=team, channel=channel, root_ts=root),
         ts=ts,
-        user=asks or ids[0],
+        user=answered_bot or ids[0],
         user_team=team,
-        text=_message_text(text, identity) if asks else "",
-        trigger=Trigger.BOT_MENTION if asks else Trigger.BOT,
+        text=_message_text(text, identity) if answered_bot else "",
+        trigger=Trigger.BOT_MENTION if answered_bot else Trigger.BOT,
     )
 
 
@@ -201,21 +201,21 @@ def _trigger_of(
 
 
 def _parse_changed(event: Json, team: str, identity: BotIdentity) -> ParsedEvent:
-    """An edit; Slack also says so of unfurled links and of our own streams as they grow."""
+    """An edit. Slack also sends this event for unfurled links and for the bot's own streams."""
     now, before = event.get("message"), event.get("previous_message")
     if not _is_object(now):
         return MALFORMED
     if now.get("subtype") == "tombstone":  # what is left of a deleted message that has replies
         return _parse_deleted(event, now.get("ts"), before, team, identity)
-    if nobody := _ignored_author(now, identity):
-        return nobody
+    if ignored := _ignored_author(now, identity):
+        return ignored
     channel, ts, user = _id(event.get("channel")), _ts(now.get("ts")), _id(now.get("user"))
     text = _markup(now)
     if not (channel and ts and user) or text is None:
         return MALFORMED
-    said = _markup(before) if _is_object(before) else None
-    if said == text:
-        return IgnoredEvent(reason="a change that leaves the words as they were")
+    old_text = _markup(before) if _is_object(before) else None
+    if old_text == text:
+        return IgnoredEvent(reason="change without a new text")
     return EditedEvent(
         team=team,
         channel=channel,
@@ -227,7 +227,7 @@ def _parse_changed(event: Json, team: str, identity: BotIdentity) -> ParsedEvent
             not _is_direct(event, channel)
             and mentions_user(text, identity.user)
             and _is_object(before)
-            and not mentions_user(said or "", identity.user)
+            and not mentions_user(old_text or "", identity.user)
         ),
     )
 
@@ -237,8 +237,8 @@ def _parse_deleted(
 ) -> ParsedEvent:
     if not _is_object(before):
         return MALFORMED
-    if nobody := _ignored_author(before, identity):
-        return nobody
+    if ignored := _ignored_author(before, identity):
+        return ignored
     channel, deleted, user = _id(event.get("channel")), _ts(ts), _id(before.get("user"))
     if not (channel and deleted and user):
         return MALFORMED
@@ -247,11 +247,11 @@ def _parse_deleted(
 
 def _parse_stopped(event: Json, team: str) -> ParsedEvent:
     channel, root = _id(event.get("channel")), _ts(event.get("thread_ts"))
-    user, at = _id(event.get("user")), _ts(event.get("event_ts"))
-    if not (channel and root and user and at):
+    user, event_ts = _id(event.get("user")), _ts(event.get("event_ts"))
+    if not (channel and root and user and event_ts):
         return MALFORMED
     return StoppedEvent(
-        thread=ThreadKey(team=team, channel=channel, root_ts=root), user=user, event_ts=at
+        thread=ThreadKey(team=team, channel=channel, root_ts=root), user=user, event_ts=event_ts
     )
 
 
@@ -263,7 +263,8 @@ def _parse_home_opened(event: Json) -> ParsedEvent:
 
 
 def _ignored_author(message: Json, identity: BotIdentity) -> IgnoredEvent | None:
-    """Why the message is not a person's, or None. Our own posts carry our bot id and no subtype."""
+    """Why the author is ignored, or None for a user. The bot's own posts carry its bot id and no
+    subtype."""
     if (
         message.get("user") in (identity.user, identity.bot)
         or message.get("bot_id") == identity.bot
@@ -283,37 +284,43 @@ def _ignored_author(message: Json, identity: BotIdentity) -> IgnoredEvent | None
 
 
 def _markup(message: Json) -> str | None:
-    """What a message says, so much of it as is read and a character more; None for what is no
+    """The markup of a message, cut to one character more than is read, or None if it is not
     text."""
     text = message.get("text") or ""
     return text[: MAX_MARKUP_CHARS + 1] if isinstance(text, str) else None
 
 
 def _message_text(text: str, identity: BotIdentity) -> str:
-    """The words of a message; of one that is longer than any of Slack's, more characters than
-    anybody takes, as they stand."""
+    """The plain text of a message. Markup longer than any of Slack's is cut to more characters than
+    are accepted, and not parsed."""
     if len(text) > MAX_MARKUP_CHARS:
         return strip_unstorable(text[:_MAX_KEPT_CHARS])
     return mrkdwn_to_text(strip_mention(text, identity.user, identity.name))
 
 
 def _command_text(text: str, identity: BotIdentity) -> str:
-    """The words with people and channels by their ids; "" where the text names none by a name, or
-    is longer than any order."""
+    """The plain text with users and channels by their ids. Empty if the text has no labels or is
+    longer than any command."""
     named = strip_mention_labels(text) if len(text) <= _MAX_COMMAND_CHARS else text
     return _message_text(named, identity) if named != text else ""
 
 
 def _is_direct(event: Json, channel: str) -> bool:
-    """`app_mention` carries no channel type; the ids of direct messages begin with D."""
+    """True for direct messages. `app_mention` has no channel type; ids of direct messages begin
+    with D."""
     kind = event.get("channel_type")
     return kind == "im" if isinstance(kind, str) else channel.startswith("D")
 
 
 def _installing_team(payload: Json) -> str | None:
-    """The workspace the bot is installed in; in a shared channel `team_id` may be the other one."""
-    given = payload.get("authorizations")
-    if isinstance(given, list) and given and _is_object(first := given[0]):
+    """The workspace in which the bot is installed, or None. In a shared channel `team_id` may be
+    the other workspace."""
+    authorizations = payload.get("authorizations")
+    if (
+        isinstance(authorizations, list)
+        and authorizations
+        and _is_object(first := authorizations[0])
+    ):
         team = _id(first.get("team_id"))
         if team is not None:
             return team
@@ -321,8 +328,8 @@ def _installing_team(payload: Json) -> str | None:
 
 
 def _team_of_author(payload: Json, event: Json, team: str) -> str:
-    """The author's own workspace. In an Enterprise organization the organization's id may stand
-    in its place, which says no more than that the author is at home."""
+    """The author's own workspace. In an Enterprise organization the field may hold the id of the
+    organization, which only says that the author belongs to it."""
     for name in ("user_team", "source_team", "team"):
         found = _id(event.get(name))
         if found is not None:

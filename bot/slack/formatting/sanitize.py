@@ -1,8 +1,8 @@
-"""What a model wrote, made safe to show: it cannot ping anybody and cannot upset Slack.
+"""Escapes a model's text, so that it pings no user and Slack accepts it.
 
-Slack documents no way to switch mentions off in Markdown, and escaping everything would spoil
-code. So only what Slack would read as a ping, a mention or one of its other tokens gets a word
-joiner (U+2060, which nobody sees) after its first character; every other character stays.
+Slack documents no way to switch mentions off in Markdown, and escaping everything would spoil code.
+So an invisible word joiner (U+2060) goes after the first character of each ping, mention or other
+token of Slack. All other characters stay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _GROUPS: Final = ("channel", "everyone", "here")
 _COMMANDS: Final = ("!channel", "!everyone", "!group", "!here")
 _PREFIXES: Final = ("!subteam^", "!date^")
 
-# Users start with U or W, bots with B, conversations with C, D or G (docs.slack.dev: formatting).
+# Ids of users start with U or W, of bots with B, of conversations with C, D or G (docs.slack.dev:
+# formatting).
 _PING_TOKEN: Final = re.compile(
     r"""
     < (?= \\?                              # Markdown takes a backslash before "!" away
@@ -42,22 +43,24 @@ _FORBIDDEN_CHARS: Final = re.compile(
 
 
 def sanitize(text: str) -> str:
-    """`text` with a replacement mark for each character that no message can hold: control
-    characters and half surrogate pairs; and for those that let text be read in another order than
-    it stands in, which hide what code does (CVE-2021-42574)."""
+    """The text with a replacement mark for each character that is not allowed in a message.
+
+    These are control characters and unpaired surrogates. They are also the characters that change
+    the reading order, which can hide what code does (CVE-2021-42574).
+    """
     return _FORBIDDEN_CHARS.sub("\ufffd", text)
 
 
 def escape_mentions(text: str) -> str:
-    """The whole of `text`, unable to ping."""
-    defanger = MentionEscaper()
-    return defanger.feed(text) + defanger.flush()
+    """The whole text with all pings escaped."""
+    escaper = MentionEscaper()
+    return escaper.feed(text) + escaper.flush()
 
 
 class MentionEscaper:
-    """Makes text inert piece by piece, however it is cut into pieces.
+    """Escapes pings in text that comes in pieces of any length.
 
-    A tail that may yet become a token is held back (at most 11 characters) until it is decided.
+    It holds back the end of a piece (at most 11 characters) while that may become a token.
     """
 
     def __init__(self) -> None:
@@ -65,31 +68,32 @@ class MentionEscaper:
         self._before = ""
 
     def feed(self, text: str) -> str:
-        """What of the text up to here is decided and has not been given out."""
+        """Add a piece of text. Returns the text that is decided and was not returned before."""
         return self._process(self._tail + text, final=False)
 
     def flush(self) -> str:
-        """The rest; after this comes nothing more."""
+        """End the text. Returns the rest."""
         return self._process(self._tail, final=True)
 
     def _process(self, pending: str, *, final: bool) -> str:
-        upto = len(pending) if final else _decided_length(pending)
+        decided = len(pending) if final else _decided_length(pending)
         context = self._before + pending
         start = position = len(self._before)
-        given: list[str] = []
+        pieces: list[str] = []
         for token in _PING_TOKEN.finditer(context, start, len(context)):
-            if token.start() >= start + upto:
+            if token.start() >= start + decided:
                 break
-            given += (context[position : token.end()], WORD_JOINER)
+            pieces += (context[position : token.end()], WORD_JOINER)
             position = token.end()
-        given.append(context[position : start + upto])
-        self._tail = pending[upto:]
-        self._before = context[: start + upto][-1:]
-        return "".join(given)
+        pieces.append(context[position : start + decided])
+        self._tail = pending[decided:]
+        self._before = context[: start + decided][-1:]
+        return "".join(pieces)
 
 
 def _decided_length(text: str) -> int:
-    """How many characters of `text` no continuation can turn into (part of) a token's start."""
+    """Number of characters of `text` that cannot become the start of a token, with any
+    continuation."""
     for start in range(max(0, len(text) - _MAX_PARTIAL_CHARS), len(text)):
         if text[start] in "<@" and _is_partial_token(text[start:]):
             return start
@@ -97,7 +101,8 @@ def _decided_length(text: str) -> int:
 
 
 def _is_partial_token(tail: str) -> bool:
-    """Whether what follows decides if `tail`, which begins with `<` or `@`, is a token."""
+    """True if the text after `tail`, which begins with `<` or `@`, decides whether it is a
+    token."""
     if tail[0] == "@":
         word = tail[1:].casefold()
         return any(g.startswith(word) or word in (g, f"{g}_") for g in _GROUPS)
@@ -108,8 +113,8 @@ def _is_partial_token(tail: str) -> bool:
 
 
 def escaped_chunks(text: str, chunk_chars: int, max_chunks: int) -> Iterator[str]:
-    """The text as inert pieces of at most `size` characters, cut at line ends where it can be;
-    what does not fit into `most` of them is left out."""
+    """The text in escaped pieces of at most `chunk_chars` characters, cut at line ends where
+    possible. Text beyond `max_chunks` pieces is dropped."""
     rest = text.strip()
     for number in range(max_chunks):
         if not rest:
@@ -126,7 +131,7 @@ def escaped_chunks(text: str, chunk_chars: int, max_chunks: int) -> Iterator[str
 
 
 def truncate_escaped(text: str, max_chars: int) -> str:
-    """Text that nothing is live in, at most `most` characters with its entities."""
+    """The text, escaped and truncated to at most `max_chars` characters with its entities."""
     text = sanitize(text.strip())
     if _fitting_length(text, max_chars) == len(text):
         return escape(text)
@@ -134,12 +139,12 @@ def truncate_escaped(text: str, max_chars: int) -> str:
 
 
 def _fitting_length(text: str, max_chars: int) -> int:
-    """How many characters of `text` fit into `most` when they are escaped."""
+    """Number of characters of `text` that fit into `max_chars` once escaped."""
     return bisect_right(
         range(min(len(text), max_chars)), max_chars, key=lambda n: len(escape(text[: n + 1]))
     )
 
 
 def truncate(text: str, max_chars: int) -> str:
-    """Plain text of at most `most` characters."""
+    """The plain text, truncated to at most `max_chars` characters."""
     return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"

@@ -1,9 +1,8 @@
-"""The counter: brings orders to the desk, and what comes of them to the people.
+"""Runs recorded commands and delivers their results to Slack.
 
-Slack is told that a press or a command has arrived when it is on record; from then on the order is
-carried out, its outcome shown, and only then it is done with. What dies in between is told at the
-next start by whoever looks at what is on record and not done; or done then, where the questions of
-its thread wait for it still.
+A press or a slash command is acknowledged when it is recorded. Then the command runs, its result is
+shown, and it is marked as done. After a crash in between, the next start finds the unfinished
+command: it reports it, or runs it if the questions of its thread still wait for it.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Final, Protocol
+from typing import Final
 
 from bot.commands import texts
+from bot.commands.dispatcher import CommandDispatcher
 from bot.domain.cards import Card, CommandResult, text_result
 from bot.domain.commands import Command, CommandSource
 from bot.domain.messages import TS_PATTERN, ThreadKey
@@ -32,52 +32,36 @@ from bot.tasks import BackgroundTasks
 log = logging.getLogger(__name__)
 
 COMMAND_TIMEOUT_SECONDS: Final = 300.0
-"""So long an order may take; what takes longer shows its own progress from the background."""
+"""Timeout in seconds of a command; longer work runs in the background and shows its progress."""
 DELIVERY_SECONDS: Final = 120.0
-"""So long telling is tried while Slack's trouble may pass."""
+"""Time in seconds in which a delivery is retried after transient errors."""
 ACK_SECONDS: Final = 2.0
-"""How long Slack is kept waiting; it gives up after 3 s."""
+"""Timeout in seconds of the response to Slack, which waits for 3 s."""
 
 _RECORD_SECONDS: Final = 2.0
 _MARK_DONE_SECONDS: Final = 10.0
 _MAX_RUNNING: Final = 500
 MAX_RUNNING_PER_USER: Final = 20
-"""So many orders of one person are carried out, or wait to be, at once."""
+"""Maximum number of commands of one user that run or wait at once."""
 _ONE_DELIVERY_SECONDS: Final = 60.0
 
 DeliverResult = Callable[[CommandResult], Awaitable[None]]
-"""Shows an outcome to those whom it is for. Raises `SlackError`."""
+"""Delivers a result to its readers. Raises `SlackError`."""
 PublishHomeTab = Callable[[str, Card], Awaitable[None]]
-"""Shows somebody's Home tab anew, with a card on top. Raises `SlackError`."""
-
-
-class Dispatcher(Protocol):
-    """What the counter needs of `bot.commands.dispatcher.Desk`, which has the promises."""
-
-    async def record(self, command: Command) -> bool:
-        """Put it on record; False when it was before. Raises `StoreError`."""
-        ...
-
-    async def execute(self, command: Command) -> CommandResult:
-        """Do what it says. Never raises for the order's sake."""
-        ...
-
-    def mark_done(self, command: Command) -> Coroutine[object, object, None]:
-        """Whoever gave it has been told. Raises `StoreError`."""
-        ...
+"""Publishes a user's Home tab again, with a card on top. Raises `SlackError`."""
 
 
 class CommandRunner:
-    """Where orders are given and answered in Slack."""
+    """Runs commands and delivers their results, with limits for each user."""
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        dispatcher: CommandDispatcher,
         publisher: SlackCardPublisher,
         clock: Clock,
         timeout_seconds: float = COMMAND_TIMEOUT_SECONDS,
     ) -> None:
-        """`carry_seconds` is how long an order may take."""
+        """`timeout_seconds` is the timeout of a command in seconds."""
         self._dispatcher = dispatcher
         self._publisher = publisher
         self._clock = clock
@@ -88,89 +72,89 @@ class CommandRunner:
         self._delivery_tasks = BackgroundTasks(
             _MAX_RUNNING, DELIVERY_SECONDS + _ONE_DELIVERY_SECONDS + _MARK_DONE_SECONDS
         )
-        """For what is told, and done with, when too much is being carried out."""
+        """Tasks that only deliver a result, also when too many commands run."""
         self._timeout_seconds = timeout_seconds
         self._running_by_user: Counter[str] = Counter()
-        """How many orders of each person are under way."""
+        """Number of running commands of each user."""
         self._running_presses: set[tuple[str, ...]] = set()
-        """What is being carried out because it was pressed: a second click waits for nothing."""
+        """Keys of the running presses: a second click is ignored."""
 
     def start_command(self, command: Command) -> bool:
-        """Begin to carry out an order on record that a message gave, or that was cut short; returns
-        at once, whether it could. Who gave it is told where not."""
-        tell = self._thread_delivery(command)
-        sentence = self._overload_text(command)
-        if not sentence and self._start_task(command, self._execute_and_deliver(command, tell)):
+        """Start a recorded command of a message, or one that was interrupted; returns at once.
+        False if too much runs: then its user is informed."""
+        deliver = self._thread_delivery(command)
+        refusal = self._overload_text(command)
+        if not refusal and self._start_task(command, self._execute_and_deliver(command, deliver)):
             return True
-        work = self._deliver_and_mark_done(command, tell, text_result(sentence or slack_texts.BUSY))
-        self._delivery_tasks.spawn(f"that {command.name} has to wait", work)
+        work = self._deliver_and_mark_done(
+            command, deliver, text_result(refusal or slack_texts.BUSY)
+        )
+        self._delivery_tasks.spawn(f"the refusal of {command.name}", work)
         return False
 
     def deliver_later(self, command: Command, result: CommandResult) -> None:
-        """Begin to tell what came of an order that no press or command waits for any more, and be
-        done with it: in its thread, else to who gave it alone. Returns at once."""
+        """Start to deliver the result of a command whose interaction has ended, and mark it as
+        done. It goes to its thread, or else to its user alone. Returns at once."""
         work = self._deliver_and_mark_done(command, self._thread_delivery(command), result)
-        self._delivery_tasks.spawn(f"the outcome of {command.name}", work)
+        self._delivery_tasks.spawn(f"the result of {command.name}", work)
 
     async def run_button_command(
         self, press: CommandPress, publish_home_tab: PublishHomeTab
     ) -> str:
-        """Record what was pressed, in 2 s at most, and begin to carry it out; nothing more for a
-        double click. Empty, or the sentence why it could not be taken."""
+        """Record the command of a press, within 2 s, and start it; a double click is ignored. The
+        refusal text, or an empty string."""
         if press.dedup_key in self._running_presses:
             return ""
-        sentence = self._overload_text(press.command)
-        if sentence:
-            return sentence
+        refusal = self._overload_text(press.command)
+        if refusal:
+            return refusal
         self._running_presses.add(press.dedup_key)
-        fresh = await self._record(press.command)
+        recorded = await self._record(press.command)
         work = self._run_press(press, self._press_delivery(press, publish_home_tab))
-        if fresh is True and self._start_task(press.command, work):
+        if recorded is True and self._start_task(press.command, work):
             return ""
         work.close()
         self._running_presses.discard(press.dedup_key)
-        if fresh is True:
+        if recorded is True:
             self._delivery_tasks.spawn(
-                "an order that could not begin", self._dispatcher.mark_done(press.command)
+                "a refused command", self._dispatcher.mark_done(press.command)
             )
             return slack_texts.BUSY
-        return fresh or ""
+        return recorded or ""
 
     async def run_slash_command(self, command: Command, response_url: str) -> RenderedCard | None:
-        """Record what was commanded and carry it out: its outcome for who commanded it alone, if
-        that comes within 2 s; else None, and it is told when it comes."""
-        began = asyncio.get_running_loop().time()
-        sentence = self._overload_text(command)
-        if sentence:
-            return await self._render(command, text_result(sentence))
-        fresh = await self._record(command)
-        if fresh is not True:
-            return await self._render(command, text_result(fresh)) if fresh else None
-        outcome: asyncio.Future[RenderedCard] = asyncio.get_running_loop().create_future()
-        late = self._slash_delivery(command, response_url, outcome)
-        if not self._start_task(command, self._execute_and_deliver(command, late)):
-            self._delivery_tasks.spawn(
-                "an order that could not begin", self._dispatcher.mark_done(command)
-            )
+        """Record a slash command and run it. The result for its user alone, or None if it takes
+        more than 2 s: then it is delivered later."""
+        started_at = asyncio.get_running_loop().time()
+        refusal = self._overload_text(command)
+        if refusal:
+            return await self._render(command, text_result(refusal))
+        recorded = await self._record(command)
+        if recorded is not True:
+            return await self._render(command, text_result(recorded)) if recorded else None
+        response: asyncio.Future[RenderedCard] = asyncio.get_running_loop().create_future()
+        deliver = self._slash_delivery(command, response_url, response)
+        if not self._start_task(command, self._execute_and_deliver(command, deliver)):
+            self._delivery_tasks.spawn("a refused command", self._dispatcher.mark_done(command))
             return await self._render(command, text_result(slack_texts.BUSY))
-        left = ACK_SECONDS - (asyncio.get_running_loop().time() - began)
+        remaining = ACK_SECONDS - (asyncio.get_running_loop().time() - started_at)
         try:
-            return await asyncio.wait_for(outcome, max(left, 0.0))
+            return await asyncio.wait_for(response, max(remaining, 0.0))
         except TimeoutError:
-            return None  # and the future is cancelled: from here on it is told late
+            return None  # the future is cancelled, so the result is delivered later
 
     async def close(self) -> None:
-        """Let what runs end within a few seconds; the rest stays on record."""
+        """Let running commands end within a few seconds; the rest stays recorded as unfinished."""
         await asyncio.gather(self._running_tasks.close(), self._delivery_tasks.close())
 
-    # One order --------------------------------------------------------------------------------
+    # One command ------------------------------------------------------------------------------
 
     def _overload_text(self, command: Command) -> str:
-        """The sentence for somebody of whom too much is under way; "" for everybody else."""
+        """The refusal text for a user with too many running commands, or an empty string."""
         return texts.TOO_MANY if self._running_by_user[command.user] >= MAX_RUNNING_PER_USER else ""
 
     def _start_task(self, command: Command, work: Coroutine[object, object, None]) -> bool:
-        """Begin to carry out an order; False where too much is going on."""
+        """Start a command. False if too many run."""
         task = self._running_tasks.spawn(f"the {command.source} {command.name}", work)
         if task is None:
             return False
@@ -184,26 +168,29 @@ class CommandRunner:
             del self._running_by_user[user]
 
     async def _record(self, command: Command) -> bool | str:
-        """Whether the order is new on record, or the sentence why it is not there."""
-        taking = asyncio.ensure_future(self._dispatcher.record(command))
+        """True if the command is newly recorded, False if it was before; else the error text."""
+        recording = asyncio.ensure_future(self._dispatcher.record(command))
         try:
             async with asyncio.timeout(_RECORD_SECONDS):
-                return await asyncio.shield(taking)
+                return await asyncio.shield(recording)
         except TimeoutError:
-            log.warning("order %s of %s could not be recorded in time", command.name, command.user)
+            log.warning(
+                "command not recorded in time: command=%s user=%s", command.name, command.user
+            )
             self._running_tasks.spawn(
-                f"leaving {command.name} alone", self._discard_if_recorded(command, taking)
+                f"discarding {command.name}", self._discard_if_recorded(command, recording)
             )
             return StoreError.user_message
         except BotError as error:
             log.warning(
-                "order %s of %s could not be recorded: %s", command.name, command.user, error
+                "command not recorded: command=%s user=%s reason=%s",
+                *(command.name, command.user, error),
             )
             return error.user_message
 
     async def _discard_if_recorded(self, command: Command, recording: asyncio.Future[bool]) -> None:
-        """An order of which it was told that it could not be taken is not carried out, and not
-        told of again at the next start, also when it gets on record after all."""
+        """Mark a command as done that was refused but is recorded after all. So it neither runs nor
+        is reported at the next start."""
         if await recording:
             await self._dispatcher.mark_done(command)
 
@@ -214,119 +201,119 @@ class CommandRunner:
             self._running_presses.discard(press.dedup_key)
 
     async def _execute_and_deliver(self, command: Command, deliver: DeliverResult) -> None:
-        """Carry out, tell, done."""
+        """Run the command, deliver its result, mark it as done."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                outcome = await self._dispatcher.execute(command)
+                result = await self._dispatcher.execute(command)
         except TimeoutError:
-            log.warning("order %s of %s took too long", command.name, command.user)
-            outcome = text_result(texts.TOOK_TOO_LONG)
-        await self._deliver_and_mark_done(command, deliver, outcome)
+            log.warning("command timed out: command=%s user=%s", command.name, command.user)
+            result = text_result(texts.TOOK_TOO_LONG)
+        await self._deliver_and_mark_done(command, deliver, result)
 
     async def _deliver_and_mark_done(
         self, command: Command, deliver: DeliverResult, result: CommandResult
     ) -> None:
-        """Tell, done: also when it cannot be told."""
+        """Deliver the result and mark the command as done, also if the delivery fails."""
         try:
             await self._deliver_with_retries(deliver, result)
         except SlackError as error:
-            log.warning("what came of order %s could not be told: %s", command.name, error)
+            log.warning("result not delivered: command=%s reason=%s", command.name, error)
         async with asyncio.timeout(_MARK_DONE_SECONDS):
             await self._dispatcher.mark_done(command)
 
     async def _deliver_with_retries(self, deliver: DeliverResult, result: CommandResult) -> None:
-        """Tell, again and again while Slack's trouble may pass. Raises `SlackError`."""
-        until, tries = self._clock.monotonic() + DELIVERY_SECONDS, 0
+        """Deliver the result, with retries after transient errors. Raises `SlackError`."""
+        deadline, tries = self._clock.monotonic() + DELIVERY_SECONDS, 0
         while True:
             try:
                 async with asyncio.timeout(_ONE_DELIVERY_SECONDS):
                     await deliver(result)
             except TimeoutError as error:
-                raise SlackCallError("timeout", "telling took too long", maybe_done=True) from error
+                raise SlackCallError(
+                    "timeout", "delivery took too long", maybe_done=True
+                ) from error
             except SlackCallError as error:
                 pause = retry_delay(error, tries)
-                if not error.transient or self._clock.monotonic() + pause > until:
+                if not error.transient or self._clock.monotonic() + pause > deadline:
                     raise
-                log.warning("what came of an order could not be told yet: %s", error)
+                log.warning("result not delivered yet: reason=%s", error)
             else:
                 return
             tries += 1
             await self._clock.sleep(pause)
 
-    # How outcomes are told --------------------------------------------------------------------
+    # Delivery ---------------------------------------------------------------------------------
 
     def _thread_delivery(self, command: Command) -> DeliverResult:
-        """In the order's thread, or beside it to who gave it alone."""
+        """Delivers into the command's thread, or to its user alone."""
         tries = 0
 
-        async def tell(outcome: CommandResult) -> None:
+        async def deliver(result: CommandResult) -> None:
             nonlocal tries
             tries += 1
-            if outcome.silent:
+            if result.silent:
                 return
-            if outcome.public and command.thread is not None:
-                await self._post_in_thread(
-                    command, command.thread, outcome.card, is_retry=tries > 1
-                )
+            if result.public and command.thread is not None:
+                await self._post_in_thread(command, command.thread, result.card, is_retry=tries > 1)
             else:
-                await self._post_ephemeral(command, outcome)
+                await self._post_ephemeral(command, result)
 
-        return tell
+        return deliver
 
     def _press_delivery(
         self, press: CommandPress, publish_home_tab: PublishHomeTab
     ) -> DeliverResult:
-        order, in_thread = press.command, self._thread_delivery(press.command)
+        command, deliver_in_thread = press.command, self._thread_delivery(press.command)
 
-        async def tell(outcome: CommandResult) -> None:
-            if outcome.silent:
+        async def deliver(result: CommandResult) -> None:
+            if result.silent:
                 return
-            public = outcome.public and order.thread is not None
+            public = result.public and command.thread is not None
             if public:
-                await in_thread(outcome)
-            if order.source is CommandSource.HOME_TAB:
-                await publish_home_tab(order.user, outcome.card)
+                await deliver_in_thread(result)
+            if command.source is CommandSource.HOME_TAB:
+                await publish_home_tab(command.user, result.card)
             elif not public:
-                drawn = await self._render(order, outcome)
+                rendered = await self._render(command, result)
                 try:
                     await respond(
                         press.response_url,
-                        drawn.text,
-                        drawn.blocks,
+                        rendered.text,
+                        rendered.blocks,
                         root_ts=press.root_ts,
                         replace_original=press.replaces_message,
                     )
                 except SlackError as error:
-                    log.info("answered beside the button instead: %s", error)
+                    log.info("result sent as an ephemeral message instead: reason=%s", error)
                     await self._publisher.send_ephemeral(
-                        order.user, order.channel, press.root_ts, drawn
+                        command.user, command.channel, press.root_ts, rendered
                     )
 
-        return tell
+        return deliver
 
     def _slash_delivery(
         self, command: Command, response_url: str, response: asyncio.Future[RenderedCard]
     ) -> DeliverResult:
-        async def tell(outcome: CommandResult) -> None:
-            nothing = RenderedCard(text="", blocks=[])
-            drawn = nothing if outcome.silent else await self._render(command, outcome)
+        async def deliver(result: CommandResult) -> None:
+            empty = RenderedCard(text="", blocks=[])
+            rendered = empty if result.silent else await self._render(command, result)
             if not response.done():
-                response.set_result(drawn)
+                response.set_result(rendered)
                 return
-            if outcome.silent:
+            if result.silent:
                 return
             try:
-                await respond(response_url, drawn.text, drawn.blocks)
+                await respond(response_url, rendered.text, rendered.blocks)
             except SlackError as error:
-                log.info("answered in the channel instead: %s", error)
-                await self._publisher.send_ephemeral(command.user, command.channel, "", drawn)
+                log.info("result sent as an ephemeral message instead: reason=%s", error)
+                await self._publisher.send_ephemeral(command.user, command.channel, "", rendered)
 
-        return tell
+        return deliver
 
     async def _post_in_thread(
         self, command: Command, thread: ThreadKey, card: Card, *, is_retry: bool
     ) -> None:
-        """Post into the thread, once: after trouble it may stand there already."""
+        """Post into the thread once: on a retry the card may be posted already."""
         after = (
             command.ts if TS_PATTERN.fullmatch(command.ts) else f"{self._clock.now() - 3_600:.6f}"
         )
@@ -334,20 +321,21 @@ class CommandRunner:
             await self._publisher.post(thread, card, command_key=command.key)
 
     async def _post_ephemeral(self, command: Command, result: CommandResult) -> None:
-        """To who gave it alone, where they gave it. Slack shows such a thing in a thread only once
-        that has an answer, so beside a message that starts one it goes into the channel."""
-        drawn = await self._render(command, result)
+        """Post the result for its user alone, where the command was given. Slack shows ephemeral
+        messages in a thread only if it has replies, so for a root message it goes to the
+        channel."""
+        rendered = await self._render(command, result)
         channel = command.channel or await self._publisher.open_dm(command.user)
         root_ts = command.thread.root_ts if command.thread is not None and command.channel else ""
         await self._publisher.send_ephemeral(
-            command.user, channel, "" if root_ts == command.ts else root_ts, drawn
+            command.user, channel, "" if root_ts == command.ts else root_ts, rendered
         )
 
     async def _render(self, command: Command, result: CommandResult) -> RenderedCard:
-        """An outcome for one person; the help has the button that asks."""
-        drawn = await self._publisher.render(
+        """The rendered result for one user; the help also has the button for questions."""
+        rendered = await self._publisher.render(
             result.card, thread=command.thread, command_name=command.name
         )
         if command.name == "help" and command.channel:
-            return RenderedCard(text=drawn.text, blocks=[*drawn.blocks, ask_button()])
-        return drawn
+            return RenderedCard(text=rendered.text, blocks=[*rendered.blocks, ask_button()])
+        return rendered

@@ -1,97 +1,20 @@
-"""Buttons, modals and the message shortcut: what happens when people use them.
-
-Each method gives the sentence that the person is told, empty when what they see is enough.
-"""
+"""Renders the modals that ask for a question, and the button that opens one."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bot.errors import SlackError
 from bot.slack import manifest, texts
-from bot.slack.api.calls import CallContext
-from bot.slack.api.client import Block, SlackClient
-from bot.slack.api.rate_limiter import Priority
+from bot.slack.api.client import Block
 from bot.slack.formatting.mrkdwn import escape
-from bot.slack.interactions.ask import MAX_QUESTION_CHARS, Question, QuestionService
-from bot.slack.interactions.payloads import (
-    ButtonPress,
-    ModalSubmission,
-    QuestionTarget,
-    ShortcutPayload,
-)
-
-log = logging.getLogger(__name__)
-
-_MAX_WAIT_SECONDS = 1.0
-"""Slack takes a trigger for 3 s."""
-
-_EXPIRED_TRIGGER_ERRORS = frozenset(
-    {"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"}
-)
-
-
-class Modals:
-    """What buttons, modals and shortcuts do."""
-
-    def __init__(self, client: SlackClient, question_service: QuestionService) -> None:
-        self._client = client
-        self._question_service = question_service
-
-    async def on_button(self, button_press: ButtonPress) -> str:
-        """A button was pressed: ours, or one from an earlier time."""
-        closed = await self._question_service.denial_for(button_press.actor, button_press.channel)
-        if closed:
-            return closed
-        if button_press.action_id != manifest.ASK_BUTTON or not button_press.channel:
-            return texts.OLD_BUTTON
-        return await self._open_modal(
-            button_press.trigger_id, question_modal(QuestionTarget(channel=button_press.channel))
-        )
-
-    async def on_shortcut(self, shortcut: ShortcutPayload) -> str:
-        """The shortcut was chosen on a message: ask what to do with it."""
-        closed = await self._question_service.denial_for(shortcut.actor, shortcut.target.channel)
-        if closed:
-            return closed
-        if not shortcut.target.quoted:
-            return texts.ABOUT_EMPTY
-        return await self._open_modal(shortcut.trigger_id, about_modal(shortcut.target))
-
-    async def on_submission(
-        self, submission: ModalSubmission, notify_later: Callable[[str], Awaitable[None]]
-    ) -> str:
-        """A modal was sent off: ask its question."""
-        question = Question(
-            key=submission.view_id,
-            actor=submission.actor,
-            target=submission.target,
-            text=submission.question,
-        )
-        return await self._question_service.submit(question, notify_later)
-
-    async def _open_modal(self, trigger_id: str, view: Block) -> str:
-        try:
-            await self._client.call(
-                self._client.web.views_open,
-                CallContext(priority=Priority.HIGH),
-                max_wait=_MAX_WAIT_SECONDS,
-                trigger_id=trigger_id,
-                view=view,
-            )
-        except SlackError as error:
-            log.warning("a modal could not be opened: %s", error)
-            return texts.TOO_SLOW if error.code in _EXPIRED_TRIGGER_ERRORS else error.user_message
-        return ""
-
+from bot.slack.interactions.ask import MAX_QUESTION_CHARS
+from bot.slack.interactions.payloads import QuestionTarget
 
 _MAX_SECTION_CHARS: Final = 3_000
 
 
 def ask_button() -> Block:
-    """The button under the help that opens the modal."""
+    """The button under the help card that opens the question modal."""
     button: Block = {
         "type": "button",
         "action_id": manifest.ASK_BUTTON,
@@ -102,7 +25,7 @@ def ask_button() -> Block:
 
 
 def question_modal(target: QuestionTarget) -> Block:
-    """The modal in which a question for a channel is written."""
+    """The modal for a question to a channel."""
     return _modal(
         manifest.ASK_MODAL,
         texts.MODAL_TITLE,
@@ -112,7 +35,7 @@ def question_modal(target: QuestionTarget) -> Block:
 
 
 def about_modal(target: QuestionTarget) -> Block:
-    """The modal that asks what to do with a message; the message goes with it."""
+    """The modal for a question about a message, which it quotes."""
     note = f"{texts.ABOUT_QUOTED}\n{_blockquote(target.quoted, 1_500)}"
     blocks = [_section(note), _question_input(texts.ABOUT_LABEL, texts.ABOUT_HINT)]
     if target.clipped:

@@ -1,7 +1,7 @@
-"""What people press, choose, send and command in Slack, turned into facts.
+"""Parses the payloads of slash commands, buttons, shortcuts and modals.
 
-Pure, like `bot.slack.events.parser`: a payload goes in, one frozen fact comes out, or None for what
-makes no sense. Shapes: docs.slack.dev/reference/interaction-payloads and /interactivity.
+Pure, like `bot.slack.events.parser`: a payload gives one frozen value, or None if it is malformed.
+Shapes: docs.slack.dev/reference/interaction-payloads and /interactivity.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from bot.slack.identity import BotIdentity
 Json = Mapping[str, object]
 
 MAX_QUOTED_CHARS: Final = 2_000
-"""How much of a message a modal carries along."""
+"""Maximum number of characters of a quoted message in a modal."""
 
 _MAX_METADATA_CHARS: Final = 3_000  # Slack's limit for a view's private_metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who did it, and of which workspace they are."""
+    """The acting user and that user's own workspace."""
 
     user: str
     team: str
@@ -43,10 +43,10 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionTarget:
-    """Where a question is to be put; kept in the modal while the person writes.
+    """Where a question is posted; kept in the modal while the user writes.
 
-    `root_ts` is the thread to answer in, empty for a thread of its own. `quoted` is the message
-    that the question is about, `author` who wrote it; `clipped` when it was longer.
+    `root_ts` is the thread to answer in, or empty for a new thread. `quoted` is the message that
+    the question is about, and `author` its author; `clipped` is True if it was longer.
     """
 
     channel: str
@@ -56,11 +56,11 @@ class QuestionTarget:
     clipped: bool = False
 
     def to_metadata(self) -> str:
-        """The place as the text that a modal carries, at most 3,000 characters."""
+        """The target as `private_metadata` of a modal, at most 3,000 characters."""
         quoted, clipped = self.quoted[:MAX_QUOTED_CHARS], self.clipped
-        while len(note := self._to_json(quoted, clipped)) > _MAX_METADATA_CHARS:
+        while len(metadata := self._to_json(quoted, clipped)) > _MAX_METADATA_CHARS:
             quoted, clipped = quoted[: len(quoted) * 3 // 4], True
-        return note
+        return metadata
 
     def _to_json(self, quoted: str, clipped: bool) -> str:
         parts = [self.channel, self.root_ts, quoted, self.author, clipped]
@@ -68,7 +68,7 @@ class QuestionTarget:
 
     @classmethod
     def from_metadata(cls, metadata: object) -> QuestionTarget | None:
-        """The place of a modal that comes back, or None when it is not of this kind."""
+        """The target in a modal's `private_metadata`, or None if it is malformed."""
         if not isinstance(metadata, str) or len(metadata) > _MAX_METADATA_CHARS:
             return None
         try:
@@ -87,20 +87,20 @@ class QuestionTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlashCommandPayload:
-    """Somebody used the slash command. (Slack tells where they did, not where they belong.)"""
+    """A user sent the slash command. (The payload does not name the user's own workspace.)"""
 
     user: str
     channel: str
     text: str
     command_text: str
-    """The same with people and channels by their ids: what orders go by."""
+    """The same with users and channels by their ids, for commands."""
     trigger_id: str
     response_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ButtonPress:
-    """Somebody pressed a button; `channel` is empty on the Home tab and in modals."""
+    """A user pressed a button; `channel` is empty on the Home tab and in modals."""
 
     actor: Actor
     action_id: str
@@ -111,22 +111,22 @@ class ButtonPress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandPress:
-    """Somebody pressed or chose something of ours that orders."""
+    """A user pressed a button, or selected an entry, that gives a command."""
 
     command: Command
     response_url: str
-    """"" on the Home tab."""
+    """An empty string on the Home tab."""
     root_ts: str
-    """The thread in which the pressed message stands; "" where it stands in none."""
+    """The thread of the message with the button, or an empty string."""
     replaces_message: bool
-    """Whether what comes of it takes the place of the message, which that person alone sees."""
+    """True if the result replaces the message, which only that user sees."""
     dedup_key: tuple[str, ...]
-    """What a second click of a double click has in common with the first."""
+    """The key that both clicks of a double click share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShortcutPayload:
-    """Somebody chose a shortcut on a message."""
+    """A user selected the shortcut on a message."""
 
     actor: Actor
     target: QuestionTarget
@@ -136,7 +136,7 @@ class ShortcutPayload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModalSubmission:
-    """Somebody sent off a modal; `view` is Slack's id of the modal, the same for a double click."""
+    """A user submitted a modal; `view_id` is Slack's id of it, the same for a double click."""
 
     actor: Actor
     view_id: str
@@ -148,11 +148,11 @@ _CHANNEL = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
 
 
 def installing_team(body: Json) -> str:
-    """The workspace in which the app was operated that is installed there; "" where none is named.
+    """The workspace in which the used app is installed, or an empty string if none is named.
 
-    People of other workspaces operate it in shared channels, so it is not theirs that counts: Slack
-    names the app's as `team`, but for a modal that of who sends it, and the app's in the view
-    (github.com/slackapi/bolt-js/issues/1614; java-slack-sdk/issues/1041).
+    Users of other workspaces use the app in shared channels, so their own workspace does not count.
+    Slack names the app's workspace as `team`. For a modal, `team` is that of the user, and the
+    app's is in the view (github.com/slackapi/bolt-js/issues/1614; java-slack-sdk/issues/1041).
     """
     view, user = _as_object(body.get("view")), _as_object(body.get("user"))
     return (
@@ -180,13 +180,13 @@ def parse_slash_command(body: Json, identity: BotIdentity) -> SlashCommandPayloa
 
 
 def parse_button_press(body: Json) -> ButtonPress | None:
-    person, actions = _parse_actor(body), body.get("actions")
-    if person is None or not isinstance(actions, list) or not actions:
+    actor, actions = _parse_actor(body), body.get("actions")
+    if actor is None or not isinstance(actions, list) or not actions:
         return None
     action, container = _as_object(actions[0]), _as_object(body.get("container"))
     channel = _text(_as_object(body.get("channel")), "id") or _text(container, "channel_id")
     return ButtonPress(
-        actor=person,
+        actor=actor,
         action_id=_text(action, "action_id"),
         channel=channel,
         trigger_id=_text(body, "trigger_id"),
@@ -195,53 +195,53 @@ def parse_button_press(body: Json) -> ButtonPress | None:
 
 
 def is_command_press(press: ButtonPress) -> bool:
-    """Whether what was pressed is one of our cards' buttons, menus and lists."""
+    """True for a button, menu or list of the bot's own cards."""
     return press.action_id.startswith(COMMAND_ACTION_PREFIX)
 
 
 def parse_command_press(body: Json, identity: BotIdentity) -> CommandPress | None:
-    """The order that a press carries; None where it makes no sense (any more)."""
-    person, actions, trigger = _parse_actor(body), body.get("actions"), _text(body, "trigger_id")
-    if person is None or not isinstance(actions, list) or not actions or not trigger:
+    """The command of a press, or None if it is malformed or out of date."""
+    actor, actions, trigger = _parse_actor(body), body.get("actions"), _text(body, "trigger_id")
+    if actor is None or not isinstance(actions, list) or not actions or not trigger:
         return None
     action, container = _as_object(actions[0]), _as_object(body.get("container"))
-    carried = parse_button_value(
+    button_value = parse_button_value(
         _text(_as_object(action.get("selected_option")) or action, "value")
     )
-    if carried is None:
+    if button_value is None:
         return None
-    home = container.get("type") == "view"
+    on_home_tab = container.get("type") == "view"
     channel = _text(_as_object(body.get("channel")), "id") or _text(container, "channel_id")
-    if not home and not _CHANNEL.fullmatch(channel):
+    if not on_home_tab and not _CHANNEL.fullmatch(channel):
         return None
     ephemeral = container.get("is_ephemeral") is True
     root = _text(container, "thread_ts") or _text(_as_object(body.get("message")), "thread_ts")
     ts = _text(container, "message_ts")
-    order = Command(
+    command = Command(
         key=trigger,
-        name=carried.command_name,
-        args=carried.args,
-        user=person.user,
-        source=CommandSource.HOME_TAB if home else CommandSource.BUTTON,
+        name=button_value.command_name,
+        args=button_value.args,
+        user=actor.user,
+        source=CommandSource.HOME_TAB if on_home_tab else CommandSource.BUTTON,
         team=identity.team,
-        channel="" if home else channel,
-        thread=_thread_of(carried, identity, channel, root or ("" if ephemeral else ts)),
-        turn=carried.turn,
+        channel="" if on_home_tab else channel,
+        thread=_thread_of(button_value, identity, channel, root or ("" if ephemeral else ts)),
+        turn=button_value.turn,
     )
-    where = _text(container, "view_id") if home else ts
+    source_id = _text(container, "view_id") if on_home_tab else ts
     return CommandPress(
-        command=order,
+        command=command,
         response_url=_text(body, "response_url"),
         root_ts=root if TS_PATTERN.fullmatch(root) else "",
-        replaces_message=carried.replaces_message and ephemeral,
-        # The verb, too: the entries of a menu have one action id.
+        replaces_message=button_value.replaces_message and ephemeral,
+        # The command name as well: the entries of a menu share one action id.
         dedup_key=(
-            person.user,
+            actor.user,
             channel,
-            where,
+            source_id,
             _text(action, "action_id"),
-            carried.command_name,
-            carried.args,
+            button_value.command_name,
+            button_value.args,
         ),
     )
 
@@ -249,7 +249,7 @@ def parse_command_press(body: Json, identity: BotIdentity) -> CommandPress | Non
 def _thread_of(
     button_value: ButtonValue, identity: BotIdentity, channel: str, root: str
 ) -> ThreadKey | None:
-    """The thread that the press names, else the one in which the pressed message stands."""
+    """The thread that the button names, else that of its message, or None."""
     if button_value.root_ts:
         return ThreadKey(
             team=identity.team, channel=button_value.channel, root_ts=button_value.root_ts
@@ -260,16 +260,16 @@ def _thread_of(
 
 
 def parse_shortcut(body: Json, identity: BotIdentity) -> ShortcutPayload | None:
-    person, message = _parse_actor(body), _as_object(body.get("message"))
+    actor, message = _parse_actor(body), _as_object(body.get("message"))
     channel = _text(_as_object(body.get("channel")), "id")
     ts = _text(message, "ts") or _text(body, "message_ts")
     root = _text(message, "thread_ts") or ts
-    if person is None or not (_CHANNEL.fullmatch(channel) and TS_PATTERN.fullmatch(root)):
+    if actor is None or not (_CHANNEL.fullmatch(channel) and TS_PATTERN.fullmatch(root)):
         return None
     text = mrkdwn_to_text(
         replace_mentions(_text(message, "text")[:MAX_MARKUP_CHARS], identity.user, identity.name)
     )
-    place = QuestionTarget(
+    target = QuestionTarget(
         channel=channel,
         root_ts=root,
         quoted=text[:MAX_QUOTED_CHARS],
@@ -277,32 +277,32 @@ def parse_shortcut(body: Json, identity: BotIdentity) -> ShortcutPayload | None:
         clipped=len(text) > MAX_QUOTED_CHARS,
     )
     return ShortcutPayload(
-        actor=person,
-        target=QuestionTarget.from_metadata(place.to_metadata()) or place,
+        actor=actor,
+        target=QuestionTarget.from_metadata(target.to_metadata()) or target,
         trigger_id=_text(body, "trigger_id"),
         response_url=_text(body, "response_url"),
     )
 
 
 def parse_submission(body: Json) -> ModalSubmission | None:
-    person, view = _parse_actor(body), _as_object(body.get("view"))
-    place, view_id = QuestionTarget.from_metadata(view.get("private_metadata")), _text(view, "id")
-    if person is None or place is None or not view_id:
+    actor, view = _parse_actor(body), _as_object(body.get("view"))
+    target, view_id = QuestionTarget.from_metadata(view.get("private_metadata")), _text(view, "id")
+    if actor is None or target is None or not view_id:
         return None
     values = _as_object(_as_object(view.get("state")).get("values"))
-    answer = _as_object(
+    text_input = _as_object(
         _as_object(values.get(manifest.QUESTION_BLOCK)).get(manifest.QUESTION_INPUT)
     )
-    question = strip_unstorable(_text(answer, "value")).strip()
-    return ModalSubmission(actor=person, view_id=view_id, target=place, question=question)
+    question = strip_unstorable(_text(text_input, "value")).strip()
+    return ModalSubmission(actor=actor, view_id=view_id, target=target, question=question)
 
 
 def _parse_actor(body: Json) -> Actor | None:
-    """The acting person. `user.team_id` is their own workspace; `team` the one they act in."""
+    """The acting user, or None. `user.team_id` is the user's workspace, `team` the current one."""
     user = _as_object(body.get("user"))
     team = _text(user, "team_id") or _text(_as_object(body.get("team")), "id")
-    name = _text(user, "id")
-    return Actor(user=name, team=team) if name and team else None
+    user_id = _text(user, "id")
+    return Actor(user=user_id, team=team) if user_id and team else None
 
 
 def _as_object(value: object) -> Json:

@@ -1,11 +1,11 @@
-"""Puts questions asked by command into their channels, and from there into the inbox.
+"""Posts recorded questions into their channels and delivers them to the inbox.
 
-What Slack does not let people do, nobody does for them: a question is put where its asker may ask
-at that moment. What a form brings back of its place is where it was opened, and may be forged.
+The bot posts a question only where its asker may ask at that moment: the target in a modal's
+metadata is where the modal was opened, and it may be forged.
 
-A question is on record before anybody is told that it has arrived, and until it is a message with
-a turn of its own. A bot that dies on the way takes it up at its next start: what it has posted it
-finds again by the metadata, and posts nothing twice.
+A question is recorded before it is acknowledged, and until it is a message with a turn. After a
+crash the next start resumes it. A question that was posted is found by its metadata, so it is not
+posted twice.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from bot.access import texts as access_texts
+from bot.access.admission import AdmissionCheck
 from bot.domain.commands import PendingQuestion
 from bot.domain.messages import Message, ThreadKey, Trigger
 from bot.domain.turns import AcceptResult
@@ -33,54 +34,44 @@ from bot.slack.identity import BotIdentity
 log = logging.getLogger(__name__)
 
 METADATA_EVENT_TYPE: Final = "threadpilot_question"
-"""The metadata's name on the message by which a question stands in its channel."""
+"""Event type in the metadata of a posted question."""
 
 CHECK_SECONDS: Final = 30.0
-"""How often it is looked for questions that are still on their way."""
+"""Interval in seconds between looks for pending questions."""
 MAX_AGE_SECONDS: Final = 3_600.0
-"""So long after it was asked nobody expects the answer any more."""
+"""Maximum age in seconds of a pending question: later the asker no longer expects an answer."""
 
-# Together less than what Background lets a piece of work take.
+# Together less than the timeout of `BackgroundTasks`.
 _ADMISSION_SECONDS: Final = 3.0
 _POST_SECONDS: Final = 20.0
 _MAX_WAIT_SECONDS: Final = 3.0
 _RECORD_SECONDS: Final = 5.0
 _MAX_TRIES: Final = 2
 _RESUME_SECONDS: Final = 50.0
-"""How long one question may take that is taken up again."""
+"""Timeout in seconds for a question that is resumed."""
 _CLOSE_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxConfig:
-    """Where questions are kept that are on their way."""
+    """The dependencies of the outbox."""
 
     store: PendingQuestionStore
     clock: Clock
     redact: Callable[[str], str] = str
-    """Takes out of people's words what may be kept nowhere."""
+    """Removes secrets from the text of a question."""
 
 
 class PostRejected(SlackError):
-    """A question is not to be in its channel, by Slack's word or by ours: it is not asked."""
+    """Slack or the admission check refuses the post; the question is not asked."""
 
     def __init__(self, code: str, user_message: str = SlackError.user_message) -> None:
         super().__init__(code)
         self.user_message = user_message
 
 
-class QuestionAdmission(Protocol):
-    """Who may ask where."""
-
-    async def denial_for(self, user_id: str, channel: str, *, external: bool) -> str:
-        """The sentence why nothing is asked in a channel for somebody just now; empty when it is.
-        `external`: whether Slack says that they are of another workspace. Raises `SlackError`
-        while it cannot be found out, `StoreError`."""
-        ...
-
-
 class _QuestionDenied(SlackCallError):
-    """Somebody may not ask there, or that is not known just now: surely nothing was posted."""
+    """The asker may not ask there, or the check failed; nothing was posted."""
 
     def __init__(self, user_message: str, *, transient: bool = False) -> None:
         super().__init__("not_let_in")
@@ -89,7 +80,7 @@ class _QuestionDenied(SlackCallError):
 
 
 class QuestionOutbox:
-    """Brings recorded questions on their way."""
+    """Posts recorded questions and hands them to the inbox."""
 
     def __init__(
         self,
@@ -97,7 +88,7 @@ class QuestionOutbox:
         identity: BotIdentity,
         on_message: Callable[[Message], Awaitable[AcceptResult]],
         config: OutboxConfig,
-        admission: QuestionAdmission,
+        admission: AdmissionCheck,
     ) -> None:
         self._client = client
         self._admission = admission
@@ -108,20 +99,19 @@ class QuestionOutbox:
         self._reserved: list[str] = []
 
     def reserve(self, event_id: str) -> None:
-        """Whoever has a question recorded sees to it: it is not taken up, until
-        `subtract_usage`."""
+        """Mark a question as handled by the caller: it is not resumed until `release`."""
         self._reserved.append(event_id)
 
     def release(self, event_id: str) -> None:
-        """Nobody else sees to it any more: if it is on record still, it is taken up."""
+        """End the caller's handling: if the question is still recorded, it is resumed."""
         self._reserved.remove(event_id)
 
     async def post_question(self, question: PendingQuestion, *, unposted: bool = True) -> bool:
-        """Post a recorded question and hand it to the inbox; whether it has become a message by
-        then. If not, it stays on record and is tried again.
+        """Post a recorded question and hand it to the inbox. True if it is accepted there;
+        otherwise it stays recorded and is tried again.
 
-        `anew`: surely nothing was posted of it yet. Raises `PostRejected`, and then it is not on
-        record any more; `StoreError` when it is, but should not be.
+        `unposted` is True if it surely was not posted yet. Raises `PostRejected` after deleting the
+        record, or `StoreError` if the record could not be deleted.
         """
         if question.event_id in self._posting:
             return False
@@ -133,8 +123,8 @@ class QuestionOutbox:
 
     @asynccontextmanager
     async def resuming(self) -> AsyncIterator[None]:
-        """While inside, what is left on record is taken up: at once, and again and again."""
-        task = asyncio.create_task(self._resume_pending(), name="questions on their way")
+        """Resume recorded questions inside the context: at once, then regularly."""
+        task = asyncio.create_task(self._resume_pending(), name="question outbox")
         try:
             yield
         finally:
@@ -146,9 +136,9 @@ class QuestionOutbox:
             ts = await self._ensure_posted(question, unposted=unposted)
         except SlackCallError as error:
             if error.maybe_done or (error.transient and not unposted):
-                log.warning("a question could not be posted yet: %s", error)
+                log.warning("question not posted yet: id=%s reason=%s", question.event_id, error)
                 return False
-            log.warning("a question could not be posted: %s", error)
+            log.warning("question not posted: id=%s reason=%s", question.event_id, error)
             await self._config.store.delete_question(question.event_id)
             raise PostRejected(error.code, error.user_message) from error
         root = question.root_ts or ts
@@ -167,7 +157,10 @@ class QuestionOutbox:
         try:
             await self._config.store.delete_question(question.event_id)
         except StoreError as error:
-            log.info("a question that was asked is still on record: %s", error)
+            log.info(
+                "posted question not deleted from the outbox: id=%s reason=%s",
+                *(question.event_id, error),
+            )
         return True
 
     async def _deliver(self, message: Message) -> bool:
@@ -176,47 +169,50 @@ class QuestionOutbox:
                 async with asyncio.timeout(_RECORD_SECONDS):
                     await self._on_message(message)
             except (BotError, TimeoutError) as error:
-                log.warning("a posted question could not be recorded yet: %s", error)
+                log.warning(
+                    "posted question not recorded yet: id=%s reason=%s", message.event_id, error
+                )
             else:
                 return True
         return False
 
     async def _ensure_posted(self, question: PendingQuestion, *, unposted: bool) -> str:
-        """The `ts` of the message by which the question stands in its channel. Raises
-        `SlackCallError`: with `maybe_done` where it may stand there all the same."""
-        let_in = False
+        """The `ts` of the posted question. Raises `SlackCallError`, with `maybe_done` if it may be
+        posted nevertheless."""
+        admitted = False
         for tries_left in reversed(range(_MAX_TRIES)):
             if not unposted and (found := await self._find_posted(question)):
                 return found
-            if not let_in:
+            if not admitted:
                 await self._check_admission(question)
-                let_in = True
+                admitted = True
             try:
                 return await self._post(question)
             except SlackCallError as error:
-                # What Slack is slow with it may do a moment after it was looked for.
+                # After a timeout Slack may still post it a moment after the search.
                 if not error.maybe_done or error.code == "timeout" or not tries_left:
                     raise
-                log.warning("a question may not have been posted: %s", error)
+                log.warning("question may not be posted: id=%s reason=%s", question.event_id, error)
                 unposted = False
         raise SlackCallError("timeout", "the question", maybe_done=True)
 
     async def _check_admission(self, question: PendingQuestion) -> None:
-        """See to it that who asks may ask there at this moment. Raises `_Closed`, `StoreError`."""
+        """Check that the asker may ask there at this moment. Raises `_QuestionDenied` or
+        `StoreError`."""
         external = question.user_team != self._identity.team
-        closed = self._admission.denial_for(question.user, question.channel, external=external)
+        check = self._admission.denial_for(question.user, question.channel, external=external)
         try:
-            sentence = await with_timeout(closed, _ADMISSION_SECONDS)
+            refusal = await with_timeout(check, _ADMISSION_SECONDS)
         except SlackError as error:
-            log.warning("whether somebody may ask could not be found out: %s", error)
+            log.warning("admission check failed: user=%s reason=%s", question.user, error)
             raise _QuestionDenied(access_texts.UNKNOWN_USER, transient=error.transient) from error
-        if sentence:
-            raise _QuestionDenied(sentence)
+        if refusal:
+            raise _QuestionDenied(refusal)
 
     async def _find_posted(self, question: PendingQuestion) -> str:
-        """The `ts` of a message that was posted for the question; "" where there is none. Raises
-        `SlackCallError` with `maybe_done`: nobody knows then."""
-        # Slack's clock and ours may differ.
+        """The `ts` of the message posted for the question, or an empty string. Raises
+        `SlackCallError` with `maybe_done`, as the state is then unknown."""
+        # The clocks of Slack and the bot may differ.
         oldest = f"{max(0.0, question.asked_at - MAX_AGE_SECONDS):.6f}"
         try:
             if question.root_ts:
@@ -232,7 +228,9 @@ class QuestionOutbox:
                     if self._is_posted_message(message, question):
                         return str(message["ts"])
         except SlackCallError as error:
-            raise SlackCallError(error.code, "whether it stands there", maybe_done=True) from error
+            raise SlackCallError(
+                error.code, "search for the posted question failed", maybe_done=True
+            ) from error
         return ""
 
     def _is_posted_message(self, message: Mapping[str, object], question: PendingQuestion) -> bool:
@@ -244,9 +242,9 @@ class QuestionOutbox:
         ) == {"question": question.event_id}
 
     async def _post(self, question: PendingQuestion) -> str:
-        """Post it in the bot's name, nothing in it live; the message's `ts`. Raises
-        `SlackCallError`."""
-        answer = await self._client.call(
+        """Post the question as the bot, without mentions or previews. Returns the message's `ts`.
+        Raises `SlackCallError`."""
+        response = await self._client.call(
             self._client.web.chat_postMessage,
             CallContext(priority=Priority.HIGH),
             max_wait=_MAX_WAIT_SECONDS,
@@ -263,7 +261,7 @@ class QuestionOutbox:
                 "event_payload": {"question": question.event_id},
             },
         )
-        ts = answer.get("ts")
+        ts = response.get("ts")
         if not isinstance(ts, str):
             raise SlackCallError("no_ts", "chat.postMessage answered without a ts", maybe_done=True)
         return ts
@@ -272,12 +270,12 @@ class QuestionOutbox:
         while True:
             try:
                 found = await self._config.store.pending_questions()
-                # Before the first is taken up, for that takes its time: what others see to may
-                # have come to its end by then.
+                # All are selected first, as resuming takes time: a question reserved now may be
+                # released, and done, by then.
                 for question in [each for each in found if each.event_id not in self._reserved]:
                     await self._resume_one(question)
             except StoreError as error:
-                log.warning("what was asked by command could not be read: %s", error)
+                log.warning("pending questions not read: reason=%s", error)
             await self._config.clock.sleep(CHECK_SECONDS)
 
     async def _resume_one(self, question: PendingQuestion) -> None:
@@ -287,17 +285,17 @@ class QuestionOutbox:
             async with asyncio.timeout(_RESUME_SECONDS):
                 await self._resume(question)
         except (BotError, TimeoutError) as error:
-            log.warning("what was asked by command could not be taken up: %s", error)
+            log.warning("question not resumed: id=%s reason=%s", question.event_id, error)
         except Exception:
-            log.exception("what was asked by command could not be taken up")
+            log.exception("question not resumed: id=%s", question.event_id)
 
     async def _resume(self, question: PendingQuestion) -> None:
         if self._config.clock.now() - question.asked_at > MAX_AGE_SECONDS:
-            log.warning("a question asked by %s is too old to be asked now", question.user)
+            log.warning("question expired: id=%s user=%s", question.event_id, question.user)
             await self._notify_asker(question, texts.QUESTION_EXPIRED)
             await self._config.store.delete_question(question.event_id)
             return
-        log.info("a question asked by %s is taken up", question.user)
+        log.info("question resumed: id=%s user=%s", question.event_id, question.user)
         try:
             await self.post_question(question, unposted=False)
         except PostRejected as error:
@@ -309,7 +307,7 @@ class QuestionOutbox:
                 self._client, question.channel, question.user, text, question.root_ts
             )
         except SlackError as error:
-            log.warning("who asked a question could not be told: %s", error)
+            log.warning("asker not notified: id=%s reason=%s", question.event_id, error)
 
 
 _NOT_IN_CHANNEL_ERRORS: Final = frozenset({"not_in_channel", "channel_not_found"})
@@ -327,7 +325,7 @@ _READ_ONLY_ERRORS: Final = frozenset(
 
 
 def failure_text(error: SlackError, bot_name: str) -> str:
-    """What the asker is told of a question that was not put; `name` is the bot's."""
+    """The text for the asker of a question that was not posted; `bot_name` is the bot's name."""
     if error.code in _NOT_IN_CHANNEL_ERRORS:
         return texts.NOT_IN_CHANNEL.format(name=bot_name)
     if error.code in _READ_ONLY_ERRORS:

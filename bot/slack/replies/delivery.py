@@ -1,9 +1,10 @@
-"""Brings a thread up to what its answer says: the ways of delivery, and what follows trouble.
+"""Brings a thread up to date with its answer, and falls back to edits after an error.
 
-A part of the answer is one message: idle until there is text for it, open while it is a live
-stream, sealed when that has been stopped, and only changed by edits from then on. By streams while
-they work, by edits from the moment that they do not: trouble changes how the text comes, never
-the text.
+Each part of the answer is one message. It starts when there is text for it. While it is a live
+stream, text is appended; after the stream has stopped, the message is edited.
+
+Streams are used while they work. After a failure the rest comes by edits. An error changes how the
+text is delivered, never the text.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from bot.slack.replies.text import ReplyText
 log = logging.getLogger(__name__)
 
 MAX_STREAM_AGE_SECONDS: Final = 240.0
-"""Seconds after which a stream is ended and another one begun: Slack ends it after about 300,
-whatever is written to it (slackapi/python-slack-sdk issue 1859)."""
+"""Maximum age of a stream in seconds; then another one starts. Slack ends a stream after about 300,
+even if it is still written to (slackapi/python-slack-sdk issue 1859)."""
 
 HALT_SECONDS: Final = 10.0
-"""So long after Stop was pressed the end of the answer is awaited before it is shown on. Slack ends
-the stream for whoever presses, also for those who may not stop the answer."""
+"""Seconds to wait for the end of the answer after a user pressed Stop, before it is shown on. Slack
+stops the stream for any user who presses it, even for one who may not stop the answer."""
 
 _BLOCK_ERROR_CODES: Final = frozenset(
     {"msg_blocks_too_many", "invalid_blocks", "invalid_blocks_format"}
@@ -42,19 +43,20 @@ _FORMAT_ERROR_CODES: Final = _BLOCK_ERROR_CODES | {"msg_too_long", "no_text"}
 
 
 def delivery_for(message: Message, participants: frozenset[str]) -> tuple[Delivery, str]:
-    """How an answer reaches its audience, and why so: Slack shows a stream live to one person."""
-    if message.trigger is Trigger.BOT_MENTION:  # a bot is nobody to show a stream to
-        return Delivery.EDITS, "another bot asks"
-    everybody = participants | {message.user}
+    """The delivery for a message, and the reason for the log. Slack shows a stream live to one user
+    only."""
+    if message.trigger is Trigger.BOT_MENTION:  # a stream is live for users only
+        return Delivery.EDITS, "question of another bot"
+    users = participants | {message.user}
     if message.direct:
         return Delivery.STREAM, "a direct message"
-    if len(everybody) == 1:
-        return Delivery.STREAM, "one person in the thread"
-    return Delivery.EDITS, f"{len(everybody)} people in the thread"
+    if len(users) == 1:
+        return Delivery.STREAM, "one user in the thread"
+    return Delivery.EDITS, f"{len(users)} users in the thread"
 
 
 class ReplyDelivery:
-    """One reply's messages on their way. One caller at a time."""
+    """Delivers the messages of one reply. Not safe for concurrent calls."""
 
     def __init__(
         self,
@@ -69,7 +71,8 @@ class ReplyDelivery:
         previous_parts: Sequence[ReplyPart] = (),
         resumed: bool = False,
     ) -> None:
-        """`resumed`: an earlier run of the turn may have put out `earlier`, and more unnoted."""
+        """`resumed`: an earlier run of the turn may have posted `previous_parts`, and more that it
+        did not save."""
         self._text = text
         self._messages = messages
         self.delivery = delivery
@@ -86,10 +89,10 @@ class ReplyDelivery:
         self._outdated: list[PostedMessage] = []
 
     async def sync(self, *, final: bool) -> bool:
-        """Bring the thread up to the text; False where that is not to be done yet.
+        """Bring the thread up to date. Returns False if some of the text has to wait.
 
-        `last`: the text is whole, and waits for Slack where it must. Raises `SlackCallError`; what
-        has been done by then is not done again by the next call.
+        `final`: the text is complete, and the call waits for Slack as long as it must. Raises
+        `SlackCallError`; the next call repeats nothing that is done by then.
         """
         self._final = final
         if final and self._text.is_truncated:
@@ -102,34 +105,34 @@ class ReplyDelivery:
                     return False
                 if error.code not in _FORMAT_ERROR_CODES or not self._try_simpler_format(error):
                     raise
-                log.warning("Slack would not have the text like this: %s", error)
+                log.warning("reply text refused, simpler form follows: reason=%s", error)
 
     def remaining_stream_seconds(self) -> float | None:
-        """Seconds until a live stream has to be left; None while there is none."""
+        """Seconds until the live stream has to stop; None if there is none."""
         live = self._live_stream()
         if live is None:
             return None
         return max(0.0, live.started_at + MAX_STREAM_AGE_SECONDS - self._clock.monotonic())
 
     def remaining_halt_seconds(self) -> float:
-        """For how many seconds what is shown stays as it is, for a person pressed Stop: until the
-        end is known, or it shows that the answer goes on."""
+        """Seconds for which the shown text stays as it is, after a user pressed Stop. It goes on
+        earlier if the answer ends."""
         return max(0.0, self._halted_until - self._clock.monotonic())
 
     async def end_streams(self) -> None:
-        """End what is live, with the text that it shows."""
-        for shown in self._posted.values():
-            if shown.is_live:
-                await self._messages.close_stream(shown)
+        """Stop the live streams, with the text that they show."""
+        for message in self._posted.values():
+            if message.is_live:
+                await self._messages.close_stream(message)
 
     def _live_stream(self) -> PostedMessage | None:
-        return next((shown for shown in self._posted.values() if shown.is_live), None)
+        return next((message for message in self._posted.values() if message.is_live), None)
 
     def _try_simpler_format(self, error: SlackCallError) -> bool:
-        """Choose another form for a text that Slack refuses: without the foot where that may be
-        what it refuses, in smaller parts, at last no Markdown.
+        """Choose a simpler form for a text that Slack refused; False if there is none.
 
-        What counts as too long or as too much in one message is Slack's to know.
+        It drops the actions if they may be the reason, then makes the parts smaller, and last gives
+        up Markdown. What is too long or too much for one message is not documented.
         """
         if error.code in _BLOCK_ERROR_CODES and self._text.drop_actions():
             return True
@@ -151,7 +154,7 @@ class ReplyDelivery:
         for number, part in enumerate(parts):
             if self._synced.get(number) is part and not (part.note or part.action_blocks):
                 continue
-            final = part.is_final  # before anything is awaited: meanwhile the part may grow
+            final = part.is_final  # read before awaiting: the part may grow in that time
             if not await self._sync_part(number, part):
                 all_shown = False
             elif final:
@@ -161,83 +164,83 @@ class ReplyDelivery:
         return all_shown
 
     async def _sync_part(self, number: int, part: PartText) -> bool:
-        shown = self._posted.get(number)
+        message = self._posted.get(number)
         if part.is_blank:
-            if shown is not None and part.is_final:
-                await self._remove(shown)
+            if message is not None and part.is_final:
+                await self._remove(message)
             return True
-        if shown is None:
-            shown = await self._start_message(number, part)
-        if shown is None:
+        if message is None:
+            message = await self._start_message(number, part)
+        if message is None:
             return False
-        if shown.is_live:
-            await self._append_stream(shown, part)
-        if shown.is_live:
+        if message.is_live:
+            await self._append_stream(message, part)
+        if message.is_live:
             return True
         if self.remaining_halt_seconds() and not self._final:
             return False
-        return await self._edit(shown, part)
+        return await self._edit(message, part)
 
     async def _start_message(self, number: int, part: PartText) -> PostedMessage | None:
-        """The part's message: a stream where that is wanted and to be had, else a post. None where
-        it is not to be begun yet: when so many write that it could not be ended.
+        """Start the message of a part: as a stream if possible, otherwise as a post. None if it has
+        to wait, because so many replies write that it could not be ended.
 
-        A part that is complete before it was begun needs no stream, and no end.
+        A part that is complete before it starts needs no stream and no end.
         """
         if part.is_final:
             return await self._post(number, part)
-        way = self._pacer.begin_message(self, self.delivery)
-        if way is Delivery.STREAM:
+        delivery = self._pacer.begin_message(self, self.delivery)
+        if delivery is Delivery.STREAM:
             try:
                 return self._register(await self._messages.start_stream(number, part.text))
             except SlackCallError as error:
-                self._switch_to_edits(f"there is no stream to be had: {error}")
-                way = self._pacer.begin_message(self, self.delivery)
-        if way is None:
+                self._switch_to_edits(f"stream not started: {error}")
+                delivery = self._pacer.begin_message(self, self.delivery)
+        if delivery is None:
             return None
-        self._switch_to_edits("so many are streamed that edits come sooner")
+        self._switch_to_edits("edits come sooner than streams")
         return await self._post(number, part)
 
     async def _post(self, number: int, part: PartText) -> PostedMessage:
-        urgency = self._priority(number)
+        priority = self._priority(number)
         return self._register(
-            await self._messages.post(number, part.closed_text, part.action_blocks, urgency)
+            await self._messages.post(number, part.closed_text, part.action_blocks, priority)
         )
 
     def _priority(self, number: int) -> Priority:
-        """The end of the answer goes first; what comes on the way to it may be left out."""
+        """The priority of a call: the end of the answer comes first, partial text is optional."""
         if not self._final:
             return Priority.OPTIONAL
         return Priority.HIGH if number >= len(self._text.parts) - 1 else Priority.NORMAL
 
     async def _append_stream(self, message: PostedMessage, part: PartText) -> None:
-        """Let a live stream say what the part says; where it cannot, it has ended."""
+        """Append the new text of a part to its live stream. If that fails, the stream has ended."""
         wanted = part.closed_text if part.is_final else part.text
         if message.sent_text is None or not wanted.startswith(message.sent_text):
-            self._switch_to_edits("what the stream has shown does not count")
+            self._switch_to_edits("stream shows another text")
             await self._abort_stream(message)
             return
         more = wanted[len(message.sent_text) :]
         try:
             if part.is_final:
-                stood = self._status.is_confirmed
+                was_confirmed = self._status.is_confirmed
                 await self._stop_stream(message, part, more)
                 if not self._text.is_finished:
                     self._status.renew()
-                elif stood and self._status.is_confirmed:
+                elif was_confirmed and self._status.is_confirmed:
                     self._status.mark_cleared()
             elif more:
                 await self._messages.append_stream(message, more)
         except SlackCallError as error:
             if error.code == RATE_LIMITED:
-                raise  # the stream is as it was
+                raise  # the stream is unchanged
             if error.code == "stopped_by_user":
                 self._halted_until = self._clock.monotonic() + HALT_SECONDS
-            self._switch_to_edits(f"the stream broke: {error}")
+            self._switch_to_edits(f"stream failed: {error}")
             await self._abort_stream(message)
 
     async def _stop_stream(self, message: PostedMessage, part: PartText, more: str) -> None:
-        """End a stream with the last of its text and the foot, if it is to be had."""
+        """Stop a stream with the rest of its text and the actions, unless Slack refuses these."""
         try:
             await self._messages.stop_stream(
                 message, more, part.action_blocks, save=not self._final
@@ -245,53 +248,55 @@ class ReplyDelivery:
         except SlackCallError as error:
             if error.code not in _BLOCK_ERROR_CODES or not self._text.drop_actions():
                 raise
-            log.warning("Slack would not have what stands under the reply: %s", error)
+            log.warning("reply actions refused: reason=%s", error)
             await self._messages.stop_stream(message, more, save=not self._final)
 
     async def _abort_stream(self, message: PostedMessage) -> None:
-        """End a stream before its answer has ended."""
+        """Stop a stream before its answer has ended."""
         await self._messages.close_stream(message)
         if not self.remaining_halt_seconds() and not self._final:
             self._status.renew()
 
     async def _edit(self, message: PostedMessage, part: PartText) -> bool:
-        """Make a message say what the part says; False where that is not to be done yet."""
-        says_it = message.sent_text == part.closed_text
-        if says_it and (message.is_uneditable or message.has_actions == bool(part.action_blocks)):
+        """Edit a message to show its part. Returns False if that has to wait."""
+        is_current = message.sent_text == part.closed_text
+        if is_current and (
+            message.is_uneditable or message.has_actions == bool(part.action_blocks)
+        ):
             return True
         if not message.is_uneditable:
             if not self._final and not self._pacer.has_available_edits:
                 return False
-            urgency = self._priority(message.number)
+            priority = self._priority(message.number)
             try:
-                await self._messages.edit(message, part.closed_text, part.action_blocks, urgency)
+                await self._messages.edit(message, part.closed_text, part.action_blocks, priority)
             except SlackCallError as error:
                 if error.transient or error.code in _FORMAT_ERROR_CODES:
                     raise
-                log.warning("a message of the reply can not be edited: %s", error)
+                log.warning("reply message not edited, a new one follows: reason=%s", error)
                 message.is_uneditable = True
             else:
                 return True
-            if says_it:  # only what stands under it would change: not worth a second message
+            if is_current:  # only the actions would change: not worth a second message
                 return True
         if not part.is_final and not self._final:
-            return False  # what is posted anew may be as fixed: once, with all that it shall say
+            return False  # a new post may be just as uneditable: post it once, with its full text
         return await self._edit(await self._repost(message, part), part)
 
     async def _repost(self, uneditable: PostedMessage, part: PartText) -> PostedMessage:
-        """Say a part in another message than the one that cannot be edited, and so also what
-        follows it: the thread is read from top to bottom."""
-        shown = await self._post(uneditable.number, part)
+        """Post a part again, because its message cannot be edited. The parts after it are posted
+        again too: a thread is read from top to bottom."""
+        reposted = await self._post(uneditable.number, part)
         self._outdated.append(uneditable)
         for later in self._posted.values():
-            if later.number > shown.number:
+            if later.number > reposted.number:
                 later.is_uneditable, later.sent_text = True, None
                 self._synced.pop(later.number, None)
-        return shown
+        return reposted
 
     async def _delete_surplus(self, count: int) -> None:
-        """Delete the messages that others stand for, and those that the answer, now shorter, has
-        no text for."""
+        """Delete the messages that were posted again, and those beyond the end of a shorter
+        answer."""
         while self._outdated:
             await self._messages.delete_message(self._outdated[0])
             del self._outdated[0]
@@ -307,7 +312,7 @@ class ReplyDelivery:
         self._synced.pop(message.number, None)
 
     async def _end_expired_stream(self) -> None:
-        """End a stream before Slack does; what comes next begins another."""
+        """Stop a stream before Slack does; the next text starts another."""
         live = self._live_stream()
         if live is None or self._clock.monotonic() - live.started_at < MAX_STREAM_AGE_SECONDS:
             return
@@ -317,16 +322,17 @@ class ReplyDelivery:
             await self._abort_stream(live)
 
     async def _adopt_previous(self) -> None:
-        """Take over what an earlier run of this turn has put out, noted or not, oldest first."""
+        """Adopt the messages that an earlier run of this turn posted, saved or not, oldest
+        first."""
         for part in self._previous_parts:
             old = PostedMessage(part.number, part.ts, part.delivery, None, is_live=not part.closed)
             if old.is_live:
                 await self._messages.close_stream(old)
             await self._messages.save_message(old)
-        missed = await self._messages.find_unsaved()
-        found = sorted({*(part.ts for part in self._previous_parts), *missed}, key=ts_sort_key)
+        unsaved = await self._messages.find_unsaved()
+        found = sorted({*(part.ts for part in self._previous_parts), *unsaved}, key=ts_sort_key)
         if found:
-            self._switch_to_edits("an earlier run of this turn had begun the answer")
+            self._switch_to_edits("answer begun by an earlier run")
             self._pacer.register(self)
         for number, ts in enumerate(found):
             await self._messages.save_message(
@@ -341,4 +347,4 @@ class ReplyDelivery:
     def _switch_to_edits(self, reason: str) -> None:
         if self.delivery is not Delivery.EDITS:
             self.delivery = Delivery.EDITS
-            log.info("delivery=%s from here: %s", Delivery.EDITS, reason)
+            log.info("delivery changed: delivery=%s reason=%s", Delivery.EDITS, reason)

@@ -1,8 +1,8 @@
-"""The messages that a reply consists of in Slack: begun, grown, edited, found again.
+"""Posts, streams and edits the messages of a reply, and finds them again after an error.
 
-Slack marks nothing as already said. So every message of a reply carries its turn and part number
-as metadata, and a call that posts is never repeated while it may have been done: the thread is
-read first.
+Slack does not detect duplicate posts. So each message of a reply carries its turn and its part
+number as metadata. A post that may have been carried out is never repeated before the thread has
+been read.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from bot.slack.identity import BotIdentity
 log = logging.getLogger(__name__)
 
 ActionBlocks = Sequence[Mapping[str, object]]
-"""The blocks under a message."""
+"""The blocks below the text of a message."""
 
 SavePart = Callable[[Turn, ReplyPart], Awaitable[None]]
-"""Keeps where a part of a turn's reply stands: `Store.note_part`."""
+"""Saves the message of a part of a turn's reply: `ThreadStore.save_part`."""
 
 REPLY_EVENT_TYPE: Final = "threadpilot_turn"
-"""The metadata's name on every message of a reply."""
+"""The type of the metadata on each message of a reply."""
 
 _STREAM_MAX_WAIT_SECONDS: Final = 50.0
-"""Seconds that the end of a stream waits out a rate limit: it has about 300 s to live, and is left
-after 240 (`bot.slack.replies.delivery.MAX_STREAM_AGE_SECONDS`)."""
+"""Maximum time in seconds that the end of a stream waits for the rate limit. A stream lives for
+about 300 s, and is ended after 240 (`bot.slack.replies.delivery.MAX_STREAM_AGE_SECONDS`)."""
 _NOT_FOUND_CODE: Final = "message_not_found"
 _STOPPED_BY_USER_CODE: Final = "stopped_by_user"
 _STREAM_ENDED_CODES: Final = frozenset({"message_not_in_streaming_state", _STOPPED_BY_USER_CODE})
@@ -45,28 +45,27 @@ _STREAM_ENDED_CODES: Final = frozenset({"message_not_in_streaming_state", _STOPP
 
 @dataclass(slots=True)
 class PostedMessage:
-    """One message of a reply, as far as is known."""
+    """What is known about one message of a reply."""
 
     number: int
     ts: str
     delivery: Delivery
     sent_text: str | None
-    """What it says for certain; None while that is not certain."""
+    """The text that it certainly shows, or None if that is not certain."""
     has_actions: bool = False
-    """Whether a foot stands under it; as certain as `sent`."""
+    """Whether it shows actions; as certain as `sent_text`."""
     is_live: bool = False
     """Whether it is a stream that has not been stopped."""
     started_at: float = 0.0
-    """When its stream was started, on the clock's `monotonic`."""
+    """When its stream started, on the clock's `monotonic`."""
     is_uneditable: bool = False
-    """Whether it cannot be edited: what it shall say has to be said in another message."""
+    """Whether it cannot be edited: a changed text needs another message."""
     is_saved_closed: bool = False
-    """Whether it is on record as a message that needs no closing."""
+    """Whether it is saved as a message that needs no closing."""
 
 
 class ReplyMessages:
-    """What can be done with the messages of one turn's reply. Everything raises
-    `SlackCallError`."""
+    """Sends the messages of one turn's reply. All methods raise `SlackCallError`."""
 
     def __init__(
         self,
@@ -85,13 +84,14 @@ class ReplyMessages:
         self._post_uncertain = False
         self._thread = f"{turn.message.thread.channel}/{turn.message.thread.root_ts}"
         self.use_plain_text = False
-        """Whether Slack would not have the text as Markdown: then it comes as it was typed."""
+        """Whether Slack refused the text as Markdown. Then it is sent as plain text."""
 
     async def start_stream(self, number: int, text: str) -> PostedMessage:
-        """Begin a native stream, live for the person who asked; not when that has to wait."""
+        """Start a native stream, live for the author of the question. Does not wait for the rate
+        limit."""
         message, started = self._turn.message, self._clock.monotonic()
         try:
-            answer = await self._client.call(
+            response = await self._client.call(
                 self._client.web.chat_startStream,
                 self._call_context(Priority.OPTIONAL),
                 channel=message.thread.channel,
@@ -100,16 +100,16 @@ class ReplyMessages:
                 recipient_team_id=message.user_team,
                 chunks=_chunks(text),
             )
-            ts = _ts(answer)
+            ts = _ts(response)
         except SlackCallError as error:
             self._post_uncertain = error.maybe_done
             raise
-        shown = PostedMessage(number, ts, Delivery.STREAM, text, is_live=True, started_at=started)
-        await self.save_message(shown)
-        return shown
+        posted = PostedMessage(number, ts, Delivery.STREAM, text, is_live=True, started_at=started)
+        await self.save_message(posted)
+        return posted
 
     async def append_stream(self, message: PostedMessage, text: str) -> None:
-        """Let a live stream say more; not when that has to wait."""
+        """Append text to a live stream. Does not wait for the rate limit."""
         await self._client.call(
             self._client.web.chat_appendStream,
             self._call_context(Priority.OPTIONAL),
@@ -127,10 +127,10 @@ class ReplyMessages:
         *,
         save: bool = True,
     ) -> None:
-        """End a live stream, with the last of its text and what stands under it.
+        """Stop a live stream, with the rest of its text and the actions.
 
-        `note`: whether that is put on record here. Where the turn ends at once, its end does that;
-        after a death between the two the stream is ended once more, which Slack refuses.
+        `save`: whether to save the message here. A turn that ends at once saves it with its end. If
+        the bot dies in between, the stream is stopped once more, which Slack refuses.
         """
         await self._call_stop_stream(message, text, action_blocks)
         if save:
@@ -154,7 +154,8 @@ class ReplyMessages:
         message.is_live = False
 
     async def close_stream(self, message: PostedMessage) -> None:
-        """See to it that a stream whose text is not certain has ended; the text is to be edited."""
+        """Make sure that a stream whose text is not certain has stopped. The text needs an edit
+        then."""
         try:
             await self.stop_stream(message)
         except SlackCallError as error:
@@ -162,23 +163,24 @@ class ReplyMessages:
                 message.is_live = False
                 await self.save_message(message)
             else:
-                log.warning("a stream could not be stopped: %s", error)
+                log.warning("stream not stopped: reason=%s", error)
         message.is_live, message.sent_text = False, None
 
     async def post(
         self, number: int, text: str, action_blocks: ActionBlocks, priority: Priority
     ) -> PostedMessage:
-        """Say it in a message of its own; or find that it has been said, with `sent` None."""
+        """Post a new message, or find an earlier post of it. A found message has `sent_text`
+        None."""
         if self._post_uncertain:
-            missed = await self.find_unsaved()
+            found = await self.find_unsaved()
             self._post_uncertain = False
-            if missed:
-                log.info("a message had been posted though its call failed")
-                shown = PostedMessage(number, missed[0], Delivery.EDITS, None)
-                await self.save_message(shown)
-                return shown
+            if found:
+                log.info("message found in the thread: its call had failed")
+                posted = PostedMessage(number, found[0], Delivery.EDITS, None)
+                await self.save_message(posted)
+                return posted
         try:
-            answer = await self._client.call(
+            response = await self._client.call(
                 self._client.web.chat_postMessage,
                 self._call_context(priority),
                 max_wait=MAX_WAIT_SECONDS,
@@ -190,18 +192,18 @@ class ReplyMessages:
                 unfurl_media=False,
                 **self._content(text, action_blocks),
             )
-            ts = _ts(answer)
+            ts = _ts(response)
         except SlackCallError as error:
             self._post_uncertain = error.maybe_done
             raise
-        shown = PostedMessage(number, ts, Delivery.EDITS, text, bool(action_blocks))
-        await self.save_message(shown)
-        return shown
+        posted = PostedMessage(number, ts, Delivery.EDITS, text, bool(action_blocks))
+        await self.save_message(posted)
+        return posted
 
     async def edit(
         self, message: PostedMessage, text: str, action_blocks: ActionBlocks, priority: Priority
     ) -> None:
-        """Make a message that is not a live stream say `text`, over `foot` and nothing else."""
+        """Edit a message that is not a live stream, to show `text` and `action_blocks` only."""
         try:
             await self._update(message, text, action_blocks, priority)
         except SlackCallError as error:
@@ -214,7 +216,7 @@ class ReplyMessages:
             await self.save_message(message)
 
     async def delete_message(self, message: PostedMessage) -> None:
-        """Take a message away, if Slack lets the bot; fine when it has gone already."""
+        """Delete a message, if Slack allows it. A message that is already gone is no error."""
         try:
             await self._client.call(
                 self._client.web.chat_delete,
@@ -225,20 +227,20 @@ class ReplyMessages:
             if error.transient:
                 raise
             if error.code != _NOT_FOUND_CODE:
-                log.warning("a message that is not needed any more stays: %s", error)
+                log.warning("message not deleted: reason=%s", error)
 
     async def find_unsaved(self) -> Sequence[str]:
-        """The `ts` of each message of this reply that Slack has and nobody noted, oldest first.
+        """The `ts` of each unsaved message of this reply in Slack, oldest first.
 
-        A stream has no metadata before it is stopped. So of the bot's messages without any, those
-        are this reply's that let themselves be stopped as a stream: no other turn has one in the
-        thread now, and what the bot posted there for somebody's question is none.
+        A stream has no metadata before it is stopped. So a message of the bot without metadata
+        belongs to this reply if it can be stopped as a stream. No other turn has a stream in the
+        thread now, and what the bot posts there for a user's question is no stream.
         """
-        asked = self._turn.message
-        # A press has no message: its time is the bot's own, which may be ahead of Slack's.
-        since = asked.thread.root_ts if asked.trigger is Trigger.REPLY_ACTION else asked.ts
+        question = self._turn.message
+        # A button has no message. The turn's time is the bot's own, which may be ahead of Slack's.
+        since = question.thread.root_ts if question.trigger is Trigger.REPLY_ACTION else question.ts
         found: list[str] = []
-        async for message in self._client.replies(asked.thread, oldest=since):
+        async for message in self._client.replies(question.thread, oldest=since):
             ts = message.get("ts")
             if (
                 not isinstance(ts, str)
@@ -256,7 +258,7 @@ class ReplyMessages:
         return sorted(found, key=ts_sort_key)
 
     async def save_message(self, message: PostedMessage) -> None:
-        """Keep where a message stands; a restart then takes it over."""
+        """Save a message, so that the turn can adopt it after a restart."""
         self._saved_ts.add(message.ts)
         part = ReplyPart(
             number=message.number,
@@ -267,7 +269,7 @@ class ReplyMessages:
         try:
             await self._save_part(self._turn, part)
         except BotError as error:
-            log.warning("a part of the reply could not be noted: %s", error)
+            log.warning("reply part not saved: reason=%s", error)
         else:
             message.is_saved_closed = part.closed
 
@@ -286,15 +288,18 @@ class ReplyMessages:
         )
 
     def _content(self, text: str, action_blocks: ActionBlocks) -> dict[str, object]:
-        """The arguments that say `text` over `foot`. Slack takes Markdown beside no other blocks,
-        but as one of them; then the plain text is for notifications, and may be cut short."""
+        """The arguments that show `text` above `action_blocks`.
+
+        Slack takes Markdown text beside no other blocks, but as one of them. The plain text is then
+        for notifications only, and may be truncated.
+        """
         if self.use_plain_text:
             return {"text": escape(text), "parse": "none"}
         if not action_blocks:
             return {"markdown_text": text}
-        written = {"type": "markdown", "text": text}
+        markdown = {"type": "markdown", "text": text}
         return {
-            "blocks": [written, *action_blocks],
+            "blocks": [markdown, *action_blocks],
             "text": truncate_escaped(text, FALLBACK_CHARS),
             "parse": "none",
             "link_names": False,
@@ -307,9 +312,9 @@ class ReplyMessages:
         return isinstance(payload, dict) and payload.get("turn") == self._turn.id
 
     async def _try_stop_stream(self, ts: str) -> bool:
-        """Whether a message was a live stream, which it is not any more: it was ended just now, or
-        by somebody who pressed Stop while the bot was away. Which part it is is not known yet, so
-        that nothing is noted: it would take another part's place."""
+        """True if a message was a live stream: it was stopped just now, or by a user's Stop button
+        while the bot was away. Its part is not known yet, so nothing is saved: it would replace
+        another part."""
         try:
             await self._call_stop_stream(PostedMessage(0, ts, Delivery.STREAM, None, is_live=True))
         except SlackCallError as error:
@@ -327,12 +332,12 @@ class ReplyMessages:
 
 
 def _chunks(text: str) -> list[dict[str, object]]:
-    # Always chunks: Slack takes either these or markdown_text over a stream's life, not both.
+    # Always chunks: over its life a stream takes either chunks or markdown_text, not both.
     return [{"type": "markdown_text", "text": text}]
 
 
-def _ts(answer: Mapping[str, object]) -> str:
-    ts = answer.get("ts")
+def _ts(response: Mapping[str, object]) -> str:
+    ts = response.get("ts")
     if not isinstance(ts, str):
-        raise SlackCallError("not_json", "the answer names no message", maybe_done=True)
+        raise SlackCallError("not_json", "no message in the response", maybe_done=True)
     return ts

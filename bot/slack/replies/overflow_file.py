@@ -1,7 +1,7 @@
-"""The whole of an answer that is too long for a thread: a file there, beside its beginning.
+"""Uploads an answer that is too long for a thread as a file beside its beginning.
 
-A file carries no metadata, so it is found again by its name, which names the turn: it is not
-uploaded again while it may stand in the thread.
+A file carries no metadata. It is found again by its name, which holds the turn, so that it is not
+uploaded twice.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class OverflowFile:
-    """The file of one turn."""
+    """The file with the full answer of one turn."""
 
     def __init__(
         self, turn: Turn, client: SlackClient, identity: BotIdentity, *, resumed: bool
     ) -> None:
-        """`resumed`: an earlier run of the turn may have given it."""
+        """`resumed`: an earlier run of the turn may have uploaded the file."""
         self._turn = turn
         self._client = client
         self._identity = identity
@@ -35,21 +35,24 @@ class OverflowFile:
 
     @property
     def name(self) -> str:
-        """What the file is called."""
+        """The name of the file."""
         return f"answer-{self._turn.id}.md"
 
     async def share(self, text: str) -> str:
-        """Put `text` into the thread as a file, once; the sentence that tells people of it, or that
-        Slack would not have it. Raises `SlackCallError` where it may be had later."""
+        """Upload `text` into the thread as a file, once.
+
+        Returns the sentence for users: where the file is, or that Slack refused it. Raises
+        `SlackCallError` after a transient error.
+        """
         if not self._notice:
             self._notice = await self._upload(text)
         return self._notice
 
     async def _upload(self, text: str) -> str:
         thread = self._turn.message.thread
-        told = texts.FULL_ANSWER_IN_FILE.format(name=self.name)
+        notice = texts.FULL_ANSWER_IN_FILE.format(name=self.name)
         if self._may_be_shared and await self._is_shared():
-            return told
+            return notice
         self._may_be_shared = False
         try:
             await upload_file(
@@ -63,14 +66,14 @@ class OverflowFile:
             self._may_be_shared = error.maybe_done
             if error.transient:
                 raise
-            log.warning("a long answer could not be given as a file: %s", error)
+            log.warning("answer file not uploaded: reason=%s", error)
             return texts.FULL_ANSWER_UNAVAILABLE
-        return told
+        return notice
 
     async def _is_shared(self) -> bool:
-        asked = self._turn.message
-        since = asked.thread.root_ts if asked.trigger is Trigger.REPLY_ACTION else asked.ts
-        async for message in self._client.replies(asked.thread, oldest=since):
+        question = self._turn.message
+        since = question.thread.root_ts if question.trigger is Trigger.REPLY_ACTION else question.ts
+        async for message in self._client.replies(question.thread, oldest=since):
             files = message.get("files")
             for file in files if isinstance(files, list) else ():
                 ours = isinstance(file, dict) and file.get("user") == self._identity.user

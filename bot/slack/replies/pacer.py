@@ -1,20 +1,21 @@
-"""How often replies write, and by which way: together they stay below Slack's tiers.
+"""Decides how often replies write, and by which delivery, within Slack's rate limits.
 
-Slack counts by the minute (`bot.slack.api.rate_limiter`), and most answers are over sooner. So
-while there is much left of the minute's calls, a reply shows every two seconds what is new; where
-so many write that this would not last for twenty seconds, as often as does. When a fifth is left,
-that is spread over the replies and over the time until more comes back. What is written for minutes
-so comes to the usual pace, the minute's calls divided by the replies, and never stands still until
-a minute is over.
+Slack counts by the minute (`bot.slack.api.rate_limiter`), and most answers end sooner. So while
+many of the minute's calls are left, a reply shows new text every two seconds. If so many replies
+write that this would not last for twenty seconds, the interval is as long as needed.
 
-All go by the same figures, and where there are fewer calls than replies that want one, it is for
-who has written least lately: each writes equally often, however much it has to say.
+Once a fifth is left, it is spread over the replies, until more calls come back. A reply that writes
+for minutes so reaches the usual pace: the minute's calls divided by the replies. It never stops
+until a minute is over.
 
-A message is only begun where a call is left for its end, beside those for the ends of all others.
-Streams and edits are counted apart; so where there are so many streams that each would write
-seldom, and edits are to be had more often, the next reply comes by edits.
+All replies use the same numbers. If there are fewer calls than replies that want one, the reply
+that has waited longest goes first. So each writes equally often, with any amount of text.
 
-That no minute has too many calls is the budget's word alone, whatever is thought here.
+A message starts only if a call is left for its end, in addition to those for the ends of all
+others. Streams and edits are counted separately. If there are so many streams that each would write
+seldom, and edits are available more often, the next reply comes by edits.
+
+Only the rate limiter makes sure that no minute has too many calls.
 """
 
 from __future__ import annotations
@@ -31,50 +32,51 @@ WRITE_METHODS: Final[Mapping[Delivery, str]] = {
     Delivery.STREAM: "chat.appendStream",
     Delivery.EDITS: "chat.update",
 }
-"""What lets a message say more."""
+"""The method that adds text to a message."""
 END_METHODS: Final[Mapping[Delivery, str]] = {
     Delivery.STREAM: "chat.stopStream",
     Delivery.EDITS: "chat.update",
 }
-"""What one ends by."""
+"""The method that ends a message."""
 
 MIN_INTERVAL_SECONDS: Final = 0.25
-"""Nobody reads faster than that, however much Slack takes."""
+"""Minimum interval in seconds: no user reads faster, even if Slack allows more."""
 TARGET_INTERVAL_SECONDS: Final = 1.75
-"""With the call itself less than two: so far behind nobody takes it for standing still."""
+"""Interval in seconds. Together with the call itself it is below two: a user does not take that for
+a halt."""
 
 _SLOW_INTERVAL_SECONDS: Final = 2 * TARGET_INTERVAL_SECONDS
-"""Streams that usually write no more often than that are not the only way."""
+"""Interval in seconds above which streams are too slow to be the only delivery."""
 _MAX_SPEEDUP: Final = 3.0
-"""So much more often than usual is written at most, while there is much left."""
+"""Maximum factor by which replies write more often than usual, while many calls are left."""
 _SPREAD_THRESHOLD: Final = 1 / 5
-"""Of the minute's calls: when no more are left, they are spread."""
+"""Fraction of the minute's calls. When no more are left, they are spread."""
 _HEADROOM: Final = 1 / 16
-"""Of a reply's share: left for who comes next."""
+"""Fraction of a reply's share that is left for the next reply."""
 _EPSILON_SECONDS: Final = 1e-6
 
 
 class PacedReply(Protocol):
-    """A reply, as far as it matters here."""
+    """What the pacer needs to know about a reply."""
 
     @property
     def delivery(self) -> Delivery:
-        """Its way, which may change while it is written."""
+        """The delivery, which may change while the reply is written."""
         ...
 
 
 @dataclass(slots=True)
 class _ActiveReply:
-    """A reply that has begun a message."""
+    """A reply that has started a message."""
 
     last_write: float
-    """When it wrote last, on the clock's `monotonic`."""
+    """When it last wrote, on the clock's `monotonic`."""
     is_waiting: bool = False
-    """Whether it would write now, if there were more calls left."""
+    """Whether it would write now, if more calls were left."""
 
 
 class Pacer:
-    """One for the workspace, shared by all its replies."""
+    """Paces all replies of the workspace."""
 
     def __init__(self, rate_limiter: RateLimiter, clock: Clock) -> None:
         self._rate_limiter = rate_limiter
@@ -82,84 +84,89 @@ class Pacer:
         self._active: dict[PacedReply, _ActiveReply] = {}
 
     def begin_message(self, reply: PacedReply, preferred: Delivery) -> Delivery | None:
-        """The way by which a reply's next message is to be begun now; None for not yet: there is
-        no call left for its end. (One that is posted when it is complete needs none.)"""
+        """The delivery of a reply's next message. None if it has to wait, because no call is left
+        for its end. (A message that is posted complete needs none.)"""
         self.unregister(reply)
-        for way in self._preferred_deliveries(preferred):
-            if self._rate_limiter.optional_tokens(END_METHODS[way]) > self._active_count(way):
+        for delivery in self._preferred_deliveries(preferred):
+            if self._rate_limiter.optional_tokens(END_METHODS[delivery]) > self._active_count(
+                delivery
+            ):
                 self.register(reply)
-                return way
+                return delivery
         return None
 
     def register(self, reply: PacedReply) -> None:
-        """The reply has a message that is to say more."""
+        """Add a reply with a message that will get more text."""
         self._active[reply] = _ActiveReply(self._clock.monotonic())
 
     def unregister(self, reply: PacedReply) -> None:
-        """The reply has ended."""
+        """Remove a reply that has ended."""
         self._active.pop(reply, None)
 
     def reserve_write(self, reply: PacedReply) -> float:
-        """0.0 when it is the reply's turn to write: then it is taken to do so. Else the seconds
-        after which it is to ask again. One that has not begun may always try to."""
-        mine = self._active.get(reply)
-        if mine is None:
+        """Reserve a write. Returns 0.0 if the reply may write now, otherwise the seconds until it
+        may ask again. A reply that has not started may always try."""
+        active = self._active.get(reply)
+        if active is None:
             return 0.0
-        way, now = reply.delivery, self._clock.monotonic()
-        left = mine.last_write + self._write_interval(way) - now
-        mine.is_waiting = left <= _EPSILON_SECONDS
-        if not mine.is_waiting:
-            return min(TARGET_INTERVAL_SECONDS, left)
-        before = sum(
-            each.is_waiting and each.last_write < mine.last_write and other.delivery is way
+        delivery, now = reply.delivery, self._clock.monotonic()
+        remaining = active.last_write + self._write_interval(delivery) - now
+        active.is_waiting = remaining <= _EPSILON_SECONDS
+        if not active.is_waiting:
+            return min(TARGET_INTERVAL_SECONDS, remaining)
+        ahead = sum(
+            each.is_waiting and each.last_write < active.last_write and other.delivery is delivery
             for other, each in self._active.items()
         )
-        if before >= self._available_calls(way):
-            return self.poll_interval(way)
+        if ahead >= self._available_calls(delivery):
+            return self.poll_interval(delivery)
         self._active[reply] = _ActiveReply(now)
         return 0.0
 
     def poll_interval(self, delivery: Delivery) -> float:
-        """Seconds from one look at a reply's text to the next."""
+        """Interval in seconds at which a reply checks its text."""
         return min(TARGET_INTERVAL_SECONDS, self._write_interval(delivery))
 
     @property
     def has_available_edits(self) -> bool:
-        """Whether there are edits left for more than the ends of what has begun."""
+        """True if more edits are left than the ends of the started messages need."""
         return self._available_calls(Delivery.EDITS) > 0
 
     def _write_interval(self, delivery: Delivery) -> float:
-        """Seconds from one time that a reply writes to the next."""
-        writing, kept = max(1, self._active_count(delivery)), self._reserved_calls(delivery)
-        rule = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
-        much = rule.optional_calls - kept
-        if self._available_calls(delivery) > much * _SPREAD_THRESHOLD:
-            usual = rule.seconds / much * (writing + _HEADROOM)
+        """Interval in seconds between two writes of a reply."""
+        active_count, reserved = (
+            max(1, self._active_count(delivery)),
+            self._reserved_calls(delivery),
+        )
+        limit = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
+        available = limit.optional_calls - reserved
+        if self._available_calls(delivery) > available * _SPREAD_THRESHOLD:
+            usual = limit.seconds / available * (active_count + _HEADROOM)
             seconds = min(usual, max(TARGET_INTERVAL_SECONDS, usual / _MAX_SPEEDUP))
         else:
-            seconds = (writing + _HEADROOM) * self._rate_limiter.sustainable_interval(
-                WRITE_METHODS[delivery], kept
+            seconds = (active_count + _HEADROOM) * self._rate_limiter.sustainable_interval(
+                WRITE_METHODS[delivery], reserved
             )
         return max(MIN_INTERVAL_SECONDS, seconds)
 
     def _preferred_deliveries(self, preferred: Delivery) -> tuple[Delivery, ...]:
-        """Which ways are to be tried, the best first."""
+        """The deliveries to try, the best first."""
         if preferred is Delivery.EDITS:
             return (Delivery.EDITS,)
         by_stream, by_edits = (
-            self._usual_interval(way, self._active_count(way) + 1)
-            for way in (Delivery.STREAM, Delivery.EDITS)
+            self._usual_interval(delivery, self._active_count(delivery) + 1)
+            for delivery in (Delivery.STREAM, Delivery.EDITS)
         )
         if by_stream > max(_SLOW_INTERVAL_SECONDS, by_edits):
             return (Delivery.EDITS, Delivery.STREAM)
         return (Delivery.STREAM, Delivery.EDITS)
 
-    def _usual_interval(self, delivery: Delivery, writing: int) -> float:
-        rule = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
-        return rule.seconds / rule.optional_calls * writing
+    def _usual_interval(self, delivery: Delivery, active_count: int) -> float:
+        limit = self._rate_limiter.limit_for(WRITE_METHODS[delivery])
+        return limit.seconds / limit.optional_calls * active_count
 
     def _available_calls(self, delivery: Delivery) -> int:
-        """How many calls are left, but for the ends of what has begun."""
+        """Number of calls that are left, without the ends of the started messages."""
         return self._rate_limiter.optional_tokens(WRITE_METHODS[delivery]) - self._reserved_calls(
             delivery
         )
@@ -170,4 +177,4 @@ class Pacer:
         )
 
     def _active_count(self, delivery: Delivery) -> int:
-        return sum(writer.delivery is delivery for writer in self._active)
+        return sum(reply.delivery is delivery for reply in self._active)

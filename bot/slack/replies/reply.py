@@ -1,7 +1,7 @@
-"""A turn's answer as the thread sees it: `bot.ports.Reply` in Slack.
+"""Shows a turn's growing answer in its thread: implements `bot.ports.Reply`.
 
-The turn says what the answer is; one writer task per reply brings the thread up to it, at Slack's
-pace. Nothing writes after the end.
+The turn sets the text. One writer task per reply brings the thread up to date, at Slack's pace.
+Nothing writes after the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from bot.tasks import wait_for_event
 log = logging.getLogger(__name__)
 
 FINISH_SECONDS: Final = 120.0
-"""So long the end of an answer is tried while trouble may pass; then it is for a later reply."""
+"""Timeout in seconds for the end of an answer while errors are transient. After that a later reply
+has to finish it."""
 
 _MAX_PAUSE_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 11.0
@@ -33,7 +34,7 @@ _STOP_SECONDS: Final = 6.0
 
 
 class SlackReply:
-    """One reply. Begins to write when it is made; `close` ends it in every case."""
+    """One reply. It starts to write at once; `close` ends it in every case."""
 
     def __init__(
         self,
@@ -56,9 +57,9 @@ class SlackReply:
         self._done = asyncio.Event()
         self._last_error: SlackCallError | None = None
         self.is_complete = False
-        """Whether `finish` has shown the answer: what else stands in the thread nobody knows."""
+        """Whether `finish` has shown the answer. If not, the thread's content is not known."""
         self.status_uncleared = True
-        """`Reply.status_uncleared`, set by whoever takes the status back."""
+        """`Reply.status_uncleared`, set by the workspace when it clears the status."""
         self._writer = asyncio.create_task(self._write_loop(), name="reply")
         self._writer.add_done_callback(lambda _: self._done.set())
 
@@ -79,8 +80,8 @@ class SlackReply:
     async def finish(self, text: str, note: str = "", actions: ReplyActions | None = None) -> None:
         """`Reply.finish`."""
         if not self._is_closed():
-            under = render_actions(actions, self._thread) if actions is not None else ()
-            self._text.complete(text, note, under)
+            action_blocks = render_actions(actions, self._thread) if actions is not None else ()
+            self._text.complete(text, note, action_blocks)
             self._finishing = True
             self._changed.set()
             self._wake.set()
@@ -94,7 +95,7 @@ class SlackReply:
         self.is_complete = True
 
     async def close(self) -> None:
-        """End the writing and whatever is open. Bounded to 20 s; never raises for Slack's sake."""
+        """Stop the writer and all streams. Takes at most 20 s and raises no `SlackError`."""
         self._closing = True
         self._changed.set()
         self._wake.set()
@@ -104,24 +105,24 @@ class SlackReply:
             self._writer.cancel()
             await asyncio.wait({self._writer}, timeout=_CANCEL_SECONDS)
             self._pacer.unregister(self._delivery)
-        ended = self._writer.done() and not self._writer.cancelled()
-        if ended and (error := self._writer.exception()):
-            log.warning("the reply could not be shown whole: %s", error)
+        completed = self._writer.done() and not self._writer.cancelled()
+        if completed and (error := self._writer.exception()):
+            log.warning("reply incomplete: reason=%s", error)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._delivery.end_streams()
         except TimeoutError:
-            log.warning("a stream was left to end by itself")
+            log.warning("stream not stopped in time: Slack ends it")
 
     def _is_closed(self) -> bool:
         if self._finishing or self._closing:
-            log.warning("the reply has ended; nothing is added to it")
+            log.warning("reply already ended: new text ignored")
         return self._finishing or self._closing
 
     # The writer -----------------------------------------------------------------------------
 
     async def _write_loop(self) -> None:
-        """Keep the thread up with the answer until the answer ends or the turn leaves."""
+        """Keep the thread up to date until the answer ends or the reply closes."""
         while True:
             await wait_for_event(
                 self._changed, self._clock, self._delivery.remaining_stream_seconds()
@@ -137,7 +138,8 @@ class SlackReply:
             await wait_for_event(self._wake, self._clock, pause)
 
     async def _sync_partial(self) -> float:
-        """Show what there is, as far as the pace allows; how many seconds until the next look."""
+        """Show the text so far, as far as the pace allows. Returns the seconds until the next
+        look."""
         if wait := self._delivery.remaining_halt_seconds():
             self._changed.set()
             return wait
@@ -147,7 +149,7 @@ class SlackReply:
         try:
             all_shown = await self._delivery.sync(final=False)
         except SlackError as error:
-            log.warning("the answer could not be shown up to here: %s", error)
+            log.warning("partial answer not shown: reason=%s", error)
             all_shown, self._failures = False, self._failures + 1
         else:
             self._failures = 0
@@ -157,18 +159,18 @@ class SlackReply:
         return min(_MAX_PAUSE_SECONDS, pause * float(2 ** min(self._failures, 8)))
 
     async def _sync_final(self) -> None:
-        """Show the whole answer, trying again for as long as `finish` waits while trouble may
-        pass. Raises `SlackCallError` when Slack would not have it."""
-        tries = 0
+        """Show the whole answer, with retries after transient errors for as long as `finish` waits.
+        Raises `SlackCallError` if Slack refuses it."""
+        attempts = 0
         while True:
             try:
                 await self._delivery.sync(final=True)
             except SlackCallError as error:
                 if not error.transient:
                     raise
-                log.warning("the end of the answer could not be shown yet: %s", error)
+                log.warning("end of answer not shown yet: reason=%s", error)
                 self._last_error = error
             else:
                 return
-            await self._clock.sleep(retry_delay(self._last_error, tries))
-            tries += 1
+            await self._clock.sleep(retry_delay(self._last_error, attempts))
+            attempts += 1

@@ -1,8 +1,8 @@
-"""A long answer in parts that each fit a Slack message.
+"""Splits a growing answer into parts that each fit a Slack message.
 
-The cut is decided while the answer grows, for what a stream has shown cannot be taken back: near
-the limit text is held back for a moment, until a good place for the cut is known. An open code
-fence is closed at the end of a part and opened again at the head of the next.
+Each cut is decided while the answer grows, since text in a stream cannot be changed. So near the
+limit the text is held back for a moment, until a good place for the cut is known. A part closes an
+open code fence at its end, and the next part opens it again.
 """
 
 from __future__ import annotations
@@ -16,46 +16,47 @@ from typing import Final
 from bot.slack.formatting.sanitize import WORD_JOINER
 
 PART_LIMIT: Final = 11_000
-"""Characters to a part, closer and opener included. Slack takes 12,000 of `markdown_text`
-(docs.slack.dev, chat.postMessage); the rest is room for a note and for how Slack counts."""
+"""Maximum number of characters of a part, fence opener and closer included. Slack takes 12,000 of
+`markdown_text` (docs.slack.dev, chat.postMessage). The rest is room for a note and for how Slack
+counts."""
 
 MIN_PART_LIMIT: Final = 600
-"""Below this, openers and closers would leave no room for text."""
+"""Minimum value of a limit. Below it, openers and closers would leave no room for text."""
 
 _CUT_ZONE_CHARS: Final = 800
-"""Near the end of a part this many characters are looked at for a place to cut."""
+"""Number of characters at the end of a part in which a place to cut is searched."""
 
 _SENTENCE_END: Final = re.compile(r"[.!?…][\"')\]*_]*\s+|[。！？]")
 _SPACE: Final = re.compile(r"\s+")
 _NO_BREAK_BEFORE: Final = frozenset("\u200d\ufe0e\ufe0f\u2060@")
-"""Characters that must not begin a part: they belong to the one before them; and an `@` that an
-e-mail address made harmless could ping at the head of a message."""
+"""Characters that must not begin a part. They belong to the character before them; and an `@` that
+is harmless in a mail address could ping at the head of a message."""
 _HARD_CUT_ZONE_CHARS: Final = 64
 
 
 @dataclass(slots=True)
 class PartText:
-    """What one message of the answer says."""
+    """The text of one message of the answer."""
 
     fence_opener: str
-    """Opens the fence again that the part before had to close; mostly empty."""
+    """The line that opens again the fence that the part before had to close; often empty."""
     body: str = ""
-    """The answer's own text, its first character kept from pinging."""
+    """The answer's own text. Its first character cannot ping."""
     is_final: bool = False
-    """Whether nothing more comes to it."""
+    """Whether no more text will be added."""
     note: str = ""
-    """What the bot itself has to say at the end of it."""
+    """The bot's own note at the end."""
     action_blocks: Sequence[Mapping[str, object]] = ()
-    """The blocks that stand under it."""
+    """The blocks below the text."""
 
     @property
     def text(self) -> str:
-        """As it grows: a beginning of `closed`, while there is no note."""
+        """The text so far: a prefix of `closed_text` while there is no note."""
         return self.fence_opener + self.body
 
     @property
     def closed_text(self) -> str:
-        """As it may stand alone: with an open fence closed, and the note."""
+        """The text as a complete message: with an open fence closed, and the note."""
         text = self.text
         fence = find_open_fence(text)
         if fence is not None:
@@ -66,12 +67,12 @@ class PartText:
 
     @property
     def is_blank(self) -> bool:
-        """Whether there is nothing to see: Slack refuses such a message."""
+        """True if there is nothing to see: Slack refuses such a message."""
         return not (self.body.strip() or self.note)
 
 
 class Splitter:
-    """Turns a growing text into parts; what a part's text says, it goes on saying."""
+    """Splits a growing text. What a part has shown does not change."""
 
     def __init__(self, limit: int = PART_LIMIT) -> None:
         if limit < MIN_PART_LIMIT:
@@ -82,13 +83,14 @@ class Splitter:
         self.parts: list[PartText] = []
 
     def add_text(self, text: str) -> None:
-        """The answer says more."""
+        """Add text to the end."""
         self._pending += text
         position = 0
         while position < len(self._pending):
             part = self._open_part()
             if part is not self.parts[0] and not part.body and self._pending[position] == "@":
-                # What made it harmless (an e-mail address, say) stands in the part before.
+                # The characters that made it harmless (of a mail address, say) are in the part
+                # before.
                 part.body, position = f"@{WORD_JOINER}", position + 1
                 continue
             room = self._capacity - len(part.text)
@@ -103,8 +105,8 @@ class Splitter:
         self._pending = self._pending[position:]
 
     def end_part(self, shown_chars: int) -> None:
-        """End the last part here, though it is not full: at the best place after the `shown`
-        characters of it that cannot be taken back."""
+        """End the last part before it is full: at the best place after its first `shown_chars`
+        characters, which are already shown."""
         if not self.parts or self.parts[-1].is_final:
             return
         part = self.parts[-1]
@@ -112,13 +114,13 @@ class Splitter:
         unsent = part.body[start:]
         end = len(unsent.rstrip("`~"))
         cut = next((places[-1] for places in _cut_candidates(unsent) if places), end)
-        held, self._pending = unsent[cut:] + self._pending, ""
+        rest, self._pending = unsent[cut:] + self._pending, ""
         part.body = part.body[: start + cut]
         part.is_final = True
-        self.add_text(held)
+        self.add_text(rest)
 
     def complete(self) -> None:
-        """There is nothing more to come."""
+        """End the text."""
         if self._pending:
             self._open_part().body += self._pending
             self._pending = ""
@@ -134,9 +136,9 @@ class Splitter:
 
 
 def _find_cut(window: str, room: int) -> int | None:
-    """Where to cut, with `room` characters left; None while that depends on what comes.
+    """Where to cut, with `room` characters left; None if that depends on more text.
 
-    The end of a paragraph is taken as soon as there is one, everything else when the room is full.
+    The first end of a paragraph is taken at once, all other places only when the room is full.
     """
     paragraph = window.find("\n\n", 0, room)
     if paragraph >= 0:
@@ -165,13 +167,14 @@ def _find_all(text: str, needle: str) -> Iterator[int]:
 
 
 def _hard_cut(text: str, room: int) -> int:
-    """A cut where there is no good place: at least not within a character or a row of marks."""
+    """A cut where there is no good place. It still avoids splitting a character or a row of
+    marks."""
     candidates = range(room, max(room - _HARD_CUT_ZONE_CHARS, 1), -1)
     return next((at for at in candidates if not _breaks_cluster(text[at - 1], text[at])), room)
 
 
 def _breaks_cluster(before: str, after: str) -> bool:
-    """Whether a cut between two characters would tear apart what belongs together."""
+    """True if a cut between two characters would split what belongs together."""
     return (
         after in _NO_BREAK_BEFORE
         or before in "<\u200d\u2060"
@@ -214,17 +217,17 @@ class Fence:
 
     @property
     def opener(self) -> str:
-        """The line that opens the same fence again at the head of another message."""
+        """The line that opens the same fence at the head of another message."""
         return f"{self.indent}{self.marker}{self.info[:_MAX_INFO]}\n"
 
     def closer(self, text: str) -> str:
-        """What closes this fence after `text`."""
+        """The line that closes this fence after `text`."""
         gap = "" if text.endswith("\n") else "\n"
         return f"{gap}{self.indent}{self.marker}"
 
 
 MAX_CLOSER_CHARS: Final = len("\n") + _MAX_INDENT + _MAX_MARKER
-"""No closer is longer, in characters."""
+"""Maximum length of a closer in characters."""
 
 
 def find_open_fence(text: str) -> Fence | None:
@@ -239,7 +242,7 @@ def find_open_fence(text: str) -> Fence | None:
 
 
 def starts_fence(text: str, position: int) -> bool:
-    """Whether a message that began at `position` of `text` would begin with a fence."""
+    """True if a message that began at `position` of `text` would begin with a fence."""
     return _FENCE_START.match(text, position) is not None
 
 
@@ -250,7 +253,7 @@ def _parse_opening(line: str) -> Fence | None:
     marker, info = opening["marker"], opening["info"].rstrip()
     indent = re.sub(r"[^ \t]", " ", opening["indent"])
     if marker[0] in info or len(indent) > _MAX_INDENT:
-        return None  # `code` within a line, or a longer run than a message can repeat
+        return None  # `code` within a line, or a run that is too long to repeat
     return Fence(indent=indent, marker=marker, info=info)
 
 

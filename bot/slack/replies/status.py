@@ -1,11 +1,11 @@
-"""That the bot works on an answer, shown in the thread while it does: with Slack's Stop button
-where Slack has agent sessions, in words where it has not.
+"""Shows in a thread that the bot is working, with Slack's Stop button if possible.
 
-Trouble with the status never is the answer's trouble. Words go by themselves after a while; an
-agent session's status stands until it is taken back. So none is set without a call that is kept for
-that, of those that Slack takes in a minute; and where it could not be taken back all the same, that
-is said to whoever ends the turn, so that it is on record and done later
-(`ThreadStatuses.clear_status`).
+Where Slack has no agent sessions, the status is a text without a button.
+
+An error with the status never affects the answer. A text disappears by itself after a while; an
+agent session's status stays until it is cleared. So a status is set only if a call for clearing it
+is left among those that Slack allows in a minute. If it cannot be cleared all the same, the turn's
+end reports that, so that it is saved and done later (`ThreadStatuses.clear_status`).
 """
 
 from __future__ import annotations
@@ -29,42 +29,42 @@ log = logging.getLogger(__name__)
 THINKING: Final = "is thinking…"
 
 TEXT_RENEW_SECONDS: Final = 90.0
-"""Seconds after which the words are set again; Slack takes them away after 120
+"""Interval in seconds at which the text is set again; Slack removes it after 120
 (docs.slack.dev/reference/methods/assistant.threads.setStatus)."""
 
 START_DELAY_SECONDS: Final = 0.03
-"""So long the status lets the prompt go first, which would wait a millisecond for its call
-(measured); of an answer that is over by then there is nothing to show."""
+"""Delay in seconds of the status. It lets the prompt go first, which would otherwise wait a
+millisecond for its call (measured). An answer that is over by then needs no status."""
 _CALL_SECONDS: Final = 8.0
-"""No call waits longer for its answer."""
+"""Timeout in seconds of a call."""
 _CANCEL_SECONDS: Final = 1.0
 # agents.sessions.setStatus: the workspace, or the app in all of it, has no agent sessions.
 _UNSUPPORTED_IN_WORKSPACE: Final = frozenset(
     {"feature_disabled", "unknown_method", "missing_scope", "not_allowed_token_type"}
 )
-# What may be said of one channel or thread, and does not tell about the others.
+# Codes about one channel or thread, which say nothing about the others.
 _UNSUPPORTED_IN_THREAD: Final = frozenset({"not_authorized", "access_denied", "no_permission"})
-# There is no thread that could show it.
+# No thread is left that could show a status.
 _THREAD_GONE_CODES: Final = frozenset(
     {"channel_not_found", "thread_not_found", "invalid_thread_ts"}
 )
 
 _SET_STATUS_METHOD: Final = "agents.sessions.setStatus"
 _RATE_LIMIT_RETRY_SECONDS: Final = 2.0
-"""Seconds after which it is looked again for calls that are not kept for something else."""
+"""Delay in seconds before the next check for calls that are not reserved."""
 
 
 @dataclass(slots=True)
 class _ThreadStatus:
-    """A thread's status: who owns it, one writer at a time."""
+    """A thread's status: its owner, and one writer at a time."""
 
     owner: StatusHandle | None = None
     ref_count: int = 0
     supports_sessions: bool = True
     has_session_status: bool = False
-    """Whether its agent session may show work: then a call is kept for taking that back."""
+    """Whether its agent session may show a status. Then a call is reserved for clearing it."""
     has_text_status: bool = False
-    """Whether words may stand there."""
+    """Whether it may show a text."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -76,46 +76,47 @@ class ThreadStatuses:
         self.clock = clock
         self._statuses: dict[ThreadKey, _ThreadStatus] = {}
         self._uncleared: set[ThreadKey] = set()
-        """Threads whose agent session may show work, and that have no place any more. A call is
-        kept for each, so that there are no more of them than Slack takes calls."""
+        """Threads without an entry whose agent session may show a status. A call is reserved for
+        each, so there are never more of them than Slack allows calls."""
         self._late_calls = LateCalls(clock)
         self._supports_sessions = True
 
     def open_status(self, thread: ThreadKey, *, resumed: bool = False) -> StatusHandle:
-        """Begin to show that the bot works, without waiting for Slack. `resumed`: an earlier run of
-        the turn may have shown it, and nobody else takes that back."""
-        place = self._acquire(thread)
-        place.has_session_status = place.has_session_status or resumed
-        place.owner = showing = StatusHandle(self, thread)
-        return showing
+        """Start to show that the bot is working, without waiting for Slack. `resumed`: an earlier
+        run of the turn may have set a status, which only this handle clears."""
+        status = self._acquire(thread)
+        status.has_session_status = status.has_session_status or resumed
+        status.owner = handle = StatusHandle(self, thread)
+        return handle
 
     async def update_status(self, handle: StatusHandle, *, busy: bool) -> float | None:
-        """Set the thread's status if it is still the caller's to set.
+        """Set the thread's status if the handle still owns it.
 
-        Seconds after which it has to be set again; None where it stays. Raises `SlackCallError`.
+        Returns the seconds after which it has to be set again, or None if it stays. Raises
+        `SlackCallError`.
         """
-        place = self._statuses.get(handle.thread)
-        if place is None:
+        status = self._statuses.get(handle.thread)
+        if status is None:
             return None
-        async with place.lock:
-            if place.owner is not handle:
+        async with status.lock:
+            if status.owner is not handle:
                 return None
             if (
                 self._supports_sessions
-                and place.supports_sessions
-                and (busy or place.has_session_status)
+                and status.supports_sessions
+                and (busy or status.has_session_status)
             ):
                 try:
-                    await self._set_session_status(handle.thread, place, busy=busy)
+                    await self._set_session_status(handle.thread, status, busy=busy)
                 except SlackCallError as error:
-                    self._fall_back_to_text(place, error)
+                    self._fall_back_to_text(status, error)
                 else:
                     return None
-            if not busy and not place.has_text_status:
+            if not busy and not status.has_text_status:
                 return None
-            place.has_text_status = True
+            status.has_text_status = True
             await self._set_text_status(handle.thread, THINKING if busy else "")
-            place.has_text_status = busy
+            status.has_text_status = busy
             return TEXT_RENEW_SECONDS if busy else None
 
     async def clear_status(self, thread: ThreadKey) -> bool:
@@ -125,22 +126,22 @@ class ThreadStatuses:
         if not self._supports_sessions:
             self._uncleared.discard(thread)
             return True
-        place = self._acquire(thread)
-        place.has_session_status = True
+        status = self._acquire(thread)
+        status.has_session_status = True
         try:
-            async with place.lock:
-                await self._clear_session_status(thread, place)
+            async with status.lock:
+                await self._clear_session_status(thread, status)
         finally:
-            self._release(thread, place)
+            self._release(thread, status)
         return True
 
     async def _clear_session_status(self, thread: ThreadKey, status: _ThreadStatus) -> None:
-        shown = sum(
+        active_count = sum(
             each.has_session_status and each.owner is not None for each in self._statuses.values()
         )
-        if self._client.call.rate_limiter.optional_tokens(_SET_STATUS_METHOD) <= shown:
+        if self._client.call.rate_limiter.optional_tokens(_SET_STATUS_METHOD) <= active_count:
             raise SlackCallError(
-                RATE_LIMITED, "kept for replies", retry_after=_RATE_LIMIT_RETRY_SECONDS
+                RATE_LIMITED, "calls reserved for replies", retry_after=_RATE_LIMIT_RETRY_SECONDS
             )
         try:
             await self._set_session_status(thread, status, busy=False, max_wait=0.0)
@@ -153,40 +154,42 @@ class ThreadStatuses:
                 not in _UNSUPPORTED_IN_WORKSPACE | _UNSUPPORTED_IN_THREAD | _THREAD_GONE_CODES
             ):
                 raise
-            log.warning("a status stays, or has gone with its thread: %s", error)
+            log.warning("status not cleared: reason=%s", error)
 
     def may_be_shown(self, handle: StatusHandle) -> bool:
-        """Whether the thread may show work on the caller's account, or that of one before it."""
-        place = self._statuses[handle.thread]
-        return place.owner is handle and (place.has_session_status or place.has_text_status)
+        """True if the thread may show a status of this handle, or of an earlier one."""
+        status = self._statuses[handle.thread]
+        return status.owner is handle and (status.has_session_status or status.has_text_status)
 
     def mark_cleared(self, handle: StatusHandle) -> None:
-        """Slack has taken the status back."""
-        place = self._statuses[handle.thread]
-        if place.owner is handle:
-            place.has_session_status = False
+        """Record that Slack has cleared the status."""
+        status = self._statuses[handle.thread]
+        if status.owner is handle:
+            status.has_session_status = False
 
     def release(self, handle: StatusHandle) -> bool:
-        """The caller sets nothing any more. Whether nothing stands on its account for certain, or
-        what does goes by itself."""
+        """Give up the handle. Returns True if the thread certainly shows no status of it, or only
+        one that disappears by itself."""
         thread = handle.thread
-        place = self._statuses[thread]
-        mine = place.owner is handle
-        if mine:
-            place.owner = None
-        back = not mine or not (place.has_session_status or self._late_calls.is_pending(thread))
-        self._release(thread, place)
-        return back
+        status = self._statuses[thread]
+        is_owner = status.owner is handle
+        if is_owner:
+            status.owner = None
+        is_cleared = not is_owner or not (
+            status.has_session_status or self._late_calls.is_pending(thread)
+        )
+        self._release(thread, status)
+        return is_cleared
 
     def _acquire(self, thread: ThreadKey) -> _ThreadStatus:
-        place = self._statuses.get(thread)
-        if place is None:
-            place = self._statuses[thread] = _ThreadStatus(
+        status = self._statuses.get(thread)
+        if status is None:
+            status = self._statuses[thread] = _ThreadStatus(
                 has_session_status=thread in self._uncleared
             )
             self._uncleared.discard(thread)
-        place.ref_count += 1
-        return place
+        status.ref_count += 1
+        return status
 
     def _release(self, thread: ThreadKey, status: _ThreadStatus) -> None:
         status.ref_count -= 1
@@ -197,26 +200,28 @@ class ThreadStatuses:
             self._uncleared.add(thread)
 
     def _reserve_clear_call(self, status: _ThreadStatus) -> None:
-        """See to it that there is a call for taking the status back, beside those for all others.
+        """Make sure that a call for clearing the status is left, in addition to those for all.
         Raises `SlackCallError`."""
-        kept = len(self._uncleared) + sum(
+        reserved = len(self._uncleared) + sum(
             each.has_session_status for each in self._statuses.values()
         )
-        needed = kept + (not status.has_session_status)
+        needed = reserved + (not status.has_session_status)
         if (
             self._client.call.rate_limiter.optional_tokens(_SET_STATUS_METHOD) <= needed
         ):  # one more is for the call itself
             raise SlackCallError(
-                RATE_LIMITED, "kept for the ends of others", retry_after=_RATE_LIMIT_RETRY_SECONDS
+                RATE_LIMITED,
+                "calls reserved for other threads",
+                retry_after=_RATE_LIMIT_RETRY_SECONDS,
             )
 
     def _fall_back_to_text(self, status: _ThreadStatus, error: SlackCallError) -> None:
-        """Go on in words, where there are no agent sessions; raise what is other trouble."""
+        """Use texts if there are no agent sessions; raise any other error."""
         if error.code in _UNSUPPORTED_IN_WORKSPACE:
-            log.warning("no agent sessions in this workspace (%s): no Stop button", error)
+            log.warning("no agent sessions in this workspace, no Stop button: reason=%s", error)
             self._supports_sessions = False
         elif error.code in _UNSUPPORTED_IN_THREAD:
-            log.warning("no agent session in this thread (%s): no Stop button", error)
+            log.warning("no agent session in this thread, no Stop button: reason=%s", error)
             status.supports_sessions = False
         else:
             raise error
@@ -232,7 +237,7 @@ class ThreadStatuses:
     ) -> None:
         if busy:
             self._reserve_clear_call(status)
-        stood, status.has_session_status = status.has_session_status, True
+        was_set, status.has_session_status = status.has_session_status, True
         try:
             with self._late_calls.track(thread) if busy else nullcontext():
                 await self._client.call(
@@ -246,7 +251,7 @@ class ThreadStatuses:
                 )
         except SlackCallError as error:
             if busy and not error.maybe_done:
-                status.has_session_status = stood
+                status.has_session_status = was_set
             raise
         status.has_session_status = busy
 
@@ -263,7 +268,7 @@ class ThreadStatuses:
 
 
 class StatusHandle:
-    """The status of one reply's thread while the reply is written."""
+    """The status of one thread while its reply is written."""
 
     def __init__(self, statuses: ThreadStatuses, thread: ThreadKey) -> None:
         self.thread = thread
@@ -276,25 +281,29 @@ class StatusHandle:
         self._task = asyncio.create_task(self._run(), name=f"status of {thread}")
 
     def renew(self) -> None:
-        """Slack has taken the status back (a stream that stops does that): show it again."""
+        """Show the status again: a stream that stops makes Slack clear it."""
         self._is_cleared = False
         self._wake.set()
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether it is the agent session's status for certain, and nothing is on its way."""
+        """True if the agent session certainly shows the status, and no change is pending."""
         return self._is_set and not self._wake.is_set()
 
     def mark_cleared(self) -> None:
-        """Slack has taken the status back with the end of the answer: so it is where it `stands`
-        before and after the stream was stopped. What is still on its way may come later."""
+        """Record that Slack cleared the status with the end of the answer.
+
+        Call it only if `is_confirmed` is true before and after the stream stops: a pending change
+        may come later.
+        """
         self._is_cleared = True
 
     async def clear(self, timeout: float) -> bool:
-        """Take the status back, unless that is done. Whether nothing stands any more for certain.
-        Never raises for Slack's sake.
+        """Clear the status, if necessary. Returns True if it is certainly gone. Raises no
+        `SlackError`.
 
-        Waits out what may pass, `within` seconds in all; there is time for one try in any case.
+        Retries after transient errors, for `timeout` seconds in all; there is time for one try in
+        any case.
         """
         try:
             if self._is_cleared and self.is_confirmed:
@@ -304,37 +313,37 @@ class StatusHandle:
         finally:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_CANCEL_SECONDS)
-            back = self._statuses.release(self)
-        return back
+            is_cleared = self._statuses.release(self)
+        return is_cleared
 
     async def _clear_and_wait(self, timeout: float) -> None:
         self._clear_deadline = self._statuses.clock.monotonic() + timeout
         self._wake.set()
         await asyncio.wait({self._task}, timeout=timeout)
         if not self._task.done():
-            log.warning("the status is taken back later: Slack did not answer in time")
+            log.warning("status not cleared in time: cleared later")
 
     async def _run(self) -> None:
-        tries = 0
+        attempts = 0
         await asyncio.sleep(START_DELAY_SECONDS)
         self._started = True
         while True:
             self._wake.clear()
             self._is_set = False
-            end_by = self._clear_deadline
+            deadline = self._clear_deadline
             try:
-                pause, tries = await self._statuses.update_status(self, busy=end_by is None), 0
-                self._is_set = pause is None  # words would have to be set again
+                pause, attempts = await self._statuses.update_status(self, busy=deadline is None), 0
+                self._is_set = pause is None  # a text would have to be set again
             except SlackCallError as error:
-                pause, tries = self._retry_pause(error, tries), tries + 1
-            if end_by is not None and pause is None:
+                pause, attempts = self._retry_pause(error, attempts), attempts + 1
+            if deadline is not None and pause is None:
                 return
             await wait_for_event(self._wake, self._statuses.clock, pause)
 
     def _retry_pause(self, error: SlackCallError, attempts: int) -> float | None:
-        """Seconds until the next try; None where there is to be none."""
+        """Seconds until the next try; None if there is none."""
         level = logging.INFO if error.code == RATE_LIMITED else logging.WARNING
-        log.log(level, "the status could not be set: %s", error)
+        log.log(level, "status not set: reason=%s", error)
         pause = retry_delay(error, attempts)
         too_late = self._clear_deadline is not None and self._statuses.clock.monotonic() + pause > (
             self._clear_deadline

@@ -1,4 +1,4 @@
-"""What a reply has to show: the model's words, made safe, in parts; the bot's note; the foot."""
+"""Prepares the text of a reply: escapes the answer, splits it, adds the note and actions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bot.slack.formatting.sanitize import MentionEscaper, escape_mentions, sanit
 from bot.slack.replies.splitter import MIN_PART_LIMIT, PART_LIMIT, PartText, Splitter
 
 MAX_SHOWN_CHARS: Final = 120_000
-"""So many characters of an answer are shown in the thread, in some eleven messages; of a longer one
-that is the beginning. (Slack takes a message a second: 5 MB would be 480 messages, which take eight
-minutes to post and nobody reads.)"""
+"""Maximum number of characters of an answer that are shown in the thread, in about eleven messages.
+A longer answer shows its beginning. (Slack takes a message a second: 5 MB would be 480 messages,
+which take eight minutes to post and are not read.)"""
 
 
 class ReplyText:
-    """The text of one reply from its first word to its note."""
+    """The text of one reply, from its first word to its note."""
 
     def __init__(self, limit: int = PART_LIMIT) -> None:
         self._limit = limit
@@ -28,27 +28,26 @@ class ReplyText:
 
     @property
     def parts(self) -> Sequence[PartText]:
-        """The parts up to here; a part that went out goes on saying what it said, until the
-        text is replaced."""
+        """The parts so far. A part that was sent does not change, until the text is replaced."""
         return self._splitter.parts
 
     @property
     def full_text(self) -> str:
-        """Everything that the model said up to here, as it said it."""
+        """The whole answer so far, unescaped."""
         return "".join(self._chunks)
 
     @property
     def is_truncated(self) -> bool:
-        """Whether the parts hold only the beginning of it."""
+        """True if the parts hold only the beginning of the answer."""
         return self._length > MAX_SHOWN_CHARS
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing comes any more."""
+        """True if the text is complete."""
         return self._note is not None
 
     def append_text(self, text: str) -> None:
-        """The model said more."""
+        """Add text to the answer."""
         room = max(0, MAX_SHOWN_CHARS - self._length)
         self._chunks.append(text)
         self._length += len(text)
@@ -58,45 +57,46 @@ class ReplyText:
             )
 
     def replace_text(self, text: str) -> None:
-        """The model's whole answer up to here is `text`."""
-        said = self.full_text
-        if text.startswith(said):
-            self.append_text(text[len(said) :])
+        """Replace the whole answer so far by `text`."""
+        previous = self.full_text
+        if text.startswith(previous):
+            self.append_text(text[len(previous) :])
             return
         self._reset()
         self.append_text(text)
 
     def complete(self, text: str, note: str, action_blocks: Sequence[Block] = ()) -> None:
-        """The model's whole answer is `text`; `note` is the bot's own sentence after it, `foot`
-        what stands under the last part."""
+        """Set the whole answer, the bot's own sentence after it, and the blocks below the last
+        part."""
         self.replace_text(text)
         self._note, self._action_blocks = note, action_blocks
         self._flush()
 
     def set_overflow_note(self, text: str) -> None:
-        """Say this at the end, before the note: what becomes of a text that is cut short."""
+        """Set a sentence that comes before the note: where the rest of a truncated text is."""
         self._overflow_note = text
         self._apply_note()
 
     def drop_actions(self) -> bool:
-        """Do without the foot; False where there is none."""
+        """Remove the actions. Returns False if there are none."""
         dropped, self._action_blocks = bool(self._action_blocks), ()
         for part in self.parts:
             part.action_blocks = ()
         return dropped
 
     def end_part(self, min_chars: int) -> None:
-        """End the last part here, keeping at least its first `shown` characters."""
+        """End the last part, after at least its first `min_chars` characters."""
         self._splitter.end_part(min_chars)
 
     def shrink_parts(self) -> bool:
-        """Put the same text into parts half the size; False where they are as small as can be."""
+        """Split the same text into parts of half the size. Returns False if they are as small as
+        possible."""
         if self._limit // 2 < MIN_PART_LIMIT:
             return False
         self._limit //= 2
-        said = self.full_text
+        text = self.full_text
         self._reset()
-        self.append_text(said)
+        self.append_text(text)
         if self._note is not None:
             self._flush()
         return True
@@ -128,5 +128,5 @@ class ReplyText:
 
 
 def _italic_note(note: str) -> str:
-    """A note as nobody takes it for the model's words: in italics, on one line."""
+    """A note in italics and on one line, so that users do not take it for the model's text."""
     return f"_{escape_mentions(sanitize(' '.join(note.split())))}_"

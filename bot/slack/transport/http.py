@@ -1,9 +1,10 @@
-"""The way in by signed HTTP: Slack calls the bot, and proves with a signature that it is Slack.
+"""Receives events over HTTP: verifies that Slack signed each request and passes it on.
 
-`POST /slack/events` takes events, commands and interactions; `GET /healthz` says that the process
-lives, `GET /readyz` that it can do its work. Statuses: 200 taken, 400 not something Slack sends,
-401 not signed by Slack, 405 wrong method, 408 too slow, 413 too large, 503 not taken: Slack, please
-repeat. What no signature of Slack's can be is refused by its headers: its body is not read.
+`POST /slack/events` takes events, commands and interactions; `GET /healthz` and `GET /readyz` are
+the health routes. Statuses of success and of errors in the request: 200 accepted, 400 not a payload
+of Slack, 401 not signed by Slack, 405 wrong method, 408 too slow, 413 too large. With 503 the
+request is not accepted, and Slack repeats it. A request without a plausible signature is refused by
+its headers: its body is not read.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from slack_bolt.response import BoltResponse
+from slack_bolt.adapter.aiohttp import to_aiohttp_response
 
 from bot.errors import SettingsError
+from bot.health_routes import add_health_routes
 from bot.http_server import ServerLimits, serve_http
 from bot.logs import LogThrottle
 from bot.ports import Clock
@@ -38,8 +40,8 @@ http_log = logging.getLogger(f"{__name__}.aiohttp")
 
 
 class _ErrorKindFilter(logging.Filter):
-    """Keeps aiohttp's log to the kind of trouble that there was: of what is no HTTP it would print
-    the lines that came, and anybody may send those, as often as they like."""
+    """Reduces aiohttp's log records to the kind of error. aiohttp would print the lines of a
+    malformed request, and any client may send those without limit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,11 +49,11 @@ class _ErrorKindFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if record.exc_info else None
-        record.msg = "a request could not be handled: %s"
-        record.args = (kind.__name__ if kind else "no reason given",)
+        record.msg = "request not handled: reason=%s"
+        record.args = (kind.__name__ if kind else "unknown",)
         record.exc_info = record.exc_text = None
         if kind is not None and issubclass(kind, HttpProcessingError | web.RequestPayloadError):
-            # Whoever sent it is at fault, and not the door.
+            # The client's fault, not the server's.
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             return self._throttle.allow(kind.__name__)
         return True
@@ -60,16 +62,16 @@ class _ErrorKindFilter(logging.Filter):
 http_log.addFilter(_ErrorKindFilter())
 
 MAX_BODY_BYTES: Final = 4 << 20
-"""Bytes. A button's payload carries the whole message that it stands in, so 1 MiB is too little."""
+"""Size of a body in bytes. A button's payload carries its whole message: 1 MiB is too little."""
 
 MAX_TOTAL_BODY_BYTES: Final = 32 << 20
-"""Bytes of all bodies that are here at once, beyond 64 KiB of each."""
+"""Size in bytes of all bodies in memory together, beyond 64 KiB of each."""
 
 SERVER_LIMITS: Final = ServerLimits(max_connections=128)
-"""Slack delivers at most about 8 requests a second (30,000/h), each of which takes 10 s at most."""
+"""Slack delivers at most about 8 requests a second (30,000/h); each takes 10 s at most."""
 
 MAX_JSON_DEPTH: Final = 64
-"""How deep a payload may be nested; Slack's own are nested less than half as deep."""
+"""Maximum nesting depth of a payload; Slack's own are nested less than half as deep."""
 
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 _SIGNATURE: Final = re.compile(r"v0=[0-9a-f]{64}", re.ASCII)
@@ -81,19 +83,19 @@ Json = dict[str, object]
 
 
 class InvalidPayload(ValueError):
-    """The body is nothing that Slack sends."""
+    """The body is not a payload that Slack sends."""
 
 
 @dataclass(slots=True, kw_only=True)
 class HttpTransport:
-    """The door: `bot.slack.receiver.Door` over HTTP."""
+    """`bot.slack.receiver.Transport` over HTTP."""
 
     signing_secret: str = field(repr=False)
     clock: Clock
     check_ready: Callable[[], Awaitable[bool]]
     host: str = "127.0.0.1"
     port: int = 3000
-    """Where it listens; with 0 the system chooses, and this is the chosen one once open."""
+    """The port to listen on. With 0 the system chooses one, which is set here when open."""
     limits: ServerLimits = SERVER_LIMITS
     max_total_body_bytes: int = MAX_TOTAL_BODY_BYTES
     _throttle: LogThrottle = field(default_factory=LogThrottle, init=False, repr=False)
@@ -111,29 +113,28 @@ class HttpTransport:
     async def open(
         self, receiver: EventReceiver, on_connection_change: Callable[[bool], None]
     ) -> AsyncIterator[None]:
-        """Serve while entered. Raises `SettingsError` when the address cannot be had."""
-        served = serve_http(
+        """Serve inside the context. Raises `SettingsError` if the address cannot be used."""
+        server = serve_http(
             *(self._build_app(receiver), self.host, self.port),
             setting_prefix="HTTP",
             limits=self.limits,
             logger=http_log,
         )
-        async with served as self.port:
+        async with server as self.port:
             on_connection_change(True)
             yield
 
     def _build_app(self, receiver: EventReceiver) -> web.Application:
         bodies = RequestBodies(MAX_BODY_BYTES, self.max_total_body_bytes)
 
-        async def said(request: web.Request) -> web.Response:
+        async def handle_events(request: web.Request) -> web.Response:
             return await self._handle_post(receiver, bodies, request)
 
-        site = web.Application(client_max_size=MAX_BODY_BYTES)
-        site.router.add_post("/slack/events", said)
-        site.router.add_get("/healthz", _handle_liveness)
-        site.router.add_get("/readyz", self._handle_readiness)
-        site.on_response_prepare.append(_strip_server_header)
-        return site
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_post("/slack/events", handle_events)
+        add_health_routes(app, self.check_ready, _READY_SECONDS)
+        app.on_response_prepare.append(_strip_server_header)
+        return app
 
     async def _handle_post(
         self, receiver: EventReceiver, bodies: RequestBodies, request: web.Request
@@ -147,11 +148,11 @@ class HttpTransport:
             return _closing_response(408)
         except RequestBodyLimitExceeded:
             self._warn_throttled(
-                "too many large requests are here; one is left for Slack to repeat"
+                "request refused, too many large ones in progress: Slack repeats it"
             )
             return _closing_response(503)
         except (web.RequestPayloadError, ConnectionError):
-            return _closing_response(400)  # not compressed as it says; or they have gone
+            return _closing_response(400)  # not compressed as declared, or the client left
         try:
             return await self._verify_and_deliver(receiver, request, body.raw)
         finally:
@@ -160,70 +161,58 @@ class HttpTransport:
     async def _verify_and_deliver(
         self, receiver: EventReceiver, request: web.Request, raw: bytes
     ) -> web.Response:
-        """The answer to a request that is all here."""
+        """The response to a request whose body was read."""
         if not is_signed_by_slack(self.signing_secret, request.headers, raw, self.clock.now()):
             return self._reject_unsigned()
         signature = request.headers.get("X-Slack-Signature", "")
         match self._replay_guard.start_request(signature, self.clock.now()):
             case SeenState.ACCEPTED:
-                log.warning("a signed request that was taken came again, and is left alone")
+                log.warning("signed request ignored: it was accepted before")
                 return web.Response(status=200)
             case SeenState.IN_PROGRESS:
-                log.warning("a signed request came again while it was being taken")
+                log.warning("signed request refused: the same one is in progress")
                 return web.Response(status=503)
-        taken = False
+        accepted = False
         try:
-            answer = await self._deliver(receiver, request, raw)
-            taken = answer.status == 200
+            response = await self._deliver(receiver, request, raw)
+            accepted = response.status == 200
         finally:
-            self._replay_guard.finish_request(signature, self.clock.now(), accepted=taken)
-        return answer
+            self._replay_guard.finish_request(signature, self.clock.now(), accepted=accepted)
+        return response
 
     async def _deliver(
         self, receiver: EventReceiver, request: web.Request, raw: bytes
     ) -> web.Response:
-        """The answer to what Slack has signed."""
+        """The response to a request that Slack signed."""
         try:
             body = parse_body(raw, request.content_type)
-        except InvalidPayload as fault:
-            log.warning("a signed request makes no sense: %s", fault)
+        except InvalidPayload as error:
+            log.warning("signed request invalid: reason=%s", error)
             return web.Response(status=400)
-        retries = {
+        retry_headers = {
             name: value
             for name, value in request.headers.items()
             if name.lower().startswith("x-slack-retry-") and value
         }
-        return _to_http_response(await receiver.deliver(body, retries))
+        return await to_aiohttp_response(await receiver.deliver(body, retry_headers))
 
     def _reject_unsigned(self) -> web.Response:
-        self._warn_throttled("a request that Slack did not sign was turned away")
+        self._warn_throttled("request refused: not signed by Slack")
         return _closing_response(401)
 
     def _warn_throttled(self, message: str) -> None:
         if self._throttle.allow(message):
             log.warning(message)
 
-    async def _handle_readiness(self, _: web.Request) -> web.Response:
-        try:
-            async with asyncio.timeout(_READY_SECONDS):
-                ready = await self.check_ready()
-        except Exception:
-            log.exception("the check for readiness failed")
-            ready = False
-        return web.json_response({"ready": ready}, status=200 if ready else 503)
 
-
-async def _strip_server_header(_: web.Request, answer: web.StreamResponse) -> None:
-    """What serves here, and in which version, is nobody's business."""
-    answer.headers.pop("Server", None)
-
-
-async def _handle_liveness(_: web.Request) -> web.Response:
-    return web.json_response({"alive": True})
+async def _strip_server_header(_: web.Request, response: web.StreamResponse) -> None:
+    """Remove the header that names the server and its version."""
+    response.headers.pop("Server", None)
 
 
 def has_plausible_signature(headers: Mapping[str, str], now: float) -> bool:
-    """Whether there are a time within the last 5 minutes and what looks like a signature."""
+    """True if the headers have a timestamp within 5 minutes of `now` and a well-formed signature.
+    `now` is in seconds since the epoch."""
     stamp = headers.get("X-Slack-Request-Timestamp", "")
     if not _TIMESTAMP.fullmatch(stamp) or abs(now - int(stamp)) > _SIGNATURE_VALID_SECONDS:
         return False
@@ -231,19 +220,19 @@ def has_plausible_signature(headers: Mapping[str, str], now: float) -> bool:
 
 
 def is_signed_by_slack(secret: str, headers: Mapping[str, str], raw: bytes, now: float) -> bool:
-    """Whether Slack signed exactly this body, within the last 5 minutes."""
+    """True if Slack signed exactly this body, with a timestamp within 5 minutes of `now`."""
     if not has_plausible_signature(headers, now):
         return False
     base = b"v0:" + headers["X-Slack-Request-Timestamp"].encode() + b":" + raw
-    right = "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(right, headers["X-Slack-Signature"])
+    expected = "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected, headers["X-Slack-Signature"])
 
 
 def _closing_response(status: int) -> web.Response:
-    """The answer to what is not Slack's, or did not come whole: the last on its connection."""
-    answer = web.Response(status=status)
-    answer.force_close()
-    return answer
+    """The response to an unsigned or incomplete request: the last one on its connection."""
+    response = web.Response(status=status)
+    response.force_close()
+    return response
 
 
 def parse_body(raw: bytes, content_type: str) -> Json:
@@ -288,8 +277,7 @@ def _parse_object(text: str) -> Json:
 
 
 def _is_too_deep(value: Json) -> bool:
-    """Whether a payload is nested deeper than Slack's are: whoever reads it by calling itself
-    would stumble."""
+    """True if the payload is nested deeper than Slack's are: recursive readers would fail."""
     level: list[object] = [value]
     for _ in range(MAX_JSON_DEPTH):
         level = [child for each in level for child in _children(each)]
@@ -299,19 +287,10 @@ def _is_too_deep(value: Json) -> bool:
 
 
 def _children(value: object) -> Iterator[object]:
-    """The objects and lists right inside of one."""
+    """The objects and lists directly inside `value`."""
     children: Iterable[object] = ()
     if isinstance(value, dict):
         children = value.values()
     elif isinstance(value, list):
         children = value
     return (child for child in children if isinstance(child, dict | list))
-
-
-def _to_http_response(answer: BoltResponse) -> web.Response:
-    is_json = answer.body.startswith("{")
-    return web.Response(
-        status=answer.status,
-        text=answer.body,
-        content_type="application/json" if is_json else "text/plain",
-    )

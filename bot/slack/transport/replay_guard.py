@@ -1,9 +1,8 @@
-"""Signed requests that come again: whoever has caught one may send it as often as they like while
-its signature is good. Each is taken once.
+"""Detects replayed requests: each signed request is accepted once while its signature is valid.
 
-What goes on record is done once anyway, whoever repeats it (by its event, its message, its press);
-this is for what does not, a stop or an edit, and spares the rest the work. Slack signs each of its
-own repeats anew.
+Recorded work is done once anyway, by its event, message or press. This guards the rest, a stop or
+an edit, and saves the work for the others. Slack signs each of its own retries again, so they are
+not affected.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from enum import Enum
 from typing import Final
 
 MAX_SIGNATURES: Final = 50_000
-"""So many are remembered: at Slack's most, 30,000 events an hour, ten times what can be good."""
+"""Maximum number of stored signatures. Slack sends at most 30,000 events an hour: this is ten times
+the number that can be valid."""
 
 
 class SeenState(Enum):
-    """What is known of a request."""
+    """Whether a request was received before."""
 
     NEW = "nothing"
     IN_PROGRESS = "under way"
@@ -24,16 +24,18 @@ class SeenState(Enum):
 
 
 class ReplayGuard:
-    """Remembers requests by their signatures, for as long as these are good."""
+    """Stores the signatures of requests while they are valid."""
 
     def __init__(self, valid_seconds: float) -> None:
-        """`good_seconds`: how long before and after its own time a signature is good."""
+        """`valid_seconds` is the time before and after its timestamp for which a signature is
+        valid."""
         self._valid_seconds = valid_seconds
         self._accepted: dict[str, float] = {}
         self._in_progress: set[str] = set()
 
     def start_request(self, signature: str, now: float) -> SeenState:
-        """Note that a request is under way, unless it is one that came before; which it is."""
+        """Store the request as in progress, unless it was received before. Returns which of them
+        it is."""
         if signature in self._in_progress:
             return SeenState.IN_PROGRESS
         if self._accepted.get(signature, now) > now:
@@ -42,7 +44,7 @@ class ReplayGuard:
         return SeenState.NEW
 
     def finish_request(self, signature: str, now: float, *, accepted: bool) -> None:
-        """A request that was begun is through; what was not taken may come again."""
+        """End a request that was started; one that was not accepted may be sent again."""
         self._in_progress.discard(signature)
         if not accepted:
             return
@@ -50,6 +52,6 @@ class ReplayGuard:
             len(self._accepted) >= MAX_SIGNATURES or next(iter(self._accepted.values())) <= now
         ):
             del self._accepted[next(iter(self._accepted))]
-        self._accepted.pop(signature, None)  # so that those that end first stand first
-        # A request may say that it is as late as that, and is good as long again.
+        self._accepted.pop(signature, None)  # keeps the order by time of expiry
+        # A timestamp may lie that far in the future, and the signature is valid as long after it.
         self._accepted[signature] = now + 2 * self._valid_seconds

@@ -1,6 +1,6 @@
-"""The bodies of requests, read so that all of them together take a bounded part of the memory.
+"""Reads request bodies with a limit on the memory that all of them take together.
 
-Who has sent a body is known when all of it is here, so anybody may send them.
+The sender is verified only when the whole body is read, so any client can send one.
 """
 
 from __future__ import annotations
@@ -11,54 +11,54 @@ from typing import Final
 from aiohttp import web
 
 FREE_BYTES_PER_BODY: Final = 64 << 10
-"""Bytes that each body has for itself; nearly all that Slack sends are smaller, so that large ones
-of others do not keep them out."""
+"""Size in bytes that each body may have outside the shared limit. Nearly all bodies from Slack are
+smaller, so large ones of other senders do not block them."""
 
 
 class RequestBodyLimitExceeded(Exception):
-    """Too many large bodies are here at once."""
+    """The bodies in memory together exceed the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestBody:
-    """One that is here."""
+    """A body in memory."""
 
     raw: bytes
     reserved_bytes: int
-    """Bytes of the room for all of them that it has."""
+    """Size in bytes that it takes of the shared limit."""
 
 
 class RequestBodies:
-    """Those that are here."""
+    """The bodies in memory and their limits."""
 
     def __init__(self, max_bytes: int, max_total_bytes: int) -> None:
-        """`longest`: bytes of a body; `together`: of all of them, beyond what each has for
-        itself."""
+        """`max_bytes` is the limit of one body; `max_total_bytes` that of all together, beyond
+        `FREE_BYTES_PER_BODY` of each."""
         self._max_bytes = max_bytes
         self._available_bytes = max_total_bytes
 
     async def read_body(self, request: web.Request) -> RequestBody:
-        """The body of a request, which has its room until `leave`.
+        """The body of a request. It counts towards the limit until `release`.
 
-        Raises `RequestBodyLimitExceeded`, `web.HTTPRequestEntityTooLarge`, and what reading raises:
-        `web.RequestPayloadError`, `ConnectionError`.
+        Raises `RequestBodyLimitExceeded`, `web.HTTPRequestEntityTooLarge`, and the errors of
+        reading: `web.RequestPayloadError`, `ConnectionError`.
         """
-        pieces: list[bytes] = []
-        length = taken = 0
+        chunks: list[bytes] = []
+        length = reserved = 0
         self._check_length(request.content_length or 0)
         try:
-            async for piece in request.content.iter_any():
-                pieces.append(piece)
-                length += len(piece)
+            async for chunk in request.content.iter_any():
+                chunks.append(chunk)
+                length += len(chunk)
                 self._check_length(length)
-                taken += self._reserve(max(0, length - FREE_BYTES_PER_BODY) - taken)
+                reserved += self._reserve(max(0, length - FREE_BYTES_PER_BODY) - reserved)
         except BaseException:
-            self._available_bytes += taken
+            self._available_bytes += reserved
             raise
-        return RequestBody(b"".join(pieces), taken)
+        return RequestBody(b"".join(chunks), reserved)
 
     def release(self, body: RequestBody) -> None:
-        """It is not needed any more."""
+        """Free the memory that the body takes of the limit."""
         self._available_bytes += body.reserved_bytes
 
     def _reserve(self, byte_count: int) -> int:

@@ -1,7 +1,8 @@
-"""One line to Slack by Socket Mode: the SDK's client, with its gaps closed.
+"""Extends the SDK's Socket Mode client for one connection.
 
-By itself it would try a refused token for ever, knock with a used-up ticket for ever (a ticket is
-good for one connection), and wait minutes for a server that says nothing.
+The SDK's own client would retry a refused token without end. It would reuse a used connection URL
+without end, though one is valid for one connection only. It would wait minutes for a server that
+does not respond.
 """
 
 from __future__ import annotations
@@ -32,25 +33,25 @@ sdk_log = logging.getLogger(f"{__name__}.sdk")
 
 _CLOSE_SECONDS: Final = 5.0
 _RENEWAL_WAIT_SECONDS: Final = 8.0
-"""How long a line that Slack is about to close waits for another one to be renewed: after its
-warning Slack leaves it about ten seconds (docs.slack.dev/apis/events-api/using-socket-mode)."""
+"""Timeout in seconds for the renewal of another connection before this one is renewed. Slack closes
+a connection about 10 s after its warning (docs.slack.dev/apis/events-api/using-socket-mode)."""
 
 
 class _UrlRedactingFilter(logging.Filter):
-    """Keeps the SDK's log to one line each, without addresses: a ticket in them is a key."""
+    """Reduces the SDK's log records to one line without URLs: their ticket is a secret."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = re.sub(r"wss?://[^\s'\"]+", "(address)", record.getMessage())
+        record.msg = re.sub(r"wss?://[^\s'\"]+", "(url)", record.getMessage())
         record.args, record.exc_info, record.exc_text = (), None, None
         return True
 
 
 sdk_log.addFilter(_UrlRedactingFilter())
-sdk_log.setLevel(logging.INFO)  # below that the SDK prints every frame: what people write, tokens
+sdk_log.setLevel(logging.INFO)  # at DEBUG the SDK logs every frame, with messages and tokens
 
 
 class SocketConnection(SocketModeClient):
-    """One line. The SDK mends it when it breaks, as far as it knows how."""
+    """One connection. The SDK reconnects it when it breaks, as far as it can."""
 
     def __init__(
         self,
@@ -62,9 +63,9 @@ class SocketConnection(SocketModeClient):
         renewal_lock: asyncio.Lock,
         on_hello: Callable[[int], Awaitable[None]],
     ) -> None:
-        """`greeted` is told of each hello of Slack's, with the number of lines that Slack counts
-        (0 where it does not say). `renewing` is held while a line that Slack is about to close is
-        renewed: one at a time, so that another one hears meanwhile."""
+        """`on_hello` is called on each hello of Slack with the number of connections that Slack
+        counts (0 if it gives none). `renewal_lock` is held while a connection that Slack is about
+        to close is renewed: one at a time, so that the other one stays connected."""
         super().__init__(
             app_token=urls.app_token,
             logger=sdk_log,
@@ -78,46 +79,45 @@ class SocketConnection(SocketModeClient):
         self._on_hello = on_hello
         self._frame_tasks: set[asyncio.Task[None]] = set()  # a loop alone would forget them
         self.renewed = False
-        """Whether Slack's next hello comes because it was about to close the line, and not because
-        the line broke."""
+        """True if the next hello follows a renewal that Slack announced, and not a break."""
         self.socket_mode_request_listeners.append(self._handle_request)
         self.message_listeners.append(self._handle_message)
 
     async def connect_with(self, url: str | None) -> None:
-        """Connect, however often it takes, without an address by a ticket of its own; returns
-        early when the line is closed."""
+        """Connect, with as many tries as it takes; with None a new URL is requested. Returns early
+        when the connection is closed."""
         self.wss_uri = url
         try:
-            await self.connect()  # type: ignore[no-untyped-call]  # the SDK types it not
+            await self.connect()  # type: ignore[no-untyped-call]  # untyped in the SDK
         except Exception:
-            log.exception("connecting to Slack failed")
+            log.exception("connection to Slack failed")
 
     async def shut_down(self) -> None:
-        """Hang up; bounded, and never raises for the line's sake."""
+        """Close the connection, in a bounded time. Errors of the connection are not raised."""
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self.close()  # type: ignore[no-untyped-call]  # the SDK types it not
+                await self.close()  # type: ignore[no-untyped-call]  # untyped in the SDK
         except Exception:
-            log.exception("the line to Slack did not close in order")
+            log.exception("connection to Slack not closed properly")
 
     def request_new_url(self) -> None:
-        """Have it ask for a new ticket: else the SDK uses the same one again and again."""
+        """Let the SDK request a new URL; otherwise it uses the same one again."""
         self.wss_uri = None
 
-    # What the SDK asks for --------------------------------------------------------------------
+    # Overrides of the SDK ---------------------------------------------------------------------
 
     async def issue_new_wss_url(self) -> str:
         return await self._urls.next_url()
 
     async def connect_to_new_endpoint(self, force: bool = False) -> None:
-        # The SDK closes the old connection before it opens the new one. With `force` it does so
-        # because Slack is about to; without, because the old one is gone, and nobody waits for it.
-        mine = force and await self._acquire_renewal_lock()
+        # The SDK closes the old connection before it opens the new one. With `force` Slack is about
+        # to close it; without, the old one is gone, and other connections need not be considered.
+        acquired = force and await self._acquire_renewal_lock()
         try:
-            self.renewed = self.renewed or force  # Slack hanging up then is no break
+            self.renewed = self.renewed or force  # a close by Slack is then not a break
             await super().connect_to_new_endpoint(force)
         finally:
-            if mine:
+            if acquired:
                 self._renewal_lock.release()
 
     async def _acquire_renewal_lock(self) -> bool:
@@ -128,47 +128,47 @@ class SocketConnection(SocketModeClient):
             return False
         return True
 
-    # What Slack says --------------------------------------------------------------------------
+    # Frames from Slack ------------------------------------------------------------------------
 
     async def enqueue_message(self, message: str) -> None:
-        """Take a frame. The SDK would queue it for a task that begins another one for each."""
+        """Handle a frame in a task. The SDK would queue it for a task that starts a second one."""
         task = asyncio.create_task(self._handle_frame(message))
         self._frame_tasks.add(task)
         task.add_done_callback(self._frame_tasks.discard)
 
     async def _handle_frame(self, frame: str) -> None:
-        """Events, which may be many, go a short way; all else goes the SDK's."""
+        """Handle an event directly, as there may be many; pass other messages to the SDK."""
         if not frame.startswith("{"):  # Slack often sends empty frames
             return
         try:
             message = json.loads(frame)
         except (ValueError, RecursionError):
-            sdk_log.warning("what Slack says is no JSON, and is left alone")
+            sdk_log.warning("frame ignored: not JSON")
             return
-        body, number = message.get("payload"), message.get("envelope_id")
-        if isinstance(body, dict) and body.get("type") == "event_callback" and number:
-            await self._handle_event(body, number)
+        body, envelope_id = message.get("payload"), message.get("envelope_id")
+        if isinstance(body, dict) and body.get("type") == "event_callback" and envelope_id:
+            await self._handle_event(body, envelope_id)
         else:
             await self.run_message_listeners(message, frame)
 
     async def _handle_event(self, body: Json, envelope_id: object) -> None:
-        """It is acknowledged when the intake has taken it, else Slack repeats it."""
-        answer = await self._receiver.deliver(body)
-        if answer.status != 200:
-            sdk_log.info("an event is not acknowledged (status %d)", answer.status)
+        """Deliver an event and acknowledge it if it was accepted; otherwise Slack repeats it."""
+        response = await self._receiver.deliver(body)
+        if response.status != 200:
+            sdk_log.info("event not acknowledged: status=%d", response.status)
             return
         try:
             await self.send_message(json.dumps({"envelope_id": envelope_id}))
         except Exception as error:
-            sdk_log.warning("an event could not be acknowledged: %s", error)
+            sdk_log.warning("event not acknowledged: reason=%s", error)
 
     async def _handle_request(
         self, client: AsyncBaseSocketModeClient, req: SocketModeRequest
     ) -> None:
-        """It is acknowledged when the intake has taken it, else Slack repeats it."""
+        """Deliver a request and acknowledge it if it was accepted; otherwise Slack repeats it."""
         headers = {name: str(value) for name, value in (build_headers(req) or {}).items()}
-        answer = await self._receiver.deliver(req.payload, headers)
-        await send_async_response(client, req, answer, self._clock.now())
+        response = await self._receiver.deliver(req.payload, headers)
+        await send_async_response(client, req, response, self._clock.now())
 
     async def _handle_message(
         self, client: AsyncBaseSocketModeClient, message: dict[str, object], raw: str | None
@@ -176,8 +176,8 @@ class SocketConnection(SocketModeClient):
         del client, raw
         if message.get("type") == "hello":
             self._urls.reset_backoff()
-            counted = message.get("num_connections")
-            await self._on_hello(counted if isinstance(counted, int) else 0)
+            connection_count = message.get("num_connections")
+            await self._on_hello(connection_count if isinstance(connection_count, int) else 0)
             self.renewed = False
 
 
@@ -186,52 +186,53 @@ MAX_PAUSE_SECONDS: Final = 60.0
 
 @dataclass(slots=True, kw_only=True)
 class ConnectionUrls:
-    """One for the app: all its lines ask here, one after another."""
+    """Requests connection URLs from Slack, one at a time, for all connections of the app."""
 
     client: AsyncWebClient
     app_token: str = field(repr=False)
     clock: Clock
     burst: int
-    """So many are asked for without a pause: one for each line."""
+    """Number of URLs requested without a pause: one for each connection."""
     pause_seconds: float
-    """Seconds before the next one where those led nowhere; doubled each time, 60 at most."""
+    """Pause in seconds before the next URL if the earlier ones failed; doubled each time, at most
+    60."""
     _request_count: int = 0
     _not_before: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def next_url(self) -> str:
-        """Where to connect. Waits as long as it takes for its turn. Raises `SlackCallError`."""
+        """A new URL, after the pause that is due. Raises `SlackCallError`."""
         async with self._lock:
             await self.clock.sleep(self._not_before - self.clock.monotonic())
             self._request_count += 1
-            wait = 0.0
+            pause = 0.0
             if self._request_count >= self.burst:
-                doubled = min(self._request_count - self.burst, 10)
-                wait = min(self.pause_seconds * 2.0**doubled, MAX_PAUSE_SECONDS)
+                doublings = min(self._request_count - self.burst, 10)
+                pause = min(self.pause_seconds * 2.0**doublings, MAX_PAUSE_SECONDS)
             try:
                 return await self._request_url()
             except SlackCallError as error:
-                wait = max(wait, min(error.retry_after, MAX_RETRY_AFTER_SECONDS))
+                pause = max(pause, min(error.retry_after, MAX_RETRY_AFTER_SECONDS))
                 raise
             finally:
-                self._not_before = self.clock.monotonic() + wait
+                self._not_before = self.clock.monotonic() + pause
 
     async def first_url(self) -> str:
-        """The same for the start, without waiting. Raises `SlackError`: with the remedy in its
-        text when the token is bad."""
+        """The URL for the first connection, without a pause. Raises `SlackError`, with the remedy
+        in its text if the token is bad."""
         try:
             return await self._request_url()
         except SlackCallError as error:
             raise with_remedy(error, APP_TOKEN_REFUSED) from error
 
     def reset_backoff(self) -> None:
-        """A ticket led to Slack's hello: from here on tickets are as good as ever."""
+        """Reset the pauses: a URL led to a hello of Slack."""
         self._request_count = 0
         self._not_before = 0.0
 
     async def _request_url(self) -> str:
-        answer = await call_once(self.client.apps_connections_open(app_token=self.app_token))
-        address = answer.get("url")
-        if not isinstance(address, str):
-            raise SlackCallError("no_address", "apps.connections.open answered without an address")
-        return address
+        response = await call_once(self.client.apps_connections_open(app_token=self.app_token))
+        url = response.get("url")
+        if not isinstance(url, str):
+            raise SlackCallError("no_address", "apps.connections.open returned no url")
+        return url

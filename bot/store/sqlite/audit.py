@@ -28,6 +28,7 @@ from typing import Final
 from bot.domain.commands import AuditEntry
 from bot.domain.messages import strip_unstorable
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 
 GENESIS_HASH: Final = ""
 _ENTRIES: Final = "SELECT id, at, by, act, target, detail, hash FROM audit ORDER BY id"
@@ -122,7 +123,7 @@ _LIST_ENTRIES: Final = (
 )
 
 
-def add_audit_entry(
+def append_entry(
     database: sqlite3.Connection, now: float, actor: str, action: str, target: str, detail: str
 ) -> None:
     """Add an entry."""
@@ -137,15 +138,29 @@ def add_audit_entry(
     )
 
 
-def list_audit_entries(
-    database: sqlite3.Connection, offset: int, limit: int
-) -> tuple[Sequence[AuditEntry], int]:
-    """Entries, newest first, and how many there are."""
-    ((total,),) = fetch_all(database, "SELECT count(*) FROM audit")
-    entries = tuple(
-        AuditEntry(id=number, at=at, actor=by, action=act, target=target, detail=detail)
-        for number, at, by, act, target, detail in fetch_all(
-            database, _LIST_ENTRIES, (limit, offset)
+class AuditQueries(Queries):
+    """`bot.ports.AuditStore`."""
+
+    @write
+    def add_audit_entry(
+        self,
+        database: sqlite3.Connection,
+        actor: str,
+        action: str,
+        target: str,
+        detail: str = "",
+    ) -> None:
+        append_entry(database, self._clock.now(), actor, action, target, detail)
+
+    @read
+    def list_audit_entries(
+        self, database: sqlite3.Connection, offset: int, limit: int
+    ) -> tuple[Sequence[AuditEntry], int]:
+        ((total,),) = fetch_all(database, "SELECT count(*) FROM audit")
+        entries = tuple(
+            AuditEntry(id=number, at=at, actor=by, action=act, target=target, detail=detail)
+            for number, at, by, act, target, detail in fetch_all(
+                database, _LIST_ENTRIES, (limit, offset)
+            )
         )
-    )
-    return entries, int(total)
+        return entries, int(total)

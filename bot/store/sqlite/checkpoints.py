@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 from bot.domain.messages import ThreadKey
 from bot.ports import Checkpoint
 from bot.store.sqlite.connection import fetch_all
-from bot.store.sqlite.side import Side
+from bot.store.sqlite.queries import Queries, read, write
 
 _LOAD_CHECKPOINT: Final = "SELECT since, until FROM hearing"
 _SAVE_CHECKPOINT: Final = """
@@ -28,38 +27,25 @@ ACTIVE_THREADS: Final = """
 """
 
 
-class HearingSide(Side):
+class CheckpointQueries(Queries):
     """`bot.ports.CheckpointStore`."""
 
-    async def load_checkpoint(self) -> Checkpoint | None:
-        return await self._read(load_checkpoint)
+    @read
+    def load_checkpoint(self, database: sqlite3.Connection) -> Checkpoint | None:
+        found = fetch_all(database, _LOAD_CHECKPOINT)
+        return Checkpoint(since=found[0][0], until=found[0][1]) if found else None
 
-    async def save_checkpoint(self, until: float) -> None:
-        await self._writer.submit(partial(save_checkpoint, until=until))
+    @write
+    def save_checkpoint(self, database: sqlite3.Connection, until: float) -> None:
+        fetch_all(database, _SAVE_CHECKPOINT, (until, until))
 
-    async def active_threads(
-        self, team: str, since: float, max_threads: int
+    @read
+    def active_threads(
+        self, database: sqlite3.Connection, team: str, since: float, max_threads: int
     ) -> Sequence[ThreadKey]:
-        return await self._read(
-            partial(active_threads, team=team, since=since, max_threads=max_threads)
+        return tuple(
+            ThreadKey(team=found, channel=channel, root_ts=root_ts)
+            for found, channel, root_ts in fetch_all(
+                database, ACTIVE_THREADS, (team, since, max_threads)
+            )
         )
-
-
-def load_checkpoint(database: sqlite3.Connection) -> Checkpoint | None:
-    found = fetch_all(database, _LOAD_CHECKPOINT)
-    return Checkpoint(since=found[0][0], until=found[0][1]) if found else None
-
-
-def save_checkpoint(database: sqlite3.Connection, until: float) -> None:
-    fetch_all(database, _SAVE_CHECKPOINT, (until, until))
-
-
-def active_threads(
-    database: sqlite3.Connection, team: str, since: float, max_threads: int
-) -> Sequence[ThreadKey]:
-    return tuple(
-        ThreadKey(team=found, channel=channel, root_ts=root_ts)
-        for found, channel, root_ts in fetch_all(
-            database, ACTIVE_THREADS, (team, since, max_threads)
-        )
-    )

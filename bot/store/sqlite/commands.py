@@ -10,10 +10,11 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from bot.domain.commands import Command, CommandSource, ThreadHold
+from bot.domain.commands import Command, CommandSource, PendingQuestion, ThreadHold
 from bot.domain.messages import Message, ThreadKey, strip_unstorable
 from bot.store.sqlite import thread_holds
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 
 MAX_UNFINISHED: Final = 400
 """Unfinished orders that are told at a start."""
@@ -46,6 +47,25 @@ COMMAND_TS = """
     SELECT ts FROM orders WHERE thread = ? AND ts <> '' ORDER BY given DESC LIMIT ?
 """
 
+MAX_PENDING: Final = 400
+
+_SAVE_QUESTION: Final = """
+    INSERT INTO open_questions (event_id, team, channel, root_ts, user, user_team, text, shown,
+                                asked)
+    SELECT :event_id, :team, :channel, :root_ts, :user, :user_team, :text, :shown, :asked
+    WHERE NOT EXISTS (SELECT 1 FROM events WHERE event_id = :event_id)
+    ON CONFLICT DO NOTHING RETURNING 1
+"""
+_DELETE_QUESTION: Final = "DELETE FROM open_questions WHERE event_id = ?"
+_DELETE_POSTED: Final = """
+    DELETE FROM open_questions
+    WHERE EXISTS (SELECT 1 FROM events e WHERE e.event_id = open_questions.event_id)
+"""
+PENDING_QUESTIONS: Final = """
+    SELECT event_id, team, channel, root_ts, user, user_team, text, shown, asked
+    FROM open_questions ORDER BY asked, event_id LIMIT ?
+"""
+
 
 def command_ts_in(database: sqlite3.Connection, thread: ThreadKey) -> frozenset[str]:
     """The `ts` of the messages of a thread that were orders, the newest of them."""
@@ -53,31 +73,74 @@ def command_ts_in(database: sqlite3.Connection, thread: ThreadKey) -> frozenset[
     return frozenset(str(ts) for (ts,) in found)
 
 
-def accept_command(
-    database: sqlite3.Connection, command: Command, hold: ThreadHold | None, now: float
-) -> bool:
-    """Record an order, and what waits for it; False when it was recorded before, as an order or as
-    a message."""
-    values = {
-        "key": command.key,
-        "verb": strip_unstorable(command.name),
-        "words": strip_unstorable(command.args),
-        "by": command.user,
-        "form": command.source,
-        "team": command.team,
-        "channel": command.channel,
-        "ts": command.ts,
-        "thread": None if command.thread is None else str(command.thread),
-        "turn": command.turn,
-        "now": now,
-    }
-    if fetch_all(database, _RECEIVED_AS_MESSAGE, values):
-        return False
-    if not fetch_all(database, _INSERT_COMMAND, values):
-        return False
-    if hold is not None:
-        thread_holds.add_hold(database, command.key, hold)
-    return True
+class CommandQueries(Queries):
+    """`bot.ports.CommandStore`, but for thread holds."""
+
+    @write
+    def accept_command(
+        self, database: sqlite3.Connection, command: Command, hold: ThreadHold | None = None
+    ) -> bool:
+        values = {
+            "key": command.key,
+            "verb": strip_unstorable(command.name),
+            "words": strip_unstorable(command.args),
+            "by": command.user,
+            "form": command.source,
+            "team": command.team,
+            "channel": command.channel,
+            "ts": command.ts,
+            "thread": None if command.thread is None else str(command.thread),
+            "turn": command.turn,
+            "now": self._clock.now(),
+        }
+        if fetch_all(database, _RECEIVED_AS_MESSAGE, values):
+            return False
+        if not fetch_all(database, _INSERT_COMMAND, values):
+            return False
+        if hold is not None:
+            thread_holds.add_hold(database, command.key, hold)
+        return True
+
+    @write
+    def finish_command(self, database: sqlite3.Connection, key: str) -> None:
+        thread_holds.delete_hold(database, key)
+        fetch_all(database, _FINISH_COMMAND, (self._clock.now(), key))
+
+    @read
+    def unfinished_commands(self, database: sqlite3.Connection) -> Sequence[Command]:
+        return tuple(
+            _command(row) for row in fetch_all(database, UNFINISHED_COMMANDS, (MAX_UNFINISHED,))
+        )
+
+
+class PendingQuestionQueries(Queries):
+    """`bot.ports.PendingQuestionStore`."""
+
+    @write
+    def save_question(self, database: sqlite3.Connection, question: PendingQuestion) -> bool:
+        values = {
+            "event_id": question.event_id,
+            "team": question.team,
+            "channel": question.channel,
+            "root_ts": question.root_ts,
+            "user": question.user,
+            "user_team": question.user_team,
+            "text": strip_unstorable(question.text),
+            "shown": strip_unstorable(question.mrkdwn),
+            "asked": question.asked_at,
+        }
+        return bool(fetch_all(database, _SAVE_QUESTION, values))
+
+    @write
+    def delete_question(self, database: sqlite3.Connection, event_id: str) -> None:
+        fetch_all(database, _DELETE_QUESTION, (event_id,))
+
+    @write
+    def pending_questions(self, database: sqlite3.Connection) -> Sequence[PendingQuestion]:
+        fetch_all(database, _DELETE_POSTED)
+        return tuple(
+            _question(row) for row in fetch_all(database, PENDING_QUESTIONS, (MAX_PENDING,))
+        )
 
 
 def is_command(database: sqlite3.Connection, message: Message) -> bool:
@@ -85,19 +148,6 @@ def is_command(database: sqlite3.Connection, message: Message) -> bool:
     key = message.thread
     found = fetch_all(database, COMMAND_KEYS, (message.event_id, key.team, key.channel, message.ts))
     return any(message.event_id != f"order-{given}" for (given,) in found)
-
-
-def finish_command(database: sqlite3.Connection, key: str, now: float) -> None:
-    """An order was carried out: nothing waits for it."""
-    thread_holds.release_hold(database, key)
-    fetch_all(database, _FINISH_COMMAND, (now, key))
-
-
-def unfinished_commands(database: sqlite3.Connection) -> Sequence[Command]:
-    """What was not carried out."""
-    return tuple(
-        _command(row) for row in fetch_all(database, UNFINISHED_COMMANDS, (MAX_UNFINISHED,))
-    )
 
 
 def _command(row: sqlite3.Row) -> Command:
@@ -120,3 +170,18 @@ def _parse_thread_key(text: str) -> ThreadKey:
     """What `str` made of a key."""
     team, channel, root_ts = text.split("/")
     return ThreadKey(team=team, channel=channel, root_ts=root_ts)
+
+
+def _question(row: sqlite3.Row) -> PendingQuestion:
+    event_id, team, channel, root_ts, user, user_team, text, shown, asked = row
+    return PendingQuestion(
+        event_id=event_id,
+        team=team,
+        channel=channel,
+        root_ts=root_ts,
+        user=user,
+        user_team=user_team,
+        text=text,
+        mrkdwn=shown,
+        asked_at=asked,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from bot.domain.messages import ThreadKey, strip_unstorable
 from bot.domain.turns import Turn
 from bot.store.sqlite import session_rows
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.turn_rows import usage_from_row, usage_values
 
 log = logging.getLogger(__name__)
@@ -74,83 +76,84 @@ SCORES = """
 """
 
 
-def save_comparison(
-    database: sqlite3.Connection,
-    turn: Turn,
-    session: int,
-    candidates: Sequence[Candidate],
-    now: float,
-) -> None:
-    """Keep what came of a turn that compares, in place of what was kept for it; each session that
-    was asked pays for its own answer, once."""
-    noted = {
-        "turn": turn.id,
-        "epoch": turn.epoch,
-        "session": session,
-        "open": turn.message.options.show_names,
-    }
-    if not fetch_all(database, _SAVE_COMPARISON, noted):
-        log.warning("what turn %d compared is not kept: the turn was taken over", turn.id)
-        return
-    for asked, taken, given in fetch_all(database, _DELETE_CANDIDATES, (turn.id,)):
-        session_rows.subtract_usage(database, asked, taken, given)
-    fetch_all(database, _CLEAR_LABELS, (turn.id,))
-    for candidate in candidates:
-        # A session may have been deleted while it answered: its words go, too.
-        living = session_rows.add_usage(database, candidate.session, candidate.usage, now)
-        values = {
+class ComparisonQueries(Queries):
+    """`bot.ports.ComparisonStore`."""
+
+    @write
+    def save_comparison(
+        self,
+        database: sqlite3.Connection,
+        turn: Turn,
+        session: int,
+        candidates: Sequence[Candidate],
+    ) -> None:
+        noted = {
             "turn": turn.id,
-            "label": candidate.label,
-            "session": candidate.session if living else 0,
-            "answer": strip_unstorable(candidate.answer) if living else "",
-            "failed": strip_unstorable(candidate.error),
-            **usage_values(candidate.usage),
+            "epoch": turn.epoch,
+            "session": session,
+            "open": turn.message.options.show_names,
         }
-        fetch_all(database, _INSERT_CANDIDATE, values)
-        fetch_all(database, _SET_LABEL, (candidate.label, turn.id, candidate.session))
+        if not fetch_all(database, _SAVE_COMPARISON, noted):
+            log.warning("what turn %d compared is not kept: the turn was taken over", turn.id)
+            return
+        for asked, taken, given in fetch_all(database, _DELETE_CANDIDATES, (turn.id,)):
+            session_rows.subtract_usage(database, asked, taken, given)
+        fetch_all(database, _CLEAR_LABELS, (turn.id,))
+        for candidate in candidates:
+            # A session may have been deleted while it answered: its words go, too.
+            living = session_rows.add_usage(
+                database, candidate.session, candidate.usage, self._clock.now()
+            )
+            values = {
+                "turn": turn.id,
+                "label": candidate.label,
+                "session": candidate.session if living else 0,
+                "answer": strip_unstorable(candidate.answer) if living else "",
+                "failed": strip_unstorable(candidate.error),
+                **usage_values(candidate.usage),
+            }
+            fetch_all(database, _INSERT_CANDIDATE, values)
+            fetch_all(database, _SET_LABEL, (candidate.label, turn.id, candidate.session))
 
+    @read
+    def comparison_of_turn(self, database: sqlite3.Connection, turn: int) -> Comparison | None:
+        found = fetch_all(database, COMPARISON, (turn,))
+        if not found:
+            return None
+        session, team, channel, root_ts, by, open_, revealed, kept = found[0]
+        return Comparison(
+            turn=turn,
+            session=session,
+            thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
+            user=by,
+            show_names=bool(open_),
+            revealed=bool(revealed),
+            kept_label=kept,
+            candidates=tuple(_candidate(row) for row in fetch_all(database, CANDIDATES, (turn,))),
+        )
 
-def comparison_of_turn(database: sqlite3.Connection, turn: int) -> Comparison | None:
-    """What came of a turn that compares."""
-    found = fetch_all(database, COMPARISON, (turn,))
-    if not found:
-        return None
-    session, team, channel, root_ts, by, open_, revealed, kept = found[0]
-    return Comparison(
-        turn=turn,
-        session=session,
-        thread=ThreadKey(team=team, channel=channel, root_ts=root_ts),
-        user=by,
-        show_names=bool(open_),
-        revealed=bool(revealed),
-        kept_label=kept,
-        candidates=tuple(_candidate(row) for row in fetch_all(database, CANDIDATES, (turn,))),
-    )
+    @write
+    def save_vote(self, database: sqlite3.Connection, turn: int, user: str, label: str) -> bool:
+        return bool(fetch_all(database, _SAVE_VOTE, {"turn": turn, "user": user, "label": label}))
 
+    @write
+    def reveal_models(self, database: sqlite3.Connection, turn: int) -> bool:
+        return bool(fetch_all(database, _REVEAL_MODELS, (turn,)))
 
-def save_vote(database: sqlite3.Connection, turn: int, user: str, label: str) -> bool:
-    """Count somebody's one vote."""
-    return bool(fetch_all(database, _SAVE_VOTE, {"turn": turn, "user": user, "label": label}))
+    @write
+    def mark_kept(self, database: sqlite3.Connection, turn: int, label: str) -> bool:
+        return bool(fetch_all(database, _MARK_KEPT, {"turn": turn, "label": label}))
 
-
-def reveal_models(database: sqlite3.Connection, turn: int) -> bool:
-    """Show the names."""
-    return bool(fetch_all(database, _REVEAL_MODELS, (turn,)))
-
-
-def mark_kept(database: sqlite3.Connection, turn: int, label: str) -> bool:
-    """Note which answer is kept."""
-    return bool(fetch_all(database, _MARK_KEPT, {"turn": turn, "label": label}))
-
-
-def model_scores(
-    database: sqlite3.Connection, channels: str, max_rows: int
-) -> Sequence[ModelScore]:
-    """How models do in the comparisons of some channels, these as a JSON list."""
-    return tuple(
-        ModelScore(model=model, comparison_count=compared, votes=votes, kept_count=kept)
-        for model, compared, votes, kept in fetch_all(database, SCORES, (channels, max_rows))
-    )
+    @read
+    def model_scores(
+        self, database: sqlite3.Connection, channels: Sequence[str], max_rows: int = 10
+    ) -> Sequence[ModelScore]:
+        return tuple(
+            ModelScore(model=model, comparison_count=compared, votes=votes, kept_count=kept)
+            for model, compared, votes, kept in fetch_all(
+                database, SCORES, (json.dumps(sorted(set(channels))), max_rows)
+            )
+        )
 
 
 def _candidate(row: sqlite3.Row) -> Candidate:

@@ -24,25 +24,63 @@ BUSY_TIMEOUT_SECONDS = 5.0
 """How long a statement waits for an operator's tool that has the database locked."""
 
 
+class _PythonScript(str):
+    """A script that is a Python function instead of SQL."""
+
+    __slots__ = ("run",)
+
+    run: Callable[[sqlite3.Connection], None]
+
+
+class _ScriptableConnection(sqlite3.Connection):
+    """Runs a `_PythonScript` where the driver runs a script.
+
+    aiosqlite has no public method that runs a function on a connection's thread, and one call of it
+    per statement would cost a change of threads for each. Its public `executescript` calls the
+    method of the same name on that thread, and the `factory` of `sqlite3.connect` supplies that
+    method.
+    """
+
+    def executescript(self, sql_script: str, /) -> sqlite3.Cursor:
+        if not isinstance(sql_script, _PythonScript):
+            return super().executescript(sql_script)
+        sql_script.run(self)
+        return self.cursor()
+
+
 class SqliteConnection(aiosqlite.Connection):
-    """An open connection."""
+    """An open connection to the database file."""
 
     def __init__(self, file: Path) -> None:
-        # Transactions are begun by hand (isolation_level=None): the driver would begin them
+        # Queries begin transactions themselves (isolation_level=None). The driver would begin them
         # deferred, and one that turns from reading to writing fails at once, whatever the timeout.
-        connect = partial(sqlite3.connect, file, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+        connect = partial(
+            sqlite3.connect,
+            file,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            factory=_ScriptableConnection,
+        )
         super().__init__(connect, iter_chunk_size=64)
         self._file = file
         self._opened_file: tuple[int, int] | None = None
 
     async def run_query(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do work on the connection's thread; cancelled, it goes on there and is not waited for."""
-        return await self._execute(work, self._conn)  # type: ignore[no-any-return, no-untyped-call]  # the driver's is untyped
+        """Run a function on the connection's thread and return its result. When the caller is
+        cancelled, the function still runs to its end, and its result is dropped."""
+        results: list[T] = []
+        script = _PythonScript()
+        script.run = lambda connection: results.append(work(connection))
+        await self.executescript(script)
+        return results[0]
 
     async def run_write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """The same for work that writes. Raises `StoreError` where the file is no longer the one
-        that was opened: SQLite goes on writing to one that was moved away or replaced (measured),
-        and the next start would know nothing of it."""
+        """Run a function that writes.
+
+        Raises `StoreError` when the file is no longer the one that was opened. SQLite goes on
+        writing to a file that was moved away or replaced (measured), and the next start would miss
+        those writes.
+        """
 
         def unless_moved(connection: sqlite3.Connection) -> T:
             if self._opened_file not in (None, _file_identity(self._file)):
@@ -52,7 +90,7 @@ class SqliteConnection(aiosqlite.Connection):
         return await self.run_query(unless_moved)
 
     async def configure(self) -> None:
-        """The settings that all have."""
+        """Apply the settings that all connections share."""
         await self.run_query(_configure)
         self._opened_file = _file_identity(self._file)
 

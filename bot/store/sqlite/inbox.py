@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from bot.domain.messages import (
@@ -17,20 +17,8 @@ from bot.domain.turns import AcceptResult, AcceptStatus, Turn, TurnState
 from bot.errors import StoreError
 from bot.store.sqlite import commands, preferences, threads, turns
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, QueueLimits, read, write
 from bot.store.sqlite.turn_rows import dump_options
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueLimits:
-    """How much the database takes on."""
-
-    max_running_per_user: int
-    """Turns of one person that run at once."""
-    max_waiting_per_thread: int
-    """Waiting turns of one thread."""
-    max_waiting: int
-    """Waiting turns in all."""
-
 
 _WITHOUT_MENTION: Final = (Trigger.FOLLOW_UP, Trigger.OVERHEARD)
 
@@ -102,46 +90,57 @@ _COUNT_BOT_TURNS = """
 """
 
 
-def count_consecutive_bot_turns(database: sqlite3.Connection, message: Message) -> int:
-    """What `bot.ports.ThreadStore.count_consecutive_bot_turns` promises."""
+class InboxQueries(Queries):
+    """The part of `bot.ports.InboxStore` that accepts messages."""
+
+    async def accept_message(self, message: Message) -> AcceptResult:
+        accepted = await self._accept_message(message)
+        self._telemetry.record_message(accepted)
+        if accepted.status is AcceptStatus.QUEUE_FULL and accepted.turn is not None:
+            self._telemetry.record_turn_ended(accepted.turn, accepted.turn.state)
+        return accepted
+
+    @write
+    def _accept_message(self, database: sqlite3.Connection, message: Message) -> AcceptResult:
+        now, limits = self._clock.now(), self._limits
+        key = message.thread
+        position = _position(message.ts)
+        if commands.is_command(database, message):
+            return AcceptResult(status=AcceptStatus.DUPLICATE)
+        by_bot = message.trigger in (Trigger.BOT, Trigger.BOT_MENTION)
+        author = f"bot:{message.user}" if by_bot else message.user
+        heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, author, now)
+        is_new = database.execute(_INSERT_EVENT, heard).rowcount > 0
+        if not is_new and not _claim_reevaluation(database, message, position, now):
+            # Whoever gave up waiting for the first time does not know it yet.
+            overtaken = _is_out_of_order(database, message)
+            return AcceptResult(status=AcceptStatus.DUPLICATE, out_of_order=overtaken)
+        if message.trigger is Trigger.BOT:
+            return AcceptResult(status=AcceptStatus.OVERHEARD)
+        if (
+            message.trigger is Trigger.BOT_MENTION
+            and _count_bot_turns(database, message) > MAX_CONSECUTIVE_BOT_TURNS
+        ):
+            return AcceptResult(status=AcceptStatus.OVERHEARD)
+        thread = threads.thread_id(database, key)
+        if thread is not None:
+            return _evaluate(database, message, thread, position, now, limits)
+        if message.trigger in _WITHOUT_MENTION or _is_quiet(database, message):
+            return AcceptResult(status=AcceptStatus.OVERHEARD)
+        thread = threads.add_thread_for_message(database, message, now)
+        accepted = _evaluate(database, message, thread, position, now, limits)
+        return replace(accepted, out_of_order=_is_out_of_order(database, message))
+
+    @read
+    def count_consecutive_bot_turns(self, database: sqlite3.Connection, message: Message) -> int:
+        return _count_bot_turns(database, message)
+
+
+def _count_bot_turns(database: sqlite3.Connection, message: Message) -> int:
     key = message.thread
     place = {"team": key.team, "channel": key.channel, "root_ts": key.root_ts, "text": str(key)}
     ((count,),) = fetch_all(database, _COUNT_BOT_TURNS, place | {"position": _position(message.ts)})
     return int(count)
-
-
-def accept_message(
-    database: sqlite3.Connection, message: Message, now: float, limits: QueueLimits
-) -> AcceptResult:
-    """Record a message; what `bot.ports.InboxStore.accept_message` promises, inside one
-    transaction."""
-    key = message.thread
-    position = _position(message.ts)
-    if commands.is_command(database, message):
-        return AcceptResult(status=AcceptStatus.DUPLICATE)
-    by_bot = message.trigger in (Trigger.BOT, Trigger.BOT_MENTION)
-    author = f"bot:{message.user}" if by_bot else message.user
-    heard = (message.event_id, key.team, key.channel, message.ts, key.root_ts, author, now)
-    is_new = database.execute(_INSERT_EVENT, heard).rowcount > 0
-    if not is_new and not _claim_reevaluation(database, message, position, now):
-        # Whoever gave up waiting for the first time does not know it yet.
-        overtaken = _is_out_of_order(database, message)
-        return AcceptResult(status=AcceptStatus.DUPLICATE, out_of_order=overtaken)
-    if message.trigger is Trigger.BOT:
-        return AcceptResult(status=AcceptStatus.OVERHEARD)
-    if (
-        message.trigger is Trigger.BOT_MENTION
-        and count_consecutive_bot_turns(database, message) > MAX_CONSECUTIVE_BOT_TURNS
-    ):
-        return AcceptResult(status=AcceptStatus.OVERHEARD)
-    thread = threads.thread_id(database, key)
-    if thread is not None:
-        return _evaluate(database, message, thread, position, now, limits)
-    if message.trigger in _WITHOUT_MENTION or _is_quiet(database, message):
-        return AcceptResult(status=AcceptStatus.OVERHEARD)
-    thread = threads.add_thread_for_message(database, message, now)
-    accepted = _evaluate(database, message, thread, position, now, limits)
-    return replace(accepted, out_of_order=_is_out_of_order(database, message))
 
 
 def _is_out_of_order(database: sqlite3.Connection, message: Message) -> bool:
@@ -191,7 +190,7 @@ def _schedule(
     limits: QueueLimits,
 ) -> AcceptResult:
     again = message.options.retry_of
-    if again and turns.latest_retry(database, again) is not None:
+    if again and turns.find_latest_retry(database, again) is not None:
         return AcceptResult(status=AcceptStatus.ALREADY_RETRIED)
     counted = fetch_all(database, _COUNT_OPEN, {"thread": thread, "position": position})
     ((in_all, in_thread, ahead),) = counted

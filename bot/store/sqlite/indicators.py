@@ -8,6 +8,7 @@ from typing import Final
 
 from bot.domain.turns import Turn
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.turn_rows import SELECT_TURN, read_turns
 
 MAX_WAITING_INDICATORS: Final = 200
@@ -30,28 +31,29 @@ STALE_STATUS_INDICATORS: Final = f"""
 """
 
 
-def add_waiting_indicator(database: sqlite3.Connection, turn: Turn) -> bool:
-    """Note that a waiting turn is shown as waiting, unless too many are."""
-    return bool(
-        fetch_all(database, ADD_WAITING_INDICATOR, {"id": turn.id, "most": MAX_WAITING_INDICATORS})
-    )
+class IndicatorQueries(Queries):
+    """`bot.ports.IndicatorStore`."""
 
+    @write
+    def add_waiting_indicator(self, database: sqlite3.Connection, turn: Turn) -> bool:
+        return bool(
+            fetch_all(
+                database, ADD_WAITING_INDICATOR, {"id": turn.id, "most": MAX_WAITING_INDICATORS}
+            )
+        )
 
-def remove_waiting_indicator(database: sqlite3.Connection, turn: Turn) -> None:
-    """Note that it is not, or no longer."""
-    fetch_all(database, _REMOVE_WAITING_INDICATOR, (turn.id,))
+    @write
+    def remove_waiting_indicator(self, database: sqlite3.Connection, turn: Turn) -> None:
+        fetch_all(database, _REMOVE_WAITING_INDICATOR, (turn.id,))
 
+    @read
+    def stale_waiting_indicators(self, database: sqlite3.Connection, after: int) -> Sequence[Turn]:
+        return read_turns(database, STALE_WAITING_INDICATORS, (after,))
 
-def stale_waiting_indicators(database: sqlite3.Connection, after: int) -> Sequence[Turn]:
-    """Turns that wait no longer and may still be shown as waiting."""
-    return read_turns(database, STALE_WAITING_INDICATORS, (after,))
+    @write
+    def remove_status_indicator(self, database: sqlite3.Connection, turn: Turn) -> None:
+        fetch_all(database, _REMOVE_STATUS_INDICATOR, (turn.id,))
 
-
-def remove_status_indicator(database: sqlite3.Connection, turn: Turn) -> None:
-    """Note that a turn's thread does not show work on its account."""
-    fetch_all(database, _REMOVE_STATUS_INDICATOR, (turn.id,))
-
-
-def stale_status_indicators(database: sqlite3.Connection, after: int) -> Sequence[Turn]:
-    """Turns whose threads may show work that nobody does."""
-    return read_turns(database, STALE_STATUS_INDICATORS, (after,))
+    @read
+    def stale_status_indicators(self, database: sqlite3.Connection, after: int) -> Sequence[Turn]:
+        return read_turns(database, STALE_STATUS_INDICATORS, (after,))

@@ -9,6 +9,7 @@ from typing import Final
 from bot.domain.messages import ThreadKey, strip_unstorable
 from bot.domain.preferences import Preference, PreferenceKind, Scope
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 
 MAX_PREFERENCES: Final = 1_000
 """Choices of one topic that are told."""
@@ -25,37 +26,41 @@ OF_KIND = f"{_SELECT_PREFERENCE} WHERE topic = ? ORDER BY holder, scope LIMIT {M
 QUIET = "SELECT 1 FROM choices WHERE scope = ? AND holder = ? AND topic = ?"
 
 
-def set_preference(database: sqlite3.Connection, preference: Preference) -> None:
-    """Keep a choice, in place of an earlier one."""
-    values = (preference.scope, strip_unstorable(preference.scope_id), preference.kind)
-    fetch_all(
-        database,
-        _SET_PREFERENCE,
-        (*values, strip_unstorable(preference.value), preference.set_by, preference.set_at),
-    )
+class PreferenceQueries(Queries):
+    """`bot.ports.PreferenceStore`."""
 
+    @write
+    def set_preference(self, database: sqlite3.Connection, preference: Preference) -> None:
+        values = (preference.scope, strip_unstorable(preference.scope_id), preference.kind)
+        fetch_all(
+            database,
+            _SET_PREFERENCE,
+            (*values, strip_unstorable(preference.value), preference.set_by, preference.set_at),
+        )
 
-def clear_preference(
-    database: sqlite3.Connection, scope: Scope, scope_id: str, kind: PreferenceKind
-) -> bool:
-    """Take a choice back."""
-    return bool(fetch_all(database, _CLEAR_PREFERENCE, (scope, strip_unstorable(scope_id), kind)))
+    @write
+    def clear_preference(
+        self, database: sqlite3.Connection, scope: Scope, scope_id: str, kind: PreferenceKind
+    ) -> bool:
+        return bool(
+            fetch_all(database, _CLEAR_PREFERENCE, (scope, strip_unstorable(scope_id), kind))
+        )
 
+    @read
+    def preferences(
+        self, database: sqlite3.Connection, scopes: Sequence[tuple[Scope, str]]
+    ) -> Sequence[Preference]:
+        return tuple(
+            _preference(row)
+            for scope, holder in dict.fromkeys(scopes)
+            for row in fetch_all(database, FOR_SCOPE, (scope, strip_unstorable(holder)))
+        )
 
-def preferences(
-    database: sqlite3.Connection, scopes: Sequence[tuple[Scope, str]]
-) -> Sequence[Preference]:
-    """All choices for some holders, in their order."""
-    return tuple(
-        _preference(row)
-        for scope, holder in dict.fromkeys(scopes)
-        for row in fetch_all(database, FOR_SCOPE, (scope, strip_unstorable(holder)))
-    )
-
-
-def preferences_of_kind(database: sqlite3.Connection, kind: PreferenceKind) -> Sequence[Preference]:
-    """All choices of one topic."""
-    return tuple(_preference(row) for row in fetch_all(database, OF_KIND, (kind,)))
+    @read
+    def preferences_of_kind(
+        self, database: sqlite3.Connection, kind: PreferenceKind
+    ) -> Sequence[Preference]:
+        return tuple(_preference(row) for row in fetch_all(database, OF_KIND, (kind,)))
 
 
 def is_quiet(database: sqlite3.Connection, key: ThreadKey) -> bool:

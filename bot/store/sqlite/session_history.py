@@ -12,6 +12,7 @@ from bot.domain.sessions import HistoryEntry, HistoryPage, SessionRecord
 from bot.domain.turns import Turn, TurnState
 from bot.store.sqlite import thread_context, thread_holds
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.session_rows import make_title, require_session, session_by_number
 
 # Of a turn that compared, a session remembers its own answer.
@@ -78,93 +79,102 @@ COUNT_AFTER: Final = """
 _COUNT_ENTRIES = "SELECT count(*) FROM remembered WHERE session = ?"
 
 
-def append_history(
-    database: sqlite3.Connection, turn: Turn, session: int, event_id: str, now: float
-) -> None:
-    """The runtime took a turn's prompt."""
-    values: dict[str, object] = {"session": session, "turn": turn.id, "epoch": turn.epoch}
-    asked = fetch_all(database, _SEEN_TS, values)
-    if not asked:
-        return
-    ((seen_ts, same_thread),) = asked
-    new = not is_in_history(database, session, turn.id)
-    fetch_all(database, _APPEND_ENTRY, {**values, "event": event_id, "seen_before": seen_ts})
-    if same_thread:
-        seen_ts = _later_ts(seen_ts, thread_context.original_ts(database, turn.id))
-    counted = {"seen_ts": seen_ts, "now": now, "new": new, "title": make_title(turn.message.text)}
-    fetch_all(database, _UPDATE_SESSION, {**values, **counted})
-    fetch_all(database, _SET_TURN_SESSION, values)
+class HistoryQueries(Queries):
+    """The part of `bot.ports.SessionStore` that is about the history of sessions."""
 
+    @write
+    def append_history(
+        self, database: sqlite3.Connection, turn: Turn, session: int, event_id: str
+    ) -> None:
+        values: dict[str, object] = {"session": session, "turn": turn.id, "epoch": turn.epoch}
+        asked = fetch_all(database, _SEEN_TS, values)
+        if not asked:
+            return
+        ((seen_ts, same_thread),) = asked
+        new = not is_in_history(database, session, turn.id)
+        fetch_all(database, _APPEND_ENTRY, {**values, "event": event_id, "seen_before": seen_ts})
+        if same_thread:
+            seen_ts = _later_ts(seen_ts, thread_context.original_ts(database, turn.id))
+        counted = {
+            "seen_ts": seen_ts,
+            "now": self._clock.now(),
+            "new": new,
+            "title": make_title(turn.message.text),
+        }
+        fetch_all(database, _UPDATE_SESSION, {**values, **counted})
+        fetch_all(database, _SET_TURN_SESSION, values)
 
-def truncate_history(
-    database: sqlite3.Connection,
-    session: int,
-    turn: int,
-    now: float,
-    *,
-    mark_seen: bool,
-    seen_until: str,
-    command_key: str,
-) -> Sequence[int]:
-    """Let a session forget a turn and all that it was asked later."""
-    if command_key:
-        thread_holds.release_hold(database, command_key)
-    forgotten = fetch_all(database, _ENTRIES_FROM, (session, turn))
-    if not forgotten:
-        return ()
-    first = forgotten[0][1]
-    fetch_all(database, "DELETE FROM remembered WHERE session = ? AND place >= ?", (session, first))
-    count = "UPDATE sessions SET turns = max(0, turns - ?) WHERE number = ?"
-    fetch_all(database, count, (len(forgotten), session))
-    # What was said in other threads, where a session has been elsewhere, is told in none of this.
-    seen = [seen_before for _, _, seen_before, same_thread in forgotten if same_thread]
-    if mark_seen:
-        thread = require_session(database, session).thread
-        seen = [thread_context.latest_ts(database, thread, now, seen_until)]
-    if seen:
-        fetch_all(database, "UPDATE sessions SET seen_ts = ? WHERE number = ?", (seen[0], session))
-    return tuple(int(row[0]) for row in forgotten)
+    @write
+    def truncate_history(
+        self,
+        database: sqlite3.Connection,
+        session: int,
+        turn: int,
+        *,
+        mark_seen: bool = False,
+        seen_until: str = "",
+        command_key: str = "",
+    ) -> Sequence[int]:
+        if command_key:
+            thread_holds.delete_hold(database, command_key)
+        forgotten = fetch_all(database, _ENTRIES_FROM, (session, turn))
+        if not forgotten:
+            return ()
+        first = forgotten[0][1]
+        fetch_all(
+            database, "DELETE FROM remembered WHERE session = ? AND place >= ?", (session, first)
+        )
+        count = "UPDATE sessions SET turns = max(0, turns - ?) WHERE number = ?"
+        fetch_all(database, count, (len(forgotten), session))
+        # Turns in other threads say nothing about what the session knows of this one.
+        seen = [seen_before for _, _, seen_before, same_thread in forgotten if same_thread]
+        if mark_seen:
+            thread = require_session(database, session).thread
+            seen = [thread_context.latest_ts(database, thread, self._clock.now(), seen_until)]
+        if seen:
+            fetch_all(
+                database, "UPDATE sessions SET seen_ts = ? WHERE number = ?", (seen[0], session)
+            )
+        return tuple(int(row[0]) for row in forgotten)
 
+    @write
+    def clear_history(self, database: sqlite3.Connection, session: int) -> SessionRecord | None:
+        fetch_all(database, "DELETE FROM remembered WHERE session = ?", (session,))
+        fetch_all(
+            database, "UPDATE sessions SET turns = 0, seen_ts = '' WHERE number = ?", (session,)
+        )
+        return session_by_number(database, session)
 
-def clear_history(database: sqlite3.Connection, session: int) -> SessionRecord | None:
-    """Let a session forget everything."""
-    fetch_all(database, "DELETE FROM remembered WHERE session = ?", (session,))
-    fetch_all(database, "UPDATE sessions SET turns = 0, seen_ts = '' WHERE number = ?", (session,))
-    return session_by_number(database, session)
+    @read
+    def list_history(
+        self, database: sqlite3.Connection, session: int, offset: int, limit: int
+    ) -> HistoryPage:
+        ((total,),) = fetch_all(database, _COUNT_ENTRIES, (session,))
+        found = fetch_all(database, HISTORY_PAGE, (session, limit, offset))
+        return HistoryPage(entries=tuple(_entry(row) for row in found), total=total)
 
+    @read
+    def history_entry(
+        self, database: sqlite3.Connection, session: int, turn: int
+    ) -> HistoryEntry | None:
+        return _first_entry(fetch_all(database, HISTORY_ENTRY, (session, turn)))
 
-def list_history(
-    database: sqlite3.Connection, session: int, offset: int, limit: int
-) -> HistoryPage:
-    """What a session remembers, oldest first."""
-    ((total,),) = fetch_all(database, _COUNT_ENTRIES, (session,))
-    found = fetch_all(database, HISTORY_PAGE, (session, limit, offset))
-    return HistoryPage(entries=tuple(_entry(row) for row in found), total=total)
+    @read
+    def next_history_entry(
+        self, database: sqlite3.Connection, session: int, turn: int
+    ) -> HistoryEntry | None:
+        return _first_entry(fetch_all(database, NEXT_ENTRY, (session, turn)))
 
+    @read
+    def history_entry_after_position(
+        self, database: sqlite3.Connection, session: int, position: int
+    ) -> HistoryEntry | None:
+        return _first_entry(fetch_all(database, ENTRY_AFTER_POSITION, (session, position)))
 
-def history_entry(database: sqlite3.Connection, session: int, turn: int) -> HistoryEntry | None:
-    """One turn that a session remembers."""
-    return _first_entry(fetch_all(database, HISTORY_ENTRY, (session, turn)))
-
-
-def next_history_entry(
-    database: sqlite3.Connection, session: int, turn: int
-) -> HistoryEntry | None:
-    """The turn that a session was asked next after another one."""
-    return _first_entry(fetch_all(database, NEXT_ENTRY, (session, turn)))
-
-
-def history_entry_after_position(
-    database: sqlite3.Connection, session: int, position: int
-) -> HistoryEntry | None:
-    """The first turn that a session remembers of those that were written after a position."""
-    return _first_entry(fetch_all(database, ENTRY_AFTER_POSITION, (session, position)))
-
-
-def count_history_after(database: sqlite3.Connection, session: int, turn: int) -> int:
-    """How many turns that a session remembers it was asked after this one."""
-    ((count,),) = fetch_all(database, COUNT_AFTER, (session, turn))
-    return int(count)
+    @read
+    def count_history_after(self, database: sqlite3.Connection, session: int, turn: int) -> int:
+        ((count,),) = fetch_all(database, COUNT_AFTER, (session, turn))
+        return int(count)
 
 
 def is_in_history(database: sqlite3.Connection, session: int, turn: int) -> bool:

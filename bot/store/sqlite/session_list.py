@@ -1,16 +1,28 @@
-"""What is said to the database about many sessions at once: pages, sums, and taking them off."""
+"""Lists, sums and deletes sessions.
+
+Where a filter has nothing but a time, the table `days` gives the count and finds any page without
+counting rows. Measured with a million sessions: 0.1 ms instead of 110. Triggers keep the table up
+to date; rows of `sessions` are read for one day only, the last of the range.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Final
 
-from bot.domain.sessions import SessionFilter, SessionPage, SessionTotals
-from bot.store.sqlite import days
+from bot.domain.sessions import OrphanReport, SessionFilter, SessionPage, SessionTotals
 from bot.store.sqlite.connection import fetch_all, snapshot
+from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.session_rows import SELECT_SESSION, read_sessions
 from bot.store.sqlite.turns import ERASE_TEXT
+
+WRITE_BATCH_SIZE: Final = 500
+"""Number of sessions written in one commit. Other writes run between two batches."""
+READ_BATCH_SIZE: Final = 10_000
+"""Number of ids read at once. The event loop runs between two batches."""
 
 # Which turns a session has to do with: what it remembers, and what it was asked all the same.
 _AFFECTED_TURNS = """
@@ -51,8 +63,39 @@ _IN_THREAD = """
     thread = (SELECT id FROM threads WHERE team = :team AND channel = :in AND root_ts = :root_ts)
 """
 
+_DAY_SECONDS: Final = 86_400
+_FAR_FUTURE_DAY: Final = 1 << 40
+"""A day that never comes."""
 
-def list_sessions(
+SUMS_USED_BEFORE: Final = """
+    SELECT coalesce(sum(sessions), 0), coalesce(sum(size), 0) FROM (
+        SELECT sessions, size FROM days WHERE day < :day
+        UNION ALL
+        SELECT count(*), sum(size) FROM sessions WHERE used >= :begin AND used < :until
+    )
+"""
+# The day on which the one after the newest so many was used, and how many of these came later.
+DAY_AT_OFFSET: Final = """
+    SELECT day, later FROM (
+        SELECT day, sessions, sum(sessions) OVER (ORDER BY day DESC) - sessions AS later
+        FROM days WHERE day < :day
+    ) WHERE later <= :skipped AND later + sessions > :skipped
+"""
+COUNT_IN_DAY: Final = "SELECT count(*) FROM sessions WHERE used >= :begin AND used < :until"
+OLDEST_AND_NEWEST: Final = """
+    SELECT coalesce((SELECT used FROM sessions WHERE used < :until ORDER BY used LIMIT 1), 0.0),
+           coalesce((SELECT used FROM sessions WHERE used < :until
+                     ORDER BY used DESC LIMIT 1 OFFSET :skipped), 0.0)
+"""
+SIZE_OF_NEWEST: Final = """
+    SELECT coalesce(sum(size), 0) FROM (
+        SELECT size FROM sessions WHERE used < :until
+        ORDER BY used DESC, number DESC LIMIT :skipped
+    )
+"""
+
+
+def find_page(
     database: sqlite3.Connection, session_filter: SessionFilter, offset: int, limit: int
 ) -> SessionPage:
     """Sessions that fit, newest used first."""
@@ -60,8 +103,8 @@ def list_sessions(
     skipped = offset + kept
     with snapshot(database):
         if _filters_by_time_only(session_filter):
-            fitting = days.count_used_before(database, session_filter.unused_since)
-            until, skipped = days.resolve_offset(database, session_filter.unused_since, skipped)
+            fitting = _count_used_before(database, session_filter.unused_since)
+            until, skipped = _resolve_offset(database, session_filter.unused_since, skipped)
             session_filter = SessionFilter(unused_since=until)
         else:
             ((fitting,),) = fetch_all(
@@ -74,11 +117,11 @@ def list_sessions(
         )
 
 
-def session_totals(database: sqlite3.Connection, session_filter: SessionFilter) -> SessionTotals:
+def find_totals(database: sqlite3.Connection, session_filter: SessionFilter) -> SessionTotals:
     """What the sessions that fit come to."""
     if _filters_by_time_only(session_filter):
         with snapshot(database):
-            return days.totals_used_before(
+            return _totals_used_before(
                 database, session_filter.unused_since, max(0, session_filter.keep_newest)
             )
     ((count, size, oldest, newest),) = fetch_all(
@@ -116,34 +159,90 @@ def totals_query(session_filter: SessionFilter) -> str:
     )
 
 
-def session_ids(database: sqlite3.Connection, after: int, limit: int) -> Sequence[tuple[int, str]]:
-    """Numbers and ids of sessions, from the first number after another one on."""
-    query = "SELECT number, id FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
-    return [(int(number), str(name)) for number, name in fetch_all(database, query, (after, limit))]
+class SessionListQueries(Queries):
+    """The part of `bot.ports.SessionStore` that is about many sessions."""
 
+    @read
+    def list_sessions(
+        self, database: sqlite3.Connection, session_filter: SessionFilter, offset: int, limit: int
+    ) -> SessionPage:
+        return find_page(database, session_filter, offset, limit)
 
-def session_sizes(
-    database: sqlite3.Connection, after: int, limit: int
-) -> Sequence[tuple[int, str, int, bool]]:
-    """The same with their sizes, and whether each was asked anything."""
-    found = fetch_all(database, _LIST_SIZES, (after, limit))
-    return [(int(number), str(name), int(size), bool(asked)) for number, name, size, asked in found]
+    @read
+    def session_totals(
+        self, database: sqlite3.Connection, session_filter: SessionFilter
+    ) -> SessionTotals:
+        return find_totals(database, session_filter)
 
+    @read
+    def _session_ids(
+        self, database: sqlite3.Connection, after: int, limit: int
+    ) -> Sequence[tuple[int, str]]:
+        query = "SELECT number, id FROM sessions WHERE number > ? ORDER BY number LIMIT ?"
+        return [
+            (int(number), str(name)) for number, name in fetch_all(database, query, (after, limit))
+        ]
 
-def delete_sessions(database: sqlite3.Connection, numbers: Sequence[int]) -> int:
-    """Take sessions off the record, with the words that no other session remembers."""
-    values = {"sessions": json.dumps(list(numbers))}
-    touched = {int(row[0]) for row in fetch_all(database, _AFFECTED_TURNS, values)}
-    fetch_all(database, _DELETE_HISTORY, values)
-    threads = [int(row[0]) for row in fetch_all(database, _DELETE_SESSIONS, values)]
-    bare = fetch_all(
-        database, _TURNS_WITHOUT_SESSION, {"threads": json.dumps(sorted(set(threads)))}
-    )
-    touched |= {int(row[0]) for row in bare}
-    fetch_all(database, ERASE_TEXT, (json.dumps(sorted(touched)),))
-    touched |= {int(row[0]) for row in fetch_all(database, _DETACH_CANDIDATES, values)}
-    fetch_all(database, _ERASE_CANDIDATE_ANSWERS, (json.dumps(sorted(touched)),))
-    return len(threads)
+    @read
+    def _session_sizes(
+        self, database: sqlite3.Connection, after: int, limit: int
+    ) -> Sequence[tuple[int, str, int, bool]]:
+        found = fetch_all(database, _LIST_SIZES, (after, limit))
+        return [
+            (int(number), str(name), int(size), bool(asked)) for number, name, size, asked in found
+        ]
+
+    async def session_ids(self) -> frozenset[str]:
+        found: set[str] = set()
+        last = 0
+        # By number: a session that is added during the read is found, too, and is no orphan.
+        while batch := await self._session_ids(last, READ_BATCH_SIZE):
+            found.update(session_id for _, session_id in batch)
+            last, _ = batch[-1]
+        return frozenset(found)
+
+    async def save_sizes(self, sizes: Mapping[str, int]) -> OrphanReport:
+        unrecorded, missing, last = dict(sizes), 0, 0
+        while batch := await self._session_sizes(last, READ_BATCH_SIZE):
+            last, *_ = batch[-1]
+            changed = {}
+            for _, session_id, size, has_turns in batch:
+                found = unrecorded.pop(session_id, None)
+                missing += has_turns and found is None
+                if found is not None and found != size:
+                    changed[session_id] = found
+            items = iter(changed.items())
+            while some := dict(islice(items, WRITE_BATCH_SIZE)):
+                await self._save_sizes(some)
+        return OrphanReport(orphan_sizes=unrecorded, missing_count=missing)
+
+    async def delete_sessions(self, sessions: Sequence[int]) -> int:
+        deleted = 0
+        for first in range(0, len(sessions), WRITE_BATCH_SIZE):
+            deleted += await self._delete_sessions(sessions[first : first + WRITE_BATCH_SIZE])
+        return deleted
+
+    @write
+    def _save_sizes(self, database: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
+        database.executemany(
+            "UPDATE sessions SET size = ? WHERE id = ?",
+            [(size, session_id) for session_id, size in sizes.items()],
+        )
+
+    @write
+    def _delete_sessions(self, database: sqlite3.Connection, numbers: Sequence[int]) -> int:
+        values = {"sessions": json.dumps(list(numbers))}
+        touched = {int(row[0]) for row in fetch_all(database, _AFFECTED_TURNS, values)}
+        fetch_all(database, _DELETE_HISTORY, values)
+        threads = [int(row[0]) for row in fetch_all(database, _DELETE_SESSIONS, values)]
+        bare = fetch_all(
+            database, _TURNS_WITHOUT_SESSION, {"threads": json.dumps(sorted(set(threads)))}
+        )
+        touched |= {int(row[0]) for row in bare}
+        fetch_all(database, ERASE_TEXT, (json.dumps(sorted(touched)),))
+        touched |= {int(row[0]) for row in fetch_all(database, _DETACH_CANDIDATES, values)}
+        fetch_all(database, _ERASE_CANDIDATE_ANSWERS, (json.dumps(sorted(touched)),))
+        return len(threads)
 
 
 def _filters_by_time_only(session_filter: SessionFilter) -> bool:
@@ -199,3 +298,51 @@ def _filter_values(session_filter: SessionFilter) -> dict[str, object]:
         key = session_filter.thread
         values |= {"team": key.team, "in": key.channel, "root_ts": key.root_ts}
     return values
+
+
+def _count_used_before(database: sqlite3.Connection, until: float | None) -> int:
+    """How many sessions were last used before a time; None for all."""
+    ((number, _),) = fetch_all(database, SUMS_USED_BEFORE, _day_values(until))
+    return int(number)
+
+
+def _totals_used_before(
+    database: sqlite3.Connection, until: float | None, skipped: int
+) -> SessionTotals:
+    """What the sessions come to that were last used before a time, but for the newest so many."""
+    until, skipped = _resolve_offset(database, until, skipped)
+    of_day = _day_values(until)
+    ((number, size),) = fetch_all(database, SUMS_USED_BEFORE, of_day)
+    if number <= skipped:
+        return SessionTotals(count=0, size=0, oldest=0.0, newest=0.0)
+    at = {"until": of_day["until"], "skipped": skipped}
+    ((oldest, newest),) = fetch_all(database, OLDEST_AND_NEWEST, at)
+    ((left_out,),) = fetch_all(database, SIZE_OF_NEWEST, at)
+    return SessionTotals(count=number - skipped, size=size - left_out, oldest=oldest, newest=newest)
+
+
+def _resolve_offset(
+    database: sqlite3.Connection, until: float | None, skipped: int
+) -> tuple[float | None, int]:
+    """The same place among all sessions, newest used first, with fewer to be skipped: so many of
+    those that were last used before a time. Where it is behind them all it stays as it is."""
+    if not skipped:
+        return until, 0
+    of_day = _day_values(until)
+    ((same_day,),) = fetch_all(database, COUNT_IN_DAY, of_day)
+    if skipped < same_day:
+        return until, skipped
+    found = fetch_all(
+        database, DAY_AT_OFFSET, {"day": of_day["day"], "skipped": skipped - same_day}
+    )
+    if not found:
+        return until, skipped
+    ((day, later),) = found
+    return float((day + 1) * _DAY_SECONDS), skipped - same_day - later
+
+
+def _day_values(until: float | None) -> dict[str, float]:
+    """The day that a time falls on, when it begins, and the time."""
+    day = _FAR_FUTURE_DAY if until is None else int(until // _DAY_SECONDS)
+    begin = day * _DAY_SECONDS
+    return {"day": day, "begin": begin, "until": begin if until is None else until}

@@ -6,7 +6,7 @@ Of the sessions of one thread and role one at most is current; the database itse
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bot.domain.messages import ThreadKey, strip_unstorable
@@ -14,6 +14,7 @@ from bot.domain.sessions import SessionOrigin, SessionRecord
 from bot.domain.turns import Turn
 from bot.store.sqlite import session_history, thread_context, threads
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.session_rows import (
     SELECT_SESSION,
     SESSION_COLUMNS,
@@ -69,170 +70,170 @@ _ASSIGN_SESSION = """
 """
 
 
-def assigned_session(database: sqlite3.Connection, turn: Turn) -> SessionRecord | None:
-    """The current session, where it is on record already that the turn asks it."""
-    found = read_sessions(
-        database,
-        ASSIGNED_SESSION,
-        (turn.id, turn.epoch, strip_unstorable(turn.message.options.role)),
-    )
-    return found[0] if found else None
+class SessionQueries(Queries):
+    """The part of `bot.ports.SessionStore` that is about single sessions."""
 
+    async def ensure_session(self, turn: Turn) -> SessionRecord:
+        return await self._assigned_session(turn) or await self._ensure_session(turn)
 
-def ensure_session(database: sqlite3.Connection, turn: Turn, now: float) -> SessionRecord:
-    """The session that a turn asks, made where there is none."""
-    message = turn.message
-    thread = threads.require_thread_id(database, message.thread)
-    session = _current_by_thread_id(database, thread, message.options.role)
-    if session is None:
-        session = _create_session(
+    @read
+    def _assigned_session(self, database: sqlite3.Connection, turn: Turn) -> SessionRecord | None:
+        found = read_sessions(
             database,
-            message.thread,
-            thread,
-            now,
-            role=strip_unstorable(message.options.role),
-            owner=message.user,
-            title=make_title(message.text),
+            ASSIGNED_SESSION,
+            (turn.id, turn.epoch, strip_unstorable(turn.message.options.role)),
         )
-    fetch_all(database, _ASSIGN_SESSION, (session.number, turn.id, turn.epoch))
-    return session
+        return found[0] if found else None
 
+    @write
+    def _ensure_session(self, database: sqlite3.Connection, turn: Turn) -> SessionRecord:
+        message = turn.message
+        thread = threads.require_thread_id(database, message.thread)
+        session = _current_by_thread_id(database, thread, message.options.role)
+        if session is None:
+            session = _create_session(
+                database,
+                message.thread,
+                thread,
+                self._clock.now(),
+                role=strip_unstorable(message.options.role),
+                owner=message.user,
+                title=make_title(message.text),
+            )
+        fetch_all(database, _ASSIGN_SESSION, (session.number, turn.id, turn.epoch))
+        return session
 
-def current_session(
-    database: sqlite3.Connection, key: ThreadKey, role: str
-) -> SessionRecord | None:
-    """A thread's current session of a role."""
-    place = (key.team, key.channel, key.root_ts, strip_unstorable(role))
-    found = read_sessions(database, CURRENT_BY_THREAD_KEY, place)
-    return found[0] if found else None
+    @read
+    def current_session(
+        self, database: sqlite3.Connection, thread: ThreadKey, role: str = ""
+    ) -> SessionRecord | None:
+        place = (thread.team, thread.channel, thread.root_ts, strip_unstorable(role))
+        found = read_sessions(database, CURRENT_BY_THREAD_KEY, place)
+        return found[0] if found else None
 
+    @read
+    def current_sessions(
+        self, database: sqlite3.Connection, thread: ThreadKey
+    ) -> Sequence[SessionRecord]:
+        number = threads.thread_id(database, thread)
+        return () if number is None else read_sessions(database, CURRENT_SESSIONS, (number,))
 
-def current_sessions(database: sqlite3.Connection, key: ThreadKey) -> Sequence[SessionRecord]:
-    """A thread's current sessions."""
-    thread = threads.thread_id(database, key)
-    return () if thread is None else read_sessions(database, CURRENT_SESSIONS, (thread,))
+    @read
+    def session_by_number(self, database: sqlite3.Connection, number: int) -> SessionRecord | None:
+        return session_by_number(database, number)
 
+    @read
+    def session_by_id(self, database: sqlite3.Connection, session_id: str) -> SessionRecord | None:
+        found = read_sessions(database, SESSION_BY_ID, (session_id,))
+        return found[0] if found else None
 
-def session_by_id(database: sqlite3.Connection, session_id: str) -> SessionRecord | None:
-    """The session with the runtime's id."""
-    found = read_sessions(database, SESSION_BY_ID, (session_id,))
-    return found[0] if found else None
+    @write
+    def reset(
+        self,
+        database: sqlite3.Connection,
+        thread: ThreadKey,
+        role: str,
+        owner: str,
+        *,
+        mark_seen: bool = True,
+        seen_until: str = "",
+    ) -> SessionRecord:
+        now = self._clock.now()
+        number = threads.require_thread_id(database, thread)
+        fetch_all(database, _DEACTIVATE, (number, strip_unstorable(role)))
+        return _create_session(
+            database,
+            thread,
+            number,
+            now,
+            role=strip_unstorable(role),
+            owner=owner,
+            seen_ts=thread_context.latest_ts(database, thread, now, seen_until)
+            if mark_seen
+            else "",
+        )
 
+    @write
+    def attach(
+        self, database: sqlite3.Connection, number: int, thread: ThreadKey
+    ) -> SessionRecord | None:
+        session = session_by_number(database, number)
+        if session is None:
+            return None
+        thread_id = threads.require_thread_id(database, thread)
+        seen_ts = session.seen_ts
+        if session.thread != thread:
+            seen_ts = session_history.seen_ts_in(database, number, thread_id)
+        if not (session.current and session.thread == thread):
+            fetch_all(database, _DEACTIVATE, (thread_id, session.role))
+        values = (thread_id, thread.channel, seen_ts, self._clock.now(), number)
+        fetch_all(database, _ATTACH, values)
+        return require_session(database, number)
 
-def reset(
-    database: sqlite3.Connection,
-    key: ThreadKey,
-    role: str,
-    owner: str,
-    now: float,
-    *,
-    mark_seen: bool,
-    seen_until: str,
-) -> SessionRecord:
-    """A fresh current session, told of all that was said up to now (or `upto`), or of nothing."""
-    thread = threads.require_thread_id(database, key)
-    fetch_all(database, _DEACTIVATE, (thread, strip_unstorable(role)))
-    return _create_session(
-        database,
-        key,
-        thread,
-        now,
-        role=strip_unstorable(role),
-        owner=owner,
-        seen_ts=thread_context.latest_ts(database, key, now, seen_until) if mark_seen else "",
-    )
+    @write
+    def add_session(
+        self,
+        database: sqlite3.Connection,
+        source: SessionRecord,
+        *,
+        session_id: str,
+        origin: SessionOrigin,
+        thread: ThreadKey,
+        owner: str,
+        title: str = "",
+        model: str = "",
+        before_turn: int = 0,
+    ) -> SessionRecord:
+        thread_id = threads.require_thread_id(database, thread)
+        source = require_session(database, source.number)
+        whole = not session_history.is_in_history(database, source.number, before_turn)
+        seen_ts = source.seen_ts
+        if source.thread != thread:
+            seen_ts = thread.root_ts
+        elif not whole:
+            seen_ts = session_history.seen_ts_before(database, source.number, before_turn)
+        made = _create_session(
+            database,
+            thread,
+            thread_id,
+            self._clock.now(),
+            source=source.number,
+            session_id=session_id,
+            role=source.role,
+            current=False,
+            owner=owner,
+            title=strip_unstorable(title) or source.title,
+            origin=origin,
+            model=strip_unstorable(model) or source.model,
+            effort=source.effort if model in ("", source.model) else "",
+            seen_ts=seen_ts,
+            context_tokens=source.context_tokens if whole else 0,
+            context_limit=source.context_limit if whole else 0,
+        )
+        session_history.copy_history(
+            database, source, made.number, before_turn, include_unrecorded=bool(session_id)
+        )
+        return require_session(database, made.number)
 
+    @read
+    def count_forks_since(self, database: sqlite3.Connection, owner: str, since: float) -> int:
+        ((count,),) = fetch_all(database, FORKS_SINCE, {"owner": owner, "since": since})
+        return int(count)
 
-def attach(
-    database: sqlite3.Connection, number: int, key: ThreadKey, now: float
-) -> SessionRecord | None:
-    """Make a session the current one of its role in a thread."""
-    session = session_by_number(database, number)
-    if session is None:
-        return None
-    thread = threads.require_thread_id(database, key)
-    seen_ts = session.seen_ts
-    if session.thread != key:
-        seen_ts = session_history.seen_ts_in(database, number, thread)
-    if not (session.current and session.thread == key):
-        fetch_all(database, _DEACTIVATE, (thread, session.role))
-    fetch_all(database, _ATTACH, (thread, key.channel, seen_ts, now, number))
-    return require_session(database, number)
+    @write
+    def rename_session(self, database: sqlite3.Connection, session: int, title: str) -> None:
+        fetch_all(
+            database,
+            "UPDATE sessions SET title = ? WHERE number = ?",
+            (strip_unstorable(title), session),
+        )
 
-
-def add_session(
-    database: sqlite3.Connection,
-    source: SessionRecord,
-    now: float,
-    *,
-    session_id: str,
-    origin: SessionOrigin,
-    key: ThreadKey,
-    owner: str,
-    title: str,
-    model: str,
-    before_turn: int,
-) -> SessionRecord:
-    """Put a copy of a session on record. Raises `StoreError` when there is no such session."""
-    thread = threads.require_thread_id(database, key)
-    source = require_session(database, source.number)
-    whole = not session_history.is_in_history(database, source.number, before_turn)
-    seen_ts = source.seen_ts
-    if source.thread != key:
-        seen_ts = key.root_ts
-    elif not whole:
-        seen_ts = session_history.seen_ts_before(database, source.number, before_turn)
-    made = _create_session(
-        database,
-        key,
-        thread,
-        now,
-        source=source.number,
-        session_id=session_id,
-        role=source.role,
-        current=False,
-        owner=owner,
-        title=strip_unstorable(title) or source.title,
-        origin=origin,
-        model=strip_unstorable(model) or source.model,
-        effort=source.effort if model in ("", source.model) else "",
-        seen_ts=seen_ts,
-        context_tokens=source.context_tokens if whole else 0,
-        context_limit=source.context_limit if whole else 0,
-    )
-    session_history.copy_history(
-        database, source, made.number, before_turn, include_unrecorded=bool(session_id)
-    )
-    return require_session(database, made.number)
-
-
-def count_forks_since(database: sqlite3.Connection, owner: str, since: float) -> int:
-    """How many forks of somebody were made since a time."""
-    ((count,),) = fetch_all(database, FORKS_SINCE, {"owner": owner, "since": since})
-    return int(count)
-
-
-def rename_session(database: sqlite3.Connection, number: int, title: str) -> None:
-    """Name a session."""
-    fetch_all(
-        database,
-        "UPDATE sessions SET title = ? WHERE number = ?",
-        (strip_unstorable(title), number),
-    )
-
-
-def set_model(database: sqlite3.Connection, number: int, model: str, effort: str) -> None:
-    """Choose a session's model and effort."""
-    values = (strip_unstorable(model), strip_unstorable(effort), number)
-    fetch_all(database, "UPDATE sessions SET model = ?, effort = ? WHERE number = ?", values)
-
-
-def save_sizes(database: sqlite3.Connection, sizes: Mapping[str, int]) -> None:
-    """Keep how many bytes sessions take, by the runtime's ids."""
-    database.executemany(
-        "UPDATE sessions SET size = ? WHERE id = ?",
-        [(size, session_id) for session_id, size in sizes.items()],
-    )
+    @write
+    def set_model(
+        self, database: sqlite3.Connection, session: int, model: str, effort: str
+    ) -> None:
+        values = (strip_unstorable(model), strip_unstorable(effort), session)
+        fetch_all(database, "UPDATE sessions SET model = ?, effort = ? WHERE number = ?", values)
 
 
 def _current_by_thread_id(

@@ -15,15 +15,26 @@ from pathlib import Path
 
 from bot.errors import StoreError
 from bot.ports import NULL_TELEMETRY, Clock, Telemetry
-from bot.store.sqlite.checkpoints import HearingSide
+from bot.store.sqlite.audit import AuditQueries
+from bot.store.sqlite.checkpoints import CheckpointQueries
 from bot.store.sqlite.checks import check_at_startup
+from bot.store.sqlite.commands import CommandQueries, PendingQuestionQueries
+from bot.store.sqlite.comparisons import ComparisonQueries
 from bot.store.sqlite.connection import fetch_all, open_connection, store_error
 from bot.store.sqlite.data_dir import locked_data_dir
-from bot.store.sqlite.facade import InboxSide
-from bot.store.sqlite.inbox import QueueLimits
-from bot.store.sqlite.people_side import PeopleSide
+from bot.store.sqlite.inbox import InboxQueries
+from bot.store.sqlite.indicators import IndicatorQueries
+from bot.store.sqlite.preferences import PreferenceQueries
+from bot.store.sqlite.queries import QueueLimits, write
 from bot.store.sqlite.schema import migrate
-from bot.store.sqlite.session_facade import SessionsSide
+from bot.store.sqlite.session_history import HistoryQueries
+from bot.store.sqlite.session_list import SessionListQueries
+from bot.store.sqlite.sessions import SessionQueries
+from bot.store.sqlite.thread_context import ThreadContextQueries
+from bot.store.sqlite.thread_holds import ThreadHoldQueries
+from bot.store.sqlite.threads import ThreadQueries
+from bot.store.sqlite.turns import TurnQueries
+from bot.store.sqlite.usage import UsageQueries
 from bot.store.sqlite.write_queue import WriteQueue
 
 
@@ -66,12 +77,26 @@ async def open_store(
         yield SqliteStore(writer, reading, clock, bounds, telemetry)
 
 
-class SqliteStore(InboxSide, SessionsSide, PeopleSide, HearingSide):
-    """The whole database; its promises stand in `bot.ports`."""
+class SqliteStore(
+    InboxQueries,
+    TurnQueries,
+    ThreadQueries,
+    ThreadContextQueries,
+    SessionQueries,
+    SessionListQueries,
+    HistoryQueries,
+    PreferenceQueries,
+    UsageQueries,
+    ComparisonQueries,
+    CommandQueries,
+    ThreadHoldQueries,
+    PendingQuestionQueries,
+    IndicatorQueries,
+    CheckpointQueries,
+    AuditQueries,
+):
+    """`bot.ports.Store` on SQLite; each query class is one topic of it."""
 
-    async def check_writable(self) -> None:
-        await self._writer.submit(_write_nothing)
-
-
-def _write_nothing(database: sqlite3.Connection) -> None:  # a write that writes nothing
-    """It takes the lock that every write takes."""
+    @write
+    def check_writable(self, database: sqlite3.Connection) -> None:
+        """Write nothing: the commit takes the lock that every write takes."""

@@ -10,6 +10,7 @@ from bot.domain.messages import ThreadKey, ts_position
 from bot.domain.sessions import KnownMessages, SessionRecord
 from bot.store.sqlite import commands, threads
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read
 
 MAX_TURNS: Final = 2_000
 """So many of a thread's turns are looked at, the newest; what is older is out of sight."""
@@ -93,37 +94,39 @@ def original_ts(database: sqlite3.Connection, turn: int) -> str:
     return str(ts)
 
 
-def has_unseen_messages(
-    database: sqlite3.Connection, key: ThreadKey, after: str, before: str, session: int
-) -> bool:
-    """Whether somebody wrote, between two times, what a session does not know otherwise."""
-    values = {**_thread_values(key), "after": after, "before": before, "session": session}
-    return bool(fetch_all(database, UNSEEN_MESSAGES, values))
+class ThreadContextQueries(Queries):
+    """What was written in a thread, and what a session knows of it."""
 
+    @read
+    def has_unseen_messages(
+        self, database: sqlite3.Connection, thread: ThreadKey, after: str, before: str, session: int
+    ) -> bool:
+        values = {**_thread_values(thread), "after": after, "before": before, "session": session}
+        return bool(fetch_all(database, UNSEEN_MESSAGES, values))
 
-def known_messages(database: sqlite3.Connection, session: SessionRecord) -> KnownMessages:
-    """What of its thread a session need not be told as something that was said."""
-    known = set(commands.command_ts_in(database, session.thread))
-    answers: set[str] = set()
-    questions: dict[str, tuple[str, str]] = {}
-    values = {
-        "thread": threads.thread_id(database, session.thread),
-        "session": session.number,
-        "asked": session.has_turns,
-        "role": session.role,
-    }
-    for ts, knows, apart, part, asker, text in fetch_all(database, THREAD_TURNS, values):
-        if knows:
-            known.add(ts)
-        elif asker is not None and text and not apart:
-            questions[ts] = (asker, text)
-        if part is not None:
-            (known if knows or apart else answers).add(part)
-    return KnownMessages(
-        known_ts=frozenset(known),
-        other_session_replies=frozenset(answers - known),
-        posted_questions=questions,
-    )
+    @read
+    def known_messages(self, database: sqlite3.Connection, session: SessionRecord) -> KnownMessages:
+        known = set(commands.command_ts_in(database, session.thread))
+        answers: set[str] = set()
+        questions: dict[str, tuple[str, str]] = {}
+        values = {
+            "thread": threads.thread_id(database, session.thread),
+            "session": session.number,
+            "asked": session.has_turns,
+            "role": session.role,
+        }
+        for ts, knows, apart, part, asker, text in fetch_all(database, THREAD_TURNS, values):
+            if knows:
+                known.add(ts)
+            elif asker is not None and text and not apart:
+                questions[ts] = (asker, text)
+            if part is not None:
+                (known if knows or apart else answers).add(part)
+        return KnownMessages(
+            known_ts=frozenset(known),
+            other_session_replies=frozenset(answers - known),
+            posted_questions=questions,
+        )
 
 
 def _thread_values(key: ThreadKey) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Final
 from bot.domain.commands import ThreadHold
 from bot.domain.messages import ThreadKey
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, write
 
 HELD_BY_COMMAND: Final = """
     SELECT 1 FROM threads h CROSS JOIN holds o
@@ -43,21 +44,30 @@ def add_hold(database: sqlite3.Connection, key: str, hold: ThreadHold) -> None:
         fetch_all(database, _INSERT_HOLD, (thread.team, thread.channel, thread.root_ts, *place))
 
 
-def release_hold(database: sqlite3.Connection, key: str) -> None:
+class ThreadHoldQueries(Queries):
+    """The part of `bot.ports.CommandStore` that is about thread holds."""
+
+    @write
+    def release_hold(self, database: sqlite3.Connection, key: str) -> None:
+        delete_hold(database, key)
+
+    @write
+    def renew_holds(
+        self, database: sqlite3.Connection, expires_at: float
+    ) -> Mapping[str, ThreadHold]:
+        fetch_all(database, DELETE_PASSED_HOLDS)
+        fetch_all(database, "UPDATE holds SET until = ?", (expires_at,))
+        threads: dict[str, set[ThreadKey]] = defaultdict(set)
+        positions: dict[str, int] = {}
+        for key, team, channel, root_ts, position in fetch_all(database, _LIST_HOLDS):
+            threads[key].add(ThreadKey(team=team, channel=channel, root_ts=root_ts))
+            positions[key] = position
+        return {
+            key: ThreadHold(threads=frozenset(held), position=positions[key], expires_at=expires_at)
+            for key, held in threads.items()
+        }
+
+
+def delete_hold(database: sqlite3.Connection, key: str) -> None:
     """No turn waits for an order any more."""
     fetch_all(database, _RELEASE_HOLD, (key,))
-
-
-def renew_holds(database: sqlite3.Connection, expires_at: float) -> Mapping[str, ThreadHold]:
-    """For the start: those orders for which turns wait still, which they do until then."""
-    fetch_all(database, DELETE_PASSED_HOLDS)
-    fetch_all(database, "UPDATE holds SET until = ?", (expires_at,))
-    threads: dict[str, set[ThreadKey]] = defaultdict(set)
-    positions: dict[str, int] = {}
-    for key, team, channel, root_ts, position in fetch_all(database, _LIST_HOLDS):
-        threads[key].add(ThreadKey(team=team, channel=channel, root_ts=root_ts))
-        positions[key] = position
-    return {
-        key: ThreadHold(threads=frozenset(held), position=positions[key], expires_at=expires_at)
-        for key, held in threads.items()
-    }

@@ -10,6 +10,7 @@ from bot.domain.messages import Message, Thread, ThreadKey
 from bot.domain.turns import Delivery, ReplyPart, Turn
 from bot.errors import StoreError
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 
 log = logging.getLogger(__name__)
 
@@ -75,25 +76,56 @@ def participants_of(database: sqlite3.Connection, thread: int) -> frozenset[str]
     return frozenset(row[0] for row in fetch_all(database, _LIST_PARTICIPANTS, (thread,)))
 
 
-def thread_by_key(database: sqlite3.Connection, key: ThreadKey) -> Thread | None:
-    """A known thread."""
-    found = fetch_all(database, _SELECT_THREAD, _thread_values(key))
-    if not found:
-        return None
-    return Thread(
-        key=key,
-        participants=frozenset(row[1] for row in found if row[1] is not None),
-        participants_known=bool(found[0][0]),
-    )
+class ThreadQueries(Queries):
+    """`bot.ports.ThreadStore`, but for what was written in a thread."""
 
+    @read
+    def thread_by_key(self, database: sqlite3.Connection, key: ThreadKey) -> Thread | None:
+        found = fetch_all(database, _SELECT_THREAD, _thread_values(key))
+        if not found:
+            return None
+        return Thread(
+            key=key,
+            participants=frozenset(row[1] for row in found if row[1] is not None),
+            participants_known=bool(found[0][0]),
+        )
 
-def add_thread(
-    database: sqlite3.Connection, key: ThreadKey, users: frozenset[str], now: float
-) -> None:
-    """Make a thread known that the bot began: nobody else can have written in it."""
-    if thread_id(database, key) is None:
-        ((number,),) = fetch_all(database, _INSERT_THREAD, (*_thread_values(key), True, now))
-        insert_participants(database, number, users)
+    @write
+    def add_thread(
+        self, database: sqlite3.Connection, key: ThreadKey, users: frozenset[str]
+    ) -> None:
+        if thread_id(database, key) is None:
+            ((number,),) = fetch_all(
+                database, _INSERT_THREAD, (*_thread_values(key), True, self._clock.now())
+            )
+            insert_participants(database, number, users)
+
+    @write
+    def add_participants(
+        self, database: sqlite3.Connection, key: ThreadKey, users: frozenset[str]
+    ) -> None:
+        thread = require_thread_id(database, key)
+        insert_participants(database, thread, users)
+        fetch_all(database, "UPDATE threads SET people_known = 1 WHERE id = ?", (thread,))
+
+    async def save_part(self, turn: Turn, part: ReplyPart) -> None:
+        self._telemetry.record_reply_posted(turn)
+        await self._save_part(turn, part)
+
+    @write
+    def _save_part(self, database: sqlite3.Connection, turn: Turn, part: ReplyPart) -> None:
+        values = (part.number, part.ts, part.delivery, part.closed, turn.id, turn.epoch)
+        if not fetch_all(database, _SAVE_PART, values):
+            log.warning(
+                "part %d of turn %d is not kept: the turn was taken over", part.number, turn.id
+            )
+
+    @read
+    def reply_parts(self, database: sqlite3.Connection, turn: Turn) -> Sequence[ReplyPart]:
+        return tuple(
+            ReplyPart(number=number, ts=ts, delivery=Delivery(delivery), closed=bool(closed))
+            for number, ts, delivery, closed in fetch_all(database, _LIST_PARTS, (turn.id,))
+        )
 
 
 def require_thread_id(database: sqlite3.Connection, key: ThreadKey) -> int:
@@ -102,28 +134,6 @@ def require_thread_id(database: sqlite3.Connection, key: ThreadKey) -> int:
     if thread is None:
         raise StoreError(f"thread {key} is not on record")
     return thread
-
-
-def add_participants(database: sqlite3.Connection, key: ThreadKey, users: frozenset[str]) -> None:
-    """Add people to a thread whose earlier messages have been looked at."""
-    thread = require_thread_id(database, key)
-    insert_participants(database, thread, users)
-    fetch_all(database, "UPDATE threads SET people_known = 1 WHERE id = ?", (thread,))
-
-
-def save_part(database: sqlite3.Connection, turn: Turn, part: ReplyPart) -> None:
-    """Keep where a part of a reply stands."""
-    values = (part.number, part.ts, part.delivery, part.closed, turn.id, turn.epoch)
-    if not fetch_all(database, _SAVE_PART, values):
-        log.warning("part %d of turn %d is not kept: the turn was taken over", part.number, turn.id)
-
-
-def reply_parts(database: sqlite3.Connection, turn: Turn) -> Sequence[ReplyPart]:
-    """The kept parts of a turn's reply, by number."""
-    return tuple(
-        ReplyPart(number=number, ts=ts, delivery=Delivery(delivery), closed=bool(closed))
-        for number, ts, delivery, closed in fetch_all(database, _LIST_PARTS, (turn.id,))
-    )
 
 
 def _thread_values(key: ThreadKey) -> tuple[str, str, str]:

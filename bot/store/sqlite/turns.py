@@ -16,6 +16,7 @@ from bot.domain.usage import TokenUsage
 from bot.errors import StoreError
 from bot.store.sqlite import session_rows, thread_holds
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 from bot.store.sqlite.turn_rows import (
     SELECT_TURN,
     read_turn,
@@ -139,127 +140,153 @@ WAITING_IN_THREAD = f"""
 """
 
 
-def claim(database: sqlite3.Connection, now: float, max_running_per_user: int) -> ClaimResult:
-    """Take the next turn that may run, and tell how many wait still."""
-    claimed = fetch_all(database, CLAIM, {"now": now, "per_user": max_running_per_user})
-    return ClaimResult(
-        turn=turn_by_id(database, claimed[0][0]) if claimed else None,
-        queue_length=queue_length(database),
-    )
+class TurnQueries(Queries):
+    """`bot.ports.InboxStore`, but for accepting messages."""
+
+    @write
+    def claim(self, database: sqlite3.Connection) -> ClaimResult:
+        claimed = fetch_all(
+            database,
+            CLAIM,
+            {"now": self._clock.now(), "per_user": self._limits.max_running_per_user},
+        )
+        return ClaimResult(
+            turn=find_turn(database, claimed[0][0]) if claimed else None,
+            queue_length=count_waiting(database),
+        )
+
+    @write
+    def mark_prompted(self, database: sqlite3.Connection, turn: Turn) -> bool:
+        return _updates_row(
+            database,
+            _MARK_PROMPTED,
+            {**_claim_values(turn), "now": self._clock.now()},
+        )
+
+    @write
+    def requeue(self, database: sqlite3.Connection, turn: Turn) -> bool:
+        return _updates_row(database, _REQUEUE, _claim_values(turn))
+
+    @write
+    def record_result(self, database: sqlite3.Connection, turn: Turn, result: TurnResult) -> bool:
+        values: dict[str, object] = {
+            **_claim_values(turn),
+            "outcome": _require_final(result.state),
+            "answer": strip_unstorable(result.answer),
+            "note": strip_unstorable(result.note),
+            **usage_values(result.usage or TokenUsage()),
+        }
+        if result.usage is None:
+            values["model"] = None
+        return _updates_row(database, _RECORD_RESULT, values)
+
+    async def finish_turn(
+        self, turn: Turn, state: TurnState, *, status_uncleared: bool = False
+    ) -> bool:
+        finished = await self._finish_turn(turn, state, status_uncleared=status_uncleared)
+        if finished:
+            self._telemetry.record_turn_ended(turn, state)
+        return finished
+
+    @write
+    def _finish_turn(
+        self, database: sqlite3.Connection, turn: Turn, state: TurnState, *, status_uncleared: bool
+    ) -> bool:
+        now = self._clock.now()
+        values = {"state": _require_final(state), "now": now, "status_left": status_uncleared}
+        ended = fetch_all(database, _FINISH_TURN, {**_claim_values(turn), **values})
+        if not ended:
+            return False
+        session, *spent = ended[0]
+        fetch_all(database, _CLOSE_PARTS, (turn.id,))
+        # A comparison asks copies of its session, and each of these pays for itself.
+        free = turn.message.options.compare_models or spent[0] is None
+        cost = TokenUsage() if free else usage_from_row(spent)
+        if session is not None and not session_rows.add_usage(database, session, cost, now):
+            # The session was deleted while it answered: now the words of this turn go, too.
+            fetch_all(database, ERASE_TEXT, (json.dumps([turn.id]),))
+        return True
+
+    @write
+    def recover(self, database: sqlite3.Connection) -> Sequence[Turn]:
+        fetch_all(database, RECOVER, (self._clock.now(),))
+        return read_turns(database, RUNNING)
+
+    @read
+    def turn_by_ts(
+        self, database: sqlite3.Connection, team: str, channel: str, ts: str
+    ) -> Turn | None:
+        return read_turn(database, TURN_BY_TS, (team, channel, ts))
+
+    @read
+    def turn_by_id(self, database: sqlite3.Connection, number: int) -> Turn | None:
+        return find_turn(database, number)
+
+    @read
+    def running_turn(self, database: sqlite3.Connection, thread: ThreadKey) -> Turn | None:
+        return read_turn(database, RUNNING_IN_THREAD, (thread.team, thread.channel, thread.root_ts))
+
+    @read
+    def latest_retry(self, database: sqlite3.Connection, turn: int) -> Turn | None:
+        return find_latest_retry(database, turn)
+
+    @read
+    def running_turns(self, database: sqlite3.Connection, user: str = "") -> Sequence[Turn]:
+        if user:
+            return read_turns(database, RUNNING_OF_USER, (user,))
+        return read_turns(database, ALL_RUNNING)
+
+    @read
+    def waiting_turns(
+        self, database: sqlite3.Connection, thread: ThreadKey | None = None
+    ) -> Sequence[Turn]:
+        if thread is None:
+            return read_turns(database, WAITING)
+        return read_turns(
+            database, WAITING_IN_THREAD, (thread.team, thread.channel, thread.root_ts)
+        )
+
+    @read
+    def unnotified(self, database: sqlite3.Connection, since: float) -> Sequence[Turn]:
+        return read_turns(database, UNNOTIFIED, (since,))
+
+    @write
+    def mark_notified(self, database: sqlite3.Connection, turn: Turn, notice: str) -> None:
+        fetch_all(database, _MARK_NOTIFIED, {"id": turn.id, "note": strip_unstorable(notice)})
+
+    @write
+    def update_text(self, database: sqlite3.Connection, turn: Turn, text: str) -> bool:
+        return _updates_row(database, _UPDATE_TEXT, {"id": turn.id, "text": strip_unstorable(text)})
+
+    async def withdraw(self, turn: Turn) -> bool:
+        withdrawn = await self._withdraw(turn)
+        if withdrawn:
+            self._telemetry.record_turn_ended(turn, TurnState.WITHDRAWN)
+        return withdrawn
+
+    @write
+    def _withdraw(self, database: sqlite3.Connection, turn: Turn) -> bool:
+        return _updates_row(database, _WITHDRAW, {"id": turn.id, "now": self._clock.now()})
+
+    @read
+    def queue_length(self, database: sqlite3.Connection) -> int:
+        return count_waiting(database)
 
 
-def queue_length(database: sqlite3.Connection) -> int:
+def count_waiting(database: sqlite3.Connection) -> int:
     """How many turns wait, in all."""
     ((waiting,),) = fetch_all(database, "SELECT waiting FROM queue")
     return int(waiting)
 
 
-def mark_prompted(database: sqlite3.Connection, turn: Turn, now: float) -> bool:
-    """Note that the prompt is about to be sent, unless an earlier message or order came in."""
-    return _updates_row(database, _MARK_PROMPTED, {**_claim_values(turn), "now": now})
-
-
-def requeue(database: sqlite3.Connection, turn: Turn) -> bool:
-    """Make a running turn wait again."""
-    return _updates_row(database, _REQUEUE, _claim_values(turn))
-
-
-def record_result(database: sqlite3.Connection, turn: Turn, result: TurnResult) -> bool:
-    """Store how a running turn ends."""
-    values: dict[str, object] = {
-        **_claim_values(turn),
-        "outcome": _require_final(result.state),
-        "answer": strip_unstorable(result.answer),
-        "note": strip_unstorable(result.note),
-        **usage_values(result.usage or TokenUsage()),
-    }
-    if result.usage is None:
-        values["model"] = None
-    return _updates_row(database, _RECORD_RESULT, values)
-
-
-def finish_turn(
-    database: sqlite3.Connection,
-    turn: Turn,
-    state: TurnState,
-    now: float,
-    *,
-    status_uncleared: bool = False,
-) -> bool:
-    """End a running turn, and add its cost to its session's sums."""
-    values = {"state": _require_final(state), "now": now, "status_left": status_uncleared}
-    ended = fetch_all(database, _FINISH_TURN, {**_claim_values(turn), **values})
-    if not ended:
-        return False
-    session, *spent = ended[0]
-    fetch_all(database, _CLOSE_PARTS, (turn.id,))
-    # A comparison asks copies of its session, and each of these pays for itself.
-    free = turn.message.options.compare_models or spent[0] is None
-    cost = TokenUsage() if free else usage_from_row(spent)
-    if session is not None and not session_rows.add_usage(database, session, cost, now):
-        # The session was deleted while it answered: now the words of this turn go, too.
-        fetch_all(database, ERASE_TEXT, (json.dumps([turn.id]),))
-    return True
-
-
-def recover(database: sqlite3.Connection, now: float) -> Sequence[Turn]:
-    """Claim anew what a process that is gone had claimed."""
-    fetch_all(database, RECOVER, (now,))
-    return read_turns(database, RUNNING)
-
-
-def turn_by_ts(database: sqlite3.Connection, team: str, channel: str, ts: str) -> Turn | None:
-    """The turn of a message."""
-    return read_turn(database, TURN_BY_TS, (team, channel, ts))
-
-
-def turn_by_id(database: sqlite3.Connection, number: int) -> Turn | None:
+def find_turn(database: sqlite3.Connection, number: int) -> Turn | None:
     """The turn with an id."""
     return read_turn(database, TURN_BY_ID, (number,))
 
 
-def running_turn(database: sqlite3.Connection, key: ThreadKey) -> Turn | None:
-    """The running turn of a thread."""
-    return read_turn(database, RUNNING_IN_THREAD, (key.team, key.channel, key.root_ts))
-
-
-def latest_retry(database: sqlite3.Connection, number: int) -> Turn | None:
+def find_latest_retry(database: sqlite3.Connection, turn: int) -> Turn | None:
     """The newest turn that was made to answer another one anew."""
-    return read_turn(database, LATEST_RETRY, (number,))
-
-
-def running_turns(database: sqlite3.Connection, user: str) -> Sequence[Turn]:
-    """All running turns, or one person's."""
-    if user:
-        return read_turns(database, RUNNING_OF_USER, (user,))
-    return read_turns(database, ALL_RUNNING)
-
-
-def waiting_turns(database: sqlite3.Connection, key: ThreadKey | None) -> Sequence[Turn]:
-    """The waiting turns of a thread, or of all."""
-    if key is None:
-        return read_turns(database, WAITING)
-    return read_turns(database, WAITING_IN_THREAD, (key.team, key.channel, key.root_ts))
-
-
-def unnotified(database: sqlite3.Connection, since: float) -> Sequence[Turn]:
-    """Those refused since a time whose authors were not told."""
-    return read_turns(database, UNNOTIFIED, (since,))
-
-
-def mark_notified(database: sqlite3.Connection, turn: Turn, notice: str) -> None:
-    """Note that the author of a refused turn was told."""
-    fetch_all(database, _MARK_NOTIFIED, {"id": turn.id, "note": strip_unstorable(notice)})
-
-
-def update_text(database: sqlite3.Connection, turn: Turn, text: str) -> bool:
-    """Replace a waiting turn's text."""
-    return _updates_row(database, _UPDATE_TEXT, {"id": turn.id, "text": strip_unstorable(text)})
-
-
-def withdraw(database: sqlite3.Connection, turn: Turn, now: float) -> bool:
-    """End a waiting turn."""
-    return _updates_row(database, _WITHDRAW, {"id": turn.id, "now": now})
+    return read_turn(database, LATEST_RETRY, (turn,))
 
 
 def _claim_values(turn: Turn) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import Final
 from bot.domain.messages import ThreadKey
 from bot.domain.usage import UsageGrouping, UsageRow
 from bot.store.sqlite.connection import fetch_all
+from bot.store.sqlite.queries import Queries, read, write
 
 _THREAD_KEY: Final = "h.team || '/' || h.channel || '/' || h.root_ts"
 _MODEL: Final = "coalesce(k.model, n.model, '')"
@@ -39,26 +40,49 @@ COUNT_SINCE: Final = """
 _INSERT_SIDE_QUESTION: Final = "INSERT INTO asides (user, thread, channel, at) VALUES (?, ?, ?, ?)"
 
 
-def sum_usage(
-    database: sqlite3.Connection,
-    grouping: UsageGrouping,
-    since: float,
-    *,
-    thread: ThreadKey | None,
-    user: str,
-    channel: str,
-    max_rows: int,
-) -> tuple[UsageRow, ...]:
-    """What was used since a time, the most turns first."""
-    query = usage_query(grouping, thread=thread is not None, user=bool(user), channel=bool(channel))
-    values: dict[str, object] = {"since": since, "user": user, "channel": channel, "most": max_rows}
-    if thread is not None:
-        values |= {"team": thread.team, "in": thread.channel, "root_ts": thread.root_ts}
-        values["text"] = str(thread)
-    return tuple(
-        UsageRow(key=name, turns=turns, input_tokens=taken, output_tokens=given)
-        for name, turns, taken, given in fetch_all(database, query, values)
-    )
+class UsageQueries(Queries):
+    """`bot.ports.UsageStore`."""
+
+    @read
+    def sum_usage(
+        self,
+        database: sqlite3.Connection,
+        grouping: UsageGrouping,
+        since: float,
+        *,
+        thread: ThreadKey | None = None,
+        user: str = "",
+        channel: str = "",
+        max_rows: int = 20,
+    ) -> tuple[UsageRow, ...]:
+        query = usage_query(
+            grouping, thread=thread is not None, user=bool(user), channel=bool(channel)
+        )
+        values: dict[str, object] = {
+            "since": since,
+            "user": user,
+            "channel": channel,
+            "most": max_rows,
+        }
+        if thread is not None:
+            values |= {"team": thread.team, "in": thread.channel, "root_ts": thread.root_ts}
+            values["text"] = str(thread)
+        return tuple(
+            UsageRow(key=name, turns=turns, input_tokens=taken, output_tokens=given)
+            for name, turns, taken, given in fetch_all(database, query, values)
+        )
+
+    @read
+    def count_turns_since(self, database: sqlite3.Connection, user: str, since: float) -> int:
+        ((count,),) = fetch_all(database, COUNT_SINCE, (user, since))
+        return int(count)
+
+    @write
+    def record_side_question(
+        self, database: sqlite3.Connection, user: str, thread: ThreadKey | None
+    ) -> None:
+        place = ("", "") if thread is None else (str(thread), thread.channel)
+        fetch_all(database, _INSERT_SIDE_QUESTION, (user, *place, self._clock.now()))
 
 
 def usage_query(grouping: UsageGrouping, *, thread: bool, user: bool, channel: bool) -> str:
@@ -113,17 +137,3 @@ def _side_questions_query(name: str, *, thread: bool, user: bool, channel: bool)
         f"SELECT {name}, count(*), 0, 0 FROM asides a "  # noqa: S608  # constants only
         f"WHERE {' AND '.join(narrowed)} GROUP BY +{name}"
     )
-
-
-def count_turns_since(database: sqlite3.Connection, user: str, since: float) -> int:
-    """How many turns of somebody came to a prompt since a time, and side questions."""
-    ((count,),) = fetch_all(database, COUNT_SINCE, (user, since))
-    return int(count)
-
-
-def record_side_question(
-    database: sqlite3.Connection, user: str, thread: ThreadKey | None, now: float
-) -> None:
-    """Somebody asks a side question."""
-    place = ("", "") if thread is None else (str(thread), thread.channel)
-    fetch_all(database, _INSERT_SIDE_QUESTION, (user, *place, now))

@@ -1,4 +1,4 @@
-"""The Web API's methods by name: what each does, who may call it, and which scope it needs."""
+"""The Web API's methods by name, with the callers allowed and the scopes needed."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ METHODS: Final[dict[str, Method]] = (
 )
 
 USER_ONLY_METHODS: Final = frozenset(user_actions.METHODS)
-"""Only people have hands."""
+"""Methods for users only: they represent actions in Slack's client."""
 
 APP_ONLY_METHODS: Final = frozenset(
     {"chat.postEphemeral", *agents.METHODS, *streams.METHODS, *views.METHODS}
 )
-"""Only the app's bot may call these."""
+"""Methods for the app's bot only."""
 
 _HISTORY_SCOPES: Final = ("channels:history", "groups:history", "im:history", "mpim:history")
 _READ_SCOPES: Final = ("channels:read", "groups:read", "im:read", "mpim:read")
@@ -68,4 +68,5 @@ SCOPES: Final[dict[str, tuple[str, ...]]] = {
     "users.info": ("users:read",),
     "users.list": ("users:read",),
 }
-"""One of these must be granted (docs.slack.dev/reference/methods); none for the others."""
+"""Scopes by method; one of them must be granted (docs.slack.dev/reference/methods).
+"""

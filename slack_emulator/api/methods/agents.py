@@ -1,4 +1,4 @@
-"""agents.sessions.* and assistant.threads.*: what stands under a thread while the agent works."""
+"""Implements agents.sessions.* and assistant.threads.*: the status of an agent under a thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MISSING_STOP_EVENT: Final = "missing_agent_session_stopped_event_subscription"
 def set_session(
     slack: SlackBackend, channel_id: str, thread_ts: str, status: str, title: str | None
 ) -> None:
-    """Change a session's status, and its title if one is given."""
+    """Set the status of a session, and its title if one is given."""
     now = slack.workspace.thread_status(channel_id, thread_ts)
     after = replace(now, session_status=status)
     if title is not None:
@@ -39,7 +39,7 @@ def _session_thread(slack: SlackBackend, request: ApiRequest) -> tuple[Channel, 
 
 
 async def set_session_status(slack: SlackBackend, request: ApiRequest) -> Json:
-    """The session's own status; `processing` shows the Stop button."""
+    """Set the session's own status; `processing` shows the Stop button."""
     status = request.arguments.required_text("status")
     channel, thread_ts = _session_thread(slack, request)
     if status not in SESSION_STATUSES:
@@ -57,7 +57,7 @@ async def set_session_status(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def rename_session(slack: SlackBackend, request: ApiRequest) -> Json:
-    """The session's title."""
+    """Set the session's title."""
     title = request.arguments.required_text("title")
     channel, thread_ts = _session_thread(slack, request)
     if len(title) > MAX_TITLE:
@@ -68,7 +68,7 @@ async def rename_session(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def set_assistant_status(slack: SlackBackend, request: ApiRequest) -> Json:
-    """assistant.threads.setStatus: free text for two minutes, or until the next message."""
+    """assistant.threads.setStatus: free text, shown for two minutes or until the next message."""
     channel = channel_of(slack, request, "channel_id")
     thread_ts = request.arguments.required_text("thread_ts")
     loading = request.arguments.json_value("loading_messages") or []
@@ -106,13 +106,13 @@ async def set_assistant_title(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def set_suggested_prompts(slack: SlackBackend, request: ApiRequest) -> Json:
-    """assistant.threads.setSuggestedPrompts: up to four."""
+    """assistant.threads.setSuggestedPrompts: at most four prompts."""
     channel = channel_of(slack, request, "channel_id")
     prompts = request.arguments.json_objects("prompts", "invalid_arguments") or []
-    sound = all(
+    valid = all(
         isinstance(p.get("title"), str) and isinstance(p.get("message"), str) for p in prompts
     )
-    if not 1 <= len(prompts) <= MAX_PROMPTS or not sound:
+    if not 1 <= len(prompts) <= MAX_PROMPTS or not valid:
         raise ApiError("invalid_arguments")
     slack.workspace.set_prompts(
         SuggestedPrompts(

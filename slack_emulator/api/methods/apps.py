@@ -1,4 +1,4 @@
-"""Who one is, and the ways in: auth.test, api.test, apps.connections.open, bots.info, team.info."""
+"""Implements auth.test, api.test, apps.connections.open, bots.info and team.info."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTSIDE_TEAM_NAME: Final = "Another company"
 
 
 async def auth_test(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Who the token belongs to."""
+    """The user and the workspace that the token belongs to."""
     user = request.user
     shown: Json = {
         "url": f"{slack.workspace.url}/",
@@ -39,7 +39,7 @@ async def auth_test(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def connections_open(slack: SlackBackend, request: ApiRequest) -> Json:
-    """A ticket for one WebSocket."""
+    """A connection URL for one WebSocket."""
     del request
     if slack.app_config.request_url is not None:
         raise ApiError("not_allowed")
@@ -50,7 +50,7 @@ async def connections_open(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def bots_info(slack: SlackBackend, request: ApiRequest) -> Json:
-    """The app's bot, or another one."""
+    """The app's own bot, or another one."""
     bot = request.arguments.text("bot", BOT_ID)
     bots = (user for user in slack.workspace.users.values() if user.is_bot)
     if (found := next((user for user in bots if user.bot_id == bot), None)) is None:
@@ -59,7 +59,7 @@ async def bots_info(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def team_info(slack: SlackBackend, request: ApiRequest) -> Json:
-    """The workspace, or the other one that it shares channels with."""
+    """The workspace, or the other workspace with which it shares channels."""
     team = request.arguments.text("team", TEAM_ID)
     if team not in (TEAM_ID, OUTSIDE_TEAM_ID):
         raise ApiError("team_not_found")
@@ -79,7 +79,7 @@ async def team_info(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def blocks_validate(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Whether blocks would be taken."""
+    """Check whether Slack would accept these blocks."""
     del slack
     blocks = request.arguments.json_objects("blocks", "invalid_blocks")
     if not blocks:
@@ -89,7 +89,7 @@ async def blocks_validate(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def oauth_access(slack: SlackBackend, request: ApiRequest) -> Json:
-    """The sandbox has one fixed app: there are no codes to exchange."""
+    """Always refused: the emulator has one fixed app, so there are no codes to exchange."""
     del slack
     request.arguments.text("code")
     raise ApiError("invalid_code")

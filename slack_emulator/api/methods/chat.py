@@ -1,4 +1,4 @@
-"""chat.*: writing, changing and deleting messages, and those that one person sees."""
+"""Implements chat.*: posting, updating and deleting messages, and ephemeral messages."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from slack_emulator.state.serializers import message_json
 from slack_emulator.state.text import encode_typed_text
 
 MAX_TEXT: Final = 40_000
-"""Longer texts are cut (docs.slack.dev, changelog 2018: truncating really long messages)."""
+"""Maximum characters of a message. Longer texts are cut (docs.slack.dev, changelog 2018: truncating
+really long messages)."""
 MAX_UPDATE_TEXT: Final = 4_000
-"""Longer texts are refused (docs.slack.dev: chat.update)."""
+"""Maximum characters of an updated text. Longer texts are refused (docs.slack.dev: chat.update)."""
 MAX_MARKDOWN: Final = 12_000
 MAX_ATTACHMENTS: Final = 100
 MAX_METADATA: Final = 8_000
@@ -32,7 +33,7 @@ TRUNCATED: Final = "message_truncated"
 
 @dataclass(frozen=True, slots=True)
 class MessageContent:
-    """What a message is to say."""
+    """The content of a message to post."""
 
     text: str
     blocks: tuple[Json, ...] | None
@@ -42,7 +43,8 @@ class MessageContent:
 
 
 def parse_content(slack: SlackBackend, request: ApiRequest) -> MessageContent:
-    """The content of a call. Refused by Slack's limits; `no_text` where there is none."""
+    """The content of a call. Raises ApiError by Slack's limits, or `no_text` if there is no
+    content."""
     arguments = request.arguments
     text, markdown = arguments.text("text"), arguments.text("markdown_text")
     blocks = arguments.json_objects("blocks", "invalid_blocks")
@@ -72,7 +74,7 @@ def parse_content(slack: SlackBackend, request: ApiRequest) -> MessageContent:
 
 
 def parse_metadata(request: ApiRequest) -> Json | None:
-    """Metadata has a type and an object. Refused with `invalid_metadata_format`."""
+    """Metadata with a type and an object, or None. Raises ApiError (`invalid_metadata_format`)."""
     metadata = request.arguments.json_object("metadata", "invalid_metadata_format")
     if not metadata:
         return None
@@ -85,14 +87,14 @@ def parse_metadata(request: ApiRequest) -> Json | None:
 
 
 def thread_root_of(slack: SlackBackend, request: ApiRequest, channel_id: str) -> Message | None:
-    """The root of the thread that is to be written in, or None."""
+    """The root of the thread to post in, or None."""
     if (thread_ts := request.arguments.ts("thread_ts")) is None:
         return None
     return slack.workspace.thread_root(channel_id, thread_ts)
 
 
 async def post_message(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Write a message, in a channel or in a thread."""
+    """Post a message, in a channel or in a thread."""
     content = parse_content(slack, request)
     channel = channel_of(slack, request)
     root = thread_root_of(slack, request, channel.id)
@@ -132,7 +134,7 @@ def _message_response(slack: SlackBackend, message: Message, warnings: tuple[str
 
 
 async def update(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Change one's own message; without blocks, a new text takes the old blocks away."""
+    """Update the caller's own message. A new text without blocks removes the old blocks."""
     content = parse_content(slack, request)
     if len(content.text) > MAX_UPDATE_TEXT and not request.arguments.has_value("markdown_text"):
         raise ApiError("msg_too_long")
@@ -159,7 +161,7 @@ async def update(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def delete(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Delete one's own message; an admin may delete anybody's."""
+    """Delete the caller's own message; an admin may delete any message."""
     message = message_of(slack, request)
     if message.subtype == "tombstone":
         raise ApiError("message_not_found")
@@ -170,7 +172,7 @@ async def delete(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def post_ephemeral(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Show something to one person in a channel."""
+    """Show a message in a channel to one user only."""
     content = parse_content(slack, request)
     channel = channel_of(slack, request)
     user = request.arguments.required_text("user")
@@ -192,7 +194,7 @@ async def post_ephemeral(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def get_permalink(slack: SlackBackend, request: ApiRequest) -> Json:
-    """The address of a message."""
+    """The permalink of a message."""
     message = message_of(slack, request, "message_ts")
     link = f"{slack.workspace.url}/archives/{message.channel}/p{message.ts.replace('.', '')}"
     if message.thread_ts:

@@ -1,4 +1,4 @@
-"""conversations.*: channels, who is in them, and what was said there."""
+"""Implements conversations.*: channels, their members and their messages."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ async def list_channels(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def list_user_channels(slack: SlackBackend, request: ApiRequest) -> Json:
-    """users.conversations: the channels that somebody is in and the caller may see."""
+    """users.conversations: a user's channels that the caller may see."""
     user = slack.workspace.user(request.arguments.text("user") or request.user.id)
-    theirs = slack.workspace.channels_of(user.id)
-    seen = [channel for channel in theirs if slack.workspace.can_see(request.user.id, channel)]
+    joined = slack.workspace.channels_of(user.id)
+    seen = [channel for channel in joined if slack.workspace.can_see(request.user.id, channel)]
     return _channel_page(slack, request, seen)
 
 
@@ -61,7 +61,7 @@ async def info(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def members(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Who is in a channel."""
+    """The members of a channel."""
     workspace = slack.workspace
     channel = workspace.visible_channel(request.arguments.required_text("channel"), request.user.id)
     ids: list[Json] = [{"id": user} for user in workspace.users if user in channel.members]
@@ -73,7 +73,7 @@ async def members(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def open_conversation(slack: SlackBackend, request: ApiRequest) -> Json:
-    """The direct message with somebody."""
+    """Open the direct message with a user."""
     workspace = slack.workspace
     if request.arguments.has_value("channel"):
         channel = workspace.visible_channel(request.arguments.text("channel"), request.user.id)
@@ -94,7 +94,7 @@ async def open_conversation(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def join(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Come into a public channel."""
+    """Join a public channel."""
     workspace = slack.workspace
     channel = workspace.visible_channel(request.arguments.required_text("channel"), request.user.id)
     if channel.is_im or channel.is_private:
@@ -107,7 +107,7 @@ async def join(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def leave(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Go out of a channel."""
+    """Leave a channel."""
     workspace = slack.workspace
     channel = workspace.visible_channel(request.arguments.required_text("channel"), request.user.id)
     if channel.is_im:
@@ -119,7 +119,7 @@ async def leave(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def invite(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Bring somebody into a channel that one is in."""
+    """Invite users to one of the caller's channels."""
     workspace = slack.workspace
     channel = channel_of(slack, request)
     if channel.is_im:
@@ -138,7 +138,7 @@ async def invite(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def kick(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Take somebody out of a channel that one is in."""
+    """Remove a user from one of the caller's channels."""
     channel = channel_of(slack, request)
     user = slack.workspace.user(request.arguments.required_text("user"))
     if user.id == request.user.id:
@@ -150,7 +150,7 @@ async def kick(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def history(slack: SlackBackend, request: ApiRequest) -> Json:
-    """What was said in a channel, without replies, newest first."""
+    """The messages of a channel without replies, newest first."""
     channel = channel_of(slack, request)
     roots = [
         message
@@ -161,15 +161,15 @@ async def history(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def replies(slack: SlackBackend, request: ApiRequest) -> Json:
-    """A thread, its root first."""
+    """The messages of a thread, its root first."""
     channel = channel_of(slack, request)
     root = slack.workspace.thread_root(channel.id, request.arguments.required_text("ts"))
-    said = slack.workspace.replies(channel.id, root.ts)
-    return _message_page(slack, request, [root, *_filter_by_time(said, request)])
+    thread_replies = slack.workspace.replies(channel.id, root.ts)
+    return _message_page(slack, request, [root, *_filter_by_time(thread_replies, request)])
 
 
 def _filter_by_time(messages: list[Message], request: ApiRequest) -> list[Message]:
-    """Those between `oldest` and `latest`; the two themselves only if `inclusive`."""
+    """The messages between `oldest` and `latest`; both ends count only if `inclusive`."""
     oldest, latest = _parse_time(request, "oldest"), _parse_time(request, "latest")
     inclusive = request.arguments.flag("inclusive")
 

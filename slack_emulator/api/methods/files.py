@@ -1,6 +1,6 @@
-"""files.*: the three-step upload, and what was uploaded.
+"""Implements files.*: the upload in three steps, and the uploaded files.
 
-docs.slack.dev/messaging/working-with-files: ask for an address, send the content there, complete.
+docs.slack.dev/messaging/working-with-files: request a URL, send the content there, complete.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_BYTES: Final = 10_000_000
 
 
 async def get_upload_url(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Where a file's content is to be sent."""
+    """The URL that accepts a file's content."""
     length = request.arguments.integer("length", 0, 0, MAX_BYTES + 1)
     if length < 1:
         raise ApiError("missing_argument")
@@ -39,7 +39,7 @@ async def get_upload_url(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def complete_upload(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Share uploaded files, in a channel if one is named."""
+    """Share uploaded files, in a channel if one is given."""
     wanted = request.arguments.json_objects("files", "invalid_arguments")
     if not wanted:
         raise ApiError("invalid_arguments")
@@ -94,7 +94,7 @@ def _visible_file(slack: SlackBackend, request: ApiRequest) -> File:
 
 
 def can_read(slack: SlackBackend, user_id: str, file: File) -> bool:
-    """Its owner, and who is in the channel in which it is shared."""
+    """True for the owner of the file, and for members of the channel in which it is shared."""
     if file.user == user_id:
         return True
     channel = slack.workspace.channels.get(file.channel or "")
@@ -102,12 +102,12 @@ def can_read(slack: SlackBackend, user_id: str, file: File) -> bool:
 
 
 async def info(slack: SlackBackend, request: ApiRequest) -> Json:
-    """What is known of a file."""
+    """The metadata of a file."""
     return {"file": file_json(_visible_file(slack, request), slack.workspace.url)}
 
 
 async def delete(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Take one's own file away."""
+    """Delete the caller's own file."""
     file = _visible_file(slack, request)
     if file.user != request.user.id:
         raise ApiError("cant_delete_file")

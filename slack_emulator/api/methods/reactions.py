@@ -1,4 +1,4 @@
-"""reactions.add, reactions.remove, reactions.get."""
+"""Implements reactions.add, reactions.remove and reactions.get."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _parse_reaction(slack: SlackBackend, request: ApiRequest) -> tuple[Message, 
 
 
 async def add(slack: SlackBackend, request: ApiRequest) -> Json:
-    """React to a message."""
+    """Add the caller's reaction to a message."""
     message, name, there = _parse_reaction(slack, request)
     if there:
         raise ApiError("already_reacted")
@@ -34,7 +34,7 @@ async def add(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def remove(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Take one's own reaction back."""
+    """Remove the caller's reaction from a message."""
     message, name, there = _parse_reaction(slack, request)
     if not there:
         raise ApiError("no_reaction")

@@ -1,4 +1,4 @@
-"""One Web API call as a method sees it."""
+"""Defines one Web API call as a method receives it, and the helpers that methods share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from slack_emulator.state.entities import BOT_USER_ID, ApiError, Channel, Json, 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """Who asks, and with what."""
+    """The caller and the arguments of one call."""
 
     user: User
-    """The person, the app's bot, or another app's."""
+    """A human user, the app's bot, or another app's bot."""
     arguments: Arguments
 
     @property
@@ -24,13 +24,13 @@ class ApiRequest:
 
 
 Method = Callable[[SlackBackend, ApiRequest], Awaitable[Json]]
-"""A Web API method: the answer without `ok`, or Refused."""
+"""A Web API method. Returns the response without `ok`, or raises ApiError."""
 
 
 def channel_of(slack: SlackBackend, request: ApiRequest, name: str = "channel") -> Channel:
-    """The channel that is meant, which the caller is in.
+    """The channel that an argument names. The caller must be a member.
 
-    A user's id stands for the direct message with them, and #name for a channel, as at Slack.
+    As at Slack, a user id means the direct message with that user, and `#name` a channel.
     """
     channel_id = request.arguments.required_text(name)
     if channel_id.startswith("#"):
@@ -41,7 +41,7 @@ def channel_of(slack: SlackBackend, request: ApiRequest, name: str = "channel") 
 
 
 def message_of(slack: SlackBackend, request: ApiRequest, name: str = "ts") -> Message:
-    """The message that is meant. Refused with `message_not_found`."""
+    """The message that the arguments name. Raises ApiError (`message_not_found`)."""
     channel = channel_of(slack, request)
     ts = request.arguments.required_text(name)
     return slack.workspace.message(channel.id, ts)
@@ -50,7 +50,10 @@ def message_of(slack: SlackBackend, request: ApiRequest, name: str = "ts") -> Me
 def paginate(
     items: list[Json], request: ApiRequest, default: int, max_limit: int
 ) -> tuple[list[Json], str]:
-    """One page of a list, and the cursor of the next ("" for none). Refused: `invalid_cursor`."""
+    """One page of a list, and the cursor of the next page ("" for none).
+
+    Raises ApiError (`invalid_cursor`).
+    """
     limit = request.arguments.integer("limit", default, 1, max_limit)
     cursor = request.arguments.text("cursor")
     start = 0

@@ -1,4 +1,4 @@
-"""chat.startStream, chat.appendStream, chat.stopStream."""
+"""Implements chat.startStream, chat.appendStream and chat.stopStream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _request_addition(request: ApiRequest) -> Addition:
 
 
 async def start(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Begin a stream: in a thread, and in channels for one named person."""
+    """Start a stream in a thread; in channels, for one named user."""
     arguments = request.arguments
     channel = channel_of(slack, request)
     if not arguments.has_value("thread_ts"):
@@ -76,7 +76,7 @@ def _stream_message(slack: SlackBackend, request: ApiRequest) -> Message:
 
 
 async def append(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Let a stream grow."""
+    """Append to a stream."""
     message = _stream_message(slack, request)
     addition = _request_addition(request)
     if addition.uses_chunks is None:
@@ -86,7 +86,7 @@ async def append(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def stop(slack: SlackBackend, request: ApiRequest) -> Json:
-    """End a stream, with last words, blocks, metadata and the session's status."""
+    """Stop a stream, with its last text, blocks, metadata and the session's status."""
     message = _stream_message(slack, request)
     status = request.arguments.text("session_status")
     if status and status not in SESSION_STATUSES:

@@ -1,4 +1,4 @@
-"""What people do with their hands in Slack's client, where Slack has no public method for it."""
+"""Implements user actions in Slack's client for which Slack has no public method."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMMAND: Final = re.compile(r"/[a-z0-9_-]{1,31}")
 
 
 async def run_slash_command(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Type a slash command; Slack takes none in threads."""
+    """Send a slash command; Slack accepts none in threads."""
     name, text = request.arguments.required_text("command"), request.arguments.text("text")
     if request.arguments.has_value("thread_ts"):
         raise ApiError("command_not_supported_in_threads")
@@ -32,7 +32,7 @@ async def run_slash_command(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def trigger_block_action(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Use a button or another element, of a message or of a view."""
+    """Use a button or another element of a message or of a view."""
     arguments = request.arguments
     wanted: Json = {
         "action_id": arguments.required_text("action_id"),
@@ -44,13 +44,13 @@ async def trigger_block_action(slack: SlackBackend, request: ApiRequest) -> Json
         return await actions.send_block_action(slack, request.user, view, wanted)
     channel = channel_of(slack, request)
     ts = arguments.required_text("message_ts")
-    seen = slack.workspace.find_ephemeral(request.user.id, channel.id, ts)
-    message = seen or slack.workspace.message(channel.id, ts)
+    ephemeral = slack.workspace.find_ephemeral(request.user.id, channel.id, ts)
+    message = ephemeral or slack.workspace.message(channel.id, ts)
     return await actions.send_block_action(slack, request.user, message, wanted)
 
 
 async def submit_view(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Send a modal's form, or close the modal with `close`."""
+    """Submit a modal, or close it with `close`."""
     view = slack.views.top_modal(request.arguments.required_text("view_id"), request.user.id)
     if request.arguments.flag("close"):
         return await actions.close_view(slack, request.user, view)
@@ -59,7 +59,7 @@ async def submit_view(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def run_shortcut(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Run a message shortcut, or a global one where no message is named."""
+    """Run a message shortcut, or a global one if no message is given."""
     callback_id = request.arguments.required_text("callback_id")
     known = {str(one["callback_id"]) for one in slack.app_config.shortcuts}
     if known and callback_id not in known:
@@ -73,7 +73,7 @@ async def run_shortcut(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def stop_session(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Press the Stop button, which is there while the agent works."""
+    """Press the Stop button, which is shown while the agent works."""
     channel = channel_of(slack, request)
     thread_ts = request.arguments.required_text("thread_ts")
     status = slack.workspace.thread_status(channel.id, thread_ts)
@@ -92,7 +92,8 @@ async def stop_session(slack: SlackBackend, request: ApiRequest) -> Json:
 async def open_home(slack: SlackBackend, request: ApiRequest) -> Json:
     """Open the app's Home tab, or its Messages tab.
 
-    Apps publish their Home tab when it is opened: the view is the one that is there a moment later.
+    Apps publish their Home tab when it is opened. The view returned is the one that is there a
+    moment later.
     """
     tab = request.arguments.text("tab", "home")
     if tab not in TABS:

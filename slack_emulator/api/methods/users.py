@@ -1,4 +1,4 @@
-"""users.info, users.list and usergroups.users.list."""
+"""Implements users.info, users.list and usergroups.users.list."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from slack_emulator.state.serializers import user_json
 
 
 async def info(slack: SlackBackend, request: ApiRequest) -> Json:
-    """One person, or the bot."""
+    """One user, or the bot."""
     return {"user": user_json(slack.workspace.user(request.arguments.required_text("user")))}
 
 
 async def list_users(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Everybody, page by page."""
+    """All users, in pages."""
     users = [user_json(user) for user in slack.workspace.users.values()]
     members, cursor = paginate(users, request, 200, 1_000)
     return {
@@ -27,7 +27,7 @@ async def list_users(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def list_group_users(slack: SlackBackend, request: ApiRequest) -> Json:
-    """usergroups.users.list: who is in a user group."""
+    """usergroups.users.list: the members of a user group."""
     group = slack.workspace.user_group(request.arguments.required_text("usergroup"))
     return {"users": list(group.members)}
 

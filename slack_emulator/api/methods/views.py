@@ -1,4 +1,4 @@
-"""views.open, views.push, views.update, views.publish."""
+"""Implements views.open, views.push, views.update and views.publish."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ def _parse_view(request: ApiRequest) -> Json:
 
 
 async def open_modal(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Open a modal for the person whose trigger it is."""
+    """Open a modal for the user of the trigger."""
     view = validate_view(_parse_view(request), "modal")
     trigger = slack.triggers.use_trigger(_trigger_id(request))
     return {"view": slack.views.open_modal(trigger.user, view)}
 
 
 async def push(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Put a modal on top of the one in which the person acted."""
+    """Push a modal onto the one in which the user acted."""
     view = validate_view(_parse_view(request), "modal")
     trigger = slack.triggers.use_trigger(_trigger_id(request))
     return {"view": slack.views.push_modal(trigger.user, view)}
 
 
 def _trigger_id(request: ApiRequest) -> str:
-    """Newer apps may name it interactivity_pointer; Slack's own words for it otherwise."""
+    """The trigger id, or `interactivity_pointer`, which newer apps may send instead. Raises
+    ApiError with Slack's own words if neither is given."""
     arguments = request.arguments
     return arguments.text("trigger_id") or arguments.required_text("interactivity_pointer")
 
@@ -50,7 +51,7 @@ async def update(slack: SlackBackend, request: ApiRequest) -> Json:
 
 
 async def publish(slack: SlackBackend, request: ApiRequest) -> Json:
-    """Set a person's Home tab."""
+    """Publish a user's Home tab."""
     user = slack.workspace.user(request.arguments.required_text("user_id"))
     if user.is_bot:
         raise ApiError("user_not_found")

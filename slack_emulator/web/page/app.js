@@ -1,5 +1,5 @@
 /**
- * The page of the sandbox: a small chat program on the sandbox's own Web API and feed.
+ * The page of the emulator: a small chat program on the emulator's own Web API and feed.
  *
  * One person's state comes from one feed; the panes show it, at most once per frame.
  */
@@ -97,7 +97,7 @@ class App {
     this.schedule();
   }
 
-  /** An address can name somebody who is not here: the sandbox then gives no feed at all. */
+  /** An address can name an unknown user: the emulator then sends no events at all. */
   doubt() {
     const { link, me, userId } = this.state;
     if (link === "cut" && !me && userId !== FIRST_PERSON) go({ user: FIRST_PERSON });

@@ -1,4 +1,4 @@
-/** What stands over everything: the notice of whoever runs the sandbox, a cut line, a refusal. */
+/** The notices above the page: the operator's notice, a lost connection, an error. */
 
 import { el, icon } from "./dom.js";
 import { iconButton } from "./menu.js";

@@ -25,7 +25,7 @@ export class State {
     this.forget();
   }
 
-  /** Begin anew: before the first snapshot, and when the sandbox was emptied. */
+  /** Reset: before the first snapshot, and after a reset of the emulator. */
   forget() {
     this.me = null;
     this.team = { id: "", name: "" };
@@ -151,12 +151,12 @@ export class State {
     return this.bot?.real_name || this.app.name;
   }
 
-  /** The people that one can be, in the order that the sandbox gives them. */
+  /** The users that the page can act as, in the emulator's order. */
   get people() {
     return [...this.users.values()].filter((user) => !user.is_bot && user.token);
   }
 
-  /** The sandbox's time in seconds: it can be moved. */
+  /** The emulator's time in seconds; it can be advanced. */
   get now() {
     return this.clock.at + (Date.now() - this.clock.seen) / 1000;
   }

@@ -1,6 +1,6 @@
 /** Everything that the page says in its own words, in one place. */
 
-export const APP_TITLE = "Sandbox";
+export const APP_TITLE = "Slack emulator";
 export const PINGS_EVERYONE = "pings everyone";
 export const COPY = "Copy";
 export const COPIED = "Copied";
@@ -14,8 +14,8 @@ export const GUEST = "other workspace";
 export const ADMIN = "admin";
 export const APP_MARK = "App";
 
-export const CONNECTING = "Connecting to the sandbox…";
-export const CUT = "The connection to the sandbox is cut. Reconnecting…";
+export const CONNECTING = "Connecting to the emulator…";
+export const CUT = "The connection to the emulator is lost. Reconnecting…";
 export const CLOSE = "Close";
 export const CANCEL = "Cancel";
 export const SAVE = "Save";
@@ -42,7 +42,7 @@ export const STREAM_EXPIRED =
   "Slack closed this stream after its five minutes; the app has not put in the whole text yet.";
 export const ANSWERING = "is answering…";
 export const WORKING = "is working…";
-export const WAITING_FOR_PERSON = "is waiting for somebody";
+export const WAITING_FOR_PERSON = "is waiting for input";
 export const JUMP = "Newest messages";
 export const EARLIER = "Show earlier messages";
 export const UNREAD = "new messages";
@@ -101,7 +101,7 @@ const ERRORS = {
   cant_delete_message: "Only your own messages can be deleted.",
   already_reacted: "You have reacted with that already.",
   ratelimited: "Slack is being asked too much at once. Try again in a moment.",
-  unreachable: "The sandbox can't be reached just now.",
+  unreachable: "The emulator can't be reached at the moment.",
 };
 
 /** A sentence for one of Slack's error codes. */

@@ -2,7 +2,7 @@
 
 /*
  * An ordinary Slack app: it echoes mentions as a stream, has a slash command, a button, a modal,
- * a message shortcut and a Home tab. Nothing in it is made for the sandbox: the one setting that
+ * a message shortcut and a Home tab. Nothing in it is made for the emulator: the one setting that
  * a Slack developer would not have is SLACK_API_URL, given to Bolt's own `slackApiUrl` option.
  */
 

@@ -1,4 +1,4 @@
-"""The Web API's methods answer as Slack's do, also to what makes no sense."""
+"""The Web API's methods respond as Slack's do, also to invalid arguments."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ REFUSALS: list[tuple[str, Json, str]] = [
 
 
 @pytest.mark.parametrize(("method", "arguments", "code"), REFUSALS, ids=str)
-async def test_what_makes_no_sense_is_refused_by_slacks_code(
-    people: EmulatorClient, method: str, arguments: Json, code: str
+async def test_invalid_calls_are_refused_by_slacks_code(
+    client: EmulatorClient, method: str, arguments: Json, code: str
 ) -> None:
-    answer = await people.ask(BOT_TOKEN, method, **arguments)
+    answer = await client.ask(BOT_TOKEN, method, **arguments)
     assert answer["ok"] is False
     assert answer["error"] == code
-    assert await people.history(GENERAL) == []
+    assert await client.history(GENERAL) == []
 
 
 @pytest.mark.parametrize(
@@ -125,78 +125,78 @@ async def test_what_makes_no_sense_is_refused_by_slacks_code(
     ids=str,
 )
 async def test_a_broken_body_is_named(
-    people: EmulatorClient, kind: str, body: bytes, code: str
+    client: EmulatorClient, kind: str, body: bytes, code: str
 ) -> None:
     headers = {"Content-Type": kind, "Authorization": f"Bearer {BOT_TOKEN}"}
-    address = f"{people.url}/api/chat.postMessage"
-    async with people.http.post(address, data=body, headers=headers) as answer:
+    address = f"{client.url}/api/chat.postMessage"
+    async with client.http.post(address, data=body, headers=headers) as answer:
         assert answer.status == 200
         assert (await answer.json())["error"] == code
 
 
-async def test_people_come_and_go(people: EmulatorClient) -> None:
-    async with connected(people) as app:
-        await people.call("alice", "conversations.kick", channel=DEV, user=BOT_USER)
-        await people.say("alice", DEV, "unheard")
-        refused = await people.ask(BOT_TOKEN, "conversations.history", channel=DEV)
+async def test_users_join_and_leave(client: EmulatorClient) -> None:
+    async with connected(client) as app:
+        await client.call("alice", "conversations.kick", channel=DEV, user=BOT_USER)
+        await client.say("alice", DEV, "unheard")
+        refused = await client.ask(BOT_TOKEN, "conversations.history", channel=DEV)
         assert refused["error"] == "not_in_channel"
-        joined = await people.as_app("conversations.join", channel=DEV)
+        joined = await client.as_app("conversations.join", channel=DEV)
         assert joined["channel"]["is_member"] is True
-        again = await people.as_app("conversations.join", channel=DEV)
+        again = await client.as_app("conversations.join", channel=DEV)
         assert again["warning"] == "already_in_channel"
-        await people.call("bob", "conversations.leave", channel=DEV)
+        await client.call("bob", "conversations.leave", channel=DEV)
         events = await app.events(2)
     assert [event["type"] for event in events] == ["member_joined_channel", "member_left_channel"]
-    members = (await people.as_app("conversations.members", channel=DEV))["members"]
+    members = (await client.as_app("conversations.members", channel=DEV))["members"]
     assert (BOT_USER in members, "UBOB" in members) == (True, False)
 
 
-async def test_a_channel_may_be_named_and_a_person_stands_for_their_direct_message(
-    people: EmulatorClient,
+async def test_a_channel_name_and_a_user_id_are_accepted_as_channel(
+    client: EmulatorClient,
 ) -> None:
-    assert (await people.as_app("chat.postMessage", channel="#dev", text="t"))["channel"] == DEV
-    direct = await people.as_app("chat.postMessage", channel="UALICE", text="t")
-    assert direct["channel"] == await people.dm("alice")
+    assert (await client.as_app("chat.postMessage", channel="#dev", text="t"))["channel"] == DEV
+    direct = await client.as_app("chat.postMessage", channel="UALICE", text="t")
+    assert direct["channel"] == await client.dm("alice")
 
 
-async def test_a_reply_to_a_reply_is_in_its_thread(people: EmulatorClient) -> None:
-    root = await people.say("alice", GENERAL, "question")
-    reply = await people.say("bob", GENERAL, "answer", thread_ts=root)
-    deep = await people.say("carol", GENERAL, "thanks", thread_ts=reply)
-    thread = await people.replies(GENERAL, reply)
+async def test_a_reply_to_a_reply_is_in_its_thread(client: EmulatorClient) -> None:
+    root = await client.say("alice", GENERAL, "question")
+    reply = await client.say("bob", GENERAL, "answer", thread_ts=root)
+    deep = await client.say("carol", GENERAL, "thanks", thread_ts=reply)
+    thread = await client.replies(GENERAL, reply)
     assert [message["ts"] for message in thread] == [root, reply, deep]
     assert {message["thread_ts"] for message in thread} == {root}
 
 
-async def test_an_edit_takes_the_old_blocks_away(people: EmulatorClient) -> None:
+async def test_an_edit_takes_the_old_blocks_away(client: EmulatorClient) -> None:
     line: Json = {"type": "divider"}
-    posted = await people.as_app("chat.postMessage", channel=GENERAL, text="a", blocks=[line])
+    posted = await client.as_app("chat.postMessage", channel=GENERAL, text="a", blocks=[line])
     place: Json = {"channel": GENERAL, "ts": posted["ts"]}
-    await people.as_app("chat.update", blocks=[line, line], **place)
-    (message,) = await people.history(GENERAL)
+    await client.as_app("chat.update", blocks=[line, line], **place)
+    (message,) = await client.history(GENERAL)
     assert (message["text"], len(message["blocks"])) == ("a", 2)
-    await people.as_app("chat.update", text="b", **place)
-    (message,) = await people.history(GENERAL)
+    await client.as_app("chat.update", text="b", **place)
+    (message,) = await client.history(GENERAL)
     assert (message["text"], "blocks" in message) == ("b", False)
     assert message["edited"]["user"] == BOT_USER
 
 
-async def test_half_a_character_does_no_harm(people: EmulatorClient) -> None:
-    """A lone surrogate, which no UTF-8 has, is replaced at the door."""
-    await people.say("alice", GENERAL, "half \ud83d")
-    assert [message["text"] for message in await people.history(GENERAL)] == ["half ?"]
+async def test_half_a_character_does_no_harm(client: EmulatorClient) -> None:
+    """A lone surrogate, which UTF-8 cannot encode, is replaced when it is read."""
+    await client.say("alice", GENERAL, "half \ud83d")
+    assert [message["text"] for message in await client.history(GENERAL)] == ["half ?"]
 
 
-async def test_a_file_is_for_those_who_may_see_it(people: EmulatorClient) -> None:
-    begun = await people.call("alice", "files.getUploadURLExternal", filename="a.txt", length=3)
-    unsent = await people.ask(
+async def test_a_file_is_for_users_with_access(client: EmulatorClient) -> None:
+    begun = await client.call("alice", "files.getUploadURLExternal", filename="a.txt", length=3)
+    unsent = await client.ask(
         "xoxp-alice", "files.completeUploadExternal", files=[{"id": begun["file_id"]}]
     )
     assert unsent["error"] == "file_not_found"
     for status in (200, 404):
-        async with people.http.post(begun["upload_url"], data=b"abc") as answer:
+        async with client.http.post(begun["upload_url"], data=b"abc") as answer:
             assert answer.status == status
-    done = await people.call(
+    done = await client.call(
         "alice",
         "files.completeUploadExternal",
         files=[{"id": begun["file_id"], "title": "A"}],
@@ -206,21 +206,21 @@ async def test_a_file_is_for_those_who_may_see_it(people: EmulatorClient) -> Non
     address = done["files"][0]["url_private"]
     for token, seen in (("xoxp-bob", True), (BOT_TOKEN, False), ("xoxp-eve", False)):
         headers = {"Authorization": f"Bearer {token}"}
-        async with people.http.get(address, headers=headers, allow_redirects=False) as answer:
+        async with client.http.get(address, headers=headers, allow_redirects=False) as answer:
             assert (answer.status, await answer.read() == b"abc") == (200 if seen else 302, seen)
-    (message,) = await people.history(SECRET)
+    (message,) = await client.history(SECRET)
     assert (message["subtype"], message["text"]) == ("file_share", "see &lt;this&gt;")
-    refused = await people.ask("xoxp-bob", "files.delete", file=begun["file_id"])
+    refused = await client.ask("xoxp-bob", "files.delete", file=begun["file_id"])
     assert refused["error"] == "cant_delete_file"
-    await people.call("alice", "files.delete", file=begun["file_id"])
-    assert "files" not in str(await people.ask("xoxp-alice", "files.info", file=begun["file_id"]))
+    await client.call("alice", "files.delete", file=begun["file_id"])
+    assert "files" not in str(await client.ask("xoxp-alice", "files.info", file=begun["file_id"]))
 
 
-async def test_an_empty_upload_is_refused(people: EmulatorClient) -> None:
-    begun = await people.call("alice", "files.getUploadURLExternal", filename="a.txt", length=3)
+async def test_an_empty_upload_is_refused(client: EmulatorClient) -> None:
+    begun = await client.call("alice", "files.getUploadURLExternal", filename="a.txt", length=3)
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field("other", "")
-    async with people.http.post(begun["upload_url"], data=form) as answer:
+    async with client.http.post(begun["upload_url"], data=form) as answer:
         assert answer.status == 400
 
 
@@ -265,8 +265,8 @@ def test_what_is_not_offered_cannot_be_chosen() -> None:
             form_values.action_payload(used, "blue")
 
 
-def test_a_form_keeps_what_stood_in_it() -> None:
-    """Initial values count where nothing else was given."""
+def test_a_form_keeps_its_initial_values() -> None:
+    """Initial values count if no others are given."""
     elements = {
         "text": element("plain_text_input", initial_value="x"),
         "one": element("static_select", initial_option=OPTION),

@@ -1,4 +1,4 @@
-"""The Web API's door: faults, limits, scopes, and the record of what the app asked."""
+"""The Web API's server: faults, limits, scopes, and the log of the app's calls."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ from tests.fakes import ManualClock
 POST = "chat.postMessage"
 
 
-async def post(people: EmulatorClient, text: str = "hello") -> Json:
-    return await people.ask(BOT_TOKEN, POST, channel=GENERAL, text=text)
+async def post(client: EmulatorClient, text: str = "hello") -> Json:
+    return await client.ask(BOT_TOKEN, POST, channel=GENERAL, text=text)
 
 
-async def test_each_fault_happens_as_often_as_it_was_set(people: EmulatorClient) -> None:
-    await people.fault(POST, "500")
-    await people.fault(POST, "error", error="is_archived", times=2)
-    answers = [await post(people) for _ in range(4)]
+async def test_each_fault_happens_as_often_as_it_was_set(client: EmulatorClient) -> None:
+    await client.fault(POST, "500")
+    await client.fault(POST, "error", error="is_archived", times=2)
+    answers = [await post(client) for _ in range(4)]
     assert [answer.get("error") for answer in answers] == [
         "internal_error",
         "is_archived",
         "is_archived",
         None,
     ]
-    assert len(await people.history(GENERAL)) == 1
+    assert len(await client.history(GENERAL)) == 1
 
 
-async def test_too_fast_says_how_long_to_wait(people: EmulatorClient) -> None:
-    await people.fault(POST, "429", retry_after=7)
+async def test_too_many_calls_get_retry_after(client: EmulatorClient) -> None:
+    await client.fault(POST, "429", retry_after=7)
     arguments = {"channel": GENERAL, "text": "hello", "token": BOT_TOKEN}
-    async with people.http.post(f"{people.url}/api/{POST}", data=arguments) as answer:
+    async with client.http.post(f"{client.url}/api/{POST}", data=arguments) as answer:
         assert answer.status == 429
         assert answer.headers["Retry-After"] == "7"
         assert (await answer.json())["error"] == "ratelimited"
 
 
 @pytest.mark.parametrize(("kind", "posted"), [("drop_before", 0), ("drop_after", 1)])
-async def test_a_line_drops_before_or_after_it_is_done(
-    people: EmulatorClient, kind: str, posted: int
+async def test_a_connection_drops_before_or_after_the_call(
+    client: EmulatorClient, kind: str, posted: int
 ) -> None:
-    await people.fault(POST, kind)
+    await client.fault(POST, kind)
     with pytest.raises(aiohttp.ClientError):
-        await post(people)
-    assert len(await people.history(GENERAL)) == posted
-    (call,) = await people.calls(POST)
+        await post(client)
+    assert len(await client.history(GENERAL)) == posted
+    (call,) = await client.calls(POST)
     assert call["fault"] == kind
 
 
-async def test_garbage_is_no_json(people: EmulatorClient) -> None:
-    await people.fault(POST, "garbage")
+async def test_garbage_is_no_json(client: EmulatorClient) -> None:
+    await client.fault(POST, "garbage")
     with pytest.raises(aiohttp.ContentTypeError):
-        await post(people)
-    assert len(await people.history(GENERAL)) == 1
+        await post(client)
+    assert len(await client.history(GENERAL)) == 1
 
 
-async def test_slow_takes_its_time_by_the_emulators_clock(people: EmulatorClient) -> None:
-    await people.fault(POST, "slow", seconds=0.2)
-    assert (await post(people))["ok"] is True
+async def test_slow_takes_its_time_by_the_emulators_clock(client: EmulatorClient) -> None:
+    await client.fault(POST, "slow", seconds=0.2)
+    assert (await post(client))["ok"] is True
 
 
-async def test_people_are_spared(people: EmulatorClient) -> None:
-    await people.fault("*", "500")
-    assert await people.say("alice", GENERAL, "hello")
-    assert (await post(people))["error"] == "internal_error"
+async def test_faults_do_not_affect_users(client: EmulatorClient) -> None:
+    await client.fault("*", "500")
+    assert await client.say("alice", GENERAL, "hello")
+    assert (await post(client))["error"] == "internal_error"
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ async def test_people_are_spared(people: EmulatorClient) -> None:
     ],
     ids=str,
 )
-async def test_a_fault_that_makes_no_sense_is_refused(people: EmulatorClient, wrong: Json) -> None:
-    async with people.http.post(f"{people.url}/sandbox/faults", json=wrong) as answer:
+async def test_an_invalid_fault_is_refused(client: EmulatorClient, wrong: Json) -> None:
+    async with client.http.post(f"{client.url}/sandbox/faults", json=wrong) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"].endswith(".")
-    assert await people.faults() == []
+    assert await client.faults() == []
 
 
 def test_a_tier_is_a_bucket_that_fills_by_the_minute() -> None:
@@ -112,63 +112,63 @@ def test_posting_is_counted_by_channel() -> None:
     assert tiers.acquire(POST, "C2") == 0
 
 
-async def test_limits_can_be_switched_off(people: EmulatorClient) -> None:
-    await people.app(limits=False)
+async def test_limits_can_be_switched_off(client: EmulatorClient) -> None:
+    await client.app(limits=False)
     for _ in range(30):
-        assert (await people.ask("xapp-sandbox", "apps.connections.open"))["ok"] is True
+        assert (await client.ask("xapp-sandbox", "apps.connections.open"))["ok"] is True
 
 
-async def test_a_missing_scope_is_named(people: EmulatorClient) -> None:
-    await people.app(scopes=["commands"])
-    refused = await post(people)
+async def test_a_missing_scope_is_named(client: EmulatorClient) -> None:
+    await client.app(scopes=["commands"])
+    refused = await post(client)
     assert (refused["error"], refused["needed"]) == ("missing_scope", "chat:write")
     assert refused["provided"] == "commands"
     headers = {"Authorization": f"Bearer {BOT_TOKEN}"}
-    async with people.http.post(f"{people.url}/api/auth.test", headers=headers) as answer:
+    async with client.http.post(f"{client.url}/api/auth.test", headers=headers) as answer:
         assert answer.headers["x-oauth-scopes"] == "commands"
 
 
-async def test_agent_sessions_can_be_missing(people: EmulatorClient) -> None:
-    await people.app(agent_sessions=False)
-    root = await people.say("alice", GENERAL, "go on")
+async def test_agent_sessions_can_be_missing(client: EmulatorClient) -> None:
+    await client.app(agent_sessions=False)
+    root = await client.say("alice", GENERAL, "go on")
     session: Json = {"channel_id": GENERAL, "thread_ts": root, "status": "processing"}
-    refused = await people.ask(BOT_TOKEN, "agents.sessions.setStatus", **session)
+    refused = await client.ask(BOT_TOKEN, "agents.sessions.setStatus", **session)
     assert refused["error"] == "feature_disabled"
 
 
-async def test_an_app_that_does_not_receive_stop_is_warned(people: EmulatorClient) -> None:
-    await people.app(subscriptions=["app_mention"])
-    root = await people.say("alice", GENERAL, "go on")
-    answer = await people.as_app(
+async def test_an_app_that_does_not_receive_stop_is_warned(client: EmulatorClient) -> None:
+    await client.app(subscriptions=["app_mention"])
+    root = await client.say("alice", GENERAL, "go on")
+    answer = await client.as_app(
         "agents.sessions.setStatus", channel_id=GENERAL, thread_ts=root, status="active"
     )
     assert answer["warning"] == "missing_agent_session_stopped_event_subscription"
 
 
-async def test_the_record_has_no_tokens_and_no_people(people: EmulatorClient) -> None:
-    await people.say("alice", GENERAL, "hello")
+async def test_the_call_log_has_no_tokens_and_no_calls_of_users(client: EmulatorClient) -> None:
+    await client.say("alice", GENERAL, "hello")
     arguments = {"channel": GENERAL, "text": "hi", "token": BOT_TOKEN}
-    async with people.http.post(f"{people.url}/api/{POST}", data=arguments) as answer:
+    async with client.http.post(f"{client.url}/api/{POST}", data=arguments) as answer:
         assert answer.status == 200
-    (call,) = await people.calls()
+    (call,) = await client.calls()
     assert (call["method"], call["arguments"]) == (POST, {"channel": GENERAL, "text": "hi"})
     assert call["answer"]["ok"] is True
     assert "xoxb" not in str(call)
 
 
-async def test_reset_empties_everything(people: EmulatorClient) -> None:
-    await people.say("alice", GENERAL, "hello")
-    await people.as_app("chat.postEphemeral", channel=GENERAL, user="UBOB", text="psst")
-    await people.call("alice", "conversations.invite", channel=SECRET, users="U0PILOT")
-    await people.fault(POST, "500")
-    await people.app(limits=False, subscriptions=[])
-    await people.reset()
-    assert await people.history(GENERAL) == []
-    assert await people.ephemeral("bob") == []
-    assert await people.faults() == []
-    assert await people.calls() == []
-    assert (await people.app())["subscriptions"] is None
-    assert (await people.ask(BOT_TOKEN, "conversations.info", channel=SECRET))["ok"] is False
+async def test_reset_empties_everything(client: EmulatorClient) -> None:
+    await client.say("alice", GENERAL, "hello")
+    await client.as_app("chat.postEphemeral", channel=GENERAL, user="UBOB", text="psst")
+    await client.call("alice", "conversations.invite", channel=SECRET, users="U0PILOT")
+    await client.fault(POST, "500")
+    await client.app(limits=False, subscriptions=[])
+    await client.reset()
+    assert await client.history(GENERAL) == []
+    assert await client.ephemeral("bob") == []
+    assert await client.faults() == []
+    assert await client.calls() == []
+    assert (await client.app())["subscriptions"] is None
+    assert (await client.ask(BOT_TOKEN, "conversations.info", channel=SECRET))["ok"] is False
 
 
 @pytest.mark.parametrize(
@@ -188,11 +188,9 @@ async def test_reset_empties_everything(people: EmulatorClient) -> None:
     ],
     ids=str,
 )
-async def test_settings_that_make_no_sense_change_nothing(
-    people: EmulatorClient, wrong: Json
-) -> None:
-    before = await people.app()
-    async with people.http.post(f"{people.url}/sandbox/app", json=wrong) as answer:
+async def test_an_invalid_app_config_changes_nothing(client: EmulatorClient, wrong: Json) -> None:
+    before = await client.app()
+    async with client.http.post(f"{client.url}/sandbox/app", json=wrong) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"].endswith(".")
-    assert await people.app() == before
+    assert await client.app() == before

@@ -1,4 +1,4 @@
-"""What happens reaches the app: to members only, in Slack's shape, again where it was unheard."""
+"""Events reach the app: for members only, in Slack's shape, again if not acknowledged."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from tests.emulator_client import APP_TOKEN, BOT_USER, DEV, GENERAL, SECRET, Emu
 
 
 class App:
-    """A bare Socket Mode client: it keeps what it hears, and acknowledges if it is told to."""
+    """A bare Socket Mode client. It stores what it receives, and acknowledges if asked to."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self.answers = True
         self.payload: Json | None = None
-        self.heard: list[Json] = []
+        self.received: list[Json] = []
         self.news = asyncio.Event()
 
     async def listen(self) -> None:
         async for frame in self.socket:
             envelope = json.loads(frame.data)
-            self.heard.append(envelope)
+            self.received.append(envelope)
             if self.answers and "envelope_id" in envelope:
                 ack: Json = {"envelope_id": envelope["envelope_id"]}
                 await self.socket.send_json(
@@ -36,9 +36,9 @@ class App:
             self.news.set()
 
     async def envelopes(self, count: int) -> list[Json]:
-        """The envelopes so far, as soon as there are so many."""
+        """The envelopes so far, as soon as there are `count`."""
         async with asyncio.timeout(30):
-            while len(found := [one for one in self.heard if "payload" in one]) < count:
+            while len(found := [one for one in self.received if "payload" in one]) < count:
                 self.news.clear()
                 await self.news.wait()
         return found
@@ -47,29 +47,29 @@ class App:
         return [one["payload"]["event"] for one in await self.envelopes(count)]
 
 
-async def connection_url(people: EmulatorClient) -> str:
-    opened = await people.ask(APP_TOKEN, "apps.connections.open")
+async def connection_url(client: EmulatorClient) -> str:
+    opened = await client.ask(APP_TOKEN, "apps.connections.open")
     return str(opened["url"])
 
 
 @asynccontextmanager
-async def connected(people: EmulatorClient) -> AsyncIterator[App]:
+async def connected(client: EmulatorClient) -> AsyncIterator[App]:
     """An app on one connection."""
-    async with people.http.ws_connect(await connection_url(people)) as socket:
+    async with client.http.ws_connect(await connection_url(client)) as socket:
         app = App(socket)
         assert (await socket.receive_json())["type"] == "hello"
-        listening = asyncio.create_task(app.listen())
+        reader = asyncio.create_task(app.listen())
         try:
             yield app
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
 
-async def test_a_mention_comes_twice(people: EmulatorClient) -> None:
+async def test_a_mention_comes_twice(client: EmulatorClient) -> None:
     """As app_mention and as message: one ts, two event ids."""
-    async with connected(people) as app:
-        ts = await people.say("alice", GENERAL, "@threadpilot hello")
+    async with connected(client) as app:
+        ts = await client.say("alice", GENERAL, "@threadpilot hello")
         envelopes = await app.envelopes(2)
     events = [one["payload"]["event"] for one in envelopes]
     assert [event["type"] for event in events] == ["app_mention", "message"]
@@ -79,20 +79,20 @@ async def test_a_mention_comes_twice(people: EmulatorClient) -> None:
     assert envelopes[0]["payload"]["authorizations"][0]["user_id"] == BOT_USER
 
 
-async def test_only_members_receive_events(people: EmulatorClient) -> None:
-    """Nothing of #secret until the app is invited."""
-    async with connected(people) as app:
-        await people.say("alice", SECRET, "@threadpilot hush")
-        await people.call("alice", "conversations.invite", channel=SECRET, users=BOT_USER)
-        await people.say("alice", SECRET, "welcome")
+async def test_only_members_receive_events(client: EmulatorClient) -> None:
+    """No event of #secret until the app is invited."""
+    async with connected(client) as app:
+        await client.say("alice", SECRET, "@threadpilot hush")
+        await client.call("alice", "conversations.invite", channel=SECRET, users=BOT_USER)
+        await client.say("alice", SECRET, "welcome")
         events = await app.events(2)
     assert [event["type"] for event in events] == ["member_joined_channel", "message"]
     assert (events[1]["text"], events[1]["channel_type"]) == ("welcome", "group")
 
 
-async def test_an_outsider_is_known_by_their_team(people: EmulatorClient) -> None:
-    async with connected(people) as app:
-        await people.say("eve", DEV, "hello")
+async def test_an_outsider_is_known_by_their_team(client: EmulatorClient) -> None:
+    async with connected(client) as app:
+        await client.say("eve", DEV, "hello")
         (envelope,) = await app.envelopes(1)
     event = envelope["payload"]["event"]
     assert envelope["payload"]["team_id"] == "T0SANDBOX"
@@ -100,11 +100,11 @@ async def test_an_outsider_is_known_by_their_team(people: EmulatorClient) -> Non
     assert event["user_team"] == event["source_team"] == event["team"] == "T0OUTSIDE"
 
 
-async def test_changes_and_deletions_carry_what_was_before(people: EmulatorClient) -> None:
-    async with connected(people) as app:
-        ts = await people.say("alice", GENERAL, "first")
-        await people.edit("alice", GENERAL, ts, "second")
-        await people.delete("alice", GENERAL, ts)
+async def test_changes_and_deletions_carry_what_was_before(client: EmulatorClient) -> None:
+    async with connected(client) as app:
+        ts = await client.say("alice", GENERAL, "first")
+        await client.edit("alice", GENERAL, ts, "second")
+        await client.delete("alice", GENERAL, ts)
         _, changed, deleted = await app.events(3)
     assert changed["subtype"] == "message_changed"
     assert (changed["previous_message"]["text"], changed["message"]["text"]) == ("first", "second")
@@ -112,26 +112,26 @@ async def test_changes_and_deletions_carry_what_was_before(people: EmulatorClien
     assert deleted["previous_message"]["text"] == "second"
 
 
-async def test_a_deleted_root_leaves_its_place_to_its_replies(people: EmulatorClient) -> None:
-    root = await people.say("alice", GENERAL, "question")
-    await people.say("bob", GENERAL, "answer", thread_ts=root)
-    await people.delete("alice", GENERAL, root)
-    left, reply = await people.replies(GENERAL, root)
+async def test_a_deleted_root_leaves_its_place_to_its_replies(client: EmulatorClient) -> None:
+    root = await client.say("alice", GENERAL, "question")
+    await client.say("bob", GENERAL, "answer", thread_ts=root)
+    await client.delete("alice", GENERAL, root)
+    left, reply = await client.replies(GENERAL, root)
     assert (left["subtype"], reply["text"]) == ("tombstone", "answer")
 
 
-async def test_the_app_receives_its_own_messages(people: EmulatorClient) -> None:
-    async with connected(people) as app:
-        await people.as_app("chat.postMessage", channel=GENERAL, text=f"I am <@{BOT_USER}>")
+async def test_the_app_receives_its_own_messages(client: EmulatorClient) -> None:
+    async with connected(client) as app:
+        await client.as_app("chat.postMessage", channel=GENERAL, text=f"I am <@{BOT_USER}>")
         (event,) = await app.events(1)
     assert (event["type"], event["user"], event["bot_id"]) == ("message", BOT_USER, "B0PILOT")
 
 
-async def test_what_is_not_subscribed_is_not_sent(people: EmulatorClient) -> None:
-    await people.app(subscriptions=["app_mention", "message.im"])
-    async with connected(people) as app:
-        await people.say("alice", GENERAL, "@threadpilot one")
-        await people.say("alice", await people.dm("alice"), "two")
+async def test_what_is_not_subscribed_is_not_sent(client: EmulatorClient) -> None:
+    await client.app(subscriptions=["app_mention", "message.im"])
+    async with connected(client) as app:
+        await client.say("alice", GENERAL, "@threadpilot one")
+        await client.say("alice", await client.dm("alice"), "two")
         events = await app.events(2)
     assert [(event["type"], event.get("channel_type")) for event in events] == [
         ("app_mention", None),
@@ -139,20 +139,19 @@ async def test_what_is_not_subscribed_is_not_sent(people: EmulatorClient) -> Non
     ]
 
 
-async def test_what_is_not_acknowledged_comes_again(people: EmulatorClient) -> None:
-    """At once, after a minute, after five; the event's id stays the same, and then it is given
-    up."""
-    async with connected(people) as app:
+async def test_what_is_not_acknowledged_comes_again(client: EmulatorClient) -> None:
+    """At once, after a minute, after five, with the same event id; then the retries end."""
+    async with connected(client) as app:
         app.answers = False
-        await people.say("alice", GENERAL, "hello")
+        await client.say("alice", GENERAL, "hello")
         for count, seconds in ((1, 3), (2, 60), (3, 300)):
             await app.envelopes(count)
-            await people.advance(seconds)
-            await people.advance(3)
+            await client.advance(seconds)
+            await client.advance(3)
         envelopes = await app.envelopes(4)
         app.answers = True
-        await people.advance(1_000)
-        await people.say("alice", GENERAL, "again")
+        await client.advance(1_000)
+        await client.say("alice", GENERAL, "again")
         last = (await app.envelopes(5))[4]
     assert [one["retry_attempt"] for one in envelopes] == [0, 1, 2, 3]
     assert [one["retry_reason"] for one in envelopes] == ["", "timeout", "timeout", "timeout"]
@@ -161,137 +160,139 @@ async def test_what_is_not_acknowledged_comes_again(people: EmulatorClient) -> N
     assert last["payload"]["event"]["text"] == "again"
 
 
-async def test_what_nobody_received_waits_for_a_minute(people: EmulatorClient) -> None:
-    await people.say("alice", GENERAL, "is anybody there?")
-    async with connected(people) as app:
-        await people.advance(61)
+async def test_an_undelivered_event_waits_for_a_minute(client: EmulatorClient) -> None:
+    await client.say("alice", GENERAL, "is anybody there?")
+    async with connected(client) as app:
+        await client.advance(61)
         (envelope,) = await app.envelopes(1)
     assert envelope["retry_attempt"] == 2
     assert envelope["retry_reason"] == "connection_failed"
 
 
-async def test_a_connection_url_is_good_for_one_connection_soon(people: EmulatorClient) -> None:
-    url = await connection_url(people)
-    async with people.http.ws_connect(url):
+async def test_a_connection_url_is_good_for_one_connection_soon(client: EmulatorClient) -> None:
+    url = await connection_url(client)
+    async with client.http.ws_connect(url):
         with pytest.raises(aiohttp.WSServerHandshakeError):
-            await people.http.ws_connect(url)
-    late = await connection_url(people)
-    await people.advance(31)
+            await client.http.ws_connect(url)
+    late = await connection_url(client)
+    await client.advance(31)
     for address in (late, late.partition("?")[0]):
         with pytest.raises(aiohttp.WSServerHandshakeError):
-            await people.http.ws_connect(address)
+            await client.http.ws_connect(address)
 
 
-async def test_any_one_connection_gets_it(people: EmulatorClient) -> None:
-    async with connected(people) as one, connected(people) as other:
+async def test_any_one_connection_gets_it(client: EmulatorClient) -> None:
+    async with connected(client) as one, connected(client) as other:
         for number in range(4):
-            await people.say("alice", GENERAL, f"number {number}")
+            await client.say("alice", GENERAL, f"number {number}")
         await one.envelopes(2)
         await other.envelopes(2)
-        texts = [e["payload"]["event"]["text"] for e in itertools.chain(one.heard, other.heard)]
+        texts = [
+            e["payload"]["event"]["text"] for e in itertools.chain(one.received, other.received)
+        ]
     assert sorted(texts) == [f"number {number}" for number in range(4)]
 
 
-async def test_garbage_from_the_app_is_no_acknowledgement(people: EmulatorClient) -> None:
-    async with connected(people) as app:
+async def test_garbage_from_the_app_is_no_acknowledgement(client: EmulatorClient) -> None:
+    async with connected(client) as app:
         app.answers = False
         for words in ("{", "[]", '{"envelope_id": 7}', '{"envelope_id": "none"}', "[" * 5_000):
             await app.socket.send_str(words)
-        await people.say("alice", GENERAL, "hello")
+        await client.say("alice", GENERAL, "hello")
         await app.envelopes(1)
-        await people.advance(4)
+        await client.advance(4)
         assert len(await app.envelopes(2)) == 2
 
 
-async def test_event_faults_repeat_swap_and_redeliver(people: EmulatorClient) -> None:
-    async with connected(people) as app:
-        await people.fault("events", "duplicate")
-        await people.say("alice", GENERAL, "twice")
+async def test_event_faults_repeat_swap_and_redeliver(client: EmulatorClient) -> None:
+    async with connected(client) as app:
+        await client.fault("events", "duplicate")
+        await client.say("alice", GENERAL, "twice")
         assert len(await app.envelopes(2)) == 2
-        await people.fault("events", "reorder")
-        await people.say("alice", GENERAL, "held")
-        await people.say("alice", GENERAL, "overtaking")
+        await client.fault("events", "reorder")
+        await client.say("alice", GENERAL, "held")
+        await client.say("alice", GENERAL, "overtaking")
         assert [e["text"] for e in (await app.events(4))[2:]] == ["overtaking", "held"]
-        await people.fault("events", "redeliver")
-        await people.say("alice", GENERAL, "again")
+        await client.fault("events", "redeliver")
+        await client.say("alice", GENERAL, "again")
         again = (await app.envelopes(6))[4:]
     assert [one["retry_attempt"] for one in again] == [0, 1]
-    assert await people.faults() == []
+    assert await client.faults() == []
 
 
-async def test_a_held_event_comes_though_nothing_overtakes_it(people: EmulatorClient) -> None:
-    async with connected(people) as app:
-        await people.fault("events", "reorder")
-        await people.say("alice", GENERAL, "held")
+async def test_a_held_event_comes_though_nothing_overtakes_it(client: EmulatorClient) -> None:
+    async with connected(client) as app:
+        await client.fault("events", "reorder")
+        await client.say("alice", GENERAL, "held")
         assert [event["text"] for event in await app.events(1)] == ["held"]
 
 
-async def test_a_connection_can_be_cut(people: EmulatorClient) -> None:
-    async with connected(people) as app:
-        await people.fault("socket", "drop")
+async def test_a_connection_can_be_cut(client: EmulatorClient) -> None:
+    async with connected(client) as app:
+        await client.fault("socket", "drop")
         async with asyncio.timeout(30):
             while not app.socket.closed:
                 await asyncio.wait({asyncio.ensure_future(app.news.wait())}, timeout=0.05)
-    async with connected(people) as back:
-        await people.say("alice", GENERAL, "hello")
+    async with connected(client) as back:
+        await client.say("alice", GENERAL, "hello")
         await back.envelopes(1)
 
 
-async def test_a_half_open_connection_receives_nothing(people: EmulatorClient) -> None:
-    async with connected(people) as dead:
-        await people.fault("socket", "half-open")
-        await people.say("alice", GENERAL, "lost?")
-        async with connected(people) as live:
+async def test_a_half_open_connection_receives_nothing(client: EmulatorClient) -> None:
+    async with connected(client) as dead:
+        await client.fault("socket", "half-open")
+        await client.say("alice", GENERAL, "lost?")
+        async with connected(client) as live:
             for _ in range(2):
-                await people.advance(4)
-            await people.advance(300)
+                await client.advance(4)
+            await client.advance(300)
             events = await live.events(1)
         assert events[0]["text"] == "lost?"
-        assert dead.heard == []
+        assert dead.received == []
         assert not dead.socket.closed
 
 
-async def test_slack_says_good_bye(people: EmulatorClient) -> None:
-    """A warning leaves some seconds; a refresh ends the line at once."""
-    async with connected(people) as app:
-        await people.fault("socket", "disconnect", reason="refresh_requested")
+async def test_slack_announces_a_disconnect(client: EmulatorClient) -> None:
+    """A warning leaves some seconds; a refresh closes the connection at once."""
+    async with connected(client) as app:
+        await client.fault("socket", "disconnect", reason="refresh_requested")
         async with asyncio.timeout(30):
             await app.news.wait()
-    assert app.heard[0]["type"] == "disconnect"
-    assert app.heard[0]["reason"] == "refresh_requested"
-    async with connected(people) as warned:
-        await people.fault("socket", "disconnect")
+    assert app.received[0]["type"] == "disconnect"
+    assert app.received[0]["reason"] == "refresh_requested"
+    async with connected(client) as warned:
+        await client.fault("socket", "disconnect")
         async with asyncio.timeout(30):
             await warned.news.wait()
         assert not warned.socket.closed
-        assert warned.heard[0]["reason"] == "warning"
+        assert warned.received[0]["reason"] == "warning"
 
 
-async def test_one_of_several_connections_can_be_cut(people: EmulatorClient) -> None:
-    """And the others hear on: each event goes to any one of those that are open."""
-    async with connected(people) as first, connected(people) as second:
-        assert await connection_count(people) == 2
-        await people.fault("socket", "drop", lines=1)
-        await people.wait_for(lambda: has_connections(people, 1), why="one line is left")
-        await people.say("alice", GENERAL, "still there?")
+async def test_one_of_several_connections_can_be_cut(client: EmulatorClient) -> None:
+    """The others still receive: each event goes to any one of the open connections."""
+    async with connected(client) as first, connected(client) as second:
+        assert await connection_count(client) == 2
+        await client.fault("socket", "drop", lines=1)
+        await client.wait_for(lambda: has_connections(client, 1), why="one line is left")
+        await client.say("alice", GENERAL, "still there?")
         assert [event["text"] for event in await second.events(1)] == ["still there?"]
-        assert first.heard == []
+        assert first.received == []
 
 
-async def test_a_dead_connection_url_opens_nothing(people: EmulatorClient) -> None:
-    await people.fault("socket", "dead-ticket")
-    opened = await people.ask(APP_TOKEN, "apps.connections.open")
+async def test_a_dead_connection_url_opens_nothing(client: EmulatorClient) -> None:
+    await client.fault("socket", "dead-ticket")
+    opened = await client.ask(APP_TOKEN, "apps.connections.open")
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-        await people.http.ws_connect(opened["url"])
+        await client.http.ws_connect(opened["url"])
     assert caught.value.status == 404
-    async with connected(people):
-        assert await connection_count(people) == 1
+    async with connected(client):
+        assert await connection_count(client) == 1
 
 
-async def connection_count(people: EmulatorClient) -> int:
-    async with people.http.get(f"{people.url}/sandbox/app") as answer:
+async def connection_count(client: EmulatorClient) -> int:
+    async with client.http.get(f"{client.url}/sandbox/app") as answer:
         return int((await answer.json())["connections"])
 
 
-async def has_connections(people: EmulatorClient, count: int) -> bool:
-    return await connection_count(people) == count
+async def has_connections(client: EmulatorClient, count: int) -> bool:
+    return await connection_count(client) == count

@@ -1,4 +1,4 @@
-"""Blocks that Slack would refuse are refused, and what it takes is taken."""
+"""Blocks that Slack would refuse are refused, and the blocks that it accepts are accepted."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_broken_block_is_refused(block: Json) -> None:
 
 
 def test_blocks_are_refused_for_what_they_are_together() -> None:
-    """Too many, two with one id, or more Markdown in all than one message takes."""
+    """Too many, two with one id, or more Markdown in total than a message may have."""
     halves: list[Json] = [{"type": "markdown", "text": "x" * 7_000}] * 2
     twins: list[Json] = [{"type": "divider", "block_id": "same"}] * 2
     many: list[Json] = [{"type": "divider"}] * 51

@@ -1,4 +1,4 @@
-"""The sandbox's clock goes on by itself, and faster when it is told to."""
+"""The emulator's clock runs by itself, and can be advanced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.emulator_client import EmulatorClient
 from tests.fakes import ManualClock
 
 
-async def test_moving_the_clock_wakes_those_whose_time_has_come() -> None:
+async def test_an_advance_wakes_sleeps_that_are_due() -> None:
     base = ManualClock()
     clock = EmulatorClock(base)
     short = asyncio.create_task(clock.sleep(10))
@@ -50,7 +50,7 @@ def test_the_clock_does_not_go_back() -> None:
 @pytest.mark.parametrize(
     "body", ['{"advance": -1}', '{"advance": true}', "{}", "[]", "no", "1e999"]
 )
-async def test_a_wrong_move_is_refused_with_a_sentence(people: EmulatorClient, body: str) -> None:
-    async with people.http.post(f"{people.url}/sandbox/clock", data=body) as answer:
+async def test_a_wrong_move_is_refused_with_a_sentence(client: EmulatorClient, body: str) -> None:
+    async with client.http.post(f"{client.url}/sandbox/clock", data=body) as answer:
         assert answer.status == 400
         assert (await answer.json())["error"].endswith(".")

@@ -1,4 +1,4 @@
-"""Streams live five minutes, grow by one mode, and end by the app, by a person, or by time."""
+"""Streams live five minutes, grow by one mode, and end by the app, a user or the timeout."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from tests.emulator_client import BOT_TOKEN, BOT_USER, DEV, GENERAL, EmulatorClient, Json
 
 
-async def start(people: EmulatorClient, **more: object) -> tuple[str, str]:
-    """A question of alice's and a stream under it: their two ts."""
-    root = await people.say("alice", GENERAL, "go on")
-    begun = await people.as_app(
+async def start(client: EmulatorClient, **more: object) -> tuple[str, str]:
+    """A question of alice's and a stream under it; returns their two ts."""
+    root = await client.say("alice", GENERAL, "go on")
+    begun = await client.as_app(
         "chat.startStream",
         channel=GENERAL,
         thread_ts=root,
@@ -21,70 +21,70 @@ async def start(people: EmulatorClient, **more: object) -> tuple[str, str]:
     return root, str(begun["ts"])
 
 
-async def error(people: EmulatorClient, method: str, **arguments: object) -> str:
-    answer = await people.ask(BOT_TOKEN, method, **arguments)
+async def error(client: EmulatorClient, method: str, **arguments: object) -> str:
+    answer = await client.ask(BOT_TOKEN, method, **arguments)
     return str(answer.get("error"))
 
 
-async def shown(people: EmulatorClient, root: str) -> Json:
-    return (await people.bot_messages(GENERAL, root))[0]
+async def shown(client: EmulatorClient, root: str) -> Json:
+    return (await client.bot_messages(GENERAL, root))[0]
 
 
-async def test_a_stream_lives_five_minutes_whatever_is_appended(people: EmulatorClient) -> None:
-    """Activity does not extend its life; afterwards its text can be set by chat.update."""
-    root, ts = await start(people, markdown_text="a")
-    await people.advance(299)
-    await people.as_app("chat.appendStream", channel=GENERAL, ts=ts, markdown_text="b")
-    await people.advance(2)
+async def test_a_stream_lives_five_minutes_whatever_is_appended(client: EmulatorClient) -> None:
+    """Activity does not extend its life; afterwards chat.update can set its text."""
+    root, ts = await start(client, markdown_text="a")
+    await client.advance(299)
+    await client.as_app("chat.appendStream", channel=GENERAL, ts=ts, markdown_text="b")
+    await client.advance(2)
     late = {"channel": GENERAL, "ts": ts, "markdown_text": "c"}
-    assert await error(people, "chat.appendStream", **late) == "message_not_in_streaming_state"
-    assert await error(people, "chat.stopStream", **late) == "message_not_in_streaming_state"
+    assert await error(client, "chat.appendStream", **late) == "message_not_in_streaming_state"
+    assert await error(client, "chat.stopStream", **late) == "message_not_in_streaming_state"
 
     async def expired() -> bool:
-        return bool((await shown(people, root))["streaming"]["state"] == "expired")
+        return bool((await shown(client, root))["streaming"]["state"] == "expired")
 
-    assert await people.wait_for(expired)
-    assert await people.bot_texts(GENERAL, root) == ["ab"]
-    await people.as_app("chat.update", channel=GENERAL, ts=ts, markdown_text="abc")
-    assert await people.bot_texts(GENERAL, root) == ["abc"]
-    assert (await shown(people, root))["streaming"]["state"] == "stopped"
+    assert await client.wait_for(expired)
+    assert await client.bot_texts(GENERAL, root) == ["ab"]
+    await client.as_app("chat.update", channel=GENERAL, ts=ts, markdown_text="abc")
+    assert await client.bot_texts(GENERAL, root) == ["abc"]
+    assert (await shown(client, root))["streaming"]["state"] == "stopped"
 
 
-async def test_a_live_stream_cannot_be_updated(people: EmulatorClient) -> None:
-    _, ts = await start(people, markdown_text="a")
-    refused = await error(people, "chat.update", channel=GENERAL, ts=ts, text="b")
+async def test_a_live_stream_cannot_be_updated(client: EmulatorClient) -> None:
+    _, ts = await start(client, markdown_text="a")
+    refused = await error(client, "chat.update", channel=GENERAL, ts=ts, text="b")
     assert refused == "streaming_state_conflict"
 
 
-async def test_stop_ends_what_streams_and_the_app_is_refused(people: EmulatorClient) -> None:
-    root, ts = await start(people, markdown_text="a")
-    stopped = await people.stop("bob", GENERAL, root)
+async def test_stop_ends_what_streams_and_the_app_is_refused(client: EmulatorClient) -> None:
+    root, ts = await start(client, markdown_text="a")
+    stopped = await client.stop("bob", GENERAL, root)
     assert stopped["streaming_message_ts"] == [ts]
     for method in ("chat.appendStream", "chat.stopStream"):
-        refused = await error(people, method, channel=GENERAL, ts=ts, markdown_text="b")
+        refused = await error(client, method, channel=GENERAL, ts=ts, markdown_text="b")
         assert refused == "stopped_by_user"
-    assert (await shown(people, root))["streaming"]["state"] == "stopped_by_user"
+    assert (await shown(client, root))["streaming"]["state"] == "stopped_by_user"
 
 
-async def test_stop_is_there_only_while_the_agent_works(people: EmulatorClient) -> None:
-    root = await people.say("alice", GENERAL, "go on")
+async def test_stop_is_there_only_while_the_agent_works(client: EmulatorClient) -> None:
+    root = await client.say("alice", GENERAL, "go on")
     stop: Json = {"channel": GENERAL, "thread_ts": root}
-    refused = await people.ask("xoxp-alice", "agents.sessions.stop", **stop)
+    refused = await client.ask("xoxp-alice", "agents.sessions.stop", **stop)
     assert refused["error"] == "session_not_processing"
     session: Json = {"channel_id": GENERAL, "thread_ts": root}
-    await people.as_app("agents.sessions.setStatus", status="processing", **session)
-    assert (await people.stop("alice", GENERAL, root))["streaming_message_ts"] == []
-    await people.as_app("agents.sessions.setStatus", status="active", **session)
-    assert (await people.ask("xoxp-alice", "agents.sessions.stop", **stop))["ok"] is False
+    await client.as_app("agents.sessions.setStatus", status="processing", **session)
+    assert (await client.stop("alice", GENERAL, root))["streaming_message_ts"] == []
+    await client.as_app("agents.sessions.setStatus", status="active", **session)
+    assert (await client.ask("xoxp-alice", "agents.sessions.stop", **stop))["ok"] is False
 
 
-async def test_a_stream_is_no_longer_than_one_message(people: EmulatorClient) -> None:
-    """12,000 characters in all; what was refused left nothing behind."""
-    root, ts = await start(people, markdown_text="x" * 11_999)
+async def test_a_stream_is_no_longer_than_one_message(client: EmulatorClient) -> None:
+    """12,000 characters in all; a refused text leaves no trace."""
+    root, ts = await start(client, markdown_text="x" * 11_999)
     over = {"channel": GENERAL, "ts": ts, "markdown_text": "yy"}
-    assert await error(people, "chat.appendStream", **over) == "msg_too_long"
-    await people.as_app("chat.appendStream", channel=GENERAL, ts=ts, markdown_text="y")
-    assert await people.bot_texts(GENERAL, root) == ["x" * 11_999 + "y"]
+    assert await error(client, "chat.appendStream", **over) == "msg_too_long"
+    await client.as_app("chat.appendStream", channel=GENERAL, ts=ts, markdown_text="y")
+    assert await client.bot_texts(GENERAL, root) == ["x" * 11_999 + "y"]
 
 
 @pytest.mark.parametrize(
@@ -112,71 +112,75 @@ async def test_a_stream_is_no_longer_than_one_message(people: EmulatorClient) ->
         ({"chunks": [{"type": "blocks", "blocks": [{"type": "song"}]}]}, "invalid_blocks"),
     ],
 )
-async def test_a_wrong_start_is_refused(people: EmulatorClient, wrong: Json, code: str) -> None:
-    root = await people.say("alice", GENERAL, "go on")
+async def test_a_wrong_start_is_refused(client: EmulatorClient, wrong: Json, code: str) -> None:
+    root = await client.say("alice", GENERAL, "go on")
     sound: Json = {
         "channel": GENERAL,
         "thread_ts": root,
         "recipient_user_id": "UALICE",
         "recipient_team_id": "T0SANDBOX",
     }
-    assert await error(people, "chat.startStream", **(sound | wrong)) == code
-    assert await people.bot_texts(GENERAL, root) == []
+    assert await error(client, "chat.startStream", **(sound | wrong)) == code
+    assert await client.bot_texts(GENERAL, root) == []
 
 
-async def test_in_a_direct_message_nobody_needs_to_be_named(people: EmulatorClient) -> None:
-    channel = await people.dm("alice")
-    root = await people.say("alice", channel, "hello")
-    begun = await people.as_app("chat.startStream", channel=channel, thread_ts=root)
-    await people.as_app("chat.stopStream", channel=channel, ts=begun["ts"], markdown_text="hi")
-    assert await people.bot_texts(channel, root) == ["hi"]
+async def test_a_stream_in_a_direct_message_needs_no_recipient(client: EmulatorClient) -> None:
+    channel = await client.dm("alice")
+    root = await client.say("alice", channel, "hello")
+    begun = await client.as_app("chat.startStream", channel=channel, thread_ts=root)
+    await client.as_app("chat.stopStream", channel=channel, ts=begun["ts"], markdown_text="hi")
+    assert await client.bot_texts(channel, root) == ["hi"]
 
 
-async def test_chunks_become_text_cards_and_a_plan(people: EmulatorClient) -> None:
+async def test_chunks_become_text_cards_and_a_plan(client: EmulatorClient) -> None:
     reading: Json = {"type": "task_update", "id": "1", "title": "Reading", "status": "in_progress"}
     root, ts = await start(
-        people,
+        client,
         task_display_mode="plan",
         chunks=[{"type": "plan_update", "title": "The plan"}, reading],
     )
     done = [{"type": "markdown_text", "text": "Done."}, reading | {"status": "complete"}]
-    await people.as_app("chat.appendStream", channel=GENERAL, ts=ts, chunks=done)
-    await people.as_app(
+    await client.as_app("chat.appendStream", channel=GENERAL, ts=ts, chunks=done)
+    await client.as_app(
         "chat.stopStream",
         channel=GENERAL,
         ts=ts,
         blocks=[{"type": "divider"}],
         metadata={"event_type": "turn", "event_payload": {}},
     )
-    message = await shown(people, root)
-    plan, said, line = message["blocks"]
+    message = await shown(client, root)
+    plan, text_block, line = message["blocks"]
     assert (plan["type"], plan["title"]) == ("plan", "The plan")
     assert [(task["title"], task["status"]) for task in plan["tasks"]] == [("Reading", "complete")]
-    assert (said["type"], said["text"], message["text"]) == ("markdown", "Done.", "Done.")
+    assert (text_block["type"], text_block["text"], message["text"]) == (
+        "markdown",
+        "Done.",
+        "Done.",
+    )
     assert line["type"] == "divider"
 
 
-async def test_stopping_a_stream_settles_the_session(people: EmulatorClient) -> None:
-    root, ts = await start(people, markdown_text="a")
+async def test_stopping_a_stream_settles_the_session(client: EmulatorClient) -> None:
+    root, ts = await start(client, markdown_text="a")
     session: Json = {"channel_id": GENERAL, "thread_ts": root}
-    await people.as_app("agents.sessions.setStatus", status="processing", **session)
-    wrong = await error(people, "chat.stopStream", channel=GENERAL, ts=ts, session_status="sung")
+    await client.as_app("agents.sessions.setStatus", status="processing", **session)
+    wrong = await error(client, "chat.stopStream", channel=GENERAL, ts=ts, session_status="sung")
     assert wrong == "invalid_status"
-    await people.as_app("chat.stopStream", channel=GENERAL, ts=ts)
-    refused = await people.ask(
+    await client.as_app("chat.stopStream", channel=GENERAL, ts=ts)
+    refused = await client.ask(
         "xoxp-alice", "agents.sessions.stop", channel=GENERAL, thread_ts=root
     )
     assert refused["error"] == "session_not_processing"
 
 
-async def test_a_stream_is_the_apps_own_and_in_its_channel(people: EmulatorClient) -> None:
-    _, ts = await start(people, markdown_text="a")
-    hers = await people.say("alice", GENERAL, "mine")
-    refused = await error(people, "chat.appendStream", channel=GENERAL, ts=hers, markdown_text="b")
+async def test_a_stream_is_the_apps_own_and_in_its_channel(client: EmulatorClient) -> None:
+    _, ts = await start(client, markdown_text="a")
+    hers = await client.say("alice", GENERAL, "mine")
+    refused = await error(client, "chat.appendStream", channel=GENERAL, ts=hers, markdown_text="b")
     assert refused == "message_not_owned_by_app"
-    plain = (await people.as_app("chat.postMessage", channel=GENERAL, text="plain"))["ts"]
-    refused = await error(people, "chat.appendStream", channel=GENERAL, ts=plain, markdown_text="b")
+    plain = (await client.as_app("chat.postMessage", channel=GENERAL, text="plain"))["ts"]
+    refused = await error(client, "chat.appendStream", channel=GENERAL, ts=plain, markdown_text="b")
     assert refused == "message_not_in_streaming_state"
-    refused = await error(people, "chat.appendStream", channel=DEV, ts=ts, markdown_text="b")
+    refused = await error(client, "chat.appendStream", channel=DEV, ts=ts, markdown_text="b")
     assert refused == "message_not_found"
-    assert (await people.ask(BOT_TOKEN, "auth.test"))["user_id"] == BOT_USER
+    assert (await client.ask(BOT_TOKEN, "auth.test"))["user_id"] == BOT_USER

@@ -1,4 +1,4 @@
-"""What people type reaches the app as Slack's client would send it."""
+"""Typed text reaches the app as Slack's client would send it."""
 
 from __future__ import annotations
 

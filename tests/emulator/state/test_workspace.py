@@ -11,7 +11,7 @@ from tests.emulator_client import GENERAL
 from tests.fakes import ManualClock
 
 
-def test_every_message_has_its_own_growing_ts_though_time_stands_still() -> None:
+def test_message_ts_grow_even_if_the_clock_does_not() -> None:
     workspace = Workspace(EmulatorClock(ManualClock()))
     stamps = [workspace.next_ts() for _ in range(1_000)]
     assert stamps == sorted(set(stamps))
@@ -20,13 +20,13 @@ def test_every_message_has_its_own_growing_ts_though_time_stands_still() -> None
 
 def test_the_oldest_messages_are_forgotten() -> None:
     workspace = Workspace(EmulatorClock(ManualClock()))
-    said = [
+    posted = [
         workspace.post_message(
             Message(channel=GENERAL, ts=workspace.next_ts(), user="UALICE", text=str(number))
         )
         for number in range(MAX_MESSAGES + 2)
     ]
-    assert [message.ts for message in workspace.messages(GENERAL)] == [m.ts for m in said[2:]]
+    assert [message.ts for message in workspace.messages(GENERAL)] == [m.ts for m in posted[2:]]
 
 
 def test_the_oldest_ephemeral_messages_are_forgotten() -> None:
@@ -39,7 +39,7 @@ def test_the_oldest_ephemeral_messages_are_forgotten() -> None:
     assert workspace.ephemerals["UBOB"][0].text == "1"
 
 
-async def test_what_is_given_up_does_not_happen() -> None:
+async def test_a_cancelled_timer_does_not_fire() -> None:
     base = ManualClock()
     later = Timers(EmulatorClock(base))
     happened: list[str] = []

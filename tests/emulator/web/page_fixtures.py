@@ -1,6 +1,6 @@
-"""A sandbox with a small Bolt app in it, in a thread of its own, for tests that look at the page.
+"""Runs an emulator with a small Bolt app in a thread of its own, for tests of the page.
 
-The tests themselves are plain: they type and look as a person does, and Selenium's calls block.
+The tests themselves are synchronous: they type and look as a user does, and Selenium's calls block.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 WAIT_SECONDS: Final = 20.0
-"""Seconds until something that should happen at once counts as hanging."""
-NOTICE: Final = "This sandbox is only for a test <b>of the page</b>."
+"""Timeout in seconds for anything that should happen at once."""
+NOTICE: Final = "This emulator is only for a test <b>of the page</b>."
 
 
 class PageFixture:
-    """The running sandbox and app, reached from the test's own thread."""
+    """The running emulator and app, used from the test's own thread."""
 
-    def __init__(self, sandbox: RunningEmulator, client: EmulatorClient, app: TestApp) -> None:
-        self.url = sandbox.url
-        self.workspace = sandbox.slack.workspace
+    def __init__(self, emulator: RunningEmulator, client: EmulatorClient, app: TestApp) -> None:
+        self.url = emulator.url
+        self.workspace = emulator.slack.workspace
         self.client = client
         self.app = app
         self._loop = asyncio.get_running_loop()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something in the sandbox's loop and wait for it."""
+        """Run a coroutine in the emulator's loop and wait for it."""
         future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
         return future.result(WAIT_SECONDS)
 
@@ -53,7 +53,7 @@ class PageFixture:
 
 
 class TestApp:
-    """What the app does; it waits at its gate where a test wants to look in between."""
+    """What the app does; it waits at its gate while a test looks at the page."""
 
     __test__ = False
 
@@ -77,12 +77,12 @@ class TestApp:
         self.app.view("form")(self.sent)
 
     async def step(self) -> None:
-        """Wait until the test lets the app go on."""
+        """Wait until the test lets the app continue."""
         await asyncio.wait_for(self.gate.wait(), WAIT_SECONDS)
         self.gate.clear()
 
     async def ignored(self) -> None:
-        """Nothing to do, but Slack wants it acknowledged."""
+        """Acknowledge only, which Slack requires."""
 
     async def mentioned(self, event: Json) -> None:
         for word, act in (
@@ -114,7 +114,7 @@ class TestApp:
         return str(answer["ts"])
 
     async def stream(self, event: Json) -> None:
-        """Stream in three steps; a person may stop it at each."""
+        """Stream in three steps; a user may stop it at each."""
         await self._status(event, "processing")
         await self.client.assistant_threads_setStatus(
             channel_id=event["channel"], thread_ts=event["ts"], status="is thinking…"
@@ -136,7 +136,7 @@ class TestApp:
         self.gate.set()
 
     async def tasks(self, event: Json) -> None:
-        """Stream a task that is first at work and then done, and a text."""
+        """Stream a task that is in progress and then done, and a text."""
         ts = await self._start(event, chunks=[_task("in_progress")])
         await self.step()
         await self.client.chat_appendStream(
@@ -211,7 +211,7 @@ class TestApp:
         await self.client.views_open(trigger_id=body["trigger_id"], view=view)
 
     async def more(self, ack: Any, body: Json) -> None:
-        """Change the form while somebody fills it in."""
+        """Change the form while the user fills it in."""
         await ack()
         note = {"type": "section", "text": _plain("More about it")}
         view = FORM | {
@@ -385,24 +385,24 @@ HOME: Final[Json] = {
 @asynccontextmanager
 async def _page_fixture() -> AsyncIterator[PageFixture]:
     async with (
-        running_emulator(notice=NOTICE) as sandbox,
-        EmulatorClient(sandbox.url) as client,
+        running_emulator(notice=NOTICE) as emulator,
+        EmulatorClient(emulator.url) as client,
     ):
         await client.app(
             commands=[{"command": "/form", "description": "Opens a form", "usage_hint": ""}],
             shortcuts=[{"callback_id": "look", "name": "Look at this", "description": ""}],
         )
-        app = TestApp(AsyncWebClient(token=BOT_TOKEN, base_url=sandbox.api_url))
+        app = TestApp(AsyncWebClient(token=BOT_TOKEN, base_url=emulator.api_url))
         handler = AsyncSocketModeHandler(app.app, APP_TOKEN)
         await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt types it not
         try:
-            yield PageFixture(sandbox, client, app)
+            yield PageFixture(emulator, client, app)
         finally:
             await _ended(handler)
 
 
 async def _ended(handler: AsyncSocketModeHandler) -> None:
-    """Close the connection and wait for the tasks which the SDK only cancels."""
+    """Close the connection, and wait for the tasks that the SDK only cancels."""
     client = handler.client
     tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
     await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt types it not
@@ -414,9 +414,9 @@ async def _ended(handler: AsyncSocketModeHandler) -> None:
 
 @contextmanager
 def run_in_thread(scene: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
-    """Something asynchronous, entered and left in a thread and loop of its own.
+    """Run an async context in a thread and loop of its own.
 
-    What goes wrong while it is entered or left is raised here.
+    An error on enter or exit is raised here.
     """
     ready: Future[T] = Future()
     leaving: Future[Callable[[], object]] = Future()
@@ -440,11 +440,11 @@ def run_in_thread(scene: Callable[[], AbstractAsyncContextManager[T]]) -> Iterat
 
 
 def _pass_on(done: Future[None], ready: Future[T]) -> None:
-    """Who waits for the beginning hears of an end that came before it."""
+    """Pass an early end of the thread to the caller that waits for its start."""
     if not ready.done():
         ready.set_exception(done.exception() or RuntimeError("it ended before it began"))
 
 
 def page_fixture_in_thread() -> AbstractContextManager[PageFixture]:
-    """The sandbox with the app in it."""
+    """The emulator with the app."""
     return run_in_thread(_page_fixture)

@@ -1,4 +1,4 @@
-"""The sandbox's page in a real browser: what somebody at the keyboard does, and sees."""
+"""The emulator's page in a real browser: what a user at the keyboard does and sees."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_stop_ends_the_stream_and_what_was_shown_stays(page: AppsPage) -> None:
     page.sees(".thread .message-body", "The first words")
 
 
-def test_a_task_card_says_how_far_the_task_is(page: AppsPage) -> None:
+def test_a_task_card_shows_progress(page: AppsPage) -> None:
     page.write("@threadpilot tasks")
     page.sees(".thread .task-in_progress", "Read the docs")
     page.stage.go_on()
@@ -85,7 +85,7 @@ def test_a_task_card_says_how_far_the_task_is(page: AppsPage) -> None:
     page.sees(".thread .message", "That is it.")
 
 
-def test_a_button_asks_first_where_the_app_wishes_so_and_then_tells_the_app(page: AppsPage) -> None:
+def test_a_button_confirms_if_the_app_asks_for_it_and_then_reaches_the_app(page: AppsPage) -> None:
     page.write("@threadpilot buttons")
     page.press(".thread .button", "Press me")
     page.press("dialog .button", "No")
@@ -190,7 +190,7 @@ def test_an_ephemeral_message_can_be_dismissed(page: AppsPage) -> None:
     page.does_not_see(".message.ephemeral")
 
 
-def test_an_ephemeral_message_says_that_only_you_see_it_and_nobody_else_does(
+def test_an_ephemeral_message_is_marked_and_shown_to_one_user_only(
     page: AppsPage,
 ) -> None:
     page.write("@threadpilot whisper")
@@ -249,7 +249,7 @@ def test_ones_own_message_can_be_edited_and_deleted(page: AppsPage) -> None:
 def test_what_becomes_of_a_message_while_it_is_being_edited_is_shown_after_that(
     page: AppsPage,
 ) -> None:
-    """An edit's own news may come before the answer to it, too."""
+    """The event of an edit may come before the response to it, too."""
     ts = page.stage.run(page.stage.client.say("alice", GENERAL, "Frist"))
     page.menu_of("Frist")
     page.press(".menu-item", "Edit message")
@@ -261,13 +261,13 @@ def test_what_becomes_of_a_message_while_it_is_being_edited_is_shown_after_that(
     page.sees(".main .message", "Second (edited)")
 
 
-def test_somebody_elses_message_offers_no_edit(page: AppsPage) -> None:
+def test_another_users_message_offers_no_edit(page: AppsPage) -> None:
     page.stage.run(page.stage.client.say("bob", GENERAL, "Bob was here"))
     page.menu_of("Bob was here")
     assert "Edit" not in page.sees(".menu", "").text
 
 
-def test_a_reaction_is_added_counted_and_taken_back(page: AppsPage) -> None:
+def test_a_reaction_is_added_counted_and_removed(page: AppsPage) -> None:
     ts = page.stage.run(page.stage.client.say("bob", GENERAL, "React to this"))
     page.stage.run(page.stage.client.react("bob", GENERAL, ts, "tada"))
     page.press(".reaction", "1")
@@ -292,7 +292,7 @@ def test_a_direct_message_with_the_app_begins_from_the_sidebar(page: AppsPage) -
     page.sees(".main .message", "Are you there?")
 
 
-def test_another_person_has_another_view(page: AppsPage) -> None:
+def test_another_user_has_another_view(page: AppsPage) -> None:
     page.write("From alice")
     page.press(".person", "eve")
     page.sees(".main .message", "From alice")
@@ -314,7 +314,7 @@ def test_the_notice_is_plain_text_and_can_be_put_away(page: AppsPage) -> None:
     page.does_not_see(".notice")
 
 
-def test_a_cut_line_is_reported_and_mended_and_nothing_is_missed(page: AppsPage) -> None:
+def test_a_lost_connection_is_reported_and_nothing_is_missed(page: AppsPage) -> None:
     page.write("Before")
     page.sees(".main .message", "Before")
     page.driver.execute_cdp_cmd("Network.enable", {})
@@ -361,18 +361,18 @@ def test_the_page_can_be_used_by_keyboard_alone(page: AppsPage) -> None:
 
 
 @pytest.mark.parametrize("address", ["<script>/NOWHERE/../x", "UALICE/C0NOWHERE/1.2", "UBOB/../"])
-def test_an_address_that_makes_no_sense_leads_to_a_channel(page: AppsPage, address: str) -> None:
+def test_an_invalid_address_leads_to_a_channel(page: AppsPage, address: str) -> None:
     page.driver.get("about:blank")
     page.driver.get(f"{page.stage.url}/#/{address}")
     page.sees(".main h1", "general")
 
 
-def test_an_address_of_nobody_leads_to_somebody(page: AppsPage) -> None:
+def test_an_address_of_an_unknown_user_leads_to_a_known_one(page: AppsPage) -> None:
     page.driver.get("about:blank")
     page.driver.get(f"{page.stage.url}/#/UNOBODY/{DEV}")
     page.sees(".person.chosen", "alice")
     page.sees(".main h1", "dev")
-    console_errors(page.driver)  # the refused feed is one of them
+    console_errors(page.driver)  # the refused event stream is one of them
 
 
 def test_without_chromium_the_error_says_what_to_do(tmp_path: Path) -> None:
@@ -384,8 +384,8 @@ def test_without_chromium_the_error_says_what_to_do(tmp_path: Path) -> None:
 def test_a_link_to_a_message_opens_its_thread_in_the_page(page: AppsPage) -> None:
     client, run = page.stage.client, page.stage.run
     ts = run(client.say("bob", GENERAL, "the beginning"))
-    told = run(client.as_app("chat.getPermalink", channel=GENERAL, message_ts=ts))
-    link = str(told["permalink"])
+    permalink = run(client.as_app("chat.getPermalink", channel=GENERAL, message_ts=ts))
+    link = str(permalink["permalink"])
     elsewhere = link.replace(GENERAL, "C0SECRET")
     run(client.say("bob", DEV, f"look at {link} and {elsewhere}"))
     page.open("UEVE", DEV)

@@ -1,4 +1,4 @@
-"""Nothing that is stored in the sandbox runs in the page: whoever wrote it, wherever it is."""
+"""Nothing that is stored in the emulator runs in the page, for any author and any place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ATTACKS: Final = (
 )  # fmt: skip
 HOSTILE: Final = f"{MARK} {' '.join(ATTACKS)}"
 
-# What would run, or lead somewhere where something does.
+# Texts that would run, or would link to something that runs.
 LIVE: Final = """
 const bad = [];
 for (const one of document.querySelectorAll("*")) {
@@ -60,15 +60,15 @@ def stage() -> Iterator[PageFixture]:
 
 
 async def renamed(stage: PageFixture) -> None:
-    """Bob, the app and a channel are called so; and the channel is about it."""
+    """Bob, the app and a channel get this name; the channel also gets it as topic."""
     workspace = stage.workspace
     for user in ("UBOB", BOT_USER):
         workspace.users[user] = replace(workspace.users[user], name=HOSTILE, real_name=HOSTILE)
     workspace.channels[DEV] = replace(workspace.channels[DEV], name=HOSTILE, topic=HOSTILE)
 
 
-async def said_by_people(stage: PageFixture) -> str:
-    """Messages, a file and its title, and a reaction; the thread."""
+async def post_as_users(stage: PageFixture) -> str:
+    """Messages, a file and its title, and a reaction; returns the thread."""
     client = stage.client
     root = await client.say("bob", GENERAL, HOSTILE)
     await client.say("alice", GENERAL, HOSTILE, thread_ts=root)
@@ -118,9 +118,9 @@ BLOCKS: Final[list[Json]] = [
 ]
 
 
-async def said_by_the_app(stage: PageFixture, root: str) -> None:
-    """Posts under a name of its choice, blocks, what one person alone sees, a status, a stream, the
-    Home tab."""
+async def post_as_app(stage: PageFixture, root: str) -> None:
+    """Post under a name of its choice: blocks, an ephemeral message, a status, a stream, the Home
+    tab."""
     client = stage.client
     place = {"channel": GENERAL, "thread_ts": root}
     await client.as_app("chat.postMessage", **place, text=HOSTILE, username=HOSTILE)
@@ -151,8 +151,8 @@ def test_hostile_messages_names_files_and_channels_are_only_text(
     driver: Chrome, stage: PageFixture
 ) -> None:
     stage.run(renamed(stage))
-    root = stage.run(said_by_people(stage))
-    stage.run(said_by_the_app(stage, root))
+    root = stage.run(post_as_users(stage))
+    stage.run(post_as_app(stage, root))
     console_errors(driver)
     page = Page(driver, stage.url).open()
     page.sees(".main .message", MARK)
@@ -170,8 +170,8 @@ def test_hostile_messages_names_files_and_channels_are_only_text(
 
 
 def test_a_stored_file_is_handed_out_as_a_download_and_never_as_a_page(stage: PageFixture) -> None:
-    """Opened in the browser by its address, it would run in the page's own place."""
-    stage.run(said_by_people(stage))
+    """Opened in the browser by its address, it would run with the page's origin."""
+    stage.run(post_as_users(stage))
 
     async def headers() -> tuple[str, str]:
         message = (await stage.client.history(GENERAL))[0]

@@ -1,7 +1,7 @@
-"""Whatever is written, the page shows text: render.js in a real browser, against hostile input.
+"""The page shows any text as text: render.js in a real browser, against hostile input.
 
-Every rendering is put into a living document, looked through node by node, and given time to run
-what it should not have.
+Every rendering is put into a live document, checked node by node, and given time to run what it
+should not have.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ import('/page/render.js').then((module) => done(texts.map((text) => {
 
 @dataclass(frozen=True)
 class Shown:
-    """What became of a text in the page."""
+    """The rendering of a text in the page."""
 
     milliseconds: float
     html: str
@@ -84,9 +84,9 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    """A document of the page's own address, with the page's policy and none of its scripts."""
-    with run_in_thread(running_emulator) as sandbox, chromium() as driver:
-        driver.get(f"{sandbox.url}/page/base.css")
+    """A document at the page's own address, with the page's policy and none of its scripts."""
+    with run_in_thread(running_emulator) as emulator, chromium() as driver:
+        driver.get(f"{emulator.url}/page/base.css")
         yield driver
         assert console_errors(driver) == []
 
@@ -278,7 +278,7 @@ PLAIN: Final = [
 ]  # fmt: skip
 
 
-def test_markdown_is_read_as_people_expect(browser: Chrome) -> None:
+def test_markdown_is_rendered_as_expected(browser: Chrome) -> None:
     shown = render(browser, MARKDOWN, [text for text, _ in PLAIN])
     assert [one.html for one in shown] == [html for _, html in PLAIN]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.definitions import SETTINGS
+from bot.config.settings import SETTINGS
 from bot.file_descriptors import MIN_OPEN_FILES, required_open_files
 
 READY_BUT_FOR_SLACK = {
@@ -55,9 +55,7 @@ def test_too_few_descriptors_are_reported_in_a_sentence(
     assert ended.returncode == 1
     assert ended.stdout == ""
     [line] = ended.stderr.splitlines()
-    assert (
-        f"have {descriptors} files and connections open, and {MIN_OPEN_FILES} are needed." in line
-    )
+    assert f"{descriptors} open files and connections, but {MIN_OPEN_FILES} are needed." in line
     assert "`ulimit -n 1024`" in line
 
 
@@ -72,7 +70,7 @@ def test_many_sessions_need_more_for_the_runtime(tmp_path: Path) -> None:
     env = READY_BUT_FOR_SLACK | {"MAX_SESSIONS": "1000"}
     ended = threadpilot("run", descriptors=1_024, cwd=tmp_path, env=env)
     assert ended.returncode == 1
-    assert "1024 files and connections open, and 5050 are needed for MAX_SESSIONS=1000" in (
+    assert "1024 open files and connections, but 5050 are needed for MAX_SESSIONS=1000" in (
         ended.stderr
     )
     assert "`ulimit -n 5050`" in ended.stderr
@@ -81,7 +79,7 @@ def test_many_sessions_need_more_for_the_runtime(tmp_path: Path) -> None:
 def test_a_limit_that_may_be_raised_is_raised(tmp_path: Path) -> None:
     """The command goes on to what it is for."""
     ended = threadpilot("doctor", descriptors=24, most=400, cwd=tmp_path, env=READY_BUT_FOR_SLACK)
-    assert "files and connections open" not in ended.stderr
+    assert "open files and connections" not in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "Slack" in ended.stdout
 

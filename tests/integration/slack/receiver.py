@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.access import texts as access_texts
+from bot.access.admission import AdmissionCheck
 from bot.access.policy import AccessConfig, AccessPolicy
 from bot.clock import SystemClock
 from bot.domain.commands import PendingQuestion
@@ -24,9 +25,7 @@ from bot.slack.identity import BotIdentity
 from bot.slack.interactions.ask import QuestionService
 from bot.slack.interactions.command_runner import CommandRunner
 from bot.slack.interactions.listeners import Listeners
-from bot.slack.interactions.modals import Modals
 from bot.slack.interactions.question_outbox import OutboxConfig, QuestionOutbox
-from bot.slack.interactions.slash_command import SlashCommand
 from bot.slack.receiver import Callbacks, EventReceiver
 from bot.tasks import BackgroundTasks
 from tests.integration.slack.interactions.command_runner import Recorder
@@ -126,7 +125,7 @@ class FakeQuestionOutbox:
         return tuple(self._kept.values())
 
 
-class AllowAllAdmission:
+class AllowAllAdmission(AdmissionCheck):
     """Answers everybody whom the bot answers where nothing is set, as often as they like."""
 
     def __init__(self, people: UserDirectory) -> None:
@@ -164,9 +163,10 @@ def event_receiver_for(
             client,
             IDENTITY,
             background,
-            SlashCommand(IDENTITY, slack.users, asking, orders, dispatcher.known),
-            Modals(client, asking),
+            slack.users,
+            asking,
             orders,
+            dispatcher.known,
             home,
         ),
         home,

@@ -243,7 +243,7 @@ async def test_a_connection_that_stays_down_is_replaced(
     await outside.control("faults", {"socket": "drop"})
 
     async def replaced() -> bool:
-        return "starting anew" in caplog.text
+        return "connection stays down, replacing it" in caplog.text
 
     await wait_until(replaced, "the line is given up")
     async with outside.http.delete(f"{outside.url}/sandbox/faults") as cleared:
@@ -270,7 +270,7 @@ async def test_another_program_on_the_same_token_is_warned_of(
 ) -> None:
     """Each event goes to one of them only: a bot that is sometimes silent."""
     async with gateway_fixture(socket_bot.outside):
-        assert "another program listens with this SLACK_APP_TOKEN" in caplog.text
+        assert "another program uses this SLACK_APP_TOKEN" in caplog.text
 
 
 async def test_leaving_ends_everything_that_was_begun(outside: Outside) -> None:

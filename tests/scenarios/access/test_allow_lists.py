@@ -34,7 +34,7 @@ async def refused(slack: ScenarioClient, person: str, channel: str, sentence: st
     assert await slack.calls("views.open") == []
 
 
-async def test_who_is_not_on_the_list_is_notified_whatever_they_ask_by(
+async def test_unlisted_users_are_notified_for_every_way_to_ask(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """By mention, direct message, command, button, shortcut and Home tab; those on the list and
@@ -44,25 +44,25 @@ async def test_who_is_not_on_the_list_is_notified_whatever_they_ask_by(
     for person in ("carol", "alice"):
         await slack.ask_in_new_thread(person, f"hello from {person}")
     ts = await slack.ask_in_new_thread("carol", "a thread")
-    foot = await slack.reply_action(GENERAL, ts, "retry")
-    asked = len(model.requests)
+    reply_action = await slack.reply_action(GENERAL, ts, "retry")
+    requests = len(model.requests)
 
     await refused(slack, "bob", GENERAL, UNLISTED)
     direct = await slack.dm("bob")
-    said = await slack.say("bob", direct, "what is Python?")
-    assert UNLISTED in (await slack.wait_until_answered(direct, said, person="bob"))[0]
-    for order in ("!status", "!fork", "!ask what is it?"):
-        assert await slack.ephemeral_after_message("bob", GENERAL, ts, order) == UNLISTED
+    ts_in_direct = await slack.say("bob", direct, "what is Python?")
+    assert UNLISTED in (await slack.wait_until_answered(direct, ts_in_direct, person="bob"))[0]
+    for command in ("!status", "!fork", "!ask what is it?"):
+        assert await slack.ephemeral_after_message("bob", GENERAL, ts, command) == UNLISTED
     before = len(await slack.ephemeral("bob"))
-    await slack.press_reply_action("bob", GENERAL, foot)
+    await slack.press_reply_action("bob", GENERAL, reply_action)
     assert await slack.wait_for_ephemeral("bob", before + 1) == UNLISTED
     await slack.home("bob")
     home = await slack.wait_for_published_home_text("bob", UNLISTED)
     assert len(home["blocks"]) == 1
-    assert len(model.requests) == asked
+    assert len(model.requests) == requests
 
 
-async def test_in_a_channel_that_is_not_on_the_list_nobody_is_answered(
+async def test_users_are_not_answered_in_an_unlisted_channel(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Not those in charge either, nor in direct messages; the Home tab is no place."""
@@ -72,14 +72,14 @@ async def test_in_a_channel_that_is_not_on_the_list_nobody_is_answered(
     await refused(slack, "bob", DEV, ELSEWHERE)
     for person in ("alice", "bob"):
         direct = await slack.dm(person)
-        said = await slack.say(person, direct, "what is Python?")
-        assert ELSEWHERE in (await slack.wait_until_answered(direct, said, person=person))[0]
+        ts = await slack.say(person, direct, "what is Python?")
+        assert ELSEWHERE in (await slack.wait_until_answered(direct, ts, person=person))[0]
     await slack.home("bob")
     await slack.wait_for_published_home_text("bob", "Your settings")
     assert len(model.requests) == 1
 
 
-async def test_a_modal_opened_before_the_lists_changed_asks_nothing_any_more(
+async def test_a_modal_opened_before_the_lists_changed_asks_nothing(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
@@ -95,7 +95,7 @@ async def test_a_modal_opened_before_the_lists_changed_asks_nothing_any_more(
     assert model.requests == []
 
 
-async def test_what_waits_when_a_channel_is_taken_off_the_list_is_not_answered(
+async def test_queued_messages_of_a_channel_removed_from_the_list_are_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running() as bot:

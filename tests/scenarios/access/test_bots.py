@@ -15,7 +15,7 @@ from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scripted_model import ScriptedModel
 
 ROBOT = "xoxb-robot"
-ASKED = "<@U0PILOT> and then?"
+FOLLOW_UP = "<@U0PILOT> and then?"
 
 
 async def robot_says(slack: ScenarioClient, text: str, thread_ts: str | None = None) -> str:
@@ -41,10 +41,10 @@ async def ping_pong(slack: ScenarioClient, root: str) -> AsyncIterator[None]:
     async def asks() -> None:
         answered = 0
         while True:
-            said = len(await bot_messages_in(slack, root))
-            if said > answered:
-                answered = said
-                await robot_says(slack, ASKED, root)
+            count = len(await bot_messages_in(slack, root))
+            if count > answered:
+                answered = count
+                await robot_says(slack, FOLLOW_UP, root)
             await asyncio.sleep(0.02)
 
     task = asyncio.create_task(asks())
@@ -58,14 +58,14 @@ async def ping_pong(slack: ScenarioClient, root: str) -> AsyncIterator[None]:
 
 async def bot_messages_in(slack: ScenarioClient, root: str) -> list[str]:
     """What our bot says in the thread."""
-    said = await slack.replies(GENERAL, root)
-    return [str(each["text"]) for each in said if each["user"] == "U0PILOT"]
+    messages = await slack.replies(GENERAL, root)
+    return [str(each["text"]) for each in messages if each["user"] == "U0PILOT"]
 
 
 async def wait_for_bot_messages(slack: ScenarioClient, root: str, count: int) -> list[str]:
     async def there() -> list[str] | None:
-        said = await bot_messages_in(slack, root)
-        return said if len(said) >= count else None
+        messages = await bot_messages_in(slack, root)
+        return messages if len(messages) >= count else None
 
     return await slack.wait_for(there, 60.0, f"{count} messages of ours")
 
@@ -96,25 +96,25 @@ async def test_a_bot_that_is_not_listed_is_not_answered_at_all(
     assert len(model.requests) == 1
 
 
-async def test_two_bots_that_talk_to_each_other_stop_until_a_person_writes(
+async def test_two_bots_that_talk_to_each_other_stop_until_a_user_writes(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """A few answers, one sentence, silence; also over a restart; a person sets it going again."""
     bots.env["ALLOWED_BOTS"] = "B0ROBOT"
     root = await robot_says(slack, "hello, everybody")
     async with bots.running() as bot:
-        await robot_says(slack, ASKED, root)
+        await robot_says(slack, FOLLOW_UP, root)
         async with ping_pong(slack, root):
-            said = await wait_for_bot_messages(slack, root, MAX_CONSECUTIVE_BOT_TURNS + 1)
+            messages = await wait_for_bot_messages(slack, root, MAX_CONSECUTIVE_BOT_TURNS + 1)
             await slack.until_idle(bot)
-        assert access_texts.BOT_LOOP in said[-1]
+        assert access_texts.BOT_LOOP in messages[-1]
         assert len(model.requests) == MAX_CONSECUTIVE_BOT_TURNS
     async with bots.running():
-        await robot_says(slack, ASKED, root)
+        await robot_says(slack, FOLLOW_UP, root)
         await slack.ask_in_new_thread("bob", "hello")  # heard after it, and answered
         assert len(await bot_messages_in(slack, root)) == MAX_CONSECUTIVE_BOT_TURNS + 1
         await slack.say("bob", GENERAL, "@robot go on, you two", thread_ts=root)
-        await robot_says(slack, ASKED, root)
+        await robot_says(slack, FOLLOW_UP, root)
         await wait_for_bot_messages(slack, root, MAX_CONSECUTIVE_BOT_TURNS + 2)
     assert model.requests[-1].prompt.endswith("and then?")
 

@@ -37,7 +37,7 @@ NOT_SEEN = frozenset({access_texts.NOT_VISIBLE, texts.NO_SUCH_SESSION})
 GUEST = frozenset({access_texts.DENIAL_TEXTS[AccessRole.GUEST]})
 EXTERNAL = frozenset({access_texts.DENIAL_TEXTS[AccessRole.EXTERNAL]})
 
-SAID = {
+ARGUMENTS = {
     "model": "scripted-2",
     "title": "Mine now",
     "compare": "scripted-1 what is it?",
@@ -55,7 +55,7 @@ SAID = {
 class Forger:
     """Sends the bot what a hostile client of somebody may have made of a form or a button."""
 
-    sandbox: RunningEmulator
+    emulator: RunningEmulator
     slack: ScenarioClient
     person: str
     channel: str
@@ -98,9 +98,9 @@ class Forger:
         action = {"action_id": manifest.ASK_BUTTON, "block_id": "b", "type": "button"}
         return await self._ephemeral_after(self._press(action, self.channel))
 
-    async def button(self, verb: str, said: str, *, there: bool, menu: bool) -> str:
+    async def button(self, command_name: str, args: str, *, there: bool, menu: bool) -> str:
         """A button, or an entry of a menu, that names the thread, or stands there itself."""
-        value = self._value(verb, said, named=not there)
+        value = self._value(command_name, args, named=not there)
         chosen = {"selected_option": {"value": value}} if menu else {"value": value}
         action = {
             "action_id": f"{COMMAND_ACTION_PREFIX}{next(self.numbers)}",
@@ -120,14 +120,14 @@ class Forger:
             "response_url": self._answer_url(),
             "trigger_id": self._trigger(),
         }
-        receipt = await self.sandbox.slack.delivery.send_interaction(PayloadKind.COMMAND, payload)
+        receipt = await self.emulator.slack.delivery.send_interaction(PayloadKind.COMMAND, payload)
         assert isinstance(receipt.body, dict), receipt
         return str(receipt.body["text"])
 
-    async def at_home(self, verb: str, said: str) -> str:
+    async def at_home(self, command_name: str, args: str) -> str:
         """A button of the Home tab that names the thread; what stands on top of the tab then."""
         before = len(await self.slack.calls("views.publish"))
-        value = self._value(verb, said, named=True)
+        value = self._value(command_name, args, named=True)
         view = f"V0HOME{next(self.numbers)}"
         await self._send(
             "block_actions",
@@ -143,8 +143,8 @@ class Forger:
         shown = await self.slack.wait_for(published, 20.0, "the Home tab is shown anew")
         return shown.partition("\n")[0]
 
-    def _value(self, verb: str, said: str, *, named: bool) -> str:
-        carried = ButtonValue(command_name=verb, args=said)
+    def _value(self, command_name: str, args: str, *, named: bool) -> str:
+        carried = ButtonValue(command_name=command_name, args=args)
         if named:
             carried = replace(carried, channel=self.channel, root_ts=self.root_ts)
         return carried.encode(MAX_BUTTON_VALUE_CHARS)
@@ -179,18 +179,18 @@ class Forger:
             "trigger_id": self._trigger(),
             **more,
         }
-        receipt = await self.sandbox.slack.delivery.send_interaction(
+        receipt = await self.emulator.slack.delivery.send_interaction(
             PayloadKind.INTERACTIVE, payload
         )
         assert receipt.ok, receipt
         return receipt.body
 
     def _trigger(self) -> str:
-        return self.sandbox.slack.triggers.create_trigger(PEOPLE[self.person])
+        return self.emulator.slack.triggers.create_trigger(PEOPLE[self.person])
 
     def _answer_url(self) -> str:
-        path = self.sandbox.slack.triggers.create_response_path(PEOPLE[self.person], GENERAL)
-        return self.sandbox.url + path
+        path = self.emulator.slack.triggers.create_response_path(PEOPLE[self.person], GENERAL)
+        return self.emulator.url + path
 
 
 async def question_sources(forger: Forger) -> dict[str, str]:
@@ -207,18 +207,18 @@ async def question_sources(forger: Forger) -> dict[str, str]:
 
 async def command_sources(forger: Forger) -> dict[str, str]:
     """Everything by which something may be ordered about the place, with what was told."""
-    told = {}
-    for name, verb in COMMANDS.items():
-        for said in dict.fromkeys((SAID.get(name, ""), "s1")):
-            if CommandSource.BUTTON in verb.sources:
+    results = {}
+    for name, spec in COMMANDS.items():
+        for args in dict.fromkeys((ARGUMENTS.get(name, ""), "s1")):
+            if CommandSource.BUTTON in spec.sources:
                 for there, menu in ((True, False), (False, False), (False, True)):
-                    way = f"{name} {said}, {there=} {menu=}"
-                    told[way] = await forger.button(name, said, there=there, menu=menu)
-            if CommandSource.HOME_TAB in verb.sources:
-                told[f"{name} {said} at home"] = await forger.at_home(name, said)
+                    way = f"{name} {args}, {there=} {menu=}"
+                    results[way] = await forger.button(name, args, there=there, menu=menu)
+            if CommandSource.HOME_TAB in spec.sources:
+                results[f"{name} {args} at home"] = await forger.at_home(name, args)
     for text in ("help", "status s1", "history s1", "model scripted-2", "usage by channel"):
-        told[f"/copilot {text}"] = await forger.command(text)
-    return told
+        results[f"/copilot {text}"] = await forger.command(text)
+    return results
 
 
 def records(bots: Bots) -> list[str]:
@@ -273,7 +273,7 @@ async def a_private_thread(slack: ScenarioClient, model: ScriptedModel) -> str:
 
 @pytest.mark.parametrize("who", PERSONS)
 @pytest.mark.parametrize("ways", [question_sources, command_sources])
-async def test_who_does_not_see_a_place_asks_and_changes_nothing_there(
+async def test_a_user_who_cannot_see_a_place_asks_and_changes_nothing_there(
     bots: Bots,
     slack: ScenarioClient,
     emulator: RunningEmulator,
@@ -281,29 +281,29 @@ async def test_who_does_not_see_a_place_asks_and_changes_nothing_there(
     who: str,
     ways: Callable[[Forger], Awaitable[dict[str, str]]],
 ) -> None:
-    person, go, doors, sentences = PERSONS[who]
+    person, go, settings, sentences = PERSONS[who]
     await without_limits(bots, slack)
-    bots.env.update(doors)
+    bots.env.update(settings)
     bot = await bots.start()
     root = await a_private_thread(slack, model)
     await slack.until_idle(bot)
     await go(slack, person)
-    kept, asked = records(bots), len(model.requests)
-    said = await slack.history(SECRET, "bob")
+    kept, requests = records(bots), len(model.requests)
+    history = await slack.history(SECRET, "bob")
     thread = await slack.replies(SECRET, root, "bob")
 
-    told = await ways(Forger(emulator, slack, person, SECRET, root))
+    results = await ways(Forger(emulator, slack, person, SECRET, root))
 
-    assert {way: sentence for way, sentence in told.items() if sentence not in sentences} == {}
+    assert {way: sentence for way, sentence in results.items() if sentence not in sentences} == {}
     assert await slack.calls("views.open") == []
-    assert len(model.requests) == asked
+    assert len(model.requests) == requests
     assert records(bots) == kept
-    assert await slack.history(SECRET, "bob") == said
+    assert await slack.history(SECRET, "bob") == history
     assert await slack.replies(SECRET, root, "bob") == thread
 
 
 @pytest.mark.parametrize("ways", [question_sources, command_sources])
-async def test_nobody_asks_or_changes_anything_in_the_direct_messages_of_somebody_else(
+async def test_a_user_asks_and_changes_nothing_in_direct_messages_of_another_user(
     bots: Bots,
     slack: ScenarioClient,
     emulator: RunningEmulator,
@@ -316,19 +316,19 @@ async def test_nobody_asks_or_changes_anything_in_the_direct_messages_of_somebod
     root = await slack.say("bob", direct, "my treasure is under the oak")
     await slack.wait_until_answered(direct, root, person="bob")
     await slack.until_idle(bot)
-    kept, asked = records(bots), len(model.requests)
-    said = await slack.history(direct, "bob")
+    kept, requests = records(bots), len(model.requests)
+    history = await slack.history(direct, "bob")
 
-    told = await ways(Forger(emulator, slack, "carol", direct, root))
+    results = await ways(Forger(emulator, slack, "carol", direct, root))
 
-    assert {way: sentence for way, sentence in told.items() if sentence not in NOT_SEEN} == {}
+    assert {way: sentence for way, sentence in results.items() if sentence not in NOT_SEEN} == {}
     assert await slack.calls("views.open") == []
-    assert len(model.requests) == asked
+    assert len(model.requests) == requests
     assert records(bots) == kept
-    assert await slack.history(direct, "bob") == said
+    assert await slack.history(direct, "bob") == history
 
 
-async def test_a_form_that_was_open_when_its_sender_was_taken_out_asks_nothing(
+async def test_a_modal_that_was_open_when_its_user_was_removed_asks_nothing(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The one about a message and the one for a question; nothing forged."""
@@ -343,14 +343,14 @@ async def test_a_form_that_was_open_when_its_sender_was_taken_out_asks_nothing(
     assert len(model.requests) == 1
     await slack.call("bob", "conversations.invite", channel=SECRET, users="UCAROL")
     await slack.submit("carol", modal["id"], values)
-    await slack.wait_for(lambda: asked_again(model), why="back in the channel it is asked")
+    await slack.wait_for(lambda: second_request(model), why="back in the channel it is asked")
 
 
-async def asked_again(model: ScriptedModel) -> bool:
+async def second_request(model: ScriptedModel) -> bool:
     return len(model.requests) > 1
 
 
-async def test_where_the_bot_itself_is_not_commands_work_and_a_question_says_so(
+async def test_commands_work_in_channels_without_the_bot_and_questions_are_refused(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """A place that the bot does not see is no place that it could hide from anybody."""

@@ -53,35 +53,35 @@ def without_admins(bots: Bots) -> None:
 
 @pytest.mark.usefixtures("without_admins")
 @pytest.mark.parametrize(("place", "person"), [(0, "bob"), (1, "carol"), (2, "alice")])
-async def test_owner_participant_and_member_may_what_the_table_says(
+async def test_owner_participant_and_member_may_run_what_the_table_says(
     bots: Bots, slack: ScenarioClient, place: int, person: str
 ) -> None:
     await bots.start()
     ts = await a_thread_with_carol(slack)
-    for order, outcomes in MAY.items():
+    for command, expected in MAY.items():
         card = await slack.ephemeral_after(
-            person, slack.say(person, GENERAL, f"!{order}", thread_ts=ts)
+            person, slack.say(person, GENERAL, f"!{command}", thread_ts=ts)
         )
-        assert outcomes[place] in text_of(card), order
+        assert expected[place] in text_of(card), command
 
 
-async def test_help_tells_each_what_they_may_do_where_they_are(
+async def test_help_lists_what_each_user_may_do_in_this_place(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
 
-    async def verbs(person: str) -> set[str]:
+    async def offered(person: str) -> set[str]:
         card = await slack.ephemeral_after(
             person, slack.say(person, GENERAL, "!help", thread_ts=ts)
         )
         return set(re.findall(r"`!([a-z]+)", text_of(card)))
 
-    member, owner, in_charge = [await verbs(person) for person in ("carol", "bob", "alice")]
+    member, owner, admin = [await offered(person) for person in ("carol", "bob", "alice")]
     assert {"status", "history", "export", "fork", "ask"} <= member
     assert not member & {"reset", "stop", "title", "quiet", "admin"}
     assert owner - member >= {"reset", "stop", "title", "quiet", "rewind"}
-    assert in_charge - owner == {"admin"}
+    assert admin - owner == {"admin"}
     card = await slack.ephemeral_after("bob", slack.command("bob", GENERAL, "/copilot", "help"))
     assert "`/copilot sessions" in text_of(card)
     assert "stop" not in text_of(card), "what goes in threads only is not offered there"
@@ -95,7 +95,7 @@ async def test_help_tells_each_what_they_may_do_where_they_are(
         ("ADMIN_GROUP", "S0PILOTS", "carol"),
     ],
 )
-async def test_admins_may_do_what_the_owner_may(
+async def test_admins_may_run_what_the_owner_may(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, setting: str, value: str, person: str
 ) -> None:
     bots.env[setting] = value
@@ -114,7 +114,7 @@ async def test_admins_may_do_what_the_owner_may(
     assert len(model.requests) == 1
 
 
-async def test_who_is_an_admin_by_a_group_is_so_as_long_as_they_are_in_it(
+async def test_admins_by_a_group_are_admins_while_they_are_in_it(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env.update(WORKSPACE_ADMINS="no", ADMIN_GROUP="S0PILOTS")
@@ -131,7 +131,7 @@ async def test_who_is_an_admin_by_a_group_is_so_as_long_as_they_are_in_it(
     assert session_texts.ALL_TITLE in text_of(card)
 
 
-async def test_guests_and_people_of_other_workspaces_are_notified_in_every_form(
+async def test_guests_and_external_users_are_notified_for_every_form(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -144,8 +144,8 @@ async def test_guests_and_people_of_other_workspaces_are_notified_in_every_form(
         )
         given = slack.command(person, GENERAL, "/copilot", "history s1")
         assert text_of(await slack.ephemeral_after(person, given)) == sentence
-        foot = await slack.reply_action(GENERAL, ts, "export")
-        pressed = slack.press_reply_action(person, GENERAL, foot)
+        reply_action = await slack.reply_action(GENERAL, ts, "export")
+        pressed = slack.press_reply_action(person, GENERAL, reply_action)
         assert text_of(await slack.ephemeral_after(person, pressed)) == sentence
         await slack.home(person)
         await slack.wait_for_home_tab_text(person, sentence)
@@ -153,7 +153,7 @@ async def test_guests_and_people_of_other_workspaces_are_notified_in_every_form(
     assert len(model.requests) == 1
 
 
-async def test_a_guest_who_is_let_in_may_run_commands_where_they_are(
+async def test_an_allowed_guest_may_run_commands_in_their_channels(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env["ALLOW_GUESTS"] = "yes"
@@ -183,7 +183,7 @@ async def leave(slack: ScenarioClient, person: str) -> None:
     await slack.call(person, "conversations.leave", channel=SECRET)
 
 
-async def test_who_has_left_a_private_channel_sees_nothing_of_their_sessions_there(
+async def test_users_who_left_a_private_channel_see_nothing_of_their_sessions_there(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_secret_thread(bots, slack, "the zebrafish plan")
@@ -198,18 +198,18 @@ async def test_who_has_left_a_private_channel_sees_nothing_of_their_sessions_the
         assert telling not in str(card)
     assert '"v":"reset"' not in str(card)
     assert '"v":"delete"' not in str(card)
-    for verb in ("reset", "delete"):
-        told = await slack.ephemeral_after(
-            "bob", slack.press_command("bob", GENERAL, before, verb, "s1")
+    for name in ("reset", "delete"):
+        message = await slack.ephemeral_after(
+            "bob", slack.press_command("bob", GENERAL, before, name, "s1")
         )
-        assert text_of(told) == texts.NO_SUCH_SESSION, "the buttons from before"
+        assert text_of(message) == texts.NO_SUCH_SESSION, "the buttons from before"
     await slack.home("bob")
     page = await slack.wait_for_home_tab_text("bob", session_texts.ELSEWHERE)
     assert "zebrafish" not in str(page)
     assert len(model.requests) == 1
 
 
-async def test_a_session_in_a_place_unseen_is_refused_like_one_that_does_not_exist(
+async def test_a_session_in_an_invisible_place_is_refused_as_if_it_did_not_exist(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await a_secret_thread(bots, slack, "the zebrafish plan")
@@ -217,14 +217,14 @@ async def test_a_session_in_a_place_unseen_is_refused_like_one_that_does_not_exi
         await leave(slack, person)
     ts = await slack.start_thread("bob", "elsewhere")
     for person in ("alice", "bob", "carol"):
-        for order in ("status", "history", "export", "fork", "resume", "reset", "export json"):
+        for command in ("status", "history", "export", "fork", "resume", "reset", "export json"):
             for handle in ("s1", "s999"):
-                told = await slack.ephemeral_after_message(
-                    person, GENERAL, ts, f"!{order} {handle}"
+                text = await slack.ephemeral_after_message(
+                    person, GENERAL, ts, f"!{command} {handle}"
                 )
-                assert told == texts.NO_SUCH_SESSION, (person, order, handle)
-        for order in ("status", "history", "export", "reset"):
-            given = slack.command(person, GENERAL, "/copilot", f"{order} s1")
+                assert text == texts.NO_SUCH_SESSION, (person, command, handle)
+        for command in ("status", "history", "export", "reset"):
+            given = slack.command(person, GENERAL, "/copilot", f"{command} s1")
             assert text_of(await slack.ephemeral_after(person, given)) == texts.NO_SUCH_SESSION
     assert await slack.files_of("carol") == []
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!resume", thread_ts=ts))
@@ -232,7 +232,7 @@ async def test_a_session_in_a_place_unseen_is_refused_like_one_that_does_not_exi
     assert len(model.requests) == 2
 
 
-async def test_who_comes_back_sees_their_sessions_again(
+async def test_users_who_return_see_their_sessions_again(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -249,36 +249,36 @@ async def test_who_comes_back_sees_their_sessions_again(
     assert model.requests[-1].prompts == ("the plan", "go on")
 
 
-async def test_a_member_of_a_private_channel_may_take_its_session_along_as_a_fork_within_it_only(
+async def test_a_session_of_a_private_channel_may_be_forked_within_it_only(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await a_secret_thread(bots, slack, "the plan")
     ts = await slack.start_thread("bob", "in public")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
-    assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
+    text = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
+    assert text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     await slack.say("bob", GENERAL, "!fork s1", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "Here is the new thread")
-    said = [str(message) for message in await slack.history(GENERAL)]
-    assert not any("the plan" in each for each in said)
+    messages = [str(message) for message in await slack.history(GENERAL)]
+    assert not any("the plan" in each for each in messages)
     roots = [m for m in await slack.history(SECRET, "bob") if m.get("bot_id")]
     assert len(roots) == 1, "the fork began in the channel of its session"
     assert len(model.requests) == 2
 
 
-async def test_what_is_shown_of_a_session_by_its_handle_is_shown_to_who_asked_alone(
+async def test_a_session_shown_by_its_handle_is_shown_to_the_caller_only(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     """Status, history and transcript of a private place, asked for in a public one."""
     await a_secret_thread(bots, slack, "the zebrafish plan")
     ts = await slack.start_thread("bob", "in public")
-    for order in ("status s1", "history s1", "sessions", "export s1"):
-        await slack.ephemeral_after("bob", slack.say("bob", GENERAL, f"!{order}", thread_ts=ts))
-    said = [str(message) for message in await slack.replies(GENERAL, ts)]
-    assert not any("zebrafish" in each for each in said)
+    for command in ("status s1", "history s1", "sessions", "export s1"):
+        await slack.ephemeral_after("bob", slack.say("bob", GENERAL, f"!{command}", thread_ts=ts))
+    messages = [str(message) for message in await slack.replies(GENERAL, ts)]
+    assert not any("zebrafish" in each for each in messages)
     assert await slack.ephemeral("carol") == []
 
 
-async def test_not_even_admins_see_what_others_say_in_direct_messages(
+async def test_admins_cannot_see_direct_messages_of_other_users(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
@@ -289,20 +289,20 @@ async def test_not_even_admins_see_what_others_say_in_direct_messages(
     card = await slack.ephemeral_after("alice", listed)
     assert f"s1 {session_texts.ELSEWHERE}" in text_of(card)
     assert "zebrafish" not in str(card)
-    for order in ("status", "history", "export"):
-        given = slack.command("alice", GENERAL, "/copilot", f"{order} s1")
+    for command in ("status", "history", "export"):
+        given = slack.command("alice", GENERAL, "/copilot", f"{command} s1")
         assert text_of(await slack.ephemeral_after("alice", given)) == texts.NO_SUCH_SESSION
-    told = await slack.ephemeral_after(
+    message = await slack.ephemeral_after(
         "alice", slack.press_command("alice", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is gone for good" in text_of(told), "cleaning up is theirs, and shows nothing"
+    assert "s1 is gone for good" in text_of(message), "cleaning up is theirs, and shows nothing"
     await slack.wait_until_answered(direct, ts, n=2, person="bob")
     assert (await slack.bot_texts(direct, ts, "bob"))[-1] == session_texts.DELETED_HERE
     audit = slack.command("alice", GENERAL, "/copilot", "admin audit")
     assert "delete" in text_of(await slack.ephemeral_after("alice", audit))
 
 
-async def test_when_the_bot_is_put_out_of_a_channel_its_sessions_there_are_seen_by_nobody(
+async def test_sessions_of_a_channel_without_the_bot_are_invisible(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await a_secret_thread(bots, slack, "the zebrafish plan")
@@ -313,7 +313,7 @@ async def test_when_the_bot_is_put_out_of_a_channel_its_sessions_there_are_seen_
     assert "zebrafish" not in str(card)
 
 
-async def test_buttons_under_a_reply_do_nothing_for_who_has_left_its_channel(
+async def test_buttons_under_a_reply_do_nothing_for_users_who_left_its_channel(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     """Slack shows them to nobody who has left; who has the message open may still press."""
@@ -324,9 +324,9 @@ async def test_buttons_under_a_reply_do_nothing_for_who_has_left_its_channel(
     )
     assert "zebrafish" in text_of(card)
     await leave(slack, "bob")
-    for verb in ("history", "export"):
-        told = await slack.ephemeral_after(
-            "bob", slack.press_command("bob", GENERAL, elsewhere, verb, "s1")
+    for name in ("history", "export"):
+        message = await slack.ephemeral_after(
+            "bob", slack.press_command("bob", GENERAL, elsewhere, name, "s1")
         )
-        assert text_of(told) == texts.NO_SUCH_SESSION
+        assert text_of(message) == texts.NO_SUCH_SESSION
     assert await slack.files_of("bob") == []

@@ -20,7 +20,7 @@ outsiders = pytest.mark.parametrize("person", ["gus", "eve"])
 
 
 @outsiders
-async def test_who_is_kept_out_is_notified_whatever_they_ask_by(
+async def test_denied_users_are_notified_for_every_way_to_ask(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, person: str
 ) -> None:
     """By mention in the thread; by command, button, shortcut and Home tab alone."""
@@ -43,16 +43,16 @@ async def test_who_is_kept_out_is_notified_whatever_they_ask_by(
 
 
 @outsiders
-async def test_who_is_kept_out_runs_no_command_in_somebodys_thread(
+async def test_denied_users_run_no_command_in_a_members_thread(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, person: str
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "hello")
     for text in ("!status", "!history", "!reset", "!ask what is it?", "!fork"):
         assert await slack.ephemeral_after_message(person, GENERAL, ts, text) == SENTENCES[person]
-    foot = await slack.reply_action(GENERAL, ts, "retry")
+    reply_action = await slack.reply_action(GENERAL, ts, "retry")
     before = len(await slack.ephemeral(person))
-    await slack.press_reply_action(person, GENERAL, foot)
+    await slack.press_reply_action(person, GENERAL, reply_action)
     assert await slack.wait_for_ephemeral(person, before + 1) == SENTENCES[person]
     await slack.say(person, GENERAL, "@threadpilot and me?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, SENTENCES[person])
@@ -60,7 +60,7 @@ async def test_who_is_kept_out_runs_no_command_in_somebodys_thread(
 
 
 @outsiders
-async def test_who_is_let_in_is_answered_whatever_they_ask_by(
+async def test_allowed_users_are_answered_for_every_way_to_ask(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, person: str
 ) -> None:
     bots.env[SETTING[person]] = "yes"
@@ -88,7 +88,7 @@ async def test_who_is_let_in_is_answered_whatever_they_ask_by(
 
 
 @pytest.mark.parametrize(("let_in", "kept_out"), [("gus", "eve"), ("eve", "gus")])
-async def test_letting_in_the_ones_does_not_let_in_the_others(
+async def test_guests_and_external_users_are_allowed_separately(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, let_in: str, kept_out: str
 ) -> None:
     bots.env[SETTING[let_in]] = "yes"
@@ -101,7 +101,7 @@ async def test_letting_in_the_ones_does_not_let_in_the_others(
 
 
 @outsiders
-async def test_who_is_let_in_is_an_admin_of_nothing_even_by_name(
+async def test_allowed_external_users_are_never_admins_even_by_id(
     bots: Bots, slack: ScenarioClient, person: str
 ) -> None:
     bots.env.update({SETTING[person]: "yes", "ADMIN_USERS": "UGUS,UEVE"})
@@ -110,7 +110,7 @@ async def test_who_is_let_in_is_an_admin_of_nothing_even_by_name(
         assert texts.ADMINS_ONLY in full_text_of(await slack.card_for(person, GENERAL, text))
 
 
-async def test_a_guest_who_is_let_in_sees_nothing_of_places_where_they_are_not(
+async def test_an_allowed_guest_sees_nothing_of_other_channels(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["ALLOW_GUESTS"] = "yes"
@@ -118,13 +118,13 @@ async def test_a_guest_who_is_let_in_sees_nothing_of_places_where_they_are_not(
     await slack.ask_in_new_thread("bob", "the secret of dev", DEV)
     ts = await slack.ask_in_new_thread("gus", "hello")
     for text in ("!history s1", "!status s1", "!export s1", "!fork s1", "!resume s1"):
-        told = await slack.ephemeral_after_message("gus", GENERAL, ts, text)
-        assert told == texts.NO_SUCH_SESSION
+        reply = await slack.ephemeral_after_message("gus", GENERAL, ts, text)
+        assert reply == texts.NO_SUCH_SESSION
     assert "secret" not in full_text_of(await slack.card_for("gus", GENERAL, "sessions"))
     assert len(model.requests) == 2
 
 
-async def test_who_cannot_be_looked_up_is_not_answered(
+async def test_a_user_whose_lookup_fails_is_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Closed rather than open; a moment later they are asked in."""

@@ -84,11 +84,11 @@ async def test_a_file_that_gives_commands_changes_nothing(
     assert set(model.requests[-1].tool_names) <= set(READING_TOOLS)
     await slack.say("bob", GENERAL, "@threadpilot without a role", thread_ts=ts)
     await slack.wait_until_answered(GENERAL, ts, n=3)
-    await model.asked(5)
+    await model.received(5)
     assert model.requests[-1].tools == 0
 
 
-async def test_what_people_say_around_a_question_comes_along_as_data(
+async def test_messages_around_a_question_are_passed_as_data(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Also when it looks like the end of the frame, a system prompt, or somebody of trust."""
@@ -108,7 +108,7 @@ async def test_what_people_say_around_a_question_comes_along_as_data(
     assert hostile not in model.requests[-1].system
 
 
-async def test_no_session_is_reached_from_a_place_that_does_not_see_it(
+async def test_no_session_is_reached_from_a_place_that_cannot_see_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """By its handle, the runtime's id of it or its thread, in orders and in questions."""
@@ -118,18 +118,18 @@ async def test_no_session_is_reached_from_a_place_that_does_not_see_it(
     theirs = await slack.start_thread("bob", "the secret of dev", channel=DEV)
     ours = await slack.start_thread("gus", "hello")
     session = f"slack-T0SANDBOX-{DEV}-{theirs.replace('.', '-')}"
-    for verb in ("status", "history", "export", "fork", "resume", "reset"):
+    for name in ("status", "history", "export", "fork", "resume", "reset"):
         for handle in ("s1", "S1"):
-            told = await slack.ephemeral_after_message("gus", GENERAL, ours, f"!{verb} {handle}")
-            assert told == texts.NO_SUCH_SESSION
-    for verb in ("status", "history", "export", "fork"):
-        await slack.say("gus", GENERAL, f"!{verb} {session}", thread_ts=ours)
+            reply = await slack.ephemeral_after_message("gus", GENERAL, ours, f"!{name} {handle}")
+            assert reply == texts.NO_SUCH_SESSION
+    for name in ("status", "history", "export", "fork"):
+        await slack.say("gus", GENERAL, f"!{name} {session}", thread_ts=ours)
     for handle in ("s1", session, theirs):
         await slack.say("gus", GENERAL, f"go on with session {handle}", thread_ts=ours)
         await slack.until_shown(GENERAL, ours, f"go on with session {handle}")
     assert all("treasure" not in json.dumps(each) for each in await slack.ephemeral("gus"))
     assert all("treasure" not in content for _, content in await slack.files_of("gus"))
     assert "treasure" not in json.dumps(await slack.replies(GENERAL, ours))
-    asked = [json.dumps(request.messages) for request in model.requests]
-    assert sum("the secret of dev" in each for each in asked) == 1
+    prompts = [json.dumps(request.messages) for request in model.requests]
+    assert sum("the secret of dev" in each for each in prompts) == 1
     assert "The treasure is under the oak." in await slack.bot_texts(DEV, theirs)

@@ -15,7 +15,7 @@ from tests.scenarios.delivery.test_ask import the_questions_root
 from tests.scripted_model import ScriptedModel
 
 pytestmark = [
-    pytest.mark.parametrize("door", ["http"], indirect=True),
+    pytest.mark.parametrize("transport", ["http"], indirect=True),
     pytest.mark.usefixtures("transport"),
 ]
 
@@ -78,8 +78,8 @@ async def test_a_question_asked_by_a_command_is_asked_once(
     # Whatever a repeat had begun would have come before this.
     await slack.ask_in_new_thread("bob", "the last one")
     await slack.until_idle(bots.bot)
-    asked = [question_of(request.prompt) for request in model.requests]
-    assert asked == ["what is Python?", "the last one"]
+    prompts = [question_of(request.prompt) for request in model.requests]
+    assert prompts == ["what is Python?", "the last one"]
     questions = [m for m in await slack.history(GENERAL) if "what is Python?" in m["text"]]
     assert [m["ts"] for m in questions] == [root]
 
@@ -89,7 +89,7 @@ async def test_a_button_that_was_pressed_is_pressed_once(
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "what is Rust?")
-    foot = await slack.reply_action(GENERAL, ts, "retry")
+    reply_action = await slack.reply_action(GENERAL, ts, "retry")
     press = {
         "type": "block_actions",
         "team": {"id": "T0SANDBOX"},
@@ -99,19 +99,21 @@ async def test_a_button_that_was_pressed_is_pressed_once(
         "response_url": f"{slack.url}/nowhere",
         "container": {
             "type": "message",
-            "message_ts": foot.ts,
+            "message_ts": reply_action.ts,
             "channel_id": GENERAL,
             "thread_ts": ts,
         },
-        "message": {"ts": foot.ts, "thread_ts": ts},
-        "actions": [_action(await slack.bot_messages(GENERAL, ts), foot.action, foot.value)],
+        "message": {"ts": reply_action.ts, "thread_ts": ts},
+        "actions": [
+            _action(await slack.bot_messages(GENERAL, ts), reply_action.action, reply_action.value)
+        ],
     }
     await again_and_again(slack, bots, Post(slack, bots, {"payload": json.dumps(press)}))
     await slack.wait_until_answered(GENERAL, ts, n=2)
     await slack.ask_in_new_thread("bob", "the last one")
     await slack.until_idle(bots.bot)
-    asked = [question_of(request.prompt) for request in model.requests]
-    assert asked == ["what is Rust?", "what is Rust?", "the last one"]
+    prompts = [question_of(request.prompt) for request in model.requests]
+    assert prompts == ["what is Rust?", "what is Rust?", "the last one"]
 
 
 def _action(messages: list[dict[str, object]], action: str, option: str | None) -> object:

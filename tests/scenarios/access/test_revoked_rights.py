@@ -20,14 +20,14 @@ from tests.scripted_model import ScriptedModel
 
 
 def change(
-    sandbox: RunningEmulator, user: str, *, admin: bool = False, guest: bool = False
+    emulator: RunningEmulator, user: str, *, admin: bool = False, guest: bool = False
 ) -> None:
     """From now on Slack knows somebody as this."""
-    users = sandbox.slack.workspace.users
+    users = emulator.slack.workspace.users
     users[user] = replace(users[user], is_admin=admin, is_owner=admin, is_guest=guest)
 
 
-async def test_who_is_no_admin_of_the_workspace_any_more_is_an_admin_of_nothing(
+async def test_former_workspace_admins_lose_all_admin_rights(
     bots: Bots, slack: ScenarioClient, emulator: RunningEmulator
 ) -> None:
     """At once, with every form of order, and on the Home tab."""
@@ -41,15 +41,15 @@ async def test_who_is_no_admin_of_the_workspace_any_more_is_an_admin_of_nothing(
         assert full_text_of(await slack.card_for("alice", GENERAL, text)).startswith(
             texts.ADMINS_ONLY
         )
-    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!reset")
-    assert told == texts.NOT_YOURS.format(verb="reset")
+    text = await slack.ephemeral_after_message("alice", GENERAL, ts, "!reset")
+    assert text == texts.NOT_YOURS.format(command="reset")
     assert not bot.inbox.paused
     await slack.home("alice")
     home = await slack.wait_for_published_home_text("alice", "Your settings")
     assert "The workspace" not in full_text_of(home)
 
 
-async def test_who_was_taken_out_of_the_admin_group_is_an_admin_of_nothing(
+async def test_users_removed_from_the_admin_group_lose_all_admin_rights(
     bots: Bots, slack: ScenarioClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bots.env.update({"ADMIN_GROUP": "S0PILOTS", "WORKSPACE_ADMINS": "no"})
@@ -58,12 +58,12 @@ async def test_who_was_taken_out_of_the_admin_group_is_an_admin_of_nothing(
     monkeypatch.setattr(
         seed, "USER_GROUPS", (UserGroup(id="S0PILOTS", handle="pilots", members=()),)
     )
-    told = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
-    assert told.startswith(texts.ADMINS_ONLY)
+    text = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
+    assert text.startswith(texts.ADMINS_ONLY)
 
 
 @pytest.mark.parametrize("setting", ["ADMIN_USERS", "ADMIN_GROUP"])
-async def test_who_has_become_a_guest_is_a_guest_at_once_whatever_they_are_named(
+async def test_users_who_become_guests_are_guests_at_once_even_if_listed(
     bots: Bots, slack: ScenarioClient, emulator: RunningEmulator, setting: str
 ) -> None:
     value = "UCAROL" if setting == "ADMIN_USERS" else "S0PILOTS"
@@ -71,11 +71,11 @@ async def test_who_has_become_a_guest_is_a_guest_at_once_whatever_they_are_named
     await bots.start()
     assert admin_texts.TITLE in full_text_of(await slack.card_for("carol", GENERAL, "admin"))
     change(emulator, "UCAROL", guest=True)
-    told = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
-    assert told.startswith(texts.ADMINS_ONLY)
+    text = full_text_of(await slack.card_for("carol", GENERAL, "admin"))
+    assert text.startswith(texts.ADMINS_ONLY)
 
 
-async def test_who_has_become_a_guest_is_kept_out_of_all_commands_and_forms_at_once(
+async def test_users_who_become_guests_are_denied_all_commands_and_forms_at_once(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, emulator: RunningEmulator
 ) -> None:
     await bots.start()
@@ -91,7 +91,7 @@ async def test_who_has_become_a_guest_is_kept_out_of_all_commands_and_forms_at_o
     assert len(model.requests) == 1
 
 
-async def test_who_is_answered_only_because_they_are_admins_is_not_when_they_no_longer_are(
+async def test_users_allowed_only_as_admins_are_denied_when_they_are_admins_no_longer(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, emulator: RunningEmulator
 ) -> None:
     bots.env["ALLOWED_USERS"] = "UBOB"
@@ -105,7 +105,7 @@ async def test_who_is_answered_only_because_they_are_admins_is_not_when_they_no_
 
 
 @pytest.mark.parametrize("person", ["alice", "carol"])
-async def test_while_slack_does_not_tell_nobody_is_an_admin_and_members_go_on(
+async def test_while_slack_cannot_say_who_is_admin_members_are_still_answered(
     bots: Bots, slack: ScenarioClient, person: str
 ) -> None:
     """They are told so; what every member may do they still may."""
@@ -131,7 +131,7 @@ async def test_while_slack_does_not_tell_nobody_is_an_admin_and_members_go_on(
     assert admin_texts.TITLE in full_text_of(await slack.card_for(person, GENERAL, "admin"))
 
 
-async def test_a_command_of_an_admin_costs_one_look_at_who_they_are(
+async def test_a_command_of_an_admin_costs_one_user_lookup(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env.update({"ADMIN_GROUP": "S0PILOTS", "ALLOWED_USERS": "UBOB"})

@@ -42,22 +42,22 @@ class Running:
         self._log = log
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
     async def ready(self) -> None:
         async with asyncio.timeout(60):
-            while READY not in self.said:
-                assert self.process.returncode is None, self.said
+            while READY not in self.output:
+                assert self.process.returncode is None, self.output
                 await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
 async def running(env: dict[str, str], log: Path) -> AsyncIterator[Running]:
     """`threadpilot run` under a umask that hides nothing."""
-    with log.open("ab") as said:
+    with log.open("ab") as output:
         process = await forked_processes.start(
-            main, "run", env={**os.environ, **env}, stdout=said, stderr=said, umask=0
+            main, "run", env={**os.environ, **env}, stdout=output, stderr=output, umask=0
         )
     try:
         bot = Running(process, log)
@@ -132,8 +132,8 @@ async def driven(slack: ScenarioClient, model: ScriptedModel, threads: list[str]
     model.when("refuse", Answer(fault=400, code=THEIRS))
     await slack.say("alice", GENERAL, "refuse it", thread_ts=ts)
     await slack.wait_until_answered(GENERAL, ts, n=4)
-    for order in ("!status", "!history", "!sessions", "!model"):
-        await slack.ephemeral_after_message("alice", GENERAL, ts, order)
+    for command in ("!status", "!history", "!sessions", "!model"):
+        await slack.ephemeral_after_message("alice", GENERAL, ts, command)
     for number, form in enumerate(("markdown", "json"), start=1):
         await slack.say("alice", GENERAL, f"!export {form}", thread_ts=ts)
 
@@ -141,8 +141,8 @@ async def driven(slack: ScenarioClient, model: ScriptedModel, threads: list[str]
             return len(await slack.files_of("alice")) == wanted
 
         await slack.wait_for(exported, 20.0, "the export comes")
-    for words in ("admin", "admin audit", "admin usage", "admin sessions"):
-        await slack.card_for("alice", GENERAL, words)
+    for command in ("admin", "admin audit", "admin usage", "admin sessions"):
+        await slack.card_for("alice", GENERAL, command)
     await slack.home("alice")
     await slack.wait_for_published_home_text("alice", "Your settings")
 
@@ -157,7 +157,7 @@ async def test_no_secret_is_written_or_shown_anywhere(
     async with running(canaries, log) as bot:
         await driven(slack, model, threads)
         rights = rights_in(data)
-        assert "turn ends: done" in bot.said
+        assert "turn ends: done" in bot.output
     assert {path: oct(mode) for path, mode in rights.items() if mode & 0o077} == {}
     assert rights[data] == 0o700
     assert {path.name for path in rights} >= {
@@ -172,7 +172,7 @@ async def test_no_secret_is_written_or_shown_anywhere(
     assert found_in({"the log": log.read_text()}, (*OURS, THEIRS)) == []
 
 
-async def test_a_secret_that_somebody_writes_or_a_model_says_is_not_repeated(
+async def test_a_secret_in_a_message_or_an_answer_is_not_repeated(
     canaries: dict[str, str], slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
     """Pasted into Slack, read in a file by a role, said by the model itself, piece by piece: what
@@ -237,7 +237,7 @@ async def test_the_runtime_gets_no_secret_that_it_does_not_need(
     "arguments",
     [("doctor",), ("doctor", "--json"), ("sessions", "list"), ("audit", "verify")],
 )
-async def test_what_operators_are_shown_holds_no_secret(
+async def test_output_for_operators_has_no_secret(
     canaries: dict[str, str], slack: ScenarioClient, arguments: tuple[str, ...]
 ) -> None:
     """Of a bot that stands still, also where Slack repeats the token in its refusal."""
@@ -246,18 +246,18 @@ async def test_what_operators_are_shown_holds_no_secret(
     await slack.fault("auth.test", "error", error=f"invalid_auth {BOT}", times=10)
     env = {**os.environ, **canaries}
     process = await forked_processes.start(main, *arguments, env=env, stdout=PIPE, stderr=PIPE)
-    said = b"".join(await asyncio.wait_for(process.communicate(), 90)).decode()
-    assert said
-    assert found_in({"what it says": said}, OURS) == []
+    output = b"".join(await asyncio.wait_for(process.communicate(), 90)).decode()
+    assert output
+    assert found_in({"what it says": output}, OURS) == []
 
 
-async def test_a_start_that_fails_tells_no_secret(
+async def test_a_failed_start_shows_no_secret(
     canaries: dict[str, str], slack: ScenarioClient
 ) -> None:
     await slack.fault("auth.test", "error", error=f"invalid_auth {BOT} {THEIRS}", times=10)
     env = {**os.environ, **canaries}
     process = await forked_processes.start(main, "run", env=env, stdout=PIPE, stderr=PIPE)
-    said = b"".join(await asyncio.wait_for(process.communicate(), 60)).decode()
+    output = b"".join(await asyncio.wait_for(process.communicate(), 60)).decode()
     assert process.returncode == 1
-    assert "invalid_auth" in said
-    assert found_in({"what it says": said}, (*OURS, THEIRS)) == []
+    assert "invalid_auth" in output
+    assert found_in({"what it says": output}, (*OURS, THEIRS)) == []

@@ -109,7 +109,7 @@ async def test_retry_pressed_twice_gives_one_answer_and_the_thread_continues_fro
     await slack.until_shown(GENERAL, ts, "cd")
     await slack.press_reply_action("alice", GENERAL, again)
     await slack.wait_until_answered(GENERAL, ts, n=5)
-    await model.asked(4)
+    await model.received(4)
     assert model.requests[-1].prompts == ("one",)
     assert [request.prompt for request in model.requests] == ["one", "two", "one", "one"]
 
@@ -290,7 +290,7 @@ async def test_there_is_nothing_to_fork_before_the_first_answer(
 ) -> None:
     await bots.start()
     ts = await slack.say("alice", GENERAL, "hello everybody")
-    assert "nothing in this session" in await slack.ephemeral_after_message(
+    assert "This session is empty" in await slack.ephemeral_after_message(
         "alice", GENERAL, ts, "@threadpilot fork"
     )
     assert model.requests == []

@@ -93,7 +93,7 @@ async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
         assert await pressed(slack, "carol", ts, value) == access_texts.NOT_VISIBLE, name
     for name in ("reset", "delete", "resume"):
         notice = await pressed(slack, "carol", ts, {"v": name, "w": "s2"})
-        assert notice == texts.NOT_YOURS.format(verb=name)
+        assert notice == texts.NOT_YOURS.format(command=name)
     assert await slack.files_of("carol") == []
 
 
@@ -145,7 +145,7 @@ async def test_a_command_by_message_is_carried_out_when_the_database_is_back(
         await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
 
         async def not_taken() -> bool:
-            return "a message could not be recorded" in caplog.text
+            return "message not recorded" in caplog.text
 
         await slack.wait_for(not_taken, timeout=20, why="the bot could not take it")
     await slack.advance(61)
@@ -233,7 +233,7 @@ async def test_after_a_kill_during_a_command_its_author_is_notified_once_at_the_
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow aside", Answer(chunks=["a ", "b"], hold_after=1))
-    sentence = texts.RESTARTED.format(verb="ask")
+    sentence = texts.RESTARTED.format(command="ask")
     async with threadpilot("run", env=env) as process:
         ts = await slack.start_thread("bob", "one")
         await slack.say("bob", GENERAL, "!ask a slow aside", thread_ts=ts)

@@ -122,7 +122,7 @@ async def test_by_the_command(bots: Bots, slack: ScenarioClient) -> None:
         if name == "delete":
             continue
         if CommandSource.SLASH_COMMAND not in COMMANDS[name].sources:
-            expected = texts.ONLY_IN_THREADS.format(verb=name)
+            expected = texts.ONLY_IN_THREADS.format(command=name)
         giving = slack.command("bob", GENERAL, "/copilot", f"{name} {args}".strip())
         await run_command(slack, ts, giving, expected)
     await slack.command("bob", GENERAL, "/copilot", "delete s1")

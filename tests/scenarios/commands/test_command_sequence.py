@@ -160,7 +160,7 @@ async def test_messages_of_others_after_a_reset_are_in_the_next_questions_contex
 async def retried(slack: ScenarioClient, model: ScriptedModel, ts: str) -> None:
     """The question is in the history once, after any number of retries."""
     await request_for(model, "old", slack)
-    await model.asked(2)
+    await model.received(2)
     await slack.wait_until_answered(GENERAL, ts, n=2)
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "@threadpilot next", thread_ts=ts)

@@ -143,7 +143,7 @@ async def test_a_model_that_takes_too_long_leaves_the_other_answer(
     bot = await bots.start(clock)
     ts = await slack.say("alice", GENERAL, "@threadpilot compare scripted-1 scripted-2 which one?")
     await model.reached()
-    await model.asked(2)
+    await model.received(2)
     folder = folder_of_sessions(Path(bots.env["DATA_DIR"]))
 
     async def one_has_answered() -> bool:
@@ -152,7 +152,7 @@ async def test_a_model_that_takes_too_long_leaves_the_other_answer(
     await slack.wait_for(one_has_answered, why="one of the two has answered")
     await clock.pass_by(1_001)
     [shown] = await slack.wait_until_answered(GENERAL, ts)
-    assert "longer than I may spend" in shown
+    assert "longer than the time limit" in shown
     assert ": which one?" in shown
     assert (await slack.reply_action(GENERAL, ts, "vote")).label in ("A is better", "B is better")
 

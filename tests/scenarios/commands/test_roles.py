@@ -122,7 +122,7 @@ async def test_by_command_a_role_is_asked_in_a_new_thread(
 ) -> None:
     await bots.start()
     await slack.command("bob", GENERAL, "/copilot", "review: is flying safe?")
-    await model.asked()
+    await model.received()
     assert REVIEW in model.requests[0].system
     assert questions_of(model.requests[0]) == ["is flying safe?"]
 

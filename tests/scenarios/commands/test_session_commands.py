@@ -383,7 +383,7 @@ async def test_the_owner_of_a_roles_session_may_rewind_it_and_the_owner_of_anoth
     await slack.until_shown(GENERAL, ts, "You said: look at this")
     button = await slack.reply_action(GENERAL, ts, "rewind", n=1)
     notice = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
-    assert text_of(notice) == texts.NOT_YOURS.format(verb="rewind")
+    assert text_of(notice) == texts.NOT_YOURS.format(command="rewind")
     await slack.press_reply_action("carol", GENERAL, button)
     await slack.until_shown(GENERAL, ts, "I no longer know “look at this”")
     assert len(model.requests) == 2

@@ -91,7 +91,7 @@ async def test_two_threads_at_once_do_not_mix(
     assert sorted(request.prompts for request in model.requests) == [("alpha",), ("beta",)]
 
 
-async def test_a_second_message_waits_is_marked_and_answered_in_order(
+async def test_a_second_message_is_queued_marked_and_answered_in_order(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await start_busy_thread(bots, slack, model)
@@ -147,7 +147,7 @@ async def test_stop_ends_the_answer_and_keeps_what_is_shown(
     assert (await slack.bot_texts(GENERAL, ts))[1] == "You said: go on"
 
 
-async def test_a_thread_of_two_people_is_answered_only_when_the_bot_is_mentioned(
+async def test_a_thread_of_two_users_is_answered_only_when_the_bot_is_mentioned(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
@@ -160,7 +160,7 @@ async def test_a_thread_of_two_people_is_answered_only_when_the_bot_is_mentioned
     assert await slack.bot_texts(GENERAL, ts) == ["You said: one", "You said: two"]
 
 
-async def test_called_into_the_middle_of_a_thread_the_bot_knows_who_takes_part(
+async def test_mentioned_in_the_middle_of_a_thread_the_bot_knows_its_participants(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Bob wrote before the bot came: alice's follow-up may be for him."""
@@ -177,7 +177,7 @@ async def test_called_into_the_middle_of_a_thread_the_bot_knows_who_takes_part(
     ]
 
 
-async def test_words_to_somebody_else_are_not_answered(
+async def test_messages_to_another_user_are_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -189,7 +189,7 @@ async def test_words_to_somebody_else_are_not_answered(
     assert [question_of(request.prompt) for request in model.requests] == ["one", "two"]
 
 
-async def test_one_person_has_only_so_many_turns_at_once(
+async def test_a_user_has_a_limited_number_of_turns_at_once(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["MAX_TURNS_PER_USER"] = "2"

@@ -41,14 +41,14 @@ class Whole:
 @asynccontextmanager
 async def whole_bot(data_dir: Path) -> AsyncIterator[Whole]:
     async with (
-        running_emulator() as sandbox,
+        running_emulator() as emulator,
         ScriptedModel() as model,
-        ScenarioClient(sandbox.url) as slack,
+        ScenarioClient(emulator.url) as slack,
     ):
         model.models = list(MODELS)
         await slack.app(**app_config_of(MANIFEST))
-        async with open_bot(Settings.from_env(environment(sandbox, model, data_dir))):
-            yield Whole(sandbox.url, model)
+        async with open_bot(Settings.from_env(environment(emulator, model, data_dir))):
+            yield Whole(emulator.url, model)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def home(page: Page) -> None:
 # Under a reply -----------------------------------------------------------------------------------
 
 
-def test_ask_again_under_a_reply_answers_again(page: Page, bot: Whole) -> None:
+def test_retry_under_a_reply_answers_again(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(recite)
     bot.model.when("two", Answer("not so good", times=1))
     a_thread(page, "one", "two")
@@ -149,9 +149,7 @@ def test_ask_again_under_a_reply_answers_again(page: Page, bot: Whole) -> None:
     assert [question_of(text) for text in bot.model.requests[-1].prompts] == ["one", "two"]
 
 
-def test_a_fork_is_gone_on_with_in_the_thread_that_its_link_leads_to(
-    page: Page, bot: Whole
-) -> None:
+def test_a_fork_continues_in_the_thread_of_its_link(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(recite)
     a_thread(page, "one", "two")
     page.press(".thread .button", "Fork from here")
@@ -164,7 +162,7 @@ def test_a_fork_is_gone_on_with_in_the_thread_that_its_link_leads_to(
     page.sees(".thread .message", "one | two")
 
 
-def test_going_back_is_asked_about_before_it_is_done(page: Page, bot: Whole) -> None:
+def test_a_rewind_is_confirmed_before_it_is_done(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(recite)
     a_thread(page, "one", "two")
     page.last(".thread .button", "Go back").click()
@@ -178,7 +176,7 @@ def test_going_back_is_asked_about_before_it_is_done(page: Page, bot: Whole) -> 
     page.sees(".thread .message", "one | three")
 
 
-def test_the_menu_under_a_reply_tells_how_it_stands(page: Page) -> None:
+def test_the_menu_under_a_reply_shows_the_status(page: Page) -> None:
     a_thread(page, "one")
     page.press(".thread .block-actions [aria-haspopup=menu]")
     page.press(".menu-item", "Status of this session")
@@ -196,7 +194,7 @@ def in_its_way(request: ModelRequest) -> str:
     return f"{way}: {recite(request)}"
 
 
-def test_models_are_compared_blindly_and_one_is_gone_on_with(page: Page, bot: Whole) -> None:
+def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(in_its_way)
     a_thread(page, "before")
     page.reply("!compare gpt-fast gpt-deep which one?")
@@ -243,7 +241,7 @@ def test_models_are_compared_blindly_and_one_is_gone_on_with(page: Page, bot: Wh
 # The Home tab ------------------------------------------------------------------------------------
 
 
-def test_the_home_tab_lists_sessions_and_leads_to_them(page: Page) -> None:
+def test_the_home_tab_lists_sessions_with_links(page: Page) -> None:
     home(page)
     page.sees(".home .block-header", "Hello, I'm Threadpilot")
     page.sees(".home .block-section", "You have none yet")
@@ -258,9 +256,7 @@ def test_the_home_tab_lists_sessions_and_leads_to_them(page: Page) -> None:
     page.sees(".main .message", "what is Rust?")
 
 
-def test_a_session_is_deleted_on_the_home_tab_after_it_was_asked_about(
-    page: Page, bot: Whole
-) -> None:
+def test_a_session_is_deleted_on_the_home_tab_after_confirmation(page: Page, bot: Whole) -> None:
     a_thread(page, "what is Python?")
     home(page)
     page.press(".home .button", "Delete")
@@ -281,7 +277,7 @@ def test_a_session_is_deleted_on_the_home_tab_after_it_was_asked_about(
     assert len(bot.model.requests[-1].prompts) == 1, "nothing of the session is left"
 
 
-def test_many_sessions_are_turned_over_page_by_page(page: Page) -> None:
+def test_many_sessions_are_shown_in_pages(page: Page) -> None:
     for number in range(1, 10):
         a_thread(page, f"question number {number}")
     home(page)
@@ -296,7 +292,7 @@ def test_many_sessions_are_turned_over_page_by_page(page: Page) -> None:
     page.sees(".home .block-section", "1 to 8 of 9, the last used first.")
 
 
-def test_what_runs_is_on_the_home_tab_with_the_way_there(page: Page, bot: Whole) -> None:
+def test_running_turns_are_on_the_home_tab_with_links(page: Page, bot: Whole) -> None:
     bot.model.when("slow", Answer(chunks=["half ", "done"], hold_after=1))
     page.write("@threadpilot slow")
     page.sees(".thread .message.streaming", "half")

@@ -31,7 +31,7 @@ async def test_an_answer_of_more_than_12000_characters_goes_on_in_a_new_message(
     assert "\n".join(part.strip("\n") for part in shown) == text
 
 
-async def test_of_an_answer_of_5_mb_the_thread_gets_the_beginning_and_a_file_with_all_of_it(
+async def test_an_answer_of_5_mb_is_posted_as_its_beginning_and_a_file(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     text = a_long_answer(5_000_000)
@@ -40,14 +40,14 @@ async def test_of_an_answer_of_5_mb_the_thread_gets_the_beginning_and_a_file_wit
     await bots.start(QuickClock())
     ts = await slack.say("alice", GENERAL, "@threadpilot tell me everything there is")
     await slack.until_shown(GENERAL, ts, "All of it is in the file", timeout=60)
-    said = await slack.bot_messages(GENERAL, ts)
-    (file,) = [file for message in said for file in message.get("files", [])]
+    messages = await slack.bot_messages(GENERAL, ts)
+    (file,) = [file for message in messages for file in message.get("files", [])]
     headers = {"Authorization": "Bearer xoxp-alice"}
     async with slack.http.get(file["url_private"], headers=headers) as answer:
         assert await answer.text() == text
-    shown = "".join(str(message["text"]) for message in said if not message.get("files"))
+    shown = "".join(str(message["text"]) for message in messages if not message.get("files"))
     assert text.startswith(shown.rpartition("\n\n_This is only")[0])
-    assert len(said) <= 13
+    assert len(messages) <= 13
 
 
 async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_over(
@@ -63,8 +63,8 @@ async def test_a_code_block_is_closed_and_opened_again_where_the_answer_rolls_ov
     for part in shown:
         assert part.count("```") % 2 == 0
     assert shown[1].startswith("```python\n")
-    told = [line for part in shown for line in part.splitlines() if line.startswith("print")]
-    assert told == code.splitlines()
+    lines = [line for part in shown for line in part.splitlines() if line.startswith("print")]
+    assert lines == code.splitlines()
 
 
 async def test_a_stream_that_slack_ended_is_completed_by_an_edit(
@@ -140,7 +140,7 @@ async def test_an_answer_to_several_people_is_edited_and_the_choice_is_logged(
 
 
 @pytest.mark.parametrize("several", [False, True])
-async def test_the_model_cannot_ping_anybody(
+async def test_the_model_cannot_ping_users(
     several: bool, bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Not in one piece, not split over two, not in a stream and not in an edited message."""
@@ -165,7 +165,7 @@ async def both_are_complete(slack: ScenarioClient, ts: str) -> bool:
     return len(shown) == 2 and all(text.endswith("ok") for text in shown)
 
 
-async def test_what_a_model_call_said_before_it_was_tried_again_is_not_shown(
+async def test_the_text_of_a_model_call_that_was_retried_is_not_shown(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer("The answer is 42.")

@@ -70,7 +70,7 @@ async def time_passing(
         await asyncio.gather(passing, return_exceptions=True)
 
 
-async def test_of_many_that_are_answered_at_once_none_stays_marked_and_no_thread_shows_work(
+async def test_many_answers_at_once_leave_no_mark_and_no_status(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """More wait than marks can be taken back in two minutes, and more are answered than statuses
@@ -102,7 +102,7 @@ async def test_of_many_that_are_answered_at_once_none_stays_marked_and_no_thread
     assert not refused & {STATUS, "reactions.add", "reactions.remove"}
 
 
-async def test_slack_in_trouble_for_minutes_nothing_is_left_when_it_is_well(
+async def test_no_indicator_is_left_after_slack_failed_for_minutes(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env |= LONG_TIMEOUT_SETTINGS
@@ -138,7 +138,7 @@ async def wait_until_no_indicator_recorded(data_dir: str) -> None:
             await asyncio.sleep(0.1)
 
 
-async def test_killed_again_and_again_nothing_is_left_of_what_was_shown(
+async def test_no_indicator_is_left_by_a_bot_that_is_killed_repeatedly(
     emulator: RunningEmulator, slack: ScenarioClient, model: ScriptedModel, tmp_path: Path
 ) -> None:
     """While a thread shows work, a message is marked, and Slack lets neither be taken back."""

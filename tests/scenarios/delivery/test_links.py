@@ -30,11 +30,11 @@ async def test_a_disguised_link_is_text_while_it_streams_and_afterwards(
     model.when("links", Answer(chunks=[*text], chunk_delay=0.01))
     await slack.say("alice", GENERAL, "@threadpilot links, please", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, f"{ESCAPED}, {VERIFIED} and [press me]\u2060(javascript")
-    said = "".join(
+    sent = "".join(
         json.dumps(call["arguments"], ensure_ascii=False) for call in await slack.calls()
     )
-    assert DISGUISED not in said
-    assert "](javascript" not in said
+    assert DISGUISED not in sent
+    assert "](javascript" not in sent
     assert VERIFIED in "".join(await slack.bot_texts(GENERAL, ts))
 
 

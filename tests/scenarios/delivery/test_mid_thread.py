@@ -14,7 +14,7 @@ def excerpt_in(prompt: str) -> list[Json]:
     return [json.loads(line) for line in prompt.splitlines() if line.startswith('{"from"')]
 
 
-async def test_the_first_mention_in_the_middle_brings_the_thread_along(
+async def test_the_first_mention_in_the_middle_includes_the_thread(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await slack.say("alice", GENERAL, "The build is red since noon.")
@@ -37,7 +37,7 @@ async def test_the_first_mention_in_the_middle_brings_the_thread_along(
     assert prompt.endswith("what is it about?")
 
 
-async def test_later_only_what_was_said_meanwhile_comes_along(
+async def test_later_prompts_include_only_messages_since_then(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await slack.say("alice", GENERAL, "The build is red.")
@@ -52,7 +52,7 @@ async def test_later_only_what_was_said_meanwhile_comes_along(
     assert [line["text"] for line in excerpt_in(second.prompt)] == ["It was me."]
 
 
-async def test_a_thread_that_the_bot_began_with_brings_nothing_along(
+async def test_a_thread_known_from_its_start_adds_nothing(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -64,7 +64,7 @@ async def test_a_thread_that_the_bot_began_with_brings_nothing_along(
     assert await slack.calls("conversations.replies") == []
 
 
-async def test_only_the_newest_and_the_root_come_along(
+async def test_only_the_newest_messages_and_the_root_are_included(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["CONTEXT_MESSAGES"] = "3"
@@ -80,7 +80,7 @@ async def test_only_the_newest_and_the_root_come_along(
     assert "Older messages are left out" in prompt
 
 
-async def test_slack_that_does_not_tell_what_was_said_costs_only_that(
+async def test_a_failed_read_of_the_thread_costs_only_the_context(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await slack.say("alice", GENERAL, "root")
@@ -91,7 +91,7 @@ async def test_slack_that_does_not_tell_what_was_said_costs_only_that(
     assert "could not be read" in model.requests[0].prompt
 
 
-async def test_after_a_reset_nothing_earlier_comes_along(
+async def test_after_a_reset_nothing_earlier_is_included(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -104,7 +104,7 @@ async def test_after_a_reset_nothing_earlier_comes_along(
     assert model.requests[-1].prompts == ("second",)
 
 
-async def test_the_main_session_knows_what_the_review_session_found(
+async def test_the_main_session_knows_the_findings_of_the_review_session(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """And each knows its own answers from its memory alone."""
@@ -129,7 +129,7 @@ async def test_the_main_session_knows_what_the_review_session_found(
     ]
 
 
-async def test_after_a_restart_it_is_looked_whether_something_was_missed(
+async def test_a_restart_looks_for_missed_messages_of_the_thread(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():
@@ -144,7 +144,7 @@ async def test_after_a_restart_it_is_looked_whether_something_was_missed(
     assert [line["text"] for line in excerpt_in(model.requests[1].prompt)] == ["It was me."]
 
 
-async def test_a_question_asked_by_command_is_quoted_as_its_askers(
+async def test_a_question_asked_by_command_is_quoted_with_its_author(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The bot posted it, but did not say it."""

@@ -19,7 +19,7 @@ BACKFILL_TIMEOUT_SECONDS = 700
 """By then Slack no longer brings what it could not deliver: it tries for five minutes."""
 
 
-async def asked_of(model: ScriptedModel) -> list[str]:
+async def questions_to(model: ScriptedModel) -> list[str]:
     """What the model was asked, in order."""
     return [question_of(request.prompt) for request in model.requests]
 
@@ -29,12 +29,12 @@ async def wait_for_backfill(
 ) -> str:
     """Wait until the bot has looked for what it missed; what it says about it."""
 
-    async def told() -> str | None:
+    async def summary() -> str | None:
         lines = [each.getMessage() for each in caplog.records]
-        found = [line for line in lines if line.startswith("caught up: ")]
+        found = [line for line in lines if line.startswith("backfill finished: ")]
         return found[-1] if len(found) >= times else None
 
-    return await slack.wait_for(told, 30.0, "the bot has caught up")
+    return await slack.wait_for(summary, 30.0, "the bot has caught up")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @pytest.mark.usefixtures("transport")
-async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_starts(
+async def test_messages_sent_while_the_bot_is_down_are_answered_once_when_it_starts(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A mention in a channel, one word more in a known thread, and a direct message, all longer ago
@@ -67,11 +67,11 @@ async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_
         "You said: in private"
     ]
     await slack.until_shown(GENERAL, known, "You said: in the thread")
-    told = await wait_for_backfill(slack, caplog)
-    assert "3 of them new and for the bot; 0 places" in told
+    summary = await wait_for_backfill(slack, caplog)
+    assert "accepted=3 unread=0" in summary
     await slack.until_idle(bot)
     assert await slack.bot_texts(GENERAL, known) == ["You said: before", "You said: in the thread"]
-    assert sorted(await asked_of(model)) == [
+    assert sorted(await questions_to(model)) == [
         "before",
         "in a channel",
         "in private",
@@ -79,7 +79,7 @@ async def test_what_people_write_while_the_bot_is_down_is_answered_once_when_it_
     ]
 
 
-async def test_what_was_answered_before_a_restart_is_not_answered_again(
+async def test_messages_answered_before_a_restart_are_not_answered_again(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also not what was an order, or was withdrawn: it is looked at again, and known."""
@@ -87,17 +87,17 @@ async def test_what_was_answered_before_a_restart_is_not_answered_again(
         ts = await slack.ask_in_new_thread("alice", "first")
         await slack.ephemeral_after_message("alice", GENERAL, ts, "!status")
         await slack.until_idle(bot)
-    whispers = len(await slack.ephemeral("alice"))
+    ephemerals = len(await slack.ephemeral("alice"))
     for times in (1, 2):
         async with bots.running():
             await wait_for_backfill(slack, caplog, times)
             await slack.say("alice", GENERAL, f"again {times}", thread_ts=ts)
             await slack.until_shown(GENERAL, ts, f"You said: again {times}")
-    assert await asked_of(model) == ["first", "again 1", "again 2"]
-    assert len(await slack.ephemeral("alice")) == whispers
+    assert await questions_to(model) == ["first", "again 1", "again 2"]
+    assert len(await slack.ephemeral("alice")) == ephemerals
 
 
-async def test_a_conversation_in_a_thread_that_began_meanwhile_is_answered_in_its_order(
+async def test_a_conversation_in_a_missed_thread_is_answered_in_its_order(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     async with bots.running():
@@ -113,7 +113,7 @@ async def test_a_conversation_in_a_thread_that_began_meanwhile_is_answered_in_it
     ]
 
 
-async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_in_its_order(
+async def test_a_thread_that_continues_before_its_start_is_found_is_answered_in_its_order(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The bot hears again, and is still looking for what it missed."""
@@ -133,13 +133,13 @@ async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_i
         )
 
     await slack.wait_for(overheard, why="the follow-up is heard")
-    assert "caught up: " not in caplog.text
+    assert "backfill finished: " not in caplog.text
     await slack.until_shown(GENERAL, root, "You said: three")
     await wait_for_backfill(slack, caplog)
     await slack.until_idle(bot)
     answers = [f"You said: {n}" for n in ("one", "two", "three")]
     assert await slack.bot_texts(GENERAL, root) == answers
-    assert await asked_of(model) == ["before", "one", "two", "three"]
+    assert await questions_to(model) == ["before", "one", "two", "three"]
 
 
 async def test_a_follow_up_in_the_usual_order_has_nothing_read_again(
@@ -154,7 +154,7 @@ async def test_a_follow_up_in_the_usual_order_has_nothing_read_again(
     assert await slack.calls("conversations.replies") == []
 
 
-async def test_a_mention_in_the_middle_of_other_peoples_thread_is_found(
+async def test_a_mention_in_the_middle_of_a_thread_of_others_is_found(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     root = await slack.say("alice", GENERAL, "lunch?")
@@ -168,7 +168,7 @@ async def test_a_mention_in_the_middle_of_other_peoples_thread_is_found(
     assert await slack.bot_texts(GENERAL, root) == ["You said: what is good?"]
 
 
-async def test_what_was_edited_meanwhile_is_answered_as_it_stands_and_what_was_deleted_is_not(
+async def test_missed_messages_are_answered_as_edited_and_not_if_deleted(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -181,10 +181,10 @@ async def test_what_was_edited_meanwhile_is_answered_as_it_stands_and_what_was_d
     await bots.start()
     assert await slack.wait_until_answered(GENERAL, edited) == ["You said: hello"]
     await wait_for_backfill(slack, caplog)
-    assert await asked_of(model) == ["before", "hello"]
+    assert await questions_to(model) == ["before", "hello"]
 
 
-async def test_a_command_given_meanwhile_is_carried_out_once(
+async def test_a_missed_command_is_run_once(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -199,7 +199,7 @@ async def test_a_command_given_meanwhile_is_carried_out_once(
     assert len(await slack.ephemeral("alice")) == before + 1
 
 
-async def test_who_is_not_let_in_is_notified_as_always(
+async def test_denied_users_are_notified_for_missed_messages_too(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -211,10 +211,10 @@ async def test_who_is_not_let_in_is_notified_as_always(
     await slack.until_shown(GENERAL, outsider, access_texts.EXTERNAL_USER)
     await slack.until_shown(GENERAL, guest, access_texts.DENIAL_TEXTS[AccessRole.GUEST])
     await wait_for_backfill(slack, caplog)
-    assert await asked_of(model) == ["before"]
+    assert await questions_to(model) == ["before"]
 
 
-async def test_what_is_longer_ago_than_it_is_to_look_back_is_not_answered(
+async def test_messages_older_than_the_backfill_limit_are_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["CATCH_UP_SECONDS"] = "300"
@@ -228,10 +228,10 @@ async def test_what_is_longer_ago_than_it_is_to_look_back_is_not_answered(
     clock.move_forward(BACKFILL_TIMEOUT_SECONDS + 100)
     await bots.start(clock)
     assert await slack.wait_until_answered(GENERAL, fresh) == ["You said: just now"]
-    assert await asked_of(model) == ["before", "just now"]
+    assert await questions_to(model) == ["before", "just now"]
 
 
-async def test_nobody_is_answered_from_before_the_bot_was_ever_started(
+async def test_messages_before_the_first_start_are_not_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     await slack.say("alice", GENERAL, "@threadpilot anybody there?")
@@ -240,7 +240,7 @@ async def test_nobody_is_answered_from_before_the_bot_was_ever_started(
         await slack.ask_in_new_thread("bob", "hello")
     async with bots.running():
         await wait_for_backfill(slack, caplog)
-    assert await asked_of(model) == ["hello"]
+    assert await questions_to(model) == ["hello"]
 
 
 async def test_without_backfill_the_bot_reads_no_channel(
@@ -254,7 +254,7 @@ async def test_without_backfill_the_bot_reads_no_channel(
     async with bots.running():
         await slack.ask_in_new_thread("bob", "after")
     assert await slack.calls("conversations.history") == []
-    assert await asked_of(model) == ["before", "after"]
+    assert await questions_to(model) == ["before", "after"]
 
 
 # Slack in trouble meanwhile ---------------------------------------------------------------------
@@ -271,7 +271,7 @@ async def test_without_backfill_the_bot_reads_no_channel(
         ("users.conversations", "500"),
     ],
 )
-async def test_what_was_missed_is_found_though_slack_is_in_trouble_for_a_while(
+async def test_missed_messages_are_found_after_slack_failed_for_a_while(
     bots: Bots, slack: ScenarioClient, method: str, kind: str
 ) -> None:
     async with bots.running():
@@ -295,13 +295,13 @@ async def wait_until_backfill_postponed(
     """Wait until the bot has tried in vain so often to read what it missed."""
 
     async def tried() -> bool:
-        return caplog.text.count("what was missed is not read yet") >= times
+        return caplog.text.count("gap not filled yet") >= times
 
     await slack.wait_for(tried, 60.0, f"it is tried {times} times")
 
 
 @pytest.mark.parametrize("kind", ["500", "429", "drop_before"])
-async def test_mentions_are_found_though_slack_lets_nothing_be_read_for_four_minutes(
+async def test_mentions_are_found_after_reads_failed_for_four_minutes(
     bots: Bots,
     slack: ScenarioClient,
     model: ScriptedModel,
@@ -320,17 +320,17 @@ async def test_mentions_are_found_though_slack_lets_nothing_be_read_for_four_min
     bot = await bots.start(QuickClock())
     await wait_until_backfill_postponed(slack, caplog, RETRIES_IN_FOUR_MINUTES)
     assert (await operator.scrape()).value("threadpilot_catching_up") == 1
-    assert await asked_of(model) == ["before"]
+    assert await questions_to(model) == ["before"]
     await slack.clear_faults()
     await slack.until_shown(DEV, mention, "You said: in the channel")
     await slack.until_shown(GENERAL, known, "You said: in the thread")
     await wait_for_backfill(slack, caplog)
     await slack.until_idle(bot)
-    assert sorted(await asked_of(model)) == ["before", "in the channel", "in the thread"]
+    assert sorted(await questions_to(model)) == ["before", "in the channel", "in the thread"]
     assert (await operator.scrape()).value("threadpilot_catching_up") == 0
 
 
-async def test_mentions_are_found_by_the_start_after_one_at_which_slack_let_nothing_be_read(
+async def test_mentions_are_found_by_the_start_after_one_with_failed_reads(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -364,8 +364,8 @@ async def test_mentions_are_found_after_a_start_with_a_clock_that_was_a_day_ahea
     assert await slack.wait_until_answered(GENERAL, second, person="carol") == ["You said: two"]
     await wait_for_backfill(slack, caplog, times=2)
     await slack.until_idle(bot)
-    assert sorted(await asked_of(model)) == ["before", "one", "two"]
-    assert "in the last -" not in caplog.text
+    assert sorted(await questions_to(model)) == ["before", "one", "two"]
+    assert "backfill started: seconds=-" not in caplog.text
 
 
 @pytest.mark.parametrize("code", ["not_in_channel", "channel_not_found", "missing_scope"])
@@ -387,15 +387,15 @@ async def test_a_channel_that_can_never_be_read_keeps_no_gap_open_and_is_reporte
     await slack.fault("conversations.history", "500", times=4)
     bot = await bots.start(QuickClock())
     assert await slack.wait_until_answered(DEV, mention) == ["You said: read later"]
-    told = await wait_for_backfill(slack, caplog)
-    assert told.endswith("1 places could not be read")
-    assert caplog.text.count(f"channel {GENERAL} could not be read: {code}") == 1
-    assert "what was missed is not read yet" in caplog.text
+    summary = await wait_for_backfill(slack, caplog)
+    assert summary.endswith("unread=1")
+    assert caplog.text.count(f"cannot be read: channel={GENERAL} reason={code}") == 1
+    assert "gap not filled yet" in caplog.text
     await slack.until_idle(bot)
-    assert await asked_of(model) == ["before", "read later"]
+    assert await questions_to(model) == ["before", "read later"]
 
 
-async def test_what_may_not_be_read_is_a_clear_line_in_the_log_and_no_crash(
+async def test_an_unreadable_channel_is_a_clear_log_line_and_no_crash(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with bots.running():
@@ -403,16 +403,16 @@ async def test_what_may_not_be_read_is_a_clear_line_in_the_log_and_no_crash(
     await slack.fault("users.conversations", "error", error="missing_scope", times=100)
     await slack.fault("conversations.history", "error", error="missing_scope", times=100)
     bot = await bots.start()
-    told = await wait_for_backfill(slack, caplog)
-    assert told.endswith("1 places could not be read")
-    assert "which channels the bot is in could not be found out: missing_scope" in caplog.text
-    assert f"what was said in channel {GENERAL} could not be read: missing_scope" in caplog.text
+    summary = await wait_for_backfill(slack, caplog)
+    assert summary.endswith("unread=1")
+    assert "channels of the bot not listed: reason=missing_scope" in caplog.text
+    assert f"missed messages cannot be read: channel={GENERAL} reason=missing_scope" in caplog.text
     assert "Traceback" not in caplog.text
     await slack.ask_in_new_thread("alice", "and now")
     await slack.until_idle(bot)
 
 
-async def test_a_bot_that_stops_while_it_catches_up_begins_again_at_the_next_start(
+async def test_a_backfill_that_was_stopped_starts_again_at_the_next_start(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     async with bots.running():
@@ -442,7 +442,7 @@ async def wait_for_connections(slack: ScenarioClient, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["drop", "half-open", "disconnect"])
-async def test_what_is_said_while_no_line_is_up_is_answered_when_one_is_again(
+async def test_messages_sent_without_a_connection_are_answered_after_a_reconnect(
     bots: Bots,
     slack: ScenarioClient,
     model: ScriptedModel,
@@ -460,12 +460,12 @@ async def test_what_is_said_while_no_line_is_up_is_answered_when_one_is_again(
     # In steps, for each try has to fail before the next one can begin to wait for its time.
     for _ in range(20):
         await slack.advance(BACKFILL_TIMEOUT_SECONDS / 10)
-    assert await asked_of(model) == ["before"]
+    assert await questions_to(model) == ["before"]
     await slack.clear_faults()
     await slack.until_shown(GENERAL, mention, "You said: in a channel", timeout=60)
     await slack.until_shown(GENERAL, known, "You said: in the thread", timeout=60)
-    assert sorted(await asked_of(model)) == ["before", "in a channel", "in the thread"]
-    assert "2 of them new and for the bot" in await wait_for_backfill(slack, caplog)
+    assert sorted(await questions_to(model)) == ["before", "in a channel", "in the thread"]
+    assert "accepted=2" in await wait_for_backfill(slack, caplog)
 
 
 # Slack brings it twice, late, in disorder -------------------------------------------------------
@@ -473,7 +473,7 @@ async def test_what_is_said_while_no_line_is_up_is_answered_when_one_is_again(
 
 @pytest.mark.usefixtures("transport")
 @pytest.mark.parametrize("kind", ["duplicate", "redeliver", "reorder"])
-async def test_what_comes_twice_or_late_or_in_disorder_is_answered_once_and_in_order(
+async def test_repeated_late_and_unordered_events_are_answered_once_and_in_order(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, kind: str
 ) -> None:
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
@@ -481,11 +481,11 @@ async def test_what_comes_twice_or_late_or_in_disorder_is_answered_once_and_in_o
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
     await model.reached()
     await slack.fault("events", kind, times=2)
-    said = [
+    posted = [
         await slack.say("alice", GENERAL, text, thread_ts=ts)
         for text in ("second", "third", "fourth")
     ]
-    await slack.wait_until_reaction_set(GENERAL, said[-1])
+    await slack.wait_until_reaction_set(GENERAL, posted[-1])
     await slack.wait_for(lambda: none_left(slack), why="the events have come as the test wants")
     await slack.advance(70)
     model.release()

@@ -17,7 +17,7 @@ from tests.scenarios.conftest import Bots, ScenarioClient, question_of, start_bu
 from tests.scripted_model import Answer, ScriptedModel
 
 
-async def test_a_waiting_message_is_answered_though_somebody_else_joins_meanwhile(
+async def test_a_queued_message_is_answered_even_if_another_user_joins(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await start_busy_thread(bots, slack, model)
@@ -29,7 +29,7 @@ async def test_a_waiting_message_is_answered_though_somebody_else_joins_meanwhil
     await slack.wait_until_reaction_cleared(GENERAL, second)
 
 
-async def test_who_takes_part_cannot_be_found_out_so_the_bot_does_not_butt_in(
+async def test_the_bot_stays_silent_if_participants_cannot_be_read(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -48,7 +48,7 @@ async def test_who_takes_part_cannot_be_found_out_so_the_bot_does_not_butt_in(
     ]
 
 
-async def test_an_answer_outlasts_a_slack_that_takes_nothing_for_a_while(
+async def test_an_answer_survives_a_slack_that_accepts_nothing_for_a_while(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
@@ -69,7 +69,7 @@ async def test_an_answer_outlasts_a_slack_that_takes_nothing_for_a_while(
     assert len(model.requests) == 1
 
 
-async def test_an_ending_that_the_database_does_not_take_is_shown_all_the_same(
+async def test_an_ending_that_the_database_refuses_is_shown_anyway(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """And nobody is told to ask again what is answered already."""
@@ -86,7 +86,7 @@ async def test_an_ending_that_the_database_does_not_take_is_shown_all_the_same(
     assert await slack.ephemeral("alice") == []
 
 
-async def test_an_answer_is_shown_whose_place_in_the_history_is_not_taken_down(
+async def test_an_answer_is_shown_even_if_its_history_entry_cannot_be_saved(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
@@ -108,9 +108,11 @@ def refuse(data_dir: str, what: str) -> None:
         )
 
 
-@pytest.mark.parametrize("door", ["http"], indirect=True)
+@pytest.mark.parametrize("transport", ["http"], indirect=True)
 @pytest.mark.usefixtures("transport")
-async def test_not_ready_while_no_message_can_be_taken(bots: Bots, slack: ScenarioClient) -> None:
+async def test_not_ready_while_no_message_can_be_accepted(
+    bots: Bots, slack: ScenarioClient
+) -> None:
     await bots.start()
     address = f"http://127.0.0.1:{bots.env['HTTP_PORT']}"
 
@@ -147,7 +149,7 @@ async def test_stop_counts_from_the_first_moment(
     await slack.until_shown(GENERAL, ts, "You said: second")
 
 
-async def test_a_thread_that_slack_lets_nobody_write_in_blocks_nothing(
+async def test_a_thread_without_write_access_blocks_nothing(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """What can never be shown ends its turn; its author alone is told."""
@@ -183,7 +185,7 @@ async def test_stop_works_while_the_answer_before_is_still_being_closed(
     assert not await slack.shows(GENERAL, ts, "three")
 
 
-async def test_an_answer_without_end_is_ended(
+async def test_an_endless_answer_is_ended(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env.update(TURN_SECONDS="1000", SILENCE_SECONDS="3600")

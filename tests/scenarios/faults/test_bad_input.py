@@ -40,9 +40,9 @@ async def test_only_emoji(slack: ScenarioClient, model: ScriptedModel) -> None:
 
 
 async def test_a_mention_of_40000_characters(slack: ScenarioClient, model: ScriptedModel) -> None:
-    told = await the_answer_to(slack, "alice", "@threadpilot " + "x" * 39_900)
-    assert "39,900 characters" in told
-    assert "30,000" in told
+    text = await the_answer_to(slack, "alice", "@threadpilot " + "x" * 39_900)
+    assert "39,900 characters" in text
+    assert "30,000" in text
     assert model.requests == []
 
 
@@ -53,8 +53,8 @@ async def test_an_external_user(slack: ScenarioClient, model: ScriptedModel) -> 
 
 async def test_a_model_that_answers_nothing(slack: ScenarioClient, model: ScriptedModel) -> None:
     model.when("hush", Answer(chunks=[]))
-    told = await the_answer_to(slack, "alice", "@threadpilot hush")
-    assert AGENT_ERROR_MESSAGES[AgentErrorKind.EMPTY] in told
+    text = await the_answer_to(slack, "alice", "@threadpilot hush")
+    assert AGENT_ERROR_MESSAGES[AgentErrorKind.EMPTY] in text
     await and_it_still_works(slack)
 
 
@@ -67,19 +67,19 @@ async def test_a_model_that_refuses(
     model.when("please", Answer("canary-detail", fault=status))
     ts = await slack.say("alice", GENERAL, "@threadpilot please")
     await slack.until_shown(GENERAL, ts, AGENT_ERROR_MESSAGES[fault])
-    [told] = await slack.bot_texts(GENERAL, ts)
-    assert "canary" not in told
-    assert "http" not in told
-    assert str(status) not in told
+    [text] = await slack.bot_texts(GENERAL, ts)
+    assert "canary" not in text
+    assert "http" not in text
+    assert str(status) not in text
     await and_it_still_works(slack)
 
 
 async def test_markdown_that_breaks_blocks(slack: ScenarioClient, model: ScriptedModel) -> None:
     broken = "| a | b |\n|---|\n| 1 |\n\n```\nnever closed <b> & [x](javascript:1) " + "*" * 50
     model.when("break", Answer(broken))
-    told = await the_answer_to(slack, "alice", "@threadpilot break it")
-    assert told.startswith(broken)
-    assert told.count("```") == 2
+    text = await the_answer_to(slack, "alice", "@threadpilot break it")
+    assert text.startswith(broken)
+    assert text.count("```") == 2
 
 
 async def test_a_message_from_ourselves(slack: ScenarioClient, model: ScriptedModel) -> None:

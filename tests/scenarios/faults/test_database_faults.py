@@ -36,25 +36,25 @@ SECONDS = 60.0
 @contextmanager
 def locked(folder: str) -> Iterator[sqlite3.Connection]:
     """Somebody else writes in the database, and takes their time."""
-    somebody = sqlite3.connect(Path(folder) / DATABASE_NAME, isolation_level=None)
-    with closing(somebody):
-        somebody.execute("BEGIN IMMEDIATE")
-        yield somebody
-        if somebody.in_transaction:
-            somebody.execute("ROLLBACK")
+    other = sqlite3.connect(Path(folder) / DATABASE_NAME, isolation_level=None)
+    with closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+        if other.in_transaction:
+            other.execute("ROLLBACK")
 
 
-async def test_a_lock_that_passes_is_not_noticed(bots: Bots, slack: ScenarioClient) -> None:
+async def test_a_short_lock_is_not_noticed(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
-    with locked(bots.env["DATA_DIR"]) as somebody:
+    with locked(bots.env["DATA_DIR"]) as other:
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        somebody.execute("ROLLBACK")
+        other.execute("ROLLBACK")
         assert await slack.wait_until_answered(GENERAL, ts) == ["You said: first"]
     assert await slack.ephemeral("alice") == []
 
 
 @pytest.mark.usefixtures("transport")
-async def test_what_a_lock_keeps_off_the_record_is_not_acknowledged_and_answered_later(
+async def test_a_message_that_a_lock_keeps_unrecorded_is_answered_later(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -85,7 +85,7 @@ async def receive_before_its_thread(
 
     async def brought_twice() -> bool:
         """As two events, each at first and again at once."""
-        return caplog.text.count("a message could not be recorded") >= 4
+        return caplog.text.count("message not recorded") >= 4
 
     with locked(bots.env["DATA_DIR"]):
         root = await slack.say("alice", GENERAL, "@threadpilot first")
@@ -108,7 +108,7 @@ ALL_THREE = ["You said: first", "You said: second", "You said: third"]
 
 
 @pytest.mark.usefixtures("transport")
-async def test_what_was_received_before_the_mention_that_it_follows_is_answered_after_it(
+async def test_a_follow_up_received_before_its_mention_is_answered_after_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     await bots.start()
@@ -123,11 +123,11 @@ async def test_what_was_received_before_the_mention_that_it_follows_is_answered_
     assert_sound(Path(bots.env["DATA_DIR"]))
 
 
-async def test_it_is_answered_after_a_restart_where_slack_does_not_give_it_before(
+async def test_it_is_answered_after_a_restart_if_slack_does_not_redeliver_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def given_up() -> bool:
-        return "what was missed is not read yet" in caplog.text
+        return "gap not filled yet" in caplog.text
 
     async with bots.running(QuickClock()) as bot:
         root = await receive_before_its_thread(bots, slack, caplog)
@@ -146,13 +146,13 @@ async def test_it_is_answered_after_a_restart_where_slack_does_not_give_it_befor
     assert len(model.requests) == len(ALL_THREE)
 
 
-async def test_it_is_answered_when_slack_gives_it_later(
+async def test_it_is_answered_when_slack_redelivers_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without a restart, and although all else was heard."""
 
     async def put_off() -> bool:
-        return "what was missed is not read yet" in caplog.text
+        return "gap not filled yet" in caplog.text
 
     bot = await bots.start(QuickClock())
     root = await receive_before_its_thread(bots, slack, caplog)
@@ -190,7 +190,7 @@ async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(
     assert await slack.bot_texts(GENERAL, ts) == ["one two"]
 
 
-async def test_a_command_that_the_database_does_not_take_is_reported(
+async def test_a_command_that_the_database_refuses_is_reported(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     bots.env["ADMIN_USERS"] = "UALICE"
@@ -201,7 +201,7 @@ async def test_a_command_that_the_database_does_not_take_is_reported(
     assert not bots.bot.inbox.paused
 
 
-async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
+async def test_a_full_disk_loses_and_repeats_nothing(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The disk of the real process: whatever it writes beyond this size is refused."""
@@ -221,15 +221,15 @@ async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
         await slack.wait_until_answered(GENERAL, ts)
         assert await slack.bot_texts(GENERAL, ts) == ["You said: during"]
         process.send_signal(signal.SIGTERM)
-        _, said = await process.communicate()
+        _, output = await process.communicate()
     assert process.returncode == 0
-    assert "a message could not be recorded, Slack will bring it again" in said.decode()
-    assert "Traceback" not in said.decode()
+    assert "message not recorded, Slack repeats it" in output.decode()
+    assert "Traceback" not in output.decode()
     assert len(model.requests) == 2
     assert_sound(folder)
 
 
-async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_be_lost(
+async def test_a_moved_database_accepts_no_message(
     env: dict[str, str], slack: ScenarioClient
 ) -> None:
     file = Path(env["DATA_DIR"]) / DATABASE_NAME
@@ -242,8 +242,8 @@ async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_b
             await slack.advance(wait)
         await slack.until_shown(GENERAL, ts, "You said: first", timeout=SECONDS)
         process.send_signal(signal.SIGTERM)
-        _, said = await process.communicate()
-    assert connection.MOVED in said.decode()
+        _, output = await process.communicate()
+    assert connection.MOVED in output.decode()
     assert_sound(file.parent)
 
 
@@ -279,7 +279,7 @@ def a_folder(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "expected"),
     [
         (newer, "run the newer version that wrote it, or restore a backup"),
         (garbled, connection.DAMAGED),
@@ -287,18 +287,18 @@ def a_folder(file: Path) -> None:
         (a_folder, "cannot be opened for writing"),
     ],
 )
-async def test_a_database_that_cannot_be_used_ends_the_start_with_what_to_do(
-    env: dict[str, str], slack: ScenarioClient, damage: object, words: str
+async def test_an_unusable_database_ends_the_start_with_instructions(
+    env: dict[str, str], slack: ScenarioClient, damage: object, expected: str
 ) -> None:
     assert callable(damage)
     file = await left_by_a_bot(env)
     damage(file)
     calls = len(await slack.calls("apps.connections.open"))
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 1
-    assert words in said
-    assert "threadpilot doctor" in said
-    assert "Traceback" not in said
+    assert expected in output
+    assert "threadpilot doctor" in output
+    assert "Traceback" not in output
     assert len(await slack.calls("apps.connections.open")) == calls, "nothing may be heard"
 
 
@@ -307,16 +307,16 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
 ) -> None:
     """It says once what to do; and while nothing can be recorded, nothing is heard."""
     await left_by_a_bot(env)
-    with locked(env["DATA_DIR"]) as somebody:
+    with locked(env["DATA_DIR"]) as other:
         async with threadpilot("run", env=env, until=connection.LOCKED) as process:
             assert await slack.calls("apps.connections.open") == []
-            somebody.execute("ROLLBACK")
-            said = await wait_for_output(process, READY)
-            assert connection.LOCKED not in said
-            assert "the database works now" in said
+            other.execute("ROLLBACK")
+            output = await wait_for_output(process, READY)
+            assert connection.LOCKED not in output
+            assert "start goes on: the database is available" in output
             await slack.ask_in_new_thread("alice", "first")
             process.send_signal(signal.SIGTERM)
             _, rest = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0
-    assert "Traceback" not in said + rest.decode()
+    assert "Traceback" not in output + rest.decode()
     assert_sound(Path(env["DATA_DIR"]))

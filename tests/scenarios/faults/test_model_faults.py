@@ -26,7 +26,7 @@ FAULTS = {
 text stays above the sentence."""
 
 
-async def test_each_trouble_of_the_model_is_reported_once_and_the_next_question_is_answered(
+async def test_each_model_fault_is_reported_once_and_the_next_question_is_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """All at once, each in a thread of its own: none holds up another."""
@@ -43,15 +43,15 @@ async def test_each_trouble_of_the_model_is_reported_once_and_the_next_question_
     await slack.until_idle(bot)
     for question, ts in threads.items():
         [shown] = await slack.bot_texts(GENERAL, ts)
-        _, fault, said = FAULTS[question]
-        assert shown.split() == f"{said} _{AGENT_ERROR_MESSAGES[fault]}_".split()
+        _, fault, kept_text = FAULTS[question]
+        assert shown.split() == f"{kept_text} _{AGENT_ERROR_MESSAGES[fault]}_".split()
         await slack.reply_action(GENERAL, ts, "retry")
         await slack.say("alice", GENERAL, f"and without {question}?", thread_ts=ts)
     for question, ts in threads.items():
         await slack.until_shown(GENERAL, ts, f"You said: and without {question}?")
 
 
-async def test_too_many_questions_for_a_moment_are_waited_out_also_without_a_retry_after(
+async def test_rate_limits_of_the_model_are_waited_out_even_without_retry_after(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """(If it goes on, the runtime takes 52 s to give it up: measured.)"""
@@ -64,7 +64,7 @@ async def test_too_many_questions_for_a_moment_are_waited_out_also_without_a_ret
     assert [request.prompts for request in model.requests] == [("hurry",)] * 2
 
 
-async def test_a_model_server_that_is_not_there_is_reported_and_is_asked_again_when_it_is(
+async def test_a_missing_model_server_is_reported_and_used_again_when_it_returns(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     port = free_port()
@@ -84,7 +84,7 @@ async def test_a_model_server_that_is_not_there_is_reported_and_is_asked_again_w
     assert len(await slack.bot_texts(GENERAL, ts)) == 2
 
 
-async def test_a_model_that_goes_silent_is_given_up_and_reported(
+async def test_a_silent_model_times_out_and_is_reported(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Before its first word, and in the middle, where what it said stays."""
@@ -106,18 +106,18 @@ async def test_a_model_that_goes_silent_is_given_up_and_reported(
     for ts in (mute, half):
         await slack.until_shown(GENERAL, ts, silent)
     await slack.until_idle(bot)
-    [said] = await slack.bot_texts(GENERAL, mute)
-    assert said.strip("_\n") == silent
-    [said] = await slack.bot_texts(GENERAL, half)
-    assert said.startswith("so")
-    assert said.count(silent) == 1
+    [text] = await slack.bot_texts(GENERAL, mute)
+    assert text.strip("_\n") == silent
+    [text] = await slack.bot_texts(GENERAL, half)
+    assert text.startswith("so")
+    assert text.count(silent) == 1
     for ts in (mute, half):
         await slack.say("alice", GENERAL, "awake?", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "You said: awake?")
 
 
 @pytest.mark.parametrize("fault", ["cut", "garbage"])
-async def test_what_a_model_said_before_it_was_asked_again_is_taken_back(
+async def test_the_text_of_a_retried_model_call_is_retracted(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, fault: str
 ) -> None:
     """It was shown already, and is not shown twice."""

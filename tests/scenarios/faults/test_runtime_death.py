@@ -70,8 +70,8 @@ async def test_a_turn_whose_runtime_dies_twice_is_reported_and_can_be_asked_agai
     await slack.press_reply_action("alice", GENERAL, again)
     await slack.until_shown(GENERAL, ts, "You said: first")
     assert model.requests[-1].prompts == ("first",)
-    [told, answer] = await slack.bot_texts(GENERAL, ts)
-    assert RUNTIME_STOPPED in told
+    [error, answer] = await slack.bot_texts(GENERAL, ts)
+    assert RUNTIME_STOPPED in error
     assert answer == "You said: first"
 
 
@@ -93,12 +93,12 @@ async def test_all_turns_whose_runtime_is_killed_are_answered(
         await slack.until_shown(GENERAL, ts, f"You said: {question}")
         await slack.wait_until_answered(GENERAL, ts)
         assert await slack.bot_texts(GENERAL, ts) == [f"You said: {question}"]
-    asked_last = [question_of(request.prompt) for request in model.requests[-len(questions) :]]
-    assert sorted(asked_last) == questions
+    last_prompts = [question_of(request.prompt) for request in model.requests[-len(questions) :]]
+    assert sorted(last_prompts) == questions
     assert len(runtimes_of(Path(bots.env["DATA_DIR"]))) == 1
 
 
-async def test_turns_that_begin_between_the_death_and_its_noticing_are_answered(
+async def test_turns_that_start_before_the_death_is_noticed_are_answered(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """One in a session that was live, one that wants a session opened."""
@@ -140,7 +140,7 @@ async def test_a_turn_that_was_stopped_is_not_asked_again(
     assert RUNTIME_STOPPED not in shown
 
 
-async def test_a_prompt_that_is_in_the_history_and_on_no_record_is_sent_once_too(
+async def test_a_prompt_in_the_history_without_a_record_is_sent_once_too(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """The database did not take down where it stands there."""

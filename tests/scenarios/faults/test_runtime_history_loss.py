@@ -37,17 +37,17 @@ async def kill(bots: Bots) -> None:
     await wait_until(lambda: not runs(pid))
 
 
-def lose(bots: Bots, words: str) -> None:
+def lose(bots: Bots, text: str) -> None:
     """Take out of the one history what comes from the first line with these words on: as if the
     runtime had been killed before it wrote that down."""
     [history] = folder_of_sessions(Path(bots.env["DATA_DIR"])).glob("*/events.jsonl")
     lines = history.read_text().splitlines(keepends=True)
-    first = next(number for number, line in enumerate(lines) if words in line)
+    first = next(number for number, line in enumerate(lines) if text in line)
     history.write_text("".join(lines[:first]))
 
 
 @pytest.mark.parametrize("lost", ["second", "You said: second"], ids=["turn", "answer"])
-async def test_a_turn_that_was_lost_with_its_runtime_is_not_on_record_as_remembered(
+async def test_a_turn_lost_with_its_runtime_is_not_recorded_as_history(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, lost: str
 ) -> None:
     """Wholly, or its answer alone: then its prompt is not left for the model to answer again."""
@@ -64,7 +64,7 @@ async def test_a_turn_that_was_lost_with_its_runtime_is_not_on_record_as_remembe
     assert on_record(bots) == known(model)
 
 
-async def test_whenever_the_runtime_is_killed_the_record_is_what_the_model_is_sent(
+async def test_the_record_equals_the_models_history_after_each_kill(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """Killed at once after an answer, and under one, again and again."""
@@ -85,7 +85,7 @@ async def test_whenever_the_runtime_is_killed_the_record_is_what_the_model_is_se
                 await kill(bots)
 
 
-async def test_a_turn_whose_runtime_died_twice_is_forgotten_where_the_history_has_it_not(
+async def test_a_turn_whose_runtime_died_twice_is_removed_if_the_history_lacks_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     """It failed and is not on record as remembered once the session is asked again."""

@@ -52,8 +52,8 @@ class CallFailureScenario:
         """The thread shows these answers, whole and once, and nothing else of the bot."""
 
         async def shown() -> bool:
-            said = await self.slack.bot_messages(channel, ts)
-            live = [m for m in said if m.get("streaming", {}).get("state") == "streaming"]
+            messages = await self.slack.bot_messages(channel, ts)
+            live = [m for m in messages if m.get("streaming", {}).get("state") == "streaming"]
             texts = await self.slack.bot_texts(channel, ts)
             return not live and sorted(texts) == sorted(answers)
 
@@ -105,32 +105,32 @@ class CallFailureScenario:
         await self.answered(ts, "held up", WHOLE)
         await self.slack.wait_until_reaction_cleared(GENERAL, waiting)
 
-    async def ephemeral_is_posted(self, words: str) -> None:
+    async def ephemeral_is_posted(self, text: str) -> None:
         """An order in a thread that one person alone gets an answer to."""
         ts = await self.slack.ask_in_new_thread("alice", "count")
         before = len(await self.slack.ephemeral("alice"))
         await self.trouble()
-        await self.slack.say("alice", GENERAL, words, thread_ts=ts)
+        await self.slack.say("alice", GENERAL, text, thread_ts=ts)
         await self.wait_until_failed()
         await self.slack.wait_for_ephemeral("alice", before + 1)
-        told = (await self.slack.ephemeral("alice"))[before:]
-        assert all(text_of(each) for each in told)
-        assert len(told) <= (2 if self.kind in MAYBE_DONE else 1)
+        messages = (await self.slack.ephemeral("alice"))[before:]
+        assert all(text_of(each) for each in messages)
+        assert len(messages) <= (2 if self.kind in MAYBE_DONE else 1)
         await self.answered(ts, WHOLE)
 
-    async def command_is_run(self, person: str, words: str) -> None:
+    async def command_is_run(self, person: str, text: str) -> None:
         """A command, again and again until Slack is asked: what it tells is known for a while."""
 
         async def done() -> bool:
-            await self.slack.wait_for_ephemeral(person, await self._run_command(person, words) + 1)
+            await self.slack.wait_for_ephemeral(person, await self._run_command(person, text) + 1)
             return await self.failed_calls()
 
         await self.trouble()
         await self.slack.wait_for(done, 30.0, f"{self.method} met {self.kind}")
 
-    async def _run_command(self, person: str, words: str) -> int:
+    async def _run_command(self, person: str, text: str) -> int:
         before = len(await self.slack.ephemeral(person))
-        await self.slack.command(person, GENERAL, "/copilot", words)
+        await self.slack.command(person, GENERAL, "/copilot", text)
         return before
 
     async def one_exports(self) -> None:
@@ -232,12 +232,12 @@ AFTER_A_GAP = {"conversations.history", "users.conversations"}
 """Read only then: `tests.scenarios.delivery.test_missed_events`."""
 
 
-def test_no_method_that_the_bot_calls_is_forgotten() -> None:
+def test_every_method_that_the_bot_calls_is_tested() -> None:
     assert set(ACTIONS) == set(RATE_LIMITS) - AT_THE_START - AFTER_A_GAP
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_whatever_fails_at_any_method_there_is_one_outcome(
+async def test_each_fault_at_each_method_has_one_outcome(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, kind: str
 ) -> None:
     bots.env |= {"SILENCE_SECONDS": "3600", "ADMIN_GROUP": "S0PILOTS"}

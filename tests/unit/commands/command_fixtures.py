@@ -16,6 +16,7 @@ from bot.access.policy import AccessConfig, AccessPolicy
 from bot.access.quotas import QuotaPolicy
 from bot.commands.dispatcher import CommandContext, CommandDispatcher, CommandHandler
 from bot.commands.parser import KnownNames
+from bot.commands.router import MessageRouter
 from bot.domain.cards import Button, Card, CommandResult
 from bot.domain.commands import Command, CommandSource
 from bot.domain.messages import Message, MessageOptions, ThreadKey, Trigger
@@ -220,11 +221,11 @@ class CommandFixture:
             self.access,
             self.handlers,
             QuotaPolicy(self.store, self.clock, per_day=0),
-            enqueue=self._ask,
-            known_names=lambda: KnownNames(models=frozenset({"gpt-5", "claude-4.5"})),
             start=self._begin,
             clock=self.clock,
         )
+        known = KnownNames(models=frozenset({"gpt-5", "claude-4.5"}))
+        self.router = MessageRouter(self.desk, self.enqueue, lambda: known)
 
     # Orders
 
@@ -366,7 +367,7 @@ class CommandFixture:
         self.begun.append(order)
         return self.room
 
-    async def _ask(self, message: Message) -> AcceptResult:
+    async def enqueue(self, message: Message) -> AcceptResult:
         self.questions.append(message)
         return AcceptResult(status=AcceptStatus.OVERHEARD)
 

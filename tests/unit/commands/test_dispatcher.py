@@ -185,9 +185,9 @@ async def test_a_source_that_a_command_does_not_have_is_refused_to_everybody(
 @pytest.mark.parametrize(
     ("order", "by", "sentence"),
     [
-        ("reset", BOB, texts.NOT_YOURS.format(verb="reset")),
-        ("resume s1", BOB, texts.NOT_YOURS.format(verb="resume")),
-        ("stop", CAROL, texts.NOT_PARTICIPANT.format(verb="stop")),
+        ("reset", BOB, texts.NOT_YOURS.format(command="reset")),
+        ("resume s1", BOB, texts.NOT_YOURS.format(command="resume")),
+        ("stop", CAROL, texts.NOT_PARTICIPANT.format(command="stop")),
         ("sessions all", ALICE, texts.ADMINS_ONLY),
         ("model gpt-5 for channel", ALICE, texts.ADMINS_ONLY),
         ("admin cleanup", ALICE, texts.ADMINS_ONLY),
@@ -222,7 +222,7 @@ async def test_of_a_session_elsewhere_it_counts_what_one_is_there(
     await world.context_for(1, user=ALICE)
     await world.context_for(10, user=BOB)
     outcome = await world.run_command("reset s1", by=BOB, thread=thread_at(10))
-    assert outcome.card.text == texts.NOT_YOURS.format(verb="reset")
+    assert outcome.card.text == texts.NOT_YOURS.format(command="reset")
     await world.run_command("reset s2", by=BOB, thread=thread_at(1))
     (asked,) = executed.asked
     assert (asked.session and asked.session.number, asked.names_session, asked.args) == (
@@ -353,10 +353,10 @@ async def test_a_message_that_is_a_command_is_recorded_and_begun_and_no_question
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     message = make_message(1, text="!help")
-    assert (await world.desk.accept_message(message)).status is AcceptStatus.COMMAND
-    assert (await world.desk.accept_message(message)).status is AcceptStatus.DUPLICATE
+    assert (await world.router.route_message(message)).status is AcceptStatus.COMMAND
+    assert (await world.router.route_message(message)).status is AcceptStatus.DUPLICATE
     again = replace(message, event_id="another event for the same message")
-    assert (await world.desk.accept_message(again)).status is AcceptStatus.DUPLICATE
+    assert (await world.router.route_message(again)).status is AcceptStatus.DUPLICATE
     (order,) = world.begun
     assert world.questions == []
     assert await world.store.turn_by_ts(TEAM, GENERAL, message.ts) is None
@@ -368,7 +368,7 @@ async def test_a_message_that_is_a_command_is_recorded_and_begun_and_no_question
 
 async def test_any_other_message_goes_to_the_inbox(world: CommandFixture) -> None:
     message = make_message(1, text="help me with my letter")
-    await world.desk.accept_message(message)
+    await world.router.route_message(message)
     assert (world.questions, world.begun) == ([message], [])
 
 
@@ -581,10 +581,10 @@ async def test_a_thread_without_a_session_is_owned_by_whoever_is_alone_in_it(
     await world.enqueue_turn(1, user=ALICE)
     await world.run_command("model gpt-5", by=ALICE, thread=thread_at(1))
     outcome = await world.run_command("model gpt-5", by=BOB, thread=thread_at(1))
-    assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
+    assert outcome.card.text == texts.NOT_YOURS.format(command="model")
     await world.enqueue_turn(2, root=1, user=BOB)
     outcome = await world.run_command("model gpt-5", by=ALICE, thread=thread_at(1))
-    assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
+    assert outcome.card.text == texts.NOT_YOURS.format(command="model")
     await world.run_command("model gpt-5", by=CAROL, thread=thread_at(50))
     assert [asked.user.id for asked in executed.asked] == [ALICE, CAROL]
 

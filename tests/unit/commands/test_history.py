@@ -94,10 +94,10 @@ async def test_a_session_without_a_history_says_so(world: CommandFixture) -> Non
     ).card.text == session_texts.NO_SESSION
     outcome = await world.run_command("history of Rome", thread=thread_at(1))
     assert outcome.card.text == session_texts.USAGE_HINT.format(
-        verb="history", usage="[s12] [page]"
+        command="history", usage="[s12] [page]"
     )
     outcome = await world.run_command("history", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="history")
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command="history")
 
 
 # Export ------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ async def test_there_is_nothing_to_export_of_nothing(world: CommandFixture) -> N
     ).card.text == session_texts.NO_SESSION
     outcome = await world.run_command("export pdf", thread=thread_at(1))
     assert outcome.card.text == session_texts.USAGE_HINT.format(
-        verb="export", usage="[markdown|json] [s12]"
+        command="export", usage="[markdown|json] [s12]"
     )
     assert world.board.files == []
 
@@ -403,7 +403,7 @@ async def test_usage_by_model_is_ones_own_and_everybodys_for_admins(
         (
             "usage year",
             session_texts.USAGE_HINT.format(
-                verb="usage", usage="[day|week|month] [by thread|me|channel|model]"
+                command="usage", usage="[day|week|month] [by thread|me|channel|model]"
             ),
         ),
     ],

@@ -176,10 +176,10 @@ async def test_there_is_nothing_to_reset_without_a_session(world: CommandFixture
         await world.run_command("reset", thread=thread_at(1))
     ).card.text == session_texts.NO_SESSION
     outcome = await world.run_command("reset", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="reset")
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command="reset")
     await world.context_for(1)
     outcome = await world.run_command("reset it", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT.format(verb="reset", usage="[s12]")
+    assert outcome.card.text == session_texts.USAGE_HINT.format(command="reset", usage="[s12]")
 
 
 # Resume ------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ async def test_nobody_takes_up_a_session_of_somebody_else(world: CommandFixture)
     await world.context_for(1, user=BOB)
     await world.context_for(10, user=ALICE)
     outcome = await world.run_command("resume s1", by=ALICE, thread=thread_at(10))
-    assert outcome.card.text == texts.NOT_YOURS.format(verb="resume")
+    assert outcome.card.text == texts.NOT_YOURS.format(command="resume")
 
 
 async def test_nobody_but_admins_puts_a_session_in_place_of_somebody_elses(
@@ -376,7 +376,7 @@ async def test_what_is_no_name_of_a_session_gets_a_sentence(world: CommandFixtur
     outcome = await world.run_command("resume yesterday", thread=thread_at(1))
     assert outcome.card.text == session_texts.RESUME_NO_HANDLE
     outcome = await world.run_command("resume s1", form=CommandSource.BUTTON)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb="resume")
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command="resume")
 
 
 # Delete ------------------------------------------------------------------------------------------

@@ -329,7 +329,7 @@ async def test_without_a_thread_it_is_asked_which_one_is_meant(world: Preference
     outcome = await world.run_command(
         "model large", by=ALICE, form=CommandSource.SLASH_COMMAND, channel=GENERAL
     )
-    assert outcome.card.text == model_texts.MODEL_OF_NO_THREAD.format(words="large")
+    assert outcome.card.text == model_texts.MODEL_OF_NO_THREAD.format(args="large")
 
 
 # Who may -----------------------------------------------------------------------------------------
@@ -339,7 +339,7 @@ async def test_only_the_owner_and_admins_choose_for_a_thread(world: PreferenceFi
     await world.ask(world.thread())
     await world.ask(world.thread(), BOB)
     outcome = await world.run_command("model large", by=BOB, thread=world.thread())
-    assert outcome.card.text == texts.NOT_YOURS.format(verb="model")
+    assert outcome.card.text == texts.NOT_YOURS.format(command="model")
     assert (await session_of(world)).model == ""
     await world.run_command("model large", by=ADA, thread=world.thread())
     assert (await session_of(world)).model == "large"
@@ -362,7 +362,7 @@ async def test_only_admins_choose_for_channel_and_workspace(
 ) -> None:
     await world.ask(world.thread())
     outcome = await world.run_command(said, by=ALICE, thread=world.thread())
-    assert outcome.card.text in (texts.ADMINS_ONLY, texts.NOT_YOURS.format(verb="model"))
+    assert outcome.card.text in (texts.ADMINS_ONLY, texts.NOT_YOURS.format(command="model"))
     assert await world.preference_of(Scope.CHANNEL, GENERAL) == {}
     assert await world.preference_of(Scope.WORKSPACE, TEAM) == {}
     assert await world.store.list_audit_entries(0, 9) == ((), 0)

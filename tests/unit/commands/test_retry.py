@@ -22,8 +22,7 @@ from tests.unit.commands.command_fixtures import ALICE, TEAM, CommandFixture, co
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
     async with command_fixture(tmp_path) as world:
-        ask = world.desk._enqueue  # noqa: SLF001 # the questions that the desk's world takes down
-        retrying = RetryCommand(world.store, world.choosing, enqueue=ask)
+        retrying = RetryCommand(world.store, world.choosing, enqueue=world.enqueue)
         world.handlers.update(retrying.handlers())
         yield world
 

@@ -124,7 +124,7 @@ async def test_more_roles_than_fit_are_shown_by_name(tmp_path: Path) -> None:
 async def test_who_does_not_take_part_begins_nothing(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     outcome = await world.run_command("role review", by=BOB, thread=world.thread())
-    assert outcome.card.text == texts.NOT_PARTICIPANT.format(verb="role")
+    assert outcome.card.text == texts.NOT_PARTICIPANT.format(command="role")
     hidden = world.thread(channel=SECRET)
     await world.ask(hidden)
     outcome = await world.run_command("role review", by=BOB, thread=hidden)

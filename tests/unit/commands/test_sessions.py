@@ -154,7 +154,7 @@ async def test_long_lists_come_in_pages(world: CommandFixture) -> None:
 async def test_what_is_no_page_gets_a_sentence(world: CommandFixture, said: str) -> None:
     await world.context_for(1)
     card = await listed(world, f"sessions {said}", ADA)
-    assert card.text == session_texts.USAGE_HINT.format(verb="sessions", usage="[all] [page]")
+    assert card.text == session_texts.USAGE_HINT.format(command="sessions", usage="[all] [page]")
 
 
 async def test_a_session_of_a_place_unseen_shows_neither_title_nor_thread(
@@ -322,10 +322,10 @@ async def test_status_without_a_session_says_so(world: CommandFixture) -> None:
     text = (await world.run_command("status", thread=thread_at(1))).card.text
     assert text.startswith(session_texts.NO_SESSION)
     text = (await world.run_command("status", form=CommandSource.SLASH_COMMAND)).card.text
-    assert text == texts.ONLY_IN_THREADS.format(verb="status")
+    assert text == texts.ONLY_IN_THREADS.format(command="status")
     await world.context_for(1)
     text = (await world.run_command("!status now".removeprefix("!"), thread=thread_at(1))).card.text
-    assert text == session_texts.USAGE_HINT.format(verb="status", usage="[s12]")
+    assert text == session_texts.USAGE_HINT.format(command="status", usage="[s12]")
 
 
 async def test_an_owner_whom_slack_no_longer_knows_goes_by_their_id(world: CommandFixture) -> None:

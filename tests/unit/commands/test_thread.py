@@ -129,7 +129,7 @@ async def test_stopping_an_empty_queue_says_so(world: CommandFixture) -> None:
 async def test_stop_with_other_words_does_nothing(world: CommandFixture, running: Running) -> None:
     await world.context_for(1)
     outcome = await world.run_command("stop it", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT.format(verb="stop", usage="[queue]")
+    assert outcome.card.text == session_texts.USAGE_HINT.format(command="stop", usage="[queue]")
     assert running.did == []
 
 
@@ -212,10 +212,10 @@ async def test_in_direct_messages_nobody_is_asked_to_mention(world: CommandFixtu
 async def test_quiet_and_join_take_no_words(world: CommandFixture, verb: str) -> None:
     await world.context_for(1)
     outcome = await world.run_command(f"{verb} please", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT_PLAIN.format(verb=verb)
+    assert outcome.card.text == session_texts.USAGE_HINT_PLAIN.format(command=verb)
 
 
 @pytest.mark.parametrize("order", ["stop", "title x", "quiet", "join"])
 async def test_what_is_about_a_thread_needs_one(world: CommandFixture, order: str) -> None:
     outcome = await world.run_command(order, by=BOB, form=CommandSource.BUTTON)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(verb=order.split()[0])
+    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command=order.split()[0])

@@ -279,7 +279,7 @@ async def test_a_command_that_may_not_be_given_holds_nobody_once_that_is_clear(
     world: CommandFixture, slow: Slow
 ) -> None:
     outcome = await (await begin(world, command_in("reset", "bobs", 2, by=BOB)))
-    assert text_of(outcome) == texts.NOT_YOURS.format(verb="reset")
+    assert text_of(outcome) == texts.NOT_YOURS.format(command="reset")
     assert slow.begun == []
     assert not await waits(world)
 
@@ -288,7 +288,7 @@ async def test_a_message_that_could_not_be_begun_with_holds_nobody(
     world: CommandFixture, slow: Slow
 ) -> None:
     world.room = False
-    await world.desk.accept_message(make_message(2, root=1, text="!reset"))
+    await world.router.route_message(make_message(2, root=1, text="!reset"))
     assert [order.name for order in world.begun] == ["reset"]
     assert slow.begun == []
     assert not await waits(world)

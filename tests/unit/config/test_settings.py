@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.definitions import SETTINGS
-from bot.config.settings import Settings, load_settings
+from bot.config.settings import SETTINGS, Settings, load_settings
 from bot.errors import SettingsError
 
 EMULATOR = {
@@ -35,9 +34,12 @@ def test_two_tokens_a_model_and_a_workspace_are_a_whole_bot() -> None:
     assert settings.data_dir == Path("data").absolute()
 
 
-def test_every_setting_of_the_table_is_a_field_and_the_other_way_round() -> None:
-    assert [setting.name.lower() for setting in SETTINGS] != []
-    assert {setting.name.lower() for setting in SETTINGS} == {f.name for f in fields(Settings)}
+def test_every_field_is_a_row_of_the_table_whose_default_its_parser_accepts() -> None:
+    settings = Settings.from_env(EMULATOR)
+    assert [row.name.lower() for row in SETTINGS] == [f.name for f in fields(Settings)]
+    for row in SETTINGS:
+        if row.name not in EMULATOR:
+            assert getattr(settings, row.name.lower()) == row.parse(row.default)
 
 
 def test_all_faults_are_listed_at_once() -> None:

@@ -20,11 +20,11 @@ from bot.sessions.maintenance import (
     Maintenance,
     RetentionPolicy,
 )
+from bot.sessions.pool import SessionPool
 from bot.store.sqlite.data_dir import DATABASE_NAME
 from tests.unit.commands.command_fixtures import (
     CommandFixture,
     FakeAgent,
-    FakeSessionPool,
     command_fixture,
 )
 from tests.unit.turns.inbox_fixtures import wait_until
@@ -55,11 +55,11 @@ class LeakingAgent(FakeAgent):
         return self.sizes
 
 
-class RestartingPool(FakeSessionPool):
+class RestartingPool(SessionPool):
     """A pool that takes down when the runtime is to be started anew."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(FakeAgent(), size=1)
         self.renewed: list[float] = []
         self.drains = True
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.formatting.code import OpenSpans
+from bot.slack.formatting.links import OpenSpans
 from tests.unit.chunk_strategies import in_chunks
 
 LINES = st.text(st.sampled_from("``\\\\a "), max_size=40)

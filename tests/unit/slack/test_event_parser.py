@@ -331,7 +331,7 @@ def test_an_unfurled_link_is_not_an_edit() -> None:
 
 def test_our_own_stream_as_it_grows_is_not_an_edit() -> None:
     now = {"user": "U0PILOT", "bot_id": "B0PILOT", "ts": TS, "text": "more"}
-    assert parse_event(edit(now, {"text": "mo"}), IDENTITY) == IgnoredEvent(reason="our own")
+    assert parse_event(edit(now, {"text": "mo"}), IDENTITY) == IgnoredEvent(reason="own message")
 
 
 def test_a_deletion_names_the_message_and_its_author() -> None:
@@ -446,7 +446,7 @@ def test_our_own_messages_are_never_answered_not_even_when_we_are_on_the_list() 
     us = replace(IDENTITY, answered_bots=frozenset({"B0PILOT", "U0PILOT"}))
     for own in ({"bot_id": "B0PILOT"}, {"user": "U0PILOT"}, {"user": "U0PILOT", "bot_id": "BX"}):
         event = message(text="<@U0PILOT> and?", thread_ts=ROOT, **own)
-        assert parse_event(payload(event), us) == IgnoredEvent(reason="our own")
+        assert parse_event(payload(event), us) == IgnoredEvent(reason="own message")
 
 
 def test_what_a_bot_says_is_never_a_command() -> None:

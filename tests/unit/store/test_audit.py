@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot.store import open_store
-from bot.store.sqlite.audit import ChainBreak, add_audit_entry, verify_chain
+from bot.store.sqlite.audit import ChainBreak, append_entry, verify_chain
 from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.schema import migrate
 from tests.fakes import ManualClock
@@ -27,7 +27,7 @@ def database() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         migrate(database)
         for number in range(1, 6):
-            add_audit_entry(
+            append_entry(
                 database, 1_790_000_000.0 + number, "UADA", "delete", f"s{number}", "of UBOB"
             )
         for trigger in TRIGGERS:
@@ -47,7 +47,7 @@ def test_untouched_it_holds_to_its_newest_entry(database: sqlite3.Connection) ->
 
 def test_the_encoding_is_what_its_description_says(database: sqlite3.Connection) -> None:
     """Hashes that are on record anywhere would no longer fit another one."""
-    add_audit_entry(database, 1_790_000_009.5, "UADA", "model", "größer", 'a "word"')
+    append_entry(database, 1_790_000_009.5, "UADA", "model", "größer", 'a "word"')
     *_, before, newest = hashes(database)
     text = f'["{before}",6,1790000009.5,"UADA","model","gr\\u00f6\\u00dfer","a \\"word\\""]'
     assert newest == hashlib.sha256(text.encode("ascii")).hexdigest()
@@ -120,7 +120,7 @@ def test_an_end_that_was_cut_off_is_missed(database: sqlite3.Connection) -> None
     database.execute("DELETE FROM audit WHERE id > 3")
     chain = verify_chain(database)
     assert (chain.valid_count, chain.first_break) == (3, ChainBreak.GONE)
-    add_audit_entry(database, 1_790_000_100.0, "UADA", "admin pause", "", "")
+    append_entry(database, 1_790_000_100.0, "UADA", "admin pause", "", "")
     assert (verify_chain(database).valid_count, verify_chain(database).first_break) == (
         3,
         ChainBreak.GONE,
@@ -144,7 +144,7 @@ def test_an_empty_audit_holds() -> None:
         migrate(database)
         chain = verify_chain(database)
         assert (chain.valid_count, chain.newest_hash, chain.first_break) == (0, "", None)
-        add_audit_entry(database, 1.0, "UADA", "admin pause", "", "")
+        append_entry(database, 1.0, "UADA", "admin pause", "", "")
         assert verify_chain(database).valid_count == 1
 
 
@@ -159,14 +159,14 @@ def test_adding_costs_the_same_however_much_is_on_it(database: sqlite3.Connectio
             counted += 1
 
         database.set_progress_handler(count, 1)
-        add_audit_entry(database, 1.0, "UADA", "delete", "s1", "of UBOB")
+        append_entry(database, 1.0, "UADA", "delete", "s1", "of UBOB")
         database.set_progress_handler(None, 0)
         return counted
 
     few = steps()
     database.execute("BEGIN")
     for _ in range(3_000):
-        add_audit_entry(database, 1.0, "UADA", "delete", "s1", "of UBOB")
+        append_entry(database, 1.0, "UADA", "delete", "s1", "of UBOB")
     database.execute("COMMIT")
     assert steps() <= few + 5
     begun = time.process_time()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.sessions import SessionFilter, SessionTotals
-from bot.store.sqlite import days, session_list
+from bot.store.sqlite import session_list
 from bot.store.sqlite.schema import migrate
 
 DAY: Final = 86_400.0
@@ -103,13 +103,13 @@ def test_pages_and_totals_by_day_are_those_that_counting_finds(
         ).fetchall()
         fitting = [row for row in everything if until is None or row[1] < until][max(0, keep) :]
 
-        page = session_list.list_sessions(database, wanted, offset, limit)
+        page = session_list.find_page(database, wanted, offset, limit)
         found = [(session.number, session.last_used_at, session.size) for session in page.sessions]
         assert found == fitting[offset : offset + limit]
         assert page.total == len(fitting)
 
         used = [row[1] for row in fitting]
-        assert session_list.session_totals(database, wanted) == (
+        assert session_list.find_totals(database, wanted) == (
             SessionTotals(
                 count=len(fitting),
                 size=sum(row[2] for row in fitting),
@@ -124,11 +124,11 @@ def test_pages_and_totals_by_day_are_those_that_counting_finds(
 @pytest.mark.parametrize(
     "statement",
     [
-        days.SUMS_USED_BEFORE,
-        days.DAY_AT_OFFSET,
-        days.COUNT_IN_DAY,
-        days.OLDEST_AND_NEWEST,
-        days.SIZE_OF_NEWEST,
+        session_list.SUMS_USED_BEFORE,
+        session_list.DAY_AT_OFFSET,
+        session_list.COUNT_IN_DAY,
+        session_list.OLDEST_AND_NEWEST,
+        session_list.SIZE_OF_NEWEST,
     ],
 )
 def test_of_the_sessions_only_an_index_is_read_and_of_that_one_day(statement: str) -> None:

@@ -60,7 +60,7 @@ class FakeSlack:
             return False
         return True
 
-    async def post_ephemeral(self, message: Message, text: str) -> bool:
+    async def post_notice(self, message: Message, text: str) -> bool:
         if self.deaf:
             self.deaf -= 1
             return False
@@ -131,7 +131,7 @@ class FakeTurnHandler:
         except asyncio.CancelledError:
             await asyncio.Event().wait()
 
-    async def recover(self, turn: Turn) -> bool:
+    async def finish_interrupted(self, turn: Turn) -> bool:
         self.settled.append(turn)
         if "never settle" in turn.message.text:
             await asyncio.Event().wait()

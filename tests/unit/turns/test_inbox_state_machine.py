@@ -67,7 +67,7 @@ class ObservedHandler:
                 self.faults.append(f"{mine.ts} runs before {other.ts}")
         return await self._end(turn, TurnState.DONE)
 
-    async def recover(self, turn: Turn) -> bool:
+    async def finish_interrupted(self, turn: Turn) -> bool:
         return await self._end(turn, turn.result.state if turn.result else TurnState.LOST)
 
     async def _end(self, turn: Turn, state: TurnState) -> bool:

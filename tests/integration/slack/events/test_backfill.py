@@ -220,7 +220,7 @@ async def test_a_place_that_may_never_be_read_is_reported_once_and_a_refused_tok
     assert (caught.unread_count, caught.retryable_count) == (1, int(for_later))
     again = await backfill.catching_up.read_since(began, progress)
     assert (again.unread_count, again.retryable_count) == (int(not for_later), 0)
-    told = [line for line in caplog.messages if "could not be read" in line and code in line]
+    told = [line for line in caplog.messages if "cannot be read" in line and code in line]
     assert len(told) == int(not for_later)
 
 
@@ -314,7 +314,7 @@ async def test_more_than_is_read_of_a_channel_is_reported_to_operators(
     for number in range(count):
         await outside.say(ALICE, GENERAL, f"number {number}")
     assert (await backfill.catching_up.read_since(began)).message_count == 4
-    assert ("there are more messages" in caplog.text) is left_out
+    assert ("page limit reached" in caplog.text) is left_out
 
 
 async def test_threads_with_the_bot_are_read_however_many_others_were_answered(

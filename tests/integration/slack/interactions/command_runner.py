@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from bot.commands.dispatcher import CommandDispatcher
 from bot.commands.parser import KnownNames
 from bot.domain.cards import Card, CommandResult, text_result
 from bot.domain.commands import Command
@@ -13,7 +14,7 @@ from bot.errors import StoreError
 DONE = "Done."
 
 
-class Recorder:
+class Recorder(CommandDispatcher):
     """Keeps the orders that it is given; `outcomes` says by verb what comes of them."""
 
     def __init__(self) -> None:

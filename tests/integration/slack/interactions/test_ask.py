@@ -109,7 +109,7 @@ async def question_service(
     clock: Clock | None = None,
 ) -> AsyncIterator[tuple[QuestionService, BackgroundTasks, QuestionOutbox]]:
     """One life of the part that asks, on the sandbox; each question is cut off after `seconds`."""
-    background, clock = BackgroundTasks(limit=limit, seconds=seconds), clock or SystemClock()
+    background, clock = BackgroundTasks(limit=limit, timeout=seconds), clock or SystemClock()
     async with aiohttp.ClientSession() as session:
         client = web_client(outside, session)
         us = await fetch_identity(client.web)

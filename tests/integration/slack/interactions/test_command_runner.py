@@ -310,7 +310,7 @@ async def test_a_command_that_needs_a_thread_says_where_to_write_it(
 ) -> None:
     await command(bot, text)
     (card,) = await ephemeral_messages(bot)
-    assert card["text"] == texts.ONLY_IN_THREADS.format(verb=text.partition(" ")[0])
+    assert card["text"] == texts.ONLY_IN_THREADS.format(command=text.partition(" ")[0])
     assert bot.dispatcher.taken == []
     assert await bot.outside.messages(GENERAL) == []
 

@@ -373,11 +373,11 @@ async def test_an_ephemeral_message_reaches_its_person_alone_and_trouble_with_it
     bot: ReplyFixture,
 ) -> None:
     turn = await bot.asked()
-    assert await bot.workspace.post_ephemeral(turn.message, "Not now, <!channel>.")
+    assert await bot.workspace.post_notice(turn.message, "Not now, <!channel>.")
     await bot.fault("chat.postEphemeral", "500")
-    await bot.workspace.post_ephemeral(turn.message, "Not now, again.")
+    await bot.workspace.post_notice(turn.message, "Not now, again.")
     await bot.fault("chat.postEphemeral", "429", retry_after=30)
-    assert not await bot.workspace.post_ephemeral(turn.message, "Not now, once more.")
+    assert not await bot.workspace.post_notice(turn.message, "Not now, once more.")
     (whisper,) = await bot.outside.ephemeral("UALICE")
     assert "Not now, <\u2060!channel>." in whisper["text"]
     assert await bot.texts(turn) == []

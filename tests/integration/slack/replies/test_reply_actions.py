@@ -266,7 +266,7 @@ async def test_a_turn_that_a_press_began_has_no_message_to_mark_and_posts_epheme
     await bot.workspace.add_waiting_reaction(press)
     await bot.workspace.remove_waiting_reaction(press)
     assert [name for name in await bot.methods() if name.startswith("reactions.")] == []
-    await bot.workspace.post_ephemeral(press, "Psst")
+    await bot.workspace.post_notice(press, "Psst")
     (seen,) = await bot.outside.ephemeral("UALICE")
     assert (seen["text"], seen["thread_ts"]) == ("Psst", turn.message.thread.root_ts)
 

@@ -22,7 +22,7 @@ from tests.integration.slack.gateway_fixtures import (
 from tests.integration.slack.receiver import RecordingReceiver, event_receiver_for
 
 CONNECTION_URL = "apps.connections.open"
-OF_OTHERS = "another program listens"
+OF_OTHERS = "another program uses this SLACK_APP_TOKEN"
 
 
 @pytest.fixture

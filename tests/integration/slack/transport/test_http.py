@@ -291,7 +291,7 @@ async def test_events_that_are_not_for_us_are_taken_and_left_alone(
     ("event", "said"),
     [
         ({"type": "app_mention", "text": "<@U0PILOT> hi"}, "ignored: malformed"),
-        (mention(bot_id="BOTHER"), "ignored: a bot's"),
+        (mention(bot_id="BOTHER"), "ignored: message of a bot"),
     ],
 )
 async def test_what_is_odd_leaves_a_line_in_the_log(
@@ -431,7 +431,7 @@ async def test_a_taken_port_is_a_fault_with_a_remedy(slack: Slack) -> None:
     (fault,) = caught.value.faults
     assert f"127.0.0.1:{port}" in fault
     assert "choose another HTTP_PORT" in fault
-    assert "end the program that has it" in fault
+    assert "stop the program that uses it" in fault
 
 
 async def test_the_secret_is_not_in_what_is_printed() -> None:

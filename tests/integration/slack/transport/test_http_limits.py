@@ -327,7 +327,7 @@ async def test_what_anybody_may_cause_does_not_fill_the_log(
     told = [line for line in caplog.records if line.levelno >= logging.WARNING]
     assert {line.levelname for line in told} == {"WARNING"}
     sentences = Counter(line.getMessage() for line in told)
-    assert "a request that Slack did not sign was turned away" in sentences
+    assert "request refused: not signed by Slack" in sentences
     assert set(sentences.values()) == {1}
 
 
