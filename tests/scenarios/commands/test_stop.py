@@ -56,7 +56,7 @@ async def test_the_author_and_every_member_who_sees_it_may_stop_an_answer(
         ),
     ],
 )
-async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
+async def test_guests_and_external_users_do_not_stop_the_answers_of_others(
     bots: Bots,
     slack: ScenarioClient,
     model: ScriptedModel,
@@ -76,7 +76,7 @@ async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
     assert not await slack.shows(GENERAL, ts, STOPPED)
 
 
-async def test_who_does_not_see_the_place_stops_nothing_there(
+async def test_a_user_who_does_not_see_the_channel_stops_nothing_there(
     bots: Bots, slack: ScenarioClient, emulator: RunningEmulator, model: ScriptedModel
 ) -> None:
     """A forged event has no effect either; there is no place for an ephemeral message."""
