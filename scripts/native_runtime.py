@@ -32,7 +32,7 @@ NO_PROGRAM = (
 )
 DOES_NOT_UNPACK = (
     "The Copilot runtime could not be unpacked; the lines above say why. Then run `make setup` "
-    "again: it begins this step anew."
+    "again: it repeats this step."
 )
 UNPACK_SECONDS = 120.0
 

@@ -215,7 +215,7 @@ class ScenarioClient(EmulatorClient):
             fitting = [each for each in await self.ephemeral(person) if text in full_text_of(each)]
             return fitting[-1] if fitting else None
 
-        return await self.wait_for(found, timeout, f"{person} is told {text!r}")
+        return await self.wait_for(found, timeout, f"{person} is shown {text!r}")
 
     async def wait_for_dm_text(self, person: str, text: str, timeout: float = 30.0) -> Json:
         """Wait until the bot shows `text` in the direct messages with a user; return the
@@ -286,7 +286,7 @@ class ScenarioClient(EmulatorClient):
             messages = await self.ephemeral(person)
             return str(messages[-1]["text"]) if len(messages) >= times else None
 
-        return await self.wait_for(latest, why=f"{person} is told something")
+        return await self.wait_for(latest, why=f"{person} gets an ephemeral message")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ async def rows(_: Ground) -> list[Row]:
     if place := os.environ.get(NOTE):
         Path(place).write_text(f"{left.pid}\n", encoding="utf-8")  # noqa: ASYNC240
     await asyncio.Event().wait()
-    raise AssertionError("somebody has set an event that nobody knows")
+    raise AssertionError("an unknown event was set")
 
 
 def noted_in(place: Path) -> int:

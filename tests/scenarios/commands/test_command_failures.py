@@ -131,7 +131,7 @@ async def test_while_the_database_is_locked_a_press_and_a_command_are_reported_o
         await slack.say("bob", GENERAL, "two", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "You said: two")
         repeated = (await slack.ephemeral("bob"))[before:]
-        assert repeated == [], "what was told to have failed is not told again at the next start"
+        assert repeated == [], "a reported failure is not reported again at the next start"
     assert await slack.files_of("bob") == []
 
 

@@ -70,7 +70,7 @@ async def run_command(
         shown += (await slack.bot_messages(GENERAL, ts))[replies:]
         return any(expected in text_of(each) for each in shown)
 
-    await slack.wait_for(shows, why=f"what is told has {expected!r}")
+    await slack.wait_for(shows, why=f"the result has {expected!r}")
 
 
 def test_every_command_that_is_not_about_models_or_branches_is_among_these() -> None:

@@ -80,13 +80,13 @@ async def test_resume_alone_offers_ones_earlier_sessions_of_the_channel_as_butto
     model.default = Answer(recite)
     await bots.start()
     await slack.start_thread("bob", "the plan")
-    await slack.start_thread("carol", "somebody else's")
+    await slack.start_thread("carol", "another question")
     await slack.start_thread("bob", "elsewhere", channel=DEV)
     ts = await slack.start_thread("bob", "today")
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!resume", thread_ts=ts))
     shown = text_of(card)
     assert "the plan" in shown
-    assert "somebody else's" not in shown
+    assert "another question" not in shown
     assert "elsewhere" not in shown
     assert "today" not in shown
     await slack.press_command("bob", GENERAL, card, "resume", "s1")
@@ -427,7 +427,7 @@ async def test_usage_is_counted_by_thread_user_channel_and_model(
     card = await slack.ephemeral_after(
         "bob", slack.say("bob", GENERAL, "!usage by model", thread_ts=ts)
     )
-    assert "scripted-1\n2 turns" in text_of(card), "of others only those in charge are told"
+    assert "scripted-1\n2 turns" in text_of(card), "the models of other users are for admins only"
     by_admin = slack.command("alice", GENERAL, "/copilot", "usage month by model")
     assert "scripted-1\n3 turns" in text_of(await slack.ephemeral_after("alice", by_admin))
     await slack.press_command("bob", GENERAL, card, "usage", "day by model")

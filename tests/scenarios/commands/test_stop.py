@@ -85,7 +85,7 @@ async def test_a_user_who_does_not_see_the_channel_stops_nothing_there(
     ts = await a_running_answer(slack, model, "bob", SECRET)
     await slack.call("bob", "conversations.kick", channel=SECRET, user=PEOPLE["carol"])
     emulator.slack.streams.stop_by_user(SECRET, ts, PEOPLE["carol"])
-    await slack.wait_for(lambda: slack.calls("chat.postEphemeral"), 20.0, "carol is told no")
+    await slack.wait_for(lambda: slack.calls("chat.postEphemeral"), 20.0, "carol is refused")
     model.release()
     await slack.until_shown(SECRET, ts, WHOLE)
 

@@ -74,7 +74,7 @@ async def test_stop_queue_clears_waiting_messages_and_the_model_is_not_asked(
     await slack.until_shown(GENERAL, ts, "I stopped. 2 messages that waited won't be answered.")
     for each in waiting:
         await slack.wait_until_reaction_cleared(GENERAL, each)
-    assert await slack.ephemeral("alice") == [], "who dropped them need not be told"
+    assert await slack.ephemeral("alice") == [], "the user who cleared them gets no notice"
     model.when("fourth", "the fourth answer")
     await slack.say("alice", GENERAL, "fourth", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "the fourth answer")
@@ -250,7 +250,7 @@ async def test_in_a_quiet_thread_the_bot_answers_only_when_mentioned_until_it_ma
     await slack.say("bob", GENERAL, "thinking aloud", thread_ts=ts)
     await slack.say("bob", GENERAL, "@threadpilot now you", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: now you")
-    assert len(model.requests) == 2, "nobody answered what was said in between"
+    assert len(model.requests) == 2, "no message in between is answered"
     await slack.say("bob", GENERAL, "!join", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.JOINED)
     assert (

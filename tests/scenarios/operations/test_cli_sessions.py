@@ -128,7 +128,7 @@ async def test_a_cleanup_says_what_would_go_deletes_it_and_finds_nothing_the_sec
     async with bots.running():
         await slack.say("bob", GENERAL, "afresh", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: afresh")
-        assert not await slack.shows(GENERAL, first, GONE), "nobody was there to tell it"
+        assert not await slack.shows(GENERAL, first, GONE), "no bot ran to post it"
 
 
 async def test_while_a_bot_runs_it_says_so_and_touches_nothing(
