@@ -1,1 +1,1 @@
-"""How fast the bot is, held against what it is built on: `make bench`."""
+"""Benchmark of the bot against the libraries that it is built on: `make bench`."""

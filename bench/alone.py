@@ -1,10 +1,10 @@
-"""One group of rows in a process of its own, so that no group is measured in what another left.
+"""Measures one group of rows in its own process, so that no group affects another.
 
     python -m bench.alone bench.rows.turns FOLDER OUTCOME --seconds 90 --pace 0.8 [--tiny]
 
-Measures in a new folder in FOLDER and writes OUTCOME, a JSON object: `rows` and `less`, what was
-measured less of than planned, or `error` in one line for people. The whole story of a failure goes
-to standard error. On SIGTERM it puts away what it has started.
+Measures in a new folder in FOLDER and writes OUTCOME, a JSON object. It has `rows` and `less` (what
+was measured less than planned), or `error` in one readable line. The traceback of a failure goes to
+standard error. On SIGTERM it ends the processes that it has started.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from bench.comparison import Goal, Limit, Round, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Round, Row
 from bot.cli import run
 
 ENDING_SHARE: Final = 0.12
-"""Part of a group's time in which nothing new is begun: what it has started has to end in it."""
+"""Share of a group's time that is reserved for ending its processes."""
 _LONGEST: Final = 240
-"""Characters of a failure in one line."""
+"""Maximum length of a failure's line in characters."""
 
 
 class WorthlessError(Exception):
-    """A group measured nothing that could be shown; says why."""
+    """A group measured nothing that can be shown; the message says why."""
 
 
 async def measure(module: str, ground: Ground) -> list[Row]:
-    """The rows of a group. Raises whatever kept it from measuring."""
+    """The rows of a group. Raises any error of the measurement."""
     rows: list[Row] = await importlib.import_module(module).rows(ground)
     if not rows:
         raise WorthlessError("it has no rows")
@@ -49,20 +49,22 @@ async def measure(module: str, ground: Ground) -> list[Row]:
 
 
 def as_text(rows: Sequence[Row], less: Sequence[str] = ()) -> str:
-    """Rows and what was less than planned, for the process that asked for them."""
+    """The rows, and what was less than planned, as JSON for the parent process."""
     return json.dumps({"rows": [asdict(row) for row in rows], "less": list(less)})
 
 
 def read(outcome: Path) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    """The rows of an outcome, and what was less than planned. Raises `WorthlessError` that says why
-    there are none."""
+    """The rows of an outcome, and what was less than planned.
+
+    Raises `WorthlessError` with the reason if there are none.
+    """
     try:
-        told = json.loads(outcome.read_text(encoding="utf-8"))
+        data = json.loads(outcome.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise WorthlessError("its process ended without a word") from None
-    if "error" in told:
-        raise WorthlessError(told["error"])
-    return tuple(map(_row, told["rows"])), tuple(told["less"])
+    if "error" in data:
+        raise WorthlessError(data["error"])
+    return tuple(map(_row, data["rows"])), tuple(data["less"])
 
 
 def _row(data: dict[str, Any]) -> Row:
@@ -77,7 +79,7 @@ def _row(data: dict[str, Any]) -> Row:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What went wrong, for a line of a table; of several things, the first."""
+    """An error in one line of a table; of a group of errors, the first."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     words = " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
@@ -92,7 +94,7 @@ async def _measure_until_stopped(module: str, ground: Ground) -> list[Row]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit status: 1 where the outcome is an error."""
+    """Run the command; return 1 if the outcome is an error, else 0."""
     began = time.monotonic()
     parser = argparse.ArgumentParser(prog="bench.alone")
     parser.add_argument("module")
@@ -101,21 +103,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--pace", type=float, required=True)
     parser.add_argument("--tiny", action="store_true")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
         ground = Ground(
-            folder=asked.folder / "ground",
-            tiny=asked.tiny,
-            pace=asked.pace,
-            until=began + asked.seconds * (1 - ENDING_SHARE),
+            folder=args.folder / "ground",
+            tiny=args.tiny,
+            pace=args.pace,
+            until=began + args.seconds * (1 - ENDING_SHARE),
         )
         ground.folder.mkdir()
-        rows = run.run(_measure_until_stopped(asked.module, ground))
+        rows = run.run(_measure_until_stopped(args.module, ground))
         outcome, status = as_text(rows, ground.less), 0
-    except (Exception, asyncio.CancelledError) as error:  # whatever it is, the others go on
+    except (Exception, asyncio.CancelledError) as error:  # the other groups go on after any error
         traceback.print_exc()
         outcome, status = json.dumps({"error": in_one_line(error)}), 1
-    asked.outcome.write_text(outcome, encoding="utf-8")
+    args.outcome.write_text(outcome, encoding="utf-8")
     return status
 
 

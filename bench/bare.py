@@ -1,13 +1,13 @@
-"""What the bot is held against: the Copilot SDK alone, as its own examples use it.
+"""Runs the Copilot SDK alone, as its own examples use it: the baseline for the bot.
 
-The same runtime, started with the same environment and sessions with the same options, but nothing
-of the bot around them: no Slack, no database, no order, no care. Takes one JSON object a line:
+It has the same runtime, environment and session options as the bot, but no Slack, no database and
+no order of messages. It takes one JSON object a line:
 
     {"do": "open", "sessions": ["a", "b"]}             creates sessions
     {"do": "resume", "session": "a", "prompt": …}      resumes one, asks: seconds to first text
-    {"do": "detach", "session": "a"}                   lets go of one
+    {"do": "detach", "session": "a"}                   disconnects one
     {"do": "ask", "session": "a", "prompt": …}         asks: seconds to first text, to the last text
-                                                       and to where the session rests
+                                                       and until the session is idle
     {"do": "loop", "prompts": {"a": […], …}}           asks all sessions at once, each one prompt
                                                        after another: seconds in all, and how many
                                                        answers there were
@@ -63,14 +63,14 @@ class Bare:
         began = time.perf_counter()
         self._sessions[session] = await self._client.resume_session(session, **self._given)
         resumed = time.perf_counter() - began
-        asked = await self.ask(session, prompt)
-        return {name: seconds + resumed for name, seconds in asked.items()}
+        times = await self.ask(session, prompt)
+        return {name: seconds + resumed for name, seconds in times.items()}
 
     async def ask(self, session: str, prompt: str) -> Answer:
         rests, texts = asyncio.Event(), list[float]()
         errors: list[str] = []
 
-        def hear(event: SessionEvent) -> None:
+        def on_event(event: SessionEvent) -> None:
             match event.data:
                 case AssistantMessageDeltaData():
                     texts.append(time.perf_counter())
@@ -83,11 +83,11 @@ class Bare:
                     pass
 
         live = self._sessions[session]
-        stop_listening = live.on(hear)
+        unsubscribe = live.on(on_event)
         began = time.perf_counter()
         await live.send(prompt)
         await rests.wait()
-        stop_listening()
+        unsubscribe()
         if errors or not texts:
             raise RuntimeError(f"no answer to {prompt!r}: {errors}")
         ends = time.perf_counter()
@@ -105,7 +105,7 @@ class Bare:
 
 
 def session_options(model_url: str) -> dict[str, Any]:
-    """What every session is made with: the same as the bot's sessions without tools."""
+    """The options of every session: those of the bot's sessions without tools."""
     return {
         "model": MODEL,
         "provider": ProviderConfig(type="openai", base_url=model_url),

@@ -1,45 +1,44 @@
-"""How fast this machine is, before anything is measured: on a slower one less is measured, so that
-every row comes within the ten minutes.
+"""Measures the pace of this machine, so that a slow one measures less within the ten minutes.
 
-The SDK alone answers in a few sessions for some seconds, which takes the model, the runtime and
-Python, as most rows do. The pace is its turns a second by those of the machine that the sizes are
-made for. Whatever else a machine is doing makes it slower, and counts.
+The SDK alone answers in a few sessions for some seconds, which uses the model, the runtime and
+Python, as most rows do. The pace is its turns per second, divided by those of the reference machine
+of the sizes. Other load on the machine lowers the pace, too.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from bench.comparison import Goal, Round, Row
 from bench.ground import Ground
 from bench.groups import Group, Outcome, measured
-from bench.measuring import Goal, Round, Row
 from bench.programs import running_bare, running_model
 
 PLANNED_FOR: Final = 150.0
-"""Turns a second of the SDK alone on the machine that the sizes are made for: two quiet cores."""
+"""Turns per second of the SDK alone on the reference machine of the sizes: two quiet cores."""
 SLOWEST: Final = 0.1
-"""The pace of a machine on which not even this could be measured."""
+"""The pace of a machine on which the pace itself could not be measured."""
 SECONDS: Final = 30.0
-"""For all of it; on a quick machine it takes six."""
+"""Timeout in seconds for the calibration; on a fast machine it takes six."""
 ASKING_SECONDS: Final = 3.0
 SESSIONS: Final = 8
 QUESTIONS: Final = 4
-"""Of each session, before the clock is looked at again."""
+"""Number of questions to each session before the clock is checked again."""
 GROUP: Final = Group("calibration", "The machine", "bench.calibration", SECONDS)
 
 
 async def pace() -> float:
-    """How fast this machine is: 1 is as fast as planned for; never less than `SLOWEST`."""
+    """The pace of this machine: 1 is the reference machine; at least `SLOWEST`."""
     return pace_of(await measured(GROUP, SECONDS))
 
 
 def pace_of(outcome: Outcome) -> float:
-    """The pace by what was measured."""
+    """The pace from the outcome of the calibration."""
     return max([SLOWEST, *(row.ratio for row in outcome.rows)])
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """One row, of which the ratio is the pace."""
+    """One row, whose ratio is the pace."""
     sessions = [f"s-{number}" for number in range(SESSIONS)]
     async with (
         running_model(ground.folder) as model,
@@ -47,7 +46,7 @@ async def rows(ground: Ground) -> list[Row]:
     ):
 
         async def turns(number: int) -> tuple[int, float]:
-            """How many, and in how many seconds."""
+            """Run turns; return their number and the seconds that they took."""
             prompts = {
                 name: [f"instant m{number * QUESTIONS + each + 1}" for each in range(QUESTIONS)]
                 for name in sessions
@@ -61,14 +60,14 @@ async def rows(ground: Ground) -> list[Row]:
         done = [await turns(1)]
         while ground.clock() < ended:
             done.append(await turns(len(done) + 1))
-    asked = sum(count for count, _ in done)
+    turn_count = sum(count for count, _ in done)
     return [
         Row(
             name="Pace",
-            measured=f"{asked:,} turns of the SDK alone in {SESSIONS} sessions",
+            measured=f"{turn_count:,} turns of the SDK alone in {SESSIONS} sessions",
             against="the same on the machine that the sizes are made for",
             unit="turns/s",
-            rounds=(Round(asked / sum(seconds for _, seconds in done), PLANNED_FOR),),
+            rounds=(Round(turn_count / sum(seconds for _, seconds in done), PLANNED_FOR),),
             goal=Goal(least=SLOWEST),
         )
     ]

@@ -1,7 +1,7 @@
-"""All rows as one picture: each as a ratio with its spread, and where its goal is.
+"""Renders all rows as one SVG chart: each as a ratio with its spread and its goal.
 
-SVG by hand, for a picture this simple. It brings its own background and follows the reader's light
-or dark; met and not met differ in shape and in words, not by colour alone.
+The SVG is written by hand, because the chart is simple. It has its own background and follows the
+reader's light or dark mode; met and not met differ in shape and text, not by colour alone.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from itertools import chain
 from math import log
 from typing import Final
 
+from bench.comparison import Row
+from bench.formatting import MET, NOT_MET, goal, missed, missed_limits, result, spread
 from bench.groups import Outcome
-from bench.measuring import Row
 from bench.report import Run, headline, without_places
-from bench.words import MET, NOT_MET, goal, missed, missed_limits, result, spread
 
 WIDTH: Final = 1000
 _NAMES, _LEFT, _RIGHT, _WORDS = 24, 384, 764, 784
-"""Where the names begin, the scale begins and ends, and the words beside it begin."""
+"""Positions of the names, of both ends of the scale, and of the text beside it."""
 _TOP, _HEADING, _ROW, _BOTTOM = 92, 30, 38, 62
 _NAME_CHARS, _AGAINST_CHARS, _WORDS_CHARS = 54, 58, 33
 _MARKS: Final = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0)
@@ -62,14 +62,14 @@ _STYLE: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Ratios from left to right, each doubling as wide as the others."""
+    """A logarithmic scale of ratios from left to right."""
 
     low: float
     high: float
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Scale:
-        """Wide enough for all rows and their goals, as far as there are marks."""
+        """A scale that is wide enough for all rows and goals, within the marks."""
         values = list(chain.from_iterable((*_spread_of(row), _goal_of(row)) for row in rows))
         low = max((mark for mark in _MARKS if mark <= min(values, default=1.0)), default=_MARKS[0])
         high = min(
@@ -79,11 +79,11 @@ class Scale:
 
     @property
     def marks(self) -> tuple[float, ...]:
-        """Where a line is drawn."""
+        """The ratios that get a grid line."""
         return tuple(mark for mark in _MARKS if self.low <= mark <= self.high)
 
     def at(self, value: float) -> float:
-        """Where a ratio is; what is beyond the scale is at its end."""
+        """The position of a ratio; a ratio beyond the scale is at its end."""
         clipped = min(max(value, self.low), self.high)
         share = log(clipped / self.low) / log(self.high / self.low)
         return round(_LEFT + share * (_RIGHT - _LEFT), 1)
@@ -166,7 +166,7 @@ def _row(row: Row, scale: Scale, y: int) -> Iterator[str]:
 
 
 def _goal(row: Row, scale: Scale, y: int) -> Iterator[str]:
-    """Where the goal is, with the side on which it is met."""
+    """The goal's line, and the side on which it is met."""
     x = scale.at(_goal_of(row))
     begin, end = (_LEFT, x) if row.goal.least is None else (x, _RIGHT)
     yield f'<rect class="holds" x="{begin}" y="{y - 12}" width="{end - begin:.1f}" height="24"/>'
@@ -200,7 +200,7 @@ def _text(x: float, y: int, words: str, style: str = "", *, middle: bool = False
 
 
 def _described(row: Row) -> str:
-    """A row in words, for who cannot see the picture."""
+    """A row as a sentence, for readers who cannot see the chart."""
     verdict = "met" if row.met else f"not met: {'; '.join(missed(row))}"
     return f"{row.name}: {result(row)} ({spread(row)}), goal {goal(row)}, {verdict}."
 
@@ -219,5 +219,5 @@ def _cut(words: str, most: int) -> str:
 
 
 def _safe(words: str) -> str:
-    """As XML takes it."""
+    """The text escaped for XML."""
     return escape("".join(sign if sign.isprintable() else " " for sign in words))

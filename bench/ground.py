@@ -1,7 +1,7 @@
-"""What a group is measured on: where, how much of everything, and until when.
+"""Defines where a group is measured, with which sizes, and until when.
 
-The sizes are made for the machine of `bench.calibration`. On a slower one they are smaller, and no
-round is begun that would not end in time; all that is less than planned is noted for the report.
+The sizes are made for the reference machine of `bench.calibration`. On a slower one they are
+smaller, and no round starts that would not end in time. The report lists what is less than planned.
 """
 
 from __future__ import annotations
@@ -13,42 +13,44 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from bench.measuring import Measure, Round, in_turn
+from bench.comparison import Measure, Round, in_turn
 
 T = TypeVar("T")
 
 LEAST_ROUNDS: Final = 3
-"""With fewer, a median says nothing: so many are measured however long they take."""
+"""Minimum number of rounds, however long they take: a median of fewer says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """A place for one group of rows, and how much is measured there."""
+    """The folder, the sizes and the deadline of one group of rows."""
 
     folder: Path
-    """Empty, and gone afterwards."""
+    """An empty folder, which is removed afterwards."""
     tiny: bool = False
-    """Only to see that it works: the figures are worth nothing."""
+    """True for a mere test of the bench: the figures are worth nothing."""
     pace: float = 1.0
-    """How fast this machine is (`bench.calibration`): 1 is the one that the sizes are made for."""
+    """The pace of this machine (`bench.calibration`): 1 is the reference machine."""
     until: float = math.inf
-    """When everything has to be measured, by `clock`."""
+    """The deadline of the measurement, by `clock`."""
     clock: Callable[[], float] = time.monotonic
     less: list[str] = field(default_factory=list)
-    """Everything that was less than planned, in words for the report."""
+    """Everything that was less than planned, as text for the report."""
 
     @property
     def left(self) -> float:
-        """Seconds until everything has to be measured."""
+        """Seconds until the deadline."""
         return max(0.0, self.until - self.clock())
 
     def pick(self, full: T, tiny: T) -> T:
-        """How much of something, by the size of the run."""
+        """`full` or, in a tiny run, `tiny`."""
         return tiny if self.tiny else full
 
     def sized(self, what: str, full: int, *, least: int, tiny: int, spare: float = 1.0) -> int:
-        """How many of something: on a slower machine fewer, but never fewer than `least`. `spare`
-        is how many times slower it may be before there are fewer."""
+        """The number of something: fewer on a slower machine, but at least `least`.
+
+        `spare` is how many times slower the machine may be before there are fewer.
+        """
         if self.tiny:
             return tiny
         size = min(full, max(least, round(full * self.pace * spare)))
@@ -57,8 +59,10 @@ class Ground:
         return size
 
     def fitting(self, what: str, full: int, *, least: int, each_seconds: float) -> int:
-        """How many of something fit into the time that is left where each takes so long just now,
-        whatever the machine did when it was calibrated: never fewer than `least`."""
+        """The number of something that fits into the time left, if each takes `each_seconds`.
+
+        It does not depend on the calibration and is at least `least`.
+        """
         if self.tiny or math.isinf(self.until):
             return full
         size = min(full, max(least, int(self.left / each_seconds)))
@@ -67,14 +71,16 @@ class Ground:
         return size
 
     def part(self, share: float) -> Ground:
-        """The same with a part of the time that is left."""
+        """The same with a share of the time left."""
         return replace(self, until=self.clock() + share * self.left)
 
     async def repeated(
         self, what: str, planned: int, once: Callable[[int], Awaitable[T]]
     ) -> list[T]:
-        """Call `once` with 0, 1 and so on, as often as planned; after `LEAST_ROUNDS` only while
-        one more, if it takes as long as the longest so far, ends in time."""
+        """Call `once` with 0, 1 and so on, as often as planned; return all results.
+
+        After `LEAST_ROUNDS` it stops if a call as long as the longest so far would end too late.
+        """
         done, longest = list[T](), 0.0
         while len(done) < planned:
             if len(done) >= LEAST_ROUNDS and longest > self.left:
@@ -88,6 +94,6 @@ class Ground:
     async def rounds(
         self, what: str, planned: int, ours: Measure, theirs: Measure
     ) -> tuple[Round, ...]:
-        """Measure both in turns, in as many of the planned rounds as there is time for."""
+        """Measure both in alternating order, in as many of the planned rounds as fit."""
         pairs = await self.repeated(what, planned, lambda number: in_turn(number, ours, theirs))
         return tuple(Round(*pair) for pair in pairs)

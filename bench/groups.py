@@ -1,4 +1,4 @@
-"""Groups of rows: measured one after another, each in a process of its own and within its time."""
+"""Runs groups of rows one after another, each in its own process and within its time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from typing import Final
 import psutil
 
 from bench.alone import WorthlessError, read
-from bench.measuring import Row
+from bench.comparison import Row
 
 PUT_AWAY_SECONDS: Final = 10.0
-"""How long a group that is too late may take to end what it has started."""
+"""Timeout in seconds for a late group to end its processes."""
 GONE_SECONDS: Final = 5.0
-"""How long what was killed may take to be gone."""
+"""Timeout in seconds for killed processes to disappear."""
 _ROOT: Final = Path(__file__).parents[1]
 
 
@@ -32,32 +32,31 @@ class Group:
     """Rows that are measured together."""
 
     name: str
-    """What it is called on the command line."""
+    """The name on the command line."""
     title: str
-    """What it is called in the report."""
+    """The name in the report."""
     module: str
-    """The import name of what measures it, by `async def rows(ground: Ground) -> list[Row]`."""
+    """The module that measures it, by `async def rows(ground: Ground) -> list[Row]`."""
     seconds: float
-    """Its share of the time. What a group does not use, those after it have."""
+    """Its share of the time. The following groups get the time that it does not use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a group."""
+    """The outcome of a group."""
 
     group: Group
     rows: tuple[Row, ...] = ()
     why: str = ""
-    """Why nothing was measured; empty where it was."""
+    """The reason why nothing was measured, or an empty string."""
     less: tuple[str, ...] = ()
-    """What was measured less of than planned."""
+    """What was less than planned."""
     seconds: float = 0.0
-    """How long it took."""
+    """Duration in seconds."""
 
 
 def parts(groups: Sequence[Group]) -> Iterator[tuple[Group, float]]:
-    """Each group with the part that it may use of the time that is left when its turn comes: of
-    what it leaves, all after it have more."""
+    """Each group with its maximum share of the time that is left at its start."""
     left = sum(group.seconds for group in groups)
     for group in groups:
         yield group, group.seconds / left
@@ -67,30 +66,32 @@ def parts(groups: Sequence[Group]) -> Iterator[tuple[Group, float]]:
 async def measured(
     group: Group, seconds: float, *, tiny: bool = False, pace: float = 1.0
 ) -> Outcome:
-    """Measure a group, in so many seconds at most and a few more for putting away what it has
-    started, and with sizes for a machine of this pace. Never raises for what the group does."""
+    """Measure a group for at most `seconds`, plus a few for ending its processes.
+
+    `pace` sets the sizes. Errors of the group are in the outcome and not raised.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        told = Path(folder, "outcome.json")
+        outcome_file = Path(folder, "outcome.json")
         given = ["--seconds", str(seconds), "--pace", str(pace), *(["--tiny"] if tiny else [])]
-        done = await _measure((group.module, folder, str(told), *given), seconds)
+        done = await _measure((group.module, folder, str(outcome_file), *given), seconds)
         took = time.monotonic() - began
         if not done:
             return Outcome(group, why=f"not done within {seconds:.0f} s", seconds=took)
         try:
-            rows, less = read(told)
+            rows, less = read(outcome_file)
             return Outcome(group, rows, less=less, seconds=took)
         except WorthlessError as error:
             return Outcome(group, why=str(error), seconds=took)
 
 
 async def _measure(arguments: Sequence[str], seconds: float) -> bool:
-    """Whether it is done in time."""
+    """Run the group; True if it ended in time."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.alone", *arguments),
         cwd=_ROOT,
         stdin=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for us alone: what runs is put away in order
+        start_new_session=True,  # Ctrl-C reaches this process only, which ends the others in order
     )
     try:
         async with asyncio.timeout(seconds):
@@ -103,7 +104,7 @@ async def _measure(arguments: Sequence[str], seconds: float) -> bool:
 
 
 async def _put_away(process: Process) -> None:
-    """End a process and all that it has started; asked first, for a while."""
+    """End a process and its descendants: SIGTERM first, and SIGKILL after the timeout."""
     started = _descendants(process.pid)
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
@@ -119,8 +120,8 @@ async def _put_away(process: Process) -> None:
         with contextlib.suppress(psutil.Error):
             one.kill()
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # what lost its parent
-    for _ in range(100):  # what is killed takes a moment to be gone
+        os.killpg(process.pid, signal.SIGKILL)  # processes without a parent
+    for _ in range(100):  # a killed process takes a moment to disappear
         if not any(map(_runs, started)):
             break
         await asyncio.sleep(GONE_SECONDS / 100)

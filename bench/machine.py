@@ -1,4 +1,4 @@
-"""What a run was made on, as far as it matters: nothing that tells whose machine it was."""
+"""Describes the machine of a run, without anything that identifies its owner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GIB: Final = 1 << 30
 
 
 def facts() -> tuple[tuple[str, str], ...]:
-    """Names and values."""
+    """Names and values of the machine's properties."""
     return (
         ("machine", f"{cores()} cores, {psutil.virtual_memory().total / _GIB:.0f} GiB of memory"),
         ("system", f"{platform.system()} {kernel(platform.release())}, {platform.machine()}"),
@@ -37,31 +37,33 @@ def facts() -> tuple[tuple[str, str], ...]:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def file_system(folder: Path) -> str:
-    """What a folder is kept on. Where that is memory (tmpfs), what is on record costs nothing."""
+    """The file system of a folder. On tmpfs (memory) a commit to disk costs nothing."""
     mounted = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
     place = folder.resolve()
     return next((mounted[at] for at in (place, *place.parents) if at in mounted), "?")
 
 
 def kernel(release: str) -> str:
-    """A kernel's version; what follows it may be a name that somebody gave."""
+    """A kernel's version number, without the suffix, which may be a custom name."""
     found = re.match(r"\d+(\.\d+)*", release)
     return found[0] if found else "?"
 
 
 @contextmanager
 def threads_apart() -> Iterator[None]:
-    """While inside, the caller's thread has one processor for itself, and all others that this
-    process has now share another one. Left to the system, of two threads that do the same now the
-    one and now the other sits beside who waits for it, and wakes up twice as fast (measured). Does
-    nothing where there is only one processor, or no way to choose."""
+    """While inside, give the caller's thread one processor, and all others of the process another.
+
+    The system would place either of two equal threads on the processor of the thread that waits for
+    it, where it wakes up twice as fast (measured). Does nothing with a single processor, or where
+    the system offers no choice.
+    """
     if not hasattr(os, "sched_setaffinity") or cores() < 2:
         yield
         return
@@ -79,5 +81,5 @@ def threads_apart() -> Iterator[None]:
 
 
 def _place(thread: int, processors: set[int]) -> None:
-    with suppress(ProcessLookupError):  # it ended meanwhile
+    with suppress(ProcessLookupError):  # the thread has ended
         os.sched_setaffinity(thread, processors)

@@ -1,8 +1,7 @@
-"""Databases of as many threads as wanted, filled in one go: a turn and a session each, all through.
+"""Creates databases with any number of threads, each with one turn and one session.
 
-The bot itself would need days for a million. The shape is the store's own (its migrations, with
-every index and trigger), and each row has what the bot would have written for it; only answers are
-shorter than a model's.
+The bot itself would need days for a million threads. The schema is the store's own (its migrations,
+with every index and trigger), and each row has the bot's values; only answers are shorter.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from bot.store.sqlite.schema import migrate
 
 TEAM: Final = "T0BENCH"
 BEGIN: Final = 1_700_000_000
-"""When the first thread began, in seconds since the epoch."""
+"""Start of the first thread, in seconds since the epoch."""
 SPAN: Final = 365 * 86_400
-"""Seconds from the first thread to the last, however many there are."""
+"""Seconds from the first thread to the last, for any number of threads."""
 CHANNELS: Final = 100
 PER_PERSON: Final = 1_000
-"""Threads of one person at most."""
+"""Maximum number of threads of one user."""
 SIZE: Final = 4_096
-"""Bytes that a session takes on disk."""
+"""Size of a session on disk, in bytes."""
 
 _CACHE_KIB: Final = 500_000
 
@@ -88,14 +87,14 @@ _INDEXES: Final = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManyThreads:
-    """A database of so many threads, of which each has one session that was used once."""
+    """A database of threads, each with one session that was used once."""
 
     folder: Path
-    """The data folder that it is in."""
+    """The data folder of the database."""
     threads: int
 
     def key(self, number: int) -> ThreadKey:
-        """A thread by its place in time, counted from 1."""
+        """The key of a thread by its number in time, counted from 1."""
         at = self._at(number)
         return ThreadKey(
             team=TEAM,
@@ -108,25 +107,25 @@ class ManyThreads:
         return self.key(number).session_id()
 
     def unused_since(self, sessions: int) -> float:
-        """The time before which just so many sessions were last used, the oldest ones."""
+        """The time before which exactly so many sessions, the oldest, were last used."""
         return self._at(sessions + 1) / 1e6 + 5.0
 
     def _at(self, number: int) -> int:
-        """Microseconds since the epoch at which a thread began."""
+        """Start of a thread in microseconds since the epoch."""
         return BEGIN * 1_000_000 + (number - 1) * (SPAN * 1_000_000 // self.threads)
 
 
 def make_threads(folder: Path, threads: int) -> ManyThreads:
-    """Make the database in a folder that has none yet."""
+    """Create the database in a folder without one."""
     folder.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(folder / DATABASE_NAME, isolation_level=None)) as database:
         migrate(database)
-        # Nobody minds if a power cut takes along what is made anew at each run.
+        # A power cut may destroy the file: each run makes a new one.
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         database.execute("BEGIN")
-        # Built at the end, each in its own order, an index takes a fraction of the time.
+        # An index that is built at the end, in its own order, takes a fraction of the time.
         indexes = database.execute(_INDEXES).fetchall()
         for name, _ in indexes:
             database.execute(f"DROP INDEX {name}")
@@ -151,5 +150,5 @@ def make_threads(folder: Path, threads: int) -> ManyThreads:
 
 
 def _with_numbers(statement: str) -> str:
-    """The statement with the table of facts that it selects from."""
+    """The statement, preceded by the table of facts that it selects from."""
     return f"{_NUMBERS} {statement}"

@@ -1,16 +1,16 @@
-"""The model of the bench: the scripted model in a process of its own, the same for everybody.
+"""Serves the bench's model: the scripted model in its own process, the same for all sides.
 
-A prompt says which way of answering is wanted, and a mark by which its answer is known:
-`quick m17` is answered by text that begins with "m17".
+A prompt names the way of answering and a mark that identifies the answer: `quick m17` is answered
+by text that begins with "m17".
 
     instant   one piece, at once
-    quick     one piece, 20 ms after it was asked
-    steady    the mark 20 ms after it was asked, then 99 pieces, 50 a second
+    quick     one piece, 20 ms after the request
+    steady    the mark 20 ms after the request, then 99 pieces, 50 a second
     long      2,000 words, 100 a second, in 50 pieces a second
     coarse    the same words as fast, in 10 pieces a second
 
-It is started with the name of a file, and writes down there when each answer was asked for: a line
-such as "m17 4021.734", by `time.perf_counter`, which is the same for all processes of a machine.
+Its argument is the name of a file. It writes the time of each request there: a line such as
+"m17 4021.734", by `time.perf_counter`, which is the same for all processes of a machine.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ COARSE_PIECE_SECONDS: Final = 0.1
 COARSE_WORDS_PER_PIECE: Final = 10
 READY: Final = "bench model at "
 
-_ASKED = re.compile(r"\b(instant|quick|steady|long|coarse) (m\d+)\b")
+_PROMPT = re.compile(r"\b(instant|quick|steady|long|coarse) (m\d+)\b")
 
 
 def steady_text(mark: str) -> str:
-    """What `steady` says, whole."""
+    """The whole answer of `steady`."""
     return "".join(_steady(mark))
 
 
 def long_text(mark: str) -> str:
-    """What `long` and `coarse` say, whole."""
+    """The whole answer of `long` and `coarse`."""
     return "".join(_long(mark))
 
 
 def mark_of(prompt: str) -> str:
-    """The mark of the last question in a prompt. `ValueError` where there is none."""
-    found = _ASKED.findall(prompt)
+    """The mark of the last question in a prompt. Raises `ValueError` if there is none."""
+    found = _PROMPT.findall(prompt)
     if not found:
         raise ValueError(f"{prompt[-80:]!r} asks for nothing that the bench's model knows")
     return str(found[-1][1])
@@ -69,19 +69,18 @@ def _coarse(mark: str) -> list[str]:
     return _long(mark, COARSE_WORDS_PER_PIECE)
 
 
-def asked_at(file: Path) -> dict[str, float]:
-    """When each answer was asked for, by its mark: the first time where it was more than once."""
+def request_times(file: Path) -> dict[str, float]:
+    """The time of the first request for each answer, by its mark."""
     lines = file.read_text(encoding="utf-8").splitlines()
     return {mark: float(at) for mark, at in reversed([line.split() for line in lines])}
 
 
-def _unnoted(_: str) -> None:
-    """Nobody wants to know when an answer was asked for."""
+def _ignore(_: str) -> None:
+    """Ignore the mark of a request."""
 
 
-def script(model: ScriptedModel, note: Callable[[str], None] = _unnoted) -> None:
-    """Teach a model these ways of answering; `note` is told the mark of an answer when it is asked
-    for."""
+def script(model: ScriptedModel, note: Callable[[str], None] = _ignore) -> None:
+    """Set up the model's ways of answering; `note` is called with the mark of each request."""
 
     def noted(of: Callable[[str], list[str]]) -> Callable[[ModelRequest], list[str]]:
         def pieces(request: ModelRequest) -> list[str]:
@@ -103,11 +102,11 @@ def script(model: ScriptedModel, note: Callable[[str], None] = _unnoted) -> None
         model.when(f"{way} m", answer)
 
 
-async def _serve(asked: Path) -> None:
-    with asked.open("w", encoding="utf-8", buffering=1) as told:
+async def _serve(file: Path) -> None:
+    with file.open("w", encoding="utf-8", buffering=1) as log:
 
         def note(mark: str) -> None:
-            told.write(f"{mark} {time.perf_counter()}\n")
+            log.write(f"{mark} {time.perf_counter()}\n")
 
         async with ScriptedModel(keep_requests=False) as model:
             script(model, note)

@@ -1,12 +1,12 @@
-"""What the bot's ear is held against: an app on plain Bolt that acknowledges, and no more.
+"""Runs an app on plain Bolt that only acknowledges events: the baseline for receiving events.
 
-Bolt for Python as its documentation shows it, with every default: signed HTTP by Bolt's own aiohttp
-server, or Socket Mode by its own handler. Started as
+It uses Bolt for Python as its documentation shows, with every default: signed HTTP by Bolt's own
+aiohttp server, or Socket Mode by its own handler. Started as
 
     python -m bench.plain_bolt http http://127.0.0.1:…/api/
     python -m bench.plain_bolt socket http://127.0.0.1:…/api/
 
-it says in one line on standard output that it hears Slack; with HTTP, at which address.
+it prints one line when it is connected to Slack; with HTTP, its address is in the line.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
-READY: Final = "plain Bolt hears Slack at "
+READY: Final = "plain Bolt is connected to Slack at "
 PATH: Final = "/slack/events"
 
 
 def the_app(api_url: str) -> AsyncApp:
-    """An app that takes messages and mentions, and leaves it at that."""
+    """An app that acknowledges messages and mentions and does nothing else."""
     app = AsyncApp(
         token=BOT_TOKEN,
         signing_secret=SIGNING_SECRET,
@@ -35,7 +35,7 @@ def the_app(api_url: str) -> AsyncApp:
     )
 
     async def taken() -> None:
-        """Bolt has acknowledged it by itself."""
+        """Do nothing: Bolt has acknowledged the event."""
 
     app.event("message")(taken)
     app.event("app_mention")(taken)
@@ -43,7 +43,7 @@ def the_app(api_url: str) -> AsyncApp:
 
 
 async def _serve_http(app: AsyncApp) -> None:
-    """What `AsyncApp.start` does, on a port that the system chooses."""
+    """Serve as `AsyncApp.start` does, on a port that the system chooses."""
     runner = web.AppRunner(app.web_app(path=PATH))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -54,11 +54,11 @@ async def _serve_http(app: AsyncApp) -> None:
 async def _serve_socket(app: AsyncApp) -> None:
     handler, greeted = AsyncSocketModeHandler(app, APP_TOKEN), asyncio.Event()
 
-    async def heard(_: object, message: dict[str, object], __: str | None) -> None:
+    async def on_message(_: object, message: dict[str, object], __: str | None) -> None:
         if message.get("type") == "hello":
             greeted.set()
 
-    handler.client.message_listeners.append(heard)
+    handler.client.message_listeners.append(on_message)
     await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt's is untyped
     await greeted.wait()
     _say("its WebSocket")

@@ -1,4 +1,4 @@
-"""The processes of the bench: each is started here, watched, and ended by who started it."""
+"""Starts, observes and ends the processes of the bench."""
 
 from __future__ import annotations
 
@@ -26,88 +26,90 @@ ANSWER_SECONDS: Final = 300.0
 END_SECONDS: Final = 45.0
 MB: Final = 1 << 20
 PLENTY: Final = "1000"
-"""SLACK_LIMITS where the workspace has none."""
-ASKED: Final = "asked"
-"""The file that `bench.model.asked_at` reads."""
+"""`SLACK_LIMITS` for a workspace without limits."""
+REQUEST_LOG: Final = "asked"
+"""The name of the file that `bench.model.request_times` reads."""
 _LINE_BYTES: Final = 16 << 20
 _ROOT: Final = Path(__file__).parents[1]
 
 
 class ProgramError(Exception):
-    """A program of the bench did not do what it is for; with the end of what it said."""
+    """A program of the bench failed; the message has the end of its log."""
 
 
 @dataclass(slots=True)
 class Program:
-    """A process, and the file that its standard error goes to."""
+    """A process, and the log file of its standard error."""
 
     process: Process
     log: Path
     begins: int = 0
-    """Where its own part of the file begins: those before it may have written to the same."""
+    """Start of its own part of the file: earlier processes may have written to the same file."""
 
     @property
     def pid(self) -> int:
         return self.process.pid
 
-    def said(self) -> str:
-        """The end of what it wrote to standard error."""
+    def log_tail(self) -> str:
+        """The end of its standard error."""
         return self._written()[-3_000:]
 
     async def line(self, seconds: float = ANSWER_SECONDS) -> str:
-        """The next line of its standard output. Raises `ProgramError` where there is none."""
+        """The next line of its standard output. Raises `ProgramError` if there is none."""
         assert self.process.stdout is not None
         try:
             async with asyncio.timeout(seconds):
                 line = await self.process.stdout.readline()
         except TimeoutError:
-            raise ProgramError(f"no word within {seconds:g} s; it said:\n{self.said()}") from None
+            raise ProgramError(
+                f"no word within {seconds:g} s; its log:\n{self.log_tail()}"
+            ) from None
         if not line:
-            raise ProgramError(f"it has ended; it said:\n{self.said()}")
+            raise ProgramError(f"it has ended; its log:\n{self.log_tail()}")
         return line.decode().rstrip("\n")
 
     async def ask(self, **wanted: object) -> dict[str, object]:
-        """Ask a program that takes one JSON object a line and answers with one."""
+        """Send one JSON object on a line and return the answer. Raises `ProgramError`."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(wanted).encode() + b"\n")
         await self.process.stdin.drain()
         answer = json.loads(await self.line())
         if not isinstance(answer, dict) or "error" in answer:
-            raise ProgramError(f"{wanted} is answered {answer}; it said:\n{self.said()}")
+            raise ProgramError(f"{wanted} is answered {answer}; its log:\n{self.log_tail()}")
         return answer
 
     async def until_it_says(self, words: str, seconds: float = START_SECONDS) -> None:
-        """Wait for words on standard error. Raises `ProgramError` where they do not come."""
+        """Wait for words on standard error. Raises `ProgramError` if they do not come."""
         try:
             async with asyncio.timeout(seconds):
                 while words not in self._written():
                     if self.process.returncode is not None:
                         ended = f"it ended with {self.process.returncode}"
-                        raise ProgramError(f"{ended}:\n{self.said()}")
+                        raise ProgramError(f"{ended}:\n{self.log_tail()}")
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            late = f"not {words!r} within {seconds:g} s"
-            raise ProgramError(f"{late}; it said:\n{self.said()}") from None
+            late = f"no {words!r} within {seconds:g} s"
+            raise ProgramError(f"{late}; its log:\n{self.log_tail()}") from None
 
     def _written(self) -> str:
         return self.log.read_bytes()[self.begins :].decode(errors="replace")
 
     def memory(self) -> int:
-        """Resident bytes of the process itself."""
+        """Resident memory of the process itself in bytes."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
     def memory_of_children(self) -> int:
-        """Resident bytes of all that it has started: of a bot, the Copilot runtime."""
+        """Resident memory of its child processes in bytes: a bot's is the Copilot runtime."""
         children = psutil.Process(self.pid).children(recursive=True)
         return sum(int(child.memory_info().rss) for child in children)
 
     def cpu_seconds(self) -> tuple[float, float]:
-        """Processor time of the process itself, and of all that it has started."""
+        """Processor time in seconds of the process itself, and of its child processes."""
         own = psutil.Process(self.pid)
         return _cpu(own), sum(_cpu(child) for child in own.children(recursive=True))
 
     async def end(self) -> None:
-        """Ask it to end (SIGTERM), and see to it."""
+        """Send SIGTERM, and SIGKILL after the timeout; wait until the process has ended."""
         if self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
@@ -128,17 +130,17 @@ def _cpu(process: psutil.Process) -> float:
 async def running(
     *command: str, log: Path, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[Program]:
-    """A process with pipes for standard input and output, until left."""
+    """Run a process with pipes for standard input and output while inside."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as said:
-        begins = said.tell()
+    with log.open("ab") as log_file:
+        begins = log_file.tell()
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=_ROOT,
             env={**os.environ, **(env or {})},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=said,
+            stderr=log_file,
             limit=_LINE_BYTES,
         )
     program = Program(process, log, begins)
@@ -150,8 +152,9 @@ async def running(
 
 @asynccontextmanager
 async def running_model(folder: Path) -> AsyncIterator[str]:
-    """The bench's model; its base URL. When it was asked for what is in `folder / ASKED`."""
-    command = (sys.executable, "-m", "bench.model", str(folder / ASKED))
+    """Run the bench's model; yields its base URL. It logs its requests in
+    `folder / REQUEST_LOG`."""
+    command = (sys.executable, "-m", "bench.model", str(folder / REQUEST_LOG))
     async with running(*command, log=folder / "model.log") as model:
         line = await model.line(START_SECONDS)
         yield line.removeprefix(MODEL_READY)
@@ -160,8 +163,11 @@ async def running_model(folder: Path) -> AsyncIterator[str]:
 def bot_environment(
     slack: SlackSide, model_url: str, folder: Path, **settings: str
 ) -> dict[str, str]:
-    """What a bot is started with; `folder` is for its data. Nothing of who runs the bench: what is
-    not said here has its default, whatever their environment and their `.env` say."""
+    """The environment of a bot; `folder` is its data folder.
+
+    Settings that are not given have their defaults. The environment and the `.env` file of the
+    user who runs the bench have no effect.
+    """
     return {
         **{setting.name: "" for setting in SETTINGS},
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
@@ -180,7 +186,7 @@ def bot_environment(
 async def running_bot(
     slack: SlackSide, model_url: str, folder: Path, **settings: str
 ) -> AsyncIterator[Program]:
-    """The bot, once it hears Slack; its data and its log are in `folder`."""
+    """Run the bot; yields it when it is connected to Slack. Its data and log are in `folder`."""
     env = bot_environment(slack, model_url, folder / "data", **settings)
     log = folder / "bot.log"
     async with running(sys.executable, "-m", "bot", "run", log=log, env=env) as bot:
@@ -190,7 +196,7 @@ async def running_bot(
 
 @asynccontextmanager
 async def running_bare(model_url: str, folder: Path) -> AsyncIterator[Program]:
-    """The bare SDK (`bench.bare`), its runtime started; `ChildProcess.ask` asks it."""
+    """Run the bare SDK (`bench.bare`) with its runtime; `Program.ask` sends it requests."""
     command = (sys.executable, "-m", "bench.bare", model_url, str(folder / "data"))
     async with running(*command, log=folder / "bare.log") as bare:
         await bare.line(START_SECONDS)

@@ -1,4 +1,4 @@
-"""The report of a run: one table of all rows, with what has to be known to read it right."""
+"""Renders the report of a run as Markdown: one table of all rows, with notes on how to read it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bench.groups import Outcome
-from bench.measuring import Row
-from bench.words import (
+from bench.comparison import Row
+from bench.formatting import (
     MET,
     NOT_MET,
     figure,
@@ -22,53 +21,54 @@ from bench.words import (
     spread,
     value,
 )
+from bench.groups import Outcome
 
 CHART: Final = "chart.svg"
-"""The chart's name, beside the report."""
+"""The file name of the chart, beside the report."""
 
 _HEAD: Final = """\
 # How fast the bot is
 
-Written by `make bench`; by hand nothing. `bench/NOTES.md` tells how it is measured, what was tried,
-and what came of it.
+Written by `make bench`; do not edit it by hand. `bench/NOTES.md` explains how it is measured, which
+changes were tried, and what they brought.
 
-Each round measures both sides right after one another on the same machine, now the one first, now
-the other. A row's result is what its goal is about: the ratio of ours to theirs, or, where the goal
-says so, how much more ours is, or ours alone. It is the median of the rounds, its spread the lowest
-and the highest of them. Figures beside it are medians, for information: another machine has others.
-What cannot be measured in rounds, such as memory, is measured once.
+Each round measures both sides one right after the other on the same machine, in alternating order.
+A row's result is the figure that its goal bounds: the ratio of ours to theirs, the difference, or
+ours alone. It is the median of the rounds; the spread is their lowest and highest result. The
+other figures are medians, for information: another machine has others. What cannot be measured in
+rounds, such as memory, is measured once.
 """
 _COLUMNS: Final = (
     *("row", "measured", "against", "ours", "theirs"),
     *("result", "spread", "goal", "met"),
 )
 _PLACE: Final = re.compile(r"(?<![\w.:/])/(?:[^\s/:'\"()]+/)+")
-"""Folders at the beginning of a path, which are of one machine."""
+"""Folders at the beginning of a path, which differ between machines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that a report tells."""
+    """All data of a report."""
 
     outcomes: tuple[Outcome, ...]
     at: datetime
-    """When it was begun."""
+    """Start of the run."""
     seconds: float
-    """How long it took."""
+    """Duration in seconds."""
     machine: tuple[tuple[str, str], ...]
-    """What it ran on: names and values."""
+    """Names and values of the machine's properties."""
     tiny: bool = False
     pace: float = 1.0
-    """How fast the machine was before anything was measured (`bench.calibration`)."""
+    """The pace of the machine before the measurements (`bench.calibration`)."""
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """All that was measured."""
+        """All rows that were measured."""
         return tuple(row for outcome in self.outcomes for row in outcome.rows)
 
     @property
     def unmeasured(self) -> tuple[Outcome, ...]:
-        """The groups of which nothing came."""
+        """The groups without a result."""
         return tuple(outcome for outcome in self.outcomes if outcome.why)
 
     @property
@@ -78,7 +78,7 @@ class Run:
 
 
 def headline(run: Run) -> str:
-    """How many goals are met, and how much is not known."""
+    """The number of goals that are met, and of groups that are not measured."""
     says = f"{len(run.rows) - len(run.unmet)} of {len(run.rows)} goals are met"
     if run.unmeasured:
         groups = "group is" if len(run.unmeasured) == 1 else "groups are"
@@ -87,14 +87,14 @@ def headline(run: Run) -> str:
 
 
 def summary(run: Run) -> list[str]:
-    """The run in a few lines: how many goals are met, which are not, what was not measured."""
+    """The run in a few lines: how many goals are met, which are not, and what is not measured."""
     lines = [f"{headline(run)}."]
     lines += [f"Not met: {row.name}: {'; '.join(missed(row))}." for row in run.unmet]
     lines += [
         f"Not measured: {each.group.title}: {without_places(each.why)}." for each in run.unmeasured
     ]
     if run.tiny:
-        lines.append("A tiny run, only to see that it works: its figures are worth nothing.")
+        lines.append("A tiny run, which only checks the bench: its figures are worth nothing.")
     return lines
 
 
@@ -102,7 +102,7 @@ def markdown(run: Run) -> str:
     """The report as Markdown."""
     sections = [_HEAD, _bullets(summary(run)), f"![All rows as a chart]({CHART})\n", _table(run)]
     if limits := _limits(run):
-        sections.append(f"## What has to hold beside the result\n\n{limits}")
+        sections.append(f"## Limits beside the result\n\n{limits}")
     if notes := _notes(run):
         sections.append(f"## Notes\n\n{_bullets(notes)}")
     sections.append(f"## Where and when\n\n{_where(run)}")
@@ -110,7 +110,7 @@ def markdown(run: Run) -> str:
 
 
 def without_places(text: str) -> str:
-    """A text without the folders of the machine on which it was written."""
+    """The text without the folders of this machine."""
     return _PLACE.sub("…/", text)
 
 
@@ -159,7 +159,7 @@ def _limits(run: Run) -> str:
 
 
 def _notes(run: Run) -> list[str]:
-    """What has to be known of the rows, and of what less was measured than planned."""
+    """The notes on the rows, and on what was less than planned."""
     return [f"**{row.name}:** {row.note}" for row in run.rows if row.note] + [
         f"**{each.group.title}:** on this machine less than planned: {'; '.join(each.less)}."
         for each in run.outcomes
@@ -185,7 +185,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _safe(text: str) -> str:
-    """On one line, and without anything that Markdown takes for HTML, a link or a picture."""
+    """The text on one line, with HTML, links and images of Markdown escaped."""
     for sign, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("[", "\\["), ("]", "\\]")):
         text = text.replace(sign, written)
     return " ".join(text.split())

@@ -1,7 +1,7 @@
-"""Slack's sending side, for bursts: so many events at once, each timed until it is acknowledged.
+"""Sends bursts of events as Slack does, and times each until it is acknowledged.
 
-A burst is made and signed before the clock starts, and the senders do as little as they can, so
-that what is measured is who takes it, and not who sends it.
+A burst is made and signed before the clock starts, and the senders do as little as possible. So the
+receiver is measured and not the sender.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from slack_emulator.delivery.socket_mode import SocketMode, build_envelope
 from slack_emulator.state.entities import APP_ID, BOT_USER_ID, TEAM_ID, VERIFICATION_TOKEN, Json
 
 IN_FLIGHT: Final = 64
-"""Deliveries that are under way at once: who sends waits for an acknowledgement before the next."""
+"""Number of deliveries at once: a sender waits for each acknowledgement before the next event."""
 BURST_SECONDS: Final = 60.0
-"""A burst takes about one."""
+"""Timeout of a burst in seconds; it takes about one."""
 
 
 class NotTaken(Exception):
-    """An event was not acknowledged, so that there is nothing to measure."""
+    """An event was not acknowledged, so there is nothing to measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class ThreadLocation:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """How a burst was taken."""
+    """The times of a burst."""
 
     seconds: float
-    """From the first event sent to the last acknowledgement."""
+    """Seconds from the first event sent to the last acknowledgement."""
     latencies: tuple[float, ...]
-    """Of each event, from sending it to its acknowledgement; seconds."""
+    """Seconds from sending to acknowledgement, of each event."""
 
     @property
     def per_second(self) -> float:
@@ -55,8 +55,10 @@ class Burst:
 def talk(
     places: Sequence[ThreadLocation], people: Sequence[str], first: int, count: int
 ) -> list[Json]:
-    """The events of people who talk to each other in threads; the payloads are shaped and filled
-    like Slack's own (docs.slack.dev/reference/events/message). No two numbers make the same event.
+    """The events of messages that users write to each other in threads.
+
+    The payloads have all fields of Slack's own (docs.slack.dev/reference/events/message). Each
+    number gives a different event.
     """
     return [
         _event(number, places[number % len(places)], people[number % len(people)])
@@ -65,7 +67,7 @@ def talk(
 
 
 def ts_of(event: Json) -> tuple[str, str]:
-    """Where a message stands: channel and ts."""
+    """The channel and the ts of a message."""
     inner = event["event"]
     assert isinstance(inner, dict)
     return str(inner["channel"]), str(inner["ts"])
@@ -74,18 +76,18 @@ def ts_of(event: Json) -> tuple[str, str]:
 def _event(number: int, place: ThreadLocation, person: str) -> Json:
     seconds, _, micros = place.root_ts.partition(".")
     ts = f"{int(seconds) + 1 + number // 500}.{(int(micros) + number) % 1_000_000:06d}"
-    said = (
+    text = (
         f"I think so, too, for the reason number {number}: what was agreed on last week still "
         "holds, the numbers are in the sheet & nobody has asked for more since."
     ).replace("&", "&amp;")
-    words = {"type": "text", "text": said.replace("&amp;", "&")}
+    words = {"type": "text", "text": text.replace("&amp;", "&")}
     section = {"type": "rich_text_section", "elements": [words]}
     message: Json = {
         "user": person,
         "type": "message",
         "ts": ts,
         "client_msg_id": f"5f1c0a52-0c61-4a3e-9d55-{number:012x}",
-        "text": said,
+        "text": text,
         "team": TEAM_ID,
         "thread_ts": place.root_ts,
         "parent_user_id": "UALICE",
@@ -118,8 +120,10 @@ def _event(number: int, place: ThreadLocation, person: str) -> Json:
 
 
 async def by_http(address: str, events: Sequence[Json]) -> Burst:
-    """Send signed events to an app's request URL, over connections that stay open. Raises
-    `NotTaken` where one is not answered with 200."""
+    """Send signed events to an app's request URL, over connections that stay open.
+
+    Raises `NotTaken` if an event is not answered with 200.
+    """
     target = urlsplit(address)
     assert target.hostname is not None
     requests = iter([_request(target.netloc, target.path, event) for event in events])
@@ -160,7 +164,7 @@ def _request(host: str, path: str, event: Json) -> bytes:
 
 
 async def _status(reader: asyncio.StreamReader) -> int:
-    """Read one answer, whole."""
+    """Read one whole response; return its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     for line in lines:
@@ -171,8 +175,11 @@ async def _status(reader: asyncio.StreamReader) -> int:
 
 
 async def by_socket(sockets: SocketMode, events: Sequence[Json]) -> Burst:
-    """Send envelopes to an app by Socket Mode. Raises `NotTaken` where one is acknowledged later
-    than the 3 s that Slack waits, `TimeoutError` where one never is."""
+    """Send envelopes to an app by Socket Mode.
+
+    Raises `NotTaken` if one is acknowledged after the 3 s that Slack waits, and `TimeoutError` if
+    one is never acknowledged.
+    """
     left = iter([build_envelope(PayloadKind.EVENT, event, 0, "") for event in events])
     latencies: list[float] = []
 
@@ -188,15 +195,19 @@ async def by_socket(sockets: SocketMode, events: Sequence[Json]) -> Burst:
 
 
 async def _waited(received: asyncio.Future[None]) -> bool:
-    """Wait for an acknowledgement. Not by the sandbox's clock, which takes three tasks each time:
-    how long it took is looked at afterwards, and the burst as a whole has its bound."""
+    """Wait for an acknowledgement, without the emulator's clock, which takes three tasks each time.
+
+    The caller checks the duration afterwards, and the burst as a whole has its timeout.
+    """
     await asyncio.wait((received,))
     return True
 
 
 async def _timed(latencies: list[float], senders: Sequence[Awaitable[None]]) -> Burst:
-    """Send a whole burst; the senders' process, which has much to look through, collects no garbage
-    meanwhile: that would hold up all senders at once."""
+    """Send a whole burst without garbage collection in the senders' process.
+
+    The process has many objects, and a collection would delay all senders at once.
+    """
     gc.collect()
     gc.disable()
     try:

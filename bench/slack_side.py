@@ -1,7 +1,6 @@
-"""Slack and its people, in the bench's own process: so it knows to the moment what is shown.
+"""Runs the Slack emulator in the bench's own process, to get the exact time of each change.
 
-The sandbox is the project's own; people write here without a detour over HTTP, and every change of
-a thread is seen when it happens.
+Users write here without HTTP, and every change of a thread is seen when it happens.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ CHANNEL: Final = "C0GENERAL"
 PEOPLE: Final = ("UALICE", "UBOB", "UCAROL")
 MENTION: Final = f"<@{BOT_USER_ID}>"
 LONGEST_WAIT: Final = 90.0
-"""Seconds that are waited for an answer; nothing that is measured takes as long."""
+"""Timeout in seconds for an answer; no measured answer takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What one message of the bot shows, and since when."""
+    """The content of one message of the bot, and the time of its change."""
 
     at: float
-    """On `time.perf_counter`'s clock, as all moments here."""
+    """The time by `time.perf_counter`, like all times here."""
     ts: str
     text: str
     streaming: bool
@@ -54,7 +53,7 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Sent:
-    """A message of a person, with the moment right before it was written."""
+    """A message of a user, with the time right before it was written."""
 
     at: float
     channel: str
@@ -65,13 +64,13 @@ class Sent:
 
 @dataclass(slots=True)
 class SlackSide:
-    """The workspace, and what happens in it. `running_slack` makes one."""
+    """The workspace, its calls and its changes. `running_slack` makes one."""
 
     emulator: RunningEmulator
     calls: Counter[str] = field(default_factory=Counter)
-    """How often the bot called each method since `forget_calls`."""
+    """Number of the bot's calls of each method since `forget_calls`."""
     refused: Counter[str] = field(default_factory=Counter)
-    """How many of them were too many (429)."""
+    """Number of them that were refused with 429."""
     longest_wait: float = LONGEST_WAIT
     _waiting: dict[tuple[str, str], list[_Waiting]] = field(default_factory=dict)
     _watchers: list[Callable[[str, Shown], None]] = field(default_factory=list)
@@ -79,11 +78,11 @@ class SlackSide:
 
     @property
     def api_url(self) -> str:
-        """What SLACK_API_URL is set to."""
+        """The value for `SLACK_API_URL`."""
         return self.emulator.api_url
 
     def new_mark(self) -> str:
-        """A mark that no question has had yet (see `bench.model`)."""
+        """A new, unique mark for a question (see `bench.model`)."""
         return f"m{next(self._marks)}"
 
     async def ask(
@@ -95,7 +94,7 @@ class SlackSide:
         channel: str = CHANNEL,
         mention: bool = True,
     ) -> Sent:
-        """Ask the bot for an answer of one of `bench.model`'s ways, in a thread or in a new one."""
+        """Ask for an answer in one of `bench.model`'s ways, in an existing or a new thread."""
         mark = self.new_mark()
         text = f"{MENTION} {way} {mark}" if mention else f"{way} {mark}"
         sent = await self.say(text, root_ts=root_ts, person=person, channel=channel)
@@ -105,21 +104,23 @@ class SlackSide:
     async def say(
         self, text: str, *, root_ts: str = "", person: str = PEOPLE[0], channel: str = CHANNEL
     ) -> Sent:
-        """Write a message as a person."""
+        """Write a message as a user."""
         slack = self.emulator.slack
         arguments: dict[str, object] = {"channel": channel, "text": text}
         if root_ts:
             arguments["thread_ts"] = root_ts
         at = time.perf_counter()
-        told = await post_message(
+        response = await post_message(
             slack, ApiRequest(slack.workspace.user(person), Arguments(arguments))
         )
-        ts = str(told["ts"])
+        ts = str(response["ts"])
         return Sent(at=at, channel=channel, ts=ts, root_ts=root_ts or ts)
 
     async def until(self, sent: Sent, what: Callable[[Shown], bool]) -> Shown:
-        """Wait until a message of the bot in that thread shows what is wanted: it has to happen
-        after this is called. Raises `TimeoutError` after `longest_wait` seconds."""
+        """Wait for a change after which a message of the bot in that thread fits `what`.
+
+        Raises `TimeoutError` after `longest_wait` seconds.
+        """
         place = (sent.channel, sent.root_ts)
         waiting = _Waiting(what, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(place, []).append(waiting)
@@ -127,7 +128,7 @@ class SlackSide:
             async with asyncio.timeout(self.longest_wait):
                 return await waiting.seen
         except TimeoutError:
-            mark = sent.mark or "what was said"
+            mark = sent.mark or "the message"
             raise TimeoutError(f"no answer to {mark} within {self.longest_wait:g} s") from None
         finally:
             self._waiting[place].remove(waiting)
@@ -145,7 +146,7 @@ class SlackSide:
         return shown.at - sent.at
 
     async def ended(self, sent: Sent) -> float:
-        """Seconds from the question to where its answer is all there and grows no more."""
+        """Seconds from the question to the end of its answer's stream."""
 
         def has_ended(shown: Shown) -> bool:
             return f"{sent.mark}-end" in shown.text and not shown.streaming
@@ -153,11 +154,11 @@ class SlackSide:
         return (await self.until(sent, has_ended)).at - sent.at
 
     def watch(self, watcher: Callable[[str, Shown], None]) -> None:
-        """Tell `watcher` of every change of a message of the bot, with its thread's root."""
+        """Call `watcher` with the thread's root for every change of a message of the bot."""
         self._watchers.append(watcher)
 
     def forget_calls(self) -> None:
-        """Count the bot's calls anew."""
+        """Reset the counters of the bot's calls."""
         self.calls.clear()
         self.refused.clear()
 
@@ -167,7 +168,7 @@ class SlackSide:
         slack.app_config = apply_changes(slack.app_config, settings)
 
     def on_event(self, change: Change) -> None:
-        """Take a change of the workspace."""
+        """Handle a change of the workspace."""
         match change:
             case MessagePosted(message=message):
                 pass
@@ -190,7 +191,7 @@ class SlackSide:
                 waiting.seen.set_result(shown)
 
     def note(self, call: LoggedCall) -> None:
-        """Take a call of the bot."""
+        """Count a call of the bot."""
         self.calls[call.method] += 1
         if call.status == 429:
             self.refused[call.method] += 1
@@ -203,18 +204,20 @@ def _text_of(message: Message) -> str:
 
 @asynccontextmanager
 async def running_slack(*, limits: bool) -> AsyncIterator[SlackSide]:
-    """A workspace with the app as the manifest describes it; with Slack's rate limits or without.
-    Who measures a bot without them tells the bot so, by SLACK_LIMITS."""
-    async with running_emulator() as sandbox:
-        side = SlackSide(sandbox)
-        asked = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+    """A workspace with the app of the manifest, with Slack's rate limits or without.
+
+    Without them the bot needs a high `SLACK_LIMITS`.
+    """
+    async with running_emulator() as emulator:
+        side = SlackSide(emulator)
+        manifest = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
         side.set(
-            scopes=asked["oauth_config"]["scopes"]["bot"],
-            subscriptions=asked["settings"]["event_subscriptions"]["bot_events"],
-            commands=asked["features"]["slash_commands"],
-            shortcuts=asked["features"]["shortcuts"],
+            scopes=manifest["oauth_config"]["scopes"]["bot"],
+            subscriptions=manifest["settings"]["event_subscriptions"]["bot_events"],
+            commands=manifest["features"]["slash_commands"],
+            shortcuts=manifest["features"]["shortcuts"],
             limits=limits,
         )
-        sandbox.slack.workspace.add_listener(side.on_event)
-        sandbox.slack.call_log.add_listener(side.note)
+        emulator.slack.workspace.add_listener(side.on_event)
+        emulator.slack.call_log.add_listener(side.note)
         yield side

@@ -1,10 +1,10 @@
-"""The Copilot runtime, as `make setup` installs it: two files out of npm's package.
+"""Installs the Copilot runtime for `make setup`: two files out of npm's package.
 
-npm has the runtime inside the command line tool `copilot`, a single file of 189 MB that unpacks
-235 MB more. What the bot runs of it is the program `copilot-runtime` with its library; with nothing
-else of the package all works that the bot relies on (measured).
+npm has the runtime inside the command line tool `copilot`, a single file of 189 MB that unpacks 235
+MB more. The bot runs only the program `copilot-runtime` and its library of it. Everything that the
+bot relies on works without the rest of the package (measured).
 
-Standard library only, like `steps`.
+Uses the standard library only, like `steps`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from pathlib import Path
 from steps import Fault, npm_ci, run, say
 
 COPILOT_CLI = "@github/copilot@1.0.102"
-"""The package of the runtime that belongs to the pinned SDK; a test holds the two together."""
+"""The package of the runtime that belongs to the pinned SDK; a test compares the two."""
 WANTED = Path(__file__).resolve().parent / "runtime"
-"""Where it stands with its hash."""
+"""The lock file with the hash of the package."""
 KEPT = (
     ("prebuilds/{platform}/copilot-runtime", "copilot-runtime"),
     ("prebuilds/{platform}/runtime.node", "runtime.node"),
     ("LICENSE.md", "LICENSE.md"),
 )
-"""What is kept of the unpacked tool, and where: the program looks for its library beside itself."""
+"""The files that are kept of the unpacked tool, with their places: the program expects its library
+beside itself."""
 
 NO_PROGRAM = (
     "The Copilot runtime is installed, but has no program for this machine. "
@@ -31,19 +32,21 @@ NO_PROGRAM = (
 )
 DOES_NOT_UNPACK = (
     "The Copilot runtime could not be unpacked; the lines above say why. Then run `make setup` "
-    "again: it begins this step anew."
+    "again: it repeats this step."
 )
 UNPACK_SECONDS = 120.0
 
 
 def installed(folder: Path) -> bool:
-    """Whether everything that is kept is in the folder."""
+    """True if all files that are kept are in the folder."""
     return all((folder / name).is_file() for _, name in KEPT)
 
 
 def install(npm: str, fetched: Path, folder: Path, fault: str) -> None:
-    """Put the runtime into `folder`, by way of `fetched`, which is removed afterwards. Raises
-    `Fault`: with `fault` where npm fails."""
+    """Install the runtime into `folder`, through the folder `fetched`, which is removed afterwards.
+
+    Raises `Fault`: with the text `fault` if npm fails.
+    """
     say(f"Installing the Copilot runtime {COPILOT_CLI} …")
     remove(fetched)
     try:
@@ -56,16 +59,16 @@ def install(npm: str, fetched: Path, folder: Path, fault: str) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder with all that is in it, if it is there."""
+    """Remove a folder with its contents, if it exists."""
     if path.exists():
         shutil.rmtree(path)
 
 
 def _unpacked(fetched: Path) -> Path:
-    """The folder of the tool's own files. It unpacks them when it first starts; asking for its
-    version is enough."""
+    """The folder of the tool's own files. The tool unpacks them at its first start, for which
+    `--version` is enough."""
     packages = fetched / "node_modules" / "@github"
-    # npm nests the package of this machine below the general one, or hoists it beside that.
+    # npm puts the package of this machine inside the general one, or beside it.
     tools = [
         *packages.glob("copilot-*/copilot"),
         *packages.glob("copilot/node_modules/@github/copilot-*/copilot"),

@@ -1,7 +1,7 @@
-"""`make screenshots`: take the README's pictures anew, of the real bot in the sandbox.
+"""Takes the README's pictures of the real bot in the emulator: `make screenshots`.
 
-The model is scripted (`ANSWERS`), so that the pictures show how the bot works and are alike each
-time; everything else is real.
+The model is scripted (`ANSWERS`), so that the pictures show how the bot works and stay the same;
+everything else is real.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ DOCS: Final = Path("docs")
 WIDTH: Final = 1280
 HEIGHT: Final = 800
 HOME_HEIGHT: Final = 1230
-"""All that those in charge have on their Home tab."""
+"""All buttons of the admins on their Home tab."""
 _HOUR: Final = 3_600.0
 
-# What is said ------------------------------------------------------------------------------------
+# Texts -------------------------------------------------------------------------------------------
 
 MODELS: Final = ("gpt-fast", "gpt-deep", "gpt-mini")
 
@@ -61,7 +61,7 @@ HISTORY: Final = (
     ),
 )
 
-"""(hours ago, person, channel, questions of one thread)"""
+"""Rows of (hours ago, user, channel, questions of one thread)."""
 
 ANSWERS: Final = {
     "team lunch": "**Lunch & Learn** if somebody shows something, **The Long Table** if not.",
@@ -102,13 +102,13 @@ COMPARED: Final = {
 
 
 def compared(request: ModelRequest) -> str:
-    """What each model says in the comparison."""
+    """Each model's answer in the comparison."""
     return COMPARED.get(request.model, "Please try again later.")
 
 
 class LateClock(SystemClock):
-    """The machine's time, some hours late: what is done on it was done a while ago. For the
-    sandbox and for the bot."""
+    """The machine's time, some hours late, so that older messages can be written. The emulator and
+    the bot both use it."""
 
     def __init__(self, late: float) -> None:
         self.late = late
@@ -122,7 +122,7 @@ class LateClock(SystemClock):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the pictures are taken."""
+    """The workspace, the model and the clock of the pictures."""
 
     url: str
     slack: ScenarioClient
@@ -132,25 +132,25 @@ class Stage:
 
 @asynccontextmanager
 async def stage(data: Path) -> AsyncIterator[Stage]:
-    """The bot in a workspace in which nothing was said yet."""
+    """The bot in an empty workspace."""
     clock = LateClock(50 * _HOUR)
     async with (
-        running_emulator(clock=clock) as sandbox,
+        running_emulator(clock=clock) as emulator,
         ScriptedModel() as model,
-        ScenarioClient(sandbox.url) as slack,
+        ScenarioClient(emulator.url) as slack,
     ):
         model.models = list(MODELS)
         for question, answer in ANSWERS.items():
             model.when(question, answer)
         model.when("error page", Answer(compared, chunk_delay=0.08))
         await slack.app(**app_config_of(MANIFEST))
-        settings = environment(sandbox, model, data) | {"MODEL": MODELS[0]}
+        settings = environment(emulator, model, data) | {"MODEL": MODELS[0]}
         async with open_bot(Settings.from_env(settings), clock=clock):
-            yield Stage(sandbox.url, slack, model, clock)
+            yield Stage(emulator.url, slack, model, clock)
 
 
 async def days_pass(on: Stage) -> None:
-    """Threads of the last two days, by several people."""
+    """Write the threads of the last two days, by several users."""
     for hours_ago, person, channel, questions in HISTORY:
         on.clock.late = min(on.clock.late, hours_ago * _HOUR)
         ts = await on.slack.say(person, channel, f"@threadpilot {questions[0]}")
@@ -161,7 +161,7 @@ async def days_pass(on: Stage) -> None:
 
 
 async def compare(on: Stage) -> str:
-    """A comparison with votes and the names shown; the root of its thread."""
+    """Run a comparison with votes and the names shown; return the root of its thread."""
     question = "compare gpt-fast gpt-deep Write a sentence for our error page when we are too busy."
     ts = await on.slack.say("bob", GENERAL, f"@threadpilot {question}")
     [shown] = await on.slack.wait_until_answered(GENERAL, ts)
@@ -181,7 +181,7 @@ async def compare(on: Stage) -> str:
 
 
 async def take() -> None:
-    """All pictures, one after the other."""
+    """Take all pictures, one after another."""
     with tempfile.TemporaryDirectory() as data:
         async with stage(Path(data)) as on:
             await days_pass(on)
@@ -192,7 +192,7 @@ async def take() -> None:
 
 
 def photograph(on: Stage, thread: str, comparison: str) -> None:
-    """Go and look, as somebody at the page."""
+    """Open the page as a user and take the pictures."""
     with chromium(WIDTH, HEIGHT) as driver:
         at_thread(driver, on, "UALICE", DEV, thread)
         snap(driver, DOCS / "thread.png")
@@ -208,14 +208,14 @@ def photograph(on: Stage, thread: str, comparison: str) -> None:
 
 
 def at_thread(driver: Chrome, on: Stage, user: str, channel: str, thread: str) -> Page:
-    """The page as somebody with a thread open."""
+    """Open the page as a user with a thread open."""
     page = Page(driver, on.url).open(user, f"{channel}/{thread}")
     page.sees(".thread .message", "")
     return page
 
 
 def snap(driver: Chrome, picture: Path) -> None:
-    """Save what is seen; nothing has the focus."""
+    """Save a picture of the page, without a focused element."""
     driver.execute_script("document.activeElement?.blur()")
     picture.parent.mkdir(parents=True, exist_ok=True)
     if not driver.save_screenshot(str(picture)):
@@ -223,7 +223,7 @@ def snap(driver: Chrome, picture: Path) -> None:
 
 
 def main() -> int:
-    """The exit status."""
+    """Run the command; return its exit status."""
     try:
         asyncio.run(take())
     except ChromiumMissingError as error:

@@ -1,12 +1,12 @@
-"""Write the hashes of `constraints.txt` anew: `.venv/bin/python -m scripts.pin`.
+"""Writes the hashes of `constraints.txt`: `.venv/bin/python -m scripts.pin`.
 
-The versions are those that stand in the file: to raise or add one, change or add its
-`name==version` line first. For each of the machines that Threadpilot is installed on, pip itself is
-asked which file it would take, and the SHA-256 of that file is written down; what is built from
-source is never taken, for what builds it would not be pinned. It needs the network, and minutes.
+The versions are those in the file: to raise or add one, change or add its `name==version` line
+first. For each machine that Threadpilot is installed on, pip itself is asked for the file that it
+would use. The SHA-256 of that file is written. A source package is never used, because its build
+tools would not be pinned. The script needs the network and some minutes.
 
-Exit status: 0, or 1 with the packages that have no file for one of the machines; what was found is
-written all the same.
+Exit status: 0, or 1 with the packages that have no file for one of the machines; the hashes found
+are written in both cases.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from typing import Final
 CONSTRAINTS: Final = Path(__file__).resolve().parent.parent / "constraints.txt"
 PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
 GLIBCS: Final = (39, 36, 28, 17)
-"""The newest first. An older glibc takes another file, where there are several (Debian 12 has
-2.36)."""
+"""Versions of glibc, the newest first. An older glibc may use another file (Debian 12 has 2.36)."""
 MACS: Final = {"arm64": ("15_0", "14_0"), "x86_64": ("14_0",)}
 _OLDEST_GLIBC: Final = 5
 _SECONDS: Final = 1_200.0
@@ -35,7 +34,7 @@ _NONE_FITS: Final = re.compile(r"No matching distribution found for ([^= ]+)==")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What pip looks at when it chooses a file."""
+    """The properties by which pip chooses a file."""
 
     python: str
     platforms: tuple[str, ...]
@@ -47,30 +46,30 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The file that pip takes of one package."""
+    """The file of one package that pip chooses."""
 
     sha256: str
     everywhere: bool
-    """Whether it is the same on every machine."""
+    """True if it is the same on every machine."""
 
 
 def main() -> int:
-    """The exit status."""
+    """Run the command; return its exit status."""
     with tempfile.TemporaryDirectory() as folder:
         return pin(Path(folder))
 
 
 def pin(cache: Path) -> int:
-    """Ask pip, write the file; the exit status."""
+    """Ask pip and write the file; return the exit status."""
     pins = pins_of(CONSTRAINTS.read_text(encoding="utf-8"))
     found: dict[str, set[str]] = {name: set() for name in pins}
     special: set[str] = set()
     missing: list[str] = []
     first, others = rounds()
     for machine in (*first, *others):
-        # What is for every machine on these few is so on the others, and need not be asked for.
-        asked = pins if machine in first else {name: pins[name] for name in sorted(special)}
-        taken, without = taken_on(machine, asked, cache)
+        # A file for all of these few machines is the same on the others: no need to ask again.
+        wanted = pins if machine in first else {name: pins[name] for name in sorted(special)}
+        taken, without = taken_on(machine, wanted, cache)
         missing += [f"{name} has no file for {machine.name}" for name in without]
         for name, file in taken.items():
             found[name].add(file.sha256)
@@ -82,12 +81,12 @@ def pin(cache: Path) -> int:
 
 
 def pins_of(text: str) -> dict[str, str]:
-    """Each package that is pinned, with its version."""
+    """The version of each pinned package, by its name."""
     return dict(_PIN.findall(text))
 
 
 def rounds() -> tuple[list[Machine], list[Machine]]:
-    """Every machine that Threadpilot is installed on; first one of each kind."""
+    """Every machine that Threadpilot is installed on; the first list has one of each kind."""
     first: list[Machine] = []
     others: list[Machine] = []
     for python in PYTHONS:
@@ -106,12 +105,12 @@ def kinds() -> list[list[tuple[str, ...]]]:
 
 
 def mac(chip: str, version: str) -> tuple[str, ...]:
-    """What pip takes on a Mac of that version; it knows what else fits there."""
+    """The platform of a Mac with that version; pip knows which others fit."""
     return (f"macosx_{version}_{chip}",)
 
 
 def linux(chip: str, glibc: int) -> tuple[str, ...]:
-    """What pip takes on a Linux with glibc 2.`glibc`, the best first."""
+    """The platforms of a Linux with glibc 2.`glibc`, the best first."""
     old = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
     names = [
         name
@@ -125,12 +124,12 @@ def linux(chip: str, glibc: int) -> tuple[str, ...]:
 def taken_on(
     machine: Machine, pins: Mapping[str, str], cache: Path
 ) -> tuple[dict[str, Taken], list[str]]:
-    """The file of each package that pip takes on a machine, and the packages without one."""
+    """The file of each package that pip chooses on a machine, and the packages without one."""
     left = dict(pins)
     without: list[str] = []
     while left:
-        asked = [f"{name}=={version}" for name, version in left.items()]
-        report, complaint = asked_of_pip(machine, asked, cache)
+        wanted = [f"{name}=={version}" for name, version in left.items()]
+        report, complaint = ask_pip(machine, wanted, cache)
         if report is not None:
             return _files(report, left), without
         none = _NONE_FITS.search(complaint)
@@ -141,11 +140,11 @@ def taken_on(
     return {}, without
 
 
-def asked_of_pip(
-    machine: Machine, asked: Sequence[str], cache: Path
+def ask_pip(
+    machine: Machine, wanted: Sequence[str], cache: Path
 ) -> tuple[dict[str, object] | None, str]:
-    """What pip would install, or what it says when it cannot. `cache` is where it keeps files that
-    it looked into: many machines take the same ones."""
+    """The report of what pip would install, or None and its error. `cache` keeps the files that pip
+    reads: many machines use the same ones."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         done = subprocess.run(  # noqa: S603 - the pins of this project
@@ -155,7 +154,7 @@ def asked_of_pip(
                 *("--cache-dir", str(cache)),
                 *("--implementation", "cp", "--python-version", machine.python),
                 *(word for name in machine.platforms for word in ("--platform", name)),
-                *("--report", str(report), *asked),
+                *("--report", str(report), *wanted),
             ],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -169,7 +168,7 @@ def asked_of_pip(
 
 
 def _files(report: Mapping[str, object], pins: Mapping[str, str]) -> dict[str, Taken]:
-    """By the name under which a package is pinned."""
+    """The chosen files, by the names under which the packages are pinned."""
     pinned = {_plain(name): name for name in pins}
     installed = report["install"]
     assert isinstance(installed, list)  # noqa: S101 - pip's own format, version 1
@@ -187,12 +186,12 @@ def _everywhere(taken: Taken | None) -> bool:
 
 
 def _plain(name: str) -> str:
-    """Names that differ in case and dashes only are one package."""
+    """The normalized name: names that differ in case and dashes only are one package."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def written(pins: Mapping[str, str], found: Mapping[str, set[str]]) -> str:
-    """The whole file, by name."""
+    """The text of the whole file, sorted by name."""
     entries = []
     for name in sorted(pins, key=str.lower):
         hashes = [f"--hash=sha256:{sha256}" for sha256 in sorted(found[name])]

@@ -1,12 +1,12 @@
-"""`make setup`: all that Threadpilot needs, in `.venv`; what is there is not done again.
+"""Installs everything that Threadpilot needs into `.venv`, if it is not there: `make setup`.
 
     python3 scripts/setup.py            what the bot, the demo and the tests need of Python and npm
-    python3 scripts/setup.py --bench    besides, what the bench holds the bot against
-    python3 scripts/setup.py --tests    besides, what only the tests need, and --bench
+    python3 scripts/setup.py --bench    also what the bench compares the bot with
+    python3 scripts/setup.py --tests    also what only the tests need, and --bench
 
-Any Python from 3.11 on may run it; it uses the standard library only. Each step leaves a stamp that
-names what was asked for, so a second run needs no network, and an interrupted one goes on where it
-stopped. Exit status: 0 done, 1 with a sentence that says what is missing and a way out.
+Any Python from 3.11 on may run it; it uses the standard library only. Each step leaves a stamp with
+its input. So a second run needs no network, and an interrupted one continues where it stopped. Exit
+status: 0 done, 1 with a sentence that says what is missing and what to do.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ PYTHON = VENV / "bin" / "python"
 CONSTRAINTS = ROOT / "constraints.txt"
 SHARE = VENV / "share" / "threadpilot"
 RUNTIME = SHARE / "runtime"
-"""`bot.copilot.install` looks for the Copilot runtime there."""
+"""The folder where `bot.copilot.install` expects the Copilot runtime."""
 CONFORMANCE = VENV / "conformance"
 PEERS = SHARE / "peers"
-"""The Chat SDK bot's packages; `bench.peers.programs` looks for them there."""
+"""The folder of the Chat SDK bot's packages, where `bench.peers.programs` expects them."""
 PEERS_WANTED = ROOT / "bench" / "peers" / "chat_sdk"
 STAMPS = Stamps(SHARE / "stamps")
 
 OLDEST_PYTHON = (3, 11)
 BOLT_JS_WANTED = ROOT / "tests" / "conformance" / "echo-app"
-"""An app on Slack's own framework for JavaScript, which the sandbox has to satisfy."""
+"""The folder of an app on Slack's own framework for JavaScript, a test client of the emulator."""
 
 AGAIN = "Then run `make setup` again: it goes on where it stopped."
 PYTHON_TOO_OLD = (
@@ -65,7 +65,7 @@ NO_NPM_FOR_BENCH = (
     "On Debian: `apt-get install npm`. Then run `make setup-bench` again."
 )
 NO_CHROMIUM = (
-    "Chromium and its driver are missing, which the test of the sandbox's page needs, and cannot "
+    "Chromium and its driver are missing, which the test of the emulator's page needs, and cannot "
     "be installed from here without root. Install them (Debian: `apt-get install chromium "
     "chromium-driver`). Then run `make setup-tests` again."
 )
@@ -73,7 +73,7 @@ NOT_INSTALLED = "{what} could not be installed; the lines above say why. Is the 
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what is missing; the exit status."""
+    """Run the missing steps; return the exit status."""
     try:
         check_python(sys.version_info[:3])
         with alone(Path(__file__)):
@@ -96,13 +96,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def check_python(version: Sequence[int]) -> None:
-    """Raise a `Fault` when this Python is too old."""
+    """Raise a `Fault` if this Python is too old."""
     if tuple(version[:2]) < OLDEST_PYTHON:
         raise Fault(PYTHON_TOO_OLD.format(version=".".join(map(str, version))))
 
 
 def make_venv() -> None:
-    """A `.venv` whose Python runs and has pip; a half-made one is mended or made anew."""
+    """Create a `.venv` whose Python runs and has pip; an incomplete one is repaired or replaced."""
     trouble = venv_trouble()
     if trouble is None:
         return
@@ -111,7 +111,7 @@ def make_venv() -> None:
     if ask([sys.executable, "-c", "import venv, ensurepip"]) is None:
         if not Path(sys.executable).is_relative_to("/usr/bin"):
             raise Fault(NO_VENV_MODULE)
-        # Debian's own Python keeps this in a package of its own.
+        # Debian's own Python has this in a separate package.
         say("Installing python3-venv …")
         install_from_debian(["python3-venv"], NO_VENV_MODULE)
     say("Making .venv …")
@@ -119,7 +119,7 @@ def make_venv() -> None:
 
 
 def venv_trouble() -> str | None:
-    """Why `.venv` cannot be used as it is; None when it can."""
+    """The reason why `.venv` cannot be used as it is, or None."""
     if not VENV.exists():
         return "it is a link to nothing" if VENV.is_symlink() else "there is none"
     version = ask([PYTHON, "-c", "import sys; print(*sys.version_info[:2], sys.prefix)"])
@@ -133,14 +133,14 @@ def venv_trouble() -> str | None:
     if moved():
         return "it was made in another folder"
     if ask([PYTHON, "-m", "pip", "--version"]) is None:
-        say(".venv has no working pip: putting it back …")
+        say(".venv has no working pip: restoring it …")
         if ask([PYTHON, "-m", "ensurepip", "--upgrade"], within=180) is None:
             return "it has no pip"
     return None
 
 
 def moved() -> bool:
-    """Whether the commands in `.venv/bin` start the Python of another folder."""
+    """True if the commands in `.venv/bin` start the Python of another folder."""
     for name in ("threadpilot", "pip"):
         script = VENV / "bin" / name
         if script.is_file():
@@ -152,19 +152,19 @@ def moved() -> bool:
 
 
 def remove_venv(trouble: str) -> None:
-    """Clear away what is recognisably a half-made environment, and nothing else."""
+    """Remove an environment that is recognizably incomplete, and nothing else."""
     if VENV.is_symlink() or not VENV.is_dir():
         raise Fault(NOT_OURS.format(venv=VENV.name, why=trouble))
     began = {"bin", "include", "lib", "lib64", "share", "conformance"}
     if not (VENV / "pyvenv.cfg").exists() and not {path.name for path in VENV.iterdir()} <= began:
         raise Fault(NOT_OURS.format(venv=VENV.name, why="it holds other files"))
-    say(f".venv cannot be used ({trouble}): making it anew …")
+    say(f".venv cannot be used ({trouble}): replacing it …")
     shutil.rmtree(VENV)
 
 
 def install_packages() -> None:
-    """The Python packages of `constraints.txt`, each the very file whose hash stands there, and the
-    command itself."""
+    """Install the Python packages of `constraints.txt`, each as the file with the hash there, and
+    the command itself."""
     wanted = digest(CONSTRAINTS.read_text(encoding="utf-8"), project_tables(), VENV)
     if STAMPS.holds("packages", wanted) and (VENV / "bin" / "threadpilot").exists():
         return
@@ -172,23 +172,23 @@ def install_packages() -> None:
     pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "-qq", "--no-deps"]
     with STAMPS.completing("packages", wanted):
         say("Installing the Python packages of constraints.txt …")
-        # Nothing is built from source: what builds it would not be one of these files.
+        # Nothing is built from source: the build tools would not be files of the list.
         ready_made = ["--require-hashes", "--only-binary", ":all:"]
         run([*pip, *ready_made, "--requirement", CONSTRAINTS], fault)
-        # What builds the command is among the packages by now.
+        # The build tools of the command are among the packages by now.
         run([*pip, "--no-build-isolation", "--editable", ROOT], fault)
 
 
 def project_tables() -> str:
-    """What `pyproject.toml` says about installing; the tools' settings do not matter here."""
-    import tomllib  # new in 3.11: an older Python has been turned away by now
+    """The parts of `pyproject.toml` that affect the installation, without the tools' settings."""
+    import tomllib  # new in 3.11: an older Python is refused before
 
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return repr([tables["build-system"], tables["project"]])
 
 
 def install_runtime() -> None:
-    """The Copilot runtime, where the bot does not find one that the SDK has downloaded."""
+    """Install the Copilot runtime if the bot does not find one that the SDK has downloaded."""
     wanted = digest(npm_wanted(native_runtime.WANTED), native_runtime.KEPT, VENV)
     if STAMPS.holds("runtime", wanted) and native_runtime.installed(RUNTIME):
         return
@@ -200,26 +200,26 @@ def install_runtime() -> None:
     with STAMPS.completing("runtime", wanted):
         fault = NOT_INSTALLED.format(what="The Copilot runtime") + AGAIN
         native_runtime.install(npm, SHARE / "runtime-fetched", RUNTIME, fault)
-        # What earlier versions of this set-up left: the whole package, and all that it unpacks.
+        # Left by earlier versions of this set-up: the whole package, and all its unpacked files.
         for old in (VENV / "lib" / "node_modules" / "@github", SHARE / "runtime-cache"):
             native_runtime.remove(old)
 
 
 def runtime_is_found() -> bool:
-    """Whether the bot finds a runtime where it looks for one."""
+    """True if the bot finds a runtime in one of its places."""
     find = "from bot.copilot.install import find_runtime; print(find_runtime(None))"
     return ask([PYTHON, "-c", find]) is not None
 
 
 def install_chromium() -> None:
-    """Debian's own browser and its driver, for the test of the sandbox's page."""
+    """Install Debian's own browser and its driver, for the test of the emulator's page."""
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         say("Installing Chromium …")
         install_from_debian(["chromium", "chromium-driver"], NO_CHROMIUM)
 
 
 def install_from_debian(packages: Sequence[str], otherwise: str) -> None:
-    """Install Debian packages where that can be done without asking; else a `Fault`."""
+    """Install Debian packages if this is possible without a password; else raise a `Fault`."""
     apt = shutil.which("apt-get")
     if apt is None:
         raise Fault(otherwise)
@@ -236,7 +236,7 @@ def install_from_debian(packages: Sequence[str], otherwise: str) -> None:
 
 
 def install_bolt_js() -> None:
-    """Slack's Bolt for JavaScript, in a folder of its own."""
+    """Install Slack's Bolt for JavaScript in its own folder."""
     wanted = digest(npm_wanted(BOLT_JS_WANTED))
     if STAMPS.holds("bolt-js", wanted) and (CONFORMANCE / "node_modules" / "@slack").exists():
         return
@@ -250,9 +250,11 @@ def install_bolt_js() -> None:
 
 
 def install_peers() -> None:
-    """Vercel's Chat SDK and the Copilot SDK for JavaScript, in a folder of their own, 50 MB. The
-    runtime that the Copilot SDK would bring along (another 120 MB) is left out: ours is used, and
-    the lock file knows of no other."""
+    """Install Vercel's Chat SDK and the Copilot SDK for JavaScript in their own folder, 50 MB.
+
+    The runtime that the Copilot SDK would add (another 120 MB) is left out: ours is used, and the
+    lock file does not list another one.
+    """
     wanted = digest(npm_wanted(PEERS_WANTED))
     if STAMPS.holds("peers", wanted) and (PEERS / "node_modules" / "chat").exists():
         return

@@ -1,7 +1,7 @@
-"""What the steps of `scripts/setup.py` are made of: commands, stamps and faults.
+"""Provides the parts of the steps of `scripts/setup.py`: commands, stamps and faults.
 
-Standard library only, and old syntax only: this has to run far enough on an old Python to say that
-it is too old.
+Uses the standard library and old syntax only: it must run on an old Python far enough to report
+that it is too old.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 INSTALL_SECONDS = 900.0
-"""How long one installing command may take; a slow network needs minutes, none needs this."""
+"""Timeout in seconds of one installing command; a slow network needs minutes, but not this long."""
 
 NPM_FILES = ("package.json", "package-lock.json")
 
 WAIT_FOR_OTHER_SECONDS = 900.0
-"""How long to wait for another set-up that is at work in the same folder."""
+"""Timeout in seconds for another set-up that runs in the same folder."""
 
 
 class Fault(Exception):
-    """The set-up cannot go on; the text says why and gives a way out."""
+    """The set-up cannot continue; the text says why and what to do."""
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal, at once also where output goes to a file."""
+    """Print a text for the user at the terminal, at once also if the output goes to a file."""
     print(text, flush=True)
 
 
@@ -40,8 +40,10 @@ def run(
     within: float = INSTALL_SECONDS,
     show: bool = True,
 ) -> None:
-    """Run a command; what it writes is shown, or else its errors only. Raises `Fault` with
-    `fault` when it fails."""
+    """Run a command and show its output, or else its errors only.
+
+    Raises `Fault` with the text `fault` if it fails.
+    """
     try:
         done = subprocess.run(  # noqa: S603 - the commands are those of the steps
             [str(word) for word in command],
@@ -60,7 +62,7 @@ def run(
 
 
 def ask(command: Sequence[str | Path], within: float = 60.0) -> str | None:
-    """What a command writes to standard output, or None when it does not run or fails."""
+    """The standard output of a command, or None if it does not run or fails."""
     try:
         done = subprocess.run(  # noqa: S603 - the commands are those of the steps
             [str(word) for word in command],
@@ -76,9 +78,12 @@ def ask(command: Sequence[str | Path], within: float = 60.0) -> str | None:
 
 
 def npm_ci(npm: str, wanted: Path, into: Path, fault: str, *more: str) -> None:
-    """Install the npm packages of the folder `wanted` into another one: each the very file whose
-    hash stands in its `package-lock.json`, wherever it comes from. Nothing of them is run. Raises
-    `Fault` with `fault`, also where a file is another one."""
+    """Install the npm packages of the folder `wanted` into another one, without running any of
+    them.
+
+    Each must be the file with the hash in its `package-lock.json`, from any address. Raises `Fault`
+    with the text `fault`, also if a file differs.
+    """
     into.mkdir(parents=True, exist_ok=True)
     for name in NPM_FILES:
         (into / name).write_bytes((wanted / name).read_bytes())
@@ -87,7 +92,7 @@ def npm_ci(npm: str, wanted: Path, into: Path, fault: str, *more: str) -> None:
 
 
 def npm_wanted(wanted: Path) -> str:
-    """What `npm_ci` installs, for a stamp."""
+    """The files that define the result of `npm_ci`, for a stamp."""
     return "\n".join((wanted / name).read_text(encoding="utf-8") for name in NPM_FILES)
 
 
@@ -97,13 +102,13 @@ def digest(*parts: object) -> str:
 
 
 class Stamps:
-    """Which steps are complete, and for what was asked when they were."""
+    """Records which steps are complete, and for which input."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def holds(self, step: str, wanted: str) -> bool:
-        """Whether the step was completed for exactly what is wanted."""
+        """True if the step was completed for exactly this input."""
         try:
             return (self._folder / step).read_text(encoding="ascii") == wanted
         except (OSError, UnicodeDecodeError):
@@ -111,7 +116,7 @@ class Stamps:
 
     @contextlib.contextmanager
     def completing(self, step: str, wanted: str) -> Iterator[None]:
-        """Stamp the step at the end: one that is interrupted half-way has no stamp."""
+        """Stamp the step at the end: an interrupted step has no stamp."""
         stamp = self._folder / step
         self._folder.mkdir(parents=True, exist_ok=True)
         stamp.unlink(missing_ok=True)
@@ -121,7 +126,8 @@ class Stamps:
 
 @contextlib.contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """Hold the lock file while inside; waits, bounded, for another set-up of the same folder."""
+    """Hold the lock file while inside; wait, with a timeout, for another set-up of the same
+    folder."""
     with lock.open("rb") as file:
         until = time.monotonic() + WAIT_FOR_OTHER_SECONDS
         if not _locked(file.fileno()):

@@ -311,7 +311,7 @@ def test_a_venv_whose_python_is_gone_is_recreated(copy: Path) -> None:
         link.unlink()
     (venv / "bin" / "python").symlink_to("/nowhere/python3")
     done = set_up(copy)
-    assert ".venv cannot be used (its Python does not run): making it anew" in done.stdout
+    assert ".venv cannot be used (its Python does not run): replacing it" in done.stdout
     assert (venv / "bin" / "python").exists()
 
 
@@ -319,7 +319,7 @@ def test_a_venv_that_was_interrupted_before_its_first_file_is_recreated(copy: Pa
     (copy / ".venv" / "bin").mkdir(parents=True)
     (copy / ".venv" / "lib").mkdir()
     done = set_up(copy)
-    assert "making it anew" in done.stdout
+    assert "replacing it" in done.stdout
     assert (copy / ".venv" / "pyvenv.cfg").exists()
 
 
@@ -328,7 +328,7 @@ def test_a_venv_without_pip_gets_it_back(copy: Path) -> None:
     kept = venv / "kept"
     kept.touch()
     done = set_up(copy)
-    assert "putting it back" in done.stdout
+    assert "restoring it" in done.stdout
     assert kept.exists(), "it was made anew although it could be mended"
     assert (
         subprocess.run([venv / "bin" / "python", "-m", "pip", "--version"], check=False).returncode

@@ -1,1 +1,1 @@
-"""Other ways to answer a mention in Slack by a Copilot session, which the bot is held against."""
+"""Other bots that answer a mention in Slack by a Copilot session, for comparison."""

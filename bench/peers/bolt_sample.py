@@ -1,8 +1,9 @@
-"""What the bot is held against: Slack's samples on Bolt, answered by Copilot sessions.
+"""Runs a bot like Slack's samples on Bolt, answered by Copilot sessions: a peer of the bot.
 
-The shape of Slack's own samples for AI apps (`bolt-python-ai-chatbot`, and `ChatGPT-in-Slack` by
-Bolt's author): a mention is answered by a placeholder at once, which is edited into the answer,
-each 20 pieces and at the end. Sessions are kept in a dict; nothing outlives the process. Started as
+It has the shape of Slack's own samples for AI apps (`bolt-python-ai-chatbot`, and
+`ChatGPT-in-Slack` by Bolt's author). It answers a mention by a placeholder at once, and edits it
+into the answer after each 20 pieces and at the end. Sessions are in a dict; nothing outlives the
+process. Started as
 
     python -m bench.peers.bolt_sample http://127.0.0.1:…/api/ <the model's base URL> <folder>
 """
@@ -29,14 +30,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bench.bare import session_options, started
 from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET
 
-READY: Final = "Bolt sample hears Slack"
+READY: Final = "Bolt sample is connected to Slack"
 PLACEHOLDER: Final = "Wait a second, please ..."
 GROWING: Final = " ... :writing_hand:"
 PIECES_AN_EDIT: Final = 20
 
 
 class Answers:
-    """Sessions by thread, and how one of them answers."""
+    """Answers mentions by one session for each thread."""
 
     def __init__(self, client: CopilotClient, model_url: str) -> None:
         self._client = client
@@ -44,12 +45,12 @@ class Answers:
         self._sessions: dict[str, CopilotSession] = {}
 
     async def mentioned(self, event: dict[str, str], say: AsyncSay, client: AsyncWebClient) -> None:
-        """Take an `app_mention`."""
+        """Answer an `app_mention`."""
         thread = event.get("thread_ts") or event["ts"]
         placeholder = await say(text=PLACEHOLDER, thread_ts=thread)
         session = await self._session(thread)
         pieces = asyncio.Queue[str | None]()
-        stop_listening = session.on(lambda heard: _put(heard, pieces))
+        unsubscribe = session.on(lambda each: _put(each, pieces))
         await session.send(event["text"])
         text, waiting = "", 0
 
@@ -64,7 +65,7 @@ class Answers:
             if waiting >= PIECES_AN_EDIT:
                 await edit(text + GROWING)
                 waiting = 0
-        stop_listening()
+        unsubscribe()
         await edit(text)
 
     async def _session(self, thread: str) -> CopilotSession:
@@ -96,7 +97,7 @@ async def _serve(api_url: str, model_url: str, folder: Path) -> None:
     app.event("app_mention")(Answers(copilot, model_url).mentioned)
 
     async def other_message() -> None:
-        """Not for a sample that answers mentions."""
+        """Ignore the message: the sample answers mentions only."""
 
     app.event("message")(other_message)
     handler = AsyncSocketModeHandler(app, APP_TOKEN)

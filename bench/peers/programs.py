@@ -1,4 +1,4 @@
-"""The processes of the peers, each once it hears Slack."""
+"""Starts the processes of the peers, and waits until each is connected to Slack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from slack_emulator.state.entities import APP_TOKEN, BOT_TOKEN
 NOT_INSTALLED: Final = "the Chat SDK is not installed for the bench: run `make setup-bench`"
 _SCRIPT: Final = Path(__file__).parent / "chat_sdk" / "bot.mjs"
 PACKAGES: Final = Path(sys.prefix) / "share" / "threadpilot" / "peers" / "node_modules"
-_CHAT_SDK_READY: Final = "Chat SDK hears Slack"
+_CHAT_SDK_READY: Final = "Chat SDK is connected to Slack"
 
 
 @asynccontextmanager
@@ -40,8 +40,10 @@ async def running_bolt_sample(
 async def running_chat_sdk(
     slack: SlackSide, model_url: str, folder: Path
 ) -> AsyncIterator[Program]:
-    """The bot on the Chat SDK (`chat_sdk/bot.mjs`), connected by Socket Mode. Raises
-    `ProgramError` where it is not installed."""
+    """The bot on the Chat SDK (`chat_sdk/bot.mjs`), connected by Socket Mode.
+
+    Raises `ProgramError` if it is not installed.
+    """
     node = shutil.which("node")
     if node is None or not PACKAGES.is_dir():
         raise ProgramError(NOT_INSTALLED)
@@ -59,22 +61,22 @@ async def running_chat_sdk(
 
 
 def _beside_its_packages(folder: Path) -> Path:
-    """A copy of the script, where Node finds its packages: beside it."""
+    """A copy of the script in a folder where Node finds its packages."""
     folder.mkdir(parents=True)
     (folder / "node_modules").symlink_to(PACKAGES)
     return Path(shutil.copy(_SCRIPT, folder))
 
 
 async def _ready(program: Program, words: str) -> None:
-    """Wait for its word that it hears Slack."""
+    """Wait for the line that says that it is connected to Slack."""
     line = await program.line(START_SECONDS)
     if line != words:
-        raise ProgramError(f"it said {line!r} and:\n{program.said()}")
+        raise ProgramError(f"it printed {line!r}; its log:\n{program.log_tail()}")
 
 
 def _copilot(model_url: str, folder: Path) -> dict[str, object]:
-    """`bench.bare.started` and `bench.bare.session_options`, in the words of the SDK for
-    JavaScript."""
+    """The options of `bench.bare.started` and `bench.bare.session_options` for the JavaScript
+    SDK."""
     folders = make_runtime_dirs(folder)
     options = RuntimeOptions(data_dir=folder, base_url=model_url)
     return {

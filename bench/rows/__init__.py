@@ -1,1 +1,1 @@
-"""What is measured, one module for each group of rows."""
+"""The rows of the bench, one module for each group."""

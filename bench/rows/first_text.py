@@ -1,8 +1,7 @@
-"""One thread whose session is live: how long until text is seen, and until all of it is.
+"""Measures the time to the first and to the last text in one thread with a live session.
 
-Held against the SDK alone, which is asked in a session as old and hears the same model: from its
-`send` to its first and to its last piece. Slack's limits are lifted: 20 streams a minute would be
-too few to measure.
+The other side is the SDK alone, with a session as old and the same model: from its `send` to its
+first and to its last piece. Slack's limits are lifted: 20 streams a minute are too few to measure.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from contextlib import AsyncExitStack
 from statistics import median
 from typing import Final
 
+from bench.comparison import Goal, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Row
 from bench.programs import Program, running_bare, running_bot, running_model
 from bench.slack_side import Sent, SlackSide, running_slack
 
@@ -23,7 +22,7 @@ _SESSION: Final = "one"
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """First text, and the whole of an answer of 100 pieces."""
+    """One row for the first text, and one for a whole answer of 100 pieces."""
     async with AsyncExitStack() as opened:
         model = await opened.enter_async_context(running_model(ground.folder))
         slack = await opened.enter_async_context(running_slack(limits=False))
@@ -56,8 +55,8 @@ async def _first_text(ground: Ground, slack: SlackSide, thread: Sent, bare: Prog
         unit="ms",
         rounds=await ground.rounds("first text", ground.pick(9, 1), ours, theirs),
         goal=Goal(most_more=MOST_MORE_MS),
-        note="The difference counts, for that is what the bot adds. The session is live, and the "
-        "model's first piece comes 20 ms after it was asked. "
+        note="The difference counts, because it is what the bot adds. The session is live, and the "
+        "model's first piece comes 20 ms after the request. "
         f"Each round: the median of {each} answers a side. Slack's limits are lifted.",
     )
 
@@ -76,8 +75,8 @@ async def _whole_answer(ground: Ground, slack: SlackSide, thread: Sent, bare: Pr
         unit="ms",
         rounds=await ground.rounds("whole answer", ground.pick(5, 1), ours, theirs),
         goal=Goal(most=1.02),
-        note="The model sends 50 pieces a second; what has not been shown of them comes with the "
-        "end of the stream. Slack's limits are lifted.",
+        note="The model sends 50 pieces a second; the end of the stream brings those that are not "
+        "shown yet. Slack's limits are lifted.",
     )
 
 
@@ -88,7 +87,7 @@ async def _median(count: int, measure: Callable[[], Awaitable[float]]) -> float:
 async def _ours(
     slack: SlackSide, way: str, thread: Sent, seen: Callable[[Sent], Awaitable[float]]
 ) -> float:
-    """Milliseconds from a question to what is to be seen of its answer."""
+    """Milliseconds from a question to the given part of its answer."""
     sent = await slack.ask(way, root_ts=thread.root_ts)
     seconds, _ = await asyncio.gather(seen(sent), slack.ended(sent))
     return 1_000 * seconds

@@ -1,8 +1,7 @@
-"""Whether a million threads on record are as quick to work with as a thousand: finding one, turning
-the pages of its sessions, and seeing what a cleanup would delete.
+"""Measures look-ups, pages and a cleanup preview of a million threads, against a thousand.
 
-Both databases are asked through the bot's own store, in turns and warm, from this process, and
-their threads have the same processor.
+Both databases are queried through the bot's own store in this process, warm and in alternating
+order, and their threads run on the same processor.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from statistics import median
 from time import perf_counter
 from typing import Final
 
+from bench.comparison import Goal, Limit, Round, Row, p99
 from bench.ground import Ground
 from bench.machine import threads_apart
 from bench.many_threads import SIZE, ManyThreads, make_threads
-from bench.measuring import Goal, Limit, Round, Row, p99
 from bot.clock import SystemClock
 from bot.commands.sessions import PAGE_SIZE
 from bot.domain.sessions import OrphanReport, SessionFilter
@@ -29,19 +28,19 @@ MANY: Final = 1_000_000
 FEW: Final = 1_000
 ROUNDS: Final = 9
 TRIAL: Final = 20_000
-"""Threads that are made first, to see how long that takes."""
+"""Number of threads of the trial, which measures the time per thread."""
 FILLING: Final = 0.5
-"""Of the time that there is, what the filling may take."""
+"""Maximum share of the time for filling the databases."""
 DEARER: Final = 1.5
-"""How much more a thread takes among many than in the trial, by the indexes."""
+"""Ratio of the time per thread among many to that of the trial, because of the indexes."""
 PART: Final = 0.4
-"""Of the time that is left, what one row may take at most."""
+"""Maximum share of the time left for one row."""
 LOOK_UPS: Final = 1_000
-"""In a round."""
+"""Number of look-ups in a round."""
 LISTS: Final = 200
 PAGE: Final = 1_000
 MEANT: Final = 500
-"""Sessions that the cleanup is about."""
+"""Number of sessions that match the cleanup."""
 ALLOWED_MS: Final = 1.0
 GOAL: Final = Goal(most=1.5)
 
@@ -49,7 +48,7 @@ Ask = Callable[["_Side"], Awaitable[None]]
 
 
 class FoundWrong(Exception):
-    """The store answered something else than what is there: then its speed is worth nothing."""
+    """The store gave a wrong answer, so its speed is worth nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class _Side:
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """Both, and how much of each question a round has."""
+    """Both databases, and the share of the planned questions in a round."""
 
     many: _Side
     few: _Side
@@ -88,7 +87,7 @@ class _Compared:
         limited: bool = False,
         note: str = "",
     ) -> Row:
-        """One line: the median of so many questions of a round."""
+        """One row: each round is the median of `times` questions."""
         times = max(3, int(times * self.share))
         each: list[float] = []
         await self._round(ask, times, [])
@@ -109,8 +108,11 @@ class _Compared:
         )
 
     async def _round(self, ask: Ask, times: int, each: list[float]) -> Round:
-        """The medians of both, asked one question each in turns: how soon a thread wakes up depends
-        on what the machine has just done. Notes how long each of the many took."""
+        """The medians of both sides, asked one question each in alternating order.
+
+        How soon a thread wakes up depends on what the machine has just done. Appends the duration
+        of each question to the many to `each`.
+        """
         many, few = list[float](), list[float]()
         for number in range(times):
             for side in (self.many, self.few) if number % 2 else (self.few, self.many):
@@ -120,7 +122,7 @@ class _Compared:
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """Two look-ups, two pages, and a preview."""
+    """Two rows for look-ups, two for pages, and one for a preview."""
     size = ground.sized("threads on record", MANY, least=MANY // 10, tiny=900, spare=1.5)
     size = await asyncio.to_thread(_that_fit, ground, size)
     begun = perf_counter()
@@ -139,8 +141,10 @@ async def rows(ground: Ground) -> list[Row]:
 
 
 def _that_fit(ground: Ground, planned: int) -> int:
-    """How many threads there is time for, by a trial: other load may have come since the machine
-    was calibrated, and the databases cannot be filled by halves."""
+    """The number of threads that fit into the time, by a trial.
+
+    Other load may have started after the calibration, and the databases cannot be filled halfway.
+    """
     if ground.tiny:
         return planned
     begun = perf_counter()
@@ -164,9 +168,9 @@ async def _look_ups(compared: _Compared, took: float) -> list[Row]:
     few = f"{compared.few.made.threads:,}"
     way = median([await _seconds(_nothing, compared.many) for _ in range(LOOK_UPS // 10)])
     note = (
-        f"Any of them, at random. To the database's thread and back alone take {way:.3g} ms. "
+        f"Any of them, at random. The switch to the database's thread and back takes {way:.3g} ms. "
         f"The databases were filled in {took:.0f} s, by the store's own schema with all its "
-        "indexes; a turn, a session and the messages of each thread are in them."
+        "indexes; they hold a turn, a session and the messages of each thread."
     )
     return [
         await compared.row(
@@ -193,8 +197,8 @@ async def _pages(compared: _Compared, page: int) -> list[Row]:
     few = compared.few
     measured = "`sessions all`, page {page:,}: how many there are, and the {size} on it"
     note = (
-        f"A list of {few.made.threads:,} has no page {page:,}: it is held against the last one. "
-        "Whoever asks for their own sessions waits as long as there are sessions of theirs."
+        f"A list of {few.made.threads:,} has no page {page:,}: the last one is used instead. "
+        "A list of a user's own sessions takes time in proportion to their number."
     )
     return [
         await compared.row(
@@ -227,15 +231,15 @@ async def _preview(compared: _Compared, meant: int) -> Row:
         LISTS,
         note=(
             f"Nine tenths of the {threads:,} instead: {all_old:.3g} ms. Not in the result, and "
-            "growing with what is on disk: before it tells, a preview also has the runtime list "
-            "all its sessions and looks for those that only one side knows of; the second of "
-            f"these took {every:.2f} s for {threads:,}, in small steps beside everything else."
+            "growing with the data on disk: before it answers, a preview also has the runtime list "
+            "all its sessions, and looks for those that only one side has. The second step "
+            f"took {every:.2f} s for {threads:,}, in small steps beside everything else."
         ),
     )
 
 
 async def _seconds(ask: Ask, side: _Side) -> float:
-    """How long one answer takes, in milliseconds."""
+    """Duration of one answer in milliseconds."""
     begun = perf_counter()
     await ask(side)
     return (perf_counter() - begun) * 1_000
@@ -260,7 +264,7 @@ async def _session(side: _Side) -> None:
 
 
 def _page(wished: int) -> Ask:
-    """What the order `sessions all` asks."""
+    """The queries of the command `sessions all`."""
 
     async def ask(side: _Side) -> None:
         total = (await side.store.session_totals(SessionFilter())).count

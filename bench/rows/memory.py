@@ -1,9 +1,9 @@
-"""How much memory the bot and its runtime take, and how much more after many threads.
+"""Measures the memory of the bot and its runtime, and its growth after many threads.
 
-    python -m bench.rows.memory --threads 10000     the whole of it, which takes longer than `make
+    python -m bench.rows.memory --threads 10000     all threads, which takes longer than `make
                                                     bench` may; prints the rows
 
-Each thread has one turn, and so one session of its own; few of them stay live.
+Each thread has one turn and its own session; few sessions stay live.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.comparison import Goal, Limit, Round, Row
+from bench.formatting import goal, result_and_ratio, value
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Round, Row
 from bench.programs import MB, Program, running_bare, running_bot, running_model
 from bench.slack_side import SlackSide, running_slack
-from bench.words import goal, result_and_ratio, value
 
 GROWTH_GOAL: Final = Goal(most=1.3)
 TOGETHER_MB: Final = 300.0
-"""What the bot and its runtime may take together, with `LIVE` sessions."""
+"""Maximum memory of the bot and its runtime together in MB, with `LIVE` sessions."""
 TOGETHER_GOAL: Final = Goal(most_ours=TOGETHER_MB)
 FEW: Final = 100
 MANY: Final = 10_000
 SECONDS: Final = 40.0
-"""For the threads of `make bench`, beside the first few."""
+"""Time in seconds for the threads of `make bench` after the first few."""
 SECONDS_SHARE: Final = 0.6
-"""Of the time that is left, what they may take at most."""
+"""Maximum share of the time left for these threads."""
 TIMES_AS_MANY: Final = 2
-"""With fewer than so many times the few threads there is nothing to compare."""
+"""Minimum ratio of all threads to the few: below it there is nothing to compare."""
 AT_ONCE: Final = 8
 LIVE: Final = 20
 """MAX_SESSIONS."""
 RUNTIME_TIMES: Final = 1.5
-"""So many times what it took after few threads the runtime may take at most."""
+"""Maximum ratio of the runtime's memory at the end to that after few threads."""
 
 
 class TooFewThreads(Exception):
-    """The machine is too slow for a comparison: after as good as the same it takes the same."""
+    """The machine is too slow for a comparison: there are too few threads to show growth."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """Resident megabytes."""
+    """Resident memory in MB."""
 
     own: float
-    """Of the Python process."""
+    """Memory of the Python process."""
     runtime: float
 
     @property
@@ -63,20 +63,20 @@ class _Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Threads:
-    """How many threads have a turn each."""
+    """Numbers of threads with a turn each."""
 
     live: int
-    """Of so many, the sessions stay live."""
+    """Number of sessions that stay live."""
     few: int
     many: int
-    """At most."""
+    """Maximum number of threads."""
     seconds: float
-    """For all after the few."""
+    """Time in seconds for all threads after the few."""
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """What the bot and its runtime take with some live sessions, and how the bot grows; as many
-    threads as fit into the time."""
+    """One row for the memory with live sessions, and one for its growth after as many threads as
+    fit into the time."""
     live, many = ground.pick((LIVE, MANY), (2, 6))
     few = ground.sized("threads to begin with (memory)", FEW, least=2 * LIVE, tiny=3, spare=2.0)
     seconds = min(SECONDS, SECONDS_SHARE * ground.left)
@@ -90,7 +90,7 @@ async def _rows(folder: Path, threads: _Threads) -> list[Row]:
 
 
 async def _of_the_sdk(model: str, folder: Path, live: int) -> _Taken:
-    """With so many sessions, each asked once."""
+    """Memory of the SDK alone with `live` sessions, each asked once."""
     sessions = [f"s-{number}" for number in range(live)]
     async with running_bare(model, folder) as bare:
         await bare.ask(do="open", sessions=sessions)
@@ -152,14 +152,16 @@ def _growth(before: _Taken, after: _Taken, threads: _Threads, done: int) -> Row:
 
 
 def enough_to_compare(few: int, done: int) -> None:
-    """Raises `TooFewThreads` where there were hardly more threads than few."""
+    """Raise `TooFewThreads` if there are hardly more threads than the few."""
     if done < TIMES_AS_MANY * few:
         raise TooFewThreads(f"{done:,} threads in the time there was, against {few:,}")
 
 
 async def _threads(slack: SlackSide, more: Callable[[int], bool]) -> int:
-    """Have turns in new threads, several at once, as long as `more` says so of how many were begun;
-    how many there were."""
+    """Run turns in new threads, several at once, while `more` is true for the number begun.
+
+    Returns the number of turns.
+    """
     begun = itertools.count()
     total = 0
 
@@ -180,7 +182,7 @@ def _taken(program: Program) -> _Taken:
 
 
 def main() -> None:
-    """Measure with as many threads as are wanted, however long that takes."""
+    """Measure with the number of threads on the command line, without a time limit."""
     parser = argparse.ArgumentParser(prog="python -m bench.rows.memory")
     parser.add_argument("--threads", type=int, default=MANY)
     wanted = parser.parse_args()

@@ -1,14 +1,12 @@
-"""Rows: the same mention answered by other bots, on Vercel's Chat SDK and in the shape of Slack's
-samples on Bolt.
+"""Measures other bots on the same mentions: on Vercel's Chat SDK, and like Slack's Bolt samples.
 
-All three answer each thread by a Copilot session of its own, with the same options, the same
-runtime and the same model, and hear a workspace of their own by Socket Mode. The peers keep
-everything in memory; ours records what it hears before it acknowledges it, and would go on after a
-crash.
+All three answer each thread by its own Copilot session, with the same options, runtime and model.
+Each is connected to its own workspace by Socket Mode. The peers keep everything in memory; ours
+records each event before it acknowledges it, and continues after a crash.
 
-First text is taken from answers of one line and one piece, which is the least that everybody waits
-for. Both peers show it when the answer has ended: of one that grows, the Chat SDK shows whole lines
-only, and the sample what it has after 20 pieces. Ours shows it when it comes.
+First text is measured on answers of one line and one piece, the shortest that all bots show. Both
+peers show it when the answer has ended: of a growing answer, the Chat SDK shows whole lines only,
+and the sample shows its text after 20 pieces. Ours shows it when it arrives.
 """
 
 from __future__ import annotations
@@ -22,8 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from bench.comparison import Goal, Round, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Round, Row
 from bench.peers.programs import running_bolt_sample, running_chat_sdk
 from bench.programs import running_bot, running_model
 from bench.slack_side import PEOPLE, Sent, Shown, SlackSide, running_slack
@@ -34,22 +32,22 @@ BOLT_SAMPLE: Final = "sample on Bolt"
 PEERS: Final = (CHAT_SDK, BOLT_SAMPLE)
 THREADS: Final = 20
 QUICKER: Final = Goal(most=0.869)
-"""Of milliseconds: 1.15 times as quick as the other bot."""
+"""Goal for milliseconds: 1.15 times as fast as the other bot."""
 MORE: Final = Goal(least=1.15)
-"""Of turns a second: 1.15 times as many."""
+"""Goal for turns per second: 1.15 times as many."""
 REST_SECONDS: Final = 0.1
-"""How long a thread rests before it is asked for its first text, as with people."""
+"""Interval in seconds before the next question of a thread, as with real users."""
 _KEEPS: Final = (
     "It keeps everything in memory; ours records before it acknowledges. Slack's limits are lifted."
 )
 _SHOWS: Final = (
-    "The answer is one short line. It shows that when the answer has ended, by its own design; "
-    "ours when it comes."
+    "The answer is one short line. It shows the line when the answer has ended, by its own design; "
+    "ours shows it when it arrives."
 )
 
 
 Figures = dict[str, float]
-"""What one round measured, by the bot's name."""
+"""The figures of one round, by the bot's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +56,10 @@ class Side:
 
     slack: SlackSide
     threads: tuple[str, ...]
-    """Their roots' ts."""
+    """The `ts` of their roots."""
 
     async def first_text(self, asks: int) -> float:
-        """Milliseconds from a mention to the first text of its answer, the median of so many."""
+        """Milliseconds from a mention to the first text of its answer: the median of `asks`."""
         seconds = []
         for number in range(asks):
             await asyncio.sleep(REST_SECONDS)
@@ -71,7 +69,7 @@ class Side:
         return median(seconds) * 1_000
 
     async def turns(self, each: int) -> float:
-        """Turns a second, with all threads at once, each asked again when it has its answer."""
+        """Turns per second with all threads at once; each asks again when it has its answer."""
 
         async def one(root_ts: str) -> None:
             for _ in range(each):
@@ -87,7 +85,7 @@ class Side:
 
 
 async def ended(slack: SlackSide, sent: Sent) -> None:
-    """Wait until the answer is all there: while it grows, the sample writes something behind it."""
+    """Wait until the answer is complete: while it grows, the sample appends a marker."""
 
     def has_ended(shown: Shown) -> bool:
         return shown.text.rstrip().endswith(f"{sent.mark}-end") and not shown.streaming
@@ -96,7 +94,7 @@ async def ended(slack: SlackSide, sent: Sent) -> None:
 
 
 async def opened(slack: SlackSide, threads: int) -> Side:
-    """New threads, each asked once."""
+    """A side with new threads, each with one answer."""
 
     async def one() -> str:
         sent = await slack.ask("quick")
@@ -110,7 +108,7 @@ async def opened(slack: SlackSide, threads: int) -> Side:
 async def running_sides(
     model_url: str, folder: Path, threads: int
 ) -> AsyncIterator[dict[str, Side]]:
-    """All three, each with a workspace of its own, without Slack's rate limits."""
+    """Run all three bots, each with its own workspace, without Slack's rate limits."""
     starts = {OURS: running_bot, CHAT_SDK: running_chat_sdk, BOLT_SAMPLE: running_bolt_sample}
     sides = {}
     async with AsyncExitStack() as stack:
@@ -122,7 +120,7 @@ async def running_sides(
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """First text and turns a second, against each peer."""
+    """One row for first text and one for turns per second, against each peer."""
     asks = ground.sized("answers a round (other bots)", 8, least=3, tiny=1)
     each = ground.sized("questions a thread and round (other bots)", 3, least=1, tiny=1)
     async with (
@@ -143,7 +141,7 @@ async def rows(ground: Ground) -> list[Row]:
 
 
 def _turned(names: list[str], number: int) -> list[str]:
-    """Whoever was first is last the next time."""
+    """The names rotated by `number`, so that each bot is first in turn."""
     start = number % len(names)
     return names[start:] + names[:start]
 
@@ -156,7 +154,7 @@ def _first_text(peer: str, measured: Sequence[Figures]) -> Row:
         unit="ms",
         rounds=_against(peer, measured),
         goal=QUICKER,
-        note=f"Ours is to be 1.15 times as quick, which is 0.869×. {_SHOWS} {_KEEPS}",
+        note=f"The goal is 1.15 times as fast, which is 0.869×. {_SHOWS} {_KEEPS}",
     )
 
 

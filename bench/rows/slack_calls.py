@@ -1,4 +1,4 @@
-"""How much of what Slack takes an answer costs, and how far what is shown is behind the model."""
+"""Measures an answer's calls against Slack's rate limits, and how far the shown text lags."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Final
 
+from bench.comparison import Goal, Limit, Round, Row, percentile
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Round, Row, percentile
 from bench.model import (
     COARSE_PIECE_SECONDS,
     COARSE_WORDS_PER_PIECE,
@@ -23,26 +23,26 @@ from bench.model import (
     LONG_WORDS_PER_PIECE,
     PIECE_SECONDS,
     STEADY_PIECES,
-    asked_at,
+    request_times,
 )
-from bench.programs import ASKED, running_bot, running_model
+from bench.programs import REQUEST_LOG, running_bot, running_model
 from bench.slack_side import CHANNEL, PEOPLE, Shown, SlackSide, running_slack
 from bot.slack.api.rate_limiter import RATE_LIMITS
 from slack_emulator.call_log import LoggedCall
 from slack_emulator.rate_limits import PER_MINUTE
 
 ALLOWED_BEHIND: Final = {10: 2.0}
-"""Seconds at most, at every change, by how many threads there are at once."""
+"""Maximum lag in seconds at every change, by the number of threads at once."""
 GOAL: Final = Goal(most=1.0)
 _MINUTE: Final = 60.0
 _OWN: Final = frozenset({"apps.connections.open", "auth.test"})
-"""What a bot calls to be there at all: no answer costs it."""
+"""Methods that a bot calls at its start, which no answer costs."""
 _WORD: Final = re.compile(r"\b(?:word|piece)-(\d+)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How the bench's model answers."""
+    """One of the ways in which the bench's model answers."""
 
     name: str
     words: int
@@ -50,11 +50,11 @@ class Way:
     piece_seconds: float
 
     def out_at(self, word: int) -> float:
-        """When a word, counted from 1, leaves the model: seconds after the answer was asked for."""
+        """Seconds from the request until the model sends a word, counted from 1."""
         return FIRST_TOKEN_SECONDS + (word - 1) // self.words_per_piece * self.piece_seconds
 
     def shown(self, text: str, mark: str) -> int:
-        """The last word of an answer that a message shows; 0 where it shows none."""
+        """The number of the last word that a message shows; 0 if it shows none."""
         if f"{mark}-end" in text:
             return self.words
         last = max(map(int, _WORD.findall(text)), default=0)
@@ -68,7 +68,7 @@ STEADY: Final = Way("steady", STEADY_PIECES, 1, PIECE_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """How many threads are answered at once, and where."""
+    """A number of threads that are answered at once, and their channels."""
 
     threads: int
     way: Way
@@ -78,23 +78,23 @@ class Crowd:
 CROWDS: Final = (
     Crowd(1, LONG),
     Crowd(10, LONG),
-    # 2,500 pieces a second would measure the runtime and not what Slack takes.
+    # 2,500 pieces a second would measure the runtime and not Slack's limits.
     Crowd(50, COARSE, (CHANNEL, "C0DEV")),
 )
 LEAST_MANY: Final = 25
 EVERY_PIECE_PACE: Final = 0.6
-"""The slowest machine that follows 500 pieces a second (`bench.calibration`)."""
+"""Minimum pace of a machine that follows 500 pieces a second (`bench.calibration`)."""
 TINY_CROWDS: Final = (Crowd(1, STEADY), Crowd(3, STEADY, (CHANNEL, "C0DEV")))
 
 
 @dataclass(slots=True)
 class Watched:
-    """What a workspace sees of the bot while it answers."""
+    """The calls and the changes of a bot that answers."""
 
     calls: list[tuple[float, str, str]] = field(default_factory=list)
-    """When, which method, and for which channel where Slack counts each by itself."""
+    """Time and method of each call, and its channel if Slack counts each channel separately."""
     shown: dict[str, list[Shown]] = field(default_factory=lambda: defaultdict(list))
-    """By the thread's root: every change."""
+    """Every change, by the thread's root."""
 
     def watch(self, slack: SlackSide) -> None:
         slack.emulator.slack.call_log.add_listener(self._call)
@@ -109,7 +109,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Busiest:
-    """The method that came closest to what Slack takes of it in a minute."""
+    """The method that came closest to its limit per minute."""
 
     method: str
     calls: int
@@ -117,7 +117,7 @@ class Busiest:
 
 
 def busiest(calls: Sequence[tuple[float, str, str]]) -> Busiest:
-    """By the most calls in any minute. `ValueError` where there is none."""
+    """The busiest method by its most calls in any minute. Raises `ValueError` if there is none."""
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for at, method, channel in calls:
         times[method, channel].append(at)
@@ -133,35 +133,34 @@ def _most_in_a_minute(times: Sequence[float]) -> int:
     return max(bisect_right(times, at + _MINUTE) - start for start, at in enumerate(times))
 
 
-def behind(way: Way, mark: str, asked: float, changes: Sequence[Shown]) -> list[float]:
-    """At each change that shows more: how many seconds the oldest word that it shows for the first
-    time had been out of the model."""
+def behind(way: Way, mark: str, requested: float, changes: Sequence[Shown]) -> list[float]:
+    """The lag in seconds of each change that shows more: the age of its oldest new word."""
     seen, found = 0, list[float]()
     for change in changes:
         now = way.shown(change.text, mark)
         if now > seen:
-            found.append(change.at - asked - way.out_at(seen + 1))
+            found.append(change.at - requested - way.out_at(seen + 1))
             seen = now
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """So many threads were answered at once."""
+    """The measurement of threads that were answered at once."""
 
     crowd: Crowd
     busiest: Busiest
     calls: Mapping[str, int]
-    """Of all answers, by method."""
+    """Number of calls for all answers, by method."""
     refused: int
     behind: Sequence[Sequence[float]]
-    """Seconds, of each thread."""
+    """The lags of each thread in seconds."""
     seconds: Sequence[float]
-    """Until each answer was there whole."""
+    """Seconds until each answer was complete."""
 
 
 async def answered(crowd: Crowd, folder: Path) -> Answered:
-    """Ask in all the threads at once, of a bot that has called nothing before."""
+    """Ask in all threads at once, with a bot that has made no calls before."""
     way, threads, watched = crowd.way, range(crowd.threads), Watched()
     settings = {"MAX_TURNS": str(crowd.threads), "MAX_SESSIONS": str(crowd.threads)}
     async with running_model(folder) as model_url, running_slack(limits=True) as slack:
@@ -176,13 +175,13 @@ async def answered(crowd: Crowd, folder: Path) -> Answered:
             ]
             seconds = await asyncio.gather(*map(slack.ended, sent))
         calls, refused = dict(slack.calls), slack.refused.total()
-        asked = asked_at(folder / ASKED)
+        requested = request_times(folder / REQUEST_LOG)
     return Answered(
         crowd,
         busiest(watched.calls),
         calls,
         refused,
-        [behind(way, one.mark, asked[one.mark], watched.shown[one.root_ts]) for one in sent],
+        [behind(way, one.mark, requested[one.mark], watched.shown[one.root_ts]) for one in sent],
         seconds,
     )
 
@@ -193,8 +192,11 @@ async def rows(ground: Ground) -> list[Row]:
 
 
 def crowds(ground: Ground) -> Sequence[Crowd]:
-    """Those of the size of the run. A slow machine could not follow the model, which has a pace of
-    its own: there it speaks in fewer pieces, and the last crowd is smaller."""
+    """The crowds for the size of the run.
+
+    A slow machine could not follow the model's fixed pace: there the model sends fewer pieces, and
+    the last crowd is smaller.
+    """
     if ground.tiny:
         return TINY_CROWDS
     one, ten, many = CROWDS
@@ -207,7 +209,7 @@ def crowds(ground: Ground) -> Sequence[Crowd]:
 
 
 def row(of: Answered) -> Row:
-    """What is told of it."""
+    """The row of a measurement."""
     count, channels = of.crowd.threads, len(of.crowd.channels)
     threads = "1 thread" if count == 1 else f"{count} threads at once"
     most, late = of.busiest, [seconds for thread in of.behind for seconds in thread]
@@ -231,12 +233,12 @@ def row(of: Answered) -> Row:
         limits=tuple(limits),
         note=(
             "All methods are counted; the row shows the one that is nearest to its limit. Answers "
-            f"of {of.crowd.way.words:,} words, each in a thread of its own, asked for in "
-            f"{'one channel' if channels == 1 else f'{channels} channels'} by three people. Calls "
-            f"per answer: {each}. Whenever more was shown, the oldest word of it had been out of "
-            f"the model for {percentile(late, 0.5):.1f} s (p50), {percentile(late, 0.95):.1f} s "
-            f"(p95), {max(late):.1f} s (most); the first text for {percentile(first, 0.5):.2f} s "
-            f"(p50), {max(first):.1f} s (most). Answers were whole after "
+            f"of {of.crowd.way.words:,} words, each in its own thread, in "
+            f"{'one channel' if channels == 1 else f'{channels} channels'}, to three users. Calls "
+            f"per answer: {each}. The oldest new word of a change lagged the model by "
+            f"{percentile(late, 0.5):.1f} s (p50), {percentile(late, 0.95):.1f} s "
+            f"(p95), {max(late):.1f} s (most); the first text by {percentile(first, 0.5):.2f} s "
+            f"(p50), {max(first):.1f} s (most). Answers were complete after "
             f"{percentile(of.seconds, 0.5):.0f} s (p50), {max(of.seconds):.0f} s (most)."
         ),
     )

@@ -1,8 +1,8 @@
-"""Many threads at once: how many answers a second come of a model that answers at once, and how
-much of the processor's time the bot takes for each.
+"""Measures turns per second and processor time of many threads at once.
 
-Each thread asks anew as soon as its answer has ended. Held against a loop around the SDK alone with
-as many live sessions. Slack's own limits are lifted, for they would be all that is measured.
+The model answers at once, and each thread asks again as soon as its answer has ended. The other
+side is a loop around the SDK alone with as many live sessions. Slack's own limits are lifted,
+because the rows would measure nothing else.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
+from bench.comparison import Goal, Round, Row, in_turn
 from bench.ground import Ground
-from bench.measuring import Goal, Round, Row, in_turn
 from bench.programs import Program, running_bare, running_bot, running_model
 from bench.slack_side import Sent, SlackSide, running_slack
 
@@ -26,18 +26,18 @@ PROCESSOR_GOAL: Final = Goal(most_ours=6.0)
 
 @dataclass(frozen=True, slots=True)
 class ProcessorUse:
-    """One side's round."""
+    """The figures of one side in one round."""
 
     per_second: float
     own_ms: float
-    """Processor time of the Python process itself, for each turn."""
+    """Processor time of the Python process itself per turn, in milliseconds."""
     runtime_ms: float
-    """The same of the runtime that it has started."""
+    """Processor time of its runtime per turn, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """So many threads asked so many questions each, in each of these rounds."""
+class ThreadRounds:
+    """The rounds of a number of threads with `each` questions per thread."""
 
     threads: int
     each: int
@@ -50,14 +50,14 @@ class Asked:
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """Turns a second in 20 and in 100 threads, and the processor time of those in 20."""
+    """Two rows for turns per second, in 20 and in 100 threads, and one for processor time in 20."""
     few, many = ground.pick((20, 100), (2, 3))
-    one = await _asked(ground.part(0.45), few, 8)
-    other = await _asked(ground, many, 2)
+    one = await _measure(ground.part(0.45), few, 8)
+    other = await _measure(ground, many, 2)
     return [_per_second(one), _per_second(other), _processor_time(one)]
 
 
-async def _asked(ground: Ground, threads: int, questions: int) -> Asked:
+async def _measure(ground: Ground, threads: int, questions: int) -> ThreadRounds:
     folder = ground.folder / str(threads)
     what = f"{threads} threads"
     each = ground.sized(f"questions a thread and round ({what})", questions, least=1, tiny=1)
@@ -67,13 +67,13 @@ async def _asked(ground: Ground, threads: int, questions: int) -> Asked:
         as_many = {"MAX_TURNS": str(threads), "MAX_SESSIONS": str(threads)}
         bot = await opened.enter_async_context(running_bot(slack, model, folder / "bot", **as_many))
         bare = await opened.enter_async_context(running_bare(model, folder / "bare"))
-        asked = await asyncio.gather(*(_begun(slack) for _ in range(threads)))
+        begun = await asyncio.gather(*(_new_thread(slack) for _ in range(threads)))
         sessions = [f"s-{number}" for number in range(threads)]
         await bare.ask(do="open", sessions=sessions)
         await _theirs(slack, bare, sessions, 1)
 
         async def ours() -> ProcessorUse:
-            return await _processor_use(bot, threads * each, lambda: _ours(slack, asked, each))
+            return await _processor_use(bot, threads * each, lambda: _ours(slack, begun, each))
 
         async def theirs() -> ProcessorUse:
             return await _processor_use(
@@ -83,33 +83,33 @@ async def _asked(ground: Ground, threads: int, questions: int) -> Asked:
         rounds = await ground.repeated(
             what, ground.pick(5, 1), lambda number: in_turn(number, ours, theirs)
         )
-    return Asked(threads, each, rounds)
+    return ThreadRounds(threads, each, rounds)
 
 
-def _per_second(asked: Asked) -> Row:
-    threads = asked.threads
+def _per_second(measured: ThreadRounds) -> Row:
+    threads = measured.threads
     return Row(
         name=f"Turns a second, {threads} threads",
-        measured=f"{threads} threads ask, {asked.each} times each, as soon as they are answered",
+        measured=f"{threads} threads ask, {measured.each} times each, as soon as they are answered",
         against=f"a loop around the SDK alone, {threads} live sessions",
         unit="turns/s",
-        rounds=asked.of(lambda spent: spent.per_second),
+        rounds=measured.of(lambda spent: spent.per_second),
         goal=GOAL,
-        note="Every session is live, and all threads' turns run at once (MAX_TURNS). Slack and the "
-        "people run on the same processors.",
+        note="Every session is live, and all threads' turns run at once (MAX_TURNS). Slack and its "
+        "users run on the same processors.",
     )
 
 
-def _processor_time(asked: Asked) -> Row:
+def _processor_time(measured: ThreadRounds) -> Row:
     ours, theirs = (
-        median(spent.runtime_ms for spent in side) for side in zip(*asked.rounds, strict=True)
+        median(spent.runtime_ms for spent in side) for side in zip(*measured.rounds, strict=True)
     )
     return Row(
         name="Processor time a turn",
-        measured=f"what the bot's process takes for each turn, {asked.threads} threads at once",
+        measured=f"what the bot's process takes for each turn, {measured.threads} threads at once",
         against="the process of the SDK alone",
         unit="ms",
-        rounds=asked.of(lambda spent: spent.own_ms),
+        rounds=measured.of(lambda spent: spent.own_ms),
         goal=PROCESSOR_GOAL,
         note="User and system time of the Python process, in the same rounds as turns a second. "
         f"The runtime, a process of its own, takes {ours:.1f} ms a turn with the bot and "
@@ -120,7 +120,7 @@ def _processor_time(asked: Asked) -> Row:
 async def _processor_use(
     program: Program, turns: int, ask: Callable[[], Awaitable[None]]
 ) -> ProcessorUse:
-    """Have so many turns, and see what they take."""
+    """Run turns and measure their speed and processor time."""
     own, runtime = program.cpu_seconds()
     began = time.perf_counter()
     await ask()
@@ -130,7 +130,7 @@ async def _processor_use(
     return ProcessorUse(turns / took, (own_then - own) * each, (runtime_then - runtime) * each)
 
 
-async def _begun(slack: SlackSide) -> Sent:
+async def _new_thread(slack: SlackSide) -> Sent:
     """A thread with one answer."""
     sent = await slack.ask("instant")
     await slack.ended(sent)

@@ -1,11 +1,11 @@
-"""Rows and runs that were never measured, for the tests of what is made of them."""
+"""Rows and runs without measurements, for the tests of the report."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from bench.comparison import Goal, Limit, Round, Row
 from bench.groups import Group, Outcome
-from bench.measuring import Goal, Limit, Round, Row
 from bench.report import Run
 
 MOST = Goal(most=1.5)
@@ -38,16 +38,16 @@ def row(
 
 
 def group(name: str, module: str = "", seconds: float = 10) -> Group:
-    """A group of that name."""
+    """A group with that name."""
     return Group(name, name.capitalize(), module or f"tests.bench.stand_ins.{name}", seconds)
 
 
 def run(*outcomes: Outcome, tiny: bool = False) -> Run:
-    """A run in which that came."""
+    """A run with these outcomes."""
     at = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
     return Run(outcomes, at, 420.0, (("Python", "3.11.7"),), tiny=tiny)
 
 
 def outcome(name: str, *of: Row, why: str = "") -> Outcome:
-    """What came of a group."""
+    """The outcome of a group."""
     return Outcome(group(name), of, why)

@@ -1,4 +1,4 @@
-"""What the bot is held against does what it is asked, and counts right."""
+"""Tests that the bare SDK does what it is asked and measures it right."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ async def test_the_bare_sdk_answers_resumes_and_loops_and_says_how_long_it_took(
         async with running_bare(model.url, tmp_path) as bare:
             assert await bare.ask(do="open", sessions=["a", "b", "c"]) == {"open": 3}
 
-            asked = await bare.ask(do="ask", session="a", prompt="steady m1")
-            first, last, rests = (seconds(asked, name) for name in ("first", "last", "rests"))
+            answer = await bare.ask(do="ask", session="a", prompt="steady m1")
+            first, last, rests = (seconds(answer, name) for name in ("first", "last", "rests"))
             assert 0 < first < last <= rests
 
             prompts = {name: [f"instant m{n}" for n in range(2, 4)] for name in ("a", "b", "c")}

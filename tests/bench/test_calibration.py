@@ -1,4 +1,4 @@
-"""A slower machine measures less, but every row, and says what was less."""
+"""Tests that a slower machine measures less, but every row, and reports what is less."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bench import calibration
 from bench.__main__ import main
 from bench.calibration import SLOWEST, pace_of
+from bench.comparison import Round
 from bench.ground import LEAST_ROUNDS, Ground
-from bench.measuring import Round
 from bench.rows.slack_calls import COARSE, CROWDS, LEAST_MANY, crowds
 from tests.bench.row_fixtures import group, outcome
 from tests.bench.stand_ins.paced import SLOWER
@@ -22,7 +22,7 @@ PACES = st.floats(min_value=0.01, max_value=10)
 
 
 class ManualTime:
-    """A clock that moves when it is told to."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -84,7 +84,7 @@ async def test_the_pace_is_what_the_sdk_alone_comes_to(tmp_path: Path) -> None:
     assert pace_of(replace(outcome("good"), rows=(row,))) == max(SLOWEST, row.ratio) > 0
 
 
-def test_a_machine_that_does_not_even_manage_that_measures_the_least() -> None:
+def test_a_machine_without_a_measured_pace_measures_the_least() -> None:
     assert pace_of(outcome("late", why="not done within 30 s")) == SLOWEST
 
 
@@ -155,8 +155,8 @@ def test_what_one_part_of_a_group_does_not_use_the_next_one_has() -> None:
     assert where.part(0.5).left == where.left == 0
 
 
-def test_what_cannot_be_done_by_halves_is_made_as_large_as_there_is_time_for() -> None:
-    """Other load may have come since the machine was calibrated."""
+def test_what_cannot_be_interrupted_is_made_as_large_as_there_is_time_for() -> None:
+    """Other load may start after the calibration."""
     clock = ManualTime()
     place = replace(ground(), until=100.0, clock=clock)
     assert place.fitting("threads", 1_000, least=100, each_seconds=0.05) == 1_000

@@ -1,4 +1,4 @@
-"""The command: what it measures, what it writes, and how it ends."""
+"""Tests the command: its groups, its files, and its exit status."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_real_command_measures_and_writes_a_report_and_a_chart(tmp_path: Pat
 
 
 def test_the_published_report_is_of_a_whole_run() -> None:
-    """Only `--publish` writes it, and nothing of which a row is missing."""
+    """Only `--publish` writes it, and only if every row is there."""
     report = (PUBLISHED / "RESULTS.md").read_text(encoding="utf-8")
     assert "worth nothing" not in report
     assert "Not measured" not in report
@@ -69,8 +69,10 @@ def test_a_goal_that_is_not_met_is_reported_at_the_end_and_by_the_exit_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ended(tmp_path, group("good"), group("slow_bot")) == 2
-    told = capsys.readouterr().out
-    assert told.index("1 of 2 goals are met.") < told.index("Not met: too slow: 3.00×, not ≤ 1.5×.")
+    output = capsys.readouterr().out
+    assert output.index("1 of 2 goals are met.") < output.index(
+        "Not met: too slow: 3.00×, not ≤ 1.5×."
+    )
     assert (tmp_path / "RESULTS.md").exists()
     assert (tmp_path / "chart.svg").exists()
 
@@ -78,20 +80,20 @@ def test_a_goal_that_is_not_met_is_reported_at_the_end_and_by_the_exit_status(
 def test_a_group_that_fails_keeps_no_other_from_being_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended(tmp_path, group("failing"), group("good"), group("slow_bot")) == 1
-    told = capsys.readouterr().out
-    assert "Not measured: Failing: OSError: no room in" in told
+    assert ended(tmp_path, group("failure"), group("good"), group("slow_bot")) == 1
+    output = capsys.readouterr().out
+    assert "Not measured: Failure: OSError: no room in" in output
     report = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert "| quick enough |" in report
-    assert "| Failing | not measured: OSError: no room in …/" in report
+    assert "| Failure | not measured: OSError: no room in …/" in report
 
 
 def test_a_tiny_run_is_no_judgement(tmp_path: Path) -> None:
     assert ended(tmp_path, group("slow_bot"), tiny=True) == 0
 
 
-def test_what_somebody_measures_goes_where_git_does_not_look() -> None:
-    """So that no reader's own figures come into a commit, or break a test."""
+def test_a_local_report_goes_to_a_folder_that_git_ignores() -> None:
+    """A local report must not come into a commit, or break a test."""
     assert arguments([], GROUPS).into == OWN
     for name in ("RESULTS.md", "chart.svg"):
         ignored = ["git", "check-ignore", "--quiet", str(OWN / name)]
@@ -119,8 +121,8 @@ def test_nothing_is_written_of_a_part_unless_it_is_said_where() -> None:
 
 
 def test_rows_are_asked_for_by_name_and_measured_in_the_order_of_the_report() -> None:
-    asked = arguments(["--rows", "peers, turns"], GROUPS)
-    assert [each.name for each in asked.rows] == ["turns", "peers"]
+    args = arguments(["--rows", "peers, turns"], GROUPS)
+    assert [each.name for each in args.rows] == ["turns", "peers"]
     assert arguments(["--rows", ""], GROUPS).rows == list(GROUPS)
 
 
@@ -129,9 +131,9 @@ def test_rows_that_there_are_not_are_refused_with_those_that_there_are(
 ) -> None:
     with pytest.raises(SystemExit):
         arguments(["--rows", "turns,speed"], GROUPS)
-    told = capsys.readouterr().err
-    assert "no rows are called speed" in told
-    assert "first_text" in told
+    output = capsys.readouterr().err
+    assert "no rows are called speed" in output
+    assert "first_text" in output
 
 
 def test_interrupted_it_ends_what_runs_and_writes_nothing(tmp_path: Path) -> None:
@@ -150,8 +152,8 @@ def test_interrupted_it_ends_what_runs_and_writes_nothing(tmp_path: Path) -> Non
         text=True,
     ) as command:
         assert command.stdout is not None
-        told = iter(command.stdout.readline, "")
-        assert any(line.startswith("== late: at most") for line in told)
+        output = iter(command.stdout.readline, "")
+        assert any(line.startswith("== late: at most") for line in output)
         left = noted_in(noted)
         command.send_signal(signal.SIGINT)
         command.communicate(timeout=SECONDS)

@@ -1,11 +1,12 @@
-"""First text is measured by what the bot adds to the SDK, with the real bot and the bare SDK."""
+"""Tests that first text measures what the bot adds to the SDK, with the real bot and the bare
+SDK."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from bench.comparison import Goal
 from bench.ground import Ground
-from bench.measuring import Goal
 from bench.rows.first_text import rows
 
 

@@ -1,4 +1,5 @@
-"""Each group is measured alone and within its time; whatever it does, the others go on."""
+"""Tests that each group is measured alone and within its time, and that the others go on after
+it."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from bench import calibration
 from bench.__main__ import GROUPS, RESERVED_SECONDS, TOTAL_SECONDS
 from bench.alone import as_text, in_one_line, read
+from bench.comparison import Goal, Limit, Round, Row
 from bench.groups import measured, parts
-from bench.measuring import Goal, Limit, Round, Row
 from tests.bench.row_fixtures import group
 from tests.bench.stand_ins.late import NOTE, noted_in, runs
 
@@ -27,24 +28,24 @@ async def test_a_group_gives_its_rows_as_it_measured_them() -> None:
 
 
 async def test_a_group_that_fails_says_why_in_one_line() -> None:
-    outcome = await measured(group("failing"), PLENTY, tiny=True)
+    outcome = await measured(group("failure"), PLENTY, tiny=True)
     assert outcome.rows == ()
     assert outcome.why.startswith("OSError: no room in ")
     assert "\n" not in outcome.why
 
 
 async def test_a_group_whose_process_dies_is_reported() -> None:
-    outcome = await measured(group("dying"), PLENTY, tiny=True)
+    outcome = await measured(group("crash"), PLENTY, tiny=True)
     assert outcome.why == "its process ended without a word"
 
 
-async def test_a_group_of_which_there_is_no_module_is_reported() -> None:
+async def test_a_group_without_a_module_is_reported() -> None:
     missing = group("good", module="tests.bench.stand_ins.nowhere")
     outcome = await measured(missing, PLENTY, tiny=True)
     assert outcome.why.startswith("ModuleNotFoundError: No module named")
 
 
-async def test_a_ratio_that_is_none_is_not_measured() -> None:
+async def test_an_infinite_ratio_is_not_measured() -> None:
     outcome = await measured(group("worthless"), PLENTY, tiny=True)
     assert outcome.why.startswith("ZeroDivisionError")
 
@@ -68,7 +69,7 @@ def test_of_several_faults_the_first_is_reported() -> None:
 
 
 def test_rows_survive_the_way_from_one_process_to_another(tmp_path: Path) -> None:
-    told = tmp_path / "outcome.json"
+    outcome_file = tmp_path / "outcome.json"
     rows = [
         Row(
             name="events/s",
@@ -82,8 +83,8 @@ def test_rows_survive_the_way_from_one_process_to_another(tmp_path: Path) -> Non
         )
         for goal in (Goal(most=1.5), Goal(least=0.6), Goal(most_more=6), Goal(most_ours=6))
     ]
-    told.write_text(as_text(rows, ["3 rounds instead of 5"]), encoding="utf-8")
-    assert read(told) == (tuple(rows), ("3 rounds instead of 5",))
+    outcome_file.write_text(as_text(rows, ["3 rounds instead of 5"]), encoding="utf-8")
+    assert read(outcome_file) == (tuple(rows), ("3 rounds instead of 5",))
 
 
 def test_the_shares_of_all_groups_fit_into_the_whole_time() -> None:
@@ -93,7 +94,7 @@ def test_the_shares_of_all_groups_fit_into_the_whole_time() -> None:
 
 
 def left_over(shares: list[float], used: list[float], whole: float) -> float:
-    """What is left of the whole time when each group uses that part of what it may."""
+    """The rest of the whole time after each group has used this share of its time."""
     left = whole
     for (_, part), share in zip(
         parts([group("good", seconds=each) for each in shares]), used, strict=True
@@ -115,4 +116,4 @@ def test_what_one_group_leaves_the_others_have(shares: list[float]) -> None:
     whole = sum(shares)
     [(_, first), (second, part), *_] = parts(groups)
     assert whole * first == pytest.approx(shares[0])
-    assert whole * part >= second.seconds - 1e-9  # the first one used nothing
+    assert whole * part >= second.seconds - 1e-9  # the first group used nothing

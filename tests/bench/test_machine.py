@@ -1,4 +1,4 @@
-"""Threads of the bench can be given processors, and get back what they had."""
+"""Tests that threads of the bench get processors of their own, and their former ones back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.machine import threads_apart
 
 
 def test_the_callers_thread_is_apart_from_all_others_and_they_get_back_what_they_had() -> None:
-    """On the two processors and more that every machine of the project has."""
+    """On a machine with two processors or more, as every machine of the project has."""
     allowed = os.sched_getaffinity(0)
     assert len(allowed) >= 2
     go = threading.Event()
@@ -28,7 +28,7 @@ def test_the_callers_thread_is_apart_from_all_others_and_they_get_back_what_they
         other.join(30)
 
 
-def test_a_thread_that_ends_meanwhile_is_no_trouble() -> None:
+def test_a_thread_that_ends_inside_is_no_trouble() -> None:
     go = threading.Event()
     other = threading.Thread(target=lambda: go.wait(30))
     other.start()

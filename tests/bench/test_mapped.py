@@ -1,4 +1,4 @@
-"""The database of many threads is what the bot itself would have written, and is measured right."""
+"""Tests that the database of many threads is as the bot itself writes it, and is measured right."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_it_has_the_schema_that_the_store_makes(database: sqlite3.Connection) ->
 
 
 def test_it_is_whole(database: sqlite3.Connection) -> None:
-    """Every table that a finished turn leaves a row in has one for each thread."""
+    """Every table that gets a row from a finished turn has one for each thread."""
     assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     for table in ("events", "threads", "thread_people", "turns", "parts", "sessions", "remembered"):
@@ -55,8 +55,8 @@ def test_it_is_whole(database: sqlite3.Connection) -> None:
     ]
 
 
-async def test_the_bot_takes_it_for_its_own(made: ManyThreads) -> None:
-    """A thread is found with its session, is known to the runtime by the same id, and goes on."""
+async def test_the_bot_works_with_it(made: ManyThreads) -> None:
+    """The bot finds a thread with its session, uses the same session id, and goes on."""
     async with open_store(made.folder, clock=ManualClock(), max_running_per_user=1) as store:
         for number in (1, 2, THREADS):
             key = made.key(number)
@@ -90,7 +90,7 @@ async def test_so_many_are_unused_for_the_longest(made: ManyThreads, meant: int)
 
 
 async def test_every_row_is_measured(tmp_path: Path) -> None:
-    """And finds what is there, else it would raise."""
+    """A wrong answer of the store would raise."""
     measured = await rows(Ground(folder=tmp_path, tiny=True))
     names = [row.name.removeprefix("900 mapped threads: ") for row in measured]
     assert names == ["look-up", "session", "page 1", "page 20", "cleanup preview"]

@@ -1,4 +1,4 @@
-"""Memory is compared after few and after many threads, and the row says how many there were."""
+"""Tests that memory is compared after few and after many threads, with their number in the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bots that ours is held against do the same work as ours, and are measured like it."""
+"""Tests that the peer bots do the same work as ours and are measured the same way."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def model() -> AsyncIterator[ScriptedModel]:
 
 
 def marks(request: ModelRequest) -> list[str]:
-    """The marks of all questions that the model was shown, oldest first."""
+    """The marks of all questions in a request, oldest first."""
     return re.findall(r"quick (m\d+)", "\n".join(request.prompts))
 
 
@@ -55,9 +55,9 @@ async def test_every_bot_answers_a_thread_by_a_session_of_its_own_with_the_same_
     first, second, *again = map(marks, model.requests)
     assert {*first, *second} == {"m1", "m2"}
     assert again == [["m1", "m3"], ["m2", "m4"]], "each remembers its own thread, and nothing else"
-    said = {(request.model, request.tools, request.system) for request in model.requests}
-    assert len(said) == 1
-    assert "Threadpilot" in said.pop()[2]
+    settings = {(request.model, request.tools, request.system) for request in model.requests}
+    assert len(settings) == 1
+    assert "Threadpilot" in settings.pop()[2]
 
 
 async def test_the_sample_on_bolt_edits_a_placeholder_into_the_answer_while_it_grows(

@@ -1,4 +1,4 @@
-"""The processes that the bench starts and watches."""
+"""Tests the processes that the bench starts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bench.programs import ProgramError, running
 _SPEAKS = "import sys; print(sys.argv[1], file=sys.stderr); sys.stdin.read()"
 
 
-async def test_what_one_said_before_is_not_taken_for_the_word_of_the_next(tmp_path: Path) -> None:
-    """The bot is started several times with one folder, and so with one log."""
+async def test_the_log_of_an_earlier_process_is_not_read_as_the_next_ones(tmp_path: Path) -> None:
+    """The bot starts several times with the same folder and log."""
     log = tmp_path / "log"
     async with running(sys.executable, "-c", _SPEAKS, "ready", log=log) as first:
         await first.until_it_says("ready")
     async with running(sys.executable, "-c", "", log=log) as second:
         with pytest.raises(ProgramError, match="it ended with 0"):
             await second.until_it_says("ready")
-        assert second.said() == ""
+        assert second.log_tail() == ""
     assert log.read_text() == "ready\n"

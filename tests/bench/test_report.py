@@ -1,4 +1,4 @@
-"""The report and its chart tell everything that came of a run, good and bad."""
+"""Tests that the report and its chart show every outcome of a run, good and bad."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.chart import Scale, svg
+from bench.comparison import Goal, Limit, Row
+from bench.formatting import bound, figure, result, result_and_ratio, spread
 from bench.machine import facts, kernel
-from bench.measuring import Goal, Limit, Row
 from bench.report import Run, markdown, summary
-from bench.words import bound, figure, result, result_and_ratio, spread
 from tests.bench.row_fixtures import MOST, outcome, row, run
 
 P99 = Limit(name="p99", value=340.4, most=300, unit="ms")
@@ -40,7 +40,7 @@ def words_in(picture: str) -> str:
     return "\n".join("".join(part.itertext()) for part in tree.iter(f"{SVG}text"))
 
 
-def test_a_row_stands_in_the_table_with_everything_that_belongs_to_it() -> None:
+def test_a_row_is_in_the_table_with_all_its_cells() -> None:
     [line] = lines_of("first text", markdown(MIXED))
     assert line == (
         "| first text | what the bot does | the bare SDK | 25.0 ms | 20.0 ms | 1.25× | "
@@ -76,7 +76,7 @@ def test_the_first_line_counts_the_goals() -> None:
     assert summary(run(outcome("good", row("r", 1.0)))) == ["1 of 1 goals are met."]
 
 
-def test_notes_and_the_machine_stand_below_the_table() -> None:
+def test_notes_and_the_machine_are_below_the_table() -> None:
     report = markdown(MIXED)
     assert "- **first text:** With the session live." in report.splitlines()
     assert "- 2026-11-24 09:30 UTC, 7.0 minutes in all" in report.splitlines()
@@ -109,9 +109,9 @@ def test_a_hostile_name_is_neither_html_nor_a_link_nor_a_line_of_its_own() -> No
 def test_no_folder_of_the_machine_comes_into_a_report() -> None:
     where = "/var/folders/x7/bench-1/bot.log"
     failed = run(outcome("failing", why=f"ProgramError: see {where} or '{where}'"))
-    for told in (markdown(failed), svg(failed), "\n".join(summary(failed))):
-        assert "/var" not in told
-        assert "…/bot.log" in told
+    for output in (markdown(failed), svg(failed), "\n".join(summary(failed))):
+        assert "/var" not in output
+        assert "…/bot.log" in output
 
 
 def test_what_is_no_folder_stays_as_it_is() -> None:
@@ -119,7 +119,7 @@ def test_what_is_no_folder_stays_as_it_is() -> None:
     assert "5 events/s at http://127.0.0.1:1/api/chat, and/or 1/2" in markdown(failed)
 
 
-def test_a_machine_is_reported_without_the_names_that_somebody_gave_it() -> None:
+def test_a_machine_is_reported_without_its_custom_names() -> None:
     assert kernel("6.1.0-19-amd64") == "6.1.0"
     assert kernel("6.18.44-my-laptop") == "6.18.44"
     assert kernel("custom") == "?"
@@ -137,7 +137,7 @@ def test_the_chart_has_every_row_with_its_ratio_and_its_verdict_in_words() -> No
     assert "p99 340 ms, not ≤ 300 ms" in words
 
 
-def test_the_chart_tells_what_was_not_measured() -> None:
+def test_the_chart_shows_what_was_not_measured() -> None:
     words = words_in(svg(MIXED))
     assert "1 of 3 goals are met, 1 group is not measured." in words
     assert "✗ not measured\nnot done within 40 s" in words
@@ -154,15 +154,15 @@ def test_met_and_not_met_differ_in_shape_and_not_by_colour_alone() -> None:
 def test_the_chart_can_be_read_without_seeing_it() -> None:
     tree = ET.fromstring(svg(MIXED))  # noqa: S314
     assert tree.get("role") == "img"
-    told = tree.findtext(f"{SVG}desc") or ""
-    assert "whole answer: 1.06× (one round), goal ≤ 1.05×, not met" in told
+    output = tree.findtext(f"{SVG}desc") or ""
+    assert "whole answer: 1.06× (one round), goal ≤ 1.05×, not met" in output
 
 
 @given(
     names=st.lists(st.text(max_size=80), min_size=1, max_size=5),
     ratios=st.lists(st.floats(min_value=0, max_value=1e9), min_size=1, max_size=5),
 )
-def test_whatever_rows_are_called_the_chart_is_well_formed_and_has_them_all(
+def test_the_chart_is_well_formed_and_complete_with_any_names(
     names: list[str], ratios: list[float]
 ) -> None:
     rows = [row(name, *ratios, note=name, against=name) for name in names]
@@ -172,7 +172,7 @@ def test_whatever_rows_are_called_the_chart_is_well_formed_and_has_them_all(
     assert markdown(whole).count("what the bot does") == len(names)
 
 
-def test_the_picture_of_nothing_is_still_a_picture() -> None:
+def test_the_chart_of_no_rows_is_still_a_chart() -> None:
     ET.fromstring(svg(run()))  # noqa: S314
     assert "0 of 0 goals are met" in markdown(run())
 
@@ -222,7 +222,7 @@ def test_a_written_result_never_seems_to_be_on_the_other_side_of_its_goal(
 
 
 @pytest.mark.parametrize(
-    ("ratios", "goal", "told"),
+    ("ratios", "goal", "texts"),
     [
         ((1.25, 1.1, 1.3), MOST, ("1.25×", "1.10–1.30× in 3 rounds", "≤ 1.5×")),
         ((1.25,), Goal(least=0.9), ("1.25×", "one round", "≥ 0.9×")),
@@ -240,10 +240,10 @@ def test_a_written_result_never_seems_to_be_on_the_other_side_of_its_goal(
     ],
 )
 def test_a_row_says_what_its_goal_is_about(
-    ratios: tuple[float, ...], goal: Goal, told: tuple[str, str, str]
+    ratios: tuple[float, ...], goal: Goal, texts: tuple[str, str, str]
 ) -> None:
     measured = row("r", *ratios, goal=goal)
-    assert (result_and_ratio(measured), spread(measured), bound(measured)) == told
+    assert (result_and_ratio(measured), spread(measured), bound(measured)) == texts
 
 
 def test_a_difference_that_is_too_large_is_reported_as_one() -> None:

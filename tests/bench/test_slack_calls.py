@@ -1,4 +1,4 @@
-"""What is measured of the bot's calls to Slack, and of how far the shown text is behind."""
+"""Tests the measurement of the bot's calls to Slack, and of the lag of the shown text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shown(at: float, text: str, ts: str = "1.0") -> Shown:
     ("way", "text"),
     [(LONG, long_text("m1")), (COARSE, long_text("m1")), (STEADY, steady_text("m1"))],
 )
-def test_every_word_that_the_model_says_is_known_when_it_is_shown(way: Way, text: str) -> None:
+def test_every_word_of_the_model_is_recognized_when_it_is_shown(way: Way, text: str) -> None:
     words = text.split()
     assert len(words) == way.words
     for number in (0, 1, 2, 7, way.words - 1, way.words):
@@ -74,7 +74,7 @@ def test_a_minute_is_any_minute() -> None:
     assert found.calls == 5
 
 
-def test_where_slack_counts_channels_apart_so_does_the_bench() -> None:
+def test_the_bench_counts_channels_separately_where_slack_does() -> None:
     calls = [(0.1 * number, "chat.postMessage", f"C{number % 4}") for number in range(40)]
     assert busiest(calls).calls == 10
 
@@ -84,11 +84,11 @@ def test_one_change_that_is_too_far_behind_breaks_the_limit(latest: float, met: 
     ten = next(crowd for crowd in CROWDS if crowd.threads == 10)
     changes = [[0.1, *[1.0] * 98, latest], *[[0.1] * 100] * 9]
     most = Busiest("chat.appendStream", 73, 100)
-    told = row(Answered(ten, most, {"chat.appendStream": 73}, 0, changes, [21.0] * 10))
-    assert told.met is met
+    found = row(Answered(ten, most, {"chat.appendStream": 73}, 0, changes, [21.0] * 10))
+    assert found.met is met
 
 
-async def test_a_tiny_round_tells_of_every_number_of_threads(tmp_path: Path) -> None:
+async def test_a_tiny_round_has_every_number_of_threads(tmp_path: Path) -> None:
     found = await rows(Ground(folder=tmp_path, tiny=True))
     assert [each.name for each in found] == [
         "Slack calls, 1 thread",

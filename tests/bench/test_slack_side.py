@@ -1,4 +1,4 @@
-"""What the bench sees of an answer is what the workspace shows, and when."""
+"""Tests that the bench sees an answer's text and time as the workspace shows it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT = 0.3
 
 @asynccontextmanager
 async def bot_in_slack(folder: Path) -> AsyncIterator[SlackSide]:
-    """A workspace without limits, with the real bot in it."""
+    """A workspace without limits, with the real bot."""
     async with (
         running_model(folder) as model_url,
         running_slack(limits=False) as slack,
@@ -52,7 +52,7 @@ async def test_first_text_comes_before_the_whole_and_the_whole_before_the_end(
         assert slack.calls.total() > 0
 
 
-async def test_an_answer_that_does_not_come_is_said_and_not_waited_for_without_end() -> None:
+async def test_a_missing_answer_is_reported_after_the_timeout() -> None:
     async with running_slack(limits=False) as slack:
         slack.longest_wait = SHORT
         sent = await slack.ask("instant")
@@ -60,7 +60,7 @@ async def test_an_answer_that_does_not_come_is_said_and_not_waited_for_without_e
             await slack.first_text(sent)
 
 
-async def test_the_answer_to_another_question_is_not_taken_for_the_right_one(
+async def test_the_answer_to_another_question_does_not_count(
     tmp_path: Path,
 ) -> None:
     async with bot_in_slack(tmp_path) as slack:
@@ -73,7 +73,7 @@ async def test_the_answer_to_another_question_is_not_taken_for_the_right_one(
         mistaken.cancel()
 
 
-async def test_a_bot_that_cannot_start_is_said_with_its_own_words(tmp_path: Path) -> None:
+async def test_a_bot_that_cannot_start_is_reported_with_its_own_error(tmp_path: Path) -> None:
     async with running_slack(limits=False) as slack:
         bot = running_bot(slack, "http://127.0.0.1:9/v1", tmp_path, MAX_TURNS="none")
         with pytest.raises(ProgramError, match="MAX_TURNS"):
@@ -81,8 +81,8 @@ async def test_a_bot_that_cannot_start_is_said_with_its_own_words(tmp_path: Path
                 pass
 
 
-async def test_settings_of_who_runs_the_bench_do_not_come_into_it(tmp_path: Path) -> None:
-    """Their bot may well be set up in the same folder."""
+async def test_the_users_own_settings_have_no_effect(tmp_path: Path) -> None:
+    """The user's own bot may be set up in the same folder."""
     dotenv = tmp_path / ".env"
     dotenv.write_text("SLACK_MODE=http\nMAX_SESSIONS=1\n", encoding="utf-8")
     theirs = {"MAX_TURNS": "1", "LOG_LEVEL": "DEBUG"}

@@ -1,4 +1,4 @@
-"""Many threads at once are measured by what they come to and by what they cost the processor."""
+"""Tests that many threads at once are measured by turns per second and processor time."""
 
 from __future__ import annotations
 

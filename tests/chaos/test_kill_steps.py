@@ -63,7 +63,7 @@ async def test_killed_before_its_prompt_or_with_its_ending_on_record_a_turn_is_a
         pytest.param(Step("chat.appendStream"), id="mid-stream"),
     ],
 )
-async def test_killed_while_it_is_answered_a_turn_is_answered_once_or_can_be_asked_again(
+async def test_killed_while_it_is_answered_a_turn_is_answered_once_or_can_be_retried(
     fixture: CrashFixture, step: Step
 ) -> None:
     await killed(fixture, one_person, CrashPoint(step, "after"))

@@ -197,7 +197,7 @@ async def test_very_many_turns_run_at_once_and_every_one_is_answered(tmp_path: P
         await all_show(crowd, questions)
 
 
-async def test_somebody_with_very_much_to_ask_does_not_keep_others_waiting(
+async def test_one_user_with_very_many_questions_does_not_keep_others_waiting(
     tmp_path: Path,
 ) -> None:
     """Alice asks in very many threads, and Bob and Carol ask after her."""

@@ -1,4 +1,5 @@
-"""The whole bot in a Slack workspace on localhost: everything real but Slack and the model."""
+"""Fixtures with the whole bot in a Slack workspace on localhost: only Slack and the model are not
+real."""
 
 from __future__ import annotations
 
@@ -24,13 +25,13 @@ MANIFEST = Path(__file__).parents[2] / "manifest.yml"
 
 
 def app_config_of(manifest: Path) -> dict[str, object]:
-    """What a manifest asks Slack for, as the sandbox takes it."""
-    asked = yaml.safe_load(manifest.read_text(encoding="utf-8"))
+    """The app configuration of a manifest, in the emulator's form."""
+    manifest_data = yaml.safe_load(manifest.read_text(encoding="utf-8"))
     return {
-        "scopes": asked["oauth_config"]["scopes"]["bot"],
-        "subscriptions": asked["settings"]["event_subscriptions"]["bot_events"],
-        "commands": asked["features"]["slash_commands"],
-        "shortcuts": asked["features"]["shortcuts"],
+        "scopes": manifest_data["oauth_config"]["scopes"]["bot"],
+        "subscriptions": manifest_data["settings"]["event_subscriptions"]["bot_events"],
+        "commands": manifest_data["features"]["slash_commands"],
+        "shortcuts": manifest_data["features"]["shortcuts"],
     }
 
 
@@ -43,12 +44,12 @@ class ReplyAction:
     block: str
     action: str
     value: str | None
-    """What is chosen, in a menu."""
+    """The value of a menu's entry; None for a button."""
     label: str
 
 
 def reply_actions_in(message: Json) -> list[ReplyAction]:
-    """Everything under a message that orders something when it is pressed or chosen."""
+    """All buttons and menu entries with a command under a message."""
     found = []
     for block in message.get("blocks", []):
         for element in [*block.get("elements", []), block.get("accessory") or {}]:
@@ -71,7 +72,7 @@ def reply_actions_in(message: Json) -> list[ReplyAction]:
 
 
 def text_of(shown: Json) -> str:
-    """Everything that can be read on a card or a page, what its buttons are called included."""
+    """Every readable text on a card or a page, including the labels of its buttons."""
     return "\n".join(_texts(shown.get("blocks") or [])) or str(shown.get("text", ""))
 
 
@@ -86,7 +87,7 @@ def _texts(part: object) -> Iterator[str]:
 
 
 def full_text_of(message: Json) -> str:
-    """Everything that a message or a view shows, with what its buttons carry."""
+    """Every text of a message or a view, including the values of its buttons."""
     texts = [str(message.get("text", ""))]
     waiting: list[object] = [message.get("blocks", [])]
     while waiting:
@@ -101,10 +102,10 @@ def full_text_of(message: Json) -> str:
 
 
 class ScenarioClient(EmulatorClient):
-    """The people's side of the workspace, with what scenarios look at again and again."""
+    """The users' side of the workspace, with the checks that many scenarios need."""
 
     async def shows(self, channel: str, thread_ts: str, text: str) -> bool:
-        """Whether the bot shows `text` somewhere in the thread just now."""
+        """True if the bot shows `text` in the thread now."""
         return any(text in shown for shown in await self.bot_texts(channel, thread_ts))
 
     async def until_shown(
@@ -118,37 +119,37 @@ class ScenarioClient(EmulatorClient):
     async def reply_action(
         self, channel: str, thread_ts: str, command_name: str, n: int = -1
     ) -> ReplyAction:
-        """The button or menu entry of a verb under one of the bot's messages in a thread, the last
-        that has one unless `n` says which."""
+        """The button or menu entry of a command under the bot's messages in a thread: the last one,
+        or the one with the index `n`."""
 
         async def found() -> ReplyAction | None:
-            said = await self.bot_messages(channel, thread_ts)
-            feet = [
-                foot
-                for message in said
-                for foot in reply_actions_in(message)
-                if foot.command_name == command_name
+            messages = await self.bot_messages(channel, thread_ts)
+            actions = [
+                action
+                for message in messages
+                for action in reply_actions_in(message)
+                if action.command_name == command_name
             ]
-            return feet[n] if len(feet) > (n if n >= 0 else 0) else None
+            return actions[n] if len(actions) > (n if n >= 0 else 0) else None
 
         return await self.wait_for(found, why=f"a reply has {command_name!r} under it")
 
     async def press_reply_action(self, person: str, channel: str, action: ReplyAction) -> None:
-        """Press such a button."""
+        """Press a button or choose a menu entry."""
         await self.press(
             person, channel, action.ts, action.action, block_id=action.block, value=action.value
         )
 
     async def ephemeral_after_message(
-        self, person: str, channel: str, thread_ts: str, words: str, times: int | None = None
+        self, person: str, channel: str, thread_ts: str, text: str, times: int | None = None
     ) -> str:
-        """Give an order in a thread and wait for what this person alone is told."""
+        """Send a command in a thread and wait for the ephemeral message to its author."""
         before = len(await self.ephemeral(person)) if times is None else times - 1
-        await self.say(person, channel, words, thread_ts=thread_ts)
+        await self.say(person, channel, text, thread_ts=thread_ts)
         return await self.wait_for_ephemeral(person, before + 1)
 
     async def start_thread(self, person: str, *questions: str, channel: str = GENERAL) -> str:
-        """A thread in which somebody asked these questions, and got an answer to each."""
+        """Start a thread with these questions and wait for an answer to each; return its `ts`."""
         ts = await self.say(person, channel, f"@threadpilot {questions[0]}")
         await self.wait_until_answered(channel, ts, person=person)
         for number, question in enumerate(questions[1:], start=2):
@@ -157,8 +158,7 @@ class ScenarioClient(EmulatorClient):
         return ts
 
     async def files_of(self, person: str) -> list[tuple[str, str]]:
-        """The files in somebody's direct messages with the bot, name and content, oldest first, as
-        that person gets them."""
+        """Name and content of the files in a user's direct messages with the bot, oldest first."""
         direct = await self.dm(person)
         found = []
         for message in reversed(await self.history(direct, person)):
@@ -169,15 +169,15 @@ class ScenarioClient(EmulatorClient):
                     found.append((str(file["name"]), (await answer.read()).decode()))
         return found
 
-    async def ephemeral_after(self, person: str, doing: Awaitable[object]) -> Json:
-        """What this person alone is shown once they have done something: the whole card."""
+    async def ephemeral_after(self, person: str, action: Awaitable[object]) -> Json:
+        """The card that the user alone is shown after an action."""
         before = len(await self.ephemeral(person))
-        await doing
+        await action
         await self.wait_for_ephemeral(person, before + 1)
         return (await self.ephemeral(person))[before]
 
     async def home_tab_of(self, person: str) -> Json:
-        """The Home tab of a person as the bot published it last."""
+        """The Home tab of a user as the bot published it last."""
         pages: list[Json] = [
             call["answer"]["view"]
             for call in await self.calls("views.publish")
@@ -186,7 +186,7 @@ class ScenarioClient(EmulatorClient):
         return pages[-1] if pages else {}
 
     async def wait_for_home_tab_text(self, person: str, text: str) -> Json:
-        """Wait until a person's Home tab, as it was published last, shows `text`."""
+        """Wait until a user's Home tab, as published last, shows `text`; return the view."""
 
         async def shown() -> Json | None:
             page = await self.home_tab_of(person)
@@ -195,30 +195,31 @@ class ScenarioClient(EmulatorClient):
         return await self.wait_for(shown, why=f"the Home tab of {person} shows {text!r}")
 
     async def card_for(
-        self, person: str, channel: str, words: str, thread_ts: str | None = None
+        self, person: str, channel: str, text: str, thread_ts: str | None = None
     ) -> Json:
-        """Give an order, in a thread by message and elsewhere by command, and wait for the card
-        that this person alone is shown."""
+        """Give a command, in a thread by message and elsewhere by slash command, and wait for the
+        card that the user alone is shown."""
         before = len(await self.ephemeral(person))
         if thread_ts is None:
-            await self.command(person, channel, "/copilot", words)
+            await self.command(person, channel, "/copilot", text)
         else:
-            await self.say(person, channel, words, thread_ts=thread_ts)
+            await self.say(person, channel, text, thread_ts=thread_ts)
         await self.wait_for_ephemeral(person, before + 1)
         return (await self.ephemeral(person))[-1]
 
     async def wait_for_ephemeral_text(self, person: str, text: str, timeout: float = 20.0) -> Json:
-        """Wait until something that this person alone is shown has `text` in it, also a card that
-        took another one's place; that message."""
+        """Wait until a message or an updated card that the user alone is shown has `text`; return
+        the message."""
 
-        async def told() -> Json | None:
+        async def found() -> Json | None:
             fitting = [each for each in await self.ephemeral(person) if text in full_text_of(each)]
             return fitting[-1] if fitting else None
 
-        return await self.wait_for(told, timeout, f"{person} is told {text!r}")
+        return await self.wait_for(found, timeout, f"{person} is shown {text!r}")
 
     async def wait_for_dm_text(self, person: str, text: str, timeout: float = 30.0) -> Json:
-        """Wait until the bot shows `text` in the direct messages with a person; that message."""
+        """Wait until the bot shows `text` in the direct messages with a user; return the
+        message."""
         channel = await self.dm(person)
 
         async def shown() -> Json | None:
@@ -228,7 +229,7 @@ class ScenarioClient(EmulatorClient):
         return await self.wait_for(shown, timeout, f"{person} is shown {text!r} directly")
 
     async def until_idle(self, bot: Bot) -> None:
-        """Wait until no turn runs: an answer is shown a moment before its turn is on record as
+        """Wait until no turn runs: an answer is shown a moment before its turn is recorded as
         done."""
 
         async def idle() -> bool:
@@ -237,23 +238,25 @@ class ScenarioClient(EmulatorClient):
         await self.wait_for(idle, 20.0, "no turn runs")
 
     async def wait_for_published_home_text(self, person: str, text: str) -> Json:
-        """Wait until a person's Home tab, which has been opened, shows `text`; the view. It is not
-        opened for that: then the bot would draw it anew."""
+        """Wait until a user's opened Home tab shows `text`; return the view.
+
+        The tab is not opened for that, because the bot would then render it again.
+        """
 
         async def shown() -> Json | None:
-            drawn = [
+            published = [
                 call["answer"]["view"]
                 for call in await self.calls("views.publish")
                 if call["status"] == 200
                 and call["answer"]["ok"]
                 and call["arguments"]["user_id"] == PEOPLE[person]
             ]
-            return drawn[-1] if drawn and text in full_text_of(drawn[-1]) else None
+            return published[-1] if published and text in full_text_of(published[-1]) else None
 
         return await self.wait_for(shown, 20.0, f"{person}'s Home tab shows {text!r}")
 
     async def ask_in_new_thread(self, person: str, text: str, channel: str = GENERAL) -> str:
-        """Ask the bot in a thread of one's own and wait for the answer; the thread."""
+        """Ask the bot in a new thread and wait for the answer; return the thread's `ts`."""
         ts = await self.say(person, channel, f"@threadpilot {text}")
         await self.wait_until_answered(channel, ts, person=person)
         return ts
@@ -276,31 +279,33 @@ class ScenarioClient(EmulatorClient):
         await self.wait_for(unmarked, why=f"{ts} is no longer shown as waiting")
 
     async def wait_for_ephemeral(self, person: str, times: int = 1) -> str:
-        """Wait until the bot has told a person something; the last of it."""
+        """Wait until the bot has sent a user an ephemeral message; return the text of the last
+        one."""
 
-        async def told() -> str | None:
-            whispers = await self.ephemeral(person)
-            return str(whispers[-1]["text"]) if len(whispers) >= times else None
+        async def latest() -> str | None:
+            messages = await self.ephemeral(person)
+            return str(messages[-1]["text"]) if len(messages) >= times else None
 
-        return await self.wait_for(told, why=f"{person} is told something")
+        return await self.wait_for(latest, why=f"{person} gets an ephemeral message")
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[RunningEmulator]:
-    async with running_emulator() as sandbox:
-        yield sandbox
+    async with running_emulator() as emulator:
+        yield emulator
 
 
 @pytest.fixture
 async def slack(emulator: RunningEmulator) -> AsyncIterator[ScenarioClient]:
-    """The app is installed as the manifest says: the scenarios get by with what it asks for."""
+    """The client of a workspace with the app as the manifest describes it: its scopes are
+    enough."""
     async with ScenarioClient(emulator.url) as slack:
         await slack.app(**app_config_of(MANIFEST))
         yield slack
 
 
 def question_of(prompt: str) -> str:
-    """What was asked, without the earlier messages that came along."""
+    """The question of a prompt, without the quoted context."""
     return prompt.rpartition(f"{QUESTION}\n")[2]
 
 
@@ -312,7 +317,7 @@ async def model() -> AsyncIterator[ScriptedModel]:
 
 
 def environment(emulator: RunningEmulator, model: ScriptedModel, data_dir: Path) -> dict[str, str]:
-    """What it takes to be a whole bot."""
+    """The settings of a whole bot."""
     return {
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
         "SLACK_APP_TOKEN": "xapp-sandbox",
@@ -330,7 +335,7 @@ def env(emulator: RunningEmulator, model: ScriptedModel, tmp_path: Path) -> dict
 
 
 class Bots:
-    """Starts bots, one after another, and stops what a test leaves running."""
+    """Starts bots one after another, and stops those that still run at the end of the test."""
 
     def __init__(self, env: dict[str, str], slack: ScenarioClient) -> None:
         self.env = env
@@ -347,7 +352,7 @@ class Bots:
             yield bot
 
     async def start(self, clock: Clock | None = None) -> Bot:
-        """A bot that lives until the test ends."""
+        """Start a bot that runs until the test ends."""
         self.bot = await self._stack.enter_async_context(self.running(clock))
         return self.bot
 
@@ -365,8 +370,8 @@ async def bots(env: dict[str, str], slack: ScenarioClient) -> AsyncIterator[Bots
 
 
 async def start_busy_thread(bots: Bots, slack: ScenarioClient, model: ScriptedModel) -> str:
-    """Alice's thread, in which the bot is in the middle of an answer, "one done", that goes on when
-    the model is released."""
+    """Alice's thread in the middle of an answer, "one done", which continues when the model is
+    released."""
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
     await bots.start()
     ts = await slack.say("alice", GENERAL, "@threadpilot first")
@@ -376,7 +381,7 @@ async def start_busy_thread(bots: Bots, slack: ScenarioClient, model: ScriptedMo
 
 @pytest.fixture(params=["socket", "http"])
 def transport(request: pytest.FixtureRequest, env: dict[str, str]) -> str:
-    """Both ways in: a test that asks for this runs once with each."""
+    """Both transports: a test with this fixture runs once with each."""
     mode = str(request.param)
     if mode == "http":
         env.update(

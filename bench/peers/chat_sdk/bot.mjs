@@ -1,10 +1,10 @@
 // A bot on Vercel's Chat SDK as its documentation shows one: a mention subscribes to its thread, and
 // is answered by a stream. What answers is that thread's Copilot session, by the Copilot SDK for
-// JavaScript; sessions and everything else are kept in memory. It hears Slack by Socket Mode, as
-// everybody in the bench; the adapter takes Slack's address and its tokens from the environment.
+// JavaScript; sessions and everything else are kept in memory. It connects to Slack by Socket Mode, as
+// all bots of the bench do; the adapter takes Slack's address and its tokens from the environment.
 //
 // COPILOT is JSON: how the runtime is started and what its sessions are given, which is the same for
-// everybody in the bench (see bench/peers/programs.py).
+// all bots of the bench (see bench/peers/programs.py).
 
 import { createSlackAdapter } from "@chat-adapter/slack";
 import { createMemoryState } from "@chat-adapter/state-memory";
@@ -92,7 +92,7 @@ bot.onSubscribedMessage(reply);
 
 await copilot.start();
 await bot.initialize();
-console.log("Chat SDK hears Slack");
+console.log("Chat SDK is connected to Slack");
 
 process.on("SIGTERM", async () => {
   await copilot.forceStop();

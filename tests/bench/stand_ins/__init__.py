@@ -1,1 +1,1 @@
-"""Groups of rows that behave in one way each, well or badly, for the tests of the bench itself."""
+"""Groups of rows with one behaviour each, good or bad, for the tests of the bench itself."""

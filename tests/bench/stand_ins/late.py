@@ -1,4 +1,4 @@
-"""Never comes to an end, and leaves a program running that knows no end either."""
+"""Never ends, and leaves a program running that never ends either."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final
 
 import psutil
 
+from bench.comparison import Row
 from bench.ground import Ground
-from bench.measuring import Row
 
 NOTE: Final = "BENCH_TEST_NOTE"
-"""The variable with the file that the program's process id is written to, as one line."""
+"""Name of the variable with the file for the program's process id, on one line."""
 NOTED_SECONDS: Final = 60.0
 
 
@@ -25,11 +25,11 @@ async def rows(_: Ground) -> list[Row]:
     if place := os.environ.get(NOTE):
         Path(place).write_text(f"{left.pid}\n", encoding="utf-8")  # noqa: ASYNC240
     await asyncio.Event().wait()
-    raise AssertionError("somebody has set an event that nobody knows")
+    raise AssertionError("an unknown event was set")
 
 
 def noted_in(place: Path) -> int:
-    """The process id of the program that was left running, once it is written down."""
+    """The process id of the program that was left running, once it is written."""
     until = time.monotonic() + NOTED_SECONDS
     while not (place.exists() and place.read_text(encoding="utf-8").endswith("\n")):
         assert time.monotonic() < until, "no program was started"
@@ -38,7 +38,7 @@ def noted_in(place: Path) -> int:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there, and more than its parent's memory of it."""
+    """True if a process runs and is not a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,5 +1,7 @@
-"""Takes as long as its machine is slow, by a clock of its own: eight rounds of a hundred questions,
-forty seconds a round on the machine that the sizes are made for."""
+"""Takes longer on a slower machine, by its own clock: eight rounds of a hundred questions.
+
+A round takes forty seconds on the reference machine of the sizes.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,12 @@ import time
 from dataclasses import replace
 from typing import Final
 
+from bench.comparison import Row
 from bench.ground import Ground
-from bench.measuring import Row
 from tests.bench.row_fixtures import row
 
 SLOWER: Final = "BENCH_TEST_SLOWER"
-"""The variable that says how many times slower this machine is."""
+"""Name of the variable that says how many times slower this machine is."""
 QUESTION_SECONDS: Final = 0.4
 
 

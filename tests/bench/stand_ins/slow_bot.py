@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bench.comparison import Row
 from bench.ground import Ground
-from bench.measuring import Row
 from tests.bench.row_fixtures import row
 
 

@@ -1,9 +1,9 @@
-"""Measures a ratio that is none: what it is held against never happened."""
+"""Measures an infinite ratio: the other side took no time."""
 
 from __future__ import annotations
 
+from bench.comparison import Goal, Round, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Round, Row
 
 
 async def rows(_: Ground) -> list[Row]:

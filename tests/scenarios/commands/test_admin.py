@@ -1,4 +1,4 @@
-"""People in charge: who uses what, who may how much, what was done; pause, go on, drain."""
+"""Tests the admin commands: usage, quotas, the audit log, pause, resume and drain."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ TOPICS = ("cleanup", "sessions", "usage", "users", "audit", "limits", "pause", "
 
 
 async def run_admin_command(slack: ScenarioClient, text: str = "", person: str = "alice") -> str:
-    """What somebody is shown in answer to `/copilot admin …`."""
+    """The text that a user is shown after `/copilot admin …`."""
     return full_text_of(await slack.card_for(person, GENERAL, f"admin {text}".strip()))
 
 
-async def test_nobody_else_may_in_any_form(
+async def test_other_users_are_refused_in_every_form(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bot = await bots.start()
     ts = await slack.ask_in_new_thread("bob", "hello")
     for topic in ("", *TOPICS, "limits UALICE block", "cleanup --all"):
         assert texts.ADMINS_ONLY in await run_admin_command(slack, topic, "bob")
-        told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!admin {topic}".strip())
-        assert told == texts.ADMINS_ONLY
+        notice = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!admin {topic}".strip())
+        assert notice == texts.ADMINS_ONLY
     theirs = await slack.card_for("alice", GENERAL, "!admin", ts)
     assert not any("admin" in full_text_of(each) for each in await slack.ephemeral("carol"))
     assert "Turns running: 0" in full_text_of(theirs)
@@ -119,7 +119,7 @@ async def shows_bob(slack: ScenarioClient, channel: str, ts: str, text: str) -> 
     return any(text in shown for shown in await slack.bot_texts(channel, ts, "bob"))
 
 
-async def test_usage_tells_who_used_what_where(bots: Bots, slack: ScenarioClient) -> None:
+async def test_usage_shows_users_models_and_channels(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
@@ -138,7 +138,7 @@ async def test_usage_tells_who_used_what_where(bots: Bots, slack: ScenarioClient
     assert admin_texts.USAGE_HOW in await run_admin_command(slack, "usage of the moon")
 
 
-async def test_people_are_listed_and_blocked_by_a_button_and_let_in_again(
+async def test_users_are_listed_blocked_by_a_button_and_unblocked(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -161,7 +161,7 @@ async def test_people_are_listed_and_blocked_by_a_button_and_let_in_again(
     assert [question_of(request.prompt) for request in model.requests] == ["one", "three"]
 
 
-async def test_who_has_had_their_turns_is_notified_and_gets_more_when_given_more(
+async def test_a_user_at_the_quota_is_notified_and_continues_with_a_higher_quota(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["MAX_TURNS_PER_DAY"] = "2"
@@ -180,8 +180,8 @@ async def test_who_has_had_their_turns_is_notified_and_gets_more_when_given_more
     await slack.say("bob", GENERAL, "five", thread_ts=ts)
     await slack.wait_until_answered(GENERAL, ts, n=5)
     assert "You have had your 2 turns" in (await slack.bot_texts(GENERAL, ts))[-1]
-    asked = [question_of(request.prompt) for request in model.requests]
-    assert asked == ["one", "two", "four"]
+    questions = [question_of(request.prompt) for request in model.requests]
+    assert questions == ["one", "two", "four"]
 
 
 async def test_limits_that_make_no_sense_get_a_sentence(bots: Bots, slack: ScenarioClient) -> None:
@@ -259,7 +259,7 @@ async def test_a_pause_holds_over_a_restart(
         await slack.wait_until_reaction_cleared(GENERAL, ts)
 
 
-async def test_drained_the_bot_says_so_directly_and_a_restart_goes_on(
+async def test_a_drained_bot_sends_a_direct_message_and_a_restart_resumes(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("first", Answer(chunks=["one ", "done"], hold_after=1))
@@ -279,7 +279,7 @@ async def test_drained_the_bot_says_so_directly_and_a_restart_goes_on(
         await slack.wait_until_reaction_cleared(GENERAL, waiting)
 
 
-async def test_who_drains_is_notified_when_somebody_lets_it_go_on(
+async def test_the_admin_who_drains_is_notified_of_a_resume(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await start_busy_thread(bots, slack, model)
@@ -292,7 +292,7 @@ async def test_who_drains_is_notified_when_somebody_lets_it_go_on(
     await slack.until_shown(GENERAL, ts, "one done")
 
 
-async def test_the_workspace_stands_on_the_home_tab_of_admins(
+async def test_the_workspace_is_on_the_home_tab_of_admins(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
@@ -310,9 +310,9 @@ async def test_the_workspace_stands_on_the_home_tab_of_admins(
     )
 
 
-async def test_admin_orders_go_where_the_bot_is_not_in_the_channel(
+async def test_admin_commands_work_in_channels_without_the_bot(
     bots: Bots, slack: ScenarioClient
 ) -> None:
-    """A command reaches the bot from everywhere, and its answer the person."""
+    """The command reaches the bot from any channel, and its result reaches the admin."""
     await bots.start()
     assert "Turns running" in full_text_of(await slack.card_for("alice", SECRET, "admin"))

@@ -1,4 +1,4 @@
-"""Answering anew, going back and forking: what the model is sent afterwards is what counts."""
+"""Tests retry, rewind and fork: the model's next request shows what each session knows."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from tests.scripted_model import Answer, ModelRequest, ScriptedModel
 
 
 def recite(request: ModelRequest) -> str:
-    """A model that tells everything that it remembers of this thread."""
+    """A model that repeats everything that it remembers of this thread."""
     return " | ".join(request.prompts)
 
 
 async def a_thread_of(
     bots: Bots, slack: ScenarioClient, *questions: str, person: str = "alice"
 ) -> str:
-    """A thread in which somebody asked these questions, and got an answer to each."""
+    """A thread in which a user asked these questions and got an answer to each."""
     ts = await slack.say(person, GENERAL, f"@threadpilot {questions[0]}")
     await slack.wait_until_answered(GENERAL, ts)
     for number, question in enumerate(questions[1:], start=2):
@@ -26,11 +26,11 @@ async def a_thread_of(
 
 
 async def a_fork_of(slack: ScenarioClient, root: str) -> str:
-    """The thread that a fork began: its root is the bot's newest message of the channel."""
+    """The thread of a fork: its root is the bot's newest message in the channel."""
 
     async def begun() -> str | None:
-        said = await slack.history(GENERAL)
-        ours = [m["ts"] for m in said if m.get("bot_id") and m["ts"] > root]
+        messages = await slack.history(GENERAL)
+        ours = [m["ts"] for m in messages if m.get("bot_id") and m["ts"] > root]
         return ours[0] if ours else None
 
     return str(await slack.wait_for(begun, why="a thread is begun for the fork"))
@@ -50,7 +50,7 @@ async def test_ask_again_under_the_last_reply_forgets_it_and_answers_again(
     await slack.until_shown(GENERAL, ts, "one | two | three")
 
 
-async def test_an_earlier_answer_is_given_again_once_its_owner_lets_the_later_ones_go(
+async def test_an_earlier_answer_is_retried_after_its_owner_confirms_the_loss(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -63,17 +63,17 @@ async def test_an_earlier_answer_is_given_again_once_its_owner_lets_the_later_on
     await slack.press_reply_action("bob", GENERAL, again)
     assert "forget what came after it (1 more)" in await slack.wait_for_ephemeral("bob")
     assert len(model.requests) == 3, "nothing is asked before it is sure"
-    [asked] = await slack.ephemeral("bob")
-    [anyway] = reply_actions_in(asked)
+    [warning] = await slack.ephemeral("bob")
+    [anyway] = reply_actions_in(warning)
     await slack.press_reply_action("bob", GENERAL, anyway)
     await slack.wait_until_answered(GENERAL, ts, n=4)
     assert model.requests[-1].prompts == ("one", "two")
 
 
-async def test_what_people_say_before_they_ask_again_comes_along_later(
+async def test_messages_before_a_retry_are_in_the_later_context(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """But not the answer that was taken back."""
+    """But the removed answer does not."""
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
     await slack.say("bob", GENERAL, "It was the cache.", thread_ts=ts)
@@ -86,7 +86,7 @@ async def test_what_people_say_before_they_ask_again_comes_along_later(
     assert "You said" not in model.requests[-1].prompt
 
 
-async def test_ask_again_pressed_twice_is_one_more_answer_and_goes_on_from_there(
+async def test_retry_pressed_twice_gives_one_answer_and_the_thread_continues_from_it(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("two", Answer(chunks=["a", "b"], hold_after=1))
@@ -100,11 +100,11 @@ async def test_ask_again_pressed_twice_is_one_more_answer_and_goes_on_from_there
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "I no longer know “two”")
     model.when("one", Answer(chunks=["c", "d"], hold_after=1, times=1))
-    told = len(await slack.ephemeral("alice"))
+    before = len(await slack.ephemeral("alice"))
     await slack.press_reply_action("alice", GENERAL, again)
     await model.reached(2)
     await slack.press_reply_action("alice", GENERAL, again)
-    assert "about to answer that anew" in await slack.wait_for_ephemeral("alice", told + 2)
+    assert "about to answer that anew" in await slack.wait_for_ephemeral("alice", before + 2)
     model.release()
     await slack.until_shown(GENERAL, ts, "cd")
     await slack.press_reply_action("alice", GENERAL, again)
@@ -120,14 +120,14 @@ async def test_a_reply_of_an_earlier_session_is_not_forked_as_if_it_were_this_on
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
     old = {
-        verb: await slack.reply_action(GENERAL, ts, verb) for verb in ("fork", "retry", "rewind")
+        name: await slack.reply_action(GENERAL, ts, name) for name in ("fork", "retry", "rewind")
     }
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "fresh")
     await slack.say("alice", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
-    for times, foot in enumerate(old.values(), start=1):
-        await slack.press_reply_action("alice", GENERAL, foot)
+    for times, button in enumerate(old.values(), start=1):
+        await slack.press_reply_action("alice", GENERAL, button)
         assert "another session" in await slack.wait_for_ephemeral("alice", times)
     assert len(model.requests) == 2
 
@@ -146,21 +146,21 @@ async def test_retry_with_a_model_asks_that_model_once(
     assert model.requests[-1].model == "scripted-1"
 
 
-async def test_retry_with_a_model_that_does_not_exist_says_which_there_are(
+async def test_retry_with_an_unknown_model_lists_the_models(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
-    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!retry gpt-nope")
-    assert "gpt-nope" in told
-    assert "scripted-1" in told
+    notice = await slack.ephemeral_after_message("alice", GENERAL, ts, "!retry gpt-nope")
+    assert "gpt-nope" in notice
+    assert "scripted-1" in notice
     assert len(model.requests) == 1
 
 
-async def test_an_answer_that_failed_can_be_asked_for_again(
+async def test_a_failed_answer_can_be_retried(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """The prompt that got no answer stays in the runtime's history: it has to be cut."""
+    """A prompt without an answer stays in the runtime's history: the bot must remove it."""
     model.when("one", Answer(fault=400, times=1))
     model.when("one again", Answer("never said"))
     await bots.start()
@@ -197,7 +197,7 @@ async def test_rewind_by_message_goes_back_one_answer(
     await slack.until_shown(GENERAL, ts, "one | three")
 
 
-async def test_rewind_waits_for_nobody_while_an_answer_runs(
+async def test_rewind_does_not_wait_while_an_answer_runs(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow", Answer(chunks=["a", "b"], hold_after=1))
@@ -210,7 +210,7 @@ async def test_rewind_waits_for_nobody_while_an_answer_runs(
     await slack.wait_until_answered(GENERAL, ts, n=2)
 
 
-async def test_somebody_else_may_not_rewind_the_owners_session(
+async def test_another_user_may_not_rewind_the_owners_session(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -219,7 +219,7 @@ async def test_somebody_else_may_not_rewind_the_owners_session(
     assert "Only the person" in await slack.ephemeral_after_message("carol", GENERAL, ts, "!rewind")
 
 
-async def test_a_fork_knows_everything_and_the_two_go_on_apart(
+async def test_a_fork_knows_everything_and_both_continue_separately(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -249,7 +249,7 @@ async def test_a_fork_from_a_reply_knows_up_to_that_reply(
     await slack.until_shown(GENERAL, fork, "one | then")
 
 
-async def test_a_fork_can_be_rewound_and_its_answers_given_again(
+async def test_a_fork_can_be_rewound_and_its_answers_retried(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)

@@ -1,4 +1,4 @@
-"""`admin cleanup`: preview, button, progress, cancelling; orphans, interruption, repetition."""
+"""Tests `admin cleanup`: preview, button, progress and cancelling; orphans and interruptions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def at_rest(bots: Bots) -> AsyncIterator[Store]:
 
 
 def on_disk(bots: Bots) -> set[str]:
-    """The sessions that the runtime keeps (beside a folder of its own for its locks)."""
+    """The sessions in the runtime's folder, without its folder for locks."""
     folder = folder_of_sessions(Path(bots.env["DATA_DIR"]))
     return {each.name for each in folder.iterdir() if not each.name.startswith(".")}
 
@@ -52,9 +52,9 @@ async def on_record(bots: Bots) -> set[str]:
 
 
 async def press(slack: ScenarioClient, message: Json, label: str, channel: str = GENERAL) -> None:
-    """Alice presses a button by what stands on it."""
-    [foot] = [foot for foot in reply_actions_in(message) if foot.label == label]
-    await slack.press_reply_action("alice", channel, foot)
+    """Press the button with this label as Alice."""
+    [button] = [button for button in reply_actions_in(message) if button.label == label]
+    await slack.press_reply_action("alice", channel, button)
 
 
 async def preview(slack: ScenarioClient, flags: str = "") -> Json:
@@ -62,7 +62,7 @@ async def preview(slack: ScenarioClient, flags: str = "") -> Json:
 
 
 async def clean_up(slack: ScenarioClient, flags: str, label: str = admin_texts.DELETE) -> str:
-    """A whole cleanup; what is shown of it in the end."""
+    """Run a whole cleanup; return its final card."""
     before = len(await ended(slack))
     await press(slack, await preview(slack, flags), label)
 
@@ -73,7 +73,7 @@ async def clean_up(slack: ScenarioClient, flags: str, label: str = admin_texts.D
 
 
 async def ended(slack: ScenarioClient) -> list[str]:
-    """What the direct messages with Alice show of cleanups that have ended, oldest first."""
+    """The direct messages to Alice about ended cleanups, oldest first."""
     direct = await slack.dm("alice")
     shown = [full_text_of(message) for message in reversed(await slack.history(direct))]
     return [text for text in shown if " deleted, " in text]
@@ -128,7 +128,7 @@ async def test_done_again_it_finds_nothing_more(bots: Bots, slack: ScenarioClien
     assert "1 session deleted" in await clean_up(slack, "--all")
     shown = await preview(slack, "--all")
     assert admin_texts.FOUND_NONE in full_text_of(shown)
-    assert not [foot for foot in reply_actions_in(shown) if foot.label == admin_texts.DELETE]
+    assert not [button for button in reply_actions_in(shown) if button.label == admin_texts.DELETE]
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ async def test_nothing_goes_without_saying_which_and_without_the_button(
     ts = await slack.ask_in_new_thread("alice", "one")
     shown = await preview(slack)
     assert admin_texts.FILTER_HELP in full_text_of(shown)
-    assert not [foot for foot in reply_actions_in(shown) if foot.command_name == "admin"]
-    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!admin cleanup go --all")
-    assert "Deleting needs the button" in told
+    assert not [button for button in reply_actions_in(shown) if button.command_name == "admin"]
+    notice = await slack.ephemeral_after_message("alice", GENERAL, ts, "!admin cleanup go --all")
+    assert "Deleting needs the button" in notice
     assert admin_texts.NOT_RUNNING in await slack.ephemeral_after_message(
         "alice", GENERAL, ts, "!admin cleanup cancel"
     )
@@ -295,7 +295,7 @@ COPIES = 60
 
 
 async def many_sessions(bots: Bots, slack: ScenarioClient) -> Sequence[str]:
-    """Threads whose sessions are the oldest, and more than one batch of newer copies."""
+    """Threads with the oldest sessions, and more than one batch of newer copies."""
     async with bots.running():
         threads = [await slack.ask_in_new_thread("bob", f"number {number}") for number in range(3)]
     async with at_rest(bots) as store:
@@ -312,8 +312,8 @@ async def many_sessions(bots: Bots, slack: ScenarioClient) -> Sequence[str]:
 
 
 async def begun(slack: ScenarioClient) -> Json:
-    """Begin a cleanup of everything, and hold it in the middle: telling the first thread takes
-    long. The card that shows how it goes."""
+    """Begin a cleanup of everything and hold it: its notice in the first thread takes long. Return
+    the card with its progress."""
     shown = await preview(slack, "--all")
     assert f"{COPIES + 3} sessions" in full_text_of(shown)
     posted = len(await slack.calls("chat.postMessage"))
@@ -351,7 +351,7 @@ async def test_one_cleanup_at_a_time(bots: Bots, slack: ScenarioClient) -> None:
     await slack.wait_for_dm_text("alice", admin_texts.DONE)
 
 
-async def test_a_bot_that_is_killed_in_a_cleanup_does_the_rest_when_asked_again(
+async def test_a_cleanup_after_a_kill_in_another_one_does_the_rest(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     threads = await many_sessions(bots, slack)

@@ -1,6 +1,6 @@
-"""Orders when something is wrong: a forged button, a locked database, Slack in trouble, a kill.
+"""Tests commands during faults: a forged button, a locked database, Slack in trouble, a kill.
 
-Whoever gave an order is told what came of it, once.
+The author of a command gets its result once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.scripted_model import Answer, ScriptedModel
 
 
 async def a_button(slack: ScenarioClient, thread_ts: str, value: Json | str) -> str:
-    """The ts of a message with a button that carries something that the bot did not write."""
+    """The ts of a message with a button whose value the bot did not write."""
     button = {
         "type": "button",
         "action_id": "order:status:0",
@@ -44,7 +44,7 @@ async def a_button(slack: ScenarioClient, thread_ts: str, value: Json | str) -> 
 
 
 async def pressed(slack: ScenarioClient, person: str, thread_ts: str, value: Json | str) -> str:
-    """What a person is told who presses it."""
+    """The text that a user is shown after pressing the button."""
     ts = await a_button(slack, thread_ts, value)
     card = await slack.ephemeral_after(person, slack.press(person, GENERAL, ts, "order:status:0"))
     return text_of(card)
@@ -88,12 +88,12 @@ async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
     secret = await slack.start_thread("bob", "the zebrafish plan", channel=SECRET)
     ts = await slack.start_thread("bob", "one")
     await slack.call("carol", "conversations.leave", channel=SECRET)
-    for verb in ("status", "history", "export", "fork", "stop", "title"):
-        value = {"v": verb, "c": SECRET, "t": secret}
-        assert await pressed(slack, "carol", ts, value) == access_texts.NOT_VISIBLE, verb
-    for verb in ("reset", "delete", "resume"):
-        told = await pressed(slack, "carol", ts, {"v": verb, "w": "s2"})
-        assert told == texts.NOT_YOURS.format(command=verb)
+    for name in ("status", "history", "export", "fork", "stop", "title"):
+        value = {"v": name, "c": SECRET, "t": secret}
+        assert await pressed(slack, "carol", ts, value) == access_texts.NOT_VISIBLE, name
+    for name in ("reset", "delete", "resume"):
+        notice = await pressed(slack, "carol", ts, {"v": name, "w": "s2"})
+        assert notice == texts.NOT_YOURS.format(command=name)
     assert await slack.files_of("carol") == []
 
 
@@ -102,7 +102,7 @@ async def test_a_forged_button_does_not_lend_what_its_presser_may_not(
 
 @contextmanager
 def locked(data_dir: str) -> Iterator[None]:
-    """While inside, somebody else writes to the database, and does not come to an end."""
+    """While inside, another program holds a write lock on the database."""
     with closing(sqlite3.connect(f"{data_dir}/threadpilot.db", isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         yield
@@ -118,10 +118,10 @@ async def test_while_the_database_is_locked_a_press_and_a_command_are_reported_o
             "bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts)
         )
         with locked(bots.env["DATA_DIR"]):
-            told = await slack.ephemeral_after(
+            notice = await slack.ephemeral_after(
                 "bob", slack.press_command("bob", GENERAL, card, "reset", "s1")
             )
-            assert text_of(told) == StoreError.user_message
+            assert text_of(notice) == StoreError.user_message
             given = slack.command("bob", GENERAL, "/copilot", "export s1")
             assert text_of(await slack.ephemeral_after("bob", given)) == StoreError.user_message
         given = slack.command("bob", GENERAL, "/copilot", "sessions")
@@ -130,15 +130,15 @@ async def test_while_the_database_is_locked_a_press_and_a_command_are_reported_o
     async with bots.running():
         await slack.say("bob", GENERAL, "two", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "You said: two")
-        told_again = (await slack.ephemeral("bob"))[before:]
-        assert told_again == [], "what was told to have failed is not told again at the next start"
+        repeated = (await slack.ephemeral("bob"))[before:]
+        assert repeated == [], "a reported failure is not reported again at the next start"
     assert await slack.files_of("bob") == []
 
 
 async def test_a_command_by_message_is_carried_out_when_the_database_is_back(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Slack is not told that it arrived, and brings it again."""
+    """The command is not acknowledged, and Slack delivers it again."""
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     with locked(bots.env["DATA_DIR"]):
@@ -169,7 +169,7 @@ async def test_what_came_of_a_command_is_reported_once_though_slack_takes_it_onl
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "500", "drop_before"])
-async def test_what_the_thread_is_shown_stands_there_once(
+async def test_a_result_in_the_thread_is_posted_once(
     bots: Bots, slack: ScenarioClient, kind: str
 ) -> None:
     await bots.start(QuickClock())
@@ -179,19 +179,19 @@ async def test_what_the_thread_is_shown_stands_there_once(
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
-    said = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in said) == 1
+    texts_shown = await slack.bot_texts(GENERAL, ts)
+    assert sum("fresh session" in text for text in texts_shown) == 1
 
 
-async def test_while_slack_does_not_tell_who_sees_what_nothing_is_shown(
+async def test_nothing_is_shown_while_slack_does_not_report_who_sees_a_channel(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start(QuickClock())
     ts = await slack.start_thread("bob", "one")
     await slack.fault("conversations.info", "error", error="internal_error", times=1_000)
-    told = await slack.ephemeral_after_message("carol", GENERAL, ts, "!history")
-    assert "You said" not in told
-    assert "went wrong" in told
+    notice = await slack.ephemeral_after_message("carol", GENERAL, ts, "!history")
+    assert "You said" not in notice
+    assert "went wrong" in notice
     await slack.clear_faults()
     card = await slack.ephemeral_after(
         "carol", slack.say("carol", GENERAL, "!history", thread_ts=ts)
@@ -199,7 +199,7 @@ async def test_while_slack_does_not_tell_who_sees_what_nothing_is_shown(
     assert "You said: one" in text_of(card)
 
 
-async def test_a_transcript_that_slack_does_not_take_is_reported(
+async def test_a_transcript_that_slack_refuses_is_reported(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start(QuickClock())
@@ -222,14 +222,14 @@ async def test_an_event_that_slack_delivers_twice_is_one_command(
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     assert "of 2," in text_of(card)
-    said = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in said) == 1
+    texts_shown = await slack.bot_texts(GENERAL, ts)
+    assert sum("fresh session" in text for text in texts_shown) == 1
 
 
 # A kill ------------------------------------------------------------------------------------------
 
 
-async def test_killed_in_the_middle_of_a_command_the_bot_tells_who_gave_it_at_the_next_start_once(
+async def test_after_a_kill_during_a_command_its_author_is_notified_once_at_the_next_start(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow aside", Answer(chunks=["a ", "b"], hold_after=1))
@@ -243,8 +243,8 @@ async def test_killed_in_the_middle_of_a_command_the_bot_tells_who_gave_it_at_th
     model.release()
     async with threadpilot("run", env=env) as process:
         assert await slack.wait_for_ephemeral("bob") == sentence
-        [told] = await slack.ephemeral("bob")
-        assert told["thread_ts"] == ts
+        [notice] = await slack.ephemeral("bob")
+        assert notice["thread_ts"] == ts
         process.send_signal(signal.SIGTERM)
         await process.wait()
     async with threadpilot("run", env=env):

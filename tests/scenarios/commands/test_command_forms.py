@@ -1,4 +1,4 @@
-"""Every order about threads and sessions, in every form that the table of verbs has for it."""
+"""Tests every command about threads and sessions from every source that the registry allows."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "resume": ("s1", "This thread goes on with s1"),
     "delete": ("s1", "s1 is gone for good"),
 }
-"""What is said after each verb, and words of what comes of it; to be given one after the other by
-the owner of s1, in its thread of one question."""
+"""The arguments of each command and a part of its result.
+
+The order works for the owner of s1, in its thread of one question.
+"""
 OTHER_COMMANDS = {
     "model",
     "compare",
@@ -47,10 +49,11 @@ OTHER_COMMANDS = {
 }
 
 
-def command_button(command_name: str, said: str) -> list[Json]:
-    """A button that orders something, drawn by nobody: not every order has one of the bot's."""
+def command_button(command_name: str, args: str) -> list[Json]:
+    """A button for a command that the bot did not make: not every command has a button of the
+    bot's."""
     text = {"type": "plain_text", "text": "Press me"}
-    value = json.dumps({"v": command_name, "w": said})
+    value = json.dumps({"v": command_name, "w": args})
     button = {"type": "button", "action_id": "order:any:0", "text": text, "value": value}
     return [{"type": "actions", "elements": [button]}]
 
@@ -58,16 +61,16 @@ def command_button(command_name: str, said: str) -> list[Json]:
 async def run_command(
     slack: ScenarioClient, ts: str, giving: Awaitable[object], expected: str
 ) -> None:
-    """Give an order as bob, and wait until he or the thread is told this."""
-    whispers, said = len(await slack.ephemeral("bob")), len(await slack.bot_messages(GENERAL, ts))
+    """Give a command as Bob, and wait until he or the thread is shown this text."""
+    notices, replies = len(await slack.ephemeral("bob")), len(await slack.bot_messages(GENERAL, ts))
     await giving
 
-    async def told() -> bool:
-        shown = (await slack.ephemeral("bob"))[whispers:]
-        shown += (await slack.bot_messages(GENERAL, ts))[said:]
+    async def shows() -> bool:
+        shown = (await slack.ephemeral("bob"))[notices:]
+        shown += (await slack.bot_messages(GENERAL, ts))[replies:]
         return any(expected in text_of(each) for each in shown)
 
-    await slack.wait_for(told, why=f"what is told has {expected!r}")
+    await slack.wait_for(shows, why=f"the result has {expected!r}")
 
 
 def test_every_command_that_is_not_about_models_or_branches_is_among_these() -> None:
@@ -77,23 +80,23 @@ def test_every_command_that_is_not_about_models_or_branches_is_among_these() -> 
 async def test_by_a_message_with_the_mark(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    for verb, (said, expected) in EXAMPLES.items():
-        order = f"!{verb} {said}".strip()
-        if CommandSource.MESSAGE not in COMMANDS[verb].sources:
-            expected = f"You said: {order}"
-        await run_command(slack, ts, slack.say("bob", GENERAL, order, thread_ts=ts), expected)
+    for name, (args, expected) in EXAMPLES.items():
+        text = f"!{name} {args}".strip()
+        if CommandSource.MESSAGE not in COMMANDS[name].sources:
+            expected = f"You said: {text}"
+        await run_command(slack, ts, slack.say("bob", GENERAL, text, thread_ts=ts), expected)
 
 
 async def test_by_a_mention(bots: Bots, slack: ScenarioClient) -> None:
-    """Where free words follow, a colon tells the order from a question."""
+    """For commands with free text, a colon separates the command from a question."""
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    for verb, (said, expected) in EXAMPLES.items():
-        colon = ":" if COMMANDS[verb].takes_free_text else ""
-        order = f"{verb}{colon} {said}".strip()
-        if CommandSource.MESSAGE not in COMMANDS[verb].sources:
-            expected = f"You said: {order}"
-        giving = slack.say("bob", GENERAL, f"@threadpilot {order}", thread_ts=ts)
+    for name, (args, expected) in EXAMPLES.items():
+        colon = ":" if COMMANDS[name].takes_free_text else ""
+        text = f"{name}{colon} {args}".strip()
+        if CommandSource.MESSAGE not in COMMANDS[name].sources:
+            expected = f"You said: {text}"
+        giving = slack.say("bob", GENERAL, f"@threadpilot {text}", thread_ts=ts)
         await run_command(slack, ts, giving, expected)
 
 
@@ -103,46 +106,46 @@ async def test_in_ones_direct_messages_without_a_mention(bots: Bots, slack: Scen
     direct = await slack.dm("bob")
     ts = await slack.say("bob", direct, "hello")
     await slack.wait_until_answered(direct, ts, person="bob")
-    for verb in ("help", "sessions", "status", "history", "export", "usage"):
-        said, expected = EXAMPLES[verb]
-        giving = slack.say("bob", direct, f"{verb} {said}".strip(), thread_ts=ts)
+    for name in ("help", "sessions", "status", "history", "export", "usage"):
+        args, expected = EXAMPLES[name]
+        giving = slack.say("bob", direct, f"{name} {args}".strip(), thread_ts=ts)
         card = await slack.ephemeral_after("bob", giving)
-        assert expected.replace("1 turn", "2 turns") in text_of(card), verb
+        assert expected.replace("1 turn", "2 turns") in text_of(card), name
 
 
 @pytest.mark.usefixtures("transport")
 async def test_by_the_command(bots: Bots, slack: ScenarioClient) -> None:
-    """What goes in threads only is told so; what only buttons say is a question."""
+    """A command for threads only is refused, and a name for buttons only is a question."""
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    for verb, (said, expected) in EXAMPLES.items():
-        if verb == "delete":
+    for name, (args, expected) in EXAMPLES.items():
+        if name == "delete":
             continue
-        if CommandSource.SLASH_COMMAND not in COMMANDS[verb].sources:
-            expected = texts.ONLY_IN_THREADS.format(command=verb)
-        giving = slack.command("bob", GENERAL, "/copilot", f"{verb} {said}".strip())
+        if CommandSource.SLASH_COMMAND not in COMMANDS[name].sources:
+            expected = texts.ONLY_IN_THREADS.format(command=name)
+        giving = slack.command("bob", GENERAL, "/copilot", f"{name} {args}".strip())
         await run_command(slack, ts, giving, expected)
     await slack.command("bob", GENERAL, "/copilot", "delete s1")
 
-    async def asked() -> bool:
+    async def posted() -> bool:
         return any("delete s1" in message["text"] for message in await slack.history(GENERAL))
 
-    await slack.wait_for(asked, why="the question is put to the channel")
+    await slack.wait_for(posted, why="the question is put to the channel")
 
 
 @pytest.mark.usefixtures("transport")
 async def test_by_a_button(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    for verb, (said, expected) in EXAMPLES.items():
+    for name, (args, expected) in EXAMPLES.items():
         posted = await slack.as_app(
             "chat.postMessage",
             channel=GENERAL,
             thread_ts=ts,
             text="A button",
-            blocks=command_button(verb, said),
+            blocks=command_button(name, args),
         )
-        if CommandSource.BUTTON not in COMMANDS[verb].sources:
+        if CommandSource.BUTTON not in COMMANDS[name].sources:
             expected = texts.OUTDATED
         giving = slack.press("bob", GENERAL, posted["ts"], "order:any:0")
         await run_command(slack, ts, giving, expected)
@@ -152,11 +155,11 @@ async def test_by_a_button(bots: Bots, slack: ScenarioClient) -> None:
 async def test_on_the_home_tab(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()
     await slack.start_thread("bob", "one")
-    for verb, (said, expected) in EXAMPLES.items():
-        page = {"type": "home", "blocks": command_button(verb, said)}
+    for name, (args, expected) in EXAMPLES.items():
+        page = {"type": "home", "blocks": command_button(name, args)}
         view = (await slack.as_app("views.publish", user_id="UBOB", view=page))["view"]
-        await slack.press_command_at_home("bob", view, verb)
-        if CommandSource.HOME_TAB not in COMMANDS[verb].sources:
+        await slack.press_command_at_home("bob", view, name)
+        if CommandSource.HOME_TAB not in COMMANDS[name].sources:
             expected = texts.OUTDATED
         await slack.wait_for_home_tab_text("bob", expected)
 
@@ -193,17 +196,17 @@ async def test_cards_have_buttons_that_lead_on(bots: Bots, slack: ScenarioClient
     assert session_texts.MINE_TITLE in text_of(shown)
     card = await slack.ephemeral_after("bob", slack.press_command("bob", GENERAL, card, "status"))
     assert "Owner: bob" in text_of(card)
-    for verb in ("history", "export"):
-        told = await slack.ephemeral_after(
-            "bob", slack.press_command("bob", GENERAL, card, verb, "s1")
+    for name in ("history", "export"):
+        card = await slack.ephemeral_after(
+            "bob", slack.press_command("bob", GENERAL, card, name, "s1")
         )
-        assert EXAMPLES[verb][1] in text_of(told)
+        assert EXAMPLES[name][1] in text_of(card)
     await slack.press_command("bob", GENERAL, card, "reset", "s1")
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
-    told = await slack.ephemeral_after(
+    card = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is gone for good" in text_of(told)
+    assert "s1 is gone for good" in text_of(card)
 
 
 async def test_the_menu_under_a_reply_is_about_its_session(
@@ -211,10 +214,10 @@ async def test_the_menu_under_a_reply_is_about_its_session(
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    for verb in ("status", "history", "export"):
-        foot = await slack.reply_action(GENERAL, ts, verb)
-        card = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
-        assert EXAMPLES[verb][1] in text_of(card), verb
+    for name in ("status", "history", "export"):
+        button = await slack.reply_action(GENERAL, ts, name)
+        card = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
+        assert EXAMPLES[name][1] in text_of(card), name
         assert card["thread_ts"] == ts
     [(name, _)] = await slack.files_of("bob")
     assert name == "threadpilot-s1.md"
@@ -225,12 +228,14 @@ async def test_two_entries_of_a_menu_chosen_one_right_after_the_other_are_two_co
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    feet = [await slack.reply_action(GENERAL, ts, verb) for verb in ("export", "status", "history")]
-    await asyncio.gather(*(slack.press_reply_action("bob", GENERAL, foot) for foot in feet))
+    buttons = [
+        await slack.reply_action(GENERAL, ts, name) for name in ("export", "status", "history")
+    ]
+    await asyncio.gather(*(slack.press_reply_action("bob", GENERAL, button) for button in buttons))
     await slack.wait_for_ephemeral("bob", 3)
-    told = "\n".join(text_of(each) for each in await slack.ephemeral("bob"))
-    for verb in ("export", "status", "history"):
-        assert EXAMPLES[verb][1] in told, verb
+    text = "\n".join(text_of(each) for each in await slack.ephemeral("bob"))
+    for name in ("export", "status", "history"):
+        assert EXAMPLES[name][1] in text, name
 
 
 async def test_a_command_in_a_message_that_begins_no_thread_yet_is_answered_beside_it(

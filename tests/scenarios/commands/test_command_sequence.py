@@ -1,6 +1,8 @@
-"""What people write after a command is answered as the command left things, however slow Slack is,
-and whether it was written just now or while the bot was away; and what two people order at once is
-done once."""
+"""Tests the order of commands and questions, with a slow Slack and after an absence of the bot.
+
+A question after a command is answered with the command done. A command that two users give at once
+is done once.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +25,17 @@ SLOW_SECONDS = 0.4
 
 
 def history_in(request: ModelRequest) -> list[str]:
-    """What the model was asked, and what it remembers."""
+    """The markers in the model's request: its question and its history."""
     return [question_of(prompt) for prompt in request.prompts]
 
 
 async def slow(slack: EmulatorClient, seconds: float = SLOW_SECONDS) -> None:
-    """Slack takes its time to tell who sees what, which is asked before most orders."""
+    """Slow down Slack's answers on who sees a channel, which most commands need first."""
     await slack.fault("conversations.info", "slow", times=10_000, delay=seconds)
 
 
-async def asked_last(model: ScriptedModel, text: str, slack: ScenarioClient) -> ModelRequest:
-    """The request in which that was asked, once it was."""
+async def request_for(model: ScriptedModel, text: str, slack: ScenarioClient) -> ModelRequest:
+    """The request with this question, as soon as there is one."""
 
     async def found() -> ModelRequest | None:
         fitting = [each for each in model.requests if question_of(each.prompt) == text]
@@ -49,12 +51,13 @@ async def in_rounds(
     command: Callable[[int], str],
     fits: Callable[[int, ModelRequest], bool],
 ) -> int:
-    """In how many of the rounds a question that follows a command at once is asked as it should."""
+    """The number of rounds in which the question right after a command is asked with the command
+    done."""
     good = 0
     for number in range(ROUNDS):
         await slack.say("alice", GENERAL, command(number), thread_ts=ts)
         await slack.say("alice", GENERAL, f"question {number}", thread_ts=ts)
-        good += fits(number, await asked_last(model, f"question {number}", slack))
+        good += fits(number, await request_for(model, f"question {number}", slack))
         await slack.until_shown(GENERAL, ts, f"question {number}", 60.0)
     return good
 
@@ -74,7 +77,7 @@ async def test_a_question_that_follows_it_at_once_does_not_know_what_was_before(
     assert good == ROUNDS
 
 
-async def test_a_question_that_follows_a_choice_of_model_at_once_is_asked_of_that_model(
+async def test_a_question_right_after_a_model_command_is_asked_of_that_model(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = ["scripted-1", "scripted-2"]
@@ -109,7 +112,7 @@ async def test_what_was_written_while_the_bot_was_away_is_done_and_answered_in_o
     await slack.advance(BACKFILL_TIMEOUT_SECONDS)
     await slow(slack)
     await bots.start()
-    requests = [await asked_last(model, f"question {n}", slack) for n in range(ROUNDS)]
+    requests = [await request_for(model, f"question {n}", slack) for n in range(ROUNDS)]
     for number, ts in enumerate(threads):
         await slack.until_shown(GENERAL, ts, f"question {number}", 60.0)
     if command.startswith("model"):
@@ -130,23 +133,23 @@ async def test_a_question_waits_for_a_slow_reset_and_is_shown_as_waiting_but_sto
     question = await slack.say("alice", GENERAL, "new", thread_ts=ts)
     await slack.wait_until_reaction_set(GENERAL, question)
     assert len(model.requests) == 1
-    request = await asked_last(model, "new", slack)
+    request = await request_for(model, "new", slack)
     assert history_in(request) == ["new"]
     await slack.wait_until_reaction_cleared(GENERAL, question)
     assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1
 
 
-async def test_what_others_said_after_a_reset_comes_along_with_the_next_question(
+async def test_messages_of_others_after_a_reset_are_in_the_next_questions_context(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Also when it was said before the reset was done."""
+    """Also if it was written before the reset was done."""
     await bots.start()
     ts = await a_thread_of(bots, slack, "old")
     await slow(slack, 2.0)
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.say("bob", GENERAL, "The server is zebra.", thread_ts=ts)
     await slack.say("alice", GENERAL, "@threadpilot fresh start", thread_ts=ts)
-    request = await asked_last(model, "fresh start", slack)
+    request = await request_for(model, "fresh start", slack)
     assert "The server is zebra." in request.prompt
     assert "You said" not in request.prompt
 
@@ -155,16 +158,16 @@ async def test_what_others_said_after_a_reset_comes_along_with_the_next_question
 
 
 async def retried(slack: ScenarioClient, model: ScriptedModel, ts: str) -> None:
-    """What was asked is remembered once, however many wanted it answered anew."""
-    await asked_last(model, "old", slack)
+    """The question is in the history once, after any number of retries."""
+    await request_for(model, "old", slack)
     await model.received(2)
     await slack.wait_until_answered(GENERAL, ts, n=2)
     await slack.clear_faults()
     await slack.say("alice", GENERAL, "@threadpilot next", thread_ts=ts)
-    request = await asked_last(model, "next", slack)
+    request = await request_for(model, "next", slack)
     assert history_in(request) == ["old", "next"]
-    asked = [question_of(each.prompt) for each in model.requests]
-    assert asked == ["old", "old", "next"]
+    questions = [question_of(each.prompt) for each in model.requests]
+    assert questions == ["old", "old", "next"]
 
 
 async def test_retry_written_by_two_at_once_is_one_more_answer(
@@ -224,7 +227,7 @@ async def test_going_back_twice_at_once_goes_back_twice(
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
     await slack.say("alice", GENERAL, "!rewind", thread_ts=ts)
     await slack.say("alice", GENERAL, "four", thread_ts=ts)
-    assert history_in(await asked_last(model, "four", slack)) == ["one", "four"]
+    assert history_in(await request_for(model, "four", slack)) == ["one", "four"]
     for text in ("three", "two"):
         await slack.until_shown(GENERAL, ts, f"I no longer know “{text}”.")
 
@@ -242,10 +245,10 @@ async def test_a_fresh_session_ordered_twice_at_once_is_one(
     assert len(model.requests) == 1
 
 
-async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
+async def test_a_fork_does_not_know_a_question_that_came_after_its_command(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """And nothing waits for it."""
+    """The fork does not wait for the question."""
     model.default = Answer(recite)
     await bots.start()
     ts = await a_thread_of(bots, slack, "one")
@@ -262,7 +265,7 @@ async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
     fork = str(await slack.wait_for(forked, 30.0, "a thread is begun for the fork"))
     await slack.until_shown(GENERAL, ts, "Here is the new thread")
     await slack.say("alice", GENERAL, "in the fork", thread_ts=fork)
-    assert history_in(await asked_last(model, "in the fork", slack)) == ["one", "in the fork"]
+    assert history_in(await request_for(model, "in the fork", slack)) == ["one", "in the fork"]
 
 
 # A kill -------------------------------------------------------------------------------------------
@@ -271,14 +274,14 @@ async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
 async def killed_between(
     env: dict[str, str], slack: ScenarioClient, command: str, question: str
 ) -> str:
-    """A bot is killed that has a command and a question on record, and did neither, as Slack is
-    slow; the thread, in which "old" was asked before."""
+    """Kill a bot that has a command and a question on record and has done neither, because Slack is
+    slow. Return the thread, in which "old" was asked before."""
     async with threadpilot("run", env=env) as process:
         ts = await slack.ask_in_new_thread("alice", "old")
         await slow(slack, 20.0)
         await slack.say("alice", GENERAL, command, thread_ts=ts)
-        asked = await slack.say("alice", GENERAL, question, thread_ts=ts)
-        await slack.wait_until_reaction_set(GENERAL, asked)
+        posted = await slack.say("alice", GENERAL, question, thread_ts=ts)
+        await slack.wait_until_reaction_set(GENERAL, posted)
         process.kill()
         await process.wait()
     await slack.clear_faults()
@@ -290,7 +293,7 @@ async def test_killed_before_a_retry_was_begun_the_next_start_answers_again_once
 ) -> None:
     ts = await killed_between(env, slack, "!retry", "next")
     async with threadpilot("run", env=env):
-        request = await asked_last(model, "next", slack)
+        request = await request_for(model, "next", slack)
         await slack.wait_until_answered(GENERAL, ts, n=3)
     assert history_in(request) == ["old", "next"]
     assert [question_of(each.prompt) for each in model.requests] == ["old", "old", "next"]
@@ -302,7 +305,7 @@ async def test_killed_before_a_reset_was_done_the_next_start_does_it_before_the_
     model.default = Answer(recite)
     ts = await killed_between(env, slack, "!reset", "new")
     async with threadpilot("run", env=env):
-        request = await asked_last(model, "new", slack)
+        request = await request_for(model, "new", slack)
         await slack.until_shown(GENERAL, ts, "new")
     assert history_in(request) == ["new"]
     assert sum("fresh" in text for text in await slack.bot_texts(GENERAL, ts)) == 1

@@ -1,4 +1,4 @@
-"""Comparing models blindly: copies are asked the same, people vote, and one is gone on with."""
+"""Tests blind comparisons: copies get the same question, users vote, and one copy is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MODELS = ["scripted-1", "scripted-2", "scripted-3"]
 
 
 def signed(request: ModelRequest) -> str:
-    """A model that tells what it remembers, in a way of its own that is not its name."""
+    """A model that repeats its history in its own way, without its name."""
     ways = {"scripted-1": "plainly", "scripted-2": "warmly", "scripted-3": "drily"}
     return f"{ways[request.model]}: {' | '.join(request.prompts)}"
 
@@ -32,7 +32,7 @@ async def a_comparison(bots: Bots, slack: ScenarioClient, model: ScriptedModel, 
 
 
 def letter_of(shown: str, way: str) -> str:
-    """Under which letter a way of answering stands."""
+    """The letter of a way of answering."""
     return shown[: shown.index(way)].rpartition("**")[0].rpartition("**")[2]
 
 
@@ -55,17 +55,17 @@ async def test_the_thread_does_not_remember_a_comparison_of_which_nothing_is_kep
     await slack.until_shown(GENERAL, ts, "plainly: before | go on")
 
 
-async def test_votes_are_counted_once_a_person_and_shown_with_the_names(
+async def test_votes_are_counted_once_per_user_and_shown_with_the_names(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
     shown = (await slack.bot_texts(GENERAL, ts))[1]
     warm = letter_of(shown, "warmly")
     votes = {
-        foot.label[0]: foot
+        button.label[0]: button
         for message in await slack.bot_messages(GENERAL, ts)
-        for foot in reply_actions_in(message)
-        if foot.command_name == "vote"
+        for button in reply_actions_in(message)
+        if button.command_name == "vote"
     }
     other = next(label for label in votes if label != warm)
     for person, label in (("bob", other), ("bob", warm), ("carol", warm), ("alice", other)):
@@ -95,16 +95,16 @@ async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
     )
     await slack.until_shown(GENERAL, ts, "Which model said what")
     [keep] = [
-        foot
-        for foot in reply_actions_in((await slack.bot_messages(GENERAL, ts))[-1])
-        if foot.label == f"Go on with {warm}"
+        button
+        for button in reply_actions_in((await slack.bot_messages(GENERAL, ts))[-1])
+        if button.label == f"Go on with {warm}"
     ]
     await slack.press_reply_action("alice", GENERAL, keep)
     await slack.until_shown(GENERAL, ts, f"We go on with answer {warm} of scripted-2")
     await slack.say("alice", GENERAL, "go on", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "warmly: before | which one? | go on")
-    told = await slack.ephemeral_after_message("alice", GENERAL, ts, "!sessions")
-    assert "2" in told
+    notice = await slack.ephemeral_after_message("alice", GENERAL, ts, "!sessions")
+    assert "2" in notice
     status = str(await slack.ephemeral("alice"))
     handle = next(each for each in ("s2", "s3") if each in status)
     await slack.press_reply_action("alice", GENERAL, keep)
@@ -120,13 +120,13 @@ async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
 async def test_a_copy_of_a_comparison_cannot_be_looked_through(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Forked, taken up or looked at, it would tell which model it has."""
+    """A copy that is forked, resumed or shown would reveal its model."""
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
-    for verb in ("resume", "fork", "status", "history"):
+    for name in ("resume", "fork", "status", "history"):
         for handle in ("s2", "s3"):
-            told = len(await slack.ephemeral("alice"))
-            await slack.say("alice", GENERAL, f"!{verb} {handle}", thread_ts=ts)
-            await slack.wait_for_ephemeral("alice", told + 1)
+            before = len(await slack.ephemeral("alice"))
+            await slack.say("alice", GENERAL, f"!{name} {handle}", thread_ts=ts)
+            await slack.wait_for_ephemeral("alice", before + 1)
     assert "scripted-" not in str(await slack.ephemeral("alice"))
     await slack.say("alice", GENERAL, "go on", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "plainly: before | go on")
@@ -163,8 +163,8 @@ async def test_usage_by_model_tells_what_a_comparison_cost(
     ts = await a_comparison(bots, slack, model, "!compare scripted-2 scripted-3 which one?")
     await slack.say("alice", GENERAL, "!usage day by model", thread_ts=ts)
     await slack.wait_for_ephemeral("alice")
-    told = str((await slack.ephemeral("alice"))[-1]["blocks"])
-    assert all(name in told for name in MODELS)
+    notice = str((await slack.ephemeral("alice"))[-1]["blocks"])
+    assert all(name in notice for name in MODELS)
 
 
 async def test_an_open_comparison_shows_the_names_at_once(
@@ -185,8 +185,8 @@ async def test_a_comparison_by_command_begins_a_thread(
     await slack.command("bob", GENERAL, "/copilot", "compare scripted-1 scripted-2 what is Python?")
 
     async def begun() -> str | None:
-        said = [m for m in await slack.history(GENERAL) if m.get("bot_id")]
-        return said[0]["ts"] if said else None
+        posts = [m for m in await slack.history(GENERAL) if m.get("bot_id")]
+        return posts[0]["ts"] if posts else None
 
     root = await slack.wait_for(begun)
     [shown] = await slack.wait_until_answered(GENERAL, root)
@@ -215,9 +215,9 @@ async def test_one_model_or_an_unknown_one_is_no_comparison(
     ts = await slack.say("alice", GENERAL, "@threadpilot before")
     await slack.wait_until_answered(GENERAL, ts)
     for words in ("!compare", "!compare scripted-1 gpt-nope what?", "!compare apples and pears"):
-        told = await slack.ephemeral_after_message("alice", GENERAL, ts, words)
-        assert "Name two to 4 models" in told
-        assert "scripted-3" in told
+        notice = await slack.ephemeral_after_message("alice", GENERAL, ts, words)
+        assert "Name two to 4 models" in notice
+        assert "scripted-3" in notice
     assert len(model.requests) == 1
 
 

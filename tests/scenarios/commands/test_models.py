@@ -1,4 +1,4 @@
-"""Which model answers: shown, chosen for a thread, a channel, a person, the workspace; kept."""
+"""Tests model selection: shown, set for a thread, a channel, a user or the workspace, and kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def three_models(model: ScriptedModel) -> None:
     model.models = ["scripted-1", "scripted-2", "scripted-3"]
 
 
-def asked_with(model: ScriptedModel) -> tuple[str, str]:
+def last_model(model: ScriptedModel) -> tuple[str, str]:
     """The model and the effort of the last request."""
     return model.requests[-1].model, model.requests[-1].effort
 
@@ -40,7 +40,7 @@ async def test_the_model_is_shown_with_why_and_what_else_there_is(
     assert len(model.requests) == 1, "showing asks no model"
 
 
-async def test_a_thread_goes_on_live_with_another_model_and_effort_and_keeps_its_memory(
+async def test_a_live_thread_continues_with_another_model_and_effort_and_keeps_its_history(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bot = await bots.start()
@@ -48,7 +48,7 @@ async def test_a_thread_goes_on_live_with_another_model_and_effort_and_keeps_its
     await slack.say("bob", GENERAL, "!model Scripted-2 high", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "bob chose scripted-2, thinking effort high")
     await go_on(slack, ts, "two", "bob")
-    assert asked_with(model) == ("scripted-2", "high")
+    assert last_model(model) == ("scripted-2", "high")
     assert model.requests[-1].prompts == ("one", "two")
     assert bot.pool.open_count == 1, "it is the same session"
     status = await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
@@ -65,23 +65,23 @@ async def test_the_choice_holds_over_a_restart_and_is_verified_at_the_resume(
         await slack.until_shown(GENERAL, ts, "bob chose scripted-2")
     async with bots.running():
         await go_on(slack, ts, "two", "bob")
-        assert asked_with(model) == ("scripted-2", "low")
+        assert last_model(model) == ("scripted-2", "low")
         assert model.requests[-1].prompts == ("one", "two")
         await slack.say("bob", GENERAL, "!model default", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "Now it is scripted-1 (nobody chose another one)")
     async with bots.running():
         await go_on(slack, ts, "three", "bob")
-    assert asked_with(model) == ("scripted-1", "")
+    assert last_model(model) == ("scripted-1", "")
     assert list(model.requests[-1].prompts) == ["one", "two", "three"]
 
 
-async def test_the_setting_counts_where_nobody_chose(
+async def test_the_setting_counts_without_a_preference(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["MODEL"] = "scripted-3"
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
-    assert asked_with(model) == ("scripted-3", "")
+    assert last_model(model) == ("scripted-3", "")
     status = await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
     assert "Model: scripted-3 (chosen by the person who runs me)" in status
 
@@ -89,13 +89,13 @@ async def test_the_setting_counts_where_nobody_chose(
 async def test_the_more_special_choice_goes_before_the_more_general_one(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Workspace, then the person, then the channel, then the thread; and back again."""
+    """The workspace, then the user, then the channel, then the thread; and back again."""
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
 
     async def counts(text: str, name: str, rule: str) -> None:
         await go_on(slack, ts, text, "bob")
-        assert asked_with(model)[0] == name
+        assert last_model(model)[0] == name
         status = await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
         assert f"Model: {name} ({rule})" in status
 
@@ -124,9 +124,9 @@ async def test_a_choice_for_a_channel_counts_in_that_channel_only(
     card = await slack.card_for("alice", GENERAL, "model scripted-2 medium for channel")
     assert "chose scripted-2, thinking effort medium for this channel" in full_text_of(card)
     await slack.ask_in_new_thread("bob", "here")
-    assert asked_with(model) == ("scripted-2", "medium")
+    assert last_model(model) == ("scripted-2", "medium")
     await slack.ask_in_new_thread("bob", "there", DEV)
-    assert asked_with(model) == ("scripted-1", "")
+    assert last_model(model) == ("scripted-1", "")
 
 
 async def test_only_admins_choose_for_others(
@@ -135,13 +135,13 @@ async def test_only_admins_choose_for_others(
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
     for words in ("model scripted-2 for channel", "model scripted-2 for workspace"):
-        told = await slack.card_for("carol", GENERAL, words)
-        assert "in charge of me" in full_text_of(told)
+        notice = await slack.card_for("carol", GENERAL, words)
+        assert "in charge of me" in full_text_of(notice)
     assert "whose session this is" in await slack.ephemeral_after_message(
         "carol", GENERAL, ts, "!model scripted-2"
     )
     await go_on(slack, ts, "two", "bob")
-    assert asked_with(model) == ("scripted-1", "")
+    assert last_model(model) == ("scripted-1", "")
 
 
 async def test_a_model_that_does_not_exist_gets_the_list_in_every_form(
@@ -155,11 +155,11 @@ async def test_a_model_that_does_not_exist_gets_the_list_in_every_form(
         ("model gpt-nope for me", None),
         ("model gpt-nope for workspace", None),
     ):
-        told = full_text_of(await slack.card_for("alice", GENERAL, words, thread))
-        assert "gpt-nope" in told
-        assert "scripted-3" in told
+        notice = full_text_of(await slack.card_for("alice", GENERAL, words, thread))
+        assert "gpt-nope" in notice
+        assert "scripted-3" in notice
     await go_on(slack, ts, "two")
-    assert asked_with(model) == ("scripted-1", "")
+    assert last_model(model) == ("scripted-1", "")
 
 
 async def test_words_that_make_no_sense_get_the_way_to_say_it(
@@ -186,7 +186,7 @@ async def test_a_model_is_chosen_from_the_list_that_is_shown(
     await slack.press_command("bob", GENERAL, card, "model", "scripted-3")
     await slack.until_shown(GENERAL, ts, "bob chose scripted-3")
     await go_on(slack, ts, "two", "bob")
-    assert asked_with(model)[0] == "scripted-3"
+    assert last_model(model)[0] == "scripted-3"
 
 
 async def test_the_answer_that_is_being_written_keeps_its_model(
@@ -214,7 +214,7 @@ async def test_the_thread_keeps_its_model_over_a_reset(
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "fresh session")
     await go_on(slack, ts, "two", "bob")
-    assert asked_with(model)[0] == "scripted-2"
+    assert last_model(model)[0] == "scripted-2"
     assert "chosen for this thread" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!status"
     )
@@ -231,23 +231,23 @@ async def test_ones_own_model_is_chosen_on_the_home_tab(
         "bob", "Your threads are answered by scripted-2"
     )
     ts = await slack.ask_in_new_thread("bob", "one")
-    assert asked_with(model)[0] == "scripted-2"
+    assert last_model(model)[0] == "scripted-2"
     await slack.ask_in_new_thread("carol", "hers")
-    assert asked_with(model)[0] == "scripted-1"
+    assert last_model(model)[0] == "scripted-1"
     await slack.press_command_at_home("bob", view, "set", "model default")
     await slack.wait_for_published_home_text("bob", "by the usual model again")
     await go_on(slack, ts, "two", "bob")
-    assert asked_with(model)[0] == "scripted-1"
+    assert last_model(model)[0] == "scripted-1"
 
 
 async def test_the_length_of_answers_is_chosen_on_the_home_tab_and_the_model_is_instructed(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Also in a session that is live, and it keeps its memory."""
+    """Also in a live session, which keeps its history."""
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
-    told = set(VERBOSITY_INSTRUCTIONS.values())
-    assert not any(text in model.requests[-1].system for text in told)
+    instructions = set(VERBOSITY_INSTRUCTIONS.values())
+    assert not any(text in model.requests[-1].system for text in instructions)
     await slack.home("bob")
     view = await slack.wait_for_published_home_text("bob", "Your settings")
     for length, text in (("brief", "two"), ("detailed", "three")):
@@ -255,9 +255,9 @@ async def test_the_length_of_answers_is_chosen_on_the_home_tab_and_the_model_is_
         view = await slack.wait_for_published_home_text("bob", SET_VERBOSITY[length])
         await go_on(slack, ts, text, "bob")
         system = model.requests[-1].system
-        assert [known for known in told if known in system] == [VERBOSITY_INSTRUCTIONS[length]]
+        assert [each for each in instructions if each in system] == [VERBOSITY_INSTRUCTIONS[length]]
     assert model.requests[-1].prompts == ("one", "two", "three")
     await slack.press_command_at_home("bob", view, "set", "verbosity normal")
     await slack.wait_for_published_home_text("bob", SET_VERBOSITY["normal"])
     await go_on(slack, ts, "four", "bob")
-    assert not any(text in model.requests[-1].system for text in told)
+    assert not any(text in model.requests[-1].system for text in instructions)

@@ -1,4 +1,4 @@
-"""Roles: sessions of their own beside a thread's main one, each with its way of working."""
+"""Tests roles: sessions beside a thread's main one, each with its own instructions."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ instructions = "Look for wrong sums first."
 """
 
 
-def asked(request: ModelRequest) -> list[str]:
-    """What a session was asked so far, without what came along."""
+def questions_of(request: ModelRequest) -> list[str]:
+    """The questions of a session so far, without the quoted context."""
     return [question_of(prompt) for prompt in request.prompts]
 
 
-async def role_asked(slack: ScenarioClient, ts: str, text: str, person: str = "alice") -> None:
+async def ask_role(slack: ScenarioClient, ts: str, text: str, person: str = "alice") -> None:
     """Ask a role in a thread by a mention, and wait for its answer."""
     await slack.say(person, GENERAL, f"@threadpilot {text}", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, f"You said: {text.partition(': ')[2]}")
 
 
-async def test_a_role_is_asked_beside_the_main_session_and_each_remembers_its_own(
+async def test_a_role_answers_beside_the_main_session_and_each_has_its_own_history(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "the plan is to fly")
-    await role_asked(slack, ts, "review: is it safe?")
+    await ask_role(slack, ts, "review: is it safe?")
     assert REVIEW in model.requests[1].system
     assert REVIEW not in model.requests[0].system
     await slack.say("alice", GENERAL, "and then?", thread_ts=ts)
@@ -51,26 +51,26 @@ async def test_a_role_is_asked_beside_the_main_session_and_each_remembers_its_ow
     await slack.say("alice", GENERAL, "Review: really?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: really?")
     [first, second, third, fourth] = model.requests
-    assert asked(first) == ["the plan is to fly"]
-    assert asked(second) == ["is it safe?"]
-    assert asked(third) == ["the plan is to fly", "and then?"]
-    assert asked(fourth) == ["is it safe?", "really?"]
+    assert questions_of(first) == ["the plan is to fly"]
+    assert questions_of(second) == ["is it safe?"]
+    assert questions_of(third) == ["the plan is to fly", "and then?"]
+    assert questions_of(fourth) == ["is it safe?", "really?"]
     assert REVIEW not in third.system
     assert REVIEW in fourth.system
 
 
-async def test_what_was_said_in_the_thread_comes_along_to_the_role_once(
+async def test_the_thread_history_is_sent_to_the_role_once(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "the plan is to fly")
-    await role_asked(slack, ts, "review: is it safe?")
+    await ask_role(slack, ts, "review: is it safe?")
     brought = [(line["trust"], line["text"]) for line in excerpt_in(model.requests[1].prompt)]
     assert brought == [
         ("member", "@threadpilot the plan is to fly"),
         ("you", "You said: the plan is to fly"),
     ]
-    await role_asked(slack, ts, "review: are you sure?")
+    await ask_role(slack, ts, "review: are you sure?")
     assert model.requests[2].prompts[-1] == "are you sure?"
 
 
@@ -81,8 +81,8 @@ async def test_a_roles_memory_holds_over_a_restart(
         ts = await slack.ask_in_new_thread("alice", "planning: a journey")
         assert BUILT_IN_ROLES["planning"].instructions in model.requests[-1].system
     async with bots.running():
-        await role_asked(slack, ts, "planning: to the sea")
-    assert asked(model.requests[-1]) == ["a journey", "to the sea"]
+        await ask_role(slack, ts, "planning: to the sea")
+    assert questions_of(model.requests[-1]) == ["a journey", "to the sea"]
     assert BUILT_IN_ROLES["planning"].instructions in model.requests[-1].system
 
 
@@ -99,7 +99,7 @@ async def test_role_alone_lists_them_and_a_name_begins_its_session(
     await slack.until_shown(GENERAL, ts, "This thread has a coding session now")
     await slack.say("bob", GENERAL, "!role coding", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "has a coding session already")
-    await role_asked(slack, ts, "coding: a loop", "bob")
+    await ask_role(slack, ts, "coding: a loop", "bob")
     assert BUILT_IN_ROLES["coding"].instructions in model.requests[-1].system
     assert "(coding)" in await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
 
@@ -109,9 +109,9 @@ async def test_a_role_that_does_not_exist_gets_the_list_and_a_colon_is_no_role(
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "hello")
-    told = full_text_of(await slack.card_for("bob", GENERAL, "!role pirate", ts))
-    assert "I know no role called “pirate”" in told
-    assert "planning" in told
+    notice = full_text_of(await slack.card_for("bob", GENERAL, "!role pirate", ts))
+    assert "I know no role called “pirate”" in notice
+    assert "planning" in notice
     await slack.say("bob", GENERAL, "pirate: say ARRR", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: pirate: say ARRR")
     assert model.requests[-1].prompts == ("hello", "pirate: say ARRR")
@@ -124,7 +124,7 @@ async def test_by_command_a_role_is_asked_in_a_new_thread(
     await slack.command("bob", GENERAL, "/copilot", "review: is flying safe?")
     await model.received()
     assert REVIEW in model.requests[0].system
-    assert asked(model.requests[0]) == ["is flying safe?"]
+    assert questions_of(model.requests[0]) == ["is flying safe?"]
 
 
 async def test_what_is_reset_is_the_main_session_and_the_role_remembers(
@@ -132,19 +132,19 @@ async def test_what_is_reset_is_the_main_session_and_the_role_remembers(
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "the plan is to fly")
-    await role_asked(slack, ts, "review: is it safe?")
+    await ask_role(slack, ts, "review: is it safe?")
     await slack.say("alice", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "fresh session")
     await slack.say("alice", GENERAL, "anew", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: anew")
-    assert asked(model.requests[-1]) == ["anew"]
-    await role_asked(slack, ts, "review: really?")
-    assert asked(model.requests[-1]) == ["is it safe?", "really?"]
+    assert questions_of(model.requests[-1]) == ["anew"]
+    await ask_role(slack, ts, "review: really?")
+    assert questions_of(model.requests[-1]) == ["is it safe?", "really?"]
 
 
 @pytest.fixture
 def handbook(bots: Bots, tmp_path: Path, model: ScriptedModel) -> Path:
-    """The operator's roles: one that reads in a folder, and a review of their own."""
+    """The operator's roles: one that reads in a folder, and one that replaces the review."""
     folder = tmp_path / "handbook"
     folder.mkdir()
     (folder / "leave.md").write_text("Thirty days of leave.\n")
@@ -162,7 +162,7 @@ async def test_an_operators_role_has_its_own_prompt_model_and_tools(
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "hello")
-    await role_asked(slack, ts, "handbook: how much leave?", "bob")
+    await ask_role(slack, ts, "handbook: how much leave?", "bob")
     request = model.requests[-1]
     assert "Answer from the handbook only." in request.system
     assert (request.model, request.effort) == ("scripted-2", "low")
@@ -218,9 +218,9 @@ async def test_a_choice_for_the_thread_is_the_main_sessions_and_the_role_keeps_i
     ts = await slack.ask_in_new_thread("bob", "hello")
     await slack.say("bob", GENERAL, "!model scripted-3", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "chose scripted-3")
-    await role_asked(slack, ts, "handbook: how much leave?", "bob")
+    await ask_role(slack, ts, "handbook: how much leave?", "bob")
     assert model.requests[-1].model == "scripted-2"
-    await role_asked(slack, ts, "review: how much leave, then?", "bob")
+    await ask_role(slack, ts, "review: how much leave, then?", "bob")
     assert model.requests[-1].model == "scripted-3"
 
 

@@ -1,6 +1,6 @@
-"""Orders about sessions: a fresh one, an earlier one, lists, transcripts, and none at all.
+"""Tests the session commands: reset, resume, lists, transcripts and deletion.
 
-What the model is sent afterwards is what counts.
+The model's next request shows the effect of each.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from tests.scenarios.commands.test_branch import recite
 from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
-# A fresh one, an earlier one ---------------------------------------------------------------------
+# Reset and resume --------------------------------------------------------------------------------
 
 
-async def test_after_a_reset_the_thread_knows_nothing_until_the_old_session_is_taken_back(
+async def test_after_a_reset_the_thread_knows_nothing_until_the_old_session_is_resumed(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -80,13 +80,13 @@ async def test_resume_alone_offers_ones_earlier_sessions_of_the_channel_as_butto
     model.default = Answer(recite)
     await bots.start()
     await slack.start_thread("bob", "the plan")
-    await slack.start_thread("carol", "somebody else's")
+    await slack.start_thread("carol", "another question")
     await slack.start_thread("bob", "elsewhere", channel=DEV)
     ts = await slack.start_thread("bob", "today")
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!resume", thread_ts=ts))
     shown = text_of(card)
     assert "the plan" in shown
-    assert "somebody else's" not in shown
+    assert "another question" not in shown
     assert "elsewhere" not in shown
     assert "today" not in shown
     await slack.press_command("bob", GENERAL, card, "resume", "s1")
@@ -97,7 +97,7 @@ async def test_resume_alone_offers_ones_earlier_sessions_of_the_channel_as_butto
     assert "today" not in model.requests[-1].prompts[:-1]
 
 
-async def test_a_session_that_is_taken_up_elsewhere_leaves_its_thread_with_a_word(
+async def test_a_session_resumed_elsewhere_leaves_a_notice_in_its_thread(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.default = Answer(recite)
@@ -117,25 +117,25 @@ async def test_a_session_of_another_channel_stays_there(bots: Bots, slack: Scena
     await bots.start()
     await slack.start_thread("bob", "one", channel=DEV)
     ts = await slack.start_thread("bob", "two")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
-    assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
+    assert notice == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
 
 
-async def test_what_was_said_in_direct_messages_stays_there(
+async def test_the_history_of_direct_messages_stays_there(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """In a channel everybody could read it in the session's history."""
+    """In a channel every member could read it in the session's history."""
     await bots.start()
     direct = await slack.dm("bob")
     first = await slack.say("bob", direct, "my secret plan")
     await slack.wait_until_answered(direct, first, person="bob")
     ts = await slack.start_thread("bob", "two")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
-    assert told == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
+    assert notice == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     assert len(model.requests) == 2
 
 
-async def test_a_session_that_answers_is_not_taken_away(
+async def test_a_session_that_answers_cannot_be_resumed_elsewhere(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("slow", Answer(chunks=["a ", "b"], hold_after=1))
@@ -143,11 +143,11 @@ async def test_a_session_that_answers_is_not_taken_away(
     busy = await slack.say("bob", GENERAL, "@threadpilot slow")
     await model.reached()
     ts = await slack.say("bob", GENERAL, "hm")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "@threadpilot resume s1")
-    assert told == session_texts.RESUME_TOO_EARLY
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "@threadpilot resume s1")
+    assert notice == session_texts.RESUME_TOO_EARLY
     other = await slack.start_thread("bob", "one")
-    told = await slack.ephemeral_after_message("bob", GENERAL, other, "!resume s1")
-    assert told == session_texts.BUSY.format(handle="s1")
+    notice = await slack.ephemeral_after_message("bob", GENERAL, other, "!resume s1")
+    assert notice == session_texts.BUSY.format(handle="s1")
     model.release()
     await slack.until_shown(GENERAL, busy, "a b")
 
@@ -170,7 +170,7 @@ async def test_sessions_are_listed_page_by_page_the_last_used_first(
     await slack.press_command("bob", GENERAL, card, "sessions", "2")
 
     async def second_page() -> bool:
-        """The page takes the place of the first one."""
+        """The new page replaces the first one."""
         [*_, card] = await slack.ephemeral("bob")
         return "question 2" in text_of(card) and "question 10" not in text_of(card)
 
@@ -205,8 +205,10 @@ async def test_a_session_is_reset_from_a_list_and_its_thread_is_notified(
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     card = await slack.ephemeral_after("bob", slack.command("bob", DEV, "/copilot", "sessions"))
-    told = await slack.ephemeral_after("bob", slack.press_command("bob", DEV, card, "reset", "s1"))
-    assert text_of(told) == session_texts.RESET_ELSEWHERE.format(handle="s1")
+    notice = await slack.ephemeral_after(
+        "bob", slack.press_command("bob", DEV, card, "reset", "s1")
+    )
+    assert text_of(notice) == session_texts.RESET_ELSEWHERE.format(handle="s1")
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
@@ -222,10 +224,10 @@ async def test_a_deleted_session_is_gone_from_the_model_and_from_every_list(
     await bots.start()
     ts = await slack.start_thread("bob", "my zebrafish")
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
-    told = await slack.ephemeral_after(
+    notice = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is gone for good" in text_of(told)
+    assert "s1 is gone for good" in text_of(notice)
     await slack.until_shown(GENERAL, ts, session_texts.DELETED_HERE)
     assert (
         await slack.ephemeral_after_message("bob", GENERAL, ts, "!sessions")
@@ -245,22 +247,24 @@ async def test_a_deleted_session_is_gone_from_the_model_and_from_every_list(
     assert model.requests[-1].prompts[-1].endswith("two")
 
 
-async def test_buttons_of_a_session_that_is_gone_say_so(
+async def test_buttons_of_a_deleted_session_say_so(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     await slack.ephemeral_after("bob", slack.press_command("bob", GENERAL, card, "delete", "s1"))
-    for verb in ("reset", "delete"):
-        told = await slack.ephemeral_after(
-            "bob", slack.press_command("bob", GENERAL, card, verb, "s1")
+    for name in ("reset", "delete"):
+        notice = await slack.ephemeral_after(
+            "bob", slack.press_command("bob", GENERAL, card, name, "s1")
         )
-        assert text_of(told) == texts.NO_SUCH_SESSION
-    for verb in ("status", "history", "export", "fork", "retry", "rewind"):
-        foot = await slack.reply_action(GENERAL, ts, verb)
-        told = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
-        assert text_of(told), verb
+        assert text_of(notice) == texts.NO_SUCH_SESSION
+    for name in ("status", "history", "export", "fork", "retry", "rewind"):
+        button = await slack.reply_action(GENERAL, ts, name)
+        notice = await slack.ephemeral_after(
+            "bob", slack.press_reply_action("bob", GENERAL, button)
+        )
+        assert text_of(notice), name
     assert len(model.requests) == 1
 
 
@@ -274,10 +278,10 @@ async def test_a_session_that_answers_is_not_deleted(
     card = await slack.ephemeral_after(
         "bob", slack.command("bob", GENERAL, "/copilot", "status s1")
     )
-    told = await slack.ephemeral_after(
+    notice = await slack.ephemeral_after(
         "bob", slack.press_command("bob", GENERAL, card, "delete", "s1")
     )
-    assert text_of(told) == session_texts.BUSY.format(handle="s1")
+    assert text_of(notice) == session_texts.BUSY.format(handle="s1")
     model.release()
     await slack.until_shown(GENERAL, ts, "a b")
 
@@ -292,11 +296,11 @@ async def test_a_double_click_is_one_reset(bots: Bots, slack: ScenarioClient) ->
     await slack.wait_for_ephemeral("bob", before + 1)
     card = await slack.ephemeral_after("bob", slack.command("bob", DEV, "/copilot", "sessions"))
     assert "of 2," in text_of(card)
-    said = await slack.bot_texts(GENERAL, ts)
-    assert sum("fresh session" in text for text in said) == 1
+    texts_shown = await slack.bot_texts(GENERAL, ts)
+    assert sum("fresh session" in text for text in texts_shown) == 1
 
 
-# What was asked, as a page and as a file ---------------------------------------------------------
+# History and export ------------------------------------------------------------------------------
 
 
 async def test_history_shows_questions_and_answers_the_newest_page_first(
@@ -322,15 +326,15 @@ async def test_history_shows_questions_and_answers_the_newest_page_first(
     await slack.wait_for(first_page, why="the first page takes the second one's place")
 
 
-async def test_a_transcript_comes_as_a_file_in_the_direct_messages_of_who_asked_alone(
+async def test_a_transcript_is_a_file_in_the_authors_direct_messages(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("fences", Answer("```python\nprint()\n```"))
     await bots.start()
     ts = await slack.start_thread("bob", "show *fences* <@UALICE>", "two")
     before = await slack.bot_texts(GENERAL, ts)
-    told = await slack.ephemeral_after_message("carol", GENERAL, ts, "!export")
-    assert told == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
+    notice = await slack.ephemeral_after_message("carol", GENERAL, ts, "!export")
+    assert notice == session_texts.EXPORT_DONE.format(handle="s1", turns="2 turns")
     [(name, text)] = await slack.files_of("carol")
     assert name == "threadpilot-s1.md"
     assert "## 1. bob, " in text
@@ -364,23 +368,23 @@ async def test_the_menu_under_a_roles_answer_is_about_the_roles_session(
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one", "review: look at this")
-    foot = await slack.reply_action(GENERAL, ts, "history")
-    card = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
+    button = await slack.reply_action(GENERAL, ts, "history")
+    card = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
     assert "look at this" in text_of(card)
     assert "You said: one" not in text_of(card)
 
 
-async def test_who_began_a_roles_session_may_go_back_in_it_and_who_began_the_other_may_not(
+async def test_the_owner_of_a_roles_session_may_rewind_it_and_the_owner_of_another_may_not(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
     await slack.say("carol", GENERAL, "@threadpilot review: look at this", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: look at this")
-    foot = await slack.reply_action(GENERAL, ts, "rewind", n=1)
-    told = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
-    assert text_of(told) == texts.NOT_YOURS.format(command="rewind")
-    await slack.press_reply_action("carol", GENERAL, foot)
+    button = await slack.reply_action(GENERAL, ts, "rewind", n=1)
+    notice = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
+    assert text_of(notice) == texts.NOT_YOURS.format(command="rewind")
+    await slack.press_reply_action("carol", GENERAL, button)
     await slack.until_shown(GENERAL, ts, "I no longer know “look at this”")
     assert len(model.requests) == 2
 
@@ -390,21 +394,21 @@ async def test_a_fork_from_an_answer_that_the_session_does_not_know_any_more_is_
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    foot = await slack.reply_action(GENERAL, ts, "fork")
+    button = await slack.reply_action(GENERAL, ts, "fork")
     await slack.say("bob", GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     await slack.say("bob", GENERAL, "two", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: two")
-    told = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, foot))
-    assert "another session" in text_of(told)
+    notice = await slack.ephemeral_after("bob", slack.press_reply_action("bob", GENERAL, button))
+    assert "another session" in text_of(notice)
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!sessions", thread_ts=ts))
     assert "of 2," in text_of(card)
 
 
-# What was used -----------------------------------------------------------------------------------
+# Usage -------------------------------------------------------------------------------------------
 
 
-async def test_usage_is_counted_by_thread_person_channel_and_model(
+async def test_usage_is_counted_by_thread_user_channel_and_model(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await bots.start()
@@ -423,7 +427,7 @@ async def test_usage_is_counted_by_thread_person_channel_and_model(
     card = await slack.ephemeral_after(
         "bob", slack.say("bob", GENERAL, "!usage by model", thread_ts=ts)
     )
-    assert "scripted-1\n2 turns" in text_of(card), "of others only those in charge are told"
+    assert "scripted-1\n2 turns" in text_of(card), "the models of other users are for admins only"
     by_admin = slack.command("alice", GENERAL, "/copilot", "usage month by model")
     assert "scripted-1\n3 turns" in text_of(await slack.ephemeral_after("alice", by_admin))
     await slack.press_command("bob", GENERAL, card, "usage", "day by model")

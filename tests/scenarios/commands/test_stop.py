@@ -1,4 +1,4 @@
-"""Who may stop an answer: whoever asked for it, and the members who see it; nobody else."""
+"""Tests who may stop an answer: its author, and the members who see the channel, and no others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LET_IN = {"ALLOW_GUESTS": "yes", "ALLOW_EXTERNAL": "yes"}
 async def a_running_answer(
     slack: ScenarioClient, model: ScriptedModel, person: str, channel: str = GENERAL
 ) -> str:
-    """Somebody's thread, in which the bot is in the middle of a story."""
+    """A user's thread in which the bot is in the middle of a long answer."""
     model.when("story", Answer(chunks=["Once upon a time.", " The end."], hold_after=1))
     ts = await slack.say(person, channel, "@threadpilot story")
     await model.reached()
@@ -31,7 +31,7 @@ async def a_running_answer(
 @pytest.mark.parametrize(
     ("asker", "person"), [("bob", "bob"), ("bob", "carol"), ("gus", "gus"), ("eve", "eve")]
 )
-async def test_who_asked_and_every_member_who_sees_it_stops_an_answer(
+async def test_the_author_and_every_member_who_sees_it_may_stop_an_answer(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, asker: str, person: str
 ) -> None:
     bots.env.update(LET_IN)
@@ -43,7 +43,7 @@ async def test_who_asked_and_every_member_who_sees_it_stops_an_answer(
 
 
 @pytest.mark.parametrize(
-    ("person", "doors", "sentence"),
+    ("person", "settings", "sentence"),
     [
         ("gus", {}, access_texts.DENIAL_TEXTS[AccessRole.GUEST]),
         ("eve", {}, access_texts.DENIAL_TEXTS[AccessRole.EXTERNAL]),
@@ -56,16 +56,17 @@ async def test_who_asked_and_every_member_who_sees_it_stops_an_answer(
         ),
     ],
 )
-async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
+async def test_guests_and_external_users_do_not_stop_the_answers_of_others(
     bots: Bots,
     slack: ScenarioClient,
     model: ScriptedModel,
     person: str,
-    doors: dict[str, str],
+    settings: dict[str, str],
     sentence: str,
 ) -> None:
-    """They are told why, and the answer is shown whole, though Slack has ended its stream."""
-    bots.env.update(doors)
+    """The user is shown the reason, and the answer is complete, although Slack has ended its
+    stream."""
+    bots.env.update(settings)
     await bots.start()
     ts = await a_running_answer(slack, model, "bob")
     await slack.stop(person, GENERAL, ts)
@@ -75,21 +76,21 @@ async def test_guests_and_people_of_elsewhere_stop_nobody_elses_answer(
     assert not await slack.shows(GENERAL, ts, STOPPED)
 
 
-async def test_who_does_not_see_the_place_stops_nothing_there(
+async def test_a_user_who_does_not_see_the_channel_stops_nothing_there(
     bots: Bots, slack: ScenarioClient, emulator: RunningEmulator, model: ScriptedModel
 ) -> None:
-    """Not even by an event that says so; there is no place where they could be told why."""
+    """A forged event has no effect either; there is no place for an ephemeral message."""
     await bots.start()
     await slack.call("bob", "conversations.invite", channel=SECRET, users=BOT_USER)
     ts = await a_running_answer(slack, model, "bob", SECRET)
     await slack.call("bob", "conversations.kick", channel=SECRET, user=PEOPLE["carol"])
     emulator.slack.streams.stop_by_user(SECRET, ts, PEOPLE["carol"])
-    await slack.wait_for(lambda: slack.calls("chat.postEphemeral"), 20.0, "carol is told no")
+    await slack.wait_for(lambda: slack.calls("chat.postEphemeral"), 20.0, "carol is refused")
     model.release()
     await slack.until_shown(SECRET, ts, WHOLE)
 
 
-async def test_while_slack_does_not_tell_who_somebody_is_only_the_asker_stops(
+async def test_only_the_author_stops_while_slack_does_not_report_the_users_kind(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -101,10 +102,11 @@ async def test_while_slack_does_not_tell_who_somebody_is_only_the_asker_stops(
     await slack.until_shown(GENERAL, ts, STOPPED)
 
 
-async def test_a_guest_stops_neither_by_a_command_what_others_have_asked(
+async def test_a_guest_does_not_stop_the_answers_of_others_by_a_command(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Also one who is let in and takes part in the thread; nor drops what others wait for."""
+    """Also a guest who has access and takes part in the thread; nor does a guest clear the queue of
+    others."""
     bots.env.update(LET_IN)
     bot = await bots.start()
     ts = await a_running_answer(slack, model, "bob")
@@ -129,6 +131,6 @@ async def test_a_guest_stops_neither_by_a_command_what_others_have_asked(
 
 
 async def waits(slack: ScenarioClient, ts: str) -> bool:
-    """Whether a message of the thread is shown as waiting."""
-    said = await slack.replies(GENERAL, ts)
-    return any(message.get("reactions") for message in said)
+    """True if a message of the thread is shown as waiting."""
+    messages = await slack.replies(GENERAL, ts)
+    return any(message.get("reactions") for message in messages)

@@ -1,4 +1,4 @@
-"""Orders about what goes on in a thread: carried out at once, whatever runs or waits there."""
+"""Tests the thread commands: done at once, while other turns run or wait there."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def test_stop_ends_the_answer_and_what_waits_is_answered_next(
     )
 
 
-async def test_stop_queue_drops_what_waits_and_the_model_is_not_asked(
+async def test_stop_queue_clears_waiting_messages_and_the_model_is_not_asked(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await start_busy_thread(bots, slack, model)
@@ -74,7 +74,7 @@ async def test_stop_queue_drops_what_waits_and_the_model_is_not_asked(
     await slack.until_shown(GENERAL, ts, "I stopped. 2 messages that waited won't be answered.")
     for each in waiting:
         await slack.wait_until_reaction_cleared(GENERAL, each)
-    assert await slack.ephemeral("alice") == [], "who dropped them need not be told"
+    assert await slack.ephemeral("alice") == [], "the user who cleared them gets no notice"
     model.when("fourth", "the fourth answer")
     await slack.say("alice", GENERAL, "fourth", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "the fourth answer")
@@ -97,11 +97,11 @@ async def test_what_waits_can_be_dropped_by_the_button_that_stop_offers(
     model.when("fourth", "the fourth answer")
     await slack.say("alice", GENERAL, "fourth", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "the fourth answer")
-    asked = [question_of(request.prompt) for request in model.requests]
-    assert asked == ["first", "second", "fourth"]
+    prompts = [question_of(request.prompt) for request in model.requests]
+    assert prompts == ["first", "second", "fourth"]
 
 
-async def test_those_whose_messages_somebody_else_dropped_are_notified_once(
+async def test_authors_of_messages_that_another_user_cleared_are_notified_once(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     ts = await start_busy_thread(bots, slack, model)
@@ -112,8 +112,8 @@ async def test_those_whose_messages_somebody_else_dropped_are_notified_once(
     await slack.until_shown(GENERAL, ts, "I stopped. 2 messages that waited won't be answered.")
     assert await slack.wait_for_ephemeral("bob") == DROPPED
     await slack.ephemeral_after_message("bob", GENERAL, ts, "!join", times=2)
-    told = [each["text"] for each in await slack.ephemeral("bob")]
-    assert told == [DROPPED, session_texts.JOINED_ALREADY]
+    notices = [each["text"] for each in await slack.ephemeral("bob")]
+    assert notices == [DROPPED, session_texts.JOINED_ALREADY]
 
 
 async def test_commands_do_not_wait_for_a_model_that_is_silent_in_another_thread(
@@ -166,8 +166,8 @@ async def test_a_side_question_is_answered_while_the_thread_answers_another_one(
     await slack.say("alice", GENERAL, "!ask an aside", thread_ts=ts)
 
     async def answered() -> bool:
-        said = await slack.bot_messages(GENERAL, ts)
-        return any("the side answer" in text_of(message) for message in said)
+        messages = await slack.bot_messages(GENERAL, ts)
+        return any("the side answer" in text_of(message) for message in messages)
 
     await slack.wait_for(answered, why="the side question is answered")
     assert not await slack.shows(GENERAL, ts, "one done")
@@ -175,7 +175,7 @@ async def test_a_side_question_is_answered_while_the_thread_answers_another_one(
     await slack.until_shown(GENERAL, ts, "You said: second")
 
 
-async def test_a_side_question_by_command_is_answered_to_who_asked_alone(
+async def test_a_side_question_by_command_is_answered_to_its_author_alone(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     await bots.start()
@@ -206,7 +206,7 @@ async def test_a_side_question_may_begin_a_thread_that_has_no_session_after_it(
     assert not any("why?" in prompt for prompt in model.requests[-1].prompts)
 
 
-async def test_one_side_question_a_person_at_a_time(
+async def test_one_side_question_per_user_at_a_time(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.when("long", Answer(chunks=["a ", "b"], hold_after=1))
@@ -214,8 +214,8 @@ async def test_one_side_question_a_person_at_a_time(
     ts = await slack.start_thread("bob", "one")
     await slack.say("bob", GENERAL, "!ask a long one", thread_ts=ts)
     await model.reached()
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!ask another one")
-    assert told == session_texts.ASK_ONE_AT_A_TIME
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "!ask another one")
+    assert notice == session_texts.ASK_ONE_AT_A_TIME
     model.release()
     await slack.until_shown(GENERAL, ts, "a long one")
 
@@ -226,8 +226,8 @@ async def test_a_side_question_that_the_model_cannot_answer_is_reported(
     model.when("broken", Answer(fault=400))
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, "!ask a broken one")
-    assert "The model ran into a problem" in told
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, "!ask a broken one")
+    assert "The model ran into a problem" in notice
     assert "There is no question yet" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!ask"
     )
@@ -250,7 +250,7 @@ async def test_in_a_quiet_thread_the_bot_answers_only_when_mentioned_until_it_ma
     await slack.say("bob", GENERAL, "thinking aloud", thread_ts=ts)
     await slack.say("bob", GENERAL, "@threadpilot now you", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: now you")
-    assert len(model.requests) == 2, "nobody answered what was said in between"
+    assert len(model.requests) == 2, "no message in between is answered"
     await slack.say("bob", GENERAL, "!join", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.JOINED)
     assert (
@@ -301,14 +301,14 @@ async def test_a_title_is_shown_wherever_the_session_is(bots: Bots, slack: Scena
     await slack.until_shown(GENERAL, ts, "s1 is now called")
     titled = (await slack.bot_messages(GENERAL, ts))[-1]
     assert "<!channel>" not in str(titled)
-    for order in ("!status", "!history", "!sessions"):
-        card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, order, thread_ts=ts))
-        assert "plan" in text_of(card), order
+    for command in ("!status", "!history", "!sessions"):
+        card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, command, thread_ts=ts))
+        assert "plan" in text_of(card), command
     renames = await slack.calls("agents.sessions.rename")
     assert "plan" in renames[-1]["arguments"]["title"]
     assert "s1 is called" in await slack.ephemeral_after_message("bob", GENERAL, ts, "!title")
-    told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!title {'x' * 300}")
-    assert told == session_texts.TITLE_TOO_LONG.format(most=200, length="300")
+    notice = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!title {'x' * 300}")
+    assert notice == session_texts.TITLE_TOO_LONG.format(most=200, length="300")
 
 
 # No session yet ----------------------------------------------------------------------------------
@@ -319,9 +319,9 @@ async def test_in_a_thread_without_a_session_commands_say_so(
 ) -> None:
     await bots.start()
     ts = await slack.say("carol", GENERAL, "lunch?")
-    for order in ("status", "history", "export", "reset", "title: Lunch"):
-        told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"@threadpilot {order}")
-        assert session_texts.NO_SESSION in told, order
+    for command in ("status", "history", "export", "reset", "title: Lunch"):
+        notice = await slack.ephemeral_after_message("bob", GENERAL, ts, f"@threadpilot {command}")
+        assert session_texts.NO_SESSION in notice, command
     assert (
         await slack.ephemeral_after_message("bob", GENERAL, ts, "@threadpilot stop")
         == session_texts.NOTHING_RUNS
@@ -333,7 +333,7 @@ async def test_in_a_thread_without_a_session_commands_say_so(
     assert model.requests == []
 
 
-# What is none ------------------------------------------------------------------------------------
+# Texts that are no commands ----------------------------------------------------------------------
 
 
 async def test_what_is_no_command_is_a_question(
@@ -345,8 +345,8 @@ async def test_what_is_no_command_is_a_question(
     for number, question in enumerate(questions, start=2):
         await slack.say("bob", GENERAL, question, thread_ts=ts)
         await slack.wait_until_answered(GENERAL, ts, n=number)
-    asked = [request.prompt for request in model.requests]
-    assert asked == ["status of the build?", *questions[:2], "reset my password how?"]
+    prompts = [request.prompt for request in model.requests]
+    assert prompts == ["status of the build?", *questions[:2], "reset my password how?"]
 
 
 async def test_a_marked_command_with_words_that_do_not_fit_gets_the_usage_hint(
@@ -354,7 +354,7 @@ async def test_a_marked_command_with_words_that_do_not_fit_gets_the_usage_hint(
 ) -> None:
     await bots.start()
     ts = await slack.start_thread("bob", "one")
-    for order, usage in (
+    for command, usage in (
         ("status of the build", "status [s12]"),
         ("sessions everywhere", "sessions [all] [page]"),
         ("stop everything", "stop [queue]"),
@@ -363,8 +363,8 @@ async def test_a_marked_command_with_words_that_do_not_fit_gets_the_usage_hint(
         ("usage by shoe size", "usage [day|week|month]"),
         ("reset everything", "reset [s12]"),
     ):
-        told = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!{order}")
-        assert usage in told, order
+        notice = await slack.ephemeral_after_message("bob", GENERAL, ts, f"!{command}")
+        assert usage in notice, command
     assert (
         await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume bob")
         == session_texts.RESUME_NO_HANDLE

@@ -28,7 +28,7 @@ from bot.turns.inbox import NOT_TAKEN
 from tests.emulator_client import GENERAL
 from tests.fakes import QuickClock
 from tests.scenarios.conftest import Bots, ScenarioClient
-from tests.scenarios.operations.test_restart import run, threadpilot, until_said
+from tests.scenarios.operations.test_restart import run, threadpilot, wait_for_output
 from tests.scripted_model import Answer, ScriptedModel
 from tests.unit.store.test_crash import assert_sound
 
@@ -313,7 +313,7 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
         async with threadpilot("run", env=env, until=connection.LOCKED) as process:
             assert await slack.calls("apps.connections.open") == []
             other.execute("ROLLBACK")
-            output = await until_said(process, READY)
+            output = await wait_for_output(process, READY)
             assert connection.LOCKED not in output
             assert "start goes on: the database is available" in output
             await slack.ask_in_new_thread("alice", "first")

@@ -1,4 +1,4 @@
-"""Those who look after a bot: what they see at its own door for operators."""
+"""Client for the operator's endpoints of a bot: metrics and status pages."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What `/metrics` said, read by Prometheus' own parser."""
+    """The content of `/metrics`, parsed by Prometheus' own parser."""
 
     families: Mapping[str, str]
-    """The type of each metric by its name."""
+    """The type of each metric, by its name."""
     samples: tuple[Sample, ...]
 
     def value(self, name: str, **labels: str) -> float:
-        """The sum of the numbers of that name that have these labels."""
+        """The sum of the numbers with this name and these labels."""
         fitting = [
             sample.value
             for sample in self.samples
@@ -43,17 +43,17 @@ class Scrape:
 
 
 class Operator:
-    """Looks at a bot."""
+    """Reads the operator's endpoints of a bot."""
 
     def __init__(self, bots: Bots, slack: ScenarioClient) -> None:
-        """The bot, which is still to be started, will have a door for operators."""
+        """Prepare the environment of a bot that is not started yet."""
         self._slack = slack
         self._port = free_port()
         self.data = Path(bots.env["DATA_DIR"])
         bots.env["METRICS_PORT"] = str(self._port)
 
     async def get(self, path: str) -> tuple[int, str]:
-        """Status and text."""
+        """The status and the text of a page."""
         url = f"http://127.0.0.1:{self._port}{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status, await answer.text()
@@ -72,8 +72,8 @@ class Operator:
         )
 
     async def until(self, name: str, value: float, timeout: float = 30.0, **labels: str) -> Scrape:
-        """Wait until a number is at least so much: what is shown in Slack is a moment ahead of
-        what is on record."""
+        """Wait until a number is at least `value`: Slack shows a result a moment before it is on
+        record."""
 
         async def there() -> Scrape | None:
             scrape = await self.scrape()
@@ -82,7 +82,7 @@ class Operator:
         return await self._slack.wait_for(there, timeout, f"{name} {labels} is {value:g}")
 
     async def until_status(self, path: str, status: int, timeout: float = 30.0) -> None:
-        """Wait until a page answers so."""
+        """Wait until a page answers with this status."""
 
         async def so() -> bool:
             return (await self.get(path))[0] == status
@@ -91,7 +91,7 @@ class Operator:
 
     @contextmanager
     def locking_the_database(self) -> Iterator[None]:
-        """Another program has the database for itself."""
+        """Lock the database as another program would."""
         file = self.data / "threadpilot.db"
         with closing(sqlite3.connect(file, isolation_level=None)) as database:
             database.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""`threadpilot sessions`, a process of its own, on the data of a bot that has been used."""
+"""Tests `threadpilot sessions` in its own process, on the data of a used bot."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.scripted_model import ScriptedModel
 
 
 async def shell(bots: Bots, *arguments: str) -> tuple[int, str]:
-    """The command to its end, without Slack's tokens: its status, and all that it says."""
+    """Run the command without Slack's tokens; return its status and its output."""
     needed = {name: bots.env[name] for name in ("DATA_DIR", "MODEL_BASE_URL")}
     return await run("sessions", *arguments, env=needed)
 
 
 async def done(bots: Bots, *arguments: str) -> str:
-    status, said = await shell(bots, *arguments)
-    assert status == 0, said
-    return said
+    status, output = await shell(bots, *arguments)
+    assert status == 0, output
+    return output
 
 
 def on_disk(bots: Bots) -> int:
@@ -57,14 +57,14 @@ async def test_sessions_are_listed_as_they_were_used(bots: Bots, slack: Scenario
     assert (await done(bots, "list", "--channel", DEV)).startswith("s2")
 
 
-async def test_a_transcript_tells_what_was_asked_and_answered(
+async def test_a_transcript_has_the_questions_and_the_answers(
     bots: Bots, slack: ScenarioClient
 ) -> None:
     await two_threads(bots, slack)
-    told = await done(bots, "export", "s1")
+    output = await done(bots, "export", "s1")
     for text in ("what is Python?", "You said: what is Python?", "You said: and Rust?"):
-        assert text in told
-    assert "Go" not in told
+        assert text in output
+    assert "Go" not in output
     turns = json.loads(await done(bots, "export", "s1", "--json"))["turns"]
     assert [turn["question"] for turn in turns] == ["what is Python?", "and Rust?"]
     assert [turn["answer"] for turn in turns] == [
@@ -73,7 +73,7 @@ async def test_a_transcript_tells_what_was_asked_and_answered(
     ]
 
 
-async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_taken_back(
+async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_resumed(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     first, _ = await two_threads(bots, slack)
@@ -87,8 +87,8 @@ async def test_a_reset_thread_begins_afresh_and_the_old_session_can_be_taken_bac
         await slack.say("bob", GENERAL, "on", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: on")
         audit = full_text_of(await slack.card_for("alice", GENERAL, "admin audit"))
-    asked = [question_of(prompt) for prompt in model.requests[-1].prompts]
-    assert asked == ["what is Python?", "and Rust?", "on"]
+    questions = [question_of(prompt) for prompt in model.requests[-1].prompts]
+    assert questions == ["what is Python?", "and Rust?", "on"]
     assert "sessions reset s1" in audit
 
 
@@ -98,8 +98,8 @@ async def test_a_deleted_session_is_gone_on_both_sides_and_its_thread_goes_on_wi
     first, second = await two_threads(bots, slack)
     assert "s1 is deleted" in await done(bots, "delete", "s1", "--yes")
     assert on_disk(bots) == 1
-    status, said = await shell(bots, "delete", "s1", "--yes")
-    assert (status, "there is no session s1" in said) == (1, True)
+    status, output = await shell(bots, "delete", "s1", "--yes")
+    assert (status, "there is no session s1" in output) == (1, True)
     async with bots.running():
         await slack.say("bob", GENERAL, "still there?", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: still there?")
@@ -117,9 +117,9 @@ async def test_a_cleanup_says_what_would_go_deletes_it_and_finds_nothing_the_sec
     folder = folder_of_sessions(Path(bots.env["DATA_DIR"]))
     shutil.copytree(next(folder.glob("slack-*")), folder / "on-no-record")
     assert "To be deleted: 1 session" in await done(bots, "cleanup", "--user", "UBOB", "--dry-run")
-    said = await done(bots, "cleanup", "--user", "UBOB", "--yes")
-    assert "1 session deleted" in said
-    assert "1 orphans" in said
+    output = await done(bots, "cleanup", "--user", "UBOB", "--yes")
+    assert "1 session deleted" in output
+    assert "1 orphans" in output
     assert on_disk(bots) == 1
     assert "0 sessions deleted" in await done(bots, "cleanup", "--user", "UBOB", "--yes")
     assert "1 session deleted" in await done(bots, "cleanup", "--all", "--yes")
@@ -128,7 +128,7 @@ async def test_a_cleanup_says_what_would_go_deletes_it_and_finds_nothing_the_sec
     async with bots.running():
         await slack.say("bob", GENERAL, "afresh", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: afresh")
-        assert not await slack.shows(GENERAL, first, GONE), "nobody was there to tell it"
+        assert not await slack.shows(GENERAL, first, GONE), "no bot ran to post it"
 
 
 async def test_while_a_bot_runs_it_says_so_and_touches_nothing(
@@ -137,10 +137,10 @@ async def test_while_a_bot_runs_it_says_so_and_touches_nothing(
     first, _ = await two_threads(bots, slack)
     async with bots.running():
         for command in (("list",), ("export", "s1"), ("cleanup", "--all", "--yes")):
-            status, said = await shell(bots, *command)
+            status, output = await shell(bots, *command)
             assert status == 1
-            assert "is in use by another Threadpilot" in said
-            assert "Traceback" not in said
+            assert "is in use by another Threadpilot" in output
+            assert "Traceback" not in output
         await slack.say("bob", GENERAL, "and on", thread_ts=first)
         await slack.until_shown(GENERAL, first, "You said: and on")
     assert len(model.requests[-1].prompts) == 3
@@ -153,7 +153,7 @@ async def test_a_question_that_waits_keeps_its_session(bots: Bots, slack: Scenar
         waiting = await slack.say("bob", GENERAL, "two", thread_ts=ts)
         await slack.wait_until_reaction_set(GENERAL, waiting)
     for command in (("delete", "s1", "--yes"), ("reset", "s1")):
-        status, said = await shell(bots, *command)
-        assert (status, texts.IN_USE.format(handle="s1") in said) == (1, True)
-    said = await done(bots, "cleanup", "--all", "--yes")
-    assert "1 in use left out" in said
+        status, output = await shell(bots, *command)
+        assert (status, texts.IN_USE.format(handle="s1") in output) == (1, True)
+    output = await done(bots, "cleanup", "--all", "--yes")
+    assert "1 in use left out" in output

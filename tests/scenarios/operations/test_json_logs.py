@@ -1,4 +1,4 @@
-"""`LOG_FORMAT=json`: all that the command says while it runs is objects, a line each."""
+"""Tests `LOG_FORMAT=json`: every log line of the command is one JSON object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.trace_collector import OURS, Collector
 async def test_every_line_of_a_bot_is_an_object_that_names_turn_thread_and_trace(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """And no line holds a token, also where a turn fails and a call is refused."""
+    """No line has a token, also if a turn fails or a call is refused."""
     model.when("wrong", Answer(fault=400))
     async with Collector() as collector:
         env |= {"LOG_FORMAT": "json", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
@@ -24,10 +24,10 @@ async def test_every_line_of_a_bot_is_an_object_that_names_turn_thread_and_trace
             await slack.fault("chat.startStream", "error", error="invalid_auth")
             ts = await slack.ask_in_new_thread("alice", "wrong")
             process.send_signal(signal.SIGTERM)
-            _, said = await process.communicate()
+            _, output = await process.communicate()
             assert process.returncode == 0
         spans = await collector.until(lambda spans: any(span.name == "turn" for span in spans))
-    lines = [json.loads(line) for line in said.decode().splitlines()]
+    lines = [json.loads(line) for line in output.decode().splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     [trace] = {span.trace for span in spans if span.service == OURS}
     about = [line for line in lines if line.get("turn") == 1]
@@ -38,4 +38,4 @@ async def test_every_line_of_a_bot_is_an_object_that_names_turn_thread_and_trace
     assert {line["trace"] for line in about if "trace" in line} == {trace}
     assert any(line.get("trace") == trace for line in about)
     for canary in ("xoxb-sandbox", "xapp-sandbox"):
-        assert canary not in said.decode()
+        assert canary not in output.decode()

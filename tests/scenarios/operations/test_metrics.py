@@ -1,4 +1,4 @@
-"""What operators see of a bot: `/metrics`, `/healthz`, `/readyz`, and the Grafana dashboard."""
+"""Tests the operator's endpoints: `/metrics`, `/healthz`, `/readyz`, and the Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -114,16 +114,16 @@ async def test_a_runtime_that_is_killed_shows_as_a_restart_and_tokens_by_model(
     assert after.value("threadpilot_database_commit_seconds_count", result="ok") > 5
 
 
-async def test_the_metrics_name_nobody_and_no_place(
+async def test_the_metrics_name_no_user_and_no_channel(
     bots: Bots, slack: ScenarioClient, operator: Operator
 ) -> None:
     await bots.start()
     ts = await slack.ask_in_new_thread("alice", "first")
     await slack.command("bob", GENERAL, "/copilot", "help")
     scrape = await operator.until("threadpilot_turns_total", 1, state="done")
-    said = {value for sample in scrape.samples for value in sample.labels.values()}
+    label_values = {value for sample in scrape.samples for value in sample.labels.values()}
     nameless = {*PEOPLE.values(), *PEOPLE, GENERAL, "T0SANDBOX", ts, "first"}
-    assert [value for value in said if any(name in value for name in nameless)] == []
+    assert [value for value in label_values if any(name in value for name in nameless)] == []
     assert len(scrape.samples) < 1_500
 
 
@@ -171,24 +171,24 @@ async def test_a_port_that_is_taken_is_reported_like_a_wrong_setting(
 ) -> None:
     await bots.start()
     bots.env["DATA_DIR"] = str(operator.data.with_name("another"))
-    with pytest.raises(SettingsError, match="METRICS_PORT or METRICS_HOST") as told:
+    with pytest.raises(SettingsError, match="METRICS_PORT or METRICS_HOST") as error:
         async with bots.running():
             pass
-    assert len(told.value.faults) == 1
+    assert len(error.value.faults) == 1
 
 
 # The dashboard -----------------------------------------------------------------------------------
 
 
-def asked_by(dashboard: object) -> list[str]:
+def queries_in(dashboard: object) -> list[str]:
     """Every query of a dashboard."""
     match dashboard:
         case dict():
-            found = [text for each in dashboard.values() for text in asked_by(each)]
+            found = [text for each in dashboard.values() for text in queries_in(each)]
             expr = dashboard.get("expr")
             return [*found, expr] if isinstance(expr, str) else found
         case list():
-            return [text for each in dashboard for text in asked_by(each)]
+            return [text for each in dashboard for text in queries_in(each)]
     return []
 
 
@@ -212,14 +212,14 @@ async def test_every_number_on_the_dashboard_exists_and_every_metric_is_on_it(
     await bots.start()
     await slack.ask_in_new_thread("alice", "first")
     scrape = await operator.until("threadpilot_turns_total", 1, state="done")
-    named = named_in(asked_by(json.loads(DASHBOARD.read_text(encoding="utf-8"))))
+    named = named_in(queries_in(json.loads(DASHBOARD.read_text(encoding="utf-8"))))
     assert named - there(scrape) == set(), "the dashboard asks for what no bot has"
     ours = {name for name in scrape.families if name.startswith("threadpilot_")}
     assert {base_of(name) for name in ours} - {base_of(name) for name in named} == set()
 
 
 def test_the_dashboard_can_be_imported_as_it_is() -> None:
-    """It names no data source of anybody's, and every panel says in which unit it shows."""
+    """The dashboard names no data source of its author, and every panel has a unit."""
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     assert dashboard["uid"] == "threadpilot"
     assert dashboard["id"] is None

@@ -1,4 +1,4 @@
-"""The real command, started, asked, killed and started again: nothing waiting is lost."""
+"""Tests the real command over stops, kills and restarts: no waiting message is lost."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tests.scenarios.conftest import ScenarioClient
 from tests.scripted_model import Answer, ScriptedModel
 
 START_SECONDS = 90.0
-"""Generous: it is a matter of seconds, on a machine that has more to do, too."""
+"""Timeout in seconds of a start; it takes a few seconds, also on a busy machine."""
 
 
 @asynccontextmanager
 async def threadpilot(
     *arguments: str, env: dict[str, str], until: str = "ready"
 ) -> AsyncIterator[Process]:
-    """The command as a process of its own, once it has said `until` on standard error."""
+    """Run the command in its own process; yields it after `until` is on standard error."""
     process = await forked_processes.start(main, *arguments, env={**os.environ, **env}, stderr=PIPE)
     try:
-        await until_said(process, until)
+        await wait_for_output(process, until)
         yield process
     finally:
         if process.returncode is None:
@@ -41,22 +41,22 @@ async def threadpilot(
         await process.communicate()
 
 
-async def until_said(process: Process, word: str) -> str:
-    """Wait until it has said that on standard error; all that it has said since the last time."""
-    said = await asyncio.wait_for(_read_until(process, word), START_SECONDS)
-    assert word in said, said
-    return said
+async def wait_for_output(process: Process, word: str) -> str:
+    """Wait until this word is on standard error; return the output since the last call."""
+    output = await asyncio.wait_for(_read_until(process, word), START_SECONDS)
+    assert word in output, output
+    return output
 
 
 async def _read_until(process: Process, word: str) -> str:
     assert process.stderr is not None
-    said = ""
-    while word not in said:
+    output = ""
+    while word not in output:
         line = await process.stderr.readline()
         if not line:
             break
-        said += line.decode()
-    return said
+        output += line.decode()
+    return output
 
 
 async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart(
@@ -82,10 +82,10 @@ async def test_killed_with_messages_waiting_the_bot_answers_them_after_a_restart
     assert await slack.reactions(GENERAL, second) == []
 
 
-async def test_what_a_restart_lost_can_be_asked_again_and_the_prompt_is_sent_once(
+async def test_a_turn_lost_by_a_restart_can_be_retried_and_the_prompt_is_sent_once(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """The runtime keeps a prompt that was never answered: it is cut out first."""
+    """The runtime keeps a prompt without an answer: the bot removes it first."""
     model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
     async with threadpilot("run", env=env) as process:
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
@@ -108,10 +108,10 @@ async def test_what_a_restart_lost_can_be_asked_again_and_the_prompt_is_sent_onc
     assert [request.prompts for request in model.requests] == [("first",)] * 2
 
 
-async def test_a_question_by_command_whose_bot_is_killed_on_the_way_is_asked_once(
+async def test_a_question_by_command_whose_bot_is_killed_before_the_post_is_asked_once(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """Slack was told that it had arrived, and it did not stand in the channel yet."""
+    """The command was acknowledged, but the question was not in the channel yet."""
     async with threadpilot("run", env=env) as process:
         await slack.fault("chat.postMessage", "slow", times=1, seconds=60)
         await slack.command("alice", GENERAL, "/copilot", "what is Python?")
@@ -120,13 +120,13 @@ async def test_a_question_by_command_whose_bot_is_killed_on_the_way_is_asked_onc
     await slack.clear_faults()
     async with threadpilot("run", env=env):
 
-        async def asked() -> list[str]:
+        async def posted() -> list[str]:
             return [m["ts"] for m in await slack.history(GENERAL) if m.get("bot_id")]
 
-        [root] = await slack.wait_for(asked, timeout=30, why="the question is posted")
+        [root] = await slack.wait_for(posted, timeout=30, why="the question is posted")
         await slack.until_shown(GENERAL, root, "You said: what is Python?")
         assert await slack.wait_until_answered(GENERAL, root) == ["You said: what is Python?"]
-    assert await asked() == [root]
+    assert await posted() == [root]
     assert len(model.requests) == 1
 
 
@@ -147,13 +147,13 @@ async def test_asked_to_stop_the_bot_finishes_what_runs_and_exits_0(
 async def test_asked_to_stop_while_it_starts_the_bot_ends_at_once(
     env: dict[str, str], slack: ScenarioClient
 ) -> None:
-    """From its very first line on, so that it is a process that nothing is imported in."""
+    """Also from its first line on, in a process that has imported nothing."""
     await slack.fault("auth.test", "slow", times=1, seconds=3_600)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", "run"), env={**os.environ, **env}
     )
     try:
-        await slack.wait_for(lambda: is_listening(process.pid), START_SECONDS)
+        await slack.wait_for(lambda: accepts_connections(process.pid), START_SECONDS)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), START_SECONDS) == 0
     finally:
@@ -162,18 +162,18 @@ async def test_asked_to_stop_while_it_starts_the_bot_ends_at_once(
             await process.wait()
 
 
-async def is_listening(pid: int) -> bool:
+async def accepts_connections(pid: int) -> bool:
     return takes_sigterm_in_hand(pid)
 
 
 def takes_sigterm_in_hand(pid: int) -> bool:
-    """As the kernel tells it: a bit for each signal that the process catches."""
+    """Read the kernel's bit mask of the signals that the process catches."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-async def test_a_turn_that_does_not_finish_in_time_is_taken_up_at_the_next_start(
+async def test_a_turn_that_does_not_finish_in_time_is_recovered_at_the_next_start(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     env["SHUTDOWN_SECONDS"] = "0"
@@ -219,7 +219,7 @@ async def run(*arguments: str, env: dict[str, str]) -> tuple[int, str]:
     return process.returncode or 0, out.decode() + err.decode()
 
 
-async def test_what_people_and_the_model_write_is_not_logged_whatever_the_level(
+async def test_texts_of_users_and_the_model_are_not_logged_at_any_level(
     env: dict[str, str], slack: ScenarioClient
 ) -> None:
     env["LOG_LEVEL"] = "DEBUG"
@@ -228,18 +228,18 @@ async def test_what_people_and_the_model_write_is_not_logged_whatever_the_level(
         await slack.until_shown(GENERAL, ts, "You said: zebrafish")
         await slack.command("alice", GENERAL, "/copilot", "walrus")
         process.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(process.communicate(), 30)
-    assert b"turn ends" in said
+        _, output = await asyncio.wait_for(process.communicate(), 30)
+    assert b"turn ends" in output
     for canary in (b"zebrafish", b"walrus", b"xoxb-", b"xapp-", b"verification"):
-        assert canary not in said
+        assert canary not in output
 
 
 async def test_wrong_settings_are_all_reported_and_exit_with_2(env: dict[str, str]) -> None:
     env.update(SLACK_BOT_TOKEN="", MAX_TURNS="many")
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 2
-    assert "SLACK_BOT_TOKEN is not set" in said
-    assert "MAX_TURNS (it is 'many')" in said
+    assert "SLACK_BOT_TOKEN is not set" in output
+    assert "MAX_TURNS (it is 'many')" in output
 
 
 @pytest.mark.parametrize(
@@ -250,11 +250,11 @@ async def test_a_token_that_slack_does_not_know_is_reported_with_the_remedy(
     env: dict[str, str], name: str, token: str
 ) -> None:
     env[name] = token
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 1
-    assert name in said
-    assert "canary" not in said
-    assert "Traceback" not in said
+    assert name in output
+    assert "canary" not in output
+    assert "Traceback" not in output
 
 
 async def test_a_port_in_use_is_reported_like_a_wrong_setting(env: dict[str, str]) -> None:
@@ -263,22 +263,22 @@ async def test_a_port_in_use_is_reported_like_a_wrong_setting(env: dict[str, str
         taken.listen()
         port = str(taken.getsockname()[1])
         env.update(SLACK_MODE="http", SLACK_SIGNING_SECRET=SIGNING_SECRET, HTTP_PORT=port)
-        status, said = await run("run", env=env)
+        status, output = await run("run", env=env)
     assert status == 2
-    assert "HTTP_PORT" in said
-    assert "Traceback" not in said
+    assert "HTTP_PORT" in output
+    assert "Traceback" not in output
 
 
 async def test_a_second_bot_on_the_same_data_is_refused(env: dict[str, str]) -> None:
     async with threadpilot("run", env=env):
-        status, said = await run("run", env=env)
+        status, output = await run("run", env=env)
     assert status == 1
-    assert "data folder" in said.lower()
-    assert "Traceback" not in said
+    assert "data folder" in output.lower()
+    assert "Traceback" not in output
 
 
 async def test_the_command_tells_its_version_and_refuses_what_it_does_not_know() -> None:
     assert await run("--version", env={}) == (0, "threadpilot 0.1.0\n")
-    status, said = await run("fly", env={})
+    status, output = await run("fly", env={})
     assert status == 2
-    assert "invalid choice" in said
+    assert "invalid choice" in output

@@ -1,4 +1,4 @@
-"""What grows old goes on a timer, and what is lost begins afresh: with what was said as context."""
+"""Tests the retention policy: old sessions are deleted, and threads restart with quoted context."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def sessions_on_disk(bots: Bots) -> list[Path]:
 async def assert_session_reset(
     slack: ScenarioClient, model: ScriptedModel, ts: str, *before: str
 ) -> None:
-    """Bob's next message in a thread is answered by a session that remembers nothing, and has what
-    was said before as quoted context."""
+    """Check that Bob's next message is answered by a new session, with the thread history as quoted
+    context."""
     await slack.say("bob", GENERAL, "do you remember?", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: do you remember?")
     request = model.requests[-1]
     assert [question_of(prompt) for prompt in request.prompts] == ["do you remember?"]
     texts = [line["text"] for line in excerpt_in(request.prompt)]
-    for said in before:
-        assert f"@threadpilot {said}" in texts
-        assert f"You said: {said}" in texts
+    for question in before:
+        assert f"@threadpilot {question}" in texts
+        assert f"You said: {question}" in texts
 
 
-async def test_what_nobody_has_used_for_long_goes_by_itself_and_its_thread_is_notified(
+async def test_a_session_unused_for_long_is_deleted_and_its_thread_is_notified(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     bots.env["RETENTION_DAYS"] = "30"
@@ -188,7 +188,7 @@ async def test_copies_of_a_comparison_go_after_a_week_without_a_word(
 async def test_a_session_whose_folder_was_deleted_by_hand_begins_afresh_with_context(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, running: bool
 ) -> None:
-    """Also while the bot runs, once the session is not live any more."""
+    """Also while the bot runs, after the session is no longer live."""
     bots.env.update(MAX_SESSIONS="1", MAX_TURNS="1")
     async with bots.running():
         ts = await slack.ask_in_new_thread("bob", "one")
@@ -205,5 +205,5 @@ async def test_a_session_whose_folder_was_deleted_by_hand_begins_afresh_with_con
             await assert_session_reset(slack, model, ts, "one")
         await slack.say("bob", GENERAL, "and then", thread_ts=ts)
         await slack.until_shown(GENERAL, ts, "You said: and then")
-    asked = [question_of(prompt) for prompt in model.requests[-1].prompts]
-    assert asked == ["do you remember?", "and then"]
+    questions = [question_of(prompt) for prompt in model.requests[-1].prompts]
+    assert questions == ["do you remember?", "and then"]

@@ -1,4 +1,4 @@
-"""A bounded pool of live sessions: resumed on need, opened beforehand, renewed when it grows."""
+"""Tests the bounded pool of live sessions: resumed on demand, opened early, renewed when large."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.scripted_model import Answer, ScriptedModel
 
 
 def small(bots: Bots, places: int, **more: str) -> None:
-    """A pool of so many places."""
+    """Set the size of the pool."""
     bots.env.update(MAX_SESSIONS=str(places), MAX_TURNS=str(places), **more)
 
 
@@ -31,7 +31,7 @@ async def until_live(slack: ScenarioClient, bot: Bot, sessions: int) -> None:
 
 
 def the_runtime(bots: Bots) -> int:
-    """The process id of the runtime, where a bot has one only."""
+    """The process id of the runtime, if the bot has exactly one."""
     [runtime] = runtimes_of(Path(bots.env["DATA_DIR"]))
     return runtime
 
@@ -63,22 +63,22 @@ async def test_many_at_once_are_all_answered_one_after_another(
 ) -> None:
     small(bots, 2)
     bot = await bots.start()
-    asked = [
+    sent = [
         (await slack.say(person, GENERAL, f"@threadpilot {person} {number}"), f"{person} {number}")
         for person in ("alice", "bob", "carol")
         for number in range(3)
     ]
-    for ts, text in asked:
+    for ts, text in sent:
         await slack.until_shown(GENERAL, ts, f"You said: {text}")
         await slack.wait_until_reaction_cleared(GENERAL, ts)
     assert bot.pool.open_count <= 2
-    assert sorted(request.prompt for request in model.requests) == sorted(text for _, text in asked)
+    assert sorted(request.prompt for request in model.requests) == sorted(text for _, text in sent)
 
 
-async def test_when_all_places_are_taken_for_too_long_it_is_said(
+async def test_when_all_slots_are_in_use_for_too_long_the_user_is_notified(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """A comparison takes a place for each model."""
+    """A comparison takes a slot for each model."""
     model.models = ["scripted-1", "scripted-2"]
     small(bots, 2, POOL_SECONDS="1")
     model.when("which?", Answer(chunks=["a ", "b"], hold_after=1))
@@ -93,7 +93,7 @@ async def test_when_all_places_are_taken_for_too_long_it_is_said(
     assert len(model.requests) == 3
 
 
-async def test_a_place_that_comes_free_in_time_is_taken(
+async def test_a_slot_that_becomes_free_in_time_is_used(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     model.models = ["scripted-1", "scripted-2"]
@@ -134,7 +134,7 @@ async def test_a_session_is_opened_while_its_turn_still_waits(
     assert model.requests[-1].prompts == ("two", "next")
 
 
-async def test_who_opens_the_direct_messages_finds_their_session_open(
+async def test_opening_the_direct_messages_opens_the_users_session(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel
 ) -> None:
     async with bots.running():

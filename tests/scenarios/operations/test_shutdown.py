@@ -1,4 +1,5 @@
-"""Told to stop, the bot ends within a bound whatever hangs; the next start takes up the rest."""
+"""Tests that the bot stops within its timeout if a part hangs, and that the next start recovers the
+rest."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from tests.scripted_model import Answer, ScriptedModel
 
 SHUTDOWN_SECONDS = 2
 LEEWAY_SECONDS = 5.0
-"""For the interpreter's own end, on a machine that does other things as well."""
+"""Time in seconds for the interpreter's own end, on a busy machine."""
 
 _SLACK = (
     "chat.startStream",
@@ -38,7 +39,7 @@ _SLACK = (
 async def test_asked_to_stop_it_ends_though_slack_the_runtime_and_the_database_hang(
     env: dict[str, str], slack: ScenarioClient, model: ScriptedModel
 ) -> None:
-    """And what was being answered, and what waited, has its one outcome after the next start."""
+    """The running turn and the waiting message each have one outcome after the next start."""
     env["SHUTDOWN_SECONDS"] = str(SHUTDOWN_SECONDS)
     model.when("first", Answer(chunks=["half ", "done"], hold_after=1, times=1))
     file = Path(env["DATA_DIR"]) / "threadpilot.db"
@@ -72,7 +73,7 @@ async def test_asked_to_stop_it_ends_though_slack_the_runtime_and_the_database_h
 
 
 async def test_what_hangs_for_good_is_left_and_the_exit_is_still_a_good_one() -> None:
-    """A disk that does not come back holds up every thread that writes to it."""
+    """A disk that does not respond blocks every thread that writes to it."""
     ending = (
         "import time\n"
         "from bot.cli.run import force_exit_after\n"
@@ -83,8 +84,8 @@ async def test_what_hangs_for_good_is_left_and_the_exit_is_still_a_good_one() ->
     await ends_well(ending)
 
 
-async def test_asked_to_stop_while_a_part_hangs_in_opening_it_ends_as_well() -> None:
-    """A disk that does not come back under a database that is being brought up to date."""
+async def test_asked_to_stop_while_a_part_hangs_at_its_start_it_ends_as_well() -> None:
+    """A disk that does not respond during a migration of the database."""
     starting = (
         "import asyncio, os, signal, time, types\n"
         "from contextlib import asynccontextmanager\n"

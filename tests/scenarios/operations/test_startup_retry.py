@@ -1,4 +1,4 @@
-"""In trouble that may pass the start waits, and says so once; in any other it ends at once."""
+"""Tests that the start waits during transient trouble, with one log line, and else ends at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes import QuickClock
 from tests.integration.copilot.session_probe import runtimes_of, wait_until
 from tests.scenarios.conftest import Bots, ScenarioClient
 from tests.scenarios.operations.operator_client import Operator
-from tests.scenarios.operations.test_restart import run, threadpilot, until_said
+from tests.scenarios.operations.test_restart import run, threadpilot, wait_for_output
 
 SECONDS = 60.0
 WAITING = "start waits for "
@@ -35,9 +35,9 @@ def caplog(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def waits(said: str) -> list[str]:
+def waits(output: str) -> list[str]:
     """The lines in which the bot says that it waits."""
-    return [line for line in said.splitlines() if WAITING in line]
+    return [line for line in output.splitlines() if WAITING in line]
 
 
 # Slack ------------------------------------------------------------------------------------------
@@ -47,7 +47,8 @@ def waits(said: str) -> list[str]:
 async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
     env: dict[str, str], slack: ScenarioClient, operator: Operator, method: str
 ) -> None:
-    """It lives, is not ready, says once why, and hears Slack as soon as it can."""
+    """The bot lives, is not ready, logs the reason once, and connects to Slack as soon as it
+    can."""
     await slack.fault(method, "500", times=10_000)
     async with threadpilot("run", env=env, until=WAITING) as process:
 
@@ -58,16 +59,16 @@ async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
         assert (await operator.get("/healthz"))[0] == 200
         assert await operator.get("/readyz") == (503, '{"ready": false}')
         await slack.clear_faults()
-        said = await until_said(process, READY)
-        assert waits(said) == []
-        assert "start goes on" in said
+        output = await wait_for_output(process, READY)
+        assert waits(output) == []
+        assert "start goes on" in output
         assert (await operator.get("/readyz"))[0] == 200
         await slack.ask_in_new_thread("alice", "hello")
         process.send_signal(signal.SIGTERM)
         _, rest = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0
     assert b"Traceback" not in rest
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
         ("socket", "refuse"),
     ],
 )
-async def test_whatever_passing_trouble_slack_is_in_at_the_start_it_is_got_over(
+async def test_any_transient_trouble_of_slack_at_the_start_is_survived(
     bots: Bots, slack: ScenarioClient, method: str, kind: str
 ) -> None:
     await slack.fault(method, kind, times=4, retry_after=1)
@@ -91,15 +92,15 @@ async def test_whatever_passing_trouble_slack_is_in_at_the_start_it_is_got_over(
     assert await slack.faults() == []
 
 
-async def test_it_is_said_once_when_the_trouble_begins_changes_and_ends(
+async def test_one_line_is_logged_when_the_trouble_begins_changes_and_ends(
     bots: Bots, slack: ScenarioClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     await slack.fault("auth.test", "500", times=4)
     await slack.fault("auth.test", "429", times=3, retry_after=1)
     await bots.start(QuickClock())
-    told = [line for line in caplog.messages if line.startswith("start waits for Slack")]
-    assert len(told) == 2
-    assert all(SLACK_UNREACHABLE in line for line in told)
+    waiting = [line for line in caplog.messages if line.startswith("start waits for Slack")]
+    assert len(waiting) == 2
+    assert all(SLACK_UNREACHABLE in line for line in waiting)
     assert caplog.messages.count("start goes on: Slack is available") == 1
     assert len(await slack.calls("auth.test")) >= 8
 
@@ -131,10 +132,10 @@ async def test_a_bot_that_waits_ends_at_once_when_it_is_asked_to_and_leaves_noth
             lambda: len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1, 30
         )
         process.send_signal(kind)
-        _, said = await asyncio.wait_for(process.communicate(), 20)
+        _, output = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0
-    assert READY not in said.decode()
-    assert "Traceback" not in said.decode()
+    assert READY not in output.decode()
+    assert "Traceback" not in output.decode()
     assert runtimes_of(Path(env["DATA_DIR"])) == []
 
 
@@ -143,9 +144,9 @@ async def test_a_second_bot_is_refused_while_the_first_one_waits(
 ) -> None:
     await slack.fault("auth.test", "500", times=10_000)
     async with threadpilot("run", env=env, until=WAITING):
-        status, said = await run("run", env=env)
+        status, output = await run("run", env=env)
     assert status == 1
-    assert "data folder" in said
+    assert "data folder" in output
 
 
 @pytest.mark.parametrize(
@@ -161,17 +162,17 @@ async def test_a_refusal_that_comes_after_passing_trouble_ends_the_start(
 ) -> None:
     await slack.fault(method, "500", times=2)
     await slack.fault(method, "error", error=code, times=10)
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 1
-    assert sentence.format(code=code) in said
-    assert len(waits(said)) == 1
-    assert "Traceback" not in said
+    assert sentence.format(code=code) in output
+    assert len(waits(output)) == 1
+    assert "Traceback" not in output
 
 
 async def test_what_is_no_trouble_of_slacks_ends_the_start(
     bots: Bots, slack: ScenarioClient
 ) -> None:
-    """Such as an address at which there is no Slack."""
+    """For example, an address without Slack."""
     bots.env["SLACK_API_URL"] = f"{slack.url}/nothing/api/"
     with pytest.raises(SlackError, match="SLACK_API_URL"):
         async with bots.running():
@@ -182,8 +183,8 @@ async def test_what_is_no_trouble_of_slacks_ends_the_start(
 
 
 def a_runtime_that_dies(folder: Path) -> tuple[Path, Path]:
-    """A program that ends at once until there is a file, and then becomes the real runtime; and
-    that file. (The real one cannot be made to fail at its start.)"""
+    """A program that ends at once until a file exists, and then becomes the real runtime; and that
+    file. (The real runtime cannot be made to fail at its start.)"""
     program, good = folder / "sick", folder / "good"
     program.write_text(f'#!/bin/sh\n[ -e "{good}" ] || exit 3\nexec "{find_runtime(None)}" "$@"\n')
     program.chmod(0o700)
@@ -198,9 +199,9 @@ async def test_a_runtime_that_dies_at_its_start_is_started_again_until_it_runs(
     async with threadpilot("run", env=env, until=WAITING) as process:
         assert (await operator.get("/readyz"))[0] == 503
         good.touch()
-        said = await until_said(process, READY)
-        assert "start goes on: the Copilot runtime is available" in said
-        assert waits(said) == []
+        output = await wait_for_output(process, READY)
+        assert "start goes on: the Copilot runtime is available" in output
+        assert waits(output) == []
         await slack.ask_in_new_thread("alice", "hello")
         assert len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1
 
@@ -213,10 +214,10 @@ async def test_a_runtime_that_is_not_installed_ends_the_start_though_slack_is_in
     program.chmod(0o700)
     env["COPILOT_CLI_PATH"] = str(program)
     await slack.fault("auth.test", "500", times=10_000)
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 1
-    assert f"{LIBRARY} is missing" in said
-    assert "Traceback" not in said
+    assert f"{LIBRARY} is missing" in output
+    assert "Traceback" not in output
 
 
 async def test_a_refused_token_ends_the_start_though_the_runtime_dies(
@@ -225,6 +226,6 @@ async def test_a_refused_token_ends_the_start_though_the_runtime_dies(
     env["COPILOT_CLI_PATH"] = str(a_runtime_that_dies(tmp_path)[0])
     await slack.fault("auth.test", "500", times=2)
     await slack.fault("auth.test", "error", error="invalid_auth", times=10)
-    status, said = await run("run", env=env)
+    status, output = await run("run", env=env)
     assert status == 1
-    assert BOT_TOKEN_REFUSED.format(code="invalid_auth") in said
+    assert BOT_TOKEN_REFUSED.format(code="invalid_auth") in output

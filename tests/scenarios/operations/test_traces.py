@@ -1,4 +1,4 @@
-"""One trace for each turn, from Slack's event through the runtime to the last append."""
+"""Tests that each turn has one trace, from Slack's event through the runtime to the last append."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from tests.trace_collector import OURS, THE_RUNTIMES, Collected, Collector
 
 @pytest.fixture
 async def collector(bots: Bots, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
-    """Where the test's bot, which is still to be started, sends its traces; at once, not every five
-    seconds."""
+    """Set where the test's bot sends its traces: at once, not every five seconds."""
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
     async with Collector() as collector:
         bots.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
@@ -32,7 +31,7 @@ def named(spans: Sequence[Collected], name: str) -> list[Collected]:
 
 
 async def collected(collector: Collector, *names: str, times: int = 1) -> Sequence[Collected]:
-    """All spans, once these have come."""
+    """All spans, after these have arrived."""
     return await collector.until(
         lambda spans: all(len(named(spans, name)) >= times for name in names)
     )
@@ -75,28 +74,28 @@ async def test_a_turn_is_one_trace_from_the_event_to_the_last_append(
     assert not turn.failed
 
 
-async def test_the_runtime_goes_on_with_the_trace_of_the_turn(
+async def test_the_runtime_continues_the_trace_of_the_turn(
     bots: Bots, slack: ScenarioClient, collector: Collector
 ) -> None:
-    """Its own spans, which it sends by itself, stand below those of the turn that asks it: also
-    in a session that was opened for an earlier turn."""
+    """The runtime sends its own spans, below those of the turn that asks it. This holds also for a
+    session that was opened for an earlier turn."""
     bot = await bots.start()
     ts = await slack.ask_in_new_thread("alice", "first")
     await slack.say("alice", GENERAL, "second", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: second")
     await slack.until_idle(bot)
     spans = await collected(collector, "turn", "prompt", "invoke_agent", times=2)
-    asked = named(spans, "invoke_agent")
-    assert {span.service for span in asked} == {THE_RUNTIMES}
+    agent_spans = named(spans, "invoke_agent")
+    assert {span.service for span in agent_spans} == {THE_RUNTIMES}
     prompts = {span.id: span.trace for span in named(spans, "prompt")}
-    assert {span.parent: span.trace for span in asked} == prompts
+    assert {span.parent: span.trace for span in agent_spans} == prompts
     assert len(set(prompts.values())) == 2, "each turn is a trace of its own"
 
 
-async def test_no_span_tells_what_was_said_or_by_whom(
+async def test_no_span_has_a_text_or_its_author(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, collector: Collector
 ) -> None:
-    """Neither ours nor the runtime's, also when something goes wrong."""
+    """Neither our spans nor the runtime's, also after an error."""
     model.when("pelican", Answer("the heron answers", times=1))
     model.when("pelican", Answer(fault=400, times=1))
     bots.env["MODEL_API_KEY"] = "canary-of-a-key"
@@ -115,7 +114,7 @@ async def test_no_span_tells_what_was_said_or_by_whom(
         assert canary.encode() not in collector.raw, canary
 
 
-async def test_a_turn_that_a_restart_takes_up_goes_on_in_its_trace(
+async def test_a_turn_recovered_by_a_restart_continues_its_trace(
     bots: Bots, slack: ScenarioClient, model: ScriptedModel, collector: Collector
 ) -> None:
     model.when("first", Answer(chunks=["one ", "two"], hold_after=0, times=1))
@@ -152,10 +151,10 @@ async def test_traces_and_metrics_are_to_be_had_together(
     assert call.attributes["threadpilot.answer"] == "failed"
 
 
-async def test_a_collector_that_hangs_holds_up_nobody(
+async def test_a_collector_that_hangs_delays_no_turn(
     bots: Bots, slack: ScenarioClient, collector: Collector
 ) -> None:
-    """Neither the answers nor the end of the bot."""
+    """Neither the answers nor the end of the bot wait for it."""
     collector.hangs = True
     async with bots.running(QuickClock()) as bot:
         await slack.ask_in_new_thread("alice", "first")
@@ -177,7 +176,8 @@ async def test_without_an_endpoint_the_runtime_sends_nothing_anywhere(
 async def test_the_standards_sampler_is_heeded(
     bots: Bots, slack: ScenarioClient, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A trace is sent whole or not at all, though its first span be of another run of the bot."""
+    """A trace is sent whole or not at all, even if its first span is of an earlier run of the
+    bot."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     async with bots.running() as bot:
         await slack.ask_in_new_thread("alice", "first")

@@ -1,8 +1,7 @@
-"""What a row of the bench is: two things measured in turns, how they compare, and whether that is
-good.
+"""Defines a row of the bench: two sides measured in alternating rounds, and a goal.
 
-Machines differ and are noisy, so each round measures both within the same minute, now the one
-first, now the other, and a row's result is the median of its rounds.
+Machines differ and are noisy. So each round measures both sides within the same minute, in
+alternating order, and a row's result is the median of its rounds.
 """
 
 from __future__ import annotations
@@ -21,30 +20,30 @@ _KEEP_SHARE: Final = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Both sides, measured right after one another."""
+    """Both sides, measured one right after the other."""
 
     ours: float
     theirs: float
 
     @property
     def ratio(self) -> float:
-        """Ours by theirs. `ZeroDivisionError` where theirs is nothing, which measures nothing."""
+        """Ours divided by theirs. Raises `ZeroDivisionError` if theirs is 0."""
         return self.ours / self.theirs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What has to come of a row. Exactly one of the four is given."""
+    """The goal of a row. Exactly one of the four bounds is given."""
 
     most: float | None = None
-    """The ratio is this at most."""
+    """Maximum ratio."""
     least: float | None = None
-    """The ratio is this at least."""
+    """Minimum ratio."""
     most_more: float | None = None
-    """Ours is at most so much more than theirs, in the row's unit: for what adds the same time
-    however fast the other side is."""
+    """Maximum difference of ours and theirs, in the row's unit: for a cost that does not depend on
+    the speed of the other side."""
     most_ours: float | None = None
-    """Ours is so much at most, in the row's unit; theirs is for information."""
+    """Maximum of ours, in the row's unit; theirs is for information."""
 
     def __post_init__(self) -> None:
         given = (self.most, self.least, self.most_more, self.most_ours)
@@ -53,22 +52,22 @@ class Goal:
 
     @property
     def bound(self) -> float:
-        """The figure that has to be kept to."""
+        """The bound that is given."""
         given = (self.most, self.least, self.most_more, self.most_ours)
         return next(one for one in given if one is not None)
 
     def result(self, once: Round) -> float:
-        """What of a round is compared with the bound."""
+        """The figure of a round that is compared with the bound."""
         if self.most_more is not None:
             return once.ours - once.theirs
         return once.ours if self.most_ours is not None else once.ratio
 
     def met_by(self, result: float) -> bool:
-        """Whether a result is good enough."""
+        """True if a result meets the goal."""
         return result >= self.least if self.least is not None else result <= self.bound
 
     def as_ratio(self, result: float, theirs: float) -> float:
-        """A result, or the bound, as a ratio to `theirs`: where it is in a chart of ratios."""
+        """A result, or the bound, as a ratio to `theirs`: its position in the chart."""
         if self.most_more is not None:
             return 1 + result / theirs
         return result / theirs if self.most_ours is not None else result
@@ -76,7 +75,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """Something that has to hold beside the ratio: a figure that may be so much at most."""
+    """A second figure of a row with a maximum."""
 
     name: str
     """Such as "p99"."""
@@ -95,16 +94,16 @@ class Row:
 
     name: str
     measured: str
-    """What of ours, in a few words."""
+    """The measurement of our side, in a few words."""
     against: str
-    """What it is held against."""
+    """The other side, in a few words."""
     unit: str
-    """Of both sides' figures."""
+    """The unit of both sides' figures."""
     rounds: tuple[Round, ...]
     goal: Goal
     limits: tuple[Limit, ...] = ()
     note: str = ""
-    """What has to be known to read the figures right."""
+    """An explanation of the figures, or an empty string."""
 
     def __post_init__(self) -> None:
         if not self.rounds:
@@ -125,7 +124,7 @@ class Row:
 
     @property
     def result(self) -> float:
-        """What the goal is about: the ratio, the difference, or ours; the median of the rounds."""
+        """The median of the rounds' results: the ratio, the difference, or ours, by the goal."""
         return median(map(self.goal.result, self.rounds))
 
     @property
@@ -136,18 +135,18 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether the result is good enough, and everything else holds."""
+        """True if the result meets the goal and all limits hold."""
         return self.goal.met_by(self.result) and all(limit.met for limit in self.limits)
 
     def as_ratio(self, result: float) -> float:
-        """Where a result of this row is in a chart of ratios."""
+        """A result of this row as a ratio: its position in the chart."""
         return self.goal.as_ratio(result, self.theirs)
 
 
 async def in_turn(
     number: int, ours: Callable[[], Awaitable[T]], theirs: Callable[[], Awaitable[T]]
 ) -> tuple[T, T]:
-    """Measure both once; whoever was first is second with the next number."""
+    """Measure both once; the order alternates with the number."""
     if number % 2 == 0:
         mine = await ours()
         return mine, await theirs()
@@ -156,13 +155,15 @@ async def in_turn(
 
 
 async def interleaved(rounds: int, ours: Measure, theirs: Measure) -> tuple[Round, ...]:
-    """Measure both so many times, in turns: whoever was first is second the next time."""
+    """Measure both so many times, in alternating order."""
     return tuple([Round(*await in_turn(number, ours, theirs)) for number in range(rounds)])
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that so large a share of all does not exceed; `share` 0.99 is p99. Raises
-    `ValueError` where there is none."""
+    """The value that this share of all values does not exceed; `share` 0.99 is p99.
+
+    Raises `ValueError` if there are no values.
+    """
     if not values:
         raise ValueError("no values")
     ordered = sorted(values)
@@ -170,5 +171,5 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def p99(values: Sequence[float]) -> float:
-    """What 99 of 100 do not exceed."""
+    """The value that 99 of 100 values do not exceed."""
     return percentile(values, _KEEP_SHARE)

@@ -1,11 +1,11 @@
-"""A start is measured up to the first answer, with the real bot and the bare SDK."""
+"""Tests that a start is measured up to the first answer, with the real bot and the bare SDK."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from bench.ground import Ground
-from bench.rows.starting import GOAL, rows
+from bench.rows.startup import GOAL, rows
 
 
 async def test_both_sides_are_started_and_asked_once(tmp_path: Path) -> None:

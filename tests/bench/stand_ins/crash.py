@@ -1,12 +1,12 @@
-"""Its process dies on the spot."""
+"""Ends its own process at once."""
 
 from __future__ import annotations
 
 import os
 import signal
 
+from bench.comparison import Row
 from bench.ground import Ground
-from bench.measuring import Row
 
 
 async def rows(_: Ground) -> list[Row]:

@@ -1,7 +1,7 @@
-"""A message in a thread whose session is not live, against resuming and asking with the bare SDK.
+"""Measures a message in a thread without a live session, against a resume by the bare SDK.
 
-Both sides have as many sessions, each with one answer in it. Then both are started anew over the
-same folders, and each session is asked once: the first time it is resumed.
+Both sides have as many sessions, each with one answer in it. Then both restart on the same folders,
+and each session is asked once, which resumes it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from statistics import median
 
+from bench.comparison import Goal, Round, Row, interleaved
 from bench.ground import Ground
-from bench.measuring import Goal, Round, Row, interleaved
 from bench.programs import Program, running_bare, running_bot, running_model
 from bench.slack_side import SlackSide, running_slack
 
@@ -19,10 +19,10 @@ GOAL = Goal(most=1.1)
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """Milliseconds to the first text."""
+    """One row: milliseconds to the first text."""
     rounds = ground.sized("rounds (resume)", 7, least=3, tiny=1, spare=1.5)
     each = ground.sized("sessions a round (resume)", 7, least=3, tiny=1, spare=1.5)
-    count = 1 + rounds * each  # one to warm up with; in all no more than the bot keeps live
+    count = 1 + rounds * each  # one for the warm-up; in all at most as many as the bot keeps live
     ours, theirs = ground.folder / "ours", ground.folder / "theirs"
     async with running_model(ground.folder) as model, running_slack(limits=False) as slack:
         async with running_bot(slack, model, ours):
@@ -56,13 +56,13 @@ async def rows(ground: Ground) -> list[Row]:
             rounds=tuple(map(_medians, measured)),
             goal=GOAL,
             note=f"After a restart. Each round: {each} sessions with one answer each, in turns. "
-            "The model's first piece comes 20 ms after it was asked.",
+            "The model's first piece comes 20 ms after the request.",
         )
     ]
 
 
 def _medians(pairs: Sequence[Round]) -> Round:
-    """One round out of many short ones, in which both sides took turns."""
+    """One round from many short ones in alternating order."""
     return Round(median(pair.ours for pair in pairs), median(pair.theirs for pair in pairs))
 
 
@@ -74,7 +74,7 @@ async def _new_thread(slack: SlackSide) -> str:
 
 
 async def _follow_up(slack: SlackSide, root_ts: str) -> float:
-    """Milliseconds to the first text of the thread's next answer; left when it has ended."""
+    """Milliseconds to the first text of the thread's next answer; returns when it has ended."""
     sent = await slack.ask("quick", root_ts=root_ts, mention=False)
     first, _ = await asyncio.gather(slack.first_text(sent), slack.ended(sent))
     return 1_000 * first

@@ -1,4 +1,4 @@
-"""How fast what Slack brings is taken, durably: until it is acknowledged, and on disk before."""
+"""Measures how fast Slack's events are accepted: on disk first, and then acknowledged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench.comparison import Goal, Limit, Row, p99, percentile
 from bench.ground import Ground
-from bench.measuring import Goal, Limit, Row, p99, percentile
 from bench.plain_bolt import PATH
 from bench.plain_bolt import READY as BOLT_READY
 from bench.programs import START_SECONDS, running, running_bot, running_model
@@ -30,34 +30,34 @@ ALLOWED_MS: Final = 300.0
 GOAL: Final = Goal(least=1.0)
 
 ReceivedCheck = Callable[[], set[tuple[str, str]]]
-"""Channel and ts of every message that is on record."""
+"""Returns channel and ts of every message on record."""
 
 
 class NotOnRecord(Exception):
-    """Something was acknowledged and is not in the database: then its speed is worth nothing."""
+    """An acknowledged event is not in the database, so its speed is worth nothing."""
 
 
 @dataclass(slots=True)
 class _Side:
-    """One of the two that take bursts, and what they took."""
+    """One of the two receivers of bursts, with its latencies."""
 
     send: Send
     numbers: itertools.count[int]
-    """Of events: each burst's are others, for a repeated one would be cheap."""
+    """Numbers of bursts: each burst has new events, because a repeated event would be cheap."""
     places: Sequence[ThreadLocation]
     count: int
     received: ReceivedCheck | None = None
-    """Where everything has to be found that was acknowledged; None: nothing is kept."""
+    """Reads the messages on record, to find every acknowledged event; None: nothing is stored."""
     latencies: list[float] = field(default_factory=list)
 
     async def take(self) -> float:
-        """One burst; events per second."""
+        """Send one burst; return the events per second."""
         burst = await self.burst(self.count)
         self.latencies += burst.latencies
         return burst.per_second
 
     async def burst(self, count: int) -> Burst:
-        """So many events. Raises `NotTaken` or `NotOnRecord`."""
+        """Send a burst of `count` events. Raises `NotTaken` or `NotOnRecord`."""
         events = talk(self.places, PEOPLE[1:], next(self.numbers) * EVENTS, count)
         burst = await self.send(events)
         if self.received is not None:
@@ -66,14 +66,14 @@ class _Side:
 
 
 def all_on_record(received: ReceivedCheck, events: Sequence[Json]) -> None:
-    """Raises `NotOnRecord` where a message is missing."""
+    """Raise `NotOnRecord` if a message is missing."""
     missing = {ts_of(event) for event in events} - received()
     if missing:
         raise NotOnRecord(f"{len(missing)} of {len(events)} acknowledged events are not on record")
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """By signed HTTP, and by Socket Mode."""
+    """One row for signed HTTP, and one for Socket Mode."""
     async with running_model(ground.folder) as model_url:
         first = await _row(ground.part(0.5), "http", model_url)
         return [first, await _row(ground, "socket", model_url)]
@@ -100,10 +100,9 @@ async def _row(ground: Ground, way: str, model_url: str) -> Row:
         goal=GOAL,
         limits=(_limit(ours.latencies),),
         note=(
-            f"Messages of people to each other in {len(places)} threads that the bot takes part "
-            "in: each is recorded and judged, none starts a turn. After every burst each of them "
-            f"is looked for in the database. p50, p99: {_described(ours.latencies)}; of "
-            f"plain Bolt: "
+            f"Messages between users in {len(places)} threads that the bot takes part in: each is "
+            "recorded and checked, none starts a turn. After every burst each of them is looked up "
+            f"in the database. p50, p99: {_described(ours.latencies)}; of plain Bolt: "
             f"{_described(theirs.latencies)}."
         ),
     )
@@ -121,7 +120,7 @@ def _described(latencies: Sequence[float]) -> str:
 async def _bot(
     way: str, model_url: str, folder: Path
 ) -> AsyncIterator[tuple[Send, list[ThreadLocation]]]:
-    """A bot that has answered in some threads; how to send to it, and the threads."""
+    """Run a bot that has answered in some threads; yields its sender and the threads."""
     settings, address = dict[str, str](), ""
     async with running_slack(limits=False) as slack:
         if way == "http":
@@ -139,7 +138,7 @@ async def _bot(
 
 
 async def _answered(slack: SlackSide) -> ThreadLocation:
-    """A thread in which the bot has answered somebody."""
+    """A thread in which the bot has answered a user."""
     sent = await slack.ask("instant")
     await slack.ended(sent)
     return ThreadLocation(CHANNEL, sent.ts)

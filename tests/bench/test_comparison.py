@@ -1,4 +1,4 @@
-"""What a row says follows from what was measured, and from nothing else."""
+"""Tests that a row's result follows from its measurements only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measuring import Goal, Limit, Round, Row, interleaved, p99, percentile
+from bench.comparison import Goal, Limit, Round, Row, interleaved, p99, percentile
 from tests.bench.row_fixtures import row
 
 SECONDS = st.floats(min_value=1e-6, max_value=1e6)
@@ -20,11 +20,11 @@ def row_of(rounds: list[Round], goal: Goal) -> Row:
     return Row(name="r", measured="", against="", unit="s", rounds=tuple(rounds), goal=goal)
 
 
-def test_a_round_twice_as_slow_as_what_it_is_held_against_is_two() -> None:
+def test_a_round_twice_as_slow_as_the_other_side_is_two() -> None:
     assert Round(ours=3.0, theirs=1.5).ratio == 2.0
 
 
-def test_what_is_held_against_nothing_is_no_ratio() -> None:
+def test_a_round_against_zero_has_no_ratio() -> None:
     with pytest.raises(ZeroDivisionError):
         _ = Round(ours=1.0, theirs=0.0).ratio
 
@@ -40,7 +40,7 @@ def test_one_very_bad_round_does_not_change_the_verdict() -> None:
     assert row("r", 1.0, 1.1, 900.0, 1.0, 1.2).met
 
 
-def test_a_row_without_a_round_is_none() -> None:
+def test_a_row_without_a_round_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing was measured"):
         row("r")
 
@@ -124,7 +124,7 @@ def test_a_slower_machine_changes_figures_and_no_ratio(rounds: list[Round], by: 
     assert row_of(slower, goal).ratio == pytest.approx(row_of(rounds, goal).ratio)
 
 
-async def test_whoever_was_first_is_second_in_the_next_round() -> None:
+async def test_the_side_that_was_first_is_second_in_the_next_round() -> None:
     order: list[str] = []
 
     async def measure(name: str) -> float:

@@ -1,14 +1,14 @@
-"""Taking a session up again is measured on both sides, with the real bot and the bare SDK."""
+"""Tests that a resume is measured on both sides, with the real bot and the bare SDK."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from bench.ground import Ground
-from bench.rows.resuming import GOAL, rows
+from bench.rows.resume import GOAL, rows
 
 
-async def test_both_sides_take_up_a_session_that_has_been_asked_before(tmp_path: Path) -> None:
+async def test_both_sides_resume_a_session_that_was_asked_before(tmp_path: Path) -> None:
     [row] = await rows(Ground(folder=tmp_path, tiny=True))
     [once] = row.rounds
     assert once.ours > 20, "the model waits 20 ms"

@@ -1,14 +1,14 @@
-"""Figures as people read them."""
+"""Formats figures, results and goals for the report."""
 
 from __future__ import annotations
 
-from bench.measuring import Limit, Row
+from bench.comparison import Limit, Row
 
 MET, NOT_MET = "✓", "✗"
 
 
 def figure(value: float) -> str:
-    """About three digits that count."""
+    """A value with about three significant digits."""
     if not value:
         return "0"
     size = abs(value)
@@ -20,7 +20,7 @@ def figure(value: float) -> str:
 
 
 def result(row: Row) -> str:
-    """What the goal of a row is about, in as many digits as show on which side of it that is."""
+    """The result of a row, with enough digits to show on which side of the goal it is."""
     for digits in (1, 2, 3, 4) if abs(row.result) >= 10 else (2, 3, 4):
         if row.goal.met_by(round(row.result, digits)) == row.goal.met_by(row.result):
             return _result(row, f"{row.result:.{digits}f}")
@@ -28,13 +28,13 @@ def result(row: Row) -> str:
 
 
 def result_and_ratio(row: Row) -> str:
-    """The result of a row; its ratio behind it for information where it is something else."""
-    told = result(row)
-    return told if told.endswith("×") else f"{told} ({row.ratio:.2f}×)"
+    """The result of a row, followed by the ratio if the result is not the ratio."""
+    text = result(row)
+    return text if text.endswith("×") else f"{text} ({row.ratio:.2f}×)"
 
 
 def spread(row: Row) -> str:
-    """The lowest and the highest round, and how many there were."""
+    """The lowest and the highest round, and the number of rounds."""
     if len(row.rounds) == 1:
         return "one round"
     low, high = row.spread
@@ -46,7 +46,7 @@ def spread(row: Row) -> str:
 
 
 def bound(row: Row) -> str:
-    """What the result of a row has to be."""
+    """The bound on the result of a row."""
     figures = f"{row.goal.bound:g}"
     if row.goal.most_more is not None:
         return f"≤ {figures} {row.unit} more"
@@ -54,40 +54,40 @@ def bound(row: Row) -> str:
 
 
 def goal(row: Row) -> str:
-    """The goal of a row, with all that has to hold beside it."""
+    """The goal of a row with its limits."""
     return ", ".join([bound(row), *(f"{limit.name} ≤ {most(limit)}" for limit in row.limits)])
 
 
 def pace(of: float) -> str:
-    """The pace of a machine, with what it means."""
+    """The pace of a machine with its meaning."""
     return f"{of:.2f}; with 1.00 or more everything is measured as planned"
 
 
 def value(limit: Limit) -> str:
-    """What was measured of a limit."""
+    """The measured value of a limit."""
     return _with_unit(figure(limit.value), limit.unit)
 
 
 def most(limit: Limit) -> str:
-    """What a limit allows."""
+    """The maximum of a limit."""
     return _with_unit(figure(limit.most), limit.unit)
 
 
 def missed(row: Row) -> list[str]:
-    """Everything that does not hold for a row."""
+    """All parts of a row's goal that are not met, or an empty list."""
     results = [] if row.goal.met_by(row.result) else [f"{result(row)}, not {bound(row)}"]
     return results + missed_limits(row)
 
 
 def missed_limits(row: Row) -> list[str]:
-    """What does not hold for a row beside its result."""
+    """The limits of a row that are exceeded, or an empty list."""
     return [
         f"{limit.name} {value(limit)}, not ≤ {most(limit)}" for limit in row.limits if not limit.met
     ]
 
 
 def _result(row: Row, figures: str) -> str:
-    """Figures of a row's result as what they are: a ratio, a difference, or ours."""
+    """The figures of a row's result with sign and unit: a ratio, a difference, or ours."""
     if row.goal.most_more is not None:
         return f"{'' if figures.startswith('-') else '+'}{figures} {row.unit}"
     return _with_unit(figures, row.unit) if row.goal.most_ours is not None else f"{figures}×"

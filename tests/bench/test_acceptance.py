@@ -1,4 +1,5 @@
-"""The rows of accepted events: both sides take the same, and nothing counts that is not kept."""
+"""Tests the rows of accepted events: both sides get the same events, and only recorded ones
+count."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from bench.ground import Ground
-from bench.rows import accepting
-from bench.rows.accepting import NotOnRecord, all_on_record
+from bench.rows import acceptance
+from bench.rows.acceptance import NotOnRecord, all_on_record
 from bench.senders import IN_FLIGHT, NotTaken, ThreadLocation, by_http, by_socket, talk, ts_of
 from bot.domain.messages import Message, Trigger
 from bot.slack.events.parser import parse_event
@@ -29,7 +30,7 @@ PEOPLE = ("UBOB", "UCAROL")
 async def test_both_ways_in_are_measured_and_everything_acknowledged_is_on_record(
     tmp_path: Path,
 ) -> None:
-    by_http_row, by_socket_row = await accepting.rows(Ground(folder=tmp_path, tiny=True))
+    by_http_row, by_socket_row = await acceptance.rows(Ground(folder=tmp_path, tiny=True))
     for row in (by_http_row, by_socket_row):
         assert row.ours > 0
         assert row.theirs > 0
@@ -46,8 +47,8 @@ def test_no_two_events_of_bursts_are_the_same() -> None:
     assert len({ts_of(event) for event in events}) == 4_000
 
 
-def test_what_is_sent_is_what_people_say_to_each_other_in_threads() -> None:
-    """Something that the bot has to judge each time, and not what it could throw away unread."""
+def test_bursts_are_messages_between_users_in_threads() -> None:
+    """The bot must check each of these messages and cannot drop it unread."""
     for event in talk(PLACES, PEOPLE, 1, 10):
         fact = parse_event(event, IDENTITY)
         assert isinstance(fact, Message)
@@ -55,7 +56,7 @@ def test_what_is_sent_is_what_people_say_to_each_other_in_threads() -> None:
         assert fact.ts > fact.thread.root_ts
 
 
-async def test_events_are_signed_and_so_many_are_under_way_at_once() -> None:
+async def test_events_are_signed_and_sent_many_at_once() -> None:
     at_once, most = 0, 0
 
     async def take(request: web.Request) -> web.Response:
@@ -77,7 +78,7 @@ async def test_events_are_signed_and_so_many_are_under_way_at_once() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 500, 503])
-async def test_a_burst_that_is_not_taken_whole_is_worth_nothing(status: int) -> None:
+async def test_a_burst_that_is_not_wholly_accepted_is_worth_nothing(status: int) -> None:
     async def refuse(_: web.Request) -> web.Response:
         return web.Response(status=status, text="no")
 
@@ -85,7 +86,7 @@ async def test_a_burst_that_is_not_taken_whole_is_worth_nothing(status: int) -> 
         await _sent_to(refuse, 3)
 
 
-async def test_envelopes_that_nobody_acknowledges_are_worth_nothing() -> None:
+async def test_unacknowledged_envelopes_are_worth_nothing() -> None:
     slack = SlackBackend()
     with pytest.raises(NotTaken, match="connection_failed"):
         await by_socket(slack.socket_mode, talk(PLACES, PEOPLE, 1, 3))

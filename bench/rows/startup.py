@@ -1,6 +1,6 @@
-"""From the start of the process to the first text of an answer, against a script with the bare SDK.
+"""Measures from the start of the process to the first text of an answer, against the bare SDK.
 
-The message is written when the bot says that it hears Slack; the bare SDK is asked when its runtime
+The message is written when the bot is connected to Slack; the bare SDK is asked when its runtime
 has started.
 """
 
@@ -10,8 +10,8 @@ import asyncio
 import time
 from pathlib import Path
 
+from bench.comparison import Goal, Row
 from bench.ground import Ground
-from bench.measuring import Goal, Row
 from bench.programs import running_bare, running_bot, running_model
 from bench.slack_side import SlackSide, running_slack
 
@@ -19,7 +19,7 @@ GOAL = Goal(most=1.15)
 
 
 async def rows(ground: Ground) -> list[Row]:
-    """Seconds to the first text."""
+    """One row: seconds to the first text."""
     ours, theirs = ground.folder / "ours", ground.folder / "theirs"
     async with running_model(ground.folder) as model, running_slack(limits=False) as slack:
 
@@ -29,7 +29,7 @@ async def rows(ground: Ground) -> list[Row]:
         async def with_the_sdk() -> float:
             return await _first_of_bare(model, theirs, slack.new_mark())
 
-        if not ground.tiny:  # once, to have everything in the machine's memory
+        if not ground.tiny:  # once, to load all files into the page cache
             await with_the_bot()
             await with_the_sdk()
         planned = ground.pick(5, 1)
@@ -42,7 +42,7 @@ async def rows(ground: Ground) -> list[Row]:
             unit="s",
             rounds=measured,
             goal=GOAL,
-            note="The bot is asked as soon as it says that it hears Slack, the SDK as soon as its "
+            note="The bot is asked as soon as it is connected to Slack, the SDK as soon as its "
             "runtime has started; in a new thread, a new session.",
         )
     ]
@@ -60,6 +60,6 @@ async def _first_of_bare(model_url: str, folder: Path, mark: str) -> float:
     began = time.perf_counter()
     async with running_bare(model_url, folder) as bare:
         await bare.ask(do="open", sessions=[mark])
-        asked = time.perf_counter()
+        prompted = time.perf_counter()
         answer = await bare.ask(do="ask", session=mark, prompt=f"quick {mark}")
-        return asked - began + float(str(answer["first"]))
+        return prompted - began + float(str(answer["first"]))

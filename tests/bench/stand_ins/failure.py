@@ -1,9 +1,9 @@
-"""Fails before it has measured anything."""
+"""Raises before it has measured anything."""
 
 from __future__ import annotations
 
+from bench.comparison import Row
 from bench.ground import Ground
-from bench.measuring import Row
 
 
 async def rows(ground: Ground) -> list[Row]:
