@@ -133,7 +133,7 @@ def _without_hidden_models(
 
 def _item(turn: HistoryEntry, number: int, name: str, now: float) -> CardItem:
     who = session_texts.HISTORY_WHO.format(
-        number=number, name=name, age=format_age(now - turn.asked_at)
+        number=number, name=name, age=format_age(now - turn.accepted_at)
     )
     if turn.model:
         who = f"{who} · {turn.model}"

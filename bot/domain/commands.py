@@ -24,7 +24,7 @@ class PendingQuestion:
     """The prompt for the model."""
     mrkdwn: str
     """How the channel shows it, in Slack's mrkdwn."""
-    asked_at: float
+    created_at: float
     """Seconds since the epoch."""
 
 

@@ -152,7 +152,7 @@ class HistoryEntry:
     model: str
     event_id: str
     """The runtime's id of the prompt in its own history of the session."""
-    asked_at: float
+    accepted_at: float
     seconds: float
     """Duration of the answer; 0: unknown."""
     input_tokens: int

@@ -44,7 +44,7 @@ class HistoryContract:
             state=TurnState.DONE,
             model="gpt",
             event_id=f"event-{turn.id}",
-            asked_at=BEGIN + 5.0,
+            accepted_at=BEGIN + 5.0,
             seconds=1.5,
             input_tokens=100,
             output_tokens=20,

@@ -22,7 +22,7 @@ QUESTION = PendingQuestion(
     user_team="T0SANDBOX",
     text="What is Python?",
     mrkdwn="<@U0ALICE> asks: What is Python?",
-    asked_at=5.0,
+    created_at=5.0,
 )
 
 
@@ -33,7 +33,7 @@ class PendingQuestionContract:
         assert await store.pending_questions() == (QUESTION,)
 
     async def test_it_is_there_after_a_restart_the_oldest_first(self, opened: Opened) -> None:
-        later = replace(QUESTION, event_id="command-V02", root_ts=ts_at(1), asked_at=6.0)
+        later = replace(QUESTION, event_id="command-V02", root_ts=ts_at(1), created_at=6.0)
         async with opened() as store:
             await store.save_question(later)
             await store.save_question(QUESTION)

@@ -217,7 +217,7 @@ class QuestionOutbox:
         """The `ts` of a message that was posted for the question; "" where there is none. Raises
         `SlackCallError` with `maybe_done`: nobody knows then."""
         # Slack's clock and ours may differ.
-        oldest = f"{max(0.0, question.asked_at - MAX_AGE_SECONDS):.6f}"
+        oldest = f"{max(0.0, question.created_at - MAX_AGE_SECONDS):.6f}"
         try:
             if question.root_ts:
                 thread = ThreadKey(
@@ -292,7 +292,7 @@ class QuestionOutbox:
             log.exception("what was asked by command could not be taken up")
 
     async def _resume(self, question: PendingQuestion) -> None:
-        if self._config.clock.now() - question.asked_at > MAX_AGE_SECONDS:
+        if self._config.clock.now() - question.created_at > MAX_AGE_SECONDS:
             log.warning("a question asked by %s is too old to be asked now", question.user)
             await self._notify_asker(question, texts.QUESTION_EXPIRED)
             await self._config.store.delete_question(question.event_id)

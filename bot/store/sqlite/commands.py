@@ -127,7 +127,7 @@ class PendingQuestionQueries(Queries):
             "user_team": question.user_team,
             "text": strip_unstorable(question.text),
             "shown": strip_unstorable(question.mrkdwn),
-            "asked": question.asked_at,
+            "asked": question.created_at,
         }
         return bool(fetch_all(database, _SAVE_QUESTION, values))
 
@@ -183,5 +183,5 @@ def _question(row: sqlite3.Row) -> PendingQuestion:
         user_team=user_team,
         text=text,
         mrkdwn=shown,
-        asked_at=asked,
+        created_at=asked,
     )

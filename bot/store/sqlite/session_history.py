@@ -236,7 +236,7 @@ def _entry(row: sqlite3.Row) -> HistoryEntry:
         state=TurnState(state),
         model=model or "",
         event_id=event,
-        asked_at=asked,
+        accepted_at=asked,
         seconds=seconds,
         input_tokens=taken,
         output_tokens=given,

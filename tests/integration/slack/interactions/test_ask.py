@@ -315,7 +315,7 @@ async def test_a_question_that_nobody_expects_to_be_answered_any_more_is_let_go(
         user_team=TEAM,
         text="what was Python?",
         mrkdwn="what was Python?",
-        asked_at=SystemClock().now() - MAX_AGE_SECONDS - 60,
+        created_at=SystemClock().now() - MAX_AGE_SECONDS - 60,
     )
     await store.save_question(old)
     async with (
@@ -402,7 +402,7 @@ def an_open_question() -> PendingQuestion:
         user_team=TEAM,
         text="what is Python?",
         mrkdwn="what is Python?",
-        asked_at=SystemClock().now(),
+        created_at=SystemClock().now(),
     )
 
 
