@@ -1,7 +1,6 @@
-"""Was anything changed in the audit? For `threadpilot audit verify`; what holds it together stands
-in `bot.store.sqlite.audit`.
+"""Verifies the audit log, for `threadpilot audit verify`.
 
-Only looks, and does not mind a bot that is running.
+`bot.store.sqlite.audit` defines the chain. This changes nothing, and works beside a running bot.
 """
 
 from __future__ import annotations
@@ -49,8 +48,7 @@ UNREADABLE: Final = "The audit cannot be read: {why}"
 
 
 def verify_audit(folder: Path, expected: str = "") -> CheckResult:
-    """Read through the audit; `expected` is a hash that has to be among those of its entries.
-    Blocks."""
+    """Read the whole audit log; `expected` is a hash that one of its entries must have. Blocks."""
     file = folder / DATABASE_NAME
     if not file.is_file():
         return CheckResult(ok=False, message=NO_DATABASE.format(folder=folder))

@@ -2,25 +2,25 @@
 
 SQL names were released and stay; the code uses other terms. Table → term:
 
-    events           messages, each recorded once, which is how a repeat is recognized
-    threads          known threads, and the number of session ids each has used
-    thread_people    participants of threads
-    turns            turns, from the accepted message to its one result, and what they cost
-    queue            the number of waiting turns
-    parts            reply parts: the Slack messages of each reply
-    sessions         sessions of threads, current and inactive
-    days             session counts by the day of last use
-    remembered       history: the turns that each session knows, in the order of the prompts
-    asides           side questions, which are no turns
-    choices          preferences
-    comparisons      comparisons of models
-    candidates       the answers of a comparison
-    votes            votes for candidates
-    orders           commands; their arguments are erased when they finish
-    holds            thread holds: the threads that wait for a command
-    open_questions   pending questions
-    hearing          the checkpoint
-    audit            the audit log; append only, chained (`bot.store.sqlite.audit`)
+    `events`          messages, each recorded once, which is how a repeat is recognized
+    `threads`         known threads, and the number of session ids each has used
+    `thread_people`   participants of threads
+    `turns`           turns, from the accepted message to its one result, and what they cost
+    `queue`           the number of waiting turns
+    `parts`           reply parts: the Slack messages of each reply
+    `sessions`        sessions of threads, current and inactive
+    `days`            session counts by the day of last use
+    `remembered`      history: the turns that each session knows, in the order of the prompts
+    `asides`          side questions, which are no turns
+    `choices`         preferences
+    `comparisons`     comparisons of models
+    `candidates`      the answers of a comparison
+    `votes`           votes for candidates
+    `orders`          commands; their arguments are erased when they finish
+    `holds`           thread holds: the threads that wait for a command
+    `open_questions`  pending questions
+    `hearing`         the checkpoint
+    `audit`           the audit log; append only, chained (`bot.store.sqlite.audit`)
 
 Some columns and values are older than their term, too: `turns.wish` holds the message options,
 `turns.waited` the waiting indicator, and `turns.status_left` the status indicator.

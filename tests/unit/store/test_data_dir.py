@@ -139,7 +139,7 @@ def test_a_folder_that_may_not_be_written_gets_clear_words() -> None:
             [sys.executable, "-c", AS_NOBODY, folder],
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
-    assert "DATA_DIR must be a folder that the bot's own account may write to" in ended.stdout
+    assert "DATA_DIR must be a folder that the bot's account can write to" in ended.stdout
 
 
 async def test_the_queue_is_counted_right(tmp_path: Path) -> None:
