@@ -28,19 +28,19 @@ STARTUP_CHECK_SECONDS: Final = 1.0
 MIN_FREE_BYTES: Final = 200 * 1024 * 1024
 """Minimum free space, in bytes: with less, SQLite and the sessions soon cannot write."""
 
-NEW: Final = "There is no database yet; the bot makes one in {folder} when it starts."
-GOOD: Final = "The database is whole (schema {schema}{older}), {free} free on its disk{held}."
-HELD: Final = "; a bot is using it just now"
-OLDER: Final = ", which the next start brings up to {newest}"
+NEW: Final = "There is no database yet; the bot creates one in {folder} when it starts."
+GOOD: Final = "The database is intact (schema {schema}{older}), {free} free on its disk{held}."
+HELD: Final = "; a bot is using it now"
+OLDER: Final = ", which the next start migrates to {newest}"
 NOT_WRITABLE: Final = (
-    "The bot's account may not write to {folder}. Give the folder to it (chown), or choose another "
-    "as DATA_DIR."
+    "The bot's account cannot write to {folder}. Make it the owner (chown), or choose another "
+    "folder as DATA_DIR."
 )
 OPEN_TO_OTHERS: Final = (
-    "Others on this machine can read {path}, where what people wrote is kept. Mend it: "
+    "Other accounts on this machine can read {path}, which contains messages of users. To fix it: "
     "chmod {mode} {path}"
 )
-NO_SPACE: Final = "Only {free} are free on the disk of {folder}. Make room, or move DATA_DIR."
+NO_SPACE: Final = "Only {free} are free on the disk of {folder}. Free some space, or move DATA_DIR."
 TOO_NEW: Final = (
     "The database has schema {schema}, and this Threadpilot knows schemas up to {newest}. Run the "
     "newer version, or restore a backup from before the upgrade."
@@ -49,7 +49,7 @@ DAMAGED: Final = (
     "The database is damaged ({why}). Stop the bot, keep a copy of {folder}, and restore a backup; "
     "without one, `sqlite3 {name} .recover` saves what can be read."
 )
-UNREADABLE: Final = "The database cannot be read ({why}). Look at the folder {folder} and its disk."
+UNREADABLE: Final = "The database cannot be read ({why}). Check the folder {folder} and its disk."
 
 
 def check_database(folder: Path, min_free_bytes: int = MIN_FREE_BYTES) -> CheckResult:

@@ -149,7 +149,7 @@ LOCKED: Final = (
 )
 
 
-FULL: Final = "the disk of DATA_DIR is full: make room, or move DATA_DIR to a larger one"
+FULL: Final = "the disk of DATA_DIR is full: free some space, or move DATA_DIR to a larger disk"
 
 
 NOT_WRITABLE: Final = (
