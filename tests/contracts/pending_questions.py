@@ -1,4 +1,4 @@
-"""The promises about questions asked by command, until they are messages; and about being told."""
+"""Checks what a store promises about pending questions and about notices of refused turns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PendingQuestionContract:
         assert await store.save_question(QUESTION)
 
     async def test_what_has_become_a_message_is_not_asked_again(self, store: Store) -> None:
-        """Also where the bot died before it could forget the question."""
+        """Also if the bot died before it could delete the question."""
         await store.save_question(QUESTION)
         message = make_message(1, event_id=QUESTION.event_id, trigger=Trigger.COMMAND)
         assert (await store.accept_message(message)).status is AcceptStatus.SCHEDULED
