@@ -136,7 +136,7 @@ def _without_hidden_models(
 
 def _item(turn: HistoryEntry, number: int, name: str, now: float) -> CardItem:
     detail = session_texts.HISTORY_WHO.format(
-        number=number, name=name, age=format_age(now - turn.asked_at)
+        number=number, name=name, age=format_age(now - turn.accepted_at)
     )
     if turn.model:
         detail = f"{detail} · {turn.model}"

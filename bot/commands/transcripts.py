@@ -117,7 +117,7 @@ def as_json(transcript: Transcript) -> str:
             {
                 "number": number,
                 "ts": turn.ts,
-                "asked": _iso(turn.asked_at),
+                "asked": _iso(turn.accepted_at),
                 "user": _user_json(transcript, turn.user),
                 "question": turn.text,
                 "answer": turn.answer,
@@ -152,7 +152,7 @@ def _markdown_parts(transcript: Transcript) -> Iterator[str]:
     for number, turn in _numbered(transcript):
         yield ""
         author = _escape(_display_name(transcript, turn.user))
-        yield f"## {number}. {author}, {format_time(turn.asked_at)}"
+        yield f"## {number}. {author}, {format_time(turn.accepted_at)}"
         yield ""
         yield from _fenced(turn.text)
         yield ""

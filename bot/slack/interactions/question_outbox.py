@@ -213,7 +213,7 @@ class QuestionOutbox:
         """The `ts` of the message posted for the question, or an empty string. Raises
         `SlackCallError` with `maybe_done`, as the state is then unknown."""
         # The clocks of Slack and the bot may differ.
-        oldest = f"{max(0.0, question.asked_at - MAX_AGE_SECONDS):.6f}"
+        oldest = f"{max(0.0, question.created_at - MAX_AGE_SECONDS):.6f}"
         try:
             if question.root_ts:
                 thread = ThreadKey(
@@ -290,7 +290,7 @@ class QuestionOutbox:
             log.exception("question not resumed: id=%s", question.event_id)
 
     async def _resume(self, question: PendingQuestion) -> None:
-        if self._config.clock.now() - question.asked_at > MAX_AGE_SECONDS:
+        if self._config.clock.now() - question.created_at > MAX_AGE_SECONDS:
             log.warning("question expired: id=%s user=%s", question.event_id, question.user)
             await self._notify_asker(question, texts.QUESTION_EXPIRED)
             await self._config.store.delete_question(question.event_id)

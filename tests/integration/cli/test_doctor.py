@@ -229,7 +229,7 @@ async def folder(tmp_path: Path) -> Path:
 def test_a_stopped_bots_database_is_whole(folder: Path) -> None:
     found = check_database(folder)
     assert found.ok
-    assert f"is whole (schema {MIGRATIONS[-1].number})" in found.message
+    assert f"is intact (schema {MIGRATIONS[-1].number})" in found.message
     assert "using it" not in found.message
 
 
@@ -237,7 +237,7 @@ async def test_a_running_bots_database_may_be_checked(tmp_path: Path) -> None:
     async with open_store(tmp_path, clock=SystemClock(), max_running_per_user=3):
         found = check_database(tmp_path)
     assert found.ok
-    assert "a bot is using it just now" in found.message
+    assert "a bot is using it now" in found.message
 
 
 def test_a_database_of_a_newer_threadpilot_is_reported(folder: Path) -> None:
@@ -275,4 +275,4 @@ def test_a_folder_that_does_not_exist_yet_is_well_and_is_not_made(tmp_path: Path
 def test_a_full_disk_is_reported(folder: Path) -> None:
     found = check_database(folder, min_free_bytes=1 << 62)
     assert not found.ok
-    assert "Make room" in found.message
+    assert "Free some space" in found.message

@@ -325,7 +325,7 @@ async def test_an_expired_question_is_dropped(outside: Outside, store: Store) ->
         user_team=TEAM,
         text="what was Python?",
         mrkdwn="what was Python?",
-        asked_at=SystemClock().now() - MAX_AGE_SECONDS - 60,
+        created_at=SystemClock().now() - MAX_AGE_SECONDS - 60,
     )
     await store.save_question(old)
     async with (
@@ -412,7 +412,7 @@ def an_open_question() -> PendingQuestion:
         user_team=TEAM,
         text="what is Python?",
         mrkdwn="what is Python?",
-        asked_at=SystemClock().now(),
+        created_at=SystemClock().now(),
     )
 
 
