@@ -128,7 +128,7 @@ class Listeners:
             return
 
         async def late(sentence: str) -> None:
-            await post_ephemeral(self._client, sent.target.channel, sent.actor.user, sentence)
+            await post_ephemeral(self._client, sent.target.channel, sent.actor.user, text=sentence)
 
         sentence = await self._modals.on_submission(sent, late)
         if sentence:
