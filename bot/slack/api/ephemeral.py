@@ -12,8 +12,9 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.config.parsers import is_loopback
 from bot.errors import SlackError
+from bot.slack.api.blocks import Block
 from bot.slack.api.calls import CALL_SECONDS, CallContext
-from bot.slack.api.client import Block, SlackClient
+from bot.slack.api.client import SlackClient
 from bot.slack.api.rate_limiter import Priority
 
 _TIMEOUT_SECONDS = 10

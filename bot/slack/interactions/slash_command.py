@@ -11,8 +11,8 @@ from bot.commands.parser import KnownNames, parse_command
 from bot.domain.commands import Command, CommandSource
 from bot.errors import SlackError
 from bot.ports import UserDirectory
+from bot.slack.api.blocks import Block
 from bot.slack.api.calls import with_timeout
-from bot.slack.api.client import Block
 from bot.slack.api.ephemeral import responder_for
 from bot.slack.identity import BotIdentity
 from bot.slack.interactions.ask import Question, QuestionService

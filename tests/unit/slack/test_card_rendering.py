@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.domain.cards import Button, Card, CardItem, ReplyActions, Select
 from bot.domain.messages import ThreadKey
-from bot.slack.api.client import Block
+from bot.slack.api.blocks import Block
 from bot.slack.cards.button_values import MAX_OPTION_VALUE_CHARS, ButtonValue, parse_button_value
 from bot.slack.cards.render import (
     FALLBACK_CHARS,
