@@ -39,7 +39,7 @@ FALLBACK_CHARS: Final = 3_000
 
 _HEADER_CHARS, _SECTION_CHARS, _CONTEXT_CHARS, _LABEL_CHARS = 150, 3_000, 2_000, 75
 _ITEM_CHARS: Final = 1_300
-_CONFIRM_CHARS, _CONFIRM_LABEL_CHARS = 300, 30
+_CONFIRM_TITLE_CHARS, _CONFIRM_CHARS, _CONFIRM_LABEL_CHARS = 100, 300, 30
 _MAX_SECTIONS: Final = 5
 """Maximum number of sections for a card's own text in a message; on the Home tab it is one."""
 _MAX_ITEMS: Final = 10
@@ -270,7 +270,9 @@ class _Renderer:
 
 def _confirmation(question: str, label: str, style: str) -> Block:
     dialog: Block = {
-        "title": plain_text(texts.CONFIRM_TITLE),
+        "title": plain_text(
+            truncate(texts.CONFIRM_TITLE.format(action=label), _CONFIRM_TITLE_CHARS)
+        ),
         "text": plain_text(truncate(sanitize(question.strip()), _CONFIRM_CHARS)),
         "confirm": plain_text(truncate(label, _CONFIRM_LABEL_CHARS)),
         "deny": plain_text(texts.CONFIRM_DENY),

@@ -178,4 +178,4 @@ def test_a_long_message_is_taken_along_in_part_and_says_so() -> None:
     )
     assert chosen is not None
     assert chosen.target.clipped
-    assert "It is long" in json.dumps(about_modal(chosen.target))
+    assert "It's long" in json.dumps(about_modal(chosen.target))
