@@ -1,4 +1,4 @@
-"""A link that a model writes leads where it says, and everything else stays as it was written."""
+"""A link in a model's text leads where its label says, and all other text stays unchanged."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_what_is_honest_stays_byte_for_byte(link: str) -> None:
     ],
 )  # fmt: skip
 def test_what_deceives_or_leads_to_no_page_is_no_link(link: str, inert: str) -> None:
-    """It stands there as it was written, with what it leads to for all to see."""
+    """It is shown as it was written, with its target visible."""
     shown = sanitized_links(link)
     assert inert.replace("|", WORD_JOINER) in shown
     assert shown.replace(WORD_JOINER, "") == link.replace(WORD_JOINER, "")
@@ -184,13 +184,13 @@ def test_only_what_may_become_a_link_is_held_back(pieces: list[str]) -> None:
 
 @pytest.mark.parametrize("hostile", ["[a](", "](", "<a", "[", "]:", "<https:", "[a](https://", "]"])
 def test_very_many_beginnings_are_read_to_the_end(hostile: str) -> None:
-    """A guard that looked at all that was said for each of them would not come to it in time."""
+    """A sanitizer that looked back at the whole text for each of them would not finish in time."""
     text = hostile * (200_000 // len(hostile))
     assert sanitized_links(text).replace(WORD_JOINER, "") == text
 
 
 def test_a_reply_shows_no_disguised_link_however_it_grows() -> None:
-    """Token by token, over parts, and in the end."""
+    """Token by token, across parts, and at the end."""
     text = "See [https://bank.example](https://evil.example) and @channel."
     whole = ReplyText()
     whole.complete(text, "")

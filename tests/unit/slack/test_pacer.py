@@ -1,4 +1,4 @@
-"""How often replies write and by which way, on a clock that is moved by hand."""
+"""How often replies write, and by which delivery, on a manual clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MANY = pytest.mark.parametrize(
 
 @dataclass(eq=False)
 class Written:
-    """A reply that always has something to say."""
+    """A reply that always has more text."""
 
     delivery: Delivery
     at: list[float] = field(default_factory=list)
@@ -49,7 +49,7 @@ class PacerFixture:
         self.replies: list[Written] = []
 
     def begin(self, wanted: Delivery, count: int = 1) -> list[Written]:
-        """So many replies begin; each by the way that it is given."""
+        """Start some replies, each with the delivery that the pacer chooses."""
         begun = [Written(wanted) for _ in range(count)]
         for reply in begun:
             way = self.pace.begin_message(reply, wanted)
@@ -59,7 +59,7 @@ class PacerFixture:
         return begun
 
     async def write(self, seconds: float) -> None:
-        """All of them write for so long."""
+        """Let all of them write for some time."""
         tasks = [asyncio.create_task(self._write(reply)) for reply in self.replies]
         for _ in range(int(seconds / POLL_SECONDS)):
             await self.clock.advance(POLL_SECONDS)
@@ -127,7 +127,7 @@ async def test_no_answer_stands_still_however_long_all_of_them_are(
 
 @MANY
 async def test_equal_replies_write_equally_often(wanted: Delivery, count: int) -> None:
-    """Give or take one in the time of an answer, and a few in minutes."""
+    """Within one write over an answer, and a few over minutes."""
     world = PacerFixture()
     replies = world.begin(wanted, count)
     await world.write(240)

@@ -1,4 +1,4 @@
-"""Cards keep to Slack's limits, nothing in them is live, and each button orders what it says."""
+"""Cards keep to Slack's limits, nothing in them is live, and each button runs its command."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ cards = st.builds(
 
 
 def live(shown: object) -> bool:
-    """Whether anything in what Slack reads as markup would ping or link."""
+    """True if Slack would ping or link anything in the markup."""
     if isinstance(shown, dict):
         if shown.get("type") == "plain_text":
             return False
@@ -78,7 +78,7 @@ def live(shown: object) -> bool:
 
 
 def elements(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Everything that can be used."""
+    """All buttons, menus and selects."""
     for block in blocks:
         accessory = block.get("accessory")
         if isinstance(accessory, dict):
@@ -89,7 +89,7 @@ def elements(blocks: Sequence[Block]) -> Iterator[Block]:
 
 
 def values(blocks: Sequence[Block]) -> list[ButtonValue]:
-    """What everything that can be used orders."""
+    """The commands of all buttons, menus and selects."""
     found: list[ButtonValue] = []
     for element in elements(blocks):
         options = element.get("options")
@@ -214,7 +214,7 @@ def test_a_list_says_what_stands_now_and_each_choice_is_a_command() -> None:
 
 
 def test_an_option_that_would_be_too_long_does_without_its_thread() -> None:
-    """The pressed message tells it, too."""
+    """The message with the button shows it as well."""
     choose = Select(label="Model", command_name="model", args="", options=(("Long", "m" * 120),))
     drawn = render_card(
         Card(text="Model", items=(CardItem(text="", select=choose),)), thread=THREAD
@@ -233,7 +233,7 @@ def test_a_line_leads_to_its_thread_where_the_address_is_known() -> None:
 
 
 def test_what_has_to_be_confirmed_is_no_entry_of_a_menu() -> None:
-    """Slack asks for confirmation of all of a menu or of none of it."""
+    """Slack confirms a whole menu or none of it."""
     foot = ReplyActions(
         buttons=(Button(label="Ask again", command_name="retry", turn=3),),
         menu=(

@@ -1,4 +1,4 @@
-"""What the model writes cannot ping anybody, and stays what it is in every other respect."""
+"""A model's text cannot ping a user, and stays unchanged in every other respect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIVE = re.compile(
     r"|(?<![^\W_])@(?:channel|here|everyone)(?!_?[^\W_])",
     re.IGNORECASE,
 )
-"""Written down once more, apart from the code: ids are upper case, everything else in any case."""
+"""The same rule in another form than in the code: ids are upper case, all else in any case."""
 
 
 def live(text: str) -> list[str]:
@@ -111,5 +111,6 @@ def test_characters_that_no_message_can_hold_are_replaced_one_by_one() -> None:
 
 @pytest.mark.parametrize("turning", list("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
 def test_nothing_is_shown_in_another_order_than_it_stands_in(turning: str) -> None:
-    """Code that says one thing and does another; right-to-left scripts need none of these."""
+    """Code could show one thing and do another; right-to-left scripts need none of these
+    characters."""
     assert sanitize(f"if admin{turning}: \u05e9\u200f") == "if admin\ufffd: \u05e9\u200f"

@@ -1,4 +1,4 @@
-"""Long answers come in parts that each fit a message, with the text and the code fences whole."""
+"""Long answers come in parts that each fit a message; text and code fences stay whole."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_however_the_text_comes_the_parts_are_the_same(pieces: list[str]) -> Non
 
 @given(pieces=fed())
 def test_what_a_part_says_it_goes_on_saying(pieces: list[str]) -> None:
-    """A stream's text cannot be taken back: each look at a part begins with the look before."""
+    """Text in a stream cannot be changed: each view of a part begins with the view before."""
     splitter = Splitter(SMALL)
     seen: list[str] = []
     for piece in [*pieces, None]:

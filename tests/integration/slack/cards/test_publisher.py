@@ -1,4 +1,4 @@
-"""What the bot shows and gives people, as they find it in a real sandbox."""
+"""Cards and files from the bot, as users find them in a real emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever fails on the way to Slack, the thread shows the answer: whole, and once."""
+"""If any call to Slack fails, the thread still shows the whole answer once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def bot() -> AsyncIterator[ReplyFixture]:
 
 
 async def say_it(bot: ReplyFixture, people: frozenset[str]) -> list[str]:
-    """An answer in pieces, each with time to go out; what the thread shows after it."""
+    """Send an answer in pieces, with time for each. Returns what the thread shows then."""
     turn = await bot.asked()
     async with bot.workspace.open_reply(turn, people) as reply:
         for word in WORDS:
@@ -203,7 +203,7 @@ async def test_slack_out_of_reach_is_said_to_the_turn(bot: ReplyFixture) -> None
 
 
 async def test_more_streams_than_slack_allows_in_a_minute_become_edits() -> None:
-    """All of them in one minute of the bot's, however long that takes here."""
+    """All of them in one minute of the bot's clock, however long that takes here."""
     async with reply_fixture(ManualClock()) as bot:
         for _ in range(20):
             turn = await bot.asked()
@@ -270,7 +270,7 @@ async def test_the_thread_shows_work_again_after_a_stream_was_left(bot: ReplyFix
 async def die_with(
     bot: ReplyFixture, turn: Turn, people: frozenset[str], text: str, messages: int = 1
 ) -> None:
-    """Put out a reply's messages and then die: the network is cut before anything is closed."""
+    """Send a reply's messages and then die: the network is cut before anything is closed."""
     entered = bot.workspace.open_reply(turn, people)
     reply = await entered.__aenter__()
     reply.append(text)
@@ -289,7 +289,7 @@ async def die_with(
 async def test_a_reply_cut_short_is_taken_over_and_stands_in_the_thread_once(
     bot: ReplyFixture, people: frozenset[str], noted: bool
 ) -> None:
-    """The process dies with a message out, before or after it had noted it."""
+    """The process dies after a message was posted, before or after it was saved."""
     turn = await bot.asked()
     await die_with(bot, turn, people, "Half an answ")
     parts = bot.parts(turn) if noted else ()
@@ -303,7 +303,7 @@ async def test_a_reply_cut_short_is_taken_over_and_stands_in_the_thread_once(
 async def test_a_stream_that_somebody_stopped_while_the_bot_was_away_is_taken_over(
     bot: ReplyFixture, noted: bool
 ) -> None:
-    """The process dies as the stream begins, and Stop is pressed before it is back."""
+    """The process dies as the stream begins, and a user presses Stop before the restart."""
     turn = await bot.asked()
     await die_with(bot, turn, ONE, "Half an answ")
     thread = turn.message.thread
@@ -404,7 +404,7 @@ async def test_the_answer_stands_there_once_whatever_fails(
 async def test_wherever_the_bot_was_killed_the_answer_stands_there_once_after_a_restart(
     last: str, after: int, people: frozenset[str]
 ) -> None:
-    """The bot's last call is done by Slack, and the bot never hears of it."""
+    """Slack carries out the bot's last call, and the response never arrives."""
     async with reply_fixture() as bot:
         turn = await bot.asked()
         entered = bot.workspace.open_reply(turn, people)

@@ -1,4 +1,4 @@
-"""What is shown for a time is taken back, under Slack's own limits and when its calls come late."""
+"""Statuses and reactions are cleared, even at Slack's rate limits and if calls come late."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CLEAR_LATER = late.LATE_CALL_SECONDS + 1
 
 
 async def set_to(bot: ReplyFixture) -> list[str]:
-    """What the thread's status was set to, in order; what Slack did not take is left out."""
+    """The statuses set on the thread, in order, without those that Slack refused."""
     calls = await bot.outside.calls(SET)
     return [c["arguments"]["status"] for c in calls if (c["answer"] or {}).get("ok")]
 
 
 async def working(bot: ReplyFixture, *turns: Turn) -> list[str]:
-    """The threads that have a Stop button, which is pressed for that."""
+    """The threads with a Stop button."""
     found = []
     for turn in turns:
         thread = {"channel": turn.message.thread.channel, "thread_ts": turn.message.thread.root_ts}
@@ -51,8 +51,8 @@ async def has_reaction(bot: ReplyFixture, turn: Turn) -> bool:
 
 
 async def test_of_sixty_answers_at_once_none_shows_work_when_it_is_over() -> None:
-    """Whoever shows work keeps a call for taking that back, so that the others cannot use it up;
-    those that found none left show it when there is one again."""
+    """A thread that shows a status reserves a call for clearing it, so that the others cannot use
+    it up. Threads that find no call left show a status when there is one again."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
         turns = [await bot.asked() for _ in range(60)]
@@ -93,7 +93,7 @@ async def test_a_status_that_slack_would_not_take_back_for_minutes_is_left_for_l
 
 
 async def until_tried(bot: ReplyFixture, turn: Turn) -> None:
-    """Until taking the status back is tried, and comes to nothing."""
+    """Wait until clearing the status was tried and failed."""
 
     async def tried() -> bool:
         try:
@@ -118,7 +118,7 @@ async def test_a_status_that_is_left_is_not_taken_from_the_next_answer_of_its_th
 async def test_a_status_that_comes_after_it_was_taken_back_is_taken_back_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its call was given up, and Slack carries it out when the answer stands there."""
+    """Its call was abandoned, and Slack carries it out after the answer is shown."""
     monkeypatch.setattr(status, "_CALL_SECONDS", 0.2)
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
@@ -181,7 +181,7 @@ async def test_a_mark_that_slack_surely_did_not_take_is_none() -> None:
 
 
 async def test_a_mark_is_not_waited_for_where_slack_takes_no_more_calls() -> None:
-    """It would keep others from being told something; it is taken back later."""
+    """A wait would delay other notices; the mark is removed later."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
         turns = [await bot.asked() for _ in range(RATE_LIMITS["reactions.remove"].calls + 1)]
@@ -201,7 +201,7 @@ async def test_a_mark_is_not_waited_for_where_slack_takes_no_more_calls() -> Non
 async def test_killed_while_it_showed_work_the_next_answer_takes_that_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also one that is over too soon to show work itself."""
+    """Also an answer that ends too soon to show a status itself."""
     async with reply_fixture() as bot:
         turn = await bot.asked()
         async with bot.workspace.open_reply(turn, SEVERAL):
@@ -216,7 +216,7 @@ async def test_killed_while_it_showed_work_the_next_answer_takes_that_back(
 
 
 async def test_killed_while_it_showed_work_it_is_taken_back_when_nothing_more_can_come() -> None:
-    """Of a message, for example, that was deleted before it was answered again."""
+    """For example of a message that was deleted before it was answered again."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
         turn = await bot.asked()
@@ -240,7 +240,7 @@ async def test_what_can_never_be_taken_back_is_not_tried_for_ever(code: str) -> 
 
 
 async def test_statuses_that_were_left_go_before_new_ones() -> None:
-    """However much is answered meanwhile: for each a call is kept."""
+    """A call is reserved for each, however much is answered in the same time."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
         turns = [await bot.asked() for _ in range(60)]

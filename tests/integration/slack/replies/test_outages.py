@@ -1,4 +1,4 @@
-"""What is left in a thread when Slack refuses for a while, or for good: nothing that misleads."""
+"""While Slack refuses calls, for a time or for good, a thread shows nothing misleading."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ async def reactions(bot: ReplyFixture, turn: Turn) -> object:
 
 
 async def taken(bot: ReplyFixture) -> list[object]:
-    """The statuses that Slack took, in their order."""
+    """The statuses that Slack accepted, in order."""
     calls = await bot.outside.calls(STATUS)
     return [call["arguments"]["status"] for call in calls if (call["answer"] or {}).get("ok")]
 
 
 async def tried(bot: ReplyFixture) -> list[object]:
-    """The statuses that Slack took, native or in words."""
+    """The statuses that were tried, native or as text."""
     words = await bot.outside.calls("assistant.threads.setStatus")
     return [*await taken(bot), *words]
 
@@ -113,7 +113,7 @@ async def test_the_mark_of_a_wait_goes_though_slack_fails_at_first(
 
 
 async def wait_until_reaction_cleared(bot: ReplyFixture, turn: Turn) -> None:
-    """Try as whoever takes marks back does (`bot.turns.indicator_cleanup`)."""
+    """Try as `bot.turns.indicator_cleanup` does."""
     async with asyncio.timeout(20):
         while True:
             try:
@@ -214,7 +214,7 @@ async def test_killed_before_the_old_message_was_deleted_the_answer_stands_there
 async def test_an_end_that_slack_would_not_take_in_time_is_shown_once_by_a_later_reply(
     bot: ReplyFixture, people: frozenset[str], said: str, kind: str
 ) -> None:
-    """Also when every call was done and its answer lost, and nothing is on record."""
+    """Also if every call was carried out, its response was lost, and nothing is saved."""
     turn = await bot.asked()
     async with bot.workspace.open_reply(turn, people) as reply:
         if said:

@@ -1,4 +1,4 @@
-"""An answer that is too long for a thread: its beginning there, all of it in a file, once."""
+"""An answer that is too long for a thread shows its beginning there, and all of it in one file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_text(length: int) -> str:
 
 
 async def files(bot: ReplyFixture, turn: Turn) -> list[tuple[str, str]]:
-    """The files in the turn's thread, name and content, as a person gets them."""
+    """The files in the turn's thread, name and content, as a user gets them."""
     found: list[tuple[str, str]] = []
     for message in await bot.messages(turn):
         for file in message.get("files", []):
@@ -45,13 +45,13 @@ async def files(bot: ReplyFixture, turn: Turn) -> list[tuple[str, str]]:
 
 
 async def answers(bot: ReplyFixture, turn: Turn) -> list[str]:
-    """What the reply's own messages say."""
+    """The text of the reply's own messages."""
     said: list[Json] = [m for m in await bot.messages(turn) if not m.get("files")]
     return [str(message["text"]) for message in said]
 
 
 def check_beginning(shown: list[str], text: str, told: str) -> None:
-    """The messages say the beginning of the text, in order, and that there is more."""
+    """The messages show the beginning of the text, in order, and that there is more."""
     beginning = "".join(shown)
     assert beginning.endswith(f"\n\n_{told}_")
     beginning = beginning.removesuffix(f"\n\n_{told}_")

@@ -1,4 +1,4 @@
-"""Replies stay below Slack's limits together, and each call's wait has an end."""
+"""All replies together stay within Slack's rate limits, and each call's wait has an end."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_the_status_of_an_older_reply_does_not_undo_a_newer_one_s(bot: Rep
 
 
 async def test_a_status_that_is_shown_again_is_taken_back_again(bot: ReplyFixture) -> None:
-    """Whatever the end of a stream had taken back before."""
+    """Even if the end of a stream has cleared it before."""
     turn = await bot.asked()
     clock = QuickClock()
     client = make_client(BOT, f"{bot.outside.url}/api/", bot.session)
@@ -189,8 +189,8 @@ async def _statuses(bot: ReplyFixture) -> list[str]:
 
 
 async def test_sixty_answers_at_once_are_all_shown_and_slack_never_says_too_many() -> None:
-    """Slack takes a message a second in a channel, 20 streams and 50 edits a minute: so most of
-    these are posted when they are whole."""
+    """Slack allows a message a second in a channel, 20 streams and 50 edits a minute. So most of
+    these are posted when they are complete."""
     clock = ManualClock()
     async with reply_fixture(clock) as bot:
         turns = [await bot.asked() for _ in range(60)]

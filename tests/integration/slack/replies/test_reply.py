@@ -1,4 +1,4 @@
-"""What Slack shows is what the model said: streamed to one person, edited for several."""
+"""Slack shows the model's answer: streamed to one user, edited for several."""
 
 from __future__ import annotations
 

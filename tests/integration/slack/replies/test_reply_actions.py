@@ -1,4 +1,4 @@
-"""What stands under a reply: under its last message, once, and never at the cost of the answer."""
+"""Actions are shown under a reply's last message, once, and never harm the answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def actions_for(turn: Turn) -> ReplyActions:
 
 
 def under(message: Json) -> list[str]:
-    """The kinds of the blocks under a message's text."""
+    """The types of the blocks below a message's text."""
     return [b["type"] for b in message.get("blocks") or [] if b["type"] != "markdown"]
 
 
@@ -46,7 +46,7 @@ async def reply_actions(bot: ReplyFixture, turn: Turn) -> list[list[str]]:
 
 
 async def say_it(bot: ReplyFixture, people: frozenset[str], turn: Turn) -> None:
-    """An answer in pieces, each with time to go out."""
+    """Send an answer in pieces, with time for each."""
     async with bot.workspace.open_reply(turn, people) as reply:
         for word in ("One ", "two ", "three "):
             reply.append(word)
@@ -183,7 +183,7 @@ async def test_where_edits_are_refused_the_answer_is_not_said_again_for_its_repl
 async def test_a_reply_that_is_finished_again_has_the_reply_actions_once_and_last(
     bot: ReplyFixture, people: frozenset[str]
 ) -> None:
-    """Killed after the end was shown and before that was on record; the answer is longer now."""
+    """Killed after the end was shown and before that was saved; the answer is longer now."""
     turn = await bot.asked()
     async with bot.workspace.open_reply(turn, people) as reply:
         await reply.finish("A short answer.", actions=actions_for(turn))
@@ -254,7 +254,7 @@ async def test_the_reply_actions_are_the_last_thing_whatever_fails(
     assert shown == [[]] * (len(shown) - 1) + [["actions", "context"]]
 
 
-# Turns that a press began
+# Turns that a button began
 
 
 async def test_a_turn_that_a_press_began_has_no_message_to_mark_and_posts_ephemerally_in_the_thread(

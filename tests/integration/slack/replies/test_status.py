@@ -1,4 +1,4 @@
-"""The thread shows that the bot works for as long as it does, with as few calls as that takes."""
+"""The thread shows that the bot is working for exactly that time, with few calls."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ async def bot() -> AsyncIterator[ReplyFixture]:
 
 
 async def set_to(bot: ReplyFixture) -> list[str]:
-    """What the bot has set the status to, in order."""
+    """The statuses that the bot has set, in order."""
     return [call["arguments"]["status"] for call in await bot.outside.calls(SET)]
 
 
 async def shows_no_work(bot: ReplyFixture, turn: Turn) -> bool:
-    """Whether the thread has no Stop button any more."""
+    """True if the thread has no Stop button any more."""
     thread = {"channel": turn.message.thread.channel, "thread_ts": turn.message.thread.root_ts}
     pressed = await bot.outside.call("agents.sessions.stop", ALICE, **thread)
     return pressed.get("error") == "session_not_processing"
 
 
 async def is_used_up(bot: ReplyFixture) -> bool:
-    """Whether the only fault has begun."""
+    """True if the only fault has begun."""
     return bool(await bot.outside.control("faults") == [])
 
 
@@ -62,7 +62,7 @@ async def test_the_end_of_a_stream_takes_the_status_back_and_nothing_else_is_cal
 async def test_a_status_that_comes_late_is_taken_back_by_a_call_of_its_own(
     bot: ReplyFixture,
 ) -> None:
-    """It may come after the stream has ended, and would stand there for ever."""
+    """It may come after the stream has ended, and would then stay."""
     await bot.fault(SET, "slow", seconds=1.0)
     turn = await bot.asked()
     async with bot.workspace.open_reply(turn, ONE) as reply:
