@@ -43,7 +43,7 @@ def test_spans_are_found_however_the_line_is_cut(pieces: list[str]) -> None:
 
 
 @given(LINES, LINES)
-def test_asking_on_the_way_changes_nothing(line: str, more: str) -> None:
+def test_a_query_in_between_changes_nothing(line: str, more: str) -> None:
     """A query comes where a run is at its end."""
     spans = OpenSpans()
     spans.advance(line)

@@ -104,7 +104,7 @@ async def test_what_many_answers_say_is_shown_every_two_seconds_at_first(
 
 
 @MANY
-async def test_no_answer_stands_still_however_long_all_of_them_are(
+async def test_every_answer_keeps_growing_however_long_all_of_them_are(
     wanted: Delivery, count: int
 ) -> None:
     world = PacerFixture()
@@ -173,7 +173,7 @@ async def test_where_streams_would_write_seldom_some_answers_come_by_edits() -> 
     assert ways.count(EDITS) == 3
 
 
-async def test_what_several_people_read_is_never_a_stream() -> None:
+async def test_an_answer_for_several_users_is_never_a_stream() -> None:
     assert {reply.delivery for reply in PacerFixture().begin(EDITS, 40)} == {EDITS}
 
 

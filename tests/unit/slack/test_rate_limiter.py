@@ -233,7 +233,7 @@ async def test_a_line_in_which_no_turn_comes_in_time_is_left() -> None:
     assert len(queue.made) == 12
 
 
-async def test_whoever_gives_up_makes_room_for_the_next() -> None:
+async def test_a_call_that_is_cancelled_makes_room_for_the_next() -> None:
     clock = ManualClock()
     budget = RateLimiter(clock)
     queue = Queue(clock, budget)

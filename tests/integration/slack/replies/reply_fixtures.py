@@ -62,7 +62,7 @@ class ReplyFixture:
     def parts(self, turn: Turn) -> Sequence[ReplyPart]:
         return sorted(self.saved_parts.get(turn.id, {}).values(), key=lambda part: part.number)
 
-    async def asked(self, channel: str = GENERAL, token: str = ALICE) -> Turn:
+    async def start_turn(self, channel: str = GENERAL, token: str = ALICE) -> Turn:
         """A user's question, as a running turn."""
         ts = await self.outside.say(token, channel, "a question")
         message = Message(
@@ -89,7 +89,7 @@ class ReplyFixture:
     async def messages(self, turn: Turn) -> list[Json]:
         """The bot's messages in the turn's thread, oldest first."""
         thread = turn.message.thread
-        said = await self.outside.act(
+        response = await self.outside.act(
             "conversations.replies",
             ALICE,
             channel=thread.channel,
@@ -97,7 +97,7 @@ class ReplyFixture:
             include_all_metadata=True,
             limit=1000,
         )
-        return [message for message in said["messages"] if message.get("bot_id")]
+        return [message for message in response["messages"] if message.get("bot_id")]
 
     async def texts(self, turn: Turn) -> list[str]:
         return [shown_text(message) for message in await self.messages(turn)]

@@ -51,7 +51,7 @@ async def check_that_nothing_confirmed_is_sent_again(bot: ReplyFixture) -> str:
 
 async def answer(bot: ReplyFixture) -> list[str]:
     """Send an answer word by word, with time for each. Returns what the thread shows then."""
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         for word in WORDS:
             reply.append(word)
@@ -92,10 +92,10 @@ async def test_a_stream_that_cannot_be_ended_with_its_last_words_gets_them_by_an
     assert await bot.outside.calls("chat.postMessage") == []
 
 
-async def test_a_stream_that_slack_ends_by_its_age_is_completed_where_it_stands(
+async def test_a_stream_that_slack_ends_by_its_age_is_completed_in_place(
     bot: ReplyFixture,
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One two ")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -112,7 +112,7 @@ async def test_a_stream_that_slack_ends_by_its_age_is_completed_where_it_stands(
 async def test_a_stream_that_a_person_stopped_is_left_as_it_is_until_the_end(
     bot: ReplyFixture,
 ) -> None:
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One two ")
         await wait_until(lambda: bot.texts(turn), "the stream is there")
@@ -153,7 +153,7 @@ async def test_a_stream_that_has_to_wait_goes_on_where_it_was(
 async def test_an_answer_that_goes_on_after_stop_is_shown_on(bot: ReplyFixture) -> None:
     """Slack stops the stream for any user who presses Stop, even for one who may not stop the
     answer. A while later it continues by edits, before its end is known."""
-    turn = await bot.asked()
+    turn = await bot.start_turn()
     thread = turn.message.thread
     async with bot.workspace.open_reply(turn, ONE) as reply:
         reply.append("One ")
