@@ -16,7 +16,7 @@ from bot.slack.api.client import SlackClient
 from bot.slack.api.ephemeral import post_ephemeral
 from bot.slack.api.files import FileUpload, upload_file
 from bot.slack.api.permalinks import Permalinks
-from bot.slack.api.posting import find_post
+from bot.slack.api.post_search import find_post
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.cards.render import RenderedCard, linked_threads, render_card
 from bot.slack.formatting.mrkdwn import escape

@@ -27,7 +27,7 @@ from bot.slack import texts
 from bot.slack.api.calls import CallContext, SlackCallError, with_timeout
 from bot.slack.api.client import SlackClient
 from bot.slack.api.ephemeral import post_ephemeral
-from bot.slack.api.posting import find_post
+from bot.slack.api.post_search import find_post
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.identity import BotIdentity
 

@@ -17,7 +17,7 @@ from bot.errors import BotError
 from bot.ports import Clock
 from bot.slack.api.calls import CALL_SECONDS, MAX_WAIT_SECONDS, CallContext, SlackCallError
 from bot.slack.api.client import SlackClient, ts_sort_key
-from bot.slack.api.posting import has_metadata, search_start
+from bot.slack.api.post_search import has_metadata, search_start
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.cards.render import FALLBACK_CHARS
 from bot.slack.formatting.mrkdwn import escape

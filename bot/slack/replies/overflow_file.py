@@ -13,7 +13,7 @@ from bot.slack import texts
 from bot.slack.api.calls import CallContext, SlackCallError
 from bot.slack.api.client import SlackClient
 from bot.slack.api.files import FileUpload, upload_file
-from bot.slack.api.posting import search_start
+from bot.slack.api.post_search import search_start
 from bot.slack.api.rate_limiter import Priority
 from bot.slack.identity import BotIdentity
 
