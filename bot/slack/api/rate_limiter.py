@@ -137,7 +137,7 @@ class _Bucket:
     def sustainable_interval(self, now: float, reserved: int) -> float:
         """Interval in seconds between optional calls at which the tokens never run out.
 
-        It counts the tokens that are left now, without `reserved`, and those that come returned. It
+        It counts the tokens that are left now, without `reserved`, and those that come back. It
         holds for any calls made before.
         """
         available = self._limit.optional_calls - reserved
