@@ -15,6 +15,7 @@ from typing import Final
 
 from bot.domain.cards import Button, Card, CardItem, ReplyActions, Select
 from bot.domain.messages import ThreadKey
+from bot.domain.text import truncate
 from bot.slack import texts
 from bot.slack.api.blocks import (
     Block,
@@ -30,7 +31,7 @@ from bot.slack.cards.button_values import (
     build_button_value,
 )
 from bot.slack.formatting.mrkdwn import escape
-from bot.slack.formatting.sanitize import escaped_chunks, sanitize, truncate, truncate_escaped
+from bot.slack.formatting.sanitize import escaped_chunks, sanitize, truncate_escaped
 
 MAX_VIEW_BLOCKS: Final = 100
 FALLBACK_CHARS: Final = 3_000
