@@ -29,7 +29,6 @@ from bot.commands.formatting import (
     format_time,
     one_line,
     pluralize,
-    truncate,
 )
 from bot.commands.lifecycle import delete_permanently
 from bot.commands.session_state import model_of
@@ -37,6 +36,7 @@ from bot.commands.transcripts import TranscriptFormat, read_transcript
 from bot.config.settings import Settings, load_settings
 from bot.copilot.agent import CopilotAgent
 from bot.domain.sessions import SessionFilter, SessionRecord, parse_session_handle
+from bot.domain.text import truncate
 from bot.errors import BotError, SettingsError
 from bot.logs import start_logging
 from bot.ports import Store

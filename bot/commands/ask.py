@@ -15,9 +15,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
 from bot.commands.dispatcher import CommandContext, CommandHandler
-from bot.commands.formatting import format_count, truncate
+from bot.commands.formatting import format_count
 from bot.commands.texts import sessions as session_texts
 from bot.domain.cards import Card, CommandResult, text_result
+from bot.domain.text import truncate
 from bot.errors import AgentError, AgentErrorKind, BotError
 from bot.ports import AgentSession, SessionConfig, UsageStore
 from bot.sessions.model_selection import ModelSelector

@@ -18,7 +18,6 @@ from bot.commands.formatting import (
     parse_page,
     pluralize,
     strip_markdown,
-    truncate,
     usage_hint,
 )
 from bot.commands.session_state import is_blind
@@ -27,6 +26,7 @@ from bot.commands.transcripts import TranscriptFormat, read_transcript
 from bot.commands.user_names import UserNames
 from bot.domain.cards import Card, CardItem, CommandResult, text_result
 from bot.domain.sessions import HistoryEntry, SessionRecord
+from bot.domain.text import truncate
 from bot.ports import CardPublisher, Clock, Store
 
 PAGE_SIZE: Final = 5

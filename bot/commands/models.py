@@ -8,7 +8,6 @@ from typing import Final
 
 from bot.commands import texts
 from bot.commands.dispatcher import CommandContext, CommandHandler
-from bot.commands.formatting import truncate
 from bot.commands.registry import OWNERS, VERBOSITIES
 from bot.commands.session_state import running_turn
 from bot.commands.texts import models as model_texts
@@ -16,6 +15,7 @@ from bot.domain.cards import Button, Card, CardItem, CommandResult, Select, text
 from bot.domain.messages import ThreadKey
 from bot.domain.preferences import Preference, PreferenceKind, Scope
 from bot.domain.sessions import EFFORTS
+from bot.domain.text import truncate
 from bot.ports import Clock, Store
 from bot.sessions.model_selection import ModelSelector, SelectionRule
 

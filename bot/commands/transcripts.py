@@ -24,9 +24,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from bot.commands.formatting import format_count, format_time, one_line, pluralize, truncate
+from bot.commands.formatting import format_count, format_time, one_line, pluralize
 from bot.commands.texts import sessions as session_texts
 from bot.domain.sessions import HistoryEntry, SessionRecord
+from bot.domain.text import truncate
 from bot.ports import SessionStore
 
 MAX_TURNS: Final = 5_000

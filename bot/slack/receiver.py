@@ -232,8 +232,8 @@ class EventReceiver:
             self._client,
             edited.channel,
             edited.user,
-            texts.MENTIONED_BY_EDIT,
-            root_ts=edited.root_ts,
+            edited.root_ts,
+            text=texts.MENTIONED_BY_EDIT,
         )
 
 

@@ -18,7 +18,6 @@ import pytest
 
 from bot.access.admission import invalid_message_text
 from bot.commands.formatting import one_line, strip_markdown
-from bot.commands.formatting import truncate as told_clipped
 from bot.commands.parser import KnownNames, parse_command, parse_message
 from bot.commands.registry import COMMANDS
 from bot.commands.transcripts import Transcript, TranscriptFormat
@@ -26,6 +25,7 @@ from bot.config import parsers
 from bot.domain.cards import Button, Card, CardItem, ReplyActions, Select
 from bot.domain.commands import CommandSource
 from bot.domain.messages import Message, ThreadKey, Trigger, strip_unstorable
+from bot.domain.text import truncate
 from bot.domain.users import UserKind
 from bot.errors import BotError
 from bot.logs import redact_tokens
@@ -52,7 +52,6 @@ from bot.slack.formatting.sanitize import (
     escape_mentions,
     escaped_chunks,
     sanitize,
-    truncate,
     truncate_escaped,
 )
 from bot.slack.identity import BotIdentity
@@ -415,7 +414,7 @@ READERS: Final[Mapping[str, Callable[[str], object]]] = {
     "tokens in logs": redact_tokens,
     "one_line": one_line,
     "unmarked": strip_markdown,
-    "told.clipped": lambda text: told_clipped(text, 1_000),
+    "truncated": lambda text: truncate(text, 1_000),
     "a transcript": transcript,
     "showable": sanitize,
     "defanged": escape_mentions,

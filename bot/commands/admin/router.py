@@ -23,11 +23,11 @@ from bot.commands.formatting import (
     one_line,
     page_buttons,
     parse_page,
-    truncate,
 )
 from bot.commands.texts import admin as admin_texts
 from bot.commands.user_names import UserNames
 from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
+from bot.domain.text import truncate
 from bot.ports import CardPublisher, Clock, Store, UserDirectory
 from bot.sessions.cleanup import Cleanup
 from bot.tasks import BackgroundTasks

@@ -238,7 +238,7 @@ class Listeners:
         target, actor = submission.target, submission.actor
 
         async def notify_later(text: str) -> None:
-            await post_ephemeral(self._client, target.channel, actor.user, text)
+            await post_ephemeral(self._client, target.channel, actor.user, text=text)
 
         question = Question(
             key=submission.view_id, actor=actor, target=target, text=submission.question

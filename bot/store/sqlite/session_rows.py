@@ -8,6 +8,7 @@ from typing import Final
 
 from bot.domain.messages import ThreadKey, strip_unstorable
 from bot.domain.sessions import SessionOrigin, SessionRecord
+from bot.domain.text import truncate
 from bot.domain.usage import TokenUsage
 from bot.errors import StoreError
 from bot.store.sqlite.connection import fetch_all
@@ -53,7 +54,7 @@ def require_session(database: sqlite3.Connection, number: int) -> SessionRecord:
 def make_title(text: str) -> str:
     """A one-line title made from a message."""
     line = " ".join(strip_unstorable(text).split())
-    return line if len(line) <= MAX_TITLE_LENGTH else f"{line[: MAX_TITLE_LENGTH - 1].rstrip()}…"
+    return truncate(line, MAX_TITLE_LENGTH)
 
 
 def _session(row: sqlite3.Row) -> SessionRecord:

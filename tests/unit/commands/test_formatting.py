@@ -15,9 +15,9 @@ from bot.commands.formatting import (
     parse_page,
     pluralize,
     strip_markdown,
-    truncate,
 )
 from bot.commands.user_names import UserNames
+from bot.domain.text import truncate
 from bot.domain.users import User
 from bot.errors import SlackError
 from tests.unit.commands.command_fixtures import ALICE, BOB, FakeUserDirectory

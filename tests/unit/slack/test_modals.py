@@ -176,4 +176,4 @@ def test_a_long_message_is_quoted_in_part_with_a_note() -> None:
     )
     assert chosen is not None
     assert chosen.target.clipped
-    assert "It is long" in json.dumps(about_modal(chosen.target))
+    assert "It's long" in json.dumps(about_modal(chosen.target))
