@@ -13,9 +13,9 @@ from typing import Final
 from bot.access.quotas import QuotaPolicy
 from bot.commands.admin.cleanup import CleanupCommands
 from bot.commands.admin.limits import LimitCommands
-from bot.commands.admin.pause import PausingCommands, TurnPauser
+from bot.commands.admin.pause import PausingCommands
 from bot.commands.admin.usage import UsageCommands
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import (
     Pages,
     format_count,
@@ -31,6 +31,7 @@ from bot.domain.cards import Button, Card, CardItem, CommandResult, text_result
 from bot.ports import CardPublisher, Clock, Store, UserDirectory
 from bot.sessions.cleanup import Cleanup
 from bot.tasks import NamedTasks
+from bot.turns.inbox import Inbox
 
 COMMAND_NAME: Final = "admin"
 PAGE_SIZE: Final = 8
@@ -41,7 +42,7 @@ _WITHOUT_ARGS: Final = frozenset({"pause", "resume", "drain"})
 all."""
 
 
-class AdminRouter:
+class AdminRouter(CommandGroup):
     """Handles `admin`. To be closed before the store is closed."""
 
     def __init__(
@@ -52,7 +53,7 @@ class AdminRouter:
         clock: Clock,
         cleanup: Cleanup,
         quotas: QuotaPolicy,
-        inbox: TurnPauser,
+        inbox: Inbox,
         *,
         list_sessions: CommandHandler,
     ) -> None:

@@ -27,6 +27,7 @@ from bot.domain.users import User, UserKind
 from bot.errors import SlackError
 from bot.ports import AgentSession, SessionConfig, Store
 from bot.sessions.model_selection import ModelSelector
+from bot.sessions.pool import SessionPool
 from bot.store import open_store
 from tests.contracts.messages import BEGIN, make_message
 from tests.fakes import ManualClock
@@ -173,12 +174,15 @@ class FakeAgent:
         raise AssertionError("nothing is restarted here")
 
 
-class FakeSessionPool:
-    """The pool of live sessions, as far as orders touch it without asking anything."""
+class FakeSessionPool(SessionPool):
+    """A pool for commands that use no live session."""
 
     def __init__(self) -> None:
         self.held: set[str] = set()
         self.gone: list[str] = []
+
+    def is_in_use(self, session_id: str) -> bool:
+        return session_id in self.held
 
     @asynccontextmanager
     async def exclusive(self, session_ids: Iterable[str]) -> AsyncIterator[frozenset[str]]:

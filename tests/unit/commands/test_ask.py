@@ -9,26 +9,23 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from bot.access.quotas import QuotaPolicy as RealLimits
+from bot.access.quotas import QuotaPolicy
 from bot.commands.ask import (
     MAX_ANSWER_CHARS,
     MAX_CONCURRENT,
     WAIT_SECONDS,
     AskCommand,
-    SessionCopier,
 )
 from bot.commands.lifecycle import LifecycleCommands
 from bot.commands.texts import sessions as session_texts
-from bot.commands.thread import SessionRenamer, ThreadCommands
 from bot.copilot.agent import CopilotAgent
 from bot.copilot.options import RuntimeOptions
 from bot.domain.commands import CommandSource
-from bot.domain.messages import ThreadKey
 from bot.domain.sessions import SessionRecord
 from bot.domain.usage import UsageGrouping
 from bot.domain.users import User
 from bot.errors import AGENT_ERROR_MESSAGES, AgentError, AgentErrorKind
-from bot.ports import SessionConfig
+from bot.ports import Agent, SessionConfig
 from bot.sessions.pool import SessionPool
 from tests.integration.copilot.session_probe import answer_to, wait_until
 from tests.scripted_model import Answer, ScriptedModel
@@ -36,17 +33,19 @@ from tests.unit.commands.command_fixtures import (
     ALICE,
     BOB,
     CommandFixture,
+    FakeAgent,
     command_fixture,
     thread_at,
 )
+from tests.unit.commands.thread_fixtures import thread_commands
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DOG = "My dog is called Rex."
 
 
-class Limits:
-    """Who may ask: everybody but those with a reason why not."""
+class FakeQuotas(QuotaPolicy):
+    """Refuses the users in `refusals`."""
 
     def __init__(self) -> None:
         self.refusals: dict[str, str] = {}
@@ -56,7 +55,7 @@ class Limits:
         return self.refusals.get(user, "")
 
 
-class Broken:
+class BrokenAgent(FakeAgent):
     """A runtime that can neither copy nor delete."""
 
     async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
@@ -64,16 +63,6 @@ class Broken:
 
     async def delete_sessions(self, session_ids: Sequence[str]) -> Mapping[str, int]:
         raise AgentError(AgentErrorKind.RUNTIME, f"{session_ids}")
-
-
-class Idle:
-    """Nothing runs and nothing waits."""
-
-    async def stop_answer(self, thread: ThreadKey, requested_by: str) -> bool:  # noqa: ARG002 # the protocol's
-        return False
-
-    async def drop_waiting(self, thread: ThreadKey, requested_by: str = "") -> int:  # noqa: ARG002 # the protocol's
-        return 0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -102,20 +91,17 @@ async def pool(agent: CopilotAgent) -> AsyncIterator[SessionPool]:
 
 
 @pytest.fixture
-def limits() -> Limits:
-    return Limits()
+def quotas() -> FakeQuotas:
+    return FakeQuotas()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def world(
-    tmp_path: Path, agent: CopilotAgent, pool: SessionPool, limits: Limits
+    tmp_path: Path, agent: CopilotAgent, pool: SessionPool, quotas: FakeQuotas
 ) -> AsyncIterator[CommandFixture]:
     async with command_fixture(tmp_path) as world:
-        renaming = SessionRenamer(pool, world.choosing)
-        idle = Idle()
-        threads = ThreadCommands(world.store, world.board, idle, idle, renaming.rename)
-        world.handlers.update(threads.handlers())
-        world.handlers.update(ask_command(world, agent, pool, limits).handlers())
+        world.handlers.update(thread_commands(world, pool).handlers())
+        world.handlers.update(ask_command(world, agent, pool, quotas).handlers())
         switching = LifecycleCommands(world.store, world.board, agent, pool, world.clock)
         world.handlers.update(switching.handlers())
         yield world
@@ -123,14 +109,14 @@ async def world(
 
 def ask_command(
     world: CommandFixture,
-    agent: SessionCopier,
+    agent: Agent,
     pool: SessionPool,
-    limits: Limits,
+    quotas: FakeQuotas,
     wait_seconds: float = WAIT_SECONDS,
 ) -> AskCommand:
     return AskCommand(
-        *(world.store, agent, pool, world.choosing, limits),
-        paused=lambda: limits.paused,
+        *(world.store, agent, pool, world.choosing, quotas),
+        paused=lambda: quotas.paused,
         wait_seconds=wait_seconds,
     )
 
@@ -194,15 +180,15 @@ async def test_a_side_question_counts_like_a_turn_also_when_it_is_not_answered(
     assert (bobs.turns, bobs.input_tokens) == (2, 0)
     (here,) = await world.store.sum_usage(UsageGrouping.THREAD, 0.0, thread=thread_at(1))
     assert here.turns == 2
-    real = RealLimits(world.store, world.clock, per_day=2)
+    real = QuotaPolicy(world.store, world.clock, per_day=2)
     assert await real.quota_refusal(BOB)
 
 
 async def test_while_the_bot_is_paused_no_side_question_is_asked(
-    world: CommandFixture, limits: Limits, model: ScriptedModel
+    world: CommandFixture, quotas: FakeQuotas, model: ScriptedModel
 ) -> None:
     before = len(model.requests)
-    limits.paused = True
+    quotas.paused = True
     outcome = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
     assert (outcome.card.text, outcome.public) == (session_texts.ASK_PAUSED, False)
     assert len(model.requests) == before
@@ -286,10 +272,10 @@ async def test_more_side_questions_than_there_are_places_for_wait_and_give_up(
     world: CommandFixture,
     agent: CopilotAgent,
     pool: SessionPool,
-    limits: Limits,
+    quotas: FakeQuotas,
     model: ScriptedModel,
 ) -> None:
-    world.handlers.update(ask_command(world, agent, pool, limits, wait_seconds=0.1).handlers())
+    world.handlers.update(ask_command(world, agent, pool, quotas, wait_seconds=0.1).handlers())
     model.when("slowly", Answer(chunks=["a", "b"], hold_after=1))
     held = model.holds + MAX_CONCURRENT
     everybody = [User(id=f"U{number}", team="T", name="N") for number in range(MAX_CONCURRENT)]
@@ -312,9 +298,9 @@ async def test_more_side_questions_than_there_are_places_for_wait_and_give_up(
 
 
 async def test_a_runtime_that_cannot_copy_gets_a_sentence_and_one_that_cannot_delete_an_answer(
-    world: CommandFixture, pool: SessionPool, limits: Limits
+    world: CommandFixture, pool: SessionPool, quotas: FakeQuotas
 ) -> None:
-    world.handlers.update(ask_command(world, Broken(), pool, limits).handlers())
+    world.handlers.update(ask_command(world, BrokenAgent(), pool, quotas).handlers())
     await world.context_for(1)
     outcome = await world.run_command("ask me", thread=thread_at(1))
     assert outcome.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.UNSUPPORTED]
@@ -323,10 +309,10 @@ async def test_a_runtime_that_cannot_copy_gets_a_sentence_and_one_that_cannot_de
 
 
 async def test_who_is_not_answered_has_no_side_questions_either(
-    world: CommandFixture, limits: Limits, model: ScriptedModel
+    world: CommandFixture, quotas: FakeQuotas, model: ScriptedModel
 ) -> None:
     before = len(model.requests)
-    limits.refusals[ALICE] = "You have had your turns for today."
+    quotas.refusals[ALICE] = "You have had your turns for today."
     outcome = await world.run_command("ask please", form=CommandSource.SLASH_COMMAND)
     assert outcome.card.text == "You have had your turns for today."
     outcome = await world.run_command("ask", by=BOB, form=CommandSource.SLASH_COMMAND)

@@ -13,7 +13,6 @@ from bot.commands.registry import COMMANDS
 from bot.commands.sessions import SessionsCommand
 from bot.commands.status import StatusCommand
 from bot.commands.texts import sessions as session_texts
-from bot.commands.thread import QuietCommands
 from bot.commands.user_names import UserNames
 from bot.domain.cards import Card
 from bot.domain.commands import CommandSource
@@ -29,6 +28,7 @@ from tests.unit.commands.command_fixtures import (
     command_fixture,
     thread_at,
 )
+from tests.unit.commands.thread_fixtures import thread_commands
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
         world.handlers.update(
             StatusCommand(world.store, world.choosing, names, world.clock).handlers()
         )
-        world.handlers.update(QuietCommands(world.store, world.clock).handlers())
+        world.handlers.update(thread_commands(world, world.pool).handlers())
         yield world
 
 

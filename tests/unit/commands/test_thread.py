@@ -3,56 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from bot.commands import texts
 from bot.commands.texts import sessions as session_texts
-from bot.commands.thread import QuietCommands, ThreadCommands, is_quiet
+from bot.commands.thread import is_quiet
 from bot.domain.commands import CommandSource
-from bot.domain.messages import ThreadKey
-from bot.domain.sessions import SessionRecord
 from bot.errors import AgentError, AgentErrorKind
+from bot.ports import AgentSession, SessionConfig
 from tests.unit.commands.command_fixtures import (
     ALICE,
     BOB,
     CommandFixture,
+    FakeSessionPool,
     command_fixture,
     thread_at,
 )
+from tests.unit.commands.thread_fixtures import Running, thread_commands
 
 
-class Running:
-    """The answers and the messages that wait, of one thread."""
+class NamedSession:
+    """A session that can only be renamed."""
 
-    def __init__(self) -> None:
-        self.answering = False
-        self.waiting = 0
-        self.did: list[str] = []
+    def __init__(self, session_id: str, pool: RenamingPool) -> None:
+        self._id = session_id
+        self._pool = pool
 
-    async def stop_answer(self, thread: ThreadKey, requested_by: str) -> bool:
-        self.did.append(f"stop {thread.root_ts} by {requested_by}")
-        was, self.answering = self.answering, False
-        return was
-
-    async def drop_waiting(self, thread: ThreadKey, requested_by: str = "") -> int:  # noqa: ARG002 # the protocol's
-        self.did.append(f"clear {thread.root_ts}")
-        was, self.waiting = self.waiting, 0
-        return was
-
-
-class Named:
-    """The names of sessions in the runtime."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, str] = {}
-        self.trouble = False
-
-    async def rename(self, session: SessionRecord, title: str) -> None:
-        if self.trouble:
+    async def rename(self, title: str) -> None:
+        if self._pool.fails:
             raise AgentError(AgentErrorKind.UNSUPPORTED, "no such method")
-        self.names[session.id] = title
+        self._pool.names[self._id] = title
+
+
+class RenamingPool(FakeSessionPool):
+    """A pool whose sessions can be renamed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, str] = {}
+        self.fails = False
+
+    @asynccontextmanager
+    async def acquire(self, session_id: str, config: SessionConfig) -> AsyncIterator[AgentSession]:  # noqa: ARG002 # the pool's
+        yield cast("AgentSession", NamedSession(session_id, self))
 
 
 @pytest.fixture
@@ -61,16 +58,16 @@ def running() -> Running:
 
 
 @pytest.fixture
-def named() -> Named:
-    return Named()
+def pool() -> RenamingPool:
+    return RenamingPool()
 
 
 @pytest.fixture
-async def world(tmp_path: Path, running: Running, named: Named) -> AsyncIterator[CommandFixture]:
+async def world(
+    tmp_path: Path, running: Running, pool: RenamingPool
+) -> AsyncIterator[CommandFixture]:
     async with command_fixture(tmp_path) as world:
-        threads = ThreadCommands(world.store, world.board, running, running, named.rename)
-        world.handlers.update(threads.handlers())
-        world.handlers.update(QuietCommands(world.store, world.clock).handlers())
+        world.handlers.update(thread_commands(world, pool, running).handlers())
         yield world
 
 
@@ -82,7 +79,7 @@ async def test_stop_stops_the_running_answer(world: CommandFixture, running: Run
     running.answering = True
     outcome = await world.run_command("stop", thread=thread_at(1))
     assert outcome.card.text == session_texts.STOPPED
-    assert running.did == [f"stop {thread_at(1).root_ts} by {ALICE}"]
+    assert running.calls == [f"stop {thread_at(1).root_ts} by {ALICE}"]
 
 
 async def test_stop_where_nothing_runs_says_so(world: CommandFixture) -> None:
@@ -116,7 +113,7 @@ async def test_what_waits_is_dropped_before_the_answer_is_stopped(
     """Else the next of it would begin in between."""
     await world.context_for(1)
     await world.run_command("stop queue", thread=thread_at(1))
-    assert [did.split()[0] for did in running.did] == ["clear", "stop"]
+    assert [did.split()[0] for did in running.calls] == ["clear", "stop"]
 
 
 async def test_stopping_an_empty_queue_says_so(world: CommandFixture) -> None:
@@ -130,30 +127,30 @@ async def test_stop_with_other_words_does_nothing(world: CommandFixture, running
     await world.context_for(1)
     outcome = await world.run_command("stop it", thread=thread_at(1))
     assert outcome.card.text == session_texts.USAGE_HINT.format(command="stop", usage="[queue]")
-    assert running.did == []
+    assert running.calls == []
 
 
 # Title -------------------------------------------------------------------------------------------
 
 
 async def test_a_title_is_given_in_the_database_the_runtime_and_slack(
-    world: CommandFixture, named: Named
+    world: CommandFixture, pool: RenamingPool
 ) -> None:
     session = await world.context_for(1)
     outcome = await world.run_command("title  Our\n\x1bplans \u202e!", thread=thread_at(1))
     assert (outcome.card.text, outcome.public) == ("s1 is now called “Our plans !”.", True)
     assert (await world.session(1)).title == "Our plans !"
-    assert named.names == {session.id: "Our plans !"}
+    assert pool.names == {session.id: "Our plans !"}
     assert world.board.titles == [(thread_at(1), "Our plans !")]
     card = (await world.run_command("title", thread=thread_at(1))).card
     assert card.text == session_texts.TITLE_IS.format(handle="s1", title="Our plans !")
 
 
 async def test_a_runtime_that_knows_no_names_keeps_nobody_from_giving_one(
-    world: CommandFixture, named: Named
+    world: CommandFixture, pool: RenamingPool
 ) -> None:
     await world.context_for(1)
-    named.trouble = True
+    pool.fails = True
     outcome = await world.run_command("title Plans", thread=thread_at(1))
     assert outcome.public
     assert (await world.session(1)).title == "Plans"

@@ -16,23 +16,22 @@ from bot.domain.cards import Button, Card
 from bot.domain.commands import CommandSource
 from bot.ports import Agent
 from bot.sessions.cleanup import Cleanup
+from bot.turns.inbox import Inbox
 from tests.unit.commands.command_fixtures import ADA, GENERAL, CommandFixture, command_fixture
 
 
-class FakePause:
-    """The inbox, as far as pausing goes."""
+class FakeInbox(Inbox):
+    """An inbox that can only be paused."""
+
+    running_count = 0
 
     def __init__(self) -> None:
-        self.paused = False
-        self.running_count = 0
+        self._paused = False
         self.idle = asyncio.Event()
         self.becomes_idle = True
 
-    def pause_turns(self) -> None:
-        self.paused = True
-
     def resume_turns(self) -> None:
-        self.paused = False
+        self._paused = False
 
     async def wait_until_idle(self, timeout: float) -> bool:
         async with asyncio.timeout(timeout):
@@ -45,7 +44,7 @@ class AdminFixture:
     """A world with the orders of those in charge."""
 
     world: CommandFixture
-    pause: FakePause
+    inbox: FakeInbox
     quotas: QuotaPolicy
     admin: AdminRouter
 
@@ -63,7 +62,7 @@ class AdminFixture:
         return await self.run_command(press.args, form=CommandSource.BUTTON)
 
     def paused(self) -> bool:
-        return self.pause.paused
+        return self.inbox.paused
 
     async def audited(self) -> list[tuple[str, str, str, str]]:
         """(by, act, target, detail), newest first"""
@@ -75,7 +74,7 @@ class AdminFixture:
 async def admin_fixture(folder: Path, runtime: Agent | None = None) -> AsyncIterator[AdminFixture]:
     """Those orders on a new database."""
     async with command_fixture(folder) as world:
-        pausing, limits = FakePause(), QuotaPolicy(world.store, world.clock, per_day=0)
+        inbox, quotas = FakeInbox(), QuotaPolicy(world.store, world.clock, per_day=0)
         agent = runtime or world.runtime
         cleanup = Cleanup(world.store, agent, world.pool, world.clock, sessions_dir=folder)
         names = UserNames(world.people)
@@ -85,10 +84,10 @@ async def admin_fixture(folder: Path, runtime: Agent | None = None) -> AsyncIter
             world.board,
             world.clock,
             cleanup,
-            limits,
-            pausing,
+            quotas,
+            inbox,
             list_sessions=SessionsCommand(world.store, world.people, names, world.clock).sessions,
         )
         world.handlers.update(admin.handlers())
-        yield AdminFixture(world, pausing, limits, admin)
+        yield AdminFixture(world, inbox, quotas, admin)
         await admin.close()

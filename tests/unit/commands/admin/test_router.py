@@ -39,7 +39,7 @@ async def test_nobody_else_may(admins: AdminFixture) -> None:
 
 
 async def test_alone_it_says_what_there_is(admins: AdminFixture) -> None:
-    admins.pause.running_count = 3
+    admins.inbox.running_count = 3
     card = await admins.run_command("")
     assert "Turns running: 3" in card.text
     assert admin_texts.PAUSE in labels(card)
@@ -236,7 +236,7 @@ async def test_what_was_done_is_listed_newest_first(admins: AdminFixture) -> Non
 
 
 async def test_a_pause_holds_over_restarts_until_it_is_taken_back(admins: AdminFixture) -> None:
-    admins.pause.running_count = 2
+    admins.inbox.running_count = 2
     assert "2 turns running" in (await admins.run_command("pause")).text
     assert admins.paused()
     (choice,) = await admins.world.store.preferences([(Scope.WORKSPACE, TEAM)])
@@ -262,14 +262,14 @@ async def test_a_pause_holds_over_restarts_until_it_is_taken_back(admins: AdminF
 async def test_draining_tells_in_direct_messages_when_nothing_runs_any_more(
     admins: AdminFixture, idle: bool, resumed: bool, sentence: str
 ) -> None:
-    admins.pause.running_count, admins.pause.becomes_idle = 1, idle
+    admins.inbox.running_count, admins.inbox.becomes_idle = 1, idle
     assert "1 turn" in (await admins.run_command("drain")).text
     assert admins.paused()
     assert not await admins.world.store.preferences([(Scope.WORKSPACE, TEAM)])
     assert admins.world.board.shown == []
     if resumed:
         await admins.run_command("resume")
-    admins.pause.idle.set()
+    admins.inbox.idle.set()
     await wait_until(lambda: bool(admins.world.board.shown))
     ((thread, card),) = admins.world.board.shown
     assert (thread.channel, card.text) == (f"D{ADA}", sentence)
