@@ -62,7 +62,7 @@ async def test_what_nobody_has_used_for_long_goes_by_itself_and_its_thread_is_no
     assert len(sessions_on_disk(bots)) == 1
     await assert_session_reset(slack, model, old, "one")
     audit = full_text_of(await slack.card_for("alice", GENERAL, "admin audit"))
-    assert "Threadpilot itself" in audit
+    assert "Threadpilot: " in audit
     assert "unused for 30 days" in audit
     assert "1 sessions" in audit
 

@@ -1,4 +1,4 @@
-"""Limits: who may have another turn."""
+"""Quotas: which users may have another turn."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_who_has_had_their_turns_gets_a_sentence_until_a_day_has_passed(
     assert await bounds.quota_refusal(ALICE) == ""
     await world.clock.advance(3_600)
     await world.context_for(2)
-    assert await bounds.quota_refusal(ALICE) == quotas.USED_UP.format(turns="2 turns")
+    assert await bounds.quota_refusal(ALICE) == quotas.USED_UP.format(turns="2 questions")
     assert await bounds.quota_refusal(BOB) == ""
     await world.clock.advance(quotas.DAY_SECONDS - 3_599)
     assert await bounds.quota_refusal(ALICE) == ""

@@ -56,7 +56,7 @@ class FakeQuotas(QuotaPolicy):
 
 
 class BrokenAgent(FakeAgent):
-    """A runtime that can neither copy nor delete."""
+    """An agent that fails to copy and to delete."""
 
     async def fork_session(self, session_id: str, *, before: str = "", title: str = "") -> str:
         raise AgentError(AgentErrorKind.UNSUPPORTED, f"{session_id} {before} {title}")
@@ -102,7 +102,7 @@ async def world(
     async with command_fixture(tmp_path) as world:
         world.handlers.update(thread_commands(world, pool).handlers())
         world.handlers.update(ask_command(world, agent, pool, quotas).handlers())
-        switching = LifecycleCommands(world.store, world.board, agent, pool, world.clock)
+        switching = LifecycleCommands(world.store, world.publisher, agent, pool, world.clock)
         world.handlers.update(switching.handlers())
         yield world
 
@@ -122,12 +122,12 @@ def ask_command(
 
 
 async def had(world: CommandFixture, user: str) -> int:
-    """How many turns of somebody count."""
+    """The number of turns that count for a user."""
     return await world.store.count_turns_since(user, 0.0)
 
 
 async def session_that_knows_the_dog(world: CommandFixture, pool: SessionPool) -> SessionRecord:
-    """A session, on record and in the runtime, that knows the dog's name."""
+    """A session, in the store and the runtime, that knows the dog's name."""
     record = await world.context_for(1, text=DOG)
     async with pool.acquire(record.id, SessionConfig()) as session:
         await answer_to(session, DOG)
@@ -139,10 +139,10 @@ async def test_a_side_question_knows_the_thread_and_stays_out_of_its_memory(
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)
     model.when("dog's name", "Rex.")
-    outcome = await world.run_command("ask What is my\ndog's name?", by=BOB, thread=thread_at(1))
-    assert outcome.public
-    assert outcome.card.text == "“What is my\ndog's name?”\n\nRex."
-    assert outcome.card.small_print == session_texts.ASK_SMALL
+    result = await world.run_command("ask What is my\ndog's name?", by=BOB, thread=thread_at(1))
+    assert result.public
+    assert result.card.text == "“What is my\ndog's name?”\n\nRex."
+    assert result.card.small_print == session_texts.ASK_SMALL
     assert any(DOG in prompt for prompt in model.requests[-1].prompts)
     async with pool.acquire(record.id, SessionConfig()) as session:
         await answer_to(session, "And now?")
@@ -159,8 +159,8 @@ async def test_a_side_question_does_not_wait_for_the_answer_that_is_being_writte
     async with pool.acquire(record.id, SessionConfig()) as session:
         story = asyncio.create_task(answer_to(session, "a long story"))
         await model.reached(held)
-        outcome = await world.run_command("ask Are you there?", thread=thread_at(1))
-        assert outcome.card.text.endswith("Are you there?"), outcome.card.text
+        result = await world.run_command("ask Are you there?", thread=thread_at(1))
+        assert result.card.text.endswith("Are you there?"), result.card.text
         assert not story.done()
         model.release()
         assert await story == "Once upon"
@@ -169,7 +169,7 @@ async def test_a_side_question_does_not_wait_for_the_answer_that_is_being_writte
 async def test_a_side_question_counts_like_a_turn_also_when_it_is_not_answered(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
-    """For the quota and for the usage, of the thread where it is asked."""
+    """In the quota, and in the usage of its thread."""
     await world.context_for(1)
     assert (await had(world, ALICE), await had(world, BOB)) == (1, 0)
     await world.run_command("ask What is Python?", by=BOB, thread=thread_at(1))
@@ -189,8 +189,8 @@ async def test_while_the_bot_is_paused_no_side_question_is_asked(
 ) -> None:
     before = len(model.requests)
     quotas.paused = True
-    outcome = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
-    assert (outcome.card.text, outcome.public) == (session_texts.ASK_PAUSED, False)
+    result = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
+    assert (result.card.text, result.public) == (session_texts.ASK_PAUSED, False)
     assert len(model.requests) == before
     assert await had(world, ALICE) == 0
 
@@ -198,21 +198,21 @@ async def test_while_the_bot_is_paused_no_side_question_is_asked(
 async def test_without_a_thread_a_side_question_is_asked_of_nobody_and_shown_to_one(
     world: CommandFixture, agent: CopilotAgent
 ) -> None:
-    outcome = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
-    assert not outcome.public
-    assert "You said: " in outcome.card.text
-    assert outcome.card.small_print == session_texts.ASK_SMALL_ALONE
+    result = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
+    assert not result.public
+    assert "You said: " in result.card.text
+    assert result.card.small_print == session_texts.ASK_SMALL_ALONE
     assert await agent.stored_sizes() == {}
 
 
 async def test_a_side_question_can_come_before_the_first_question(
     world: CommandFixture, agent: CopilotAgent
 ) -> None:
-    """The runtime knows nothing of a session that was not asked yet."""
+    """The runtime does not have a session without turns."""
     session = await world.context_for(1)
     await world.store.reset(session.thread, "", ALICE)
-    outcome = await world.run_command("ask What is Python?", thread=thread_at(1))
-    assert "You said: " in outcome.card.text
+    result = await world.run_command("ask What is Python?", thread=thread_at(1))
+    assert "You said: " in result.card.text
     assert (await world.run_command("ask And Perl?", thread=thread_at(50))).public
     assert await agent.stored_sizes() == {}
 
@@ -221,19 +221,17 @@ async def test_a_very_long_side_answer_is_clipped_and_says_so(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
     model.when("the whole Bible", "x" * (MAX_ANSWER_CHARS + 1))
-    outcome = await world.run_command("ask the whole Bible", form=CommandSource.SLASH_COMMAND)
-    assert len(outcome.card.text) < MAX_ANSWER_CHARS + 100
-    assert (
-        outcome.card.small_print == f"{session_texts.ASK_CLIPPED} {session_texts.ASK_SMALL_ALONE}"
-    )
+    result = await world.run_command("ask the whole Bible", form=CommandSource.SLASH_COMMAND)
+    assert len(result.card.text) < MAX_ANSWER_CHARS + 100
+    assert result.card.small_print == f"{session_texts.ASK_CLIPPED} {session_texts.ASK_SMALL_ALONE}"
 
 
 async def test_an_empty_side_answer_gets_a_sentence(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
     model.when("say nothing", "")
-    outcome = await world.run_command("ask say nothing", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text in (
+    result = await world.run_command("ask say nothing", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text in (
         session_texts.ASK_EMPTY,
         AGENT_ERROR_MESSAGES[AgentErrorKind.EMPTY],
     )
@@ -244,9 +242,9 @@ async def test_trouble_with_the_model_becomes_a_sentence_and_leaves_nothing_behi
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)
     model.when("trouble", Answer(fault=401))
-    outcome = await world.run_command("ask trouble", thread=thread_at(1))
-    assert not outcome.public
-    assert outcome.card.text in AGENT_ERROR_MESSAGES.values()
+    result = await world.run_command("ask trouble", thread=thread_at(1))
+    assert not result.public
+    assert result.card.text in AGENT_ERROR_MESSAGES.values()
     assert set(await agent.stored_sizes()) == {record.id}
 
 
@@ -257,12 +255,10 @@ async def test_one_person_has_one_side_question_at_a_time(
     held = model.holds + 1
     first = asyncio.create_task(world.run_command("ask slowly", form=CommandSource.SLASH_COMMAND))
     await model.reached(held)
-    outcome = await world.run_command("ask again", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == session_texts.ASK_ONE_AT_A_TIME
-    outcome = await world.run_command(
-        "ask something else", by=BOB, form=CommandSource.SLASH_COMMAND
-    )
-    assert "something else" in outcome.card.text
+    result = await world.run_command("ask again", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == session_texts.ASK_ONE_AT_A_TIME
+    result = await world.run_command("ask something else", by=BOB, form=CommandSource.SLASH_COMMAND)
+    assert "something else" in result.card.text
     model.release()
     assert (await first).card.text.endswith("ab")
     assert "now" in (await world.run_command("ask now", form=CommandSource.SLASH_COMMAND)).card.text
@@ -287,10 +283,10 @@ async def test_more_side_questions_than_there_are_places_for_wait_and_give_up(
         for person in everybody
     ]
     await model.reached(held)
-    outcome = await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.BUSY]
+    result = await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.BUSY]
     model.release()
-    assert all(outcome.card.text.endswith("ab") for outcome in await asyncio.gather(*asking))
+    assert all(result.card.text.endswith("ab") for result in await asyncio.gather(*asking))
     assert (
         "You said"
         in (await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)).card.text
@@ -302,25 +298,23 @@ async def test_a_runtime_that_cannot_copy_gets_a_sentence_and_one_that_cannot_de
 ) -> None:
     world.handlers.update(ask_command(world, BrokenAgent(), pool, quotas).handlers())
     await world.context_for(1)
-    outcome = await world.run_command("ask me", thread=thread_at(1))
-    assert outcome.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.UNSUPPORTED]
-    outcome = await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)
-    assert "You said" in outcome.card.text
+    result = await world.run_command("ask me", thread=thread_at(1))
+    assert result.card.text == AGENT_ERROR_MESSAGES[AgentErrorKind.UNSUPPORTED]
+    result = await world.run_command("ask me", form=CommandSource.SLASH_COMMAND)
+    assert "You said" in result.card.text
 
 
 async def test_who_is_not_answered_has_no_side_questions_either(
     world: CommandFixture, quotas: FakeQuotas, model: ScriptedModel
 ) -> None:
     before = len(model.requests)
-    quotas.refusals[ALICE] = "You have had your turns for today."
-    outcome = await world.run_command("ask please", form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == "You have had your turns for today."
-    outcome = await world.run_command("ask", by=BOB, form=CommandSource.SLASH_COMMAND)
-    assert outcome.card.text == session_texts.ASK_NOTHING
-    outcome = await world.run_command(
-        "ask " + "x" * 3_001, by=BOB, form=CommandSource.SLASH_COMMAND
-    )
-    assert outcome.card.text == session_texts.ASK_TOO_LONG.format(most="3,000", length="3,001")
+    quotas.refusals[ALICE] = "You've reached your limit for today."
+    result = await world.run_command("ask please", form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == "You've reached your limit for today."
+    result = await world.run_command("ask", by=BOB, form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == session_texts.ASK_NOTHING
+    result = await world.run_command("ask " + "x" * 3_001, by=BOB, form=CommandSource.SLASH_COMMAND)
+    assert result.card.text == session_texts.ASK_TOO_LONG.format(most="3,000", length="3,001")
     assert len(model.requests) == before
     assert (await had(world, ALICE), await had(world, BOB)) == (0, 0)
 
@@ -330,17 +324,17 @@ async def test_a_deleted_session_is_gone_from_the_disk(
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)
     assert record.id in await agent.stored_sizes()
-    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text.startswith("s1 is gone for good, and ")
-    assert "0 B" not in outcome.card.text
+    result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text.startswith("s1 is deleted permanently; ")
+    assert "0 B" not in result.card.text
     assert await agent.stored_sizes() == {}
     await wait_until(lambda: pool.open_count == 0)
 
 
 async def test_a_session_that_the_runtime_never_had_can_be_deleted(world: CommandFixture) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == session_texts.DELETED.format(handle="s1", size="0 B")
+    result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text == session_texts.DELETED.format(handle="s1", size="0 B")
 
 
 async def test_a_held_session_is_not_deleted(
@@ -348,8 +342,8 @@ async def test_a_held_session_is_not_deleted(
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)
     async with pool.acquire(record.id, SessionConfig()):
-        outcome = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
-    assert outcome.card.text == session_texts.BUSY.format(handle="s1")
+        result = await world.run_command("delete s1", form=CommandSource.HOME_TAB)
+    assert result.card.text == session_texts.BUSY.format(handle="s1")
     assert record.id in await agent.stored_sizes()
 
 

@@ -1,4 +1,4 @@
-"""`fork` while an answer runs: what the copy knows."""
+"""`fork` while a turn runs: what the copy knows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.unit.turns.inbox_fixtures import wait_until
 
 
 class Copying(FakeAgent):
-    """A runtime that copies sessions, and takes down up to where."""
+    """An agent that copies sessions, and records up to where."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ async def world(tmp_path: Path) -> AsyncIterator[CommandFixture]:
         world.runtime = Copying()
         pool = SessionPool(world.runtime, size=1, wait_seconds=1)
         branching = BranchCommands(
-            *(world.store, world.runtime, pool, world.choosing, world.board, world.clock)
+            *(world.store, world.runtime, pool, world.choosing, world.publisher, world.clock)
         )
         world.handlers.update(branching.handlers())
         yield world
@@ -75,8 +75,8 @@ async def test_one_person_may_have_so_many_forks_an_hour(world: CommandFixture) 
     for _ in range(MAX_FORKS_PER_HOUR):
         assert (await world.run_command("fork", thread=thread_at(1))).public
     for _ in range(100):
-        outcome = await world.run_command("fork", thread=thread_at(1))
-        assert outcome.card.text == branch_texts.FORKS_USED_UP.format(count=MAX_FORKS_PER_HOUR)
+        result = await world.run_command("fork", thread=thread_at(1))
+        assert result.card.text == branch_texts.FORKS_USED_UP.format(count=MAX_FORKS_PER_HOUR)
     assert len(copied(world)) == MAX_FORKS_PER_HOUR
     assert (await world.run_command("fork", thread=thread_at(1), by=BOB)).public, "others may"
     await world.clock.advance(HOUR_SECONDS + 1)
@@ -86,8 +86,8 @@ async def test_one_person_may_have_so_many_forks_an_hour(world: CommandFixture) 
 async def test_of_forks_that_one_person_asks_for_at_once_one_is_made(world: CommandFixture) -> None:
     await world.context_for(1)
     forks = [world.run_command("fork", thread=thread_at(1)) for _ in range(5)]
-    told = [outcome.card.text for outcome in await asyncio.gather(*forks)]
-    assert told.count(branch_texts.ONE_FORK_AT_A_TIME) == 4
+    texts_shown = [result.card.text for result in await asyncio.gather(*forks)]
+    assert texts_shown.count(branch_texts.ONE_FORK_AT_A_TIME) == 4
     assert len(copied(world)) == 1
 
 
@@ -102,8 +102,8 @@ async def test_who_may_not_ask_may_not_have_a_fork(world: CommandFixture) -> Non
         set_at=1.0,
     )
     await world.store.set_preference(quota)
-    outcome = await world.run_command("fork", thread=thread_at(1))
-    assert outcome.card.text == quotas.USED_UP.format(turns=quotas.ONE_TURN)
+    result = await world.run_command("fork", thread=thread_at(1))
+    assert result.card.text == quotas.USED_UP.format(turns=quotas.ONE_TURN)
     assert copied(world) == []
 
 

@@ -1,4 +1,4 @@
-"""`stop`, `title`, `quiet` and `join`: what goes on in a thread."""
+"""`stop`, `title`, `quiet` and `join`."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ async def world(
 async def test_stop_stops_the_running_answer(world: CommandFixture, running: Running) -> None:
     await world.context_for(1)
     running.answering = True
-    outcome = await world.run_command("stop", thread=thread_at(1))
-    assert outcome.card.text == session_texts.STOPPED
+    result = await world.run_command("stop", thread=thread_at(1))
+    assert result.card.text == session_texts.STOPPED
     assert running.calls == [f"stop {thread_at(1).root_ts} by {ALICE}"]
 
 
@@ -97,20 +97,20 @@ async def test_stop_tells_what_still_waits_and_offers_to_drop_it(
     await world.enqueue_turn(3, root=1)
     running.answering = True
     card = (await world.run_command("stop", thread=thread_at(1))).card
-    assert card.text == "I stopped. 2 messages are still in line."
+    assert card.text == "Stopped. 2 messages are still queued."
     (drop,) = card.buttons
     running.waiting = 2
-    outcome = await world.press_button(drop, thread=thread_at(1))
-    assert outcome.card.text == "Nothing is being answered in this thread. " + (
-        "2 messages that waited won't be answered."
+    result = await world.press_button(drop, thread=thread_at(1))
+    assert result.card.text == "No reply is running in this thread. " + (
+        "Queue cleared: 2 messages won't be answered."
     )
-    assert outcome.public, "others' messages were dropped"
+    assert result.public, "others' messages were dropped"
 
 
 async def test_what_waits_is_dropped_before_the_answer_is_stopped(
     world: CommandFixture, running: Running
 ) -> None:
-    """Else the next of it would begin in between."""
+    """Else the next turn would start in between."""
     await world.context_for(1)
     await world.run_command("stop queue", thread=thread_at(1))
     assert [did.split()[0] for did in running.calls] == ["clear", "stop"]
@@ -118,15 +118,15 @@ async def test_what_waits_is_dropped_before_the_answer_is_stopped(
 
 async def test_stopping_an_empty_queue_says_so(world: CommandFixture) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("stop Queue", thread=thread_at(1))
-    assert outcome.card.text == session_texts.NOTHING_RUNS + session_texts.NOTHING_WAITED
-    assert not outcome.public
+    result = await world.run_command("stop Queue", thread=thread_at(1))
+    assert result.card.text == session_texts.NOTHING_RUNS + session_texts.NOTHING_WAITED
+    assert not result.public
 
 
 async def test_stop_with_other_words_does_nothing(world: CommandFixture, running: Running) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("stop it", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT.format(command="stop", usage="[queue]")
+    result = await world.run_command("stop it", thread=thread_at(1))
+    assert result.card.text == session_texts.USAGE_HINT.format(command="stop", usage="[queue]")
     assert running.calls == []
 
 
@@ -137,11 +137,11 @@ async def test_a_title_is_given_in_the_database_the_runtime_and_slack(
     world: CommandFixture, pool: RenamingPool
 ) -> None:
     session = await world.context_for(1)
-    outcome = await world.run_command("title  Our\n\x1bplans \u202e!", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == ("s1 is now called “Our plans !”.", True)
+    result = await world.run_command("title  Our\n\x1bplans \u202e!", thread=thread_at(1))
+    assert (result.card.text, result.public) == ("s1 is now called “Our plans !”.", True)
     assert (await world.session(1)).title == "Our plans !"
     assert pool.names == {session.id: "Our plans !"}
-    assert world.board.titles == [(thread_at(1), "Our plans !")]
+    assert world.publisher.titles == [(thread_at(1), "Our plans !")]
     card = (await world.run_command("title", thread=thread_at(1))).card
     assert card.text == session_texts.TITLE_IS.format(handle="s1", title="Our plans !")
 
@@ -151,8 +151,8 @@ async def test_a_runtime_that_knows_no_names_keeps_nobody_from_giving_one(
 ) -> None:
     await world.context_for(1)
     pool.fails = True
-    outcome = await world.run_command("title Plans", thread=thread_at(1))
-    assert outcome.public
+    result = await world.run_command("title Plans", thread=thread_at(1))
+    assert result.public
     assert (await world.session(1)).title == "Plans"
 
 
@@ -167,14 +167,14 @@ async def test_a_title_that_cannot_be_shown_is_not_taken(
     world: CommandFixture, title: str, sentence: str
 ) -> None:
     before = (await world.context_for(1)).title
-    outcome = await world.run_command(f"title {title}", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (sentence, False)
+    result = await world.run_command(f"title {title}", thread=thread_at(1))
+    assert (result.card.text, result.public) == (sentence, False)
     assert (await world.session(1)).title == before
 
 
 async def test_without_a_session_there_is_nothing_to_name(world: CommandFixture) -> None:
-    outcome = await world.run_command("title Plans", thread=thread_at(1))
-    assert outcome.card.text == session_texts.NO_SESSION
+    result = await world.run_command("title Plans", thread=thread_at(1))
+    assert result.card.text == session_texts.NO_SESSION
 
 
 # Quiet -------------------------------------------------------------------------------------------
@@ -184,15 +184,15 @@ async def test_a_quiet_thread_answers_mentions_only_until_it_is_joined_again(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)
-    outcome = await world.run_command("quiet", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (session_texts.QUIET, True)
+    result = await world.run_command("quiet", thread=thread_at(1))
+    assert (result.card.text, result.public) == (session_texts.QUIET, True)
     assert await is_quiet(world.store, thread_at(1))
     assert not await is_quiet(world.store, thread_at(10))
     assert (
         await world.run_command("quiet", thread=thread_at(1))
     ).card.text == session_texts.QUIET_ALREADY
-    outcome = await world.run_command("join", thread=thread_at(1))
-    assert (outcome.card.text, outcome.public) == (session_texts.JOINED, True)
+    result = await world.run_command("join", thread=thread_at(1))
+    assert (result.card.text, result.public) == (session_texts.JOINED, True)
     assert not await is_quiet(world.store, thread_at(1))
     assert (
         await world.run_command("join", thread=thread_at(1))
@@ -201,18 +201,18 @@ async def test_a_quiet_thread_answers_mentions_only_until_it_is_joined_again(
 
 async def test_in_direct_messages_nobody_is_asked_to_mention(world: CommandFixture) -> None:
     await world.context_for(1, channel="D0ALICE")
-    outcome = await world.run_command("quiet", thread=thread_at(1, "D0ALICE"))
-    assert outcome.card.text == session_texts.QUIET_DIRECT
+    result = await world.run_command("quiet", thread=thread_at(1, "D0ALICE"))
+    assert result.card.text == session_texts.QUIET_DIRECT
 
 
-@pytest.mark.parametrize("verb", ["quiet", "join"])
-async def test_quiet_and_join_take_no_words(world: CommandFixture, verb: str) -> None:
+@pytest.mark.parametrize("name", ["quiet", "join"])
+async def test_quiet_and_join_take_no_words(world: CommandFixture, name: str) -> None:
     await world.context_for(1)
-    outcome = await world.run_command(f"{verb} please", thread=thread_at(1))
-    assert outcome.card.text == session_texts.USAGE_HINT_PLAIN.format(command=verb)
+    result = await world.run_command(f"{name} please", thread=thread_at(1))
+    assert result.card.text == session_texts.USAGE_HINT_PLAIN.format(command=name)
 
 
-@pytest.mark.parametrize("order", ["stop", "title x", "quiet", "join"])
-async def test_what_is_about_a_thread_needs_one(world: CommandFixture, order: str) -> None:
-    outcome = await world.run_command(order, by=BOB, form=CommandSource.BUTTON)
-    assert outcome.card.text == texts.ONLY_IN_THREADS.format(command=order.split()[0])
+@pytest.mark.parametrize("text", ["stop", "title x", "quiet", "join"])
+async def test_what_is_about_a_thread_needs_one(world: CommandFixture, text: str) -> None:
+    result = await world.run_command(text, by=BOB, form=CommandSource.BUTTON)
+    assert result.card.text == texts.ONLY_IN_THREADS.format(command=text.split()[0])

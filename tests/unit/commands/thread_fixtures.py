@@ -49,6 +49,6 @@ def thread_commands(
     """The commands of threads for one fixture."""
     thread = running or Running()
     return ThreadCommands(
-        *(world.store, world.board, FakeTurnProcessor(thread), FakeInbox(thread)),
+        *(world.store, world.publisher, FakeTurnProcessor(thread), FakeInbox(thread)),
         *(pool, world.choosing, world.clock),
     )

@@ -1,4 +1,4 @@
-"""A desk at which those in charge give orders, for tests."""
+"""A command fixture for the `admin` command."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FakeInbox(Inbox):
 
 @dataclass(frozen=True)
 class AdminFixture:
-    """A world with the orders of those in charge."""
+    """A command fixture with the `admin` command."""
 
     world: CommandFixture
     inbox: FakeInbox
@@ -49,30 +49,30 @@ class AdminFixture:
     admin: AdminRouter
 
     async def run_command(
-        self, said: str, *, by: str = ADA, form: CommandSource = CommandSource.SLASH_COMMAND
+        self, text: str, *, by: str = ADA, form: CommandSource = CommandSource.SLASH_COMMAND
     ) -> Card:
-        outcome = await self.world.run_command(
-            f"admin {said}".strip(), by=by, form=form, channel=GENERAL
+        result = await self.world.run_command(
+            f"admin {text}".strip(), by=by, form=form, channel=GENERAL
         )
-        assert not outcome.public
-        return outcome.card
+        assert not result.public
+        return result.card
 
-    async def press_button(self, press: Button) -> Card:
-        assert press.command_name == "admin"
-        return await self.run_command(press.args, form=CommandSource.BUTTON)
+    async def press_button(self, button: Button) -> Card:
+        assert button.command_name == "admin"
+        return await self.run_command(button.args, form=CommandSource.BUTTON)
 
     def paused(self) -> bool:
         return self.inbox.paused
 
     async def audited(self) -> list[tuple[str, str, str, str]]:
-        """(by, act, target, detail), newest first"""
+        """The audit entries (actor, action, target, detail), newest first."""
         entries, _ = await self.world.store.list_audit_entries(0, 50)
         return [(each.actor, each.action, each.target, each.detail) for each in entries]
 
 
 @asynccontextmanager
 async def admin_fixture(folder: Path, runtime: Agent | None = None) -> AsyncIterator[AdminFixture]:
-    """Those orders on a new database."""
+    """A fixture on a new database."""
     async with command_fixture(folder) as world:
         inbox, quotas = FakeInbox(), QuotaPolicy(world.store, world.clock, per_day=0)
         agent = runtime or world.runtime
@@ -81,7 +81,7 @@ async def admin_fixture(folder: Path, runtime: Agent | None = None) -> AsyncIter
         admin = AdminRouter(
             world.store,
             world.people,
-            world.board,
+            world.publisher,
             world.clock,
             cleanup,
             quotas,
