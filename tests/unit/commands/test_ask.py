@@ -166,7 +166,7 @@ async def test_a_side_question_does_not_wait_for_the_answer_that_is_being_writte
         assert await story == "Once upon"
 
 
-async def test_a_side_question_counts_like_a_turn_also_when_it_is_not_answered(
+async def test_a_side_question_counts_as_a_turn_even_without_an_answer(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
     """In the quota, and in the usage of its thread."""
@@ -195,7 +195,7 @@ async def test_while_the_bot_is_paused_no_side_question_is_asked(
     assert await had(world, ALICE) == 0
 
 
-async def test_without_a_thread_a_side_question_is_asked_of_nobody_and_shown_to_one(
+async def test_a_side_question_outside_of_threads_uses_no_session_and_is_shown_to_its_author(
     world: CommandFixture, agent: CopilotAgent
 ) -> None:
     result = await world.run_command("ask What is Python?", form=CommandSource.SLASH_COMMAND)
@@ -248,7 +248,7 @@ async def test_trouble_with_the_model_becomes_a_sentence_and_leaves_nothing_behi
     assert set(await agent.stored_sizes()) == {record.id}
 
 
-async def test_one_person_has_one_side_question_at_a_time(
+async def test_a_user_has_one_side_question_at_a_time(
     world: CommandFixture, model: ScriptedModel
 ) -> None:
     model.when("slowly", Answer(chunks=["a", "b"], hold_after=1))
@@ -264,7 +264,7 @@ async def test_one_person_has_one_side_question_at_a_time(
     assert "now" in (await world.run_command("ask now", form=CommandSource.SLASH_COMMAND)).card.text
 
 
-async def test_more_side_questions_than_there_are_places_for_wait_and_give_up(
+async def test_side_questions_beyond_the_slots_wait_and_time_out(
     world: CommandFixture,
     agent: CopilotAgent,
     pool: SessionPool,
@@ -304,7 +304,7 @@ async def test_a_runtime_that_cannot_copy_gets_a_sentence_and_one_that_cannot_de
     assert "You said" in result.card.text
 
 
-async def test_who_is_not_answered_has_no_side_questions_either(
+async def test_a_refused_user_has_no_side_questions(
     world: CommandFixture, quotas: FakeQuotas, model: ScriptedModel
 ) -> None:
     before = len(model.requests)
@@ -347,7 +347,7 @@ async def test_a_held_session_is_not_deleted(
     assert record.id in await agent.stored_sizes()
 
 
-async def test_a_title_is_given_to_the_runtimes_session_while_it_rests(
+async def test_a_title_is_set_in_the_runtime_while_the_session_is_idle(
     world: CommandFixture, pool: SessionPool, agent: CopilotAgent, model: ScriptedModel
 ) -> None:
     record = await session_that_knows_the_dog(world, pool)

@@ -57,7 +57,7 @@ def copied(world: CommandFixture) -> list[tuple[str, str]]:
     return world.runtime.copied
 
 
-async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
+async def test_a_fork_does_not_know_questions_after_its_command(
     world: CommandFixture,
 ) -> None:
     session = await world.context_for(1)
@@ -70,7 +70,7 @@ async def test_a_fork_does_not_know_what_was_asked_after_it_was_ordered(
     assert copied(world) == [(session.id, later.event_id), (session.id, "")]
 
 
-async def test_one_person_may_have_so_many_forks_an_hour(world: CommandFixture) -> None:
+async def test_forks_per_user_and_hour_are_limited(world: CommandFixture) -> None:
     await world.context_for(1)
     for _ in range(MAX_FORKS_PER_HOUR):
         assert (await world.run_command("fork", thread=thread_at(1))).public
@@ -83,7 +83,7 @@ async def test_one_person_may_have_so_many_forks_an_hour(world: CommandFixture) 
     assert (await world.run_command("fork", thread=thread_at(1))).public
 
 
-async def test_of_forks_that_one_person_asks_for_at_once_one_is_made(world: CommandFixture) -> None:
+async def test_of_simultaneous_forks_of_one_user_one_is_made(world: CommandFixture) -> None:
     await world.context_for(1)
     forks = [world.run_command("fork", thread=thread_at(1)) for _ in range(5)]
     texts_shown = [result.card.text for result in await asyncio.gather(*forks)]
@@ -91,7 +91,7 @@ async def test_of_forks_that_one_person_asks_for_at_once_one_is_made(world: Comm
     assert len(copied(world)) == 1
 
 
-async def test_who_may_not_ask_may_not_have_a_fork(world: CommandFixture) -> None:
+async def test_a_refused_user_may_not_fork(world: CommandFixture) -> None:
     await world.context_for(1)
     quota = Preference(
         scope=Scope.USER,
@@ -107,7 +107,7 @@ async def test_who_may_not_ask_may_not_have_a_fork(world: CommandFixture) -> Non
     assert copied(world) == []
 
 
-async def test_a_fork_waits_until_the_place_of_the_prompt_just_sent_is_on_record(
+async def test_a_fork_waits_until_a_sent_prompt_is_recorded(
     world: CommandFixture,
 ) -> None:
     """Else the copy would know a question that it never answered."""

@@ -140,12 +140,12 @@ async def a_table(world: CommandFixture) -> ThreadKey:
     return thread_at(1)
 
 
-def test_every_command_stands_in_the_permission_table() -> None:
+def test_every_command_is_in_the_permission_table() -> None:
     assert {text.partition(" ")[0] for text in ALLOWED} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("text", list(ALLOWED))
-async def test_a_command_is_carried_out_for_those_who_may_give_it_and_for_nobody_else(
+async def test_a_command_is_executed_only_for_permitted_users(
     world: CommandFixture, executed: ExecutedCommands, text: str
 ) -> None:
     thread = await a_table(world)
@@ -163,7 +163,7 @@ async def test_a_command_is_carried_out_for_those_who_may_give_it_and_for_nobody
 
 @pytest.mark.parametrize("name", list(COMMANDS))
 @pytest.mark.parametrize("form", list(CommandSource))
-async def test_a_source_that_a_command_does_not_have_is_refused_to_everybody(
+async def test_a_source_that_a_command_does_not_have_is_refused(
     world: CommandFixture, executed: ExecutedCommands, name: str, form: CommandSource
 ) -> None:
     await world.context_for(1, user=ADA)
@@ -202,7 +202,7 @@ async def test_a_source_that_a_command_does_not_have_is_refused_to_everybody(
         ("abracadabra", ALICE, texts.OUTDATED),
     ],
 )
-async def test_a_refusal_says_why_and_tells_nothing_of_places_unseen(
+async def test_a_refusal_gives_the_reason_and_reveals_no_hidden_channel(
     world: CommandFixture,
     executed: ExecutedCommands,  # noqa: ARG001 # nothing is carried out
     text: str,
@@ -215,7 +215,7 @@ async def test_a_refusal_says_why_and_tells_nothing_of_places_unseen(
     assert result == CommandResult(card=replace(result.card, text=sentence))
 
 
-async def test_of_a_session_elsewhere_it_counts_what_one_is_there(
+async def test_for_a_session_in_another_thread_the_roles_there_count(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """Bob owns the thread where he names Alice's session."""
@@ -232,7 +232,7 @@ async def test_of_a_session_elsewhere_it_counts_what_one_is_there(
     )
 
 
-async def test_a_place_that_was_left_is_hidden_at_once(
+async def test_a_channel_that_the_user_left_is_hidden_at_once(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     await world.context_for(1, user=ALICE, channel=DEV)
@@ -243,7 +243,7 @@ async def test_a_place_that_was_left_is_hidden_at_once(
     assert len(executed.contexts) == 1
 
 
-async def test_an_old_button_does_nothing_in_a_place_that_was_left(
+async def test_an_old_button_does_nothing_in_a_channel_that_the_user_left(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """Even if the named session is in a visible channel."""
@@ -255,7 +255,7 @@ async def test_an_old_button_does_nothing_in_a_place_that_was_left(
     assert (result.card.text, executed.contexts) == (access_texts.NOT_VISIBLE, [])
 
 
-async def test_nothing_is_ordered_about_a_channel_that_was_left(
+async def test_no_command_concerns_a_channel_that_the_user_left(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """By slash command, or by a button outside of threads. In a channel without the bot, commands
@@ -269,9 +269,7 @@ async def test_nothing_is_ordered_about_a_channel_that_was_left(
     assert [ctx.command.name for ctx in executed.contexts] == ["help"]
 
 
-async def test_what_is_only_remembered_of_somebody_puts_them_in_charge_of_nothing(
-    world: CommandFixture, executed: ExecutedCommands
-) -> None:
+async def test_a_cached_user_is_no_admin(world: CommandFixture, executed: ExecutedCommands) -> None:
     """Slack does not confirm it now. The user reads that, and counts as a member."""
     await world.context_for(1)
     world.people.silent = True
@@ -315,7 +313,7 @@ async def test_a_session_is_named_by_its_handle_first_or_last(
     assert (ctx.args, ctx.session.number) == (args, session)
 
 
-async def test_a_button_under_an_answer_is_about_the_session_that_gave_it(
+async def test_a_button_under_a_reply_targets_its_session(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     """The owner counts, too: Alice owns the main session, Bob that of the role."""
@@ -349,7 +347,7 @@ async def test_a_button_under_an_answer_is_about_the_session_that_gave_it(
 # The dispatcher itself ---------------------------------------------------------------------------
 
 
-async def test_a_message_that_is_a_command_is_recorded_and_begun_and_no_question(
+async def test_a_message_that_is_a_command_is_recorded_and_started_and_no_question(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     message = make_message(1, text="!help")
@@ -380,7 +378,7 @@ async def test_a_double_click_is_one_command(world: CommandFixture) -> None:
     assert not await world.dispatcher.record(text)
 
 
-async def test_what_was_not_carried_out_is_found_at_the_next_start(world: CommandFixture) -> None:
+async def test_an_unfinished_command_is_found_at_the_next_start(world: CommandFixture) -> None:
     text = Command(
         key="press", name="help", args="", user=ALICE, source=CommandSource.BUTTON, team=TEAM
     )
@@ -398,7 +396,7 @@ async def test_what_was_not_carried_out_is_found_at_the_next_start(world: Comman
         (ValueError("/etc/secret"), BotError.user_message),
     ],
 )
-async def test_trouble_becomes_a_sentence(
+async def test_an_error_becomes_a_text(
     world: CommandFixture, trouble: Exception, sentence: str | None
 ) -> None:
     async def fall(ctx: CommandContext) -> CommandResult:  # noqa: ARG001 # a handler's
@@ -410,7 +408,7 @@ async def test_trouble_becomes_a_sentence(
     assert str(trouble) not in result.card.text
 
 
-async def test_while_slack_does_not_say_who_somebody_is_nothing_is_done(
+async def test_while_a_user_cannot_be_looked_up_nothing_is_done(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     world.people.trouble = True
@@ -419,7 +417,7 @@ async def test_while_slack_does_not_say_who_somebody_is_nothing_is_done(
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-async def test_no_forged_command_reaches_a_session_that_is_not_seen(
+async def test_no_forged_command_reaches_a_hidden_session(
     world: CommandFixture, executed: ExecutedCommands, name: str
 ) -> None:
     """However it is named: by a typed handle, a button's value, a thread or a turn. No executed
@@ -466,7 +464,7 @@ async def test_no_forged_command_reaches_a_session_that_is_not_seen(
         (PEOPLE[ROBOT], AccessConfig(guests=True, external=True), AccessRole.EXTERNAL),
     ],
 )
-async def test_guests_and_people_of_elsewhere_are_kept_out_unless_let_in(
+async def test_guests_and_external_users_are_denied_unless_allowed(
     user: User, config: AccessConfig, denial: AccessRole | None
 ) -> None:
     assert await AccessPolicy(FakeUserDirectory(), config).denial(user) is denial
@@ -497,7 +495,7 @@ LISTED = AccessConfig(
         (ROBOT, GENERAL, AccessRole.EXTERNAL),
     ],
 )
-async def test_who_or_where_is_on_no_list_is_kept_out(
+async def test_users_and_channels_outside_of_the_lists_are_denied(
     user: str, channel: str, denial: AccessRole | None
 ) -> None:
     """Admins count as listed. A list lifts no other denial, and channels bind all users."""
@@ -507,7 +505,7 @@ async def test_who_or_where_is_on_no_list_is_kept_out(
 @pytest.mark.parametrize(
     "form", [CommandSource.MESSAGE, CommandSource.BUTTON, CommandSource.SLASH_COMMAND]
 )
-async def test_no_command_is_carried_out_for_who_or_where_is_on_no_list(
+async def test_no_command_is_executed_outside_of_the_lists(
     world: CommandFixture, executed: ExecutedCommands, form: CommandSource
 ) -> None:
     """Given there, or about a thread there by an old button."""
@@ -534,13 +532,13 @@ async def test_no_command_is_carried_out_for_who_or_where_is_on_no_list(
         (ALICE, GENERAL, AccessRole.EXTERNAL),
     ],
 )
-def test_of_other_bots_those_on_the_list_are_let_in_where_people_are(
+def test_listed_bots_are_answered_where_users_are(
     bot: str, channel: str, denial: AccessRole | None
 ) -> None:
     assert AccessPolicy(FakeUserDirectory(), LISTED).bot_denial(bot, channel) is denial
 
 
-async def test_while_slack_does_not_tell_who_is_an_admin_nobody_unlisted_is_let_in() -> None:
+async def test_while_admins_are_unknown_unlisted_users_are_denied() -> None:
     people = FakeUserDirectory()
     config = AccessConfig(users=frozenset({ALICE}), admin_group="S0PILOTS")
     access = AccessPolicy(people, config)
@@ -575,7 +573,7 @@ async def test_admins_are_named_by_the_settings_by_slack_or_by_a_group(
     assert await AccessPolicy(people, config).is_admin(user) is is_admin
 
 
-async def test_a_thread_without_a_session_is_owned_by_whoever_is_alone_in_it(
+async def test_a_thread_without_a_session_is_owned_by_its_only_participant(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     await world.enqueue_turn(1, user=ALICE)
@@ -589,7 +587,7 @@ async def test_a_thread_without_a_session_is_owned_by_whoever_is_alone_in_it(
     assert [ctx.user.id for ctx in executed.contexts] == [ALICE, CAROL]
 
 
-async def test_guests_who_are_let_in_are_what_everybody_else_is(
+async def test_allowed_guests_have_the_roles_of_members(
     world: CommandFixture, executed: ExecutedCommands
 ) -> None:
     world.access_config(AccessConfig(guests=True))
@@ -603,7 +601,7 @@ async def test_guests_who_are_let_in_are_what_everybody_else_is(
     assert PEOPLE[GUS].kind is UserKind.GUEST
 
 
-async def test_who_is_blocked_runs_no_command_but_help(world: CommandFixture) -> None:
+async def test_a_blocked_user_runs_no_command_but_help(world: CommandFixture) -> None:
     calls: list[str] = []
 
     async def handler(ctx: CommandContext) -> CommandResult:

@@ -149,7 +149,7 @@ class _SlackIsAway(FakeUserDirectory):
         raise _Away("unreachable", user_id)
 
 
-async def test_people_are_called_by_their_names_on_one_line() -> None:
+async def test_users_appear_by_their_names_on_one_line() -> None:
     people = FakeUserDirectory()
     people.known[BOB] = User(id=BOB, team="T", name="Bob\n# " + "x" * 500)
     names = await UserNames(people).names_of([ALICE, BOB, "U0GONE", BOB])
@@ -158,7 +158,7 @@ async def test_people_are_called_by_their_names_on_one_line() -> None:
     assert len(names[BOB]) == 80
 
 
-async def test_while_slack_is_away_it_is_not_asked_for_one_name_after_another() -> None:
+async def test_while_slack_is_down_it_is_not_asked_for_each_name() -> None:
     people = _SlackIsAway()
     names = await UserNames(people).names_of([f"U{number}" for number in range(50)])
     assert names == {user: user for user in names}

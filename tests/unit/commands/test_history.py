@@ -103,7 +103,7 @@ async def test_a_session_without_a_history_says_so(world: CommandFixture) -> Non
 # Export ------------------------------------------------------------------------------------------
 
 
-async def test_an_export_is_a_file_for_the_person_alone(world: CommandFixture) -> None:
+async def test_an_export_is_a_file_for_the_caller_alone(world: CommandFixture) -> None:
     await world.context_for(1, text="What is Python?", answer="A language.")
     await world.context_for(2, root=1, user=BOB, text="And Perl?", answer="Another one.")
     result = await world.run_command("export", by=BOB, thread=thread_at(1))
@@ -120,7 +120,7 @@ async def test_an_export_is_a_file_for_the_person_alone(world: CommandFixture) -
     assert "**gpt\\-5**, 1.5 s, 1,000 tokens in, 20 out" in content
 
 
-async def test_an_export_of_somebody_elses_session_by_admins_is_on_record(
+async def test_an_export_of_a_foreign_session_by_an_admin_is_audited(
     world: CommandFixture,
 ) -> None:
     """Before the file is sent. The owner's own export is not audited."""
@@ -195,7 +195,7 @@ async def test_a_very_long_session_is_exported_without_its_oldest_turns(
     assert "## 3. Alice" in world.publisher.files[0][2]
 
 
-async def test_a_copy_that_is_being_compared_does_not_tell_its_model(world: CommandFixture) -> None:
+async def test_a_comparison_copy_hides_its_model(world: CommandFixture) -> None:
     source = await world.context_for(1)
     await world.add_comparison(source, "claude-4.5")
     card = (await world.run_command("history s2", thread=thread_at(1))).card
@@ -206,7 +206,7 @@ async def test_a_copy_that_is_being_compared_does_not_tell_its_model(world: Comm
         assert not re.search(r"claude|gpt", content)
 
 
-async def test_names_that_slack_does_not_tell_are_ids(world: CommandFixture) -> None:
+async def test_names_that_slack_does_not_return_are_ids(world: CommandFixture) -> None:
     await world.context_for(1, user="U0AAGONE")
     await world.context_for(2, root=1, user=BOB)
     await world.run_command("export", by=ALICE, thread=thread_at(1))
@@ -342,7 +342,7 @@ async def rows(world: CommandFixture, command: str, by: str = ALICE, **given: ob
     return [f"{line.text}: {line.detail}" for line in result.card.items]
 
 
-async def test_usage_is_of_this_thread_in_a_thread_and_ones_own_elsewhere(
+async def test_usage_is_of_this_thread_in_a_thread_and_of_the_user_elsewhere(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)
@@ -385,7 +385,7 @@ async def test_the_usage_of_a_channel_is_for_those_who_see_it(world: CommandFixt
     assert result.card.text == access_texts.NOT_VISIBLE
 
 
-async def test_usage_by_model_is_ones_own_and_everybodys_for_admins(
+async def test_usage_by_model_is_of_the_user_and_for_admins_of_all_users(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)

@@ -95,7 +95,7 @@ async def test_a_newcomer_is_greeted_and_shown_how_to_begin(world: PreferenceFix
     assert "Last 24 hours: 0 turns, 0 tokens" in titled(cards, model_texts.USAGE_TITLE).text
 
 
-async def test_whoever_has_sessions_sees_them_first_and_the_greeting_last(
+async def test_a_user_with_sessions_sees_them_first_and_the_introduction_last(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread(1))
@@ -106,7 +106,7 @@ async def test_whoever_has_sessions_sees_them_first_and_the_greeting_last(
 @pytest.mark.parametrize(
     ("user", "standing"), [(GUS, AccessRole.GUEST), (EVE, AccessRole.EXTERNAL)]
 )
-async def test_guests_and_people_of_other_workspaces_get_one_sentence(
+async def test_guests_and_external_users_get_one_sentence(
     world: PreferenceFixture, user: str, standing: AccessRole
 ) -> None:
     (card,) = await world.home.build_cards(user)
@@ -142,7 +142,7 @@ async def test_my_newest_sessions_are_there_with_what_can_be_done_with_them(
     ]
 
 
-async def test_a_place_that_i_do_not_see_any_more_shows_nothing_of_it(
+async def test_a_channel_that_i_do_not_see_any_more_shows_nothing_of_it(
     world: PreferenceFixture,
 ) -> None:
     world.slack.hidden.clear()
@@ -156,7 +156,7 @@ async def test_a_place_that_i_do_not_see_any_more_shows_nothing_of_it(
     assert line.buttons == ()
 
 
-async def test_while_slack_does_not_tell_who_sees_what_nothing_of_places_is_shown(
+async def test_while_visibility_is_unknown_nothing_of_channels_is_shown(
     world: PreferenceFixture,
 ) -> None:
     session, _ = await world.ask(world.thread(1), text="A question")
@@ -194,7 +194,7 @@ async def test_my_usage_is_shown_for_day_week_and_month(world: PreferenceFixture
     ]
 
 
-async def test_my_settings_show_what_stands_and_choosing_there_changes_it(
+async def test_my_settings_show_the_preferences_and_change_them(
     world: PreferenceFixture,
 ) -> None:
     found = lists(await world.home.build_cards(ALICE))
@@ -234,7 +234,7 @@ async def test_no_more_models_are_listed_than_fit(world: PreferenceFixture) -> N
     assert ("m499", "m499") in model.options, "the one that stands is always there"
 
 
-async def test_the_scoreboard_tells_of_each_of_my_channels(world: PreferenceFixture) -> None:
+async def test_the_scores_cover_each_of_my_channels(world: PreferenceFixture) -> None:
     await world.ask(world.thread(1, DIRECT), text="In private")
     session, _ = await world.ask(world.thread(2), text="My question")
     await compared(world, session, GENERAL, {"small": 1, "large": 3}, kept="large")
@@ -307,7 +307,7 @@ async def test_the_page_is_short_with_many_sessions_and_channels(world: Preferen
     assert len(world.slack.checked_channels) <= MAX_CHANNELS
 
 
-async def test_the_fullest_page_is_drawn_whole_in_one_view_of_slack(
+async def test_the_fullest_page_fits_one_view_of_slack(
     world: PreferenceFixture,
 ) -> None:
     for number in range(MAX_CHANNELS):

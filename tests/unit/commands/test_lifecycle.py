@@ -107,7 +107,7 @@ async def test_a_session_that_an_admin_resets_stays_its_owners_and_it_is_on_reco
     assert len(await audited(world)) == 1, "one's own is one's own business"
 
 
-async def test_nothing_is_done_that_cannot_be_put_on_record(
+async def test_nothing_is_done_that_cannot_be_audited(
     world: CommandFixture, tmp_path: Path
 ) -> None:
     await world.context_for(1)
@@ -157,7 +157,7 @@ async def test_a_role_is_reset_by_its_sessions_name(world: CommandFixture) -> No
     assert (await current(world, 1)).handle == "s1"
 
 
-async def test_a_session_that_was_set_aside_cannot_be_reset(world: CommandFixture) -> None:
+async def test_an_archived_session_cannot_be_reset(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.run_command("reset", thread=thread_at(1))
     result = await world.run_command("reset s1", thread=thread_at(1))
@@ -185,7 +185,7 @@ async def test_there_is_nothing_to_reset_without_a_session(world: CommandFixture
 # Resume ------------------------------------------------------------------------------------------
 
 
-async def test_what_was_reset_can_be_taken_back(world: CommandFixture) -> None:
+async def test_a_reset_session_can_be_resumed(world: CommandFixture) -> None:
     await world.context_for(1, text="Plans")
     await world.run_command("reset", thread=thread_at(1))
     world.pool.gone.clear()
@@ -232,7 +232,7 @@ async def test_in_the_middle_of_a_thread_that_it_does_not_know_it_asks_for_a_que
     assert (await current(world, 1)).handle == "s1"
 
 
-async def test_the_present_session_need_not_be_taken_up(world: CommandFixture) -> None:
+async def test_the_current_session_need_not_be_resumed(world: CommandFixture) -> None:
     await world.context_for(1)
     result = await world.run_command("resume s1", thread=thread_at(1))
     assert result.card.text == session_texts.RESUME_PRESENT.format(handle="s1")
@@ -255,14 +255,14 @@ async def test_what_one_said_in_direct_messages_stays_there(world: CommandFixtur
     assert (await current(world, 10)).handle == "s2"
 
 
-async def test_nobody_takes_up_a_session_of_somebody_else(world: CommandFixture) -> None:
+async def test_a_user_resumes_no_session_of_another_user(world: CommandFixture) -> None:
     await world.context_for(1, user=BOB)
     await world.context_for(10, user=ALICE)
     result = await world.run_command("resume s1", by=ALICE, thread=thread_at(10))
     assert result.card.text == texts.NOT_YOURS.format(command="resume")
 
 
-async def test_nobody_but_admins_puts_a_session_in_place_of_somebody_elses(
+async def test_only_admins_replace_the_session_of_another_user(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, user=ALICE)
@@ -305,7 +305,7 @@ async def test_a_session_that_messages_wait_for_is_neither_taken_away_nor_delete
     assert (await world.run_command("resume s1", thread=thread_at(10))).public
 
 
-async def test_without_a_name_earlier_sessions_are_offered(world: CommandFixture) -> None:
+async def test_without_a_name_previous_sessions_are_offered(world: CommandFixture) -> None:
     """Those of this thread first, then the user's own of this channel: five at most, and none of
     another channel or user."""
     for second in (10, 20, 30, 40, 50):
@@ -331,7 +331,7 @@ async def test_copies_of_a_comparison_are_not_offered(world: CommandFixture) -> 
     assert result.card.text == session_texts.RESUME_NONE
 
 
-async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone(
+async def test_a_comparison_copy_is_kept_by_the_buttons_of_the_comparison_only(
     world: CommandFixture,
 ) -> None:
     """Resumed by name, it would reveal whose answer is whose. It may be deleted once the comparison
@@ -362,7 +362,7 @@ async def test_a_copy_of_a_comparison_is_gone_on_with_under_the_comparison_alone
     assert world.publisher.shown == []
 
 
-async def test_where_there_is_no_earlier_session_none_is_offered(world: CommandFixture) -> None:
+async def test_without_previous_sessions_none_is_offered(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.context_for(10, user=BOB)
     result = await world.run_command("resume", thread=thread_at(1))
@@ -405,7 +405,7 @@ async def test_deleting_twice_says_that_there_is_none(world: CommandFixture) -> 
     assert result.card.text == texts.NO_SUCH_SESSION
 
 
-async def test_a_session_that_was_set_aside_goes_quietly(world: CommandFixture) -> None:
+async def test_an_archived_session_is_deleted_without_a_post(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.run_command("reset", thread=thread_at(1))
     await world.run_command("delete s1", form=CommandSource.HOME_TAB)
@@ -413,7 +413,7 @@ async def test_a_session_that_was_set_aside_goes_quietly(world: CommandFixture) 
     assert (await current(world, 1)).handle == "s2"
 
 
-async def test_admins_delete_what_they_do_not_see_and_it_is_on_record(
+async def test_admins_delete_sessions_they_do_not_see_and_it_is_audited(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, channel=DEV, text="a secret")
@@ -466,7 +466,7 @@ async def test_a_session_is_deleted_though_a_question_waits_that_was_written_aft
     assert (await world.store.ensure_session(turn)).number != old.number
 
 
-async def test_a_later_question_that_was_claimed_before_the_order_came_gives_way_to_it(
+async def test_a_later_question_that_was_claimed_before_the_command_gives_way_to_it(
     world: CommandFixture,
 ) -> None:
     """Slack does not keep the order: a fresh session exists for it already."""
@@ -483,7 +483,7 @@ async def test_a_later_question_that_was_claimed_before_the_order_came_gives_way
 # Twice at once -----------------------------------------------------------------------------------
 
 
-async def test_a_session_taken_up_by_several_presses_at_once_is_taken_up_once(
+async def test_a_session_resumed_by_several_presses_at_once_is_resumed_once(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1)

@@ -84,12 +84,12 @@ def listed(card: Card) -> Select:
         ("x-for me", None),
     ],
 )
-def test_what_is_said_after_model_is_understood(text: str, expected: ModelArgs | None) -> None:
+def test_the_arguments_of_model_are_parsed(text: str, expected: ModelArgs | None) -> None:
     assert parse_model_args(text) == expected
 
 
 @given(some.text(max_size=60))
-def test_whatever_is_said_is_read_without_trouble(text: str) -> None:
+def test_any_arguments_of_model_are_parsed_without_an_error(text: str) -> None:
     expected = parse_model_args(text)
     assert expected is None or expected.name == "" or expected.name.split() == [expected.name]
 
@@ -97,7 +97,7 @@ def test_whatever_is_said_is_read_without_trouble(text: str) -> None:
 # Show --------------------------------------------------------------------------------------------
 
 
-async def test_model_alone_tells_what_counts_why_and_what_else_there_is(
+async def test_model_alone_shows_the_model_its_rule_and_the_alternatives(
     world: PreferenceFixture,
 ) -> None:
     await world.choose(Scope.CHANNEL, GENERAL, PreferenceKind.MODEL, "large")
@@ -126,7 +126,7 @@ async def test_others_see_the_models_without_buttons(world: PreferenceFixture) -
     assert card.buttons == ()
 
 
-async def test_many_models_are_a_list_to_choose_from(world: PreferenceFixture) -> None:
+async def test_many_models_are_a_select_menu(world: PreferenceFixture) -> None:
     world.server.names = [f"m{number}" for number in range(150)]
     await world.choosing.refresh_models()
     await world.ask(world.thread())
@@ -151,7 +151,7 @@ async def test_names_that_fit_no_list_are_only_shown(world: PreferenceFixture) -
     assert result.public
 
 
-async def test_it_is_said_when_the_models_cannot_be_had(tmp_path: Path) -> None:
+async def test_a_failed_list_of_models_is_reported(tmp_path: Path) -> None:
     async with preference_fixture(tmp_path) as world:
         world.server.names = ()
         await world.choosing.refresh_models()
@@ -189,7 +189,7 @@ async def test_by_slash_command_it_is_shown_what_a_new_thread_would_run_with(
         ("model for workspace", Scope.WORKSPACE, TEAM),
     ],
 )
-async def test_it_can_be_asked_what_is_chosen_for_whom(
+async def test_the_preference_of_each_scope_can_be_shown(
     world: PreferenceFixture, text: str, scope: Scope, scope_id: str
 ) -> None:
     whom = model_texts.SCOPE_NAMES[scope]
@@ -219,7 +219,7 @@ async def test_it_can_be_asked_what_is_chosen_for_whom(
 # Set for a thread --------------------------------------------------------------------------------
 
 
-async def test_the_owner_chooses_the_threads_model_and_everybody_is_notified(
+async def test_the_owner_chooses_the_threads_model_and_the_thread_is_notified(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread())
@@ -282,7 +282,7 @@ async def test_a_model_can_be_chosen_before_the_first_question(world: Preference
     assert (chosen.config.model, chosen.rule_text) == ("large", "chosen for this thread")
 
 
-async def test_default_takes_the_choice_back_and_tells_what_counts_then(
+async def test_default_clears_the_preference_and_shows_the_effect(
     world: PreferenceFixture,
 ) -> None:
     await world.choose(Scope.WORKSPACE, TEAM, PreferenceKind.MODEL, "small")
@@ -309,7 +309,7 @@ async def test_a_model_that_does_not_exist_gets_the_list_and_changes_nothing(
     assert (await session_of(world)).model == ""
 
 
-async def test_a_model_that_the_server_has_got_meanwhile_is_taken(world: PreferenceFixture) -> None:
+async def test_a_model_that_is_new_on_the_server_is_accepted(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     world.server.names = (*MODELS, "newest")
     await world.run_command("model newest", by=ALICE, thread=world.thread())
@@ -396,7 +396,7 @@ async def test_what_admins_choose_for_others_is_audited(
     assert audited == [(ADA, "model", scope_id, each) for each in ("large high", "default")]
 
 
-async def test_everybody_chooses_for_themselves_and_is_notified_alone(
+async def test_each_user_chooses_for_themselves_and_is_notified_alone(
     world: PreferenceFixture,
 ) -> None:
     await world.ask(world.thread(), BOB)
@@ -420,15 +420,13 @@ async def test_on_the_home_tab_there_is_no_channel_to_choose_for(world: Preferen
 
 
 @pytest.mark.parametrize("by", [GUS, EVE])
-async def test_guests_and_people_of_other_workspaces_choose_nothing(
-    world: PreferenceFixture, by: str
-) -> None:
+async def test_guests_and_external_users_choose_nothing(world: PreferenceFixture, by: str) -> None:
     await world.run_command("model large for me", by=by, thread=world.thread())
     await world.run_command("set model large", by=by, form=CommandSource.HOME_TAB, channel="")
     assert await world.preference_of(Scope.USER, by) == {}
 
 
-async def test_nothing_is_chosen_or_shown_of_a_place_that_is_not_seen(
+async def test_nothing_is_chosen_or_shown_of_a_hidden_channel(
     world: PreferenceFixture,
 ) -> None:
     hidden = world.thread(channel=SECRET)
@@ -441,7 +439,7 @@ async def test_nothing_is_chosen_or_shown_of_a_place_that_is_not_seen(
 # From the Home tab -------------------------------------------------------------------------------
 
 
-async def test_ones_own_model_is_set_and_taken_back_from_the_home_tab(
+async def test_a_users_model_is_set_and_cleared_on_the_home_tab(
     world: PreferenceFixture,
 ) -> None:
     await world.choose(Scope.USER, ALICE, PreferenceKind.EFFORT, "high")

@@ -132,7 +132,7 @@ def test_a_sentence_that_is_nothing_but_a_command_is_one(
 
 @pytest.mark.parametrize("text", QUESTIONS, ids=range(len(QUESTIONS)))
 @pytest.mark.parametrize("trigger", list(Trigger))
-def test_whatever_else_is_said_is_a_question_as_it_stands(text: str, trigger: Trigger) -> None:
+def test_any_other_text_is_a_question_without_changes(text: str, trigger: Trigger) -> None:
     message = make_message(2, root=1, text=text, trigger=trigger)
     assert parse_message(message, KNOWN) == message
 
@@ -143,13 +143,13 @@ def test_without_a_mention_only_the_mark_makes_a_command() -> None:
 
 
 @pytest.mark.parametrize("trigger", [Trigger.OVERHEARD, Trigger.COMMAND, Trigger.REPLY_ACTION])
-def test_what_is_said_to_others_or_asked_otherwise_is_no_command(trigger: Trigger) -> None:
+def test_a_message_for_others_or_by_another_trigger_is_no_command(trigger: Trigger) -> None:
     assert command_in("reset", trigger) is None
     if trigger is not Trigger.REPLY_ACTION:
         assert command_in("!reset", trigger) is None
 
 
-def test_a_model_that_nobody_knows_makes_no_comparison() -> None:
+def test_an_unknown_model_makes_no_comparison() -> None:
     assert command_in("compare gpt-9 why?") is None
     assert parse_command("compare gpt-5 why?", KnownNames(), CommandSource.MESSAGE) is None
 

@@ -52,7 +52,7 @@ async def test_a_turn_that_is_being_answered_is_not_answered_again(world: Comman
 
 
 @pytest.mark.parametrize("state", [TurnState.DONE, TurnState.FAILED])
-async def test_a_button_counts_from_the_moment_that_it_stands_there(
+async def test_a_button_counts_from_the_moment_that_it_is_posted(
     world: CommandFixture, state: TurnState
 ) -> None:
     """The reply with its buttons is posted before the turn has ended in the store."""
@@ -98,7 +98,7 @@ async def test_a_question_that_was_written_before_it_would_be_forgotten_with_it(
     assert world.questions == []
 
 
-async def test_what_was_to_be_answered_again_by_somebody_else_at_the_same_time_is_not_once_more(
+async def test_a_reply_that_another_user_retries_at_the_same_time_is_not_retried_twice(
     world: CommandFixture,
 ) -> None:
     """Even if the other one is answered already: its user had not seen that answer."""
@@ -121,7 +121,7 @@ async def test_what_was_to_be_answered_again_by_somebody_else_at_the_same_time_i
     assert world.questions == []
 
 
-async def test_who_has_had_their_turns_has_nothing_answered_again(world: CommandFixture) -> None:
+async def test_a_user_without_turns_left_cannot_retry(world: CommandFixture) -> None:
     turn = await world.context_with(1)
     await world.store.record_result(turn, TurnResult(state=TurnState.DONE, answer="A language."))
     await world.store.finish_turn(turn, TurnState.DONE)

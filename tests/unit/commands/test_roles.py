@@ -61,7 +61,7 @@ async def test_neither_instructions_nor_folders_are_shown(world: PreferenceFixtu
     assert "/srv" not in shown
 
 
-async def test_a_role_is_begun_beside_the_main_session(world: PreferenceFixture) -> None:
+async def test_a_role_is_started_beside_the_main_session(world: PreferenceFixture) -> None:
     main, _ = await world.ask(world.thread())
     result = await world.run_command("role Review", by=ALICE, thread=world.thread())
     assert result.public
@@ -95,7 +95,7 @@ async def test_a_role_that_does_not_exist_gets_the_list(world: PreferenceFixture
     assert [session.role for session in await world.store.current_sessions(world.thread())] == [""]
 
 
-async def test_in_a_thread_without_questions_it_is_said_to_ask_first(
+async def test_a_thread_without_questions_needs_one_before_a_role(
     world: PreferenceFixture,
 ) -> None:
     result = await world.run_command("role review", by=ALICE, thread=world.thread())
@@ -104,7 +104,7 @@ async def test_in_a_thread_without_questions_it_is_said_to_ask_first(
     assert not begins(card)
 
 
-async def test_without_a_thread_it_is_said_where_a_role_belongs(world: PreferenceFixture) -> None:
+async def test_a_role_outside_of_threads_is_refused(world: PreferenceFixture) -> None:
     result = await world.run_command("role review", by=ALICE, form=CommandSource.BUTTON)
     assert result.card.text == model_texts.ROLE_OF_NO_THREAD.format(role="review")
     card = (await world.run_command("role", by=ALICE, form=CommandSource.BUTTON)).card
@@ -121,7 +121,7 @@ async def test_more_roles_than_fit_are_shown_by_name(tmp_path: Path) -> None:
         assert card.text.endswith("There are also: r10, r11.")
 
 
-async def test_who_does_not_take_part_begins_nothing(world: PreferenceFixture) -> None:
+async def test_a_user_who_does_not_take_part_starts_nothing(world: PreferenceFixture) -> None:
     await world.ask(world.thread())
     result = await world.run_command("role review", by=BOB, thread=world.thread())
     assert result.card.text == texts.NOT_PARTICIPANT.format(command="role")

@@ -60,7 +60,7 @@ async def helped(world: CommandFixture, by: str, thread: ThreadKey | None) -> se
     return {line.removeprefix(f"• `{prefix}").partition("`")[0].split()[0] for line in lines}
 
 
-async def test_help_in_a_thread_tells_its_owner_of_everything_but_admin(
+async def test_help_in_a_thread_shows_its_owner_everything_but_admin(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, user=ALICE)
@@ -68,7 +68,7 @@ async def test_help_in_a_thread_tells_its_owner_of_everything_but_admin(
     assert await helped(world, ALICE, thread_at(1)) == listed - {"admin"}
 
 
-async def test_help_leaves_out_what_this_person_may_not_do_here(world: CommandFixture) -> None:
+async def test_help_leaves_out_what_the_user_may_not_do_here(world: CommandFixture) -> None:
     await world.context_for(1, user=ALICE)
     await world.context_for(2, root=1, user=BOB)
     bobs = await helped(world, BOB, thread_at(1))
@@ -82,7 +82,9 @@ async def test_help_leaves_out_what_this_person_may_not_do_here(world: CommandFi
     assert "admin" in await helped(world, ADA, thread_at(1))
 
 
-async def test_help_by_command_tells_of_what_a_command_can_say(world: CommandFixture) -> None:
+async def test_help_by_slash_command_lists_what_a_slash_command_can_do(
+    world: CommandFixture,
+) -> None:
     names = await helped(world, ALICE, None)
     assert {"sessions", "usage", "ask"} <= names
     assert not {"stop", "fork", "title", "quiet", "admin", "delete"} & names
@@ -111,7 +113,7 @@ def titles(card: Card) -> list[str]:
     return [line.text for line in card.items]
 
 
-async def test_somebody_without_sessions_is_notified(world: CommandFixture) -> None:
+async def test_a_user_without_sessions_is_notified(world: CommandFixture) -> None:
     assert (await listed(world)).text == session_texts.NONE_OF_MINE
     assert (await listed(world, "sessions all", ADA)).text == session_texts.NONE_AT_ALL
 
@@ -159,7 +161,7 @@ async def test_what_is_no_page_gets_a_sentence(world: CommandFixture, args: str)
     assert card.text == session_texts.USAGE_HINT.format(command="sessions", usage="[all] [page]")
 
 
-async def test_a_session_of_a_place_unseen_shows_neither_title_nor_thread(
+async def test_a_session_in_a_hidden_channel_shows_neither_title_nor_thread(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, text="a secret", channel=DEV)
@@ -183,7 +185,7 @@ async def test_admins_see_whose_sessions_there_are(world: CommandFixture) -> Non
     assert [button.command_name for button in alices.buttons] == ["reset", "delete"]
 
 
-async def test_the_pages_of_everybodys_sessions_stay_everybodys(world: CommandFixture) -> None:
+async def test_the_pages_of_all_sessions_stay_all_sessions(world: CommandFixture) -> None:
     for number in range(9):
         await world.context_for(number * 10 + 1, user=BOB)
     card = await listed(world, "sessions all", ADA)
@@ -192,7 +194,7 @@ async def test_the_pages_of_everybodys_sessions_stay_everybodys(world: CommandFi
     assert [button.args for button in card.buttons] == ["all 1"]
 
 
-async def test_a_session_is_running_current_or_set_aside(world: CommandFixture) -> None:
+async def test_a_session_is_running_current_or_archived(world: CommandFixture) -> None:
     session = await world.context_for(1)
     await world.store.reset(session.thread, "", ALICE)
     await world.context_with(2, root=1)
@@ -208,7 +210,7 @@ async def test_only_a_current_session_can_be_reset(world: CommandFixture) -> Non
     assert [button.command_name for button in buttons["s1"]] == ["delete"]
 
 
-async def test_while_slack_does_not_tell_of_a_place_its_sessions_alone_show_nothing_of_it(
+async def test_while_a_channel_is_unknown_only_its_sessions_are_hidden(
     world: CommandFixture,
 ) -> None:
     await world.context_for(1, text="Here")
@@ -220,7 +222,7 @@ async def test_while_slack_does_not_tell_of_a_place_its_sessions_alone_show_noth
     assert shown["s2"].link is None
 
 
-async def test_copies_of_comparisons_are_in_nobodys_own_list(world: CommandFixture) -> None:
+async def test_comparison_copies_are_in_no_users_own_list(world: CommandFixture) -> None:
     """Until one is kept."""
     source = await world.context_for(1, text="Which is best?")
     copy = await world.add_comparison(source, "claude-4.5")
@@ -231,7 +233,7 @@ async def test_copies_of_comparisons_are_in_nobodys_own_list(world: CommandFixtu
     assert {line.detail[:2] for line in (await listed(world)).items} == {"s1", "s2"}
 
 
-async def test_a_copy_that_is_being_compared_is_listed_without_its_model(
+async def test_a_comparison_copy_is_listed_without_its_model(
     world: CommandFixture,
 ) -> None:
     """To admins, as a copy."""
@@ -260,7 +262,7 @@ async def test_a_role_that_runs_does_not_make_the_main_session_look_so(
 # Status ------------------------------------------------------------------------------------------
 
 
-async def test_status_tells_how_it_stands_with_the_session(world: CommandFixture) -> None:
+async def test_status_shows_the_state_of_the_session(world: CommandFixture) -> None:
     session = await world.context_for(1, text="What is Python?")
     await world.context_for(2, root=1, user=BOB)
     await world.context_with(3, root=1)
@@ -304,7 +306,7 @@ async def test_status_says_who_chose_the_model(world: CommandFixture) -> None:
     assert "Effort: high" in text
 
 
-async def test_status_tells_of_the_sessions_of_roles_and_of_silence(world: CommandFixture) -> None:
+async def test_status_shows_the_sessions_of_roles_and_quietness(world: CommandFixture) -> None:
     await world.context_for(1)
     await world.context_for(2, root=1, role="review")
     await world.run_command("quiet", thread=thread_at(1))
@@ -330,7 +332,7 @@ async def test_status_without_a_session_says_so(world: CommandFixture) -> None:
     assert text == session_texts.USAGE_HINT.format(command="status", usage="[s12]")
 
 
-async def test_an_owner_whom_slack_no_longer_knows_goes_by_their_id(world: CommandFixture) -> None:
+async def test_an_owner_unknown_to_slack_appears_by_id(world: CommandFixture) -> None:
     await world.context_for(1, user="U0GONE")
     text = (await world.run_command("status", thread=thread_at(1))).card.text
     assert "Owner: U0GONE" in text

@@ -89,7 +89,7 @@ async def test_stop_where_nothing_runs_says_so(world: CommandFixture) -> None:
     ).card.text == session_texts.NOTHING_RUNS
 
 
-async def test_stop_tells_what_still_waits_and_offers_to_drop_it(
+async def test_stop_shows_the_queue_and_offers_to_clear_it(
     world: CommandFixture, running: Running
 ) -> None:
     await world.context_with(1)
@@ -107,7 +107,7 @@ async def test_stop_tells_what_still_waits_and_offers_to_drop_it(
     assert result.public, "others' messages were dropped"
 
 
-async def test_what_waits_is_dropped_before_the_answer_is_stopped(
+async def test_the_queue_is_cleared_before_the_answer_is_stopped(
     world: CommandFixture, running: Running
 ) -> None:
     """Else the next turn would start in between."""
@@ -146,7 +146,7 @@ async def test_a_title_is_given_in_the_database_the_runtime_and_slack(
     assert card.text == session_texts.TITLE_IS.format(handle="s1", title="Our plans !")
 
 
-async def test_a_runtime_that_knows_no_names_keeps_nobody_from_giving_one(
+async def test_a_title_can_be_set_even_if_the_runtime_cannot_rename(
     world: CommandFixture, pool: RenamingPool
 ) -> None:
     await world.context_for(1)
@@ -199,7 +199,7 @@ async def test_a_quiet_thread_answers_mentions_only_until_it_is_joined_again(
     ).card.text == session_texts.JOINED_ALREADY
 
 
-async def test_in_direct_messages_nobody_is_asked_to_mention(world: CommandFixture) -> None:
+async def test_in_direct_messages_no_mention_is_suggested(world: CommandFixture) -> None:
     await world.context_for(1, channel="D0ALICE")
     result = await world.run_command("quiet", thread=thread_at(1, "D0ALICE"))
     assert result.card.text == session_texts.QUIET_DIRECT

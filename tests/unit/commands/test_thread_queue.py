@@ -167,7 +167,7 @@ def test_each_command_has_its_place_in_the_queue() -> None:
     assert found[CommandTiming.AFTER_PENDING] == {"ask", "fork", "title"}
 
 
-async def test_two_that_change_a_thread_are_carried_out_in_the_order_of_their_messages(
+async def test_two_that_change_a_thread_are_executed_in_the_order_of_their_messages(
     world: CommandFixture, slow: Slow
 ) -> None:
     first = command_in("model gpt-5", "first", 2)
@@ -252,7 +252,7 @@ async def test_a_command_that_names_a_session_holds_its_thread_from_when_it_came
     await doing
 
 
-async def test_a_command_that_hangs_is_given_up_and_what_waits_goes_on(
+async def test_a_command_that_hangs_times_out_and_waiting_messages_continue(
     world: CommandFixture, slow: Slow
 ) -> None:
     doing = await begin(world, command_in("reset", "hangs", 2))
@@ -264,7 +264,7 @@ async def test_a_command_that_hangs_is_given_up_and_what_waits_goes_on(
     assert not await waits(world)
 
 
-async def test_a_command_that_never_begins_holds_nobody_for_ever(
+async def test_a_command_that_never_starts_holds_nothing_after_its_timeout(
     world: CommandFixture, slow: Slow
 ) -> None:
     """For example, there were too many commands and the task that reports it died."""
@@ -278,16 +278,14 @@ async def test_a_command_that_never_begins_holds_nobody_for_ever(
     assert HOLD_SECONDS > POLL_SECONDS
 
 
-async def test_a_command_that_may_not_be_given_holds_nobody_once_that_is_clear(
-    world: CommandFixture, slow: Slow
-) -> None:
+async def test_a_refused_command_holds_nothing(world: CommandFixture, slow: Slow) -> None:
     result = await (await begin(world, command_in("reset", "bobs", 2, by=BOB)))
     assert text_of(result) == texts.NOT_YOURS.format(command="reset")
     assert slow.started == []
     assert not await waits(world)
 
 
-async def test_a_message_that_could_not_be_begun_with_holds_nobody(
+async def test_a_command_that_cannot_be_started_holds_nothing(
     world: CommandFixture, slow: Slow
 ) -> None:
     world.room = False
@@ -297,7 +295,7 @@ async def test_a_message_that_could_not_be_begun_with_holds_nobody(
     assert not await waits(world)
 
 
-async def test_a_restart_finds_what_was_not_carried_out_and_later_questions_wait_for_it(
+async def test_a_restart_finds_unfinished_commands_and_later_questions_wait_for_them(
     world: CommandFixture, tmp_path: Path
 ) -> None:
     del tmp_path

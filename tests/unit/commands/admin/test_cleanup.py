@@ -120,7 +120,7 @@ async def test_a_preview_shows_what_would_go_and_deletes_nothing(
     assert await admin_cleanup.audited() == []
 
 
-async def test_nothing_goes_for_the_asking(admin_cleanup: CleanupCommandFixture) -> None:
+async def test_nothing_is_deleted_without_the_button(admin_cleanup: CleanupCommandFixture) -> None:
     await admin_cleanup.world.context_for(1)
     admin_cleanup.runtime.sizes = dict.fromkeys(await admin_cleanup.world.store.session_ids(), 1)
     card = await admin_cleanup.run_command("")
@@ -136,7 +136,7 @@ async def test_nothing_goes_for_the_asking(admin_cleanup: CleanupCommandFixture)
 @pytest.mark.parametrize(
     "flags", ["--older-than soon", "--everything", "--channel general", "--keep -1"]
 )
-async def test_what_means_nothing_gets_a_sentence(
+async def test_an_invalid_filter_gets_a_text(
     admin_cleanup: CleanupCommandFixture, flags: str
 ) -> None:
     card = await admin_cleanup.run_command(flags)
@@ -147,7 +147,7 @@ async def test_what_means_nothing_gets_a_sentence(
     ).text == card.text
 
 
-async def test_the_button_deletes_reports_and_puts_on_record(
+async def test_the_button_deletes_reports_and_audits(
     admin_cleanup: CleanupCommandFixture,
 ) -> None:
     await admin_cleanup.world.context_for(1, channel=DEV)
@@ -237,7 +237,7 @@ async def test_a_stop_of_the_bot_is_put_on_record_and_the_button_does_the_rest(
     assert await admin_cleanup.world.store.session_ids() == set()
 
 
-async def test_trouble_with_the_runtime_is_reported_in_plain_words(
+async def test_an_error_of_the_runtime_is_reported_in_plain_words(
     admin_cleanup: CleanupCommandFixture,
 ) -> None:
     session = await admin_cleanup.world.context_for(1)
@@ -253,7 +253,7 @@ async def test_trouble_with_the_runtime_is_reported_in_plain_words(
     assert (await admin_cleanup.audited())[-1].startswith("ended early: 0 deleted")
 
 
-async def test_it_is_done_and_put_on_record_also_when_slack_is_away(
+async def test_a_cleanup_runs_and_is_audited_even_if_slack_is_down(
     admin_cleanup: CleanupCommandFixture,
 ) -> None:
     session = await admin_cleanup.world.context_for(1)
@@ -265,7 +265,7 @@ async def test_it_is_done_and_put_on_record_also_when_slack_is_away(
     assert await admin_cleanup.world.store.session_ids() == set()
 
 
-async def test_what_lost_its_other_half_goes_by_a_button_of_its_own(
+async def test_leftovers_are_removed_by_a_button_of_their_own(
     admin_cleanup: CleanupCommandFixture,
 ) -> None:
     lost, kept = await admin_cleanup.world.context_for(1), await admin_cleanup.world.context_for(2)

@@ -31,14 +31,14 @@ def labels(card: Card) -> list[str]:
     return [button.label for button in card.buttons]
 
 
-async def test_nobody_else_may(admins: AdminFixture) -> None:
+async def test_only_admins_may(admins: AdminFixture) -> None:
     for args in ("", "cleanup --all", "limits U0BOB block", "pause", "audit"):
         assert (await admins.run_command(args, by=ALICE)).text == texts.ADMINS_ONLY
     assert not admins.paused()
     assert await admins.audited() == []
 
 
-async def test_alone_it_says_what_there_is(admins: AdminFixture) -> None:
+async def test_admin_alone_lists_its_subcommands(admins: AdminFixture) -> None:
     admins.inbox.running_count = 3
     card = await admins.run_command("")
     assert "Turns running: 3" in card.text
@@ -54,7 +54,7 @@ async def test_an_unknown_topic_gets_the_list(admins: AdminFixture) -> None:
 
 
 @pytest.mark.parametrize("topic", ["pause", "resume", "drain"])
-async def test_what_concerns_everybody_is_not_done_when_something_else_may_be_meant(
+async def test_a_command_that_affects_all_users_takes_no_arguments(
     admins: AdminFixture, topic: str
 ) -> None:
     """`admin resume s12` may be meant for a session."""
@@ -66,9 +66,7 @@ async def test_what_concerns_everybody_is_not_done_when_something_else_may_be_me
     assert (admins.paused(), await admins.audited()) == before
 
 
-async def test_nothing_is_set_that_cannot_be_put_on_record(
-    admins: AdminFixture, tmp_path: Path
-) -> None:
+async def test_nothing_is_set_that_cannot_be_audited(admins: AdminFixture, tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as database:
         database.execute(
             "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
@@ -80,7 +78,7 @@ async def test_nothing_is_set_that_cannot_be_put_on_record(
     assert await admins.world.store.preferences([(Scope.WORKSPACE, TEAM)]) == ()
 
 
-async def test_everybodys_sessions_are_listed_without_what_one_does_not_see(
+async def test_all_sessions_are_listed_without_hidden_titles(
     admins: AdminFixture,
 ) -> None:
     await admins.world.context_for(1, user=ALICE, text="secret plans", channel=DEV)
@@ -96,7 +94,7 @@ async def test_everybodys_sessions_are_listed_without_what_one_does_not_see(
     assert [button.command_name for button in secret.buttons] == ["delete"]
 
 
-async def test_usage_is_added_up_by_people_channel_model_and_thread(admins: AdminFixture) -> None:
+async def test_usage_is_summed_by_user_channel_model_and_thread(admins: AdminFixture) -> None:
     for second in (1, 2):
         await admins.world.context_for(second, user=ALICE)
     await admins.world.context_for(3, user=BOB, channel=DEV)
@@ -125,7 +123,7 @@ async def test_usage_is_added_up_by_people_channel_model_and_thread(admins: Admi
     assert (await admins.run_command("usage by user")).text == admin_texts.USAGE_HOW
 
 
-async def test_people_are_listed_with_what_they_use_and_may(admins: AdminFixture) -> None:
+async def test_users_are_listed_with_their_usage_and_limits(admins: AdminFixture) -> None:
     assert (await admins.run_command("users")).text == admin_texts.USERS_NONE
     await admins.world.context_for(1, user=ALICE)
     await admins.world.clock.advance(7_200)
@@ -152,7 +150,7 @@ async def test_people_are_listed_with_what_they_use_and_may(admins: AdminFixture
     assert await admins.quotas.quota_refusal(ALICE) == BLOCKED
 
 
-async def test_many_people_are_paged(admins: AdminFixture) -> None:
+async def test_many_users_are_paged(admins: AdminFixture) -> None:
     for number in range(10):
         await admins.world.context_for(number + 1, user=f"U0P{number}")
     first = await admins.run_command("users")
@@ -163,7 +161,7 @@ async def test_many_people_are_paged(admins: AdminFixture) -> None:
     assert (await admins.run_command("users everybody")).text == admin_texts.USERS_HOW
 
 
-async def test_limits_are_set_shown_and_taken_back(admins: AdminFixture) -> None:
+async def test_limits_are_set_shown_and_cleared(admins: AdminFixture) -> None:
     assert admin_texts.NO_OTHER_QUOTAS in (await admins.run_command("limits")).text
     args = {
         "limits <@U0ALICE|alice> 20 a day": "Limit of Alice: 20 turns in 24 hours.",
@@ -212,7 +210,7 @@ async def test_limits_that_make_no_sense_get_a_sentence(
     assert await admins.audited() == []
 
 
-async def test_somebody_whom_slack_does_not_know_goes_by_their_id(admins: AdminFixture) -> None:
+async def test_a_user_unknown_to_slack_appears_by_id(admins: AdminFixture) -> None:
     assert (await admins.run_command("limits U0GONE block")).text == admin_texts.BLOCKED_NOW.format(
         name="U0GONE"
     )
@@ -235,7 +233,7 @@ async def test_what_was_done_is_listed_newest_first(admins: AdminFixture) -> Non
     assert (await admins.run_command("audit all")).text == admin_texts.AUDIT_HOW
 
 
-async def test_a_pause_holds_over_restarts_until_it_is_taken_back(admins: AdminFixture) -> None:
+async def test_a_pause_holds_over_restarts_until_it_is_resumed(admins: AdminFixture) -> None:
     admins.inbox.running_count = 2
     assert "Still running: 2 turns" in (await admins.run_command("pause")).text
     assert admins.paused()
@@ -259,7 +257,7 @@ async def test_a_pause_holds_over_restarts_until_it_is_taken_back(admins: AdminF
         (True, True, admin_texts.DRAIN_RESUMED),
     ],
 )
-async def test_draining_tells_in_direct_messages_when_nothing_runs_any_more(
+async def test_a_drain_sends_a_direct_message_when_no_turn_runs(
     admins: AdminFixture, idle: bool, resumed: bool, sentence: str
 ) -> None:
     admins.inbox.running_count, admins.inbox.becomes_idle = 1, idle
