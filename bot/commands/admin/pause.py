@@ -22,7 +22,7 @@ DRAIN_SECONDS: Final = 3_600.0
 _TASK_NAME: Final = "drain"
 
 
-class PausingCommands:
+class PauseCommands:
     """Handles `admin pause`, `admin resume` and `admin drain`."""
 
     def __init__(

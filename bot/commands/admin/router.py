@@ -13,7 +13,7 @@ from typing import Final
 from bot.access.quotas import QuotaPolicy
 from bot.commands.admin.cleanup import CleanupCommands
 from bot.commands.admin.limits import LimitCommands
-from bot.commands.admin.pause import PausingCommands
+from bot.commands.admin.pause import PauseCommands
 from bot.commands.admin.usage import UsageCommands
 from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import (
@@ -67,7 +67,7 @@ class AdminRouter(CommandGroup):
         cleanup_commands = CleanupCommands(store, publisher, clock, cleanup, self._tasks)
         usage_commands = UsageCommands(store, users, names, quotas, clock)
         limit_commands = LimitCommands(store, names, quotas, clock)
-        pause_commands = PausingCommands(store, publisher, clock, inbox, self._tasks)
+        pause_commands = PauseCommands(store, publisher, clock, inbox, self._tasks)
         self._subcommands: Mapping[str, CommandHandler] = {
             "": self._overview,
             "cleanup": cleanup_commands.cleanup,

@@ -19,10 +19,8 @@ from bot.domain.cards import CommandResult, text_result
 from bot.domain.commands import Command, CommandSource
 from bot.domain.messages import ThreadKey
 from bot.domain.preferences import Preference, PreferenceKind, Scope
-from bot.domain.turns import AcceptStatus
 from bot.domain.users import AccessRole, User, UserKind
 from bot.errors import AgentError, AgentErrorKind, BotError, SlackError, StoreError
-from tests.contracts.messages import make_message
 from tests.unit.commands.command_fixtures import (
     ADA,
     ALICE,
@@ -347,44 +345,21 @@ async def test_a_button_under_a_reply_targets_its_session(
 # The dispatcher itself ---------------------------------------------------------------------------
 
 
-async def test_a_message_that_is_a_command_is_recorded_and_started_and_no_question(
-    world: CommandFixture, executed: ExecutedCommands
-) -> None:
-    message = make_message(1, text="!help")
-    assert (await world.router.route_message(message)).status is AcceptStatus.COMMAND
-    assert (await world.router.route_message(message)).status is AcceptStatus.DUPLICATE
-    again = replace(message, event_id="another event for the same message")
-    assert (await world.router.route_message(again)).status is AcceptStatus.DUPLICATE
-    (text,) = world.started
-    assert world.questions == []
-    assert await world.store.turn_by_ts(TEAM, GENERAL, message.ts) is None
-    await world.dispatcher.execute(text)
-    await world.dispatcher.mark_done(text)
-    assert [ctx.command for ctx in executed.contexts] == [text]
-    assert not await world.store.unfinished_commands()
-
-
-async def test_any_other_message_goes_to_the_inbox(world: CommandFixture) -> None:
-    message = make_message(1, text="help me with my letter")
-    await world.router.route_message(message)
-    assert (world.questions, world.started) == ([message], [])
-
-
 async def test_a_double_click_is_one_command(world: CommandFixture) -> None:
-    text = Command(
+    command = Command(
         key="press", name="help", args="", user=ALICE, source=CommandSource.BUTTON, team=TEAM
     )
-    assert await world.dispatcher.record(text)
-    assert not await world.dispatcher.record(text)
+    assert await world.dispatcher.record(command)
+    assert not await world.dispatcher.record(command)
 
 
 async def test_an_unfinished_command_is_found_at_the_next_start(world: CommandFixture) -> None:
-    text = Command(
+    command = Command(
         key="press", name="help", args="", user=ALICE, source=CommandSource.BUTTON, team=TEAM
     )
-    await world.dispatcher.record(text)
-    assert list(await world.store.unfinished_commands()) == [text]
-    await world.dispatcher.mark_done(text)
+    await world.dispatcher.record(command)
+    assert list(await world.store.unfinished_commands()) == [command]
+    await world.dispatcher.mark_done(command)
     assert not await world.store.unfinished_commands()
 
 
