@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import one_line
 from bot.commands.session_state import is_blind, running_turn
 from bot.commands.texts import branch as branch_texts
@@ -31,7 +31,7 @@ _HISTORY_ATTEMPTS: Final = 50
 _HISTORY_RETRY_SECONDS: Final = 0.1
 
 
-class BranchCommands:
+class BranchCommands(CommandGroup):
     """Handles `rewind` and `fork`."""
 
     def __init__(

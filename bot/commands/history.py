@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from bot.commands import texts
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.formatting import (
     Pages,
     display_title,
@@ -36,7 +36,7 @@ _MAX_ANSWER_CHARS: Final = 500
 _FORMAT_PATTERN: Final = re.compile("|".join(TranscriptFormat), re.IGNORECASE)
 
 
-class HistoryCommands:
+class HistoryCommands(CommandGroup):
     """Handles `history` and `export`."""
 
     def __init__(

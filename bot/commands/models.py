@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.commands import texts
-from bot.commands.dispatcher import CommandContext, CommandHandler
+from bot.commands.dispatcher import CommandContext, CommandGroup, CommandHandler
 from bot.commands.registry import OWNERS, VERBOSITIES
 from bot.commands.session_state import running_turn
 from bot.commands.texts import models as model_texts
@@ -66,7 +66,7 @@ def parse_model_args(args: str) -> ModelArgs | None:
     return ModelArgs(name=parts[0] if parts else "", effort=effort, scope=scope)
 
 
-class ModelCommands:
+class ModelCommands(CommandGroup):
     """Handles `model` and `set`."""
 
     def __init__(self, store: Store, model_selector: ModelSelector, clock: Clock) -> None:

@@ -15,8 +15,8 @@ from tests.scenarios.commands.test_branch import recite
 from tests.scenarios.conftest import Bots, ScenarioClient, text_of
 from tests.scripted_model import Answer, ScriptedModel
 
-NOT_YOURS = "Only the person whose session this is"
-NOT_TAKING_PART = "Only those who have written in this thread"
+NOT_YOURS = "Only the owner of this session"
+NOT_TAKING_PART = "Post in this thread first"
 ADMINS_ONLY = texts.ADMINS_ONLY
 
 # The texts for bob, the owner, carol, a participant, and another member. For an allowed command it
@@ -34,7 +34,7 @@ MAY: Mapping[str, tuple[str, str, str]] = {
     "join": (session_texts.JOINED_ALREADY, session_texts.JOINED_ALREADY, NOT_TAKING_PART),
     "resume s1": (session_texts.RESUME_PRESENT.format(handle="s1"), NOT_YOURS, NOT_YOURS),
     "reset now": ("It goes `reset", NOT_YOURS, NOT_YOURS),
-    "quiet now": ("nothing goes after `quiet`", "nothing goes after `quiet`", NOT_TAKING_PART),
+    "quiet now": ("Send just `quiet`", "Send just `quiet`", NOT_TAKING_PART),
 }
 
 
@@ -104,13 +104,13 @@ async def test_admins_may_run_what_the_owner_may(
     card = await slack.ephemeral_after(
         person, slack.command(person, DEV, "/copilot", "sessions all")
     )
-    assert "of bob" in text_of(card)
+    assert "owner: bob" in text_of(card)
     await slack.say(person, GENERAL, "!reset", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, session_texts.RESET_DONE.format(handle="s1"))
     card = await slack.ephemeral_after("bob", slack.say("bob", GENERAL, "!status", thread_ts=ts))
     assert "Owner: bob" in text_of(card), "it stays its owner's"
     await slack.say(person, GENERAL, "!resume s1", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "This thread goes on with s1")
+    await slack.until_shown(GENERAL, ts, "Resumed s1")
     assert len(model.requests) == 1
 
 
@@ -257,7 +257,7 @@ async def test_a_session_of_a_private_channel_may_be_forked_within_it_only(
     text = await slack.ephemeral_after_message("bob", GENERAL, ts, "!resume s1")
     assert text == session_texts.RESUME_OTHER_CHANNEL.format(handle="s1")
     await slack.say("bob", GENERAL, "!fork s1", thread_ts=ts)
-    await slack.until_shown(GENERAL, ts, "Here is the new thread")
+    await slack.until_shown(GENERAL, ts, "Here's the fork")
     messages = [str(message) for message in await slack.history(GENERAL)]
     assert not any("the plan" in each for each in messages)
     roots = [m for m in await slack.history(SECRET, "bob") if m.get("bot_id")]
@@ -295,7 +295,9 @@ async def test_admins_cannot_see_direct_messages_of_other_users(
     message = await slack.ephemeral_after(
         "alice", slack.press_command("alice", GENERAL, card, "delete", "s1")
     )
-    assert "s1 is gone for good" in text_of(message), "cleaning up is theirs, and shows nothing"
+    assert "s1 is deleted permanently" in text_of(message), (
+        "cleaning up is theirs, and shows nothing"
+    )
     await slack.wait_until_answered(direct, ts, n=2, person="bob")
     assert (await slack.bot_texts(direct, ts, "bob"))[-1] == session_texts.DELETED_HERE
     audit = slack.command("alice", GENERAL, "/copilot", "admin audit")

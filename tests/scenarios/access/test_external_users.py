@@ -132,7 +132,7 @@ async def test_a_user_whose_lookup_fails_is_not_answered(
     await bots.start()
     await slack.fault("users.info", "error", error="internal_error", times=100)
     ts = await slack.say("gus", GENERAL, "@threadpilot hello")
-    await slack.until_shown(GENERAL, ts, "can't find out just now who you are")
+    await slack.until_shown(GENERAL, ts, "can't check who you are right now")
     await slack.clear_faults()
     await slack.say("gus", GENERAL, "hello again", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "You said: hello again")

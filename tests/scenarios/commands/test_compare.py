@@ -100,7 +100,7 @@ async def test_an_answer_that_is_kept_becomes_the_session_and_the_others_go(
         if button.label == f"Go on with {warm}"
     ]
     await slack.press_reply_action("alice", GENERAL, keep)
-    await slack.until_shown(GENERAL, ts, f"We go on with answer {warm} of scripted-2")
+    await slack.until_shown(GENERAL, ts, f"Continuing with {warm} (scripted-2)")
     await slack.say("alice", GENERAL, "go on", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "warmly: before | which one? | go on")
     notice = await slack.ephemeral_after_message("alice", GENERAL, ts, "!sessions")
@@ -216,7 +216,7 @@ async def test_one_model_or_an_unknown_one_is_no_comparison(
     await slack.wait_until_answered(GENERAL, ts)
     for words in ("!compare", "!compare scripted-1 gpt-nope what?", "!compare apples and pears"):
         notice = await slack.ephemeral_after_message("alice", GENERAL, ts, words)
-        assert "Name two to 4 models" in notice
+        assert "Name 2–4 models" in notice
         assert "scripted-3" in notice
     assert len(model.requests) == 1
 

@@ -154,11 +154,11 @@ def test_a_fork_continues_in_the_thread_of_its_link(page: Page, bot: Whole) -> N
     a_thread(page, "one", "two")
     page.press(".thread .button", "Fork from here")
     page.press(".thread a", "Open the thread")
-    page.sees(".thread .message", "goes on here from another thread")
+    page.sees(".thread .message", "forked another thread here")
     page.does_not_see(".thread .button")
     page.reply("three")
     page.sees(".thread .message", "one | three")
-    page.press(".thread a", "The thread that it comes from")
+    page.press(".thread a", "Original thread")
     page.sees(".thread .message", "one | two")
 
 
@@ -171,7 +171,7 @@ def test_a_rewind_is_confirmed_before_it_is_done(page: Page, bot: Whole) -> None
     page.does_not_see("dialog")
     page.last(".thread .button", "Go back").click()
     page.press("dialog .button", "Go back")
-    page.sees(".thread .message", "I no longer know “two”.")
+    page.sees(".thread .message", "I've forgotten “two”;")
     page.reply("three")
     page.sees(".thread .message", "one | three")
 
@@ -229,11 +229,11 @@ def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> 
     page.press(".thread .button", f"Go on with {warm}")
     page.sees("dialog", f"This thread goes on with answer {warm}")
     page.press("dialog .button", f"Go on with {warm}")
-    page.sees(".thread .message", f"We go on with answer {warm} of gpt-deep.")
+    page.sees(".thread .message", f"Continuing with {warm} (gpt-deep).")
     page.reply("and now?")
     page.sees(".thread .message", "warmly: before | which one? | and now?")
     home(page)
-    page.sees(".home .block-header", "Which model does best")
+    page.sees(".home .block-header", "Best models")
     page.sees(".home .block-section", "1. gpt-deep: 2 votes in 1 comparison, kept 1 time")
     page.sees(".home .block-section", "2. gpt-fast: 0 votes in 1 comparison, kept 0 times")
 
@@ -244,7 +244,7 @@ def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> 
 def test_the_home_tab_lists_sessions_with_links(page: Page) -> None:
     home(page)
     page.sees(".home .block-header", "Hello, I'm Threadpilot")
-    page.sees(".home .block-section", "You have none yet")
+    page.sees(".home .block-section", "No sessions yet")
     page.press(".entry", "general")
     for question in ("what is Python?", "what is Rust?"):
         a_thread(page, question)
@@ -260,13 +260,13 @@ def test_a_session_is_deleted_on_the_home_tab_after_confirmation(page: Page, bot
     a_thread(page, "what is Python?")
     home(page)
     page.press(".home .button", "Delete")
-    page.sees("dialog", "Delete s1 and all that it remembers? It can't be brought back.")
+    page.sees("dialog", "Delete s1 with its memory and history?")
     page.press("dialog .button", "No")
     page.does_not_see("dialog")
     page.press(".home .button", "Delete")
     page.press("dialog .button", "Delete")
-    page.sees(".home .block-section", "s1 is gone for good")
-    page.sees(".home .block-section", "You have none yet")
+    page.sees(".home .block-section", "s1 is deleted permanently")
+    page.sees(".home .block-section", "No sessions yet")
     page.does_not_see(".home a")
     page.press(".entry", "general")
     page.press(".main .thread-link")
@@ -283,13 +283,13 @@ def test_many_sessions_are_shown_in_pages(page: Page) -> None:
     home(page)
     page.sees(".home .block-section", "The newest 5 of 9.")
     page.press(".home .button", "All my sessions")
-    page.sees(".home .block-section", "1 to 8 of 9, the last used first.")
+    page.sees(".home .block-section", "1 to 8 of 9, last used first.")
     page.press(".home .button", "Older ›")
-    page.sees(".home .block-section", "9 to 9 of 9, the last used first.")
+    page.sees(".home .block-section", "9 to 9 of 9, last used first.")
     page.sees(".home a", "question number 1")
     page.sees(".home .block-context", "Page 2 of 2")
     page.press(".home .button", "‹ Newer")
-    page.sees(".home .block-section", "1 to 8 of 9, the last used first.")
+    page.sees(".home .block-section", "1 to 8 of 9, last used first.")
 
 
 def test_running_turns_are_on_the_home_tab_with_links(page: Page, bot: Whole) -> None:
@@ -297,7 +297,7 @@ def test_running_turns_are_on_the_home_tab_with_links(page: Page, bot: Whole) ->
     page.write("@threadpilot slow")
     page.sees(".thread .message.streaming", "half")
     home(page)
-    page.sees(".home .block-header", "Just now")
+    page.sees(".home .block-header", "Running now")
     page.press(".home a", "“slow”")
     page.sees(".thread .message.streaming", "half")
     bot.model.release()
@@ -307,17 +307,17 @@ def test_running_turns_are_on_the_home_tab_with_links(page: Page, bot: Whole) ->
 def test_model_and_length_of_answers_are_chosen_on_the_home_tab(page: Page, bot: Whole) -> None:
     home(page)
     page.choose("Model", "gpt-deep")
-    page.sees(".home .block-section", "Your threads are answered by gpt-deep from the next answer")
-    page.choose("Length of my answers", "Brief")
-    page.sees(".home .block-section", "I keep my answers in your threads short.")
+    page.sees(".home .block-section", "Your threads use gpt-deep from the next reply")
+    page.choose("Length of replies", "Brief")
+    page.sees(".home .block-section", "I'll keep replies in your threads short.")
     page.open("UALICE")
     a_thread(page, "what is Python?")
     assert bot.model.requests[-1].model == "gpt-deep"
     assert "Keep answers short" in bot.model.requests[-1].system
     home(page)
-    assert (page.chosen("Model"), page.chosen("Length of my answers")) == ("gpt-deep", "Brief")
-    page.choose("Model", "The usual one")
-    page.sees(".home .block-section", "Your threads are answered by the usual model again.")
+    assert (page.chosen("Model"), page.chosen("Length of replies")) == ("gpt-deep", "Brief")
+    page.choose("Model", "Default")
+    page.sees(".home .block-section", "Your threads use the default model again.")
     page.open("UALICE")
     a_thread(page, "what is Rust?")
     assert bot.model.requests[-1].model == "gpt-fast"
@@ -325,7 +325,7 @@ def test_model_and_length_of_answers_are_chosen_on_the_home_tab(page: Page, bot:
 
 def test_only_admins_have_the_workspace_on_their_home_tab(page: Page) -> None:
     home(page)
-    page.sees(".home .block-header", "The workspace, for those in charge")
+    page.sees(".home .block-header", "Admin")
     page.press(".home .button", "Usage")
     page.sees(".home .block-header", "Usage of the last week")
     page.open("UBOB", "home")

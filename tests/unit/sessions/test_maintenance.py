@@ -81,7 +81,7 @@ class MaintenanceFixture:
         world = self.world
         cleanup = Cleanup(world.store, self.runtime, self.pool, world.clock, sessions_dir=folder)
         async with Maintenance(
-            world.store, self.runtime, self.pool, cleanup, world.board, world.clock, keeping
+            world.store, self.runtime, self.pool, cleanup, world.publisher, world.clock, keeping
         ):
             await wait_until(lambda: world.clock.sleeping == 1)
             yield
@@ -172,7 +172,7 @@ async def test_what_was_not_used_for_long_goes_and_its_thread_is_notified(
     assert await world.store.running_turn(running.message.thread) is not None
     assert await world.store.session_by_number(answering.number) is not None
     assert set(maintained.runtime.deleted) >= {old.id, role.id, aside.id}
-    assert {(thread, card.text) for thread, card in world.board.shown} == {
+    assert {(thread, card.text) for thread, card in world.publisher.shown} == {
         (old.thread, cleanup_notices.GONE),
         (old.thread, cleanup_notices.GONE_ROLE.format(role="review")),
     }
@@ -245,7 +245,7 @@ async def test_what_fits_is_kept_for_ever(maintained: MaintenanceFixture, tmp_pa
     ):
         await maintained.pass_by(60)
     assert (await maintained.world.session(kept.number)).size == MB
-    assert maintained.world.board.shown == []
+    assert maintained.world.publisher.shown == []
 
 
 async def test_no_more_threads_are_notified_in_a_round_than_slack_likes(
@@ -257,14 +257,14 @@ async def test_no_more_threads_are_notified_in_a_round_than_slack_likes(
     async with maintained.maintenance(RetentionPolicy(max_unused_days=1), tmp_path):
         await maintained.pass_by(60)
     assert await maintained.world.store.session_ids() == set()
-    assert len(maintained.world.board.shown) == cleanup_notices.MAX_NOTICES
+    assert len(maintained.world.publisher.shown) == cleanup_notices.MAX_NOTICES
 
 
 async def test_sessions_go_even_when_slack_is_away(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     await maintained.world.context_for(1)
-    maintained.world.board.trouble = True
+    maintained.world.publisher.trouble = True
     await maintained.world.clock.advance(2 * DAY)
     async with maintained.maintenance(RetentionPolicy(max_unused_days=1), tmp_path):
         await maintained.pass_by(60)
@@ -297,4 +297,4 @@ async def test_copies_of_a_comparison_that_nobody_kept_go_after_a_week(
         assert (await world.store.session_by_number(copy.number) is not None) == is_there
     assert await world.store.session_ids() == {source.id, fork.id}
     assert maintained.runtime.deleted == ["copy-1"]
-    assert world.board.shown == []
+    assert world.publisher.shown == []

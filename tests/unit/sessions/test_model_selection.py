@@ -201,7 +201,7 @@ async def test_a_database_in_trouble_is_no_choice(tmp_path: Path) -> None:
 async def test_a_model_is_found_in_whatever_case_it_is_written(world: PreferenceFixture) -> None:
     assert await world.choosing.resolve_model("vendor/huge-4") == "Vendor/Huge-4"
     assert await world.choosing.resolve_model("large") == "large"
-    assert world.server.asked == 1, "the server is not asked for what is known"
+    assert world.server.list_calls == 1, "the server is not asked for what is known"
 
 
 async def test_of_two_models_that_differ_in_case_only_the_exact_one_is_meant(
@@ -247,9 +247,9 @@ async def test_the_list_is_learned_at_the_start_and_kept_fresh(world: Preference
         world.server.go_down()
         await world.clock.advance(REFRESH_SECONDS)
         assert world.choosing.model_names == {"one", "two"}
-    asked = world.server.asked
+    asked = world.server.list_calls
     await world.clock.advance(REFRESH_SECONDS)
-    assert world.server.asked == asked, "nobody asks once the bot has stopped"
+    assert world.server.list_calls == asked, "nobody asks once the bot has stopped"
 
 
 async def test_a_server_that_is_down_at_the_start_is_asked_again_soon(
