@@ -273,7 +273,7 @@ async def test_status_tells_how_it_stands_with_the_session(world: CommandFixture
     assert card.text.splitlines() == [
         "State: current, 2 h ago",
         "Owner: Alice",
-        "Model: the default one (nobody chose another one)",
+        "Model: the default one (default)",
         "Turns: 3 (2,000 tokens in, 40 out)",
         "Context: 3,200 of 128,000 tokens (2 %)",
         "Queue: an answer is being written, 2 messages waiting",

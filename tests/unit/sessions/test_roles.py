@@ -77,8 +77,8 @@ def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[review", "not TOML"),
-        ('instructions = "x"', "`instructions` stands outside of a role"),
+        ("[review", "not valid TOML"),
+        ('instructions = "x"', "`instructions` is outside of a role"),
         ("[mine]", "[mine]: `instructions` are missing"),
         ('[mine]\ninstructions = " "', "`instructions` are missing"),
         ("[mine]\ninstructions = 5", "`instructions` are missing"),
@@ -87,9 +87,9 @@ def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
         ('["1st"]\ninstructions = "x"', "a name is a small letter"),
         (f'[{"a" * 32}]\ninstructions = "x"', "a name is a small letter"),
         ('["müll"]\ninstructions = "x"', "a name is a small letter"),
-        ('[status]\ninstructions = "x"', "[status]: this is the name of an order"),
-        ('[new]\ninstructions = "x"', "[new]: this is the name of an order"),
-        ('[mine]\ninstructions = "x"\nmodell = "y"', "`modell` means nothing here"),
+        ('[status]\ninstructions = "x"', "[status]: this is the name of a command"),
+        ('[new]\ninstructions = "x"', "[new]: this is the name of a command"),
+        ('[mine]\ninstructions = "x"\nmodell = "y"', "`modell` is not a key of a role"),
         ('[mine]\ninstructions = "x"\nmodel = 4', "`model`: give the name of a model"),
         ('[mine]\ninstructions = "x"\neffort = "huge"', "`effort`: give one of low, medium, high"),
         ('[mine]\ninstructions = "x"\neffort = 3', "`effort`: give one of low, medium, high"),
@@ -98,8 +98,14 @@ def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
         ('[mine]\ninstructions = "x"\ntools = [["view"]]\nfolder = "."', "`tools`: give a list"),
         ('[mine]\ninstructions = "x"\ntools = ["view"]', "give it as `folder`"),
         ('[mine]\ninstructions = "x"\nfolder = "."', "`folder`: give `tools`, too"),
-        ('[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = "gone"', "no such folder"),
-        ('[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = "\\u0000"', "no such folder"),
+        (
+            '[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = "gone"',
+            "does not exist",
+        ),
+        (
+            '[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = "\\u0000"',
+            "does not exist",
+        ),
         ('[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = 7', "give a path in quotes"),
     ],
 )
