@@ -229,7 +229,7 @@ async def test_what_people_and_the_model_write_is_not_logged_whatever_the_level(
         await slack.command("alice", GENERAL, "/copilot", "walrus")
         process.send_signal(signal.SIGTERM)
         _, said = await asyncio.wait_for(process.communicate(), 30)
-    assert b"turn ends" in said
+    assert b"turn ended" in said
     for canary in (b"zebrafish", b"walrus", b"xoxb-", b"xapp-", b"verification"):
         assert canary not in said
 
