@@ -168,7 +168,7 @@ def test_going_back_is_asked_about_before_it_is_done(page: Page, bot: Whole) -> 
     bot.model.default = Answer(recite)
     a_thread(page, "one", "two")
     page.last(".thread .button", "Rewind to here").click()
-    page.sees("dialog", "I forget this answer and all that came later.")
+    page.sees("dialog", "I'll forget this reply and everything after it.")
     page.press("dialog .button", "No")
     page.does_not_see("dialog")
     page.last(".thread .button", "Rewind to here").click()
@@ -229,7 +229,7 @@ def test_models_are_compared_blindly_and_one_is_gone_on_with(page: Page, bot: Wh
     assert "no votes" in names
 
     page.press(".thread .button", f"Keep {warm}")
-    page.sees("dialog", f"This thread goes on with answer {warm}")
+    page.sees("dialog", f"This thread continues with answer {warm}")
     page.press("dialog .button", f"Keep {warm}")
     page.sees(".thread .message", f"We go on with answer {warm} of gpt-deep.")
     page.reply("and now?")

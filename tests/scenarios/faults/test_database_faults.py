@@ -175,7 +175,7 @@ async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(
     """The ending cannot be put on record for a while; what is shown is the answer, once."""
 
     async def is_late() -> bool:
-        return "the ending is not on record yet" in caplog.text
+        return "result not recorded yet" in caplog.text
 
     model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
     await bots.start()
