@@ -1,4 +1,4 @@
-"""How long somebody says nothing is measured while this process can hear, and at no other time."""
+"""Waits and time limits exclude the time in which this process stalled."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ async def test_absences_again_and_again_never_make_a_wait_end() -> None:
 
 async def test_a_wait_starts_over_with_what_is_waited_for() -> None:
     clock = ManualClock()
-    heard = 0.0
-    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 10, since=lambda: heard))
+    active = 0.0
+    waiting = asyncio.create_task(sleep_excluding_stalls(clock, 10, since=lambda: active))
     await clock.advance(9)
-    heard = clock.monotonic()
+    active = clock.monotonic()
     await clock.jump(60)
     await clock.advance(8)
     assert not waiting.done()
@@ -103,11 +103,11 @@ async def test_what_is_not_done_in_time_is_reported() -> None:
 async def test_on_the_machines_clock_an_absence_does_not_count_either(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever was away has time to read what came meanwhile."""
+    """After a stall there is time to read what arrived during it."""
     monkeypatch.setattr(clocks, "_STALL_SECONDS", 0.2)
     read = False
     async with time_limit(SYSTEM_CLOCK, 0.3):
-        time.sleep(1.0)  # noqa: ASYNC251 # the whole process stands still
+        time.sleep(1.0)  # noqa: ASYNC251 # stalls the whole process
         for _ in range(5):
             await asyncio.sleep(0.01)
         read = True

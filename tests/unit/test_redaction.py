@@ -1,4 +1,4 @@
-"""The bot's own secrets are taken out of texts, whole or in pieces, and nothing else is."""
+"""The bot's own secrets are removed from texts, whole or in chunks, and nothing else is."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FAR_APART = re.compile(r"[ \n\t`*\u200b\u00ad\u2060]{9}")
 
 
 def letters_of(text: str) -> str:
-    """What is left without what readers pass over."""
+    """The text without ignored characters."""
     return re.sub("[ \n\t`*\u200b\u00ad\u2060]", "", text)
 
 
@@ -95,7 +95,7 @@ def test_only_the_beginning_of_a_secret_is_held_back(pieces: list[str]) -> None:
 
 
 async def passed(events: Sequence[AgentEvent | AgentError]) -> list[AgentEvent]:
-    async def said() -> AsyncGenerator[AgentEvent, None]:
+    async def stream() -> AsyncGenerator[AgentEvent, None]:
         for event in events:
             if isinstance(event, AgentError):
                 raise event
@@ -103,7 +103,7 @@ async def passed(events: Sequence[AgentEvent | AgentError]) -> list[AgentEvent]:
 
     found: list[AgentEvent] = []
     try:
-        async for event in redact_events(said(), REDACTION):
+        async for event in redact_events(stream(), REDACTION):
             found.append(event)
     except AgentError:
         found.append(AnswerStopped())

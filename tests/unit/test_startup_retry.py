@@ -1,4 +1,4 @@
-"""What is in passing trouble at the start is tried again at a pace that is bounded."""
+"""Transient failures at the start are retried at a bounded rate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes import ManualClock
 
 
 class Trying:
-    """Takes down when it was tried; fails with each of these errors, and then no more."""
+    """Records its attempts; fails with each of these errors, and then succeeds."""
 
     def __init__(self, clock: ManualClock, *errors: Exception) -> None:
         self._clock = clock
@@ -33,7 +33,7 @@ class Trying:
 
 
 async def lived(clock: ManualClock, trying: Trying) -> str:
-    """What comes of it, however long it takes on the clock."""
+    """The result of the attempts, while the clock advances."""
     task = asyncio.create_task(retry_until_started(clock, "Slack", trying))
     while not task.done():
         await clock.advance(1.0)

@@ -1,4 +1,4 @@
-"""Work after the acknowledgement is bounded, and its trouble is its own."""
+"""Background tasks are bounded, and their failures affect nothing else."""
 
 from __future__ import annotations
 

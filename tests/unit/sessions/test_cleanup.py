@@ -1,5 +1,4 @@
-"""Cleaning up: what is old goes, from the runtime and from the record, however often it is cut
-short."""
+"""A cleanup deletes old sessions from the runtime and the store, over any interruption."""
 
 from __future__ import annotations
 
@@ -92,17 +91,17 @@ async def test_the_newest_can_be_kept(here: CleanupFixture) -> None:
 
 async def test_many_go_in_batches_and_each_is_reported(here: CleanupFixture) -> None:
     sessions = await here.many(2 * BATCH_SIZE + 3)
-    told: list[CleanupReport] = []
+    reports: list[CleanupReport] = []
     gone: list[SessionRecord] = []
 
     async def progress(report: CleanupReport) -> None:
-        told.append(report)
+        reports.append(report)
 
-    async def went(batch: Sequence[SessionRecord]) -> None:
+    async def on_deleted(batch: Sequence[SessionRecord]) -> None:
         gone.extend(batch)
 
-    report = await here.cleanup.run(ALL, on_progress=progress, on_deleted=went)
-    assert [each.deleted for each in told] == [BATCH_SIZE, 2 * BATCH_SIZE, 2 * BATCH_SIZE + 3]
+    report = await here.cleanup.run(ALL, on_progress=progress, on_deleted=on_deleted)
+    assert [each.deleted for each in reports] == [BATCH_SIZE, 2 * BATCH_SIZE, 2 * BATCH_SIZE + 3]
     assert report.deleted == len(sessions)
     assert {each.number for each in gone} == {each.number for each in sessions}
     assert here.agent.batches == [BATCH_SIZE, BATCH_SIZE, 3]
@@ -175,15 +174,17 @@ async def test_a_turn_that_comes_while_its_session_is_deleted_waits_and_gets_a_f
         async with here.pool.acquire(old.id, SessionConfig()) as session:
             assert session.is_new, "it was deleted under the turn"
 
-    async def going(sessions: Sequence[SessionRecord]) -> None:
+    async def on_deleting(sessions: Sequence[SessionRecord]) -> None:
         assert [each.id for each in sessions] == [old.id]
         asking.append(asyncio.create_task(ask()))
         await asyncio.sleep(0)
 
-    async def gone(_: Sequence[SessionRecord]) -> None:
+    async def on_deleted(_: Sequence[SessionRecord]) -> None:
         assert old.id not in await here.agent.stored_sizes()
 
-    report = await here.cleanup.run(ALL, on_deleting=going, on_deleted=gone, include_orphans=False)
+    report = await here.cleanup.run(
+        ALL, on_deleting=on_deleting, on_deleted=on_deleted, include_orphans=False
+    )
     assert report.deleted == 1
     await asyncio.gather(*asking)
 
@@ -261,16 +262,16 @@ async def test_a_session_on_no_record_goes_along_with_any_cleanup(here: CleanupF
 async def test_a_copy_that_answers_a_side_question_is_no_orphan_while_it_does(
     here: CleanupFixture,
 ) -> None:
-    await here.in_runtime("aside-1")
-    async with here.pool.acquire("aside-1", SessionConfig()):
+    await here.in_runtime("side-question-1")
+    async with here.pool.acquire("side-question-1", SessionConfig()):
         assert (await here.cleanup.run(ORPHANS)).orphans == 0
     assert (await here.cleanup.run(ORPHANS)).orphans == 1
 
 
 async def test_a_record_without_session_goes_when_it_is_meant(here: CleanupFixture) -> None:
-    """As a kill between the two halves of a deletion leaves it."""
+    """A kill between the two steps of a deletion leaves such a record."""
     lost, whole = await here.old(1), await here.old(2)
-    never_asked = await here.world.store.reset(whole.thread, "review", ALICE)
+    unprompted = await here.world.store.reset(whole.thread, "review", ALICE)
     await here.agent.delete_sessions([lost.id])
 
     assert (await here.cleanup.preview(by(channel=DEV))).orphan_records == 1
@@ -279,7 +280,7 @@ async def test_a_record_without_session_goes_when_it_is_meant(here: CleanupFixtu
 
     report = await here.cleanup.run(ORPHANS)
     assert (report.deleted, report.orphans) == (0, 1)
-    assert await here.on_record() == {whole.id, never_asked.id}
+    assert await here.on_record() == {whole.id, unprompted.id}
     assert await here.cleanup.run(ORPHANS) == CleanupReport()
 
 

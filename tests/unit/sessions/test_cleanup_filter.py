@@ -1,4 +1,4 @@
-"""The words of a cleanup: what they mean, and the sentence for those that mean nothing."""
+"""Cleanup flags become a filter, and invalid ones get a message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAY = 86_400.0
 
 
 @pytest.mark.parametrize(
-    ("words", "wanted"),
+    ("args", "wanted"),
     [
         ("", SessionFilter()),
         ("--older-than 30d", SessionFilter(unused_since=NOW - 30 * DAY)),
@@ -44,14 +44,14 @@ DAY = 86_400.0
         ),
     ],
 )
-def test_words_mean_sessions(words: str, wanted: SessionFilter) -> None:
-    meant = parse_filter(words, now=NOW, current_channel="C0HERE", current_user="U0ME")
-    assert meant.session_filter == wanted
-    assert meant.is_specified == bool(words)
+def test_words_mean_sessions(args: str, wanted: SessionFilter) -> None:
+    parsed = parse_filter(args, now=NOW, current_channel="C0HERE", current_user="U0ME")
+    assert parsed.session_filter == wanted
+    assert parsed.is_specified == bool(args)
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("args", "sentence"),
     [
         ("30d", "`30d` isn't a cleanup flag"),
         ("--old 30d", "`--old` isn't a cleanup flag"),
@@ -85,31 +85,31 @@ def test_words_mean_sessions(words: str, wanted: SessionFilter) -> None:
         ("--model 'gpt", "quotation mark"),
     ],
 )
-def test_what_means_nothing_gets_a_sentence(words: str, sentence: str) -> None:
+def test_what_means_nothing_gets_a_sentence(args: str, sentence: str) -> None:
     with pytest.raises(FilterSyntaxError) as error:
-        parse_filter(words, now=NOW, current_channel="C0HERE", current_user="U0ME")
+        parse_filter(args, now=NOW, current_channel="C0HERE", current_user="U0ME")
     assert sentence in error.value.user_message
     assert len(error.value.user_message) < 400
 
 
 @pytest.mark.parametrize(
-    "words",
+    "args",
     ["--all", "--orphans", "--older-than 30d", "--user U1B --channel C1C --keep 3 --model 'a b'"],
 )
-def test_a_button_means_the_same_later_and_nothing_that_was_used_meanwhile(words: str) -> None:
-    meant = parse_filter(words, now=NOW)
-    again = parse_filter(format_filter(meant, as_of=NOW), now=NOW + 40 * DAY)
-    since = meant.session_filter.unused_since
+def test_a_button_means_the_same_later_and_nothing_that_was_used_meanwhile(args: str) -> None:
+    parsed = parse_filter(args, now=NOW)
+    again = parse_filter(format_filter(parsed, as_of=NOW), now=NOW + 40 * DAY)
+    since = parsed.session_filter.unused_since
     assert again.session_filter.unused_since == (NOW if since is None else since)
-    assert again.session_filter.owner == meant.session_filter.owner
-    assert again.session_filter.channel == meant.session_filter.channel
-    assert again.session_filter.model == meant.session_filter.model
-    assert again.session_filter.keep_newest == meant.session_filter.keep_newest
-    assert (again.all_sessions, again.orphans_only) == (meant.all_sessions, meant.orphans_only)
+    assert again.session_filter.owner == parsed.session_filter.owner
+    assert again.session_filter.channel == parsed.session_filter.channel
+    assert again.session_filter.model == parsed.session_filter.model
+    assert again.session_filter.keep_newest == parsed.session_filter.keep_newest
+    assert (again.all_sessions, again.orphans_only) == (parsed.all_sessions, parsed.orphans_only)
     assert again.is_specified
 
 
 @given(st.text(max_size=200))
-def test_whatever_is_typed_means_something_or_gets_a_sentence(words: str) -> None:
+def test_whatever_is_typed_means_something_or_gets_a_sentence(args: str) -> None:
     with suppress(FilterSyntaxError):
-        assert parse_filter(words, now=NOW).is_specified == bool(words.strip())
+        assert parse_filter(args, now=NOW).is_specified == bool(args.strip())

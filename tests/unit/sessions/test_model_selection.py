@@ -1,4 +1,4 @@
-"""Which model a session runs with: the more special choice goes before the more general one."""
+"""A more specific preference for a model overrides a more general one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def world(tmp_path: Path) -> AsyncIterator[PreferenceFixture]:
 async def begun(
     world: PreferenceFixture, role: str = "", *, model: str = "", effort: str = ""
 ) -> SessionRecord:
-    """Alice's session of a role, with a model of its own where one is given."""
+    """Alice's session of a role, with a model of its own if one is given."""
     session, _ = await world.ask(world.thread(), ALICE, role=role)
     await world.store.set_model(session.number, model, effort)
     found = await world.store.session_by_number(session.number)
@@ -247,9 +247,9 @@ async def test_the_list_is_learned_at_the_start_and_kept_fresh(world: Preference
         world.server.go_down()
         await world.clock.advance(REFRESH_SECONDS)
         assert world.choosing.model_names == {"one", "two"}
-    asked = world.server.asked
+    requests = world.server.asked
     await world.clock.advance(REFRESH_SECONDS)
-    assert world.server.asked == asked, "nobody asks once the bot has stopped"
+    assert world.server.asked == requests, "no request after the bot has stopped"
 
 
 async def test_a_server_that_is_down_at_the_start_is_asked_again_soon(

@@ -1,4 +1,4 @@
-"""Roles: the built-in ones, and those that the person who runs the bot writes."""
+"""Roles are built in, or written by the operator."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "fault"),
     [
         ("[review", "not valid TOML"),
         ('instructions = "x"', "`instructions` is outside of a role"),
@@ -109,11 +109,11 @@ def test_the_folder_is_given_without_symbolic_links(tmp_path: Path) -> None:
         ('[mine]\ninstructions = "x"\ntools = ["view"]\nfolder = 7', "give a path in quotes"),
     ],
 )
-def test_what_is_wrong_is_reported_with_what_to_do(tmp_path: Path, text: str, said: str) -> None:
+def test_what_is_wrong_is_reported_with_what_to_do(tmp_path: Path, text: str, fault: str) -> None:
     faults = faults_of(written(tmp_path, text))
     assert len(faults) == 1, faults
     assert faults[0].startswith("ROLES_FILE (roles.toml): ")
-    assert said in faults[0]
+    assert fault in faults[0]
 
 
 def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The answer grows as the session says, and what is shown can be kept equal to it."""
+"""The answer buffer follows the events of a session, and a shown text can follow the buffer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ steps = st.lists(
 
 @given(steps)
 def test_what_is_shown_is_the_answer_whatever_the_session_does(steps: list[Step]) -> None:
-    """`add`'s pieces appended, and replaced where told to, always equal the answer's text."""
+    """The deltas of `add`, appended and replaced on request, always equal the answer."""
     answer, shown, current = AnswerBuffer(), "", ""
     for what, text in steps:
         if what == "add":

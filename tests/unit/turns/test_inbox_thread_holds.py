@@ -1,5 +1,4 @@
-"""A turn waits for the orders of its thread that were given before it: it is shown as waiting, it
-begins as soon as they are carried out, and after a bounded time in any case."""
+"""A turn waits for earlier commands of its thread, for a bounded time, and is marked as queued."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ async def world(tmp_path: Path) -> AsyncIterator[InboxFixture]:
 
 
 async def hold(world: InboxFixture, second: float, *, seconds: float = 300.0) -> str:
-    """An order in the thread that begins at second 1."""
+    """A command in the thread of the message at second 1."""
     order = command(second)
     lasting = held_message(second, until=world.clock.now() - BEGIN + seconds)
     assert await world.store.accept_command(order, lasting)
@@ -33,12 +32,12 @@ async def hold(world: InboxFixture, second: float, *, seconds: float = 300.0) ->
 async def test_it_waits_shown_so_and_begins_as_soon_as_the_order_is_carried_out(
     world: InboxFixture,
 ) -> None:
-    """Without anybody looking for it half a minute later."""
+    """At once, not with the next poll half a minute later."""
     key = await hold(world, 2)
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(3, root=1))
-        await world.passing(lambda: ("mark", ts_at(3)) in world.slack.shown)
-        assert world.handler.taken == []
+        await world.wait_until(lambda: ("mark", ts_at(3)) in world.slack.shown)
+        assert world.handler.processed == []
         await world.store.release_hold(key)
         world.inbox.wake()
         assert await world.ended(make_message(3, root=1)) is TurnState.DONE
@@ -63,13 +62,13 @@ async def test_one_that_was_begun_with_gives_way_to_a_command_that_comes_late(
         await world.inbox.enqueue(late)
         await wait_until(lambda: world.inbox.running_count == 1)
         key = await hold(world, 2)
-        world.handler.let_go.set()
+        world.handler.released.set()
         await wait_until(lambda: world.inbox.running_count == 0)
         assert await world.state(late) is TurnState.WAITING
         await world.store.finish_command(key)
         world.inbox.wake()
         assert await world.ended(late) is TurnState.DONE
-    assert len(world.handler.taken) == 2
+    assert len(world.handler.processed) == 2
 
 
 async def test_a_command_that_hangs_is_not_waited_for_without_end(world: InboxFixture) -> None:
@@ -77,7 +76,7 @@ async def test_a_command_that_hangs_is_not_waited_for_without_end(world: InboxFi
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(3, root=1))
         async with asyncio.timeout(20):
-            while not world.handler.taken:
+            while not world.handler.processed:
                 await world.clock.advance(1)
                 await asyncio.sleep(0.002)
         assert world.clock.monotonic() >= 60

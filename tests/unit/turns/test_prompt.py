@@ -1,4 +1,4 @@
-"""Quoted messages are data: one line of JSON each, bounded, and nobody's words leave that frame."""
+"""Quoted messages are data: one line of JSON each, bounded, and no text leaves that frame."""
 
 from __future__ import annotations
 

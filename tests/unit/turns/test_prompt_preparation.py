@@ -1,4 +1,4 @@
-"""The prompt of a turn is put together while its session is being opened."""
+"""The prompt of a turn is built while its session is being opened."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.unit.turns.inbox_fixtures import wait_until
 
 @dataclass
 class Slack:
-    """Slack's side: one earlier message, told when it is let go."""
+    """Thread history with one earlier message, returned when the test releases it."""
 
     calls: list[str] = field(default_factory=list)
     """After which `ts` it was asked, once each time."""
