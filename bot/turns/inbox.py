@@ -164,7 +164,9 @@ class Inbox:
             raise
         # Other messages are logged at DEBUG only: a log line costs as much as the insert.
         level, status = logging.DEBUG if accepted.turn is None else logging.INFO, accepted.status
-        log.log(level, "message accepted: thread=%s ts=%s %s", message.thread, message.ts, status)
+        log.log(
+            level, "message accepted: thread=%s ts=%s status=%s", message.thread, message.ts, status
+        )
         if accepted.status is AcceptStatus.QUEUE_FULL and accepted.turn is not None:
             self._notify_queue_full(accepted.turn)
         elif accepted.status is AcceptStatus.SCHEDULED and accepted.turn is not None:

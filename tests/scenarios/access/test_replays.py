@@ -15,7 +15,7 @@ from tests.scenarios.delivery.test_ask import the_questions_root
 from tests.scripted_model import ScriptedModel
 
 pytestmark = [
-    pytest.mark.parametrize("door", ["http"], indirect=True),
+    pytest.mark.parametrize("transport", ["http"], indirect=True),
     pytest.mark.usefixtures("transport"),
 ]
 

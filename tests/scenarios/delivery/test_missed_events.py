@@ -128,8 +128,7 @@ async def test_a_thread_that_goes_on_before_its_beginning_is_found_is_answered_i
 
     async def overheard() -> bool:
         return any(
-            line.startswith(f"message {last} ") and line.endswith(": overheard")
-            for line in caplog.messages
+            f" ts={last} " in line and line.endswith("status=overheard") for line in caplog.messages
         )
 
     await slack.wait_for(overheard, why="the follow-up is heard")

@@ -108,7 +108,7 @@ def refuse(data_dir: str, what: str) -> None:
         )
 
 
-@pytest.mark.parametrize("door", ["http"], indirect=True)
+@pytest.mark.parametrize("transport", ["http"], indirect=True)
 @pytest.mark.usefixtures("transport")
 async def test_not_ready_while_no_message_can_be_taken(bots: Bots, slack: ScenarioClient) -> None:
     await bots.start()

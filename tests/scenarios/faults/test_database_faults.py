@@ -95,7 +95,7 @@ async def receive_before_its_thread(
 
         async def overheard(ts: str = ts) -> bool:
             return any(
-                line.startswith(f"message {ts} ") and line.endswith(": overheard")
+                f" ts={ts} " in line and line.endswith("status=overheard")
                 for line in caplog.messages
             )
 
