@@ -447,7 +447,7 @@ def seconds(work: Callable[[str], object], text: str) -> float:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_no_text_takes_more_time_than_its_length_is_worth(reader: str) -> None:
+def test_the_time_for_a_text_is_linear_in_its_length(reader: str) -> None:
     work = READERS[reader]
     work(text_of("words", SHORT))  # builds what the first use builds
     slow = {}

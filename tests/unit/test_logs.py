@@ -57,7 +57,7 @@ def test_a_line_of_a_turn_names_turn_and_thread(capsys: pytest.CaptureFixture[st
     assert "[-] outside" in outside
 
 
-def test_secrets_and_whatever_looks_like_a_token_are_taken_out(
+def test_secrets_and_tokens_are_removed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", {"s3cret-key"})
@@ -73,7 +73,7 @@ def test_secrets_and_whatever_looks_like_a_token_are_taken_out(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_is_too_short_for_a_secret_spoils_no_line(
+def test_a_value_too_short_for_a_secret_stays(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start_logging("INFO", {"e", "turn"}, form)
@@ -81,7 +81,7 @@ def test_what_is_too_short_for_a_secret_spoils_no_line(
     assert "the turn ended" in capsys.readouterr().err
 
 
-def test_what_others_cause_is_said_once_a_minute_each() -> None:
+def test_throttled_lines_are_logged_once_a_minute_each() -> None:
     now = 0.0
     seldom = LogThrottle(60.0, lambda: now)
     assert [seldom.allow("a"), seldom.allow("a"), seldom.allow("b")] == [True, False, True]
@@ -121,7 +121,7 @@ def test_as_json_each_line_is_an_object_with_turn_and_thread(
     assert outside.keys() == {"time", "level", "logger", "message"}
 
 
-def test_as_json_too_no_secret_is_shown_whatever_is_in_it(
+def test_a_json_line_shows_no_secret_with_any_characters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """JSON escapes quotation marks and non-ASCII letters."""
@@ -137,7 +137,7 @@ def test_as_json_too_no_secret_is_shown_whatever_is_in_it(
     assert "Traceback" in str(line["exception"])
 
 
-async def test_the_lines_of_a_moment_are_written_together_and_in_order(
+async def test_lines_are_buffered_and_written_in_order(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
@@ -153,7 +153,7 @@ async def test_the_lines_of_a_moment_are_written_together_and_in_order(
     assert [line[-1] for line in output.splitlines()] == ["0", "1", "2"]
 
 
-async def test_a_warning_does_not_wait_nor_what_was_said_before_it(
+async def test_a_warning_flushes_the_buffer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
@@ -164,7 +164,7 @@ async def test_a_warning_does_not_wait_nor_what_was_said_before_it(
     assert [line.split()[-1] for line in output] == ["before", "trouble"]
 
 
-async def test_what_another_thread_says_is_written_at_once_after_what_waits(
+async def test_a_line_of_another_thread_flushes_the_buffer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     start_logging("INFO", ())
@@ -183,7 +183,7 @@ async def test_nothing_is_left_unlogged_at_the_end(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_what_is_announced_is_logged_at_every_level_of_the_log(
+def test_an_announcement_is_written_at_every_log_level(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start_logging("ERROR", (), form)

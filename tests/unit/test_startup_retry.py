@@ -40,14 +40,14 @@ async def lived(clock: ManualClock, trying: Trying) -> str:
     return task.result()
 
 
-async def test_it_is_tried_ever_more_slowly_but_no_more_slowly_than_every_half_minute() -> None:
+async def test_the_retry_interval_grows_to_half_a_minute() -> None:
     clock = ManualClock()
     trying = Trying(clock, *[SlackCallError("unreachable")] * 9)
     assert await lived(clock, trying) == "up"
     assert trying.pauses == [1, 2, 4, 8, 16, *[RETRY_MAX_SECONDS] * 4]
 
 
-async def test_who_wants_to_be_left_alone_is_but_not_for_longer_than_five_minutes() -> None:
+async def test_a_requested_pause_is_kept_up_to_five_minutes() -> None:
     clock = ManualClock()
     trying = Trying(
         clock,
@@ -68,7 +68,7 @@ async def test_who_wants_to_be_left_alone_is_but_not_for_longer_than_five_minute
         KeyError("a fault of the bot's own"),
     ],
 )
-async def test_what_does_not_pass_is_not_tried_again(error: Exception) -> None:
+async def test_a_permanent_error_is_not_retried(error: Exception) -> None:
     clock = ManualClock()
     trying = Trying(clock, SlackCallError("unreachable"), error)
     with pytest.raises(type(error)) as caught:

@@ -101,7 +101,7 @@ RESUME_NO_HANDLE: Final = (
 )
 RESUME_PRESENT: Final = "{handle} is this thread's session already."
 RESUME_COPY: Final = (
-    "{handle} is one of the answers of a comparison. To go on with it, use “Go on with” under that "
+    "{handle} is one of the answers of a comparison. To go on with it, use “Keep” under that "
     "comparison."
 )
 RESUME_OTHER_CHANNEL: Final = (

@@ -50,7 +50,7 @@ def by(
     )
 
 
-async def test_a_session_goes_from_the_runtime_and_from_the_record(here: CleanupFixture) -> None:
+async def test_a_session_is_deleted_from_the_runtime_and_the_store(here: CleanupFixture) -> None:
     old = await here.old(1)
     await here.world.clock.advance(40 * DAY)
     fresh = await here.old(2)
@@ -68,7 +68,7 @@ async def test_a_session_goes_from_the_runtime_and_from_the_record(here: Cleanup
     assert await here.world.store.session_by_number(old.number) is None
 
 
-async def test_only_what_is_meant_goes(here: CleanupFixture) -> None:
+async def test_only_matching_sessions_are_deleted(here: CleanupFixture) -> None:
     stays = await here.world.context_for(1, user=ALICE, channel=GENERAL)
     goes = await here.world.context_for(2, user=BOB, channel=DEV)
 
@@ -89,7 +89,7 @@ async def test_the_newest_can_be_kept(here: CleanupFixture) -> None:
     assert (await here.cleanup.run(by(keep_newest=2))).deleted == 0
 
 
-async def test_many_go_in_batches_and_each_is_reported(here: CleanupFixture) -> None:
+async def test_sessions_are_deleted_in_batches_and_each_is_reported(here: CleanupFixture) -> None:
     sessions = await here.many(2 * BATCH_SIZE + 3)
     reports: list[CleanupReport] = []
     gone: list[SessionRecord] = []
@@ -108,7 +108,7 @@ async def test_many_go_in_batches_and_each_is_reported(here: CleanupFixture) -> 
     assert await here.on_record() == set()
 
 
-async def test_the_oldest_go_first_and_a_cancelled_cleanup_keeps_the_rest(
+async def test_the_oldest_are_deleted_first_and_a_cancelled_cleanup_keeps_the_rest(
     here: CleanupFixture,
 ) -> None:
     sessions = []
@@ -128,7 +128,7 @@ async def test_the_oldest_go_first_and_a_cancelled_cleanup_keeps_the_rest(
     assert await here.on_record() == set()
 
 
-async def test_trouble_in_the_middle_is_in_the_report_and_repeating_does_the_rest(
+async def test_a_failure_is_in_the_report_and_the_next_cleanup_does_the_rest(
     here: CleanupFixture,
 ) -> None:
     await here.many(2 * BATCH_SIZE)
@@ -145,7 +145,7 @@ async def test_trouble_in_the_middle_is_in_the_report_and_repeating_does_the_res
     assert (await here.cleanup.run(ALL)) == CleanupReport()
 
 
-async def test_what_somebody_uses_is_left_out(here: CleanupFixture) -> None:
+async def test_sessions_in_use_are_skipped(here: CleanupFixture) -> None:
     held = await here.world.context_for(1)
     waiting = await here.world.context_for(2)
     free = await here.world.context_for(3)
@@ -164,7 +164,7 @@ async def test_what_somebody_uses_is_left_out(here: CleanupFixture) -> None:
     assert await here.on_record() == {waiting.id}
 
 
-async def test_a_turn_that_comes_while_its_session_is_deleted_waits_and_gets_a_fresh_one(
+async def test_a_turn_whose_session_is_being_deleted_waits_and_gets_a_new_one(
     here: CleanupFixture,
 ) -> None:
     old = await here.old(1)
@@ -189,7 +189,7 @@ async def test_a_turn_that_comes_while_its_session_is_deleted_waits_and_gets_a_f
     await asyncio.gather(*asking)
 
 
-async def test_a_session_that_is_used_after_it_was_looked_up_stays(here: CleanupFixture) -> None:
+async def test_a_session_used_after_it_was_listed_stays(here: CleanupFixture) -> None:
     session = await here.world.context_for(1)
     await here.world.clock.advance(40 * DAY)
     month = here.world.clock.now() - 30 * DAY
@@ -208,7 +208,9 @@ async def test_a_session_that_is_used_after_it_was_looked_up_stays(here: Cleanup
     assert await here.on_record() == {session.id}
 
 
-async def test_many_that_are_used_do_not_hold_up_the_others(here: CleanupFixture) -> None:
+async def test_many_sessions_in_use_do_not_stop_the_deletion_of_others(
+    here: CleanupFixture,
+) -> None:
     await here.many(BATCH_SIZE + 5)
     await here.world.clock.advance(60)
     free = await here.world.context_for(1_000)
@@ -220,7 +222,7 @@ async def test_many_that_are_used_do_not_hold_up_the_others(here: CleanupFixture
     assert free.id not in await here.on_record()
 
 
-async def test_sessions_that_others_delete_meanwhile_do_not_confuse_it(
+async def test_sessions_deleted_elsewhere_during_a_cleanup_are_handled(
     here: CleanupFixture,
 ) -> None:
     sessions = await here.many(2 * BATCH_SIZE + 10)
@@ -246,7 +248,7 @@ async def test_orphans_can_be_cancelled_too(here: CleanupFixture) -> None:
     assert "on-no-record" in await here.agent.stored_sizes()
 
 
-async def test_a_session_on_no_record_goes_along_with_any_cleanup(here: CleanupFixture) -> None:
+async def test_a_session_without_a_record_is_deleted_by_any_cleanup(here: CleanupFixture) -> None:
     known = await here.old(1)
     await here.in_runtime("slack-T0SANDBOX-C0GENERAL-9-000000")
 
@@ -259,7 +261,7 @@ async def test_a_session_on_no_record_goes_along_with_any_cleanup(here: CleanupF
     assert set(await here.agent.stored_sizes()) == {known.id} == await here.on_record()
 
 
-async def test_a_copy_that_answers_a_side_question_is_no_orphan_while_it_does(
+async def test_a_copy_in_use_for_a_side_question_is_no_orphan(
     here: CleanupFixture,
 ) -> None:
     await here.in_runtime("side-question-1")
@@ -268,7 +270,7 @@ async def test_a_copy_that_answers_a_side_question_is_no_orphan_while_it_does(
     assert (await here.cleanup.run(ORPHANS)).orphans == 1
 
 
-async def test_a_record_without_session_goes_when_it_is_meant(here: CleanupFixture) -> None:
+async def test_a_record_without_a_session_is_deleted_if_it_matches(here: CleanupFixture) -> None:
     """A kill between the two steps of a deletion leaves such a record."""
     lost, whole = await here.old(1), await here.old(2)
     unprompted = await here.world.store.reset(whole.thread, "review", ALICE)
@@ -284,7 +286,7 @@ async def test_a_record_without_session_goes_when_it_is_meant(here: CleanupFixtu
     assert await here.cleanup.run(ORPHANS) == CleanupReport()
 
 
-async def test_a_cleanup_that_was_killed_half_way_ends_when_it_is_repeated(
+async def test_a_killed_cleanup_is_completed_by_the_next_one(
     here: CleanupFixture,
 ) -> None:
     sessions = [await here.old(second) for second in (1, 2)]
@@ -294,7 +296,7 @@ async def test_a_cleanup_that_was_killed_half_way_ends_when_it_is_repeated(
     assert await here.on_record() == set(await here.agent.stored_sizes()) == set()
 
 
-async def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(
+async def test_locks_of_dead_processes_are_removed_and_those_of_living_ones_stay(
     here: CleanupFixture,
 ) -> None:
     session = await here.old(1)
@@ -314,7 +316,9 @@ async def test_locks_of_dead_processes_go_and_those_of_living_ones_stay(
     await alive.close()
 
 
-async def test_the_lock_of_a_session_that_is_gone_goes_once_it_is_old(here: CleanupFixture) -> None:
+async def test_the_lock_of_a_deleted_session_is_removed_once_it_is_old(
+    here: CleanupFixture,
+) -> None:
     gone, stays = await here.old(1), await here.old(2)
     await here.cleanup.run(ORPHANS)
     locks = here.sessions / ".session-operation-locks"
@@ -343,7 +347,7 @@ async def test_one_cleanup_at_a_time(here: CleanupFixture) -> None:
     assert not here.cleanup.is_running
 
 
-async def test_a_runtime_that_cannot_be_asked_makes_a_sentence(here: CleanupFixture) -> None:
+async def test_a_runtime_failure_gives_a_user_message(here: CleanupFixture) -> None:
     await here.agent.__aexit__(None, None, None)
     with pytest.raises(AgentError):
         await here.cleanup.preview(ALL)

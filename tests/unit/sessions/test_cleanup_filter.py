@@ -44,7 +44,7 @@ DAY = 86_400.0
         ),
     ],
 )
-def test_words_mean_sessions(args: str, wanted: SessionFilter) -> None:
+def test_flags_become_a_filter(args: str, wanted: SessionFilter) -> None:
     parsed = parse_filter(args, now=NOW, current_channel="C0HERE", current_user="U0ME")
     assert parsed.session_filter == wanted
     assert parsed.is_specified == bool(args)
@@ -85,7 +85,7 @@ def test_words_mean_sessions(args: str, wanted: SessionFilter) -> None:
         ("--model 'gpt", "quotation mark"),
     ],
 )
-def test_what_means_nothing_gets_a_sentence(args: str, sentence: str) -> None:
+def test_invalid_flags_get_a_message(args: str, sentence: str) -> None:
     with pytest.raises(FilterSyntaxError) as error:
         parse_filter(args, now=NOW, current_channel="C0HERE", current_user="U0ME")
     assert sentence in error.value.user_message
@@ -96,7 +96,7 @@ def test_what_means_nothing_gets_a_sentence(args: str, sentence: str) -> None:
     "args",
     ["--all", "--orphans", "--older-than 30d", "--user U1B --channel C1C --keep 3 --model 'a b'"],
 )
-def test_a_button_means_the_same_later_and_nothing_that_was_used_meanwhile(args: str) -> None:
+def test_formatted_flags_match_the_same_sessions_later_and_none_used_since(args: str) -> None:
     parsed = parse_filter(args, now=NOW)
     again = parse_filter(format_filter(parsed, as_of=NOW), now=NOW + 40 * DAY)
     since = parsed.session_filter.unused_since
@@ -110,6 +110,6 @@ def test_a_button_means_the_same_later_and_nothing_that_was_used_meanwhile(args:
 
 
 @given(st.text(max_size=200))
-def test_whatever_is_typed_means_something_or_gets_a_sentence(args: str) -> None:
+def test_any_text_is_a_filter_or_gets_a_message(args: str) -> None:
     with suppress(FilterSyntaxError):
         assert parse_filter(args, now=NOW).is_specified == bool(args.strip())

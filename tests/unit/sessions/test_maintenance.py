@@ -98,7 +98,7 @@ async def maintained(tmp_path: Path) -> AsyncIterator[MaintenanceFixture]:
         yield MaintenanceFixture(world)
 
 
-async def test_a_runtime_that_takes_too_much_is_restarted(
+async def test_a_runtime_above_its_memory_limit_is_restarted(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     async with maintained.maintenance(RetentionPolicy(max_runtime_memory_mb=100), tmp_path):
@@ -123,7 +123,7 @@ async def test_at_most_once_in_ten_minutes_even_when_it_cannot_be_drained(
         assert len(maintained.pool.restarts) == 2
 
 
-async def test_without_a_limit_nobody_looks_at_the_memory(
+async def test_without_a_limit_the_memory_is_not_read(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     async with maintained.maintenance(RetentionPolicy(), tmp_path):
@@ -131,7 +131,7 @@ async def test_without_a_limit_nobody_looks_at_the_memory(
         assert maintained.runtime.looked == 0
 
 
-async def test_trouble_does_not_end_the_tending(
+async def test_a_failure_does_not_end_the_maintenance(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     old = await maintained.world.context_for(1)
@@ -151,7 +151,7 @@ async def test_trouble_does_not_end_the_tending(
         assert await maintained.world.store.session_by_number(old.number) is None
 
 
-async def test_what_was_not_used_for_long_goes_and_its_thread_is_notified(
+async def test_a_session_unused_for_too_long_is_deleted_and_its_thread_is_notified(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     world = maintained.world
@@ -183,7 +183,7 @@ async def test_what_was_not_used_for_long_goes_and_its_thread_is_notified(
     assert [entry.detail for entry in entries] == ["4 sessions, 8192 bytes", "begun"]
 
 
-async def test_nothing_goes_that_cannot_be_put_on_record(
+async def test_nothing_is_deleted_without_an_audit_entry(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     old = await maintained.world.context_for(1)
@@ -198,7 +198,7 @@ async def test_nothing_goes_that_cannot_be_put_on_record(
     assert maintained.runtime.deleted == []
 
 
-async def test_a_minute_after_the_start_lists_know_how_much_space_sessions_take(
+async def test_sizes_of_sessions_are_known_a_minute_after_the_start(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     session = await maintained.world.context_for(1)
@@ -209,7 +209,7 @@ async def test_a_minute_after_the_start_lists_know_how_much_space_sessions_take(
     assert (await maintained.world.store.list_audit_entries(0, 1))[1] == 0
 
 
-async def test_beyond_a_number_those_unused_for_the_longest_go(
+async def test_above_a_number_the_least_recently_used_are_deleted(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     world = maintained.world
@@ -222,7 +222,7 @@ async def test_beyond_a_number_those_unused_for_the_longest_go(
     assert await world.store.session_ids() == {session.id for session in sessions[-2:]}
 
 
-async def test_beyond_a_size_those_unused_for_the_longest_go(
+async def test_above_a_size_the_least_recently_used_are_deleted(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     world = maintained.world
@@ -236,7 +236,9 @@ async def test_beyond_a_size_those_unused_for_the_longest_go(
     assert await world.store.session_ids() == {session.id for session in sessions[-2:]}
 
 
-async def test_what_fits_is_kept_for_ever(maintained: MaintenanceFixture, tmp_path: Path) -> None:
+async def test_sessions_within_the_limits_stay(
+    maintained: MaintenanceFixture, tmp_path: Path
+) -> None:
     kept = await maintained.world.context_for(1)
     maintained.runtime.sizes = {kept.id: MB}
     await maintained.world.clock.advance(29 * DAY)
@@ -248,7 +250,7 @@ async def test_what_fits_is_kept_for_ever(maintained: MaintenanceFixture, tmp_pa
     assert maintained.world.board.shown == []
 
 
-async def test_no_more_threads_are_notified_in_a_round_than_slack_likes(
+async def test_notices_of_one_round_are_bounded(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     for second in range(1, cleanup_notices.MAX_NOTICES + 6):
@@ -260,7 +262,7 @@ async def test_no_more_threads_are_notified_in_a_round_than_slack_likes(
     assert len(maintained.world.board.shown) == cleanup_notices.MAX_NOTICES
 
 
-async def test_sessions_go_even_when_slack_is_away(
+async def test_sessions_are_deleted_while_slack_is_down(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     await maintained.world.context_for(1)
@@ -271,7 +273,7 @@ async def test_sessions_go_even_when_slack_is_away(
     assert await maintained.world.store.session_ids() == set()
 
 
-async def test_copies_of_a_comparison_that_nobody_kept_go_after_a_week(
+async def test_copies_of_a_comparison_without_a_kept_answer_are_deleted_after_a_week(
     maintained: MaintenanceFixture, tmp_path: Path
 ) -> None:
     world = maintained.world

@@ -35,7 +35,7 @@ async def world(tmp_path: Path) -> AsyncIterator[InboxFixture]:
 
 
 class TestDispatch:
-    async def test_a_message_whose_turn_runs_at_once_is_never_shown_as_waiting(
+    async def test_a_message_whose_turn_starts_at_once_is_never_marked(
         self, tmp_path: Path
     ) -> None:
         """The commit that records the message claims its turn, before `enqueue` returns."""
@@ -58,7 +58,7 @@ class TestDispatch:
         assert accepted.status is AcceptStatus.SCHEDULED
         assert world.slack.shown == []
 
-    async def test_delivered_twice_it_is_answered_once(self, world: InboxFixture) -> None:
+    async def test_a_message_delivered_twice_is_answered_once(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             await asyncio.gather(
                 world.inbox.enqueue(make_message(1, event_id="Ev1")),
@@ -67,7 +67,7 @@ class TestDispatch:
             await world.ended(make_message(1))
         assert len(world.handler.processed) == 1
 
-    async def test_no_turn_is_looked_for_where_people_talk_to_each_other(
+    async def test_overheard_messages_cause_no_claims(
         self, world: InboxFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A claim is a write, and the next message would have to wait for it."""
@@ -98,14 +98,14 @@ class TestDispatch:
                 assert await world.ended(make_message(second)) is TurnState.DONE
             assert claims == 4
 
-    async def test_accepted_before_it_runs_it_is_answered_when_it_does(
+    async def test_a_message_accepted_before_dispatch_is_answered(
         self, world: InboxFixture
     ) -> None:
         await world.inbox.enqueue(make_message(1))
         async with world.inbox.dispatch_turns():
             assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_a_thread_goes_in_the_order_in_which_it_was_written(
+    async def test_turns_of_a_thread_run_in_the_order_of_their_messages(
         self, world: InboxFixture
     ) -> None:
         for second in (4, 2, 3, 1):
@@ -115,7 +115,7 @@ class TestDispatch:
         assert [t.message.ts for t in world.handler.processed] == [ts_at(s) for s in (1, 2, 3, 4)]
         assert world.handler.most_running == 1
 
-    async def test_no_more_run_at_once_than_may(self, tmp_path: Path) -> None:
+    async def test_at_most_max_turns_run_at_once(self, tmp_path: Path) -> None:
         async with inbox_fixture(tmp_path, max_turns=3) as world, world.inbox.dispatch_turns():
             messages = [make_message(n, user=f"U{n}", text="hold") for n in range(8)]
             for message in messages:
@@ -127,7 +127,9 @@ class TestDispatch:
                 assert await world.ended(message) is TurnState.DONE
             assert world.handler.most_running == 3
 
-    async def test_one_that_gives_way_comes_after_the_earlier(self, world: InboxFixture) -> None:
+    async def test_a_requeued_turn_runs_after_the_earlier_message(
+        self, world: InboxFixture
+    ) -> None:
         later, earlier = make_message(5, root=1, text="hold, give way"), make_message(3, root=1)
         async with world.inbox.dispatch_turns():
             await world.inbox.enqueue(later)
@@ -141,9 +143,7 @@ class TestDispatch:
 
 
 class TestQueue:
-    async def test_behind_another_of_its_thread_it_is_shown_until_its_turn(
-        self, world: InboxFixture
-    ) -> None:
+    async def test_a_turn_behind_another_of_its_thread_is_marked(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="hold"))
             await world.inbox.enqueue(make_message(2, root=1))
@@ -152,7 +152,7 @@ class TestQueue:
             await world.ended(make_message(2))
         assert world.slack.shown == [("mark", ts_at(2)), ("unmark", ts_at(2))]
 
-    async def test_without_a_free_place_it_is_shown(self, tmp_path: Path) -> None:
+    async def test_a_turn_without_a_free_slot_is_marked(self, tmp_path: Path) -> None:
         async with inbox_fixture(tmp_path, max_turns=1) as world, world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="hold"))
             await world.inbox.enqueue(make_message(2, user="U0BOB"))
@@ -160,7 +160,7 @@ class TestQueue:
             world.handler.released.set()
             await world.ended(make_message(2))
 
-    async def test_beyond_what_one_person_may_have_it_is_shown(self, world: InboxFixture) -> None:
+    async def test_a_turn_above_the_users_limit_is_marked(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             for second in (1, 2, 3):
                 await world.inbox.enqueue(make_message(second, text="hold"))
@@ -169,7 +169,7 @@ class TestQueue:
             world.handler.released.set()
             assert await world.ended(make_message(3)) is TurnState.DONE
 
-    async def test_a_slow_mark_does_not_outlive_the_wait(self, world: InboxFixture) -> None:
+    async def test_a_slow_reaction_does_not_outlive_the_wait(self, world: InboxFixture) -> None:
         world.slack.marks_may_go.clear()
         async with world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="hold"))
@@ -180,7 +180,7 @@ class TestQueue:
             world.slack.marks_may_go.set()
         assert world.slack.shown == [("mark", ts_at(2)), ("unmark", ts_at(2))]
 
-    async def test_a_mark_from_before_a_restart_is_taken_back(self, tmp_path: Path) -> None:
+    async def test_a_reaction_from_before_a_restart_is_removed(self, tmp_path: Path) -> None:
         async with inbox_fixture(tmp_path, drain_seconds=0) as world, world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="hold"))
             await world.inbox.enqueue(make_message(2, root=1))
@@ -191,7 +191,7 @@ class TestQueue:
                 await world.ended(make_message(2))
             assert world.slack.shown == [("unmark", ts_at(2))]
 
-    async def test_too_many_waiting_are_notified(self, tmp_path: Path) -> None:
+    async def test_authors_above_the_queue_limit_are_notified(self, tmp_path: Path) -> None:
         async with inbox_fixture(tmp_path, thread_queue=1) as world, world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="hold"))
             await wait_until(lambda: world.handler.running == 1)
@@ -203,7 +203,7 @@ class TestQueue:
             await world.ended(make_message(2))
             assert await world.state(make_message(3)) is TurnState.REFUSED
 
-    async def test_those_who_were_not_notified_before_a_restart_are_notified_after_it_once(
+    async def test_authors_not_notified_before_a_restart_are_notified_once_after_it(
         self, tmp_path: Path
     ) -> None:
         async with inbox_fixture(tmp_path, thread_queue=0) as world:
@@ -217,7 +217,7 @@ class TestQueue:
                 assert world.slack.shown == expected
                 assert await world.store.unnotified(0) == ()
 
-    async def test_more_to_notify_than_fits_at_once_are_notified_later(
+    async def test_notices_above_the_limit_are_sent_later(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("bot.turns.queue_notices.MAX_PENDING", 1)
@@ -232,9 +232,7 @@ class TestQueue:
                 await world.clock.advance(POLL_SECONDS)
             assert sorted(ts for _, ts in world.slack.shown) == [ts_at(n) for n in (1, 2, 3)]
 
-    async def test_those_whom_slack_would_not_tell_are_notified_when_it_is_well(
-        self, tmp_path: Path
-    ) -> None:
+    async def test_failed_notices_are_sent_when_slack_is_back(self, tmp_path: Path) -> None:
         async with inbox_fixture(tmp_path, thread_queue=0) as world, world.inbox.dispatch_turns():
             world.slack.failing_notices = 1
             await world.inbox.enqueue(make_message(1))
@@ -254,7 +252,7 @@ async def wait_until_unnotified(world: InboxFixture, count: int) -> None:
 
 
 class TestEdits:
-    async def test_an_edit_in_time_is_taken(self, world: InboxFixture) -> None:
+    async def test_an_edit_in_time_is_applied(self, world: InboxFixture) -> None:
         await world.inbox.enqueue(make_message(1))
         await world.inbox.handle_edit("T0SANDBOX", "C0GENERAL", ts_at(1), "What is Rust?")
         async with world.inbox.dispatch_turns():
@@ -275,7 +273,7 @@ class TestEdits:
     @pytest.mark.parametrize(
         "options", [MessageOptions(compare_models=("a", "b")), MessageOptions(retry_of=7)]
     )
-    async def test_an_edit_does_not_change_what_was_ordered(
+    async def test_an_edit_does_not_change_a_command(
         self, world: InboxFixture, options: MessageOptions
     ) -> None:
         message = replace(make_message(1), options=options)
@@ -320,7 +318,7 @@ class TestEdits:
             assert await world.ended(make_message(1)) is TurnState.DONE
         assert world.slack.shown == [(inbox_texts.DELETED_TOO_LATE, ts_at(1))]
 
-    async def test_what_changes_nothing_is_not_spoken_of(self, world: InboxFixture) -> None:
+    async def test_an_event_without_an_effect_causes_no_notice(self, world: InboxFixture) -> None:
         """An unfurled link, messages that were never for the bot, and turns that have ended."""
         team, channel = "T0SANDBOX", "C0GENERAL"
         await world.inbox.handle_edit(team, channel, ts_at(9), "What is Rust?")
@@ -334,7 +332,7 @@ class TestEdits:
 
 
 class TestFailures:
-    async def test_a_handler_that_falls_ends_its_turn_and_not_its_thread(
+    async def test_a_failing_handler_ends_its_turn_and_not_its_thread(
         self, world: InboxFixture
     ) -> None:
         async with world.inbox.dispatch_turns():
@@ -344,9 +342,7 @@ class TestFailures:
             assert await world.ended(make_message(2)) is TurnState.DONE
         assert (BotError.user_message, ts_at(1)) in world.slack.shown
 
-    async def test_an_error_with_words_of_its_own_is_reported_in_them(
-        self, world: InboxFixture
-    ) -> None:
+    async def test_an_error_is_reported_with_its_user_message(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="no model"))
             assert await world.ended(make_message(1)) is TurnState.FAILED
@@ -359,9 +355,7 @@ class TestFailures:
             assert await world.ended(make_message(1)) is TurnState.FAILED
         assert world.slack.shown == []
 
-    async def test_an_answer_is_tried_to_be_shown_until_the_trouble_passes(
-        self, world: InboxFixture
-    ) -> None:
+    async def test_delivery_is_retried_until_slack_is_back(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="record, no Slack, no Slack either"))
             for tries in range(1, 12):
@@ -375,7 +369,7 @@ class TestFailures:
         assert len(world.handler.recovered) > 10
         assert world.slack.shown == []
 
-    async def test_an_answer_that_waits_for_slack_takes_nobodys_place_but_holds_its_thread(
+    async def test_a_pending_delivery_takes_no_slot_but_holds_its_thread(
         self, tmp_path: Path
     ) -> None:
         """It takes neither a slot nor one of its author's; later turns of its thread wait."""
@@ -395,7 +389,7 @@ class TestFailures:
             order = [turn.message.ts for turn in world.handler.processed]
         assert order == [ts_at(second) for second in (1, 3, 4, 5, 2)]
 
-    async def test_not_more_answers_wait_for_slack_than_there_is_room_for(
+    async def test_pending_deliveries_are_bounded(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Above the maximum no new turn starts: Slack is down for all users."""
@@ -410,7 +404,7 @@ class TestFailures:
             await world.clock.advance(60)
             assert await world.ended(make_message(3)) is TurnState.DONE
 
-    async def test_an_answer_that_cannot_be_shown_for_hours_is_given_up(
+    async def test_an_undeliverable_answer_fails_after_the_timeout(
         self, world: InboxFixture
     ) -> None:
         async with world.inbox.dispatch_turns():
@@ -420,7 +414,7 @@ class TestFailures:
             assert await world.ended(make_message(1)) is TurnState.FAILED
         assert world.slack.shown == [(BotError.user_message, ts_at(1))]
 
-    async def test_a_message_recorded_for_somebody_who_gave_up_waiting_is_handed_out(
+    async def test_a_message_recorded_for_a_cancelled_caller_is_dispatched(
         self, world: InboxFixture
     ) -> None:
         """The commit succeeds although its caller was cancelled; Slack delivers again."""
@@ -430,14 +424,14 @@ class TestFailures:
             assert repeated.status is AcceptStatus.DUPLICATE
             assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_a_waiting_turn_that_nobody_reported_is_found(self, world: InboxFixture) -> None:
+    async def test_a_waiting_turn_without_a_wakeup_is_found(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             await wait_until(lambda: world.clock.sleeping >= 1)
             await world.store.accept_message(make_message(1))
             await world.clock.advance(POLL_SECONDS)
             assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_an_answer_on_record_is_shown_all_the_same(self, world: InboxFixture) -> None:
+    async def test_a_recorded_answer_is_shown_after_a_failure(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="record, fail"))
             assert await world.ended(make_message(1)) is TurnState.DONE
@@ -446,7 +440,7 @@ class TestFailures:
         ]
         assert world.slack.shown == []
 
-    async def test_an_answer_that_cannot_be_shown_either_is_reported(
+    async def test_a_recorded_answer_that_cannot_be_shown_is_reported(
         self, world: InboxFixture
     ) -> None:
         async with world.inbox.dispatch_turns():
@@ -454,7 +448,7 @@ class TestFailures:
             assert await world.ended(make_message(1)) is TurnState.FAILED
         assert world.slack.shown == [(BotError.user_message, ts_at(1))]
 
-    async def test_what_the_database_does_not_take_is_not_accepted(
+    async def test_a_message_that_cannot_be_recorded_is_not_accepted(
         self, world: InboxFixture
     ) -> None:
         world.break_database(ACCEPT)
@@ -463,9 +457,7 @@ class TestFailures:
         world.repair_database()
         assert (await world.inbox.enqueue(make_message(1))).status is AcceptStatus.SCHEDULED
 
-    async def test_claiming_goes_on_after_trouble_with_growing_waits(
-        self, world: InboxFixture
-    ) -> None:
+    async def test_claims_are_retried_with_a_growing_interval(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             world.break_database(CLAIM)
             await world.inbox.enqueue(make_message(1))
@@ -479,7 +471,7 @@ class TestFailures:
             await world.clock.advance(1.6)
             assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_an_end_that_cannot_be_recorded_is_tried_again(self, world: InboxFixture) -> None:
+    async def test_an_end_that_cannot_be_recorded_is_retried(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             await world.inbox.enqueue(make_message(1, text="hold"))
             await wait_until(lambda: world.handler.running == 1)
@@ -509,7 +501,7 @@ class TestLeaving:
             asyncio.get_running_loop().call_later(0.05, world.handler.released.set)
         assert await world.state(make_message(1)) is TurnState.DONE
 
-    async def test_cut_short_it_is_answered_by_the_next_start(self, tmp_path: Path) -> None:
+    async def test_a_cancelled_turn_is_answered_by_the_next_start(self, tmp_path: Path) -> None:
         await leave_with(tmp_path, "hold")
         async with inbox_fixture(tmp_path) as world:
             assert await world.state(make_message(1)) is TurnState.WAITING
@@ -518,7 +510,9 @@ class TestLeaving:
                 assert await world.ended(make_message(1)) is TurnState.DONE
             assert [t.epoch for t in world.handler.processed] == [2]
 
-    async def test_cut_short_with_its_answer_on_record_it_is_settled(self, tmp_path: Path) -> None:
+    async def test_a_cancelled_turn_with_a_recorded_answer_is_shown_by_the_next_start(
+        self, tmp_path: Path
+    ) -> None:
         await leave_with(tmp_path, "record, hang")
         async with inbox_fixture(tmp_path) as world:
             async with world.inbox.dispatch_turns():
@@ -528,14 +522,16 @@ class TestLeaving:
             ]
             assert world.handler.processed == []
 
-    async def test_settling_cut_short_is_settled_by_the_next_start(self, tmp_path: Path) -> None:
+    async def test_an_interrupted_recovery_is_repeated_by_the_next_start(
+        self, tmp_path: Path
+    ) -> None:
         await leave_with(tmp_path, "record, hang, never recover")
         async with inbox_fixture(tmp_path, drain_seconds=0) as world:
             async with world.inbox.dispatch_turns():
                 await wait_until(lambda: len(world.handler.recovered) == 1)
             assert await world.state(make_message(1)) is TurnState.RUNNING
 
-    async def test_a_reply_that_does_not_close_is_answered_by_the_next_start_all_the_same(
+    async def test_a_turn_whose_reply_does_not_close_is_answered_by_the_next_start(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Slack hangs while the bot stops: the bot does not wait for it."""
@@ -547,14 +543,14 @@ class TestLeaving:
             async with world.inbox.dispatch_turns():
                 assert await world.ended(make_message(1)) is TurnState.DONE
 
-    async def test_nothing_new_is_begun(self, world: InboxFixture) -> None:
+    async def test_no_new_turn_starts(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             pass
         await world.inbox.enqueue(make_message(1))
         assert await world.state(make_message(1)) is TurnState.WAITING
         assert world.handler.processed == []
 
-    async def test_it_leaves_while_the_database_is_in_trouble(self, world: InboxFixture) -> None:
+    async def test_the_inbox_closes_while_the_database_fails(self, world: InboxFixture) -> None:
         async with world.inbox.dispatch_turns():
             world.break_database(CLAIM)
             await world.inbox.enqueue(make_message(1))

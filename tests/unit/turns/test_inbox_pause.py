@@ -21,7 +21,7 @@ async def world(tmp_path: Path) -> AsyncIterator[InboxFixture]:
         yield world
 
 
-async def test_while_paused_messages_wait_and_their_authors_are_notified(
+async def test_messages_are_queued_while_paused_and_their_authors_are_notified(
     world: InboxFixture,
 ) -> None:
     async with world.inbox.dispatch_turns():
@@ -38,7 +38,7 @@ async def test_while_paused_messages_wait_and_their_authors_are_notified(
     assert (PAUSED, ts_at(2)) not in world.slack.shown
 
 
-async def test_what_runs_when_it_is_paused_goes_on_to_its_end(world: InboxFixture) -> None:
+async def test_running_turns_continue_after_a_pause(world: InboxFixture) -> None:
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(1, text="hold"))
         await wait_until(lambda: world.inbox.running_count == 1)
@@ -49,7 +49,7 @@ async def test_what_runs_when_it_is_paused_goes_on_to_its_end(world: InboxFixtur
         assert await world.ended(make_message(1)) is TurnState.DONE
 
 
-async def test_waiting_for_nothing_to_run_ends_with_its_time(world: InboxFixture) -> None:
+async def test_waiting_until_idle_ends_with_its_timeout(world: InboxFixture) -> None:
     async with world.inbox.dispatch_turns():
         assert await world.inbox.wait_until_idle(60), "nothing runs"
         await world.inbox.enqueue(make_message(1, text="hold"))
@@ -61,7 +61,7 @@ async def test_waiting_for_nothing_to_run_ends_with_its_time(world: InboxFixture
         world.handler.released.set()
 
 
-async def test_waiting_for_nothing_to_run_ends_when_it_goes_on(world: InboxFixture) -> None:
+async def test_waiting_until_idle_ends_when_turns_are_resumed(world: InboxFixture) -> None:
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(1, text="hold"))
         await wait_until(lambda: world.inbox.running_count == 1)
@@ -73,7 +73,7 @@ async def test_waiting_for_nothing_to_run_ends_when_it_goes_on(world: InboxFixtu
         world.handler.released.set()
 
 
-async def test_what_waits_in_a_thread_can_be_dropped(world: InboxFixture) -> None:
+async def test_the_queue_of_a_thread_can_be_cleared(world: InboxFixture) -> None:
     """The running turn continues, and other threads keep their queues."""
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(1, text="hold"))

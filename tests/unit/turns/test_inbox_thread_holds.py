@@ -29,7 +29,7 @@ async def hold(world: InboxFixture, second: float, *, seconds: float = 300.0) ->
     return order.key
 
 
-async def test_it_waits_shown_so_and_begins_as_soon_as_the_order_is_carried_out(
+async def test_a_turn_is_marked_and_starts_when_the_command_is_done(
     world: InboxFixture,
 ) -> None:
     """At once, not with the next poll half a minute later."""
@@ -44,7 +44,7 @@ async def test_it_waits_shown_so_and_begins_as_soon_as_the_order_is_carried_out(
     assert world.clock.monotonic() < POLL_SECONDS
 
 
-async def test_others_go_on_meanwhile(world: InboxFixture) -> None:
+async def test_other_threads_are_not_held(world: InboxFixture) -> None:
     await hold(world, 2)
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(3, root=1))
@@ -54,7 +54,7 @@ async def test_others_go_on_meanwhile(world: InboxFixture) -> None:
         assert await world.state(make_message(3, root=1)) is TurnState.WAITING
 
 
-async def test_one_that_was_begun_with_gives_way_to_a_command_that_comes_late(
+async def test_a_started_turn_is_requeued_for_a_late_command(
     world: InboxFixture,
 ) -> None:
     late = make_message(3, root=1, text="hold, then give way")
@@ -71,7 +71,7 @@ async def test_one_that_was_begun_with_gives_way_to_a_command_that_comes_late(
     assert len(world.handler.processed) == 2
 
 
-async def test_a_command_that_hangs_is_not_waited_for_without_end(world: InboxFixture) -> None:
+async def test_a_hanging_command_holds_a_turn_for_a_bounded_time(world: InboxFixture) -> None:
     await hold(world, 2, seconds=60)
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(3, root=1))
@@ -83,7 +83,7 @@ async def test_a_command_that_hangs_is_not_waited_for_without_end(world: InboxFi
         assert await world.ended(make_message(3, root=1)) is TurnState.DONE
 
 
-async def test_at_the_next_start_it_waits_still(tmp_path: Path) -> None:
+async def test_a_held_turn_still_waits_after_a_restart(tmp_path: Path) -> None:
     async with inbox_fixture(tmp_path) as world:
         key = await hold(world, 2)
         await world.inbox.enqueue(make_message(3, root=1))

@@ -25,7 +25,7 @@ async def refused(world: InboxFixture, message: Message) -> None:
         await world.inbox.enqueue(message)
 
 
-async def test_its_author_is_notified_once_however_often_it_is_brought(world: InboxFixture) -> None:
+async def test_the_author_is_notified_once_for_all_deliveries(world: InboxFixture) -> None:
     """A mention comes as two events, and Slack resends each of them."""
     async with world.inbox.dispatch_turns():
         world.break_database(ACCEPT)
@@ -42,7 +42,7 @@ async def test_its_author_is_notified_once_however_often_it_is_brought(world: In
     ]
 
 
-async def test_who_did_not_call_the_bot_is_not_bothered(world: InboxFixture) -> None:
+async def test_authors_who_did_not_address_the_bot_are_not_notified(world: InboxFixture) -> None:
     async with world.inbox.dispatch_turns():
         await world.inbox.enqueue(make_message(1))
         await world.ended(make_message(1))
@@ -51,7 +51,7 @@ async def test_who_did_not_call_the_bot_is_not_bothered(world: InboxFixture) -> 
     assert world.slack.shown == []
 
 
-async def test_whom_there_was_no_time_to_tell_is_notified_when_it_is_brought_again(
+async def test_a_notice_left_out_is_sent_with_the_next_delivery(
     world: InboxFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world.inbox.dispatch_turns():
@@ -63,7 +63,7 @@ async def test_whom_there_was_no_time_to_tell_is_notified_when_it_is_brought_aga
         await wait_until(lambda: len(world.slack.shown) == 1)
 
 
-async def test_what_is_remembered_of_it_is_bounded(
+async def test_remembered_notices_are_bounded(
     world: InboxFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox_texts, "MAX_UNRECORDED", 2)

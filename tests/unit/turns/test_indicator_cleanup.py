@@ -49,7 +49,7 @@ async def a_marked_one_ends(world: InboxFixture) -> None:
     await world.ended(make_message(2))
 
 
-async def test_a_mark_is_taken_back_however_long_slack_is_in_trouble(world: InboxFixture) -> None:
+async def test_a_reaction_is_removed_after_a_long_slack_failure(world: InboxFixture) -> None:
     world.slack.troubled = [trouble() for _ in range(DOWN)]
     async with world.inbox.dispatch_turns():
         await a_marked_one_ends(world)
@@ -61,7 +61,7 @@ async def test_a_mark_is_taken_back_however_long_slack_is_in_trouble(world: Inbo
     )
 
 
-async def test_a_mark_that_was_not_taken_back_before_a_restart_is_so_after_it(
+async def test_a_reaction_left_by_a_restart_is_removed_after_it(
     tmp_path: Path,
 ) -> None:
     """Although its message was answered before the restart."""
@@ -75,7 +75,7 @@ async def test_a_mark_that_was_not_taken_back_before_a_restart_is_so_after_it(
             assert world.slack.shown == expected
 
 
-async def test_a_mark_that_slack_surely_did_not_take_is_not_taken_back(
+async def test_a_reaction_that_slack_refused_is_not_removed(
     world: InboxFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Slack allows fewer removals a minute than additions: none is wasted."""
@@ -104,7 +104,7 @@ async def wait_until_recorded_as_cleared(world: InboxFixture) -> None:
             await asyncio.sleep(0.002)
 
 
-async def test_a_status_that_a_turn_left_is_taken_back_while_the_bot_runs(
+async def test_a_status_that_a_turn_left_is_cleared_while_the_bot_runs(
     world: InboxFixture,
 ) -> None:
     async with world.inbox.dispatch_turns():
@@ -115,7 +115,7 @@ async def test_a_status_that_a_turn_left_is_taken_back_while_the_bot_runs(
     assert world.slack.idle == [ts_at(1)]
 
 
-async def test_the_status_of_what_ran_when_the_bot_was_killed_is_taken_back(
+async def test_the_status_of_a_killed_turn_is_cleared(
     tmp_path: Path,
 ) -> None:
     async with inbox_fixture(tmp_path) as world:
@@ -127,7 +127,7 @@ async def test_the_status_of_what_ran_when_the_bot_was_killed_is_taken_back(
         assert world.slack.idle == [ts_at(1)]
 
 
-async def test_the_status_of_what_was_cut_short_and_then_deleted_is_taken_back(
+async def test_the_status_of_a_cancelled_and_deleted_turn_is_cleared(
     tmp_path: Path,
 ) -> None:
     async with inbox_fixture(tmp_path, drain_seconds=0) as world, world.inbox.dispatch_turns():
@@ -140,7 +140,7 @@ async def test_the_status_of_what_was_cut_short_and_then_deleted_is_taken_back(
         assert world.slack.idle == [ts_at(1)]
 
 
-async def test_what_cannot_be_taken_back_yet_does_not_hold_up_the_others(
+async def test_an_indicator_that_cannot_be_removed_yet_does_not_delay_others(
     world: InboxFixture,
 ) -> None:
     for second in (1, 2):
@@ -154,7 +154,7 @@ async def test_what_cannot_be_taken_back_yet_does_not_hold_up_the_others(
     assert world.slack.idle == [ts_at(2), ts_at(1)]
 
 
-async def test_one_that_slack_has_trouble_with_for_ever_does_not_hold_up_the_others(
+async def test_an_indicator_that_always_fails_does_not_delay_others(
     world: InboxFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for second in (1, 2, 3):
@@ -175,7 +175,7 @@ async def test_one_that_slack_has_trouble_with_for_ever_does_not_hold_up_the_oth
     assert sorted(world.slack.idle) == [ts_at(1), ts_at(2), ts_at(3)]
 
 
-async def test_what_slack_refuses_for_good_is_tried_again_by_the_next_start_only(
+async def test_a_refused_removal_is_retried_by_the_next_start_only(
     tmp_path: Path,
 ) -> None:
     async with inbox_fixture(tmp_path) as world:
@@ -193,7 +193,7 @@ async def test_what_slack_refuses_for_good_is_tried_again_by_the_next_start_only
         assert world.slack.idle == [ts_at(1)]
 
 
-async def test_what_could_not_be_noted_as_taken_back_is_taken_back_once_more(
+async def test_a_removal_that_was_not_recorded_is_repeated(
     world: InboxFixture,
 ) -> None:
     await left_behind(world.store)

@@ -30,7 +30,7 @@ async def a_waiting_turn(world: InboxFixture, second: float = 1) -> Turn:
     return accepted.turn
 
 
-async def test_what_no_longer_waits_is_not_marked(world: InboxFixture) -> None:
+async def test_a_message_that_no_longer_waits_is_not_marked(world: InboxFixture) -> None:
     turn = await a_waiting_turn(world)
     await world.store.claim()
     notices = QueueNotices(world.store, world.slack, QuickClock())
@@ -39,7 +39,9 @@ async def test_what_no_longer_waits_is_not_marked(world: InboxFixture) -> None:
     assert world.slack.shown == []
 
 
-async def test_who_waits_for_a_moment_only_is_not_marked(world: InboxFixture) -> None:
+async def test_a_message_that_waits_shorter_than_the_delay_is_not_marked(
+    world: InboxFixture,
+) -> None:
     clock = ManualClock()
     notices = QueueNotices(world.store, world.slack, clock)
     turn = await a_waiting_turn(world)
@@ -51,7 +53,7 @@ async def test_who_waits_for_a_moment_only_is_not_marked(world: InboxFixture) ->
     assert world.slack.shown == []
 
 
-async def test_what_was_never_marked_needs_no_unmarking(world: InboxFixture) -> None:
+async def test_an_unmarked_message_needs_no_removal(world: InboxFixture) -> None:
     notices = QueueNotices(world.store, world.slack, QuickClock())
     notices.clear_indicator(await a_waiting_turn(world))
     assert notices.pending_count == 0
@@ -64,7 +66,7 @@ class BrokenSlack(FakeSlack):
         raise SlackError("internal_error") if message.ts == ts_at(1) else RuntimeError("a fault")
 
 
-async def test_trouble_with_one_mark_stops_nothing(world: InboxFixture) -> None:
+async def test_a_failing_reaction_does_not_stop_others(world: InboxFixture) -> None:
     slack = BrokenSlack()
     slack.marks_may_go.clear()
     notices = QueueNotices(world.store, slack, QuickClock())
@@ -100,7 +102,7 @@ async def test_too_many_at_once_are_left_out(
     ]
 
 
-async def test_a_slack_that_hangs_is_given_up_at_the_end(world: InboxFixture) -> None:
+async def test_calls_to_a_hanging_slack_are_cancelled_on_close(world: InboxFixture) -> None:
     world.slack.marks_may_go.clear()
     notices = QueueNotices(world.store, world.slack, QuickClock())
     notices.schedule_indicator(await a_waiting_turn(world))
