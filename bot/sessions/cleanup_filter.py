@@ -19,6 +19,7 @@ _UNITS: Final = {"h": 3_600, "d": _DAY, "w": 7 * _DAY}
 _MAX_AGE_SECONDS: Final = 36_500 * _DAY
 """Maximum age in seconds: a hundred years. More is a typing error."""
 _MAX_KEPT: Final = 10_000_000
+"""Maximum number of sessions to keep."""
 _DURATION: Final = re.compile(r"([0-9]{1,7})([hdw])", re.ASCII | re.IGNORECASE)
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?", re.ASCII)
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -28,7 +29,9 @@ USER_PATTERN: Final = re.compile(r"(?:<@|@)?([UW][A-Z0-9]{2,30})(?:\|[^<>]*)?>?"
 _DASHES: Final = re.compile(r"(?<!\S)[–—](?=[a-z])")
 """Matches the dash that phones put in place of two hyphens."""
 _MAX_NAME_CHARS: Final = 200
+"""Maximum length of a model name, in characters."""
 _MAX_ARGS_CHARS: Final = 4_000
+"""Maximum length of the flags, in characters."""
 
 NOT_UNDERSTOOD: Final = "`{word}` isn't a cleanup flag. Use one of {flags}."
 NO_VALUE: Final = "`{flag}` needs a value, for example `{example}`."

@@ -39,6 +39,7 @@ COMPARISON_INTERVAL_SECONDS: Final = 86_400.0
 _DAY: Final = 86_400.0
 _MB: Final = 1024**2
 _PAGE_SIZE: Final = 500
+"""Number of sessions read together."""
 _MAX_PAGES: Final = 20
 """Maximum number of pages in one round: 10,000 sessions; the next round continues."""
 

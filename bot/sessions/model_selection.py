@@ -48,7 +48,7 @@ class SelectionRule(StrEnum):
     ROLE = "role"
     THREAD = "thread"
     CHANNEL = "channel"
-    PERSON = "person"
+    USER = "person"
     WORKSPACE = "workspace"
     SETTING = "setting"
     SERVER = "server"
@@ -61,7 +61,7 @@ RULE_TEXTS: Final[Mapping[SelectionRule, str]] = MappingProxyType(
         SelectionRule.ROLE: "set by the role",
         SelectionRule.THREAD: "chosen for this thread",
         SelectionRule.CHANNEL: "chosen for this channel",
-        SelectionRule.PERSON: "the session owner's preference",
+        SelectionRule.USER: "the session owner's preference",
         SelectionRule.WORKSPACE: "chosen for the workspace",
         SelectionRule.SETTING: "set by your admin",
         SelectionRule.SERVER: "default",
@@ -213,7 +213,7 @@ class ModelSelector:
         for rule, scope in (
             (SelectionRule.THREAD, Scope.THREAD),
             (SelectionRule.CHANNEL, Scope.CHANNEL),
-            (SelectionRule.PERSON, Scope.USER),
+            (SelectionRule.USER, Scope.USER),
             (SelectionRule.WORKSPACE, Scope.WORKSPACE),
         ):
             model = _preference_value(preferences, scope, PreferenceKind.MODEL)

@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 # Texts for users --------------------------------------------------------------------------------
 
 PAUSED = "An admin has paused me. Your message is queued and I'll reply when I'm back."
-DROPPED = "The queue of this thread was cleared. Your message won't be answered."
+QUEUE_CLEARED = "The queue of this thread was cleared. Your message won't be answered."
 FULL = "Too many messages are queued right now. Please try again later."
-NOT_TAKEN = (
+NOT_SAVED = (
     "Sorry, I can't save your message right now. Slack sends it to me again within minutes, and "
     "I'll reply then. If I haven't replied in 10 minutes, please send it again."
 )
-EDIT_TAKEN = "I've seen your edit and will reply to the new text."
+EDIT_APPLIED = "I've seen your edit and will reply to the new text."
 EDIT_TOO_LATE = (
     "I'd already started on the original. Send the edited text as a new message if you want a "
     "reply to it."
@@ -186,7 +186,7 @@ class Inbox:
         )  # a mention comes as two events
         if not addressed or key in self._unrecorded:
             return
-        if self._notices.notify_author(message, NOT_TAKEN) is None:
+        if self._notices.notify_author(message, NOT_SAVED) is None:
             return
         if len(self._unrecorded) >= MAX_UNRECORDED:
             del self._unrecorded[next(iter(self._unrecorded))]
@@ -236,7 +236,7 @@ class Inbox:
             return True
         updated = await self._store.update_text(turn, text)
         log.info("message edited: ts=%s in_time=%s", ts, updated)
-        self._notices.notify_author(turn.message, EDIT_TAKEN if updated else EDIT_TOO_LATE)
+        self._notices.notify_author(turn.message, EDIT_APPLIED if updated else EDIT_TOO_LATE)
         return True
 
     async def handle_deletion(self, team: str, channel: str, ts: str) -> None:
@@ -265,7 +265,7 @@ class Inbox:
                 self._notices.clear_indicator(turn)
                 if turn.message.user not in notified:
                     notified.add(turn.message.user)
-                    self._notices.notify_author(turn.message, DROPPED)
+                    self._notices.notify_author(turn.message, QUEUE_CLEARED)
         log.info("queue cleared: thread=%s turns=%d", thread, dropped)
         return dropped
 

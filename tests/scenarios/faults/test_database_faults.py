@@ -21,7 +21,7 @@ from bot.store import open_store
 from bot.store.sqlite import connection
 from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.schema import MIGRATIONS
-from bot.turns.inbox import NOT_TAKEN
+from bot.turns.inbox import NOT_SAVED
 from tests.emulator_client import GENERAL
 from tests.fakes import QuickClock
 from tests.scenarios.conftest import Bots, ScenarioClient
@@ -60,7 +60,7 @@ async def test_what_a_lock_keeps_off_the_record_is_not_acknowledged_and_answered
     await bots.start()
     with locked(bots.env["DATA_DIR"]):
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         assert await slack.bot_texts(GENERAL, ts) == []
         assert model.requests == []
     for wait in (61, 301):
@@ -212,7 +212,7 @@ async def test_a_disk_that_is_full_for_a_while_loses_and_doubles_nothing(
         old = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (PAGE, old[1]))
         ts = await slack.say("alice", GENERAL, "@threadpilot during")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         assert await slack.bot_texts(GENERAL, ts) == []
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, old)
         for wait in (61, 301):
@@ -236,7 +236,7 @@ async def test_a_database_moved_away_under_the_bot_takes_no_message_that_would_b
     async with threadpilot("run", env=env) as process:
         file.rename(file.with_name("away"))
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         file.with_name("away").rename(file)
         for wait in (61, 301):
             await slack.advance(wait)
@@ -313,7 +313,7 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
             somebody.execute("ROLLBACK")
             said = await until_said(process, READY)
             assert connection.LOCKED not in said
-            assert "start goes on: the database is available" in said
+            assert "start continues: the database is available" in said
             await slack.ask_in_new_thread("alice", "first")
             process.send_signal(signal.SIGTERM)
             _, rest = await asyncio.wait_for(process.communicate(), SECONDS)

@@ -60,7 +60,7 @@ async def test_a_bot_that_is_started_while_slack_is_in_trouble_waits_for_it(
         await slack.clear_faults()
         said = await until_said(process, READY)
         assert waits(said) == []
-        assert "start goes on" in said
+        assert "start continues" in said
         assert (await operator.get("/readyz"))[0] == 200
         await slack.ask_in_new_thread("alice", "hello")
         process.send_signal(signal.SIGTERM)
@@ -100,7 +100,7 @@ async def test_it_is_said_once_when_the_trouble_begins_changes_and_ends(
     told = [line for line in caplog.messages if line.startswith("start waits for Slack")]
     assert len(told) == 2
     assert all(SLACK_UNREACHABLE in line for line in told)
-    assert caplog.messages.count("start goes on: Slack is available") == 1
+    assert caplog.messages.count("start continues: Slack is available") == 1
     assert len(await slack.calls("auth.test")) >= 8
 
 
@@ -199,7 +199,7 @@ async def test_a_runtime_that_dies_at_its_start_is_started_again_until_it_runs(
         assert (await operator.get("/readyz"))[0] == 503
         good.touch()
         said = await until_said(process, READY)
-        assert "start goes on: the Copilot runtime is available" in said
+        assert "start continues: the Copilot runtime is available" in said
         assert waits(said) == []
         await slack.ask_in_new_thread("alice", "hello")
         assert len(runtimes_of(Path(env["DATA_DIR"]), parent=process.pid)) == 1

@@ -58,7 +58,7 @@ async def test_each_rule_is_overridden_by_the_one_before_it(world: PreferenceFix
     places = (
         (SelectionRule.THREAD, Scope.THREAD, str(main.thread)),
         (SelectionRule.CHANNEL, Scope.CHANNEL, GENERAL),
-        (SelectionRule.PERSON, Scope.USER, ALICE),
+        (SelectionRule.USER, Scope.USER, ALICE),
         (SelectionRule.WORKSPACE, Scope.WORKSPACE, TEAM),
     )
     for _, scope, holder in places:
@@ -98,7 +98,7 @@ async def test_the_owners_preference_counts_and_not_the_authors(world: Preferenc
     await world.choose(Scope.USER, ALICE, PreferenceKind.MODEL, "large")
     session = await begun(world)
     chosen = await world.choosing.select(session, session.thread, owner=BOB)
-    assert (chosen.rule, chosen.config.model) == (SelectionRule.PERSON, "large")
+    assert (chosen.rule, chosen.config.model) == (SelectionRule.USER, "large")
 
 
 async def test_a_model_is_selected_for_a_thread_without_a_session(
@@ -106,7 +106,7 @@ async def test_a_model_is_selected_for_a_thread_without_a_session(
 ) -> None:
     await world.choose(Scope.USER, ALICE, PreferenceKind.MODEL, "large")
     chosen = await world.choosing.select(None, world.thread(), owner=ALICE)
-    assert (chosen.rule, chosen.config.model) == (SelectionRule.PERSON, "large")
+    assert (chosen.rule, chosen.config.model) == (SelectionRule.USER, "large")
     nowhere = await world.choosing.select(None, None)
     assert nowhere.rule is SelectionRule.SERVER
 

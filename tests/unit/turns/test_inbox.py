@@ -258,7 +258,7 @@ class TestEdits:
         async with world.inbox.dispatch_turns():
             await world.ended(make_message(1))
         assert [t.message.text for t in world.handler.processed] == ["What is Rust?"]
-        assert world.slack.shown == [(inbox_texts.EDIT_TAKEN, ts_at(1))]
+        assert world.slack.shown == [(inbox_texts.EDIT_APPLIED, ts_at(1))]
 
     async def test_an_edit_of_a_question_to_a_role_is_a_question_to_it(
         self, world: InboxFixture

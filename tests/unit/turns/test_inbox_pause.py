@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.domain.turns import TurnState
-from bot.turns.inbox import DROPPED, PAUSED
+from bot.turns.inbox import PAUSED, QUEUE_CLEARED
 from tests.contracts.messages import make_message, ts_at
 from tests.unit.turns.inbox_fixtures import InboxFixture, inbox_fixture, wait_until
 
@@ -88,8 +88,8 @@ async def test_the_queue_of_a_thread_can_be_cleared(world: InboxFixture) -> None
         assert await world.inbox.drop_waiting(make_message(1).thread) == 0
         for message in waiting:
             assert await world.state(message) is TurnState.WITHDRAWN
-        await wait_until(lambda: (DROPPED, waiting[0].ts) in world.slack.shown)
-        notified = [ts for text, ts in world.slack.shown if text == DROPPED]
+        await wait_until(lambda: (QUEUE_CLEARED, waiting[0].ts) in world.slack.shown)
+        notified = [ts for text, ts in world.slack.shown if text == QUEUE_CLEARED]
         assert notified == [waiting[0].ts], "each author once, and not the one who did it"
         world.handler.released.set()
         assert await world.ended(make_message(1)) is TurnState.DONE

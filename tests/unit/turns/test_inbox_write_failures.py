@@ -37,8 +37,8 @@ async def test_the_author_is_notified_once_for_all_deliveries(world: InboxFixtur
         await world.inbox.enqueue(make_message(1))
         await world.ended(make_message(1))
     assert sorted(world.slack.shown) == [
-        (inbox_texts.NOT_TAKEN, ts_at(1)),
-        (inbox_texts.NOT_TAKEN, ts_at(2)),
+        (inbox_texts.NOT_SAVED, ts_at(1)),
+        (inbox_texts.NOT_SAVED, ts_at(2)),
     ]
 
 
