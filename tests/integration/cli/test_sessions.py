@@ -241,9 +241,9 @@ async def test_a_cleanup_that_makes_no_sense_gets_a_sentence_and_status_2(
     await three_sessions(machine)
     for arguments, sentence in (
         ((), texts.SAY_WHICH),
-        (("--older-than", "soon"), "no length of time"),
-        (("--keep", "-3"), "no number"),
-        (("--all", "--keep", "3"), "goes with nothing else"),
+        (("--older-than", "soon"), "an age"),
+        (("--keep", "-3"), "a valid number"),
+        (("--all", "--keep", "3"), "combined with other flags"),
     ):
         told = await machine.run("cleanup", *arguments, says="y\n")
         assert told.status == 2

@@ -157,7 +157,7 @@ async def test_no_secret_is_written_or_shown_anywhere(
     async with running(canaries, log) as bot:
         await driven(slack, model, threads)
         rights = rights_in(data)
-        assert "turn ends: done" in bot.output
+        assert "turn ended: state=done" in bot.output
     assert {path: oct(mode) for path, mode in rights.items() if mode & 0o077} == {}
     assert rights[data] == 0o700
     assert {path.name for path in rights} >= {

@@ -196,9 +196,9 @@ async def test_nothing_goes_without_saying_which_and_without_the_button(
         ("--older-than 0d", cleanup_filter.BAD_DURATION.format(given="0d")),
         ("--older-than -3d", cleanup_filter.BAD_DURATION.format(given="-3d")),
         ("--older-than 9999999w", cleanup_filter.BAD_DURATION.format(given="9999999w")),
-        ("--older-than", "`--older-than` needs something after it"),
+        ("--older-than", "`--older-than` needs a value"),
         ("--keep none", cleanup_filter.BAD_COUNT.format(given="none")),
-        ("--everything", "I don't know what `--everything` means"),
+        ("--everything", "`--everything` isn't a cleanup flag"),
         ("--all --keep 3", cleanup_filter.ALL_AND_MORE.format(flag="--all")),
     ],
 )

@@ -32,9 +32,9 @@ async def test_the_model_is_shown_with_why_and_what_else_there_is(
     await bots.start()
     ts = await slack.ask_in_new_thread("bob", "one")
     card = full_text_of(await slack.card_for("bob", GENERAL, "!model", ts))
-    assert "answered by scripted-1 (nobody chose another one)" in card
+    assert "answered by scripted-1 (default)" in card
     assert "scripted-3" in card
-    assert "Model: scripted-1 (nobody chose another one)" in await slack.ephemeral_after_message(
+    assert "Model: scripted-1 (default)" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!status"
     )
     assert len(model.requests) == 1, "showing asks no model"
@@ -68,7 +68,7 @@ async def test_the_choice_holds_over_a_restart_and_is_verified_at_the_resume(
         assert last_model(model) == ("scripted-2", "low")
         assert model.requests[-1].prompts == ("one", "two")
         await slack.say("bob", GENERAL, "!model default", thread_ts=ts)
-        await slack.until_shown(GENERAL, ts, "Now it's scripted-1 (nobody chose another one)")
+        await slack.until_shown(GENERAL, ts, "Now it's scripted-1 (default)")
     async with bots.running():
         await go_on(slack, ts, "three", "bob")
     assert last_model(model) == ("scripted-1", "")
@@ -83,7 +83,7 @@ async def test_the_setting_counts_without_a_preference(
     ts = await slack.ask_in_new_thread("bob", "one")
     assert last_model(model) == ("scripted-3", "")
     status = await slack.ephemeral_after_message("bob", GENERAL, ts, "!status")
-    assert "Model: scripted-3 (chosen by the person who runs me)" in status
+    assert "Model: scripted-3 (set by your admin)" in status
 
 
 async def test_the_more_special_choice_goes_before_the_more_general_one(
@@ -104,7 +104,7 @@ async def test_the_more_special_choice_goes_before_the_more_general_one(
     assert "for your threads" in await slack.ephemeral_after_message(
         "bob", GENERAL, ts, "!model scripted-3 for me"
     )
-    await counts("three", "scripted-3", "chosen by the session's owner for all of theirs")
+    await counts("three", "scripted-3", "the session owner's preference")
     await slack.card_for("alice", GENERAL, "model scripted-1 for channel")
     await counts("four", "scripted-1", "chosen for this channel")
     await slack.say("bob", GENERAL, "!model scripted-2", thread_ts=ts)
@@ -113,7 +113,7 @@ async def test_the_more_special_choice_goes_before_the_more_general_one(
     await slack.say("bob", GENERAL, "!model default", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "Now it's scripted-1 (chosen for this channel)")
     await slack.card_for("alice", GENERAL, "model default for channel")
-    await counts("six", "scripted-3", "chosen by the session's owner for all of theirs")
+    await counts("six", "scripted-3", "the session owner's preference")
     assert model.requests[-1].prompts == ("one", "two", "three", "four", "five", "six")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.commands.texts import sessions as session_texts
-from bot.turns.inbox import DROPPED
+from bot.turns.inbox import QUEUE_CLEARED
 from tests.emulator_client import GENERAL
 from tests.scenarios.commands.test_branch import recite
 from tests.scenarios.conftest import Bots, ScenarioClient, question_of, start_busy_thread, text_of
@@ -110,10 +110,10 @@ async def test_authors_of_messages_that_another_user_cleared_are_notified_once(
         await slack.wait_until_reaction_set(GENERAL, each)
     await slack.say("alice", GENERAL, "!stop queue", thread_ts=ts)
     await slack.until_shown(GENERAL, ts, "Stopped. Queue cleared: 2 messages won't be answered.")
-    assert await slack.wait_for_ephemeral("bob") == DROPPED
+    assert await slack.wait_for_ephemeral("bob") == QUEUE_CLEARED
     await slack.ephemeral_after_message("bob", GENERAL, ts, "!join", times=2)
     notices = [each["text"] for each in await slack.ephemeral("bob")]
-    assert notices == [DROPPED, session_texts.JOINED_ALREADY]
+    assert notices == [QUEUE_CLEARED, session_texts.JOINED_ALREADY]
 
 
 async def test_commands_do_not_wait_for_a_model_that_is_silent_in_another_thread(

@@ -118,16 +118,16 @@ def a_thread(page: Page, *questions: str) -> None:
     """Ask in the channel and then in the thread that opens, and wait for each answer."""
     page.write(f"@threadpilot {questions[0]}")
     page.sees(".thread .message", f"{questions[0]}")
-    page.sees(".thread .button", "Ask again")
+    page.sees(".thread .button", "Retry")
     for question in questions[1:]:
-        before = page.texts(".thread .button").count("Ask again")
+        before = page.texts(".thread .button").count("Retry")
         page.reply(question)
         page.until(partial(has_more_than, page, before), f"an answer to {question!r}")
 
 
 def has_more_than(page: Page, before: int) -> bool | None:
     """True if the thread has more Retry buttons than before."""
-    return page.texts(".thread .button").count("Ask again") > before or None
+    return page.texts(".thread .button").count("Retry") > before or None
 
 
 def home(page: Page) -> None:
@@ -144,7 +144,7 @@ def test_retry_under_a_reply_answers_again(page: Page, bot: Whole) -> None:
     bot.model.when("two", Answer("not so good", times=1))
     a_thread(page, "one", "two")
     page.sees(".thread .message", "not so good")
-    page.last(".thread .button", "Ask again").click()
+    page.last(".thread .button", "Retry").click()
     page.sees(".thread .message", "one | two")
     assert [question_of(text) for text in bot.model.requests[-1].prompts] == ["one", "two"]
 
@@ -152,7 +152,7 @@ def test_retry_under_a_reply_answers_again(page: Page, bot: Whole) -> None:
 def test_a_fork_continues_in_the_thread_of_its_link(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(recite)
     a_thread(page, "one", "two")
-    page.press(".thread .button", "Fork from here")
+    page.press(".thread .button", "Fork")
     page.press(".thread a", "Open the thread")
     page.sees(".thread .message", "forked another thread here")
     page.does_not_see(".thread .button")
@@ -165,12 +165,12 @@ def test_a_fork_continues_in_the_thread_of_its_link(page: Page, bot: Whole) -> N
 def test_a_rewind_is_confirmed_before_it_is_done(page: Page, bot: Whole) -> None:
     bot.model.default = Answer(recite)
     a_thread(page, "one", "two")
-    page.last(".thread .button", "Go back").click()
-    page.sees("dialog", "I forget this answer and all that came later.")
+    page.last(".thread .button", "Rewind to here").click()
+    page.sees("dialog", "I'll forget this reply and everything after it.")
     page.press("dialog .button", "No")
     page.does_not_see("dialog")
-    page.last(".thread .button", "Go back").click()
-    page.press("dialog .button", "Go back")
+    page.last(".thread .button", "Rewind to here").click()
+    page.press("dialog .button", "Rewind to here")
     page.sees(".thread .message", "I've forgotten “two”;")
     page.reply("three")
     page.sees(".thread .message", "one | three")
@@ -179,7 +179,7 @@ def test_a_rewind_is_confirmed_before_it_is_done(page: Page, bot: Whole) -> None
 def test_the_menu_under_a_reply_shows_the_status(page: Page) -> None:
     a_thread(page, "one")
     page.press(".thread .block-actions [aria-haspopup=menu]")
-    page.press(".menu-item", "Status of this session")
+    page.press(".menu-item", "Show status")
     page.sees(".thread .ephemeral", "Model: gpt-fast")
     page.press(".thread .ephemeral .button", "History")
     page.sees(".thread .ephemeral", "You said: one")
@@ -198,7 +198,7 @@ def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> 
     bot.model.default = Answer(in_its_way)
     a_thread(page, "before")
     page.reply("!compare gpt-fast gpt-deep which one?")
-    page.sees(".thread .button", "Show the models")
+    page.sees(".thread .button", "Show models")
     [shown] = [
         text for text in page.texts(".thread .message") if "warmly: before | which one?" in text
     ]
@@ -207,28 +207,28 @@ def test_models_are_compared_blindly_and_one_is_kept(page: Page, bot: Whole) -> 
     warm = "A" if shown.index("warmly") < shown.index("plainly") else "B"
     other = "AB".replace(warm, "")
 
-    page.press(".thread .button", f"{other} is better")
+    page.press(".thread .button", f"Vote {other}")
     page.sees(".thread .ephemeral", f"Your vote for {other} counts.")
-    page.press(".thread .button", f"{warm} is better")
+    page.press(".thread .button", f"Vote {warm}")
     page.sees(".thread .ephemeral", f"Your vote for {warm} counts.")
     page.open("UBOB")
     page.press(".main .thread-link")
-    page.press(".thread .button", f"{warm} is better")
+    page.press(".thread .button", f"Vote {warm}")
     page.sees(".thread .ephemeral", f"Your vote for {warm} counts.")
     assert f"vote for {other}" not in page.shows_status(), "votes of other users are hidden"
 
     page.open("UALICE")
     page.press(".main .thread-link")
-    page.press(".thread .button", "Show the models")
+    page.press(".thread .button", "Show models")
     names = page.sees(".thread .message", "Which model said what:").text
     assert f"{warm}: gpt-deep" in names
     assert f"{other}: gpt-fast" in names
     assert names.index("2 votes") > names.index(f"{warm}: gpt-deep")
     assert "no votes" in names
 
-    page.press(".thread .button", f"Go on with {warm}")
-    page.sees("dialog", f"This thread goes on with answer {warm}")
-    page.press("dialog .button", f"Go on with {warm}")
+    page.press(".thread .button", f"Keep {warm}")
+    page.sees("dialog", f"This thread continues with answer {warm}")
+    page.press("dialog .button", f"Keep {warm}")
     page.sees(".thread .message", f"Continuing with {warm} (gpt-deep).")
     page.reply("and now?")
     page.sees(".thread .message", "warmly: before | which one? | and now?")

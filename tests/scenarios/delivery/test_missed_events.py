@@ -131,8 +131,7 @@ async def test_a_thread_that_continues_before_its_start_is_found_is_answered_in_
 
     async def overheard() -> bool:
         return any(
-            line.startswith(f"message {last} ") and line.endswith(": overheard")
-            for line in caplog.messages
+            f" ts={last} " in line and line.endswith("status=overheard") for line in caplog.messages
         )
 
     await slack.wait_for(overheard, why="the follow-up is received")

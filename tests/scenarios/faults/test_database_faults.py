@@ -24,7 +24,7 @@ from bot.store import open_store
 from bot.store.sqlite import connection
 from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.schema import MIGRATIONS
-from bot.turns.inbox import NOT_TAKEN
+from bot.turns.inbox import NOT_SAVED
 from tests.emulator_client import GENERAL
 from tests.fakes import QuickClock
 from tests.scenarios.conftest import Bots, ScenarioClient
@@ -63,7 +63,7 @@ async def test_a_message_that_a_lock_keeps_unrecorded_is_answered_later(
     await bots.start()
     with locked(bots.env["DATA_DIR"]):
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         assert await slack.bot_texts(GENERAL, ts) == []
         assert model.requests == []
     for wait in (61, 301):
@@ -97,7 +97,7 @@ async def receive_before_its_thread(
 
         async def overheard(ts: str = ts) -> bool:
             return any(
-                line.startswith(f"message {ts} ") and line.endswith(": overheard")
+                f" ts={ts} " in line and line.endswith("status=overheard")
                 for line in caplog.messages
             )
 
@@ -177,7 +177,7 @@ async def test_a_lock_in_the_middle_of_an_answer_changes_nothing_of_it(
     """The end of the turn cannot be recorded for a while; the answer is shown once."""
 
     async def is_late() -> bool:
-        return "the ending is not on record yet" in caplog.text
+        return "result not recorded yet" in caplog.text
 
     model.when("first", Answer(chunks=["one ", "two"], hold_after=1))
     await bots.start()
@@ -214,7 +214,7 @@ async def test_a_full_disk_loses_and_repeats_nothing(
         old = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (PAGE, old[1]))
         ts = await slack.say("alice", GENERAL, "@threadpilot during")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         assert await slack.bot_texts(GENERAL, ts) == []
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, old)
         for wait in (61, 301):
@@ -238,7 +238,7 @@ async def test_a_moved_database_accepts_no_message(
     async with threadpilot("run", env=env) as process:
         file.rename(file.with_name("away"))
         ts = await slack.say("alice", GENERAL, "@threadpilot first")
-        await slack.wait_for_ephemeral_text("alice", NOT_TAKEN, timeout=SECONDS)
+        await slack.wait_for_ephemeral_text("alice", NOT_SAVED, timeout=SECONDS)
         file.with_name("away").rename(file)
         for wait in (61, 301):
             await slack.advance(wait)
@@ -315,7 +315,7 @@ async def test_a_database_that_is_locked_at_the_start_is_waited_for(
             other.execute("ROLLBACK")
             output = await wait_for_output(process, READY)
             assert connection.LOCKED not in output
-            assert "start goes on: the database is available" in output
+            assert "start continues: the database is available" in output
             await slack.ask_in_new_thread("alice", "first")
             process.send_signal(signal.SIGTERM)
             _, rest = await asyncio.wait_for(process.communicate(), SECONDS)

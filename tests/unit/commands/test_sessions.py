@@ -277,7 +277,7 @@ async def test_status_shows_the_state_of_the_session(world: CommandFixture) -> N
     assert card.text.splitlines() == [
         "State: active, 2 h ago",
         "Owner: Alice",
-        "Model: the default (nobody chose another one)",
+        "Model: the default (default)",
         "Turns: 3 (2,000 tokens in, 40 out)",
         "Context: 3,200 of 128,000 tokens (2 %)",
         "Queue: a reply is being written, 2 messages queued",
