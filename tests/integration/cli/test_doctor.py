@@ -96,7 +96,7 @@ async def test_when_all_is_well_every_check_says_so_and_the_status_is_0(
     assert [line.split()[0] for line in lines[:-1]] == [
         *("ok", "ok", "ok", "ok", "look", "ok", "ok", "ok")
     ]
-    assert lines[-1] == "All is well."
+    assert lines[-1] == "All checks passed."
     assert "@threadpilot" in report.text
     assert "1.0.102" in report.text
     assert not (tmp_path / "data").exists(), "the doctor only looks"
@@ -119,7 +119,7 @@ async def test_all_faults_come_in_one_run_and_the_status_is_1(tmp_path: Path) ->
     assert report.status == 1
     faults = [line.split("  ")[1] for line in report.text.splitlines() if line.startswith("fault")]
     assert [name.strip() for name in faults] == ["bot token", "app token", "model", "database"]
-    assert report.text.endswith("4 to mend.\n")
+    assert report.text.endswith("4 to fix.\n")
     assert "very-secret" not in report.text
     assert "Traceback" not in report.text
 
@@ -193,7 +193,7 @@ async def test_a_check_that_hangs_is_given_up() -> None:
 
     (found,) = await doctor._run_bounded("model", hangs(), 0.01)  # noqa: SLF001 - the bound itself
     assert found.ok is False
-    assert "given up" in found.message
+    assert "took longer" in found.message
 
 
 async def test_a_check_that_breaks_does_not_hide_the_others() -> None:

@@ -195,7 +195,7 @@ async def test_a_cleanup_says_what_would_go_then_asks_then_deletes(machine: Mach
     told = await machine.run("cleanup", "--user", BOB, "--dry-run")
     assert told.status == 0
     assert "To be deleted: 1 session" in told.out
-    assert "On disk and on no record (deleted as well): 1 session" in told.out
+    assert "On disk but not in the database (deleted as well): 1 session" in told.out
     told = await machine.run("cleanup", "--user", BOB, says="no\n")
     assert (told.status, texts.NOTHING_DELETED in told.err) == (1, True)
 

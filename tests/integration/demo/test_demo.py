@@ -235,4 +235,4 @@ def test_a_file_of_ones_own_goes_before_all_else(tmp_path: Path) -> None:
 def test_a_model_name_alone_is_explained() -> None:
     model = main.select_model({"MODEL": "clever"}, None)
     assert model.gguf is not None
-    assert "whose model it is" in model.summary
+    assert "where the model runs" in model.summary

@@ -69,5 +69,5 @@ async def test_ctrl_c_while_it_is_still_being_imported_ends_it_in_good_order(
     )
     _, said = await asyncio.wait_for(process.communicate(), 60)
     assert b"Traceback" not in said
-    assert b"threadpilot stops: it was asked to before it had begun." in said
+    assert b"threadpilot stops: interrupted before the start." in said
     assert process.returncode == 0
