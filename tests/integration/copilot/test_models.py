@@ -161,7 +161,7 @@ async def test_the_doctor_says_that_nobody_is_there() -> None:
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1")
     check = await check_model(options)
     assert not check.ok
-    assert "start the model server" in check.message
+    assert "No model server answers at MODEL_BASE_URL" in check.message
 
 
 async def test_the_doctor_starts_the_runtime(tmp_path: Path) -> None:

@@ -404,5 +404,5 @@ async def test_a_data_folder_that_cannot_be_written_is_reported(
     (tmp_path / "file").write_text("")
     wrong = replace(own_options, data_dir=tmp_path / "file")
     async with CopilotAgent(wrong) as agent:
-        with pytest.raises(AgentError, match="cannot be made"):
+        with pytest.raises(AgentError, match="cannot be created"):
             await agent.open_session("never")

@@ -81,7 +81,7 @@ def test_the_command_line_tool_is_run_with_a_warning(
     assert find_runtime(tool) == tool
     [warning] = caplog.messages
     assert "twice the memory" in warning
-    assert "Leave COPILOT_CLI_PATH out" in warning
+    assert "Remove COPILOT_CLI_PATH" in warning
 
 
 def test_the_downloaded_runtime_is_the_last_resort(
