@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 50.0
 """Timeout for opening a session, in seconds. The port allows 60 s, and killing a runtime that does
-not start takes up to 8 s."""
+not start can take 8 s."""
 MODELS_SECONDS = 5.0
 """Timeout for listing the models, in seconds."""
 MODELS_CACHE_SECONDS = 60.0
