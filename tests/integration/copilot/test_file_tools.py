@@ -187,10 +187,10 @@ async def test_a_secret_of_ours_in_a_file_does_not_reach_the_model_nor_its_histo
         results = model.requests[-1].results[-3:]
         await answer_to(live, "and now?")
     assert all(REPLACEMENT in found for found in results)
-    told = " ".join(text for request in model.requests for _, text in request.messages)
+    prompts = " ".join(text for request in model.requests for _, text in request.messages)
     histories = " ".join(file.read_text() for file in own.data_dir.rglob("*.jsonl"))
     assert "look it up" in histories
-    for text in (told, histories):
+    for text in (prompts, histories):
         assert "canary" not in text
         assert "c a n a r y" not in text
 

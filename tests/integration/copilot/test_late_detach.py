@@ -51,7 +51,7 @@ async def close_without_effect(agent: CopilotAgent, name: str) -> LiveSession:
     return stuck
 
 
-async def test_a_session_that_is_let_go_of_late_remembers_from_the_first_question_on(
+async def test_a_session_that_detaches_late_keeps_its_whole_history(
     own_agent: CopilotAgent, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "DETACH_SECONDS", 0.3)
@@ -65,7 +65,7 @@ async def test_a_session_that_is_let_go_of_late_remembers_from_the_first_questio
         await again.close()
 
 
-async def test_a_session_that_is_let_go_of_late_can_be_deleted(own_agent: CopilotAgent) -> None:
+async def test_a_session_that_detaches_late_can_be_deleted(own_agent: CopilotAgent) -> None:
     """It would stay on disk without a word otherwise."""
     stuck = await close_without_effect(own_agent, "stuck")
     deleting = asyncio.create_task(own_agent.delete_sessions([stuck.id]))
@@ -95,27 +95,27 @@ async def test_a_session_whose_opening_was_given_up_can_be_opened(
 
 
 @pytest.mark.parametrize("sent", ["session.resume", "session.create", "session.options.update"])
-async def test_a_session_whose_opening_was_cancelled_on_the_way_can_be_opened_at_once(
+async def test_a_session_whose_opening_was_cancelled_can_be_opened_at_once(
     own_agent: CopilotAgent, monkeypatch: pytest.MonkeyPatch, sent: str
 ) -> None:
     """Whatever the runtime is doing for the opening that was cancelled ends before the next one:
     it would take the session away again."""
-    asked = asyncio.Event()
+    request_sent = asyncio.Event()
     request = JsonRpcClient.request
 
-    async def tell_and_request(self: JsonRpcClient, method: str, *args: Any, **more: Any) -> Any:
-        asking = asyncio.ensure_future(request(self, method, *args, **more))
+    async def signal_and_request(self: JsonRpcClient, method: str, *args: Any, **more: Any) -> Any:
+        response = asyncio.ensure_future(request(self, method, *args, **more))
         if method == sent:
-            asked.set()
-        return await asking
+            request_sent.set()
+        return await response
 
-    monkeypatch.setattr(JsonRpcClient, "request", tell_and_request)
+    monkeypatch.setattr(JsonRpcClient, "request", signal_and_request)
     await own_agent.open_session("first")
     for number in range(10):
         for _ in range(2):
-            asked.clear()
+            request_sent.clear()
             opening = asyncio.create_task(own_agent.open_session(f"on-the-way-{number}"))
-            await asked.wait()
+            await request_sent.wait()
             await asyncio.sleep(0)
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)

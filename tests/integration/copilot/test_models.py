@@ -34,7 +34,7 @@ def behind_proxy(monkeypatch: pytest.MonkeyPatch, port: int, but: str = "") -> N
 
 @asynccontextmanager
 async def model_server(
-    *, status: int = 200, listed: str = "{}", asked: int = 404
+    *, status: int = 200, listed: str = "{}", prompt_status: int = 404
 ) -> AsyncIterator[RuntimeOptions]:
     """The options for a server that answers `GET /models` and questions in a fixed way."""
 
@@ -42,7 +42,7 @@ async def model_server(
         return web.Response(status=status, text=listed, content_type="application/json")
 
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=asked, text="{}", content_type="application/json")
+        return web.Response(status=prompt_status, text="{}", content_type="application/json")
 
     app = web.Application()
     app.router.add_get("/v1/models", list_them)
@@ -136,7 +136,7 @@ async def test_the_doctor_finds_a_model_that_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "listed", "asked", "remedy"),
+    ("status", "listed", "prompt_status", "remedy"),
     [
         (401, "{}", 401, "MODEL_API_KEY"),
         (403, "{}", 403, "MODEL_API_KEY"),
@@ -146,17 +146,17 @@ async def test_the_doctor_finds_a_model_that_answers() -> None:
     ],
 )
 async def test_the_doctor_says_what_is_wrong_with_the_model_server(
-    status: int, listed: str, asked: int, remedy: str
+    status: int, listed: str, prompt_status: int, remedy: str
 ) -> None:
     """One sentence with the setting to look at, no secret."""
-    async with model_server(status=status, listed=listed, asked=asked) as options:
+    async with model_server(status=status, listed=listed, prompt_status=prompt_status) as options:
         check = await check_model(options)
     assert not check.ok
     assert remedy in check.message
     assert SECRET not in check.message
 
 
-async def test_the_doctor_says_that_nobody_is_there() -> None:
+async def test_the_doctor_reports_an_unreachable_model_server() -> None:
     """The commonest fault of all."""
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1")
     check = await check_model(options)

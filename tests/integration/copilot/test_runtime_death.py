@@ -111,7 +111,7 @@ async def kill_unseen(options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch) 
     os.kill(pid, signal.SIGKILL)
 
 
-async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
+async def test_a_death_is_noticed_by_the_next_prompt_before_the_next_check(
     own_agent: CopilotAgent,
     own_options: RuntimeOptions,
     monkeypatch: pytest.MonkeyPatch,
@@ -128,7 +128,7 @@ async def test_a_death_is_noticed_by_the_first_who_asks_not_by_the_next_look(
     assert await answer_to(await own_agent.open_session("early"), "back?") == "You said: back?"
 
 
-async def test_a_death_is_noticed_by_who_opens_a_session_after_the_connection_has_ended(
+async def test_a_death_is_noticed_by_the_next_open_after_the_connection_has_ended(
     own_agent: CopilotAgent,
     own_options: RuntimeOptions,
     monkeypatch: pytest.MonkeyPatch,
@@ -199,7 +199,7 @@ async def test_a_prompt_that_a_dead_runtime_left_unanswered_can_be_cut_out(
     assert model.requests[-1].prompts == ("keep this", "and now?")
 
 
-async def test_a_frozen_runtime_keeps_nobody_waiting(
+async def test_a_frozen_runtime_does_not_block_its_callers(
     own_agent: CopilotAgent,
     own_options: RuntimeOptions,
     model: ScriptedModel,
@@ -320,7 +320,7 @@ async def test_the_next_runtime_starts_only_once_the_last_one_has_ended(
     await the_next_bot_waits_for(last, own_options)
 
 
-async def test_a_last_runtime_that_does_not_end_keeps_nobody_out_for_ever(
+async def test_a_previous_runtime_that_does_not_end_is_awaited_for_a_bounded_time(
     own_options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "PREVIOUS_RUNTIME_SECONDS", 0.5)

@@ -39,8 +39,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def event_of(session: AgentSession, prompt: str) -> str:
     """Ask, and give the prompt's id in the session's history."""
-    [taken] = [e for e in await events_of(session, prompt) if isinstance(e, PromptAccepted)]
-    return taken.event_id
+    [accepted] = [e for e in await events_of(session, prompt) if isinstance(e, PromptAccepted)]
+    return accepted.event_id
 
 
 async def prompts_after(session: AgentSession, model: ScriptedModel, prompt: str) -> list[str]:
@@ -111,18 +111,18 @@ async def test_a_copy_can_be_made_while_the_session_answers(
 async def test_there_is_no_copy_of_nothing(agent: CopilotAgent, session_id: str) -> None:
     """Of a session that never was, that was never asked, and from a prompt that is not there."""
     session = await agent.open_session(session_id)
-    with pytest.raises(AgentError) as never_asked:
+    with pytest.raises(AgentError) as no_history:
         await agent.fork_session(session_id)
     await session.close()
     with pytest.raises(AgentError) as closed:
         await agent.fork_session(session_id)
     with pytest.raises(AgentError) as unknown:
         await agent.fork_session("never-was")
-    asked = await agent.open_session(session_id)
-    await answer_to(asked, "one")
+    session_with_prompt = await agent.open_session(session_id)
+    await answer_to(session_with_prompt, "one")
     with pytest.raises(AgentError) as no_prompt:
         await agent.fork_session(session_id, before=str(uuid.uuid4()))
-    caught = [never_asked, closed, unknown, no_prompt]
+    caught = [no_history, closed, unknown, no_prompt]
     assert {each.value.kind for each in caught} == {AgentErrorKind.NO_SESSION}
 
 
@@ -178,13 +178,13 @@ async def test_a_prompt_without_an_answer_can_be_forgotten(
     session = await agent.open_session(session_id)
     await answer_to(session, "one")
     async with asyncio.timeout(20), aclosing(session.ask("stop me")) as events:
-        taken = await anext(events)
+        accepted = await anext(events)
         await first_text(events)
         await session.abort()
-    assert isinstance(taken, PromptAccepted)
+    assert isinstance(accepted, PromptAccepted)
     with pytest.raises(AgentError):
         await answer_to(session, "fail")
-    assert await session.truncate_from(taken.event_id)
+    assert await session.truncate_from(accepted.event_id)
     assert await prompts_after(session, model, "two") == ["one", "two"]
 
 
@@ -470,14 +470,14 @@ async def test_a_session_that_is_closed_does_nothing_more(
     session = await agent.open_session(session_id)
     event = await event_of(session, "one")
     await session.close()
-    for verb in (
+    for call in (
         session.switch_model("m-1", ""),
         session.truncate_from(event),
         session.ask_side_question("hello?"),
         session.rename("Closed"),
     ):
         with pytest.raises(AgentError) as caught:
-            await verb
+            await call
         assert caught.value.kind is AgentErrorKind.RUNTIME
 
 

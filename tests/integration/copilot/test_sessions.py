@@ -34,15 +34,15 @@ async def test_the_answer_is_what_the_model_said(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """Streamed text, settled text and the model's words are the same."""
-    said = "Grüße, 世界! 🙂\n\n```python\nprint('<!channel>')\n```\n" * 20
-    model.when("say it", said)
+    answer = "Grüße, 世界! 🙂\n\n```python\nprint('<!channel>')\n```\n" * 20
+    model.when("say it", answer)
     events = await events_of(await agent.open_session(session_id), "say it")
-    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == said
-    assert [event.text for event in events if isinstance(event, TextComplete)] == [said]
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == answer
+    assert [event.text for event in events if isinstance(event, TextComplete)] == [answer]
     assert not any(isinstance(event, AnswerStopped) for event in events)
 
 
-async def test_the_answer_comes_while_the_model_is_still_talking(
+async def test_the_answer_is_streamed_while_the_model_still_writes(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """The first words are there while the model holds the rest back."""
@@ -77,7 +77,7 @@ async def test_the_tokens_of_an_answer_are_reported(
     assert used.input_tokens > 0
 
 
-async def test_that_the_prompt_is_taken_is_reported_first(
+async def test_the_accepted_prompt_is_reported_first(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """Once, with an id of its own for each prompt, also when the runtime asks on by itself."""
@@ -128,7 +128,7 @@ async def test_a_session_remembers_after_everything_was_restarted(
         )
 
 
-async def test_a_session_of_which_no_event_was_written_starts_over(
+async def test_a_session_with_an_empty_history_starts_over(
     own_options: RuntimeOptions, session_id: str
 ) -> None:
     """A runtime that dies as soon as it has made the file leaves it so; nobody has said anything
@@ -198,7 +198,7 @@ async def test_the_model_gets_our_instructions_and_no_tools(
     assert request.model == "scripted-1", "the first model that the server lists"
 
 
-async def test_a_stopped_answer_ends_at_once_and_the_model_is_let_go(
+async def test_a_stopped_answer_ends_at_once_and_closes_the_model_connection(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """What had come stays, the connection to the model closes, and the session goes on."""
@@ -206,10 +206,10 @@ async def test_a_stopped_answer_ends_at_once_and_the_model_is_let_go(
     session = await agent.open_session(session_id)
     gone = model.disconnects
     async with asyncio.timeout(30), aclosing(session.ask("endless")) as events:
-        heard: list[AgentEvent] = [await first_text(events)]
+        received: list[AgentEvent] = [await first_text(events)]
         await session.abort()
-        heard += [event async for event in events]
-    assert heard == [TextDelta(text="a"), AnswerStopped()]
+        received += [event async for event in events]
+    assert received == [TextDelta(text="a"), AnswerStopped()]
     await model.disconnected(gone + 1, within=30)
     assert session.alive
     assert await answer_to(session, "still there?") == "You said: still there?"
@@ -306,7 +306,7 @@ async def test_nothing_in_a_prompt_is_a_command(
     assert model.requests[-1].prompt == text
 
 
-async def test_text_of_a_failed_try_is_taken_back(
+async def test_text_of_a_failed_attempt_is_retracted(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
     """The connection to the model is cut half-way; the runtime asks again and we start over."""
@@ -318,7 +318,7 @@ async def test_text_of_a_failed_try_is_taken_back(
     assert text_of(events) == "the whole answer, all of it"
 
 
-async def test_a_session_is_as_it_was_found_until_it_is_asked(
+async def test_a_session_counts_as_resumed_until_its_first_prompt(
     agent: CopilotAgent, session_id: str
 ) -> None:
     """Opened over a history it may end in a prompt that a dead bot has left there."""

@@ -49,7 +49,7 @@ def test_messages_are_whole_however_they_come(texts: list[str], cuts: list[int],
     assert (found == texts) == (lost == 0)
 
 
-def test_what_does_not_say_how_long_it_is_ends_the_reading() -> None:
+def test_a_message_without_a_length_ends_the_reading() -> None:
     """As with the SDK's own reader: there is no telling where the next one begins."""
     read, write = os.pipe()
     with io.FileIO(read) as pipe:
