@@ -1,4 +1,4 @@
-"""The manifest asks Slack for what the code uses and listens for, and nothing more."""
+"""Tests that the manifest has exactly the scopes and events that the code uses."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_socket_mode_is_on_and_nothing_points_to_an_address(manifest: dict[str, 
 
 
 def test_the_bot_listens_for_exactly_these_events() -> None:
-    """Whatever else came would be left alone as an event of a type that is nothing for it."""
+    """Events of any other type would be ignored."""
     listened = {name for name in _types(KNOWN_EVENTS) if not _left_alone(name)}
     assert listened == _types(surface.BOT_EVENTS)
 

@@ -1,4 +1,4 @@
-"""The README does not lie: settings, states and commands are those of the code."""
+"""Tests that the settings, states and commands in the README are those of the code."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`make setup`: what it finds half-made or missing is mended, or explained with a way out.
+"""Tests `make setup`: it repairs a partial installation, or explains the way out.
 
-The real `scripts/setup.py` runs in a copy of its own; nothing is fetched from anywhere.
+The real `scripts/setup.py` runs in a copy of the repository, without downloads.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from copilot._cli_version import CLI_VERSION
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 60
-# Whatever tried to use the network would fail at once, and loudly.
+# Any use of the network fails at once, with an error.
 NO_NETWORK = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/",
     "PIP_NO_INDEX": "1",

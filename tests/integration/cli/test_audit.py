@@ -1,5 +1,4 @@
-"""`threadpilot audit verify` as the person who runs the bot uses it: a process of its own, also
-while the bot has the database open."""
+"""Tests `threadpilot audit verify` as its own process, also while the bot has the database open."""
 
 from __future__ import annotations
 
@@ -66,7 +65,7 @@ async def three_acts(data: Path) -> None:
 
 
 def by_hand(data: Path, *statements: str) -> None:
-    """What somebody does who can write the file, and knows of the triggers."""
+    """Change the database like an attacker who can write the file and knows the triggers."""
     with closing(sqlite3.connect(data / DATABASE_NAME, isolation_level=None)) as database:
         for trigger in ("changed", "deleted", "replaced"):
             database.execute(f"DROP TRIGGER IF EXISTS audit_is_not_{trigger}")
@@ -83,7 +82,7 @@ async def test_an_unchanged_audit_is_intact_and_prints_the_hash_to_keep(tmp_path
     assert result == CommandOutput(0, say.WHOLE.format(count=3, newest=found[1]) + "\n", "")
     async with open_store(data, clock=ManualClock(), max_running_per_user=2) as store:
         await store.add_audit_entry("UADA", "admin pause", "")
-        # The bot holds the folder meanwhile, and what it wrote last is seen.
+        # The bot has the folder open, and its last entry is visible.
         later = await run_audit_verify(data, "--expect", found[1], LOG_LEVEL="nonsense")
     assert later.status == 0
     assert "4 entries" in later.out

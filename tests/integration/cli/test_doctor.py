@@ -1,4 +1,4 @@
-"""The doctor: one line per check, every fault at once and with how to mend it, never a secret."""
+"""Tests the doctor: one line per check, all faults at once with a fix, never a secret."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def model() -> AsyncIterator[ScriptedModel]:
 def healthy_settings(
     emulator: RunningEmulator, model: ScriptedModel, tmp_path: Path
 ) -> dict[str, str]:
-    """Settings with which all is well."""
+    """Settings with which all checks pass."""
     return {
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
         "SLACK_APP_TOKEN": "xapp-sandbox",
@@ -66,7 +66,7 @@ class Report:
 
 
 async def run_doctor(settings: dict[str, str], tmp_path: Path, *arguments: str) -> Report:
-    """`threadpilot doctor`, as the person who runs the bot does it."""
+    """Run `threadpilot doctor` like an operator."""
     home = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await forked_processes.start(
         main,
@@ -174,7 +174,7 @@ async def test_a_token_that_slack_refuses_is_named_and_not_shown(
 async def test_what_cannot_be_checked_is_not_reported_as_ok(
     healthy_settings: dict[str, str],
 ) -> None:
-    """A token does not tell which events are subscribed to; the doctor says where to look."""
+    """A token does not show the subscribed events. The doctor says where to look."""
     report = (await reports_of(healthy_settings))["events"]
     assert report.ok is None
     assert all(name in report.message for name in BOT_EVENTS)

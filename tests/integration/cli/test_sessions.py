@@ -1,5 +1,4 @@
-"""`threadpilot sessions` as the person who runs the bot uses it: a process of its own on a real
-data folder."""
+"""Tests `threadpilot sessions` as its own process on a real data folder."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class CommandOutput:
-    """What the command said, and how it ended."""
+    """The output of the command, and its exit status."""
 
     status: int
     out: str
@@ -42,7 +41,7 @@ class CommandOutput:
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine that the bot runs on, the bot itself stopped."""
+    """The machine of a bot that is stopped."""
 
     folder: Path
     model: ScriptedModel
@@ -53,12 +52,12 @@ class Machine:
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[CommandFixture]:
-        """What the bot knows, while it holds the data folder."""
+        """The bot's data, while it has the data folder open."""
         async with command_fixture(self.data) as bot:
             yield bot
 
     async def in_runtime(self, *session_ids: str) -> None:
-        """Have the runtime know sessions."""
+        """Create sessions in the runtime."""
         options = RuntimeOptions(data_dir=self.data, base_url=self.model.url)
         async with CopilotAgent(options) as agent:
             for session_id in session_ids:
@@ -67,7 +66,7 @@ class Machine:
                 await session.close()
 
     async def start(self, *arguments: str, **settings: str) -> Process:
-        """Begin the command; no Slack tokens are set."""
+        """Start the command, without Slack tokens."""
         home = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         wanted = {"DATA_DIR": str(self.data), "MODEL_BASE_URL": self.model.url, **settings}
         return await forked_processes.start(
@@ -82,7 +81,7 @@ class Machine:
         )
 
     async def run(self, *arguments: str, typed: str = "", **settings: str) -> CommandOutput:
-        """The command to its end, with what is typed when it asks."""
+        """Run the command to its end. `typed` is the answer to its question."""
         return await self.finish(await self.start(*arguments, **settings), typed)
 
     async def finish(self, process: Process, typed: str = "") -> CommandOutput:

@@ -1,4 +1,4 @@
-"""What of the runtime's events is heard: all that the bot wants to know, little of the rest."""
+"""Tests which events of the runtime are passed on: all that the bot uses, few of the others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PIECES = [f"piece {number} " for number in range(40)]
 
 
 class EventRecorder:
-    """What came from the runtime, and what of it was made an event, by type."""
+    """Counts the events that the runtime sent, and those that were dispatched, by type."""
 
     def __init__(self) -> None:
         self.received: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def event_recorder(monkeypatch: pytest.MonkeyPatch) -> EventRecorder:
 async def own_agent(
     options: RuntimeOptions, tmp_path: Path, event_recorder: EventRecorder
 ) -> AsyncIterator[CopilotAgent]:
-    """An agent whose runtime is listened to from its start."""
+    """An agent whose runtime is recorded from its start."""
     del event_recorder
     async with CopilotAgent(replace(options, data_dir=tmp_path)) as agent:
         yield agent
@@ -112,7 +112,7 @@ async def test_a_session_with_only_ignored_events_counts_as_alive(
     event_recorder: EventRecorder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else a model that thinks without a word would be given up for silent."""
+    """Otherwise a model that thinks without output would count as silent."""
     ignored = frozenset({*sdk_compat.IGNORED_EVENTS, "assistant.message_delta"})
     monkeypatch.setattr(sdk_compat, "IGNORED_EVENTS", ignored)
     monkeypatch.setattr(sdk_compat, "LIVENESS_SECONDS", 0.2)

@@ -1,4 +1,4 @@
-"""What the model's tools read: all that is in one folder, as it asked, and nothing else."""
+"""Tests the model's file tools: they read all of one folder, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRIES = 2_000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with files, and with links, one of which leads out."""
+    """A folder with files and links. Some links lead out of it."""
     inside = tmp_path / "given"
     (inside / "docs" / "deep").mkdir(parents=True)
     (inside / "notes.md").write_text("first\nsecond needle\nthird\n")
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def result_of(folder: Path, tool: str, /, **arguments: object) -> str:
-    """What the model is told when it calls a tool."""
+    """The result that the model gets for a call."""
     [made] = reading_tools([tool], str(folder), SecretRedactor([SECRET]))
     assert made.handler is not None
     found = made.handler(ToolInvocation(tool_name=tool, arguments=arguments))
@@ -206,7 +206,7 @@ def changing_places(one: Path, other: Path) -> Iterator[None]:
 def test_a_link_that_is_put_there_while_it_is_looked_at_leads_nowhere(
     folder: Path, path: str, tool: str
 ) -> None:
-    """In place of a file, and of a folder on the way to one, however often it is tried."""
+    """In place of a file, and of a folder in its path, in many tries."""
     outside = folder.parent / "given-too"
     if path == "it":
         (folder / "it").write_text("inside")

@@ -1,4 +1,4 @@
-"""Which model is used, and what the doctor says of the model server and the runtime."""
+"""Tests which model is used, and the doctor's checks of the model server and the runtime."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests.scripted_model import MODEL_NAME, Answer, ScriptedModel
 
 SECRET = "sk-do-not-show"
 TOKEN = "ghp_" + "0" * 36
-"""Of the shape that GitHub's tokens have, and none of them."""
+"""Has the form of GitHub's tokens, but is not a real one."""
 
 
 def behind_proxy(monkeypatch: pytest.MonkeyPatch, port: int, but: str = "") -> None:
-    """Have all that goes out go by a proxy on this machine, so that nothing leaves it."""
+    """Send all traffic through a proxy on this machine, so that nothing leaves it."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
     monkeypatch.setenv("NO_PROXY", but)
@@ -58,7 +58,7 @@ async def model_server(
 
 
 async def test_the_configured_model_is_used() -> None:
-    """Nobody is asked for it."""
+    """Without a request to the server."""
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1", model="m")
     assert await resolve_model(options) == "m"
     assert await resolve_model(replace(options, base_url="", model="")) == "", "the plan's default"
@@ -98,7 +98,7 @@ async def test_a_server_that_is_not_there_gets_the_fallback() -> None:
 
 
 async def test_a_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes the connection and says nothing."""
+    """It accepts the connection and sends nothing."""
     monkeypatch.setattr("bot.copilot.models.LIST_SECONDS", 0.1)
     hang_up = asyncio.Event()
 
@@ -157,7 +157,7 @@ async def test_the_doctor_says_what_is_wrong_with_the_model_server(
 
 
 async def test_the_doctor_reports_an_unreachable_model_server() -> None:
-    """The commonest fault of all."""
+    """The most common fault."""
     options = RuntimeOptions(data_dir=Path("unused"), base_url="http://127.0.0.1:9/v1")
     check = await check_model(options)
     assert not check.ok
@@ -165,7 +165,7 @@ async def test_the_doctor_reports_an_unreachable_model_server() -> None:
 
 
 async def test_the_doctor_starts_the_runtime(tmp_path: Path) -> None:
-    """And tells its version."""
+    """And reports its version."""
     options = RuntimeOptions(data_dir=tmp_path, base_url="http://127.0.0.1:9/v1", model="m")
     check = await check_runtime(options)
     assert check.ok, check.message
@@ -195,7 +195,7 @@ async def test_the_doctor_notices_another_version(
 
 
 async def reported_by(agent: CopilotAgent) -> tuple[AgentErrorKind, AgentErrorKind]:
-    """What opening a session, and listing the models, fail with."""
+    """The kinds of error with which opening a session and listing the models fail."""
     with pytest.raises(AgentError) as opening:
         await agent.open_session("anything")
     with pytest.raises(AgentError) as listing:
@@ -206,8 +206,8 @@ async def reported_by(agent: CopilotAgent) -> tuple[AgentErrorKind, AgentErrorKi
 async def test_github_out_of_reach_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the doctor and to the thread; behind a proxy that is not there, so that the test stays
-    on this machine."""
+    """By the doctor and in the thread. The proxy does not exist, so the test stays on this
+    machine."""
     behind_proxy(monkeypatch, 9)
     options = RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)
     check = await check_model(options)
@@ -222,7 +222,7 @@ async def test_github_out_of_reach_is_reported_as_such(
 async def test_the_runtime_starts_while_github_is_out_of_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So a bot that is started then hears Slack, and tells those who ask."""
+    """So the bot connects to Slack, and can answer with the reason."""
     behind_proxy(monkeypatch, 9)
     async with CopilotAgent(RuntimeOptions(data_dir=tmp_path, github_token=TOKEN)) as agent:
         agent.start_runtime_in_background()
@@ -233,7 +233,7 @@ async def test_the_runtime_starts_while_github_is_out_of_reach(
 async def test_a_token_that_github_refuses_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """GitHub answers (a server on this machine stands in for it): it is for the admin to mend."""
+    """GitHub answers (here a server on this machine), so an admin has to fix it."""
     behind_proxy(monkeypatch, 9, but="127.0.0.1")
     async with (
         model_server() as github,

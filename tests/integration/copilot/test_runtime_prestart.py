@@ -1,4 +1,4 @@
-"""A runtime that is begun before it is needed: started once, and ended like any other."""
+"""Tests a runtime that is started before it is needed: once, and ended like any other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def hanging(options: RuntimeOptions, folder: Path) -> RuntimeOptions:
-    """Options with a runtime that never says a word."""
+    """Options with a runtime that never answers."""
     mute = folder / "mute"
     mute.write_text("#!/bin/sh\nexec sleep 100\n", encoding="utf-8")
     mute.chmod(mute.stat().st_mode | stat.S_IXUSR)

@@ -1,4 +1,4 @@
-"""The scripted model does what its script says: the tests that rest on it can be believed."""
+"""Tests that the scripted model does what its script says, because other tests rely on it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_what_the_runtime_puts_before_a_prompt_is_not_part_of_it() -> None
 
 
 async def test_it_lists_the_models_that_a_test_wants() -> None:
-    """One of them, unless it is told."""
+    """One of them by default."""
     async with ScriptedModel() as model, aiohttp.ClientSession() as http:
         model.models = ["big", "small"]
         async with http.get(f"{model.url}/models") as listed:
@@ -126,7 +126,7 @@ async def test_it_fails_as_scripted() -> None:
 
 
 async def test_it_holds_until_it_is_released() -> None:
-    """And tells when it holds."""
+    """And reports when it holds."""
     async with ScriptedModel() as model:
         model.when("wait", Answer(chunks=["a", "b"], hold_after=1))
         answer_task = asyncio.create_task(lines_of(model, question("wait")))

@@ -1,4 +1,4 @@
-"""The SDK's generated classes are made when they are used, and are then what they would be."""
+"""Tests that the SDK's generated classes are built on first use, and are like the original."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What can be done with sessions besides asking them, on the real runtime and as the model sees it.
+"""Tests operations on sessions other than prompts, on the real runtime and as the model sees them.
 
-Several of the runtime's functions behind this are marked experimental: this is where it shows when
-one of them changes.
+Several of the runtime's functions behind them are marked experimental. These tests fail when one of
+them changes.
 """
 
 from __future__ import annotations
@@ -266,8 +266,7 @@ async def test_a_session_goes_on_with_another_model(
 async def test_a_session_is_opened_with_the_model_that_it_should_have(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """New or resumed, whatever it had before; what the runtime remembers of an effort is taken
-    back."""
+    """New or resumed, with any model before. An effort that the runtime stored is reset."""
     used = []
     for name, effort in (("m-1", "low"), ("m-2", "high"), ("", ""), ("m-1", "")):
         session = await agent.open_session(session_id, SessionConfig(model=name, effort=effort))
@@ -280,7 +279,7 @@ async def test_a_session_is_opened_with_the_model_that_it_should_have(
 async def test_a_copy_can_have_another_model_than_the_session(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """And is not told that it was switched: it could not be compared blindly."""
+    """The copy has no notice of the switch. Otherwise a blind comparison would not be possible."""
     session = await agent.open_session(session_id, SessionConfig(model="m-1", effort="high"))
     await answer_to(session, "one")
     copy = await agent.open_session(
@@ -295,8 +294,10 @@ async def test_a_copy_can_have_another_model_than_the_session(
 async def test_a_model_that_the_runtime_does_not_take_is_gone(
     agent: CopilotAgent, session_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says no, or stays with another one; with a model server of one's own it takes every name,
-    so that its answers are stood in for."""
+    """The runtime refuses, or stays with another model.
+
+    With a custom model server it accepts every name, so its answers are replaced here.
+    """
     session = await agent.open_session(session_id)
 
     async def say_no(*_: object, **__: object) -> None:
@@ -393,7 +394,7 @@ async def test_sessions_are_stored_until_they_are_deleted(
 async def test_a_session_that_is_deleted_while_it_answers_ends(
     agent: CopilotAgent, model: ScriptedModel, session_id: str
 ) -> None:
-    """Whoever reads is told at once."""
+    """The reader gets the error at once."""
     model.when("doomed", Answer(chunks=["a", "b"], hold_after=1))
     session = await agent.open_session(session_id)
     held = model.holds
@@ -466,7 +467,7 @@ async def test_what_the_runtime_cannot_do_is_reported_as_such(own_options: Runti
 async def test_a_session_that_is_closed_does_nothing_more(
     agent: CopilotAgent, session_id: str
 ) -> None:
-    """Each verb says so instead of waiting."""
+    """Each method raises instead of waiting."""
     session = await agent.open_session(session_id)
     event = await event_of(session, "one")
     await session.close()

@@ -1,4 +1,4 @@
-"""The pool of live sessions, on the real runtime: bounded, each held by one turn at a time."""
+"""Tests the pool of live sessions on the real runtime: bounded, one turn per session at a time."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ async def test_other_instructions_take_opening_again(
 async def test_a_failed_switch_of_the_model_leaves_the_session_free(
     options: RuntimeOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The turn is told, and the next one has the session as it was."""
+    """The turn gets the error, and the next one gets the unchanged session."""
 
     async def say_no(*_: object, **__: object) -> None:
         raise JsonRpcError(-32603, "model not available")
@@ -371,7 +371,7 @@ async def test_a_turn_that_is_cancelled_while_another_session_makes_room_takes_n
 async def test_a_reserved_session_cannot_be_used_until_it_is_released(
     options: RuntimeOptions, model: ScriptedModel
 ) -> None:
-    """It is closed, can be deleted, and the turn that came meanwhile begins afresh afterwards."""
+    """It is closed and can be deleted. A turn that arrives in between then starts fresh."""
     async with CopilotAgent(options) as agent:
         sessions = SessionPool(agent, size=5, wait_seconds=10)
         async with sessions.acquire(name(131), SessionConfig()) as idle:

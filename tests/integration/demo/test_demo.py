@@ -1,4 +1,4 @@
-"""The demo: one command, one address, a real answer from a real model; and nothing left behind."""
+"""Tests the demo: one command, one address, a real answer of a real model, no process left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READY_SECONDS = 60.0
 ANSWER_SECONDS = 100.0
 END_SECONDS = 30.0
 
-# Somebody's real settings must not reach the tests' demo.
+# A developer's real settings must not reach the tests' demo.
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
@@ -30,14 +30,14 @@ ENVIRONMENT = {
 
 
 class Started:
-    """A demo at work, as the person at the terminal sees it."""
+    """A running demo, as the user at the terminal sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.output = ""
 
     async def until(self, pattern: str) -> re.Match[str]:
-        """What it says, up to what is looked for."""
+        """Read the output up to a match of the pattern."""
         assert self.process.stdout is not None
         async with asyncio.timeout(READY_SECONDS):
             while not (found := re.search(pattern, self.output)):
@@ -97,7 +97,7 @@ def _runs(pid: int) -> bool:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
-    # A dead process that nobody has asked about yet is dead all the same.
+    # A zombie is a process that has ended, too.
     return status.rpartition(")")[2].split()[0] != "Z"
 
 

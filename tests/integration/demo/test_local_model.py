@@ -1,4 +1,4 @@
-"""The demo's model server, with the real small model behind it."""
+"""Tests the demo's model server with the real small model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `threadpilot run` does once the bot is up."""
+"""Tests what `threadpilot run` does once the bot has started."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ asyncio.run(run.serve(types.SimpleNamespace(shutdown_seconds=0.0, log_format="te
 
 
 async def test_garbage_is_collected_once_it_is_up() -> None:
-    """`bot.cli.main` leaves it lying while the bot starts; for ever would be a leak."""
+    """`bot.cli.main` disables garbage collection during the start. Later that would be a leak."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _SERVE, stdout=asyncio.subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""Settings: complete, or every fault at once, and never a secret in sight."""
+"""Tests the settings: complete, or all faults at once, and never a secret in the output."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_secret_is_neither_in_a_fault_nor_in_the_repr() -> None:
     ],
 )
 def test_a_value_that_is_too_short_for_a_secret_is_refused(name: str, value: str) -> None:
-    """Taken out of every log line it would spoil them all; left in, it would be told."""
+    """Its redaction would damage every log line. Without redaction it would be visible."""
     faults = faults_of(**{name: value})
     assert faults.startswith(f"{name}: ")
     assert "give all of it, at least 8 characters, or leave it out" in faults

@@ -161,7 +161,7 @@ def test_an_event_is_translated_to_its_meaning(given_event: SessionEvent, meanin
 def test_an_error_is_known_by_its_type_status_and_what_came_before(
     events: list[SessionEvent], fault: AgentErrorKind
 ) -> None:
-    """The people in the thread get the sentence of its kind."""
+    """The users in the thread get the message of its kind."""
     reader = EventReader()
     read = [reader.translate(one) for one in events][-1]
     assert isinstance(read, AgentError)
@@ -193,7 +193,7 @@ async def read_all(prompt_events: PromptEvents) -> list[AgentEvent]:
 
 
 async def test_text_that_piles_up_is_put_together() -> None:
-    """However slowly somebody reads, what waits is one entry."""
+    """Even for a slow reader the pending text is one entry."""
     prompt_events = PromptEvents(OPTIONS)
     for letter in "abc":
         prompt_events.handle_event(delta(letter))
@@ -206,7 +206,7 @@ async def test_text_that_piles_up_is_put_together() -> None:
 
 
 async def test_of_what_the_context_holds_only_the_last_counts() -> None:
-    """However often it is told before somebody reads."""
+    """Even if it is reported several times before a read."""
     prompt_events = PromptEvents(OPTIONS)
     for tokens in (1, 2, 3):
         prompt_events.handle_event(
@@ -228,7 +228,7 @@ async def test_an_error_comes_after_what_was_said() -> None:
 
 
 async def test_a_stopped_answer_says_so_last() -> None:
-    """And hears nothing more."""
+    """And ignores later events."""
     prompt_events = PromptEvents(OPTIONS)
     for each in (delta("a"), idle(aborted=True), delta("late"), idle()):
         prompt_events.handle_event(each)
@@ -238,7 +238,7 @@ async def test_a_stopped_answer_says_so_last() -> None:
 async def test_an_error_without_rest_still_ends_the_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The session normally rests right after an error; when it does not, nobody waits for it."""
+    """The session normally becomes idle right after an error. If not, the answer still ends."""
     monkeypatch.setattr("bot.copilot.event_stream.ERROR_SECONDS", 0.05)
     prompt_events = PromptEvents(OPTIONS)
     prompt_events.handle_event(error(status=500))
@@ -309,7 +309,7 @@ async def test_an_answer_that_is_never_read_stays_bounded() -> None:
 def test_what_the_reader_gets_is_what_the_model_said(
     tries: list[list[str]], chunks: list[str], reads: list[bool]
 ) -> None:
-    """Whatever the chunks, the failed tries before, and when somebody reads."""
+    """For any chunks, any failed attempts before, and any times of reading."""
     script = []
     for words in tries:
         script += [delta(word) for word in words]

@@ -1,4 +1,4 @@
-"""What the runtime answers to a call that nobody waits for any more is not written down."""
+"""Tests that responses of the runtime to abandoned calls are not logged."""
 
 from __future__ import annotations
 

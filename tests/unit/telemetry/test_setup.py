@@ -1,4 +1,4 @@
-"""Who looks at the bot from outside: bounded numbers, and packages that may be missing."""
+"""Tests metrics with bounded labels, and telemetry whose packages may be missing."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ _MISSING = "sys.modules['opentelemetry'] = None  # as if it were not installed"
 
 
 def opened(*, endpoint: str, missing: str = "") -> list[str]:
-    """What opening says in a process of its own, and then which of the packages it imported."""
+    """The output of opening telemetry in a separate process, and the packages that it imported."""
     program = _OPEN.format(endpoint=endpoint, missing=missing)
     done = subprocess.run(
         [sys.executable, "-c", program],
