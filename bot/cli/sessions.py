@@ -12,15 +12,15 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bot.cli import texts
 from bot.cli.sessions_args import build_parser, cleanup_flags
+from bot.cli.terminal import confirm
 from bot.clock import SystemClock
 from bot.commands.formatting import (
     format_age,
@@ -343,37 +343,3 @@ def _session_as_dict(session: SessionRecord) -> dict[str, object]:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
-
-
-_STDIN: Final = 0
-
-
-_MAX_ANSWER_BYTES: Final = 1_000
-
-
-_YES: Final = ("y", "yes")
-
-
-async def confirm(question: str) -> bool:
-    """True if the user at the terminal answers yes. An empty answer means no."""
-    print(question, end=" ", flush=True)
-    loop = asyncio.get_running_loop()
-    received: asyncio.Future[str] = loop.create_future()
-
-    def given(text: str) -> None:
-        if not received.done():
-            received.set_result(text)
-
-    def wait() -> None:
-        # Not `input`: a thread that waits in it would keep the program from ending.
-        text = b""
-        with suppress(OSError):
-            text = os.read(_STDIN, _MAX_ANSWER_BYTES)
-        with suppress(RuntimeError):  # the loop has ended since
-            loop.call_soon_threadsafe(given, text.decode("utf-8", "replace"))
-
-    threading.Thread(target=wait, daemon=True, name="question").start()
-    answer = await received
-    if not answer:
-        print(file=sys.stderr)
-    return answer.strip().casefold() in _YES

@@ -17,7 +17,7 @@ from bot.cli import texts
 from bot.cli.main import main
 from bot.domain.checks import CheckResult
 from bot.store import open_store
-from bot.store.sqlite import audit_verify as say
+from bot.store.sqlite import audit_verify
 from bot.store.sqlite.audit_verify import verify_audit
 from bot.store.sqlite.data_dir import DATABASE_NAME
 from bot.store.sqlite.migrations.v1_turns import V1
@@ -79,14 +79,16 @@ async def test_an_unchanged_audit_is_intact_and_prints_the_hash_to_keep(tmp_path
     result = await run_audit_verify(data)
     found = re.search(r"--expect ([0-9a-f]{64})", result.out)
     assert found is not None, result
-    assert result == CommandOutput(0, say.WHOLE.format(count=3, newest=found[1]) + "\n", "")
+    assert result == CommandOutput(
+        0, audit_verify.WHOLE.format(count=3, newest=found[1]) + "\n", ""
+    )
     async with open_store(data, clock=ManualClock(), max_running_per_user=2) as store:
         await store.add_audit_entry("UADA", "admin pause", "")
         # The bot has the folder open, and its last entry is visible.
         later = await run_audit_verify(data, "--expect", found[1], LOG_LEVEL="nonsense")
     assert later.status == 0
     assert "4 entries" in later.out
-    assert say.EXPECTED in later.out
+    assert audit_verify.EXPECTED in later.out
 
 
 async def test_the_first_entry_that_does_not_fit_is_named(tmp_path: Path) -> None:
@@ -94,11 +96,11 @@ async def test_the_first_entry_that_does_not_fit_is_named(tmp_path: Path) -> Non
     await three_acts(data)
     by_hand(data, "UPDATE audit SET by = 'UEVE' WHERE id = 2")
     assert await run_audit_verify(data) == CommandOutput(
-        1, "", say.CHANGED.format(number=2, count=1) + "\n"
+        1, "", audit_verify.CHANGED.format(number=2, count=1) + "\n"
     )
     by_hand(data, "DELETE FROM audit WHERE id = 1")
     assert await run_audit_verify(data) == CommandOutput(
-        1, "", say.GONE.format(number=1, count=0) + "\n"
+        1, "", audit_verify.GONE.format(number=1, count=0) + "\n"
     )
 
 
@@ -120,19 +122,20 @@ async def test_what_was_cut_off_without_a_trace_is_seen_by_the_hash_that_was_kep
     by_hand(tmp_path, "DELETE FROM audit WHERE id = 3", "UPDATE sqlite_sequence SET seq = 2")
     assert verify_audit(tmp_path).ok
     result = verify_audit(tmp_path, found[1])
-    assert result == CheckResult(ok=False, message=say.NOT_EXPECTED.format(count=2))
+    assert result == CheckResult(ok=False, message=audit_verify.NOT_EXPECTED.format(count=2))
 
 
 async def test_an_empty_audit_is_whole(tmp_path: Path) -> None:
     async with open_store(tmp_path, clock=ManualClock(), max_running_per_user=2):
         pass
-    assert verify_audit(tmp_path) == CheckResult(ok=True, message=say.EMPTY)
+    assert verify_audit(tmp_path) == CheckResult(ok=True, message=audit_verify.EMPTY)
     unknown = "0" * 64
-    assert verify_audit(tmp_path, unknown).message == say.NOT_EXPECTED.format(count=0)
+    assert verify_audit(tmp_path, unknown).message == audit_verify.NOT_EXPECTED.format(count=0)
 
 
 @pytest.mark.parametrize(
-    ("schema", "text"), [(2, say.NOT_CHAINED), (MIGRATIONS[-1].number + 1, say.TOO_NEW)]
+    ("schema", "text"),
+    [(2, audit_verify.NOT_CHAINED), (MIGRATIONS[-1].number + 1, audit_verify.TOO_NEW)],
 )
 def test_a_database_of_another_version_is_distinguished_from_a_bad_one(
     tmp_path: Path, schema: int, text: str
@@ -145,7 +148,9 @@ def test_a_database_of_another_version_is_distinguished_from_a_bad_one(
 
 def test_no_database_and_what_is_none_are_reported(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert verify_audit(data) == CheckResult(ok=False, message=say.NO_DATABASE.format(folder=data))
+    assert verify_audit(data) == CheckResult(
+        ok=False, message=audit_verify.NO_DATABASE.format(folder=data)
+    )
     assert not data.exists(), "it only looks"
     data.mkdir()
     (data / DATABASE_NAME).write_text("Dear diary, " * 500)
