@@ -1,1 +1,1 @@
-"""`threadpilot demo`: the bot in the Slack emulator with a local model."""
+"""The demo: the bot in the Slack emulator with a local model."""

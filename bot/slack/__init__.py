@@ -1,1 +1,1 @@
-"""Slack: what people say comes in, what the model says goes out."""
+"""The Slack adapter: transport, events, interactions, replies, cards, Web API."""
